@@ -1,0 +1,75 @@
+"""One small tree of errors. Each says what happened and what to do next; none carries a secret.
+
+The command line prints ``str(error)`` and exits with ``error.exit_code``; it never shows a stack trace for these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class UsersyncError(Exception):
+    """Base of all errors that a person can do something about: what happened, and the remedy."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, remedy: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  → {self.remedy}" if self.remedy else self.message
+
+
+class Fault:
+    """One fault in a configuration file, with its place: ``line`` and ``column`` count from 1, ``path`` is dotted.
+    ``excerpt`` is the line itself with a caret below it, secrets blanked out; empty when it is not known."""
+
+    __slots__ = ("column", "excerpt", "file", "line", "message", "path")
+
+    def __init__(self, file: str, line: int, column: int, path: str, message: str, excerpt: str = "") -> None:
+        self.file, self.line, self.column, self.path, self.message, self.excerpt = (
+            file,
+            line,
+            column,
+            path,
+            message,
+            excerpt,
+        )
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.path + ': ' if self.path else ''}{self.message}"
+
+
+class ConfigError(UsersyncError):
+    """The configuration cannot be used. ``faults`` names every place that is wrong, not only the first."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, remedy: str | None = None, faults: Sequence[Fault] = ()) -> None:
+        super().__init__(message, remedy)
+        self.faults = tuple(faults)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.faults)) if self.faults else super().__str__()
+
+
+class PluginError(ConfigError):
+    """A connector is missing, was made for another contract, or its extra is not installed."""
+
+
+class SourceError(UsersyncError):
+    """A pull is void: the directory could not be read to its end. Nothing was changed."""
+
+
+class TargetError(UsersyncError):
+    """A target as a whole cannot be written. What it did not acknowledge is planned again in the next run."""
+
+
+class StateError(UsersyncError):
+    """The state database cannot be used."""
+
+
+class LockedError(UsersyncError):
+    """Another process is running this directory now."""

@@ -1,0 +1,135 @@
+"""Logs on standard error: one JSON object a line for machines, colour for a person at a terminal; never a secret.
+
+Every line has ``timestamp`` (UTC, ISO 8601), ``level`` and ``event``, then what the logger is bound to (``directory``,
+``run`` …). When systemd reads standard error, lines begin with their priority (sd-daemon(3)), which it cuts off again:
+so ``journalctl -p warning`` works. What libraries log by the standard module goes the same way, from WARNING on.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from usersyncd.errors import ConfigError
+
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+MASK = "***"
+
+_NAMES = (
+    r"(?:password|passwd|passphrase|pwd|secret|token|authorization|cookie|assertion"
+    r"|(?:api|access|private|secret)[_-]?key)s?"
+)
+_KEY = re.compile(f"{_NAMES}$", re.IGNORECASE)
+_TEXT = (
+    (re.compile(r"(://[^\s/:@]*:)[^\s/]*@"), rf"\1{MASK}@"),  # scheme://user:password@host
+    (re.compile(r"\b(Bearer|Basic)\s+[\w+/=.~-]{16,}", re.IGNORECASE), rf"\1 {MASK}"),  # an Authorization header
+    (re.compile(rf"({_NAMES}=)[^\s&;,]+", re.IGNORECASE), rf"\1{MASK}"),  # a query, a form, a connection string
+)
+_PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}  # syslog(3)
+
+
+def configure(level: str = "info", json: bool | None = None) -> None:
+    """Set up all logging of the process. ``json`` None: JSON unless standard error is a terminal.
+
+    Raises ConfigError for an unknown level.
+    """
+    if level not in LEVELS:
+        raise ConfigError(f"there is no log level {level!r}", f"use one of {', '.join(LEVELS)}")
+    if json is None:
+        json = not sys.stderr.isatty()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso" if json else "%H:%M:%S", utc=json),
+            structlog.processors.StackInfoRenderer(),
+            structlog.processors.format_exc_info,
+            redact,
+            *(_machine() if json else _person()),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=structlog.WriteLoggerFactory(file=_StandardError()),  # type: ignore[arg-type]
+        cache_logger_on_first_use=False,
+    )
+    root = logging.getLogger()
+    root.setLevel(max(LEVELS[level], logging.WARNING))
+    root.handlers = [handler for handler in root.handlers if not isinstance(handler, _Bridge)] + [_Bridge()]
+
+
+def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """A structlog processor that masks secrets: values under keys that name one, what looks like one in text."""
+    return {key: _masked(key, value) for key, value in event.items()}
+
+
+def _masked(key: str, value: Any) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    return MASK if _KEY.search(key) else _scrubbed(value)
+
+
+def _scrubbed(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _masked(str(key), inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_scrubbed(inner) for inner in value]
+    if value is None or isinstance(value, int | float):
+        return value
+    text = repr(value) if isinstance(value, bytes) else str(value)
+    for pattern, replacement in _TEXT:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def _machine() -> list[Processor]:
+    render = structlog.processors.JSONRenderer(ensure_ascii=False)
+    journal = _to_journal()
+
+    def line(logger: WrappedLogger, method: str, event: EventDict) -> str:
+        first = {key: event.pop(key) for key in ("timestamp", "level", "event") if key in event}
+        text = str(render(logger, method, {**first, **event}))
+        return f"<{_PRIORITY[first['level']]}>{text}" if journal else text
+
+    return [line]
+
+
+def _person() -> list[Processor]:
+    # The plain traceback: the pretty ones print local variables, and with them secrets.
+    plain = structlog.dev.plain_traceback
+    return [structlog.dev.ConsoleRenderer(colors="NO_COLOR" not in os.environ, exception_formatter=plain)]
+
+
+def _to_journal() -> bool:
+    """Whether standard error is the journal's: ``$JOURNAL_STREAM`` holds its device and inode (systemd.exec(5))."""
+    try:
+        stderr = os.fstat(sys.stderr.fileno())
+    except (OSError, ValueError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{stderr.st_dev}:{stderr.st_ino}"
+
+
+class _StandardError:
+    """``sys.stderr`` as it is when a line is written: a progress bar puts its own in place while it is shown."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+class _Bridge(logging.Handler):
+    """Hands what libraries log by the standard module to structlog."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = max(logging.DEBUG, min(logging.CRITICAL, record.levelno // 10 * 10))
+        try:
+            structlog.get_logger().bind(logger=record.name).log(level, record.getMessage(), exc_info=record.exc_info)
+        except Exception:
+            self.handleError(record)

@@ -1,0 +1,65 @@
+"""Tells systemd how the daemon is doing: sd_notify(3), by datagrams to ``$NOTIFY_SOCKET``; without that, nothing.
+
+Written here because the libraries are no better than these lines: ``sdnotify`` has had no release since 2017 and knows
+neither the watchdog's interval nor reloading, ``systemd-python`` and ``cysystemd`` need a compiler and libsystemd.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+
+
+def ready(text: str) -> None:
+    """Configuration, state database and first schedule are up; or a reload is done."""
+    _send("READY=1", _status(text))
+
+
+def status(text: str) -> None:
+    """One line for ``systemctl status``."""
+    _send(_status(text))
+
+
+def reloading() -> None:
+    """A reload begins; :func:`ready` ends it. ``Type=notify-reload`` requires the time (sd_notify(3), RELOADING=1)."""
+    _send("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+
+
+def stopping(text: str) -> None:
+    """The daemon is ending its work."""
+    _send("STOPPING=1", _status(text))
+
+
+def watchdog() -> None:
+    """A sign of life, due every :func:`watchdog_interval` seconds."""
+    _send("WATCHDOG=1")
+
+
+def watchdog_interval() -> float | None:
+    """Seconds between two signs of life: half of the unit's ``WatchdogSec``, as sd_watchdog_enabled(3) advises. None
+    when systemd expects none of this process."""
+    microseconds = os.environ.get("WATCHDOG_USEC", "")
+    if not microseconds.isdecimal() or int(microseconds) == 0:
+        return None
+    if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return None
+    return int(microseconds) / 2_000_000
+
+
+def _status(text: str) -> str:
+    return "STATUS=" + " ".join(text.split())
+
+
+def _send(*assignments: str) -> None:
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address.startswith(("/", "@")):
+        return
+    if address.startswith("@"):  # an abstract socket, see unix(7)
+        address = "\0" + address[1:]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.settimeout(1)
+        try:
+            manager.sendto("\n".join(assignments).encode(), address)
+        except OSError:
+            return  # a manager that does not listen is no reason to stop the work

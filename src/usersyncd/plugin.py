@@ -1,0 +1,325 @@
+"""The plugin contract: what a connector is given and what it gives back.
+
+A *source* connector reads one directory, a *target* connector delivers to one target. Both are plain classes, named by
+an entry point in the group ``usersyncd.sources`` or ``usersyncd.targets``, and constructed once per run::
+
+    Source(options, context)        Target(options, context)
+
+where ``options`` is an instance of the class's own ``Options`` model, already validated. A connector imports nothing of
+usersyncd but this module and :mod:`usersyncd.errors`; what it needs of the world comes through its context. It never
+retries, never sleeps and never logs a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
+
+from msgspec import Struct
+from pydantic import BaseModel, ConfigDict, model_validator
+
+API = 1
+"""The version of this contract. A connector states it in ``api``; another number is refused when it is loaded."""
+
+T = TypeVar("T")
+
+Value = str | int | float | bool | None | list[Any] | dict[str, Any]
+"""What an attribute may hold: what JSON can say. Dates are ISO 8601 text; bytes are for the connector to encode."""
+
+
+class Kind(StrEnum):
+    """The two kinds of record."""
+
+    USER = "user"
+    GROUP = "group"
+
+
+CANONICAL: Mapping[Kind, tuple[str, ...]] = {
+    Kind.USER: (
+        "id", "userName", "email", "givenName", "familyName", "displayName", "active", "userType", "title",
+        "department", "division", "costCenter", "organization", "employeeNumber", "manager", "preferredLanguage",
+        "locale", "timezone", "phone", "mobile", "validFrom", "validUntil", "createdAt", "updatedAt",
+    ),
+    Kind.GROUP: ("id", "displayName", "description", "email"),
+}  # fmt: skip
+"""The canonical attributes, named as in SCIM core and its enterprise extension (RFC 7643, sections 4.1 to 4.3),
+flat."""
+
+
+# ---------------------------------------------------------------------------------------------- what a source yields
+
+
+class Record(Struct, frozen=True):
+    """A whole user or group, as its directory holds it.
+
+    ``id`` is the directory's immutable id, never an address, a login name or a DN. ``attributes`` has native names;
+    leave out what the directory does not hold. ``handles`` are other names by which a membership or a manager attribute
+    may refer to this record (``"dn:uid=ada,ou=people,dc=acme"``, ``"uid:ada"``): write them in one normal form.
+    """
+
+    kind: Kind
+    id: str
+    attributes: dict[str, Value]
+    handles: tuple[str, ...] = ()
+
+
+class Patch(Struct, frozen=True):
+    """Only these attributes of a known record changed; ``None`` clears one."""
+
+    kind: Kind
+    id: str
+    attributes: dict[str, Value]
+
+
+class Members(Struct, frozen=True):
+    """Edges of one group, given by the members' ids or handles; users and nested groups alike.
+
+    In an incremental pull ``whole`` replaces the group's members, otherwise edges are added and removed. In a complete
+    pull a group may come in as many pieces as the source likes: its members are all that were ``added``.
+    """
+
+    group: str
+    added: frozenset[str]
+    removed: frozenset[str] = frozenset()
+    whole: bool = False
+
+
+class Gone(Struct, frozen=True):
+    """The directory says that this record is deleted."""
+
+    kind: Kind
+    id: str
+
+
+class Done(Struct, frozen=True):
+    """The end of a pull. It must come last: a pull without it is void and changes nothing.
+
+    ``cursor`` is handed to the next pull (None: the next one is complete again). ``complete`` says that everything was
+    listed, so what was not seen is gone.
+    """
+
+    cursor: str | None
+    complete: bool
+
+
+Page = Sequence[Record | Patch | Members | Gone]
+"""Some hundred to some thousand items; the order of items and pages has no meaning, except that the last word about a
+record wins."""
+
+
+# ------------------------------------------------------------------------------------------------ what a target gets
+
+
+class Op(StrEnum):
+    """What a change does. The first five are for users (groups: create, update, delete), the last two for
+    memberships."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DEACTIVATE = "deactivate"
+    REACTIVATE = "reactivate"
+    DELETE = "delete"
+    ADD = "add"
+    REMOVE = "remove"
+
+
+class Member(Struct, frozen=True):
+    """One end of a membership change: the record's id in its directory, and its key in this target."""
+
+    kind: Kind
+    id: str
+    key: str | int
+
+
+class Change(Struct, frozen=True):
+    """One step of a plan.
+
+    For a record: ``key`` is the key under which the target holds it now (for a create: will hold it). ``before`` is
+    what the target was last known to hold and ``after`` what it shall hold, whole shapes; None where there is nothing.
+    An update may change the key itself: then ``before`` and ``after`` differ in it.
+
+    For memberships (op ADD or REMOVE): ``kind``, ``id`` and ``key`` are those of the group and ``members`` is never
+    empty; ``before`` and ``after`` are None.
+    """
+
+    op: Op
+    kind: Kind
+    directory: str
+    id: str
+    key: str | int
+    before: dict[str, Value] | None = None
+    after: dict[str, Value] | None = None
+    members: tuple[Member, ...] = ()
+
+
+class Outcome(Struct, frozen=True):
+    """What became of one change: nothing to say (delivered), ``error`` (refused as a whole), or ``refused``, the
+    members of a membership change that were refused, each with its reason."""
+
+    error: str | None = None
+    refused: dict[str, str] = {}
+
+
+DELIVERED = Outcome()
+
+
+class Layout(Struct, frozen=True):
+    """How the records of one kind look in this target.
+
+    ``attributes`` are the names that shapes have, in order; ``key`` is the one that identifies a record. ``ruled`` is
+    True when the admin wrote ``set``: then the names are the admin's own, otherwise they are the canonical ones.
+    """
+
+    attributes: tuple[str, ...]
+    key: str
+    ruled: bool
+
+
+# ------------------------------------------------------------------------------------------------------------ options
+
+
+class Options(BaseModel):
+    """Base of a connector's ``Options``: frozen, and an unknown key is an error. Docstrings and
+    ``Field(description=…)`` become the documentation of the JSON Schema."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+
+class Secret(BaseModel):
+    """A reference to a secret, never the secret: exactly one of the four. Open it with ``Context.secret``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+    credential: str | None = None
+    """The name of a systemd credential (``LoadCredential=``), read from ``$CREDENTIALS_DIRECTORY``."""
+    file: str | None = None
+    """A file that holds the secret; relative to the configuration file. A trailing newline is cut."""
+    env: str | None = None
+    """An environment variable."""
+    keyring: str | None = None
+    """``SERVICE/NAME`` in the system's keyring."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_literal(cls, value: Any) -> Any:
+        if isinstance(value, Mapping | Secret):
+            return value
+        # The value itself stays out of the message: it may be the secret.
+        raise ValueError(
+            "a secret never stands in the file: write {credential: NAME}, {file: PATH}, {env: NAME} or "
+            "{keyring: SERVICE/NAME}"
+        )
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Secret:
+        if sum(value is not None for value in (self.credential, self.file, self.env, self.keyring)) != 1:
+            raise ValueError("name exactly one of credential, file, env, keyring")
+        return self
+
+
+# ------------------------------------------------------------------------------------------------------------ contexts
+
+
+class Context(Protocol):
+    """What every connector is given."""
+
+    @property
+    def name(self) -> str:
+        """The directory's or target's name in the configuration."""
+
+    @property
+    def folder(self) -> Path:
+        """Relative paths in options are relative to this folder: the configuration file's."""
+
+    @property
+    def log(self) -> Any:
+        """A structlog logger, bound to the run."""
+
+    def secret(self, secret: Secret) -> str:
+        """Open a secret. Raises ConfigError, naming the reference, when there is nothing to open."""
+
+    def blocking(self, work: Callable[[], Iterable[T]]) -> AsyncIterator[T]:
+        """Run a blocking library's generator in one thread of its own, from its first step to its last, so that the run
+        can be cancelled and other directories go on. The generator is closed in that thread."""
+
+
+class SourceContext(Context, Protocol):
+    """What a source is given."""
+
+    @property
+    def reads(self) -> Mapping[Kind, frozenset[str] | None]:
+        """The native attributes that the rules really read, for each kind; None: all. Ask the directory for no more."""
+
+
+class TargetContext(Context, Protocol):
+    """What a target is given."""
+
+    @property
+    def layouts(self) -> Mapping[Kind, Layout]:
+        """How the shapes of each kind look."""
+
+    @property
+    def directories(self) -> Sequence[str]:
+        """The directories that this target receives."""
+
+
+# ----------------------------------------------------------------------------------------------------------- protocols
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Reads one directory."""
+
+    api: ClassVar[int]
+    Options: ClassVar[type[BaseModel]]
+    mapping: ClassVar[Mapping[Kind, Mapping[str, str]]]
+    """For each kind: canonical name -> native name, or a CEL expression over ``raw`` (anything that contains ``raw.``
+    or ``raw[``). A canonical name that is left out maps to the native attribute of the same name; ``id`` is the
+    record's id."""
+
+    def __init__(self, options: Any, context: SourceContext) -> None: ...
+
+    def pull(self, cursor: str | None) -> AsyncIterator[Page | Done]:
+        """Read everything (``cursor`` None) or what changed since ``cursor``; a source may answer a cursor that it
+        cannot use with a complete pull. Raise SourceError when the reading is not whole: never end quietly."""
+        ...
+
+    async def check(self) -> Sequence[str]:
+        """Try the directory, and say in a few lines for a person what was found (server, version, rights). Raises
+        SourceError."""
+        ...
+
+
+@runtime_checkable
+class Target(Protocol):
+    """Delivers to one target."""
+
+    api: ClassVar[int]
+    Options: ClassVar[type[BaseModel]]
+
+    def __init__(self, options: Any, context: TargetContext) -> None: ...
+
+    def deliver(self, changes: Sequence[Change]) -> AsyncIterator[Outcome]:
+        """Deliver a batch: one outcome per change, in the order of the changes, each yielded only once it is durable.
+
+        Delivering must be repeatable: creating what is there adopts it, deleting or removing what is not there
+        succeeds. One refused change must not stop the others. Raise TargetError when the target as a whole cannot be
+        written: what was not acknowledged is planned again."""
+        ...
+
+    async def check(self) -> Sequence[str]:
+        """Try the target and say in a few lines for a person what was found. Changes nothing. Raises TargetError."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections. Called once, whatever happened."""
+        ...
+
+
+__all__ = [
+    "API", "CANONICAL", "DELIVERED", "Change", "Context", "Done", "Gone", "Kind", "Layout", "Member", "Members", "Op",
+    "Options", "Outcome", "Page", "Patch", "Record", "Secret", "Source", "SourceContext", "Target", "TargetContext",
+    "Value",
+]  # fmt: skip

@@ -1,0 +1,169 @@
+"""Logs: JSON for machines, words for a person, no secret in either."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import redirect_stderr
+from datetime import UTC, datetime
+from io import StringIO
+from typing import Any
+
+import pytest
+import structlog
+
+from usersyncd import logs
+from usersyncd.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers, root.level = handlers, level
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    captured = capsys.readouterr()
+    assert captured.out == "", "logs belong on standard error"
+    return [json.loads(line) for line in captured.err.splitlines()]
+
+
+def test_a_line_is_one_json_object_with_time_level_event_and_context(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure()
+    structlog.get_logger().bind(directory="hr", run="01J").info("run finished", users=212)
+    [line] = lines(capsys)
+    assert list(line) == ["timestamp", "level", "event", "directory", "run", "users"]
+    assert line | {"timestamp": ""} == {
+        "timestamp": "",
+        "level": "info",
+        "event": "run finished",
+        "directory": "hr",
+        "run": "01J",
+        "users": 212,
+    }
+    assert abs((datetime.now(UTC) - datetime.fromisoformat(line["timestamp"])).total_seconds()) < 60
+
+
+def test_names_in_any_script_stay_readable(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure()
+    structlog.get_logger().info("skipped", person="Łukasz 李 Ωmega")
+    assert "Łukasz 李 Ωmega" in capsys.readouterr().err
+
+
+def test_an_exception_is_one_line_with_its_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure()
+    try:
+        raise ValueError("cannot reach postgresql://sync:hunter2@db/app")
+    except ValueError:
+        structlog.get_logger().exception("run failed")
+    [line] = lines(capsys)
+    assert line["level"] == "error"
+    assert "ValueError: cannot reach postgresql://sync:***@db/app" in line["exception"]
+
+
+def test_the_level_holds(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("warning")
+    structlog.get_logger().info("quiet")
+    structlog.get_logger().warning("heard")
+    assert [line["event"] for line in lines(capsys)] == ["heard"]
+
+
+def test_an_unknown_level_is_a_usage_error() -> None:
+    with pytest.raises(ConfigError, match=r"no log level 'loud'\n.*debug, info, warning, error") as caught:
+        logs.configure("loud")
+    assert caught.value.exit_code == 2
+
+
+def test_libraries_speak_from_warning_on_and_in_the_same_form(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("debug")
+    logs.configure("debug")  # a second time must not double the lines
+    library = logging.getLogger("sqlalchemy.pool")
+    library.info("quiet")
+    library.warning("lost %s", "postgresql://sync:hunter2@db/app")
+    [line] = lines(capsys)
+    assert (line["level"], line["logger"]) == ("warning", "sqlalchemy.pool")
+    assert line["event"] == "lost postgresql://sync:***@db/app"
+
+
+def test_a_person_reads_words(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    logs.configure(json=False)
+    structlog.get_logger().info("run finished", directory="hr", password="hunter2")
+    text = capsys.readouterr().err
+    assert "run finished" in text
+    assert "directory=hr" in text
+    assert "\x1b" not in text
+    assert "hunter2" not in text
+
+
+def test_a_traceback_for_a_person_shows_no_local_variables(capsys: pytest.CaptureFixture[str]) -> None:
+    def fails() -> None:
+        local = "hunter" + "2"
+        raise ValueError(len(local))
+
+    logs.configure(json=False)
+    try:
+        fails()
+    except ValueError:
+        structlog.get_logger().exception("run failed")
+    text = capsys.readouterr().err
+    assert "ValueError: 7" in text
+    assert "hunter2" not in text
+
+
+def test_a_line_goes_where_standard_error_goes_at_that_moment() -> None:
+    """A progress bar takes the place of standard error while it is shown, and puts lines above itself."""
+    logs.configure()
+    log = structlog.get_logger().bind(directory="hr")
+    with redirect_stderr(StringIO()) as bar:
+        log.info("above the bar")
+    assert "above the bar" in bar.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("given", "logged"),
+    [
+        ({"password": "hunter2"}, {"password": "***"}),
+        ({"client_secret": "hunter2", "clientSecret": "hunter2"}, {"client_secret": "***", "clientSecret": "***"}),
+        ({"access_token": "hunter2", "tokens": ["hunter2"]}, {"access_token": "***", "tokens": "***"}),
+        ({"headers": {"Authorization": "hunter2"}}, {"headers": {"Authorization": "***"}}),
+        ({"steps": [{"api_key": 5}]}, {"steps": [{"api_key": "***"}]}),
+        ({"url": "mysql://u:p@ss:w@db:3306/x"}, {"url": "mysql://u:***@db:3306/x"}),
+        ({"urls": ("redis://:hunter2@h",)}, {"urls": ["redis://:***@h"]}),
+        ({"error": OSError("at https://u:p@h/x")}, {"error": "at https://u:***@h/x"}),
+        ({"sent": "Authorization: Bearer abcdefgh.ijklmnop-_"}, {"sent": "Authorization: Bearer ***"}),
+        ({"dsn": "host=db password=hunter2 user=u"}, {"dsn": "host=db password=*** user=u"}),
+        ({"sent": "/token?client_secret=a%20b&scope=x"}, {"sent": "/token?client_secret=***&scope=x"}),
+        # What only looks like one stays readable.
+        ({"token_endpoint": "https://login/x"}, {"token_endpoint": "https://login/x"}),
+        ({"url": "ldap://dc1:389/dc=corp"}, {"url": "ldap://dc1:389/dc=corp"}),
+        ({"mail": "ada@acme.example"}, {"mail": "ada@acme.example"}),
+        ({"password": None, "token": True}, {"password": None, "token": True}),
+        ({"remedy": "Bearer authentication, Basic sign-in"}, {"remedy": "Bearer authentication, Basic sign-in"}),
+    ],
+)
+def test_secrets_are_masked(given: dict[str, Any], logged: dict[str, Any]) -> None:
+    assert logs.redact(None, "info", given) == logged
+
+
+def test_the_journal_learns_the_priority() -> None:
+    program = (
+        "import structlog; from usersyncd import logs; logs.configure();"
+        "log = structlog.get_logger(); log.info('a'); log.warning('b'); log.error('c')"
+    )
+    reader, writer = os.pipe()
+    stream = os.fstat(writer)
+    environment = os.environ | {"JOURNAL_STREAM": f"{stream.st_dev}:{stream.st_ino}"}
+    subprocess.run([sys.executable, "-c", program], stderr=writer, env=environment, check=True)
+    os.close(writer)
+    with os.fdopen(reader) as journal:
+        text = journal.read().splitlines()
+    assert [line[:3] for line in text] == ["<6>", "<4>", "<3>"]
+    assert [json.loads(line[3:])["event"] for line in text] == ["a", "b", "c"]
