@@ -1,0 +1,132 @@
+"""CEL expressions as trees, and back: the library's parser reads the text, its evaluator runs what we make of it.
+
+``cel-expr-python`` hands out a parsed expression as a serialized ``cel.expr.ParsedExpr`` and takes one back
+(https://github.com/google/cel-spec/blob/master/proto/cel/expr/syntax.proto). So a rule can be rewritten as a tree, by a
+few lines that know that message, and no second parser of the language is needed. Macros (``exists``, ``has`` …) come
+expanded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from cel_expr_python import cel
+from cel_expr_python.ext import ext_optional, ext_strings
+
+from usersyncd.core.cel_tree import Literal, Node, children, decode, encode
+
+MAX_TEXT = 4000
+"""Characters in one expression. The library's parser itself refuses nesting beyond 32 levels."""
+
+
+# ---------------------------------------------------------------------------------------------------- from and to text
+
+
+class ExpressionError(Exception):
+    """The library refuses the text: ``problems`` holds offsets into it (from 0) and messages."""
+
+    def __init__(self, problems: list[tuple[int, str]]) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+
+@cache
+def _parser() -> Any:
+    return cel.NewEnv(extensions=[ext_strings.ExtStrings()])
+
+
+@cache
+def _judge(root: str) -> Any:
+    """An environment that checks rules which see ``root``. ``NULL`` stands in for null, see :func:`check`."""
+    types = cel.Type
+    variables = {root: types.Map(types.STRING, types.DYN), "NULL": types.DYN}
+    signatures = {"lookup": [types.STRING, types.DYN], "default": [types.DYN, types.DYN]}
+    functions = [
+        cel.FunctionDecl(name, [cel.Overload(id=name, return_type=types.DYN, parameters=parameters, is_member=False)])
+        for name, parameters in signatures.items()
+    ]
+    return cel.NewEnv(variables=variables, extensions=[ext_strings.ExtStrings()], functions=functions)
+
+
+def parse(text: str) -> Node:
+    """The tree of an expression. Raises ExpressionError."""
+    if len(text) > MAX_TEXT:
+        raise ExpressionError([(0, f"the expression has {len(text)} characters, and {MAX_TEXT} are the limit")])
+    try:
+        wire = _parser().compile(text, disable_check=True).serialize()
+    except RuntimeError as error:
+        raise ExpressionError(_problems(text, str(error))) from None
+    return decode(wire)
+
+
+def check(text: str, tree: Node, root: str) -> str:
+    """The library's own judgement: the static type, ``DYN`` where that is not known. Raises ExpressionError.
+
+    For CEL, ``"a"`` and ``null`` have no type in common, so ``c ? "a" : null`` would be refused. Here any attribute may
+    be null, so the checker gets a name without a type in the place of each null: of the same length, so that columns
+    stay.
+    """
+    for offset in _nulls(tree):
+        if text[offset : offset + 4] == "null":
+            text = f"{text[:offset]}NULL{text[offset + 4 :]}"
+    try:
+        return str(_judge(root).compile(text).return_type().name())
+    except RuntimeError as error:
+        raise ExpressionError(_problems(text, str(error))) from None
+
+
+def _nulls(node: Node) -> Iterator[int]:
+    if isinstance(node, Literal):
+        if node.value is None:
+            yield node.offset
+        return
+    for child in children(node):
+        yield from _nulls(child)
+
+
+def _problems(text: str, message: str) -> list[tuple[int, str]]:
+    """``ERROR: <input>:1:10: undeclared …`` and its drawing become (9, "undeclared …"), one for each ERROR."""
+    starts = [0, *(at + 1 for at, letter in enumerate(text) if letter == "\n")]
+    found = []
+    for part in message.split("ERROR: <input>:")[1:]:
+        line, column, words = part.split("\n", 1)[0].removesuffix(" [INVALID_ARGUMENT]").split(":", 2)
+        if "recursion" not in words:
+            words = words.strip().replace(" (in container '')", "").split(" expecting {")[0]
+            words = words.replace("mismatched input '<EOF>'", "it ends too early")
+            found.append((starts[min(int(line), len(starts)) - 1] + max(int(column) - 1, 0), words))
+    if not found:
+        deep = "recursion" in message
+        found.append((0, "it is nested too deeply: 32 levels are the limit" if deep else message.split("\n", 1)[0]))
+    return found
+
+
+# ---------------------------------------------------------------------------------------------------- evaluating trees
+
+
+Expression = Any
+"""A compiled expression of the library: ``.eval(data={name: value})``."""
+
+
+class Engine:
+    """Makes trees into expressions that run. ``functions`` are called by name; what they raise is the rule's error."""
+
+    def __init__(self, functions: Mapping[str, tuple[int, Callable[..., Any]]]) -> None:
+        dyn = cel.Type.DYN
+        own = [
+            cel.FunctionDecl(
+                name,
+                [cel.Overload(id=name, return_type=dyn, parameters=[dyn] * arity, is_member=False, impl=function)],
+            )
+            for name, (arity, function) in functions.items()
+        ]
+        extensions = [ext_strings.ExtStrings(), ext_optional.ExtOptional(), cel.CelExtension("usersyncd", own)]
+        self._env = cel.NewEnv(extensions=extensions)
+
+    def expression(self, tree: Node) -> Expression:
+        """Raises ExpressionError when the tree is too deep for the library (about 48 levels)."""
+        try:
+            return self._env.deserialize(encode(tree))
+        except RuntimeError:
+            raise ExpressionError([(0, "it is nested too deeply: split it, or use lookup(table, key)")]) from None

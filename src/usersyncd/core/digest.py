@@ -1,0 +1,62 @@
+"""Short fingerprints by which unchanged things are recognised without being looked at.
+
+XXH3 with 64 bits: two different records with one digest are to be expected once in 10¹⁹ comparisons.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Iterable
+
+import msgspec
+from xxhash import xxh3_64_digest
+
+encode = msgspec.json.Encoder(order="deterministic").encode
+"""JSON bytes, the same for equal values whatever the order of their keys."""
+
+
+def digest(data: bytes) -> int:
+    """The digest of some bytes, as a signed 64-bit number (what databases hold)."""
+    return int.from_bytes(xxh3_64_digest(data), "little", signed=True)
+
+
+def name(token: str) -> int:
+    """The number by which an id or handle is known."""
+    return digest(token.encode())
+
+
+def names(tokens: Iterable[str]) -> array[int]:
+    """The numbers of many ids or handles, in their order."""
+    numbers = array("q")
+    numbers.frombytes(b"".join([xxh3_64_digest(token.encode()) for token in tokens]))
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers
+
+
+def names_digest(numbers: Iterable[int]) -> int:
+    """The digest of a set of names: the same in any order, and additive over pieces of the set."""
+    return wrapped(sum(numbers))
+
+
+def wrapped(number: int) -> int:
+    """A number modulo 2⁶⁴, signed."""
+    return (number + 2**63) % 2**64 - 2**63
+
+
+def pack(numbers: array[int]) -> bytes:
+    """An array as bytes that mean the same on every machine."""
+    if sys.byteorder == "big":
+        numbers = numbers[:]
+        numbers.byteswap()
+    return numbers.tobytes()
+
+
+def unpack(typecode: str, data: bytes | None) -> array[int]:
+    """The inverse of pack; ``typecode`` is ``q`` for names, ``I`` for refs."""
+    numbers = array(typecode)
+    numbers.frombytes(data or b"")
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers

@@ -1,0 +1,65 @@
+"""What the admin wrote, as data: rules, guard and leavers of one target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Literal
+
+from msgspec import Struct
+
+from usersyncd.plugin import Value
+
+
+class Rule(Struct, frozen=True):
+    """A CEL expression and where it stands: ``at`` is ``config.yaml:31``."""
+
+    text: str
+    at: str
+
+
+class Constant(Struct, frozen=True):
+    """A value that the admin gave as it is: ``{value: member}``."""
+
+    value: Value
+    at: str
+
+
+class Ruleset(Struct, frozen=True):
+    """The rules of one target for one kind: who is in scope, what identifies a record there, and its shape.
+
+    ``set`` None: the canonical attributes as they are, keyed by ``id``.
+    """
+
+    where: Rule | None = None
+    key: str | None = None
+    set: Mapping[str, Rule | Constant] | None = None
+
+
+class Limit(Struct, frozen=True):
+    """A guard's limit: ``5%`` of what is delivered, or a plain number of objects."""
+
+    amount: float
+    percent: bool
+
+    def __str__(self) -> str:
+        return f"{self.amount:g}{'%' if self.percent else ''}"
+
+
+class Guard(Struct, frozen=True):
+    """The limits that a plan must keep. Nothing that touches fewer than ``at_least`` objects is held."""
+
+    deletes: Limit = Limit(10, True)
+    deactivations: Limit = Limit(10, True)
+    member_removals: Limit = Limit(30, True)
+    at_least: int = 10
+
+
+class Leavers(Struct, frozen=True):
+    """What becomes of a user who has left the directory or the scope: deactivated at once and kept, or deleted
+    ``delete_after`` that (zero: deleted at once, never deactivated)."""
+
+    delete_after: timedelta | None = None
+
+
+MembershipMode = Literal["flattened", "direct"]

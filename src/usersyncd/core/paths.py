@@ -1,0 +1,275 @@
+"""Reading attributes: what a path such as ``user.manager.email`` means, as a Python function.
+
+A path needs no evaluator. Everything that the evaluator is given comes through these functions too, so that an
+attribute means the same in a plain rule and in an expression.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from msgspec import Struct
+
+from usersyncd.plugin import CANONICAL, Kind
+
+Raw = dict[str, Any]
+Subject = tuple[str, Raw, Sequence[str], str | None, Raw]
+"""What the rules see of one record: id, native attributes, names of groups, the manager's id and native attributes."""
+
+
+class UnfitError(Exception):
+    """A value cannot be used. The message says why in words, and does not show the value."""
+
+
+class PathError(Exception):
+    """A path means nothing here. The message says what to write instead."""
+
+
+class Read(Struct, frozen=True):
+    """One thing to read of a subject; null where the directory holds nothing.
+
+    ``native`` is set when it is nothing but the text under that key of the record's own attributes: the fast way;
+    messages call it ``source``. ``text`` says that it is text or null, ``nullable`` that it may be null.
+    """
+
+    name: str
+    read: Callable[[Subject], Any]
+    native: str | None = None
+    source: str = ""
+    text: bool = False
+    nullable: bool = True
+
+
+class Attribute(Struct, frozen=True):
+    """Where a canonical attribute comes from: the key ``native`` of the record's attributes.
+
+    ``source`` is what the mapping says (for messages), ``at`` its place in the configuration, and ``natives`` the
+    attributes that the directory must be asked for; None: all.
+    """
+
+    name: str
+    native: str
+    source: str
+    at: str | None
+    natives: frozenset[str] | None
+
+
+class Needs:
+    """What the rules read, collected while they are compiled."""
+
+    def __init__(self) -> None:
+        self.native: dict[Kind, set[str] | None] = {Kind.USER: set(), Kind.GROUP: set()}
+        self.of_record: dict[Kind, set[str]] = {Kind.USER: set(), Kind.GROUP: set()}
+        self.of_manager: set[str] = set()
+        self.tables: set[str] = set()
+        self.groups = False
+        self.manager = False
+
+    def add(self, kind: Kind, natives: frozenset[str] | None) -> None:
+        known = self.native[kind]
+        self.native[kind] = None if known is None or natives is None else known | natives
+
+
+# ---------------------------------------------------------------------------------------------------- canonical values
+
+_BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+def as_text(value: Any, source: str) -> str | None:
+    """A canonical attribute: text, or None for what is absent. A list gives its first item, a number its digits."""
+    if value.__class__ is list:
+        value = value[0] if value else None
+    match value:
+        case None | "":
+            return None
+        case str():
+            return value
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(value)
+        case float():
+            return str(value).removesuffix(".0")
+        case _:
+            raise UnfitError(
+                f"{source} holds {named(value)}, and a canonical attribute is text: map it with an expression over raw"
+            )
+
+
+def as_active(value: Any, source: str) -> bool:
+    """``active``: what is absent means true."""
+    if value.__class__ is list:
+        value = value[0] if value else None
+    if value.__class__ is bool:
+        return bool(value)
+    if value is None or value == "":
+        return True
+    known = _BOOLEANS.get(str(value).strip().lower())
+    if known is None:
+        raise UnfitError(f"{source} is neither true nor false: map active with an expression over raw")
+    return known
+
+
+def named(value: Any) -> str:
+    """What a value is, in words, for messages."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case str():
+            return "text"
+        case int() | float():
+            return "a number"
+        case list():
+            return "a list"
+        case dict():
+            return "a map"
+        case _:
+            return "something that is not data"
+
+
+def dig(value: Any, steps: Sequence[str | int]) -> Any:
+    """Follow ``steps`` into maps (text) and lists (numbers); None when anything on the way is missing."""
+    for step in steps:
+        if isinstance(step, str):
+            value = value.get(step) if value.__class__ is dict else None
+        else:
+            value = value[step] if value.__class__ is list and 0 <= step < len(value) else None
+    return None if value == "" else value
+
+
+def look_up(rows: Mapping[str, str], key: Any) -> str | None:
+    """The row for a key, which is text or a number. Raises UnfitError for any other."""
+    match key:
+        case None:
+            return None
+        case str():
+            return rows.get(key)
+        case bool():
+            return rows.get("true" if key else "false")
+        case int() | float():
+            return rows.get(str(key).removesuffix(".0"))
+        case _:
+            raise UnfitError(f"lookup needs text or a number as its key, and this is {named(key)}")
+
+
+# -------------------------------------------------------------------------------------------------------------- scopes
+
+
+class Scope:
+    """The names that one sort of rule sees, below ``root``. ``needs`` collects what is really read."""
+
+    def __init__(
+        self, root: str, needs: Needs, kind: Kind = Kind.USER, attributes: Mapping[str, Attribute] | None = None
+    ) -> None:
+        self.root, self.needs, self.kind = root, needs, kind
+        self._attributes = attributes or {}
+
+    def resolve(self, root: str, steps: Sequence[str | int]) -> Read | None:
+        """What a path reads; None when its root is no record. Raises PathError."""
+        if root not in ("user", "group", "raw"):
+            return None
+        if root != self.root:
+            raise PathError(self._foreign(root))
+        if self.root == "raw":
+            return self._raw(steps, "raw", of=1)
+        if not steps:
+            raise PathError(f"{root} alone has no value: name an attribute, such as {root}.displayName")
+        return self._of_record(steps)
+
+    def _foreign(self, root: str) -> str:
+        if self.root == "user" and root == "group":
+            return "a user rule sees no group: the names of the user's groups are in user.groups"
+        if self.root == "group" and root == "user":
+            return "a group rule sees no user: it has group.displayName and the other attributes of the group"
+        if self.root == "raw":
+            return f"a mapping sees the directory's own attributes only: write raw.… instead of {root}.…"
+        return f"write {self.root}.raw.…"
+
+    def _of_record(self, steps: Sequence[str | int]) -> Read:
+        first, rest = steps[0], steps[1:]
+        if first == "raw":
+            return self._raw(rest, f"{self.root}.raw", of=1)
+        if self.kind is Kind.USER and first == "groups":
+            self.needs.groups = True
+            if rest and not (len(rest) == 1 and isinstance(rest[0], int)):
+                raise PathError('user.groups is a list of names: write "name" in user.groups')
+            return Read(path("user", steps), lambda s: dig(s[2], rest), nullable=bool(rest), text=bool(rest))
+        if self.kind is Kind.USER and first == "manager":
+            return self._of_manager(rest)
+        return self._canonical(first, rest, self.root, of=1)
+
+    def _of_manager(self, steps: Sequence[str | int]) -> Read:
+        self.needs.manager = True
+        self.needs.add(Kind.USER, self._attributes["manager"].natives)
+        if not steps:
+            return Read("user.manager", lambda s: s[3], text=True)
+        first, rest = steps[0], steps[1:]
+        if first == "raw":
+            return self._raw(rest, "user.manager.raw", of=4)
+        if first in ("manager", "groups"):
+            raise PathError(f"user.manager.{first} is not followed: rules see one level, the manager's own attributes")
+        return self._canonical(first, rest, "user.manager", of=4)
+
+    def _canonical(self, name: str | int, rest: Sequence[str | int], prefix: str, of: int) -> Read:
+        attribute = self._attributes.get(str(name))
+        if attribute is None and name != "id":
+            names = (*CANONICAL[self.kind], "raw", "groups") if prefix == "user" else (*CANONICAL[self.kind], "raw")
+            near = get_close_matches(str(name), names, 1, 0.5)
+            raise PathError(
+                f"there is no {prefix}.{name}"
+                + (
+                    f": did you mean {prefix}.{near[0]}?"
+                    if near
+                    else f": the directory's own attribute is {prefix}.raw.{name}"
+                )
+            )
+        if rest:
+            raise PathError(f"{prefix}.{name} is {'true or false' if name == 'active' else 'text'} and has no parts")
+        full = f"{prefix}.{name}"
+        if attribute is None:
+            return Read(full, (lambda s: s[0]) if of == 1 else (lambda s: s[3]), text=True, nullable=of == 4)
+        self.needs.add(self.kind, attribute.natives)
+        (self.needs.of_record[self.kind] if of == 1 else self.needs.of_manager).add(attribute.name)
+        if of == 1:
+            return own(attribute, full)
+        native, source = attribute.native, attribute.source
+        if name == "active":
+            return Read(full, lambda s: None if s[3] is None else as_active(s[4].get(native), source))
+        return Read(full, lambda s: as_text(s[4].get(native), source), text=True)
+
+    def _raw(self, steps: Sequence[str | int], prefix: str, of: int) -> Read:
+        known = bool(steps) and isinstance(steps[0], str)
+        self.needs.add(self.kind, frozenset([str(steps[0])]) if known else None)
+        name, steps = path(prefix, steps), tuple(steps)
+        if known:
+            return Read(name, lambda s: dig(s[of], steps))
+        return Read(
+            name, lambda s: dig({key: value for key, value in _raw_of(s, of).items() if key[:1] != DERIVED}, steps)
+        )
+
+
+def own(attribute: Attribute, name: str) -> Read:
+    """A canonical attribute of the record itself, under ``name``."""
+    native, source = attribute.native, attribute.source
+    if attribute.name == "active":
+        return Read(name, lambda s: as_active(s[1].get(native), source), nullable=False)
+    return Read(name, lambda s: as_text(s[1].get(native), source), native=native, source=source, text=True)
+
+
+DERIVED = "\0"
+"""Keys that begin so are ours: what an expression of the mapping gave for a canonical attribute."""
+
+
+def _raw_of(subject: Subject, of: int) -> Raw:
+    return subject[1] if of == 1 else subject[4]
+
+
+def path(root: str, steps: Sequence[str | int]) -> str:
+    """How a path is written."""
+    return root + "".join(
+        f".{step}" if isinstance(step, str) and step.isidentifier() else f"[{step!r}]" for step in steps
+    )

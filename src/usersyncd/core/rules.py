@@ -1,0 +1,300 @@
+"""The rules of one target for one directory: compiled once, applied to every record.
+
+What an expression means is written down in docs/rules.md. A rule that only names an attribute, looks it up or gives it
+a default is read by a Python function; everything else of a record is one evaluation of CEL.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from usersyncd.core.cel_tree import NULL
+from usersyncd.core.evaluate import Compiled, Several, Tables, compile_expression, engine
+from usersyncd.core.mapping import Canonical, Misfit, RuleError
+from usersyncd.core.model import Constant, Rule, Ruleset
+from usersyncd.core.paths import Needs, Raw, Scope, Subject, UnfitError, named
+from usersyncd.core.plain import Fault as Mistake
+from usersyncd.errors import ConfigError, Fault
+from usersyncd.plugin import CANONICAL, Kind, Layout
+
+__all__ = ["Reads", "RuleError", "RuleErrors", "Rules", "compile_rules"]
+
+ENGINE = 1
+"""Changes when the same rules begin to give other shapes: then every record is shaped again."""
+
+_WANTED = {
+    "where": ("BOOL",),
+    "key": ("STRING", "INT", "UINT"),
+    "set": ("STRING", "INT", "UINT", "DOUBLE", "BOOL", "TIMESTAMP", "LIST", "MAP"),
+}
+_WANTED_WORDS = {
+    "where": "true or false", "key": "text or a whole number",
+    "set": "text, a number, true or false, a timestamp, a list or a map",
+}  # fmt: skip
+_STATIC = {
+    "STRING": "text", "INT": "a whole number", "UINT": "a whole number", "DOUBLE": "a number with a fraction",
+    "BOOL": "true or false", "LIST": "a list", "MAP": "a map", "TIMESTAMP": "a timestamp", "DURATION": "a duration",
+}  # fmt: skip
+
+
+class RuleErrors(ConfigError):  # noqa: N818 - many of them
+    """The rules cannot be used; ``faults`` names every mistake, with the column inside its expression in the
+    message."""
+
+
+class Reads(Struct, frozen=True):
+    """What the rules read: the native attributes of each kind that the directory must be asked for (None: all), and
+    whether shapes depend on a user's groups and manager."""
+
+    native: Mapping[Kind, frozenset[str] | None]
+    groups: bool
+    manager: bool
+
+
+class Shaper(Struct, frozen=True):
+    """The compiled rules of one kind. ``template`` has every attribute of the layout, constants with their values."""
+
+    template: dict[str, Any]
+    rules: Several
+    key: str
+    places: Mapping[str, str | None]
+    own: Several | None
+    managers: Several | None
+
+
+def compile_rules(
+    *,
+    mapping: Mapping[Kind, Mapping[str, str]],
+    attributes: Mapping[Kind, Mapping[str, Rule]],
+    users: Ruleset,
+    groups: Ruleset,
+    lookups: Tables,
+    deactivates: bool,
+) -> Rules:
+    """Compile the mapping of one directory and the rules of one target.
+
+    ``mapping`` is the connector's, ``attributes`` the admin's overrides of it. ``deactivates`` says that the target
+    deactivates leavers: then users have ``active`` even when ``set`` does not. Raises RuleErrors.
+    """
+    return _Compiler(mapping, attributes, lookups).rules({Kind.USER: users, Kind.GROUP: groups}, deactivates)
+
+
+class Rules:
+    """Compiled rules. They keep no state: shaping the same record gives the same shape."""
+
+    def __init__(
+        self, fingerprint: str, reads: Reads, layouts: Mapping[Kind, Layout], canonical: Mapping[Kind, Canonical],
+        shapers: Mapping[Kind, Shaper],
+    ) -> None:  # fmt: skip
+        self.fingerprint = fingerprint
+        """sha256 over everything that decides what a shape looks like."""
+        self.reads = reads
+        self.layouts = layouts
+        self._canonical = canonical
+        self._users, self._groups = shapers[Kind.USER], shapers[Kind.GROUP]
+
+    def canonical(self, kind: Kind, id: str, raw: Raw) -> dict[str, Any]:  # noqa: A002 - the contract's word
+        """The canonical view of one record; what is absent is left out, and ``manager`` is as the directory has it: an
+        id or a handle. Raises RuleError."""
+        return self._canonical[kind].view(id, raw)
+
+    def manager(self, raw: Raw) -> str | None:
+        """The id or handle of a user's manager, as the directory has it. Raises RuleError."""
+        handle: str | None = self._canonical[Kind.USER].one("manager", raw)
+        return handle
+
+    def display_name(self, raw: Raw) -> str | None:
+        """The name under which a group stands in ``user.groups``. Raises RuleError."""
+        name: str | None = self._canonical[Kind.GROUP].one("displayName", raw)
+        return name
+
+    def shape_user(
+        self,
+        id: str,  # noqa: A002
+        raw: Raw,
+        groups: Sequence[str] = (),
+        manager: tuple[str, Raw] | None = None,
+    ) -> dict[str, Any] | None:
+        """What the target shall hold for a user; None when ``where`` leaves the user out.
+
+        ``groups`` are display names, sorted; ``manager`` is the manager's id and native attributes. Raises RuleError.
+        """
+        shaper = self._users
+        if shaper.own is not None:
+            raw = self._canonical[Kind.USER].derive(raw, shaper.own)
+        manager_id, manager_raw = manager or (None, {})
+        if shaper.managers is not None and manager is not None:
+            manager_raw = self._derive_manager(manager_raw, shaper.managers)
+        return _shape(shaper, (id, raw, groups if groups.__class__ is list else list(groups), manager_id, manager_raw))
+
+    def shape_group(self, id: str, raw: Raw) -> dict[str, Any] | None:  # noqa: A002
+        """What the target shall hold for a group; None when ``where`` leaves it out. Raises RuleError."""
+        shaper = self._groups
+        if shaper.own is not None:
+            raw = self._canonical[Kind.GROUP].derive(raw, shaper.own)
+        return _shape(shaper, (id, raw, (), None, {}))
+
+    def _derive_manager(self, raw: Raw, managers: Several) -> Raw:
+        try:
+            return self._canonical[Kind.USER].derive(raw, managers)
+        except RuleError as error:
+            raise RuleError(f"the manager's {error.message}", error.at) from None
+
+
+def _shape(shaper: Shaper, subject: Subject) -> dict[str, Any] | None:
+    shape = shaper.template.copy()
+    try:
+        if not shaper.rules.fill(shape, subject):
+            return None
+    except UnfitError as unfit:
+        message, name = unfit.args
+        raise RuleError(f"{name}: {message}", shaper.places.get(name)) from None
+    key = shape[shaper.key]
+    if (key and key.__class__ is str) or key.__class__ is int:
+        return shape
+    reason = "is empty" if key is None or key == "" else f"is {named(key)}, and a key is text or a whole number"
+    raise RuleError(f"has no key: {shaper.key} {reason}", shaper.places.get(shaper.key))
+
+
+class _Compiler:
+    """Compiles everything before it complains, so that the admin sees every mistake at once."""
+
+    def __init__(
+        self, mapping: Mapping[Kind, Mapping[str, str]], attributes: Mapping[Kind, Mapping[str, Rule]], lookups: Tables
+    ) -> None:
+        self._lookups = lookups
+        self._engine = engine(lookups)
+        self._canonical = {
+            kind: Canonical(kind, mapping.get(kind, {}), attributes.get(kind, {}), lookups, self._engine)
+            for kind in Kind
+        }
+        self._needs = Needs()
+        self._misfits = [misfit for canonical in self._canonical.values() for misfit in canonical.misfits]
+
+    def rules(self, rulesets: Mapping[Kind, Ruleset], deactivates: bool) -> Rules:
+        drafts = {kind: self._draft(kind, ruleset, deactivates) for kind, ruleset in rulesets.items()}
+        needs = self._needs
+        if needs.groups:
+            needs.add(Kind.GROUP, self._canonical[Kind.GROUP].attributes["displayName"].natives)
+        if self._misfits:
+            raise RuleErrors("the rules cannot be used", faults=[_fault(misfit) for misfit in self._misfits])
+        native = {kind: None if names is None else frozenset(names) for kind, names in needs.native.items()}
+        return Rules(
+            self._fingerprint(rulesets, deactivates),
+            Reads(native, needs.groups, needs.manager),
+            {kind: draft.layout for kind, draft in drafts.items()},
+            self._canonical,
+            {kind: self._shaper(draft) for kind, draft in drafts.items()},
+        )
+
+    def _draft(self, kind: Kind, ruleset: Ruleset, deactivates: bool) -> _Draft:
+        scope = Scope(str(kind), self._needs, kind, self._canonical[kind].attributes)
+        section = f"{kind}s"
+        places: dict[str, str | None] = {}
+        where = None
+        if ruleset.where is not None:
+            places["where"] = ruleset.where.at
+            where = self._compile(ruleset.where, scope, f"{section}.where", "where")
+        compiled: dict[str, Compiled] = {}
+        template: dict[str, Any] = {}
+        for name, rule in (ruleset.set or {}).items():
+            places[name], label = rule.at, f"{section}.set.{name}"
+            template[name] = rule.value if isinstance(rule, Constant) else None
+            if isinstance(rule, Rule):
+                found = self._compile(rule, scope, label, "key" if name == ruleset.key else "set")
+                compiled |= {name: found} if found else {}
+        implied = CANONICAL[kind] if ruleset.set is None else ()
+        for name in (*implied, "active") if kind is Kind.USER and deactivates else implied:
+            if name not in template:
+                template[name], places[name] = None, self._place(kind, name)
+                compiled[name] = Compiled(scope.resolve(scope.root, [name]), NULL, NULL, {}, "DYN")
+        key = ruleset.key or ("id" if ruleset.set is None else "")
+        if key not in template:
+            self._misfits.append(_no_key(ruleset, tuple(ruleset.set or template), section))
+        return _Draft(kind, Layout(tuple(template), key, ruleset.set is not None), template, compiled, where, places)
+
+    def _place(self, kind: Kind, name: str) -> str | None:
+        attribute = self._canonical[kind].attributes.get(name)
+        return attribute.at if attribute else None
+
+    def _compile(self, rule: Rule, scope: Scope, label: str, use: str) -> Compiled | None:
+        compiled = compile_expression(rule.text, scope, self._lookups, self._engine)
+        if isinstance(compiled, Compiled):
+            kind = compiled.type.split("<")[0]
+            if kind == "DYN" or kind in _WANTED[use]:
+                return compiled
+            given = _STATIC.get(kind, kind.lower())
+            compiled = [Mistake(-1, f"this gives {given}, and must give {_WANTED_WORDS[use]}")]
+        self._misfits += [Misfit(rule.at, label, rule.text, mistake) for mistake in compiled]
+        return None
+
+    def _shaper(self, draft: _Draft) -> Shaper:
+        canonical, needs = self._canonical[draft.kind], self._needs
+        return Shaper(
+            draft.template,
+            Several(self._engine, draft.compiled, draft.where),
+            draft.layout.key,
+            draft.places,
+            canonical.deriving(needs.of_record[draft.kind]),
+            canonical.deriving(needs.of_manager) if draft.kind is Kind.USER else None,
+        )
+
+    def _fingerprint(self, rulesets: Mapping[Kind, Ruleset], deactivates: bool) -> str:
+        """Places do not count, nor do tables that no rule looks up."""
+        content = {
+            "engine": ENGINE,
+            "mapping": {
+                kind: {name: attribute.source for name, attribute in canonical.attributes.items()}
+                for kind, canonical in self._canonical.items()
+            },
+            "rules": {kind: _texts(ruleset) for kind, ruleset in rulesets.items()},
+            "lookups": {table: self._lookups[table] for table in self._needs.tables},
+            "deactivates": deactivates,
+        }
+        return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
+
+
+class _Draft(Struct, frozen=True):
+    """The rules of one kind, compiled, before it is known whether anything is wrong."""
+
+    kind: Kind
+    layout: Layout
+    template: dict[str, Any]
+    compiled: dict[str, Compiled]
+    where: Compiled | None
+    places: dict[str, str | None]
+
+
+def _texts(ruleset: Ruleset) -> Any:
+    rules = ruleset.set
+    return {
+        "where": ruleset.where and ruleset.where.text,
+        "key": ruleset.key,
+        "set": rules
+        and {name: rule.text if isinstance(rule, Rule) else {"value": rule.value} for name, rule in rules.items()},
+    }
+
+
+def _no_key(ruleset: Ruleset, names: Sequence[str], section: str) -> Misfit:
+    at = next((rule.at for rule in (ruleset.set or {}).values()), ruleset.where and ruleset.where.at)
+    message = (
+        f"{ruleset.key} is not one of" if ruleset.key else "say which attribute identifies a record in the target:"
+    )
+    return Misfit(at or None, f"{section}.key", "", Mistake(-1, f"{message} {', '.join(names)}"))
+
+
+def _fault(misfit: Misfit) -> Fault:
+    file, _, line = (misfit.at or "").rpartition(":")
+    if not line.isdigit():
+        file, line = misfit.at or "the connector's mapping", "1"
+    message = misfit.fault.message
+    if misfit.fault.offset >= 0 and misfit.text:
+        before = misfit.text[: misfit.fault.offset]
+        row = f"line {before.count(chr(10)) + 1}, " if "\n" in misfit.text else ""
+        message += f" ({row}column {len(before) - before.rfind(chr(10))} of the expression)"
+    return Fault(file, int(line), 1, misfit.path, message)
