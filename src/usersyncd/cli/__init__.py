@@ -1,0 +1,65 @@
+"""The command line. One file for each command, registered here; what they need is imported when they run.
+
+A command is a function of its own module. To add one: write ``cli/plan.py`` with a function ``plan`` that takes
+``context: typer.Context`` and ``config: ConfigOption = None``, calls ``load_config(context, config)``, raises
+:class:`~usersyncd.errors.UsersyncError` for what a person can mend and ``typer.Exit(code)`` for another exit code; then
+register it below. Modules here import nothing heavy at their top: ``usersyncd --version`` must not wait for a database
+library.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from usersyncd.cli.check import check
+from usersyncd.cli.common import ConfigOption, print_error
+from usersyncd.cli.connectors import connectors
+from usersyncd.cli.init import init
+from usersyncd.cli.schema import schema
+from usersyncd.errors import UsersyncError
+
+app = typer.Typer(
+    name="usersyncd",
+    help="Keeps an application's users, groups and memberships in step with its customers' directories.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(init)
+app.command()(check)
+app.command()(schema)
+app.command()(connectors)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"usersyncd {version('usersyncd')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    context: typer.Context,
+    config: ConfigOption = None,
+    version: Annotated[  # noqa: ARG001 - its callback does it
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    context.obj = config
+
+
+def main() -> None:
+    """Run the command line.
+
+    Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 a plan is held, 4 changes are waiting.
+    """
+    try:
+        app()
+    except UsersyncError as error:
+        print_error(error)
+        sys.exit(error.exit_code)

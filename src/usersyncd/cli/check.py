@@ -1,0 +1,78 @@
+"""``usersyncd check``: is the configuration right, and, with ``--online``, does everything answer?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from usersyncd.cli.common import ConfigOption, JsonOption, config_file, print_json
+from usersyncd.errors import ConfigError
+
+if TYPE_CHECKING:
+    from usersyncd.cli.online import Trials
+    from usersyncd.config import Config
+
+
+def check(
+    context: typer.Context,
+    config: ConfigOption = None,
+    online: Annotated[
+        bool, typer.Option("--online", help="Also try every directory and target, and say what each would read.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Check the configuration file. Nothing is changed anywhere, with --online neither."""
+    file: Path | None = None
+    try:
+        file = config_file(context, config)
+        loaded = _checked(file)
+    except ConfigError as error:
+        if not json:
+            raise
+        print_json({"ok": False, "errors": _faults(error, file)})
+        raise typer.Exit(error.exit_code) from None
+    trials = _try(loaded) if online else None
+    if json:
+        print_json({"ok": trials is None or trials.ok, "errors": [], **(trials.as_json() if trials else {})})
+    else:
+        _show(loaded, trials)
+    if trials and not trials.ok:
+        raise typer.Exit(1)
+
+
+def _checked(file: Path) -> Config:
+    """The configuration, when all of it is right. Raises ConfigError."""
+    from usersyncd.config import load
+
+    return load(file)
+
+
+def _try(config: Config) -> Trials:
+    import asyncio
+
+    from usersyncd import logs
+    from usersyncd.cli.online import try_all
+
+    logs.configure("warning")
+    return asyncio.run(try_all(config))
+
+
+def _show(config: Config, trials: Trials | None) -> None:
+    directories, targets = ", ".join(config.directories), ", ".join(config.targets) or "none yet"
+    typer.echo(f"{config.file} is valid. Directories: {directories}. Targets: {targets}.")
+    if trials:
+        from usersyncd.cli.online import show
+
+        show(trials)
+
+
+def _faults(error: ConfigError, file: Path | None) -> list[dict[str, Any]]:
+    """The faults of an error as the contract has them. One without a place stands at the beginning of the file."""
+    if not error.faults:
+        return [{"file": str(file or ""), "line": 1, "column": 1, "path": "", "message": str(error)}]
+    return [
+        {"file": fault.file, "line": fault.line, "column": fault.column, "path": fault.path, "message": fault.message}
+        for fault in error.faults
+    ]

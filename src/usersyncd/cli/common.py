@@ -1,0 +1,83 @@
+"""What the commands share: finding the configuration file, showing errors, printing JSON."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from usersyncd.errors import ConfigError, Fault, UsersyncError
+
+if TYPE_CHECKING:
+    from usersyncd.config import Config
+
+ENVIRONMENT = "USERSYNCD_CONFIG"
+PLACES = (Path("usersyncd.yaml"), Path("/etc/usersyncd/config.yaml"))
+"""Where a configuration file is looked for, when neither ``--config`` nor ``$USERSYNCD_CONFIG`` names one."""
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "-c",
+        "--config",
+        metavar="FILE",
+        help=f"The configuration file. Default: ${ENVIRONMENT}, ./{PLACES[0]}, {PLACES[1]}.",
+        show_default=False,
+    ),
+]
+"""The option ``-c/--config`` of a command. It may stand before the command too: hand both to ``config_file``."""
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def config_file(context: typer.Context, option: Path | None) -> Path:
+    """The configuration file to use. Raises ConfigError when none is named and none is found."""
+    named = option or context.find_object(Path) or os.environ.get(ENVIRONMENT)
+    if named:
+        return Path(named)
+    for place in PLACES:
+        if place.exists():
+            return place
+    raise ConfigError(
+        f"there is no configuration file: neither {' nor '.join(map(str, PLACES))}",
+        "name one with --config FILE, or write one with `usersyncd init`",
+    )
+
+
+def load_config(context: typer.Context, option: Path | None) -> Config:
+    """Load the configuration. Raises ConfigError."""
+    from usersyncd.config import load
+
+    return load(config_file(context, option))
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    import msgspec
+
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=1).decode() + "\n")
+
+
+def print_error(error: UsersyncError) -> None:
+    """The error as text on standard error: each fault with its line."""
+    faults = error.faults if isinstance(error, ConfigError) else ()
+    for fault in faults:
+        sys.stderr.write(f"{fault}\n")
+        if excerpt := fault.excerpt or _line(fault):
+            sys.stderr.write(f"{excerpt}\n")
+    if not faults:
+        sys.stderr.write(f"{error}\n")
+
+
+def _line(fault: Fault) -> str:
+    """The line of a fault that was found after loading: by then the file is known to hold no secret."""
+    from usersyncd.config.excerpt import Excerpts, split_lines
+
+    try:
+        lines = split_lines(Path(fault.file).read_text("utf-8-sig"))
+    except (OSError, ValueError):
+        return ""
+    return Excerpts(lines).show(fault.line, fault.column)

@@ -1,0 +1,30 @@
+"""``usersyncd connectors``: what is installed."""
+
+from __future__ import annotations
+
+from usersyncd.cli.common import JsonOption, print_json
+
+
+def connectors(json: JsonOption = False) -> None:
+    """Show the installed connectors, and why one cannot be used."""
+    from usersyncd import registry
+
+    found = registry.installed()
+    if json:
+        print_json({"format": 1, "connectors": found})
+        return
+
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    table = Table("connector", "kind", "package", "version", "", box=None)
+    for one in found:
+        table.add_row(
+            one.name, one.kind, one.distribution, one.version, Text("cannot be used", style="red") if one.error else ""
+        )
+    console.print(table)
+    for one in found:
+        if one.error:
+            console.print(Text(f"\n{one.error}"), soft_wrap=True)

@@ -1,0 +1,205 @@
+"""Trying every directory and every target: what ``usersyncd check --online`` does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from contextlib import aclosing
+from typing import Any, cast
+
+import msgspec
+import structlog
+from msgspec import Struct
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from usersyncd import registry
+from usersyncd.config import Config, Directory, Target
+from usersyncd.context import SourceRunContext, TargetRunContext
+from usersyncd.core.mapping import RuleError
+from usersyncd.core.model import Ruleset
+from usersyncd.core.rules import Rules, compile_rules
+from usersyncd.errors import SourceError, UsersyncError
+from usersyncd.plugin import CANONICAL, Done, Kind, Members, Record, Source
+
+PEOPLE = 3
+"""How many people are shown as they would be read."""
+
+
+class Trial(Struct):
+    """What came of one directory or target: what it said of itself, and the error that ended the trial."""
+
+    name: str
+    connector: str
+    found: list[str] = []
+    error: str | None = None
+
+
+class DirectoryTrial(Trial):
+    """Also what a complete pull counts; memberships are edges as the directory gives them. ``people`` are canonical."""
+
+    users: int = 0
+    groups: int = 0
+    memberships: int = 0
+    people: list[dict[str, Any]] = []
+
+
+class Trials(Struct):
+    """All trials, in the order of the configuration."""
+
+    directories: list[DirectoryTrial]
+    targets: list[Trial]
+
+    @property
+    def ok(self) -> bool:
+        return all(trial.error is None for trial in (*self.directories, *self.targets))
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields that ``check --online --json`` adds."""
+        return cast("dict[str, Any]", msgspec.to_builtins(self))
+
+
+async def try_all(config: Config) -> Trials:
+    """Try everything, one after the other; one that fails does not stop the next. Writes nothing anywhere."""
+    trials = Trials([], [])
+    for directory in config.directories.values():
+        directory_trial = DirectoryTrial(directory.name, directory.connector)
+        await _guarded(directory_trial, lambda trial, one=directory: _try_directory(config, one, trial))  # type: ignore[misc]
+        trials.directories.append(directory_trial)
+    for target in config.targets.values():
+        trial = Trial(target.name, target.connector)
+        await _guarded(trial, lambda trial, one=target: _try_target(config, one, trial))  # type: ignore[misc]
+        trials.targets.append(trial)
+    return trials
+
+
+async def _guarded(trial: Trial, attempt: Callable[[Any], Coroutine[Any, Any, None]]) -> None:
+    try:
+        await attempt(trial)
+    except UsersyncError as error:
+        trial.error = str(error)
+    except Exception as error:
+        trial.error = (
+            f"{type(error).__name__}: {error}\n  → this is a fault of the connector {trial.connector}: tell its authors"
+        )
+
+
+async def _try_directory(config: Config, directory: Directory, trial: DirectoryTrial) -> None:
+    connector = registry.source(directory.connector)
+    rules = _rules(config, directory, Ruleset(), Ruleset(), deactivates=False)
+    context = SourceRunContext(
+        name=directory.name,
+        folder=config.folder,
+        log=structlog.get_logger(directory=directory.name),
+        reads=rules.reads.native,
+    )
+    source = connector(directory.options, context)
+    trial.found = list(await source.check())
+    await _count(source, rules, trial)
+
+
+async def _count(source: Source, rules: Rules, trial: DirectoryTrial) -> None:
+    done = False
+    async with aclosing(cast("Any", source.pull(None))) as pages:
+        async for page in pages:
+            if isinstance(page, Done):
+                done = True
+                continue
+            for item in page:
+                if isinstance(item, Members):
+                    trial.memberships += len(item.added)
+                elif isinstance(item, Record) and item.kind is Kind.GROUP:
+                    trial.groups += 1
+                elif isinstance(item, Record):
+                    trial.users += 1
+                    if len(trial.people) < PEOPLE:
+                        trial.people.append(_person(rules, item))
+    if not done:
+        raise SourceError(
+            "the reading ended without its end mark: it is not whole", "if it stays so, it is a fault of the connector"
+        )
+
+
+def _person(rules: Rules, record: Record) -> dict[str, Any]:
+    try:
+        return rules.canonical(record.kind, record.id, record.attributes)
+    except RuleError as error:
+        raise SourceError(
+            f"the user {record.id} cannot be mapped: {error}", "mend the rule under `attributes`"
+        ) from None
+
+
+async def _try_target(config: Config, target: Target, trial: Trial) -> None:
+    connector = registry.target(target.connector)
+    directory = config.directories[target.directories[0]]
+    deactivates = target.leavers.delete_after is None or bool(target.leavers.delete_after)
+    rules = _rules(config, directory, target.users, target.groups, deactivates=deactivates)
+    context = TargetRunContext(
+        name=target.name,
+        folder=config.folder,
+        log=structlog.get_logger(target=target.name),
+        layouts=rules.layouts,
+        directories=target.directories,
+    )
+    delivery = connector(target.options, context)
+    try:
+        trial.found = list(await delivery.check())
+    finally:
+        await delivery.close()
+
+
+def _rules(config: Config, directory: Directory, users: Ruleset, groups: Ruleset, *, deactivates: bool) -> Rules:
+    return compile_rules(
+        mapping=registry.source(directory.connector).mapping,
+        attributes=directory.attributes,
+        users=users,
+        groups=groups,
+        lookups=config.lookups,
+        deactivates=deactivates,
+    )
+
+
+# ---- for a person
+
+
+def show(trials: Trials) -> None:
+    """Print the trials."""
+    console = Console(highlight=False)
+    for directory in trials.directories:
+        _show_one(console, "directory", directory)
+        if directory.error is None:
+            counts = f"{directory.users:,} users, {directory.groups:,} groups, {directory.memberships:,} memberships"
+            console.print(Text(f"  would read {counts}"), soft_wrap=True)
+            if directory.people:
+                console.print(_people(directory))
+    for target in trials.targets:
+        _show_one(console, "target", target)
+
+
+def _show_one(console: Console, what: str, trial: Trial) -> None:
+    failed = trial.error is not None
+    verdict = ("failed", "bold red") if failed else ("ok", "green")
+    heading = Text.assemble("\n", (f"{what} {trial.name}", "bold"), f" ({trial.connector}): ", verdict)
+    console.print(heading, soft_wrap=True)
+    for line in trial.found:
+        console.print(Text(f"  {line}"), soft_wrap=True)
+    if trial.error is not None:
+        console.print(Text("\n".join(f"  {line}" for line in trial.error.splitlines()), style="red"), soft_wrap=True)
+
+
+def _people(trial: DirectoryTrial) -> Table:
+    """The first people, a column each, so that every attribute is one line to compare."""
+    table = Table(box=None, show_header=False, padding=(0, 1))
+    table.add_column(no_wrap=True, style="dim")
+    for _ in trial.people:
+        table.add_column(overflow="fold")
+    for name in CANONICAL[Kind.USER]:
+        if any(name in person for person in trial.people):
+            table.add_row(Text(f" {name}"), *(_cell(person.get(name)) for person in trial.people))
+    return table
+
+
+def _cell(value: Any) -> Text:
+    if value is None:
+        return Text("–", style="dim")
+    return Text(value if isinstance(value, str) else msgspec.json.encode(value).decode())

@@ -1,0 +1,211 @@
+"""One YAML file as plain data, with the place of every piece of it, and everything that is wrong with it.
+
+Faults are collected, not raised: the admin sees all of them at once. Each carries the line it is about, with every part
+blanked out that may be a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import yaml
+
+from usersyncd.config.excerpt import Excerpts, looks_secret, split_lines
+from usersyncd.config.scalars import scalar
+from usersyncd.config.syntax import compose
+from usersyncd.errors import ConfigError, Fault
+
+Path = tuple[str | int, ...]
+Entries = dict[str, tuple[yaml.Node, yaml.Node]]
+
+EXPANDED = 1_000_000
+"""How many values a file may have, aliases written out. More is a mistake, or an attack ("billion laughs")."""
+
+
+class _TooBigError(Exception):
+    """The aliases of the file multiply beyond reason."""
+
+
+class Document:
+    """A parsed file. ``data`` is plain data (dict, list, text, numbers, booleans, None); it is whole even where there
+    are faults, so that one fault does not hide the others. Keys are text, as written."""
+
+    def __init__(self, file: str, text: str) -> None:
+        self.file = file
+        self.excerpts = Excerpts(split_lines(text))
+        self._faults: dict[tuple[int, int, str], Fault] = {}
+        self._unreadable: set[tuple[int, int]] = set()
+        self._entries: dict[int, Entries] = {}
+        self._values: dict[int, Any] = {}
+        self._sizes: dict[int, int] = {}
+        self._open: set[int] = set()
+        self._expanded = 0
+        self.data: Any = None
+        self.root: yaml.Node | None = None
+        root = compose(text)
+        if isinstance(root, yaml.Node):
+            self._build(root)
+        elif root is not None:
+            self.excerpts.only_key(root.line)
+            self._add(root.line, root.column, "", root.message)
+
+    # ---- reading
+
+    def node(self, path: Path) -> tuple[yaml.Node | None, yaml.Node | None, Path]:
+        """The key and value nodes of the deepest piece that exists on ``path``, and the path to it."""
+        key: yaml.Node | None = None
+        value = self.root
+        found: Path = ()
+        for part in path:
+            if isinstance(value, yaml.MappingNode) and part in self._entries.get(id(value), {}):
+                key, value = self._entries[id(value)][str(part)]
+            elif isinstance(value, yaml.SequenceNode) and isinstance(part, int) and part < len(value.value):
+                key, value = None, value.value[part]
+            else:
+                break
+            found = (*found, part)
+        return key, value, found
+
+    def at(self, path: Path) -> str:
+        """``config.yaml:31``: the file and the line of the value at ``path``."""
+        _, value, _ = self.node(path)
+        return f"{self.file}:{value.start_mark.line + 1 if value else 1}"
+
+    def texts(self, path: Path) -> Iterator[tuple[Path, str]]:
+        """Every text below ``path``, with its own path."""
+        _, node, found = self.node(path)
+        value = self._values.get(id(node)) if found == path else None
+        pending: list[tuple[Path, Any]] = [(path, value)]
+        while pending:
+            here, value = pending.pop()
+            if isinstance(value, str):
+                yield here, value
+            elif isinstance(value, dict):
+                pending += [((*here, key), item) for key, item in value.items()]
+            elif isinstance(value, list):
+                pending += [((*here, index), item) for index, item in enumerate(value)]
+
+    # ---- faults
+
+    def fault(self, path: Path, message: str, *, on_key: bool = False, hide: bool = False) -> None:
+        """Note a fault at ``path``: at its value, or at its key. ``hide`` blanks the value out wherever the line is
+        shown."""
+        key, value, _ = self.node(path)
+        node = (key if on_key else value) or value
+        if hide and value is not None:
+            self.excerpts.hide(value)
+        mark = node.start_mark if node else None
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        # What could not be read has its fault already: whatever validation says of the same place follows from that.
+        if (line, column) not in self._unreadable:
+            self._add(line, column, ".".join(map(str, path)), message)
+
+    def _add(self, line: int, column: int, path: str, message: str) -> None:
+        self._faults.setdefault((line, column, path), Fault(self.file, line, column, path, message))
+
+    def faults(self) -> list[Fault]:
+        """All faults so far, in the order of the file."""
+        for fault in self._faults.values():
+            fault.excerpt = self.excerpts.show(fault.line, fault.column)
+        return [self._faults[place] for place in sorted(self._faults)]
+
+    def raise_faults(self, others: Sequence[Fault] = ()) -> None:
+        """Raise ConfigError with all faults, and ``others`` from elsewhere. Nothing happens when there are none."""
+        if faults := [*self.faults(), *others]:
+            count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+            raise ConfigError(f"{self.file}: {count}", faults=faults)
+
+    # ---- building
+
+    def _build(self, root: yaml.Node) -> None:
+        self.root = root
+        try:
+            self.data = self._value(root, ())
+        except _TooBigError:
+            self.root = None
+            self._add(1, 1, "", f"with its aliases written out, this file has more than {EXPANDED:,} values")
+
+    def _value(self, node: yaml.Node, path: Path) -> Any:
+        known = id(node)
+        if known in self._open:
+            self._wrong(node, path, "this alias contains itself")
+            return None
+        if known in self._values:
+            self._grow(self._sizes[known])
+            return self._values[known]
+        before = self._expanded
+        self._grow(1)
+        self._open.add(known)
+        value: Any
+        if isinstance(node, yaml.ScalarNode):
+            value = self._scalar(node, path)
+        elif isinstance(node, yaml.MappingNode):
+            value = self._mapping(node, path)
+        else:
+            value = [self._value(item, (*path, index)) for index, item in enumerate(node.value)]
+        if not isinstance(node, yaml.ScalarNode) and node.tag not in {"tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}:
+            self._wrong(node, path, "tags (words that begin with !) have no meaning here")
+        self._open.discard(known)
+        self._values[known] = value
+        self._sizes[known] = self._expanded - before
+        return value
+
+    def _scalar(self, node: yaml.ScalarNode, path: Path) -> Any:
+        try:
+            return scalar(node)
+        except ValueError as error:
+            self._wrong(node, path, str(error))
+            return node.value
+
+    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+        entries: Entries = {}
+        merged: Entries = {}
+        for key_node, value_node in node.value:
+            if isinstance(key_node, yaml.ScalarNode) and key_node.tag == "tag:yaml.org,2002:merge":
+                self._merge(value_node, merged, path)
+                continue
+            key = self._key(key_node, path)
+            if key is None:
+                continue
+            if key in entries:
+                self._wrong(
+                    key_node, (*path, key), f"stands here twice; first on line {entries[key][0].start_mark.line + 1}"
+                )
+            if looks_secret(key):
+                self.excerpts.hide(value_node)
+            entries.setdefault(key, (key_node, value_node))
+        entries = entries | {key: pair for key, pair in merged.items() if key not in entries}
+        self._entries[id(node)] = entries
+        return {key: self._value(value_node, (*path, key)) for key, (_, value_node) in entries.items()}
+
+    def _key(self, node: yaml.Node, path: Path) -> str | None:
+        if not isinstance(node, yaml.ScalarNode):
+            self._wrong(node, path, "a key must be text, not a list or a mapping")
+            return None
+        key = self._scalar(node, (*path, node.value))
+        if key is None:
+            self._wrong(node, path, "a key is missing before the colon")
+            return None
+        text: str = node.value
+        return text
+
+    def _merge(self, node: yaml.Node, merged: Entries, path: Path) -> None:
+        """Take the entries of the mappings behind ``<<``; the first one wins (https://yaml.org/type/merge.html)."""
+        for part in node.value if isinstance(node, yaml.SequenceNode) else [node]:
+            if not isinstance(part, yaml.MappingNode):
+                self._wrong(part, path, "<< takes a mapping, or a list of mappings")
+                continue
+            self._value(part, path)
+            for key, pair in self._entries.get(id(part), {}).items():
+                merged.setdefault(key, pair)
+
+    def _grow(self, count: int) -> None:
+        self._expanded += count
+        if self._expanded > EXPANDED:
+            raise _TooBigError
+
+    def _wrong(self, node: yaml.Node, path: Path, message: str) -> None:
+        line, column = node.start_mark.line + 1, node.start_mark.column + 1
+        self._unreadable.add((line, column))
+        self._add(line, column, ".".join(map(str, path)), message)

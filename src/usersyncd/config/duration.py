@@ -1,0 +1,67 @@
+"""Durations (``15m``, ``1h30m``), times of day (``daily at 02:00``) and limits (``5%``), from their text."""
+
+from __future__ import annotations
+
+import re
+from datetime import time, timedelta
+from typing import Any
+
+from msgspec import Struct
+
+from usersyncd.core.model import Limit
+
+DURATION = r"^([0-9]{1,6}w)?([0-9]{1,6}d)?([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$"
+DAILY = r"^daily at ([01]?[0-9]|2[0-3]):([0-5][0-9])$"
+PERCENT = r"^(100|[0-9]{1,2}(\.[0-9]+)?)%$"
+
+_UNITS = ("weeks", "days", "hours", "minutes", "seconds")
+_LONGEST = timedelta(days=36500)
+
+
+class Complete(Struct, frozen=True):
+    """When a directory is read whole, whatever its change feed says: ``every`` so often, or each day ``at`` a local
+    time. Exactly one of the two."""
+
+    every: timedelta | None = None
+    at: time | None = None
+
+
+def duration(value: Any) -> timedelta:
+    """A duration of one second to a hundred years. Raises ValueError."""
+    match = re.fullmatch(DURATION, value) if isinstance(value, str) and value else None
+    if match is None:
+        raise ValueError("must be a duration such as 30s, 15m, 2h, 30d, 1w or 1h30m")
+    parts = {unit: int(part[:-1]) for unit, part in zip(_UNITS, match.groups(), strict=True) if part}
+    found = timedelta(**parts)
+    if not timedelta(seconds=1) <= found <= _LONGEST:
+        raise ValueError("must be a duration of at least 1s and at most 100 years")
+    return found
+
+
+def complete(value: Any) -> Complete:
+    """A duration, or ``daily at 02:00``. Raises ValueError."""
+    if isinstance(value, str) and (match := re.fullmatch(DAILY, value)):
+        return Complete(at=time(int(match[1]), int(match[2])))
+    try:
+        return Complete(every=duration(value))
+    except ValueError:
+        raise ValueError("must be “daily at 02:00” (local time) or a duration such as 12h") from None
+
+
+def delay(value: Any) -> timedelta:
+    """A duration, or ``now``: zero. Raises ValueError."""
+    if value == "now":
+        return timedelta(0)
+    try:
+        return duration(value)
+    except ValueError:
+        raise ValueError("must be now, or a duration such as 30d") from None
+
+
+def limit(value: Any) -> Limit:
+    """A percentage up to 100 as text, or a whole number from 0. Raises ValueError."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return Limit(float(value), percent=False)
+    if isinstance(value, str) and (match := re.fullmatch(PERCENT, value)):
+        return Limit(float(match[1]), percent=True)
+    raise ValueError("must be a percentage such as 5%, or a whole number of objects such as 25")

@@ -1,0 +1,78 @@
+"""The line that a fault is about, as it may be shown: whatever may be a secret is blanked out."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+
+import yaml
+
+BLANK = "…"
+
+_SECRET_KEY = re.compile(r"pass|pwd|secret|token|credential|private|passphrase", re.IGNORECASE)
+_URL_PASSWORD = re.compile(r"://[^:/@\s]*:(?![0-9]+(?:/|$))(?P<password>[^@]*)@")
+_URL_PARAMETER = re.compile(r"[?&;][\w-]*(?:pass|pwd|secret|token)[\w-]*=(?P<password>[^&;\s\"']+)", re.IGNORECASE)
+_LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+
+
+def split_lines(text: str) -> list[str]:
+    """Lines as YAML 1.1 counts them (section 5.4: also NEL, LS and PS break a line)."""
+    return _LINE_BREAK.split(text)
+
+
+def looks_secret(key: str) -> bool:
+    """Whether a value under this key may be a secret."""
+    return _SECRET_KEY.search(key) is not None
+
+
+def url_password(text: str) -> bool:
+    """Whether the text is a URL that holds a password: ``scheme://user:secret@host`` or ``…?password=secret``."""
+    return "://" in text and (_URL_PASSWORD.search(text) is not None or _URL_PARAMETER.search(text) is not None)
+
+
+class Excerpts:
+    """The lines of one file, and what of them must not be shown."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        self._lines = lines
+        self._hidden: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+
+    def hide(self, node: yaml.Node) -> None:
+        """Blank out a value, on all its lines."""
+        start, end = node.start_mark, node.end_mark
+        for line in range(start.line, min(end.line, len(self._lines) - 1) + 1):
+            first = start.column if line == start.line else 0
+            last = end.column if line == end.line else len(self._lines[line])
+            if first < last:
+                self._hidden[line].append((first, last))
+
+    def only_key(self, line: int) -> None:
+        """Blank out everything of a line but its first key: for text that could not be parsed."""
+        if line > len(self._lines):
+            return
+        text = self._lines[line - 1]
+        self._hidden[line - 1].append((text.find(":") + 1, len(text)))
+
+    def show(self, line: int, column: int) -> str:
+        """The line and, below it, a caret under the column; empty when there is nothing to show. Both count from 1."""
+        if line > len(self._lines):
+            return ""
+        text = self._lines[line - 1]
+        spans = self._hidden[line - 1] + [
+            match.span("password") for pattern in (_URL_PASSWORD, _URL_PARAMETER) for match in pattern.finditer(text)
+        ]
+        shown: list[str] = []
+        caret, blanking = len(text), False
+        for index, character in enumerate(text):
+            hidden = any(first <= index < last for first, last in spans)
+            if hidden and not blanking:
+                shown.append(BLANK)
+            elif not hidden:
+                shown.append(" " if character == "\t" else character)
+            blanking = hidden
+            if index == column - 1:
+                caret = len(shown) - 1
+        if not "".join(shown).strip(f" {BLANK}"):
+            return ""
+        return f"    {''.join(shown)}\n    {' ' * min(caret, len(shown))}^"

@@ -1,0 +1,222 @@
+"""From a configuration file to a :class:`Config`, or to all the faults that it has."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from usersyncd import registry
+from usersyncd.config import written
+from usersyncd.config.document import Document
+from usersyncd.config.document import Path as Place
+from usersyncd.config.excerpt import url_password
+from usersyncd.config.lookups import read_table
+from usersyncd.config.models import Config, Directory, StateConfig, Target
+from usersyncd.config.validation import validate
+from usersyncd.core.model import Constant, Guard, Leavers, Rule, Ruleset
+from usersyncd.errors import ConfigError, Fault, PluginError
+from usersyncd.nearest import nearest
+from usersyncd.plugin import CANONICAL, Kind
+
+Connectors = dict[tuple[str, str], BaseModel]
+"""(``directories`` or ``targets``, name) → the connector's options."""
+
+
+def load(path: str | Path) -> Config:
+    """Read and check a configuration file, lookup tables included. Directories and targets are not contacted.
+
+    Raises ConfigError: its ``faults`` are all that is wrong in the file, in the file's order, and hold no secret."""
+    file = Path(path)
+    document = Document(str(path), _read(file))
+    if document.root is None:
+        if not document.faults():
+            document.fault((), "the file is empty: `usersyncd init` writes a starting configuration")
+        document.raise_faults()
+    _refuse_url_passwords(document)
+    model = validate(document, written.ConfigFile, document.data)
+    options = dict(_options(document))
+    _check_references(document)
+    folder = file.absolute().parent
+    tables, others = _lookups(document, folder, model.lookups if model else {})
+    document.raise_faults(others)
+    if model is None:
+        raise AssertionError("a file without faults has a model")
+    directories = {name: _directory(document, name, section, options) for name, section in model.directories.items()}
+    targets = {
+        name: _target(document, name, section, options, tuple(directories)) for name, section in model.targets.items()
+    }
+    return Config(file, folder, _state(model.state, folder), directories, targets, tables)
+
+
+def _read(file: Path) -> str:
+    try:
+        data = file.read_bytes()
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{file}: there is no such file", f"write a starting configuration with `usersyncd init {file}`"
+        ) from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "this is not a file name"
+        raise ConfigError(
+            f"{file} cannot be read: {reason}", "give the account that runs usersyncd the right to read it"
+        ) from None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        column = len(data[data.rfind(b"\n", 0, error.start) + 1 : error.start].decode("utf-8-sig", "replace")) + 1
+        fault = Fault(str(file), line, column, "", "this is not UTF-8: save the file as UTF-8")
+    raise ConfigError(f"{file}: 1 fault", faults=[fault])
+
+
+# ---- what the models alone cannot see
+
+
+def _sections(document: Document) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Each directory and target that is at least a mapping: the name of its part of the file, its own name, what it
+    holds."""
+    for part in ("directories", "targets"):
+        entries = document.data.get(part) if isinstance(document.data, dict) else None
+        for name, section in entries.items() if isinstance(entries, dict) else ():
+            if isinstance(section, dict):
+                yield part, name, section
+
+
+def _refuse_url_passwords(document: Document) -> None:
+    places: list[Place] = [("state",), *((part, name, "options") for part, name, _ in _sections(document))]
+    for place in places:
+        for where, text in document.texts(place):
+            if url_password(text):
+                remedy = "take it out, and write password: {credential: NAME} beside the URL"
+                document.fault(where, f"a password never stands in a URL: {remedy}", hide=True)
+
+
+def _options(document: Document) -> Iterator[tuple[tuple[str, str], BaseModel]]:
+    for part, name, section in _sections(document):
+        connector = section.get("connector")
+        if not isinstance(connector, str):
+            continue
+        try:
+            found = registry.source(connector) if part == "directories" else registry.target(connector)
+        except PluginError as error:
+            document.fault((part, name, "connector"), f"{error.message}{f' ({error.remedy})' if error.remedy else ''}")
+            continue
+        given = section.get("options")
+        options = validate(document, found.Options, {} if given is None else given, (part, name, "options"))
+        if options is not None:
+            yield (part, name), options
+
+
+def _check_references(document: Document) -> None:
+    data = document.data if isinstance(document.data, dict) else {}
+    known = data.get("directories")
+    for part, name, section in _sections(document):
+        if part == "directories":
+            continue
+        given = section.get("directories")
+        wanted = given if isinstance(given, list) else []
+        for index, directory in enumerate(wanted):
+            where = (part, name, "directories", index)
+            if isinstance(known, dict) and isinstance(directory, str) and directory not in known:
+                document.fault(where, f"there is no directory “{directory}”{nearest(directory, known)}")
+            elif directory in wanted[:index]:
+                document.fault(where, f"“{directory}” stands here twice")
+        for kind in Kind:
+            rules = section.get(f"{kind}s")
+            if isinstance(rules, dict):
+                _check_key(document, (part, name, f"{kind}s"), kind, rules)
+
+
+def _check_key(document: Document, place: Place, kind: Kind, rules: Mapping[str, Any]) -> None:
+    key, attributes = rules.get("key"), rules.get("set")
+    if isinstance(attributes, dict) and attributes and key is None:
+        message = f"needs `key` beside it: which of {', '.join(attributes)} identifies a {kind} in the target?"
+        document.fault((*place, "set"), message, on_key=True)
+    names = CANONICAL[kind] if attributes is None else tuple(attributes) if isinstance(attributes, dict) else None
+    if isinstance(key, str) and names is not None and key not in names:
+        what = "a canonical attribute" if attributes is None else "one of the names under `set`"
+        document.fault((*place, "key"), f"must be {what}{nearest(key, names)}")
+
+
+def _lookups(
+    document: Document, folder: Path, lookups: Mapping[str, dict[str, str] | written.LookupFile]
+) -> tuple[dict[str, dict[str, str]], list[Fault]]:
+    tables: dict[str, dict[str, str]] = {}
+    others: list[Fault] = []
+    for name, lookup in lookups.items():
+        if isinstance(lookup, dict):
+            tables[name] = lookup
+            continue
+        try:
+            tables[name], faults = read_table(folder / lookup.file, lookup.key, lookup.value)
+            others += faults
+        except ConfigError as error:
+            document.fault(("lookups", name, "file"), error.message)
+    return tables, others
+
+
+# ---- the frozen form
+
+
+def _state(state: str | written.StateSection | None, folder: Path) -> StateConfig:
+    if state is None:
+        home = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+        return StateConfig(f"sqlite:///{Path(home) if home else folder}/usersyncd.db")
+    if isinstance(state, str):
+        return StateConfig(_absolute(state, folder))
+    return StateConfig(_absolute(state.url, folder), state.password)
+
+
+def _absolute(url: str, folder: Path) -> str:
+    """``sqlite:///var/state.db`` is relative (three slashes), ``sqlite:////var/state.db`` is not (four)."""
+    scheme, _, rest = url.partition(":///")
+    if not scheme.startswith("sqlite"):
+        return url
+    name, mark, query = rest.partition("?")
+    return f"{scheme}:///{folder / name}{mark}{query}"
+
+
+def _directory(document: Document, name: str, section: written.DirectorySection, options: Connectors) -> Directory:
+    place: Place = ("directories", name)
+    attributes = {key: Rule(text, document.at((*place, "attributes", key))) for key, text in section.attributes.items()}
+    return Directory(
+        name,
+        section.connector,
+        section.every,
+        section.complete,
+        options["directories", name],
+        {Kind.USER: attributes, Kind.GROUP: {}},
+    )
+
+
+def _target(
+    document: Document, name: str, section: written.TargetSection, options: Connectors, everyone: tuple[str, ...]
+) -> Target:
+    place: Place = ("targets", name)
+    guard = section.guard
+    return Target(
+        name,
+        section.connector,
+        options["targets", name],
+        everyone if section.directories is None else tuple(section.directories),
+        _ruleset(document, (*place, "users"), section.users),
+        _ruleset(document, (*place, "groups"), section.groups),
+        section.memberships,
+        Leavers(section.leavers.delete_after),
+        Guard(guard.deletes, guard.deactivations, guard.member_removals, guard.at_least),
+    )
+
+
+def _ruleset(document: Document, place: Place, section: written.RulesSection) -> Ruleset:
+    where = None if section.where is None else Rule(section.where, document.at((*place, "where")))
+    if section.set is None:
+        return Ruleset(where, section.key)
+    attributes: dict[str, Rule | Constant] = {}
+    for name, given in section.set.items():
+        at = document.at((*place, "set", name))
+        attributes[name] = Rule(given, at) if isinstance(given, str) else Constant(given.value, at)
+    return Ruleset(where, section.key, attributes)

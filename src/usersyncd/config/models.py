@@ -1,0 +1,59 @@
+"""The configuration as the program uses it: frozen, whole, with every default filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+
+from msgspec import Struct
+from pydantic import BaseModel
+
+from usersyncd.config.duration import Complete
+from usersyncd.core.model import Guard, Leavers, MembershipMode, Rule, Ruleset
+from usersyncd.plugin import Kind, Secret
+
+
+class StateConfig(Struct, frozen=True):
+    """The state database: ``url`` is absolute and holds no password."""
+
+    url: str
+    password: Secret | None = None
+
+
+class Directory(Struct, frozen=True):
+    """One configured directory. ``options`` is an instance of the connector's own ``Options``; ``attributes`` are the
+    admin's own origins of canonical attributes."""
+
+    name: str
+    connector: str
+    every: timedelta
+    complete: Complete | None
+    options: BaseModel
+    attributes: Mapping[Kind, Mapping[str, Rule]]
+
+
+class Target(Struct, frozen=True):
+    """One configured target. ``directories`` are the names of those that it receives, never empty."""
+
+    name: str
+    connector: str
+    options: BaseModel
+    directories: tuple[str, ...]
+    users: Ruleset
+    groups: Ruleset
+    memberships: MembershipMode
+    leavers: Leavers
+    guard: Guard
+
+
+class Config(Struct, frozen=True):
+    """A valid configuration. ``file`` is as the user named it; ``folder`` is absolute, and relative paths are relative
+    to it."""
+
+    file: Path
+    folder: Path
+    state: StateConfig
+    directories: Mapping[str, Directory]
+    targets: Mapping[str, Target]
+    lookups: Mapping[str, Mapping[str, str]]

@@ -1,0 +1,189 @@
+"""Checking data against a model, with every fault at its place in the file and in plain words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from usersyncd.config.document import Document, Path
+from usersyncd.nearest import nearest
+from usersyncd.plugin import Secret
+
+M = TypeVar("M", bound=BaseModel)
+
+_SHAPES = {
+    "string_type": "text",
+    "string_sub_type": "text",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "dict_type": "a mapping (key: value)",
+    "mapping_type": "a mapping (key: value)",
+    "model_type": "a mapping (key: value)",
+    "model_attributes_type": "a mapping (key: value)",
+    "dataclass_type": "a mapping (key: value)",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "set_type": "a list",
+    "frozen_set_type": "a list",
+    "path_type": "a path",
+}
+_LIMITS = {
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_pattern_mismatch": "must match the pattern {pattern}",
+    "literal_error": "must be {expected}",
+    "enum": "must be {expected}",
+    "missing": "is missing",
+}
+
+
+def validate(document: Document, model: type[M], data: Any, path: Path = ()) -> M | None:
+    """An instance of ``model`` made from ``data``, which stands at ``path``; None when there were faults, which are
+    then noted in the document."""
+    errors: list[ErrorDetails] = []
+    try:
+        # From JSON, strict typing still makes a tuple of a list, and a path or an enum of text: YAML has none of these.
+        return model.model_validate_json(json.dumps(data), strict=True)
+    except ValidationError as error:
+        errors = error.errors(include_url=False)
+    # Outside of the except block, so that no exception carries the input along.
+    _note(document, model, errors, path)
+    return None
+
+
+def _note(document: Document, model: type[BaseModel], errors: Sequence[ErrorDetails], path: Path) -> None:
+    located = [(error, *_locate(document, path, error)) for error in errors]
+    shapes: dict[Path, list[str]] = {}
+    for error, where, tagged in located:
+        if tagged and any(len(other) > len(where) and other[: len(where)] == where for _, other, _ in located):
+            continue  # One branch of a union fits in outline: what is wrong inside it says more.
+        if error["type"] in _SHAPES:
+            shapes.setdefault(where, []).append(_SHAPES[error["type"]])
+        elif error["type"] == "extra_forbidden":
+            _note_unknown_key(document, model, path, where)
+        elif error["type"] == "missing" and _exists(document, where):
+            document.fault(where, "has no value", on_key=True)
+        else:
+            on_key = error["type"] == "missing" or error["loc"][-1:] == ("[key]",)
+            document.fault(
+                where, _words(error), on_key=on_key, hide=not on_key and _is_secret(model, where[len(path) :])
+            )
+    for where, expected in shapes.items():
+        empty = " (it has no value)" if _value(document, where) is None else ""
+        message = f"must be {' or '.join(dict.fromkeys(expected))}{empty}{_quote_it(document, where, expected)}"
+        document.fault(where, message, hide=_is_secret(model, where[len(path) :]))
+
+
+def _locate(document: Document, path: Path, error: ErrorDetails) -> tuple[Path, bool]:
+    """Where in the file an error is, and whether it came out of a union: then its location has steps that name the
+    branch."""
+    here, tagged = path, False
+    steps = list(error["loc"])
+    for index, step in enumerate(steps):
+        last = index == len(steps) - 1
+        if _exists(document, (*here, step)) or (last and error["type"] == "missing"):
+            here = (*here, step)
+        elif step != "[key]":
+            tagged = True
+    return here, tagged
+
+
+def _exists(document: Document, path: Path) -> bool:
+    return document.node(path)[2] == path
+
+
+def _value(document: Document, path: Path) -> Any:
+    value = document.data
+    for step in path:
+        if isinstance(value, dict):
+            value = value.get(step)
+        else:
+            value = value[step] if isinstance(value, list) and isinstance(step, int) else None
+    return value
+
+
+def _quote_it(document: Document, path: Path, expected: Iterable[str]) -> str:
+    scalar = isinstance(_value(document, path), int | float | bool)
+    return ": put it in quotes" if scalar and "text" in expected else ""
+
+
+def _words(error: ErrorDetails) -> str:
+    context = error.get("ctx", {})
+    if "error" in context:
+        return str(context["error"])
+    if error["type"] in _LIMITS:
+        return _LIMITS[error["type"]].format_map(context)
+    if error["type"] in {"too_short", "too_long"}:
+        return "must not be empty" if context.get("min_length") == 1 else error["msg"]
+    message = error["msg"].replace("Input should be", "must be", 1)
+    return message[:1].lower() + message[1:]
+
+
+# ---- what a model says of a path
+
+
+def _note_unknown_key(document: Document, model: type[BaseModel], path: Path, where: Path) -> None:
+    known = {name for parent in _models_at(model, where[len(path) : -1]) for name in _keys(parent)}
+    document.fault(where, f"unknown key{nearest(str(where[-1]), known)}", on_key=True, hide=True)
+
+
+def _keys(model: type[BaseModel]) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield field.alias or name
+
+
+def _is_secret(model: type[BaseModel], path: Path) -> bool:
+    """Whether a secret, or a part of a reference to one, is expected at ``path``."""
+    return Secret in _models_at(model, path) | _models_at(model, path[:-1])
+
+
+def _models_at(model: type[BaseModel], path: Path) -> set[type[BaseModel]]:
+    """The models that may describe what stands at ``path`` below ``model``."""
+    here: set[type[BaseModel]] = {model}
+    containers: list[Any] = []
+    for step in path:
+        annotations = [
+            field.annotation
+            for parent in here
+            for name, field in parent.model_fields.items()
+            if step == (field.alias or name)
+        ] + containers  # fmt: skip
+        here, containers = set(), []
+        for annotation in annotations:
+            for part in _alternatives(annotation):
+                if isinstance(part, type) and issubclass(part, BaseModel):
+                    here.add(part)
+                elif _is_container(part):
+                    containers += [argument for argument in get_args(part)[-2:] if argument is not Ellipsis][-1:]
+    return here
+
+
+def _alternatives(annotation: Any) -> Iterator[Any]:
+    """The parts of a union, with ``Annotated`` taken off; the annotation itself when it is a container or a plain
+    type."""
+    arguments = get_args(annotation)
+    if not arguments or _is_container(annotation):
+        yield annotation
+    elif hasattr(annotation, "__metadata__"):
+        yield from _alternatives(arguments[0])
+    else:
+        for argument in arguments:
+            yield from _alternatives(argument)
+
+
+def _is_container(annotation: Any) -> bool:
+    origin = getattr(annotation, "__origin__", None)
+    return isinstance(origin, type) and issubclass(origin, Mapping | Sequence | frozenset | set)

@@ -1,0 +1,259 @@
+"""The configuration file as the admin writes it: the models that validate it and document themselves in the JSON
+Schema."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainValidator,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
+
+from usersyncd.config.duration import DAILY, DURATION, PERCENT, Complete, complete, delay, duration, limit
+from usersyncd.core.model import Guard, Limit
+from usersyncd.nearest import nearest
+from usersyncd.plugin import CANONICAL, Kind, Secret
+
+NAME = r"^[a-z0-9][a-z0-9_-]*$"
+STATE_SCHEMES = ("sqlite", "postgresql")
+
+
+def _name(value: str) -> str:
+    if not re.fullmatch(NAME, value):
+        raise ValueError("a name has small letters, digits, - and _ only, and begins with a letter or a digit")
+    return value
+
+
+def _mappable(value: str) -> str:
+    if value == "id":
+        raise ValueError("id is the directory's own immutable id: it cannot be mapped")
+    if value not in _MAPPABLE:
+        raise ValueError(f"is no canonical attribute of users{nearest(value, _MAPPABLE)}")
+    return value
+
+
+def _expression(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be empty")
+    return value
+
+
+def _state_url(value: str) -> str:
+    scheme, separator, rest = value.partition("://")
+    if not separator or scheme.partition("+")[0] not in STATE_SCHEMES:
+        raise ValueError("must be a URL that begins with sqlite:/// or postgresql://")
+    if scheme.startswith("sqlite") and (not rest.startswith("/") or rest in {"/", "/:memory:"}):
+        raise ValueError("must name a file, as in sqlite:///var/state.db: the state has to outlive a restart")
+    return value
+
+
+_MAPPABLE = tuple(name for name in CANONICAL[Kind.USER] if name != "id")
+_DURATION_OR_NOW = {"anyOf": [{"const": "now"}, {"type": "string", "pattern": DURATION, "minLength": 2}]}
+_LIMIT = {"anyOf": [{"type": "string", "pattern": PERCENT}, {"type": "integer", "minimum": 0}]}
+
+Name = Annotated[str, AfterValidator(_name), WithJsonSchema({"type": "string", "pattern": NAME})]
+Mappable = Annotated[str, AfterValidator(_mappable), WithJsonSchema({"type": "string", "enum": list(_MAPPABLE)})]
+Expression = Annotated[str, AfterValidator(_expression), WithJsonSchema({"type": "string", "minLength": 1})]
+StateUrl = Annotated[
+    str,
+    AfterValidator(_state_url),
+    WithJsonSchema({"type": "string", "pattern": "^(sqlite|postgresql)(\\+[a-z0-9]+)?://"}),
+]
+Every = Annotated[
+    timedelta, PlainValidator(duration), WithJsonSchema({"type": "string", "pattern": DURATION, "minLength": 2})
+]
+Whole = Annotated[
+    Complete,
+    PlainValidator(complete),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "pattern": DAILY}, {"type": "string", "pattern": DURATION, "minLength": 2}]}
+    ),
+]
+Delay = Annotated[timedelta, PlainValidator(delay), WithJsonSchema(_DURATION_OR_NOW)]
+Amount = Annotated[Limit, PlainValidator(limit), WithJsonSchema(_LIMIT)]
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, typed strictly, an unknown key is an error. A key without a value counts as left
+    out."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_absent(cls, value: Any) -> Any:
+        return {key: item for key, item in value.items() if item is not None} if isinstance(value, Mapping) else value
+
+
+# The tags look like no key, so that they are never taken for a step of a path in the file.
+def _shape(value: Any) -> str | None:
+    return "<text>" if isinstance(value, str) else "<mapping>" if isinstance(value, Mapping) else None
+
+
+def _table(value: Any) -> str | None:
+    if not isinstance(value, Mapping):
+        return None
+    return "<file>" if "file" in value and value.keys() <= {"file", "key", "value"} else "<table>"
+
+
+class StateSection(Section):
+    """The database that holds the snapshots, what was delivered, the runs and the journal."""
+
+    url: StateUrl
+    """SQLite (a relative path is relative to this file) or PostgreSQL. A password never stands in it."""
+    password: Secret | None = None
+    """The database password, by reference."""
+
+
+class ConstantValue(BaseModel):
+    """A value that is given as it is, without an expression."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+    value: Any
+    """Text, a number, true, false, nothing, a list or a mapping."""
+
+
+class RulesSection(Section):
+    """The rules for one kind of record: who is in scope, what identifies a record in the target, and how it looks
+    there."""
+
+    where: Expression | None = None
+    """A CEL expression that says which records the target gets. Left out: all."""
+    key: Expression | None = None
+    """The attribute that identifies a record in the target: one of the names under `set`, or a canonical name without
+    `set`."""
+    set: (
+        dict[
+            Expression,
+            Annotated[
+                Annotated[Expression, Tag("<text>")] | Annotated[ConstantValue, Tag("<mapping>")],
+                Discriminator(
+                    _shape,
+                    custom_error_type="shape",
+                    custom_error_message="must be a CEL expression as text, or a constant as {value: …}",
+                ),
+            ],
+        ]
+        | None
+    ) = Field(default=None, min_length=1)
+    """The attributes of the record in the target: name → CEL expression, or {value: …} for a constant. Left out: the
+    canonical attributes as they are."""
+
+
+class LeaversSection(Section):
+    """What becomes of users who have left the directory or the scope."""
+
+    deactivate: Literal["now"] = "now"
+    """Leavers are deactivated in the run that finds them gone."""
+    delete_after: Delay | None = None
+    """How long after that they are deleted; `now` deletes at once, without deactivating first. Left out: they are
+    kept."""
+
+
+class GuardSection(Section):
+    """The limits of one plan. A plan that passes one is held, and nothing of it is delivered, until a person has
+    looked."""
+
+    deletes: Amount = Field(default_factory=lambda: Guard().deletes, json_schema_extra={"default": "10%"})
+    """Deleted users and groups: a percentage of what the target holds, or a number of objects."""
+    deactivations: Amount = Field(default_factory=lambda: Guard().deactivations, json_schema_extra={"default": "10%"})
+    """Deactivated users: a percentage of what the target holds, or a number of objects."""
+    member_removals: Amount = Field(
+        default_factory=lambda: Guard().member_removals, json_schema_extra={"default": "30%"}
+    )
+    """Removed memberships: a percentage of what the target holds, or a number of objects."""
+    at_least: int = Field(default=10, ge=0)
+    """A plan that touches fewer objects than this is never held."""
+
+
+class DirectorySection(Section):
+    """A directory: where people and groups are read from."""
+
+    connector: str
+    """The source connector that reads it (`usersyncd connectors` lists them)."""
+    every: Every = Field(default_factory=lambda: timedelta(minutes=15), json_schema_extra={"default": "15m"})
+    """How often it is read: 30s, 15m, 2h, 1h30m."""
+    complete: Whole | None = None
+    """When to read everything again, whatever the directory says has changed: “daily at 02:00” (local time), or a
+    duration."""
+    options: dict[str, Any] = {}
+    """The connector's own options."""
+    attributes: dict[Mappable, Expression] = {}
+    """Where a canonical attribute of users comes from: a native name, or an expression over `raw`."""
+
+
+class TargetSection(Section):
+    """A target: where people and groups are delivered to."""
+
+    connector: str
+    """The target connector that delivers to it (`usersyncd connectors` lists them)."""
+    options: dict[str, Any] = {}
+    """The connector's own options."""
+    directories: list[str] | None = Field(default=None, min_length=1)
+    """The directories whose people and groups it gets. Left out: all."""
+    users: RulesSection = Field(default_factory=lambda: RulesSection())
+    """The rules for users."""
+    groups: RulesSection = Field(default_factory=lambda: RulesSection())
+    """The rules for groups."""
+    memberships: Literal["flattened", "direct"] = "flattened"
+    """`flattened`: a group holds every user who is in it directly or through nested groups. `direct`: as in the
+    directory."""
+    leavers: LeaversSection = Field(default_factory=lambda: LeaversSection())
+    """What becomes of users who have left."""
+    guard: GuardSection = Field(default_factory=lambda: GuardSection())
+    """The limits of one plan."""
+
+
+class LookupFile(Section):
+    """A lookup table that is read from a CSV file when the configuration is loaded."""
+
+    file: str
+    """The CSV file (UTF-8, with a header line); relative to this file."""
+    key: str
+    """The column that is looked up."""
+    value: str
+    """The column that is the answer."""
+
+
+class ConfigFile(Section):
+    """The configuration of usersyncd."""
+
+    state: (
+        Annotated[
+            Annotated[StateUrl, Tag("<text>")] | Annotated[StateSection, Tag("<mapping>")],
+            Discriminator(
+                _shape, custom_error_type="shape", custom_error_message="must be a URL as text, or {url, password}"
+            ),
+        ]
+        | None
+    ) = None
+    """The state database: a URL, or {url, password}. Left out: usersyncd.db in systemd's state directory, or beside
+    this file."""
+    directories: dict[Name, DirectorySection] = Field(min_length=1)
+    """The directories, by name."""
+    targets: dict[Name, TargetSection] = {}
+    """The targets, by name."""
+    lookups: dict[
+        str,
+        Annotated[
+            Annotated[dict[str, str], Tag("<table>")] | Annotated[LookupFile, Tag("<file>")],
+            Discriminator(
+                _table,
+                custom_error_type="shape",
+                custom_error_message="must be a table {key: value}, or {file, key, value} for a CSV file",
+            ),
+        ],
+    ] = {}
+    """Tables for `lookup(table, key)` in expressions."""

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import structlog
+
+from tests.cli.running import Usersyncd
+from tests.config.plugins import acme
+
+__all__ = ["acme"]
+
+
+@pytest.fixture
+def usersyncd(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Usersyncd:
+    """The command, run in an empty folder. What it sets up for the process is taken back."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("USERSYNCD_CONFIG", raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+    structlog.reset_defaults()
+    return Usersyncd(monkeypatch, capsys)

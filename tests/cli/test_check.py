@@ -1,0 +1,137 @@
+"""``usersyncd check`` shows every fault with its line; ``--online`` tries everything and says what it would read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import Usersyncd
+
+pytestmark = pytest.mark.usefixtures("acme")
+
+GOOD = """\
+directories:
+  desk: {connector: acme-paper}
+targets:
+  shelf: {connector: acme-shelf, options: {height: 3}}
+"""
+
+
+def write(text: str, name: str = "usersyncd.yaml") -> None:
+    Path(name).write_text(text, encoding="utf-8")
+
+
+def test_a_valid_file_is_said_to_be_valid(usersyncd: Usersyncd) -> None:
+    write(GOOD)
+    ran = usersyncd("check")
+    assert ran == (0, "usersyncd.yaml is valid. Directories: desk. Targets: shelf.\n", "")
+    assert json.loads(usersyncd("check", "--json").out) == {"ok": True, "errors": []}
+
+
+def test_each_fault_is_shown_with_its_line_and_a_caret(usersyncd: Usersyncd) -> None:
+    write("directories:\n  desk: {connector: acme-papr}\n  door: {connector: acme-paper, evry: 5m}\n")
+    ran = usersyncd("check")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.splitlines() == [
+        "usersyncd.yaml:2:21: directories.desk.connector: no source connector “acme-papr” is installed: "
+        "did you mean acme-paper? (see `usersyncd connectors`)",
+        "      desk: {connector: acme-papr}",
+        "                        ^",
+        "usersyncd.yaml:3:33: directories.door.evry: unknown key: did you mean every?",
+        "      door: {connector: acme-paper, evry: …}",
+        "                                    ^",
+    ]
+
+
+def test_faults_as_json(usersyncd: Usersyncd) -> None:
+    write("directories:\n  desk: {connector: acme-paper, evry: 5m}\n")
+    ran = usersyncd("check", "--json")
+    assert (ran.code, ran.err) == (2, "")
+    assert json.loads(ran.out) == {
+        "ok": False,
+        "errors": [
+            {
+                "file": "usersyncd.yaml",
+                "line": 2,
+                "column": 33,
+                "path": "directories.desk.evry",
+                "message": "unknown key: did you mean every?",
+            }
+        ],
+    }
+
+
+def test_a_missing_file_is_an_error_as_json_too(usersyncd: Usersyncd) -> None:
+    ran = usersyncd("check", "--json", "-c", "none.yaml")
+    assert ran.code == 2
+    (error,) = json.loads(ran.out)["errors"]
+    assert error["file"] == "none.yaml"
+    assert "there is no such file" in error["message"]
+    ran = usersyncd("check", "--json")
+    assert ran.code == 2
+    assert "there is no configuration file" in json.loads(ran.out)["errors"][0]["message"]
+
+
+def test_online_says_what_would_be_read_and_shows_the_first_people(usersyncd: Usersyncd) -> None:
+    write(GOOD)
+    ran = usersyncd("check", "--online")
+    assert (ran.code, ran.err) == (0, "")
+    assert (
+        "directory desk (acme-paper): ok\n  paper at paper://desk\n  would read 4 users, 1 groups, 4 memberships\n"
+        in ran.out
+    )
+    assert "user0@acme.example user1@acme.example user2@acme.example" in " ".join(ran.out.split())
+    assert "user3" not in ran.out
+    assert "target shelf (acme-shelf): ok\n  users have id, userName" in ran.out
+
+
+def test_online_as_json(usersyncd: Usersyncd) -> None:
+    write(GOOD)
+    ran = usersyncd("check", "--online", "--json")
+    (directory,), (target,) = json.loads(ran.out)["directories"], json.loads(ran.out)["targets"]
+    assert json.loads(ran.out)["ok"] is True
+    assert (directory["users"], directory["groups"], directory["memberships"], directory["error"]) == (4, 1, 4, None)
+    assert directory["people"][0] == {"id": "0", "userName": "user0", "email": "user0@acme.example", "active": True}
+    assert (target["name"], target["connector"], target["error"]) == ("shelf", "acme-shelf", None)
+
+
+def test_online_goes_on_after_one_that_fails_and_then_fails(usersyncd: Usersyncd) -> None:
+    write(
+        "directories:\n"
+        "  cellar: {connector: acme-flood}\n"
+        "  torn: {connector: acme-paper, options: {torn: true}}\n"
+        "  twisted: {connector: acme-paper, attributes: {title: 'raw.room / 0'}}\n"
+        "  desk: {connector: acme-paper}\n"
+        "targets:\n"
+        "  full: {connector: acme-shelf, options: {height: 1, full: true}}\n"
+        "  shelf: {connector: acme-shelf, options: {height: 3}, users: {key: login, set: {login: user.id}}}\n"
+    )
+    ran = usersyncd("check", "--online")
+    assert ran.code == 1
+    assert "directory cellar (acme-flood): failed\n  the cellar is under water\n    → pump it out\n" in ran.out
+    assert (
+        "directory torn (acme-paper): failed\n  paper at paper://desk\n  the reading ended without its end mark"
+        in ran.out
+    )
+    assert "directory twisted (acme-paper): failed" in ran.out
+    assert "directory desk (acme-paper): ok" in ran.out
+    assert "target full (acme-shelf): failed\n  the shelf is full\n    → sell some books" in ran.out
+    assert "target shelf (acme-shelf): ok\n  users have login, active\n" in ran.out
+    assert json.loads(usersyncd("check", "--online", "--json").out)["ok"] is False
+
+
+@pytest.mark.parametrize("how", ["before", "after", "environment"])
+def test_the_file_is_named_before_or_after_the_command_or_by_the_environment(
+    usersyncd: Usersyncd, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(GOOD, "other.yaml")
+    write("nothing: good\n")
+    if how == "environment":
+        monkeypatch.setenv("USERSYNCD_CONFIG", "other.yaml")
+        ran = usersyncd("check")
+    else:
+        ran = usersyncd(*(["-c", "other.yaml", "check"] if how == "before" else ["check", "--config", "other.yaml"]))
+    assert ran.code == 0
+    assert ran.out.startswith("other.yaml is valid.")

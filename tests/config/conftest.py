@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from tests.config.plugins import acme
+
+__all__ = ["acme"]

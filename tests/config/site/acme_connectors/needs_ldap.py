@@ -1,0 +1,5 @@
+import ldap  # noqa: F401
+
+from . import Paper
+
+__all__ = ["Paper"]

@@ -1,0 +1,371 @@
+"""A valid file becomes frozen models with every default; a wrong one gives all its faults, each at its place."""
+
+from __future__ import annotations
+
+from datetime import time, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.config.writing import DESK, fault, faults, loaded, written
+from usersyncd.config import Complete, load
+from usersyncd.core.model import Constant, Guard, Leavers, Limit, Rule, Ruleset
+from usersyncd.errors import ConfigError, Fault
+from usersyncd.plugin import Kind, Secret
+
+pytestmark = pytest.mark.usefixtures("acme")
+
+SHELF = """\
+targets:
+  shelf:
+    connector: acme-shelf
+    options: {height: 3}
+"""
+
+
+def place(found: Fault) -> tuple[int, int, str]:
+    return found.line, found.column, found.path
+
+
+def test_the_smallest_file_has_every_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    config = loaded(tmp_path, DESK + SHELF)
+    assert config.file == tmp_path / "config.yaml"
+    assert config.folder == tmp_path
+    assert config.state.url == f"sqlite:///{tmp_path}/usersyncd.db"
+    desk, shelf = config.directories["desk"], config.targets["shelf"]
+    assert (desk.every, desk.complete, desk.attributes) == (
+        timedelta(minutes=15),
+        None,
+        {Kind.USER: {}, Kind.GROUP: {}},
+    )
+    assert shelf.directories == ("desk",)
+    assert shelf.users == shelf.groups == Ruleset()
+    assert (shelf.memberships, shelf.leavers, shelf.guard) == ("flattened", Leavers(), Guard())
+    assert (shelf.guard.deletes, shelf.guard.member_removals) == (Limit(10, True), Limit(30, True))
+    assert config.lookups == {}
+
+
+def test_everything_that_can_be_said(tmp_path: Path) -> None:
+    (tmp_path / "sites.csv").write_text("code,city\nB,Berlin\n\nL,Lyon\n")
+    config = loaded(
+        tmp_path,
+        """\
+        state: {url: "postgresql://sync@db/usersyncd", password: {credential: state}}
+        directories:
+          desk:
+            connector: acme-paper
+            every: 1h30m
+            complete: daily at 02:00
+            options:
+              url: [paper://a, paper://b]
+              password: {env: PAPER}
+              pages: [1, 2]
+              folder: x
+              inks: {a: {blots: 2}}
+            attributes:
+              title: role
+              active: raw.state == "in"
+          drawer: {connector: acme-paper, complete: 1w}
+        targets:
+          shelf:
+            connector: acme-shelf
+            options: {height: 3}
+            directories: [drawer]
+            users:
+              where: user.active
+              key: login
+              set:
+                login: user.id
+                role: {value: member}
+                nothing: {value: null}
+                long: |
+                  user.givenName
+            groups:
+              where: group.displayName.startsWith("app-")
+              key: displayName
+            memberships: direct
+            leavers: {deactivate: now, delete_after: 30d}
+            guard: {deletes: 5%, deactivations: 2.5%, member_removals: 25, at_least: 0}
+        lookups:
+          rooms: {"1": Aula}
+          sites: {file: sites.csv, key: code, value: city}
+        """,
+    )
+    at = f"{tmp_path}/config.yaml"
+    assert config.state.password == Secret(credential="state")
+    desk = config.directories["desk"]
+    assert (desk.every, desk.complete) == (timedelta(minutes=90), Complete(at=time(2)))
+    assert config.directories["drawer"].complete == Complete(every=timedelta(weeks=1))
+    assert desk.options.model_dump(exclude={"password"}) == {
+        "url": ["paper://a", "paper://b"], "pages": (1, 2), "folder": Path("x"), "torn": False,
+        "inks": {"a": {"colour": "black", "blots": 2, "seal": None}},
+    }  # fmt: skip
+    assert desk.attributes[Kind.USER] == {
+        "title": Rule("role", f"{at}:14"),
+        "active": Rule('raw.state == "in"', f"{at}:15"),
+    }
+    shelf = config.targets["shelf"]
+    assert shelf.directories == ("drawer",)
+    assert shelf.users == Ruleset(
+        Rule("user.active", f"{at}:23"),
+        "login",
+        {
+            "login": Rule("user.id", f"{at}:26"),
+            "role": Constant("member", f"{at}:27"),
+            "nothing": Constant(None, f"{at}:28"),
+            "long": Rule("user.givenName\n", f"{at}:29"),
+        },
+    )
+    assert (shelf.groups.key, shelf.memberships) == ("displayName", "direct")
+    assert shelf.leavers == Leavers(timedelta(days=30))
+    assert shelf.guard == Guard(Limit(5, True), Limit(2.5, True), Limit(25, False), 0)
+    assert config.lookups == {"rooms": {"1": "Aula"}, "sites": {"B": "Berlin", "L": "Lyon"}}
+
+
+def test_sections_without_a_value_count_as_left_out(tmp_path: Path) -> None:
+    config = loaded(tmp_path, DESK + "    options:\n    every:\ntargets:\nlookups:\nstate:\n")
+    assert config.directories["desk"].every == timedelta(minutes=15)
+
+
+@pytest.mark.parametrize(
+    ("given", "resolved"),
+    [
+        ("sqlite:///var/state.db", "sqlite:///{folder}/var/state.db"),
+        ("sqlite:///state.db?timeout=5", "sqlite:///{folder}/state.db?timeout=5"),
+        ("sqlite:////srv/state.db", "sqlite:////srv/state.db"),
+        ("postgresql+psycopg://sync@db/state", "postgresql+psycopg://sync@db/state"),
+    ],
+)
+def test_the_state_file_is_relative_to_the_configuration(tmp_path: Path, given: str, resolved: str) -> None:
+    assert loaded(tmp_path, f"state: {given}\n{DESK}").state.url == resolved.format(folder=tmp_path)
+
+
+def test_under_systemd_the_state_is_in_the_state_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/usersyncd:/var/lib/other")
+    assert loaded(tmp_path, DESK).state.url == "sqlite:////var/lib/usersyncd/usersyncd.db"
+
+
+def test_the_file_is_named_as_the_user_named_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path, DESK + "    attributes: {title: role}\n")
+    monkeypatch.chdir(tmp_path)
+    config = load("config.yaml")
+    assert config.directories["desk"].attributes[Kind.USER]["title"].at == "config.yaml:4"
+    assert (config.file, config.folder) == (Path("config.yaml"), tmp_path)
+
+
+WRONG = [
+    ("directorys: {}\n" + DESK, (1, 1, "directorys"), "unknown key: did you mean directories?"),
+    (DESK + "    evry: 5m\n", (4, 5, "directories.desk.evry"), "unknown key: did you mean every?"),
+    (DESK + "    zzz: 5m\n", (4, 5, "directories.desk.zzz"), "unknown key: there is attributes, complete, connector"),
+    (DESK + "    options: {trn: true}\n", (4, 15, "directories.desk.options.trn"), "did you mean torn?"),
+    (
+        DESK + "    options: {inks: {a: {color: blue}}}\n",
+        (4, 26, "directories.desk.options.inks.a.color"),
+        "did you mean colour?",
+    ),
+    (
+        DESK + "    options: {inks: {a: {colour: red}}}\n",
+        (4, 34, "directories.desk.options.inks.a.colour"),
+        "must be 'black' or 'blue'",
+    ),
+    (
+        DESK + "    options: {inks: {a: {blots: -1}}}\n",
+        (4, 33, "directories.desk.options.inks.a.blots"),
+        "must be at least 0",
+    ),
+    (DESK + "    options: {torn: 1}\n", (4, 21, "directories.desk.options.torn"), "must be true or false"),
+    (DESK + "    options: {pages: [1, x]}\n", (4, 26, "directories.desk.options.pages.1"), "must be a whole number"),
+    (DESK + "    options: {pages: 1}\n", (4, 22, "directories.desk.options.pages"), "must be a list"),
+    (
+        DESK + "    options: {url: 5}\n",
+        (4, 20, "directories.desk.options.url"),
+        "must be text or a list: put it in quotes",
+    ),
+    (
+        DESK + "    options: {url: [a, 5]}\n",
+        (4, 24, "directories.desk.options.url.1"),
+        "must be text: put it in quotes",
+    ),
+    (DESK + "    options: [1]\n", (4, 14, "directories.desk.options"), "must be a mapping (key: value)"),
+    (DESK + "    every: 900\n", (4, 12, "directories.desk.every"), "must be a duration such as 30s"),
+    (DESK + "    every: 15 min\n", (4, 12, "directories.desk.every"), "must be a duration such as 30s"),
+    (DESK + "    every: 0s\n", (4, 12, "directories.desk.every"), "at least 1s"),
+    (DESK + "    every: 999999w\n", (4, 12, "directories.desk.every"), "at most 100 years"),
+    (DESK + "    complete: nightly\n", (4, 15, "directories.desk.complete"), "daily at 02:00"),
+    (DESK + "    complete: daily at 24:00\n", (4, 15, "directories.desk.complete"), "daily at 02:00"),
+    (DESK + "    attributes: {mail: x}\n", (4, 18, "directories.desk.attributes.mail"), "did you mean email?"),
+    (
+        DESK + "    attributes: {id: x}\n",
+        (4, 18, "directories.desk.attributes.id"),
+        "id is the directory's own immutable id",
+    ),
+    (DESK + "    attributes: {email: ''}\n", (4, 25, "directories.desk.attributes.email"), "must not be empty"),
+    (
+        DESK + "    attributes: {email: 5}\n",
+        (4, 25, "directories.desk.attributes.email"),
+        "must be text: put it in quotes",
+    ),
+    ("directories:\n  desk:\n", (2, 8, "directories.desk"), "must be a mapping (key: value) (it has no value)"),
+    ("directories:\n  desk: {every: 5m}\n", (2, 3, "directories.desk.connector"), "is missing"),
+    ("directories:\n  desk: {connector: }\n", (2, 10, "directories.desk.connector"), "has no value"),
+    ("directories:\n  Desk: {connector: acme-paper}\n", (2, 3, "directories.Desk"), "a name has small letters"),
+    ("directories: {}\n", (1, 14, "directories"), "must not be empty"),
+    ("targets: {}\n", (1, 1, "directories"), "is missing"),
+    ("state: mysql://db/x\n" + DESK, (1, 8, "state"), "begins with sqlite:/// or postgresql://"),
+    ("state: 'sqlite://'\n" + DESK, (1, 8, "state"), "must name a file"),
+    ("state: 'sqlite:///:memory:'\n" + DESK, (1, 8, "state"), "must name a file"),
+    ("state: {password: {env: X}}\n" + DESK, (1, 1, "state.url"), "is missing"),
+    ("state: 5\n" + DESK, (1, 8, "state"), "must be a URL as text, or {url, password}"),
+    (
+        DESK + SHELF + "    directories: [desk, deks]\n",
+        (8, 25, "targets.shelf.directories.1"),
+        "there is no directory “deks”: did you mean desk?",
+    ),
+    (DESK + SHELF + "    directories: [desk, desk]\n", (8, 25, "targets.shelf.directories.1"), "twice"),
+    (DESK + SHELF + "    directories: []\n", (8, 18, "targets.shelf.directories"), "must not be empty"),
+    (DESK + SHELF + "    directories: desk\n", (8, 18, "targets.shelf.directories"), "must be a list"),
+    (
+        DESK + SHELF + "    memberships: nested\n",
+        (8, 18, "targets.shelf.memberships"),
+        "must be 'flattened' or 'direct'",
+    ),
+    (DESK + SHELF + "    leavers: {deactivate: never}\n", (8, 27, "targets.shelf.leavers.deactivate"), "must be 'now'"),
+    (
+        DESK + SHELF + "    leavers: {delete_after: 30}\n",
+        (8, 29, "targets.shelf.leavers.delete_after"),
+        "must be now, or a duration",
+    ),
+    (DESK + SHELF + "    guard: {deletes: 101%}\n", (8, 22, "targets.shelf.guard.deletes"), "must be a percentage"),
+    (DESK + SHELF + "    guard: {deletes: -1}\n", (8, 22, "targets.shelf.guard.deletes"), "must be a percentage"),
+    (DESK + SHELF + "    guard: {at_least: 5%}\n", (8, 23, "targets.shelf.guard.at_least"), "must be a whole number"),
+    (DESK + SHELF + "    users: {key: k, set: {}}\n", (8, 26, "targets.shelf.users.set"), "must not be empty"),
+    (
+        DESK + SHELF + "    users: {key: lgin, set: {login: user.id}}\n",
+        (8, 18, "targets.shelf.users.key"),
+        "one of the names under `set`: did you mean login?",
+    ),
+    (
+        DESK + SHELF + "    users: {set: {login: user.id}}\n",
+        (8, 13, "targets.shelf.users.set"),
+        "needs `key` beside it: which of login",
+    ),
+    (
+        DESK + SHELF + "    users: {key: username}\n",
+        (8, 18, "targets.shelf.users.key"),
+        "a canonical attribute: did you mean userName?",
+    ),
+    (
+        DESK + SHELF + "    users: {key: a, set: {a: true}}\n",
+        (8, 30, "targets.shelf.users.set.a"),
+        "a CEL expression as text, or a constant as {value: …}",
+    ),
+    (
+        DESK + SHELF + "    users: {key: a, set: {a: {vale: 1}}}\n",
+        (8, 31, "targets.shelf.users.set.a.vale"),
+        "did you mean value?",
+    ),
+    (DESK + "lookups: {a: {file: x.csv, key: k}}\n", (4, 11, "lookups.a.value"), "is missing"),
+    (DESK + "lookups: {a: {file: none.csv, key: k, value: v}}\n", (4, 21, "lookups.a.file"), "there is no file"),
+    (DESK + "lookups: {a: {x: 5}}\n", (4, 18, "lookups.a.x"), "must be text: put it in quotes"),
+    (DESK + "lookups: {a: [x]}\n", (4, 14, "lookups.a"), "must be a table {key: value}, or {file, key, value}"),
+    (
+        "directories: {desk: {connector: acme-papr}}\n",
+        (1, 33, "directories.desk.connector"),
+        "did you mean acme-paper?",
+    ),
+    (
+        "directories: {desk: {connector: acme-shelf}}\n",
+        (1, 33, "directories.desk.connector"),
+        "is a target connector: it delivers to targets",
+    ),
+    (
+        "directories: {desk: {connector: acme-future}}\n",
+        (1, 33, "directories.desk.connector"),
+        "was made for version 2",
+    ),
+    (DESK + "targets: {shelf: {connector: acme-shelf}}\n", (4, 11, "targets.shelf.options.height"), "is missing"),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "says"), WRONG, ids=[f"{where[2]}-{index}" for index, (_, where, _) in enumerate(WRONG)]
+)
+def test_a_fault_is_named_at_its_place_in_plain_words(
+    tmp_path: Path, text: str, where: tuple[int, int, str], says: str
+) -> None:
+    found = [one for one in faults(tmp_path, text) if one.path == where[2]]
+    assert [place(one) for one in found] == [where], [str(one) for one in faults(tmp_path, text)]
+    assert says in found[0].message
+    assert "Input" not in found[0].message
+
+
+def test_all_faults_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+    found = faults(
+        tmp_path,
+        """\
+        state: mysql://x/y
+        directories:
+          desk:
+            connector: acme-paper
+            evry: 5m
+            complete: 012
+            options: {torn: maybe, password: hunter2}
+          drawer: {connector: acme-nothing}
+        targets:
+          shelf:
+            connector: acme-shelf
+            directories: [dsk]
+            users: {key: lgin, set: {login: user.id}}
+        """,
+    )
+    assert [one.line for one in found] == [1, 5, 6, 7, 7, 8, 10, 12, 13]
+
+
+def test_several_keys_missing_in_one_place_are_all_named(tmp_path: Path) -> None:
+    found = faults(tmp_path, DESK + "lookups: {a: {file: x.csv}}\n")
+    assert [one.path for one in found] == ["lookups.a.key", "lookups.a.value"]
+
+
+def test_the_excerpt_shows_the_line_with_a_caret(tmp_path: Path) -> None:
+    assert fault(tmp_path, DESK + "    evry: 5m\n").excerpt == "        evry: …\n        ^"
+    assert fault(tmp_path, DESK + "    every: 5 m\n").excerpt == "        every: 5 m\n               ^"
+
+
+def test_a_missing_file_says_how_to_write_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no such file") as caught:
+        load(tmp_path / "none.yaml")
+    assert "usersyncd init" in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_a_folder_instead_of_a_file_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "says"),
+    [
+        (b"code,town\nB,Berlin\n", 1, "there is no column “city”: there is code, town"),
+        (b"", 1, "there is no column “code”"),
+        (b"code,city\nB,Berlin,x\n", 2, "this row has 3 fields, the header has 2"),
+        (b"code,city\nB,Berlin\nB,Bonn\n", 3, "“B” stands in the column “code” twice; first on line 2"),
+        (b"code,city\n,Berlin\n", 2, "the column “code” is empty"),
+    ],
+)
+def test_a_faulty_lookup_file_is_named_with_its_line(tmp_path: Path, content: bytes, line: int, says: str) -> None:
+    (tmp_path / "sites.csv").write_bytes(content)
+    found = faults(tmp_path, DESK + "lookups: {sites: {file: sites.csv, key: code, value: city}}\n")[0]
+    assert (found.file, found.line) == ("sites.csv", line)
+    assert says in found.message
+
+
+@pytest.mark.parametrize(
+    ("content", "says"), [(b"code,city\nB,K\xf6ln\n", "is not UTF-8"), (b'code,city\nB,"x\n', "is not a CSV file")]
+)
+def test_an_unreadable_lookup_file_is_a_fault_where_it_is_named(tmp_path: Path, content: bytes, says: str) -> None:
+    (tmp_path / "sites.csv").write_bytes(content)
+    found = fault(tmp_path, DESK + "lookups: {sites: {file: sites.csv, key: code, value: city}}\n")
+    assert place(found) == (4, 25, "lookups.sites.file")
+    assert says in found.message

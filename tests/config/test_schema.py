@@ -1,0 +1,105 @@
+"""The JSON Schema comes from the models that validate: what it takes, they take, and it explains every key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+
+from usersyncd.config.document import Document
+from usersyncd.config.schema import json_schema
+
+pytestmark = pytest.mark.usefixtures("acme")
+
+EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
+
+
+@pytest.fixture
+def validator() -> jsonschema.Draft202012Validator:
+    schema = json_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+def desk(**more: Any) -> dict[str, Any]:
+    return {"directories": {"desk": {"connector": "acme-paper", **more}}}
+
+
+def test_the_example_fits(validator: jsonschema.Draft202012Validator) -> None:
+    validator.validate(Document("f", EXAMPLE.read_text("utf-8")).data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        desk(),
+        desk(every="1h30m", complete="daily at 02:00", attributes={"title": "role"}),
+        desk(options={"url": ["a"], "password": {"env": "X"}, "inks": {"a": {"colour": "blue"}}}),
+        desk()
+        | {"lookups": {"a": {"b": "c"}, "d": {"file": "x", "key": "y", "value": "z"}}, "state": {"url": "sqlite:///x"}},
+        desk()
+        | {
+            "targets": {
+                "t": {
+                    "connector": "acme-shelf",
+                    "options": {"height": 1},
+                    "guard": {"deletes": "5%", "deactivations": 3},
+                }
+            }
+        },
+    ],
+)
+def test_what_is_right_fits(validator: jsonschema.Draft202012Validator, data: object) -> None:
+    validator.validate(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {},
+        {"directories": {}},
+        {"directories": {"Desk": {"connector": "acme-paper"}}},
+        {"directories": {"desk": {"connector": "nothing"}}},
+        desk(every="often"),
+        desk(evry="1h"),
+        desk(attributes={"mail": "x"}),
+        desk(options={"torn": "maybe"}),
+        desk(options={"password": "hunter2"}),
+        desk(options={"inks": {"a": {"colour": "red"}}}),
+        desk() | {"targets": {"t": {"connector": "acme-shelf"}}},
+        desk()
+        | {"targets": {"t": {"connector": "acme-shelf", "options": {"height": 1}, "guard": {"deletes": "101%"}}}},
+        desk()
+        | {
+            "targets": {
+                "t": {"connector": "acme-shelf", "options": {"height": 1}, "users": {"key": "a", "set": {"a": True}}}
+            }
+        },
+    ],
+)
+def test_what_is_wrong_does_not_fit(validator: jsonschema.Draft202012Validator, data: object) -> None:
+    assert not validator.is_valid(data)
+
+
+def test_every_key_of_ours_is_explained() -> None:
+    definitions = json_schema()["$defs"]
+    for section in (
+        "DirectorySection",
+        "TargetSection",
+        "RulesSection",
+        "LeaversSection",
+        "GuardSection",
+        "StateSection",
+        "LookupFile",
+        "Secret",
+    ):
+        for name, described in definitions[section]["properties"].items():
+            assert described.get("description"), f"{section}.{name}"
+
+
+def test_a_connectors_own_words_are_in_it() -> None:
+    definitions = json_schema()["$defs"]
+    assert definitions["source.acme-paper"]["description"] == "A directory on paper."
+    assert definitions["source.acme-paper.Ink"]["properties"]["seal"]["description"] == "What closes the letter."

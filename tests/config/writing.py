@@ -1,0 +1,46 @@
+"""Writing configuration files for tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from usersyncd.config import Config, load
+from usersyncd.errors import ConfigError, Fault
+
+DESK = """\
+directories:
+  desk:
+    connector: acme-paper
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "config.yaml"
+    file.write_text(dedent(text), encoding="utf-8")
+    return file
+
+
+def loaded(folder: Path, text: str) -> Config:
+    return load(written(folder, text))
+
+
+def faults(folder: Path, text: str | bytes) -> list[Fault]:
+    """All the faults of a text, or of bytes; the file is named without its folder."""
+    file = folder / "config.yaml"
+    file.write_bytes(text if isinstance(text, bytes) else dedent(text).encode("utf-8"))
+    with pytest.raises(ConfigError) as caught:
+        load(file)
+    assert caught.value.faults
+    assert caught.value.exit_code == 2
+    for fault in caught.value.faults:
+        fault.file = fault.file.removeprefix(f"{folder}/")
+    return list(caught.value.faults)
+
+
+def fault(folder: Path, text: str | bytes) -> Fault:
+    """The one fault of a text."""
+    (only,) = faults(folder, text)
+    return only
