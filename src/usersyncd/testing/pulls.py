@@ -1,0 +1,70 @@
+"""A pull from its first page to its end, and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from msgspec import Struct, field
+
+from usersyncd.plugin import Done, Gone, Kind, Members, Page, Patch, Record, Source, Value
+
+
+class Pull(Struct):
+    """What a source yielded: its pages, and the ends that it declared. A whole pull has one end, and it comes last."""
+
+    pages: list[Page] = field(default_factory=list)
+    ends: list[Done] = field(default_factory=list)
+    after_end: int = 0
+    """Pages that came after an end."""
+
+    @property
+    def items(self) -> Iterator[Record | Patch | Members | Gone]:
+        for page in self.pages:
+            yield from page
+
+
+async def read(source: Source, cursor: str | None = None) -> Pull:
+    """Pull to the end. Raises what the source raises."""
+    pull = Pull()
+    async for page in source.pull(cursor):
+        if isinstance(page, Done):
+            pull.ends.append(page)
+        else:
+            pull.pages.append(page)
+            pull.after_end += bool(pull.ends)
+    return pull
+
+
+class Listing(Struct):
+    """What a directory holds. ``edges`` are (group id, member's id or handle)."""
+
+    records: dict[tuple[Kind, str], dict[str, Value]] = field(default_factory=dict)
+    handles: dict[str, tuple[Kind, str]] = field(default_factory=dict)
+    edges: set[tuple[str, str]] = field(default_factory=set)
+
+
+def fold(items: Iterable[Record | Patch | Members | Gone], onto: Listing | None = None) -> Listing:
+    """What ``items`` say, one after the other; ``onto``: what was there before, when the pull was incremental."""
+    held = Listing(dict(onto.records), dict(onto.handles), set(onto.edges)) if onto else Listing()
+    for item in items:
+        match item:
+            case Record(kind, id, attributes, handles):
+                held.records[kind, id] = attributes
+                held.handles.update(dict.fromkeys(handles, (kind, id)))
+            case Patch(kind, id, attributes):
+                patched = {**held.records.get((kind, id), {}), **attributes}
+                held.records[kind, id] = {name: value for name, value in patched.items() if value is not None}
+            case Members(group, added, removed, whole):
+                if whole:
+                    held.edges = {edge for edge in held.edges if edge[0] != group}
+                held.edges |= {(group, member) for member in added}
+                held.edges -= {(group, member) for member in removed}
+            case Gone(kind, id):
+                held.records.pop((kind, id), None)
+                names = {id, *(handle for handle, named in held.handles.items() if named == (kind, id))}
+                held.edges = {
+                    (group, member)
+                    for group, member in held.edges
+                    if member not in names and not (kind is Kind.GROUP and group == id)
+                }
+    return held

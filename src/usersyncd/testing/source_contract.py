@@ -1,0 +1,301 @@
+"""The promises of a source, as tests. Inherit them, and say how to get at a directory that you hold::
+
+    class TestPasswd(SourceContract):
+        source = PasswdSource
+
+        @pytest.fixture
+        def options(self, tmp_path): ...            # write a small directory; return its options, as in the YAML
+
+        @pytest.fixture
+        def break_directory(self, tmp_path): ...    # return a function that makes it unreadable
+
+The tests are plain functions and start their own event loops, so pytest is all they need.
+"""
+# ruff: noqa: A001, S101 - `id` is the word of the contract; tests are made of asserts
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import gc
+import inspect
+import math
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any, ClassVar, cast
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from usersyncd.errors import SourceError
+from usersyncd.plugin import API, CANONICAL, Done, Kind, Members, Patch, Record, Source, Value
+from usersyncd.testing.contexts import Log, source_context
+from usersyncd.testing.pulls import Listing, Pull, fold, read
+
+
+class SourceContract:
+    """One test for each promise. Override ``source``, ``options`` and ``break_directory``."""
+
+    source: ClassVar[type[Source]]
+    """The class under test."""
+
+    secrets: ClassVar[tuple[str, ...]] = ()
+    """Secrets that the directory's options refer to. They must not be seen anywhere."""
+
+    @pytest.fixture
+    def options(self) -> Mapping[str, Any]:
+        """The options of a small directory that holds still: some users, some groups, some memberships."""
+        raise NotImplementedError("override the fixture `options`: return options as the admin writes them")
+
+    @pytest.fixture
+    def break_directory(self) -> Callable[[], object]:
+        """What makes the directory unreadable: take a file away, stop the server."""
+        raise NotImplementedError("override the fixture `break_directory`: return a function")
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        """The folder to which relative paths in options are relative."""
+        return tmp_path
+
+    @pytest.fixture
+    def log(self) -> Log:
+        return Log()
+
+    @pytest.fixture
+    def start(self, options: Mapping[str, Any], folder: Path, log: Log) -> Callable[..., Source]:
+        """A function that constructs the source anew, as every run does; ``reads`` as in the context."""
+
+        def construct(reads: Mapping[Kind, frozenset[str] | None] | None = None) -> Source:
+            return self.source(
+                self.source.Options.model_validate(options), source_context(folder, reads=reads, log=log)
+            )
+
+        return construct
+
+    # ------------------------------------------------------------------------------------------------- the class
+
+    def test_states_the_version_of_the_contract(self, start: Callable[..., Source]) -> None:
+        assert self.source.api == API
+        assert isinstance(start(), Source)
+
+    def test_options_refuse_an_unknown_key(self, options: Mapping[str, Any]) -> None:
+        assert issubclass(self.source.Options, BaseModel)
+        with pytest.raises(ValidationError, match="no_such_option"):
+            self.source.Options.model_validate({**options, "no_such_option": 1})
+
+    def test_options_document_themselves(self) -> None:
+        schema = self.source.Options.model_json_schema()
+        assert schema.get("description"), "give the Options class a docstring"
+        bare = [name for name, option in schema.get("properties", {}).items() if not option.get("description")]
+        assert not bare, "give each option a Field(description=…)"
+
+    def test_mapping_names_canonical_attributes(self) -> None:
+        assert set(self.source.mapping) <= set(Kind)
+        for kind, mapping in self.source.mapping.items():
+            assert set(mapping) <= set(CANONICAL[kind])
+            assert all(isinstance(native, str) and native for native in mapping.values())
+
+    def test_imports_nothing_else_of_usersyncd(self) -> None:
+        """What a connector needs of the world comes through its context: everything else may change at any time."""
+        assert imported_of_usersyncd(self.source) <= {"usersyncd.plugin", "usersyncd.errors"}
+
+    # -------------------------------------------------------------------------------------------------- the pull
+
+    def test_ends_with_one_done_that_says_complete(self, start: Callable[..., Source]) -> None:
+        pull = asyncio.run(read(start()))
+        assert len(pull.ends) == 1, "a pull ends with exactly one Done"
+        assert pull.after_end == 0, "Done comes last"
+        assert pull.ends[0].complete, "a pull without cursor lists everything"
+        assert any(isinstance(item, Record) for item in pull.items), "the directory of this test must hold someone"
+
+    def test_ids_are_text_and_come_once(self, start: Callable[..., Source]) -> None:
+        seen = set()
+        for record in _records(asyncio.run(read(start()))):
+            assert isinstance(record.kind, Kind)
+            assert isinstance(record.id, str)
+            assert record.id.strip()
+            assert (record.kind, record.id) not in seen, "a record comes once in a complete pull"
+            seen.add((record.kind, record.id))
+
+    def test_attributes_are_what_json_can_say(self, start: Callable[..., Source]) -> None:
+        for record in _records(asyncio.run(read(start()))):
+            for name, value in record.attributes.items():
+                assert value is not None, f"{name} of {record.id}: leave out what the directory does not hold"
+                assert _is_json(value), f"{name} of {record.id}: {value!r}"
+
+    def test_handles_are_text_and_name_one_record(self, start: Callable[..., Source]) -> None:
+        named: dict[str, Record] = {}
+        for record in _records(asyncio.run(read(start()))):
+            for handle in record.handles:
+                assert isinstance(handle, str)
+                assert handle
+                assert handle not in named, f"{handle} names {record.id} and {named[handle].id}"
+                named[handle] = record
+
+    def test_members_are_of_groups_that_were_listed(self, start: Callable[..., Source]) -> None:
+        pull = asyncio.run(read(start()))
+        groups = {record.id for record in _records(pull) if record.kind is Kind.GROUP}
+        for item in pull.items:
+            assert not isinstance(item, Patch), "a complete pull lists whole records"
+            if isinstance(item, Members):
+                assert item.group in groups
+                assert not item.removed, "a complete pull lists what is there"
+                assert all(isinstance(member, str) and member for member in item.added)
+
+    def test_two_pulls_say_the_same(self, start: Callable[..., Source]) -> None:
+        source = start()
+        first, second, third = (fold(asyncio.run(read(each)).items) for each in (source, source, start()))
+        assert first == second == third
+
+    def test_a_pull_after_the_cursor_says_the_same(self, start: Callable[..., Source]) -> None:
+        pull = asyncio.run(read(start()))
+        cursor = pull.ends[0].cursor
+        later = asyncio.run(read(start(), cursor))
+        assert len(later.ends) == 1
+        before = fold(pull.items)
+        assert fold(later.items, onto=None if later.ends[0].complete else before) == before
+
+    def test_reading_less_lists_the_same_people(self, start: Callable[..., Source]) -> None:
+        everything = fold(asyncio.run(read(start())).items)
+        one = {kind: frozenset(_some_attribute(everything, kind)) for kind in Kind}
+        less = fold(asyncio.run(read(start(reads=one))).items)
+        assert less.records.keys() == everything.records.keys()
+        assert less.edges == everything.edges
+        for (kind, id), attributes in less.records.items():
+            for name in one[kind]:
+                assert attributes.get(name) == everything.records[kind, id].get(name)
+
+    def test_an_abandoned_pull_leaves_nothing_behind(self, start: Callable[..., Source]) -> None:
+        whole = fold(asyncio.run(read(start())).items)
+        asyncio.run(_abandon(start()))
+        before = _held()
+        for _ in range(3):
+            asyncio.run(_abandon(start()))
+        deadline = time.monotonic() + 5
+        while (left := _held()) > before and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert left <= before, "threads and open files after the pull, and before it"
+        assert fold(asyncio.run(read(start())).items) == whole
+
+    # --------------------------------------------------------------------------------------------------- failing
+
+    def test_an_unreadable_directory_voids_the_pull(
+        self, start: Callable[..., Source], break_directory: Callable[[], object]
+    ) -> None:
+        source = start()
+        break_directory()
+        for each in (source, start()):
+            pull = Pull()
+            with pytest.raises(SourceError) as raised:
+                asyncio.run(_read_into(pull, each))
+            assert not pull.ends, "a pull that fails has no Done"
+            assert raised.value.message.strip()
+
+    def test_check_describes_the_directory(self, start: Callable[..., Source]) -> None:
+        lines = asyncio.run(start().check())
+        assert lines
+        assert all(isinstance(line, str) and line.strip() and "\n" not in line for line in lines)
+
+    def test_check_fails_when_the_pull_would(
+        self, start: Callable[..., Source], break_directory: Callable[[], object]
+    ) -> None:
+        break_directory()
+        with pytest.raises(SourceError):
+            asyncio.run(start().check())
+
+    def test_secrets_are_not_seen(
+        self,
+        start: Callable[..., Source],
+        options: Mapping[str, Any],
+        break_directory: Callable[[], object],
+        log: Log,
+        caplog: pytest.LogCaptureFixture,
+        capfd: pytest.CaptureFixture[str],
+    ) -> None:
+        caplog.set_level("DEBUG")
+        source = start()
+        pull = asyncio.run(read(source))
+        lines = asyncio.run(source.check())
+        break_directory()
+        with pytest.raises(SourceError) as raised:
+            asyncio.run(read(start()))
+        printed = capfd.readouterr()
+        for secret in self.secrets:
+            for where, text in {
+                "log": f"{log.entries} {caplog.text}",
+                "output": f"{printed.out} {printed.err}",
+                "error": f"{raised.value} {raised.value!r}",
+                "check": f"{lines}",
+                "options": f"{self.source.Options.model_validate(options)!r} {source!r}",
+                "cursor": f"{pull.ends}",
+            }.items():
+                assert secret not in text, f"the secret is seen in: {where}"
+
+
+def _records(pull: Pull) -> Iterator[Record]:
+    return (item for item in pull.items if isinstance(item, Record))
+
+
+def _some_attribute(listing: Listing, kind: Kind) -> list[str]:
+    return sorted({name for (of, _), attributes in listing.records.items() if of is kind for name in attributes})[:1]
+
+
+def _is_json(value: Value) -> bool:
+    match value:
+        case float():
+            return math.isfinite(value)
+        case list():
+            return all(map(_is_json, value))
+        case dict():
+            return all(isinstance(key, str) and _is_json(each) for key, each in value.items())
+        case _:
+            return value is None or isinstance(value, str | int)
+
+
+async def _read_into(pull: Pull, source: Source) -> None:
+    async for page in source.pull(None):
+        (pull.ends if isinstance(page, Done) else pull.pages).append(page)  # type: ignore[arg-type]
+
+
+async def _abandon(source: Source) -> None:
+    """Take the first page, and go."""
+    pages = cast("Any", source.pull(None))
+    assert hasattr(pages, "aclose"), "pull is an asynchronous generator, which a run can close"
+    async with aclosing(pages):
+        await anext(pages)
+
+
+def _held() -> tuple[int, int]:
+    """Threads and open files of this process."""
+    gc.collect()
+    descriptors = Path("/proc/self/fd")
+    return threading.active_count(), len(list(descriptors.iterdir())) if descriptors.exists() else 0
+
+
+def imported_of_usersyncd(connector: type) -> set[str]:
+    """The modules of usersyncd that the connector's package imports anywhere, lazily too."""
+    return {name for path in _modules(connector) for name in _imported(path)}
+
+
+def _modules(connector: type) -> Iterator[Path]:
+    """The files of the package that defines the connector; of its module, when it is in none."""
+    package = sys.modules[connector.__module__.partition(".")[0]]
+    if hasattr(package, "__path__"):
+        for folder in package.__path__:
+            yield from Path(folder).rglob("*.py")
+    else:
+        yield Path(inspect.getfile(connector))
+
+
+def _imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "usersyncd")
+        elif isinstance(node, ast.ImportFrom) and node.module == "usersyncd":
+            yield from (f"usersyncd.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("usersyncd."):
+            yield str(node.module)

@@ -1,0 +1,78 @@
+"""The example of a third-party connector: installed as a package, it is found, reads, and passes its own tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sysconfig
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.servers.process import missing
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "plugin"
+
+Run = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A function that runs a program of this environment with the example installed, and returns what it prints.
+
+    The example goes into a folder of its own, which PYTHONPATH names: this environment stays as it is.
+    """
+    if find_spec("hatchling") is None:
+        missing("hatchling is not installed, which builds the example")
+    site = tmp_path_factory.mktemp("site")
+    paths = [str(site), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def start(program: str, *arguments: str | Path) -> str:
+        command = [f"{sysconfig.get_path('scripts')}/{program}", *map(str, arguments)]
+        done = subprocess.run(command, env=environment, cwd=site, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    start("pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--target", site, EXAMPLE)
+    return start
+
+
+def test_it_is_listed(run: Run) -> None:
+    found = json.loads(run("usersyncd", "connectors", "--json"))["connectors"]
+    passwd = next(connector for connector in found if connector["name"] == "passwd")
+    assert passwd["kind"] == "source"
+    assert passwd["distribution"] == "usersyncd-passwd"
+    assert passwd["error"] is None
+
+
+def test_it_reads_a_directory(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "passwd").write_text(
+        "root:x:0:0::/root:/bin/sh\n"
+        "ada:x:1000:1000:Ada Lovelace:/home/ada:/bin/sh\n"
+        "build:x:1001:1000::/srv/build:/usr/sbin/nologin\n"
+    )
+    (tmp_path / "group").write_text("staff:x:1000:\nweb:x:1005:ada\n")
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        "state: sqlite:///state.db\n"
+        "directories:\n"
+        "  machine:\n"
+        "    connector: passwd\n"
+        "    options: {passwd: passwd, group: group}\n"
+    )
+    found = json.loads(run("usersyncd", "check", "--online", "--json", "--config", config))
+    machine = found["directories"][0]
+    assert (machine["users"], machine["groups"], machine["memberships"]) == (2, 2, 3)
+    ada, build = machine["people"]
+    assert (ada["id"], ada["userName"], ada["displayName"], ada["active"]) == ("1000", "ada", "Ada Lovelace", True)
+    assert (build["id"], build["userName"], build["active"]) == ("1001", "build", False)
+
+
+def test_its_own_tests_pass(run: Run, tmp_path: Path) -> None:
+    """With pytest alone, as in a repository of its own: without this project's settings and plugins."""
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    run("pytest", "-q", "-p", "no:cacheprovider", "-p", "no:asyncio", "-c", tmp_path / "pytest.ini", EXAMPLE / "tests")
