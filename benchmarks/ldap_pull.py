@@ -1,0 +1,112 @@
+"""What a complete LDAP pull costs, in CPU seconds of the client, against ``ldapsearch`` for the same attributes.
+
+Run: ``python -m benchmarks.ldap_pull [people]``. A private slapd holds 100,000 people, 5,000 groups and 500,000
+memberships. Pull and floor run in processes of their own, interleaved; the median of five is taken. The pull is counted
+from its start to its end, without Python's own start. The floor writes its LDIF to a file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+from usersyncd.plugin import Done, Kind
+from usersyncd.testing import source_context
+from usersyncd_ldap import LdapSource
+from usersyncd_ldap.mapping import KEY, MAPPING
+from usersyncd_ldap.options import LdapOptions
+
+ROUNDS = 5
+FEW = frozenset({"uid", "mail", "givenName", "sn", "displayName", "employeeType", "manager"})
+"""What the rules of a small application read."""
+MAPPED = frozenset(MAPPING[Kind.USER].values())
+"""What is read when there are no rules."""
+ALL = MAPPED | {"cn", "l", "roomNumber"}
+"""With entryUUID, twenty attributes."""
+GROUP = frozenset({"cn", "description"})
+
+
+def main(people: int = 100_000) -> None:
+    from tests.servers.slapd import Slapd, company
+
+    with tempfile.TemporaryDirectory() as folder:
+        ldif = company(people, people // 20, people * 5)
+        server = Slapd.start(Path(folder) / "slapd", ldif, megabytes=4096)
+        try:
+            print(f"{people:,} people: CPU seconds of the client{'pull':>16}{'ldapsearch':>12}{'ratio':>8}")
+            for name, reads in (("7 attributes", FEW), ("16, as mapped", MAPPED), ("19", ALL)):
+                pulls, floors = [], []
+                for _ in range(ROUNDS):
+                    floors.append(_ldapsearch(server, reads, Path(folder) / "out.ldif"))
+                    command = [sys.executable, "-m", __spec__.name, "pull", server.url, *sorted(reads)]
+                    pulls.append(float(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout))
+                pull, floor = statistics.median(pulls), statistics.median(floors)
+                print(f"{name + ' and ' + KEY:44}{pull:12.2f}{floor:12.2f}{pull / floor:8.2f}")
+        finally:
+            server.stop()
+
+
+def _ldapsearch(server: object, reads: frozenset[str], out: Path) -> float:
+    from tests.servers.slapd import Slapd
+
+    assert isinstance(server, Slapd)
+    options = LdapOptions(url=server.url, base=server.base)
+    common = [
+        "ldapsearch",
+        "-x",
+        "-H",
+        server.url,
+        "-D",
+        server.reader_dn,
+        "-w",
+        server.reader_password,
+        "-b",
+        server.base,
+    ]
+    common += ["-LLL", "-o", "ldif-wrap=no", "-E", "pr=1000/noprompt"]
+    with out.open("wb") as ldif:
+        users = _cpu([*common, options.users.filter, KEY, *sorted(reads)], ldif)
+        return users + _cpu([*common, options.groups.filter, KEY, "member", "uniqueMember", "memberUid", *GROUP], ldif)
+
+
+def _cpu(command: Sequence[str], out: IO[bytes] | None = None) -> float:
+    """CPU seconds of a process from its start to its end, in user and kernel mode."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, stdout=out, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+async def pull(url: str, reads: frozenset[str]) -> None:
+    """One pull as a run does it, in this process; prints its CPU seconds in user and kernel mode."""
+    from tests.servers.slapd import Slapd
+
+    os.environ["LDAP_PASSWORD"] = Slapd.reader_password
+    options = {"url": url, "bind_dn": Slapd.reader_dn, "password": {"env": "LDAP_PASSWORD"}, "base": Slapd.base}
+    context = source_context(Path(), reads={Kind.USER: reads, Kind.GROUP: GROUP})
+    source = LdapSource(LdapOptions.model_validate(options), context)
+    before = os.times()
+    whole = False
+    async for page in source.pull(None):
+        whole = isinstance(page, Done)
+    after = os.times()
+    assert whole
+    print(after.user + after.system - before.user - before.system)
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["pull", url, *reads]:
+            asyncio.run(pull(url, frozenset(reads)))
+        case [people]:
+            main(int(people))
+        case _:
+            main()

@@ -1,0 +1,217 @@
+"""Reading CSV files: a private copy that nobody writes to, then its rows, each with its place."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import stat
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from io import TextIOWrapper
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from usersyncd.errors import SourceError
+
+if TYPE_CHECKING:
+    from _csv import Reader
+
+TRIES = 3
+"""How often files that change while they are read are read."""
+
+CHUNK = 1 << 20
+"""Bytes that are copied at a time."""
+
+HEADER = -1
+"""The number of the header among the rows of a table."""
+
+BROKEN = None
+"""The number of the row that cannot be parsed."""
+
+Stamp = tuple[int, int, int]
+"""What changes when a file is written or replaced: size in bytes, time of change in nanoseconds, inode."""
+
+
+def copies(paths: Sequence[Path], encoding: str, closing: ExitStack) -> list[BinaryIO]:
+    """Copy files that belong together to nameless temporary files in UTF-8, which ``closing`` will close.
+
+    When one of them changes meanwhile, all are copied again, ``TRIES`` times in all. Raises SourceError when a file is
+    missing or unreadable, is not in ``encoding``, holds a NUL, or keeps changing.
+    """
+    for _ in range(TRIES):
+        before = [_stamp(path) for path in paths]
+        with ExitStack() as attempt:
+            fault = None
+            try:
+                copied = [_copy(path, encoding, attempt) for path in paths]
+            except SourceError as error:
+                fault = error
+            changed = [path for path, stamp in zip(paths, before, strict=True) if _stamp(path) != stamp]
+            if not changed:
+                if fault:
+                    raise fault
+                closing.push(attempt.pop_all())
+                return copied
+    raise SourceError(
+        f"{changed[0]}: the file keeps changing while it is read ({TRIES} tries)",
+        "wait until it is written; whoever writes it should write a new file beside it and rename it at the end",
+    )
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise SourceError(f"{path} is not a regular file", "name the CSV file itself in the options of this directory")
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def _copy(path: Path, encoding: str, closing: ExitStack) -> BinaryIO:
+    """A copy in UTF-8 without byte order mark, rewound."""
+    decoder = codecs.getincrementaldecoder("utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding)()
+    copy: BinaryIO = closing.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
+    line = 1
+    try:
+        with path.open("rb") as source:
+            while chunk := source.read(CHUNK):
+                line += _append(copy, path, line, decoder.decode(chunk))
+        decoder.decode(b"", final=True)
+        copy.seek(0)
+    except UnicodeError as error:
+        if isinstance(error, UnicodeDecodeError):
+            line += error.object[: error.start].decode(encoding, "replace").count("\n")
+        raise SourceError(
+            f"{path}:{line}: not {encoding}: {error}",
+            "save the file in UTF-8, or name its encoding in the option `encoding`",
+        ) from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return copy
+
+
+def _append(copy: BinaryIO, path: Path, line: int, text: str) -> int:
+    """Write ``text``, which starts in this line, and return how many lines it ends."""
+    if "\0" in text:
+        line += text.count("\n", 0, text.index("\0"))
+        raise SourceError(f"{path}:{line}: a NUL character", "the file is damaged or no text: write it again")
+    try:
+        copy.write(text.encode())
+    except OSError as error:
+        folder = tempfile.gettempdir()
+        raise SourceError(f"{path} cannot be copied to {folder}: {error.strerror}", "make room there") from error
+    return text.count("\n")
+
+
+def _unreadable(path: Path, error: OSError) -> SourceError:
+    remedies = {
+        FileNotFoundError: "write it, or correct its path; a relative path starts at the configuration file's folder",
+        PermissionError: "let the user that runs usersyncd read the file and enter its folders",
+    }
+    return SourceError(f"{path}: {error.strerror}", remedies.get(type(error), "see that the file can be read"))
+
+
+class Table:
+    """The rows of one file, below its header."""
+
+    def __init__(self, path: Path, copy: BinaryIO, delimiter: str, required: Sequence[str]) -> None:
+        """Reads the header. Raises SourceError when there is none, or one that lacks a ``required`` column."""
+        self.path = path
+        self._text = TextIOWrapper(copy, encoding="utf-8", newline="")
+        self._delimiter = delimiter
+        self.columns = self._header(required)
+
+    def batches(self, size: int) -> Iterator[tuple[int, list[list[str]]]]:
+        """All rows, ``size`` at a time, with the number of the first of each batch. Numbers count from 0 and pass over
+        empty lines. Every row is as wide as the header, or SourceError is raised."""
+        reader = self._reader()
+        width = len(self.columns)
+        number = 0
+        try:
+            while not next(reader):
+                pass
+            while batch := list(islice(reader, size)):
+                widths = set(map(len, batch))
+                if widths != {width}:
+                    batch = [row for row in batch if row]
+                    for place, row in enumerate(batch, number):
+                        if len(row) != width:
+                            raise self._uneven(place, row)
+                if batch:
+                    yield number, batch
+                number += len(batch)
+        except csv.Error as error:
+            raise self._malformed(error) from error
+
+    def fault(self, number: int | None, message: str, remedy: str) -> SourceError:
+        """The error to raise about the row of this number."""
+        return SourceError(f"{self.path}:{self.line(number)}: {message}", remedy)
+
+    def line(self, number: int | None) -> int:
+        """The physical line, from 1, at which this row starts; None: the row that cannot be parsed.
+
+        Found by reading again, since counting lines while reading would cost as much as the reading itself.
+        """
+        reader = self._reader()
+        start, place = 1, HEADER
+        try:
+            for row in reader:
+                if row:
+                    if place == number:
+                        break
+                    place += 1
+                start = reader.line_num + 1
+        except csv.Error:
+            pass
+        return start
+
+    def _reader(self) -> Reader:
+        self._text.seek(0)
+        return csv.reader(self._text, delimiter=self._delimiter, strict=True)
+
+    def _header(self, required: Sequence[str]) -> tuple[str, ...]:
+        try:
+            header = next((row for row in self._reader() if row), None)
+        except csv.Error as error:
+            raise self._malformed(error) from error
+        if header is None:
+            raise SourceError(
+                f"{self.path}:1: the file is empty: it has no header line",
+                f"write it again; a file without rows still has its header, with at least {', '.join(required)}",
+            )
+        columns = tuple(name.strip() for name in header)
+        if "" in columns:
+            place = columns.index("") + 1
+            raise self.fault(HEADER, f"column {place} of the header has no name", "name every column, or remove it")
+        for name, times in Counter(columns).items():
+            if times > 1:
+                raise self.fault(HEADER, f"the header names the column {name} {times} times", "keep one of them")
+        for name in required:
+            if name not in columns:
+                raise self.fault(
+                    HEADER,
+                    f"the header has no column {name}; it has {', '.join(columns)}",
+                    f"add {name}, spelt just so; or is the option `delimiter` wrong (now {self._delimiter!r})?",
+                )
+        return columns
+
+    def _uneven(self, number: int, row: Sequence[str]) -> SourceError:
+        return self.fault(
+            number,
+            f"the row has {len(row)} cells, but the header has {len(self.columns)} columns",
+            "is the row cut off, a quote missing, or a delimiter inside a cell that is not quoted? Correct the row",
+        )
+
+    def _malformed(self, error: csv.Error) -> SourceError:
+        open_quote = "a quote is opened here and never closed"
+        reasons = {"unexpected end of data": open_quote, "field larger": f"{open_quote}, or a cell is too long"}
+        reason = next((reason for start, reason in reasons.items() if str(error).startswith(start)), str(error))
+        return self.fault(
+            BROKEN,
+            reason,
+            'put a cell with a delimiter, line break or quote in quotes, and double every quote in it ("")',
+        )

@@ -1,0 +1,66 @@
+"""The forms that cells must have, column by column."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from usersyncd.plugin import Kind
+from usersyncd_csv.client import Table
+from usersyncd_csv.mapping import ACTIVE, DATES, GROUP_ID, ID, MEMBER_ID, MEMBER_KIND, TRUTH, is_date
+
+
+class Form(NamedTuple):
+    """What the cells of ``column`` must be: ``right`` says something true of them. Else: what is wrong, the remedy."""
+
+    column: str
+    right: Callable[[str], object]
+    wrong: str
+    remedy: str
+
+
+GROUPS = (Form(ID, str.strip, "there is no id", "give the record the id that it keeps for good"),)
+
+USERS = (
+    *GROUPS,
+    Form(ACTIVE, lambda cell: not cell or cell.lower() in TRUTH, "neither true nor false", "write true or false"),
+    *(
+        Form(
+            name,
+            lambda cell: not cell or is_date(cell),
+            "no date",
+            "write ISO 8601: 2026-03-31 or 2026-03-31T17:00:00+02:00",
+        )
+        for name in DATES
+    ),
+)
+
+
+def memberships(groups: set[str]) -> Sequence[Form]:
+    """The forms of the file of memberships, when these groups are known."""
+    return (
+        Form(
+            GROUP_ID,
+            groups.__contains__,
+            "the file of groups has no such group",
+            "add the group there, or remove its rows here; until then nothing of this directory is changed",
+        ),
+        Form(MEMBER_ID, str.strip, "there is no id", "name the member, or remove the row"),
+        Form(
+            MEMBER_KIND, ("", *Kind).__contains__, "no kind of member", "write user or group, or leave the cell empty"
+        ),
+    )
+
+
+def check(table: Table, forms: Sequence[Form], first: int, rows: Sequence[list[str]]) -> None:
+    """Raises SourceError for a cell that has not its form. ``first`` is the number of the first of the rows."""
+    for column, right, wrong, remedy in forms:
+        if column not in table.columns:
+            continue
+        index = table.columns.index(column)
+        # Cells of a column are often alike, and a set of them is quickly built.
+        bad = {cell for cell in {row[index] for row in rows} if not right(cell)}
+        if bad:
+            place = next(place for place, row in enumerate(rows) if row[index] in bad)
+            whose = f" (id {rows[place][table.columns.index(ID)]})" if ID in table.columns and column != ID else ""
+            raise table.fault(first + place, f"{column} is {rows[place][index]!r}{whose}: {wrong}", remedy)

@@ -1,0 +1,171 @@
+"""The connection: secured, bound, to the first server that answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import ldap
+import ldap.ldapobject
+
+from usersyncd.errors import SourceError
+from usersyncd_ldap import sockets
+from usersyncd_ldap.faults import NOT_HERE, TLS_FAILED, fault, unreachable, words
+from usersyncd_ldap.options import LdapOptions
+from usersyncd_ldap.search import Search
+
+CONNECT_SECONDS = 10
+"""Seconds that connecting, and then the TLS handshake, may take at most."""
+
+
+class Server:
+    """A connection, made by :func:`connect`. It belongs to the thread that made it."""
+
+    def __init__(self, url: str, connection: ldap.ldapobject.SimpleLDAPObject, options: LdapOptions) -> None:
+        self.url = url
+        self._connection = connection
+        self._options = options
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        with suppress(ldap.LDAPError):
+            self._connection.unbind_ext_s()
+
+    def search(self, base: str, filterstr: str, attributes: Sequence[str]) -> Search:
+        """A search of everything below ``base``, still to be run."""
+        options = self._options
+        return Search(
+            self._connection, base, filterstr, attributes,
+            page_size=options.page_size, timeout=options.timeout, server=self.url, account=options.bind_dn,
+        )  # fmt: skip
+
+    def read(self, dn: str, attributes: Sequence[str]) -> Mapping[str, Sequence[bytes]]:
+        """The attributes of one entry; ``""`` is the root DSE (RFC 4512, section 5.1).
+
+        Raises SourceError when there is no such entry, or none that we may see.
+        """
+        try:
+            found = self._connection.search_ext_s(dn, ldap.SCOPE_BASE, "(objectClass=*)", list(attributes))
+        except ldap.LDAPError as error:
+            raise fault(error, f"{self.url}: reading {dn!r} failed", self._options.bind_dn) from error
+        return next((entry for name, entry in found if name is not None), {})
+
+    def who_am_i(self) -> str:
+        """Under which name the server knows us (RFC 4532), empty when anonymous; bind_dn, if it does not say."""
+        try:
+            answer: str = self._connection.whoami_s()
+        except ldap.LDAPError:
+            return self._options.bind_dn or ""
+        return answer.removeprefix("dn:")
+
+
+def connect(options: LdapOptions, folder: Path, password: str | None, log: Any) -> Server:
+    """Connect to the first of the servers that answers, secure the connection and bind.
+
+    Raises SourceError when none answers, and at once when one refuses the account: others would refuse it too.
+    """
+    if password == "":
+        raise SourceError(
+            f"the password of {options.bind_dn} is empty, which would sign in anonymously (RFC 4513, section 5.1.2)",
+            "put the password where the option password points, or leave out bind_dn and password",
+        )
+    failures: list[str] = []
+    for url in options.urls:
+        try:
+            server = Server(url, _connected(url, options, folder, password), options)
+        except (*NOT_HERE, OSError) as error:
+            failures.append(f"{url}: {words(error)}")
+        except ldap.LDAPError as error:
+            doing = f"{url}: signing in as {options.bind_dn or 'anonymous'} failed"
+            raise fault(error, doing, options.bind_dn) from error
+        else:
+            if failures:
+                log.warning("LDAP server does not answer, another one does", failed=failures, server=url)
+            return server
+    raise unreachable(failures)
+
+
+def _connected(url: str, options: LdapOptions, folder: Path, password: str | None) -> ldap.ldapobject.SimpleLDAPObject:
+    seconds = min(CONNECT_SECONDS, options.timeout)
+    connection = _opened(url, options, seconds)
+    try:
+        _configure(connection, options, seconds)
+        if _secured(url, options):
+            _trust(connection, options, folder)
+        try:
+            if options.tls.start_tls:
+                with sockets.cut_after(connection.fileno(), seconds):
+                    connection.start_tls_s()
+            connection.simple_bind_s(options.bind_dn or "", password or "")
+        except (ldap.SERVER_DOWN, ldap.CONNECT_ERROR) as error:
+            raise ConnectionError(TLS_FAILED if _secured(url, options) else words(error)) from error
+        sockets.impatient(connection.fileno())
+    except BaseException:
+        with suppress(ldap.LDAPError):
+            connection.unbind_ext_s()
+        raise
+    return connection
+
+
+def _opened(url: str, options: LdapOptions, seconds: int) -> ldap.ldapobject.SimpleLDAPObject:
+    """A connection on which nothing was said yet.
+
+    A password in plain text goes to loopback only: the name is resolved once, here, and SourceError is raised where the
+    password would leave the machine.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme == "ldaps":
+        sockets.shakes_hands(host, parts.port or 636, seconds)
+        return ldap.initialize(url)
+    port = parts.port or ldap.PORT
+    addresses = sockets.addresses(host, port)
+    if options.password is not None and not options.tls.start_tls and not options.tls.plaintext:
+        for address in addresses:
+            if not sockets.is_loopback(address):
+                raise SourceError(
+                    f"{url}: the password of {options.bind_dn} would travel unencrypted to {address}",
+                    "use ldaps:// or tls: {start_tls: true}; tls: {plaintext: true} allows it all the same",
+                )
+    with sockets.opened(addresses, port, seconds) as connection:
+        ours = ldap.initialize(url, fileno=connection.fileno())
+        connection.detach()  # libldap closes it.
+        return ours
+
+
+def _configure(connection: ldap.ldapobject.SimpleLDAPObject, options: LdapOptions, seconds: int) -> None:
+    """Everything is set here, so that no ldap.conf of the machine or of a user has a say in it."""
+    connection.timeout = options.timeout
+    for option, value in (
+        (ldap.OPT_PROTOCOL_VERSION, ldap.VERSION3),
+        (ldap.OPT_REFERRALS, ldap.OPT_OFF),
+        (ldap.OPT_DEREF, ldap.DEREF_NEVER),
+        (ldap.OPT_NETWORK_TIMEOUT, seconds),
+        (ldap.OPT_TIMEOUT, options.timeout),
+        (ldap.OPT_SIZELIMIT, ldap.NO_LIMIT),
+        (ldap.OPT_TIMELIMIT, ldap.NO_LIMIT),
+    ):
+        connection.set_option(option, value)
+
+
+def _secured(url: str, options: LdapOptions) -> bool:
+    return options.tls.start_tls or url.startswith("ldaps:")
+
+
+def _trust(connection: ldap.ldapobject.SimpleLDAPObject, options: LdapOptions, folder: Path) -> None:
+    if options.tls.ca_file is not None:
+        authorities = str(folder / options.tls.ca_file)
+        try:
+            sockets.holds_certificates(authorities)
+        except OSError as error:
+            problem = f"tls.ca_file {authorities} cannot be used: {words(error)}"
+            raise SourceError(problem, "name a PEM file of certificates that usersyncd may read") from error
+        connection.set_option(ldap.OPT_X_TLS_CACERTFILE, authorities)
+    verify = ldap.OPT_X_TLS_DEMAND if options.tls.verify else ldap.OPT_X_TLS_NEVER
+    connection.set_option(ldap.OPT_X_TLS_REQUIRE_CERT, verify)
+    connection.set_option(ldap.OPT_X_TLS_NEWCTX, 0)

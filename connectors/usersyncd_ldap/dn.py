@@ -1,0 +1,92 @@
+"""Distinguished names in one normal form, so that they can be compared as text (RFC 4514).
+
+``CN=Ada\\2C Countess , OU=People`` and ``cn=ada\\, countess,ou=people`` name the same entry. The normal form folds
+case, drops spaces that do not count (RFC 4518, section 2.6.1), sorts the parts of a multi-valued RDN, decodes
+hexadecimal values and escapes in one way. Members of groups come by the hundred thousand and nearly all are simple:
+for those, folding case is all there is to do, and a whole group is done at once.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+import ldap
+import ldap.dn
+
+_NAMES = {
+    "2.5.4.3": "cn", "2.5.4.6": "c", "2.5.4.7": "l", "2.5.4.8": "st", "2.5.4.9": "street", "2.5.4.10": "o",
+    "2.5.4.11": "ou", "0.9.2342.19200300.100.1.1": "uid", "0.9.2342.19200300.100.1.25": "dc",
+}  # fmt: skip
+"""The attribute types that every implementation knows by name (RFC 4514, section 3)."""
+
+_PLAIN = bytes(set(range(0x21, 0x7F)) - set(b'"#+;<>\\')) + b"\n"
+"""Printable ASCII that means itself wherever it stands in a DN; a space does so only between two of these."""
+
+_TYPE, _WORD = r"[A-Za-z][A-Za-z0-9-]*", r"[!$%&'()*./0-9:=?@A-Z\[\]^_`a-z{|}~-]+"
+_is_plain = re.compile(rf"{_TYPE}={_WORD}(?: {_WORD})*(?:,{_TYPE}={_WORD}(?: {_WORD})*)*").fullmatch
+
+_ODD_SPACES = (b"  ", b" ,", b", ", b" =", b"= ", b" \n", b"\n ")
+
+_ESCAPED = re.compile(r'[,+"\\<>;]|^#')
+_BINARY = 2
+"""libldap's flag on a value that was written in hexadecimal (LDAP_AVA_BINARY): it is BER."""
+_STRING_TAGS = frozenset({0x04, 0x0C, 0x12, 0x13, 0x14, 0x16, 0x1A})
+
+
+def normal(dn: str) -> str:
+    """The normal form of one DN. Text that is no DN is folded and otherwise left alone."""
+    return dn.lower() if _is_plain(dn) else _parsed(dn)
+
+
+def handles(dns: Sequence[bytes]) -> frozenset[str]:
+    """The handles ``dn:<normal form>`` of many DNs, as they stand in a group's ``member``. An empty DN names nobody."""
+    lines = b"\n".join(dns)
+    if lines.count(b"\n") == len(dns) - 1 and _are_plain(lines):
+        found = frozenset(("dn:" + lines.decode().lower().replace("\n", "\ndn:")).split("\n"))
+    else:
+        found = frozenset("dn:" + normal(dn.decode(errors="backslashreplace")) for dn in dns)
+    return found - {"dn:"} if "dn:" in found else found
+
+
+def _are_plain(lines: bytes) -> bool:
+    """Whether each of these DNs, one a line, differs from its normal form at most in case."""
+    rest = lines.translate(None, _PLAIN)
+    if rest and (rest.strip(b" ") or _has_any(b"\n" + lines + b"\n", _ODD_SPACES)):
+        return False
+    return b"2.5.4." not in lines and b"0.9.2342." not in lines  # Attribute types by number have names.
+
+
+def _has_any(text: bytes, parts: Sequence[bytes]) -> bool:
+    return any(part in text for part in parts)
+
+
+def _parsed(dn: str) -> str:
+    try:
+        parts = ldap.dn.str2dn(dn)
+    except (ldap.LDAPError, UnicodeDecodeError):
+        return _folded(dn)
+    return ",".join("+".join(sorted(_assertion(*one) for one in rdn)) for rdn in parts)
+
+
+def _assertion(name: str, value: str | None, flags: int) -> str:
+    name = name.lower()
+    text = _text_of_ber(value or "") if flags & _BINARY else value or ""
+    return f"{_NAMES.get(name, name)}={_ESCAPED.sub(_escape, _folded(text))}"
+
+
+def _escape(character: re.Match[str]) -> str:
+    return "\\" + character[0]
+
+
+def _folded(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).split())
+
+
+def _text_of_ber(value: str) -> str:
+    """The text in a BER string of less than 128 bytes; the hexadecimal form itself for anything else."""
+    ber = value.encode()
+    if len(ber) >= 2 and ber[0] in _STRING_TAGS and ber[1] == len(ber) - 2 < 0x80:
+        return ber[2:].decode()
+    return "#" + ber.hex()

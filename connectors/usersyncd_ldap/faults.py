@@ -1,0 +1,68 @@
+"""What went wrong, in words: libldap's errors as SourceErrors that name the server, the place and the remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import ldap
+
+from usersyncd.errors import SourceError
+
+NOT_HERE = (ldap.SERVER_DOWN, ldap.CONNECT_ERROR, ldap.TIMEOUT, ldap.BUSY, ldap.UNAVAILABLE)
+"""Errors of one server that another one of the same directory need not have."""
+
+_LIMIT = (
+    'raise the limit for the account that reads: on OpenLDAP `limits dn.exact="{account}" size=unlimited '
+    "size.prtotal=unlimited time=unlimited` (olcLimits), on others the account's size, look-through and time limits"
+)
+
+_REMEDIES: dict[type[ldap.LDAPError], str] = {
+    ldap.SIZELIMIT_EXCEEDED: _LIMIT,
+    ldap.ADMINLIMIT_EXCEEDED: _LIMIT,
+    ldap.TIMELIMIT_EXCEEDED: _LIMIT,
+    ldap.INVALID_CREDENTIALS: "correct bind_dn or password; the server does not say which of them is wrong",
+    ldap.NO_SUCH_OBJECT: "correct the option base, or let the account that reads see it: a hidden entry looks missing",
+    ldap.INSUFFICIENT_ACCESS: "give the account that reads the right to search here",
+    ldap.STRONG_AUTH_REQUIRED: "secure the connection: an ldaps:// url, or tls: {{start_tls: true}}",
+    ldap.CONFIDENTIALITY_REQUIRED: "secure the connection: an ldaps:// url, or tls: {{start_tls: true}}",
+    ldap.INAPPROPRIATE_AUTH: "the server allows no such sign-in: give bind_dn and password",
+    ldap.UNWILLING_TO_PERFORM: "see the server's log for what it does not want",
+    ldap.FILTER_ERROR: "correct the filter (RFC 4515)",
+    ldap.INVALID_DN_SYNTAX: "correct the DN",
+    ldap.REFERRAL: "ask the server that holds these entries: set url to it",
+    ldap.SERVER_DOWN: "see that the server runs and nothing cuts long connections; the next run reads from the start",
+    ldap.TIMEOUT: "see why the server is slow, or raise the option timeout; the next run reads from the start",
+}
+
+
+def fault(error: ldap.LDAPError, doing: str, account: str | None) -> SourceError:
+    """The SourceError for an error of libldap. ``doing`` says what failed and where; ``account`` is bind_dn."""
+    remedy = _REMEDIES.get(type(error), "see the server's log")
+    return SourceError(f"{doing}: {words(error)}", remedy.format(account=account or ""))
+
+
+TLS_FAILED = "the TLS handshake failed: the certificate is not trusted or for another name, or the server gave up"
+"""libldap gives no reason that it would be the same with each of the TLS libraries that it is built with."""
+
+
+def unreachable(failures: Sequence[str]) -> SourceError:
+    """No server could be used. ``failures`` are ``url: what happened``."""
+    return SourceError(
+        f"no LDAP server answers: {'; '.join(failures)}",
+        "see that url has the name in the server's certificate, and that tls.ca_file holds the CA that signed it"
+        if any(failure.endswith(TLS_FAILED) for failure in failures)
+        else "see that url is right, that the server runs, and that it can be reached from here",
+    )
+
+
+def words(error: ldap.LDAPError | OSError) -> str:
+    """What libldap and the server said, in one line."""
+    if isinstance(error, OSError):
+        return str(error.strerror or error)
+    details = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
+    said = [str(details.get("desc") or type(error).__name__)]
+    if details.get("info"):
+        said.append(str(details["info"]))
+    if isinstance(error, ldap.TIMEOUT):
+        said = ["no answer in time"]
+    return " - ".join(" ".join(text.split()) for text in said)

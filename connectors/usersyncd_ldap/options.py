@@ -1,0 +1,105 @@
+"""What an admin may set for an LDAP directory."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+import ldap.dn
+from pydantic import AfterValidator, Field, model_validator
+
+from usersyncd.plugin import Options, Secret
+
+
+def _dn(text: str) -> str:
+    if not ldap.dn.is_dn(text):
+        raise ValueError(f"{text!r} is not a DN (RFC 4514), such as ou=people,dc=acme,dc=example")
+    return text
+
+
+def _filter(text: str) -> str:
+    text = text.strip()
+    if not (text.startswith("(") and text.endswith(")")):
+        raise ValueError(f"{text!r} is not a filter (RFC 4515): write it in parentheses, such as (objectClass=person)")
+    return text
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("ldap", "ldaps") or not parts.hostname:
+        raise ValueError(f"{text!r} is not the address of an LDAP server: write ldaps://HOST or ldap://HOST[:PORT]")
+    if parts.path not in ("", "/") or parts.query or parts.fragment or any(sign in text for sign in "@ ,"):
+        raise ValueError(f"{text!r} has more than a host and a port: base, filter and bind_dn are options of their own")
+    parts.port  # noqa: B018 - urlsplit checks the port only when it is asked for
+    return text.rstrip("/")
+
+
+Dn = Annotated[str, AfterValidator(_dn)]
+Filter = Annotated[str, AfterValidator(_filter)]
+Url = Annotated[str, AfterValidator(_url)]
+
+
+class Tls(Options):
+    """How the connection is secured. The server's certificate is verified unless ``verify`` says otherwise."""
+
+    ca_file: str | None = None
+    """PEM file of the CAs to trust, relative to the configuration file. Default: the system's."""
+    start_tls: bool = False
+    """Secure an ldap:// connection before anything else is said (StartTLS)."""
+    verify: bool = True
+    """Verify the server's certificate and name. Switch off only to find a fault."""
+    plaintext: bool = False
+    """Allow the password to travel unencrypted to a server that is not on this machine."""
+
+
+class Users(Options):
+    """Which entries are users."""
+
+    base: Dn | None = None
+    """Where users are searched. Default: the directory's base."""
+    filter: Filter = "(|(objectClass=inetOrgPerson)(objectClass=posixAccount))"
+    """Which of the entries there are users (RFC 4515)."""
+
+
+class Groups(Options):
+    """Which entries are groups."""
+
+    base: Dn | None = None
+    """Where groups are searched. Default: the directory's base."""
+    filter: Filter = "(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=posixGroup))"
+    """Which of the entries there are groups (RFC 4515)."""
+
+
+class LdapOptions(Options):
+    """An LDAP server (RFC 4511), such as OpenLDAP."""
+
+    url: Url | Annotated[list[Url], Field(min_length=1)]
+    """The server, or a list of servers that are tried in order."""
+    bind_dn: Dn | None = None
+    """The account that reads. Default: anonymous."""
+    password: Secret | None = None
+    """The account's password."""
+    base: Dn
+    """The entry below which users and groups are searched."""
+    users: Users = Users()
+    """The users: where they are, and which of the entries there they are."""
+    groups: Groups = Groups()
+    """The groups: where they are, and which of the entries there they are."""
+    tls: Tls = Tls()
+    """How the connection is secured."""
+    page_size: Annotated[int, Field(ge=1)] = 1000
+    """Entries that the server is asked for at a time (RFC 2696)."""
+    timeout: Annotated[int, Field(ge=1)] = 60
+    """Seconds that the server may be silent before the pull is given up."""
+
+    @model_validator(mode="after")
+    def _bind_is_whole(self) -> Self:
+        if (self.bind_dn is None) != (self.password is None):
+            raise ValueError("bind_dn and password belong together: give both, or neither to read anonymously")
+        if self.tls.start_tls and any(url.startswith("ldaps:") for url in self.urls):
+            raise ValueError("tls.start_tls is for ldap:// addresses: an ldaps:// connection is secured from its start")
+        return self
+
+    @property
+    def urls(self) -> list[str]:
+        return self.url if isinstance(self.url, list) else [self.url]

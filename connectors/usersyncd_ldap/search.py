@@ -1,0 +1,117 @@
+"""One search, read as its answers arrive: it ends cleanly or not at all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+
+import ldap
+import ldap.ldapobject
+from ldap.controls import DecodeControlTuples, LDAPControl
+from ldap.controls.libldap import SimplePagedResultsControl
+
+from usersyncd.errors import SourceError
+from usersyncd_ldap.entries import Entry
+from usersyncd_ldap.faults import fault
+
+Take = Callable[[str, Entry], bool]
+"""Takes an entry, and says whether the search shall pause."""
+
+SLICE_SECONDS = 1.0
+"""Seconds after which a search whose server is silent gives its caller a turn, so that a run can be cancelled."""
+
+
+class Search:
+    """Everything below ``base`` that matches ``filterstr``, asked for in pages (RFC 2696).
+
+    :attr:`entries` and :attr:`referrals` count what came so far; references to other servers are not followed.
+    """
+
+    def __init__(
+        self, connection: ldap.ldapobject.SimpleLDAPObject, base: str, filterstr: str, attributes: Sequence[str], *,
+        page_size: int, timeout: int, server: str, account: str | None,
+    ) -> None:  # fmt: skip
+        self.entries = 0
+        self.referrals: list[str] = []
+        self._connection = connection
+        self._request = (base, ldap.SCOPE_SUBTREE, filterstr, list(attributes))
+        self._page_size = page_size
+        self._timeout = timeout
+        self._account = account
+        self._first: str | None = None
+        self._doing = f"{server}: the search below {base!r} for {filterstr}"
+
+    def run(self, take: Take) -> Iterator[None]:
+        """Give ``take`` the entries (DN, attributes) as they arrive, and pause whenever it says True, whenever the
+        server has been silent for a moment, and at the end.
+
+        Ends only when the server said that there is no more. Raises SourceError for everything else: a limit that is
+        hit midway, a server that goes away, a page that is missing. A server that ignores the paged results control
+        answers with everything at once, which is as good.
+        """
+        cookie = b""
+        try:
+            while True:
+                cookie = yield from self._page(cookie, take)
+                if not cookie:
+                    break
+        except ldap.LDAPError as error:
+            raise fault(error, self._so_far(), self._account) from error
+        except UnicodeDecodeError as error:
+            raise self._broken(f"it sent a DN that is not UTF-8: {error.object!r}") from error
+        yield
+
+    def _page(self, cookie: bytes, take: Take) -> Generator[None, None, bytes]:
+        """One page; returns the cookie for the next one, empty after the last."""
+        control = SimplePagedResultsControl(criticality=False, size=self._page_size, cookie=cookie)
+        message = self._connection.search_ext(*self._request, serverctrls=[control])
+        # Beneath result4(), which costs as much again: nobody else uses this connection, so there is nothing to lock.
+        receive = self._connection._l.result4
+        before = self.entries
+        silent_since: float | None = None
+        while True:
+            try:
+                # One answer at a time (all=0): cheaper than lists of them, and nothing piles up.
+                kind, answers, _, controls, *_ = receive(message, 0, SLICE_SECONDS, 0, 0, 0)
+            except ldap.TIMEOUT:
+                now = time.monotonic()
+                silent_since = silent_since or now - SLICE_SECONDS
+                if now - silent_since >= self._timeout:
+                    raise
+                yield
+                continue
+            silent_since = None
+            if kind == ldap.RES_SEARCH_ENTRY:
+                dn, entry = answers[0]
+                if self.entries == before:
+                    self._progress(dn)
+                self.entries += 1
+                if take(dn, entry):
+                    yield
+            elif kind == ldap.RES_SEARCH_REFERENCE:
+                self.referrals += answers[0][1]
+            elif kind == ldap.RES_SEARCH_RESULT:
+                return self._next(DecodeControlTuples(controls), paging=bool(cookie))
+
+    def _progress(self, first: str) -> None:
+        """Refuse a page that begins as the page before: a server that ignores the cookie would send it for ever."""
+        if first == self._first:
+            raise self._broken(f"it sent the page that begins with {first} twice")
+        self._first = first
+
+    def _next(self, controls: Sequence[LDAPControl], *, paging: bool) -> bytes:
+        for control in controls:
+            if control.controlType == ldap.CONTROL_PAGEDRESULTS:
+                return control.cookie or b""
+        if paging:
+            raise self._broken("it stopped sending pages before the last one")
+        return b""
+
+    def _broken(self, what: str) -> SourceError:
+        return SourceError(
+            f"{self._so_far()}: {what}",
+            "see the server's log, and whether a proxy between breaks paging; the next run reads from the start",
+        )
+
+    def _so_far(self) -> str:
+        return f"{self._doing} broke off after {self.entries:,} entries"

@@ -1,0 +1,40 @@
+"""Fixtures of the ldap tests. Without python-ldap they are skipped, so nothing here may need it before a test does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.servers.process import REQUIRED
+from tests.servers.tls import Certificates, certificates
+
+if TYPE_CHECKING:
+    from tests.connectors.ldap.directory import Directory
+
+if REQUIRED:
+    import ldap  # noqa: F401 - then a missing python-ldap is an error
+
+
+@pytest.fixture(scope="session")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Directory]]:
+    """``serve(*ldif, **how)``: a slapd of the test's own, as a directory that can be pulled."""
+    from tests.connectors.ldap.directory import Directory
+    from tests.servers.slapd import Slapd
+
+    servers: list[Slapd] = []
+
+    def serve(*ldif: str, **how: Any) -> Directory:
+        servers.append(Slapd.start(tmp_path / f"slapd{len(servers)}", ldif, **how))
+        return Directory(servers[-1], tmp_path)
+
+    yield serve
+    for server in servers:
+        server.stop()

@@ -1,0 +1,69 @@
+"""A directory on a slapd, pulled and looked at from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.servers.slapd import Slapd
+from usersyncd.plugin import Kind, Record, Value
+from usersyncd.testing import Listing, Log, fold, read, source_context
+from usersyncd_ldap import LdapSource
+from usersyncd_ldap.options import LdapOptions
+
+Reads = Mapping[Kind, frozenset[str] | None]
+
+
+def source(options: Mapping[str, Any], folder: Path, reads: Reads | None = None, log: Log | None = None) -> LdapSource:
+    context = source_context(folder, name="corp", reads=reads, log=log)
+    return LdapSource(LdapOptions.model_validate(options), context)
+
+
+class Directory:
+    """``options`` are those of a configuration; change them at will."""
+
+    def __init__(self, server: Slapd, folder: Path) -> None:
+        self.server, self.folder, self.log = server, folder, Log()
+        (folder / "password").write_text(server.reader_password)
+        self.options: dict[str, Any] = {
+            "url": server.url,
+            "bind_dn": server.reader_dn,
+            "password": {"file": "password"},
+            "base": server.base,
+        }
+
+    def source(self, *, reads: Reads | None = None, **options: Any) -> LdapSource:
+        return source({**self.options, **options}, self.folder, reads, self.log)
+
+    async def pull(self, *, reads: Reads | None = None, **options: Any) -> Pulled:
+        pull = await read(self.source(reads=reads, **options))
+        assert [(end.complete, end.cursor) for end in pull.ends] == [(True, None)]
+        return Pulled(list(pull.items))
+
+    async def check(self, **options: Any) -> Sequence[str]:
+        return await self.source(**options).check()
+
+
+class Pulled:
+    """What a whole pull said. Users are found by uid, groups by cn."""
+
+    def __init__(self, items: list[Any]) -> None:
+        self.listing: Listing = fold(items)
+        self.records = [item for item in items if isinstance(item, Record)]
+        self.users = {str(user.attributes.get("uid")): user for user in self._of(Kind.USER)}
+        self.groups = {str(group.attributes.get("cn")): group for group in self._of(Kind.GROUP)}
+
+    def _of(self, kind: Kind) -> list[Record]:
+        return [record for record in self.records if record.kind is kind]
+
+    def members(self, group: str) -> set[str]:
+        """Members of a group: uid or cn of those that are known, the handle of others."""
+        return {self._name(member) for of, member in self.listing.edges if of == self.groups[group].id}
+
+    def _name(self, member: str) -> str:
+        found = self.listing.handles.get(member)
+        if found is None:
+            return member
+        attributes: dict[str, Value] = self.listing.records[found]
+        return str(attributes["uid" if found[0] is Kind.USER else "cn"])

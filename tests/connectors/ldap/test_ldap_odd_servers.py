@@ -1,0 +1,75 @@
+"""Servers that page badly or stop in the middle of a word: a pull is whole or void, and always ends."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("ldap", reason="python-ldap is not installed (the extra ldap)")
+
+from tests.connectors.ldap.directory import Pulled, source
+from tests.connectors.ldap.scripted import Answer, ScriptedServer, bound, entry, page, tls_begins
+from usersyncd.errors import SourceError
+from usersyncd.testing import read
+
+NOBODY = page([])
+
+
+async def pull(folder: Path, *script: Answer, **options: Any) -> Pulled:
+    with ScriptedServer(*script) as server:
+        directory = source({"url": server.url, "base": "dc=acme", "timeout": 2, **options}, folder)
+        return Pulled(list((await read(directory)).items))
+
+
+async def test_pages_are_read_to_the_last(tmp_path: Path) -> None:
+    pages = [page(["a", "b"], cookie=b"1"), page([], cookie=b"2"), page(["c"], cookie=b"")]
+    pulled = await pull(tmp_path, bound, *pages, NOBODY)
+    assert set(pulled.users) == {"a", "b", "c"}
+    assert pulled.users["a"].id == "id-a"  # whatever the case in which the server writes entryUUID
+
+
+async def test_a_server_may_use_one_cookie_for_all_pages(tmp_path: Path) -> None:
+    pages = [page(["a"], cookie=b"same"), page(["b"], cookie=b"same"), page(["c"], cookie=b"")]
+    assert set((await pull(tmp_path, bound, *pages, NOBODY)).users) == {"a", "b", "c"}
+
+
+async def test_a_server_without_pages_is_read_at_once(tmp_path: Path) -> None:
+    assert set((await pull(tmp_path, bound, page(["a", "b", "c"]), NOBODY)).users) == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        ([page(["a"], cookie=b"1"), page(["b"])], "stopped sending pages"),
+        ([page(["a"], cookie=b"1"), page(["a"], cookie=b"1")], "begins with uid=a,dc=acme twice"),
+        ([page(["a"], code=4)], "Size limit exceeded"),
+        ([page(["a"], cookie=b"1"), page(["b"], code=4, cookie=b"")], "after 2 entries: Size limit exceeded"),
+        ([page(["a"], code=3)], "Time limit exceeded"),
+        ([page(["a"], code=11)], "Administrative limit exceeded"),
+        ([page(["a"], code=9)], "Partial results"),
+        ([page(["a"], code=10)], "Referral"),
+        ([page(["a"], code=51)], "Server is busy"),
+        ([page(["a"], code=80)], "Other"),
+        ([page(["a"], cookie=b"1"), page([], code=12)], "Critical extension is unavailable"),
+        ([lambda message: entry(message, "uid=a,dc=acme", uid="a") + b"", NOBODY], "has no entryUUID"),
+        ([lambda message: page(["a", "b"])(message)[:60]], "no answer in time"),
+        ([lambda message: b"HTTP/1.1 400 Bad Request\r\n\r\n"], "broke off|no answer"),
+        ([], "no answer in time"),
+    ],
+)
+async def test_anything_but_a_clean_end_voids_the_pull(tmp_path: Path, script: list[Answer], says: str) -> None:
+    start = time.monotonic()
+    with pytest.raises(SourceError, match=says) as raised:
+        await pull(tmp_path, bound, *script)
+    assert raised.value.remedy
+    assert time.monotonic() - start < 6
+
+
+async def test_a_handshake_that_never_comes(tmp_path: Path) -> None:
+    start = time.monotonic()
+    with pytest.raises(SourceError, match="no LDAP server answers"):
+        await pull(tmp_path, tls_begins, tls={"start_tls": True})
+    assert time.monotonic() - start < 6

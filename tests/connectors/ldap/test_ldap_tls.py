@@ -1,0 +1,93 @@
+"""The server's certificate is verified, by StartTLS and ldaps alike, unless the admin says otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+pytest.importorskip("ldap", reason="python-ldap is not installed (the extra ldap)")
+
+from tests.connectors.ldap.directory import Directory
+from tests.servers.slapd import person
+from tests.servers.tls import Certificates, certificates
+from usersyncd.errors import SourceError
+
+Serve = Callable[..., Directory]
+
+
+@pytest.fixture(params=["StartTLS", "ldaps"])
+def secured(request: pytest.FixtureRequest, serve: Serve, tls: Certificates) -> Directory:
+    return options_for(request.param, serve(person(0), tls=tls))
+
+
+def options_for(how: str, directory: Directory) -> Directory:
+    if how == "ldaps":
+        directory.options["url"] = directory.server.ldaps_url
+    else:
+        directory.options["tls"] = {"start_tls": True}
+    return directory
+
+
+def tls_of(directory: Directory, **more: Any) -> dict[str, Any]:
+    return {**directory.options.get("tls", {}), **more}
+
+
+async def test_a_certificate_of_the_right_authority(secured: Directory, tls: Certificates) -> None:
+    options = tls_of(secured, ca_file=str(tls.ca))
+    assert set((await secured.pull(tls=options)).users) == {"u0"}
+    assert any("certificate verified" in line for line in await secured.check(tls=options))
+
+
+async def test_the_authority_is_found_beside_the_configuration(secured: Directory, tls: Certificates) -> None:
+    (secured.folder / "ca.pem").write_bytes(tls.ca.read_bytes())
+    assert set((await secured.pull(tls=tls_of(secured, ca_file="ca.pem"))).users) == {"u0"}
+
+
+async def test_a_certificate_of_a_stranger(secured: Directory, tls: Certificates) -> None:
+    with pytest.raises(SourceError, match=r"certificate|TLS") as raised:
+        await secured.pull(tls=tls_of(secured, ca_file=str(tls.stranger)))
+    assert "ca_file" in str(raised.value.remedy)
+
+
+async def test_a_certificate_that_nobody_vouches_for(secured: Directory) -> None:
+    with pytest.raises(SourceError, match=r"certificate|TLS"):
+        await secured.pull()
+
+
+async def test_verification_can_be_switched_off(secured: Directory) -> None:
+    options = tls_of(secured, verify=False)
+    assert set((await secured.pull(tls=options)).users) == {"u0"}
+    assert any("NOT verified" in line for line in await secured.check(tls=options))
+
+
+async def test_one_directory_that_does_not_verify_leaves_others_alone(secured: Directory) -> None:
+    await secured.pull(tls=tls_of(secured, verify=False))
+    with pytest.raises(SourceError):
+        await secured.pull()
+
+
+@pytest.mark.parametrize("how", ["StartTLS", "ldaps"])
+async def test_a_certificate_for_another_name(serve: Serve, tmp_path: Any, how: str) -> None:
+    other = certificates(tmp_path / "other", names="DNS:elsewhere.example")
+    directory = options_for(how, serve(person(0), tls=other))
+    with pytest.raises(SourceError):
+        await directory.pull(tls=tls_of(directory, ca_file=str(other.ca)))
+
+
+async def test_an_authority_that_is_not_there(secured: Directory) -> None:
+    with pytest.raises(SourceError, match=r"missing\.pem cannot be used: No such file"):
+        await secured.pull(tls=tls_of(secured, ca_file="missing.pem"))
+
+
+async def test_an_authority_that_is_no_certificate(secured: Directory) -> None:
+    (secured.folder / "ca.pem").write_text("not a certificate")
+    with pytest.raises(SourceError, match=r"ca\.pem"):
+        await secured.pull(tls=tls_of(secured, ca_file="ca.pem"))
+
+
+async def test_a_server_without_tls_gets_no_password(serve: Serve) -> None:
+    directory = serve(person(0))
+    with pytest.raises(SourceError):
+        await directory.pull(tls={"start_tls": True})
