@@ -1,0 +1,68 @@
+"""The tables of one target: created where they are ours, read once, and only when something needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+
+from usersyncd.plugin import Kind, Layout
+from usersyncd_sql import own
+from usersyncd_sql.options import SqlOptions
+from usersyncd_sql.tables import EdgeTable, RecordTable
+
+
+class Catalog:
+    """Names, definitions and forms of the tables for users, groups and memberships."""
+
+    def __init__(self, options: SqlOptions, layouts: Mapping[Kind, Layout], target: str) -> None:
+        self.target, self.schema = target, options.in_schema
+        self._layouts, self._create, self._chosen = layouts, options.create_tables, options.memberships
+        given = options.tables
+        named = {"users": given.users, "groups": given.groups, "memberships": given.memberships}
+        self._given = {role for role, name in named.items() if name}
+        self.names = {Kind.USER: given.users or "users", Kind.GROUP: given.groups or "groups"}
+        self.edges_name = given.memberships or "group_members"
+        self._records: dict[Kind, RecordTable] = {}
+        self._edges: EdgeTable | None = None
+
+    def own(self) -> list[sa.Table]:
+        """The definitions of the tables that are ours to create and to extend."""
+        tables = [
+            own.record_table(self.names[kind], self.schema, kind, self._layouts[kind])
+            for kind in Kind
+            if self._is_own(f"{kind}s")
+        ]
+        return [*tables, own.edge_table(self.edges_name, self.schema)] if self._is_own("memberships") else tables
+
+    def left_out(self, connection: sa.Connection, role: str, name: str) -> bool:
+        """Whether the admin, who named other tables, has none for this."""
+        return not self._create and bool(self._given) and role not in self._given and not self.has(connection, name)
+
+    def records(self, connection: sa.Connection, kind: Kind) -> RecordTable:
+        """The table of one kind. Raises TargetError when it is not there or the shapes do not fit it."""
+        if kind not in self._records:
+            layout = self._layouts[kind]
+            self._records[kind] = RecordTable(connection, self.names[kind], self.schema, self.target, kind, layout)
+        return self._records[kind]
+
+    def edges(self, connection: sa.Connection) -> EdgeTable:
+        """The table of memberships. Raises TargetError when it is not there or its columns are not known."""
+        if self._edges is None:
+            users, groups = self.records(connection, Kind.USER), self.records(connection, Kind.GROUP)
+            self._edges = EdgeTable(connection, self.edges_name, self.schema, self.target, users, groups, self._chosen)
+        return self._edges
+
+    def edges_if_any(self, connection: sa.Connection) -> EdgeTable | None:
+        """The table of memberships, or None when the admin keeps none: for what must follow a record."""
+        if self._edges is None and self.left_out(connection, "memberships", self.edges_name):
+            return None
+        return self.edges(connection)
+
+    def has(self, connection: sa.Connection, name: str) -> bool:
+        """Whether there is a table or view of this name."""
+        inspector = sa.inspect(connection)
+        return inspector.has_table(name, self.schema) or name in inspector.get_view_names(self.schema)
+
+    def _is_own(self, role: str) -> bool:
+        return self._create and role not in self._given

@@ -1,0 +1,91 @@
+"""From a URL to an engine: drivers, and what each connection is told before it is used."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+
+from usersyncd.errors import PluginError
+from usersyncd_sql.options import SCHEMES
+
+EXTRAS = {"psycopg": "postgresql", "pymysql": "mysql"}
+CONNECT_SECONDS = 10
+BUSY_SECONDS = 30
+
+
+def driver_url(text: str, folder: Path, password: str | None) -> URL:
+    """The URL with its driver and password; a relative SQLite path becomes relative to ``folder``.
+
+    Raises PluginError when the driver's extra is not installed.
+    """
+    url = make_url(text)
+    url = url.set(drivername=SCHEMES[url.drivername])
+    driver = url.drivername.partition("+")[2]
+    if driver and find_spec(driver) is None:
+        extra = EXTRAS[driver]
+        raise PluginError(f"{driver} is not installed", f"install the extra: pip install 'usersyncd[{extra}]'")
+    if password is not None:
+        url = url.set(password=password)
+    if (path := sqlite_file(url)) is not None:
+        url = url.set(database=str(folder / path))
+    return url
+
+
+def sqlite_file(url: URL) -> Path | None:
+    """The file of an SQLite database; None for a server, and for a URI (``sqlite:///file:…?uri=true``): as it is."""
+    if url.get_backend_name() != "sqlite" or url.database is None or url.database.startswith("file:"):
+        return None
+    return Path(url.database)
+
+
+def build(url: URL, *, own: bool) -> Engine:
+    """An engine that connects lazily.
+
+    ``own``: the tables are ours, so an SQLite file is put into WAL mode; somebody else's keeps the mode that it has.
+    """
+    backend = url.get_backend_name()
+    if backend == "sqlite":
+        engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+        _sqlite(engine, own)
+    elif backend == "postgresql":
+        arguments: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "application_name": "usersyncd"}
+        engine = sa.create_engine(url, connect_args=arguments)
+    else:
+        arguments = {"charset": "utf8mb4", "connect_timeout": CONNECT_SECONDS}
+        # Rows are tuples, and PyMySQL writes many of them into one INSERT.
+        engine = sa.create_engine(url, paramstyle="format", connect_args=arguments)
+        _mysql(engine)
+    return engine
+
+
+def _sqlite(engine: Engine, own: bool) -> None:
+    @event.listens_for(engine, "connect")
+    def connect(connection: DBAPIConnection, _record: object) -> None:
+        # The sqlite3 module begins transactions by itself, but not before DDL and SAVEPOINT: we begin them.
+        connection.isolation_level = None
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        if connection.get_execution_options().get("writes", False):
+            if own:
+                connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+            # Taking the write lock at once waits for other writers; upgrading a read transaction fails instead.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            connection.exec_driver_sql("BEGIN")
+
+
+def _mysql(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def connect(connection: DBAPIConnection, _record: object) -> None:
+        with connection.cursor() as cursor:  # type: ignore[attr-defined]
+            # Without strict mode a value that is too long is cut silently.
+            cursor.execute("SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')")
+            cursor.execute("SET SESSION time_zone = '+00:00'")

@@ -1,0 +1,131 @@
+"""What a database's error means: one record that does not fit, or a target that cannot be written at all.
+
+PostgreSQL is judged by SQLSTATE (manual, appendix A), MariaDB/MySQL by error number (MariaDB
+knowledge base, "MariaDB Error Codes"), SQLite by result code (sqlite.org/rescode.html).
+"""
+
+from __future__ import annotations
+
+import re
+
+from sqlalchemy.exc import DBAPIError
+
+from usersyncd.errors import TargetError
+
+
+class Refused(Exception):  # noqa: N818
+    """This one record, or edge, is refused; the text says why."""
+
+
+DRIVERS = {"psycopg", "pymysql", "sqlite3"}
+
+# Prefixes of SQLSTATE: data exception, integrity constraint violation, RAISE in a trigger, WITH CHECK OPTION of a view.
+POSTGRESQL_RECORD = ("22", "23", "P0001", "44")
+MYSQL_RECORD = frozenset(
+    (1048, 1062, 1171, 1216, 1217, 1263, 1264, 1265, 1292, 1364, 1366, 1367, 1369, 1406, 1411, 1441, 1451, 1452, 1557,
+     1586, 1644, 3140, 3819, 4025, 4078)
+)  # fmt: skip
+SQLITE_RECORD = ("SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG")
+
+CONNECTION = "check the URL and the password, and that the server runs and can be reached"
+RIGHTS = "grant the user SELECT, INSERT, UPDATE and DELETE on the tables"
+READ_ONLY = "point the URL at the primary server, or make the database writable"
+SPACE = "free some disk space; what was not acknowledged is planned again in the next run"
+TABLES = "compare the tables with the configuration: `usersyncd check --online`"
+BUSY = "another program held the tables; what was not acknowledged is planned again in the next run"
+OTHER = "see the database's log; what was not acknowledged is planned again in the next run"
+
+POSTGRESQL = {
+    "08": CONNECTION, "28": CONNECTION, "57P": CONNECTION, "42501": RIGHTS, "25006": READ_ONLY, "53100": SPACE,
+    "42": TABLES, "40": BUSY, "55P03": BUSY, "57014": BUSY, "3D": "create the database, or correct its name in the URL",
+    "3F": "create the schema, or correct its name",
+}  # fmt: skip
+MYSQL = {
+    1040: CONNECTION, 1045: CONNECTION, 1053: CONNECTION, 2002: CONNECTION, 2003: CONNECTION, 2006: CONNECTION,
+    2013: CONNECTION, 1044: RIGHTS, 1142: RIGHTS, 1143: RIGHTS, 1227: RIGHTS, 1290: READ_ONLY, 1792: READ_ONLY,
+    1836: READ_ONLY, 1021: SPACE, 1114: SPACE, 1054: TABLES, 1146: TABLES, 1205: BUSY, 1213: BUSY,
+    1049: "create the database, or correct its name in the URL",
+}  # fmt: skip
+SQLITE = {
+    "SQLITE_READONLY": READ_ONLY, "SQLITE_CANTOPEN": "check the path, and that its folder exists and is writable",
+    "SQLITE_FULL": SPACE, "SQLITE_IOERR": SPACE, "SQLITE_BUSY": BUSY, "SQLITE_LOCKED": BUSY,
+    "SQLITE_NOTADB": "the file is not an SQLite database: correct the path",
+    "SQLITE_CORRUPT": "restore the database from a backup",
+    "SQLITE_PERM": RIGHTS, "SQLITE_AUTH": RIGHTS, "SQLITE_ERROR": TABLES,
+}  # fmt: skip
+
+
+def driver_error(error: BaseException) -> BaseException | None:
+    """The driver's own error, whether it came through SQLAlchemy or not; None when this is no error of a database."""
+    if isinstance(error, DBAPIError):
+        return error.orig
+    return error if type(error).__module__.partition(".")[0] in DRIVERS else None
+
+
+def refusal(error: BaseException) -> str | None:
+    """Why the database refuses this one record, in its words; None when the error is not about a record."""
+    if isinstance(error, UnicodeEncodeError):
+        return "the value has a character that is not valid Unicode"
+    if isinstance(error, OverflowError):
+        return "the number is too large for the column"
+    cause = driver_error(error)
+    if cause is None:
+        return None
+    if state := _sqlstate(cause):
+        return _postgresql(cause) if state.startswith(POSTGRESQL_RECORD) else None
+    if (name := getattr(cause, "sqlite_errorname", None)) is not None:
+        return str(cause) if name.startswith(SQLITE_RECORD) else None
+    number, message = _mysql(cause)
+    if number in MYSQL_RECORD:
+        return re.sub(r" at row \d+$", "", message)
+    # Refused by the driver before anything was sent: a NUL in a text, a number out of range.
+    return str(cause) if type(cause).__name__ == "DataError" else None
+
+
+def is_unique(error: BaseException) -> bool:
+    """Whether another row already holds a value that must be unique."""
+    if (cause := driver_error(error)) is None:
+        return False
+    if (name := getattr(cause, "sqlite_errorname", None)) is not None:
+        return name in {"SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"}
+    return _sqlstate(cause) == "23505" or _mysql(cause)[0] in {1062, 1586}
+
+
+def target_error(error: BaseException, target: str, where: str) -> TargetError:
+    """The error for a database that cannot be written; ``where`` is its URL without a password."""
+    cause = driver_error(error) or error
+    message, remedy = str(cause).strip(), OTHER
+    if state := _sqlstate(cause):
+        remedy = next((POSTGRESQL[state[:n]] for n in (5, 3, 2) if state[:n] in POSTGRESQL), OTHER)
+        message = message.splitlines()[0]
+    elif name := getattr(cause, "sqlite_errorname", None):
+        remedy = next((text for code, text in SQLITE.items() if name.startswith(code)), OTHER)
+    elif (number := _mysql(cause)[0]) is not None:
+        remedy, message = MYSQL.get(number, OTHER), _mysql(cause)[1]
+    elif type(cause).__name__ == "OperationalError":
+        remedy = CONNECTION  # psycopg has no SQLSTATE for a connection that is gone
+    return TargetError(f"target {target}: {where} cannot be written: {message}", remedy)
+
+
+def _sqlstate(cause: BaseException) -> str | None:
+    """PostgreSQL's. PyMySQL has one too, but it says less than the number."""
+    return getattr(cause, "sqlstate", None) if hasattr(cause, "diag") else None
+
+
+def _postgresql(cause: BaseException) -> str:
+    diag = cause.diag  # type: ignore[attr-defined]
+    if diag is None or diag.message_primary is None:
+        return str(cause).splitlines()[0]
+    parts = [diag.message_primary]
+    if diag.message_detail and not diag.message_detail.startswith("Failing row"):
+        parts.append(diag.message_detail.rstrip("."))
+    # COPY says which column only in its context: `COPY app_user, line 1, column hired: "soon"`.
+    elif found := re.search(r"column (\S+):", diag.context or ""):
+        parts.append(f"column {found[1]}")
+    return ": ".join(parts)
+
+
+def _mysql(cause: BaseException) -> tuple[int | None, str]:
+    if len(cause.args) >= 2 and isinstance(cause.args[0], int):
+        return cause.args[0], str(cause.args[1])
+    return None, str(cause)

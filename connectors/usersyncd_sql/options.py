@@ -1,0 +1,70 @@
+"""What an admin may write under ``options`` of a ``sql`` target."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from usersyncd.plugin import Options, Secret
+
+SCHEMES = {
+    "postgresql": "postgresql+psycopg",
+    "postgres": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+    "sqlite": "sqlite",
+}
+"""What stands before ``://`` -> SQLAlchemy's dialect and driver. The driver is ours to choose."""
+
+
+class Tables(Options):
+    """Tables that already exist. They are never altered."""
+
+    users: str | None = Field(default=None, description="the table of users; without it: users")
+    groups: str | None = Field(default=None, description="the table of groups; without it: groups")
+    memberships: str | None = Field(default=None, description="the table of memberships; without it: group_members")
+
+
+class MembershipColumns(Options):
+    """The columns of a membership table that has no foreign keys."""
+
+    user: str = Field(description="the column that holds the user's key")
+    group: str = Field(description="the column that holds the group's key")
+
+
+class SqlOptions(Options):
+    """A database: PostgreSQL, MariaDB/MySQL or SQLite."""
+
+    url: str = Field(
+        description="postgresql://user@host/database, mariadb://…, mysql://… or sqlite:///path; a path of SQLite is "
+        "relative to the configuration file"
+    )
+    password: Secret | None = Field(default=None, description="the password of the user that the URL names")
+    create_tables: bool = Field(
+        default=False,
+        description="create the tables, and add the columns that later rules need",
+    )
+    tables: Tables = Field(default=Tables(), description="tables that already exist")
+    memberships: MembershipColumns | None = Field(
+        default=None, description="the columns of the membership table, where foreign keys do not tell them"
+    )
+    # BaseModel has a method of this name.
+    in_schema: str | None = Field(
+        default=None, alias="schema", description="the database's schema that holds the tables"
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _known(cls, url: str) -> str:
+        # The text stays out of the messages: somebody may have written a password into it.
+        try:
+            parsed = make_url(url)
+        except ArgumentError:
+            raise ValueError("not a database URL: write postgresql://user@host/database or sqlite:///path") from None
+        if parsed.drivername not in SCHEMES:
+            known = ", ".join(f"{name}://" for name in SCHEMES)
+            raise ValueError(f"{parsed.drivername}:// is not supported: use one of {known}")
+        if not parsed.database or parsed.database == ":memory:":
+            raise ValueError("the URL names no database")
+        return url

@@ -1,0 +1,92 @@
+"""What `usersyncd check --online` says of a database. Nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from usersyncd.errors import TargetError
+from usersyncd.plugin import Kind
+from usersyncd_sql import own
+from usersyncd_sql.catalog import Catalog
+from usersyncd_sql.engine import sqlite_file
+from usersyncd_sql.tables import EdgeTable, RecordTable
+
+PRODUCTS = {"postgresql": "PostgreSQL", "mysql": "MySQL", "mariadb": "MariaDB", "sqlite": "SQLite"}
+
+
+def survey(engine: Engine, catalog: Catalog) -> Iterator[str]:
+    """Server, tables, columns and rows, a line each. Raises TargetError when a table is missing or does not fit."""
+    tables = {table.name: table for table in catalog.own()}
+    if (file := sqlite_file(engine.url)) is not None and not file.exists():
+        if not tables:
+            must_exist(file, catalog.target)
+        yield f"SQLite: {file} would be created"
+        yield from (_to_create(table) for table in tables.values())
+        return
+    with engine.connect() as connection:
+        yield f"{_server(connection)} at {engine.url.render_as_string()}"
+        unfinished = False
+        for kind in Kind:
+            name = catalog.names[kind]
+            if catalog.left_out(connection, f"{kind}s", name):
+                yield f"{kind}s: no table named; changes of {kind}s cannot be delivered"
+                unfinished = True
+            elif name in tables and (line := _unfinished(connection, tables[name], catalog)):
+                yield line
+                unfinished = True
+            else:
+                yield _found(connection, catalog.records(connection, kind))
+        name = catalog.edges_name
+        if catalog.left_out(connection, "memberships", name):
+            yield "memberships: no table named; memberships cannot be delivered"
+        elif name in tables and (line := _unfinished(connection, tables[name], catalog)):
+            yield line
+        elif unfinished:
+            yield f"memberships: table `{name}` is there"
+        else:
+            yield _found(connection, catalog.edges(connection))
+
+
+def must_exist(file: Path, target: str) -> None:
+    """Raises TargetError when an SQLite file that is not ours to make is not there: SQLite would make an empty one."""
+    if not file.exists():
+        raise TargetError(
+            f"target {target}: there is no database {file}",
+            "correct the path, or let usersyncd make one: create_tables: true",
+        )
+
+
+def _server(connection: sa.Connection) -> str:
+    dialect = connection.dialect
+    name = "mariadb" if getattr(dialect, "is_mariadb", False) else dialect.name
+    version = ".".join(str(part) for part in (dialect.server_version_info or ()) if isinstance(part, int))
+    return f"{PRODUCTS[name]} {version}"
+
+
+def _to_create(table: sa.Table) -> str:
+    return f"table `{table.name}` would be created: {', '.join(column.name for column in table.columns)}"
+
+
+def _unfinished(connection: sa.Connection, table: sa.Table, catalog: Catalog) -> str | None:
+    """What would be done to one of our own tables before it can be written; None: nothing."""
+    if not catalog.has(connection, table.name):
+        return _to_create(table)
+    inspector = sa.inspect(connection)
+    own.verify_key(inspector, table, catalog.target)
+    existing = {column["name"] for column in inspector.get_columns(table.name, table.schema)}
+    missing = [column.name for column in table.columns if column.name not in existing]
+    return f"table `{table.name}` would be extended by {', '.join(missing)}" if missing else None
+
+
+def _found(connection: sa.Connection, table: RecordTable | EdgeTable) -> str:
+    rows = connection.execute(sa.select(sa.func.count()).select_from(table.light)).scalar_one()
+    if isinstance(table, EdgeTable):
+        what = f"group in `{table.group}`, member in `{table.user}`"
+    else:
+        what = f"writes {', '.join(table.written)}"
+    warning = f"; {table.why_no_insert()}" if table.cannot_insert else ""
+    return f"table `{table.name}`: {rows:,} {'row' if rows == 1 else 'rows'}; {what}{warning}"

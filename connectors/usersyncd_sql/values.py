@@ -1,0 +1,174 @@
+"""From a shape's values, which are what JSON can say, to what a column takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from usersyncd.plugin import Value
+
+Adapter = Callable[[Any], Any]
+"""Takes a value that is not None and gives what the driver takes; ValueError says why it does not fit."""
+
+
+def adapter(column: sa.Column[Any], backend: str) -> Adapter | None:
+    """How values become ones of this column; None for a text without a limit, which takes any ``str`` as it is."""
+    kind = column.type
+    if isinstance(kind, sa.Enum):
+        return _one_of(tuple(kind.enums))
+    if isinstance(kind, sa.Boolean):
+        return _boolean
+    if isinstance(kind, sa.Integer):
+        return _integer
+    if isinstance(kind, sa.Float):
+        return _float
+    if isinstance(kind, sa.Numeric):
+        return _float if backend == "sqlite" else _decimal
+    if isinstance(kind, sa.DateTime):
+        return _datetime(aware=kind.timezone, text=backend == "sqlite")
+    if isinstance(kind, sa.Date):
+        return _date_text if backend == "sqlite" else _date
+    if isinstance(kind, sa.Time):
+        return _time_text if backend == "sqlite" else _time
+    if isinstance(kind, sa.JSON):
+        return _json
+    if isinstance(kind, sa.Uuid):
+        return _uuid if backend == "postgresql" else _uuid_text
+    if isinstance(kind, sa.ARRAY):
+        return _array
+    if isinstance(kind, sa.String):
+        # SQLite takes a length, and does not keep it.
+        limit = None if backend == "sqlite" else kind.length
+        return _limited(limit) if limit is not None else None
+    return text
+
+
+def text(value: Value) -> str:
+    """Any value as text: lists and maps as JSON, true and false as JSON writes them."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _limited(limit: int) -> Adapter:
+    def adapt(value: Value) -> str:
+        result = text(value)
+        if len(result) > limit:
+            raise ValueError(f"takes {limit} characters, and {_short(result)} has {len(result)}")
+        return result
+
+    return adapt
+
+
+def _one_of(allowed: tuple[str, ...]) -> Adapter:
+    def adapt(value: Value) -> str:
+        result = text(value)
+        if result not in allowed:
+            raise ValueError(f"takes one of {', '.join(allowed)}, and not {_short(value)}")
+        return result
+
+    return adapt
+
+
+def _boolean(value: Value) -> bool:
+    if value in (True, False, "true", "false"):
+        return value in (True, "true")
+    raise ValueError(f"takes true or false, and not {_short(value)}")
+
+
+def _integer(value: Value) -> int:
+    if isinstance(value, int | str) or (isinstance(value, float) and value.is_integer()):
+        try:
+            return int(value)
+        except ValueError:
+            pass
+    raise ValueError(f"takes a whole number, and not {_short(value)}")
+
+
+def _float(value: Value) -> float:
+    return float(_decimal(value))
+
+
+def _decimal(value: Value) -> Decimal:
+    if isinstance(value, int | float | str):
+        try:
+            return Decimal(str(int(value) if isinstance(value, bool) else value))
+        except InvalidOperation:
+            pass
+    raise ValueError(f"takes a number, and not {_short(value)}")
+
+
+def _datetime(*, aware: bool, text: bool) -> Adapter:
+    def adapt(value: Value | datetime) -> datetime | str:
+        moment = value if isinstance(value, datetime) else _moment(value)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        if not aware:
+            moment = moment.replace(tzinfo=None)
+        return moment.isoformat(sep=" ") if text else moment
+
+    return adapt
+
+
+def _moment(value: Value) -> datetime:
+    if isinstance(value, str):
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError:
+            pass
+    raise ValueError(f"takes a date and time, as 2026-06-30T17:00:00Z, and not {_short(value)}")
+
+
+def _date(value: Value) -> date:
+    if isinstance(value, str):
+        try:
+            return datetime.fromisoformat(value).date()
+        except ValueError:
+            pass
+    raise ValueError(f"takes a date, as 2026-06-30, and not {_short(value)}")
+
+
+def _date_text(value: Value) -> str:
+    return _date(value).isoformat()
+
+
+def _time(value: Value) -> time:
+    if isinstance(value, str):
+        try:
+            return time.fromisoformat(value)
+        except ValueError:
+            pass
+    raise ValueError(f"takes a time, as 17:00, and not {_short(value)}")
+
+
+def _time_text(value: Value) -> str:
+    return _time(value).isoformat()
+
+
+def _json(value: Value) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _uuid(value: Value) -> UUID:
+    if isinstance(value, str):
+        try:
+            return UUID(value)
+        except ValueError:
+            pass
+    raise ValueError(f"takes a UUID, and not {_short(value)}")
+
+
+def _uuid_text(value: Value) -> str:
+    return str(_uuid(value))
+
+
+def _array(value: Value) -> list[str]:
+    return [text(item) for item in (value if isinstance(value, list) else [value])]
+
+
+def _short(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else f"{shown[:57]}…"

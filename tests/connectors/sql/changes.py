@@ -1,0 +1,45 @@
+"""Changes, short enough to be read in a test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from usersyncd.plugin import CANONICAL, Change, Kind, Layout, Member, Op, Value
+
+DIRECTORY = "hr"
+
+
+def layouts(users: tuple[str, ...], groups: tuple[str, ...] = ("name",)) -> Mapping[Kind, Layout]:
+    """Shapes as an admin's ``set`` makes them, each identified by its first attribute."""
+    return {
+        Kind.USER: Layout(users, key=users[0], ruled=True),
+        Kind.GROUP: Layout(groups, key=groups[0], ruled=True),
+    }
+
+
+def user(op: Op, key: str | int, after: Mapping[str, Value] | None = None, **before: Value) -> Change:
+    """One change of a user; ``before`` is of interest only where the key changes."""
+    return Change(op, Kind.USER, DIRECTORY, f"id of {key}", key, dict(before) or None, dict(after) if after else None)
+
+
+def group(op: Op, key: str | int, after: Mapping[str, Value] | None = None) -> Change:
+    return Change(op, Kind.GROUP, DIRECTORY, f"id of {key}", key, None, dict(after) if after else None)
+
+
+def canonical(kind: Kind, **shape: Value) -> dict[str, Value]:
+    """A whole shape without rules; what is not given is None."""
+    return {name: shape.get(name) for name in CANONICAL[kind]}
+
+
+def create(key: str, kind: Kind = Kind.USER, *, directory: str = DIRECTORY, **shape: Value) -> Change:
+    """Create a record in our own tables, where no rules are written."""
+    active: dict[str, Any] = {"active": True} if kind is Kind.USER else {}
+    return Change(Op.CREATE, kind, directory, key, key, None, canonical(kind, id=key, **{**active, **shape}))
+
+
+def edges(op: Op, group_key: str | int, *members: str | int, nested: tuple[str | int, ...] = ()) -> Change:
+    """Add or remove members by their keys; a member's id is ``id of KEY``."""
+    named = [Member(Kind.USER, f"id of {key}", key) for key in members]
+    named += [Member(Kind.GROUP, f"id of {key}", key) for key in nested]
+    return Change(op, Kind.GROUP, DIRECTORY, f"id of {group_key}", group_key, members=tuple(named))

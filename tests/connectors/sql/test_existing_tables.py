@@ -1,0 +1,272 @@
+"""The admin's own tables: reflected, never altered; rows adopted, foreign columns left alone, values made to fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+
+import pytest
+
+from tests.connectors.sql.changes import create, edges, group, layouts, user
+from tests.connectors.sql.conftest import Runs
+from tests.connectors.sql.databases import Database, ServerDatabase, columns, only
+from usersyncd.errors import TargetError
+from usersyncd.plugin import DELIVERED, Kind, Op, Value
+
+Start = Callable[..., Runs]
+
+APP = layouts(("external_id", "email", "active"))
+TABLES = {"users": "app_user"}
+
+
+def ada(**values: Value) -> dict[str, Value]:
+    return {"external_id": "a1", "email": "ada@acme.example", "active": True, **values}
+
+
+async def test_rows_under_the_same_key_are_adopted_and_foreign_columns_left_alone(
+    database: Database, start: Start
+) -> None:
+    database.sql(
+        "CREATE TABLE app_user (id {serial}, external_id VARCHAR(40) UNIQUE, email VARCHAR(80), active BOOLEAN, "
+        "theme TEXT, score INTEGER NOT NULL)",
+        "INSERT INTO app_user (external_id, email, active, theme, score) VALUES ('a1', 'old', true, 'dark', 7)",
+    )
+    runs = start(APP, tables=TABLES)
+    # `score` may not be left out of a new row; the row that is there has one.
+    assert await runs(user(Op.CREATE, "a1", ada())) == [DELIVERED]
+    assert await runs(user(Op.DEACTIVATE, "a1", ada(active=False))) == [DELIVERED]
+    found = columns(database, "app_user", ["external_id", "email", "active", "theme", "score"], "id")
+    assert found == [("a1", "ada@acme.example", False, "dark", 7)]
+
+
+async def test_a_key_without_a_constraint_adopts_too(database: Database, start: Start) -> None:
+    database.sql(
+        "CREATE TABLE app_user (external_id VARCHAR(40), email VARCHAR(80), active BOOLEAN, theme TEXT)",
+        "INSERT INTO app_user VALUES ('a1', 'old', true, 'dark')",
+    )
+    runs = start(APP, tables=TABLES)
+    bob: dict[str, Value] = {"external_id": "b2", "email": "bob", "active": True}
+    for _ in range(2):
+        assert await runs(user(Op.CREATE, "a1", ada()), user(Op.CREATE, "b2", bob)) == [DELIVERED] * 2
+    found = columns(database, "app_user", ["external_id", "email", "theme"], "external_id")
+    assert found == [("a1", "ada@acme.example", "dark"), ("b2", "bob", None)]
+
+
+async def test_a_key_that_several_rows_have_is_refused(database: Database, start: Start) -> None:
+    database.sql(
+        "CREATE TABLE app_user (external_id VARCHAR(40), email VARCHAR(80), active BOOLEAN)",
+        "INSERT INTO app_user VALUES ('a1', 'one', true), ('a1', 'two', true)",
+    )
+    (outcome,) = await start(APP, tables=TABLES)(user(Op.UPDATE, "a1", ada()))
+    assert outcome.error == "table `app_user` holds 2 rows with `external_id` 'a1'"
+    assert columns(database, "app_user", ["email"], "email") == [("one",), ("two",)]
+
+
+async def test_a_key_changes_with_its_row_and_again_without_harm(database: Database, start: Start) -> None:
+    database.sql(
+        "CREATE TABLE app_user (id {serial}, external_id VARCHAR(40), email VARCHAR(80), active BOOLEAN)",
+        "INSERT INTO app_user (external_id, email, active) VALUES ('a1', 'old', true), ('taken', 'x', true)",
+    )
+    runs = start(APP, tables=TABLES)
+    for _ in range(2):  # the second time as after a crash: written, and not known to be
+        assert await runs(user(Op.UPDATE, "a1", ada(external_id="a9"), external_id="a1")) == [DELIVERED]
+        assert columns(database, "app_user", ["id", "external_id"], "id") == [(1, "a9"), (2, "taken")]
+    (outcome,) = await runs(user(Op.UPDATE, "a9", ada(external_id="taken"), external_id="a9"))
+    assert outcome.error == "`external_id` 'taken' already belongs to another row of `app_user`"
+
+
+async def test_values_are_made_to_fit_their_columns(database: Database, start: Start) -> None:
+    database.sql(
+        "CREATE TABLE app_user (external_id {uuid} PRIMARY KEY, hired DATE, seen {moment}, level INTEGER, "
+        "rate NUMERIC(8, 2), flag INTEGER, extra {json}, note TEXT)"
+    )
+    key = "6f9619ff-8b86-d011-b42d-00c04fc964ff"
+    names = ("external_id", "hired", "seen", "level", "rate", "flag", "extra", "note")
+    shape: dict[str, Value] = {
+        "external_id": key.upper(), "hired": "2026-06-30", "seen": "2026-06-30T19:00:00+02:00", "level": "7",
+        "rate": 12.5, "flag": True, "extra": {"ключ": [1, "二"]}, "note": ["a", 1],
+    }  # fmt: skip
+    runs = start(layouts(names), tables=TABLES)
+    for _ in range(2):
+        assert await runs(user(Op.CREATE, key.upper(), shape)) == [DELIVERED]
+    ((found, hired, seen, *numbers, extra, note),) = columns(database, "app_user", names, "external_id")
+    assert str(found).lower() == key
+    assert hired in (date(2026, 6, 30), "2026-06-30")
+    assert str(seen).startswith("2026-06-30 17:00:00")
+    assert [float(number) for number in numbers] == [7, 12.5, 1]
+    assert extra in ({"ключ": [1, "二"]}, '{"ключ": [1, "二"]}')
+    assert note == '["a", 1]'
+    assert await runs(user(Op.DELETE, key.upper())) == [DELIVERED]
+    assert columns(database, "app_user", ["note"], "note") == []
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "reason"),
+    [
+        ("hired", "soon", "column `hired` takes a date, as 2026-06-30, and not 'soon'"),
+        ("seen", 5, "column `seen` takes a date and time, as 2026-06-30T17:00:00Z, and not 5"),
+        ("level", "high", "column `level` takes a whole number, and not 'high'"),
+        ("rate", ["1"], "column `rate` takes a number, and not ['1']"),
+        ("active", "perhaps", "column `active` takes true or false, and not 'perhaps'"),
+    ],
+)
+async def test_a_value_that_does_not_fit_fails_that_record(
+    database: Database, start: Start, column: str, value: Value, reason: str
+) -> None:
+    database.sql(
+        "CREATE TABLE app_user (external_id VARCHAR(9) PRIMARY KEY, hired DATE, seen {moment}, level INTEGER, "
+        "rate NUMERIC(8, 2), active BOOLEAN)"
+    )
+    runs = start(layouts(("external_id", column)), tables=TABLES)
+    bad, good = (user(Op.CREATE, key, {"external_id": key, column: what}) for key, what in (("1", value), ("2", None)))
+    refused, delivered = await runs(bad, good)
+    if database.dialect == "mariadb" and column == "active":  # BOOLEAN is a small number there
+        reason = "column `active` takes a whole number, and not 'perhaps'"
+    assert refused.error == reason
+    assert delivered == DELIVERED
+    assert columns(database, "app_user", ["external_id"], "external_id") == [("2",)]
+
+
+@only("postgresql", "mariadb")  # SQLite keeps no lengths
+async def test_a_column_too_short_fails_that_record_by_name(database: Database, start: Start) -> None:
+    database.sql("CREATE TABLE app_user (external_id VARCHAR(40) PRIMARY KEY, email VARCHAR(20), active BOOLEAN)")
+    long = user(Op.CREATE, "b2", ada(external_id="b2", email="a-very-long-name@acme.example"))
+    good, refused = await start(APP, tables=TABLES)(user(Op.CREATE, "a1", ada()), long)
+    assert good == DELIVERED
+    assert refused.error == "column `email` takes 20 characters, and 'a-very-long-name@acme.example' has 29"
+
+
+async def test_a_missing_value_fails_where_the_column_takes_no_null(database: Database, start: Start) -> None:
+    database.sql(
+        "CREATE TABLE app_user (external_id VARCHAR(40) PRIMARY KEY, email VARCHAR(80) NOT NULL, active BOOLEAN)"
+    )
+    (refused,) = await start(APP, tables=TABLES)(user(Op.CREATE, "a1", ada(email=None)))
+    assert refused.error == "column `email` takes no NULL, and the rules give no value"
+
+
+async def test_a_column_that_no_rule_sets_and_that_takes_no_null_is_named(database: Database, start: Start) -> None:
+    database.sql(
+        "CREATE TABLE app_user (external_id VARCHAR(40) PRIMARY KEY, email TEXT, active BOOLEAN, tenant INT NOT NULL)"
+    )
+    runs = start(APP, tables=TABLES)
+    outcomes = await runs(*(user(Op.CREATE, f"a{n}", ada(external_id=f"a{n}")) for n in range(3)))
+    reason = "table `app_user` takes no new row without `tenant`, which no rule sets: give it a default"
+    assert [outcome.error for outcome in outcomes] == [reason] * 3
+
+
+@only("postgresql")  # elsewhere NOT NULL is looked at before a trigger runs
+async def test_a_trigger_may_fill_a_column_that_no_rule_sets(database: Database, start: Start) -> None:
+    database.sql(
+        "CREATE TABLE app_user (external_id TEXT PRIMARY KEY, email TEXT, active BOOLEAN, tenant INT NOT NULL)",
+        "CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.tenant := 1; RETURN NEW; END'",
+        "CREATE TRIGGER fill BEFORE INSERT ON app_user FOR EACH ROW EXECUTE FUNCTION fill()",
+    )
+    assert await start(APP, tables=TABLES)(user(Op.CREATE, "a1", ada())) == [DELIVERED]
+
+
+async def test_dates_of_writing_are_kept_where_the_columns_are_there(database: Database, start: Start) -> None:
+    database.sql(
+        "CREATE TABLE app_user (external_id VARCHAR(40) PRIMARY KEY, email TEXT, active BOOLEAN, "
+        "updated_at {moment} NULL, deactivated_at {moment} NULL)"
+    )
+    runs = start(APP, tables=TABLES)
+    await runs(user(Op.CREATE, "a1", ada()))
+    ((updated, deactivated),) = columns(database, "app_user", ["updated_at", "deactivated_at"], "external_id")
+    assert updated is not None
+    assert deactivated is None
+    await runs(user(Op.DEACTIVATE, "a1", ada(active=False)))
+    assert columns(database, "app_user", ["deactivated_at"], "external_id") != [(None,)]
+
+
+async def test_a_table_that_is_missing_is_named_with_its_nearest(database: Database, start: Start) -> None:
+    database.sql("CREATE TABLE app_user (external_id VARCHAR(40) PRIMARY KEY, email TEXT, active BOOLEAN)")
+    runs = start(APP, tables={"users": "app_users"})
+    for attempt in (runs(user(Op.CREATE, "a1", ada())), runs.check()):
+        with pytest.raises(TargetError, match="table `app_users` does not exist; the nearest is `app_user`") as raised:
+            await attempt
+        assert "tables" in str(raised.value.remedy)
+
+
+async def test_a_column_that_is_missing_is_named_with_its_nearest(database: Database, start: Start) -> None:
+    database.sql("CREATE TABLE app_user (external_id VARCHAR(40) PRIMARY KEY, e_mail TEXT, active BOOLEAN)")
+    with pytest.raises(TargetError, match="table `app_user` has no column `email`; the nearest is `e_mail`"):
+        await start(APP, tables=TABLES)(user(Op.CREATE, "a1", ada()))
+
+
+async def test_without_a_column_active_nobody_could_be_deactivated(database: Database, start: Start) -> None:
+    database.sql("CREATE TABLE app_user (external_id VARCHAR(40) PRIMARY KEY, email TEXT)")
+    with pytest.raises(TargetError, match="has no column `active`, so leavers could not be deactivated") as raised:
+        await start(APP, tables=TABLES)(user(Op.CREATE, "a1", ada()))
+    assert raised.value.remedy == "add the column, or set leavers: {delete_after: now}"
+
+
+async def test_who_keeps_users_only_needs_no_other_table(database: Database, start: Start) -> None:
+    database.sql("CREATE TABLE app_user (external_id VARCHAR(40) PRIMARY KEY, email TEXT, active BOOLEAN)")
+    runs = start(APP, tables=TABLES)
+    assert await runs(user(Op.CREATE, "a1", ada()), user(Op.DELETE, "a1")) == [DELIVERED] * 2
+    assert any(line.startswith("groups: no table named") for line in await runs.check())
+
+
+async def test_tables_of_both_sorts_go_together(database: Database, start: Start) -> None:
+    database.sql("CREATE TABLE app_user (external_id VARCHAR(40) PRIMARY KEY, email TEXT, active BOOLEAN)")
+    runs = start(APP, tables=TABLES, create_tables=True)
+    made = group(Op.CREATE, "staff", {"name": "staff"})
+    assert await runs(user(Op.CREATE, "a1", ada()), made, edges(Op.ADD, "staff", "a1")) == [DELIVERED] * 3
+    assert columns(database, "group_members", ["directory", "group_id", "member_id"], "group_id") == [
+        ("hr", "staff", "a1")
+    ]
+
+
+async def test_a_key_is_compared_exactly_whatever_the_collation(database: Database, start: Start) -> None:
+    """MariaDB's usual collation takes ``A1`` for ``a1``; without a constraint nothing else would notice."""
+    database.sql(
+        "CREATE TABLE app_user (external_id VARCHAR(40), email TEXT, active BOOLEAN)",
+        "INSERT INTO app_user VALUES ('A1', 'other', true)",
+    )
+    runs = start(APP, tables=TABLES)
+    await runs(user(Op.CREATE, "a1", ada()))
+    await runs(user(Op.UPDATE, "a1", ada(email="new")))
+    assert sorted(columns(database, "app_user", ["email", "external_id"], "email")) == [("new", "a1"), ("other", "A1")]
+    await runs(user(Op.DELETE, "a1"))
+    assert columns(database, "app_user", ["external_id"], "email") == [("A1",)]
+
+
+async def test_our_own_tables_can_be_used_without_the_right_to_make_them(database: Database, start: Start) -> None:
+    await start(create_tables=True)(create("u1"))
+    runs = start()
+    assert await runs(create("u1"), create("u2"), create("g", Kind.GROUP), edges(Op.ADD, "g", "u1")) == [DELIVERED] * 4
+    assert columns(database, "users", ["id"], "id") == [("u1",), ("u2",)]
+
+
+@only("postgresql")
+async def test_a_schema_holds_the_tables(database: Database, start: Start) -> None:
+    database.sql("CREATE SCHEMA app")
+    runs = start(schema="app", create_tables=True)
+    for _ in range(2):
+        assert await runs(create("u1"), create("g", Kind.GROUP), edges(Op.ADD, "g", "u1")) == [DELIVERED] * 3
+    assert database.sql("SELECT id FROM app.users") == [("u1",)]
+    with pytest.raises(TargetError) as raised:
+        await start(schema="nowhere", create_tables=True)(create("u1"))
+    assert raised.value.remedy == "create the schema, or correct its name"
+
+
+@only("postgresql")
+@pytest.mark.parametrize(("how", "role"), [("view", "viewer"), ("row-level security", "tenant")])
+async def test_where_copy_does_not_work_rows_go_in_all_the_same(
+    database: ServerDatabase, start: Start, how: str, role: str
+) -> None:
+    database.sql(
+        "CREATE TABLE app_user (external_id TEXT PRIMARY KEY, email TEXT, active BOOLEAN, tenant INT DEFAULT 1)",
+        f"CREATE ROLE {role} LOGIN",
+        f"GRANT ALL ON app_user TO {role}",
+    )
+    if how == "view":
+        database.sql("CREATE VIEW people AS SELECT * FROM app_user", f"GRANT ALL ON people TO {role}")
+    else:
+        policy = "CREATE POLICY own ON app_user USING (tenant = 1)"
+        database.sql("ALTER TABLE app_user ENABLE ROW LEVEL SECURITY", policy)
+    tables = {"users": "people" if how == "view" else "app_user"}
+    runs = start(APP, tables=tables, url=database.server.url(database.name, role))
+    for _ in range(2):
+        assert await runs(user(Op.CREATE, "a1", ada())) == [DELIVERED]
+    assert columns(database, "app_user", ["email"], "email") == [("ada@acme.example",)]

@@ -1,0 +1,237 @@
+"""What goes wrong: with one record, which fails alone and by name, or with the whole target, which is a TargetError."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from tests.connectors.sql.changes import create, edges, layouts, user
+from tests.connectors.sql.conftest import Runs
+from tests.connectors.sql.databases import Database, ServerDatabase, SqliteDatabase, columns, only
+from tests.servers.mariadb import Mariadb
+from tests.servers.postgres import Postgres
+from tests.servers.process import free_port
+from usersyncd.errors import TargetError
+from usersyncd.plugin import DELIVERED, Kind, Op, Value
+from usersyncd.testing import OWN_LAYOUTS
+
+Start = Callable[..., Runs]
+
+APP = layouts(("external_id", "email", "active"))
+TABLES = {"users": "app_user"}
+TABLE = (
+    "CREATE TABLE app_user (external_id VARCHAR(40) PRIMARY KEY, email VARCHAR(80), active BOOLEAN, "
+    "CONSTRAINT one_address UNIQUE (email), CONSTRAINT real_address CHECK (email <> 'none'))"
+)
+
+
+def person(key: str, email: str) -> dict[str, Value]:
+    return {"external_id": key, "email": email, "active": True}
+
+
+async def test_two_people_with_one_address_are_both_named(database: Database, start: Start) -> None:
+    database.sql(TABLE)
+    runs = start(APP, tables=TABLES)
+    ada, bob = (user(Op.CREATE, key, person(key, "ada@acme.example")) for key in ("a1", "b2"))
+    for changes in ([ada, bob], [bob]):  # in one batch, and against a row that is there
+        *_, refused = await runs(*changes)
+        assert refused.error is not None
+        expected = "`email` 'ada@acme.example' already belongs to the row with `external_id` 'a1': "
+        assert refused.error.startswith(expected)
+        assert ("app_user.email" if database.dialect == "sqlite" else "one_address") in refused.error
+    assert columns(database, "app_user", ["external_id"], "external_id") == [("a1",)]
+
+
+async def test_a_check_is_named(database: Database, start: Start) -> None:
+    database.sql(TABLE)
+    runs = start(APP, tables=TABLES)
+    outcomes = await runs(
+        *(user(Op.CREATE, key, person(key, mail)) for key, mail in (("1", "a"), ("2", "none"), ("3", "b")))
+    )
+    assert [outcome.error is None for outcome in outcomes] == [True, False, True]
+    assert "real_address" in str(outcomes[1].error)
+    assert columns(database, "app_user", ["external_id"], "external_id") == [("1",), ("3",)]
+
+
+async def test_a_refused_update_leaves_the_row_as_it_was(database: Database, start: Start) -> None:
+    database.sql(TABLE, "INSERT INTO app_user VALUES ('1', 'a', true), ('2', 'b', true), ('3', 'c', true)")
+    runs = start(APP, tables=TABLES)
+    outcomes = await runs(
+        *(user(Op.UPDATE, key, person(key, mail)) for key, mail in (("1", "x"), ("2", "none"), ("3", "y")))
+    )
+    assert [outcome.error is None for outcome in outcomes] == [True, False, True]
+    assert columns(database, "app_user", ["email"], "external_id") == [("x",), ("b",), ("y",)]
+
+
+async def test_an_address_is_handed_on_within_one_batch(database: Database, start: Start) -> None:
+    """Ada gives hers up, and Bob takes it: in whatever order the plan has them."""
+    database.sql(TABLE, "INSERT INTO app_user VALUES ('1', 'a', true), ('2', 'b', true)")
+    runs = start(APP, tables=TABLES)
+    taken = [
+        user(Op.UPDATE, "1", person("1", "b")),
+        user(Op.UPDATE, "2", person("2", "c")),
+        user(Op.CREATE, "3", person("3", "a")),
+    ]
+    assert await runs(*taken) == [DELIVERED] * 3
+    assert columns(database, "app_user", ["email"], "external_id") == [("b",), ("c",), ("a",)]
+
+
+async def test_one_bad_row_in_five_thousand_fails_alone(database: Database, start: Start) -> None:
+    database.sql(TABLE)
+    runs = start(APP, tables=TABLES)
+    shapes = [person(f"u{n:04}", "none" if n == 3_210 else f"u{n}@acme.example") for n in range(5_000)]
+    outcomes = await runs(*(user(Op.CREATE, str(shape["external_id"]), shape) for shape in shapes))
+    assert [n for n, outcome in enumerate(outcomes) if outcome != DELIVERED] == [3_210]
+    assert "real_address" in str(outcomes[3_210].error)
+    assert database.sql("SELECT count(*) FROM app_user") == [(4_999,)]
+
+
+async def test_a_row_that_others_refer_to_is_not_deleted(database: Database, start: Start) -> None:
+    database.sql(
+        TABLE,
+        "CREATE TABLE invoice (owner VARCHAR(40), "
+        "CONSTRAINT has_owner FOREIGN KEY (owner) REFERENCES app_user (external_id))",
+        "INSERT INTO app_user VALUES ('1', 'a', true), ('2', 'b', true)",
+        "INSERT INTO invoice VALUES ('1')",
+    )
+    refused, deleted = await start(APP, tables=TABLES)(user(Op.DELETE, "1"), user(Op.DELETE, "2"))
+    assert ("FOREIGN KEY" if database.dialect == "sqlite" else "has_owner") in str(refused.error)
+    assert deleted == DELIVERED
+    assert columns(database, "app_user", ["external_id"], "external_id") == [("1",)]
+
+
+@only("postgresql")
+async def test_a_deferred_constraint_names_its_culprit_too(database: Database, start: Start) -> None:
+    database.sql(TABLE.replace("UNIQUE (email)", "UNIQUE (email) DEFERRABLE INITIALLY DEFERRED"))
+    good, refused = await start(APP, tables=TABLES)(*(user(Op.CREATE, key, person(key, "same")) for key in ("1", "2")))
+    assert good == DELIVERED
+    assert "already belongs to the row with `external_id` '1'" in str(refused.error)
+
+
+@only("postgresql", "mariadb")
+async def test_text_that_the_database_cannot_hold_fails_that_record(database: Database, start: Start) -> None:
+    database.sql(
+        TABLE.replace("VARCHAR(80)", "VARCHAR(80) CHARACTER SET latin1") if database.dialect == "mariadb" else TABLE
+    )
+    bad = "李" if database.dialect == "mariadb" else "a\x00b"
+    refused, good = await start(APP, tables=TABLES)(
+        *(user(Op.CREATE, key, person(key, m)) for key, m in (("1", bad), ("2", "b")))
+    )
+    assert refused.error
+    assert good == DELIVERED
+
+
+async def test_a_database_that_may_only_be_read_is_an_error_of_the_target(database: Database, start: Start) -> None:
+    database.sql(TABLE)
+    options: dict[str, object] = {"tables": TABLES}
+    if isinstance(database, SqliteDatabase):
+        options["url"] = f"sqlite:///file:{database.file}?mode=ro&uri=true"
+    elif isinstance(database, ServerDatabase) and isinstance(database.server, Postgres):
+        database.sql(f"ALTER DATABASE {database.name} SET default_transaction_read_only = on")
+    elif isinstance(database, ServerDatabase):
+        database.sql(
+            f"GRANT SELECT, INSERT ON {database.name}.* TO reader@'%' IDENTIFIED BY ''", "SET GLOBAL read_only = 1"
+        )
+        options["url"] = database.server.url(database.name, "reader")
+    runs = start(APP, **options)
+    try:
+        with pytest.raises(TargetError) as raised:
+            await runs(user(Op.CREATE, "1", person("1", "a")))
+    finally:
+        if database.dialect == "mariadb":
+            database.sql("SET GLOBAL read_only = 0")
+    assert "read" in str(raised.value), raised.value
+    assert raised.value.remedy == "point the URL at the primary server, or make the database writable"
+    assert database.sql("SELECT count(*) FROM app_user") == [(0,)]
+
+
+@only("postgresql", "mariadb")
+async def test_a_user_without_the_right_to_write_is_told_what_to_grant(database: ServerDatabase, start: Start) -> None:
+    if database.dialect == "postgresql":
+        database.sql("CREATE ROLE looker LOGIN", TABLE, "GRANT SELECT ON app_user TO looker")
+    else:
+        database.sql(TABLE, f"GRANT SELECT ON {database.name}.* TO looker@'%' IDENTIFIED BY ''")
+    runs = start(APP, tables=TABLES, url=database.server.url(database.name, "looker"))
+    with pytest.raises(TargetError) as raised:
+        await runs(user(Op.CREATE, "1", person("1", "a")))
+    assert "denied" in str(raised.value), raised.value
+    assert raised.value.remedy == "grant the user SELECT, INSERT, UPDATE and DELETE on the tables"
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "mariadb", "mysql"])
+async def test_a_server_that_is_down_is_an_error_of_the_target(tmp_path: Path, scheme: str) -> None:
+    runs = Runs(tmp_path, {"url": f"{scheme}://me@127.0.0.1:{free_port()}/app", "create_tables": True}, OWN_LAYOUTS)
+    for attempt in (runs(create("u1")), runs.check()):
+        with pytest.raises(TargetError) as raised:
+            await attempt
+        assert raised.value.remedy == "check the URL and the password, and that the server runs and can be reached"
+
+
+@only("postgresql", "mariadb")
+async def test_a_database_that_is_not_there_is_an_error_of_the_target(database: ServerDatabase, start: Start) -> None:
+    with pytest.raises(TargetError, match="nowhere"):
+        await start(create_tables=True, url=database.server.url("nowhere"))(create("u1"))
+
+
+@pytest.mark.parametrize("server", [Postgres, Mariadb], ids=["postgresql", "mariadb"])
+async def test_a_server_that_is_killed_between_batches_loses_nothing(
+    server: type[Postgres | Mariadb], tmp_path: Path
+) -> None:
+    with TemporaryDirectory(prefix="killed-") as folder:
+        running = server.start(Path(folder))
+        try:
+            url = running.database()
+            target = Runs(tmp_path, {"url": url, "create_tables": True}, OWN_LAYOUTS).target()
+            assert [outcome async for outcome in target.deliver([create("u1")])] == [DELIVERED]
+            running.kill()
+            with pytest.raises(TargetError):
+                [outcome async for outcome in target.deliver([create("u2"), create("u3")])]
+            await target.close()
+            running.run()
+            again = Runs(tmp_path, {"url": url, "create_tables": True}, OWN_LAYOUTS)
+            assert await again(create("u1"), create("u2"), create("u3")) == [DELIVERED] * 3
+            assert running.sql(url, "SELECT id FROM users ORDER BY id") == [("u1",), ("u2",), ("u3",)]
+        finally:
+            running.stop()
+
+
+async def test_a_table_that_goes_missing_is_an_error_of_the_target(database: Database, start: Start) -> None:
+    runs = start(create_tables=True)
+    target = runs.target()
+    assert [outcome async for outcome in target.deliver([create("u1")])] == [DELIVERED]
+    database.sql("DROP TABLE users")
+    with pytest.raises(TargetError) as raised:
+        [outcome async for outcome in target.deliver([create("u2")])]
+    await target.close()
+    assert raised.value.remedy == "compare the tables with the configuration: `usersyncd check --online`"
+
+
+async def test_a_batch_is_written_as_a_whole_or_not_at_all(database: Database, start: Start) -> None:
+    runs = start(create_tables=True)
+    await runs(create("g", Kind.GROUP))
+    database.sql("DROP TABLE group_members")
+    options = start()  # without the right to make it anew
+    with pytest.raises(TargetError, match="table `group_members` does not exist"):
+        await options(create("u1"), create("u2"), edges(Op.ADD, "g", "u1"))
+    assert database.sql("SELECT count(*) FROM users") == [(0,)]
+
+
+@only("sqlite")
+async def test_an_sqlite_file_that_is_not_ours_to_make_is_not_made(database: SqliteDatabase, start: Start) -> None:
+    for attempt in (start()(create("u1")), start().check()):
+        with pytest.raises(TargetError, match="there is no database"):
+            await attempt
+    assert not database.file.exists()
+
+
+@only("sqlite")
+async def test_an_sqlite_file_of_somebody_else_keeps_its_journal(database: SqliteDatabase, start: Start) -> None:
+    database.sql(TABLE)
+    await start(APP, tables=TABLES)(user(Op.CREATE, "1", person("1", "a")))
+    with closing(sqlite3.connect(database.file)) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
