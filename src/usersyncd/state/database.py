@@ -1,0 +1,170 @@
+"""Opening the state database: SQLite (the embedded default) or PostgreSQL, always at the newest migration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Column, Connection, Engine, create_engine, event, func, select
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+from sqlalchemy.sql import ColumnElement
+
+from usersyncd.errors import ConfigError, PluginError, StateError
+
+
+class Database:
+    """An open state database. Connections are short-lived and belong to the thread that opened them."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.sqlite = engine.dialect.name == "sqlite"
+
+    @property
+    def file(self) -> Path:
+        """Where an SQLite database lives."""
+        return Path(self.engine.url.database or "")
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection for reading, whose results stream."""
+        with reported(), self.engine.connect() as connection:
+            yield connection.execution_options(stream_results=True)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction: everything in it is saved, or nothing."""
+        with (
+            reported(),
+            self.engine.connect() as connection,
+            connection.execution_options(usersyncd_write=True).begin(),
+        ):
+            yield connection
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Turn a database error into one that says what to do."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        # The statement and its parameters stay out: they hold personal data.
+        cause = getattr(error, "orig", None) or error
+        raise StateError(
+            f"the state database cannot be used: {str(cause).strip() or type(cause).__name__}",
+            "nothing was lost: once it can be read and written again, the next run goes on from the last saved state",
+        ) from error
+
+
+def open_database(url: str, password: str | None = None) -> Database:
+    """Open the state database and bring it to the newest version.
+
+    ``url`` is ``sqlite:///FILE`` or ``postgresql://USER@HOST/NAME``. Raises ConfigError for another one, StateError
+    when the database cannot be opened or belongs to a newer usersyncd.
+    """
+    database = Database(_engine(url, password))
+    try:
+        with reported():
+            _migrate(database)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _engine(url: str, password: str | None) -> Engine:
+    try:
+        parsed = make_url(url)
+        name = parsed.get_backend_name()
+        if name == "sqlite":
+            return _sqlite(parsed)
+        if name == "postgresql":
+            return create_engine(
+                parsed.set(drivername="postgresql+psycopg", password=password or parsed.password), poolclass=NullPool
+            )
+    except (ArgumentError, NoSuchModuleError):
+        name = url.partition(":")[0]
+    except ModuleNotFoundError as error:
+        raise PluginError(
+            "a state database on PostgreSQL needs psycopg", "pip install 'usersyncd[postgresql]'"
+        ) from error
+    raise ConfigError(f"state: {name} is no state database", "write sqlite:///FILE or postgresql://USER@HOST/NAME")
+
+
+def _sqlite(url: URL) -> Engine:
+    if not url.database or url.database == ":memory:":
+        raise ConfigError("state: a state database in memory would forget everything", "write sqlite:///FILE")
+    folder = Path(url.database).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(
+            f"the folder of the state database, {folder}, cannot be made: {error.strerror}",
+            "create it, writable for the user who runs usersyncd",
+        ) from error
+    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": 60})
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: Any, _record: Any) -> None:
+        # sqlite3 would begin transactions by itself, and too late to take the write lock: we begin them below.
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Connection) -> None:
+        # A transaction that reads first and writes later could fail midway, when another writer came between.
+        write = connection.get_execution_options().get("usersyncd_write")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+def _migrate(database: Database) -> None:
+    config = AlembicConfig()
+    config.set_main_option("script_location", "usersyncd.state:migrations")
+    script = ScriptDirectory.from_config(config)
+    head = script.get_current_head()
+    try:
+        with database.write() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+            if current == head:
+                return
+            if current is not None and current not in {revision.revision for revision in script.walk_revisions()}:
+                raise StateError(
+                    f"the state database is of version {current}, which a newer usersyncd has written; "
+                    f"this one knows {head}",
+                    "run the newer usersyncd again, or restore the state database from before the upgrade",
+                )
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except OperationalError as error:
+        where = database.engine.url.render_as_string(hide_password=True)
+        raise StateError(
+            f"the state database {where} cannot be opened: {error.orig}",
+            "check that it exists, is reachable, and is writable for the user who runs usersyncd",
+        ) from error
+
+
+def among(connection: Connection, column: Column[Any], values: list[Any]) -> ColumnElement[bool]:
+    """``column`` is one of ``values``, sent as one parameter: an IN list would be rendered anew for every length."""
+    if connection.dialect.name == "sqlite":
+        import msgspec
+
+        listed = func.json_each(msgspec.json.encode(values).decode()).table_valued("value")
+        return column.in_(select(listed.c.value))
+    from sqlalchemy import literal
+    from sqlalchemy.dialects.postgresql import ARRAY
+
+    return column == func.any(literal(values, ARRAY(column.type)))

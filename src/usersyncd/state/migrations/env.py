@@ -1,0 +1,13 @@
+"""Alembic's entry: migrations run on the connection that usersyncd opens at start."""
+
+from alembic import context
+
+from usersyncd.state.tables import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    render_as_batch=True,
+    transactional_ddl=True,
+)
+context.run_migrations()

@@ -1,0 +1,260 @@
+"""Where a pull is kept until it is known to be whole: a temporary database of its own, gone with the process.
+
+What the snapshot holds already is recognised here by its digest and not kept, so a re-read of an unchanged directory
+costs little more than the reading. Memory stays flat: a page at a time, and one bit per known record.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import func, select
+
+from usersyncd.core.digest import digest, encode, name, names, names_digest
+from usersyncd.errors import SourceError
+from usersyncd.plugin import Gone, Kind, Members, Page, Patch, Record, Value
+from usersyncd.state.database import Database, among
+from usersyncd.state.tables import records
+
+NUMBER = {Kind.USER: 0, Kind.GROUP: 1}
+"""How the state database writes a kind."""
+KIND = {number: kind for kind, number in NUMBER.items()}
+
+decode = msgspec.json.Decoder(dict[str, Value]).decode
+
+SCHEMA = """
+PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;
+CREATE TABLE records (
+  kind INTEGER, id TEXT, ref INTEGER, digest INTEGER, attributes TEXT, handles TEXT, manager INTEGER, PRIMARY KEY (kind,
+  id)
+) WITHOUT ROWID;
+CREATE TABLE edges (
+  seq INTEGER PRIMARY KEY, "group" TEXT, whole INTEGER, added TEXT, removed TEXT, digest INTEGER, count INTEGER
+);
+"""
+
+
+class Known(Struct, frozen=True):
+    """What the snapshot knows of a record."""
+
+    ref: int
+    digest: int
+    gone: bool
+
+
+class Spooled(Struct, frozen=True):
+    """A record that is not as the snapshot has it. ``attributes`` None: the directory says that it is gone. ``ref``
+    None: new."""
+
+    kind: Kind
+    id: str
+    ref: int | None
+    digest: int
+    attributes: str | None
+    handles: str | None
+    manager: int | None
+
+
+class Edges(Struct, frozen=True):
+    """One piece of what was said about a group's members."""
+
+    group: str
+    whole: bool
+    added: str
+    removed: str
+    digest: int
+    count: int
+
+
+class Bits:
+    """A set of numbers, one bit each."""
+
+    def __init__(self) -> None:
+        self._bits = bytearray()
+        self.count = 0
+
+    def add(self, number: int) -> None:
+        byte, mask = number >> 3, 1 << (number & 7)
+        if byte >= len(self._bits):
+            self._bits.extend(bytes(byte - len(self._bits) + 4096))
+        if not self._bits[byte] & mask:
+            self._bits[byte] |= mask
+            self.count += 1
+
+    def discard(self, number: int) -> None:
+        if number in self:
+            self._bits[number >> 3] &= ~(1 << (number & 7)) & 0xFF
+            self.count -= 1
+
+    def __contains__(self, number: int) -> bool:
+        byte = number >> 3
+        return byte < len(self._bits) and bool(self._bits[byte] & 1 << (number & 7))
+
+
+class Spool:
+    """One pull of one directory, as it comes in.
+
+    ``manager_of`` takes a user's native attributes and gives the id or handle of the manager, or None.
+    """
+
+    def __init__(
+        self, database: Database, directory: int, manager_of: Callable[[Mapping[str, Value]], str | None]
+    ) -> None:
+        self._database = database
+        self._directory = directory
+        self._manager_of = manager_of
+        self._file = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._file.executescript(SCHEMA)
+        self._file.execute("BEGIN")
+        self._empty = True
+        self.seen = Bits()
+        """The refs of the known records that were listed."""
+        self.doubtful = 0
+        """Patches for records that nobody knows: only a complete pull can tell who they are."""
+        with database.read() as connection:
+            query = select(func.count()).select_from(records).where(records.c.directory == directory)
+            self._first = connection.scalar(query) == 0
+
+    def close(self) -> None:
+        self._file.close()
+
+    def add(self, page: Page) -> None:
+        """Take a page in. Raises SourceError when an item is not what the contract says."""
+        incoming: dict[tuple[Kind, str], Record | Patch | Gone] = {}
+        edges: list[Members] = []
+        for item in page:
+            if isinstance(item, Members):
+                edges.append(item)
+                continue
+            before = incoming.get((item.kind, item.id))
+            incoming[item.kind, item.id] = _onto(before, item) if isinstance(item, Patch) and before else item
+        if incoming:
+            self._records(incoming)
+        if edges:
+            self._edges(edges)
+
+    def changes(self) -> Iterator[Spooled]:
+        """The records that are not as the snapshot has them, users before groups, by id."""
+        for kind, *rest in self._file.execute("SELECT * FROM records ORDER BY kind, id"):
+            yield Spooled(KIND[kind], *rest)
+
+    def edges(self) -> Iterator[Edges]:
+        """What was said about members, group by group, in the order in which it came."""
+        query = 'SELECT "group", whole, added, removed, digest, count FROM edges ORDER BY "group", seq'
+        for row in self._file.execute(query):
+            yield Edges(*row)
+
+    def _records(self, incoming: dict[tuple[Kind, str], Record | Patch | Gone]) -> None:
+        known = self._known(incoming)
+        unchanged: list[tuple[int, str]] = []
+        changed: list[tuple[int, str, int | None, int, str | None, str | None, int | None]] = []
+        for (kind, identifier), item in incoming.items():
+            found = known.get((kind, identifier))
+            record = self._patched(item, found) if isinstance(item, Patch) else item
+            if record is None:
+                self.doubtful += 1
+                continue
+            if isinstance(record, Gone):
+                ref = found.ref if found else None
+                changed.append((NUMBER[kind], identifier, ref, 0, None, None, None))
+                if ref is not None:
+                    self.seen.discard(ref)
+                continue
+            body = _encoded(record)
+            handles = encode(sorted(set(record.handles))).decode() if record.handles else None
+            fingerprint = digest(body + handles.encode()) if handles else digest(body)
+            if found:
+                self.seen.add(found.ref)
+                if found.digest == fingerprint and not found.gone:
+                    unchanged.append((NUMBER[kind], identifier))
+                    continue
+            manager = self._manager_of(record.attributes) if kind is Kind.USER else None
+            changed.append(
+                (
+                    NUMBER[kind],
+                    identifier,
+                    found.ref if found else None,
+                    fingerprint,
+                    body.decode(),
+                    handles,
+                    name(manager) if manager else None,
+                )
+            )
+        if unchanged and not self._empty:
+            self._file.executemany("DELETE FROM records WHERE kind = ? AND id = ?", unchanged)
+        if changed:
+            self._file.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?)", changed)
+            self._empty = False
+
+    def _known(self, incoming: Mapping[tuple[Kind, str], object]) -> dict[tuple[Kind, str], Known]:
+        if self._first:
+            return {}
+        found: dict[tuple[Kind, str], Known] = {}
+        with self._database.read() as connection:
+            for kind, number in NUMBER.items():
+                wanted = [identifier for of, identifier in incoming if of is kind]
+                if wanted:
+                    query = select(records.c.id, records.c.ref, records.c.digest, records.c.gone_at).where(
+                        records.c.directory == self._directory,
+                        records.c.kind == number,
+                        among(connection, records.c.id, wanted),
+                    )
+                    for identifier, ref, fingerprint, gone_at in connection.execute(query):
+                        found[kind, identifier] = Known(ref, fingerprint, gone_at is not None)
+        return found
+
+    def _patched(self, patch: Patch, known: Known | None) -> Record | None:
+        row = self._file.execute(
+            "SELECT attributes, handles FROM records WHERE kind = ? AND id = ?", (NUMBER[patch.kind], patch.id)
+        ).fetchone()
+        if row is None and known is not None and not known.gone:
+            with self._database.read() as connection:
+                row = connection.execute(
+                    select(records.c.attributes, records.c.handles).where(records.c.ref == known.ref)
+                ).one()
+        if row is None or row[0] is None:
+            return None
+        handles = tuple(msgspec.json.decode(row[1], type=list[str])) if row[1] else ()
+        return Record(patch.kind, patch.id, _merged(decode(row[0]), patch.attributes), handles)
+
+    def _edges(self, edges: list[Members]) -> None:
+        rows = [
+            (
+                item.group,
+                item.whole,
+                encode(list(item.added)).decode(),
+                encode(list(item.removed)).decode(),
+                names_digest(names(item.added)),
+                len(item.added),
+            )
+            for item in edges
+        ]
+        self._file.executemany(
+            'INSERT INTO edges ("group", whole, added, removed, digest, count) VALUES (?, ?, ?, ?, ?, ?)', rows
+        )
+
+
+def _onto(before: Record | Patch | Gone, patch: Patch) -> Record | Patch:
+    """A patch onto what the same page said of the record before."""
+    if isinstance(before, Gone):
+        return patch
+    if isinstance(before, Patch):
+        return Patch(patch.kind, patch.id, {**before.attributes, **patch.attributes})
+    return Record(before.kind, before.id, _merged(before.attributes, patch.attributes), before.handles)
+
+
+def _merged(attributes: Mapping[str, Value], changes: Mapping[str, Value]) -> dict[str, Value]:
+    return {key: value for key, value in {**attributes, **changes}.items() if value is not None}
+
+
+def _encoded(record: Record) -> bytes:
+    try:
+        return encode(record.attributes)
+    except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
+        raise SourceError(
+            f"{record.kind} {record.id}: an attribute is nothing that JSON can say ({error})",
+            "this is a fault of the connector: report it to its author",
+        ) from error

@@ -1,0 +1,148 @@
+"""The tables of the state database. The migrations in ``migrations/`` create them; a test keeps the two alike.
+
+Every record has a ``ref``, a number of its own that is never given twice, so that a group's members are one sorted
+array of numbers instead of a row per edge. A record that has left its directory keeps its row (``gone_at``) as long as
+a target holds something of it: it is how a leaver is still known by name, and how one who returns is recognised.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, SmallInteger, Table, Text
+
+metadata = MetaData()
+
+Ref = BigInteger().with_variant(Integer, "sqlite")
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("next", BigInteger, nullable=False),
+)
+
+directories = Table(
+    "directories",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("cursor", Text, comment="what the connector needs to read only what changed"),
+    Column("completed_at", Text, comment="when the last complete pull was saved"),
+    Column(
+        "revision",
+        BigInteger,
+        nullable=False,
+        comment="counts the saved pulls; every change bears the number of its pull",
+    ),
+)
+
+records = Table(
+    "records",
+    metadata,
+    Column("ref", Ref, primary_key=True, autoincrement=False),
+    Column("directory", Integer, ForeignKey("directories.id"), nullable=False),
+    Column("kind", SmallInteger, nullable=False, comment="0 user, 1 group"),
+    Column("id", Text, nullable=False),
+    Column("digest", BigInteger, nullable=False),
+    Column("attributes", Text, nullable=False, comment="JSON, native names"),
+    Column("handles", Text, comment="JSON list"),
+    Column("manager", BigInteger, comment="the name (see names) of a user's manager"),
+    Column("revision", BigInteger, nullable=False, comment="the pull that last changed how it may be shaped"),
+    Column("gone_at", Text),
+    Index("records_id", "directory", "kind", "id", unique=True),
+    Index("records_revision", "directory", "revision"),
+    Index("records_manager", "directory", "manager"),
+)
+
+names = Table(
+    "names",
+    metadata,
+    Column("directory", Integer, ForeignKey("directories.id"), primary_key=True),
+    Column("name", BigInteger, primary_key=True, autoincrement=False, comment="hash of an id or handle"),
+    Column("ref", Ref, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+
+memberships = Table(
+    "memberships",
+    metadata,
+    Column("ref", Ref, primary_key=True, autoincrement=False, comment="the group"),
+    Column("directory", Integer, ForeignKey("directories.id"), nullable=False, index=True),
+    Column("digest", BigInteger, nullable=False, comment="of the names, in any order"),
+    Column("count", Integer, nullable=False),
+    Column("names", LargeBinary, nullable=False, comment="the members as the directory names them: sorted int64"),
+    Column("users", LargeBinary, nullable=False, comment="refs of the members that are users: sorted uint32"),
+    Column("groups", LargeBinary, nullable=False, comment="refs of the members that are groups: sorted uint32"),
+    Column("unresolved", Text, comment="JSON list of the ids and handles that nobody has"),
+    Column("revision", BigInteger, nullable=False),
+)
+
+delivered = Table(
+    "delivered",
+    metadata,
+    Column("target", Text, primary_key=True),
+    Column("ref", Ref, primary_key=True, autoincrement=False),
+    Column("kind", SmallInteger, nullable=False),
+    Column("key", Text, nullable=False, comment="JSON: the key under which the target holds it"),
+    Column("digest", BigInteger, nullable=False),
+    Column("shape", Text, nullable=False, comment="JSON"),
+    Column("left_at", Text, comment="since when a leaver is deactivated and kept"),
+    Index("delivered_key", "target", "kind", "key"),
+    sqlite_with_rowid=False,
+)
+
+delivered_members = Table(
+    "delivered_members",
+    metadata,
+    Column("target", Text, primary_key=True),
+    Column("ref", Ref, primary_key=True, autoincrement=False, comment="the group"),
+    Column("members", LargeBinary, nullable=False, comment="refs: sorted uint32"),
+    sqlite_with_rowid=False,
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("directory", Integer, ForeignKey("directories.id"), primary_key=True),
+    Column("target", Text, primary_key=True),
+    Column(
+        "revision", BigInteger, nullable=False, comment="the pull up to which this target has been given everything"
+    ),
+    Column("fingerprint", Text, nullable=False, comment="of the rules by which it was shaped"),
+    sqlite_with_rowid=False,
+)
+
+retries = Table(
+    "retries",
+    metadata,
+    Column("target", Text, primary_key=True),
+    Column("ref", Ref, primary_key=True, autoincrement=False, comment="what failed and is to be tried again"),
+    sqlite_with_rowid=False,
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("directory", Text, nullable=False),
+    Column("started", Text, nullable=False),
+    Column("finished", Text),
+    Column("status", Text),
+    Column("report", Text, comment="JSON: core.report.RunReport"),
+    Index("runs_directory", "directory", "id"),
+)
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("run", Text, primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("target", Text, nullable=False),
+    Column("op", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("key", Text, nullable=False, comment="JSON"),
+    Column("before", Text, comment="JSON: what the change replaced"),
+    Column("after", Text, comment="JSON: what it wrote"),
+    Column("members", Text, comment="JSON: ids of the members added or removed"),
+    sqlite_with_rowid=False,
+)

@@ -1,0 +1,50 @@
+"""Step one, pull: take the connector's pages in, and see to it that they are whole."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import Any, cast
+
+from usersyncd.errors import SourceError
+from usersyncd.plugin import Done, Gone, Kind, Members, Page, Patch, Record, Source
+from usersyncd.state.spool import Spool
+
+
+async def pull(source: Source, cursor: str | None, spool: Spool) -> Done:
+    """Spool everything that the source says, and return its last word.
+
+    Raises SourceError when there is no last word or the source breaks the contract: the pull is void then, and nothing
+    was changed.
+    """
+    done: Done | None = None
+    async with aclosing(cast("Any", source.pull(cursor))) as pages:
+        async for page in pages:
+            if done is not None:
+                raise _broken("went on after Done")
+            if isinstance(page, Done):
+                done = page
+            else:
+                _inspect(page)
+                spool.add(page)
+    if done is None:
+        raise SourceError(
+            "the reading ended without its end mark: it is not whole, and was thrown away",
+            "run it again; if it stays so, it is a fault of the connector",
+        )
+    if spool.doubtful:
+        # Somebody changed whom we have never seen: take what is certain, and read everything again next time.
+        return Done(cursor=None, complete=False)
+    return done
+
+
+def _inspect(page: Page) -> None:
+    for item in page:
+        if isinstance(item, Record | Patch | Gone):
+            if not isinstance(item.kind, Kind) or not isinstance(item.id, str) or not item.id:
+                raise _broken(f"gave a record without kind or id: {item.kind!r} {item.id!r}")
+        elif not isinstance(item, Members) or not item.group:
+            raise _broken(f"gave something that is no record and no membership: {type(item).__name__}")
+
+
+def _broken(what: str) -> SourceError:
+    return SourceError(f"the connector {what}", "this is a fault of the connector: report it to its author")
