@@ -1,0 +1,145 @@
+"""The unit under a real systemd: what usersyncd is built of works behind every lock of the sandbox."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers.process import missing, program
+from tests.system.test_systemd import ROOT, UNIT
+
+pytestmark = pytest.mark.slow
+
+# Loads every native library, writes the state, and speaks to systemd as the daemon does.
+DAEMON = """
+import importlib, os, signal, sqlite3, ssl, sys
+from pathlib import Path
+
+import alembic, apscheduler, msgspec, pydantic, rich, sqlalchemy, structlog, typer, xxhash, yaml
+for extra in ("keyring", "ldap", "psycopg", "pymysql", "cryptography.hazmat.bindings._rust"):
+    try:
+        importlib.import_module(extra)
+    except ModuleNotFoundError:
+        pass
+from cel_expr_python import cel
+from usersyncd import notify
+
+compiled = cel.NewEnv(variables={"name": cel.Type.STRING}).compile("name.matches('^a') ? name + 'b' : name")
+assert compiled.eval(data={"name": "a"}).value() == "ab"
+state = Path(os.environ["STATE_DIRECTORY"])
+with sqlite3.connect(state / "state.db") as database:
+    database.execute("create table if not exists run (id integer)")
+for forbidden in ("/etc/usersyncd.test", "/var/tmp/../usersyncd.test", "/usr/usersyncd.test"):
+    try:
+        Path(forbidden).touch()
+    except OSError:
+        continue
+    sys.exit(f"{forbidden} could be written")
+
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP, signal.SIGTERM})
+notify.ready(f"watchdog every {notify.watchdog_interval()} s")
+while signal.sigwait({signal.SIGHUP, signal.SIGTERM}) == signal.SIGHUP:
+    notify.reloading()
+    notify.ready("reloaded")
+notify.stopping("ended")
+"""
+
+DROP_IN = """
+[Unit]
+DefaultDependencies=no
+[Service]
+ExecStart=
+ExecStart=/mnt/python/bin/{python} /mnt/test/daemon.py
+Environment=PYTHONPATH=/mnt/packages:/mnt/project/src:/mnt/project/connectors PYTHONDONTWRITEBYTECODE=1
+Environment=LD_LIBRARY_PATH=/mnt/python/lib
+StandardError=append:/run/usersyncd.log
+"""
+
+
+NAMESPACES = ("--mount", "--pid", "--cgroup", "--net", "--uts", "--ipc")
+
+
+class Manager:
+    """A systemd that runs as process 1 of its own namespaces."""
+
+    def __init__(self, folder: Path) -> None:
+        unshare = [program("unshare", "util-linux"), *NAMESPACES, "--fork", "--mount-proc"]
+        places = [str(folder), sys.base_prefix, sysconfig.get_path("purelib"), str(ROOT)]
+        boot = ["bash", str(Path(__file__).with_name("boot.sh")), *places, UNIT.name]
+        self._log = folder / "manager.log"
+        with self._log.open("wb") as log:
+            self._unshare = subprocess.Popen([*unshare, *boot], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def _process(self) -> str | None:
+        """The process that is 1 inside: the only child of unshare, once there is one."""
+        children = Path(f"/proc/{self._unshare.pid}/task/{self._unshare.pid}/children").read_text().split()
+        return children[0] if children else None
+
+    def run(self, *command: str) -> str:
+        """What a command inside says; nothing while there is no inside."""
+        if (process := self._process()) is None:
+            return ""
+        enter = ["nsenter", "--target", process, *NAMESPACES]
+        done = subprocess.run([*enter, *command], capture_output=True, text=True, check=False, timeout=60)
+        return done.stdout + done.stderr
+
+    def show(self, name: str) -> str:
+        return self.run("systemctl", "show", "--property", name, "--value", UNIT.name).strip()
+
+    def wait(self, what: str, holds: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 30
+        while not holds():
+            if self._unshare.poll() is not None or time.monotonic() > deadline:
+                inside = self.run("cat", "/run/usersyncd.log") + self.run("systemctl", "status", UNIT.name)
+                pytest.fail(f"{what}\n{self._log.read_text()}\n{inside}")
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        if (process := self._process()) is not None:
+            os.kill(int(process), signal.SIGKILL)  # and with process 1 everything inside ends
+        self._unshare.wait(10)
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[Manager]:
+    if os.geteuid() != 0:
+        missing("booting systemd in namespaces needs root")
+    program("systemctl", "systemd")
+    units = tmp_path / "system"
+    drop_in = units / f"{UNIT.name}.d" / "test.conf"
+    drop_in.parent.mkdir(parents=True)
+    shutil.copy(UNIT, units)
+    drop_in.write_text(DROP_IN.format(python=f"python3.{sys.version_info.minor}"))
+    (tmp_path / "daemon.py").write_text(DAEMON)
+    tmp_path.chmod(0o755)
+    started = Manager(tmp_path)
+    try:
+        yield started
+    finally:
+        started.stop()
+
+
+def test_the_service_starts_reloads_and_stops_in_its_sandbox(manager: Manager) -> None:
+    manager.wait("the service did not become ready", lambda: manager.show("ActiveState") == "active")
+    assert manager.show("StatusText") == "watchdog every 30.0 s"
+
+    process = Path("/proc") / manager.show("MainPID") / "status"
+    held = dict(line.split(":\t", 1) for line in manager.run("cat", str(process)).splitlines())
+    assert (held["CapEff"], held["NoNewPrivs"], held["Seccomp"]) == ("0000000000000000", "1", "2")
+    assert held["Uid"].split()[0] != "0"
+
+    assert manager.run("systemctl", "reload", UNIT.name) == ""
+    manager.wait("the service did not reload", lambda: manager.show("StatusText") == "reloaded")
+
+    assert manager.run("systemctl", "stop", UNIT.name) == ""
+    assert (manager.show("Result"), manager.show("StatusText")) == ("success", "ended")
+    assert "state.db" in manager.run("ls", "/var/lib/usersyncd/"), "the state survives the service"
