@@ -66,11 +66,23 @@ class Record(Struct, frozen=True):
 
 
 class Patch(Struct, frozen=True):
-    """Only these attributes of a known record changed; ``None`` clears one."""
+    """Only these attributes of a known record changed; ``None`` clears one. ``handles`` None: they are as they were."""
 
     kind: Kind
     id: str
     attributes: dict[str, Value]
+    handles: tuple[str, ...] | None = None
+
+
+class Present(Struct, frozen=True):
+    """This known record, and if it is a group its members, are as they were told last.
+
+    For directories that answer a cursor by naming everything that is still there (the present phase of RFC 4533,
+    section 3.3.2): such a pull ends with ``Done(complete=True)``, and what was neither told nor named so is gone.
+    """
+
+    kind: Kind
+    id: str
 
 
 class Members(Struct, frozen=True):
@@ -104,7 +116,7 @@ class Done(Struct, frozen=True):
     complete: bool
 
 
-Page = Sequence[Record | Patch | Members | Gone]
+Page = Sequence[Record | Patch | Present | Members | Gone]
 """Some hundred to some thousand items; the order of items and pages has no meaning, except that the last word about a
 record wins."""
 
@@ -320,6 +332,6 @@ class Target(Protocol):
 
 __all__ = [
     "API", "CANONICAL", "DELIVERED", "Change", "Context", "Done", "Gone", "Kind", "Layout", "Member", "Members", "Op",
-    "Options", "Outcome", "Page", "Patch", "Record", "Secret", "Source", "SourceContext", "Target", "TargetContext",
-    "Value",
+    "Options", "Outcome", "Page", "Patch", "Present", "Record", "Secret", "Source", "SourceContext", "Target",
+    "TargetContext", "Value",
 ]  # fmt: skip

@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 
 from usersyncd.core.digest import digest, encode, name, names, names_digest
 from usersyncd.errors import SourceError
-from usersyncd.plugin import Gone, Kind, Members, Page, Patch, Record, Value
+from usersyncd.plugin import Gone, Kind, Members, Page, Patch, Present, Record, Value
 from usersyncd.state.database import Database, among
 from usersyncd.state.tables import records
 
@@ -24,6 +24,9 @@ NUMBER = {Kind.USER: 0, Kind.GROUP: 1}
 KIND = {number: kind for kind, number in NUMBER.items()}
 
 decode = msgspec.json.Decoder(dict[str, Value]).decode
+
+Item = Record | Patch | Present | Gone
+"""What may be said about one record."""
 
 SCHEMA = """
 PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;
@@ -111,9 +114,11 @@ class Spool:
         self._file.execute("BEGIN")
         self._empty = True
         self.seen = Bits()
-        """The refs of the known records that were listed."""
+        """The refs of the known records that were listed or named as present."""
+        self.kept = Bits()
+        """The refs of the groups that were named as present: their members are as they were."""
         self.doubtful = 0
-        """Patches for records that nobody knows: only a complete pull can tell who they are."""
+        """What was said of records that nobody knows: only a complete pull can tell who they are."""
         with database.read() as connection:
             query = select(func.count()).select_from(records).where(records.c.directory == directory)
             self._first = connection.scalar(query) == 0
@@ -123,14 +128,14 @@ class Spool:
 
     def add(self, page: Page) -> None:
         """Take a page in. Raises SourceError when an item is not what the contract says."""
-        incoming: dict[tuple[Kind, str], Record | Patch | Gone] = {}
+        incoming: dict[tuple[Kind, str], Item] = {}
         edges: list[Members] = []
         for item in page:
             if isinstance(item, Members):
                 edges.append(item)
                 continue
             before = incoming.get((item.kind, item.id))
-            incoming[item.kind, item.id] = _onto(before, item) if isinstance(item, Patch) and before else item
+            incoming[item.kind, item.id] = _onto(before, item) if before else item
         if incoming:
             self._records(incoming)
         if edges:
@@ -147,12 +152,15 @@ class Spool:
         for row in self._file.execute(query):
             yield Edges(*row)
 
-    def _records(self, incoming: dict[tuple[Kind, str], Record | Patch | Gone]) -> None:
+    def _records(self, incoming: dict[tuple[Kind, str], Item]) -> None:
         known = self._known(incoming)
         unchanged: list[tuple[int, str]] = []
         changed: list[tuple[int, str, int | None, int, str | None, str | None, int | None]] = []
         for (kind, identifier), item in incoming.items():
             found = known.get((kind, identifier))
+            if isinstance(item, Present):
+                self._present(item, found)
+                continue
             record = self._patched(item, found) if isinstance(item, Patch) else item
             if record is None:
                 self.doubtful += 1
@@ -206,18 +214,31 @@ class Spool:
                         found[kind, identifier] = Known(ref, fingerprint, gone_at is not None)
         return found
 
+    def _present(self, item: Present, known: Known | None) -> None:
+        if known is not None and not known.gone:
+            self.seen.add(known.ref)
+            if item.kind is Kind.GROUP:
+                self.kept.add(known.ref)
+        elif self._spooled(item) is None:
+            self.doubtful += 1
+
+    def _spooled(self, item: Patch | Present) -> tuple[str | None, str | None] | None:
+        """Attributes and handles as this pull has told them before."""
+        query = "SELECT attributes, handles FROM records WHERE kind = ? AND id = ?"
+        row: tuple[str | None, str | None] | None = self._file.execute(query, (NUMBER[item.kind], item.id)).fetchone()
+        return row
+
     def _patched(self, patch: Patch, known: Known | None) -> Record | None:
-        row = self._file.execute(
-            "SELECT attributes, handles FROM records WHERE kind = ? AND id = ?", (NUMBER[patch.kind], patch.id)
-        ).fetchone()
+        row = self._spooled(patch)
         if row is None and known is not None and not known.gone:
             with self._database.read() as connection:
-                row = connection.execute(
-                    select(records.c.attributes, records.c.handles).where(records.c.ref == known.ref)
-                ).one()
+                query = select(records.c.attributes, records.c.handles).where(records.c.ref == known.ref)
+                row = connection.execute(query).one()._tuple()
         if row is None or row[0] is None:
             return None
-        handles = tuple(msgspec.json.decode(row[1], type=list[str])) if row[1] else ()
+        handles = patch.handles
+        if handles is None:
+            handles = tuple(msgspec.json.decode(row[1], type=list[str])) if row[1] else ()
         return Record(patch.kind, patch.id, _merged(decode(row[0]), patch.attributes), handles)
 
     def _edges(self, edges: list[Members]) -> None:
@@ -237,13 +258,16 @@ class Spool:
         )
 
 
-def _onto(before: Record | Patch | Gone, patch: Patch) -> Record | Patch:
-    """A patch onto what the same page said of the record before."""
-    if isinstance(before, Gone):
-        return patch
+def _onto(before: Item, item: Item) -> Item:
+    """The last word about a record, onto what the same page said of it before."""
+    if isinstance(item, Record | Gone) or isinstance(before, Gone | Present):
+        return item
+    if isinstance(item, Present):
+        return before
+    handles = before.handles if item.handles is None else item.handles
     if isinstance(before, Patch):
-        return Patch(patch.kind, patch.id, {**before.attributes, **patch.attributes})
-    return Record(before.kind, before.id, _merged(before.attributes, patch.attributes), before.handles)
+        return Patch(item.kind, item.id, {**before.attributes, **item.attributes}, handles)
+    return Record(before.kind, before.id, _merged(before.attributes, item.attributes), handles or ())
 
 
 def _merged(attributes: Mapping[str, Value], changes: Mapping[str, Value]) -> dict[str, Value]:

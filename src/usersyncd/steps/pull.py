@@ -6,7 +6,7 @@ from contextlib import aclosing
 from typing import Any, cast
 
 from usersyncd.errors import SourceError
-from usersyncd.plugin import Done, Gone, Kind, Members, Page, Patch, Record, Source
+from usersyncd.plugin import Done, Gone, Kind, Members, Page, Patch, Present, Record, Source
 from usersyncd.state.spool import Spool
 
 
@@ -39,7 +39,7 @@ async def pull(source: Source, cursor: str | None, spool: Spool) -> Done:
 
 def _inspect(page: Page) -> None:
     for item in page:
-        if isinstance(item, Record | Patch | Gone):
+        if isinstance(item, Record | Patch | Present | Gone):
             if not isinstance(item.kind, Kind) or not isinstance(item.id, str) or not item.id:
                 raise _broken(f"gave a record without kind or id: {item.kind!r} {item.id!r}")
         elif not isinstance(item, Members) or not item.group:

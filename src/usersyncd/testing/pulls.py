@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct, field
 
-from usersyncd.plugin import Done, Gone, Kind, Members, Page, Patch, Record, Source, Value
+from usersyncd.plugin import Done, Gone, Kind, Members, Page, Patch, Present, Record, Source, Value
 
 
 class Pull(Struct):
@@ -18,7 +18,7 @@ class Pull(Struct):
     """Pages that came after an end."""
 
     @property
-    def items(self) -> Iterator[Record | Patch | Members | Gone]:
+    def items(self) -> Iterator[Record | Patch | Present | Members | Gone]:
         for page in self.pages:
             yield from page
 
@@ -43,7 +43,7 @@ class Listing(Struct):
     edges: set[tuple[str, str]] = field(default_factory=set)
 
 
-def fold(items: Iterable[Record | Patch | Members | Gone], onto: Listing | None = None) -> Listing:
+def fold(items: Iterable[Record | Patch | Present | Members | Gone], onto: Listing | None = None) -> Listing:
     """What ``items`` say, one after the other; ``onto``: what was there before, when the pull was incremental."""
     held = Listing(dict(onto.records), dict(onto.handles), set(onto.edges)) if onto else Listing()
     for item in items:
@@ -51,7 +51,8 @@ def fold(items: Iterable[Record | Patch | Members | Gone], onto: Listing | None 
             case Record(kind, id, attributes, handles):
                 held.records[kind, id] = attributes
                 held.handles.update(dict.fromkeys(handles, (kind, id)))
-            case Patch(kind, id, attributes):
+            case Patch(kind, id, attributes, handles):
+                held.handles.update(dict.fromkeys(handles or (), (kind, id)))
                 patched = {**held.records.get((kind, id), {}), **attributes}
                 held.records[kind, id] = {name: value for name, value in patched.items() if value is not None}
             case Members(group, added, removed, whole):
