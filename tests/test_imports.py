@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 PLUGIN = {"plugin", "errors"}
 CORE = {"core", *PLUGIN}
-PARTS = {"config", "registry", "context", "secrets", "state", *CORE}
+PARTS = {"blocking", "config", "context", "job", "registry", "secrets", "state", *CORE}
 RUN = {"run", "steps", *PARTS}
 MAY_IMPORT = {
     "errors": set[str](),
@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "config": {"registry", "nearest", *CORE},
     "context": {"blocking", "secrets", *CORE},
     "state": CORE,
+    "job": {"config", "registry", *CORE},
     "steps": PARTS,
     "run": {"steps", *PARTS},
     "testing": {"context", "registry", *PLUGIN},

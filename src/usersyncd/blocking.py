@@ -11,7 +11,7 @@ import asyncio
 import contextvars
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Generator, Iterable
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -57,6 +57,18 @@ async def in_own_thread(work: Callable[[], Iterable[T]], *, name: str, log: Any)
             raise error
         finally:
             del error  # Its traceback holds this frame: without this, a cycle that only the garbage collector ends.
+
+
+async def result_of(work: Callable[[], Generator[Any, None, T]], *, name: str, log: Any, tick: Callable[[], None]) -> T:
+    """What the generator ``work()`` returns. It runs in a thread of its own; ``tick`` is called whenever it yields."""
+    results: list[T] = []
+
+    def steps() -> Generator[Any, None, None]:
+        results.append((yield from work()))
+
+    async for _ in in_own_thread(steps, name=name, log=log):
+        tick()
+    return results[0]
 
 
 async def _join(producer: _Producer[Any], thread: threading.Thread, log: Any) -> None:

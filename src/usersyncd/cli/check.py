@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ from usersyncd.errors import ConfigError
 if TYPE_CHECKING:
     from usersyncd.cli.online import Trials
     from usersyncd.config import Config
+    from usersyncd.job import Job
 
 
 def check(
@@ -24,16 +26,20 @@ def check(
     json: JsonOption = False,
 ) -> None:
     """Check the configuration file. Nothing is changed anywhere, with --online neither."""
+    from usersyncd.config import load
+    from usersyncd.job import jobs
+
     file: Path | None = None
     try:
         file = config_file(context, config)
-        loaded = _checked(file)
+        loaded = load(file)
+        found = jobs(loaded)
     except ConfigError as error:
         if not json:
             raise
         print_json({"ok": False, "errors": _faults(error, file)})
         raise typer.Exit(error.exit_code) from None
-    trials = _try(loaded) if online else None
+    trials = _try(loaded, found) if online else None
     if json:
         print_json({"ok": trials is None or trials.ok, "errors": [], **(trials.as_json() if trials else {})})
     else:
@@ -42,21 +48,14 @@ def check(
         raise typer.Exit(1)
 
 
-def _checked(file: Path) -> Config:
-    """The configuration, when all of it is right. Raises ConfigError."""
-    from usersyncd.config import load
-
-    return load(file)
-
-
-def _try(config: Config) -> Trials:
+def _try(config: Config, jobs: Mapping[str, Job]) -> Trials:
     import asyncio
 
     from usersyncd import logs
     from usersyncd.cli.online import try_all
 
     logs.configure("warning")
-    return asyncio.run(try_all(config))
+    return asyncio.run(try_all(config, jobs))
 
 
 def _show(config: Config, trials: Trials | None) -> None:

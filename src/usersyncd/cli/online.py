@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import aclosing
+from functools import partial
 from typing import Any, cast
 
 import msgspec
@@ -13,13 +14,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from usersyncd import registry
-from usersyncd.config import Config, Directory, Target
+from usersyncd.config import Config
 from usersyncd.context import SourceRunContext, TargetRunContext
 from usersyncd.core.mapping import RuleError
-from usersyncd.core.model import Ruleset
-from usersyncd.core.rules import Rules, compile_rules
+from usersyncd.core.rules import Rules
 from usersyncd.errors import SourceError, UsersyncError
+from usersyncd.job import Delivery, Job
 from usersyncd.plugin import CANONICAL, Done, Kind, Members, Record, Source
 
 PEOPLE = 3
@@ -59,16 +59,18 @@ class Trials(Struct):
         return cast("dict[str, Any]", msgspec.to_builtins(self))
 
 
-async def try_all(config: Config) -> Trials:
+async def try_all(config: Config, jobs: Mapping[str, Job]) -> Trials:
     """Try everything, one after the other; one that fails does not stop the next. Writes nothing anywhere."""
     trials = Trials([], [])
-    for directory in config.directories.values():
-        directory_trial = DirectoryTrial(directory.name, directory.connector)
-        await _guarded(directory_trial, lambda trial, one=directory: _try_directory(config, one, trial))  # type: ignore[misc]
+    for job in jobs.values():
+        directory_trial = DirectoryTrial(job.directory.name, job.directory.connector)
+        await _guarded(directory_trial, partial(_try_directory, config, job))
         trials.directories.append(directory_trial)
+    # How shapes look does not depend on the directory: the first one stands for all.
+    deliveries = {one.target.name: one for job in reversed([*jobs.values()]) for one in job.deliveries}
     for target in config.targets.values():
         trial = Trial(target.name, target.connector)
-        await _guarded(trial, lambda trial, one=target: _try_target(config, one, trial))  # type: ignore[misc]
+        await _guarded(trial, partial(_try_target, config, deliveries[target.name]))
         trials.targets.append(trial)
     return trials
 
@@ -84,18 +86,17 @@ async def _guarded(trial: Trial, attempt: Callable[[Any], Coroutine[Any, Any, No
         )
 
 
-async def _try_directory(config: Config, directory: Directory, trial: DirectoryTrial) -> None:
-    connector = registry.source(directory.connector)
-    rules = _rules(config, directory, Ruleset(), Ruleset(), deactivates=False)
+async def _try_directory(config: Config, job: Job, trial: DirectoryTrial) -> None:
+    directory = job.directory
     context = SourceRunContext(
         name=directory.name,
         folder=config.folder,
         log=structlog.get_logger(directory=directory.name),
-        reads=rules.reads.native,
+        reads=job.rules.reads.native,
     )
-    source = connector(directory.options, context)
+    source = job.connector(directory.options, context)
     trial.found = list(await source.check())
-    await _count(source, rules, trial)
+    await _count(source, job.rules, trial)
 
 
 async def _count(source: Source, rules: Rules, trial: DirectoryTrial) -> None:
@@ -129,34 +130,20 @@ def _person(rules: Rules, record: Record) -> dict[str, Any]:
         ) from None
 
 
-async def _try_target(config: Config, target: Target, trial: Trial) -> None:
-    connector = registry.target(target.connector)
-    directory = config.directories[target.directories[0]]
-    deactivates = target.leavers.delete_after is None or bool(target.leavers.delete_after)
-    rules = _rules(config, directory, target.users, target.groups, deactivates=deactivates)
+async def _try_target(config: Config, delivery: Delivery, trial: Trial) -> None:
+    target = delivery.target
     context = TargetRunContext(
         name=target.name,
         folder=config.folder,
         log=structlog.get_logger(target=target.name),
-        layouts=rules.layouts,
+        layouts=delivery.rules.layouts,
         directories=target.directories,
     )
-    delivery = connector(target.options, context)
+    connector = delivery.connector(target.options, context)
     try:
-        trial.found = list(await delivery.check())
+        trial.found = list(await connector.check())
     finally:
-        await delivery.close()
-
-
-def _rules(config: Config, directory: Directory, users: Ruleset, groups: Ruleset, *, deactivates: bool) -> Rules:
-    return compile_rules(
-        mapping=registry.source(directory.connector).mapping,
-        attributes=directory.attributes,
-        users=users,
-        groups=groups,
-        lookups=config.lookups,
-        deactivates=deactivates,
-    )
+        await connector.close()
 
 
 # ---- for a person

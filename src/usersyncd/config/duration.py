@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import time, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 
 from msgspec import Struct
@@ -24,6 +24,18 @@ class Complete(Struct, frozen=True):
 
     every: timedelta | None = None
     at: time | None = None
+
+    def is_due(self, last: datetime | None, now: datetime) -> bool:
+        """Whether a complete reading is due, when the ``last`` one was then. Both have time zones."""
+        if last is None:
+            return True
+        if self.every is not None:
+            return now - last >= self.every
+        today = now.astimezone()
+        latest = datetime.combine(today, self.at or time()).astimezone()
+        if latest > now:
+            latest = datetime.combine(today - timedelta(days=1), self.at or time()).astimezone()
+        return last < latest
 
 
 def duration(value: Any) -> timedelta:

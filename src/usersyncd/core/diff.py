@@ -13,9 +13,11 @@ Shape = dict[str, Value]
 
 
 class Held(Struct, frozen=True):
-    """What a target has acknowledged that it holds of one record. ``left_at``: since when it is kept as a leaver's."""
+    """What a target has acknowledged that it holds of one record, and under which key. ``left_at``: since when it is
+    kept as a leaver's."""
 
     shape: Shape
+    key: str | int
     left_at: datetime | None
 
 
@@ -43,7 +45,7 @@ def compare(subject: Subject, shape: Shape | None, held: Held | None, leavers: L
     if held is None:
         return None
     if subject.kind is Kind.GROUP:
-        return Step(_change(subject, Op.DELETE, held.shape, None), left=True)
+        return Step(_change(subject, Op.DELETE, held, None), left=True)
     return _leaver(subject, held, leavers, now)
 
 
@@ -54,22 +56,23 @@ def _wanted(subject: Subject, shape: Shape, held: Held | None) -> Step | None:
         op = Op.UPDATE
         if subject.kind is Kind.USER and bool(shape.get("active", True)) is not bool(held.shape.get("active", True)):
             op = Op.REACTIVATE if shape.get("active") else Op.DEACTIVATE
-        return Step(_change(subject, op, held.shape, shape), left=False)
+        return Step(_change(subject, op, held, shape), left=False)
     return Step(None, left=False) if held.left_at else None
 
 
 def _leaver(subject: Subject, held: Held, leavers: Leavers, now: datetime) -> Step | None:
     kept = leavers.delete_after
     if kept is not None and (not kept or (held.left_at is not None and held.left_at + kept <= now)):
-        return Step(_change(subject, Op.DELETE, held.shape, None), left=True)
+        return Step(_change(subject, Op.DELETE, held, None), left=True)
     if held.left_at is not None:
         return None
     if held.shape.get("active") is False:
         return Step(None, left=True)
-    return Step(_change(subject, Op.DEACTIVATE, held.shape, {**held.shape, "active": False}), left=True)
+    return Step(_change(subject, Op.DEACTIVATE, held, {**held.shape, "active": False}), left=True)
 
 
-def _change(subject: Subject, op: Op, before: Shape | None, after: Shape | None) -> Change:
-    key = (after if before is None else before)[subject.key]  # type: ignore[index]
+def _change(subject: Subject, op: Op, held: Held | None, after: Shape | None) -> Change:
+    key = held.key if held else after and after[subject.key]
     assert isinstance(key, str | int)  # noqa: S101 - the rules see to it
+    before = held.shape if held else None
     return Change(op, subject.kind, subject.directory, subject.id, key, before, after)

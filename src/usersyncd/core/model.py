@@ -61,5 +61,10 @@ class Leavers(Struct, frozen=True):
 
     delete_after: timedelta | None = None
 
+    @property
+    def deactivates(self) -> bool:
+        """Whether a leaver is kept for a while, or for good."""
+        return self.delete_after != timedelta(0)
+
 
 MembershipMode = Literal["flattened", "direct"]

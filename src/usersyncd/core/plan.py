@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from enum import IntEnum
 
-import msgspec
+from msgspec import Struct
 
 from usersyncd.core.report import Counts
 from usersyncd.plugin import Change, Kind, Op
@@ -36,25 +36,24 @@ def section(change: Change) -> Section:
     return Section.USERS_LEAVING if change.op is Op.DEACTIVATE else Section.USERS
 
 
-def count(counts: Counts, change: Change, edges: int | None = None) -> None:
-    """Count a change in: memberships by their edges (``edges``, when not all of them count)."""
+def count(counts: Counts, change: Change, times: int | None = None) -> None:
+    """Count a change in: a record once, memberships by their edges, or as many ``times`` as said."""
     if change.members:
-        number = len(change.members) if edges is None else edges
-        setattr(counts.memberships, change.op, getattr(counts.memberships, change.op) + number)
+        part: Struct = counts.memberships
     else:
         part = counts.users if change.kind is Kind.USER else counts.groups
-        setattr(part, change.op, getattr(part, change.op) + 1)
+    number = (len(change.members) or 1) if times is None else times
+    setattr(part, change.op, getattr(part, change.op) + number)
 
 
 class Hash:
-    """The hash of a plan, over its changes in their order."""
+    """The hash of a plan, over its changes in their order, encoded."""
 
     def __init__(self) -> None:
         self._sha = hashlib.sha256()
-        self._encode = msgspec.msgpack.Encoder(order="deterministic").encode
 
-    def add(self, change: Change) -> None:
-        self._sha.update(self._encode(change))
+    def add(self, change: bytes) -> None:
+        self._sha.update(change)
 
     def __str__(self) -> str:
         return f"sha256:{self._sha.hexdigest()}"

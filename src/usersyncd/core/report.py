@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from usersyncd.plugin import Kind
 
 Status = Literal["planned", "succeeded", "partial", "held", "failed"]
+
+NAMED = 1_000
+"""How many records that failed a report names; it counts them all."""
 
 
 class UserCounts(Struct):
@@ -39,6 +42,10 @@ class Counts(Struct):
     users: UserCounts = field(default_factory=UserCounts)
     groups: GroupCounts = field(default_factory=GroupCounts)
     memberships: MembershipCounts = field(default_factory=MembershipCounts)
+
+    @property
+    def total(self) -> int:
+        return sum(sum(structs.astuple(part)) for part in (self.users, self.groups, self.memberships))
 
 
 class Passed(Struct, frozen=True):
@@ -68,7 +75,11 @@ class Failed(Struct, frozen=True):
 
 
 class PullReport(Struct):
-    """What was read: counts are of the snapshot after the pull; ``seconds`` is wall time."""
+    """What was read: counts are of the snapshot after the pull; ``seconds`` is wall time.
+
+    ``changed`` counts records, and groups' members, that are not as they were; ``unresolved`` members of groups whom
+    the directory does not list.
+    """
 
     complete: bool
     users: int
@@ -80,29 +91,55 @@ class PullReport(Struct):
 
 
 class TargetReport(Struct):
-    """What was planned for, or delivered to, one target."""
+    """What was planned for, and delivered to, one target.
+
+    ``counts`` are of what was delivered (of what would be, when nothing was to be delivered), ``planned`` of the whole
+    plan, whose hash is ``plan``. ``failed`` names the first of the ``failures``. ``error``: the target as a whole.
+    ``entries``: how many of the run's entries in the journal are about it.
+    """
 
     target: str
     counts: Counts = field(default_factory=Counts)
+    planned: Counts = field(default_factory=Counts)
     held: bool = False
     guard: list[Passed] = []
     skipped: list[Skipped] = []
     failed: list[Failed] = []
+    failures: int = 0
     error: str | None = None
+    plan: str | None = None
+    seconds: float = 0
+    entries: int = 0
     changes: list[dict[str, Any]] | None = None
 
 
 class RunReport(Struct):
-    """One run of one directory."""
+    """One run of one directory. ``skipped`` names members of groups whom the directory does not list."""
 
     directory: str
     connector: str
     run: str
     status: Status
     started: str
-    finished: str
+    finished: str | None = None
     error: str | None = None
     pull: PullReport | None = None
     targets: list[TargetReport] = []
     skipped: list[Skipped] = []
     plan: str | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all steps."""
+        return (self.pull.seconds if self.pull else 0) + sum(target.seconds for target in self.targets)
+
+
+def status(report: RunReport, *, delivered: bool) -> Status:
+    """What became of a run, from what became of its parts: the worst of them."""
+    if report.error or any(target.error for target in report.targets):
+        return "failed"
+    if not delivered:
+        return "planned"
+    if any(target.held for target in report.targets):
+        return "held"
+    return "partial" if any(target.failures for target in report.targets) else "succeeded"

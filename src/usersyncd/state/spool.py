@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from usersyncd.core.digest import digest, encode, name, names, names_digest
 from usersyncd.errors import SourceError
@@ -119,9 +119,13 @@ class Spool:
         """The refs of the groups that were named as present: their members are as they were."""
         self.doubtful = 0
         """What was said of records that nobody knows: only a complete pull can tell who they are."""
+        self.edge_count = 0
+        """How many edges were told."""
         with database.read() as connection:
-            query = select(func.count()).select_from(records).where(records.c.directory == directory)
-            self._first = connection.scalar(query) == 0
+            self.first = (
+                connection.scalar(select(records.c.ref).where(records.c.directory == directory).limit(1)) is None
+            )
+        """The snapshot is empty."""
 
     def close(self) -> None:
         self._file.close()
@@ -141,9 +145,22 @@ class Spool:
         if edges:
             self._edges(edges)
 
-    def changes(self) -> Iterator[Spooled]:
-        """The records that are not as the snapshot has them, users before groups, by id."""
-        for kind, *rest in self._file.execute("SELECT * FROM records ORDER BY kind, id"):
+    def new(self) -> Iterator[Spooled]:
+        """The records that the snapshot does not have, users before groups, by id."""
+        return self._select("ref IS NULL AND attributes IS NOT NULL")
+
+    def changed(self) -> Iterator[Spooled]:
+        """The records that the snapshot has otherwise, or as gone."""
+        return self._select("ref IS NOT NULL AND attributes IS NOT NULL")
+
+    def gone(self) -> list[int]:
+        """The refs of the records that the directory says are gone."""
+        query = "SELECT ref FROM records WHERE ref IS NOT NULL AND attributes IS NULL ORDER BY ref"
+        return [ref for (ref,) in self._file.execute(query)]
+
+    def _select(self, condition: str) -> Iterator[Spooled]:
+        query = f"SELECT * FROM records WHERE {condition} ORDER BY kind, id"  # noqa: S608 - of the two above
+        for kind, *rest in self._file.execute(query):
             yield Spooled(KIND[kind], *rest)
 
     def edges(self) -> Iterator[Edges]:
@@ -198,7 +215,7 @@ class Spool:
             self._empty = False
 
     def _known(self, incoming: Mapping[tuple[Kind, str], object]) -> dict[tuple[Kind, str], Known]:
-        if self._first:
+        if self.first:
             return {}
         found: dict[tuple[Kind, str], Known] = {}
         with self._database.read() as connection:
@@ -253,6 +270,7 @@ class Spool:
             )
             for item in edges
         ]
+        self.edge_count += sum(row[-1] for row in rows)
         self._file.executemany(
             'INSERT INTO edges ("group", whole, added, removed, digest, count) VALUES (?, ?, ?, ?, ?, ?)', rows
         )

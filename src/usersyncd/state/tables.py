@@ -26,6 +26,7 @@ directories = Table(
     Column("id", Integer, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     Column("cursor", Text, comment="what the connector needs to read only what changed"),
+    Column("basis", Text, comment="digest of how it was read: with another one, a cursor is worth nothing"),
     Column("completed_at", Text, comment="when the last complete pull was saved"),
     Column(
         "revision",
@@ -33,6 +34,9 @@ directories = Table(
         nullable=False,
         comment="counts the saved pulls; every change bears the number of its pull",
     ),
+    Column("users", Integer, nullable=False),
+    Column("groups", Integer, nullable=False),
+    Column("memberships", Integer, nullable=False, comment="as the directory gives them, unresolved ones included"),
 )
 
 records = Table(
@@ -69,11 +73,12 @@ memberships = Table(
     Column("directory", Integer, ForeignKey("directories.id"), nullable=False, index=True),
     Column("digest", BigInteger, nullable=False, comment="of the names, in any order"),
     Column("count", Integer, nullable=False),
+    Column("revision", BigInteger, nullable=False, comment="the pull that last changed its users and groups"),
+    Column("unresolved", Text, comment="JSON list of the ids and handles that nobody has"),
+    # The blobs come last: SQLite reads a row from its beginning, and they are long.
     Column("names", LargeBinary, nullable=False, comment="the members as the directory names them: sorted int64"),
     Column("users", LargeBinary, nullable=False, comment="refs of the members that are users: sorted uint32"),
     Column("groups", LargeBinary, nullable=False, comment="refs of the members that are groups: sorted uint32"),
-    Column("unresolved", Text, comment="JSON list of the ids and handles that nobody has"),
-    Column("revision", BigInteger, nullable=False),
 )
 
 delivered = Table(
@@ -84,8 +89,9 @@ delivered = Table(
     Column("kind", SmallInteger, nullable=False),
     Column("key", Text, nullable=False, comment="JSON: the key under which the target holds it"),
     Column("digest", BigInteger, nullable=False),
-    Column("shape", Text, nullable=False, comment="JSON"),
+    Column("active", SmallInteger, nullable=False, comment="1 unless the shape says that it is not"),
     Column("left_at", Text, comment="since when a leaver is deactivated and kept"),
+    Column("shape", Text, nullable=False, comment="JSON"),
     Index("delivered_key", "target", "kind", "key"),
     sqlite_with_rowid=False,
 )

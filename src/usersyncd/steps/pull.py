@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any, cast
 
@@ -10,8 +11,8 @@ from usersyncd.plugin import Done, Gone, Kind, Members, Page, Patch, Present, Re
 from usersyncd.state.spool import Spool
 
 
-async def pull(source: Source, cursor: str | None, spool: Spool) -> Done:
-    """Spool everything that the source says, and return its last word.
+async def pull(source: Source, cursor: str | None, spool: Spool, tick: Callable[[int], None]) -> Done:
+    """Spool everything that the source says, and return its last word. ``tick`` is told how many items came.
 
     Raises SourceError when there is no last word or the source breaks the contract: the pull is void then, and nothing
     was changed.
@@ -26,6 +27,7 @@ async def pull(source: Source, cursor: str | None, spool: Spool) -> Done:
             else:
                 _inspect(page)
                 spool.add(page)
+                tick(len(page))
     if done is None:
         raise SourceError(
             "the reading ended without its end mark: it is not whole, and was thrown away",

@@ -85,7 +85,7 @@ class MemorySourceOptions(Options):
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     directory: Annotated[MemoryDirectory, WithJsonSchema({"type": "object"})] = Field(
-        description="The directory to read."
+        description="The directory to read.", exclude=True
     )
 
 

@@ -23,8 +23,9 @@ def upgrade() -> None:
         sa.Column("kind", sa.SmallInteger(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False, comment="JSON: the key under which the target holds it"),
         sa.Column("digest", sa.BigInteger(), nullable=False),
-        sa.Column("shape", sa.Text(), nullable=False, comment="JSON"),
+        sa.Column("active", sa.SmallInteger(), nullable=False, comment="1 unless the shape says that it is not"),
         sa.Column("left_at", sa.Text(), nullable=True, comment="since when a leaver is deactivated and kept"),
+        sa.Column("shape", sa.Text(), nullable=False, comment="JSON"),
         sa.PrimaryKeyConstraint("target", "ref"),
         sqlite_with_rowid=False,
     )
@@ -48,12 +49,23 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("cursor", sa.Text(), nullable=True, comment="what the connector needs to read only what changed"),
+        sa.Column(
+            "basis",
+            sa.Text(),
+            nullable=True,
+            comment="digest of how it was read: with another one, a cursor is worth nothing",
+        ),
         sa.Column("completed_at", sa.Text(), nullable=True, comment="when the last complete pull was saved"),
         sa.Column(
             "revision",
             sa.BigInteger(),
             nullable=False,
             comment="counts the saved pulls; every change bears the number of its pull",
+        ),
+        sa.Column("users", sa.Integer(), nullable=False),
+        sa.Column("groups", sa.Integer(), nullable=False),
+        sa.Column(
+            "memberships", sa.Integer(), nullable=False, comment="as the directory gives them, unresolved ones included"
         ),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("name"),
@@ -128,6 +140,10 @@ def upgrade() -> None:
         sa.Column("digest", sa.BigInteger(), nullable=False, comment="of the names, in any order"),
         sa.Column("count", sa.Integer(), nullable=False),
         sa.Column(
+            "revision", sa.BigInteger(), nullable=False, comment="the pull that last changed its users and groups"
+        ),
+        sa.Column("unresolved", sa.Text(), nullable=True, comment="JSON list of the ids and handles that nobody has"),
+        sa.Column(
             "names", sa.LargeBinary(), nullable=False, comment="the members as the directory names them: sorted int64"
         ),
         sa.Column(
@@ -136,8 +152,6 @@ def upgrade() -> None:
         sa.Column(
             "groups", sa.LargeBinary(), nullable=False, comment="refs of the members that are groups: sorted uint32"
         ),
-        sa.Column("unresolved", sa.Text(), nullable=True, comment="JSON list of the ids and handles that nobody has"),
-        sa.Column("revision", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["directory"],
             ["directories.id"],

@@ -1,0 +1,61 @@
+"""A run in one line, for the log and for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import structs
+
+from usersyncd.core.report import Counts, RunReport, TargetReport
+
+_DONE = {
+    "create": "created", "update": "updated", "deactivate": "deactivated", "reactivate": "reactivated",
+    "delete": "deleted", "add": "added", "remove": "removed",
+}  # fmt: skip
+
+
+def line(report: RunReport) -> str:
+    """``read 249 users, 20 groups, 303 memberships; app: 3 users created, 1 group updated``."""
+    return "; ".join(_parts(report))
+
+
+def many(number: int, word: str) -> str:
+    """``1 user``, ``2,000 users``."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def changed(counts: Counts, *, would: bool = False) -> str:
+    """``3 users created, 4 memberships added``, or ``3 users to create``; empty when nothing is."""
+    parts = []
+    for word, part in (("user", counts.users), ("group", counts.groups), ("membership", counts.memberships)):
+        for op, number in structs.asdict(part).items():
+            if number:
+                parts.append(f"{many(number, word)} {f'to {op}' if would else _DONE[op]}")
+    return ", ".join(parts)
+
+
+def target(report: TargetReport, *, would: bool = False) -> str:
+    """What became of one target."""
+    if report.error is not None:
+        return f"failed: {_first(report.error)}"
+    if report.held:
+        limits = ", ".join(f"{limit.limit} {limit.found}, allowed {limit.allowed}" for limit in report.guard)
+        return f"HELD, nothing was delivered: {limits}"
+    text = changed(report.counts, would=would) or "nothing to change"
+    return f"{text}; {many(report.failures, 'record')} failed" if report.failures else text
+
+
+def _parts(report: RunReport) -> Iterator[str]:
+    if (pull := report.pull) is not None:
+        read = ", ".join((many(pull.users, "user"), many(pull.groups, "group"), many(pull.memberships, "membership")))
+        yield f"read {read}" if pull.complete else f"read what changed of {read}"
+        if pull.unresolved:
+            yield f"{many(pull.unresolved, 'member')} of groups not found"
+    if report.error is not None:
+        yield f"failed: {_first(report.error)}"
+    for one in report.targets:
+        yield f"{one.target}: {target(one, would=report.status == 'planned')}"
+
+
+def _first(error: str) -> str:
+    return error.partition("\n")[0]

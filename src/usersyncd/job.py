@@ -1,0 +1,124 @@
+"""What there is to do: for each directory of the configuration its source, and each target with its compiled rules."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+
+from usersyncd import registry
+from usersyncd.config import Config, Directory, Target
+from usersyncd.core.digest import encode
+from usersyncd.core.model import Ruleset
+from usersyncd.core.rules import Rules, compile_rules
+from usersyncd.errors import ConfigError, Fault
+from usersyncd.plugin import Kind, Source
+from usersyncd.plugin import Target as TargetConnector
+
+
+class Delivery(Struct, frozen=True):
+    """One target of a directory."""
+
+    target: Target
+    connector: type[TargetConnector]
+    rules: Rules
+
+
+class Job(Struct, frozen=True):
+    """One directory: its source, its targets, and what it is read for.
+
+    ``reads`` are the native attributes that any rule reads (None: all). ``basis`` is a digest of everything that
+    decides how the directory is read: with another one, a cursor and what was read before are worth nothing.
+    """
+
+    directory: Directory
+    connector: type[Source]
+    deliveries: tuple[Delivery, ...]
+    rules: Rules
+    reads: Mapping[Kind, frozenset[str] | None]
+    groups: bool
+    manager: bool
+    basis: str
+
+
+def jobs(config: Config) -> dict[str, Job]:
+    """All jobs, by directory. Raises ConfigError: a connector cannot be used, or rules are wrong; it names them all."""
+    faults: dict[tuple[str, int, str, str], Fault] = {}
+    found: dict[str, Job] = {}
+    for directory in config.directories.values():
+        targets = [target for target in config.targets.values() if directory.name in target.directories]
+        try:
+            found[directory.name] = _job(config, directory, targets)
+        except ConfigError as error:
+            if not error.faults:
+                raise
+            faults |= {(fault.file, fault.line, fault.path, fault.message): fault for fault in error.faults}
+    if faults:
+        raise ConfigError(f"{config.file}: the rules cannot be used", faults=list(faults.values()))
+    return found
+
+
+def _job(config: Config, directory: Directory, targets: Iterable[Target]) -> Job:
+    connector = registry.source(directory.connector)
+    faults: list[Fault] = []
+    deliveries: list[Delivery] = []
+    for target in targets:
+        try:
+            rules = _rules(config, directory, connector, target)
+        except ConfigError as error:
+            faults += [_placed(fault, directory, target) for fault in error.faults]
+        else:
+            deliveries.append(Delivery(target, registry.target(target.connector), rules))
+    own = None if faults else _rules(config, directory, connector, None)
+    if own is None:
+        raise ConfigError("the rules cannot be used", faults=faults)
+    everything = [delivery.rules for delivery in deliveries] or [own]
+    reads = {kind: _union(rules.reads.native[kind] for rules in everything) for kind in Kind}
+    return Job(
+        directory=directory,
+        connector=connector,
+        deliveries=tuple(deliveries),
+        rules=own,
+        reads=reads,
+        groups=any(rules.reads.groups for rules in everything),
+        manager=any(rules.reads.manager for rules in everything),
+        basis=_basis(directory, reads),
+    )
+
+
+def _rules(config: Config, directory: Directory, connector: type[Source], target: Target | None) -> Rules:
+    return compile_rules(
+        mapping=connector.mapping,
+        attributes=directory.attributes,
+        users=target.users if target else Ruleset(),
+        groups=target.groups if target else Ruleset(),
+        lookups=config.lookups,
+        deactivates=target is not None and target.leavers.deactivates,
+    )
+
+
+def _union(parts: Iterable[frozenset[str] | None]) -> frozenset[str] | None:
+    found: frozenset[str] = frozenset()
+    for part in parts:
+        if part is None:
+            return None
+        found |= part
+    return found
+
+
+def _basis(directory: Directory, reads: Mapping[Kind, frozenset[str] | None]) -> str:
+    manager = directory.attributes[Kind.USER].get("manager")
+    content = {
+        "connector": directory.connector,
+        "options": directory.options.model_dump(mode="json"),
+        "reads": {kind: names and sorted(names) for kind, names in reads.items()},
+        "manager": manager and manager.text,
+    }
+    return hashlib.sha256(encode(content)).hexdigest()
+
+
+def _placed(fault: Fault, directory: Directory, target: Target) -> Fault:
+    """The fault with its whole path in the configuration file."""
+    section = f"directories.{directory.name}" if fault.path.startswith("attributes.") else f"targets.{target.name}"
+    return Fault(fault.file, fault.line, fault.column, f"{section}.{fault.path}", fault.message, fault.excerpt)

@@ -1,0 +1,214 @@
+"""One run of one directory: pull → snapshot → shape → plan → guard → deliver, and nothing else.
+
+What passes from step to step is in the state database, or in temporary files that vanish with the process. So a run may
+be cancelled or killed anywhere: the next one goes on from what was saved last, and nothing is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import msgspec
+import structlog
+from structlog.typing import FilteringBoundLogger
+from ulid import ULID
+
+from usersyncd.blocking import result_of
+from usersyncd.context import SourceRunContext, TargetRunContext
+from usersyncd.core import summary
+from usersyncd.core.plan import Hash
+from usersyncd.core.report import NAMED, PullReport, RunReport, TargetReport, status
+from usersyncd.errors import UsersyncError
+from usersyncd.job import Delivery, Job
+from usersyncd.state import delivered, journal
+from usersyncd.state.acknowledge import Acknowledger
+from usersyncd.state.database import Database
+from usersyncd.state.directories import Reading, open_directory
+from usersyncd.state.lock import locked
+from usersyncd.state.records import purge
+from usersyncd.steps.deliver import Outcomes, deliver
+from usersyncd.steps.plan import Draft, guard, plan
+from usersyncd.steps.pull import pull
+from usersyncd.steps.snapshot import open_spool, snapshot
+
+T = TypeVar("T")
+
+Watch = Callable[[str, int], None]
+"""Is told how a run goes on: the step (``reading``, ``saving``, ``planning``, ``delivering``), and how much more of it
+is done: items read, changes delivered."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What is asked of a run. Without ``deliver`` no target is changed. ``complete``: read everything again.
+    ``changes``: how many changes the report lists for each target; None: all."""
+
+    deliver: bool = True
+    complete: bool = False
+    changes: int | None = 0
+
+
+async def run(database: Database, folder: Path, job: Job, wish: Wish, watch: Watch = lambda *_: None) -> RunReport:
+    """Run a directory once. ``folder`` is the configuration file's.
+
+    What goes wrong in a run stands in its report. Raises LockedError when this directory is being run elsewhere,
+    StateError when the state database cannot even take the report.
+    """
+    directory = job.directory
+    report = RunReport(directory.name, directory.connector, str(ULID()), "failed", _now().isoformat())
+    log = structlog.get_logger().bind(directory=directory.name, run=report.run)
+    with locked(database, directory.name):
+        if wish.deliver:
+            journal.begin(database, report)
+        try:
+            await _Run(database, folder, job, wish, watch, log, report).steps()
+        except UsersyncError as error:
+            report.error = str(error)
+        except Exception as error:
+            report.error = _unexpected(error, f"connector {directory.connector}", log)
+        except asyncio.CancelledError:
+            report.error = "stopped before its end: the next run goes on from there"
+            raise
+        finally:
+            report.status = status(report, delivered=wish.deliver)
+            report.finished = _now().isoformat()
+            _tell(log, report)
+            if wish.deliver:
+                journal.finish(database, report)
+    return report
+
+
+@dataclass(frozen=True)
+class _Run:
+    database: Database
+    folder: Path
+    job: Job
+    wish: Wish
+    watch: Watch
+    log: FilteringBoundLogger
+    report: RunReport
+
+    async def steps(self) -> None:
+        reading = await self._read(open_directory(self.database, self.job.directory.name))
+        for delivery in self.job.deliveries:
+            await self._target(reading, delivery)
+        plans = Hash()
+        for target in self.report.targets:
+            plans.add(f"{target.target} {target.plan}\n".encode())
+        self.report.plan = str(plans)
+        if self.wish.deliver:
+            purge(self.database, reading.id)
+
+    async def _read(self, reading: Reading) -> Reading:
+        """Pull and snapshot."""
+        began, now, job = time.monotonic(), _now(), self.job
+        context = SourceRunContext(name=job.directory.name, folder=self.folder, log=self.log, reads=job.reads)
+        source = job.connector(job.directory.options, context)
+        spool = open_spool(self.database, reading, job)
+        try:
+            cursor = None if self._complete(reading, now) else reading.cursor
+            done = await pull(source, cursor, spool, lambda count: self.watch("reading", count))
+            saved = await self._thread("saving", lambda: snapshot(self.database, reading, job, spool, done, now))
+        finally:
+            spool.close()
+        after = saved.reading
+        self.report.skipped = saved.left_out
+        self.report.pull = PullReport(
+            done.complete, after.users, after.groups, after.memberships, round(time.monotonic() - began, 3),
+            saved.unresolved, saved.changed,
+        )  # fmt: skip
+        return after
+
+    def _complete(self, reading: Reading, now: datetime) -> bool:
+        """Whether to read everything: asked for, due, or because it is read in another way than last time."""
+        due = self.job.directory.complete
+        return (
+            self.wish.complete
+            or reading.basis != self.job.basis
+            or (due is not None and due.is_due(reading.completed_at, now))
+        )
+
+    async def _target(self, reading: Reading, delivery: Delivery) -> None:
+        """Shape, plan, guard and deliver for one target. Its failure is no other's."""
+        began = time.monotonic()
+        report = TargetReport(delivery.target.name)
+        self.report.targets.append(report)
+        try:
+            now = _now()
+            draft = await self._thread("planning", lambda: plan(self.database, reading, delivery, now))
+            try:
+                report.guard = guard(self.database, reading, delivery, draft)
+                self._describe(report, draft)
+                if self.wish.deliver and not report.held:
+                    await self._deliver(reading, delivery, draft, report, now)
+            finally:
+                draft.plan.close()
+        except UsersyncError as error:
+            report.error = str(error)
+        except Exception as error:
+            report.error = _unexpected(error, f"connector {delivery.target.connector}", self.log)
+        report.seconds = round(time.monotonic() - began, 3)
+
+    def _describe(self, report: TargetReport, draft: Draft) -> None:
+        report.held = bool(report.guard)
+        report.plan = draft.plan.hash()
+        report.planned = draft.plan.counts
+        report.failed, report.failures = draft.failed[:NAMED], len(draft.failed)
+        report.skipped = draft.skipped
+        if not self.wish.deliver:
+            report.counts = draft.plan.counts
+        if self.wish.changes != 0:
+            some = islice(draft.plan.changes(), self.wish.changes)
+            report.changes = [cast("dict[str, Any]", msgspec.to_builtins(change)) for change in some]
+
+    async def _deliver(
+        self, reading: Reading, delivery: Delivery, draft: Draft, report: TargetReport, now: datetime
+    ) -> None:
+        name, layouts = delivery.target.name, delivery.rules.layouts
+        context = TargetRunContext(
+            name=name, folder=self.folder, log=self.log.bind(target=name), layouts=layouts,
+            directories=delivery.target.directories,
+        )  # fmt: skip
+        entries = sum(target.entries for target in self.report.targets)
+        acknowledger = Acknowledger(self.database, self.report.run, name, layouts, now, entries)
+        outcomes = Outcomes(layouts)
+        target = delivery.connector(delivery.target.options, context)
+        try:
+            await deliver(target, draft.plan, acknowledger, outcomes, lambda count: self.watch("delivering", count))
+        finally:
+            await target.close()
+            report.counts = outcomes.counts
+            report.entries = acknowledger.next - entries
+            report.failed = (draft.failed + outcomes.failed)[:NAMED]
+            report.failures = len(draft.failed) + len(outcomes.failed)
+        with self.database.write() as connection:
+            delivered.finish(connection, reading.id, name, draft.reached, draft.again | outcomes.again)
+
+    async def _thread(self, step: str, work: Callable[[], Generator[None, None, T]]) -> T:
+        """A step that works on the database, in a thread of its own, so that other directories go on."""
+        return await result_of(work, name=step, log=self.log, tick=lambda: self.watch(step, 1))
+
+
+def _tell(log: FilteringBoundLogger, report: RunReport) -> None:
+    """The one line that an operator reads of a run, and one for each error."""
+    say = {"failed": log.error, "held": log.warning, "partial": log.warning}.get(report.status, log.info)
+    say(summary.line(report), status=report.status, seconds=round(report.seconds, 2))
+
+
+def _unexpected(error: Exception, whose: str, log: FilteringBoundLogger) -> str:
+    log.error("unexpected error", exc_info=error)
+    return (
+        f"unexpected: {type(error).__name__}: {error}\n  → this is a fault of usersyncd or of the {whose}: "
+        "report it with the log"
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

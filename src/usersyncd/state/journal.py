@@ -1,0 +1,126 @@
+"""The runs, and the journal of every change that a target acknowledged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from msgspec import Struct, structs
+from sqlalchemy import Connection, delete, func, insert, select, update
+from ulid import ULID
+
+from usersyncd.core.digest import encode
+from usersyncd.core.report import RunReport
+from usersyncd.plugin import Change
+from usersyncd.state import bulk
+from usersyncd.state.database import Database
+from usersyncd.state.tables import journal, runs
+
+KEPT = timedelta(days=90)
+"""How long runs and their journal are kept."""
+INTERRUPTED = (
+    "it was interrupted: the process ended before the run did. Nothing is lost: the next run goes on from there"
+)
+
+_COLUMNS = ("run", "seq", "target", "op", "kind", "id", "key", "before", "after", "members")
+_report = msgspec.json.Decoder(RunReport).decode
+
+
+class Entry(Struct, frozen=True):
+    """One change that a target acknowledged. ``members`` are the ids of the members added or removed."""
+
+    seq: int
+    target: str
+    op: str
+    kind: str
+    id: str
+    key: Any
+    before: Any
+    after: Any
+    members: list[str] | None
+
+
+def begin(database: Database, report: RunReport) -> None:
+    """A run begins. One of this directory that never ended was interrupted: its lock is free, so nobody runs it."""
+    with database.write() as connection:
+        interrupted = select(runs.c.report).where(runs.c.directory == report.directory, runs.c.finished.is_(None))
+        for text in connection.scalars(interrupted).all():
+            _write(
+                connection, structs.replace(_report(text), status="failed", error=INTERRUPTED, finished=report.started)
+            )
+        connection.execute(
+            insert(runs).values(
+                id=report.run, directory=report.directory, started=report.started, report=encode(report).decode()
+            )
+        )
+
+
+def finish(database: Database, report: RunReport) -> None:
+    """A run has ended."""
+    with database.write() as connection:
+        _write(connection, report)
+        old = str(ULID.from_datetime(datetime.now(UTC) - KEPT))
+        gone = select(runs.c.id).where(runs.c.directory == report.directory, runs.c.id < old)
+        if connection.scalar(gone.limit(1)) is not None:
+            connection.execute(delete(journal).where(journal.c.run.in_(gone)))
+            connection.execute(delete(runs).where(runs.c.directory == report.directory, runs.c.id < old))
+
+
+def _write(connection: Connection, report: RunReport) -> None:
+    connection.execute(
+        update(runs)
+        .where(runs.c.id == report.run)
+        .values(finished=report.finished, status=report.status, report=encode(report).decode())
+    )
+
+
+def write(connection: Connection, run: str, first: int, changes: Iterable[tuple[str, Change]]) -> None:
+    """Write what targets acknowledged, numbered from ``first``."""
+    bulk.insert(connection, journal, _COLUMNS, _rows(run, first, changes))
+
+
+def _rows(run: str, first: int, changes: Iterable[tuple[str, Change]]) -> Iterator[bulk.Row]:
+    for seq, (target, change) in enumerate(changes, first):
+        yield (
+            run, seq, target, change.op.value, change.kind.value, change.id, encode(change.key).decode(),
+            _json(change.before), _json(change.after),
+            encode([member.id for member in change.members]).decode() if change.members else None,
+        )  # fmt: skip
+
+
+def _json(shape: dict[str, Any] | None) -> str | None:
+    return None if shape is None else encode(shape).decode()
+
+
+# ---- reading
+
+
+def history(connection: Connection, limit: int, directory: str | None = None) -> list[RunReport]:
+    """The last runs, newest first; of one directory when it is named."""
+    query = select(runs.c.report, runs.c.finished).order_by(runs.c.id.desc()).limit(limit)
+    if directory is not None:
+        query = query.where(runs.c.directory == directory)
+    return [_report(text) for text, _ in connection.execute(query)]
+
+
+def find(connection: Connection, run: str) -> list[RunReport]:
+    """The runs whose id begins so."""
+    query = select(runs.c.report).where(runs.c.id.startswith(run.upper(), autoescape=True)).order_by(runs.c.id).limit(3)
+    return [_report(text) for text in connection.scalars(query)]
+
+
+def last(connection: Connection, directory: str) -> tuple[RunReport | None, str | None]:
+    """The last run of a directory, and when the last one that succeeded began."""
+    newest = history(connection, 1, directory)
+    succeeded = select(func.max(runs.c.started)).where(runs.c.directory == directory, runs.c.status == "succeeded")
+    return (newest[0] if newest else None), connection.scalar(succeeded)
+
+
+def entries(connection: Connection, run: str) -> Iterator[Entry]:
+    """What a run changed, in the order of its delivery."""
+    query = select(*(journal.c[name] for name in _COLUMNS[1:])).where(journal.c.run == run).order_by(journal.c.seq)
+    for seq, target, op, kind, id_, *texts in connection.execute(query):
+        key, before, after, members = (text and msgspec.json.decode(text) for text in texts)
+        yield Entry(seq, target, op, kind, id_, key, before, after, members)

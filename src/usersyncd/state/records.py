@@ -1,0 +1,213 @@
+"""Folding a pull into the snapshot: the records, and the names by which memberships and managers refer to them."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, bindparam, delete, func, select, update
+
+from usersyncd.core.digest import name, names
+from usersyncd.plugin import Kind
+from usersyncd.state import bulk
+from usersyncd.state.bulk import batched
+from usersyncd.state.database import Database, among
+from usersyncd.state.spool import KIND, NUMBER, Spool, Spooled, decode
+from usersyncd.state.tables import counters, delivered, delivered_members, deliveries, directories, records
+from usersyncd.state.tables import names as names_table
+
+CHUNK = 5_000
+"""How many records are handled at a time."""
+
+_COLUMNS = ("ref", "directory", "kind", "id", "digest", "attributes", "handles", "manager", "revision")
+
+
+class Records:
+    """What one pull changes among the records of a directory. ``display_name`` gives a group's name."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        directory: int,
+        revision: int,
+        spool: Spool,
+        display_name: Callable[[dict[str, Any]], str | None],
+    ) -> None:
+        self._connection = connection
+        self._directory = directory
+        self._revision = revision
+        self._spool = spool
+        self._display_name = display_name
+        self.count: dict[Kind, int] = dict.fromkeys(Kind, 0)
+        """By how many the living records became more, or fewer."""
+        self.changed = 0
+        """How many records were new, changed or gone."""
+        self.appeared = False
+        """Names came that nobody had: somebody may have waited for them."""
+        self.unnamed: set[int] = set()
+        """Refs that lost a name: groups may still have them as members by it."""
+        self.lost: dict[int, str] = {}
+        """The names that were lost, as they are written."""
+        self.returned = 0
+        """How many records were gone and are back."""
+        self.renamed: set[int] = set()
+        """Groups that have another display name, are new or are gone."""
+        self.managers: array[int] = array("q")
+        """The names of users who are new, changed or gone: other people's manager may be one of them."""
+
+    def save(self, *, complete: bool, now: str) -> Iterator[None]:
+        """Write everything; pauses now and then. ``complete``: what was not seen is gone."""
+        self._insert()
+        yield
+        for some in batched(self._spool.changed(), CHUNK):
+            self._update(some)
+            yield
+        for refs in batched(self._gone(complete), CHUNK):
+            self._remove(refs, now)
+            yield
+
+    # ---- new
+
+    def _insert(self) -> None:
+        first = ref = self._connection.scalar(select(counters.c.next).where(counters.c.name == "ref")) or 1
+        remember = not self._spool.first
+
+        def rows() -> Iterator[bulk.Row]:
+            nonlocal ref
+            for item in self._spool.new():
+                self.count[item.kind] += 1
+                if item.kind is Kind.GROUP:
+                    self.renamed.add(ref)
+                elif remember:
+                    self.managers.extend(_names(item.id, item.handles))
+                yield self._row(ref, item)
+                ref += 1
+
+        bulk.insert(self._connection, records, _COLUMNS, rows())
+        if ref == first:
+            return
+        self.appeared = True
+        self.changed += ref - first
+        self._name((number, item.id, item.handles) for number, item in enumerate(self._spool.new(), first))
+        bulk.upsert(self._connection, counters, ("name", "next"), [("ref", ref)])
+
+    def _row(self, ref: int, item: Spooled) -> bulk.Row:
+        return (
+            ref, self._directory, NUMBER[item.kind], item.id, item.digest, item.attributes, item.handles, item.manager,
+            self._revision,
+        )  # fmt: skip
+
+    def _name(self, whose: Iterable[tuple[int, str, str | None]]) -> None:
+        directory = self._directory
+        rows = ((directory, number, ref) for ref, id_, handles in whose for number in _names(id_, handles))
+        bulk.insert(self._connection, names_table, ("directory", "name", "ref"), rows)
+
+    # ---- changed
+
+    def _update(self, items: Iterable[Spooled]) -> None:
+        changed = {item.ref: item for item in items if item.ref is not None}
+        held = self._held(changed)
+        bulk.upsert(
+            self._connection,
+            records,
+            (*_COLUMNS, "gone_at"),
+            ((*self._row(ref, item), None) for ref, item in changed.items()),
+        )
+        self.changed += len(changed)
+        names_before: list[tuple[int, str, str | None]] = []
+        for ref, item in changed.items():
+            attributes, handles, gone = held[ref]
+            if gone:
+                self.count[item.kind] += 1
+                self.returned += 1
+                self.appeared = True
+            elif handles != item.handles:
+                names_before.append((ref, item.id, handles))
+                self.appeared = True
+            if item.kind is Kind.USER:
+                self.managers.extend({*_names(item.id, item.handles), *_names(item.id, handles)})
+            elif gone or self._display_name(decode(attributes)) != self._display_name(decode(item.attributes or "{}")):
+                self.renamed.add(ref)
+        self._unname(names_before)
+        renamed = {ref for ref, _, _ in names_before}
+        returned = {ref for ref in changed if held[ref][2]}
+        self._name((ref, item.id, item.handles) for ref, item in changed.items() if ref in renamed | returned)
+
+    def _held(self, refs: Iterable[int]) -> Mapping[int, tuple[str, str | None, bool]]:
+        query = select(records.c.ref, records.c.attributes, records.c.handles, records.c.gone_at)
+        rows = self._connection.execute(query.where(among(self._connection, records.c.ref, list(refs))))
+        return {ref: (attributes, handles, gone_at is not None) for ref, attributes, handles, gone_at in rows}
+
+    # ---- gone
+
+    def _gone(self, complete: bool) -> Iterator[int]:
+        here = (records.c.directory == self._directory, records.c.gone_at.is_(None))
+        if not complete:
+            told = self._spool.gone()
+            for some in batched(told, CHUNK):
+                query = select(records.c.ref).where(*here, among(self._connection, records.c.ref, list(some)))
+                yield from self._connection.scalars(query).all()
+            return
+        held = select(directories.c.users + directories.c.groups).where(directories.c.id == self._directory)
+        if not self.returned and self._spool.seen.count == self._connection.scalar(held):
+            return  # All that were here are here.
+        query = select(records.c.ref).where(*here, records.c.revision < self._revision)
+        unseen = array("q", (ref for ref in self._connection.scalars(query) if ref not in self._spool.seen))
+        yield from unseen
+
+    def _remove(self, refs: Iterable[int], now: str) -> None:
+        query = select(records.c.ref, records.c.kind, records.c.id, records.c.handles)
+        rows = self._connection.execute(query.where(among(self._connection, records.c.ref, list(refs)))).all()
+        mark = update(records).where(records.c.ref == bindparam("which"))
+        self._connection.execute(
+            mark.values(gone_at=now, revision=self._revision), [{"which": ref} for ref, *_ in rows]
+        )
+        self._unname([(ref, id_, handles) for ref, _, id_, handles in rows])
+        self.changed += len(rows)
+        for ref, number, id_, handles in rows:
+            self.count[KIND[number]] -= 1
+            if KIND[number] is Kind.GROUP:
+                self.renamed.add(ref)
+            else:
+                self.managers.extend(_names(id_, handles))
+
+    def _unname(self, whose: Iterable[tuple[int, str, str | None]]) -> None:
+        """Take all their names from these records."""
+        gone: list[dict[str, int]] = []
+        for ref, id_, handles in whose:
+            self.unnamed.add(ref)
+            for token in _tokens(id_, handles):
+                number = name(token)
+                self.lost[number] = token
+                gone.append({"which": number, "whose": ref})
+        if gone:
+            statement = delete(names_table).where(
+                names_table.c.directory == self._directory,
+                names_table.c.name == bindparam("which"),
+                names_table.c.ref == bindparam("whose"),
+            )
+            self._connection.execute(statement, gone)
+
+
+def purge(database: Database, directory: int) -> None:
+    """Forget the records that are gone, and of which no target holds anything any more."""
+    behind = select(func.min(deliveries.c.revision)).where(deliveries.c.directory == directory)
+    forgotten = (
+        records.c.directory == directory,
+        records.c.gone_at.is_not(None),
+        records.c.revision <= func.coalesce(behind.scalar_subquery(), records.c.revision),
+        records.c.ref.not_in(select(delivered.c.ref)),
+        records.c.ref.not_in(select(delivered_members.c.ref)),
+    )
+    with database.write() as connection:
+        connection.execute(delete(records).where(*forgotten))
+
+
+def _tokens(id_: str, handles: str | None) -> list[str]:
+    return [id_, *msgspec.json.decode(handles, type=list[str])] if handles else [id_]
+
+
+def _names(id_: str, handles: str | None) -> Iterable[int]:
+    return dict.fromkeys(names(_tokens(id_, handles)))

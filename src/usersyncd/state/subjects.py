@@ -1,0 +1,126 @@
+"""Whom a plan is about: records that may have to be shaped again, each with what the target holds of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import Connection, Select, and_, or_, select, union
+
+from usersyncd.core.graph import Graph
+from usersyncd.plugin import Kind
+from usersyncd.state.database import among
+from usersyncd.state.names import Names, group_ids, one_each
+from usersyncd.state.spool import NUMBER, decode
+from usersyncd.state.tables import delivered, records, retries
+
+PAGE = 5_000
+"""How many records are read at a time."""
+
+
+class Subject(Struct, frozen=True):
+    """One record. ``attributes`` (JSON) None: it has left its directory. The rest is what the target holds: ``digest``
+    None when that is nothing, ``key`` and ``shape`` in JSON; ``left_at``: since when it is a leaver's."""
+
+    ref: int
+    id: str
+    attributes: str | None
+    manager: int | None
+    digest: int | None
+    key: str | None
+    shape: str | None
+    left_at: str | None
+
+
+class Scope(Struct, frozen=True):
+    """Which records: all (``since`` None), or those that a pull after ``since`` changed, those that failed before, and
+    the leavers of before ``due``."""
+
+    directory: int
+    target: str
+    since: int | None
+    due: datetime | None
+
+
+def pages(connection: Connection, scope: Scope, kind: Kind) -> Iterator[list[Subject]]:
+    """The records of one kind, by id."""
+    columns = (
+        records.c.ref, records.c.id, records.c.attributes, records.c.gone_at, records.c.manager,
+        delivered.c.digest, delivered.c.key, delivered.c.shape, delivered.c.left_at,
+    )  # fmt: skip
+    held = and_(delivered.c.target == scope.target, delivered.c.ref == records.c.ref)
+    query = (
+        select(*columns)
+        .outerjoin_from(records, delivered, held)
+        .where(records.c.directory == scope.directory, records.c.kind == NUMBER[kind])
+        .where(or_(records.c.gone_at.is_(None), delivered.c.ref.is_not(None)))
+        .order_by(records.c.id)
+    )
+    if scope.since is not None:
+        query = query.where(records.c.ref.in_(_touched(scope)))
+    for rows in connection.execute(query).partitions(PAGE):
+        yield [
+            Subject(ref, id_, None if gone_at else attributes, manager, digest, key, shape, left_at)
+            for ref, id_, attributes, gone_at, manager, digest, key, shape, left_at in rows
+        ]
+
+
+def _touched(scope: Scope) -> Any:
+    parts: list[Select[Any]] = [
+        select(records.c.ref).where(records.c.directory == scope.directory, records.c.revision > scope.since),
+        select(retries.c.ref).where(retries.c.target == scope.target),
+    ]
+    if scope.due is not None:
+        due = delivered.c.left_at <= scope.due.isoformat()
+        parts.append(select(delivered.c.ref).where(delivered.c.target == scope.target, due))
+    return union(*parts).scalar_subquery()
+
+
+class Managers:
+    """The managers of some people: the name that a record gives → id and native attributes."""
+
+    def __init__(self, connection: Connection, directory: int) -> None:
+        self._connection = connection
+        self._names = Names(connection, directory, expected=0)
+        self._groups = group_ids(connection, directory)
+
+    def of(self, subjects: list[Subject]) -> dict[int, tuple[str, dict[str, Any]]]:
+        """Who is meant by the names under ``manager``, as far as somebody is."""
+        wanted = list({subject.manager for subject in subjects if subject.manager is not None})
+        meant = one_each(self._names.refs(wanted), self._groups)
+        refs = [ref for ref in meant.values() if ref not in self._groups]
+        query = select(records.c.ref, records.c.id, records.c.attributes)
+        rows = self._connection.execute(query.where(among(self._connection, records.c.ref, refs)))
+        found = {ref: (id_, decode(attributes)) for ref, id_, attributes in rows}
+        return {name: found[ref] for name, ref in meant.items() if ref in found}
+
+
+class GroupNames:
+    """The display names of the groups that people are in, directly or through nested groups."""
+
+    def __init__(
+        self, connection: Connection, directory: int, graph: Graph, name: Callable[[dict[str, Any]], str | None]
+    ) -> None:
+        """``name`` gives a group's display name, from its native attributes; None when it has none."""
+        query = select(records.c.ref, records.c.attributes).where(
+            records.c.directory == directory, records.c.kind == NUMBER[Kind.GROUP], records.c.gone_at.is_(None)
+        )
+        named = ((ref, name(decode(attributes))) for ref, attributes in connection.execute(query))
+        self._names = {ref: text for ref, text in named if text is not None}
+        self._graph = graph
+        self._above: dict[int, set[int]] = {}
+
+    def of(self, subjects: list[Subject]) -> dict[int, list[str]]:
+        """For each person who is in a group, its names, sorted."""
+        direct = self._graph.containing({subject.ref for subject in subjects})
+        return {ref: self._named(groups) for ref, groups in direct.items()}
+
+    def _named(self, groups: list[int]) -> list[str]:
+        everywhere: set[int] = set()
+        for group in groups:
+            if group not in self._above:
+                self._above[group] = self._graph.above([group])
+            everywhere |= self._above[group]
+        return sorted({self._names[group] for group in everywhere if group in self._names})

@@ -1,0 +1,97 @@
+"""A part of the plan: who is to be added to, and removed from, which group of the target."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+
+from sqlalchemy import Connection, select
+
+from usersyncd.core.graph import NOBODY, Graph
+from usersyncd.core.model import MembershipMode
+from usersyncd.plugin import Change, Kind, Op
+from usersyncd.state import delivered
+from usersyncd.state.bulk import batched
+from usersyncd.state.memberships import graph
+from usersyncd.state.people import Known, People
+from usersyncd.state.planned import Plan
+from usersyncd.state.subjects import Scope
+from usersyncd.state.tables import delivered_members, memberships, records, retries
+
+GROUPS = 200
+"""How many groups are looked at together."""
+PART = 10_000
+"""How many members one change names at the most."""
+
+
+def plan_memberships(
+    connection: Connection, scope: Scope, directory: str, plan: Plan, mode: MembershipMode
+) -> Iterator[None]:
+    """Add the changes of the groups in question to the plan, once its records are settled. Pauses now and then."""
+    touched = _touched(connection, scope, plan)
+    if not touched and not plan.moved(Kind.USER):
+        return
+    edges = graph(connection, scope.directory)
+    people = People(connection, scope.target, plan)
+    for groups in batched(sorted(_concerned(edges, touched, plan, mode)), GROUPS):
+        held = delivered.members(connection, scope.target, groups)
+        wanted = {group: _members(edges, group, mode) for group in groups}
+        known = people.of(set(groups).union(*wanted.values(), *held.values()))
+        for group in groups:
+            _compare(plan, directory, group, wanted[group], set(held.get(group, NOBODY)), known)
+        yield
+
+
+def _touched(connection: Connection, scope: Scope, plan: Plan) -> set[int]:
+    """The groups that are different now in themselves: with other members, new, gone, or refused in part before."""
+    here = select(memberships.c.ref).where(memberships.c.directory == scope.directory)
+    found = set(plan.moved(Kind.GROUP))
+    if scope.since is None:
+        held = (
+            select(delivered_members.c.ref)
+            .join(records, records.c.ref == delivered_members.c.ref)
+            .where(delivered_members.c.target == scope.target, records.c.directory == scope.directory)
+        )
+        return found.union(connection.scalars(here), connection.scalars(held))
+    changed = here.where(memberships.c.revision > scope.since)
+    failed = here.where(memberships.c.ref.in_(select(retries.c.ref).where(retries.c.target == scope.target)))
+    return found.union(connection.scalars(changed), connection.scalars(failed))
+
+
+def _concerned(edges: Graph, touched: set[int], plan: Plan, mode: MembershipMode) -> set[int]:
+    """Also the groups of people who come or leave, and, flattened, all groups above."""
+    containing = edges.containing(set(plan.moved(Kind.USER)))
+    found = touched.union(*containing.values())
+    if mode == "flattened":
+        return edges.above(found)
+    moved = set(plan.moved(Kind.GROUP))
+    return found | {group for group, nested in edges.groups.items() if not moved.isdisjoint(nested)}
+
+
+def _members(edges: Graph, group: int, mode: MembershipMode) -> set[int]:
+    if mode == "flattened":
+        return edges.flattened(group)
+    return {*edges.users.get(group, NOBODY), *edges.groups.get(group, NOBODY)}
+
+
+def _compare(
+    plan: Plan, directory: str, ref: int, wanted: set[int], held: set[int], known: dict[int, Known | None]
+) -> None:
+    group = known[ref]
+    if group is None:
+        return  # The target neither holds it nor will.
+    shall = {member for member in wanted if (who := known[member]) is not None and who.here} if group.here else set()
+    added, removed = shall - held, held - shall
+    if removed:
+        # A key that was taken over is its new owner's: nothing is to be removed under it.
+        keys = {(who.member.kind, who.member.key) for member in shall if (who := known[member]) is not None}
+        removed = {
+            member
+            for member in removed
+            if (who := known[member]) is not None and (who.member.kind, who.member.key) not in keys
+        }
+    for op, some in ((Op.ADD, added), (Op.REMOVE, removed)):
+        for part, refs in enumerate(batched(sorted(some), PART)):
+            members = tuple(who.member for member in refs if (who := known[member]) is not None)
+            change = Change(op, Kind.GROUP, directory, group.member.id, group.member.key, members=members)
+            plan.add_members(ref, change, array("I", refs), part)

@@ -1,0 +1,59 @@
+"""Step three, shape: what the target shall hold of each record that may have changed, by the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from usersyncd.core.graph import Graph
+from usersyncd.core.mapping import RuleError
+from usersyncd.core.rules import Rules
+from usersyncd.plugin import Kind
+from usersyncd.state.spool import decode
+from usersyncd.state.subjects import GroupNames, Managers, Scope, Subject, pages
+
+
+class Shaped(Struct, frozen=True):
+    """A record and its shape; ``shape`` None: it has left the directory, or ``where`` leaves it out. ``error``: a rule
+    failed for it, and what the target has of it stays as it is."""
+
+    subject: Subject
+    shape: dict[str, Any] | None
+    error: RuleError | None = None
+
+
+def shape_users(connection: Connection, rules: Rules, scope: Scope, graph: Graph | None) -> Iterator[list[Shaped]]:
+    """The users in question, by id, some thousand at a time. ``graph``: needed when the rules read groups."""
+    managers = Managers(connection, scope.directory) if rules.reads.manager else None
+    groups = GroupNames(connection, scope.directory, graph, rules.display_name) if graph else None
+    for page in pages(connection, scope, Kind.USER):
+        manager_of = managers.of(page) if managers else {}
+        groups_of = groups.of(page) if groups else {}
+        yield [_user(rules, s, groups_of.get(s.ref, ()), manager_of.get(s.manager or 0)) for s in page]
+
+
+def shape_groups(connection: Connection, rules: Rules, scope: Scope) -> Iterator[list[Shaped]]:
+    """The groups in question, by id."""
+    for page in pages(connection, scope, Kind.GROUP):
+        yield [_group(rules, subject) for subject in page]
+
+
+def _user(rules: Rules, subject: Subject, groups: Any, manager: tuple[str, dict[str, Any]] | None) -> Shaped:
+    if subject.attributes is None:
+        return Shaped(subject, None)
+    try:
+        return Shaped(subject, rules.shape_user(subject.id, decode(subject.attributes), groups, manager))
+    except RuleError as error:
+        return Shaped(subject, None, error)
+
+
+def _group(rules: Rules, subject: Subject) -> Shaped:
+    if subject.attributes is None:
+        return Shaped(subject, None)
+    try:
+        return Shaped(subject, rules.shape_group(subject.id, decode(subject.attributes)))
+    except RuleError as error:
+        return Shaped(subject, None, error)

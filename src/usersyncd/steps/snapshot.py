@@ -1,0 +1,41 @@
+"""Step two, snapshot: fold what was pulled into what is known of the directory, with the cursor, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from datetime import datetime
+from typing import Any
+
+from usersyncd.core.mapping import RuleError
+from usersyncd.core.rules import Rules
+from usersyncd.job import Job
+from usersyncd.plugin import Done, Value
+from usersyncd.state.database import Database
+from usersyncd.state.directories import Reading
+from usersyncd.state.snapshot import Interest, Saved, save
+from usersyncd.state.spool import Spool
+
+
+def open_spool(database: Database, reading: Reading, job: Job) -> Spool:
+    """Where the pages of a pull are kept meanwhile."""
+    return Spool(database, reading.id, manager_of(job.rules))
+
+
+def snapshot(
+    database: Database, reading: Reading, job: Job, spool: Spool, done: Done, now: datetime
+) -> Generator[None, None, Saved]:
+    """Save a whole pull. Pauses now and then; given up between, nothing was changed. Raises StateError."""
+    interest = Interest(job.groups, job.manager, lambda raw: _or_none(job.rules.display_name, raw))
+    return save(database, reading, spool, done, job.basis, interest, now)
+
+
+def manager_of(rules: Rules) -> Callable[[Mapping[str, Value]], str | None]:
+    """Gives the id or handle of a user's manager. Where the mapping fails, shaping will say so: here there is none."""
+    return lambda raw: _or_none(rules.manager, raw)
+
+
+def _or_none(read: Callable[[dict[str, Any]], str | None], raw: Mapping[str, Value]) -> str | None:
+    try:
+        return read(dict(raw))
+    except RuleError:
+        return None
