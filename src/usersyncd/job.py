@@ -47,9 +47,14 @@ def jobs(config: Config) -> dict[str, Job]:
     faults: dict[tuple[str, int, str, str], Fault] = {}
     found: dict[str, Job] = {}
     for directory in config.directories.values():
-        targets = [target for target in config.targets.values() if directory.name in target.directories]
+        source = registry.source(directory.connector)
+        targets = [
+            (target, registry.target(target.connector))
+            for target in config.targets.values()
+            if directory.name in target.directories
+        ]
         try:
-            found[directory.name] = _job(config, directory, targets)
+            found[directory.name] = job(directory, source, targets, config.lookups)
         except ConfigError as error:
             if not error.faults:
                 raise
@@ -59,20 +64,25 @@ def jobs(config: Config) -> dict[str, Job]:
     return found
 
 
-def _job(config: Config, directory: Directory, targets: Iterable[Target]) -> Job:
-    connector = registry.source(directory.connector)
+def job(
+    directory: Directory,
+    connector: type[Source],
+    targets: Iterable[tuple[Target, type[TargetConnector]]],
+    lookups: Mapping[str, Mapping[str, str]],
+) -> Job:
+    """What there is to do for one directory. Raises ConfigError with all that is wrong in the rules."""
     faults: list[Fault] = []
     deliveries: list[Delivery] = []
-    for target in targets:
+    for target, target_connector in targets:
         try:
-            rules = _rules(config, directory, connector, target)
+            rules = _rules(directory, connector, target, lookups)
         except ConfigError as error:
             faults += [_placed(fault, directory, target) for fault in error.faults]
         else:
-            deliveries.append(Delivery(target, registry.target(target.connector), rules))
-    own = None if faults else _rules(config, directory, connector, None)
-    if own is None:
+            deliveries.append(Delivery(target, target_connector, rules))
+    if faults:
         raise ConfigError("the rules cannot be used", faults=faults)
+    own = _rules(directory, connector, None, lookups)
     everything = [delivery.rules for delivery in deliveries] or [own]
     reads = {kind: _union(rules.reads.native[kind] for rules in everything) for kind in Kind}
     return Job(
@@ -87,13 +97,15 @@ def _job(config: Config, directory: Directory, targets: Iterable[Target]) -> Job
     )
 
 
-def _rules(config: Config, directory: Directory, connector: type[Source], target: Target | None) -> Rules:
+def _rules(
+    directory: Directory, connector: type[Source], target: Target | None, lookups: Mapping[str, Mapping[str, str]]
+) -> Rules:
     return compile_rules(
         mapping=connector.mapping,
         attributes=directory.attributes,
         users=target.users if target else Ruleset(),
         groups=target.groups if target else Ruleset(),
-        lookups=config.lookups,
+        lookups=lookups,
         deactivates=target is not None and target.leavers.deactivates,
     )
 

@@ -150,7 +150,8 @@ class Change(Struct, frozen=True):
 
     For a record: ``key`` is the key under which the target holds it now (for a create: will hold it). ``before`` is
     what the target was last known to hold and ``after`` what it shall hold, whole shapes; None where there is nothing.
-    An update may change the key itself: then ``before`` and ``after`` differ in it.
+    An update may change the key itself: then ``before`` and ``after`` differ in it. A create has a ``before`` when it
+    was given before and never answered.
 
     For memberships (op ADD or REMOVE): ``kind``, ``id`` and ``key`` are those of the group and ``members`` is never
     empty; ``before`` and ``after`` are None.

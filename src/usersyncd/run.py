@@ -179,6 +179,8 @@ class _Run:
         entries = sum(target.entries for target in self.report.targets)
         acknowledger = Acknowledger(self.database, self.report.run, name, layouts, now, entries)
         outcomes = Outcomes(layouts)
+        with self.database.write() as connection:
+            delivered.begin(connection, name, draft.plan.member_groups())
         target = delivery.connector(delivery.target.options, context)
         try:
             await deliver(target, draft.plan, acknowledger, outcomes, lambda count: self.watch("delivering", count))

@@ -13,12 +13,16 @@ Shape = dict[str, Value]
 
 
 class Held(Struct, frozen=True):
-    """What a target has acknowledged that it holds of one record, and under which key. ``left_at``: since when it is
-    kept as a leaver's."""
+    """What a target has acknowledged that it holds of one record, and under which key.
+
+    ``left_at``: since when it is kept as a leaver's. Not ``sure``: it was given this shape, or another, and never
+    answered; so whatever it shall hold, it is told again.
+    """
 
     shape: Shape
     key: str | int
     left_at: datetime | None
+    sure: bool = True
 
 
 class Subject(Struct, frozen=True):
@@ -50,9 +54,9 @@ def compare(subject: Subject, shape: Shape | None, held: Held | None, leavers: L
 
 
 def _wanted(subject: Subject, shape: Shape, held: Held | None) -> Step | None:
-    if held is None:
-        return Step(_change(subject, Op.CREATE, None, shape), left=False)
-    if shape != held.shape:
+    if held is None or (not held.sure and held.key == shape[subject.key]):
+        return Step(_change(subject, Op.CREATE, held, shape), left=False)
+    if shape != held.shape or not held.sure:
         op = Op.UPDATE
         if subject.kind is Kind.USER and bool(shape.get("active", True)) is not bool(held.shape.get("active", True)):
             op = Op.REACTIVATE if shape.get("active") else Op.DEACTIVATE
@@ -64,9 +68,9 @@ def _leaver(subject: Subject, held: Held, leavers: Leavers, now: datetime) -> St
     kept = leavers.delete_after
     if kept is not None and (not kept or (held.left_at is not None and held.left_at + kept <= now)):
         return Step(_change(subject, Op.DELETE, held, None), left=True)
-    if held.left_at is not None:
+    if held.left_at is not None and held.sure:
         return None
-    if held.shape.get("active") is False:
+    if held.shape.get("active") is False and held.sure:
         return Step(None, left=True)
     return Step(_change(subject, Op.DEACTIVATE, held, {**held.shape, "active": False}), left=True)
 

@@ -1,26 +1,30 @@
-"""Writing down what a target acknowledged: what it holds now, and the journal, in one transaction a batch."""
+"""Writing down what a target is given, before, and what it acknowledged, after, with the journal.
+
+A target may write a change and the process end before it hears of it. What was given without an answer is in doubt: the
+next plan tells it again, whatever the directory says by then, so a leaver of that moment is not forgotten in the
+target.
+"""
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from msgspec import Struct, structs
 from sqlalchemy import Connection, bindparam, update
 
-from usersyncd.core.digest import digest, encode, pack
-from usersyncd.plugin import Change, Kind, Layout, Op, Outcome
+from usersyncd.core.digest import digest, encode
+from usersyncd.plugin import Change, Kind, Layout, Op, Outcome, Value
 from usersyncd.state import delivered, journal
 from usersyncd.state.database import Database
-from usersyncd.state.delivered import Acknowledged
+from usersyncd.state.delivered import Acknowledged, Membership
 from usersyncd.state.planned import Planned
 from usersyncd.state.spool import NUMBER
 from usersyncd.state.tables import delivered as delivered_table
 
 
 class Answer(Struct, frozen=True):
-    """A step, and the target's answer to it, which was no error."""
+    """A step, and the target's answer to it. A step that the target need not know is answered by itself."""
 
     step: Planned
     outcome: Outcome
@@ -40,18 +44,38 @@ class Acknowledger:
         self._now = now
         self.next = first
 
-    def write(self, answers: Sequence[Answer]) -> None:
-        """Write a batch. Raises StateError."""
-        if not answers:
+    def write(self, answers: Sequence[Answer], given: Sequence[Planned]) -> None:
+        """Write the answers to one batch, and that the next one is ``given`` now. Raises StateError."""
+        if not answers and not given:
             return
         changes = [change for answer in answers if (change := _done(answer)) is not None]
         with self._database.write() as connection:
-            self._records(connection, answers)
-            self._members(connection, answers)
+            self._answered(connection, answers)
+            self._given(connection, given)
+            self._members(connection, answers, given)
             journal.write(connection, self._run, self.next, ((self._target, change) for change in changes))
         self.next += len(changes)
 
-    def _records(self, connection: Connection, answers: Iterable[Answer]) -> None:
+    # ---- before
+
+    def _given(self, connection: Connection, steps: Iterable[Planned]) -> None:
+        doubtful: list[int] = []
+        moving: list[Acknowledged] = []
+        for step in steps:
+            change = step.change
+            if change is None or change.members:
+                continue
+            if change.after is not None and (change.before is None or self._key(change) != change.key):
+                # What is not there yet, or will be there under another key, has to be known by name.
+                moving.append(self._held(step, change, change.after, key=change.key, sure=False))
+            else:
+                doubtful.append(step.ref)
+        delivered.acknowledge(connection, self._target, moving, [])
+        delivered.doubt(connection, self._target, doubtful)
+
+    # ---- after
+
+    def _answered(self, connection: Connection, answers: Iterable[Answer]) -> None:
         held: list[Acknowledged] = []
         gone: list[int] = []
         quiet: list[dict[str, object]] = []
@@ -59,10 +83,17 @@ class Acknowledger:
             step, change = answer.step, answer.step.change
             if change is None:
                 quiet.append({"which": step.ref, "since": self._now.isoformat() if step.left else None})
-            elif change.op is Op.DELETE:
+                continue
+            shape = change.after if answer.outcome.error is None else change.before
+            if change.members:
+                continue
+            if shape is None:
                 gone.append(step.ref)
-            elif change.after is not None:
-                held.append(self._held(step, change, change.after))
+            elif answer.outcome.error is not None:
+                # It is told again in any case: what it was before may have been in doubt, too.
+                held.append(self._held(step, change, shape, key=change.key, sure=False))
+            else:
+                held.append(self._held(step, change, shape, key=shape[self._keys[change.kind]], left=step.left))
                 if step.takes is not None:
                     gone.append(step.takes)
         if quiet:
@@ -74,46 +105,68 @@ class Acknowledger:
             )
         delivered.acknowledge(connection, self._target, held, gone)
 
-    def _held(self, step: Planned, change: Change, shape: Mapping[str, object]) -> Acknowledged:
+    def _held(
+        self,
+        step: Planned,
+        change: Change,
+        shape: Mapping[str, Value],
+        *,
+        key: Value,
+        left: bool = False,
+        sure: bool = True,
+    ) -> Acknowledged:
         text = encode(shape)
         return Acknowledged(
             ref=step.ref,
             kind=NUMBER[change.kind],
-            key=encode(shape[self._keys[change.kind]]).decode(),
+            key=encode(key).decode(),
             digest=digest(text),
             active=shape.get("active") is not False,
-            left_at=self._now if step.left else None,
+            left_at=self._now if left else None,
             shape=text.decode(),
+            sure=sure,
         )
 
-    def _members(self, connection: Connection, answers: Iterable[Answer]) -> None:
-        changed = [answer for answer in answers if answer.step.members]
-        if not changed:
+    def _key(self, change: Change) -> Value:
+        return None if change.after is None else change.after[self._keys[change.kind]]
+
+    # ---- memberships
+
+    def _members(self, connection: Connection, answers: Iterable[Answer], given: Iterable[Planned]) -> None:
+        answered = [answer for answer in answers if answer.step.members]
+        told = [step for step in given if step.members]
+        refs = list({step.ref for step in (*(answer.step for answer in answered), *told)})
+        if not refs:
             return
-        refs = list({answer.step.ref for answer in changed})
-        held = {ref: set(members) for ref, members in delivered.members(connection, self._target, refs).items()}
-        for answer in changed:
-            step, change = answer.step, answer.step.change
-            members = held.setdefault(step.ref, set())
-            if change is None:
-                continue
-            done = {
-                ref
-                for ref, member in zip(step.members, change.members, strict=True)
-                if member.id not in answer.outcome.refused
-            }
-            if change.op is Op.ADD:
-                members |= done
+        held = delivered.members(connection, self._target, refs)
+        for answer in answered:
+            group = held.setdefault(answer.step.ref, Membership(set(), set()))
+            group.given.difference_update(answer.step.members)
+            done = _accepted(answer)
+            if answer.step.change is not None and answer.step.change.op is Op.ADD:
+                group.members |= done
             else:
-                members -= done
-        rows = ((ref, pack(array("I", sorted(members)))) for ref, members in held.items())
-        delivered.acknowledge_members(connection, self._target, rows)
+                group.members -= done
+        for step in told:
+            held.setdefault(step.ref, Membership(set(), set())).given.update(step.members)
+        delivered.acknowledge_members(connection, self._target, held)
+
+
+def _accepted(answer: Answer) -> set[int]:
+    """The refs of the members of whom the target did what it was told."""
+    change, outcome = answer.step.change, answer.outcome
+    if change is None or outcome.error is not None:
+        return set()
+    pairs = zip(answer.step.members, change.members, strict=True)
+    return {ref for ref, member in pairs if member.id not in outcome.refused}
 
 
 def _done(answer: Answer) -> Change | None:
     """The change, as far as it was not refused; None when there is nothing to tell of."""
-    change, refused = answer.step.change, answer.outcome.refused
-    if change is None or not refused:
+    change, outcome = answer.step.change, answer.outcome
+    if change is None or outcome.error is not None:
+        return None
+    if not outcome.refused:
         return change
-    members = tuple(member for member in change.members if member.id not in refused)
+    members = tuple(member for member in change.members if member.id not in outcome.refused)
     return structs.replace(change, members=members) if members else None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from msgspec import Struct
-from sqlalchemy import Connection, and_, case, delete, func, select
+from sqlalchemy import Connection, and_, case, delete, func, select, update
 
-from usersyncd.core.digest import unpack
+from usersyncd.core.digest import pack, unpack
 from usersyncd.core.guard import Holdings
 from usersyncd.state import bulk
 from usersyncd.state.database import Database, among
@@ -26,7 +26,8 @@ class Progress(Struct, frozen=True):
 
 
 class Acknowledged(Struct, frozen=True):
-    """A record as the target holds it now. ``key`` and ``shape`` are JSON; ``left_at``: since when it is a leaver's."""
+    """A record as the target holds it now. ``key`` and ``shape`` are JSON; ``left_at``: since when it is a leaver's;
+    not ``sure``: it was given so, and the target has not answered yet."""
 
     ref: int
     kind: int
@@ -35,6 +36,15 @@ class Acknowledged(Struct, frozen=True):
     active: bool
     left_at: datetime | None
     shape: str
+    sure: bool = True
+
+
+class Membership(Struct):
+    """Whom a target holds in one group: refs. ``given`` are those of whom it was told, and has not answered yet: they
+    may be in it or not."""
+
+    members: set[int]
+    given: set[int]
 
 
 def progress(connection: Connection, directory: int, target: str) -> Progress | None:
@@ -44,6 +54,11 @@ def progress(connection: Connection, directory: int, target: str) -> Progress | 
     )
     row = connection.execute(query).one_or_none()
     return Progress(*row) if row else None
+
+
+def begin(connection: Connection, target: str, groups: Iterable[int]) -> None:
+    """These groups will be given other members: should that be interrupted, they are looked at again."""
+    bulk.upsert(connection, retries, ("target", "ref"), ((target, ref) for ref in groups))
 
 
 def finish(connection: Connection, directory: int, target: str, reached: Progress, again: Iterable[int]) -> None:
@@ -57,30 +72,46 @@ def finish(connection: Connection, directory: int, target: str, reached: Progres
 
 def acknowledge(connection: Connection, target: str, held: Iterable[Acknowledged], gone: list[int]) -> None:
     """Write what the target holds now, and forget what it holds no more."""
-    columns = ("target", "ref", "kind", "key", "digest", "active", "left_at", "shape")
+    columns = ("target", "ref", "kind", "key", "digest", "active", "left_at", "sure", "shape")
     rows = (
-        (target, h.ref, h.kind, h.key, h.digest, int(h.active), h.left_at and h.left_at.isoformat(), h.shape)
+        (
+            target, h.ref, h.kind, h.key, h.digest, int(h.active), h.left_at and h.left_at.isoformat(), int(h.sure),
+            h.shape,
+        )
         for h in held
-    )
+    )  # fmt: skip
     bulk.upsert(connection, delivered, columns, rows)
     if gone:
         for table in (delivered, delivered_members):
             connection.execute(delete(table).where(table.c.target == target, among(connection, table.c.ref, gone)))
 
 
-def members(connection: Connection, target: str, groups: list[int]) -> dict[int, array[int]]:
-    """Whom the target holds in these groups: refs, sorted."""
-    query = select(delivered_members.c.ref, delivered_members.c.members).where(
+def doubt(connection: Connection, target: str, refs: list[int]) -> None:
+    """The target is about to be given other shapes of these records."""
+    if refs:
+        mine = delivered.c.target == target, among(connection, delivered.c.ref, refs)
+        connection.execute(update(delivered).where(*mine).values(sure=0))
+
+
+def members(connection: Connection, target: str, groups: list[int]) -> dict[int, Membership]:
+    """Whom the target holds in these groups, as far as it was ever told of them."""
+    query = select(delivered_members.c.ref, delivered_members.c.members, delivered_members.c.given).where(
         delivered_members.c.target == target, among(connection, delivered_members.c.ref, groups)
     )
-    return {ref: unpack("I", blob) for ref, blob in connection.execute(query)}
+    return {
+        ref: Membership(set(unpack("I", held)), set(unpack("I", given)))
+        for ref, held, given in connection.execute(query)
+    }
 
 
-def acknowledge_members(connection: Connection, target: str, rows: Iterable[tuple[int, bytes]]) -> None:
+def acknowledge_members(connection: Connection, target: str, groups: Mapping[int, Membership]) -> None:
     """Write whom the target holds in some groups now."""
-    bulk.upsert(
-        connection, delivered_members, ("target", "ref", "members"), ((target, ref, blob) for ref, blob in rows)
-    )
+    rows = ((target, ref, _packed(one.members), _packed(one.given) or None) for ref, one in groups.items())
+    bulk.upsert(connection, delivered_members, ("target", "ref", "members", "given"), rows)
+
+
+def _packed(refs: set[int]) -> bytes:
+    return pack(array("I", sorted(refs)))
 
 
 def holdings(database: Database, directory: int, target: str) -> Holdings:

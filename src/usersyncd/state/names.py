@@ -78,4 +78,4 @@ def group_ids(connection: Connection, directory: int) -> dict[int, str]:
     query = select(records.c.ref, records.c.id).where(
         records.c.directory == directory, records.c.kind == 1, records.c.gone_at.is_(None)
     )
-    return dict(connection.execute(query).tuples().all())
+    return {ref: id_ for ref, id_ in connection.execute(query)}  # noqa: C416 - rows, not pairs

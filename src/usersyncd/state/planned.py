@@ -145,6 +145,10 @@ class Plan:
         query = "SELECT ref FROM claims WHERE kind = ? AND moves"
         return [ref for (ref,) in self._file.execute(query, (NUMBER[kind],))]
 
+    def member_groups(self) -> list[int]:
+        """The refs of the groups that get or lose members."""
+        return [ref for (ref,) in self._file.execute("SELECT DISTINCT ref FROM changes WHERE members IS NOT NULL")]
+
     # ---- reading it
 
     def hash(self) -> str:

@@ -22,7 +22,8 @@ PAGE = 5_000
 
 class Subject(Struct, frozen=True):
     """One record. ``attributes`` (JSON) None: it has left its directory. The rest is what the target holds: ``digest``
-    None when that is nothing, ``key`` and ``shape`` in JSON; ``left_at``: since when it is a leaver's."""
+    None when that is nothing, ``key`` and ``shape`` in JSON; ``left_at``: since when it is a leaver's; not ``sure``: it
+    never answered to what it was given last."""
 
     ref: int
     id: str
@@ -32,6 +33,7 @@ class Subject(Struct, frozen=True):
     key: str | None
     shape: str | None
     left_at: str | None
+    sure: bool
 
 
 class Scope(Struct, frozen=True):
@@ -48,7 +50,7 @@ def pages(connection: Connection, scope: Scope, kind: Kind) -> Iterator[list[Sub
     """The records of one kind, by id."""
     columns = (
         records.c.ref, records.c.id, records.c.attributes, records.c.gone_at, records.c.manager,
-        delivered.c.digest, delivered.c.key, delivered.c.shape, delivered.c.left_at,
+        delivered.c.digest, delivered.c.key, delivered.c.shape, delivered.c.left_at, delivered.c.sure,
     )  # fmt: skip
     held = and_(delivered.c.target == scope.target, delivered.c.ref == records.c.ref)
     query = (
@@ -62,8 +64,8 @@ def pages(connection: Connection, scope: Scope, kind: Kind) -> Iterator[list[Sub
         query = query.where(records.c.ref.in_(_touched(scope)))
     for rows in connection.execute(query).partitions(PAGE):
         yield [
-            Subject(ref, id_, None if gone_at else attributes, manager, digest, key, shape, left_at)
-            for ref, id_, attributes, gone_at, manager, digest, key, shape, left_at in rows
+            Subject(ref, id_, None if gone_at else attributes, manager, digest, key, shape, left_at, sure == 1)
+            for ref, id_, attributes, gone_at, manager, digest, key, shape, left_at, sure in rows
         ]
 
 

@@ -91,6 +91,7 @@ delivered = Table(
     Column("digest", BigInteger, nullable=False),
     Column("active", SmallInteger, nullable=False, comment="1 unless the shape says that it is not"),
     Column("left_at", Text, comment="since when a leaver is deactivated and kept"),
+    Column("sure", SmallInteger, nullable=False, comment="0 while the target was given a change and has not answered"),
     Column("shape", Text, nullable=False, comment="JSON"),
     Index("delivered_key", "target", "kind", "key"),
     sqlite_with_rowid=False,
@@ -101,6 +102,7 @@ delivered_members = Table(
     metadata,
     Column("target", Text, primary_key=True),
     Column("ref", Ref, primary_key=True, autoincrement=False, comment="the group"),
+    Column("given", LargeBinary, comment="refs added or removed without an answer yet: sorted uint32"),
     Column("members", LargeBinary, nullable=False, comment="refs: sorted uint32"),
     sqlite_with_rowid=False,
 )

@@ -44,25 +44,34 @@ async def deliver(
 ) -> None:
     """Deliver the whole plan, and note in ``outcomes`` what became of it.
 
-    What the target acknowledged is written down while it works on the next batch; also when it fails or this is
-    cancelled. Raises TargetError when the target as a whole cannot be written, StateError when the state cannot.
+    While the target works on one batch, its answers to the one before are written down, and that it will be given the
+    next one. Raises TargetError when the target as a whole cannot be written, StateError when the state cannot.
     """
-    writing: asyncio.Task[None] | None = None
-    try:
-        for batch in plan.batches(CHANGES, EDGES):
-            steps = [step for step in (_possible(step, outcomes) for step in batch) if step is not None]
-            answered: list[Outcome] = []
-            try:
-                await _give(target, [step.change for step in steps if step.change is not None], answered)
-            finally:
-                answers = list(_answers(steps, answered, outcomes))
-                if writing is not None:
-                    await writing
-                writing = asyncio.create_task(asyncio.to_thread(acknowledger.write, answers))
-            tick(len(batch))
-    finally:
-        if writing is not None:
-            await asyncio.shield(writing)
+    batches = plan.batches(CHANGES, EDGES)
+    answers: list[Answer] = []
+    steps = next(batches, [])
+    await _written(acknowledger, answers, steps)
+    while steps:
+        following = next(batches, [])
+        writing = asyncio.create_task(_written(acknowledger, answers, following))
+        steps = [step for step in (_possible(step, outcomes) for step in steps) if step is not None]
+        answered: list[Outcome] = []
+        try:
+            await _give(target, [step.change for step in steps if step.change is not None], answered)
+        except BaseException:
+            await writing
+            await _written(acknowledger, list(_answers(steps, answered, outcomes)), [])
+            raise
+        await writing
+        answers = list(_answers(steps, answered, outcomes))
+        tick(len(steps))
+        steps = following
+    await _written(acknowledger, answers, [])
+
+
+async def _written(acknowledger: Acknowledger, answers: Sequence[Answer], given: Sequence[Planned]) -> None:
+    """Write in a thread of its own, and to the end, whatever happens here meanwhile."""
+    await asyncio.shield(asyncio.to_thread(acknowledger.write, answers, given))
 
 
 async def _give(target: Target, changes: Sequence[Change], answered: list[Outcome]) -> None:
@@ -100,7 +109,7 @@ def _possible(step: Planned, outcomes: Outcomes) -> Planned | None:
 
 
 def _answers(steps: Sequence[Planned], answered: Sequence[Outcome], outcomes: Outcomes) -> Iterator[Answer]:
-    """What is to be written down: each step that was acknowledged, and what the target refused of it."""
+    """What the target answered to each step, as far as it did; counted, and failures noted by name."""
     left = iter(answered)
     for step in steps:
         change = step.change
@@ -111,6 +120,7 @@ def _answers(steps: Sequence[Planned], answered: Sequence[Outcome], outcomes: Ou
             yield Answer(step, outcome)
         elif outcome.error is not None:
             outcomes.fail(step.ref, change.kind, change.id, outcome.error)
+            yield Answer(step, outcome)
             if change.op is Op.CREATE or _new_key(change, outcomes.layouts[change.kind]) != change.key:
                 outcomes.missing.add(step.ref)
         else:

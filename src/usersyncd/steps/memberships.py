@@ -12,6 +12,7 @@ from usersyncd.core.model import MembershipMode
 from usersyncd.plugin import Change, Kind, Op
 from usersyncd.state import delivered
 from usersyncd.state.bulk import batched
+from usersyncd.state.delivered import Membership
 from usersyncd.state.memberships import graph
 from usersyncd.state.people import Known, People
 from usersyncd.state.planned import Plan
@@ -36,9 +37,10 @@ def plan_memberships(
     for groups in batched(sorted(_concerned(edges, touched, plan, mode)), GROUPS):
         held = delivered.members(connection, scope.target, groups)
         wanted = {group: _members(edges, group, mode) for group in groups}
-        known = people.of(set(groups).union(*wanted.values(), *held.values()))
+        both = (refs for one in held.values() for refs in (one.members, one.given))
+        known = people.of(set(groups).union(*wanted.values(), *both))
         for group in groups:
-            _compare(plan, directory, group, wanted[group], set(held.get(group, NOBODY)), known)
+            _compare(plan, directory, group, wanted[group], held.get(group) or Membership(set(), set()), known)
         yield
 
 
@@ -75,13 +77,14 @@ def _members(edges: Graph, group: int, mode: MembershipMode) -> set[int]:
 
 
 def _compare(
-    plan: Plan, directory: str, ref: int, wanted: set[int], held: set[int], known: dict[int, Known | None]
+    plan: Plan, directory: str, ref: int, wanted: set[int], held: Membership, known: dict[int, Known | None]
 ) -> None:
     group = known[ref]
     if group is None:
         return  # The target neither holds it nor will.
     shall = {member for member in wanted if (who := known[member]) is not None and who.here} if group.here else set()
-    added, removed = shall - held, held - shall
+    # Of whom the target was told without an answer, it is told again, whatever it shall be.
+    added, removed = shall - (held.members - held.given), (held.members | held.given) - shall
     if removed:
         # A key that was taken over is its new owner's: nothing is to be removed under it.
         keys = {(who.member.kind, who.member.key) for member in shall if (who := known[member]) is not None}

@@ -131,12 +131,12 @@ class _Planner:
 
     def _step(self, kind: Kind, shaped: Shaped) -> Step | None:
         subject, shape = shaped.subject, shaped.shape
-        if shape is not None and not subject.left_at and subject.digest == digest(encode(shape)):
+        if shape is not None and subject.sure and not subject.left_at and subject.digest == digest(encode(shape)):
             return None
         held = None
         if subject.shape is not None and subject.key is not None:
             left_at = datetime.fromisoformat(subject.left_at) if subject.left_at else None
-            held = Held(decode(subject.shape), json.decode(subject.key), left_at)
+            held = Held(decode(subject.shape), json.decode(subject.key), left_at, subject.sure)
         about = About(kind, self._reading.name, subject.id, self._rules.layouts[kind].key)
         return compare(about, shape, held, self._target.leavers, self._now)
 

@@ -1,0 +1,260 @@
+"""What a run promises, whatever happens in whatever order: a state machine over a directory and a target in memory that
+fail on demand, against a plain description of what the target must hold."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from tests.run.world import World, rules
+from usersyncd.core.model import MembershipMode, Ruleset
+from usersyncd.plugin import Kind
+from usersyncd.testing import SourceFaults, TargetFaults
+
+USERS = [f"u{number}" for number in range(5)]
+GROUPS = [f"g{number}" for number in range(4)]
+TITLES = ["Boss", "Cook", "Porter"]
+
+MEMORY = Path("/dev/shm")
+"""Thousands of runs, each of which waits for the disk several times: better where nothing has to be waited for."""
+
+PLAIN = (Ruleset(), Ruleset())
+RULED = (
+    rules('user.title != "Porter"', "uid", uid="user.id", title="user.title", groups="user.groups",
+          boss="user.manager.title"),
+    rules('group.displayName != "hidden"', "gid", gid="group.id", name="group.displayName"),
+)  # fmt: skip
+
+Edit = tuple[Any, ...]
+"""A function below, and what it is called with after the world."""
+
+
+def joins_or_changes(world: World, user: str, title: str, manager: str | None) -> None:
+    world.user(user, title=title, **({} if manager is None else {"manager": manager}))
+    world.directory.handles.setdefault((Kind.USER, user), (f"login:{user}",))
+
+
+def leaves(world: World, user: str) -> None:
+    """Not even the memberships are taken along: the directory may go on naming who is gone."""
+    world.directory.users.pop(user, None)
+    world.directory.handles.pop((Kind.USER, user), None)
+
+
+def swap_logins(world: World, one: str, other: str) -> None:
+    handles, keys = world.directory.handles, ((Kind.USER, one), (Kind.USER, other))
+    if all(key in handles for key in keys):
+        handles[keys[0]], handles[keys[1]] = handles[keys[1]], handles[keys[0]]
+
+
+def comes_or_is_renamed(world: World, group: str, name: str) -> None:
+    world.directory.groups[group] = {"displayName": name if name == "hidden" else f"{name} {group}"}
+    world.directory.members.setdefault(group, set())
+
+
+def goes(world: World, group: str) -> None:
+    world.directory.groups.pop(group, None)
+    world.directory.members.pop(group, None)
+
+
+def membership(world: World, group: str, member: str, stays: bool) -> None:
+    if group in world.directory.groups:
+        members = world.directory.members[group]
+        members.add(member) if stays else members.discard(member)
+
+
+def populate(world: World, random: Random) -> None:
+    """A full house to begin with, so that every edit meets something."""
+    for user in USERS:
+        joins_or_changes(world, user, random.choice(TITLES), random.choice([None, *USERS, f"login:{user}"]))
+    for group in GROUPS:
+        comes_or_is_renamed(world, group, random.choice(["app", "ops", "hidden"]))
+        for member in random.sample([*USERS, *GROUPS, *map("login:{}".format, USERS)], 5):
+            membership(world, group, member, stays=True)
+
+
+users = st.sampled_from(USERS)
+groups = st.sampled_from(GROUPS)
+logins = users.map("login:{}".format)
+edits = st.one_of(
+    st.tuples(st.just(joins_or_changes), users, st.sampled_from(TITLES), st.none() | users | logins),
+    st.tuples(st.just(leaves), users),
+    st.tuples(st.just(swap_logins), users, users),
+    st.tuples(st.just(comes_or_is_renamed), groups, st.sampled_from(["app", "ops", "hidden"])),
+    st.tuples(st.just(goes), groups),
+    st.tuples(st.just(membership), groups, users | groups | logins, st.sampled_from([True, True, False])),
+)
+
+
+class Runs(RuleBasedStateMachine):
+    """The target in memory is an exact image, but for leavers: these stay, deactivated."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None))
+
+    def teardown(self) -> None:
+        try:
+            if hasattr(self, "world"):
+                self.a_run_brings_everything_over(complete=False, shuffle=False, repeat=False)
+                self.world.database.close()
+        finally:
+            shutil.rmtree(self.folder)
+
+    @initialize(incremental=st.booleans(), seed=st.integers(0, 999))
+    def begin(self, incremental: bool, seed: int) -> None:
+        self.world = World(self.folder, incremental=incremental)
+        self.random = Random(seed)
+        self.ruled = self.random.random() < 0.6
+        self.mode: MembershipMode = self.random.choice(["flattened", "direct"])
+        self._rules()
+        populate(self.world, self.random)
+
+    # ---- the directory changes
+
+    @rule(edits=st.lists(edits, min_size=1, max_size=8))
+    def the_directory_changes(self, edits: list[Edit]) -> None:
+        for edit, *arguments in edits:
+            edit(self.world, *arguments)
+
+    # ---- the admin edits the rules
+
+    @rule(mode=st.sampled_from(["flattened", "direct"]))
+    def the_rules_are_edited(self, mode: MembershipMode) -> None:
+        """A target's tables fit its rules, so other rules mean another target here."""
+        self.ruled, self.mode = not self.ruled, mode
+        self._rules()
+
+    def _rules(self) -> None:
+        chosen = RULED if self.ruled else PLAIN
+        self.target = f"{'ruled' if self.ruled else 'plain'}-{self.mode}"
+        self.world.targets.clear()
+        self.world.target(self.target, users=chosen[0], groups=chosen[1], memberships=self.mode)
+
+    # ---- things fail
+
+    @rule(faults=st.sampled_from([{"fail_after": 0}, {"fail_after": 2}, {"no_done": True}, {"down": True}]))
+    def the_directory_fails(self, faults: dict[str, Any]) -> None:
+        self._nothing_changes(SourceFaults(**faults))
+
+    def _nothing_changes(self, faults: SourceFaults) -> None:
+        store = self.world.stores[self.target]
+        before = (dict(store.users), dict(store.groups), set(store.memberships))
+        self.world.directory.faults = faults
+        report = self.world.run()
+        self.world.directory.faults = SourceFaults()
+        assert report.status == "failed"
+        assert report.error
+        assert (store.users, store.groups, store.memberships) == before
+
+    @rule(who=users | groups, unseen=st.booleans(), after=st.none() | st.integers(0, 6))
+    def the_target_fails(self, who: str, unseen: bool, after: int | None) -> None:
+        """It refuses one record, and dies midway, perhaps after it has written what it never acknowledged."""
+        store = self.world.stores[self.target]
+        store.faults = TargetFaults(refuse={who}, die_after=after, die_unseen=unseen)
+        self.world.run()
+        store.faults = TargetFaults()
+
+    # ---- and in the end
+
+    @rule(complete=st.booleans(), shuffle=st.booleans(), repeat=st.booleans())
+    def a_run_brings_everything_over(self, complete: bool, shuffle: bool, repeat: bool) -> None:
+        self.world.directory.faults = SourceFaults(shuffle=self.random if shuffle else None, repeat=repeat)
+        report = self.world.run(complete=complete)
+        self.world.directory.faults = SourceFaults()
+        assert report.status == "succeeded", report
+        self._is_exact()
+        again = self.world.plan()
+        assert again.targets[0].changes == []
+
+    def _is_exact(self) -> None:
+        world, store = self.world, self.world.stores[self.target]
+        wanted = expected(world, ruled=self.ruled)
+        held = world.held(Kind.USER, self.target)
+        assert {key: shape for key, shape in held.items() if key in wanted} == wanted
+        assert all(shape["active"] is False for key, shape in held.items() if key not in wanted)
+        names = shown_groups(world, ruled=self.ruled)
+        assert set(world.held(Kind.GROUP, self.target)) == set(names)
+        assert {(group, kind, member) for _, group, kind, member in store.memberships} == edges(
+            world, set(wanted), set(names), self.mode
+        )
+
+
+# ---- the plain description
+
+
+def resolve(world: World, member: str) -> tuple[Kind, str] | None:
+    """Whom an id or handle means. Users and groups share no ids here."""
+    named = [id_ for (_, id_), handles in world.directory.handles.items() if member in handles]
+    if member in world.directory.users or named:
+        return Kind.USER, named[0] if named else member
+    return (Kind.GROUP, member) if member in world.directory.groups else None
+
+
+def everybody(world: World, group: str, seen: frozenset[str] = frozenset()) -> set[str]:
+    """The users in a group, directly or through nested ones."""
+    found: set[str] = set()
+    for member in world.directory.members.get(group, ()):
+        who = resolve(world, member)
+        if who is not None and who[0] is Kind.USER:
+            found.add(who[1])
+        elif who is not None and who[1] not in seen | {group}:
+            found |= everybody(world, who[1], seen | {group})
+    return found
+
+
+def expected(world: World, *, ruled: bool) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for id_, attributes in world.directory.users.items():
+        boss = resolve(world, str(attributes["manager"])) if "manager" in attributes else None
+        boss_id = boss[1] if boss and boss[0] is Kind.USER else None
+        if not ruled:
+            manager = {} if boss_id is None else {"manager": boss_id}
+            found[id_] = {"id": id_, "title": attributes["title"], "active": True} | manager
+        elif attributes["title"] != "Porter":
+            holding = [group for group in world.directory.groups if id_ in everybody(world, group)]
+            found[id_] = {
+                "uid": id_,
+                "title": attributes["title"],
+                "groups": sorted({str(world.directory.groups[group]["displayName"]) for group in holding}),
+                "active": True,
+            }
+            if boss_id is not None:
+                found[id_]["boss"] = world.directory.users[boss_id]["title"]
+    return found
+
+
+def shown_groups(world: World, *, ruled: bool) -> list[str]:
+    return [id_ for id_, group in world.directory.groups.items() if not ruled or group["displayName"] != "hidden"]
+
+
+def edges(world: World, present: set[str], shown: set[str], mode: str) -> set[tuple[str, Kind, str]]:
+    found: set[tuple[str, Kind, str]] = set()
+    for group in shown:
+        if mode == "flattened":
+            found |= {(group, Kind.USER, user) for user in everybody(world, group) & present}
+            continue
+        for member in world.directory.members[group]:
+            who = resolve(world, member)
+            if who is not None and who[1] in (present if who[0] is Kind.USER else shown):
+                found.add((group, who[0], who[1]))
+    return found
+
+
+class AtLength(Runs):
+    """The same, with many more steps: `make test-slow`."""
+
+
+TestRuns: Any = Runs.TestCase
+TestRunsAtLength: Any = pytest.mark.slow(AtLength.TestCase)
+TestRuns.settings = settings(
+    max_examples=100, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
+)
+TestRunsAtLength.settings = settings(TestRuns.settings, max_examples=1500, stateful_step_count=25)

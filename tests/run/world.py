@@ -1,0 +1,112 @@
+"""A directory and targets in memory, with a real state database between them: what a run is tested in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from usersyncd.config import Complete, Directory, Target
+from usersyncd.core.model import Constant, Guard, Leavers, Limit, MembershipMode, Rule, Ruleset
+from usersyncd.core.report import RunReport
+from usersyncd.job import Job, job
+from usersyncd.plugin import Kind
+from usersyncd.run import Wish, run
+from usersyncd.state.database import Database, open_database
+from usersyncd.testing import (
+    MemoryDirectory,
+    MemorySource,
+    MemorySourceOptions,
+    MemoryStore,
+    MemoryTarget,
+    MemoryTargetOptions,
+)
+
+NO_LIMITS = Guard(Limit(100, True), Limit(100, True), Limit(100, True))
+
+
+def rules(where: str | None = None, key: str | None = None, **attributes: str) -> Ruleset:
+    """Rules as in the YAML, all of them on line 7."""
+    chosen: dict[str, Rule | Constant] = {name: Rule(text, "config.yaml:7") for name, text in attributes.items()}
+    return Ruleset(Rule(where, "config.yaml:7") if where else None, key, chosen or None)
+
+
+class World:
+    """``directory`` is read, and delivered to the ``stores`` by name; there is one target, ``app``, to begin with."""
+
+    name = "acme"
+
+    def __init__(self, folder: Path, *, state: str | None = None, incremental: bool = False) -> None:
+        self.folder = folder
+        self.database: Database = open_database(state or f"sqlite:///{folder}/state.db")
+        self.directory = MemoryDirectory(page_size=3, incremental=incremental)
+        self.complete: Complete | None = None
+        self.attributes: Mapping[str, str] = {}
+        self.stores: dict[str, MemoryStore] = {}
+        self.targets: dict[str, Target] = {}
+        self.target()
+
+    @property
+    def store(self) -> MemoryStore:
+        return self.stores["app"]
+
+    def target(
+        self,
+        name: str = "app",
+        *,
+        users: Ruleset = Ruleset(),  # noqa: B008 - frozen
+        groups: Ruleset = Ruleset(),  # noqa: B008
+        memberships: MembershipMode = "flattened",
+        delete_after: timedelta | None = None,
+        guard: Guard = NO_LIMITS,
+    ) -> None:
+        """Add a target, or give it other rules."""
+        store = self.stores.setdefault(name, MemoryStore())
+        options = MemoryTargetOptions(store=store)
+        self.targets[name] = Target(
+            name, "memory", options, (self.name,), users, groups, memberships, Leavers(delete_after), guard
+        )
+
+    @property
+    def job(self) -> Job:
+        mapped = {name: Rule(text, "config.yaml:3") for name, text in self.attributes.items()}
+        directory = Directory(
+            self.name, "memory", timedelta(minutes=15), self.complete, MemorySourceOptions(directory=self.directory),
+            {Kind.USER: mapped, Kind.GROUP: {}},
+        )  # fmt: skip
+        return job(directory, MemorySource, [(target, MemoryTarget) for target in self.targets.values()], {})
+
+    def run(self, **wish: Any) -> RunReport:
+        return asyncio.run(run(self.database, self.folder, self.job, Wish(**wish)))
+
+    def plan(self) -> RunReport:
+        """What would be done, all of it."""
+        return self.run(deliver=False, changes=None)
+
+    # ---- what the directory holds
+
+    def user(self, id_: str, /, **attributes: Any) -> None:
+        self.directory.users[id_] = attributes
+
+    def group(self, id_: str, /, *members: str, **attributes: Any) -> None:
+        self.directory.groups[id_] = {"displayName": id_, **attributes}
+        self.directory.members[id_] = set(members)
+
+    # ---- what the target holds
+
+    def held(self, kind: Kind = Kind.USER, name: str = "app") -> dict[Any, dict[str, Any]]:
+        """By key, without what is absent."""
+        records = self.stores[name].users if kind is Kind.USER else self.stores[name].groups
+        return {
+            key: {attribute: value for attribute, value in shape.items() if value is not None}
+            for (_, key), shape in records.items()
+        }
+
+    def members(self, name: str = "app") -> dict[Any, set[Any]]:
+        """Group's key → members' keys; without empty groups."""
+        found: dict[Any, set[Any]] = {}
+        for _, group, _, member in self.stores[name].memberships:
+            found.setdefault(group, set()).add(member)
+        return found
