@@ -30,11 +30,12 @@ MAY_IMPORT = {
     "context": {"blocking", "secrets", *CORE},
     "state": CORE,
     "job": {"config", "registry", *CORE},
+    "opening": {"config", "secrets", "state", *CORE},
     "steps": PARTS,
     "run": {"steps", *PARTS},
     "testing": {"context", "registry", *PLUGIN},
-    "daemon": {"logs", "notify", *RUN},
-    "cli": {"daemon", "logs", "nearest", *RUN},
+    "daemon": {"logs", "notify", "opening", *RUN},
+    "cli": {"daemon", "logs", "nearest", "opening", *RUN},
     "__main__": {"cli"},
 }
 """What each part of usersyncd may import of the others."""
