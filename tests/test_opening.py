@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert, select
 
 from usersyncd.config import load
 from usersyncd.errors import ConfigError, StateError
 from usersyncd.opening import open_state
+from usersyncd.state.database import open_database
 from usersyncd.state.directories import known
+from usersyncd.state.tables import counters
 
 
 def test_a_file_beside_the_configuration_is_made_and_brought_up_to_date(tmp_path: Path) -> None:
@@ -32,6 +35,25 @@ def test_a_password_that_cannot_be_opened_is_named(tmp_path: Path, monkeypatch: 
     with pytest.raises(ConfigError, match="state: the environment variable STATE_PASSWORD is not set"):
         open_state(load(file))
     monkeypatch.setenv("STATE_PASSWORD", "hunter2")
-    with pytest.raises(StateError, match="the state database") as raised:
+    with pytest.raises(StateError, match=r"state database postgresql.*/state cannot be opened") as raised:
         open_state(load(file))
     assert "hunter2" not in str(raised.value)
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    (tmp_path / "state.db").write_text("precious\n" * 100)
+    with pytest.raises(StateError, match=r"state\.db cannot be opened: file is not a database"):
+        open_database(f"sqlite:///{tmp_path}/state.db")
+    assert (tmp_path / "state.db").read_text() == "precious\n" * 100
+
+
+def test_opening_does_not_wait_for_somebody_who_writes(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/state.db"
+    first = open_database(url)
+    with first.write() as connection:
+        connection.execute(insert(counters).values(name="x", next=1))
+        second = open_database(url)
+        with second.read() as other:
+            assert other.scalar(select(counters.c.next).where(counters.c.name == "x")) is None
+        second.close()
+    first.close()

@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Connection, Engine, create_engine, event, func, select
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.sql import ColumnElement
 
@@ -74,6 +74,7 @@ def open_database(url: str, password: str | None = None) -> Database:
     """
     database = Database(_engine(url, password))
     try:
+        _try(database)
         with reported():
             _migrate(database)
     except BaseException:
@@ -131,30 +132,35 @@ def _sqlite(url: URL) -> Engine:
     return engine
 
 
+def _try(database: Database) -> None:
+    try:
+        with database.engine.connect():
+            pass
+    except SQLAlchemyError as error:
+        where = database.engine.url.render_as_string(hide_password=True)
+        raise StateError(
+            f"the state database {where} cannot be opened: {getattr(error, 'orig', None) or error}",
+            "check that it exists, is reachable, and is writable for the user who runs usersyncd",
+        ) from error
+
+
 def _migrate(database: Database) -> None:
     config = AlembicConfig()
     config.set_main_option("script_location", "usersyncd.state:migrations")
     script = ScriptDirectory.from_config(config)
     head = script.get_current_head()
-    try:
-        with database.write() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
-            if current == head:
-                return
-            if current is not None and current not in {revision.revision for revision in script.walk_revisions()}:
-                raise StateError(
-                    f"the state database is of version {current}, which a newer usersyncd has written; "
-                    f"this one knows {head}",
-                    "run the newer usersyncd again, or restore the state database from before the upgrade",
-                )
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-    except OperationalError as error:
-        where = database.engine.url.render_as_string(hide_password=True)
+    with database.read() as connection:  # Not for writing: `usersyncd status` must not wait for a run that saves.
+        current = MigrationContext.configure(connection).get_current_revision()
+    if current == head:
+        return
+    if current is not None and current not in {revision.revision for revision in script.walk_revisions()}:
         raise StateError(
-            f"the state database {where} cannot be opened: {error.orig}",
-            "check that it exists, is reachable, and is writable for the user who runs usersyncd",
-        ) from error
+            f"the state database is of version {current}, which a newer usersyncd has written; this one knows {head}",
+            "run the newer usersyncd again, or restore the state database from before the upgrade",
+        )
+    with database.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
 
 
 def among(connection: Connection, column: Column[Any], values: list[Any]) -> ColumnElement[bool]:
