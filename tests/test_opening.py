@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from usersyncd.errors import ConfigError, StateError
 from usersyncd.opening import open_state
 from usersyncd.state.database import open_database
 from usersyncd.state.directories import known
+from usersyncd.state.lock import is_locked, locked
 from usersyncd.state.tables import counters
 
 
@@ -57,3 +59,16 @@ def test_opening_does_not_wait_for_somebody_who_writes(tmp_path: Path) -> None:
             assert other.scalar(select(counters.c.next).where(counters.c.name == "x")) is None
         second.close()
     first.close()
+
+
+def test_a_lock_file_made_by_root_belongs_to_whoever_owns_the_database(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can make files for others")
+    database = open_database(f"sqlite:///{tmp_path}/state.db")
+    os.chown(database.file, 65534, 65534)
+    with locked(database, "hr"):
+        assert is_locked(database, "hr")
+        assert not is_locked(database, "other")
+    assert not is_locked(database, "hr")
+    database.close()
+    assert (tmp_path / "state.db.hr.lock").stat().st_uid == 65534

@@ -8,6 +8,7 @@ small file.
 from __future__ import annotations
 
 import fcntl
+import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +39,10 @@ def _file_lock(database: Database, directory: str) -> Iterator[None]:
             f"the lock file {path} cannot be opened: {error.strerror}", "let the user who runs usersyncd write there"
         ) from error
     with file:
+        if os.geteuid() == 0:
+            # As SQLite does with its own files: the service must be able to open what root's command made.
+            owner = database.file.stat()
+            os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -59,3 +64,13 @@ def _taken(directory: str) -> LockedError:
         f"{directory}: another run of this directory is under way",
         "wait for it to end; `usersyncd status` shows what runs",
     )
+
+
+def is_locked(database: Database, directory: str) -> bool:
+    """Whether a run has the lock. Ask it only of a directory whose last run has not ended: to answer no, it takes the
+    lock for a moment."""
+    try:
+        with locked(database, directory):
+            return False
+    except LockedError:
+        return True
