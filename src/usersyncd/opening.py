@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import structlog
 
 from usersyncd.config import Config
@@ -20,3 +22,9 @@ def open_state(config: Config) -> Database:
         return open_database(state.url)
     password = open_secret(state.password, folder=config.folder, owner="state", log=structlog.get_logger())
     return open_database(state.url, password)
+
+
+def open_existing(config: Config) -> Database | None:
+    """As open_state; None where nothing has ever run: whoever only looks makes no file that would then be theirs."""
+    kind, _, file = config.state.url.partition(":///")
+    return None if kind == "sqlite" and not Path(file.partition("?")[0]).exists() else open_state(config)

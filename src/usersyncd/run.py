@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -23,7 +22,7 @@ from ulid import ULID
 from usersyncd.blocking import result_of
 from usersyncd.context import SourceRunContext, TargetRunContext
 from usersyncd.core import summary
-from usersyncd.core.plan import Hash
+from usersyncd.core.plan import Hash, first
 from usersyncd.core.report import NAMED, PullReport, RunReport, TargetReport, status
 from usersyncd.errors import UsersyncError
 from usersyncd.job import Delivery, Job
@@ -41,18 +40,20 @@ from usersyncd.steps.snapshot import open_spool, snapshot
 T = TypeVar("T")
 
 Watch = Callable[[str, int], None]
-"""Is told how a run goes on: the step (``reading``, ``saving``, ``planning``, ``delivering``), and how much more of it
-is done: items read, changes delivered."""
+"""Is told how a run goes on: the step (``reading``, ``saving``, ``planning``, ``planned``, ``delivering``), and how
+much more of it is done: items read, changes planned for a target, changes delivered to it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
     """What is asked of a run. Without ``deliver`` no target is changed. ``complete``: read everything again.
-    ``changes``: how many changes the report lists for each target; None: all."""
+    ``changes``: how many changes of each sort the report lists for each target; None: all. ``log``: whether the log
+    gets the run's one line; a person who is shown the report needs it not."""
 
     deliver: bool = True
     complete: bool = False
     changes: int | None = 0
+    log: bool = True
 
 
 async def run(database: Database, folder: Path, job: Job, wish: Wish, watch: Watch = lambda *_: None) -> RunReport:
@@ -79,7 +80,8 @@ async def run(database: Database, folder: Path, job: Job, wish: Wish, watch: Wat
         finally:
             report.status = status(report, delivered=wish.deliver)
             report.finished = _now().isoformat()
-            _tell(log, report)
+            if wish.log:
+                _tell(log, report)
             if wish.deliver:
                 journal.finish(database, report)
     return report
@@ -146,6 +148,7 @@ class _Run:
             try:
                 report.guard = guard(self.database, reading, delivery, draft)
                 self._describe(report, draft)
+                self.watch("planned", len(draft.plan))
                 if self.wish.deliver and not report.held:
                     await self._deliver(reading, delivery, draft, report, now)
             finally:
@@ -165,7 +168,7 @@ class _Run:
         if not self.wish.deliver:
             report.counts = draft.plan.counts
         if self.wish.changes != 0:
-            some = islice(draft.plan.changes(), self.wish.changes)
+            some = first(draft.plan.changes(), self.wish.changes)
             report.changes = [cast("dict[str, Any]", msgspec.to_builtins(change)) for change in some]
 
     async def _deliver(

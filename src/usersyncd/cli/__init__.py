@@ -17,8 +17,13 @@ import typer
 from usersyncd.cli.check import check
 from usersyncd.cli.common import ConfigOption, print_error
 from usersyncd.cli.connectors import connectors
+from usersyncd.cli.history import history
 from usersyncd.cli.init import init
+from usersyncd.cli.plan import plan
 from usersyncd.cli.schema import schema
+from usersyncd.cli.show import show
+from usersyncd.cli.status import status
+from usersyncd.cli.sync import sync
 from usersyncd.errors import UsersyncError
 
 app = typer.Typer(
@@ -30,6 +35,11 @@ app = typer.Typer(
 )
 app.command()(init)
 app.command()(check)
+app.command()(plan)
+app.command()(sync)
+app.command()(status)
+app.command()(history)
+app.command()(show)
 app.command()(schema)
 app.command()(connectors)
 

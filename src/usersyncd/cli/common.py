@@ -30,7 +30,14 @@ ConfigOption = Annotated[
 ]
 """The option ``-c/--config`` of a command. It may stand before the command too: hand both to ``config_file``."""
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON (docs/json.md says what).")]
+DirectoriesArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[DIR]...", help="The directories. Default: all.", show_default=False)
+]
+CompleteOption = Annotated[
+    bool, typer.Option("--complete", help="Read everything again, not only what changed since the last time.")
+]
+AllOption = Annotated[bool, typer.Option("--all", help="Show all changes and names, not the first of each sort.")]
 
 
 def config_file(context: typer.Context, option: Path | None) -> Path:

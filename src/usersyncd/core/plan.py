@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
+from typing import Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -44,6 +47,28 @@ def count(counts: Counts, change: Change, times: int | None = None) -> None:
         part = counts.users if change.kind is Kind.USER else counts.groups
     number = (len(change.members) or 1) if times is None else times
     setattr(part, change.op, getattr(part, change.op) + number)
+
+
+class Sorted(Protocol):
+    """A change, planned or in the journal."""
+
+    @property
+    def op(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+
+
+S = TypeVar("S", bound=Sorted)
+
+
+def first(changes: Iterable[S], each: int | None) -> Iterator[S]:
+    """The changes without those beyond the first ``each`` of their sort, so that a few deletions at a plan's end are
+    seen behind a thousand creations; None: all."""
+    seen = Counter[tuple[str, str]]()
+    for change in changes:
+        seen[change.op, change.kind] += 1
+        if each is None or seen[change.op, change.kind] <= each:
+            yield change
 
 
 class Hash:

@@ -26,12 +26,17 @@ def many(number: int, word: str) -> str:
 
 def changed(counts: Counts, *, would: bool = False) -> str:
     """``3 users created, 4 memberships added``, or ``3 users to create``; empty when nothing is."""
-    parts = []
-    for word, part in (("user", counts.users), ("group", counts.groups), ("membership", counts.memberships)):
-        for op, number in structs.asdict(part).items():
-            if number:
-                parts.append(f"{many(number, word)} {f'to {op}' if would else _DONE[op]}")
-    return ", ".join(parts)
+    return ", ".join(
+        some(number, word, op, would=would)
+        for word, part in (("user", counts.users), ("group", counts.groups), ("membership", counts.memberships))
+        for op, number in structs.asdict(part).items()
+        if number
+    )
+
+
+def some(number: int, word: str, op: str, *, would: bool = False) -> str:
+    """``3 users created``, or ``3 users to create``."""
+    return f"{many(number, word)} {f'to {op}' if would else _DONE[op]}"
 
 
 def target(report: TargetReport, *, would: bool = False) -> str:
@@ -45,12 +50,21 @@ def target(report: TargetReport, *, would: bool = False) -> str:
     return f"{text}; {many(report.failures, 'record')} failed" if report.failures else text
 
 
+def outcome(report: RunReport) -> str:
+    """The line without what was read."""
+    return "; ".join(_outcome(report))
+
+
 def _parts(report: RunReport) -> Iterator[str]:
     if (pull := report.pull) is not None:
         read = ", ".join((many(pull.users, "user"), many(pull.groups, "group"), many(pull.memberships, "membership")))
         yield f"read {read}" if pull.complete else f"read what changed of {read}"
         if pull.unresolved:
             yield f"{many(pull.unresolved, 'member')} of groups not found"
+    yield from _outcome(report)
+
+
+def _outcome(report: RunReport) -> Iterator[str]:
     if report.error is not None:
         yield f"failed: {_first(report.error)}"
     for one in report.targets:

@@ -1,0 +1,106 @@
+"""The changes of a plan or of a run, for a person: who, and what of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+from msgspec import Struct
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from usersyncd.cli.names import Names
+from usersyncd.cli.text import BLANK, clean, grid, hanging, value
+from usersyncd.core import summary
+from usersyncd.core.report import Counts
+from usersyncd.plugin import Kind
+
+EACH = 10
+"""How many changes of each sort are shown, unless all are."""
+MEMBERS = 4
+"""How many members of a group's change are then named."""
+
+Change = dict[str, Any]
+"""A change as it stands in JSON documents."""
+
+_SIGNS = {
+    "create": ("+ ", "green"), "update": ("~ ", "yellow"), "reactivate": ("+ ", "green"), "add": ("+ ", "green"),
+    "deactivate": ("- ", "red"), "delete": ("- ", "red"), "remove": ("- ", "red"),
+}  # fmt: skip
+
+
+def describe(
+    changes: Sequence[Change], counts: Counts, names: Names, *, would: bool, everything: bool
+) -> Iterator[RenderableType]:
+    """Each sort of change under its heading. ``changes`` may be the first of each sort only, ``counts`` are of all;
+    ``would``: they are only planned."""
+    _learn(changes, names)
+    by_sort = sorted(changes, key=_place)
+    for place, ((op, kind), group) in enumerate(
+        groupby(by_sort, key=lambda change: (change["op"], Kind(change["kind"])))
+    ):
+        if place:
+            yield BLANK
+        shown = list(group)
+        total = _total(counts, op, kind)
+        yield Text(f"{summary.some(total, _word(op, kind), op, would=would)}:", style="bold")
+        named = sum(len(change["members"]) or 1 for change in shown)
+        for change in shown:
+            yield from _lines(change, op, kind, names, everything=everything)
+        if named < total:
+            yield Text(f"… and {total - named:,} more (--all shows them)", style="dim")
+
+
+def _place(change: Change) -> int:
+    """Where a sort of change stands: who comes first, who leaves last."""
+    order = ("create", "update", "reactivate", "add", "remove", "deactivate", "delete")
+    return order.index(change["op"]) * 2 + int(change["kind"] == Kind.GROUP)
+
+
+def _total(counts: Counts, op: str, kind: Kind) -> int:
+    part: Struct = (
+        counts.memberships if op in ("add", "remove") else counts.users if kind is Kind.USER else counts.groups
+    )
+    return int(getattr(part, op))
+
+
+def _word(op: str, kind: Kind) -> str:
+    return "membership" if op in ("add", "remove") else kind.value
+
+
+def _learn(changes: Sequence[Change], names: Names) -> None:
+    for kind in Kind:
+        names.learn(kind, (change["id"] for change in changes if change["kind"] == kind))
+        names.learn(kind, (member["id"] for change in changes for member in change["members"]))
+
+
+def _lines(change: Change, op: str, kind: Kind, names: Names, *, everything: bool) -> Iterator[RenderableType]:
+    who = names.full(kind, change["id"], change["key"])
+    if change["members"]:
+        who = f"{len(change['members']):,} {'to' if op == 'add' else 'from'} {who}: "
+        who += _members(change["members"], names, everything=everything)
+    yield hanging(Text(*_SIGNS[op]), Text(who))
+    if change["before"] is not None and change["after"] is not None:
+        yield from _differences(op, change["before"], change["after"])
+
+
+def _members(members: list[dict[str, Any]], names: Names, *, everything: bool) -> str:
+    shown = members if everything else members[:MEMBERS]
+    text = ", ".join(names.member(member) for member in shown)
+    more = len(members) - len(shown)
+    return f"{text} and {more:,} more" if more else text
+
+
+def _differences(op: str, before: dict[str, Any], after: dict[str, Any]) -> Iterator[RenderableType]:
+    lines = grid(4)
+    rows = 0
+    for name in dict.fromkeys((*before, *after)):
+        old, new = before.get(name), after.get(name)
+        if old == new or (name == "active" and op != "update"):
+            continue
+        lines.add_row(Text(clean(name), style="dim"), value(old), "→", value(new))
+        rows += 1
+    if rows:
+        yield Padding(lines, (0, 0, 0, 4), expand=False)

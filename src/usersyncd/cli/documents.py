@@ -1,0 +1,62 @@
+"""The JSON documents of the commands that run directories or tell of runs. docs/json.md promises their fields."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any, cast
+
+import msgspec
+
+from usersyncd.cli.changes import Change
+from usersyncd.core.plan import Hash, first
+from usersyncd.core.report import RunReport
+from usersyncd.state import journal
+from usersyncd.state.database import Database
+from usersyncd.state.journal import Entry
+
+FORMAT = 1
+
+
+def runs_document(reports: Sequence[RunReport]) -> dict[str, Any]:
+    """``plan --json`` and ``sync --json``."""
+    return {"format": FORMAT, "plan": _plan(reports), "directories": [run_document(report) for report in reports]}
+
+
+def run_document(report: RunReport) -> dict[str, Any]:
+    """One run. Targets have ``changes`` only where they are listed."""
+    document = cast("dict[str, Any]", msgspec.to_builtins(report))
+    document["run"] = document["run"] or None
+    for target in document["targets"]:
+        if target["changes"] is None:
+            del target["changes"]
+    return document
+
+
+def list_changes(database: Database, report: RunReport, each: int | None) -> None:
+    """List in the report what the run changed, from the journal; the first ``each`` of every sort, None: all."""
+    for target in report.targets:
+        target.changes = []
+    with database.read() as connection:
+        for name, entries in groupby(journal.entries(connection, report.run), key=lambda entry: entry.target):
+            target = next(target for target in report.targets if target.target == name)
+            target.changes = [_change(report.directory, entry) for entry in first(entries, each)]
+
+
+def _change(directory: str, entry: Entry) -> Change:
+    """A change of the journal, in the form of a planned one. The journal knows no more of members than their ids."""
+    return {
+        "op": entry.op, "kind": entry.kind, "directory": directory, "id": entry.id, "key": entry.key,
+        "before": entry.before, "after": entry.after, "members": [{"id": id_} for id_ in entry.members or ()],
+    }  # fmt: skip
+
+
+def _plan(reports: Sequence[RunReport]) -> str | None:
+    """The hash of all plans together; None when no directory came to have one."""
+    planned = sorted((report.directory, report.plan) for report in reports if report.plan is not None)
+    if not planned:
+        return None
+    together = Hash()
+    for directory, plan in planned:
+        together.add(f"{directory} {plan}\n".encode())
+    return str(together)

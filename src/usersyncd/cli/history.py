@@ -1,0 +1,73 @@
+"""``usersyncd history``: the last runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from usersyncd.cli.common import ConfigOption, JsonOption, load_config, print_json
+
+if TYPE_CHECKING:
+    from usersyncd.core.report import RunReport
+
+SHORTEST = 10
+"""How much of a run's id is shown at least. It begins with the time, so more is needed for runs of the same moment."""
+
+
+def history(
+    context: typer.Context,
+    config: ConfigOption = None,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="How many runs.")] = 20,
+    directory: Annotated[
+        str | None, typer.Option("--directory", metavar="DIR", help="Only runs of this directory.", show_default=False)
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Show the last runs, newest first. `usersyncd show RUN` has all of one."""
+    from usersyncd.cli.documents import run_document
+    from usersyncd.cli.looking import as_it_stands, looking
+    from usersyncd.state import journal
+
+    with looking(load_config(context, config)) as database:
+        runs: list[tuple[str, RunReport]] = []
+        if database is not None:
+            with database.read() as connection:
+                reports = journal.history(connection, limit, directory)
+            runs = [as_it_stands(database, report) for report in reports]
+    if json:
+        print_json([run_document(report) | {"status": status} for status, report in runs])
+    else:
+        _show(runs)
+
+
+def _show(runs: list[tuple[str, RunReport]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from usersyncd.cli import text
+    from usersyncd.cli.report import STYLES
+    from usersyncd.core import summary
+
+    if not runs:
+        text.show(Text("There was no run yet."))
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for name in ("run", "began", "directory", "status"):
+        table.add_column(name, no_wrap=name != "directory", overflow="fold")
+    table.add_column("", overflow="fold")
+    length = _length([report.run for _, report in runs])
+    for status, report in runs:
+        table.add_row(
+            report.run[:length],
+            text.local(report.started),
+            report.directory,
+            Text(status, style=STYLES[status]),
+            Text(text.clean(summary.outcome(report)) if report.finished or report.error else ""),
+        )
+    text.show(table)
+
+
+def _length(ids: list[str]) -> int:
+    """How much of each id it takes to tell them apart."""
+    return next((n for n in range(SHORTEST, 26) if len({id_[:n] for id_ in ids}) == len(ids)), 26)

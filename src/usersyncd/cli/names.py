@@ -1,0 +1,53 @@
+"""What a person calls a record: the snapshot knows its name, a change often only its id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from usersyncd.cli.text import clean
+from usersyncd.core.mapping import RuleError
+from usersyncd.job import Job
+from usersyncd.plugin import Kind
+from usersyncd.state.database import Database
+from usersyncd.state.lookup import attributes
+
+
+class Names:
+    """The names of one directory's records. A directory that is not configured any more has ids only."""
+
+    def __init__(self, database: Database, directory: str, job: Job | None) -> None:
+        self._database = database
+        self._directory = directory
+        self._job = job
+        self._known: dict[tuple[Kind, str], str] = {}
+
+    def learn(self, kind: Kind, ids: Iterable[str]) -> None:
+        """Look many up at once."""
+        wanted = {id_ for id_ in ids if (kind, id_) not in self._known}
+        if self._job is None or not wanted:
+            return
+        with self._database.read() as connection:
+            found = attributes(connection, self._directory, kind, wanted)
+        for id_, native in found.items():
+            try:
+                self._known[kind, id_] = _name(self._job.rules.canonical(kind, id_, native)) or ""
+            except RuleError:
+                continue
+
+    def member(self, member: Mapping[str, Any]) -> str:
+        """The name alone, or else the id. The journal does not tell whether a member is a user or a group."""
+        kinds = (Kind(member["kind"]),) if "kind" in member else (Kind.USER, Kind.GROUP)
+        known = (self._known.get((kind, member["id"])) for kind in kinds)
+        return clean(next(filter(None, known), member["id"]))
+
+    def full(self, kind: Kind, id_: str, key: object = None) -> str:
+        """``Ada Byron (u-1)``; with the key in the target where that is another."""
+        known = self._known.get((kind, id_))
+        whole = f"{id_}, in the target {key}" if key not in (None, id_) else id_
+        return clean(f"{known} ({whole})" if known and known != id_ else whole)
+
+
+def _name(record: Mapping[str, Any]) -> str | None:
+    both = " ".join(part for part in (record.get("givenName"), record.get("familyName")) if part)
+    return record.get("displayName") or both or record.get("email") or record.get("userName")

@@ -1,0 +1,64 @@
+"""``usersyncd plan``: what a run would change."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from usersyncd.cli.common import AllOption, CompleteOption, ConfigOption, DirectoriesArgument, JsonOption, print_json
+
+if TYPE_CHECKING:
+    from usersyncd.core.report import RunReport
+
+WAITING = 4
+
+
+def plan(
+    context: typer.Context,
+    directories: DirectoriesArgument = None,
+    config: ConfigOption = None,
+    complete: CompleteOption = False,
+    everything: AllOption = False,
+    json: JsonOption = False,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help=f"Exit with {WAITING} when changes are waiting.")
+    ] = False,
+) -> None:
+    """Read the directories and show what a sync would change. No target is changed.
+
+    Exit codes: 0 planned, 1 a directory or target could not be planned, 3 a sync would be held by a guard.
+    """
+    from usersyncd.cli.changes import EACH
+    from usersyncd.cli.documents import runs_document
+    from usersyncd.cli.report import show_run
+    from usersyncd.cli.runs import opened
+    from usersyncd.run import Wish
+
+    wish = Wish(
+        deliver=False,
+        complete=complete,
+        changes=None if json or everything else EACH,
+        log=json or not sys.stdout.isatty(),
+    )
+    reports = []
+    with opened(context, config, directories, json=json) as runs:
+        for report, names in runs.each(wish):
+            reports.append(report)
+            if not json:
+                show_run(report, names, everything=everything)
+    if json:
+        print_json(runs_document(reports))
+    if code := _code(reports, waiting=WAITING if exit_code else 0):
+        raise typer.Exit(code)
+
+
+def _code(reports: Sequence[RunReport], *, waiting: int) -> int:
+    targets = [target for report in reports for target in report.targets]
+    if any(report.status == "failed" for report in reports):
+        return 1
+    if any(target.held for target in targets):
+        return 3
+    return waiting if any(target.planned.total for target in targets) else 0

@@ -1,0 +1,154 @@
+"""One run, for a person at a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+
+from msgspec import structs
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from usersyncd.cli.changes import describe
+from usersyncd.cli.names import Names
+from usersyncd.cli.text import BLANK, clean, error, hanging, show
+from usersyncd.core.report import Counts, Failed, RunReport, Skipped, TargetReport
+from usersyncd.core.summary import many
+from usersyncd.plugin import Kind
+
+NAMED = 10
+"""How many records that failed or were left out are named, unless all are."""
+STYLES = {
+    "planned": "cyan", "succeeded": "green", "running": "cyan", "partial": "yellow", "held": "bold yellow",
+    "failed": "bold red",
+}  # fmt: skip
+
+_OPS = ("create", "update", "deactivate", "reactivate", "delete", "add", "remove")
+_HARM = {"deactivate", "delete", "remove"}
+
+
+def show_run(report: RunReport, names: Names, *, everything: bool, status: str | None = None) -> None:
+    """The whole run: what was read, and for each target what is planned or was done, with the changes as far as the
+    report lists them. ``status``: when it is another than the report's."""
+    would = report.status == "planned"
+    show(
+        Text.assemble((report.directory, "bold"), f" ({report.connector})  ", _verdict(report, status or report.status))
+    )
+    show(*_reading(report, names, everything=everything), indent=2)
+    for target in report.targets:
+        show(BLANK)
+        show(*_target(report, target, names, everything=everything), indent=2)
+        if target.changes:
+            show(BLANK)
+            counts = target.planned if would else target.counts
+            show(*describe(target.changes, counts, names, would=would, everything=everything), indent=4)
+    show(BLANK)
+
+
+def _verdict(report: RunReport, status: str) -> Text:
+    if status == "planned" and any(target.held for target in report.targets):
+        return Text("planned, and would be held", style=STYLES["held"])
+    return Text(status, style=STYLES[status])
+
+
+def _reading(report: RunReport, names: Names, *, everything: bool) -> Iterator[RenderableType]:
+    if (pull := report.pull) is not None:
+        how = "read" if pull.complete else "read what changed; now"
+        counts = f"{many(pull.users, 'user')}, {many(pull.groups, 'group')}, {many(pull.memberships, 'membership')}"
+        yield Text(f"{how} {counts} in {pull.seconds:.1f} s")
+        if pull.unresolved:
+            yield Text(f"{many(pull.unresolved, 'member')} of groups not found in the directory:", style="yellow")
+            yield from _each(report.skipped, pull.unresolved, names, everything=everything)
+    if report.error is not None:
+        yield error(report.error)
+
+
+def _target(report: RunReport, target: TargetReport, names: Names, *, everything: bool) -> Iterator[RenderableType]:
+    planned = report.status == "planned"
+    counts = target.planned if target.held or planned else target.counts
+    heading = Text(f"target {target.target}", style="bold")
+    if target.error is not None:
+        yield heading.append(": failed", style="bold red")
+    elif target.held:
+        yield heading.append(": would be held" if planned else ": held, nothing was delivered", style="bold yellow")
+    elif not counts.total:
+        yield heading.append(": nothing to change", style="not bold")
+    else:
+        yield heading.append(": would change" if planned else ": changed", style="not bold")
+    if target.error is not None:
+        yield error(target.error)
+    if counts.total:
+        yield _table(counts)
+    if target.held:
+        yield from _guard(target)
+    if target.failures:
+        yield Text(f"{many(target.failures, 'record')} failed, and will be tried again:", style="red")
+        yield from _each(target.failed, target.failures, names, everything=everything)
+    if target.skipped:
+        yield from _left_out(target.skipped, names, everything=everything)
+
+
+def _table(counts: Counts) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column()
+    for op in _OPS:
+        table.add_column(op, justify="right")
+    for word, part in (("users", counts.users), ("groups", counts.groups), ("memberships", counts.memberships)):
+        numbers = structs.asdict(part)
+        table.add_row(word, *(_number(op, numbers.get(op)) for op in _OPS))
+    return table
+
+
+def _number(op: str, number: int | None) -> Text:
+    if not number:
+        return Text("" if number is None else "0", style="dim")
+    return Text(f"{number:,}", style="red" if op in _HARM else "")
+
+
+def _guard(target: TargetReport) -> Iterator[RenderableType]:
+    for limit in target.guard:
+        yield Text(f"{limit.limit}: {limit.found}, allowed {limit.allowed}", style="yellow")
+    limits = " and ".join(dict.fromkeys(limit.limit for limit in target.guard))
+    yield hanging(
+        "  → ",
+        f"Is this meant? If not, mend the directory or the rules: the next run plans anew. If it is, raise {limits} "
+        f"under targets.{target.target}.guard, sync, and take it back.",
+    )
+
+
+def _each(some: Sequence[Skipped | Failed], total: int, names: Names, *, everything: bool) -> Iterator[RenderableType]:
+    """Each with its own reason."""
+    shown = some if everything else some[:NAMED]
+    _learn(shown, names)
+    for one in shown:
+        reason = one.error if isinstance(one, Failed) else one.reason
+        yield _item(f"{one.kind} {names.full(one.kind, one.id)}: {clean(reason)}{f' ({one.at})' if one.at else ''}")
+    yield from _more(total - len(shown), everything=everything)
+
+
+def _left_out(skipped: list[Skipped], names: Names, *, everything: bool) -> Iterator[RenderableType]:
+    """Those of one reason together."""
+    by_reason = sorted(skipped, key=lambda one: (one.reason, one.at or "", one.kind))
+    for (reason, at), group in groupby(by_reason, key=lambda one: (one.reason, one.at)):
+        some = list(group)
+        yield Text(f"{clean(reason)}{f' ({at})' if at else ''}:")
+        shown = some if everything else some[:NAMED]
+        _learn(shown, names)
+        for one in shown:
+            yield _item(f"{one.kind} {names.full(one.kind, one.id)}")
+        yield from _more(len(some) - len(shown), everything=everything)
+
+
+def _learn(some: Iterable[Skipped | Failed], names: Names) -> None:
+    for kind in Kind:
+        names.learn(kind, (one.id for one in some if one.kind is kind))
+
+
+def _item(text: str) -> RenderableType:
+    return hanging("  ", text)
+
+
+def _more(number: int, *, everything: bool) -> Iterator[RenderableType]:
+    if number > 0:
+        yield Text(f"  … and {number:,} more{'' if everything else ' (--all names them)'}", style="dim")

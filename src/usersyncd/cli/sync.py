@@ -1,0 +1,44 @@
+"""``usersyncd sync``: one run of each directory, now."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from usersyncd.cli.common import AllOption, CompleteOption, ConfigOption, DirectoriesArgument, JsonOption, print_json
+
+
+def sync(
+    context: typer.Context,
+    directories: DirectoriesArgument = None,
+    config: ConfigOption = None,
+    complete: CompleteOption = False,
+    changes: Annotated[bool, typer.Option("--changes", help="Also show the changes themselves.")] = False,
+    everything: AllOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Read the directories and deliver what changed to their targets, now.
+
+    Exit codes: 0 succeeded, 1 a directory, a target or a record failed, 3 a plan is held by a guard.
+    """
+    from usersyncd.cli.changes import EACH
+    from usersyncd.cli.documents import list_changes, runs_document
+    from usersyncd.cli.report import show_run
+    from usersyncd.cli.runs import opened
+    from usersyncd.run import Wish
+
+    reports = []
+    with opened(context, config, directories, json=json) as runs:
+        for report, names in runs.each(Wish(complete=complete, log=json or not sys.stdout.isatty())):
+            reports.append(report)
+            if changes:
+                list_changes(runs.database, report, each=None if json or everything else EACH)
+            if not json:
+                show_run(report, names, everything=everything)
+    if json:
+        print_json(runs_document(reports))
+    statuses = {report.status for report in reports}
+    if code := 1 if statuses & {"failed", "partial"} else 3 if "held" in statuses else 0:
+        raise typer.Exit(code)

@@ -1,0 +1,88 @@
+"""Text for a person: as wide as the terminal, and plain and uncut where there is none."""
+
+from __future__ import annotations
+
+import re
+import sys
+from datetime import datetime, timedelta
+
+import msgspec
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from usersyncd.plugin import Value
+
+UNBOUNDED = 100_000
+"""The width of what is no terminal: nothing is wrapped there, and nothing cut."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_TRAILING = re.compile(r" +((?:\x1b\[0m)?)$", re.MULTILINE)
+
+
+BLANK = Text()
+"""An empty line."""
+
+
+def show(*renderables: RenderableType, indent: int = 0) -> None:
+    """Print to standard output."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else UNBOUNDED)
+    with console.capture() as captured:
+        for renderable in renderables:
+            indented = renderable is not BLANK and indent
+            console.print(Padding(renderable, (0, 0, 0, indent), expand=False) if indented else renderable)
+    sys.stdout.write(_TRAILING.sub(r"\1", captured.get()))
+    sys.stdout.flush()
+
+
+def clean(text: str) -> str:
+    """Text from elsewhere, without what would move the cursor or turn the writing direction."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def value(of: Value) -> Text:
+    """An attribute's value."""
+    if of is None:
+        return Text("–", style="dim")
+    return Text(clean(of if isinstance(of, str) else msgspec.json.encode(of).decode()))
+
+
+def error(text: str) -> RenderableType:
+    """An error with its remedy, which stands on a line of its own."""
+    return Group(*(hanging(*_indent(clean(line)), style="red") for line in text.splitlines()))
+
+
+def _indent(line: str) -> tuple[str, str]:
+    found = re.match(r"\s*(?:→ )?", line)
+    length = found.end() if found else 0
+    return line[:length], line[length:]
+
+
+def hanging(mark: str | Text, text: str | Text, style: str = "") -> RenderableType:
+    """Text behind a mark; where it is too long for the terminal, it goes on below itself."""
+    line = grid(2 if mark else 1, gap=0)
+    line.add_row(*((mark, text) if mark else (text,)), style=style)
+    return line
+
+
+def grid(columns: int, *, gap: int = 1) -> Table:
+    """A table without lines. What is too long for the terminal is folded, never cut."""
+    table = Table.grid(padding=(0, gap, 0, 0))
+    for _ in range(columns):
+        table.add_column(overflow="fold")
+    return table
+
+
+def age(span: timedelta) -> str:
+    """``12 s``, ``3 min``, ``2 h``, ``5 d``."""
+    seconds = int(abs(span).total_seconds())
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def local(time: str) -> str:
+    """A stored time as a person's clock shows it."""
+    return datetime.fromisoformat(time).astimezone().strftime("%Y-%m-%d %H:%M:%S")
