@@ -185,6 +185,7 @@ class _Run:
         with self.database.write() as connection:
             delivered.begin(connection, name, draft.plan.member_groups())
         target = delivery.connector(delivery.target.options, context)
+        self.watch("delivering", 0)
         try:
             await deliver(target, draft.plan, acknowledger, outcomes, lambda count: self.watch("delivering", count))
         finally:
@@ -198,6 +199,7 @@ class _Run:
 
     async def _thread(self, step: str, work: Callable[[], Generator[None, None, T]]) -> T:
         """A step that works on the database, in a thread of its own, so that other directories go on."""
+        self.watch(step, 0)
         return await result_of(work, name=step, log=self.log, tick=lambda: self.watch(step, 1))
 
 

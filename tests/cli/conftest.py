@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from tests.cli.company import Company
 from tests.cli.running import Usersyncd
 from tests.config.plugins import acme
 
@@ -19,3 +20,9 @@ def usersyncd(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
     monkeypatch.setenv("COLUMNS", "200")
     structlog.reset_defaults()
     return Usersyncd(monkeypatch, capsys)
+
+
+@pytest.fixture
+def company(tmp_path: Path) -> Company:
+    """The example company, in the folder in which the command is run."""
+    return Company(tmp_path)

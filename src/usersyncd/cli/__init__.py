@@ -1,6 +1,6 @@
 """The command line. One file for each command, registered here; what they need is imported when they run.
 
-A command is a function of its own module. To add one: write ``cli/plan.py`` with a function ``plan`` that takes
+A command is a function of its own module. To add one: write ``cli/NAME.py`` with a function ``NAME`` that takes
 ``context: typer.Context`` and ``config: ConfigOption = None``, calls ``load_config(context, config)``, raises
 :class:`~usersyncd.errors.UsersyncError` for what a person can mend and ``typer.Exit(code)`` for another exit code; then
 register it below. Modules here import nothing heavy at their top: ``usersyncd --version`` must not wait for a database

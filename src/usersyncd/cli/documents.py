@@ -26,11 +26,21 @@ def runs_document(reports: Sequence[RunReport]) -> dict[str, Any]:
 def run_document(report: RunReport) -> dict[str, Any]:
     """One run. Targets have ``changes`` only where they are listed."""
     document = cast("dict[str, Any]", msgspec.to_builtins(report))
-    document["run"] = document["run"] or None
+    document |= {"run": report.run or None, "error": error_of(report)}
     for target in document["targets"]:
         if target["changes"] is None:
             del target["changes"]
     return document
+
+
+def error_of(report: RunReport) -> str | None:
+    """Why a run failed, in itself or at its targets."""
+    errors = [report.error] if report.error else []
+    for target in report.targets:
+        if target.error is not None:
+            whose = f"target {target.target}: "
+            errors.append(whose + target.error.removeprefix(whose))
+    return "\n".join(errors) or None
 
 
 def list_changes(database: Database, report: RunReport, each: int | None) -> None:

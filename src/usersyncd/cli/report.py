@@ -72,12 +72,14 @@ def _target(report: RunReport, target: TargetReport, names: Names, *, everything
         yield heading.append(": failed", style="bold red")
     elif target.held:
         yield heading.append(": would be held" if planned else ": held, nothing was delivered", style="bold yellow")
+    elif target.plan is None:
+        yield heading.append(": not reached", style="not bold yellow")
     elif not counts.total:
         yield heading.append(": nothing to change", style="not bold")
     else:
         yield heading.append(": would change" if planned else ": changed", style="not bold")
     if target.error is not None:
-        yield error(target.error)
+        yield error(target.error.removeprefix(f"target {target.target}: "))
     if counts.total:
         yield _table(counts)
     if target.held:

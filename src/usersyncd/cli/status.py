@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from usersyncd.config import Directory
-    from usersyncd.core.report import RunReport
     from usersyncd.state.database import Database
 
 
@@ -52,6 +51,7 @@ def _standing(database: Database | None, directory: Directory) -> Standing:
     if database is None:
         return found
 
+    from usersyncd.cli.documents import error_of
     from usersyncd.cli.looking import RUNNING, as_it_stands
     from usersyncd.state import journal
     from usersyncd.state.directories import known
@@ -68,14 +68,9 @@ def _standing(database: Database | None, directory: Directory) -> Standing:
         found.status, ended = as_it_stands(database, runs[0])
         if found.status == RUNNING:
             ended = runs[-1]
-        found.error = _error(ended)
+        found.error = error_of(ended)
         found.held = ended.plan if any(target.held for target in ended.targets) else None
     return found
-
-
-def _error(report: RunReport) -> str | None:
-    errors = [report.error, *(target.error and f"target {target.target}: {target.error}" for target in report.targets)]
-    return "\n".join(filter(None, errors)) or None
 
 
 # ---- for a person

@@ -27,7 +27,8 @@ BLANK = Text()
 
 def show(*renderables: RenderableType, indent: int = 0) -> None:
     """Print to standard output."""
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else UNBOUNDED)
+    width = None if sys.stdout.isatty() else UNBOUNDED
+    console = Console(highlight=False, markup=False, emoji=False, width=width)
     with console.capture() as captured:
         for renderable in renderables:
             indented = renderable is not BLANK and indent

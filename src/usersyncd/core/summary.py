@@ -68,6 +68,8 @@ def _outcome(report: RunReport) -> Iterator[str]:
     if report.error is not None:
         yield f"failed: {_first(report.error)}"
     for one in report.targets:
+        if one.plan is None and one.error is None:
+            continue  # The run was stopped before it had a plan.
         yield f"{one.target}: {target(one, would=report.status == 'planned')}"
 
 

@@ -1,0 +1,118 @@
+"""``status``, ``history`` and ``show`` tell what is and what was, also while a run goes on; they change nothing."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+
+from tests.cli.company import DIRECTORY, TARGET, Company
+from tests.cli.running import Usersyncd
+from usersyncd.core.report import RunReport
+from usersyncd.state import journal
+from usersyncd.state.database import open_database
+from usersyncd.state.lock import locked
+
+
+def test_where_nothing_ever_ran_they_say_so_and_make_no_file(usersyncd: Usersyncd, company: Company) -> None:
+    ran = usersyncd("status")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.splitlines()[1].split() == ["acme", "never", "run", "–", "–", "–", "0", "0", "0"]
+    assert json.loads(usersyncd("status", "--json").out) == {
+        "format": 1,
+        "directories": [
+            {
+                "directory": "acme", "connector": "csv", "last_run": None, "last_success": None, "next_run": None,
+                "status": None, "users": 0, "groups": 0, "memberships": 0, "held": None, "error": None,
+            }
+        ],
+    }  # fmt: skip
+    assert usersyncd("history").out == "There was no run yet.\n"
+    assert usersyncd("history", "--json").out == "[]\n"
+    ran = usersyncd("show", "01M")
+    assert (ran.code, ran.err.splitlines()[0]) == (1, "there is no run 01M")
+    assert not (company.folder / "usersyncd.db").exists()
+
+
+def test_status_knows_the_last_run_and_derives_the_next(usersyncd: Usersyncd, company: Company) -> None:
+    company.configure(DIRECTORY.replace("connector: csv", "connector: csv\n    every: 2h") + TARGET)
+    usersyncd("sync")
+    company.edit_row("u-0060", lambda row: row.replace(",", "", 1))
+    usersyncd("sync")
+    (found,) = json.loads(usersyncd("status", "--json").out)["directories"]
+    failed, succeeded = json.loads(usersyncd("history", "--json").out)
+    assert (found["status"], found["last_run"], found["last_success"]) == (
+        "failed", failed["started"], succeeded["started"]
+    )  # fmt: skip
+    assert datetime.fromisoformat(found["next_run"]) - datetime.fromisoformat(found["last_run"]) == timedelta(hours=2)
+    assert (found["users"], found["groups"], found["memberships"]) == (249, 20, 303)
+    assert "users.csv:61" in found["error"]
+    out = usersyncd("status").out
+    assert "in 1 h" in out
+    assert "\nacme:\n  " in out
+    assert "users.csv:61" in out
+
+
+def test_a_run_under_way_is_told_from_one_that_was_killed(usersyncd: Usersyncd, company: Company) -> None:
+    usersyncd("sync")
+    database = open_database(f"sqlite:///{company.folder}/usersyncd.db")
+    started = datetime.now().astimezone().isoformat()
+    with locked(database, "acme"):
+        journal.begin(database, RunReport("acme", "csv", "7ZZZZZZZZZ", "failed", started))
+        (found,) = json.loads(usersyncd("status", "--json").out)["directories"]
+        assert (found["status"], found["last_run"], found["error"]) == ("running", started, None)
+        assert usersyncd("status").out.splitlines()[1].split()[1] == "running"
+        assert json.loads(usersyncd("history", "--json").out)[0]["status"] == "running"
+        assert " running" in usersyncd("history").out.splitlines()[1]
+        assert usersyncd("show", "7zzz").out.splitlines()[1] == "acme (csv)  running"
+    database.close()
+    (found,) = json.loads(usersyncd("status", "--json").out)["directories"]
+    assert found["status"] == "failed"
+    assert found["error"].startswith("it was interrupted")
+    assert usersyncd("sync").code == 0
+    assert [run["status"] for run in json.loads(usersyncd("history", "--json").out)].count("running") == 0
+
+
+def test_history_is_newest_first_and_can_be_narrowed(usersyncd: Usersyncd, company: Company) -> None:
+    company.configure(DIRECTORY + "  desk: {connector: csv, options: {users: acme/users.csv}}\n" + TARGET)
+    usersyncd("sync")
+    usersyncd("sync", "desk")
+    runs = json.loads(usersyncd("history", "--json").out)
+    assert [run["directory"] for run in runs] == ["desk", "desk", "acme"]
+    assert runs == sorted(runs, key=lambda run: str(run["run"]), reverse=True)
+    assert runs[2]["targets"][0]["counts"]["users"]["create"] == 249
+    assert json.loads(usersyncd("history", "--json", "--limit", "1").out) == runs[:1]
+    assert json.loads(usersyncd("history", "--json", "--directory", "acme").out) == runs[2:]
+    lines = usersyncd("history", "--limit", "2").out.splitlines()
+    assert len(lines) == 3
+    assert "app: nothing to change" in lines[1]
+    ids = [line.split()[0] for line in lines[1:]]
+    assert len(set(ids)) == 2
+    assert all(run["run"].startswith(id_) for run, id_ in zip(runs, ids, strict=False))
+
+
+def test_show_has_every_change_of_a_run_by_the_beginning_of_its_id(usersyncd: Usersyncd, company: Company) -> None:
+    usersyncd("sync")
+    company.edit_row("u-0034", lambda row: row.replace("wolf.", "w."))
+    usersyncd("sync")
+    second, first = (run["run"] for run in json.loads(usersyncd("history", "--json").out))
+    shown = json.loads(usersyncd("show", first, "--json").out)
+    (target,) = shown["targets"]
+    assert (shown["format"], shown["run"], len(target["changes"])) == (1, first, target["entries"])
+    beginning = next(second[:length] for length in range(1, 27) if not first.startswith(second[:length]))
+    ran = usersyncd("show", beginning.lower())
+    assert ran.code == 0
+    assert ran.out.startswith(f"run {second}, began ")
+    assert "        email    wolf.hausenbergerdorff@acme.example → w.hausenbergerdorff@acme.example\n" in ran.out
+    ran = usersyncd("show", "0")
+    assert ran.code == 1
+    assert ran.err.startswith("several runs begin with 0, among them\n")
+    assert first in ran.err
+    assert second in ran.err
+
+
+def test_show_knows_the_names_of_people_also_where_the_rules_became_unusable(
+    usersyncd: Usersyncd, company: Company
+) -> None:
+    usersyncd("sync")
+    company.configure(DIRECTORY + TARGET + "    users: {where: user.emial != null}\n")
+    assert "    + u-0001\n" in usersyncd("show", "0").out

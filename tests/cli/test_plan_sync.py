@@ -1,0 +1,162 @@
+"""``plan`` shows what would change and changes nothing; ``sync`` does it."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from tests.cli.company import DIRECTORY, TARGET, Company
+from tests.cli.running import Usersyncd
+from usersyncd.state.database import open_database
+from usersyncd.state.lock import locked
+
+RULED = f"""\
+{TARGET}    users:
+      where: user.userType != "Intern"
+      key: email
+      set: {{email: user.email, name: user.displayName}}
+"""
+
+
+def test_a_plan_names_who_and_counts_and_changes_nothing(usersyncd: Usersyncd, company: Company) -> None:
+    ran = usersyncd("plan")
+    assert (ran.code, ran.err) == (0, "")
+    lines = [line.split() for line in ran.out.splitlines()]
+    assert ["users", "249", "0", "0", "0", "0"] in lines
+    assert ["memberships", "783", "0"] in lines
+    assert "    249 users to create:\n    + Marguerite Oyelaran-Lindqvist (u-0001)\n" in ran.out
+    assert "    … and 239 more (--all shows them)\n" in ran.out
+    assert not (company.folder / "app.db").exists()
+    assert usersyncd("history").out == "There was no run yet.\n"
+
+
+def test_all_shows_everybody_and_text_that_is_piped_is_plain_and_uncut(usersyncd: Usersyncd, company: Company) -> None:
+    out = usersyncd("plan", "--all").out
+    assert "--all" not in out
+    assert len(re.findall(r"^    \+ .* \(u-\d{4}\)$", out, re.MULTILINE)) == 249
+    assert "\x1b" not in out
+    assert "\r" not in out
+    assert not re.search(r" $", out, re.MULTILINE)
+    assert "…" not in out
+    assert "Wolfeschlegel-Alexander Hausenbergerdorff-Steinhagen zu Oberwaldenburg (u-0034)" in out
+
+
+def test_the_exit_code_tells_whether_changes_are_waiting(usersyncd: Usersyncd, company: Company) -> None:
+    assert usersyncd("plan", "--exit-code").code == 4
+    assert usersyncd("sync").code == 0
+    ran = usersyncd("plan", "--exit-code")
+    assert ran.code == 0
+    assert "target app: nothing to change" in ran.out
+
+
+def test_an_update_shows_what_differs_and_only_that(usersyncd: Usersyncd, company: Company) -> None:
+    usersyncd("sync")
+    company.edit_row("u-0034", lambda row: row.replace("wolf.", "w."))
+    company.edit_row("u-0050", lambda row: row.replace(",true,", ",false,"))
+    company.edit("members.csv", lambda text: text.replace("g-0003,u-0034,user\n", ""))
+    out = usersyncd("plan").out
+    assert (
+        "    1 user to update:\n"
+        "    ~ Wolfeschlegel-Alexander Hausenbergerdorff-Steinhagen zu Oberwaldenburg (u-0034)\n"
+        "        email    wolf.hausenbergerdorff@acme.example → w.hausenbergerdorff@acme.example\n"
+        "        userName wolf.hausenbergerdorff              → w.hausenbergerdorff\n"
+        "\n"
+    ) in out
+    assert "    1 user to deactivate:\n    - Mafalda Brandão (u-0050)\n" in out
+    assert "    - 1 from platform (g-0003): Wolfeschlegel-Alexander Hausenbergerdorff-Steinhagen" in out
+    assert "1 user updated:" in usersyncd("sync", "--changes").out
+    assert company.sql("SELECT email FROM users WHERE id = 'u-0034'") == [("w.hausenbergerdorff@acme.example",)]
+    assert company.sql("SELECT active FROM users WHERE id = 'u-0050'") == [(0,)]
+
+
+def test_names_are_text_and_move_no_cursor(usersyncd: Usersyncd, company: Company) -> None:
+    company.edit_row("u-0001", lambda row: row.replace("Marguerite Oyelaran", "[red]:boom: \x1b[2J\u202eMarguerite"))
+    out = usersyncd("plan").out
+    assert r"    + [red]:boom: \x1b[2J\u202eMarguerite-Lindqvist (u-0001)" in out
+
+
+def test_who_fails_or_is_left_out_is_named_with_the_place_of_the_rule(usersyncd: Usersyncd, company: Company) -> None:
+    company.configure(DIRECTORY + RULED)
+    usersyncd("sync")
+    company.edit_row("u-0042", lambda row: row.replace("thihuong.pham@", "sakura.igarashi@"))
+    company.edit_row("u-0050", lambda row: row.replace(",Employee,", ",Intern,"))
+    ran = usersyncd("plan")
+    assert ran.code == 0
+    assert (
+        "  1 record failed, and will be tried again:\n"
+        "    user Phạm Thị Hương (u-0042): its email 'sakura.igarashi@acme.example' belongs to user u-0041 of acme "
+        "already\n"
+        "  users.where leaves it out (usersyncd.yaml:10):\n"
+        "    user Mafalda Brandão (u-0050)\n"
+    ) in ran.out
+    assert "- Mafalda Brandão (u-0050, in the target mafalda.brandao@acme.example)" in ran.out
+    ran = usersyncd("sync")
+    assert ran.code == 1
+    assert "acme (csv)  partial\n" in ran.out
+    assert json.loads(ran.err)["status"] == "partial"
+
+
+def test_members_whom_the_directory_does_not_list_are_named(usersyncd: Usersyncd, company: Company) -> None:
+    company.edit_row("u-0051", lambda row: "")
+    out = usersyncd("plan").out
+    assert "  1 member of groups not found in the directory:\n    group web (g-0004): its member user:u-0051 " in out
+
+
+def test_the_same_plan_has_the_same_hash_and_sync_delivers_it(usersyncd: Usersyncd, company: Company) -> None:
+    planned = [json.loads(usersyncd("plan", "--json").out) for _ in range(2)]
+    ran = usersyncd("sync", "acme", "--changes", "--json")
+    synced = json.loads(ran.out)
+    assert planned[0]["plan"] == planned[1]["plan"] == synced["plan"]
+    assert [json.loads(line)["event"] for line in ran.err.splitlines()] == [
+        "read 249 users, 20 groups, 303 memberships; app: 249 users created, 20 groups created, 783 memberships added"
+    ]
+    (target,), (other,) = planned[0]["directories"][0]["targets"], synced["directories"][0]["targets"]
+    assert target["counts"] == other["counts"]
+    for change, same in zip(target["changes"], other["changes"], strict=True):
+        assert [member["id"] for member in change.pop("members")] == [member["id"] for member in same.pop("members")]
+        assert change == same
+    empty = json.loads(usersyncd("sync", "--json").out)
+    assert empty["plan"] != synced["plan"]
+    assert "changes" not in empty["directories"][0]["targets"][0]
+
+
+def test_a_directory_that_is_not_configured_is_an_error_with_the_nearest(
+    usersyncd: Usersyncd, company: Company
+) -> None:
+    for command in ("plan", "sync"):
+        ran = usersyncd(command, "acme", "akme")
+        assert (ran.code, ran.out) == (2, "")
+        assert ran.err.startswith("there is no directory “akme” in usersyncd.yaml: did you mean acme?\n  → ")
+    assert not (company.folder / "usersyncd.db").exists()
+
+
+@pytest.mark.parametrize("command", ["plan", "sync"])
+def test_one_that_fails_does_not_stop_the_others(usersyncd: Usersyncd, company: Company, command: str) -> None:
+    broken = "  aaa: {connector: csv, options: {users: acme/nowhere.csv}}\n"
+    company.configure(DIRECTORY + broken + TARGET)
+    ran = usersyncd(command, "aaa", "acme")
+    assert ran.code == 1
+    assert re.search(r"^aaa \(csv\)  failed\n  \S+/acme/nowhere.csv: No such file.*\n    → ", ran.out)
+    assert f"acme (csv)  {'planned' if command == 'plan' else 'succeeded'}\n" in ran.out
+    ran = usersyncd(command, "--json")
+    assert ran.code == 1
+    found = {one["directory"]: one for one in json.loads(ran.out)["directories"]}
+    assert found["aaa"]["status"] == "failed"
+    assert "nowhere.csv: No such file" in found["aaa"]["error"]
+    assert (found["aaa"]["plan"], found["aaa"]["pull"], found["acme"]["error"]) == (None, None, None)
+
+
+def test_a_directory_that_is_being_run_elsewhere_is_left_alone(usersyncd: Usersyncd, company: Company) -> None:
+    company.configure(DIRECTORY + "  desk: {connector: csv, options: {users: acme/users.csv}}\n" + TARGET)
+    database = open_database(f"sqlite:///{company.folder}/usersyncd.db")
+    with locked(database, "acme"):
+        ran = usersyncd("sync", "--json")
+        text = usersyncd("sync").out
+    database.close()
+    assert ran.code == 1
+    acme, desk = json.loads(ran.out)["directories"]
+    assert (acme["status"], acme["run"], desk["status"]) == ("failed", None, "succeeded")
+    assert acme["error"].startswith("acme: another run of this directory is under way\n  → wait for it to end")
+    assert text.startswith("acme (csv)  failed\n  acme: another run of this directory is under way\n    → wait")
