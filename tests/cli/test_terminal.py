@@ -91,6 +91,15 @@ def test_everything_fits_80_columns_and_nothing_is_cut(
         assert "Marguerite" * 12 in together
 
 
+def test_a_name_that_the_encoding_does_not_have_is_written_in_escapes(usersyncd: Usersyncd, company: Company) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from usersyncd.cli import main; main()", "plan"],
+        cwd=company.folder, env=os.environ | {"PYTHONIOENCODING": "latin-1"}, capture_output=True, check=True,
+    )  # fmt: skip
+    assert rb"+ Stanis\u0142aw \u0179rebiec (u-0002)" in done.stdout
+    assert "+ Aoife Ní Shúilleabháin (u-0005)".encode("latin-1") in done.stdout
+
+
 def test_progress_is_shown_and_ctrl_c_ends_the_run_with_nothing_lost(usersyncd: Usersyncd, company: Company) -> None:
     usersyncd("sync")
     company.edit_row("u-0034", lambda row: row.replace("wolf.", "w."))

@@ -9,6 +9,7 @@ library.
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated
 
@@ -68,6 +69,9 @@ def main() -> None:
 
     Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 a plan is held, 4 changes are waiting.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # People have names that not every terminal can write.
     try:
         app()
     except UsersyncError as error:

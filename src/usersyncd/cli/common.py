@@ -32,7 +32,7 @@ ConfigOption = Annotated[
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON (docs/json.md says what).")]
 DirectoriesArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="[DIR]...", help="The directories. Default: all.", show_default=False)
+    list[str] | None, typer.Argument(metavar="DIR", help="The directories. Default: all.", show_default=False)
 ]
 CompleteOption = Annotated[
     bool, typer.Option("--complete", help="Read everything again, not only what changed since the last time.")
