@@ -62,10 +62,11 @@ def load_config(context: typer.Context, option: Path | None) -> Config:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on standard output."""
+    """One JSON document on standard output, in UTF-8 (RFC 8259, section 8.1)."""
     import msgspec
 
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=1).decode() + "\n")
+    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n")
+    sys.stdout.flush()
 
 
 def print_error(error: UsersyncError) -> None:

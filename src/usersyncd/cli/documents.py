@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any, cast
+from typing import Any
 
-import msgspec
+from msgspec import structs
 
 from usersyncd.cli.changes import Change
 from usersyncd.core.plan import Hash, first
@@ -25,8 +25,9 @@ def runs_document(reports: Sequence[RunReport]) -> dict[str, Any]:
 
 def run_document(report: RunReport) -> dict[str, Any]:
     """One run. Targets have ``changes`` only where they are listed."""
-    document = cast("dict[str, Any]", msgspec.to_builtins(report))
+    document = structs.asdict(report)
     document |= {"run": report.run or None, "error": error_of(report)}
+    document["targets"] = [structs.asdict(target) for target in report.targets]
     for target in document["targets"]:
         if target["changes"] is None:
             del target["changes"]
