@@ -71,6 +71,17 @@ async def result_of(work: Callable[[], Generator[Any, None, T]], *, name: str, l
     return results[0]
 
 
+async def to_its_end(work: Callable[[], T]) -> T:
+    """What ``work()`` returns; it runs in a thread. Cancelled, this still waits for its end, so that whatever follows
+    finds it done."""
+    task = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
 async def _join(producer: _Producer[Any], thread: threading.Thread, log: Any) -> None:
     """Wait for the thread's end, also when this waiting is cancelled once more."""
     loop = asyncio.get_running_loop()

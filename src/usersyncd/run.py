@@ -19,7 +19,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 from ulid import ULID
 
-from usersyncd.blocking import result_of
+from usersyncd.blocking import result_of, to_its_end
 from usersyncd.context import SourceRunContext, TargetRunContext
 from usersyncd.core import summary
 from usersyncd.core.plan import Hash, first
@@ -62,13 +62,15 @@ async def run(database: Database, folder: Path, job: Job, wish: Wish, watch: Wat
     What goes wrong in a run stands in its report. Raises LockedError when this directory is being run elsewhere,
     StateError when the state database cannot even take the report.
     """
+    # What writes to the state database does it in a thread: it may have to wait for the end of another directory's
+    # snapshot, and that one needs the event loop.
     directory = job.directory
     report = RunReport(directory.name, directory.connector, str(ULID()), "failed", _now().isoformat())
     log = structlog.get_logger().bind(directory=directory.name, run=report.run)
     with locked(database, directory.name):
-        if wish.deliver:
-            journal.begin(database, report)
         try:
+            if wish.deliver:
+                await to_its_end(lambda: journal.begin(database, report))
             await _Run(database, folder, job, wish, watch, log, report).steps()
         except UsersyncError as error:
             report.error = str(error)
@@ -83,7 +85,7 @@ async def run(database: Database, folder: Path, job: Job, wish: Wish, watch: Wat
             if wish.log:
                 _tell(log, report)
             if wish.deliver:
-                journal.finish(database, report)
+                await to_its_end(lambda: journal.finish(database, report))
     return report
 
 
@@ -98,7 +100,8 @@ class _Run:
     report: RunReport
 
     async def steps(self) -> None:
-        reading = await self._read(open_directory(self.database, self.job.directory.name))
+        known = await to_its_end(lambda: open_directory(self.database, self.job.directory.name))
+        reading = await self._read(known)
         for delivery in self.job.deliveries:
             await self._target(reading, delivery)
         plans = Hash()
@@ -106,7 +109,7 @@ class _Run:
             plans.add(f"{target.target} {target.plan}\n".encode())
         self.report.plan = str(plans)
         if self.wish.deliver:
-            purge(self.database, reading.id)
+            await to_its_end(lambda: purge(self.database, reading.id))
 
     async def _read(self, reading: Reading) -> Reading:
         """Pull and snapshot."""
@@ -146,7 +149,8 @@ class _Run:
             now = _now()
             draft = await self._thread("planning", lambda: plan(self.database, reading, delivery, now))
             try:
-                report.guard = guard(self.database, reading, delivery, draft)
+                report.guard = await to_its_end(lambda: guard(self.database, reading, delivery, draft))
+                report.plan = await to_its_end(draft.plan.hash)
                 self._describe(report, draft)
                 self.watch("planned", len(draft.plan))
                 if self.wish.deliver and not report.held:
@@ -161,7 +165,6 @@ class _Run:
 
     def _describe(self, report: TargetReport, draft: Draft) -> None:
         report.held = bool(report.guard)
-        report.plan = draft.plan.hash()
         report.planned = draft.plan.counts
         report.failed, report.failures = draft.failed[:NAMED], len(draft.failed)
         report.skipped = draft.skipped
@@ -194,8 +197,12 @@ class _Run:
             report.entries = acknowledger.next - entries
             report.failed = (draft.failed + outcomes.failed)[:NAMED]
             report.failures = len(draft.failed) + len(outcomes.failed)
-        with self.database.write() as connection:
-            delivered.finish(connection, reading.id, name, draft.reached, draft.again | outcomes.again)
+
+        def finish() -> None:
+            with self.database.write() as connection:
+                delivered.finish(connection, reading.id, name, draft.reached, draft.again | outcomes.again)
+
+        await to_its_end(finish)
 
     async def _thread(self, step: str, work: Callable[[], Generator[None, None, T]]) -> T:
         """A step that works on the database, in a thread of its own, so that other directories go on."""
