@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -95,12 +96,34 @@ def test_libraries_speak_from_warning_on_and_in_the_same_form(capsys: pytest.Cap
 def test_a_person_reads_words(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     logs.configure(json=False)
-    structlog.get_logger().info("run finished", directory="hr", password="hunter2")
+    structlog.get_logger().info("run finished\nwell", directory="hr", run="01J", password="hunter2")
     text = capsys.readouterr().err
-    assert "run finished" in text
-    assert "directory=hr" in text
-    assert "\x1b" not in text
-    assert "hunter2" not in text
+    assert text[8:] == "  hr  run finished\n          well  password=***\n"
+
+
+def test_a_person_sees_faults_in_colour(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    logs.configure(json=False)
+    structlog.get_logger().error("run failed")
+    assert "\x1b[31mrun failed\x1b[0m" in capsys.readouterr().err
+
+
+def test_what_others_wrote_does_not_move_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(json=False)
+    structlog.get_logger().info("Ada \x1b[2J\u202e", person="\x1b]0;title\x07")
+    text = capsys.readouterr().err
+    assert "Ada \\x1b[2J\\u202e" in text
+    assert "person=\\x1b]0;title\\x07" in text
+
+
+def test_a_log_that_cannot_be_written_stops_nothing() -> None:
+    class Full(StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    logs.configure(json=True)
+    with redirect_stderr(Full()):
+        structlog.get_logger().info("nobody reads this")
 
 
 def test_a_traceback_for_a_person_shows_no_local_variables(capsys: pytest.CaptureFixture[str]) -> None:

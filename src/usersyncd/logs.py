@@ -12,6 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -32,6 +33,9 @@ _TEXT = (
     (re.compile(r"\b(Bearer|Basic)\s+[\w+/=.~-]{16,}", re.IGNORECASE), rf"\1 {MASK}"),  # an Authorization header
     (re.compile(rf"({_NAMES}=)[^\s&;,]+", re.IGNORECASE), rf"\1{MASK}"),  # a query, a form, a connection string
 )
+_INDENT = " " * 10
+_STYLE = {"warning": "33", "error": "31", "critical": "31"}  # yellow, red (ECMA-48, SGR)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}  # syslog(3)
 
 
@@ -87,6 +91,11 @@ def _scrubbed(value: Any) -> Any:
     return text
 
 
+def clean(text: str) -> str:
+    """Text from elsewhere, without what would move a terminal's cursor or turn the writing direction."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
 def _machine() -> list[Processor]:
     render = structlog.processors.JSONRenderer(ensure_ascii=False)
     journal = _to_journal()
@@ -100,9 +109,29 @@ def _machine() -> list[Processor]:
 
 
 def _person() -> list[Processor]:
-    # The plain traceback: the pretty ones print local variables, and with them secrets.
-    plain = structlog.dev.plain_traceback
-    return [structlog.dev.ConsoleRenderer(colors="NO_COLOR" not in os.environ, exception_formatter=plain)]
+    return [_Words("NO_COLOR" not in os.environ)]
+
+
+class _Words:
+    """``14:02:11  hr  3 users created``: the time, the directory, what happened; behind it whatever else is known, and
+    below it an error's traceback, without local variables, which may hold secrets."""
+
+    def __init__(self, colors: bool) -> None:
+        self._colors = colors
+
+    def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> str:
+        level, exception = event.pop("level"), event.pop("exception", "")
+        text = f"\n{_INDENT}".join(map(clean, str(event.pop("event")).splitlines()))
+        parts = [self._styled(event.pop("timestamp"), "2"), self._styled(text, _STYLE.get(level, ""))]
+        if (directory := event.pop("directory", None)) is not None:
+            parts.insert(1, self._styled(directory, "1"))
+        event.pop("run", None)  # Nobody reads it here; `usersyncd history` lists the runs.
+        if event:
+            parts.append(self._styled(" ".join(clean(f"{key}={value}") for key, value in event.items()), "2"))
+        return "\n".join(["  ".join(parts), *map(clean, str(exception).splitlines())])
+
+    def _styled(self, text: str, style: str) -> str:
+        return f"\x1b[{style}m{text}\x1b[0m" if self._colors and style else text
 
 
 def _to_journal() -> bool:
@@ -118,10 +147,13 @@ class _StandardError:
     """``sys.stderr`` as it is when a line is written: a progress bar puts its own in place while it is shown."""
 
     def write(self, text: str) -> int:
-        return sys.stderr.write(text)
+        with suppress(OSError):  # A full disk or a reader that went away is no reason to stop the work.
+            sys.stderr.write(text)
+        return len(text)
 
     def flush(self) -> None:
-        sys.stderr.flush()
+        with suppress(OSError):
+            sys.stderr.flush()
 
 
 class _Bridge(logging.Handler):

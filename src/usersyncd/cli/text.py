@@ -12,12 +12,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from usersyncd.logs import clean as clean
 from usersyncd.plugin import Value
 
 UNBOUNDED = 100_000
 """The width of what is no terminal: nothing is wrapped there, and nothing cut."""
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _TRAILING = re.compile(r" +((?:\x1b\[0m)?)$", re.MULTILINE)
 
 
@@ -35,11 +35,6 @@ def show(*renderables: RenderableType, indent: int = 0) -> None:
             console.print(Padding(renderable, (0, 0, 0, indent), expand=False) if indented else renderable)
     sys.stdout.write(_TRAILING.sub(r"\1", captured.get()))
     sys.stdout.flush()
-
-
-def clean(text: str) -> str:
-    """Text from elsewhere, without what would move the cursor or turn the writing direction."""
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def value(of: Value) -> Text:
