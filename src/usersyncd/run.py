@@ -43,6 +43,8 @@ Watch = Callable[[str, int], None]
 """Is told how a run goes on: the step (``reading``, ``saving``, ``planning``, ``planned``, ``delivering``), and how
 much more of it is done: items read, changes planned for a target, changes delivered to it."""
 
+STOPPED = "stopped before its end: the next run goes on from there"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
@@ -54,6 +56,21 @@ class Wish:
     complete: bool = False
     changes: int | None = 0
     log: bool = True
+
+
+def log_line(report: RunReport) -> None:
+    """The one line that an operator reads of a run."""
+    faults = list(summary.faults(report))
+    more = {"faults": faults} if faults else {}
+    voice(report)(summary.line(report), run=report.run, status=report.status, seconds=round(report.seconds, 2), **more)
+
+
+def voice(report: RunReport) -> Callable[..., object]:
+    """The log's method for what is said of a run: as loud as it should be heard."""
+    log = structlog.get_logger().bind(directory=report.directory)
+    loud = {"failed": log.error, "held": log.warning, "partial": log.warning}
+    found = log.info if report.error == STOPPED else loud.get(report.status, log.info)
+    return cast("Callable[..., object]", found)
 
 
 async def run(database: Database, folder: Path, job: Job, wish: Wish, watch: Watch = lambda *_: None) -> RunReport:
@@ -77,13 +94,13 @@ async def run(database: Database, folder: Path, job: Job, wish: Wish, watch: Wat
         except Exception as error:
             report.error = _unexpected(error, f"connector {directory.connector}", log)
         except asyncio.CancelledError:
-            report.error = "stopped before its end: the next run goes on from there"
+            report.error = STOPPED
             raise
         finally:
             report.status = status(report, delivered=wish.deliver)
             report.finished = _now().isoformat()
             if wish.log:
-                _tell(log, report)
+                log_line(report)
             if wish.deliver:
                 await to_its_end(lambda: journal.finish(database, report))
     return report
@@ -208,12 +225,6 @@ class _Run:
         """A step that works on the database, in a thread of its own, so that other directories go on."""
         self.watch(step, 0)
         return await result_of(work, name=step, log=self.log, tick=lambda: self.watch(step, 1))
-
-
-def _tell(log: FilteringBoundLogger, report: RunReport) -> None:
-    """The one line that an operator reads of a run, and one for each error."""
-    say = {"failed": log.error, "held": log.warning, "partial": log.warning}.get(report.status, log.info)
-    say(summary.line(report), status=report.status, seconds=round(report.seconds, 2))
 
 
 def _unexpected(error: Exception, whose: str, log: FilteringBoundLogger) -> str:

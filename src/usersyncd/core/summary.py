@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import structs
 
-from usersyncd.core.report import Counts, RunReport, TargetReport
+from usersyncd.core.report import Counts, PullReport, RunReport, TargetReport
 
 _DONE = {
     "create": "created", "update": "updated", "deactivate": "deactivated", "reactivate": "reactivated",
@@ -17,6 +17,13 @@ _DONE = {
 def line(report: RunReport) -> str:
     """``read 249 users, 20 groups, 303 memberships; app: 3 users created, 1 group updated``."""
     return "; ".join(_parts(report))
+
+
+def read(pull: PullReport) -> str:
+    """``read 249 users, 20 groups, 303 memberships``"""
+    all_ = ", ".join((many(pull.users, "user"), many(pull.groups, "group"), many(pull.memberships, "membership")))
+    text = f"read {all_}" if pull.complete else f"read what changed of {all_}"
+    return f"{text}; {many(pull.unresolved, 'member')} of groups not found" if pull.unresolved else text
 
 
 def many(number: int, word: str) -> str:
@@ -55,12 +62,22 @@ def outcome(report: RunReport) -> str:
     return "; ".join(_outcome(report))
 
 
+def faults(report: RunReport, most: int = 5) -> Iterator[str]:
+    """What went wrong, whole, with its remedy: the run's own error, the targets', and the first records that failed."""
+    if report.error is not None:
+        yield report.error
+    for one in report.targets:
+        if one.error is not None:
+            yield f"{one.target}: {one.error}"
+        for failed in one.failed[:most]:
+            yield f"{one.target}: {failed.kind} {failed.id}: {failed.error}{f' ({failed.at})' if failed.at else ''}"
+        if one.failures > most:
+            yield f"{one.target}: and {many(one.failures - most, 'record')} more"
+
+
 def _parts(report: RunReport) -> Iterator[str]:
     if (pull := report.pull) is not None:
-        read = ", ".join((many(pull.users, "user"), many(pull.groups, "group"), many(pull.memberships, "membership")))
-        yield f"read {read}" if pull.complete else f"read what changed of {read}"
-        if pull.unresolved:
-            yield f"{many(pull.unresolved, 'member')} of groups not found"
+        yield read(pull)
     yield from _outcome(report)
 
 
