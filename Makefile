@@ -11,6 +11,7 @@ SELF = $(PIP) --no-deps --no-build-isolation --editable .
 .NOTPARALLEL:
 
 run: $(VENV)/run.done
+	@echo "Change something in examples/acme/users.csv, save it, and see it arrive. The target is var/app.db."
 	$(VENV)/bin/usersyncd -c config.example.yaml run
 
 test: servers $(VENV)/ldap.done

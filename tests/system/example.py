@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def query(folder: Path, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
     file = folder / "app.db"
     if not file.exists():
         return []
-    with sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=10) as database:
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=10)) as database:
         try:
             return database.execute(sql, parameters).fetchall()
         except sqlite3.OperationalError as error:

@@ -21,6 +21,7 @@ from usersyncd.cli.connectors import connectors
 from usersyncd.cli.history import history
 from usersyncd.cli.init import init
 from usersyncd.cli.plan import plan
+from usersyncd.cli.run import run
 from usersyncd.cli.schema import schema
 from usersyncd.cli.show import show
 from usersyncd.cli.status import status
@@ -35,6 +36,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(init)
+app.command()(run)
 app.command()(check)
 app.command()(plan)
 app.command()(sync)

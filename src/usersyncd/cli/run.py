@@ -1,0 +1,49 @@
+"""``usersyncd run``: the daemon, in the foreground."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from usersyncd.cli.common import ConfigOption, config_file
+from usersyncd.errors import UsersyncError
+
+
+def run(context: typer.Context, config: ConfigOption = None) -> None:
+    """Read every directory at its interval and deliver what changed, until Ctrl-C or SIGTERM.
+
+    SIGHUP loads the configuration again.
+    """
+    import asyncio
+
+    import structlog
+
+    from usersyncd import logs
+    from usersyncd.daemon import Daemon, load_jobs, log_error
+    from usersyncd.opening import open_state
+
+    logs.configure()
+    terminal = sys.stderr.isatty()
+    try:
+        loaded, jobs = load_jobs(config_file(context, config))
+        database = open_state(loaded)
+    except UsersyncError as error:
+        if terminal:
+            raise
+        log_error(error, "usersyncd cannot start")
+        raise typer.Exit(error.exit_code) from None
+    try:
+        if terminal:
+            from usersyncd.cli.screen import Screen
+
+            screen = Screen(database)
+            screen.welcome(loaded, jobs)
+            daemon = Daemon(loaded, jobs, database, screen.tell)
+            with screen.watch(daemon):
+                asyncio.run(daemon.run())
+        else:
+            structlog.get_logger().info("started", configuration=str(loaded.file), directories=list(jobs))
+            asyncio.run(Daemon(loaded, jobs, database).run())
+    finally:
+        database.close()

@@ -1,0 +1,52 @@
+"""The changes of a run in words, a line for each, with the names of those whom they concern."""
+
+from __future__ import annotations
+
+from usersyncd.cli.names import Names
+from usersyncd.cli.text import clean, value
+from usersyncd.plugin import Kind
+from usersyncd.state import journal
+from usersyncd.state.database import Database
+from usersyncd.state.journal import Entry
+
+DONE = {
+    "create": "created", "update": "updated", "deactivate": "deactivated", "reactivate": "reactivated",
+    "delete": "deleted",
+}  # fmt: skip
+WIDEST = 40
+"""What is longer is cut: the line shall stay one."""
+
+
+def who(database: Database, names: Names, run: str, target: str) -> list[str]:
+    """What a run changed in a target. Reads all of it: ask only when it is little. Raises StateError."""
+    with database.read() as connection:
+        entries = [one for one in journal.entries(connection, run) if one.target == target]
+    for kind in Kind:
+        names.learn(kind, (id_ for one in entries for id_ in (one.id, *(one.members or ()))))
+    return [line(entry, names) for entry in entries]
+
+
+def line(entry: Entry, names: Names) -> str:
+    """``updated Ada Lovelace: title Engineer → Director``, ``added Ada Lovelace to web``."""
+    name = names.member({"kind": entry.kind, "id": entry.id})
+    if entry.members is not None:
+        members = ", ".join(names.member({"id": id_}) for id_ in entry.members)
+        return f"added {members} to {name}" if entry.op == "add" else f"removed {members} from {name}"
+    text = f"{DONE[entry.op]} {'group ' if entry.kind == Kind.GROUP else ''}{name}"
+    changes = ", ".join(differences(entry)) if entry.op == "update" else ""
+    return f"{text}: {changes}" if changes else text
+
+
+def differences(entry: Entry) -> list[str]:
+    """``title Engineer → Director``, for each attribute that changed."""
+    before, after = entry.before or {}, entry.after or {}
+    return [
+        f"{clean(name)} {_short(before.get(name))} → {_short(after.get(name))}"
+        for name in {**before, **after}
+        if before.get(name) != after.get(name)
+    ]
+
+
+def _short(of: object) -> str:
+    text = value(of).plain  # type: ignore[arg-type]
+    return text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"

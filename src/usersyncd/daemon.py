@@ -1,0 +1,327 @@
+"""The daemon: runs every directory at its interval, until a signal ends it.
+
+SIGTERM and SIGINT end it within seconds: what runs is cancelled, and the next start goes on from what was saved. SIGHUP
+loads the configuration again; one with faults leaves the old one in force.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+from msgspec import Struct, structs
+
+from usersyncd import notify
+from usersyncd.config import Config, load
+from usersyncd.core.report import RunReport
+from usersyncd.errors import ConfigError, LockedError, StateError, UsersyncError
+from usersyncd.job import Job, jobs
+from usersyncd.run import STOPPED, Wish, run
+from usersyncd.state.database import Database
+
+GRACE = 10.0
+"""Seconds that the end may take. After them the process ends, whatever is still under way: killing it does no harm."""
+SPREAD = timedelta(seconds=60)
+"""The first runs of all directories are spread over this, or over a tenth of the shortest interval."""
+JITTER = 0.05
+"""The part of an interval by which a run may come early,"""
+LONGEST_JITTER = timedelta(seconds=60)
+"""and the most."""
+TICK = 1.0
+"""Seconds between two looks at what is going on."""
+
+
+class Progress(Struct):
+    """A run under way: since when (UTC), at which step, and how much of that step is done."""
+
+    since: datetime
+    step: str = "starting"
+    count: int = 0
+    missed: int = 0
+    """How many of its directory's intervals passed meanwhile."""
+
+    def __str__(self) -> str:
+        return f"{self.step} {self.count:,}" if self.count else self.step
+
+    def watch(self, step: str, count: int) -> None:
+        """See :data:`usersyncd.run.Watch`."""
+        if step == "planned":
+            return
+        self.count = count if step != self.step else self.count + count
+        self.step = step
+
+
+class Daemon:
+    """Runs the directories of a configuration. ``tell`` is told of every run, instead of the log."""
+
+    def __init__(
+        self,
+        config: Config,
+        found: Mapping[str, Job],
+        database: Database,
+        tell: Callable[[RunReport], None] | None = None,
+    ) -> None:
+        self.config = config
+        self.running: dict[str, Progress] = {}
+        """The runs under way, by directory."""
+        self.jobs = dict(found)
+        """What is run now, by directory."""
+        self._database = database
+        self._tell = tell
+        self._log = structlog.get_logger()
+        self._failed: dict[str, str] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._end = asyncio.Event()
+        self._reload = asyncio.Event()
+        self._terminals = [stream for stream in (0, 1, 2) if os.isatty(stream)]
+        self._status = ""
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)  # What it warns of, we say in our words.
+        self._scheduler = AsyncIOScheduler(
+            timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        )
+        self._scheduler.add_listener(self._still_running, EVENT_JOB_MAX_INSTANCES)
+
+    async def run(self) -> None:
+        """Run until a signal ends it."""
+        with _handled({signal.SIGTERM: self._stop, signal.SIGINT: self._stop, signal.SIGHUP: self._hangup}):
+            self._scheduler.start()
+            self._schedule(self.jobs)
+            self._status = self._line()
+            notify.ready(self._status)
+            async with asyncio.TaskGroup() as group:
+                helpers = [group.create_task(work()) for work in (self._reloads, self._tend, self._watchdog)]
+                await self._end.wait()
+                for helper in helpers:
+                    helper.cancel()
+            self._scheduler.pause()
+            notify.stopping(f"ending {', '.join(self.running)}" if self.running else "ending")
+            if self.running:
+                self._log.info(f"ending, while it runs: {', '.join(self.running)}")
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            self._scheduler.shutdown(wait=False)
+            self._log.info("ended")
+
+    def next_runs(self) -> list[tuple[datetime, str]]:
+        """When each directory is read next, the soonest first."""
+        return sorted((job.next_run_time, job.id) for job in self._scheduler.get_jobs())
+
+    # ---- the schedule
+
+    def _schedule(self, names: Iterable[str]) -> None:
+        """Run these directories now, spread a little, and from then on at their intervals."""
+        names = list(names)
+        shortest = min((self.jobs[name].directory.every for name in names), default=SPREAD)
+        for place, name in enumerate(names):
+            every = self.jobs[name].directory.every
+            jitter = min(every * JITTER, LONGEST_JITTER)
+            # Early rather than late: no change waits for longer than the interval.
+            trigger = IntervalTrigger(
+                seconds=(every - jitter).total_seconds(), jitter=jitter.total_seconds(), timezone=UTC
+            )
+            # What runs now, under an older configuration, is run again when it has ended: see _run.
+            wait = every if name in self.running else min(shortest / 10, SPREAD) * place / len(names)
+            self._scheduler.add_job(
+                self._run, trigger, args=[name], id=name, next_run_time=_now() + wait, replace_existing=True
+            )
+
+    async def _run(self, name: str) -> None:
+        """Run a directory; and again, when the configuration has changed meanwhile."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - this is a coroutine of a task
+        self._tasks.add(task)
+        try:
+            while not self._end.is_set() and (job := self.jobs.get(name)) is not None:
+                await self._run_once(name, job)
+                if name in self.jobs and _same(job, self.jobs[name]):
+                    break
+        finally:
+            self._tasks.discard(task)
+
+    async def _run_once(self, name: str, job: Job) -> None:
+        progress = self.running[name] = Progress(_now())
+        log = self._log.bind(directory=name)
+        try:
+            wish = Wish(log=self._tell is None)
+            report = await run(self._database, self.config.folder, job, wish, progress.watch)
+            if self._tell is not None:
+                self._tell(report)
+            self._note(name, None if report.status == "succeeded" else report.status)
+        except LockedError:
+            log.warning("another process is running this directory; it is tried again at its next interval")
+        except StateError as error:
+            self._note(name, "failed")
+            log.error(str(error))  # noqa: TRY400 - a person can mend it: no traceback
+        except asyncio.CancelledError:
+            # Only the end of the daemon cancels a run, and waits for it.
+            if self._tell is not None:
+                log.info(STOPPED)
+        except Exception:
+            self._note(name, "failed")
+            log.exception("unexpected error: this is a fault of usersyncd: report it with this log")
+        finally:
+            del self.running[name]
+            self._show()
+
+    def _note(self, name: str, failure: str | None) -> None:
+        if failure is None:
+            self._failed.pop(name, None)
+        else:
+            self._failed[name] = failure
+
+    def _still_running(self, event: JobSubmissionEvent) -> None:
+        progress = self.running.get(event.job_id)
+        if progress is None:
+            return
+        progress.missed += 1
+        if progress.missed.bit_count() == 1:  # 1, 2, 4, 8 … times: a run that hangs must not fill the log
+            self._log.warning(
+                f"takes longer than its interval: it is still {progress.step}",
+                directory=event.job_id,
+                minutes=round((_now() - progress.since).total_seconds() / 60, 1),
+                intervals_missed=progress.missed,
+            )
+
+    # ---- signals
+
+    def _stop(self) -> None:
+        """The first time, end in order. The second time, the signal ends the process at once."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        deadline = threading.Timer(GRACE, _abandon)
+        deadline.daemon = True
+        deadline.start()
+        self._end.set()
+
+    def _hangup(self) -> None:
+        """Load the configuration again; but end when the terminal is gone from which the daemon was started."""
+        if self._terminals and not any(os.isatty(stream) for stream in self._terminals):
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            for stream in self._terminals:
+                os.dup2(nowhere, stream)  # Nothing more can be said, and trying to would fail.
+            self._stop()
+        self._reload.set()
+
+    async def _reloads(self) -> None:
+        while True:
+            await self._reload.wait()
+            self._reload.clear()
+            notify.reloading()
+            try:
+                config, found = await asyncio.to_thread(load_jobs, self.config.file)
+            except ConfigError as error:
+                log_error(error, "the configuration was not reloaded: the old one stays in force")
+            except Exception:
+                self._log.exception("the configuration was not reloaded: the old one stays in force")
+            else:
+                self._adopt(config, found)
+            self._status = self._line()
+            notify.ready(self._status)
+
+    def _adopt(self, config: Config, found: Mapping[str, Job]) -> None:
+        """Go on with another configuration. What runs ends under the old one, and what changed runs again at once."""
+        old = self.jobs
+        added = [name for name in found if name not in old]
+        changed = [name for name, job in found.items() if name in old and not _same(old[name], job)]
+        removed = [name for name in old if name not in found]
+        if config.state != self.config.state:
+            self._log.warning("state: has changed: this needs a restart, and the old state database is used until then")
+            config = structs.replace(config, state=self.config.state)
+        self.config, self.jobs = config, dict(found)
+        for name in removed:
+            self._scheduler.remove_job(name)
+            self._failed.pop(name, None)
+        self._schedule(added + changed)
+        self._log.info("configuration reloaded", added=added, changed=changed, removed=removed)
+
+    # ---- what goes on beside the runs
+
+    async def _tend(self) -> None:
+        while True:
+            self._show()
+            self._follow_clock()
+            await asyncio.sleep(TICK)
+
+    async def _watchdog(self) -> None:
+        interval = notify.watchdog_interval()
+        while interval is not None:
+            notify.watchdog()
+            await asyncio.sleep(interval)
+
+    def _follow_clock(self) -> None:
+        """The scheduler waits by the wall clock. When that is set back, a run would have to wait for as long."""
+        now = _now()
+        for job in self._scheduler.get_jobs():
+            if job.next_run_time - now > self.jobs[job.id].directory.every + timedelta(seconds=TICK):
+                job.modify(next_run_time=now)
+
+    def _show(self) -> None:
+        """Tell systemd what is going on, if that is something new."""
+        line = self._line()
+        if line != self._status:
+            self._status = line
+            notify.status(line)
+
+    def _line(self) -> str:
+        """``hr: reading 12,000; next: corp at 14:05:10; held: app``"""
+        parts = [f"{name}: {one}" for name, one in self.running.items()]
+        waiting = [(when, name) for when, name in self.next_runs() if name not in self.running]
+        if waiting:
+            when, name = waiting[0]
+            parts.append(f"next: {name} at {when.astimezone():%H:%M:%S}")
+        parts += [f"{name} {failure}" for name, failure in self._failed.items() if name not in self.running]
+        return "; ".join(parts) or "no directories"
+
+
+def load_jobs(file: os.PathLike[str]) -> tuple[Config, dict[str, Job]]:
+    """A configuration and its compiled jobs. Raises ConfigError."""
+    config = load(str(file))
+    return config, jobs(config)
+
+
+def log_error(error: UsersyncError, consequence: str) -> None:
+    """Log what is wrong, each fault of a configuration with its place, and what follows from it."""
+    log = structlog.get_logger()
+    faults = error.faults if isinstance(error, ConfigError) else ()
+    for fault in faults:
+        log.error(str(fault))
+    log.error(consequence if faults else f"{consequence}: {error}")
+
+
+def _same(one: Job, other: Job) -> bool:
+    """Whether two configurations mean the same by a directory, however they are written."""
+    return (
+        (one.directory, one.basis) == (other.directory, other.basis)
+        and [(each.target, each.rules.fingerprint) for each in one.deliveries]
+        == [(each.target, each.rules.fingerprint) for each in other.deliveries]
+    )  # fmt: skip
+
+
+@contextmanager
+def _handled(handlers: Mapping[signal.Signals, Callable[[], None]]) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    with ExitStack() as stack:
+        for number, handler in handlers.items():
+            loop.add_signal_handler(number, handler)
+            stack.callback(loop.remove_signal_handler, number)
+        yield
+
+
+def _abandon() -> None:
+    structlog.get_logger().warning("what runs does not end, and is left: the next start goes on from there")
+    os._exit(0)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,109 @@
+"""The real daemon, started from the command line, stopped by its process id."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROGRAM = Path(sys.executable).with_name("usersyncd")
+
+
+class Daemon:
+    """One ``usersyncd run``. Make one with :func:`daemon`."""
+
+    def __init__(self, config: Path, environment: dict[str, str]) -> None:
+        self.log = config.parent / f"{time.monotonic_ns()}.log"
+        with self.log.open("wb") as out:
+            self.process = subprocess.Popen(
+                [PROGRAM, "-c", config, "run"],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                env={**os.environ, "TZ": "UTC", **environment},
+            )
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What it has logged; a line that is being written is left for the next time."""
+        text = self.log.read_text()
+        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+    def said(self, *words: str, level: str | None = None) -> list[dict[str, Any]]:
+        """The lines that contain all these words."""
+        return [
+            line
+            for line in self.lines()
+            if all(word in json.dumps(line, ensure_ascii=False) for word in words) and level in (None, line["level"])
+        ]
+
+    def runs(self, directory: str, status: str = "succeeded") -> int:
+        """How many runs of a directory have ended so."""
+        return sum(line.get("directory") == directory and line.get("status") == status for line in self.lines())
+
+    def wait(self, what: str, holds: Callable[[], object], seconds: float = 20) -> None:
+        """Until something holds. The test fails when it does not, or when the daemon ends meanwhile."""
+        deadline = time.monotonic() + seconds
+        while not holds():
+            ended = self.process.poll()
+            if ended is not None or time.monotonic() > deadline:
+                pytest.fail(f"{what}; exit code: {ended}\n{self.log.read_text()[-6000:]}")
+            time.sleep(0.02)
+
+    def wait_for_run(self, directory: str = "acme", status: str = "succeeded", seconds: float = 20) -> None:
+        """Until one more run of a directory than now has ended so, which began after this call."""
+        # One may be under way, and have read already: the one after it counts.
+        wanted = self.runs(directory, status) + 2
+        self.wait(f"{directory} did not run", lambda: self.runs(directory, status) >= wanted, seconds)
+
+    def end(self, number: signal.Signals = signal.SIGTERM, seconds: float = 20) -> tuple[int, float]:
+        """Send a signal, and wait: the exit code, and how long it took."""
+        began = time.monotonic()
+        self.process.send_signal(number)
+        code = self.process.wait(seconds)
+        return code, time.monotonic() - began
+
+
+@contextmanager
+def daemon(config: Path, **environment: str) -> Iterator[Daemon]:
+    """Start a daemon; it is killed at the end, if it has not ended by then."""
+    started = Daemon(config, environment)
+    try:
+        yield started
+    finally:
+        if started.process.poll() is None:
+            started.process.kill()
+        started.process.wait(10)
+
+
+class Manager:
+    """The socket on which systemd listens, and what was said to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "notify"
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(self.path))
+        self._socket.setblocking(False)
+        self._heard: list[dict[str, str]] = []
+
+    def heard(self, *names: str) -> list[dict[str, str]]:
+        """The messages with all these names, in their order."""
+        while True:
+            try:
+                message = self._socket.recv(8192).decode()
+            except BlockingIOError:
+                break
+            self._heard.append(dict(line.split("=", 1) for line in message.splitlines()))
+        return [message for message in self._heard if all(name in message for name in names)]
+
+    def close(self) -> None:
+        self._socket.close()

@@ -1,0 +1,259 @@
+"""The daemon as a whole: what it reads arrives, faults stay where they are, signals are obeyed."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.system.daemon import Manager, daemon
+from tests.system.example import company, configure, content, edit, query
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals and systemd's socket as Linux has them")
+
+
+def test_the_example_arrives_and_an_edit_and_then_nothing_more(tmp_path: Path) -> None:
+    acme = company(tmp_path)
+    with daemon(configure(tmp_path, {"acme": "1s"})) as running:
+        running.wait("nothing arrived", lambda: running.runs("acme"))
+        assert query(tmp_path, "SELECT count(*) FROM users") == [(249,)]
+        edit(acme / "users.csv", "Aoife Ní Shúilleabháin,true,Employee", "Aoife Ní Shúilleabháin,true,Boss")
+        changed = "SELECT user_type FROM users WHERE id = 'u-0005'"
+        running.wait("the edit did not arrive", lambda: query(tmp_path, changed) == [("Boss",)])
+        running.wait_for_run()
+        assert len(running.said("1 user updated")) == 1
+        assert running.said("nothing to change")
+        assert running.end(signal.SIGTERM)[0] == 0
+    assert running.lines()[-1]["event"] == "ended"
+
+
+def test_a_broken_file_changes_nothing_and_a_mended_one_goes_on(tmp_path: Path) -> None:
+    users = company(tmp_path) / "users.csv"
+    whole = users.read_text()
+    with daemon(configure(tmp_path, {"acme": "1s"})) as running:
+        running.wait("nothing arrived", lambda: running.runs("acme"))
+        before = content(tmp_path)
+        users.write_text(whole[:3000])
+        running.wait_for_run(status="failed")
+        [refused, *_] = running.said("users.csv:15: the row has", level="error")
+        assert "→" in refused["faults"][0], "the remedy belongs to it"
+        assert content(tmp_path) == before
+        users.write_text(whole.replace("Aoife,Ní", "Aífe,Ní"))
+        name = "SELECT given_name FROM users WHERE id = 'u-0005'"
+        running.wait("it did not recover", lambda: query(tmp_path, name) == [("Aífe",)])
+
+
+def test_half_a_file_is_held_and_nothing_delivered(tmp_path: Path) -> None:
+    users = company(tmp_path) / "users.csv"
+    with daemon(configure(tmp_path, {"acme": "1s"})) as running:
+        running.wait("nothing arrived", lambda: running.runs("acme"))
+        before = content(tmp_path)
+        users.write_text("".join(users.read_text().splitlines(keepends=True)[:120]))
+        running.wait("it was not held", lambda: running.runs("acme", "held"))
+        assert running.said("HELD, nothing was delivered", level="warning")
+        assert content(tmp_path) == before
+
+
+def test_a_wrong_configuration_ends_with_2_and_names_the_place(tmp_path: Path) -> None:
+    config = configure(tmp_path, {"acme": "1 s"})
+    with daemon(config) as running:
+        assert running.process.wait(20) == 2
+        [fault, end] = running.lines()
+    assert fault["event"].startswith(f"{config}:5:12: directories.acme.every: must be a duration")
+    assert (fault["level"], end["event"]) == ("error", "usersyncd cannot start")
+
+
+def test_a_state_database_that_cannot_be_opened_ends_with_1(tmp_path: Path) -> None:
+    company(tmp_path)
+    (tmp_path / "state.db").write_text("this is no database, and never was one")
+    with daemon(configure(tmp_path, {"acme": "1s"})) as running:
+        assert running.process.wait(20) == 1
+        assert running.said("usersyncd cannot start", "state.db", level="error")
+
+
+# ---- directories beside each other
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """A port that takes connections and never says anything."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(50)
+        yield server.getsockname()[1]
+
+
+SILENT = """\
+  silent:
+    connector: ldap
+    every: 1s
+    options: {{url: "ldap://127.0.0.1:{port}", base: "dc=acme,dc=example"}}
+"""
+
+
+def test_a_directory_that_hangs_delays_no_other_and_not_the_end(tmp_path: Path, silent: int) -> None:
+    pytest.importorskip("ldap")
+    company(tmp_path)
+    config = configure(tmp_path, {"acme": "1s"}, more=SILENT.format(port=silent))
+    with daemon(config) as running:
+        running.wait("acme did not go on", lambda: running.runs("acme") >= 4)
+        [hangs, *_] = running.said("takes longer than its interval", level="warning")
+        assert hangs["directory"] == "silent"
+        code, seconds = running.end()
+        assert code == 0
+        assert seconds < 8
+        assert running.said("silent", "stopped before its end", level="info")
+
+
+def test_a_second_signal_ends_at_once(tmp_path: Path, silent: int) -> None:
+    pytest.importorskip("ldap")
+    with daemon(configure(tmp_path, {}, more=SILENT.format(port=silent))) as running:
+        running.wait("it did not hang", lambda: running.said("takes longer than its interval"))
+        running.process.send_signal(signal.SIGTERM)
+        running.wait("it did not hear", lambda: running.said("ending, while it runs: silent"))
+        code, seconds = running.end(signal.SIGINT)
+        assert code == -signal.SIGINT
+        assert seconds < 1
+
+
+@contextmanager
+def busy(target: Path) -> Iterator[Callable[[], object]]:
+    """Another program is writing to the target: a delivery has to wait, until this is called."""
+    with closing(sqlite3.connect(target, isolation_level=None)) as other:
+        other.execute("PRAGMA journal_mode = WAL")
+        other.execute("BEGIN IMMEDIATE")
+        yield lambda: other.execute("COMMIT")
+
+
+def test_two_daemons_never_run_a_directory_at_once(tmp_path: Path) -> None:
+    """The first is kept in its delivery by a lock on the target, so the second meets it."""
+    company(tmp_path)
+    config = configure(tmp_path, {"acme": "1s"})
+    with busy(tmp_path / "app.db") as release, daemon(config) as first:
+        first.wait("it did not begin", lambda: (tmp_path / "state.db.acme.lock").exists())
+        with daemon(config) as second:
+            locked = "another process is running this directory"
+            second.wait("it was not kept out", lambda: len(second.said(locked, level="warning")) >= 2)
+            assert not second.runs("acme")
+            release()
+            first.wait("the first did not go on", lambda: first.runs("acme"))
+            first.end()
+            second.wait("the second did not take over", lambda: second.runs("acme"))
+            second.end()
+    with closing(sqlite3.connect(tmp_path / "state.db")) as state:
+        runs = state.execute("SELECT started, finished FROM runs ORDER BY id").fetchall()
+    assert len(runs) >= 2
+    assert all(before[1] <= after[0] for before, after in pairwise(runs))
+
+
+# ---- reloading
+
+
+def test_a_reload_takes_what_is_new_and_refuses_what_is_wrong(tmp_path: Path) -> None:
+    for name in ("acme", "berlin"):
+        company(tmp_path, name)
+    config = configure(tmp_path, {"acme": "1s"})
+    with daemon(config) as running:
+        running.wait("nothing arrived", lambda: running.runs("acme"))
+
+        config.write_text(config.read_text().replace("every: 1s", "evry: 1s"))
+        running.process.send_signal(signal.SIGHUP)
+        running.wait("the fault was not told", lambda: running.said("was not reloaded", level="error"))
+        assert running.said(f"{config}:5:5: directories.acme.evry", level="error")
+        running.wait_for_run()
+
+        configure(tmp_path, {"berlin": "1h"})
+        running.process.send_signal(signal.SIGHUP)
+        running.wait("the new directory did not run at once", lambda: running.runs("berlin"))
+        [reloaded] = running.said("configuration reloaded")
+        assert (reloaded["added"], reloaded["changed"], reloaded["removed"]) == (["berlin"], [], ["acme"])
+        assert query(tmp_path, "SELECT directory, count(*) FROM users GROUP BY 1") == [("acme", 249), ("berlin", 249)]
+
+        runs = running.runs("acme")
+        rule = "connector: csv\n    attributes: {title: department}\n"
+        config.write_text(config.read_text().replace("connector: csv\n", rule))
+        running.process.send_signal(signal.SIGHUP)
+        title = "SELECT title FROM users WHERE directory = 'berlin' AND id = 'u-0005'"
+        running.wait("the new rule did not arrive", lambda: query(tmp_path, title) == [("Marketing",)])
+        assert running.runs("acme") == runs, "a directory that was taken out ran again"
+
+
+def test_what_did_not_change_keeps_its_time(tmp_path: Path) -> None:
+    company(tmp_path)
+    config = configure(tmp_path, {"acme": "1h"})
+    with daemon(config) as running:
+        running.wait("nothing arrived", lambda: running.runs("acme"))
+        config.write_text("# a comment moves every line\n" + config.read_text())
+        running.process.send_signal(signal.SIGHUP)
+        running.wait("it did not reload", lambda: running.said("configuration reloaded"))
+        [reloaded] = running.said("configuration reloaded")
+        assert reloaded["changed"] == []
+        time.sleep(0.3)
+        assert running.runs("acme") == 1
+
+
+def test_a_run_under_way_ends_under_the_old_configuration_and_runs_again(tmp_path: Path) -> None:
+    company(tmp_path)
+    config = configure(tmp_path, {"acme": "1h"})
+    with busy(tmp_path / "app.db") as release, daemon(config) as running:
+        running.wait("it did not begin", lambda: (tmp_path / "state.db.acme.lock").exists())
+        config.write_text(
+            config.read_text().replace("connector: sql\n", "connector: sql\n    groups: {where: 'false'}\n")
+        )
+        running.process.send_signal(signal.SIGHUP)
+        running.wait("it did not reload", lambda: running.said("configuration reloaded"))
+        release()
+        running.wait("it did not run again", lambda: len(running.said('"status"')) >= 2)
+        first, second, *_ = running.said('"status"')
+        assert "20 groups created" in first["event"]
+        assert second["status"] == "held", "no group is wanted any more, and the guard will not have that"
+
+
+def test_another_state_database_needs_a_restart(tmp_path: Path) -> None:
+    company(tmp_path)
+    config = configure(tmp_path, {"acme": "1s"})
+    with daemon(config) as running:
+        running.wait("nothing arrived", lambda: running.runs("acme"))
+        config.write_text(config.read_text().replace("state.db", "other.db"))
+        running.process.send_signal(signal.SIGHUP)
+        running.wait("it did not say so", lambda: running.said("needs a restart", level="warning"))
+        running.wait_for_run()
+        assert not (tmp_path / "other.db").exists()
+
+
+# ---- systemd
+
+
+def test_systemd_is_told(tmp_path: Path) -> None:
+    company(tmp_path)
+    manager = Manager(tmp_path)
+    config = configure(tmp_path, {"acme": "1s"})
+    with daemon(config, NOTIFY_SOCKET=str(manager.path), WATCHDOG_USEC="400000") as running:
+        running.wait("not ready", lambda: manager.heard("READY"))
+        assert manager.heard()[0]["STATUS"].startswith("next: acme at ")
+        running.wait("no sign of life", lambda: len(manager.heard("WATCHDOG")) >= 4)
+        running.wait("no status", lambda: running.runs("acme") and len(manager.heard("STATUS")) >= 2)
+
+        (tmp_path / "acme" / "users.csv").unlink()
+        failed = lambda: any("acme failed" in message["STATUS"] for message in manager.heard("STATUS"))  # noqa: E731
+        running.wait("the failure is not in the status", failed)
+
+        running.process.send_signal(signal.SIGHUP)
+        running.wait("not ready again", lambda: len(manager.heard("READY")) >= 2)
+        [reloading] = manager.heard("RELOADING")
+        assert reloading["MONOTONIC_USEC"].isdecimal()
+        said = [next(iter(message)) for message in manager.heard()]
+        assert said.index("RELOADING") < len(said) - 1 - said[::-1].index("READY")
+
+        assert running.end()[0] == 0
+        [stopping] = manager.heard("STOPPING")
+        assert stopping["STATUS"].startswith("ending")
+    manager.close()

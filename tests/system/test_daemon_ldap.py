@@ -1,0 +1,71 @@
+"""The daemon on an LDAP directory of 20,000 people: what happens there arrives within one interval."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("ldap", reason="python-ldap is not installed")
+
+from tests.servers.slapd import Slapd, company
+from tests.system.daemon import daemon
+from tests.system.example import configure, query
+
+PEOPLE = 20_000
+EVERY = 4
+"""Seconds. Two of them are enough for one reading, on a slow machine too."""
+
+LDAP = """\
+  corp:
+    connector: ldap
+    every: {every}s
+    options:
+      url: {server.url}
+      bind_dn: {server.reader_dn}
+      password: {{file: password}}
+      base: {server.base}
+"""
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Slapd]:
+    started = Slapd.start(tmp_path / "slapd", company(PEOPLE, 200, 40_000))
+    yield started
+    started.stop()
+
+
+def test_a_rename_a_leaver_and_a_membership_arrive_within_one_interval(server: Slapd, tmp_path: Path) -> None:
+    (tmp_path / "password").touch(0o600)
+    (tmp_path / "password").write_text(server.reader_password)
+    config = configure(tmp_path, {}, more=LDAP.format(every=EVERY, server=server))
+    people = f"ou=people,{server.base}"
+    with daemon(config) as running:
+        running.wait("nothing arrived", lambda: running.runs("corp"), 120)
+        assert query(tmp_path, "SELECT count(*), sum(active) FROM users") == [(PEOPLE, PEOPLE)]
+        [(before,)] = query(tmp_path, "SELECT id FROM users WHERE user_name = 'u7'")
+
+        server.rename(f"uid=u7,{people}", "uid=ada")
+        server.modify(f"uid=ada,{people}", {"mail": "ada@acme.example"})
+        server.delete(f"uid=u19999,{people}")
+        server.modify(f"cn=g3,ou=groups,{server.base}", {"member": [f"uid=ada,{people}", f"uid=u5,{people}"]})
+        done = datetime.now(UTC)
+
+        left = "SELECT active FROM users WHERE user_name = 'u19999'"
+        running.wait("the leaver did not arrive", lambda: query(tmp_path, left) == [(0,)], 60)
+        journal = "SELECT r.started FROM journal j JOIN runs r ON r.id = j.run WHERE j.op = 'deactivate'"
+        with closing(sqlite3.connect(tmp_path / "state.db")) as state:
+            [(started,)] = state.execute(journal).fetchall()
+        assert datetime.fromisoformat(started) - done < timedelta(seconds=EVERY)
+        renamed = "SELECT id, email FROM users WHERE user_name = 'ada'"
+        assert query(tmp_path, renamed) == [(before, "ada@acme.example")], "the same person, under another name"
+        members = """SELECT user_name FROM "groups" AS g JOIN group_members AS m ON m.group_id = g.id
+            JOIN users AS u ON u.directory = m.directory AND u.id = m.member_id
+            WHERE g.display_name = 'g3' ORDER BY 1"""
+        assert query(tmp_path, members) == [("ada",), ("u5",)]
+        assert query(tmp_path, "SELECT count(*) FROM users WHERE user_name = 'u7'") == [(0,)]
+        assert running.end()[0] == 0

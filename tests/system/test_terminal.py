@@ -1,0 +1,129 @@
+"""What a person sees, at a real terminal (a pseudo-terminal of its own), and what happens when it goes away."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.daemon import PROGRAM
+from tests.system.example import company, configure, edit
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="pseudo-terminals as Linux has them")
+
+LOGIN = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY); os.execv(sys.argv[1], sys.argv[1:])"
+"""Makes standard input the terminal of its session, as a login does, so that its end hangs the session up."""
+
+
+class Terminal:
+    """A daemon that believes that somebody watches it."""
+
+    def __init__(self, config: Path) -> None:
+        self._ours, theirs = os.openpty()
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", LOGIN, PROGRAM, "-c", config, "run"],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            env={**os.environ, "TERM": "xterm", "COLUMNS": "150", "LINES": "40", "NO_COLOR": "1"},
+        )
+        os.close(theirs)
+        self._seen = b""
+
+    def text(self) -> str:
+        """What it has printed until now, without what moves the cursor."""
+        while select.select([self._ours], [], [], 0)[0]:
+            try:
+                self._seen += os.read(self._ours, 65536)
+            except OSError:  # the other end is closed
+                break
+        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", self._seen.decode("utf-8", "replace"))
+
+    def wait(self, what: str, holds: Callable[[str], object], seconds: float = 20) -> str:
+        deadline = time.monotonic() + seconds
+        while not holds(text := self.text()):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"{what}\n{text[-4000:]}")
+            time.sleep(0.02)
+        return text
+
+    def type(self, keys: bytes) -> None:
+        os.write(self._ours, keys)
+
+    def hang_up(self) -> None:
+        os.close(self._ours)
+        self._ours = -1
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(10)
+        if self._ours >= 0:
+            os.close(self._ours)
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
+    company(tmp_path)
+    started = Terminal(configure(tmp_path, {"acme": "1s"}))
+    yield started
+    started.close()
+
+
+def test_a_person_reads_what_happens_and_to_whom(terminal: Terminal, tmp_path: Path) -> None:
+    text = terminal.wait("it did not run", lambda text: "memberships added" in text)
+    assert re.search(r"acme +csv +1 s +app \(sql\)", text)
+    assert re.search(r"\d\d:\d\d:\d\d  acme  read 249 users, 20 groups, 303 memberships\r\n", text)
+    assert "app: 249 users created, 20 groups created" in text
+    terminal.wait(
+        "it is not quiet", lambda text: re.search(r"nothing has changed since \d\d:\d\d:\d\d \(2 runs\)", text)
+    )
+
+    edit(tmp_path / "acme" / "users.csv", "Aoife Ní Shúilleabháin,true,Employee", "Aoife Ní Shúilleabháin,true,Boss")
+    with (tmp_path / "acme" / "members.csv").open("a") as members:
+        members.write("g-0004,u-0002,user\n")
+    text = terminal.wait("the edit was not told", lambda text: "to web" in text)
+    assert "updated Aoife Ní Shúilleabháin: userType Employee → Boss" in text
+    assert "added Stanisław Źrebiec to web" in text
+    lines = [line for line in text.splitlines() if re.match(r"\d\d:\d\d:\d\d", line)]
+    assert sum("nothing has changed" in line for line in lines) == 1, "quiet runs must not fill the screen"
+
+
+def test_ctrl_c_ends_it(terminal: Terminal) -> None:
+    terminal.wait("it did not run", lambda text: "memberships added" in text)
+    terminal.type(b"\x03")
+    assert terminal.process.wait(10) == 0
+    assert re.search(r"\d\d:\d\d:\d\d  ended\r\n", terminal.text())
+
+
+def test_a_fault_that_stays_is_told_once(terminal: Terminal, tmp_path: Path) -> None:
+    terminal.wait("it did not run", lambda text: "memberships added" in text)
+    (tmp_path / "acme" / "users.csv").unlink()
+    text = terminal.wait(
+        "it does not stay", lambda text: re.search(r"acme failed since \d\d:\d\d:\d\d \(2 runs\)", text)
+    )
+    assert text.count("  failed: ") == 1
+    assert "→" in text.partition("  failed: ")[2]
+
+
+def test_it_ends_with_its_terminal(terminal: Terminal) -> None:
+    """A reload would be what SIGHUP means otherwise: then nobody could see, or end, what goes on."""
+    terminal.wait("it did not run", lambda text: "memberships added" in text)
+    terminal.hang_up()
+    assert terminal.process.wait(10) == 0
+
+
+def test_a_hangup_is_a_reload_while_the_terminal_is_there(terminal: Terminal) -> None:
+    terminal.wait("it did not run", lambda text: "memberships added" in text)
+    terminal.process.send_signal(signal.SIGHUP)
+    terminal.wait("it did not reload", lambda text: "configuration reloaded" in text)
+    assert terminal.process.poll() is None
