@@ -202,8 +202,7 @@ class _Run:
         entries = sum(target.entries for target in self.report.targets)
         acknowledger = Acknowledger(self.database, self.report.run, name, layouts, now, entries)
         outcomes = Outcomes(layouts)
-        with self.database.write() as connection:
-            delivered.begin(connection, name, draft.plan.member_groups())
+        await to_its_end(lambda: delivered.begin(self.database, name, draft.plan.member_groups()))
         target = delivery.connector(delivery.target.options, context)
         self.watch("delivering", 0)
         try:
@@ -214,12 +213,8 @@ class _Run:
             report.entries = acknowledger.next - entries
             report.failed = (draft.failed + outcomes.failed)[:NAMED]
             report.failures = len(draft.failed) + len(outcomes.failed)
-
-        def finish() -> None:
-            with self.database.write() as connection:
-                delivered.finish(connection, reading.id, name, draft.reached, draft.again | outcomes.again)
-
-        await to_its_end(finish)
+        again = draft.again | outcomes.again
+        await to_its_end(lambda: delivered.finish(self.database, reading.id, name, draft.reached, again))
 
     async def _thread(self, step: str, work: Callable[[], Generator[None, None, T]]) -> T:
         """A step that works on the database, in a thread of its own, so that other directories go on."""

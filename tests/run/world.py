@@ -24,7 +24,7 @@ from usersyncd.testing import (
     MemoryTargetOptions,
 )
 
-NO_LIMITS = Guard(Limit(100, True), Limit(100, True), Limit(100, True))
+NO_LIMITS = Guard(*3 * [Limit(1_000_000, percent=False)])
 
 
 def rules(where: str | None = None, key: str | None = None, **attributes: str) -> Ruleset:

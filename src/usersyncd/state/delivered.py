@@ -56,18 +56,20 @@ def progress(connection: Connection, directory: int, target: str) -> Progress | 
     return Progress(*row) if row else None
 
 
-def begin(connection: Connection, target: str, groups: Iterable[int]) -> None:
+def begin(database: Database, target: str, groups: Iterable[int]) -> None:
     """These groups will be given other members: should that be interrupted, they are looked at again."""
-    bulk.upsert(connection, retries, ("target", "ref"), ((target, ref) for ref in groups))
+    with database.write() as connection:
+        bulk.upsert(connection, retries, ("target", "ref"), ((target, ref) for ref in groups))
 
 
-def finish(connection: Connection, directory: int, target: str, reached: Progress, again: Iterable[int]) -> None:
+def finish(database: Database, directory: int, target: str, reached: Progress, again: Iterable[int]) -> None:
     """This target has been given everything up to a pull, but ``again``: what failed, and is to be tried again."""
     here = select(records.c.ref).where(records.c.directory == directory)
-    connection.execute(delete(retries).where(retries.c.target == target, retries.c.ref.in_(here)))
-    bulk.insert(connection, retries, ("target", "ref"), [(target, ref) for ref in again])
     row = (directory, target, reached.revision, reached.fingerprint)
-    bulk.upsert(connection, deliveries, ("directory", "target", "revision", "fingerprint"), [row])
+    with database.write() as connection:
+        connection.execute(delete(retries).where(retries.c.target == target, retries.c.ref.in_(here)))
+        bulk.insert(connection, retries, ("target", "ref"), [(target, ref) for ref in again])
+        bulk.upsert(connection, deliveries, ("directory", "target", "revision", "fingerprint"), [row])
 
 
 def acknowledge(connection: Connection, target: str, held: Iterable[Acknowledged], gone: list[int]) -> None:
@@ -129,8 +131,9 @@ def holdings(database: Database, directory: int, target: str) -> Holdings:
             .group_by(delivered.c.kind)
         )
         held = {kind: (count, int(active)) for kind, count, active in connection.execute(query)}
+        given = func.length(delivered_members.c.given)
         edges = (
-            select(func.coalesce(func.sum(func.length(delivered_members.c.members)), 0))
+            select(func.sum(func.length(delivered_members.c.members) + func.coalesce(given, 0)))
             .join(records, records.c.ref == delivered_members.c.ref)
             .where(delivered_members.c.target == target, records.c.directory == directory)
         )
