@@ -61,7 +61,7 @@ def test_an_update_shows_what_differs_and_only_that(usersyncd: Usersyncd, compan
         "    1 user to update:\n"
         "    ~ Wolfeschlegel-Alexander Hausenbergerdorff-Steinhagen zu Oberwaldenburg (u-0034)\n"
         "        email    wolf.hausenbergerdorff@acme.example → w.hausenbergerdorff@acme.example\n"
-        "        userName wolf.hausenbergerdorff              → w.hausenbergerdorff\n"
+        "        userName wolf.hausenbergerdorff → w.hausenbergerdorff\n"
         "\n"
     ) in out
     assert "    1 user to deactivate:\n    - Mafalda Brandão (u-0050)\n" in out

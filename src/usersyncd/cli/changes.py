@@ -94,13 +94,13 @@ def _members(members: list[dict[str, Any]], names: Names, *, everything: bool) -
 
 
 def _differences(op: str, before: dict[str, Any], after: dict[str, Any]) -> Iterator[RenderableType]:
-    lines = grid(4)
+    lines = grid(2)
     rows = 0
     for name in dict.fromkeys((*before, *after)):
         old, new = before.get(name), after.get(name)
         if old == new or (name == "active" and op != "update"):
             continue
-        lines.add_row(Text(clean(name), style="dim"), value(old), "→", value(new))
+        lines.add_row(Text(clean(name), style="dim"), Text.assemble(value(old), " → ", value(new)))
         rows += 1
     if rows:
         yield Padding(lines, (0, 0, 0, 4), expand=False)
