@@ -39,7 +39,8 @@ Edit = tuple[Any, ...]
 
 def joins_or_changes(world: World, user: str, title: str, manager: str | None) -> None:
     world.user(user, title=title, **({} if manager is None else {"manager": manager}))
-    world.directory.handles.setdefault((Kind.USER, user), (f"login:{user}",))
+    if (login := f"login:{user}") not in {handle for some in world.directory.handles.values() for handle in some}:
+        world.directory.handles.setdefault((Kind.USER, user), (login,))
 
 
 def leaves(world: World, user: str) -> None:

@@ -24,7 +24,7 @@ from usersyncd.testing import (
     MemoryTargetOptions,
 )
 
-NO_LIMITS = Guard(*3 * [Limit(1_000_000, percent=False)])
+NO_LIMITS = Guard(deletes=Limit(1e6, False), deactivations=Limit(1e6, False), member_removals=Limit(1e6, False))
 
 
 def rules(where: str | None = None, key: str | None = None, **attributes: str) -> Ruleset:
