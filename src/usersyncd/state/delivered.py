@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from msgspec import Struct
-from sqlalchemy import Connection, and_, case, delete, func, select, update
+from sqlalchemy import Connection, and_, case, delete, false, func, not_, or_, select, update
 
 from usersyncd.core.digest import pack, unpack
 from usersyncd.core.guard import Holdings
@@ -54,6 +54,14 @@ def progress(connection: Connection, directory: int, target: str) -> Progress | 
     )
     row = connection.execute(query).one_or_none()
     return Progress(*row) if row else None
+
+
+def distrust(connection: Connection, directory: int, rules: Mapping[str, str]) -> None:
+    """Other targets, and these under other rules, were not asked what they depend on in this pull: should they come
+    back, everything is shaped again."""
+    followed = [and_(deliveries.c.target == target, deliveries.c.fingerprint == text) for target, text in rules.items()]
+    others = not_(or_(false(), *followed))
+    connection.execute(update(deliveries).where(deliveries.c.directory == directory, others).values(fingerprint=""))
 
 
 def begin(database: Database, target: str, groups: Iterable[int]) -> None:

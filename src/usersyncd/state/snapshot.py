@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, update
 from usersyncd.core.graph import Graph, regrouped
 from usersyncd.core.report import Skipped
 from usersyncd.plugin import Done, Kind
-from usersyncd.state import directories
+from usersyncd.state import delivered, directories
 from usersyncd.state.bulk import batched
 from usersyncd.state.database import Database, among
 from usersyncd.state.directories import Reading
@@ -27,8 +27,9 @@ NAMED = 100
 
 class Interest(Struct, frozen=True):
     """What shapes depend on besides the record itself: the names of a user's groups, which ``display_name`` gives, and
-    the manager."""
+    the manager. ``rules`` are the targets, and the fingerprint of the rules by which each is shaped."""
 
+    rules: Mapping[str, str]
     groups: bool
     manager: bool
     display_name: Callable[[dict[str, Any]], str | None]
@@ -66,6 +67,7 @@ def save(
             memberships=reading.memberships + members.count,
         )
         directories.save(connection, after)
+        delivered.distrust(connection, reading.id, interest.rules)
         count, left_out = unresolved(connection, reading.id, NAMED)
     strangers = [
         Skipped(Kind.GROUP, id_, "its members were told, but this directory does not list the group")
