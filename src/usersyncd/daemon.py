@@ -76,7 +76,7 @@ class Daemon:
         """The runs under way, by directory."""
         self.jobs = dict(found)
         """What is run now, by directory."""
-        self._database = database
+        self.database = database
         self._tell = tell
         self._log = structlog.get_logger()
         self._failed: dict[str, str] = {}
@@ -86,36 +86,42 @@ class Daemon:
         self._terminals = [stream for stream in (0, 1, 2) if os.isatty(stream)]
         self._status = ""
         logging.getLogger("apscheduler").setLevel(logging.ERROR)  # What it warns of, we say in our words.
-        self._scheduler = AsyncIOScheduler(
+        self.scheduler = AsyncIOScheduler(
             timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )
-        self._scheduler.add_listener(self._still_running, EVENT_JOB_MAX_INSTANCES)
+        self.scheduler.add_listener(self._still_running, EVENT_JOB_MAX_INSTANCES)
 
     async def run(self) -> None:
         """Run until a signal ends it."""
         with _handled({signal.SIGTERM: self._stop, signal.SIGINT: self._stop, signal.SIGHUP: self._hangup}):
-            self._scheduler.start()
+            self.scheduler.start()
             self._schedule(self.jobs)
             self._status = self._line()
             notify.ready(self._status)
-            async with asyncio.TaskGroup() as group:
-                helpers = [group.create_task(work()) for work in (self._reloads, self._tend, self._watchdog)]
-                await self._end.wait()
-                for helper in helpers:
-                    helper.cancel()
-            self._scheduler.pause()
-            notify.stopping(f"ending {', '.join(self.running)}" if self.running else "ending")
-            if self.running:
-                self._log.info(f"ending, while it runs: {', '.join(self.running)}")
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-            self._scheduler.shutdown(wait=False)
-            self._log.info("ended")
+            try:
+                async with asyncio.TaskGroup() as group:
+                    helpers = [group.create_task(work()) for work in (self._reloads, self._tend, self._watchdog)]
+                    await self._end.wait()
+                    for helper in helpers:
+                        helper.cancel()
+            finally:
+                await self._finish()
+
+    async def _finish(self) -> None:
+        self._end.set()
+        self.scheduler.pause()
+        notify.stopping(f"ending {', '.join(self.running)}" if self.running else "ending")
+        if self.running:
+            self._log.info(f"ending, while it runs: {', '.join(self.running)}")
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.scheduler.shutdown(wait=False)
+        self._log.info("ended")
 
     def next_runs(self) -> list[tuple[datetime, str]]:
         """When each directory is read next, the soonest first."""
-        return sorted((job.next_run_time, job.id) for job in self._scheduler.get_jobs())
+        return sorted((job.next_run_time, job.id) for job in self.scheduler.get_jobs())
 
     # ---- the schedule
 
@@ -132,7 +138,7 @@ class Daemon:
             )
             # What runs now, under an older configuration, is run again when it has ended: see _run.
             wait = every if name in self.running else min(shortest / 10, SPREAD) * place / len(names)
-            self._scheduler.add_job(
+            self.scheduler.add_job(
                 self._run, trigger, args=[name], id=name, next_run_time=_now() + wait, replace_existing=True
             )
 
@@ -154,7 +160,7 @@ class Daemon:
         log = self._log.bind(directory=name)
         try:
             wish = Wish(log=self._tell is None)
-            report = await run(self._database, self.config.folder, job, wish, progress.watch)
+            report = await run(self.database, self.config.folder, job, wish, progress.watch)
             if self._tell is not None:
                 self._tell(report)
             self._note(name, None if report.status == "succeeded" else report.status)
@@ -240,7 +246,7 @@ class Daemon:
             config = structs.replace(config, state=self.config.state)
         self.config, self.jobs = config, dict(found)
         for name in removed:
-            self._scheduler.remove_job(name)
+            self.scheduler.remove_job(name)
             self._failed.pop(name, None)
         self._schedule(added + changed)
         self._log.info("configuration reloaded", added=added, changed=changed, removed=removed)
@@ -262,7 +268,7 @@ class Daemon:
     def _follow_clock(self) -> None:
         """The scheduler waits by the wall clock. When that is set back, a run would have to wait for as long."""
         now = _now()
-        for job in self._scheduler.get_jobs():
+        for job in self.scheduler.get_jobs():
             if job.next_run_time - now > self.jobs[job.id].directory.every + timedelta(seconds=TICK):
                 job.modify(next_run_time=now)
 

@@ -19,46 +19,47 @@ from tests.system.test_systemd import ROOT, UNIT
 
 pytestmark = pytest.mark.slow
 
-# Loads every native library, writes the state, and speaks to systemd as the daemon does.
-DAEMON = """
-import importlib, os, signal, sqlite3, ssl, sys
+# Runs in the sandbox before the daemon does: every native library loads, and nothing else can be written.
+SANDBOX = """
+import importlib, sys
 from pathlib import Path
 
-import alembic, apscheduler, msgspec, pydantic, rich, sqlalchemy, structlog, typer, xxhash, yaml
 for extra in ("keyring", "ldap", "psycopg", "pymysql", "cryptography.hazmat.bindings._rust"):
     try:
         importlib.import_module(extra)
     except ModuleNotFoundError:
         pass
-from cel_expr_python import cel
-from usersyncd import notify
-
-compiled = cel.NewEnv(variables={"name": cel.Type.STRING}).compile("name.matches('^a') ? name + 'b' : name")
-assert compiled.eval(data={"name": "a"}).value() == "ab"
-state = Path(os.environ["STATE_DIRECTORY"])
-with sqlite3.connect(state / "state.db") as database:
-    database.execute("create table if not exists run (id integer)")
 for forbidden in ("/etc/usersyncd.test", "/var/tmp/../usersyncd.test", "/usr/usersyncd.test"):
     try:
         Path(forbidden).touch()
     except OSError:
         continue
     sys.exit(f"{forbidden} could be written")
+"""
 
-signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP, signal.SIGTERM})
-notify.ready(f"watchdog every {notify.watchdog_interval()} s")
-while signal.sigwait({signal.SIGHUP, signal.SIGTERM}) == signal.SIGHUP:
-    notify.reloading()
-    notify.ready("reloaded")
-notify.stopping("ended")
+CONFIG = """
+state: sqlite:////var/lib/usersyncd/state.db
+directories:
+  acme:
+    connector: csv
+    every: {every}
+    options:
+      users: /mnt/project/examples/acme/users.csv
+      groups: /mnt/project/examples/acme/groups.csv
+      members: /mnt/project/examples/acme/members.csv
+targets:
+  app:
+    connector: sql
+    options: {{url: "sqlite:////var/lib/usersyncd/app.db", create_tables: true}}
 """
 
 DROP_IN = """
 [Unit]
 DefaultDependencies=no
 [Service]
+ExecStartPre={python} /mnt/test/sandbox.py
 ExecStart=
-ExecStart=/mnt/python/bin/{python} /mnt/test/daemon.py
+ExecStart={python} -c "from usersyncd.cli import main; main()" -c /mnt/test/config.yaml run
 Environment=PYTHONPATH=/mnt/packages:/mnt/project/src:/mnt/project/connectors PYTHONDONTWRITEBYTECODE=1
 Environment=LD_LIBRARY_PATH=/mnt/python/lib
 StandardError=append:/run/usersyncd.log
@@ -118,8 +119,9 @@ def manager(tmp_path: Path) -> Iterator[Manager]:
     drop_in = units / f"{UNIT.name}.d" / "test.conf"
     drop_in.parent.mkdir(parents=True)
     shutil.copy(UNIT, units)
-    drop_in.write_text(DROP_IN.format(python=f"python3.{sys.version_info.minor}"))
-    (tmp_path / "daemon.py").write_text(DAEMON)
+    drop_in.write_text(DROP_IN.format(python=f"/mnt/python/bin/python3.{sys.version_info.minor}"))
+    (tmp_path / "sandbox.py").write_text(SANDBOX)
+    (tmp_path / "config.yaml").write_text(CONFIG.format(every="1h"))
     tmp_path.chmod(0o755)
     started = Manager(tmp_path)
     try:
@@ -128,18 +130,53 @@ def manager(tmp_path: Path) -> Iterator[Manager]:
         started.stop()
 
 
-def test_the_service_starts_reloads_and_stops_in_its_sandbox(manager: Manager) -> None:
+def test_the_service_starts_reloads_and_stops_in_its_sandbox(manager: Manager, tmp_path: Path) -> None:
     manager.wait("the service did not become ready", lambda: manager.show("ActiveState") == "active")
-    assert manager.show("StatusText") == "watchdog every 30.0 s"
+    manager.wait("nothing arrived", lambda: "249 users created" in manager.run("cat", "/run/usersyncd.log"))
+    manager.wait("it does not say what comes next", lambda: manager.show("StatusText").startswith("next: acme at "))
 
     process = Path("/proc") / manager.show("MainPID") / "status"
     held = dict(line.split(":\t", 1) for line in manager.run("cat", str(process)).splitlines())
     assert (held["CapEff"], held["NoNewPrivs"], held["Seccomp"]) == ("0000000000000000", "1", "2")
     assert held["Uid"].split()[0] != "0"
 
+    (tmp_path / "config.yaml").write_text(CONFIG.format(every="soon"))
     assert manager.run("systemctl", "reload", UNIT.name) == ""
-    manager.wait("the service did not reload", lambda: manager.show("StatusText") == "reloaded")
+    manager.wait("the fault was not told", lambda: "was not reloaded" in manager.run("cat", "/run/usersyncd.log"))
+    (tmp_path / "config.yaml").write_text(CONFIG.format(every="2h"))
+    assert manager.run("systemctl", "reload", UNIT.name) == ""
+    manager.wait("it did not reload", lambda: "configuration reloaded" in manager.run("cat", "/run/usersyncd.log"))
+    manager.wait("it is not ready again", lambda: manager.show("ActiveState") == "active")
 
     assert manager.run("systemctl", "stop", UNIT.name) == ""
-    assert (manager.show("Result"), manager.show("StatusText")) == ("success", "ended")
+    assert (manager.show("Result"), manager.show("StatusText")) == ("success", "ending")
     assert "state.db" in manager.run("ls", "/var/lib/usersyncd/"), "the state survives the service"
+
+
+def test_a_wrong_configuration_is_not_started_again(manager: Manager, tmp_path: Path) -> None:
+    manager.wait("the service did not become ready", lambda: manager.show("ActiveState") == "active")
+    (tmp_path / "config.yaml").write_text(CONFIG.format(every="soon"))
+    assert "failed" in manager.run("systemctl", "restart", UNIT.name)
+    assert (manager.show("ActiveState"), manager.show("ExecMainStatus"), manager.show("NRestarts")) == (
+        "failed",
+        "2",
+        "0",
+    )
+
+
+IMPATIENT = f"""
+mkdir -p /run/systemd/system/{UNIT.name}.d
+printf '[Service]\\nWatchdogSec=2s\\nRestartSec=0\\n' >/run/systemd/system/{UNIT.name}.d/impatient.conf
+systemctl daemon-reload && systemctl restart {UNIT.name}
+"""
+
+
+def test_a_daemon_that_hangs_is_started_again(manager: Manager) -> None:
+    """While it works, it gives its signs of life; once it is stopped, as one that hangs, it gives none."""
+    manager.wait("the service did not become ready", lambda: manager.show("ActiveState") == "active")
+    manager.run("sh", "-c", IMPATIENT)
+    time.sleep(5)
+    assert (manager.show("ActiveState"), manager.show("NRestarts")) == ("active", "0")
+    manager.run("kill", "-STOP", manager.show("MainPID"))
+    manager.wait("it was not ended", lambda: manager.show("NRestarts") == "1")
+    manager.wait("it was not started again", lambda: manager.show("ActiveState") == "active")

@@ -1,0 +1,66 @@
+"""When directories run: spread at the start, early rather than late, and whatever the clock does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+from tests.system.example import company, configure
+from usersyncd.daemon import Daemon, load_jobs
+from usersyncd.opening import open_state
+from usersyncd.state.journal import history
+
+
+@asynccontextmanager
+async def running(config: Path) -> AsyncIterator[Daemon]:
+    loaded, jobs = load_jobs(config)
+    database = open_state(loaded)
+    daemon = Daemon(loaded, jobs, database)
+    task = asyncio.create_task(daemon.run())
+    try:
+        yield daemon
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        database.close()
+
+
+async def until(holds: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)  # what it waits for is in a database
+
+
+def runs(daemon: Daemon) -> list[tuple[datetime, str]]:
+    """When each run began, and of which directory."""
+    with daemon.database.read() as connection:
+        return sorted((datetime.fromisoformat(one.started), one.directory) for one in history(connection, 100))
+
+
+async def test_directories_with_equal_intervals_do_not_run_at_once(tmp_path: Path) -> None:
+    names = ["acme", "berlin", "cork"]
+    for name in names:
+        company(tmp_path, name)
+    async with running(configure(tmp_path, dict.fromkeys(names, "20s"))) as daemon:
+        await until(lambda: len(runs(daemon)) == 3 and not daemon.running)
+        began = runs(daemon)
+        assert [name for _, name in began] == names
+        assert all(later - before > timedelta(seconds=0.3) for (before, _), (later, _) in pairwise(began))
+        assert began[-1][0] - began[0][0] < timedelta(seconds=5), "all have run soon after the start"
+        due = {name: when for when, name in daemon.next_runs()}
+        for when, name in began:
+            assert timedelta(seconds=18.9) < due[name] - when <= timedelta(seconds=20)
+
+
+async def test_a_clock_that_is_set_back_delays_nobody(tmp_path: Path) -> None:
+    """What the scheduler remembers lies in the future then."""
+    company(tmp_path)
+    async with running(configure(tmp_path, {"acme": "1h"})) as daemon:
+        await until(lambda: len(runs(daemon)) == 1 and not daemon.running)
+        daemon.scheduler.modify_job("acme", next_run_time=datetime.now(UTC) + timedelta(days=1))
+        await until(lambda: len(runs(daemon)) == 2)
