@@ -257,3 +257,46 @@ def test_systemd_is_told(tmp_path: Path) -> None:
         [stopping] = manager.heard("STOPPING")
         assert stopping["STATUS"].startswith("ending")
     manager.close()
+
+
+STUBBORN = """
+import asyncio
+from usersyncd.plugin import Options
+
+
+class Stubborn:
+    api = 1
+    Options = Options
+    mapping = {}
+
+    def __init__(self, options, context):
+        pass
+
+    async def pull(self, cursor):
+        while True:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                pass
+        yield []
+
+    async def check(self):
+        return []
+"""
+
+
+@pytest.mark.slow
+def test_a_connector_that_will_not_end_is_left(tmp_path: Path) -> None:
+    (tmp_path / "stubborn.py").write_text(STUBBORN)
+    package = tmp_path / "stubborn-1.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: stubborn\nVersion: 1\n")
+    (package / "entry_points.txt").write_text("[usersyncd.sources]\nstubborn = stubborn:Stubborn\n")
+    company(tmp_path)
+    config = configure(tmp_path, {"acme": "1s"}, more="  other: {connector: stubborn, every: 1s}\n")
+    with daemon(config, PYTHONPATH=str(tmp_path)) as running:
+        running.wait("acme did not go on", lambda: running.runs("acme") >= 2)
+        code, seconds = running.end()
+    assert code == 0
+    assert seconds < 12
+    assert running.said("what runs does not end, and is left", level="warning")
