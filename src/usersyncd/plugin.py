@@ -51,7 +51,7 @@ flat."""
 # ---------------------------------------------------------------------------------------------- what a source yields
 
 
-class Record(Struct, frozen=True):
+class Record(Struct, frozen=True, gc=False):
     """A whole user or group, as its directory holds it.
 
     ``id`` is the directory's immutable id, never an address, a login name or a DN. ``attributes`` has native names;
@@ -65,7 +65,7 @@ class Record(Struct, frozen=True):
     handles: tuple[str, ...] = ()
 
 
-class Patch(Struct, frozen=True):
+class Patch(Struct, frozen=True, gc=False):
     """Only these attributes of a known record changed; ``None`` clears one. ``handles`` None: they are as they were."""
 
     kind: Kind
@@ -74,7 +74,7 @@ class Patch(Struct, frozen=True):
     handles: tuple[str, ...] | None = None
 
 
-class Present(Struct, frozen=True):
+class Present(Struct, frozen=True, gc=False):
     """This known record, and if it is a group its members, are as they were told last.
 
     For directories that answer a cursor by naming everything that is still there (the present phase of RFC 4533,
@@ -85,7 +85,7 @@ class Present(Struct, frozen=True):
     id: str
 
 
-class Members(Struct, frozen=True):
+class Members(Struct, frozen=True, gc=False):
     """Edges of one group, given by the members' ids or handles; users and nested groups alike.
 
     In an incremental pull ``whole`` replaces the group's members, otherwise edges are added and removed. In a complete
@@ -98,7 +98,7 @@ class Members(Struct, frozen=True):
     whole: bool = False
 
 
-class Gone(Struct, frozen=True):
+class Gone(Struct, frozen=True, gc=False):
     """The directory says that this record is deleted."""
 
     kind: Kind
@@ -137,7 +137,7 @@ class Op(StrEnum):
     REMOVE = "remove"
 
 
-class Member(Struct, frozen=True):
+class Member(Struct, frozen=True, gc=False):
     """One end of a membership change: the record's id in its directory, and its key in this target."""
 
     kind: Kind
@@ -145,7 +145,7 @@ class Member(Struct, frozen=True):
     key: str | int
 
 
-class Change(Struct, frozen=True):
+class Change(Struct, frozen=True, gc=False):
     """One step of a plan.
 
     For a record: ``key`` is the key under which the target holds it now (for a create: will hold it). ``before`` is
@@ -167,7 +167,7 @@ class Change(Struct, frozen=True):
     members: tuple[Member, ...] = ()
 
 
-class Outcome(Struct, frozen=True):
+class Outcome(Struct, frozen=True, gc=False):
     """What became of one change: nothing to say (delivered), ``error`` (refused as a whole), or ``refused``, the
     members of a membership change that were refused, each with its reason."""
 

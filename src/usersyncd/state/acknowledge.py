@@ -23,7 +23,7 @@ from usersyncd.state.spool import NUMBER
 from usersyncd.state.tables import delivered as delivered_table
 
 
-class Answer(Struct, frozen=True):
+class Answer(Struct, frozen=True, gc=False):
     """A step, and the target's answer to it. A step that the target need not know is answered by itself."""
 
     step: Planned
@@ -42,19 +42,23 @@ class Acknowledger:
         self._target = target
         self._keys = {kind: layout.key for kind, layout in layouts.items()}
         self._now = now
+        self._told: dict[int, str] = {}
+        """The shapes, as JSON, of what was announced and not answered yet, by ref."""
         self.next = first
 
     def write(self, answers: Sequence[Answer], given: Sequence[Planned]) -> None:
         """Write the answers to one batch, and that the next one is ``given`` now. Raises StateError."""
         if not answers and not given:
             return
-        changes = [change for answer in answers if (change := _done(answer)) is not None]
+        done = [(answer.step.ref, change) for answer in answers if (change := _done(answer)) is not None]
         with self._database.write() as connection:
             self._answered(connection, answers)
+            texts = (self._text(ref, change) for ref, change in done)
+            changes = (change for _, change in done)
+            journal.write(connection, self._run, self._target, self.next, changes, texts)
             self._given(connection, given)
             self._members(connection, answers, given)
-            journal.write(connection, self._run, self.next, ((self._target, change) for change in changes))
-        self.next += len(changes)
+        self.next += len(done)
 
     # ---- before
 
@@ -68,15 +72,17 @@ class Acknowledger:
             if change.after is not None and (change.before is None or self._key(change) != change.key):
                 # What is not there yet, or will be there under another key, has to be known by name.
                 moving.append(self._held(step, change, change.after, key=change.key, sure=False))
+                self._told[step.ref] = moving[-1].shape
             else:
                 doubtful.append(step.ref)
         delivered.acknowledge(connection, self._target, moving, [])
-        delivered.doubt(connection, self._target, doubtful)
+        delivered.trust(connection, self._target, doubtful, sure=False)
 
     # ---- after
 
     def _answered(self, connection: Connection, answers: Iterable[Answer]) -> None:
         held: list[Acknowledged] = []
+        kept: list[int] = []
         gone: list[int] = []
         quiet: list[dict[str, object]] = []
         for answer in answers:
@@ -93,7 +99,10 @@ class Acknowledger:
                 # It is told again in any case: what it was before may have been in doubt, too.
                 held.append(self._held(step, change, shape, key=change.key, sure=False))
             else:
-                held.append(self._held(step, change, shape, key=shape[self._keys[change.kind]], left=step.left))
+                if change.op is Op.CREATE and step.ref in self._told:
+                    kept.append(step.ref)  # It is as it was announced.
+                else:
+                    held.append(self._held(step, change, shape, key=shape[self._keys[change.kind]], left=step.left))
                 if step.takes is not None:
                     gone.append(step.takes)
         if quiet:
@@ -104,6 +113,7 @@ class Acknowledger:
                 quiet,
             )
         delivered.acknowledge(connection, self._target, held, gone)
+        delivered.trust(connection, self._target, kept, sure=True)
 
     def _held(
         self,
@@ -126,6 +136,11 @@ class Acknowledger:
             shape=text.decode(),
             sure=sure,
         )
+
+    def _text(self, ref: int, change: Change) -> str | None:
+        if change.after is None:
+            return None
+        return self._told.pop(ref, None) or encode(change.after).decode()
 
     def _key(self, change: Change) -> Value:
         return None if change.after is None else change.after[self._keys[change.kind]]

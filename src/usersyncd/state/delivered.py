@@ -25,7 +25,7 @@ class Progress(Struct, frozen=True):
     fingerprint: str
 
 
-class Acknowledged(Struct, frozen=True):
+class Acknowledged(Struct, frozen=True, gc=False):
     """A record as the target holds it now. ``key`` and ``shape`` are JSON; ``left_at``: since when it is a leaver's;
     not ``sure``: it was given so, and the target has not answered yet."""
 
@@ -96,11 +96,11 @@ def acknowledge(connection: Connection, target: str, held: Iterable[Acknowledged
             connection.execute(delete(table).where(table.c.target == target, among(connection, table.c.ref, gone)))
 
 
-def doubt(connection: Connection, target: str, refs: list[int]) -> None:
-    """The target is about to be given other shapes of these records."""
+def trust(connection: Connection, target: str, refs: list[int], *, sure: bool) -> None:
+    """The target has answered that it holds these records as they stand here; or it is about to be given others."""
     if refs:
         mine = delivered.c.target == target, among(connection, delivered.c.ref, refs)
-        connection.execute(update(delivered).where(*mine).values(sure=0))
+        connection.execute(update(delivered).where(*mine).values(sure=int(sure)))
 
 
 def members(connection: Connection, target: str, groups: list[int]) -> dict[int, Membership]:

@@ -76,22 +76,19 @@ def _write(connection: Connection, report: RunReport) -> None:
     )
 
 
-def write(connection: Connection, run: str, first: int, changes: Iterable[tuple[str, Change]]) -> None:
-    """Write what targets acknowledged, numbered from ``first``."""
-    bulk.insert(connection, journal, _COLUMNS, _rows(run, first, changes))
-
-
-def _rows(run: str, first: int, changes: Iterable[tuple[str, Change]]) -> Iterator[bulk.Row]:
-    for seq, (target, change) in enumerate(changes, first):
-        yield (
+def write(
+    connection: Connection, run: str, target: str, first: int, changes: Iterable[Change], texts: Iterable[str | None]
+) -> None:
+    """Write what a target acknowledged, numbered from ``first``. ``texts`` are the shapes that it has now, in JSON."""
+    rows = (
+        (
             run, seq, target, change.op.value, change.kind.value, change.id, encode(change.key).decode(),
-            _json(change.before), _json(change.after),
+            None if change.before is None else encode(change.before).decode(), text,
             encode([member.id for member in change.members]).decode() if change.members else None,
-        )  # fmt: skip
-
-
-def _json(shape: dict[str, Any] | None) -> str | None:
-    return None if shape is None else encode(shape).decode()
+        )
+        for seq, (change, text) in enumerate(zip(changes, texts, strict=True), first)
+    )  # fmt: skip
+    bulk.insert(connection, journal, _COLUMNS, rows)
 
 
 # ---- reading

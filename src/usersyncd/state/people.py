@@ -20,7 +20,7 @@ REMEMBERED = 100_000
 ASKED = 10_000
 
 
-class Known(Struct, frozen=True):
+class Known(Struct, frozen=True, gc=False):
     """A record that the target holds now, or will hold: ``here`` says whether it does once the plan is delivered."""
 
     member: Member

@@ -35,7 +35,7 @@ _decode = msgspec.msgpack.Decoder(Change).decode
 Key = str | int
 
 
-class Planned(Struct, frozen=True):
+class Planned(Struct, frozen=True, gc=False):
     """One step of a plan: the record's ref, whether it is a leaver's from then on, the leaver whose key it takes over,
     the change (None: the target need not know), and the refs of a membership change's members in their order."""
 
@@ -46,7 +46,7 @@ class Planned(Struct, frozen=True):
     members: array[int]
 
 
-class Claim(Struct, frozen=True):
+class Claim(Struct, frozen=True, gc=False):
     """What the plan makes of a record that comes, leaves, returns or changes its key.
 
     ``key`` is the one that it has afterwards (None: it leaves), ``here`` whether it is there then, and ``moves``

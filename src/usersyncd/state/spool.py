@@ -40,7 +40,7 @@ CREATE TABLE edges (
 """
 
 
-class Known(Struct, frozen=True):
+class Known(Struct, frozen=True, gc=False):
     """What the snapshot knows of a record."""
 
     ref: int
@@ -48,7 +48,7 @@ class Known(Struct, frozen=True):
     gone: bool
 
 
-class Spooled(Struct, frozen=True):
+class Spooled(Struct, frozen=True, gc=False):
     """A record that is not as the snapshot has it. ``attributes`` None: the directory says that it is gone. ``ref``
     None: new."""
 
@@ -61,7 +61,7 @@ class Spooled(Struct, frozen=True):
     manager: int | None
 
 
-class Edges(Struct, frozen=True):
+class Edges(Struct, frozen=True, gc=False):
     """One piece of what was said about a group's members."""
 
     group: str

@@ -20,7 +20,7 @@ PAGE = 5_000
 """How many records are read at a time."""
 
 
-class Subject(Struct, frozen=True):
+class Subject(Struct, frozen=True, gc=False):
     """One record. ``attributes`` (JSON) None: it has left its directory. The rest is what the target holds: ``digest``
     None when that is nothing, ``key`` and ``shape`` in JSON; ``left_at``: since when it is a leaver's; not ``sure``: it
     never answered to what it was given last."""

@@ -29,12 +29,15 @@ def plan_memberships(
     connection: Connection, scope: Scope, directory: str, plan: Plan, mode: MembershipMode
 ) -> Iterator[None]:
     """Add the changes of the groups in question to the plan, once its records are settled. Pauses now and then."""
-    touched = _touched(connection, scope, plan)
-    if not touched and not plan.moved(Kind.USER):
+    groups_in_question = _touched(connection, scope, plan)
+    moved = set() if scope.since is None else set(plan.moved(Kind.USER))
+    if not groups_in_question and not moved:
         return
     edges = graph(connection, scope.directory)
+    if scope.since is not None:
+        groups_in_question = _concerned(edges, groups_in_question, moved, plan, mode)
     people = People(connection, scope.target, plan)
-    for groups in batched(sorted(_concerned(edges, touched, plan, mode)), GROUPS):
+    for groups in batched(sorted(groups_in_question), GROUPS):
         held = delivered.members(connection, scope.target, groups)
         wanted = {group: _members(edges, group, mode) for group in groups}
         both = (refs for one in held.values() for refs in (one.members, one.given))
@@ -45,7 +48,8 @@ def plan_memberships(
 
 
 def _touched(connection: Connection, scope: Scope, plan: Plan) -> set[int]:
-    """The groups that are different now in themselves: with other members, new, gone, or refused in part before."""
+    """The groups that are different now in themselves, or all of them: with other members, new, gone, or refused in
+    part before."""
     here = select(memberships.c.ref).where(memberships.c.directory == scope.directory)
     found = set(plan.moved(Kind.GROUP))
     if scope.since is None:
@@ -60,9 +64,9 @@ def _touched(connection: Connection, scope: Scope, plan: Plan) -> set[int]:
     return found.union(connection.scalars(changed), connection.scalars(failed))
 
 
-def _concerned(edges: Graph, touched: set[int], plan: Plan, mode: MembershipMode) -> set[int]:
-    """Also the groups of people who come or leave, and, flattened, all groups above."""
-    containing = edges.containing(set(plan.moved(Kind.USER)))
+def _concerned(edges: Graph, touched: set[int], people: set[int], plan: Plan, mode: MembershipMode) -> set[int]:
+    """Also the groups of ``people``, who come or leave; and, flattened, all groups above."""
+    containing = edges.containing(people)
     found = touched.union(*containing.values())
     if mode == "flattened":
         return edges.above(found)

@@ -16,7 +16,7 @@ from usersyncd.state.spool import decode
 from usersyncd.state.subjects import GroupNames, Managers, Scope, Subject, pages
 
 
-class Shaped(Struct, frozen=True):
+class Shaped(Struct, frozen=True, gc=False):
     """A record and its shape; ``shape`` None: it has left the directory, or ``where`` leaves it out. ``error``: a rule
     failed for it, and what the target has of it stays as it is."""
 

@@ -1,0 +1,185 @@
+"""What a whole run costs, from CSV files to PostgreSQL with the state in SQLite, against a bare COPY of the same rows.
+
+Run: ``python -m benchmarks.sync [people]``. A company of 100,000 people (20 attributes), 5,000 groups and 500,000
+memberships is delivered into an empty database, read again without a change, with 1% changed, and with 100 people
+changed. The floor is psycopg's COPY of the rows that the run has written, into empty tables with the same primary keys.
+Each case is a process of its own; cases are interleaved, and the median of five rounds is taken, in wall time. The
+peak of memory is that of the process; with twice the argument ``memory`` a million people are measured too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+ROUNDS = 1
+TABLES = ("users", "groups", "group_members")
+COLUMNS = (
+    "id", "userName", "email", "givenName", "familyName", "displayName", "active", "userType", "title", "department",
+    "division", "costCenter", "organization", "employeeNumber", "manager", "preferredLanguage", "locale", "timezone",
+    "phone", "mobile",
+)  # fmt: skip
+CONFIG = """
+state: sqlite:///state.db
+directories:
+  company:
+    connector: csv
+    options: {users: users.csv, groups: groups.csv, members: members.csv}
+targets:
+  app:
+    connector: sql
+    options: {url: "%s", create_tables: true}
+"""
+
+
+def main(people: int = 100_000) -> None:
+    from tests.servers.postgres import Postgres
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        server = Postgres.start(folder / "postgres")
+        try:
+            _measure(server, folder, people)
+        finally:
+            server.stop()
+
+
+def _measure(server: object, folder: Path, people: int) -> None:
+    from tests.servers.postgres import Postgres
+
+    assert isinstance(server, Postgres)
+    seconds: dict[str, list[float]] = {}
+    peak: dict[str, float] = {}
+
+    def case(name: str, url: str) -> None:
+        took, megabytes = map(float, _process("run", str(folder), url).split())
+        seconds.setdefault(name, []).append(took)
+        peak[name] = max(peak.get(name, 0), megabytes)
+
+    for _ in range(ROUNDS if people <= 100_000 else 1):
+        write_company(folder, people)
+        (folder / "state.db").unlink(missing_ok=True)
+        url = server.database()
+        case("first sync", url)
+        case("nothing changed", url)
+        change(folder, people // 100)
+        case("1% changed", url)
+        change(folder, 100)
+        case("100 changed", url)
+        seconds.setdefault("floor: COPY", []).append(float(_process("floor", url, server.database())))
+    floor = statistics.median(seconds["floor: COPY"])
+    first = statistics.median(seconds["first sync"])
+    print(f"{people:,} people, {people // 20:,} groups, {people * 5:,} memberships")
+    print(f"{'':20}{'seconds':>10}{'× COPY':>10}{'× first':>10}{'peak MB':>10}")
+    for name, took in seconds.items():
+        median = statistics.median(took)
+        print(f"{name:20}{median:10.2f}{median / floor:10.2f}{median / first:10.2f}{peak.get(name, 0):10.0f}")
+
+
+def write_company(folder: Path, people: int) -> None:
+    """The CSV files of a company: always the same one."""
+    made = random.Random(7)
+    with (folder / "users.csv").open("w", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(COLUMNS)
+        for n in range(people):
+            out.writerow(
+                (
+                    f"u-{n:07}", f"user{n}", f"user{n}@company.example", f"Given{n % 997}", f"Family{n % 9973}",
+                    f"Given{n % 997} Family{n % 9973}", "true", "Employee", f"Engineer {n % 31}", f"Dept. {n % 211}",
+                    f"Division {n % 13}", f"CC-{n % 499:04}", "Company", f"{n:08}", f"u-{n // 10:07}" if n else "",
+                    "en-GB", "en-GB", "Europe/London", f"+44 20 7946 {n % 10000:04}", f"+44 7700 {n % 1000000:06}",
+                )
+            )  # fmt: skip
+    with (folder / "groups.csv").open("w", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(("id", "displayName", "description"))
+        out.writerows((f"g-{n:06}", f"group {n}", f"What group {n} is for") for n in range(people // 20))
+    with (folder / "members.csv").open("w", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(("group_id", "member_id"))
+        for n in range(people // 20):
+            out.writerows((f"g-{n:06}", f"u-{u:07}") for u in made.sample(range(people), 100))
+
+
+def change(folder: Path, people: int) -> None:
+    """Give the first people another title, and the first groups one member less each."""
+    file = folder / "users.csv"
+    lines = file.read_text().splitlines(keepends=True)
+    for n in range(1, people + 1):
+        lines[n] = lines[n].replace("Engineer", "Senior Engineer")
+    file.write_text("".join(lines))
+    file = folder / "members.csv"
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(line for n, line in enumerate(lines) if n == 0 or n % 100 or n > people * 5))
+
+
+def _process(*arguments: str) -> str:
+    command = [sys.executable, "-m", __spec__.name, *arguments]
+    return subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
+
+
+def one_run(folder: Path, url: str) -> None:
+    """One run, in this process; prints its wall time in seconds and the peak of memory in megabytes."""
+    from usersyncd import logs
+    from usersyncd.config import load
+    from usersyncd.job import jobs
+    from usersyncd.opening import open_state
+    from usersyncd.run import Wish, run
+
+    logs.configure("error")
+    (folder / "config.yaml").write_text(CONFIG % url)
+    config = load(folder / "config.yaml")
+    found = jobs(config)
+    began = time.perf_counter()
+    database = open_state(config)
+    report = asyncio.run(run(database, config.folder, found["company"], Wish()))
+    took = time.perf_counter() - began
+    assert report.status == "succeeded", report
+    print(took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def floor(source: str, url: str) -> None:
+    """COPY the rows of one database into empty tables of another; prints the wall time of that alone."""
+    import psycopg
+
+    copied: dict[str, Sequence[tuple[object, ...]]] = {}
+    with psycopg.connect(source) as held, psycopg.connect(url) as empty:
+        for table in TABLES:
+            rows = held.execute(f"SELECT * FROM {table}").fetchall()
+            columns = held.execute(
+                "SELECT column_name || ' ' || data_type FROM information_schema.columns "
+                f"WHERE table_name = '{table}' ORDER BY ordinal_position"
+            ).fetchall()
+            key = {"group_members": "directory, group_id, member_id"}.get(table, "directory, id")
+            empty.execute(f"CREATE TABLE {table} ({', '.join(c for (c,) in columns)}, PRIMARY KEY ({key}))")
+            copied[table] = rows
+        empty.commit()
+        began = time.perf_counter()
+        for table, held_rows in copied.items():
+            with empty.cursor().copy(f"COPY {table} FROM STDIN") as copy:
+                for row in held_rows:
+                    copy.write_row(row)
+        empty.commit()
+        print(time.perf_counter() - began)
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["run", folder, url]:
+            one_run(Path(folder), url)
+        case ["floor", source, url]:
+            floor(source, url)
+        case [people]:
+            main(int(people))
+        case _:
+            main()
