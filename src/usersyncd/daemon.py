@@ -275,7 +275,7 @@ class Daemon:
     def _show(self) -> None:
         """Tell systemd what is going on, if that is something new."""
         line = self._line()
-        if line != self._status:
+        if line != self._status and not self._end.is_set():  # then it is ending, and nothing comes next
             self._status = line
             notify.status(line)
 

@@ -256,6 +256,19 @@ def test_systemd_is_told(tmp_path: Path) -> None:
         assert running.end()[0] == 0
         [stopping] = manager.heard("STOPPING")
         assert stopping["STATUS"].startswith("ending")
+        assert manager.heard("STATUS")[-1] == stopping
+    manager.close()
+
+
+def test_systemd_hears_nothing_of_a_schedule_once_the_end_has_begun(tmp_path: Path) -> None:
+    company(tmp_path)
+    manager = Manager(tmp_path)
+    config = configure(tmp_path, {"acme": "1h"})
+    with busy(tmp_path / "app.db"), daemon(config, NOTIFY_SOCKET=str(manager.path)) as running:
+        delivering = lambda: any("delivering" in message["STATUS"] for message in manager.heard("STATUS"))  # noqa: E731
+        running.wait("it does not deliver", delivering)
+        assert running.end()[0] == 0
+        assert manager.heard("STATUS")[-1] == {"STOPPING": "1", "STATUS": "ending acme"}
     manager.close()
 
 
