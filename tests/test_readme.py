@@ -1,0 +1,69 @@
+"""README shows what the program really does: its configuration and its commands are run here, one after the other."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers.process import program
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+SHOWN = "/srv/usersyncd"
+"""Where the example stands, for README."""
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+def commands() -> Iterator[tuple[str, str]]:
+    """Each command and the output that README shows for it."""
+    for block in blocks("console"):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, output = part.partition("\n")
+            yield command, output
+
+
+def told(text: str) -> str:
+    """Without what differs from run to run: how long it took, and where it stands."""
+    return re.sub(r"in \d+\.\d s", "in 0.0 s", text).rstrip()
+
+
+def actual(folder: Path) -> list[tuple[str, str, str]]:
+    """The commands in one shell: (command, what README shows, what it prints)."""
+    marker = "== end of a command"
+    script = "".join(f"{command}\nprevious=$?; echo '{marker}'; (exit $previous)\n" for command, _ in commands())
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "COLUMNS": "100"}
+    done = subprocess.run(
+        ["bash"], input=script, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+    printed = done.stdout.replace(str(folder), SHOWN).split(f"{marker}\n")
+    return [(*pair, output) for pair, output in zip(commands(), printed, strict=False)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    (tmp_path / "usersyncd.yaml").write_text(blocks("yaml")[0], "utf-8")
+    return tmp_path
+
+
+def test_every_command_prints_what_readme_shows(folder: Path) -> None:
+    program("jq", "jq")
+    ran = actual(folder)
+    assert len(ran) > 5
+    assert [(command, told(output)) for command, _, output in ran] == [(c, told(shown)) for c, shown, _ in ran]
+
+
+def test_every_file_that_readme_names_is_there() -> None:
+    links = set(re.findall(r"\]\(([^)#]+)", README))
+    assert links
+    assert [link for link in links if not link.startswith("http") and not (ROOT / link).exists()] == []
