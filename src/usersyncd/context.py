@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from usersyncd.blocking import in_own_thread
-from usersyncd.plugin import Kind, Layout, Secret
+from usersyncd.errors import SourceError, TargetError, UsersyncError
+from usersyncd.plugin import PATIENT, Kind, Layout, Patience, Secret
 from usersyncd.secrets import open_secret
+
+if TYPE_CHECKING:
+    import httpx
+
+    from usersyncd.http import Clients, Clock
 
 T = TypeVar("T")
 
@@ -17,11 +24,16 @@ T = TypeVar("T")
 @dataclass(frozen=True, kw_only=True)
 class RunContext:
     """The common part (see :class:`usersyncd.plugin.Context`): ``name`` of the directory or target, ``folder`` of the
-    configuration file, ``log`` a structlog logger that is bound to the run."""
+    configuration file, ``log`` a structlog logger that is bound to the run. ``waiting`` is told, in words for a person,
+    of every wait of the patient transport; ``clock`` is what it waits by (None: the real time)."""
 
     name: str
     folder: Path
     log: Any
+    waiting: Callable[[str], None] | None = None
+    clock: Clock | None = None
+    failure: ClassVar[type[UsersyncError]] = UsersyncError
+    """What HTTP requests raise when their patience ends."""
 
     def secret(self, secret: Secret) -> str:
         """Open a secret. Raises ConfigError, naming the reference, when there is nothing to open."""
@@ -32,11 +44,36 @@ class RunContext:
         :func:`usersyncd.blocking.in_own_thread`)."""
         return in_own_thread(work, name=self.name, log=self.log)
 
+    def http(
+        self, patience: Patience = PATIENT, *, ca_file: str | None = None, proxy: str | None = None
+    ) -> httpx.AsyncClient:
+        """A client on the patient transport. All clients of a context share one budget for each host. Raises
+        ConfigError when ``ca_file`` cannot be used."""
+        return self._clients.client(patience, ca_file=ca_file, proxy=proxy)
+
+    async def close(self) -> None:
+        """Close what the connector left open. For the run, at its end."""
+        if "_clients" in self.__dict__:
+            await self._clients.close()
+
+    @cached_property
+    def _clients(self) -> Clients:
+        from usersyncd.http import Clients, Clock  # httpx is slow to import, and most connectors need none of it.
+
+        return Clients(
+            clock=self.clock or Clock(),
+            log=self.log,
+            folder=self.folder,
+            failure=self.failure,
+            waiting=self.waiting,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class SourceRunContext(RunContext):
     """What a source is given. ``reads``: the native attributes that the rules read, for each kind; None: all."""
 
+    failure = SourceError
     reads: Mapping[Kind, frozenset[str] | None]
 
 
@@ -44,5 +81,6 @@ class SourceRunContext(RunContext):
 class TargetRunContext(RunContext):
     """What a target is given: how the shapes of each kind look, and the directories that it receives."""
 
+    failure = TargetError
     layouts: Mapping[Kind, Layout]
     directories: Sequence[str]

@@ -2,7 +2,8 @@
 
 - :class:`SourceContract` and :class:`TargetContract`: suites of tests that your test class inherits. They need
   pytest, and are imported only when they are asked for.
-- :func:`source_context`, :func:`target_context`: the contexts that a run would hand over, with a log that can be read.
+- :func:`source_context`, :func:`target_context`: the contexts that a run would hand over, with a log that can be read
+  and a clock that does not wait.
 - :class:`MemoryDirectory` with :class:`MemorySource`, :class:`MemoryStore` with :class:`MemoryTarget`: a directory and
   a target in memory that fail on demand.
 - :func:`read`, :func:`fold`: a pull, and what it says in the end.
@@ -13,7 +14,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from usersyncd.testing.contexts import OWN_LAYOUTS, Log, source_context, target_context
+from usersyncd.testing.contexts import OWN_LAYOUTS, HurriedClock, Log, source_context, target_context
 from usersyncd.testing.memory_source import MemoryDirectory, MemorySource, MemorySourceOptions, SourceFaults
 from usersyncd.testing.memory_target import MemoryStore, MemoryTarget, MemoryTargetOptions, TargetFaults
 from usersyncd.testing.pulls import Listing, Pull, fold, read
@@ -42,6 +43,7 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "OWN_LAYOUTS",
     "Contents",
+    "HurriedClock",
     "Listing",
     "Log",
     "MemoryDirectory",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,27 @@ import structlog
 from structlog.testing import LogCapture
 
 from usersyncd.context import SourceRunContext, TargetRunContext
+from usersyncd.http import Clock
 from usersyncd.plugin import CANONICAL, Kind, Layout
 
 OWN_LAYOUTS: Mapping[Kind, Layout] = {kind: Layout(CANONICAL[kind], key="id", ruled=False) for kind in Kind}
 """Shapes without rules: the canonical attributes, identified by ``id``."""
+
+
+class HurriedClock(Clock):
+    """A clock that does not wait, but moves on by as much: ``slept`` is what would have been waited."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+        self._ahead = 0.0
+
+    def now(self) -> float:
+        return super().now() + self._ahead
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self._ahead += seconds
+        await asyncio.sleep(0)
 
 
 class Log:
@@ -37,10 +55,22 @@ def source_context(
     name: str = "directory",
     reads: Mapping[Kind, frozenset[str] | None] | None = None,
     log: Log | None = None,
+    clock: Clock | None = None,
+    waiting: Callable[[str], None] | None = None,
 ) -> SourceRunContext:
-    """The context of a source. ``reads``: the native attributes that the rules read, for each kind; None: all."""
+    """The context of a source. ``reads``: the native attributes that the rules read, for each kind; None: all.
+
+    ``clock``: what HTTP requests wait by; None: a clock that does not wait. ``waiting`` is told of every wait.
+    """
     everything = {kind: None for kind in Kind}  # noqa: C420 - dict.fromkeys has another type
-    return SourceRunContext(name=name, folder=folder, log=(log or Log()).logger, reads={**everything, **(reads or {})})
+    return SourceRunContext(
+        name=name,
+        folder=folder,
+        log=(log or Log()).logger,
+        reads={**everything, **(reads or {})},
+        clock=clock or HurriedClock(),
+        waiting=waiting,
+    )
 
 
 def target_context(
@@ -50,8 +80,15 @@ def target_context(
     layouts: Mapping[Kind, Layout] = OWN_LAYOUTS,
     directories: Sequence[str] = ("directory",),
     log: Log | None = None,
+    clock: Clock | None = None,
 ) -> TargetRunContext:
-    """The context of a target, which receives ``directories`` in shapes that look like ``layouts``."""
+    """The context of a target, which receives ``directories`` in shapes that look like ``layouts``. ``clock``: what
+    HTTP requests wait by; None: a clock that does not wait."""
     return TargetRunContext(
-        name=name, folder=folder, log=(log or Log()).logger, layouts=layouts, directories=tuple(directories)
+        name=name,
+        folder=folder,
+        log=(log or Log()).logger,
+        layouts=layouts,
+        directories=tuple(directories),
+        clock=clock or HurriedClock(),
     )

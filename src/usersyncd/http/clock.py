@@ -1,0 +1,18 @@
+"""The time that waits are measured in. Tests hand in one that does not wait."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+
+class Clock:
+    """The real time."""
+
+    def now(self) -> float:
+        """Seconds since some moment; never goes back."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait. Ends at once when the task is cancelled."""
+        await asyncio.sleep(seconds)

@@ -1,0 +1,184 @@
+"""httpx's transport, made patient: it paces, waits, repeats, and says what it waits for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import tenacity
+
+from usersyncd.errors import UsersyncError
+from usersyncd.http.budget import Budget
+from usersyncd.http.clock import Clock
+from usersyncd.http.retry import (
+    STRANGER,
+    LastingError,
+    PassingError,
+    stop_when,
+    trouble,
+    trouble_of,
+    trouble_with,
+    wait,
+)
+from usersyncd.plugin import Patience
+
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that may be repeated (RFC 9110, section 9.2.1)."""
+CROWDED = 0.8
+"""The part of its quota from which on the provider is spared."""
+SPARED = 10.0
+"""Seconds by which the next requests are put off for each whole quota above that."""
+NOTICED = 0.05
+"""Seconds from which on a wait is worth a line."""
+
+
+class PatientTransport(httpx.AsyncBaseTransport):
+    """Answers are read whole. ``failure`` is the error that is raised when patience ends."""
+
+    def __init__(
+        self,
+        inner: httpx.AsyncBaseTransport,
+        patience: Patience,
+        *,
+        budget: Callable[[str], Budget],
+        clock: Clock,
+        log: Any,
+        waiting: Callable[[str], None] | None,
+        failure: type[UsersyncError],
+    ) -> None:
+        self._inner = inner
+        self._patience = patience
+        self._budget = budget
+        self._clock = clock
+        self._log = log
+        self._waiting = waiting
+        self._failure = failure
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        repeatable = request.method in SAFE or request.extensions.get("repeatable") is True
+        call = _Call(self._budget(request.url.host), self._clock, self._patience.seconds)
+        retrying = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception_type(PassingError),
+            stop=stop_when(call.is_over) if repeatable else tenacity.stop_after_attempt(1),
+            wait=wait,
+            before_sleep=lambda state: self._tell(request, state, call),
+            sleep=self._clock.sleep,
+            reraise=True,
+        )
+        try:
+            return await retrying(self._attempt, request, call)
+        except (PassingError, LastingError) as error:
+            tried = f", in {call.attempts} attempts" if call.attempts > 1 else ""
+            place = f"{request.method} {request.url.host}{request.url.path}"
+            raise self._failure(f"{request.url.host} {error.what}{tried} ({place})", error.remedy) from error
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def _attempt(self, request: httpx.Request, call: _Call) -> httpx.Response:
+        async with call.budget:
+            call.begin()
+            try:
+                async with asyncio.timeout(call.left):
+                    response = await self._read(request)
+            except TimeoutError as error:
+                raise LastingError(
+                    f"did not answer within {_seconds(self._patience.seconds)}", "see why it is slow"
+                ) from error
+            except httpx.TransportError as error:
+                raise trouble_with(error) from error
+            call.budget.answered = True
+            found = trouble_of(response, self._patience)
+            if found is not None:
+                raise found
+            call.budget.took()
+        self._spare(response, call.budget)
+        return response
+
+    async def _read(self, request: httpx.Request) -> httpx.Response:
+        """The whole answer, decompressed."""
+        response = await self._inner.handle_async_request(request)
+        response.request = request
+        size = 0
+        chunks: list[bytes] = []
+        try:
+            async for chunk in response.aiter_bytes():
+                size += len(chunk)
+                if size > self._patience.size:
+                    limit = f"{self._patience.size:,} bytes"
+                    raise LastingError(
+                        f"answered with more than {limit}", "see what is there: no such answer is expected"
+                    )
+                chunks.append(chunk)
+        except httpx.DecodingError as error:
+            raise httpx.ReadError(f"the compressed body is broken ({error})") from error
+        finally:
+            await response.aclose()
+        headers = [(name, value) for name, value in response.headers.multi_items() if name not in _FRAMING]
+        extensions = {name: value for name, value in response.extensions.items() if name != "network_stream"}
+        return httpx.Response(
+            response.status_code, headers=headers, content=b"".join(chunks), extensions=extensions, request=request
+        )
+
+    def _spare(self, response: httpx.Response, budget: Budget) -> None:
+        """Put the next requests off when the provider says that its quota is nearly used up."""
+        load = self._patience.load(response) if self._patience.load else None
+        if load is not None and load > CROWDED:
+            seconds = SPARED * (load - CROWDED)
+            if budget.put_off(seconds):
+                host = response.request.url.host
+                why = f"{host} says that {load:.0%} of its quota is used"
+                self._say(f"waiting {_seconds(seconds)}: {why}", host, seconds)
+
+    def _tell(self, request: httpx.Request, state: tenacity.RetryCallState, call: _Call) -> None:
+        found, seconds, host = trouble(state), state.upcoming_sleep, request.url.host
+        if found.throttled and not call.budget.throttled(call.began, seconds):
+            return  # The host asked for it before: it was said then.
+        why = f"{host} asked for it" if found.asked is not None else f"{host} {found.what}"
+        self._say(f"waiting {_seconds(seconds)}: {why}", host, seconds, attempt=state.attempt_number, reason=found.what)
+
+    def _say(self, text: str, host: str, seconds: float, **more: Any) -> None:
+        if seconds >= NOTICED:
+            self._log.info(text, host=host, seconds=round(seconds, 1), **more)
+            if self._waiting:
+                self._waiting(text)
+
+
+_FRAMING = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+"""Headers that speak of the body as it travelled."""
+
+
+class _Call:
+    """One request with all its attempts. Its time begins with its first turn: queueing for that is not its fault."""
+
+    def __init__(self, budget: Budget, clock: Clock, seconds: float) -> None:
+        self.budget = budget
+        self.attempts = 0
+        self.began = 0.0
+        self._clock = clock
+        self._seconds = seconds
+        self._first: float | None = None
+
+    def begin(self) -> None:
+        self.attempts += 1
+        self.began = self._clock.now()
+        if self._first is None:
+            self._first = self.began
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left."""
+        return self._seconds - (self._clock.now() - (self._first or 0.0))
+
+    def is_over(self, wait: float) -> bool:
+        """Whether patience would end in a wait of so many seconds."""
+        left = self.left
+        if not self.budget.answered:
+            left -= max(0.0, self._seconds - STRANGER)
+        return wait > left
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
