@@ -1,0 +1,14 @@
+"""A stateful fake of Microsoft Graph: users, groups and their delta queries, the sign-in, and what can go wrong.
+
+Faithful to the vendor's documentation and to what users report (issues of microsoft-graph-docs); where the two differ,
+it does the worse of the two.
+"""
+
+from __future__ import annotations
+
+from tests.fakes.graph.faults import PASSING, Faults
+from tests.fakes.graph.server import Graph
+from tests.fakes.graph.signin import CLIENT, SECRET, TENANT
+from tests.fakes.graph.tenant import Tenant, company
+
+__all__ = ["CLIENT", "PASSING", "SECRET", "TENANT", "Faults", "Graph", "Tenant", "company"]
