@@ -34,7 +34,7 @@ def test_every_part_that_is_switched_off_is_valid_too(tmp_path: Path) -> None:
         )
     )
     config = load(file)
-    assert list(config.directories) == ["acme", "corp"]
+    assert list(config.directories) == ["acme", "corp", "cloud"]
     assert set(config.lookups) == {"countries", "titles"}
 
 
@@ -44,12 +44,12 @@ def keys(schema: dict[str, Any], definitions: dict[str, Any], ours: set[str]) ->
     yield from schema["properties"]
 
 
-@pytest.mark.parametrize("connector", ["source.csv", "source.ldap", "target.sql"])
+@pytest.mark.parametrize("connector", ["source.csv", "source.entra", "source.ldap", "target.sql"])
 def test_every_option_of_the_built_in_connectors_is_in_the_example(connector: str) -> None:
     text = EXAMPLE.read_text("utf-8")
     definitions = json_schema()["$defs"]
     if connector not in definitions:
-        pytest.skip("the extra ldap is not installed")
+        pytest.skip("its extra is not installed")
     for name in definitions[connector]["properties"]:
         assert re.search(rf"\b{name}:", text), name
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from tests.fakes.graph.faults import PASSING, Faults
 from tests.fakes.graph.server import Graph
-from tests.fakes.graph.signin import CLIENT, SECRET, TENANT
+from tests.fakes.graph.signin import ALL_ROLES, CLIENT, SECRET, TENANT
 from tests.fakes.graph.tenant import Tenant, company
 
-__all__ = ["CLIENT", "PASSING", "SECRET", "TENANT", "Faults", "Graph", "Tenant", "company"]
+__all__ = ["ALL_ROLES", "CLIENT", "PASSING", "SECRET", "TENANT", "Faults", "Graph", "Tenant", "company"]

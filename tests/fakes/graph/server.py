@@ -95,7 +95,7 @@ class Graph:
                 api("organization", self._organization),
                 api("{kind}/delta", self._delta),
                 api("{kind}/$count", self._count),
-                api("users/{id}/memberOf/microsoft.graph.group", self._member_of),
+                api("{kind}/{id}/memberOf/microsoft.graph.group", self._member_of),
                 api("groups/{id}/{which}", self._members),
                 api("{kind}", self._list),
                 api("{kind}/{id}", self._one),
@@ -103,7 +103,7 @@ class Graph:
         )
 
     async def _configuration(self, request: Request) -> Response:
-        found = self.signin.configuration(self._base(request), request.path_params["tenant"])
+        found = self.signin.configuration(self._login(request), request.path_params["tenant"])
         if found is None:
             text = "AADSTS90002: Tenant not found. Check to make sure you have the correct tenant ID."
             return JSONResponse({"error": "invalid_tenant", "error_description": text}, 400)
@@ -111,7 +111,7 @@ class Graph:
 
     async def _token(self, request: Request) -> Response:
         form = {key: str(value) for key, value in (await _form(request)).items()}
-        status, body = self.signin.token(form, self._base(request))
+        status, body = self.signin.token(form, self._login(request))
         return JSONResponse(body, status)
 
     async def _managed(self, request: Request) -> Response:
@@ -269,10 +269,10 @@ class Graph:
         return self._paged(request, items, most=999, count=False)
 
     def _member_of(self, request: Request) -> dict[str, Any] | Response:
-        user = request.path_params["id"]
-        if user not in self.tenant.users:
-            return _failure(404, "Request_ResourceNotFound", f"Resource '{user}' does not exist.")
-        items = [{"id": group} for group in self.tenant.groups_of(user)]
+        member = request.path_params["id"]
+        if self.tenant.type_of(member) is None:
+            return _failure(404, "Request_ResourceNotFound", f"Resource '{member}' does not exist.")
+        items = [{"id": group} for group in self.tenant.groups_of(member)]
         return self._paged(request, items, most=999, count=False)
 
     def _paged(self, request: Request, items: Sequence[Any], *, most: int, count: bool) -> dict[str, Any]:
@@ -338,6 +338,10 @@ class Graph:
         cost -= "$select" in request.query_params
         self._spent.append((now, max(cost, 1)))
         return sum(cost for _, cost in self._spent) / self.faults.units
+
+    def _login(self, request: Request) -> str:
+        """As the sign-in names itself: MSAL takes no addresses but these."""
+        return f"https://{request.url.netloc}"
 
     def _base(self, request: Request) -> str:
         return f"{request.url.scheme}://{request.url.netloc}"

@@ -1,0 +1,212 @@
+"""Microsoft Graph's protocol: pages, links, tokens that end, errors."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+import uuid
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from contextlib import aclosing, suppress
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import httpx
+import msgspec
+from msgspec import Struct, field
+
+from usersyncd.errors import SourceError
+from usersyncd.plugin import Patience
+from usersyncd_entra.faults import CursorExpired, error_of, is_expired, refused
+from usersyncd_entra.options import EntraOptions
+from usersyncd_entra.signin import SignIn
+
+CONCURRENCY = 8
+"""Requests under way at once, where one does not wait for the other."""
+LARGEST = 999
+"""Objects that a page of a plain list may have (learn.microsoft.com/graph/paging)."""
+CIRCLES = 3
+"""How often one page may be asked for before the round is taken for one without end."""
+EMPTY = 200
+"""Pages without items in a row that are taken for a round without end (microsoft-graph-docs, issue 4263)."""
+
+ADVANCED = {"ConsistencyLevel": "eventual"}
+"""The header of advanced queries (learn.microsoft.com/graph/aad-advanced-queries); every page needs it."""
+
+
+class Page(Struct):
+    """One page of objects, and where to go on: at most one of the links."""
+
+    value: list[dict[str, Any]]
+    next_link: str | None = field(name="@odata.nextLink", default=None)
+    delta_link: str | None = field(name="@odata.deltaLink", default=None)
+    count: int | None = field(name="@odata.count", default=None)
+
+
+_decode = msgspec.json.Decoder(Page).decode
+
+
+def patience(options: EntraOptions) -> Patience:
+    """How requests to Graph are paced: by its throttling, and by how much of its quota it says is used."""
+    return Patience(load=_load, concurrency=CONCURRENCY, seconds=float(options.patience))
+
+
+def _load(response: httpx.Response) -> float | None:
+    """The part of the resource units that is used, told from 0.8 on (learn.microsoft.com/graph/throttling-limits)."""
+    try:
+        return float(response.headers["x-ms-throttle-limit-percentage"])
+    except (KeyError, ValueError):
+        return None
+
+
+class Graph:
+    """Asks Graph as the application that is signed in."""
+
+    def __init__(self, options: EntraOptions, client: httpx.AsyncClient, signin: SignIn) -> None:
+        self.signin = signin
+        self._options = options
+        self._client = client
+        self._base = f"{options.graph}/v1.0/"
+
+    def address(self, path: str, **query: str | int | None) -> str:
+        """The URL of a path, with query options: ``select`` is $select."""
+        options = "&".join(
+            f"${name}={quote(str(value), safe=_SAFE)}" for name, value in query.items() if value is not None
+        )
+        return f"{self._base}{path}{'?' if options else ''}{options}"
+
+    async def pages(
+        self, link: str, headers: Mapping[str, str] | None = None, *, from_cursor: bool = False
+    ) -> AsyncGenerator[Page, None]:
+        """All pages from ``link`` on; the next is fetched while one is read. Raises SourceError when they do not end
+        as they should, and CursorExpired when ``link`` is a delta link that Graph does not know any more."""
+        asked = Counter[str]()
+        empty = 0
+        coming = asyncio.create_task(self._page(link, headers, from_cursor))
+        try:
+            while True:
+                page = await coming
+                following = page.next_link
+                if following is not None:
+                    asked[following] += 1
+                    empty = 0 if page.value else empty + 1
+                    if asked[following] > CIRCLES or empty > EMPTY:
+                        raise SourceError(
+                            f"{self._place(link)} goes on without end: {sum(asked.values())} pages so far",
+                            "this is a fault of Microsoft Graph: the next run tries again",
+                        )
+                    coming = asyncio.create_task(self._page(following, headers, False))
+                yield page
+                if following is None:
+                    return
+        finally:
+            coming.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await coming
+
+    async def round(
+        self, link: str, headers: Mapping[str, str] | None = None, *, from_cursor: bool = False
+    ) -> AsyncGenerator[Page, None]:
+        """All pages of a round of a delta query. The last one has the link to the next round."""
+        last = None
+        async with aclosing(self.pages(link, headers, from_cursor=from_cursor)) as pages:
+            async for page in pages:
+                last = page.delta_link
+                yield page
+        if last is None:
+            raise SourceError(
+                f"{self._place(link)} ended without the link to the next round: it is not whole",
+                "this is no answer of Microsoft Graph that is known: the next run tries again",
+            )
+        self._must_be_ours(last)
+
+    async def count(self, path: str) -> int:
+        """How many objects there are."""
+        response = await self.get(self.address(f"{path}/$count"), ADVANCED)
+        try:
+            return int(response.text.strip().lstrip("\ufeff"))
+        except ValueError:
+            raise self._nonsense(response) from None
+
+    async def get(
+        self, url: str, headers: Mapping[str, str] | None = None, *, from_cursor: bool = False
+    ) -> httpx.Response:
+        """An answer that is a success. Raises SourceError for any other."""
+        self._must_be_ours(url)
+        token = await self.signin.token()
+        response = await self._ask(url, token, headers)
+        if response.status_code == 401:
+            # It ended early, was revoked, or Graph wants another one (continuous access evaluation).
+            token = await self.signin.renewed(token, _challenge(response))
+            response = await self._ask(url, token, headers)
+        if response.is_success:
+            return response
+        if from_cursor and is_expired(response):
+            raise CursorExpired(": ".join(filter(None, error_of(response))))
+        raise refused(response, self._options.client_id)
+
+    async def _ask(self, url: str, token: str, headers: Mapping[str, str] | None) -> httpx.Response:
+        own = {
+            "Authorization": f"Bearer {token}",
+            "client-request-id": str(uuid.uuid4()),
+            # Others who share the tenant's quota sit at a screen and wait.
+            "x-ms-throttle-priority": "Low",
+        }
+        return await self._client.get(url, headers={**own, **(headers or {})})
+
+    async def _page(self, link: str, headers: Mapping[str, str] | None, from_cursor: bool) -> Page:
+        response = await self.get(link, headers, from_cursor=from_cursor)
+        try:
+            return _decode(response.content)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise self._nonsense(response) from None
+
+    def _must_be_ours(self, url: str) -> None:
+        """Links come from outside, and the token goes where they lead."""
+        if not url.startswith(self._base):
+            raise SourceError(
+                f"{self._options.graph} leads to another host: {self._place(url)}",
+                "see that cloud and endpoints are right, and that nothing in between changes what Graph answers",
+            )
+
+    def _nonsense(self, response: httpx.Response) -> SourceError:
+        return SourceError(
+            f"{self._place(str(response.request.url))} answered with something that is no page of objects",
+            "this is no answer of Microsoft Graph that is known: the next run tries again",
+        )
+
+    def _place(self, url: str) -> str:
+        parts = urlsplit(url)
+        return f"{parts.hostname}{parts.path}"
+
+
+async def for_each(items: Iterable[str], work: Callable[[str], Awaitable[None]]) -> None:
+    """Do this for each, several at a time. The first error ends it."""
+    todo = iter(items)
+
+    async def worker() -> None:
+        for item in todo:
+            await work(item)
+
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(CONCURRENCY):
+                tasks.create_task(worker())
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from None
+
+
+_SAFE = "$(),'/:"
+
+
+def _challenge(response: httpx.Response) -> str | None:
+    """The claims that a new token must be asked for with (learn.microsoft.com/entra/identity-platform/
+    claims-challenge)."""
+    match = re.search(r'claims="([^"]+)"', response.headers.get("www-authenticate", ""))
+    if match is None:
+        return None
+    try:
+        return base64.b64decode(match[1], validate=True).decode()
+    except ValueError:
+        return match[1]

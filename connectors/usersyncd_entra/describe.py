@@ -1,0 +1,73 @@
+"""What a person is told of a tenant before anything is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from usersyncd.errors import SourceError
+from usersyncd.plugin import Kind
+from usersyncd_entra.client import Graph
+from usersyncd_entra.faults import missing
+from usersyncd_entra.mapping import HIDDEN, PERMISSIONS
+from usersyncd_entra.options import EntraOptions
+
+WAYS = {
+    "client_secret": "a client secret",
+    "certificate": "a certificate",
+    "workload_identity": "the token of a workload identity",
+    "managed_identity": "the managed identity of this machine",
+}
+
+
+async def describe(graph: Graph, options: EntraOptions) -> Sequence[str]:
+    """Lines for ``usersyncd check --online``. Raises SourceError that names each permission that is missing."""
+    await graph.signin.token()
+    granted = graph.signin.permissions
+    way = next(text for name, text in WAYS.items() if getattr(options, name) is not None)
+    who = f"application {options.client_id}" if options.client_id else "managed identity"
+    lines = [
+        f"tenant {options.tenant}{await _name(graph)}, at {options.graph}",
+        f"signed in as {who}, with {way}",
+    ]
+    if granted is not None:
+        lines.append(f"permissions: {', '.join(sorted(granted)) or 'none'}")
+    counts = {}
+    lacks: dict[str, str] = {}
+    for kind, path in ((Kind.USER, "users"), (Kind.GROUP, "groups")):
+        try:
+            counts[path] = await graph.count(path)
+        except SourceError as error:
+            if "403" not in error.message:
+                raise
+            lacks[PERMISSIONS[kind]] = error.message.removeprefix("Microsoft Graph refuses: ")
+    if options.groups.hidden and granted is not None and HIDDEN not in granted:
+        lacks[HIDDEN] = "the hidden members of groups may not be read"
+    if lacks:
+        raise missing(", ".join(lacks), options.client_id, "; ".join(lacks.values()))
+    lines.append(f"the tenant has {counts['users']:,} users and {counts['groups']:,} groups")
+    lines += _reads(options)
+    return lines
+
+
+async def _name(graph: Graph) -> str:
+    """The tenant's own name, where we may read it: no permission that usersyncd asks for includes it."""
+    try:
+        response = await graph.get(graph.address("organization", select="displayName"))
+        return f" ({response.json()['value'][0]['displayName']})"
+    except (SourceError, ValueError, LookupError):
+        return ""
+
+
+def _reads(options: EntraOptions) -> list[str]:
+    """What the options leave out."""
+    users, groups = options.users, options.groups
+    lines = []
+    if users.filter:
+        lines.append(f"users: only where {users.filter}")
+    if users.members_of:
+        lines.append(f"users: only members of {', '.join(users.members_of)}")
+    if groups.filter:
+        lines.append(f"groups: only where {groups.filter}")
+    if users.narrowed or groups.narrowed:
+        lines.append("every pull is complete: delta queries know no such conditions")
+    return lines

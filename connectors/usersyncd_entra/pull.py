@@ -1,0 +1,179 @@
+"""One pull: the rounds or lists it is made of, and what must be true of them before it counts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from usersyncd.errors import SourceError
+from usersyncd.plugin import Kind, Members, Page
+from usersyncd_entra.client import LARGEST, Graph, for_each
+from usersyncd_entra.cursor import Cursor
+from usersyncd_entra.faults import Vanished, missing
+from usersyncd_entra.fields import Fields
+from usersyncd_entra.listing import UserListing, listed_groups
+from usersyncd_entra.mapping import BORN, HIDDEN
+from usersyncd_entra.options import EntraOptions
+from usersyncd_entra.rounds import GroupRound, UserRound
+
+MINIMAL = {"Prefer": "return=minimal"}
+"""In a round of changes: only the properties that changed (learn.microsoft.com/graph/api/user-delta)."""
+OLD = timedelta(hours=1)
+"""Who exists for longer than that before the last pull, and comes whole, is not new but restored."""
+
+
+class Pull:
+    """Reads from ``graph``. After :meth:`changes` or :meth:`everything`, the links say where the next pull begins."""
+
+    def __init__(self, graph: Graph, options: EntraOptions, fields: Mapping[Kind, Fields], log: Any) -> None:
+        self.users_link = ""
+        self.groups_link = ""
+        self._graph = graph
+        self._options = options
+        self._fields = fields
+        self._log = log
+
+    @property
+    def select(self) -> str:
+        """What is asked for: the cursor of a pull that asked for something else is of no use."""
+        return f"{','.join(self._fields[Kind.USER].asked)};{','.join(self._fields[Kind.GROUP].asked)}"
+
+    def cursor(self, at: str) -> str:
+        """The cursor for the next pull; ``at``: when this one began."""
+        return Cursor(self.users_link, self.groups_link, self.select, at).write()
+
+    async def everything(self) -> AsyncGenerator[Page, None]:
+        """Complete rounds of users and groups, or lists where the options narrow them down."""
+        await self._may_read_hidden()
+        only, narrow = self._options.users, self._options.groups
+        scope: set[str] | None = None
+        if only.narrowed:
+            listing = UserListing(self._graph, self._fields[Kind.USER], only)
+            async with aclosing(listing.pages()) as pages:
+                async for page in pages:
+                    yield page
+            scope = listing.ids
+        else:
+            async with aclosing(self._all_users()) as pages:
+                async for page in pages:
+                    yield page
+        if narrow.narrowed:
+            groups = await listed_groups(self._graph, self._fields[Kind.GROUP], narrow)
+        else:
+            groups = await self._all_groups()
+        for each in groups.pages(scope):
+            yield each
+        self._tell(groups)
+
+    async def changes(self, since: Cursor) -> AsyncGenerator[Page, None]:
+        """Rounds of what changed. Raises CursorExpired before anything was told."""
+        await self._may_read_hidden()
+        users = UserRound(self._fields[Kind.USER], complete=False)
+        groups = GroupRound(self._fields[Kind.GROUP], complete=False)
+        # Groups first, so that an expired link is known before anything was told: they are kept until the end anyway.
+        async with aclosing(self._graph.round(since.groups, MINIMAL, from_cursor=True)) as pages:
+            async for page in pages:
+                groups.take(page.value)
+                self.groups_link = page.delta_link or ""
+        async with aclosing(self._graph.round(since.users, MINIMAL, from_cursor=True)) as pages:
+            async for page in pages:
+                yield users.take(page.value)
+                self.users_link = page.delta_link or ""
+        old = (datetime.fromisoformat(since.at) - OLD).isoformat()
+        restored = [
+            f"{path}/{identifier}"
+            for path, born in (("users", users.born), ("groups", groups.born))
+            for identifier, since_when in born.items()
+            if since_when < old
+        ]
+        if restored:
+            yield await self._memberships(restored)
+        for each in groups.pages():
+            yield each
+        self._tell(groups)
+
+    async def _all_users(self) -> AsyncGenerator[Page, None]:
+        began = datetime.now(UTC)
+        users = UserRound(self._fields[Kind.USER], complete=True)
+        link = self._graph.address("users/delta", select=",".join(self._fields[Kind.USER].asked))
+        async with aclosing(self._graph.round(link)) as pages:
+            async for page in pages:
+                yield users.take(page.value)
+                self.users_link = page.delta_link or ""
+        await self._must_be_all("users", users, began)
+
+    async def _all_groups(self) -> GroupRound:
+        began = datetime.now(UTC)
+        groups = GroupRound(self._fields[Kind.GROUP], complete=True)
+        link = self._graph.address("groups/delta", select=",".join([*self._fields[Kind.GROUP].asked, "members"]))
+        async with aclosing(self._graph.round(link)) as pages:
+            async for page in pages:
+                groups.take(page.value)
+                self.groups_link = page.delta_link or ""
+        await self._must_be_all("groups", groups, began)
+        return groups
+
+    async def _must_be_all(self, path: str, found: UserRound | GroupRound, began: datetime) -> None:
+        """A page that is lost on the way leaves no trace in a round, and who was on it would seem to have left. So the
+        objects are counted; when some are missing, their ids tell whether they are new or lost."""
+        there = await self._graph.count(path)
+        if path == "users" and len(found) == 0:
+            raise SourceError(
+                f"{self._options.graph} lists nobody, and every tenant has somebody", "see that the tenant is right"
+            )
+        if len(found) >= there:
+            return
+        old = (began - OLD).isoformat()
+        link = self._graph.address(path, select=f"id,{BORN}", top=LARGEST)
+        lost = [
+            item["id"]
+            async for page in self._graph.pages(link)
+            for item in page.value
+            if item["id"] not in found and str(item.get(BORN) or "") < old
+        ]
+        if lost:
+            raise SourceError(
+                f"the delta query of {path} left out {len(lost)} of {there} that are there, such as {lost[0]}",
+                "something between here and Microsoft Graph lost a page: the next run reads from the start",
+            )
+
+    async def _memberships(self, restored: Sequence[str]) -> Page:
+        """The groups that restored users and groups are in: these say nothing of it. ``restored`` are paths."""
+        groups: dict[str, set[str]] = {}
+
+        async def of(path: str) -> None:
+            link = self._graph.address(f"{path}/memberOf/microsoft.graph.group", select="id", top=LARGEST)
+            try:
+                async for page in self._graph.pages(link):
+                    for group in page.value:
+                        groups.setdefault(group["id"], set()).add(path.partition("/")[2])
+            except Vanished:
+                return  # Deleted once more: the next round says so.
+
+        await for_each(restored, of)
+        self._log.info("read the memberships of what was restored", restored=len(restored), groups=len(groups))
+        return [Members(group, frozenset(members)) for group, members in groups.items()]
+
+    async def _may_read_hidden(self) -> None:
+        """Without the permission, groups with hidden membership look empty."""
+        if self._options.groups.hidden:
+            await self._graph.signin.token()
+            permissions = self._graph.signin.permissions
+            if permissions is not None and HIDDEN not in permissions:
+                raise missing(HIDDEN, self._options.client_id, "the hidden members of groups may not be read")
+
+    def _tell(self, groups: GroupRound) -> None:
+        if total := sum(groups.others.values()):
+            self._log.info(
+                "members that are neither users nor groups were left out", count=total, **dict(groups.others)
+            )
+        if groups.hidden and not self._options.groups.hidden:
+            self._log.warning(
+                "groups with hidden membership were read without members",
+                groups=groups.hidden,
+                remedy=f"grant {HIDDEN}, and set groups: {{hidden: true}}",
+            )
+        if groups.outside:
+            self._log.info("members that the options leave out were passed over", count=groups.outside)

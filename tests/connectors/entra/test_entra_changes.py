@@ -1,0 +1,227 @@
+"""An incremental pull says exactly what changed, and when it cannot, everything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.connectors.entra.tenants import READS, same, source_of
+from tests.fakes.graph import Graph, Tenant
+from usersyncd.errors import SourceError
+from usersyncd.plugin import Gone, Kind, Members, Patch, Record
+from usersyncd.testing import Listing, Log, fold, read
+
+
+class Follower:
+    """Pulls again and again, as runs do: keeps the cursor, and what was told so far."""
+
+    def __init__(self, graph: Graph, folder: Path) -> None:
+        self.graph = graph
+        self.folder = folder
+        self.log = Log()
+        self.cursor: str | None = None
+        self.held = Listing()
+        self.complete = False
+        self.items: list[Any] = []
+
+    async def pull(self, **more: Any) -> None:
+        pull = await read(source_of(self.graph, self.folder, log=self.log, **more), self.cursor)
+        (end,) = pull.ends
+        self.items = list(pull.items)
+        self.held = fold(self.items, None if end.complete else self.held)
+        self.cursor, self.complete = end.cursor, end.complete
+
+    @property
+    def is_right(self) -> bool:
+        return same(self.held, self.graph.tenant)
+
+
+@pytest.fixture
+async def follower(graph: Graph, tmp_path: Path) -> Follower:
+    follower = Follower(graph, tmp_path)
+    await follower.pull()
+    return follower
+
+
+async def test_nothing_changed(follower: Follower) -> None:
+    before = len(follower.graph.requests)
+    await follower.pull()
+    assert follower.items == []
+    assert not follower.complete
+    assert len(follower.graph.requests) - before == 2
+
+
+def people(tenant: Tenant) -> list[str]:
+    return list(tenant.users)
+
+
+def teams(tenant: Tenant) -> list[str]:
+    return list(tenant.groups)
+
+
+CHANGES: dict[str, Callable[[Tenant], object]] = {
+    "a name": lambda t: t.change(people(t)[3], displayName="New"),
+    "cleared": lambda t: t.change(people(t)[3], mail=None),
+    "disabled": lambda t: t.change(people(t)[3], accountEnabled=False),
+    "an extension": lambda t: t.change(people(t)[3], onPremisesExtensionAttributes={"extensionAttribute1": "x"}),
+    "no extensions": lambda t: t.change(people(t)[3], onPremisesExtensionAttributes=None),
+    "a manager": lambda t: t.set_manager(people(t)[30], people(t)[7]),
+    "no manager": lambda t: t.set_manager(people(t)[30], None),
+    "hired": lambda t: t.join(teams(t)[2], t.add_user(displayName="Hired")),
+    "left": lambda t: t.delete(people(t)[3]),
+    "purged": lambda t: _purge(t),
+    "joined": lambda t: t.join(teams(t)[5], *people(t)[:30]),
+    "left a group": lambda t: t.leave(teams(t)[0], *list(t.members[teams(t)[0]])[:12]),
+    "a new group": lambda t: t.join(t.add_group(displayName="new"), *people(t)[:25]),
+    "a group renamed": lambda t: t.change(teams(t)[0], displayName="renamed"),
+    "a group cleared": lambda t: t.change(teams(t)[0], description=None),
+    "a group deleted": lambda t: t.delete(teams(t)[0]),
+    "back and forth": lambda t: _back_and_forth(t),
+    "not selected": lambda t: t.change(people(t)[3], jobTitle="x"),
+}
+
+
+def _back_and_forth(tenant: Tenant) -> None:
+    group, person = teams(tenant)[0], people(tenant)[0]
+    tenant.leave(group, person)
+    tenant.join(group, person)
+
+
+def _purge(tenant: Tenant) -> None:
+    gone = people(tenant)[3]
+    tenant.delete(gone)
+    tenant.purge(gone)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_one_change(follower: Follower, change: str) -> None:
+    CHANGES[change](follower.graph.tenant)
+    await follower.pull()
+    assert follower.is_right
+    assert not follower.complete
+
+
+async def test_a_change_is_told_as_little_as_it_is(follower: Follower) -> None:
+    tenant = follower.graph.tenant
+    person, leaver, group = people(tenant)[3], people(tenant)[4], teams(tenant)[0]
+    member = next(iter(tenant.members[group]))
+    tenant.change(person, displayName="New", mail=None)
+    tenant.delete(leaver)
+    new = tenant.add_user(displayName="Hired", mail=None)
+    tenant.leave(group, member)
+    tenant.change(group, description=None)
+    await follower.pull()
+    hired = {k: v for k, v in tenant.users[new].items() if k in (READS[Kind.USER] or ()) and v is not None}
+    assert sorted(follower.items, key=lambda item: type(item).__name__ + str(getattr(item, "kind", ""))) == [
+        Gone(Kind.USER, leaver),
+        Members(group, frozenset(), frozenset({member})),
+        Patch(Kind.GROUP, group, {"description": None}),
+        Patch(Kind.USER, person, {"displayName": "New", "mail": None}),
+        Record(Kind.USER, new, hired),
+    ]
+
+
+async def test_who_is_restored_has_the_old_memberships(follower: Follower) -> None:
+    tenant = follower.graph.tenant
+    person = next(iter(tenant.members[teams(tenant)[0]]))
+    groups = tenant.groups_of(person)
+    assert groups
+    tenant.delete(person)
+    await follower.pull()
+    assert follower.is_right
+    tenant.restore(person)
+    await follower.pull()
+    assert follower.is_right
+    assert {group for group, member in follower.held.edges if member == person} == set(groups)
+
+
+async def test_a_restored_group_has_its_members(follower: Follower) -> None:
+    tenant = follower.graph.tenant
+    group = teams(tenant)[1]
+    tenant.delete(group)
+    await follower.pull()
+    tenant.restore(group)
+    await follower.pull()
+    assert follower.is_right
+
+
+@pytest.mark.parametrize("how", ["gone", "not_found", "generation", "resync"])
+async def test_an_expired_cursor_is_answered_with_everything(follower: Follower, how: str) -> None:
+    tenant = follower.graph.tenant
+    _purge(tenant)
+    follower.graph.faults.expire_cursor = how
+    await follower.pull()
+    assert follower.complete
+    assert follower.is_right
+    assert follower.log.entries[-2]["event"].startswith("Graph does not know the last reading any more")
+    follower.graph.faults.expire_cursor = None
+    tenant.delete(people(tenant)[0])
+    await follower.pull()
+    assert not follower.complete
+    assert follower.is_right
+
+
+async def test_other_rules_need_another_reading(follower: Follower) -> None:
+    more = {**READS, Kind.USER: (READS[Kind.USER] or frozenset()) | {"jobTitle"}}
+    await follower.pull(reads=more)
+    assert follower.complete
+    assert all("jobTitle" in props for (kind, _), props in follower.held.records.items() if kind is Kind.USER)
+
+
+@pytest.mark.parametrize("cursor", ["", "junk", "{}", '{"users": 1}', "null"])
+async def test_a_cursor_that_is_none(follower: Follower, cursor: str) -> None:
+    follower.cursor = cursor
+    await follower.pull()
+    assert follower.complete
+
+
+async def test_a_link_to_another_host_is_not_followed(follower: Follower) -> None:
+    cursor = msgspec.json.decode(follower.cursor or "")
+    cursor["users"] = cursor["users"].replace("http://127.0.0.1", "http://127.0.0.1.evil.example")
+    follower.cursor = msgspec.json.encode(cursor).decode()
+    with pytest.raises(SourceError, match="leads to another host"):
+        await follower.pull()
+
+
+async def test_many_days_of_random_changes(follower: Follower) -> None:
+    random = Random(7)
+    tenant = follower.graph.tenant
+    for _ in range(40):
+        for _ in range(random.randrange(6)):
+            _something_happens(tenant, random)
+        await follower.pull()
+        assert follower.is_right, f"after {len(tenant.log)} changes"
+        assert not follower.complete
+
+
+def _something_happens(tenant: Tenant, random: Random) -> None:
+    users, groups = people(tenant), teams(tenant)
+    user, group = random.choice(users), random.choice(groups)
+    match random.randrange(12):
+        case 0:
+            tenant.add_user(displayName=f"New {len(tenant.log)}")
+        case 1 if len(users) > 30:
+            tenant.delete(user)
+        case 2 if tenant.bin:
+            tenant.restore(random.choice(list(tenant.bin)))
+        case 3 if tenant.bin:
+            tenant.purge(random.choice(list(tenant.bin)))
+        case 4:
+            tenant.change(user, mail=random.choice([None, "a@acme.example", "b@acme.example"]))
+        case 5:
+            tenant.set_manager(user, random.choice([None, *users]))
+        case 6 | 7:
+            tenant.join(group, *random.sample(users, 5))
+        case 8 | 9:
+            tenant.leave(group, *random.sample(users, 20))
+        case 10:
+            tenant.join(tenant.add_group(displayName=f"group {len(tenant.log)}"), *random.sample(users, 15))
+        case 11 if len(groups) > 4:
+            tenant.delete(group)
+        case _:
+            tenant.change(group, description=random.choice([None, "x", "y"]))

@@ -1,0 +1,41 @@
+"""The entra connector keeps the promises of a source, on a fake of Microsoft Graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.connectors.entra.tenants import options_of
+from tests.fakes.graph import SECRET, Graph, company
+from usersyncd.testing import SourceContract
+from usersyncd_entra import EntraSource
+
+
+class TestEntra(SourceContract):
+    source = EntraSource
+    secrets = (SECRET,)
+
+    @pytest.fixture
+    def graph(self) -> Iterator[Graph]:
+        with Graph(company(users=50, groups=6, memberships=150)) as graph:
+            yield graph
+
+    @pytest.fixture
+    def options(self, graph: Graph, tmp_path: Path) -> Mapping[str, Any]:
+        return options_of(graph, tmp_path)
+
+    @pytest.fixture
+    def break_directory(self, graph: Graph) -> Callable[[], object]:
+        return graph.stop
+
+
+class TestListing(TestEntra):
+    """With conditions, every pull is complete and made of plain lists."""
+
+    @pytest.fixture
+    def options(self, graph: Graph, tmp_path: Path) -> Mapping[str, Any]:
+        narrow = {"users": {"filter": "userType eq 'Member'"}, "groups": {"filter": "startsWith(displayName,'team')"}}
+        return {**options_of(graph, tmp_path), **narrow}
