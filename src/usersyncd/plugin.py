@@ -247,7 +247,7 @@ class Patience(Struct, frozen=True):
     """How much of its quota the provider says is used up, from 0 to 1 and above; None: it does not say. Above 0.8 the
     next requests are put off."""
     json: bool = True
-    """A success whose body is no JSON, or only its beginning, is repeated: it comes from something in between."""
+    """A 200 whose body is no JSON, or only its beginning, is repeated: it comes from something in between."""
     concurrency: int = 8
     """Requests to one host under way at once, at the most."""
     per_minute: int | None = None

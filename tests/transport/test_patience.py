@@ -135,14 +135,14 @@ async def test_a_connector_says_what_else_passes() -> None:
     assert host.budget.limit == 4, "it counts as throttling"
 
 
-@pytest.mark.parametrize("body", ["<html><title>Sign in</title></html>", '{"value": [{"id": "1"', "Bad gateway"])
+@pytest.mark.parametrize("body", ["<html><title>Sign in</title></html>", '{"value": [{"id": "1"}', "Bad gateway", ""])
 async def test_a_success_that_is_no_json_is_repeated(body: str) -> None:
     host = Host(httpx.Response(200, text=body), OK)
     assert (await host.get()).json() == {"value": []}
     assert len(host.requests) == 2
 
 
-@pytest.mark.parametrize("body", ['{"a": 1}\n', "[]", '"text"', "", "1"])
+@pytest.mark.parametrize("body", ['{"a": 1}\n', "[]", '"text"', "1"])
 async def test_json_is_not_repeated(body: str) -> None:
     host = Host(httpx.Response(200, text=body))
     assert (await host.get()).text == body
@@ -232,7 +232,7 @@ async def test_a_target_fails_as_a_target() -> None:
 
 async def test_a_full_quota_is_spared() -> None:
     patience = Patience(load=lambda response: float(response.headers.get("x-load", "nan")))
-    host = Host(httpx.Response(200, headers={"x-load": "1.3"}), OK, patience=patience)
+    host = Host(httpx.Response(200, headers={"x-load": "1.3"}, text="{}"), OK, patience=patience)
     await host.get()
     await host.get()
     assert host.clock.slept == [pytest.approx(5, abs=0.1)]

@@ -12,8 +12,6 @@ import httpx
 import msgspec
 
 REQUEST_IDS = ("request-id", "x-ms-request-id", "x-request-id", "x-goog-request-id")
-NOTHING = object()
-"""What a body decodes to that is no JSON."""
 WORDS = 300
 """Characters of the provider's own words that are shown."""
 
@@ -41,12 +39,13 @@ def _date(text: str) -> datetime | None:
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
-def looks_like_json(response: httpx.Response) -> bool:
-    """Whether a body can be JSON from its beginning to its end. Cheap: who reads it parses it anyway."""
-    body = response.content
-    if len(body) < 64:
-        return not body or _decoded(body) is not NOTHING
-    return body[:64].lstrip()[:1] + body[-64:].rstrip()[-1:] in (b"{}", b"[]")
+def is_json(body: bytes) -> bool:
+    """Whether a body is JSON from its beginning to its end. Costs a tenth of decoding it."""
+    try:
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return True
 
 
 def words(response: httpx.Response) -> str:
@@ -66,7 +65,11 @@ def request_id(response: httpx.Response) -> str | None:
 
 
 def _said(body: bytes) -> str:
-    match decoded := _decoded(body):
+    try:
+        decoded = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _of_text(body)
+    match decoded:
         case {"error": {"message": str(message), **rest}}:
             code = rest.get("code", "")
             return _line(f"{code}: {message}" if isinstance(code, str) and code else message)
@@ -76,13 +79,6 @@ def _said(body: bytes) -> str:
             return _line(_first_text(decoded))
         case _:
             return _of_text(body)
-
-
-def _decoded(body: bytes) -> Any:
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return NOTHING
 
 
 def _first_text(body: Mapping[str, Any]) -> str:

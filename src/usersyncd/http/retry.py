@@ -9,7 +9,7 @@ from collections.abc import Callable
 import httpx
 import tenacity
 
-from usersyncd.http.answers import looks_like_json, retry_after, words
+from usersyncd.http.answers import is_json, retry_after, words
 from usersyncd.plugin import Patience
 
 STATUSES = frozenset({429, 500, 502, 503, 504})
@@ -56,7 +56,7 @@ def trouble_of(response: httpx.Response, patience: Patience) -> PassingError | N
         said = words(response)
         what = f"answered {status} {response.reason_phrase}".rstrip() + (f": {said}" if said else "")
         return PassingError(what, THROTTLED if throttled else OWN_FAULT, asked=asked, throttled=throttled)
-    if patience.json and response.is_success and response.request.method != "HEAD" and not looks_like_json(response):
+    if patience.json and status == 200 and response.request.method != "HEAD" and not is_json(response.content):
         return PassingError(f"answered {status}, but not in JSON: {words(response)}", IN_BETWEEN)
     return None
 

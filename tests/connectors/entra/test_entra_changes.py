@@ -5,40 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import msgspec
 import pytest
 
-from tests.connectors.entra.tenants import READS, same, source_of
+from tests.connectors.entra.following import Follower, people, something_happens, teams
+from tests.connectors.entra.tenants import READS
 from tests.fakes.graph import Graph, Tenant
 from usersyncd.errors import SourceError
 from usersyncd.plugin import Gone, Kind, Members, Patch, Record
-from usersyncd.testing import Listing, Log, fold, read
-
-
-class Follower:
-    """Pulls again and again, as runs do: keeps the cursor, and what was told so far."""
-
-    def __init__(self, graph: Graph, folder: Path) -> None:
-        self.graph = graph
-        self.folder = folder
-        self.log = Log()
-        self.cursor: str | None = None
-        self.held = Listing()
-        self.complete = False
-        self.items: list[Any] = []
-
-    async def pull(self, **more: Any) -> None:
-        pull = await read(source_of(self.graph, self.folder, log=self.log, **more), self.cursor)
-        (end,) = pull.ends
-        self.items = list(pull.items)
-        self.held = fold(self.items, None if end.complete else self.held)
-        self.cursor, self.complete = end.cursor, end.complete
-
-    @property
-    def is_right(self) -> bool:
-        return same(self.held, self.graph.tenant)
 
 
 @pytest.fixture
@@ -54,14 +29,6 @@ async def test_nothing_changed(follower: Follower) -> None:
     assert follower.items == []
     assert not follower.complete
     assert len(follower.graph.requests) - before == 2
-
-
-def people(tenant: Tenant) -> list[str]:
-    return list(tenant.users)
-
-
-def teams(tenant: Tenant) -> list[str]:
-    return list(tenant.groups)
 
 
 CHANGES: dict[str, Callable[[Tenant], object]] = {
@@ -193,35 +160,7 @@ async def test_many_days_of_random_changes(follower: Follower) -> None:
     tenant = follower.graph.tenant
     for _ in range(40):
         for _ in range(random.randrange(6)):
-            _something_happens(tenant, random)
+            something_happens(tenant, random)
         await follower.pull()
         assert follower.is_right, f"after {len(tenant.log)} changes"
         assert not follower.complete
-
-
-def _something_happens(tenant: Tenant, random: Random) -> None:
-    users, groups = people(tenant), teams(tenant)
-    user, group = random.choice(users), random.choice(groups)
-    match random.randrange(12):
-        case 0:
-            tenant.add_user(displayName=f"New {len(tenant.log)}")
-        case 1 if len(users) > 30:
-            tenant.delete(user)
-        case 2 if tenant.bin:
-            tenant.restore(random.choice(list(tenant.bin)))
-        case 3 if tenant.bin:
-            tenant.purge(random.choice(list(tenant.bin)))
-        case 4:
-            tenant.change(user, mail=random.choice([None, "a@acme.example", "b@acme.example"]))
-        case 5:
-            tenant.set_manager(user, random.choice([None, *users]))
-        case 6 | 7:
-            tenant.join(group, *random.sample(users, 5))
-        case 8 | 9:
-            tenant.leave(group, *random.sample(users, 20))
-        case 10:
-            tenant.join(tenant.add_group(displayName=f"group {len(tenant.log)}"), *random.sample(users, 15))
-        case 11 if len(groups) > 4:
-            tenant.delete(group)
-        case _:
-            tenant.change(group, description=random.choice([None, "x", "y"]))

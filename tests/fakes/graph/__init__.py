@@ -6,9 +6,9 @@ it does the worse of the two.
 
 from __future__ import annotations
 
-from tests.fakes.graph.faults import PASSING, Faults
+from tests.fakes.graph.faults import PASSING, ROUND, Faults
 from tests.fakes.graph.server import Graph
 from tests.fakes.graph.signin import ALL_ROLES, CLIENT, SECRET, TENANT
 from tests.fakes.graph.tenant import Tenant, company
 
-__all__ = ["ALL_ROLES", "CLIENT", "PASSING", "SECRET", "TENANT", "Faults", "Graph", "Tenant", "company"]
+__all__ = ["ALL_ROLES", "CLIENT", "PASSING", "ROUND", "SECRET", "TENANT", "Faults", "Graph", "Tenant", "company"]

@@ -86,8 +86,9 @@ class Rounds:
             found.repeated.add(start)
             following = start
         if found.complete and self._faults.lose_page is not None and following is not None:
-            lost = (self._faults.lose_page - 1) * self._page_size
-            if following == lost:
+            kind, page = self._faults.lose_page
+            lost = (page - 1) * self._page_size
+            if found.kind == kind and following == lost:
                 following = lost + self._page_size if lost + self._page_size < len(found.work) else None
                 self._faults.seen.append("lose_page")
         return Page(items, following)

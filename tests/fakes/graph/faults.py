@@ -38,8 +38,8 @@ class Faults:
     coming: deque[str] = field(default_factory=deque)
     clock_skew: float = 0.0
     """Seconds by which the server's clock is ahead."""
-    lose_page: int | None = None
-    """The page of this number, from 1, of each complete round is passed over silently."""
+    lose_page: tuple[str, int] | None = None
+    """The page of this number, from 2, of each complete round of this kind is passed over silently."""
     endless: bool = False
     """No round ever ends."""
     expire_cursor: str | None = None

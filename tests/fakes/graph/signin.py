@@ -39,13 +39,13 @@ class SignIn:
     def __init__(self) -> None:
         self.app = App()
         self.challenge: str | None = None
-        """The claims that a token must have been asked for with."""
+        """The claims that a token must have been asked for with, from now on."""
         self.issued = 0
         self._good: dict[str, float] = {}
 
     def is_good(self, authorization: str) -> bool:
         scheme, _, token = authorization.partition(" ")
-        return scheme == "Bearer" and self._good.get(token, 0) > time.monotonic()
+        return scheme == "Bearer" and self.challenge is None and self._good.get(token, 0) > time.monotonic()
 
     def revoke(self) -> None:
         """All tokens die."""
@@ -64,11 +64,7 @@ class SignIn:
         """The answer to a client credentials grant."""
         if refusal := self._refusal(form, base):
             return refusal
-        if self.challenge is not None:
-            if self.challenge not in form.get("claims", ""):
-                return _error(
-                    400, "interaction_required", 50076, "The request is missing the claims that were asked for."
-                )
+        if self.challenge is not None and self.challenge in form.get("claims", ""):
             self.challenge = None
         return 200, self.issue()
 

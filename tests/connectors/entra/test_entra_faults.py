@@ -1,0 +1,172 @@
+"""Whatever goes wrong on the way: a pull is equal to the tenant, or it fails loudly and says why."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.connectors.entra.following import Follower, people, something_happens
+from tests.connectors.entra.tenants import source_of
+from tests.fakes.graph import PASSING, ROUND, Graph, Tenant, company
+from usersyncd.errors import SourceError
+from usersyncd.http import Clock
+from usersyncd.testing import HurriedClock, read, source_context
+
+SURE = [fault for fault in PASSING if fault not in ("token_dies", "revoked")]
+"""Faults that patience outlives, however often they come."""
+
+
+@pytest.fixture
+def follower(graph: Graph, tmp_path: Path) -> Follower:
+    return Follower(graph, tmp_path)
+
+
+@pytest.mark.parametrize("fault", SURE)
+async def test_what_passes_is_waited_out(follower: Follower, fault: str) -> None:
+    follower.graph.faults.rate = {fault: 0.3}
+    await follower.pull()
+    assert follower.is_right
+    assert follower.graph.faults.seen.count(fault) > 3
+    tenant = follower.graph.tenant
+    tenant.delete(people(tenant)[5])
+    await follower.pull()
+    assert follower.is_right
+    assert not follower.complete
+
+
+@pytest.mark.parametrize("fault", ["token_dies", "revoked"])
+async def test_a_token_that_ends_midway_is_renewed(follower: Follower, fault: str) -> None:
+    faults = follower.graph.faults
+    faults.coming.append(fault)
+
+    def again() -> None:
+        if not faults.coming and len(follower.graph.requests) % 3 == 0:
+            faults.coming.append(fault)
+
+    follower.graph.between = again
+    await follower.pull()
+    assert follower.is_right
+    assert faults.seen.count(fault) > 2
+    assert follower.graph.signin.issued > 3
+
+
+async def test_a_token_that_never_helps(follower: Follower) -> None:
+    follower.graph.signin.app.lifetime = -1
+    with pytest.raises(SourceError, match="401 InvalidAuthenticationToken: Lifetime validation failed") as raised:
+        await follower.pull()
+    assert "request-id req-1" in str(raised.value)
+
+
+@pytest.mark.parametrize("fault", ROUND)
+async def test_odd_rounds(follower: Follower, fault: str) -> None:
+    follower.graph.faults.coming.append(fault)
+    if fault == "expire_page":
+        with pytest.raises(SourceError, match="Directory_ExpiredPageToken"):
+            await follower.pull()
+    await follower.pull()
+    assert follower.graph.faults.seen == [fault]
+    assert follower.is_right
+
+
+@pytest.mark.parametrize("page", [2, 5, 9])
+async def test_a_lost_page_of_users_is_noticed(follower: Follower, page: int) -> None:
+    follower.graph.faults.lose_page = ("user", page)
+    with pytest.raises(SourceError, match=r"the delta query of users left out [47] of 60 that are there, such as"):
+        await follower.pull()
+
+
+async def test_a_lost_page_of_groups_is_noticed(tmp_path: Path) -> None:
+    with Graph(company(groups=8), page_size=7, members_per_item=1000) as graph:
+        graph.faults.lose_page = ("group", 2)
+        with pytest.raises(SourceError, match="the delta query of groups left out 1 of 8"):
+            await Follower(graph, tmp_path).pull()
+
+
+async def test_who_joins_while_the_users_are_counted_is_no_fault(follower: Follower) -> None:
+    graph = follower.graph
+    graph.between = lambda: graph.requests[-1] == "users" and graph.tenant.add_user()
+    await follower.pull()
+    graph.between = lambda: None
+    await follower.pull()
+    assert follower.is_right
+
+
+async def test_a_round_without_end(follower: Follower) -> None:
+    follower.graph.faults.endless = True
+    with pytest.raises(SourceError, match="goes on without end"):
+        await asyncio.wait_for(follower.pull(), 30)
+
+
+async def test_a_shared_tenant_is_spared(follower: Follower, tmp_path: Path) -> None:
+    clock = HurriedClock()
+    graph = follower.graph
+    graph.now = clock.now
+    graph.faults.units = 6
+    told: list[str] = []
+    source = source_of(graph, tmp_path)
+    source._context = source_context(tmp_path, clock=clock, waiting=told.append)
+    await read(source)
+    assert any("of its quota is used" in text for text in told)
+    assert sum(clock.slept) > 10
+
+
+async def test_a_clock_that_is_wrong(follower: Follower) -> None:
+    follower.graph.faults.clock_skew = -86_400
+    follower.graph.faults.rate = {"throttle_date": 0.5}
+    await follower.pull()
+    assert follower.is_right
+    asked = [entry["seconds"] for entry in follower.log.entries if "asked for it" in entry["event"]]
+    assert asked
+    assert max(asked) < 120
+
+
+async def test_waiting_ends_at_once_when_the_run_is_cancelled(follower: Follower, tmp_path: Path) -> None:
+    follower.graph.faults.rate = {"busy": 1.0}
+    source = source_of(follower.graph, tmp_path)
+    waits = asyncio.Event()
+    source._context = source_context(tmp_path, clock=Clock(), waiting=lambda text: waits.set())
+    task = asyncio.create_task(read(source))
+    await asyncio.wait_for(waits.wait(), 10)
+    began = time.monotonic()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert time.monotonic() - began < 0.5
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_everything_at_once(seed: int, tmp_path: Path) -> None:
+    """Random faults in random measure, in a tenant that changes while it is read. A run that fails changes nothing."""
+    random = Random(seed)
+    with Graph(company(users=50, groups=7, memberships=150), page_size=9, members_per_item=8) as graph:
+        follower = Follower(graph, tmp_path)
+        faults = graph.faults
+        faults.random = random
+        tenant = graph.tenant
+        failures = 0
+        for _ in range(8):
+            kinds = random.sample([*PASSING, *ROUND], 5)
+            faults.rate = {fault: random.choice([0.02, 0.1, 0.3]) for fault in kinds}
+            faults.expire_cursor = random.choice([None, None, None, "gone", "not_found", "generation", "resync"])
+            faults.lose_page = random.choice([None, None, None, ("user", 3)])
+            faults.clock_skew = random.uniform(-1e6, 1e6)
+            graph.between = partial(_sometimes, tenant, random)
+            try:
+                await follower.pull()
+            except SourceError:
+                failures += 1
+        faults.rate, faults.expire_cursor, faults.lose_page = {}, None, None
+        graph.between = lambda: None
+        await follower.pull()
+        assert follower.is_right, f"{failures} pulls failed"
+        assert failures < 8
+
+
+def _sometimes(tenant: Tenant, random: Random) -> None:
+    if random.random() < 0.2:
+        something_happens(tenant, random)
