@@ -160,9 +160,12 @@ class Graph:
     async def _page(self, link: str, headers: Mapping[str, str] | None, from_cursor: bool) -> Page:
         response = await self.get(link, headers, from_cursor=from_cursor)
         try:
-            return _decode(response.content)
+            page = _decode(response.content)
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise self._nonsense(response) from None
+        if not all(type(item.get("id")) is str for item in page.value):
+            raise self._nonsense(response)
+        return page
 
     def _must_be_ours(self, url: str) -> None:
         """Links come from outside, and the token goes where they lead."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -116,6 +117,18 @@ def not_signed_in(answer: Mapping[str, Any], login: str) -> SourceError:
     correlation = answer.get("correlation_id")
     what = f"{login} refuses the sign-in: {said}" + (f" (correlation id {correlation})" if correlation else "")
     return SourceError(what, remedy or "see the sign-in logs of service principals in the Entra admin centre")
+
+
+@contextmanager
+def understood() -> Iterator[None]:
+    """What is done in here with an object of Graph is done to one of the documented form, or SourceError is raised."""
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        raise SourceError(
+            f"Microsoft Graph sent an object of an unknown form: {type(error).__name__} {error}",
+            "this may be a fault of the connector: report it to the authors of usersyncd",
+        ) from error
 
 
 def _line(text: str) -> str:

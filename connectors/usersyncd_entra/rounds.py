@@ -14,6 +14,7 @@ from collections.abc import Container, Iterable, Iterator
 from msgspec import Struct, field
 
 from usersyncd.plugin import Gone, Kind, Members, Page, Patch, Record, Value
+from usersyncd_entra.faults import understood
 from usersyncd_entra.fields import Fields, Object, present
 from usersyncd_entra.mapping import BORN, GROUP_TYPE, USER_TYPE, VISIBILITY
 
@@ -42,27 +43,29 @@ class UserRound:
     def take(self, found: Iterable[Object]) -> Page:
         """A page of Graph as a page of ours. Of those who were told before only hashes are kept: should two be the
         same, the second is a change of somebody whom nobody knows, and the next pull is complete again."""
-        page: list[Record | Patch | Gone] = []
+        with understood():
+            return list(self._told(found))
+
+    def _told(self, found: Iterable[Object]) -> Iterator[Record | Patch | Gone]:
         for user in found:
             identifier = user.pop("id")
             key = hash(identifier)
             told = key in self._seen
             if "@removed" in user:
                 if told or not self._complete:
-                    page.append(Gone(Kind.USER, identifier))
+                    yield Gone(Kind.USER, identifier)
                 self._seen.discard(key)
                 continue
             born = user.get(BORN)
             attributes = self._fields.attributes(user)
             whole = not told if self._complete else born is not None
             if whole:
-                page.append(Record(Kind.USER, identifier, present(attributes)))
+                yield Record(Kind.USER, identifier, present(attributes))
                 if not self._complete:
                     self.born[identifier] = str(born)
             elif attributes:
-                page.append(Patch(Kind.USER, identifier, attributes))
+                yield Patch(Kind.USER, identifier, attributes)
             self._seen.add(key)
-        return page
 
 
 class _Group(Struct):
@@ -109,6 +112,10 @@ class GroupRound:
 
     def take(self, found: Iterable[Object]) -> None:
         """Take a page of Graph in."""
+        with understood():
+            self._take(found)
+
+    def _take(self, found: Iterable[Object]) -> None:
         for item in found:
             identifier = item.pop("id")
             group = self._groups.get(identifier)

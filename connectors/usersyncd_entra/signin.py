@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +16,8 @@ import httpx
 import msal
 import msgspec
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from usersyncd.errors import SourceError
 from usersyncd.plugin import Context, Secret
@@ -73,7 +76,8 @@ class SignIn:
             # A new application each time: MSAL would give the refused token once more, out of its cache.
             return await asyncio.to_thread(lambda: self._acquire(http, claims))
         except ValueError as error:
-            raise not_signed_in({"error": str(error)}, self._options.login) from None
+            # MSAL says that the tenant cannot be found; why, stands in the answer that it got.
+            raise not_signed_in(http.refusal or {"error": str(error)}, self._options.login) from None
         finally:
             http.cancel()
 
@@ -101,11 +105,12 @@ class SignIn:
         if options.certificate is not None:
             return self._certificate(options.certificate)
         if options.workload_identity is not None:
-            return {"client_assertion": secret(options.workload_identity)}
+            workload = options.workload_identity
+            return {"client_assertion": lambda: secret(workload)}
         answer = self._of_machine(http, EXCHANGE)
         if "access_token" not in answer:
             raise not_signed_in(answer, "the managed identity of this machine")
-        return {"client_assertion": answer["access_token"]}
+        return {"client_assertion": lambda: answer["access_token"]}
 
     def _of_machine(self, http: _BlockingClient, resource: str) -> Mapping[str, Any]:
         identity = self._options.managed_identity
@@ -129,16 +134,23 @@ class SignIn:
             raise SourceError(
                 f"what the option certificate points to holds no {lacks} in PEM", "put both there, one after the other"
             )
-        ends = x509.load_pem_x509_certificate(certificate.encode()).not_valid_after_utc
+        passphrase = None if self._options.passphrase is None else self._context.secret(self._options.passphrase)
+        try:
+            ends = x509.load_pem_x509_certificate(certificate.encode()).not_valid_after_utc
+            load_pem_private_key(key.encode(), passphrase.encode() if passphrase else None)
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+            raise SourceError(
+                f"the certificate of the application {self._options.client_id}, or its private key, cannot be read: "
+                f"{type(error).__name__}",
+                "put both in PEM where the option certificate points, and the key's passphrase where passphrase points",
+            ) from None
         if ends < datetime.now(UTC):
             raise SourceError(
                 f"the certificate of the application {self._options.client_id} expired on {ends:%Y-%m-%d}",
                 "make a new one, upload it to the application, and put it where the option certificate points",
             )
         credential = {"private_key": key, "public_certificate": certificate}
-        if self._options.passphrase is not None:
-            credential["passphrase"] = self._context.secret(self._options.passphrase)
-        return credential
+        return {**credential, "passphrase": passphrase} if passphrase else credential
 
 
 _PEM = re.compile(r"(-----BEGIN ([A-Z ]+)-----.*?-----END \2-----)", re.DOTALL)
@@ -158,11 +170,16 @@ class _BlockingClient:
         self._loop = loop
         self._under_way: Future[httpx.Response] | None = None
         self._cancelled = False
+        self.refusal: Mapping[str, Any] | None = None
+        """The last answer that was no success."""
 
     def get(self, url: str, params: Any = None, headers: Any = None, **_: Any) -> httpx.Response:
         return self._wait("GET", url, params=params, headers=headers)
 
     def post(self, url: str, params: Any = None, data: Any = None, headers: Any = None, **_: Any) -> httpx.Response:
+        # A signed assertion comes as bytes, of which httpx would make their Python notation.
+        if isinstance(data, Mapping):
+            data = {name: value.decode() if isinstance(value, bytes) else value for name, value in data.items()}
         # Asking for a token twice does no harm.
         extensions = {"repeatable": True}
         return self._wait("POST", url, params=params, data=data, headers=headers, extensions=extensions)
@@ -180,4 +197,8 @@ class _BlockingClient:
             raise asyncio.CancelledError
         url = url.replace(_https(self._login), self._login, 1)
         self._under_way = asyncio.run_coroutine_threadsafe(self._client.request(method, url, **arguments), self._loop)
-        return self._under_way.result()
+        response = self._under_way.result()
+        if response.is_error:
+            with suppress(msgspec.MsgspecError):
+                self.refusal = msgspec.json.decode(response.content, type=dict[str, Any])
+        return response
