@@ -9,7 +9,7 @@ import uuid
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -19,6 +19,7 @@ from msgspec import Struct, field
 from usersyncd.errors import SourceError
 from usersyncd.plugin import Patience
 from usersyncd_entra.faults import CursorExpired, error_of, is_expired, refused
+from usersyncd_entra.objects import Object
 from usersyncd_entra.options import EntraOptions
 from usersyncd_entra.signin import SignIn
 
@@ -35,16 +36,16 @@ ADVANCED = {"ConsistencyLevel": "eventual"}
 """The header of advanced queries (learn.microsoft.com/graph/aad-advanced-queries); every page needs it."""
 
 
-class Page(Struct):
+Item = TypeVar("Item")
+
+
+class Page(Struct, Generic[Item]):
     """One page of objects, and where to go on: at most one of the links."""
 
-    value: list[dict[str, Any]]
+    value: list[Item]
     next_link: str | None = field(name="@odata.nextLink", default=None)
     delta_link: str | None = field(name="@odata.deltaLink", default=None)
     count: int | None = field(name="@odata.count", default=None)
-
-
-_decode = msgspec.json.Decoder(Page).decode
 
 
 def patience(options: EntraOptions) -> Patience:
@@ -68,6 +69,7 @@ class Graph:
         self._options = options
         self._client = client
         self._base = f"{options.graph}/v1.0/"
+        self._decoders: dict[type, msgspec.json.Decoder[Page[Any]]] = {}
 
     def address(self, path: str, **query: str | int | None) -> str:
         """The URL of a path, with query options: ``select`` is $select."""
@@ -77,13 +79,13 @@ class Graph:
         return f"{self._base}{path}{'?' if options else ''}{options}"
 
     async def pages(
-        self, link: str, headers: Mapping[str, str] | None = None, *, from_cursor: bool = False
-    ) -> AsyncGenerator[Page, None]:
+        self, link: str, of: type[Item], headers: Mapping[str, str] | None = None, *, from_cursor: bool = False
+    ) -> AsyncGenerator[Page[Item], None]:
         """All pages from ``link`` on; the next is fetched while one is read. Raises SourceError when they do not end
         as they should, and CursorExpired when ``link`` is a delta link that Graph does not know any more."""
         asked = Counter[str]()
         empty = 0
-        coming = asyncio.create_task(self._page(link, headers, from_cursor))
+        coming = asyncio.create_task(self._page(link, of, headers, from_cursor))
         try:
             while True:
                 page = await coming
@@ -96,7 +98,7 @@ class Graph:
                             f"{self._place(link)} goes on without end: {sum(asked.values())} pages so far",
                             "this is a fault of Microsoft Graph: the next run tries again",
                         )
-                    coming = asyncio.create_task(self._page(following, headers, False))
+                    coming = asyncio.create_task(self._page(following, of, headers, False))
                 yield page
                 if following is None:
                     return
@@ -107,11 +109,11 @@ class Graph:
                 coming.exception()  # Or asyncio would tell of one that nobody looked at.
 
     async def round(
-        self, link: str, headers: Mapping[str, str] | None = None, *, from_cursor: bool = False
-    ) -> AsyncGenerator[Page, None]:
+        self, link: str, of: type[Item], headers: Mapping[str, str] | None = None, *, from_cursor: bool = False
+    ) -> AsyncGenerator[Page[Item], None]:
         """All pages of a round of a delta query. The last one has the link to the next round."""
         last = None
-        async with aclosing(self.pages(link, headers, from_cursor=from_cursor)) as pages:
+        async with aclosing(self.pages(link, of, headers, from_cursor=from_cursor)) as pages:
             async for page in pages:
                 last = page.delta_link
                 yield page
@@ -124,7 +126,7 @@ class Graph:
 
     async def count(self, path: str) -> int:
         """How many objects there are. Not by ``/$count``: half a number looks like a number."""
-        page = await self._page(self.address(path, select="id", count="true", top=1), ADVANCED, False)
+        page = await self._page(self.address(path, select="id", count="true", top=1), Object, ADVANCED, False)
         if page.count is None:
             raise SourceError(
                 f"{self._options.graph} does not count its {path}", "see that cloud and endpoints are right"
@@ -157,15 +159,16 @@ class Graph:
         }
         return await self._client.get(url, headers={**own, **(headers or {})})
 
-    async def _page(self, link: str, headers: Mapping[str, str] | None, from_cursor: bool) -> Page:
+    async def _page(
+        self, link: str, of: type[Item], headers: Mapping[str, str] | None, from_cursor: bool
+    ) -> Page[Item]:
+        if of not in self._decoders:
+            self._decoders[of] = msgspec.json.Decoder(Page[of])  # type: ignore[valid-type]
         response = await self.get(link, headers, from_cursor=from_cursor)
         try:
-            page = _decode(response.content)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            raise self._nonsense(response) from None
-        if not all(type(item.get("id")) is str for item in page.value):
-            raise self._nonsense(response)
-        return page
+            return self._decoders[of].decode(response.content)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise self._nonsense(response, str(error)) from None
 
     def _must_be_ours(self, url: str) -> None:
         """Links come from outside, and the token goes where they lead."""
@@ -175,9 +178,9 @@ class Graph:
                 "see that cloud and endpoints are right, and that nothing in between changes what Graph answers",
             )
 
-    def _nonsense(self, response: httpx.Response) -> SourceError:
+    def _nonsense(self, response: httpx.Response, why: str) -> SourceError:
         return SourceError(
-            f"{self._place(str(response.request.url))} answered with something that is no page of objects",
+            f"{self._place(str(response.request.url))} answered with something that is no page of objects: {why}",
             "this is no answer of Microsoft Graph that is known: the next run tries again",
         )
 

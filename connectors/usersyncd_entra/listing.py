@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
+from msgspec import Struct, field
+
 from usersyncd.errors import SourceError
 from usersyncd.plugin import Kind, Page, Record
-from usersyncd_entra.client import ADVANCED, LARGEST, Graph, for_each
+from usersyncd_entra.client import ADVANCED, LARGEST, Graph, Item, for_each
 from usersyncd_entra.client import Page as GraphPage
 from usersyncd_entra.faults import Vanished
-from usersyncd_entra.fields import Fields, Object, present
+from usersyncd_entra.fields import Fields, present
 from usersyncd_entra.mapping import USER_TYPE
+from usersyncd_entra.objects import End, Group, Object
 from usersyncd_entra.options import Groups, Users
 from usersyncd_entra.rounds import GroupRound
 
@@ -28,7 +31,8 @@ class UserListing:
     async def pages(self) -> AsyncGenerator[Page, None]:
         members = await self._members() if self._only.members_of else None
         managers = await self._managers() if self._fields.manager else {}
-        async with aclosing(_matching(self._graph, "users", self._only.filter, self._fields.select)) as pages:
+        link = _matching(self._graph, "users", self._only.filter, self._fields.select)
+        async with aclosing(_counted(self._graph, link, Object)) as pages:
             async for found in pages:
                 yield [
                     self._record(user, managers)
@@ -50,8 +54,8 @@ class UserListing:
 
         async def of(group: str) -> None:
             link = self._graph.address(f"groups/{group}/transitiveMembers", select="id", top=LARGEST)
-            async for page in self._graph.pages(link):
-                found.update(member["id"] for member in page.value if member.get("@odata.type") == USER_TYPE)
+            async for page in self._graph.pages(link, End):
+                found.update(member.id for member in page.value if member.type == USER_TYPE)
 
         await for_each(self._only.members_of, of)
         return found
@@ -59,11 +63,11 @@ class UserListing:
     async def _managers(self) -> dict[str, str]:
         """Who leads whom. No list with a condition tells it; a delta query tells of everybody."""
         found: dict[str, str] = {}
-        async with aclosing(self._graph.round(self._graph.address("users/delta", select="manager"))) as pages:
+        async with aclosing(self._graph.round(self._graph.address("users/delta", select="manager"), _Led)) as pages:
             async for page in pages:
                 for user in page.value:
-                    for end in user.get("manager@delta", ()):
-                        found[user["id"]] = "" if "@removed" in end else end["id"]
+                    for manager in user.managers:
+                        found[user.id] = manager.id if manager.removed is None else ""
         return found
 
 
@@ -71,33 +75,44 @@ async def listed_groups(graph: Graph, fields: Fields, only: Groups) -> GroupRoun
     """The groups that the options name, with their members, as a complete round would tell them."""
     groups = GroupRound(fields, complete=True)
     ids: dict[str, None] = {}
-    async for found in _matching(graph, "groups", only.filter, fields.select):
-        ids.update((group["id"], None) for group in found.value)
+    link = _matching(graph, "groups", only.filter, fields.select)
+    async for found in _counted(graph, link, groups.item):
+        ids.update((group.id, None) for group in found.value)
         groups.take(found.value)
     which = "transitiveMembers" if only.transitive else "members"
 
     async def members(group: str) -> None:
         try:
-            async for page in graph.pages(graph.address(f"groups/{group}/{which}", select="id", top=LARGEST)):
-                groups.take([{"id": group, "members@delta": page.value}])
+            async for page in graph.pages(graph.address(f"groups/{group}/{which}", select="id", top=LARGEST), End):
+                groups.take([Group(group, members=page.value)])
         except Vanished:
-            groups.take([{"id": group, "@removed": {"reason": "changed"}}])
+            groups.take([Group(group, removed=True)])
 
     await for_each(ids, members)
     return groups
 
 
-async def _matching(graph: Graph, path: str, condition: str | None, select: str) -> AsyncGenerator[GraphPage, None]:
-    """The objects that meet a condition. They are counted too, so that a lost page is noticed."""
-    link = graph.address(path, select=select, filter=condition, count="true", top=LARGEST)
+class _Led(Struct):
+    """A user, and who leads him."""
+
+    id: str
+    managers: list[End] = field(name="manager@delta", default_factory=list)
+
+
+def _matching(graph: Graph, path: str, condition: str | None, select: str) -> str:
+    return graph.address(path, select=select, filter=condition, count="true", top=LARGEST)
+
+
+async def _counted(graph: Graph, link: str, of: type[Item]) -> AsyncGenerator[GraphPage[Item], None]:
+    """All pages of a list that Graph counts, so that a lost page is noticed."""
     there = listed = 0
-    async with aclosing(graph.pages(link, ADVANCED)) as pages:
+    async with aclosing(graph.pages(link, of, ADVANCED)) as pages:
         async for page in pages:
             there = max(there, page.count or 0)
             listed += len(page.value)
             yield page
     if listed < there:
         raise SourceError(
-            f"Microsoft Graph counts {there} {path}, and listed {listed}",
+            f"Microsoft Graph counts {there} objects, and listed {listed}: {link}",
             "something between here and there lost a page, or the tenant changes: the next run reads from the start",
         )

@@ -15,6 +15,7 @@ from usersyncd_entra.faults import Vanished, missing
 from usersyncd_entra.fields import Fields
 from usersyncd_entra.listing import UserListing, listed_groups
 from usersyncd_entra.mapping import BORN, HIDDEN
+from usersyncd_entra.objects import End, Object
 from usersyncd_entra.options import EntraOptions
 from usersyncd_entra.rounds import GroupRound, UserRound
 
@@ -73,14 +74,14 @@ class Pull:
         users = UserRound(self._fields[Kind.USER], complete=False)
         groups = GroupRound(self._fields[Kind.GROUP], complete=False)
         # Groups first, so that an expired link is known before anything was told: they are kept until the end anyway.
-        async with aclosing(self._graph.round(since.groups, MINIMAL, from_cursor=True)) as pages:
+        async with aclosing(self._graph.round(since.groups, groups.item, MINIMAL, from_cursor=True)) as pages:
             async for page in pages:
                 groups.take(page.value)
                 self.groups_link = page.delta_link or ""
-        async with aclosing(self._graph.round(since.users, MINIMAL, from_cursor=True)) as pages:
-            async for page in pages:
-                yield users.take(page.value)
-                self.users_link = page.delta_link or ""
+        async with aclosing(self._graph.round(since.users, Object, MINIMAL, from_cursor=True)) as people:
+            async for some in people:
+                yield users.take(some.value)
+                self.users_link = some.delta_link or ""
         old = (datetime.fromisoformat(since.at) - OLD).isoformat()
         restored = [
             f"{path}/{identifier}"
@@ -98,7 +99,7 @@ class Pull:
         began = datetime.now(UTC)
         users = UserRound(self._fields[Kind.USER], complete=True)
         link = self._graph.address("users/delta", select=",".join(self._fields[Kind.USER].asked))
-        async with aclosing(self._graph.round(link)) as pages:
+        async with aclosing(self._graph.round(link, Object)) as pages:
             async for page in pages:
                 yield users.take(page.value)
                 self.users_link = page.delta_link or ""
@@ -108,7 +109,7 @@ class Pull:
         began = datetime.now(UTC)
         groups = GroupRound(self._fields[Kind.GROUP], complete=True)
         link = self._graph.address("groups/delta", select=",".join([*self._fields[Kind.GROUP].asked, "members"]))
-        async with aclosing(self._graph.round(link)) as pages:
+        async with aclosing(self._graph.round(link, groups.item)) as pages:
             async for page in pages:
                 groups.take(page.value)
                 self.groups_link = page.delta_link or ""
@@ -129,7 +130,7 @@ class Pull:
         link = self._graph.address(path, select=f"id,{BORN}", top=LARGEST)
         lost = [
             item["id"]
-            async for page in self._graph.pages(link)
+            async for page in self._graph.pages(link, Object)
             for item in page.value
             if item["id"] not in found and str(item.get(BORN) or "") < old
         ]
@@ -146,9 +147,9 @@ class Pull:
         async def of(path: str) -> None:
             link = self._graph.address(f"{path}/memberOf/microsoft.graph.group", select="id", top=LARGEST)
             try:
-                async for page in self._graph.pages(link):
+                async for page in self._graph.pages(link, End):
                     for group in page.value:
-                        groups.setdefault(group["id"], set()).add(path.partition("/")[2])
+                        groups.setdefault(group.id, set()).add(path.partition("/")[2])
             except Vanished:
                 return  # Deleted once more: the next round says so.
 

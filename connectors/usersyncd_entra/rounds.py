@@ -7,16 +7,17 @@ comes at its end, once more. The last word counts, and what an object does not m
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
+from operator import attrgetter
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from usersyncd.plugin import Gone, Kind, Members, Page, Patch, Record, Value
 from usersyncd_entra.faults import understood
-from usersyncd_entra.fields import Fields, Object, present
+from usersyncd_entra.fields import Fields, present
 from usersyncd_entra.mapping import BORN, GROUP_TYPE, USER_TYPE, VISIBILITY
+from usersyncd_entra.objects import End, Group, Object, group_type
 
 ITEMS = 1000
 """Records and sets of members in a page."""
@@ -47,44 +48,45 @@ class UserRound:
             return list(self._told(found))
 
     def _told(self, found: Iterable[Object]) -> Iterator[Record | Patch | Gone]:
+        seen, complete, read = self._seen, self._complete, self._fields.attributes
         for user in found:
             identifier = user.pop("id")
+            if type(identifier) is not str:
+                raise TypeError(f"id {identifier!r}")
             key = hash(identifier)
-            told = key in self._seen
+            told = key in seen
             if "@removed" in user:
-                if told or not self._complete:
+                if told or not complete:
                     yield Gone(Kind.USER, identifier)
-                self._seen.discard(key)
+                seen.discard(key)
                 continue
-            born = user.get(BORN)
-            attributes = self._fields.attributes(user)
-            whole = not told if self._complete else born is not None
-            if whole:
-                yield Record(Kind.USER, identifier, present(attributes))
-                if not self._complete:
-                    self.born[identifier] = str(born)
-            elif attributes:
+            seen.add(key)
+            if not complete and BORN in user:
+                self.born[identifier] = str(user[BORN])
+                yield Record(Kind.USER, identifier, present(read(user)))
+            elif complete and not told:
+                yield Record(Kind.USER, identifier, present(read(user)))
+            elif attributes := read(user):
                 yield Patch(Kind.USER, identifier, attributes)
-            self._seen.add(key)
 
 
 class _Group(Struct):
-    """What was said of a group so far. ``moves``: who joined (the number of an id) or left (its negative), in order."""
+    """What was said of a group so far. Who ``left`` is not among those who ``joined``, who may come twice there."""
 
     attributes: dict[str, Value] = {}
     born: str = ""
     gone: bool = False
     hidden: bool = False
-    moves: array[int] = field(default_factory=lambda: array("i"))
+    joined: list[str] = []
+    left: set[str] = set()
 
 
 class GroupRound:
-    """Groups, kept until the round is over: only then are a group's pieces together.
-
-    An edge takes four bytes, and every member's id is kept once.
-    """
+    """Groups, kept until the round is over: only then are a group's pieces together. Every member's id is kept once."""
 
     def __init__(self, fields: Fields, *, complete: bool) -> None:
+        self.item = group_type(fields.asked)
+        """What a page must be decoded to."""
         self.others = Counter[str]()
         """Members that are neither users nor groups, by type."""
         self.outside = 0
@@ -92,7 +94,7 @@ class GroupRound:
         self._fields = fields
         self._complete = complete
         self._groups: dict[str, _Group] = {}
-        self._numbers: dict[str, int] = {}
+        self._ids: dict[str, str] = {}
 
     def __len__(self) -> int:
         return sum(not group.gone for group in self._groups.values())
@@ -108,31 +110,27 @@ class GroupRound:
     @property
     def hidden(self) -> int:
         """Groups with hidden membership whose members were not told."""
-        return sum(group.hidden and not group.moves for group in self._groups.values())
+        return sum(group.hidden and not group.joined for group in self._groups.values())
 
-    def take(self, found: Iterable[Object]) -> None:
-        """Take a page of Graph in."""
+    def take(self, found: Iterable[Group]) -> None:
+        """Take a page of Graph in: groups of :attr:`item`."""
         with understood():
-            self._take(found)
-
-    def _take(self, found: Iterable[Object]) -> None:
-        for item in found:
-            identifier = item.pop("id")
-            group = self._groups.get(identifier)
-            if "@removed" in item:
-                self._groups[identifier] = _Group(gone=True)
-                continue
-            if group is None or group.gone:
-                group = self._groups[identifier] = _Group()
-            if members := item.pop("members@delta", None):
-                self._move(group.moves, members)
-            group.born = group.born or item.get(BORN) or ""
-            group.hidden = group.hidden or item.get(VISIBILITY) == "HiddenMembership"
-            group.attributes |= self._fields.attributes(item)
+            for item in found:
+                group = self._groups.get(item.id)
+                if item.removed is not None:
+                    self._groups[item.id] = _Group(gone=True)
+                    continue
+                if group is None or group.gone:
+                    group = self._groups[item.id] = _Group()
+                if item.members:
+                    self._move(group, item.members)
+                properties = item.properties(self._fields.asked)
+                group.born = group.born or properties.get(BORN) or ""
+                group.hidden = group.hidden or properties.get(VISIBILITY) == "HiddenMembership"
+                group.attributes |= self._fields.attributes(properties)
 
     def pages(self, scope: Container[str] | None = None) -> Iterator[Page]:
         """All that was said, in pages. ``scope``: the users that are read, None for all."""
-        ids = ["", *self._numbers]
         page: list[Record | Patch | Members | Gone] = []
         edges = 0
         for identifier, group in self._groups.items():
@@ -144,37 +142,44 @@ class GroupRound:
                 page.append(Record(Kind.GROUP, identifier, present(group.attributes)))
             elif group.attributes:
                 page.append(Patch(Kind.GROUP, identifier, group.attributes))
-            if group.moves:
-                joined, left = _ends(group.moves, ids)
-                if scope is not None:
-                    joined, listed = frozenset(each for each in joined if each in scope or each in self), len(joined)
-                    self.outside += listed - len(joined)
-                edges += len(joined) + len(left)
-                page.append(Members(identifier, joined, frozenset() if self._complete else left))
+            if group.joined or (group.left and not self._complete):
+                joined = self._within(scope, group.joined)
+                edges += len(joined) + len(group.left)
+                page.append(Members(identifier, joined, frozenset() if self._complete else frozenset(group.left)))
             if len(page) >= ITEMS or edges >= EDGES:
                 yield page
                 page, edges = [], 0
         if page:
             yield page
 
-    def _move(self, moves: array[int], members: Iterable[Object]) -> None:
-        numbers = self._numbers
+    def _within(self, scope: Container[str] | None, joined: Iterable[str]) -> frozenset[str]:
+        found = frozenset(joined)
+        if scope is None:
+            return found
+        inside = frozenset(each for each in found if each in scope or each in self)
+        self.outside += len(found) - len(inside)
+        return inside
+
+    def _move(self, group: _Group, members: Sequence[End]) -> None:
+        if not any(map(_REMOVED, members)) and _READ.issuperset(map(_TYPE, members)):
+            # A pull of 500,000 memberships spends its time here, and nearly always they are of this kind.
+            ids = list(map(_ID, members))
+            group.joined.extend(map(self._ids.setdefault, ids, ids))
+            group.left.difference_update(ids)
+            return
+        joined = dict.fromkeys(group.joined)
         for member in members:
-            kind = member.get("@odata.type", USER_TYPE)
-            if kind not in (USER_TYPE, GROUP_TYPE):
-                self.others[kind.rpartition(".")[2]] += "@removed" not in member
-                continue
-            identifier = member["id"]
-            number = numbers.get(identifier)
-            if number is None:
-                number = numbers[identifier] = len(numbers) + 1
-            moves.append(-number if "@removed" in member else number)
+            if member.type not in _READ:
+                self.others[member.type.rpartition(".")[2]] += member.removed is None
+            elif member.removed is None:
+                joined[self._ids.setdefault(member.id, member.id)] = None
+                group.left.discard(member.id)
+            else:
+                joined.pop(member.id, None)
+                group.left.add(member.id)
+        group.joined = list(joined)
 
 
-def _ends(moves: array[int], ids: list[str]) -> tuple[frozenset[str], frozenset[str]]:
-    """Who joined and who left, by the last word about each."""
-    if min(moves) > 0:
-        return frozenset(map(ids.__getitem__, moves)), frozenset()
-    last = {abs(number): number > 0 for number in moves}
-    joined = frozenset(ids[number] for number, there in last.items() if there)
-    return joined, frozenset(ids[number] for number, there in last.items() if not there)
+_READ = frozenset({USER_TYPE, GROUP_TYPE, ""})
+"""The types of members that are read; Graph may leave it out."""
+_ID, _TYPE, _REMOVED = attrgetter("id"), attrgetter("type"), attrgetter("removed")

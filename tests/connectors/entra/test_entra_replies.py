@@ -95,16 +95,16 @@ async def test_a_reply_that_cannot_be(replies: respx.Router, tmp_path: Path, ans
 @pytest.mark.parametrize(
     ("path", "item", "words"),
     [
-        ("users", {"displayName": "Nobody"}, "no page of objects"),
-        ("users", {"id": 7}, "no page of objects"),
+        ("users", {"displayName": "Nobody"}, "unknown form: KeyError 'id'"),
+        ("users", {"id": 7}, "unknown form: TypeError id 7"),
         ("users", {**ADA, "manager@delta": [{}]}, "unknown form: KeyError 'id'"),
         ("users", {**ADA, "manager@delta": "boris"}, "unknown form"),
         (
             "groups",
-            {"id": "g", "members@delta": [{"@odata.type": "#microsoft.graph.user"}]},
-            "unknown form: KeyError 'id'",
+            {"id": "g", "members@delta": [{"@odata.type": "x"}]},
+            "no page of objects: Object missing required field",
         ),
-        ("groups", {"id": "g", "members@delta": {"id": "ada"}}, "unknown form"),
+        ("groups", {"id": "g", "members@delta": {"id": "ada"}}, "no page of objects"),
     ],
 )
 async def test_an_object_of_an_unknown_form(

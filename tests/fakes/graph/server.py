@@ -158,7 +158,7 @@ class Graph:
         if isinstance(found, Response):
             return found
         response = Response(json.dumps(found, separators=(",", ":")).encode(), media_type="application/json")
-        if self._remembered is not None:
+        if self._remembered is not None and "$deltatoken" not in key:
             self._remembered[key] = bytes(response.body)
         return response
 

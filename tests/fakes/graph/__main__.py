@@ -1,0 +1,25 @@
+"""A tenant that stands still, for measuring: ``python -m tests.fakes.graph PEOPLE``.
+
+Prints its URL, then answers each line on standard input: the number of people to change, and done.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from tests.fakes.graph.server import Graph
+from tests.fakes.graph.tenant import company
+
+
+def main(people: int) -> None:
+    tenant = company(people, people // 20, people * 5)
+    with Graph(tenant, page_size=200, members_per_item=1000, remember=True) as graph:
+        print(graph.url, flush=True)
+        for turn, line in enumerate(sys.stdin):
+            for user in list(tenant.users)[: int(line)]:
+                tenant.change(user, displayName=f"Changed {turn}")
+            print("done", flush=True)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
