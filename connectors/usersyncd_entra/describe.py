@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from usersyncd.errors import SourceError
 from usersyncd.plugin import Kind
 from usersyncd_entra.client import Graph
-from usersyncd_entra.faults import missing
+from usersyncd_entra.faults import Forbidden, missing
 from usersyncd_entra.mapping import HIDDEN, PERMISSIONS
 from usersyncd_entra.options import EntraOptions
 
@@ -36,9 +36,7 @@ async def describe(graph: Graph, options: EntraOptions) -> Sequence[str]:
     for kind, path in ((Kind.USER, "users"), (Kind.GROUP, "groups")):
         try:
             counts[path] = await graph.count(path)
-        except SourceError as error:
-            if "403" not in error.message:
-                raise
+        except Forbidden as error:
             lacks[PERMISSIONS[kind]] = error.message.removeprefix("Microsoft Graph refuses: ")
     if options.groups.hidden and granted is not None and HIDDEN not in granted:
         lacks[HIDDEN] = "the hidden members of groups may not be read"

@@ -58,6 +58,10 @@ class Vanished(SourceError):  # noqa: N818 - it need not end a pull
     """What was asked for is not there."""
 
 
+class Forbidden(SourceError):  # noqa: N818 - check names all that is missing
+    """A permission is missing."""
+
+
 def error_of(response: httpx.Response) -> tuple[str, str]:
     """The code and the message of an error (learn.microsoft.com/graph/errors); of anything else, how it begins."""
     try:
@@ -79,10 +83,10 @@ def is_expired(response: httpx.Response) -> bool:
     return 400 <= response.status_code < 500 and EXPIRED_WORDS in message.lower()
 
 
-def missing(permissions: str, client: str | None, said: str) -> SourceError:
+def missing(permissions: str, client: str | None, said: str) -> Forbidden:
     """A permission is not granted."""
     remedy = _GRANT.format(permissions=permissions, client=client or "managed identity")
-    return SourceError(f"Microsoft Graph refuses: {said}", remedy)
+    return Forbidden(f"Microsoft Graph refuses: {said}", remedy)
 
 
 def refused(response: httpx.Response, client: str | None) -> SourceError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 
 from msgspec import Struct, field
@@ -79,17 +79,21 @@ async def listed_groups(graph: Graph, fields: Fields, only: Groups) -> GroupRoun
     async for found in _counted(graph, link, groups.item):
         ids.update((group.id, None) for group in found.value)
         groups.take(found.value)
-    which = "transitiveMembers" if only.transitive else "members"
+    await read_members(graph, groups, ids, "transitiveMembers" if only.transitive else "members")
+    return groups
 
-    async def members(group: str) -> None:
+
+async def read_members(graph: Graph, groups: GroupRound, ids: Iterable[str], which: str = "members") -> None:
+    """Tell ``groups`` the members of these groups, as lists have them. What is not there any more is gone."""
+
+    async def of(group: str) -> None:
         try:
             async for page in graph.pages(graph.address(f"groups/{group}/{which}", select="id", top=LARGEST), End):
                 groups.take([Group(group, members=page.value)])
         except Vanished:
             groups.take([Group(group, removed=True)])
 
-    await for_each(ids, members)
-    return groups
+    await for_each(ids, of)
 
 
 class _Led(Struct):

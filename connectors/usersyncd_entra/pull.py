@@ -13,7 +13,7 @@ from usersyncd_entra.client import LARGEST, Graph, for_each
 from usersyncd_entra.cursor import Cursor
 from usersyncd_entra.faults import Vanished, missing
 from usersyncd_entra.fields import Fields
-from usersyncd_entra.listing import UserListing, listed_groups
+from usersyncd_entra.listing import UserListing, listed_groups, read_members
 from usersyncd_entra.mapping import BORN, HIDDEN
 from usersyncd_entra.objects import End, Object
 from usersyncd_entra.options import EntraOptions
@@ -46,26 +46,26 @@ class Pull:
         return Cursor(self.users_link, self.groups_link, self.select, at).write()
 
     async def everything(self) -> AsyncGenerator[Page, None]:
-        """Complete rounds of users and groups, or lists where the options narrow them down."""
+        """Complete rounds of users and groups, or lists where the options narrow them down.
+
+        Groups after users, and not at once: whoever is restored in between comes in the next round of users, and his
+        groups are asked for then. The other way round, a group would be read without him, and nothing would say so.
+        """
         await self._may_read_hidden()
-        only, narrow = self._options.users, self._options.groups
         scope: set[str] | None = None
-        if only.narrowed:
-            listing = UserListing(self._graph, self._fields[Kind.USER], only)
-            async with aclosing(listing.pages()) as pages:
-                async for page in pages:
-                    yield page
-            scope = listing.ids
+        if self._options.users.narrowed:
+            listing = UserListing(self._graph, self._fields[Kind.USER], self._options.users)
+            users, scope = listing.pages(), listing.ids
         else:
-            async with aclosing(self._all_users()) as pages:
-                async for page in pages:
-                    yield page
-        if narrow.narrowed:
-            groups = await listed_groups(self._graph, self._fields[Kind.GROUP], narrow)
-        else:
-            groups = await self._all_groups()
+            users = self._all_users()
+        async with aclosing(users) as pages:
+            async for page in pages:
+                yield page
+        groups = await self._groups()
         for each in groups.pages(scope):
             yield each
+        if groups.restored:
+            yield await self._memberships([f"groups/{identifier}" for identifier in groups.restored])
         self._tell(groups)
 
     async def changes(self, since: Cursor) -> AsyncGenerator[Page, None]:
@@ -82,15 +82,17 @@ class Pull:
             async for some in people:
                 yield users.take(some.value)
                 self.users_link = some.delta_link or ""
+        # Lists may lag behind the rounds, so that the rounds have the last word.
         old = (datetime.fromisoformat(since.at) - OLD).isoformat()
-        restored = [
-            f"{path}/{identifier}"
-            for path, born in (("users", users.born), ("groups", groups.born))
-            for identifier, since_when in born.items()
-            if since_when < old
-        ]
+        back = [f"users/{identifier}" for identifier, born in users.born.items() if born < old]
+        restored = [identifier for identifier, born in groups.born.items() if born < old]
+        if back or restored:
+            yield await self._memberships([*back, *(f"groups/{identifier}" for identifier in restored)])
         if restored:
-            yield await self._memberships(restored)
+            # A restored group tells the members that it has, and not who left it since it was told last.
+            again = GroupRound(self._fields[Kind.GROUP], complete=True)
+            await read_members(self._graph, again, restored)
+            yield again.wholes()
         for each in groups.pages():
             yield each
         self._tell(groups)
@@ -105,7 +107,10 @@ class Pull:
                 self.users_link = page.delta_link or ""
         await self._must_be_all("users", users, began)
 
-    async def _all_groups(self) -> GroupRound:
+    async def _groups(self) -> GroupRound:
+        only = self._options.groups
+        if only.narrowed:
+            return await listed_groups(self._graph, self._fields[Kind.GROUP], only)
         began = datetime.now(UTC)
         groups = GroupRound(self._fields[Kind.GROUP], complete=True)
         link = self._graph.address("groups/delta", select=",".join([*self._fields[Kind.GROUP].asked, "members"]))

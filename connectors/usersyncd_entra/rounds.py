@@ -87,6 +87,8 @@ class GroupRound:
     def __init__(self, fields: Fields, *, complete: bool) -> None:
         self.item = group_type(fields.asked)
         """What a page must be decoded to."""
+        self.restored: list[str] = []
+        """Groups that were deleted when the round began, and were there when it ended."""
         self.others = Counter[str]()
         """Members that are neither users nor groups, by type."""
         self.outside = 0
@@ -121,6 +123,8 @@ class GroupRound:
                     self._groups[item.id] = _Group(gone=True)
                     continue
                 if group is None or group.gone:
+                    if group is not None:
+                        self.restored.append(item.id)
                     group = self._groups[item.id] = _Group()
                 if item.members:
                     self._move(group, item.members)
@@ -128,6 +132,14 @@ class GroupRound:
                 group.born = group.born or properties.get(BORN) or ""
                 group.hidden = group.hidden or properties.get(VISIBILITY) == "HiddenMembership"
                 group.attributes |= self._fields.attributes(properties)
+
+    def wholes(self) -> Page:
+        """The groups' members as all that there are, in one page."""
+        return [
+            Members(identifier, frozenset(group.joined), whole=True)
+            for identifier, group in self._groups.items()
+            if not group.gone
+        ]
 
     def pages(self, scope: Container[str] | None = None) -> Iterator[Page]:
         """All that was said, in pages. ``scope``: the users that are read, None for all."""

@@ -117,6 +117,16 @@ async def test_a_restored_group_has_its_members(follower: Follower) -> None:
     assert follower.is_right
 
 
+async def test_who_left_a_group_that_was_deleted_and_restored(follower: Follower) -> None:
+    tenant = follower.graph.tenant
+    group = teams(tenant)[0]
+    tenant.delete(group)
+    tenant.restore(group)
+    tenant.leave(group, *list(tenant.members[group])[:4])
+    await follower.pull()
+    assert follower.is_right
+
+
 @pytest.mark.parametrize("how", ["gone", "not_found", "generation", "resync"])
 async def test_an_expired_cursor_is_answered_with_everything(follower: Follower, how: str) -> None:
     tenant = follower.graph.tenant

@@ -101,6 +101,24 @@ async def test_what_changes_while_it_is_read_is_in_it(graph: Graph, tmp_path: Pa
     assert same(fold(items), tenant)
 
 
+async def test_a_group_that_is_restored_while_groups_are_read(graph: Graph, tmp_path: Path) -> None:
+    tenant = graph.tenant
+    outer, inner = list(tenant.groups)[:2]
+    assert inner in tenant.members[outer]
+    tenant.delete(inner)
+    asked = 0
+
+    def restore() -> None:
+        nonlocal asked
+        asked += graph.requests[-1] == "groups/delta"
+        if asked == 4 and inner in tenant.bin:
+            tenant.restore(inner)
+
+    graph.between = restore
+    assert same(fold((await read(source_of(graph, tmp_path))).items), tenant)
+    assert inner in tenant.groups
+
+
 async def test_who_was_deleted_before_is_nobody(graph: Graph, tmp_path: Path) -> None:
     gone = list(graph.tenant.users)[:3]
     for user in gone:
