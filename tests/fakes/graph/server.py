@@ -97,6 +97,7 @@ class Graph:
                 Route("/metadata/identity/oauth2/token", self._managed),
                 api("organization", self._organization),
                 api("{kind}/delta", self._delta),
+                api("{kind}/delta()", self._delta),  # as Microsoft's own client writes it
                 api("{kind}/{id}/memberOf/microsoft.graph.group", self._member_of),
                 api("groups/{id}/{which}", self._members),
                 api("{kind}", self._list),
