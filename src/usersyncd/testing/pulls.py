@@ -43,8 +43,14 @@ class Listing(Struct):
     edges: set[tuple[str, str]] = field(default_factory=set)
 
 
-def fold(items: Iterable[Record | Patch | Present | Members | Gone], onto: Listing | None = None) -> Listing:
-    """What ``items`` say, one after the other; ``onto``: what was there before, when the pull was incremental."""
+def fold(
+    items: Iterable[Record | Patch | Present | Members | Gone],
+    onto: Listing | None = None,
+    *,
+    known: Listing | None = None,
+) -> Listing:
+    """What ``items`` say, one after the other; ``onto``: what was there before, when the pull was incremental.
+    ``known``: what was there before a pull that lists everything, and names some of it as present."""
     held = Listing(dict(onto.records), dict(onto.handles), set(onto.edges)) if onto else Listing()
     for item in items:
         match item:
@@ -55,6 +61,9 @@ def fold(items: Iterable[Record | Patch | Present | Members | Gone], onto: Listi
                 held.handles.update(dict.fromkeys(handles or (), (kind, id)))
                 patched = {**held.records.get((kind, id), {}), **attributes}
                 held.records[kind, id] = {name: value for name, value in patched.items() if value is not None}
+            case Present(kind, id):
+                if known is not None and (kind, id) not in held.records:
+                    _keep(held, known, (kind, id))
             case Members(group, added, removed, whole):
                 if whole:
                     held.edges = {edge for edge in held.edges if edge[0] != group}
@@ -69,3 +78,11 @@ def fold(items: Iterable[Record | Patch | Present | Members | Gone], onto: Listi
                     if member not in names and not (kind is Kind.GROUP and group == id)
                 }
     return held
+
+
+def _keep(held: Listing, known: Listing, record: tuple[Kind, str]) -> None:
+    """As it was told last: attributes, handles, and the members of a group."""
+    held.records[record] = known.records[record]
+    held.handles.update((handle, named) for handle, named in known.handles.items() if named == record)
+    if record[0] is Kind.GROUP:
+        held.edges |= {edge for edge in known.edges if edge[0] == record[1]}

@@ -157,7 +157,7 @@ class SourceContract:
         later = asyncio.run(read(start(), cursor))
         assert len(later.ends) == 1
         before = fold(pull.items)
-        assert fold(later.items, onto=None if later.ends[0].complete else before) == before
+        assert fold(later.items, onto=None if later.ends[0].complete else before, known=before) == before
 
     def test_reading_less_lists_the_same_people(self, start: Callable[..., Source]) -> None:
         everything = fold(asyncio.run(read(start())).items)
