@@ -17,7 +17,16 @@ from usersyncd.plugin import API, Source, Target
 Side = Literal["source", "target"]
 
 _MEMBERS = {"source": ("Options", "mapping", "pull", "check"), "target": ("Options", "deliver", "check", "close")}
-_EXTRAS = {"keyring": "keyring", "ldap": "ldap", "msal": "entra", "psycopg": "postgresql", "pymysql": "mysql"}
+_EXTRAS = {
+    "google": "google",
+    "googleapiclient": "google",
+    "httplib2": "google",
+    "keyring": "keyring",
+    "ldap": "ldap",
+    "msal": "entra",
+    "psycopg": "postgresql",
+    "pymysql": "mysql",
+}
 """Modules of optional libraries, and the extra of usersyncd that installs each."""
 
 

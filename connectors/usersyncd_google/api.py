@@ -1,0 +1,162 @@
+"""The Admin SDK: requests are built and replies are parsed by google-api-python-client, from the discovery documents
+that come with it; they travel over the patient transport."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+from urllib.parse import urlsplit
+
+import httplib2
+import httpx
+from googleapiclient.discovery import build_from_document
+from googleapiclient.discovery_cache import get_static_doc
+from googleapiclient.http import HttpRequest
+
+from usersyncd.errors import SourceError
+from usersyncd_google.faults import refused, server_time
+from usersyncd_google.options import GoogleOptions
+
+Json = dict[str, Any]
+
+USERS, GROUPS, MEMBERS, ACTIVITIES = 500, 200, 200, 1000
+"""Items that a page may have (discovery documents ``directory_v1`` and ``reports_v1``)."""
+LONGEST = 2048
+"""Characters of an address; a longer one is sent as a form, as google-api-python-client's own transport does."""
+PAGES = 100_000
+"""Pages that a listing has at the most: 50 million users."""
+
+
+class Api:
+    """The requests that a pull makes, one method each. What is refused raises SourceError in Google's words."""
+
+    def __init__(self, client: httpx.AsyncClient, options: GoogleOptions, scopes: Sequence[str]) -> None:
+        self._client = client
+        self._options = options
+        self._scopes = scopes
+        directory = _service("directory_v1", options.endpoint)
+        self._users, self._groups, self._members = directory.users(), directory.groups(), directory.members()
+        self._units = directory.orgunits()
+        self._activities = _service("reports_v1", options.endpoint).activities()
+
+    async def user(self, key: str, fields: str | None) -> Json:
+        """One user by id or address. Raises MissingError."""
+        found, _ = await self.user_and_time(key, fields)
+        return found
+
+    async def user_and_time(self, key: str, fields: str | None) -> tuple[Json, datetime]:
+        """The same, with Google's own time."""
+        request = self._users.get(userKey=key, fields=fields, projection="full")
+        found, response = await self._execute(request, f"user {key}")
+        return found, server_time(response) or datetime.now(UTC)
+
+    async def group(self, key: str, fields: str | None) -> Json:
+        """One group by id. Raises MissingError."""
+        found, _ = await self._execute(self._groups.get(groupKey=key, fields=fields), f"group {key}")
+        return found
+
+    async def unit(self, customer: str, path: str) -> Json:
+        """One org unit. Raises MissingError."""
+        request = self._units.get(customerId=customer, orgUnitPath=path.lstrip("/"), fields="orgUnitPath")
+        found, _ = await self._execute(request, f"org unit {path}")
+        return found
+
+    async def users(self, extent: Json, fields: str, projection: str) -> AsyncIterator[list[Json]]:
+        """Users, page by page. ``extent``: ``customer`` or ``domain``, and perhaps ``query``."""
+        request = self._users.list(maxResults=USERS, fields=fields, projection=projection, **extent)
+        async for page in self._pages(request, self._users.list_next, "users", _said("users", extent)):
+            yield page
+
+    async def groups(self, extent: Json, fields: str) -> AsyncIterator[list[Json]]:
+        """Groups, page by page. ``extent``: ``customer`` or ``domain``."""
+        request = self._groups.list(maxResults=GROUPS, fields=fields, **extent)
+        async for page in self._pages(request, self._groups.list_next, "groups", _said("groups", extent)):
+            yield page
+
+    async def members(self, group: str, name: str, fields: str) -> AsyncIterator[list[Json]]:
+        """The direct members of a group, page by page; ``name`` is for errors. Raises MissingError."""
+        request = self._members.list(groupKey=group, maxResults=MEMBERS, fields=fields)
+        async for page in self._pages(request, self._members.list_next, "members", f"members of {name}"):
+            yield page
+
+    async def activities(self, application: str, since: str, fields: str) -> AsyncIterator[list[Json]]:
+        """The activities of an application's log, newest first, page by page."""
+        request = self._activities.list(
+            userKey="all", applicationName=application, startTime=since, maxResults=ACTIVITIES, fields=fields
+        )
+        async for page in self._pages(request, self._activities.list_next, "items", f"audit log {application}"):
+            yield page
+
+    async def _pages(
+        self, request: HttpRequest, following: Callable[[Any, Any], Any], collection: str, doing: str
+    ) -> AsyncIterator[list[Json]]:
+        """The pages of a listing. A collection that is empty is absent from its reply."""
+        tokens: set[str] = set()
+        for _ in range(PAGES):
+            reply, _ = await self._execute(request, doing)
+            if "kind" not in reply or not isinstance(reply.get(collection, []), list):
+                raise SourceError(
+                    f"{doing}: {self._options.endpoint} answered with something that is no list of {collection}",
+                    "see whether the option endpoint is right, and what stands between here and Google",
+                )
+            yield reply.get(collection, [])
+            if (request := following(request, reply)) is None:
+                return
+            token = reply["nextPageToken"]
+            if token in tokens:
+                break
+            tokens.add(token)
+        raise SourceError(
+            f"{doing}: Google gave the same page twice, so the listing has no end",
+            "the next run reads again; if it stays so, tell Google's support",
+        )
+
+    async def _execute(self, request: HttpRequest, doing: str) -> tuple[Json, httpx.Response]:
+        if len(request.uri) > LONGEST:
+            parts = urlsplit(request.uri)
+            response = await self._client.post(
+                parts._replace(query="").geturl(),
+                content=parts.query,
+                headers={"X-HTTP-Method-Override": "GET", "Content-Type": "application/x-www-form-urlencoded"},
+                extensions={"repeatable": True},
+            )
+        else:
+            response = await self._client.get(request.uri)
+        if not response.is_success:
+            raise refused(response, doing, self._options, self._scopes)
+        try:
+            reply = request.postproc(httplib2.Response({"status": str(response.status_code)}), response.content)
+        except ValueError as error:
+            reply = error
+        if not isinstance(reply, dict):
+            raise SourceError(
+                f"{doing}: {self._options.endpoint} answered with something that is not whole, or no JSON",
+                "see what stands between here and Google",
+            )
+        return reply, response
+
+
+def properties(resource: str) -> frozenset[str]:
+    """The names of the attributes that a resource (``User``, ``Group``) has."""
+    return frozenset(_document("directory_v1")["schemas"][resource]["properties"])
+
+
+def _said(what: str, extent: Json) -> str:
+    return what + "".join(f" of {value}" for name, value in extent.items() if value != "my_customer")
+
+
+@cache
+def _document(version: str) -> Json:
+    found: Json = json.loads(get_static_doc("admin", version))
+    return found
+
+
+@cache
+def _service(version: str, endpoint: str) -> Any:
+    # The library wants a connection of its own; it is never used.
+    return build_from_document(
+        _document(version), http=httplib2.Http(), client_options={"api_endpoint": endpoint + "/"}
+    )

@@ -1,0 +1,30 @@
+"""Many requests at once, as many as the transport lets through, with their results as they come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from itertools import islice
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+async def concurrently(work: Iterable[Coroutine[Any, Any, T]], at_once: int) -> AsyncIterator[T]:
+    """The results of ``work``, in the order in which they come; ``at_once`` are under way.
+
+    The first error ends all. Nothing goes on when the reader stops.
+    """
+    waiting = iter(work)
+    running = {asyncio.ensure_future(each) for each in islice(waiting, at_once)}
+    try:
+        while running:
+            done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                yield task.result()
+                running.remove(task)
+                running.update(asyncio.ensure_future(each) for each in islice(waiting, 1))
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)

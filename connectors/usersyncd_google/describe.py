@@ -1,0 +1,42 @@
+"""What a customer looks like, for a person."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+from usersyncd_google.api import Api
+from usersyncd_google.fields import Fields, listing
+from usersyncd_google.groups import domain
+from usersyncd_google.hints import APPLICATIONS, hints
+from usersyncd_google.options import GoogleOptions
+from usersyncd_google.users import Json
+
+
+async def describe(api: Api, options: GoogleOptions, me: Json, now: datetime) -> AsyncIterator[str]:
+    """What was found, line by line. Raises SourceError when something cannot be read that a pull reads."""
+    customer = me["customerId"] if options.customer == "my_customer" else options.customer
+    yield f"Google customer {customer}, read in the name of {me['primaryEmail']}"
+    extents: list[Json] = [{"domain": each} for each in options.domains or ()] or [{"customer": options.customer}]
+    users, groups = Counter[str](), Counter[str]()
+    for extent in extents:
+        async for page in api.users(extent, listing("users", Fields().need(["primaryEmail"])), "basic"):
+            users.update(domain(user["primaryEmail"]) for user in page)
+        async for page in api.groups(extent, listing("groups", Fields().need(["email"]))):
+            groups.update(domain(group["email"]) for group in page)
+    yield f"users: {_counts(users)}"
+    if options.org_units:
+        yield f"of them are read those in {', '.join(options.org_units)}"
+    yield f"groups: {_counts(groups)}"
+    if options.incremental:
+        await hints(api, now, now, frozenset())
+        yield f"members are read of groups that changed, as their rows and the logs {' and '.join(APPLICATIONS)} say"
+    else:
+        yield "members are read of all groups"
+    yield f"at most {options.per_minute:,} requests a minute"
+
+
+def _counts(found: Counter[str]) -> str:
+    domains = [f"{name} {count:,}" for name, count in found.most_common()]
+    return f"{found.total():,}" + (f" ({', '.join(domains)})" if len(domains) > 1 else "")

@@ -1,0 +1,152 @@
+"""What went wrong, in Google's words, and what to grant or correct."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import httpx
+import msgspec
+from msgspec import Struct
+
+from usersyncd.errors import SourceError
+from usersyncd_google.options import GoogleOptions
+
+_LASTING = frozenset({"accessNotConfigured", "dailyLimitExceeded", "dailyLimitExceededUnreg", "SERVICE_DISABLED"})
+"""Reasons of the domain of quotas that no waiting of minutes ends."""
+
+
+class _Detail(Struct):
+    domain: str = ""
+    reason: str = ""
+
+
+class _Error(Struct):
+    message: str = ""
+    errors: list[_Detail] = []
+    details: list[_Detail] = []
+
+
+class _Refusal(Struct):
+    error: _Error
+
+
+class _OAuth(Struct):
+    error: str
+    error_description: str = ""
+
+
+def retryable(response: httpx.Response) -> bool:
+    """A quota that is used up for now: 403 of the domain ``usageLimits`` (developers.google.com, Directory API,
+    "Limits"). That the API is switched off comes from the same domain, and is not."""
+    if response.status_code != 403:
+        return False
+    error = _refusal(response)
+    reasons = {detail.reason for detail in (*error.errors, *error.details)}
+    limits = any(detail.domain == "usageLimits" for detail in error.errors)
+    return (limits or "RATE_LIMIT_EXCEEDED" in reasons) and not reasons & _LASTING
+
+
+class MissingError(SourceError):
+    """404: what was asked for is not there."""
+
+
+def refused(response: httpx.Response, doing: str, options: GoogleOptions, scopes: Sequence[str]) -> SourceError:
+    """The error for an answer of the Admin SDK that is not a success. ``doing`` says what was asked."""
+    error = _refusal(response)
+    reasons = {detail.reason for detail in (*error.errors, *error.details)}
+    if "page_token" in error.message.lower().replace(" ", "_"):
+        reasons.add("pageToken")
+    said = f"{doing}: Google refused with {response.status_code}: {error.message or 'no reason given'}"
+    if response.status_code == 404:
+        return MissingError(said, _missing(reasons))
+    return SourceError(said, _remedy(response.status_code, reasons, options, scopes))
+
+
+def _missing(reasons: set[str]) -> str:
+    if "domainNotFound" in reasons:
+        return "correct the option domains: each must be a domain of the subject's customer"
+    return "see that it is there; what is new is found by every server of Google's only after a while"
+
+
+def _remedy(status: int, reasons: set[str], options: GoogleOptions, scopes: Sequence[str]) -> str:
+    if reasons & {"accessNotConfigured", "SERVICE_DISABLED"}:
+        return (
+            "enable the Admin SDK API in the Google Cloud project of the service account (APIs & Services → Library → "
+            "Admin SDK API)"
+        )
+    if reasons & {"insufficientPermissions", "ACCESS_TOKEN_SCOPE_INSUFFICIENT"}:
+        return delegation(scopes, None)
+    if status == 401:
+        return "see that the service account is not disabled; a new grant takes effect after up to 24 hours"
+    if status == 403:
+        return (
+            f"{options.subject} must be an administrator: give the account a role with the Admin API privileges "
+            "Users → Read, Groups → Read and Organization Units → Read, and for incremental pulls Reports "
+            "(Admin console → Account → Admin roles), or name another subject"
+        )
+    if status == 400 and "pageToken" not in reasons:
+        return "correct the option customer (it begins with C), domains or org_units; the words above say which"
+    return "the next run reads from the start"
+
+
+def delegation(scopes: Sequence[str], client_id: str | None) -> str:
+    """What to grant for domain-wide delegation, in the words of the Admin console."""
+    return (
+        f"grant domain-wide delegation to the client ID {client_id or 'of the service account'} with the OAuth scopes "
+        f"{', '.join(scopes)} (Admin console → Security → Access and data control → API controls → Manage Domain Wide "
+        "Delegation); a grant takes effect after up to 24 hours"
+    )
+
+
+def no_token(response: httpx.Response, account: str, options: GoogleOptions) -> SourceError:
+    """The error for an answer of the token endpoint that is not a token. Missing scopes are told by the caller."""
+    error, description = oauth(response)
+    said = f"no access token for {account} in the name of {options.subject}: {error}: {description}"
+    if "email or User ID" in description:
+        remedy = f"correct the option subject: Google knows no user {options.subject} who may be acted for"
+    elif "JWT Signature" in description:
+        remedy = (
+            f"the key of {account} has expired or was deleted: create a new one (Google Cloud console → IAM & Admin → "
+            "Service accounts → Keys) and put it where service_account says"
+        )
+    elif "account not found" in description:
+        remedy = f"see that the service account {account} was neither deleted nor disabled"
+    elif "reasonable timeframe" in description:
+        remedy = f"set this machine's clock{_apart(response)}"
+    else:
+        remedy = "see the service account in the Google Cloud console, and its domain-wide delegation"
+    return SourceError(said, remedy)
+
+
+def oauth(response: httpx.Response) -> tuple[str, str]:
+    """Code and description of an error (RFC 6749, section 5.2)."""
+    try:
+        found = msgspec.json.decode(response.content, type=_OAuth)
+    except msgspec.MsgspecError:
+        return str(response.status_code), "no reason given"
+    return found.error, found.error_description
+
+
+def _refusal(response: httpx.Response) -> _Error:
+    try:
+        return msgspec.json.decode(response.content, type=_Refusal).error
+    except msgspec.MsgspecError:
+        return _Error()
+
+
+def server_time(response: httpx.Response) -> datetime | None:
+    """The server's time (RFC 9110, section 6.6.1)."""
+    try:
+        return parsedate_to_datetime(response.headers["date"]).replace(tzinfo=UTC)
+    except (KeyError, ValueError):
+        return None
+
+
+def _apart(response: httpx.Response) -> str:
+    then = server_time(response)
+    if then is None:
+        return ""
+    seconds = (then - datetime.now(UTC)).total_seconds()
+    return f": Google's is {abs(seconds):,.0f} s {'ahead' if seconds > 0 else 'behind'}"

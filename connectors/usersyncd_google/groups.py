@@ -1,0 +1,102 @@
+"""From Google's groups and their members to records and edges."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from msgspec import Struct
+
+from usersyncd.plugin import Kind, Record, Value
+from usersyncd_google.fields import Fields
+from usersyncd_google.mapping import HIDDEN
+from usersyncd_google.users import handle
+
+Json = dict[str, Any]
+
+EDGE_FIELDS = Fields().need(["id", "email", "type"])
+
+
+class Row(Struct, frozen=True):
+    """One group as the listing shows it. ``digest`` covers all of it; ``count`` is how many members Google counts
+    (None: it does not say)."""
+
+    record: Record
+    address: str
+    digest: str
+    count: int | None
+
+
+class GroupReader:
+    """Reads groups into rows. ``reads`` are the attributes that the rules really read, None for all;
+    :attr:`fields` is what to ask Google for."""
+
+    def __init__(self, reads: frozenset[str] | None) -> None:
+        self._reads = reads
+        self.fields: Fields | None = None
+        if reads is not None:
+            self.fields = Fields().need(["id", "email", "directMembersCount", "etag", *reads])
+
+    def row(self, group: Json) -> Row:
+        """The row of a group."""
+        hidden = HIDDEN[Kind.GROUP]
+        attributes: dict[str, Value] = {
+            name: value
+            for name, value in group.items()
+            if value not in (None, "") and (name not in hidden if self._reads is None else name in self._reads)
+        }
+        address = str(group.get("email", ""))
+        record = Record(Kind.GROUP, group["id"], attributes, (handle(address),) if address else ())
+        count = group.get("directMembersCount")
+        whole = json.dumps([attributes, address, count, group.get("etag")], sort_keys=True)
+        return Row(record, address.lower(), short_digest(whole), None if count is None else int(count))
+
+
+class Edges(Struct):
+    """The members of one group: ``named`` by id or handle; ``everybody``: all users of the customer besides."""
+
+    named: frozenset[str]
+    everybody: bool = False
+    outside: Counter[str] = Counter()
+    """How many members are of which domain."""
+    unnamed: int = 0
+    """Members that have neither id nor address."""
+    entries: int = 0
+    """Members that Google listed."""
+
+
+def edges(members: Iterable[Json]) -> Edges:
+    """The edges of one group's members.
+
+    A nested group is an edge as a user is. ``CUSTOMER`` stands for everybody and has no address. People from outside
+    may have no id: they are named by address.
+    """
+    found = Edges(frozenset(), outside=Counter())
+    named: set[str] = set()
+    for member in members:
+        found.entries += 1
+        identifier, address = member.get("id"), member.get("email")
+        if member.get("type") == "CUSTOMER":
+            found.everybody = True
+        elif identifier or address:
+            named.add(identifier or handle(str(address)))
+            if address and member.get("type") != "GROUP":
+                found.outside[domain(address)] += 1
+        else:
+            found.unnamed += 1
+    found.named = frozenset(named)
+    return found
+
+
+def domain(address: str) -> str:
+    """The domain of an address, in lower case."""
+    return address.rpartition("@")[2].lower()
+
+
+def short_digest(text: str) -> str:
+    """Eight characters: two texts that differ have the same once in 2⁴⁸."""
+    return base64.b64encode(hashlib.blake2b(text.encode(), digest_size=6).digest()).decode()

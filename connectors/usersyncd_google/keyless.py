@@ -1,0 +1,150 @@
+"""Signing without a key: IAM Credentials signs for a workload that has the role Service Account Token Creator
+(cloud.google.com, IAM Credentials API, ``projects.serviceAccounts.signJwt``)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import google.auth
+import httpx
+import msgspec
+from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, TransportError
+from google.auth.transport import Request, Response
+from msgspec import Struct
+
+from usersyncd.errors import SourceError, UsersyncError
+from usersyncd.plugin import Patience, SourceContext
+from usersyncd_google.options import Keyless
+
+CLOUD = "https://www.googleapis.com/auth/cloud-platform"
+PATIENCE = Patience(json=False, concurrency=1, seconds=20)
+"""A machine outside of Google's cloud has no metadata server: it must not be waited for."""
+
+
+_NO_AUTH = httpx.Auth()
+"""Sends a request as it is."""
+
+
+class _Signed(Struct):
+    signedJwt: str  # noqa: N815 - Google's name
+
+
+class KeylessSigner:
+    """Signs by IAM Credentials. ``client`` is used with the workload's own token, never with the subject's."""
+
+    def __init__(self, keyless: Keyless, context: SourceContext, client: httpx.AsyncClient) -> None:
+        self.account = keyless.service_account
+        self.client_id: str | None = None
+        self._keyless = keyless
+        self._context = context
+        self._client = client
+
+    async def sign(self, claims: Mapping[str, Any]) -> str:
+        """The claims as a signed JWT. Raises SourceError."""
+        token = await self._own_token()
+        url = f"{self._keyless.endpoint}/v1/projects/-/serviceAccounts/{self.account}:signJwt"
+        response = await self._client.post(
+            url,
+            json={"payload": json.dumps(dict(claims))},
+            headers={"Authorization": f"Bearer {token}"},
+            auth=_NO_AUTH,
+            extensions={"repeatable": True},
+        )
+        try:
+            return msgspec.json.decode(response.content, type=_Signed).signedJwt
+        except msgspec.MsgspecError:
+            raise SourceError(
+                f"IAM Credentials does not sign for {self.account}: {response.status_code}: {_words(response)}",
+                "enable the IAM Service Account Credentials API, and give this workload the role Service Account Token "
+                f"Creator (roles/iam.serviceAccountTokenCreator) on {self.account}",
+            ) from None
+
+    async def _own_token(self) -> str:
+        """The workload's own access token. google-auth is a blocking library: it runs in a thread of its own."""
+        keyless = self._keyless
+        configuration = None if keyless.credentials is None else self._context.secret(keyless.credentials)
+        async with self._context.http(PATIENCE) as client:
+            request = _Adapter(client)
+
+            def work() -> Iterator[str]:
+                if configuration is None:
+                    credentials, _ = google.auth.default(scopes=[CLOUD], request=request)
+                else:
+                    credentials, _ = google.auth.load_credentials_from_dict(
+                        json.loads(configuration), scopes=[CLOUD], request=request
+                    )
+                credentials.refresh(request)
+                yield str(credentials.token)
+
+            try:
+                (token,) = [token async for token in self._context.blocking(work)]
+            except DefaultCredentialsError as error:
+                raise SourceError(
+                    f"this machine has no credentials to sign with: {error}",
+                    "run on Google Cloud with a service account, or give the configuration file of workload identity "
+                    "federation under keyless.credentials or in $GOOGLE_APPLICATION_CREDENTIALS",
+                ) from None
+            except (GoogleAuthError, ValueError) as error:
+                raise SourceError(
+                    f"the workload's own credentials cannot be used: {error}",
+                    "correct the configuration file of workload identity federation",
+                ) from None
+            return token
+
+
+class _Adapter(Request):
+    """google-auth's transport over the patient one: called in a thread, it asks in the event loop."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+        self._loop = asyncio.get_running_loop()
+
+    def __call__(
+        self,
+        url: str,
+        method: str = "GET",
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        **_: Any,
+    ) -> Response:
+        """As :class:`google.auth.transport.Request` says. Raises TransportError."""
+        work = self._client.request(
+            method,
+            url,
+            content=body,
+            headers=dict(headers or {}),
+            timeout=httpx.USE_CLIENT_DEFAULT if timeout is None else timeout,
+            extensions={"repeatable": True},
+        )
+        try:
+            return _Answer(asyncio.run_coroutine_threadsafe(work, self._loop).result())
+        except (UsersyncError, httpx.HTTPError) as error:
+            raise TransportError(str(error)) from error
+
+
+class _Answer(Response):
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+
+    @property
+    def status(self) -> int:
+        return self._response.status_code
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self._response.headers
+
+    @property
+    def data(self) -> bytes:
+        return self._response.content
+
+
+def _words(response: httpx.Response) -> str:
+    try:
+        return str(msgspec.json.decode(response.content)["error"]["message"])
+    except (msgspec.MsgspecError, KeyError, TypeError):
+        return "no reason given"

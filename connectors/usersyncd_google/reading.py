@@ -1,0 +1,242 @@
+"""One pull: groups, then the members of those that changed, then users. Where something seems to be missing, the
+listing is read a second time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from typing import Any
+
+from usersyncd.errors import SourceError
+from usersyncd.plugin import Done, Kind, Members, Page, Present, Record
+from usersyncd_google.api import Api
+from usersyncd_google.concurrent import concurrently
+from usersyncd_google.cursor import Cursor
+from usersyncd_google.faults import MissingError
+from usersyncd_google.fields import Fields, listing
+from usersyncd_google.groups import Edges, GroupReader, Row, domain
+from usersyncd_google.hints import Hints, hints
+from usersyncd_google.options import MY_CUSTOMER, GoogleOptions
+from usersyncd_google.twice import Ids, found_later, read_edges
+from usersyncd_google.users import Json, UserReader
+
+AT_ONCE = 20
+"""Requests under way at once, at the most."""
+ITEMS = 1000
+EDGES = 50_000
+"""Records and memberships in a page; one group more than this, at most."""
+
+_ID = Fields().need(["id"])
+
+
+class Reading:
+    """One pull after ``known`` (None: of everything). ``following`` is the cursor for the next one, to be filled;
+    ``subject`` is the id of the administrator in whose name it reads."""
+
+    def __init__(
+        self,
+        api: Api,
+        options: GoogleOptions,
+        log: Any,
+        reads: Mapping[Kind, frozenset[str] | None],
+        *,
+        known: Cursor | None,
+        following: Cursor,
+        subject: str,
+    ) -> None:
+        self._api, self._options, self._log = api, options, log
+        self._user_reader = UserReader(reads[Kind.USER], options.org_units)
+        self._group_reader = GroupReader(reads[Kind.GROUP])
+        self._known, self._following = known, following
+        self._subject = subject
+        self._changed: list[Row] = []
+        self._outside: Counter[str] = Counter()
+        self._own_domains: set[str] = set(options.domains or ())
+
+    async def pages(self) -> AsyncIterator[Page | Done]:
+        """All pages, and the end."""
+        hinted = await self._hints()
+        kept: list[Present] = []
+        async for row in self._rows():
+            self._following.groups[row.record.id] = row.digest
+            self._own_domains.add(domain(row.address))
+            if self._is_unchanged(row, hinted):
+                kept.append(Present(Kind.GROUP, row.record.id))
+            else:
+                self._changed.append(row)
+            if len(kept) >= ITEMS:
+                yield kept
+                kept = []
+        if kept:
+            yield kept
+        async for page in self._members():
+            yield page
+        async for page in self._users():
+            yield page
+        self._report()
+        yield Done(cursor=self._following.text() if self._options.incremental else None, complete=True)
+
+    # ------------------------------------------------------------------------------------------------------ groups
+
+    async def _hints(self) -> Hints:
+        if self._known is None:
+            return Hints(set(), [])
+        found = await hints(self._api, self._known.at, self._following.at, frozenset(self._known.seen))
+        self._following.seen = found.seen
+        return found
+
+    def _is_unchanged(self, row: Row, hinted: Hints) -> bool:
+        known, group = self._known, row.record.id
+        return (
+            known is not None
+            and known.groups.get(group) == row.digest
+            and group not in known.again
+            and not hinted.too_many
+            and hinted.groups.isdisjoint((row.address, group.lower()))
+        )
+
+    async def _rows(self) -> AsyncIterator[Row]:
+        fields = self._group_reader.fields
+        listed: set[str] = set()
+        async for group in self._listed_groups(fields):
+            listed.add(group["id"])
+            yield self._group_reader.row(group)
+        if self._known is None or self._known.groups.keys() - listed:
+            again = (group["id"] async for group in self._listed_groups(_ID))
+            missed = await found_later(again, listed.__contains__, "groups")
+            selection = None if fields is None else str(fields)
+            for group in await self._fetched(missed, lambda key: self._api.group(key, selection)):
+                yield self._group_reader.row(group)
+
+    async def _listed_groups(self, fields: Fields | None) -> AsyncIterator[Json]:
+        for extent in self._extents():
+            async for page in self._api.groups(extent, listing("groups", fields)):
+                for group in page:
+                    yield group
+
+    async def _members(self) -> AsyncIterator[Page]:
+        """The groups that changed, with their members."""
+        page: list[Record | Members] = []
+        edges = 0
+        async for row, found in concurrently(map(self._with_edges, self._changed), AT_ONCE):
+            if found is None:
+                del self._following.groups[row.record.id]
+                continue
+            self._note(row, found)
+            page += (row.record, Members(row.record.id, found.named, whole=True))
+            edges += len(found.named)
+            if len(page) >= ITEMS or edges >= EDGES:
+                yield page
+                page, edges = [], 0
+        if page:
+            yield page
+
+    async def _with_edges(self, row: Row) -> tuple[Row, Edges | None]:
+        """None: the group was deleted since it was listed."""
+        try:
+            return row, await read_edges(self._api, row)
+        except MissingError:
+            pass
+        try:
+            await self._api.group(row.record.id, "id")
+        except MissingError:
+            self._log.info("a group was deleted while it was read", group=row.address)
+            return row, None
+        try:
+            return row, await read_edges(self._api, row)
+        except MissingError as error:
+            raise SourceError(
+                f"group {row.address} is there, but its members are not found",
+                "a new group is known to all of Google's servers only after a while: the next run reads again",
+            ) from error
+
+    def _note(self, row: Row, found: Edges) -> None:
+        """What the next pull and the admin should know of a group."""
+        group, known = row.record.id, self._known
+        counted = row.count is None or found.entries == row.count
+        told = known is not None and group in known.doubtful and known.groups.get(group) == row.digest
+        if found.everybody:
+            self._following.everybody.append(group)
+        if not counted and not told:
+            self._following.doubtful.append(group)
+        if found.unnamed:
+            self._log.warning("members without id and address are left out", group=row.address, count=found.unnamed)
+        self._outside += found.outside
+
+    # ------------------------------------------------------------------------------------------------------- users
+
+    async def _users(self) -> AsyncIterator[Page]:
+        reader, listed = self._user_reader, Ids()
+        async for users in self._listed_users(reader.fields):
+            listed.add(user["id"] for user in users)
+            yield self._people(users)
+        is_listed = listed.searcher()
+        if self._known is None or listed.lacks(self._known.users):
+            again = (user["id"] async for users in self._listed_users(_ID) for user in users)
+            missed = await found_later(again, is_listed, "users")
+            fields = None if reader.fields is None else str(reader.fields)
+            if users := await self._fetched(missed, lambda key: self._api.user(key, fields)):
+                yield self._people(users)
+                listed.add(user["id"] for user in users)
+                is_listed = {user["id"] for user in users}.__contains__ if self._subject in missed else is_listed
+        self._following.users = listed.counts
+        if self._expects_subject() and not is_listed(self._subject):
+            raise SourceError(
+                f"the listing of users is not whole: {self._options.subject}, in whose name it was read, is not in it",
+                "the next run reads again; if it stays so, tell Google's support",
+            )
+
+    async def _listed_users(self, fields: Fields | None) -> AsyncIterator[list[Json]]:
+        for extent in self._extents():
+            for query in self._queries():
+                selection = listing("users", fields)
+                async for users in self._api.users({**extent, **query}, selection, self._user_reader.projection):
+                    yield users
+
+    def _queries(self) -> list[Json]:
+        units = self._options.org_units
+        return [{}] if units is None else [{"query": f"orgUnitPath='{_escaped(unit)}'"} for unit in units]
+
+    def _people(self, users: Iterable[Json]) -> Page:
+        """Records; and each of them is a member of the groups that have everybody in them."""
+        records = [record for user in users if (record := self._user_reader.record(user)) is not None]
+        for record in records:
+            self._own_domains.update(domain(handle) for handle in record.handles)
+        everybody = frozenset(record.id for record in records)
+        return [*records, *(Members(group, everybody) for group in self._following.everybody if everybody)]
+
+    def _expects_subject(self) -> bool:
+        options = self._options
+        if options.org_units is not None or options.customer != MY_CUSTOMER:
+            return False
+        return options.domains is None or domain(options.subject) in options.domains
+
+    # -------------------------------------------------------------------------------------------------------- both
+
+    def _extents(self) -> list[Json]:
+        if self._options.domains:
+            return [{"domain": each} for each in self._options.domains]
+        return [{"customer": self._options.customer}]
+
+    async def _fetched(self, ids: Iterable[str], fetch: Callable[[str], Awaitable[Json]]) -> list[Json]:
+        """What is there of ``ids``, one by one."""
+        found = []
+        for each in ids:
+            try:
+                found.append(await fetch(each))
+            except MissingError:
+                continue
+        return found
+
+    def _report(self) -> None:
+        """Say how many members are from outside: the run counts them as unknown, and this says of where."""
+        outside = {name: count for name, count in self._outside.most_common() if name not in self._own_domains}
+        if outside:
+            self._log.info(
+                "members from outside are in groups", count=sum(outside.values()), domains=dict([*outside.items()][:5])
+            )
+
+
+def _escaped(text: str) -> str:
+    """Within quotes of a search (developers.google.com, "Search for users")."""
+    return text.replace("\\", "\\\\").replace("'", "\\'")

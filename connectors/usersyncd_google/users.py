@@ -1,0 +1,140 @@
+"""From Google's users to records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from usersyncd.plugin import Kind, Record, Value
+from usersyncd_google.fields import Fields
+from usersyncd_google.mapping import DERIVED, HIDDEN, MAPPING
+from usersyncd_google.options import within
+
+Json = dict[str, Any]
+
+
+class UserReader:
+    """Reads users into records.
+
+    ``reads`` are the attributes that the rules really read, None for all; ``units`` the org units whose users are
+    read, None for all. :attr:`fields` and :attr:`projection` are what to ask Google for.
+    """
+
+    def __init__(self, reads: frozenset[str] | None, units: list[str] | None = None) -> None:
+        self._units = units
+        self._all = reads is None
+        names = {*DERIVED, *MAPPING[Kind.USER].values()} if reads is None else reads
+        self._derived = [(name, _DERIVE[name]) for name in sorted(names & _DERIVE.keys())]
+        self._own = sorted(names - DERIVED.keys())
+        self.fields: Fields | None = None
+        if reads is not None:
+            self.fields = Fields().need(
+                ["id", "primaryEmail", *self._own, *(DERIVED[name] for name, _ in self._derived)]
+            )
+            if "manager" in reads:
+                self.fields.need(["aliases", "nonEditableAliases"])  # A manager may be named by any address.
+            if units is not None:
+                self.fields.need(["orgUnitPath"])
+        self.projection = "full" if reads is None or "customSchemas" in reads else "basic"
+
+    def record(self, user: Json) -> Record | None:
+        """The record of a user; None when the user is in none of the org units."""
+        if self._units is not None and not within(user.get("orgUnitPath", "/"), self._units):
+            return None
+        attributes: dict[str, Value]
+        if self._all:
+            hidden = HIDDEN[Kind.USER]
+            attributes = {name: value for name, value in user.items() if value is not None and name not in hidden}
+        else:
+            attributes = {name: user[name] for name in self._own if user.get(name) is not None}
+        for name, derive in self._derived:
+            value = derive(user)
+            if value is not None and value != "":
+                attributes[name] = value
+        return Record(Kind.USER, user["id"], attributes, _handles(user))
+
+
+def handle(address: str) -> str:
+    """The handle for an address, in one normal form: addresses differ neither in case nor in spaces around them."""
+    return "email:" + address.strip().lower()
+
+
+def _handles(user: Json) -> tuple[str, ...]:
+    addresses = [user.get("primaryEmail"), *user.get("aliases", ()), *user.get("nonEditableAliases", ())]
+    return tuple(dict.fromkeys(handle(address) for address in addresses if address))
+
+
+# ------------------------------------------------------------------------------------------------------------- derived
+
+
+def _active(user: Json) -> Value:
+    """Who is suspended may not sign in; nor may who is archived, whatever ``suspended`` says."""
+    return not (user.get("suspended") or user.get("archived"))
+
+
+def _name(*parts: str) -> Callable[[Json], Value]:
+    def derive(user: Json) -> Value:
+        name = user.get("name") or {}
+        return next((name[part] for part in parts if name.get(part)), None)
+
+    return derive
+
+
+def _organization(part: str) -> Callable[[Json], Value]:
+    def derive(user: Json) -> Value:
+        value: Value = _primary(user.get("organizations")).get(part)
+        return value
+
+    return derive
+
+
+def _employee_number(user: Json) -> Value:
+    return _typed(user.get("externalIds"), "organization").get("value")
+
+
+def _manager(user: Json) -> Value:
+    """By address, as the admin console writes it; what is no address may still be an id."""
+    value = _typed(user.get("relations"), "manager").get("value")
+    return handle(value) if isinstance(value, str) and "@" in value else value
+
+
+def _language(user: Json) -> Value:
+    languages = [each for each in user.get("languages") or () if each.get("languageCode")]
+    preferred = [each for each in languages if each.get("preference") == "preferred"] or languages
+    return preferred[0]["languageCode"] if preferred else None
+
+
+def _phone(*types: str) -> Callable[[Json], Value]:
+    def derive(user: Json) -> Value:
+        return next((found for each in types if (found := _typed(user.get("phones"), each).get("value"))), None)
+
+    return derive
+
+
+def _primary(entries: list[Json] | None) -> Json:
+    """The entry that is marked primary, or else the first."""
+    entries = entries or [{}]
+    return next((entry for entry in entries if entry.get("primary")), entries[0])
+
+
+def _typed(entries: list[Json] | None, kind: str) -> Json:
+    """The primary or first entry of this type that has a value."""
+    return _primary([entry for entry in entries or () if entry.get("type") == kind and entry.get("value")])
+
+
+_DERIVE: Mapping[str, Callable[[Json], Value]] = {
+    "active": _active,
+    "givenName": _name("givenName"),
+    "familyName": _name("familyName"),
+    "displayName": _name("displayName", "fullName"),
+    "title": _organization("title"),
+    "department": _organization("department"),
+    "costCenter": _organization("costCenter"),
+    "organization": _organization("name"),
+    "userType": _organization("description"),
+    "employeeNumber": _employee_number,
+    "manager": _manager,
+    "preferredLanguage": _language,
+    "phone": _phone("work"),
+    "mobile": _phone("mobile", "work_mobile"),
+}

@@ -1,0 +1,173 @@
+"""Everything that can go wrong on the way: in the end the pull is the customer, or it failed and told nothing."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+
+from tests.connectors.google.directory import Directory
+from tests.connectors.google.test_google_incremental import Clock, change
+from tests.fakes.google import company
+from usersyncd.errors import SourceError
+
+Start = Callable[..., Directory]
+
+
+@pytest.fixture
+def paged(directory: Directory) -> Directory:
+    """A company whose listings have several pages each."""
+    directory.google.knobs.page_size = 6
+    return directory
+
+
+@pytest.mark.parametrize("spare", [0, 1, 8, 17])
+@pytest.mark.parametrize(
+    ("fault", "times"), [("throttle", 3), ("cut", 3), ("html", 3), ("html_200", 3), ("revoke_token", 1)]
+)
+async def test_what_passes_is_waited_out(paged: Directory, fault: str, times: int, spare: int) -> None:
+    knob = paged.google.knobs.faults[fault]
+    knob.times, knob.spare = times, spare
+    await paged.sync()
+    assert knob.hits == times
+    paged.assert_equal()
+
+
+@pytest.mark.parametrize("spare", range(0, 14, 2))
+@pytest.mark.parametrize("cursor", [False, True], ids=["complete", "incremental"])
+async def test_a_page_that_is_lost_does_no_harm(paged: Directory, spare: int, cursor: bool) -> None:
+    """Users, groups and members alike, first, middle and last pages."""
+    if cursor:
+        await paged.sync()
+        group = next(iter(paged.tenant.groups))
+        for user in list(paged.tenant.users)[:20]:
+            paged.tenant.join(group, user)
+    knob = paged.google.knobs.lose_page
+    knob.times, knob.spare = 1, spare
+    with suppress(SourceError):
+        await paged.sync()
+        paged.assert_equal()
+    assert knob.hits == 1 or cursor
+    knob.times = 0
+    await paged.sync()
+    paged.assert_equal()
+
+
+@pytest.mark.parametrize("people", [30, 400])
+async def test_many_that_only_a_second_listing_shows_are_an_error(start: Start, people: int) -> None:
+    directory = start(company(people=people, groups=0, memberships=0))
+    directory.google.knobs.page_size = people // 4
+    directory.google.knobs.lose_page.times = 1
+    if people == 30:
+        await directory.sync()
+        directory.assert_equal()
+        return
+    with pytest.raises(SourceError, match=r"listing of users is not whole: a second one has 100 users"):
+        await directory.sync()
+
+
+@pytest.mark.parametrize("what", ["users", "groups"])
+async def test_a_listing_that_is_empty_twice_is_not_believed(directory: Directory, what: str) -> None:
+    directory.google.knobs.lose_page.times = 2
+    directory.google.knobs.lose_page.spare = 0 if what == "groups" else 6
+    if what == "users":
+        with pytest.raises(SourceError, match=r"grace\.admin@acme\.example, in whose name it was read, is not in it"):
+            await directory.sync()
+    else:
+        await directory.sync()  # Google says nowhere that there are groups: the guard of the plan remains.
+
+
+@pytest.mark.parametrize("spare", [0, 2, 5])
+async def test_a_page_that_repeats_itself_ends_the_pull(paged: Directory, spare: int) -> None:
+    paged.google.knobs.repeat_page.times, paged.google.knobs.repeat_page.spare = 1, spare
+    with pytest.raises(SourceError, match="gave the same page twice"):
+        await paged.sync()
+
+
+async def test_a_page_token_that_expires_ends_the_pull(paged: Directory) -> None:
+    paged.google.knobs.expire_page_token.times = 1
+    with pytest.raises(SourceError, match="INVALID_PAGE_TOKEN"):
+        await paged.sync()
+
+
+@pytest.mark.parametrize("fault", ["throttle", "cut", "html", "html_200"])
+async def test_what_does_not_pass_ends_the_pull(paged: Directory, fault: str) -> None:
+    paged.google.knobs.faults[fault].chance = 1.0
+    with pytest.raises(SourceError):
+        await paged.sync()
+
+
+async def test_a_token_that_is_refused_again_and_again_ends_the_pull(directory: Directory) -> None:
+    directory.google.knobs.revoke_token.chance = 1.0
+    with pytest.raises(SourceError, match="invalid authentication credentials"):
+        await directory.sync()
+
+
+async def test_a_token_that_has_reached_its_end_is_replaced_before_it_is_refused(directory: Directory) -> None:
+    directory.google.accounts.life = 60
+    await directory.sync()
+    directory.assert_equal()
+    assert directory.google.calls["token"] > 1
+
+
+@pytest.mark.parametrize("minutes", [-4, 4])
+async def test_a_clock_that_is_a_little_off_does_not_matter(directory: Directory, minutes: int) -> None:
+    directory.google.knobs.skew = timedelta(minutes=minutes)
+    await directory.sync()
+    directory.assert_equal()
+
+
+@pytest.mark.parametrize(("minutes", "words"), [(-30, "behind"), (90, "ahead")])
+async def test_a_clock_that_is_far_off_is_named(directory: Directory, minutes: int, words: str) -> None:
+    directory.google.knobs.skew = timedelta(minutes=minutes)
+    seconds = f"{abs(minutes) * 60 // 1000},"
+    with pytest.raises(SourceError, match=rf"set this machine's clock: Google's is {seconds}\d\d\d s {words}"):
+        await directory.sync()
+
+
+async def test_a_fault_midway_leaves_the_cursor_as_it_was(paged: Directory) -> None:
+    await paged.sync()
+    before = paged.done
+    paged.tenant.leave(list(paged.tenant.users)[3])
+    paged.google.knobs.expire_page_token.times = 1
+    with pytest.raises(SourceError):
+        await paged.sync()
+    assert paged.done == before
+    await paged.sync()
+    paged.assert_equal()
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_faults_in_random_combination(start: Start, seed: int) -> None:
+    """Changes and faults for some pulls on end, changes in the middle of pulls too; then quiet."""
+    dice, clock = random.Random(seed), Clock()
+    tenant = company(people=30, groups=6, memberships=40, now=clock)
+    directory = start(tenant)
+    knobs = directory.google.knobs
+    knobs.page_size = dice.choice([3, 8, None])
+    for _ in range(8):
+        for _ in range(dice.randrange(4)):
+            change(tenant, dice)
+        for name, knob in knobs.faults.items():
+            knob.chance = 0 if name in _ENDING else dice.choice([0, 0, 0.02, 0.1])
+            if name in _ENDING and dice.random() < 0.15:
+                knob.times, knob.spare = 1, dice.randrange(20)
+        tenant.replica_lag = dice.choice([0, 0, 1])
+        clock.forward(minutes=dice.choice([1, 20]))
+        with suppress(SourceError):
+            await directory.sync()
+            if tenant.replica_lag == 0:
+                directory.assert_equal()
+    for knob in knobs.faults.values():
+        knob.chance = knob.times = 0
+    tenant.replica_lag = 0
+    for _ in range(3):
+        clock.forward(minutes=20)
+        await directory.sync()
+    directory.assert_equal()
+
+
+_ENDING = {"lose_page", "repeat_page", "expire_page_token"}

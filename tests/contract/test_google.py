@@ -1,0 +1,39 @@
+"""The google connector keeps the promises of a source, on a fake Google over real HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+
+pytest.importorskip("googleapiclient", reason="the extra google is not installed")
+
+from tests.connectors.google.directory import reachable
+from tests.fakes.google import Google, company
+from tests.fakes.google.signing import key_pair
+from usersyncd.testing import SourceContract
+from usersyncd_google import GoogleSource
+
+
+class TestGoogle(SourceContract):
+    source = GoogleSource
+    secrets = (key_pair("first")[0].splitlines()[3], "ya29.")
+
+    @pytest.fixture
+    def server(self) -> Iterator[Google]:
+        google = Google(company())
+        google.knobs.page_size = 10
+        google.tenant.join(next(iter(google.tenant.groups)), google.tenant.customer)
+        google.tenant.join(next(iter(google.tenant.groups)), "pat@partner.example")
+        yield google
+        google.stop()
+        assert not google.unfaithful
+
+    @pytest.fixture
+    def options(self, server: Google) -> Mapping[str, Any]:
+        return reachable(server)
+
+    @pytest.fixture
+    def break_directory(self, server: Google) -> Callable[[], object]:
+        return server.stop
