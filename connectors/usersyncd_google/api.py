@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httplib2
 import httpx
@@ -60,7 +60,9 @@ class Api:
 
     async def unit(self, customer: str, path: str) -> Json:
         """One org unit. Raises MissingError."""
-        request = self._units.get(customerId=customer, orgUnitPath=path.lstrip("/"), fields="orgUnitPath")
+        # The parameter is expanded with its slashes (RFC 6570, section 3.2.3), and with ? and # too.
+        path = quote(path.lstrip("/"), safe="/")
+        request = self._units.get(customerId=customer, orgUnitPath=path, fields="orgUnitPath")
         found, _ = await self._execute(request, f"org unit {path}")
         return found
 

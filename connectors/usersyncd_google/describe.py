@@ -19,12 +19,12 @@ async def describe(api: Api, options: GoogleOptions, me: Json, now: datetime) ->
     customer = me["customerId"] if options.customer == "my_customer" else options.customer
     yield f"Google customer {customer}, read in the name of {me['primaryEmail']}"
     extents: list[Json] = [{"domain": each} for each in options.domains or ()] or [{"customer": options.customer}]
-    users, groups = Counter[str](), Counter[str]()
+    groups, users = Counter[str](), Counter[str]()
     for extent in extents:
-        async for page in api.users(extent, listing("users", Fields().need(["primaryEmail"])), "basic"):
-            users.update(domain(user["primaryEmail"]) for user in page)
         async for page in api.groups(extent, listing("groups", Fields().need(["email"]))):
             groups.update(domain(group["email"]) for group in page)
+        async for page in api.users(extent, listing("users", Fields().need(["primaryEmail"])), "basic"):
+            users.update(domain(user["primaryEmail"]) for user in page)
     yield f"users: {_counts(users)}"
     if options.org_units:
         yield f"of them are read those in {', '.join(options.org_units)}"

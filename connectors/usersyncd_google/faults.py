@@ -78,6 +78,10 @@ def _remedy(status: int, reasons: set[str], options: GoogleOptions, scopes: Sequ
         )
     if reasons & {"insufficientPermissions", "ACCESS_TOKEN_SCOPE_INSUFFICIENT"}:
         return delegation(scopes, None)
+    if reasons & _LASTING:
+        return (
+            "raise the quota of the day (Google Cloud console → Admin SDK API → Quotas), or read less often (`every`)"
+        )
     if status == 401:
         return "see that the service account is not disabled; a new grant takes effect after up to 24 hours"
     if status == 403:

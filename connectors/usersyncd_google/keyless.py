@@ -11,6 +11,8 @@ from typing import Any
 import google.auth
 import httpx
 import msgspec
+from google.auth import aws, identity_pool
+from google.auth.credentials import Credentials, with_scopes_if_required
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, TransportError
 from google.auth.transport import Request, Response
 from msgspec import Struct
@@ -70,12 +72,8 @@ class KeylessSigner:
             request = _Adapter(client)
 
             def work() -> Iterator[str]:
-                if configuration is None:
-                    credentials, _ = google.auth.default(scopes=[CLOUD], request=request)
-                else:
-                    credentials, _ = google.auth.load_credentials_from_dict(
-                        json.loads(configuration), scopes=[CLOUD], request=request
-                    )
+                found = google.auth.default(request=request)[0] if configuration is None else _federated(configuration)
+                credentials = with_scopes_if_required(found, [CLOUD])
                 credentials.refresh(request)
                 yield str(credentials.token)
 
@@ -93,6 +91,17 @@ class KeylessSigner:
                     "correct the configuration file of workload identity federation",
                 ) from None
             return token
+
+
+def _federated(text: str) -> Credentials:
+    """Workload identity federation. Raises ValueError or GoogleAuthError when ``text`` is no configuration of it."""
+    info = msgspec.json.decode(text, type=dict[str, Any])
+    source = info.get("credential_source", {})
+    if info.get("type") != "external_account" or not isinstance(source, dict):
+        raise ValueError("it is not of the type external_account")
+    made_by: Any = aws if "environment_id" in source else identity_pool
+    found: Credentials = made_by.Credentials.from_info(info)
+    return found
 
 
 class _Adapter(Request):
@@ -122,7 +131,9 @@ class _Adapter(Request):
         )
         try:
             return _Answer(asyncio.run_coroutine_threadsafe(work, self._loop).result())
-        except (UsersyncError, httpx.HTTPError) as error:
+        except UsersyncError as error:
+            raise TransportError(error.message) from error
+        except httpx.HTTPError as error:
             raise TransportError(str(error)) from error
 
 

@@ -136,8 +136,8 @@ class Delegated(httpx.Auth):
 
     def _denied(self, denied: list[str]) -> SourceError:
         some = denied and len(denied) < len(self._scopes)
-        which = f"but not with {', '.join(denied)}" if some else "with none of the scopes that are needed"
+        which = f", but not with {', '.join(denied)}" if some else " with none of the scopes that are needed"
         return SourceError(
-            f"unauthorized_client: {self._signer.account} may act for {self._options.subject}, {which}",
+            f"unauthorized_client: {self._signer.account} may act for {self._options.subject}{which}",
             delegation(self._scopes, self._signer.client_id),
         )

@@ -96,7 +96,9 @@ def _user(user: Json, query: Mapping[str, str]) -> Json:
 
 
 def _members(tenant: Tenant, group: str) -> dict[str, Json]:
-    held = tenant.listed_members(group) if group in tenant.groups else None
+    """By id or address."""
+    key = next((key for key, each in tenant.groups.items() if group in (key, each["email"])), None)
+    held = None if key is None else tenant.listed_members(key)
     if held is None:
         raise errors.missing("groupKey")
     named = {member.get("id") or member["email"]: member for member in held}

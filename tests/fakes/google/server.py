@@ -102,6 +102,9 @@ class Google:
         if request.path == "/token":
             self.calls["token"] += 1
             return self._spoilt(self.accounts.token(request, self._sign_in_time()))
+        if request.path == "/sts":
+            self.calls["sts"] += 1
+            return self._spoilt(self.accounts.exchange(request, CALLER))
         if request.path.endswith(":signJwt"):
             self.calls["signJwt"] += 1
             return self._spoilt(self.accounts.sign(request, CALLER))

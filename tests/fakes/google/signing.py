@@ -19,6 +19,8 @@ from tests.fakes.google.tenant import Tenant
 
 AUDIENCE = "https://oauth2.googleapis.com/token"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+WORKLOAD = "token-of-the-workload"
+"""What the workload shows to the Security Token Service."""
 SCOPE = "https://www.googleapis.com/auth/admin.{}.readonly"
 SCOPES = tuple(
     SCOPE.format(scope) for scope in ("directory.user", "directory.group", "directory.orgunit", "reports.audit")
@@ -99,6 +101,15 @@ class Accounts:
         access = f"ya29.token-{self.requests}"
         self.tokens[access] = (subject or "", scopes, now + timedelta(seconds=self.life))
         body = {"access_token": access, "expires_in": self.life, "token_type": "Bearer"}
+        return Reply(200, json.dumps(body).encode())
+
+    def exchange(self, request: Request, caller: str) -> Reply:
+        """The Security Token Service: a workload's own token for one of Google's (RFC 8693)."""
+        form = {name: values[-1] for name, values in parse_qs(request.body.decode()).items()}
+        if form.get("subject_token") != WORKLOAD:
+            return errors.oauth(400, "invalid_grant", "The subject token is not valid.")
+        kind = "urn:ietf:params:oauth:token-type:access_token"
+        body = {"access_token": caller, "issued_token_type": kind, "token_type": "Bearer", "expires_in": 3600}
         return Reply(200, json.dumps(body).encode())
 
     def sign(self, request: Request, caller: str) -> Reply:

@@ -1,0 +1,216 @@
+"""Signing in: what is wrong is said in Google's words, with what to grant."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.connectors.google.directory import KEY, Directory
+from tests.fakes.google import Google
+from tests.fakes.google.signing import SCOPES, WORKLOAD, key_pair
+from usersyncd.errors import ConfigError, SourceError
+
+Start = Callable[..., Directory]
+ACCOUNT = "sync@acme-directory.iam.gserviceaccount.com"
+
+
+async def refusal(directory: Directory) -> str:
+    """What the pull is refused with; the check is refused alike."""
+    with pytest.raises(SourceError) as raised:
+        await directory.pull()
+    with pytest.raises(SourceError) as again:
+        await directory.source().check()
+    assert str(again.value) == str(raised.value)
+    return str(raised.value)
+
+
+async def test_no_delegation_at_all(directory: Directory) -> None:
+    directory.google.accounts.granted = set()
+    assert await refusal(directory) == (
+        f"unauthorized_client: {ACCOUNT} may act for grace.admin@acme.example with none of the scopes that are needed\n"
+        "  → grant domain-wide delegation to the client ID 104857600000000000042 with the OAuth scopes "
+        "https://www.googleapis.com/auth/admin.directory.user.readonly, "
+        "https://www.googleapis.com/auth/admin.directory.group.readonly, "
+        "https://www.googleapis.com/auth/admin.reports.audit.readonly (Admin console → Security → Access and data "
+        "control → API controls → Manage Domain Wide Delegation); a grant takes effect after up to 24 hours"
+    )
+
+
+@pytest.mark.parametrize("missing", ["directory.user", "directory.group", "directory.orgunit", "reports.audit"])
+async def test_a_scope_that_is_missing_is_named(start: Start, missing: str) -> None:
+    directory = start(org_units=["/Staff"])
+    directory.google.accounts.granted = {scope for scope in SCOPES if missing not in scope}
+    said, _, remedy = (await refusal(directory)).partition("\n")
+    assert said.endswith(f"but not with https://www.googleapis.com/auth/admin.{missing}.readonly")
+    assert "the client ID 104857600000000000042" in remedy
+
+
+async def test_only_the_scopes_that_are_needed_are_asked_for(start: Start) -> None:
+    directory = start(incremental=False)
+    directory.google.accounts.granted = {scope for scope in SCOPES if "user" in scope or "group" in scope}
+    await directory.sync()
+    directory.assert_equal()
+
+
+@pytest.mark.parametrize(
+    ("break_it", "words"),
+    [
+        (
+            lambda google: google.tenant.users.clear(),
+            "invalid_grant: Invalid email or User ID\n  → correct the option subject",
+        ),
+        (
+            lambda google: setattr(google.accounts, "key", "second"),
+            f"Invalid JWT Signature.\n  → the key of {ACCOUNT} has expired or was deleted: create a new one",
+        ),
+        (
+            lambda google: setattr(google.accounts, "known", False),
+            f"account not found\n  → see that the service account {ACCOUNT} was neither deleted nor disabled",
+        ),
+        (
+            lambda google: google.tenant.admins.clear(),
+            "403: Not Authorized to access this resource/api\n  → grace.admin@acme.example must be an administrator",
+        ),
+        (
+            lambda google: setattr(google, "api_enabled", False),
+            "enable the Admin SDK API in the Google Cloud project",
+        ),
+    ],
+    ids=["subject", "key", "account", "role", "api"],
+)
+async def test_what_is_wrong_is_said(directory: Directory, break_it: Callable[[Google], object], words: str) -> None:
+    break_it(directory.google)
+    assert words in await refusal(directory)
+
+
+async def test_a_subject_that_is_no_user_of_the_customer(start: Start) -> None:
+    assert "correct the option subject: Google knows no user nobody@acme.example" in await refusal(
+        start(subject="nobody@acme.example")
+    )
+
+
+async def test_an_api_that_is_switched_off_is_not_waited_for(directory: Directory) -> None:
+    """Google says so in the domain of quotas, which are waited for."""
+    directory.google.api_enabled = False
+    await refusal(directory)
+    assert directory.google.calls["users.get"] == 2
+
+
+async def test_a_customer_that_is_not_ones_own(start: Start) -> None:
+    assert "INVALID_CUSTOMER_ID\n  → correct the option customer" in await refusal(start(customer="C0nobody"))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("not json", "JSON is malformed"),
+        ('{"type": "authorized_user"}', "Invalid value 'authorized_user'"),
+        ('{"type": "service_account", "client_email": "a@b.c"}', "missing required field `private_key`"),
+        (
+            '{"type": "service_account", "client_email": "a@b.c", "private_key": "SECRET"}',
+            "its private_key cannot be read",
+        ),
+    ],
+)
+async def test_a_key_file_that_is_none(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch, text: str, words: str
+) -> None:
+    monkeypatch.setenv(KEY, text)
+    with pytest.raises(ConfigError) as raised:
+        await directory.pull()
+    assert words in str(raised.value)
+    assert f"service_account (env {KEY})" in str(raised.value)
+    assert "SECRET" not in str(raised.value)
+
+
+async def test_a_key_file_that_is_a_file(directory: Directory) -> None:
+    (directory.folder / "key.json").write_text(directory.google.accounts.key_file(directory.google.token_url))
+    directory.options["service_account"] = {"file": "key.json"}
+    await directory.sync()
+    directory.assert_equal()
+
+
+async def test_an_endpoint_that_is_no_token_endpoint(start: Start) -> None:
+    directory = start()
+    directory.options["token_endpoint"] = f"{directory.google.url}/sts"
+    assert "no access token" in await refusal(directory)
+
+
+# ------------------------------------------------------------------------------------------------------------- keyless
+
+
+def federation(google: Google, folder: Path, **changes: Any) -> str:
+    """The configuration file of workload identity federation."""
+    (folder / "workload.token").write_text(WORKLOAD)
+    return json.dumps({
+        "type": "external_account",
+        "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/q",
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "token_url": f"{google.url}/sts",
+        "credential_source": {"file": str(folder / "workload.token")},
+        **changes,
+    })  # fmt: skip
+
+
+@pytest.fixture
+def keyless(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> Directory:
+    """A directory that is read without a key file."""
+    del directory.options["service_account"]
+    monkeypatch.setenv("FEDERATION", federation(directory.google, directory.folder))
+    directory.options["keyless"] = {
+        "service_account": ACCOUNT,
+        "credentials": {"env": "FEDERATION"},
+        "endpoint": directory.google.url,
+    }
+    return directory
+
+
+async def test_without_a_key(keyless: Directory) -> None:
+    await keyless.sync()
+    keyless.assert_equal()
+    assert (keyless.google.calls["sts"], keyless.google.calls["signJwt"]) == (1, 1)
+
+
+async def test_without_a_key_by_the_default_credentials(keyless: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = keyless.folder / "federation.json"
+    file.write_text(federation(keyless.google, keyless.folder))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+    del keyless.options["keyless"]["credentials"]
+    await keyless.sync()
+    keyless.assert_equal()
+
+
+async def test_an_account_that_one_may_not_sign_for(keyless: Directory) -> None:
+    keyless.options["keyless"]["service_account"] = "other@acme-directory.iam.gserviceaccount.com"
+    said = await refusal(keyless)
+    assert "403: Permission 'iam.serviceAccounts.signJwt' denied" in said
+    assert "the role Service Account Token Creator" in said
+
+
+async def test_a_workload_whose_token_is_no_good(keyless: Directory) -> None:
+    (keyless.folder / "workload.token").write_text("another")
+    assert "the workload's own credentials cannot be used" in await refusal(keyless)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"type": "nonsense"}'])
+async def test_a_configuration_of_federation_that_is_none(
+    keyless: Directory, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("FEDERATION", text or " ")
+    assert "credentials" in await refusal(keyless)
+
+
+async def test_a_machine_without_credentials(keyless: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(keyless.folder))
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    del keyless.options["keyless"]["credentials"]
+    assert "this machine has no credentials to sign with" in await refusal(keyless)
+
+
+def test_key_pairs_are_real() -> None:
+    assert key_pair("first") != key_pair("second")
