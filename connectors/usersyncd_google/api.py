@@ -61,8 +61,8 @@ class Api:
     async def unit(self, customer: str, path: str) -> Json:
         """One org unit. Raises MissingError."""
         # The parameter is expanded with its slashes (RFC 6570, section 3.2.3), and with ? and # too.
-        path = quote(path.lstrip("/"), safe="/")
-        request = self._units.get(customerId=customer, orgUnitPath=path, fields="orgUnitPath")
+        quoted = quote(path.lstrip("/"), safe="/")
+        request = self._units.get(customerId=customer, orgUnitPath=quoted, fields="orgUnitPath")
         found, _ = await self._execute(request, f"org unit {path}")
         return found
 

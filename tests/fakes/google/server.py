@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import json
 import re
+import time
 from bisect import bisect_right
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
@@ -62,6 +63,8 @@ class Google:
         self.unfaithful: list[str] = []
         """Replies that the discovery document does not allow, and requests that a client must not make."""
         self.queries: list[tuple[str, dict[str, str]]] = []
+        self.asked: dict[str, tuple[float, float]] = {}
+        """When each method was asked first and last, in seconds of the monotonic clock."""
         self._recent: deque[datetime] = deque()
         self._http = HttpServer(self._answer, self.now)
 
@@ -130,6 +133,7 @@ class Google:
             if (match := pattern.fullmatch(request.path)) and request.method == "GET":
                 self.calls[method] += 1
                 self.queries.append((method, dict(request.query)))
+                self.asked[method] = self.asked.get(method, (time.monotonic(), 0.0))[0], time.monotonic()
                 self._admit(request, scope)
                 body = self._checked(schema, self._method(method, match.groupdict(), request), request)
                 return Reply(200, json.dumps(body).encode())
