@@ -1,8 +1,8 @@
 """How much of its quota a Google pull uses, how many requests it makes, and what they cost the client.
 
-Run: ``python -m benchmarks.google_pull [requests a minute]``. A fake Google in a process of its own holds 100,000 people,
-5,000 groups and 500,000 memberships, and answers after 50 ms. It refuses what is above the quota. What the quota allows
-is the floor: so many seconds for so many requests.
+Run: ``python -m benchmarks.google_pull [requests a minute]``. A fake Google in a process of its own holds 100,000
+people, 5,000 groups and 500,000 memberships, and answers after 50 ms. It refuses what is above the quota. What the
+quota allows is the floor: so many seconds for so many requests.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from usersyncd.errors import SourceError, UsersyncError
 from usersyncd.plugin import Patience, SourceContext
-from usersyncd_google.options import Keyless
+from usersyncd_google.options import GoogleOptions, Keyless
 
 CLOUD = "https://www.googleapis.com/auth/cloud-platform"
 PATIENCE = Patience(json=False, concurrency=1, seconds=20)
@@ -37,10 +37,12 @@ class _Signed(Struct):
 class KeylessSigner:
     """Signs by IAM Credentials. ``client`` is used with the workload's own token, never with the subject's."""
 
-    def __init__(self, keyless: Keyless, context: SourceContext, client: httpx.AsyncClient) -> None:
+    def __init__(
+        self, options: GoogleOptions, keyless: Keyless, context: SourceContext, client: httpx.AsyncClient
+    ) -> None:
         self.account = keyless.service_account
         self.client_id: str | None = None
-        self._keyless = keyless
+        self._options, self._keyless = options, keyless
         self._context = context
         self._client = client
 
@@ -68,7 +70,7 @@ class KeylessSigner:
         """The workload's own access token. google-auth is a blocking library: it runs in a thread of its own."""
         keyless = self._keyless
         configuration = None if keyless.credentials is None else self._context.secret(keyless.credentials)
-        async with self._context.http(PATIENCE) as client:
+        async with self._context.http(PATIENCE, ca_file=self._options.ca_file, proxy=self._options.proxy) as client:
             request = _Adapter(client)
 
             def work() -> Iterator[str]:

@@ -92,6 +92,13 @@ class GoogleOptions(Options):
     token_endpoint: Url = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
     """Where access tokens are given out."""
 
+    ca_file: str | None = None
+    """PEM file of the CAs to trust, relative to the configuration file. Default: the system's, or $SSL_CERT_FILE."""
+    proxy: str | None = None
+    """The proxy to use, http://HOST:PORT. Default: $HTTPS_PROXY and $NO_PROXY."""
+    patience: Annotated[int, Field(ge=1)] = 900
+    """Seconds that one request may take, with all its waits and repetitions, before the pull is given up."""
+
     @model_validator(mode="after")
     def _one_way_in(self) -> Self:
         if (self.service_account is None) == (self.keyless is None):

@@ -61,11 +61,13 @@ class GoogleSource:
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Api]:
         options, context = self._options, self._context
-        patience = Patience(retryable=retryable, concurrency=AT_ONCE, per_minute=options.per_minute)
-        async with context.http(patience) as client:
+        patience = Patience(
+            retryable=retryable, concurrency=AT_ONCE, per_minute=options.per_minute, seconds=float(options.patience)
+        )
+        async with context.http(patience, ca_file=options.ca_file, proxy=options.proxy) as client:
             signer: Signer
             if options.keyless is not None:
-                signer = KeylessSigner(options.keyless, context, client)
+                signer = KeylessSigner(options, options.keyless, context, client)
             elif options.service_account is not None:
                 where = next(f"{kind} {name}" for kind, name in options.service_account.model_dump().items() if name)
                 signer = KeySigner(context.secret(options.service_account), f"service_account ({where})")

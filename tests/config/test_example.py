@@ -25,6 +25,7 @@ def test_the_example_is_valid() -> None:
 
 def test_every_part_that_is_switched_off_is_valid_too(tmp_path: Path) -> None:
     pytest.importorskip("ldap", reason="the extra ldap is not installed")
+    pytest.importorskip("googleapiclient", reason="the extra google is not installed")
     lines = EXAMPLE.read_text("utf-8").splitlines()
     whole = EXAMPLE.with_name("config.whole.yaml").name
     file = tmp_path / whole
@@ -34,7 +35,7 @@ def test_every_part_that_is_switched_off_is_valid_too(tmp_path: Path) -> None:
         )
     )
     config = load(file)
-    assert list(config.directories) == ["acme", "corp", "cloud"]
+    assert list(config.directories) == ["acme", "corp", "cloud", "workspace"]
     assert set(config.lookups) == {"countries", "titles"}
 
 
@@ -44,7 +45,7 @@ def keys(schema: dict[str, Any], definitions: dict[str, Any], ours: set[str]) ->
     yield from schema["properties"]
 
 
-@pytest.mark.parametrize("connector", ["source.csv", "source.entra", "source.ldap", "target.sql"])
+@pytest.mark.parametrize("connector", ["source.csv", "source.entra", "source.google", "source.ldap", "target.sql"])
 def test_every_option_of_the_built_in_connectors_is_in_the_example(connector: str) -> None:
     text = EXAMPLE.read_text("utf-8")
     definitions = json_schema()["$defs"]
