@@ -58,11 +58,11 @@ class Api:
         found, _ = await self._execute(self._groups.get(groupKey=key, fields=fields), f"group {key}")
         return found
 
-    async def unit(self, customer: str, path: str) -> Json:
+    async def unit(self, path: str) -> Json:
         """One org unit. Raises MissingError."""
         # The parameter is expanded with its slashes (RFC 6570, section 3.2.3), and with ? and # too.
         quoted = quote(path.lstrip("/"), safe="/")
-        request = self._units.get(customerId=customer, orgUnitPath=quoted, fields="orgUnitPath")
+        request = self._units.get(customerId=self._options.customer, orgUnitPath=quoted, fields="orgUnitPath")
         found, _ = await self._execute(request, f"org unit {path}")
         return found
 
@@ -87,7 +87,12 @@ class Api:
     async def activities(self, application: str, since: str, fields: str) -> AsyncIterator[list[Json]]:
         """The activities of an application's log, newest first, page by page."""
         request = self._activities.list(
-            userKey="all", applicationName=application, startTime=since, maxResults=ACTIVITIES, fields=fields
+            userKey="all",
+            applicationName=application,
+            customerId=self._options.customer,
+            startTime=since,
+            maxResults=ACTIVITIES,
+            fields=fields,
         )
         async for page in self._pages(request, self._activities.list_next, "items", f"audit log {application}"):
             yield page

@@ -83,7 +83,7 @@ class GoogleSource:
             if unit == "/":
                 continue  # The root is always there.
             try:
-                await api.unit(me["customerId"], unit)
+                await api.unit(unit)
             except MissingError as error:
                 raise SourceError(
                     f"there is no org unit {unit}: it was renamed, moved or deleted",

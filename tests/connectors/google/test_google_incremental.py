@@ -52,7 +52,7 @@ async def test_a_quiet_interval_costs_a_handful_of_requests(start: Start) -> Non
     await directory.sync()
     with directory.google.counted() as calls:
         assert await read_again(directory) == set()
-    assert calls == {"token": 1, "users.get": 1, "reports": 2, "groups.list": 1, "users.list": 1}
+    assert calls == {"token": 1, "users.get": 1, "activities.list": 2, "groups.list": 1, "users.list": 1}
 
 
 async def test_a_member_more_or_less_is_seen_in_the_groups_row(start: Start) -> None:
@@ -248,7 +248,7 @@ async def test_without_the_logs_every_pull_is_complete_and_needs_no_scope_for_th
         assert await read_again(directory) == set(directory.tenant.groups)
         assert directory.done is not None
         assert directory.done.cursor is None
-    assert directory.google.calls["reports"] == 0
+    assert directory.google.calls["activities.list"] == 0
 
 
 async def test_logs_that_may_not_be_read_are_an_error_that_says_so(directory: Directory) -> None:

@@ -91,6 +91,13 @@ async def test_a_customer_has_all_of_its_domains(start: Start) -> None:
     directory.assert_equal()
 
 
+async def test_a_customer_by_its_id(start: Start) -> None:
+    directory = start(customer="C03az79cb", org_units=["/"])
+    await directory.sync()
+    await directory.sync()
+    directory.assert_equal()
+
+
 async def test_only_the_domains_that_are_named(start: Start) -> None:
     directory = start(two_domains(), domains=["looms.example"])
     listing = await directory.listing()

@@ -137,9 +137,9 @@ async def test_what_is_no_listing_is_not_taken_for_an_empty_one(api: Api, body: 
 @respx.mock
 async def test_keys_are_written_into_the_path_as_they_must_be(api: Api) -> None:
     route = respx.get(url__regex=r".*/orgunits/.*").mock(return_value=httpx.Response(200, json={"kind": "x"}))
-    await api.unit("C1", "/Staff & Co?/Grö#ße")
+    await api.unit("/Staff & Co?/Grö#ße")
     path = route.calls.last.request.url.raw_path.partition(b"?")[0]
-    assert path.endswith(b"/customer/C1/orgunits/Staff%20%26%20Co%3F/Gr%C3%B6%23%C3%9Fe")
+    assert path.endswith(b"/customer/my_customer/orgunits/Staff%20%26%20Co%3F/Gr%C3%B6%23%C3%9Fe")
     respx.get(f"{BASE}/groups/a%2Fb").mock(return_value=error(404, "notFound"))
     with pytest.raises(MissingError):
         await api.group("a/b", None)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -27,6 +29,20 @@ def document(api: str) -> dict[str, Any]:
 def faults(api: str, schema: str, reply: Any) -> list[str]:
     """What is wrong with a reply of this schema; every field must be known, and of the type that the document says."""
     return [f"{schema} {error.json_path}: {error.message}" for error in _validator(api, schema).iter_errors(reply)]
+
+
+def strange(api: str, method: str, query: Mapping[str, str]) -> list[str]:
+    """What is wrong with the parameters of a request; ``method`` is such as ``users.list``."""
+    resource, _, name = method.partition(".")
+    known = document(api)["resources"][resource]["methods"][name]["parameters"] | document(api)["parameters"]
+    found = []
+    for parameter, value in query.items():
+        about = known.get(parameter)
+        if about is None:
+            found.append(f"{method}: no parameter {parameter}")
+        elif value not in about.get("enum", [value]) or not re.fullmatch(about.get("pattern", ".*"), value):
+            found.append(f"{method}: {parameter}={value}")
+    return found
 
 
 def has_field(api: str, schema: str, mask: dict[str, Any]) -> str | None:

@@ -37,7 +37,12 @@ ROUTES: list[tuple[str, str, str, str]] = [
     ("groups.get", "/admin/directory/v1/groups/{group}", "Group", "directory.group"),
     ("members.list", "/admin/directory/v1/groups/{group}/members", "Members", "directory.group"),
     ("orgunits.get", "/admin/directory/v1/customer/{customer}/orgunits/{unit*}", "OrgUnit", "directory.orgunit"),
-    ("reports", "/admin/reports/v1/activity/users/all/applications/{application}", "Activities", "reports.audit"),
+    (
+        "activities.list",
+        "/admin/reports/v1/activity/users/all/applications/{application}",
+        "Activities",
+        "reports.audit",
+    ),
 ]
 """Method, path, the schema of its reply, the scope that it needs."""
 
@@ -134,8 +139,10 @@ class Google:
                 self.calls[method] += 1
                 self.queries.append((method, dict(request.query)))
                 self.asked[method] = self.asked.get(method, (time.monotonic(), 0.0))[0], time.monotonic()
+                api = "reports_v1" if schema == "Activities" else "directory_v1"
+                self.unfaithful += judge.strange(api, method, request.query)
                 self._admit(request, scope)
-                body = self._checked(schema, self._method(method, match.groupdict(), request), request)
+                body = self._checked(api, schema, self._method(method, match.groupdict(), request), request)
                 return Reply(200, json.dumps(body).encode())
         raise errors.missing(f"{request.method} {request.path}")
 
@@ -208,9 +215,8 @@ class Google:
                 body["nextPageToken"] = after
         return body
 
-    def _checked(self, schema: str, body: Json, request: Request) -> Json:
+    def _checked(self, api: str, schema: str, body: Json, request: Request) -> Json:
         """The fields that were asked for; what the discovery document does not allow is noted."""
-        api = "reports_v1" if schema == "Activities" else "directory_v1"
         if self.judged:
             self.unfaithful += judge.faults(api, schema, body)
         if "fields" not in request.query:
