@@ -14,7 +14,6 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -92,11 +91,10 @@ def measure(fake: Connection, options: dict[str, Any], cursor: str | None) -> Me
 async def pull(options: dict[str, Any], cursor: str | None) -> Done:
     """One pull as a run does it, with real waits."""
     from usersyncd_google import GoogleSource
+    from usersyncd_google.options import GoogleOptions
 
-    source = GoogleSource(
-        GoogleSource.Options.model_validate(options),
-        source_context(Path(), reads=READS, clock=Clock()),
-    )
+    context = source_context(Path(), reads=READS, clock=Clock())
+    source = GoogleSource(GoogleOptions.model_validate(options), context)
     done: Done | None = None
     async for page in source.pull(cursor):
         done = page if isinstance(page, Done) else None
@@ -122,12 +120,11 @@ def serve(there: Connection, per_minute: int) -> None:
     google.knobs.latency, google.knobs.per_minute = LATENCY, per_minute
     options = {"subject": "grace.admin@acme.example", "endpoint": google.url, "token_endpoint": google.token_url}
     there.send((options, google.accounts.key_file(google.token_url)))
-    tell: dict[str, Callable[[], object]] = {
-        "calls": lambda: (dict(google.calls), google.asked.get("members.list", (0.0, 0.0))),
-        "change": lambda: [tenant.join(group, users[number]) for number, group in enumerate(groups[:20])],
-    }
     while (said := there.recv()) != "stop":
-        there.send(tell[said]())
+        if said == "change":
+            for user, group in zip(users, groups[:20], strict=False):
+                tenant.join(group, user)
+        there.send((dict(google.calls), google.asked.get("members.list", (0.0, 0.0))))
     google.stop()
 
 
