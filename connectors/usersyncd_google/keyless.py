@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from concurrent.futures import CancelledError, Future
 from typing import Any
 
 import google.auth
@@ -80,7 +81,7 @@ class KeylessSigner:
                 yield str(credentials.token)
 
             try:
-                (token,) = [token async for token in self._context.blocking(work)]
+                return await _only(self._context.blocking(work), request)
             except DefaultCredentialsError as error:
                 raise SourceError(
                     f"this machine has no credentials to sign with: {error}",
@@ -92,7 +93,22 @@ class KeylessSigner:
                     f"the workload's own credentials cannot be used: {error}",
                     "correct the configuration file of workload identity federation",
                 ) from None
-            return token
+
+
+async def _only(tokens: AsyncIterator[str], request: _Adapter) -> str:
+    """The only one of ``tokens``, which a thread makes. When this is cancelled, so is what the thread waits for."""
+    reading = asyncio.ensure_future(_first(tokens))
+    try:
+        return await asyncio.shield(reading)
+    except asyncio.CancelledError:
+        request.stop()
+        await asyncio.gather(reading, return_exceptions=True)
+        raise
+
+
+async def _first(tokens: AsyncIterator[str]) -> str:
+    (token,) = [token async for token in tokens]
+    return token
 
 
 def _federated(text: str) -> Credentials:
@@ -112,6 +128,12 @@ class _Adapter(Request):
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
         self._loop = asyncio.get_running_loop()
+        self._waiting: Future[httpx.Response] | None = None
+
+    def stop(self) -> None:
+        """End what is under way."""
+        if self._waiting is not None:
+            self._waiting.cancel()
 
     def __call__(
         self,
@@ -131,11 +153,12 @@ class _Adapter(Request):
             timeout=httpx.USE_CLIENT_DEFAULT if timeout is None else timeout,
             extensions={"repeatable": True},
         )
+        self._waiting = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
-            return _Answer(asyncio.run_coroutine_threadsafe(work, self._loop).result())
+            return _Answer(self._waiting.result())
         except UsersyncError as error:
             raise TransportError(error.message) from error
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, CancelledError) as error:
             raise TransportError(str(error)) from error
 
 

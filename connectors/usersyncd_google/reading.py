@@ -27,6 +27,7 @@ EDGES = 50_000
 """Records and memberships in a page; one group more than this, at most."""
 
 _ID = Fields().need(["id"])
+_ID_AND_AGE = Fields().need(["id", "creationTime"])
 
 
 class Reading:
@@ -172,7 +173,13 @@ class Reading:
             yield self._people(users)
         is_listed = listed.searcher()
         if self._known is None or listed.lacks(self._known.users):
-            again = (user["id"] async for users in self._listed_users(_ID) for user in users)
+            began = f"{self._following.at:%Y-%m-%dT%H:%M:%S}"
+            again = (
+                user["id"]
+                async for users in self._listed_users(_ID_AND_AGE)
+                for user in users
+                if user.get("creationTime", "") < began  # Who comes while we read is read next time.
+            )
             missed = await found_later(again, is_listed, "users")
             fields = None if reader.fields is None else str(reader.fields)
             if users := await self._fetched(missed, lambda key: self._api.user(key, fields)):

@@ -13,6 +13,7 @@ from tests.connectors.google.directory import Directory
 from tests.connectors.google.test_google_incremental import Clock, change
 from tests.fakes.google import company
 from usersyncd.errors import SourceError
+from usersyncd.plugin import Kind
 
 Start = Callable[..., Directory]
 
@@ -67,6 +68,24 @@ async def test_many_that_only_a_second_listing_shows_are_an_error(start: Start, 
         return
     with pytest.raises(SourceError, match=r"listing of users is not whole: a second one has 100 users"):
         await directory.sync()
+
+
+async def test_many_who_come_while_we_read_are_read_next_time(start: Start) -> None:
+    directory = start(company(people=30, groups=3, memberships=20))
+    directory.google.knobs.page_size = 10
+    before = set(directory.tenant.users)
+
+    def hire(method: str) -> None:
+        if method == "users.list" and directory.google.calls["users.list"] == 4:
+            for number in range(80):
+                directory.tenant.hire(f"New{number} Comer")
+
+    directory.google.meanwhile = hire
+    await directory.sync()
+    assert directory.held is not None
+    assert {key for kind, key in directory.held.records if kind is Kind.USER} == before
+    await directory.sync()
+    directory.assert_equal()
 
 
 @pytest.mark.parametrize("what", ["users", "groups"])
@@ -156,14 +175,17 @@ async def test_faults_in_random_combination(start: Start, seed: int) -> None:
             if name in _ENDING and dice.random() < 0.15:
                 knob.times, knob.spare = 1, dice.randrange(20)
         tenant.replica_lag = dice.choice([0, 0, 1])
+        busy = dice.random() < 0.3
+        directory.google.meanwhile = lambda _, busy=busy: change(tenant, dice) if busy and dice.random() < 0.1 else None  # type: ignore[misc]
         clock.forward(minutes=dice.choice([1, 20]))
         with suppress(SourceError):
             await directory.sync()
-            if tenant.replica_lag == 0:
+            if tenant.replica_lag == 0 and not busy:
                 directory.assert_equal()
     for knob in knobs.faults.values():
         knob.chance = knob.times = 0
     tenant.replica_lag = 0
+    directory.google.meanwhile = lambda _: None
     for _ in range(3):
         clock.forward(minutes=20)
         await directory.sync()

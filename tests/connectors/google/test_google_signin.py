@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -210,6 +213,21 @@ async def test_a_machine_without_credentials(keyless: Directory, monkeypatch: py
     monkeypatch.setenv("NO_GCE_CHECK", "true")
     del keyless.options["keyless"]["credentials"]
     assert "this machine has no credentials to sign with" in await refusal(keyless)
+
+
+async def test_a_stop_while_the_workload_waits_for_its_token(keyless: Directory) -> None:
+    keyless.google.knobs.latency = 60
+    threads = threading.active_count()
+    pull = asyncio.ensure_future(keyless.pull())
+    while not keyless.google.waiting:  # noqa: ASYNC110 - it is counted in another thread
+        await asyncio.sleep(0.01)
+    began = time.monotonic()
+    pull.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await pull
+    assert time.monotonic() - began < 2
+    assert threading.active_count() == threads
+    assert not [entry for entry in keyless.log.entries if entry["log_level"] == "warning"]
 
 
 def test_key_pairs_are_real() -> None:

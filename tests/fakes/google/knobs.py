@@ -54,7 +54,7 @@ class Knobs:
     skew: timedelta = timedelta(0)
     """How far Google's clock is ahead of this machine's."""
     latency: float = 0.0
-    """Seconds that every reply of the API takes."""
+    """Seconds that every reply takes."""
     per_minute: int | None = None
     """Requests that the project has in any 60 seconds; above it, 403 userRateLimitExceeded."""
     page_size: int | None = None

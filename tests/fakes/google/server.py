@@ -67,9 +67,13 @@ class Google:
         """Requests by method, refused ones and those of the token endpoint (``token``) included."""
         self.unfaithful: list[str] = []
         """Replies that the discovery document does not allow, and requests that a client must not make."""
+        self.waiting = 0
+        """Replies that are being held back (:attr:`Knobs.latency`)."""
         self.queries: list[tuple[str, dict[str, str]]] = []
         self.asked: dict[str, tuple[float, float]] = {}
         """When each method was asked first and last, in seconds of the monotonic clock."""
+        self.meanwhile: Callable[[str], object] = lambda _: None
+        """What happens to the customer before a request of a method is answered: changes in the middle of a pull."""
         self._recent: deque[datetime] = deque()
         self._http = HttpServer(self._answer, self.now)
 
@@ -107,6 +111,10 @@ class Google:
             raise
 
     async def _reply(self, request: Request) -> Reply:
+        if self.knobs.latency:
+            self.waiting += 1
+            await asyncio.sleep(self.knobs.latency)
+            self.waiting -= 1
         if request.path == "/token":
             self.calls["token"] += 1
             return self._spoilt(self.accounts.token(request, self._sign_in_time()))
@@ -116,8 +124,6 @@ class Google:
         if request.path.endswith(":signJwt"):
             self.calls["signJwt"] += 1
             return self._spoilt(self.accounts.sign(request, CALLER))
-        if self.knobs.latency:
-            await asyncio.sleep(self.knobs.latency)
         try:
             return self._spoilt(self._api(request))
         except errors.Refused as refused:
@@ -137,6 +143,7 @@ class Google:
         for pattern, (method, _, schema, scope) in _PATHS:
             if (match := pattern.fullmatch(request.path)) and request.method == "GET":
                 self.calls[method] += 1
+                self.meanwhile(method)
                 self.queries.append((method, dict(request.query)))
                 self.asked[method] = self.asked.get(method, (time.monotonic(), 0.0))[0], time.monotonic()
                 api = "reports_v1" if schema == "Activities" else "directory_v1"

@@ -47,6 +47,8 @@ class Tenant:
     units: set[str] = field(default_factory=lambda: {"/"})
     admins: set[str] = field(default_factory=set)
     activities: list[Activity] = field(default_factory=list)
+    grown: bool = False
+    """Whether users are hired now; until then they have been there for long."""
     miscounted: dict[str, int] = field(default_factory=dict)
     """Groups whose ``directMembersCount`` is this number."""
 
@@ -82,7 +84,7 @@ class Tenant:
             "isDelegatedAdmin": False,
             "suspended": False,
             "archived": False,
-            "creationTime": _stamp(CREATED),
+            "creationTime": _stamp(self.now() if self.grown else CREATED),
             "lastLoginTime": "1970-01-01T00:00:00.000Z",
             "orgUnitPath": "/",
             "customerId": self.customer,
@@ -233,4 +235,5 @@ def company(people: int = 30, groups: int = 4, memberships: int = 25, **more: An
         if inner != keys[-1] or groups == 2:
             tenant.join(outer, inner)
     tenant.activities.clear()
+    tenant.grown = True
     return tenant
