@@ -16,7 +16,7 @@ from usersyncd_google.groups import EDGE_FIELDS, Edges, Json, Row, edges
 
 FEW = 50
 """Records that one listing may lack and the next one show, to be fetched one by one. More: pages were lost."""
-READINGS = 3
+READINGS = 5
 """How often the members of a group are read, at the most."""
 
 
@@ -65,18 +65,21 @@ async def found_later(ids: AsyncIterator[str], listed: Callable[[str], bool], wh
 async def read_edges(api: Api, row: Row) -> Edges:
     """The edges of one group. Raises MissingError when the group is not there, SourceError when it cannot be read.
 
-    Members that are as many as Google counted are whole. Otherwise they are read again, until two readings agree: the
-    count may be of another moment, or leave out some sort of member.
+    Members that are as many as Google counted are whole. Otherwise they are read again, until two readings agree, or
+    three where members seem to be missing: the count may be of another moment, or leave out some sort of member.
     """
-    before: Edges | None = None
+    readings: list[frozenset[str]] = []
     for _ in range(READINGS):
         found = edges(await _members(api, row))
-        if found.entries == row.count or row.count is None or (before and found.named == before.named):
+        if row.count is None or found.entries == row.count:
             return found
-        before = found
+        readings.append(found.named)
+        needed = 3 if found.entries < row.count else 2
+        if len(readings) >= needed and len(set(readings[-needed:])) == 1:
+            return found
     raise SourceError(
-        f"the members of group {row.address} cannot be read: {READINGS} readings gave {READINGS} results, and Google "
-        f"counts {row.count}",
+        f"the members of group {row.address} cannot be read: {READINGS} readings gave {len(set(readings))} results, "
+        f"and Google counts {row.count}",
         "its members are changing now, or pages are lost on the way: the next run reads again",
     )
 

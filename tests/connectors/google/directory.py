@@ -59,6 +59,17 @@ class Directory:
         assert found == records
         assert self.held.edges == edges
 
+    def assert_nobody_is_missing(self, before: Truth) -> None:
+        """Who was there before the pull and still is, is held; and so are memberships."""
+        assert self.held is not None
+        (records, edges), now = before, truth(self.tenant)
+        assert records.keys() & now[0].keys() <= self.held.records.keys()
+        assert edges & now[1] <= self.held.edges
+
+
+Truth = tuple[dict[tuple[Kind, str], Any], set[tuple[str, str]]]
+"""Records and edges."""
+
 
 def reachable(google: Google) -> dict[str, Any]:
     """The options that reach a fake; its key file is in an environment variable."""
@@ -71,7 +82,7 @@ def reachable(google: Google) -> dict[str, Any]:
     }
 
 
-def truth(tenant: Tenant) -> tuple[dict[tuple[Kind, str], Any], set[tuple[str, str]]]:
+def truth(tenant: Tenant) -> Truth:
     """What a pull should find, told from the tenant alone."""
     records: dict[tuple[Kind, str], Any] = {}
     records |= {(Kind.USER, key): _essence(Kind.USER, user) for key, user in tenant.users.items()}

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.connectors.google.directory import Directory
+from tests.connectors.google.directory import Directory, truth
 from tests.connectors.google.test_google_incremental import Clock, change
 from tests.fakes.google import company
 from usersyncd.errors import SourceError
@@ -55,6 +55,24 @@ async def test_a_page_that_is_lost_does_no_harm(paged: Directory, spare: int, cu
     knob.times = 0
     await paged.sync()
     paged.assert_equal()
+
+
+async def test_members_that_are_missing_twice_for_two_reasons(directory: Directory) -> None:
+    """A replica that has not heard of the first member yet, and then a page that is lost: both answers are empty."""
+    group = directory.tenant.found("Two Reasons")
+    await directory.sync()
+    directory.tenant.replica_lag = 1
+    directory.tenant.join(group, next(iter(directory.tenant.users)))
+    lose = directory.google.knobs.lose_page
+
+    def second(method: str) -> None:
+        lose.times = int(method == "members.list" and directory.google.calls["members.list"] == before + 2)
+
+    before = directory.google.calls["members.list"]
+    directory.google.meanwhile = second
+    await directory.sync()
+    assert lose.hits == 1
+    directory.assert_equal()
 
 
 @pytest.mark.parametrize("people", [30, 400])
@@ -174,17 +192,21 @@ async def test_faults_in_random_combination(start: Start, seed: int) -> None:
             knob.chance = 0 if name in _ENDING else dice.choice([0, 0, 0.02, 0.1])
             if name in _ENDING and dice.random() < 0.15:
                 knob.times, knob.spare = 1, dice.randrange(20)
+        tenant.catch_up()
         tenant.replica_lag = dice.choice([0, 0, 1])
         busy = dice.random() < 0.3
         directory.google.meanwhile = lambda _, busy=busy: change(tenant, dice) if busy and dice.random() < 0.1 else None  # type: ignore[misc]
         clock.forward(minutes=dice.choice([1, 20]))
+        before = truth(tenant)
         with suppress(SourceError):
             await directory.sync()
+            if tenant.replica_lag == 0:
+                directory.assert_nobody_is_missing(before)
             if tenant.replica_lag == 0 and not busy:
                 directory.assert_equal()
     for knob in knobs.faults.values():
         knob.chance = knob.times = 0
-    tenant.replica_lag = 0
+    tenant.catch_up()
     directory.google.meanwhile = lambda _: None
     for _ in range(3):
         clock.forward(minutes=20)

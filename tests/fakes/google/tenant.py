@@ -170,6 +170,11 @@ class Tenant:
         current = self.users.get(entry.get("id", "")) or self.groups.get(entry.get("id", ""))
         return {**entry, "email": current.get("primaryEmail") or current["email"]} if current else entry
 
+    def catch_up(self) -> None:
+        """All replicas have heard of everything, and will at once."""
+        self.replica_lag = 0
+        self._stale.clear()
+
     def _lag(self, group: str) -> None:
         if self.replica_lag:
             self._stale[group] = (list(self.members[group].values()), self.replica_lag)
