@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Coroutine, Iterable
 from itertools import islice
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 
-async def concurrently(work: Iterable[Coroutine[Any, Any, T]], at_once: int) -> AsyncIterator[T]:
+async def concurrently(work: Iterable[Coroutine[Any, Any, T]], at_once: int) -> AsyncGenerator[T]:
     """The results of ``work``, in the order in which they come; ``at_once`` are under way.
 
     The first error ends all. Nothing goes on when the reader stops.

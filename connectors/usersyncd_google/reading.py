@@ -4,7 +4,8 @@ listing is read a second time."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import aclosing
 from typing import Any
 
 from usersyncd.errors import SourceError
@@ -54,7 +55,7 @@ class Reading:
         self._outside: Counter[str] = Counter()
         self._own_domains: set[str] = set(options.domains or ())
 
-    async def pages(self) -> AsyncIterator[Page | Done]:
+    async def pages(self) -> AsyncGenerator[Page | Done]:
         """All pages, and the end."""
         hinted = await self._hints()
         kept: list[Present] = []
@@ -70,10 +71,10 @@ class Reading:
                 kept = []
         if kept:
             yield kept
-        async for page in self._members():
-            yield page
-        async for page in self._users():
-            yield page
+        for part in (self._members(), self._users()):
+            async with aclosing(part) as pages:
+                async for page in pages:
+                    yield page
         self._report()
         yield Done(cursor=self._following.text() if self._options.incremental else None, complete=True)
 
@@ -115,20 +116,21 @@ class Reading:
                 for group in page:
                     yield group
 
-    async def _members(self) -> AsyncIterator[Page]:
+    async def _members(self) -> AsyncGenerator[Page]:
         """The groups that changed, with their members."""
         page: list[Record | Members] = []
         edges = 0
-        async for row, found in concurrently(map(self._with_edges, self._changed), AT_ONCE):
-            if found is None:
-                del self._following.groups[row.record.id]
-                continue
-            self._note(row, found)
-            page += (row.record, Members(row.record.id, found.named, whole=True))
-            edges += len(found.named)
-            if len(page) >= ITEMS or edges >= EDGES:
-                yield page
-                page, edges = [], 0
+        async with aclosing(concurrently(map(self._with_edges, self._changed), AT_ONCE)) as read:
+            async for row, found in read:
+                if found is None:
+                    del self._following.groups[row.record.id]
+                    continue
+                self._note(row, found)
+                page += (row.record, Members(row.record.id, found.named, whole=True))
+                edges += len(found.named)
+                if len(page) >= ITEMS or edges >= EDGES:
+                    yield page
+                    page, edges = [], 0
         if page:
             yield page
 
@@ -166,7 +168,7 @@ class Reading:
 
     # ------------------------------------------------------------------------------------------------------- users
 
-    async def _users(self) -> AsyncIterator[Page]:
+    async def _users(self) -> AsyncGenerator[Page]:
         reader, listed = self._user_reader, Ids()
         async for users in self._listed_users(reader.fields):
             listed.add(user["id"] for user in users)
@@ -185,7 +187,7 @@ class Reading:
             if users := await self._fetched(missed, lambda key: self._api.user(key, fields)):
                 yield self._people(users)
                 listed.add(user["id"] for user in users)
-                is_listed = {user["id"] for user in users}.__contains__ if self._subject in missed else is_listed
+                is_listed = listed.searcher()
         self._following.users = listed.counts
         if self._expects_subject() and not is_listed(self._subject):
             raise SourceError(

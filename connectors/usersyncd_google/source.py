@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
-from typing import Any, ClassVar, cast
+from typing import ClassVar
 
 from pydantic import BaseModel
 
@@ -48,7 +48,7 @@ class GoogleSource:
             reading = Reading(
                 api, self._options, self._context.log, reads, known=known, following=following, subject=me["id"]
             )
-            async with aclosing(cast("Any", reading.pages())) as pages:
+            async with aclosing(reading.pages()) as pages:
                 async for page in pages:
                     yield page
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from usersyncd_google.options import GoogleOptions
@@ -18,6 +21,20 @@ def test_the_least_that_must_be_given() -> None:
     assert options.customer == "my_customer"
     assert options.endpoint == "https://admin.googleapis.com"
     assert options.incremental
+
+
+def test_what_the_page_in_docs_shows_is_valid() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "google.md").read_text("utf-8")
+    blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+    assert len(blocks) == 2
+    for block in blocks:
+        options = block["directories"]["workspace"]["options"] if "directories" in block else block["options"]
+        GoogleOptions.model_validate(options)
+
+
+@pytest.mark.parametrize("name", GoogleOptions.model_fields)
+def test_every_option_is_on_the_page(name: str) -> None:
+    assert f"`{name}" in (Path(__file__).parents[3] / "docs" / "google.md").read_text("utf-8")
 
 
 def test_org_units_and_domains_are_tidied() -> None:

@@ -46,11 +46,14 @@ ROUTES: list[tuple[str, str, str, str]] = [
 ]
 """Method, path, the schema of its reply, the scope that it needs."""
 
-_PATHS = [
-    (re.compile(re.sub(r"\{(\w+)\*\}", r"(?P<\1>.+)", re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))), route)
-    for route in ROUTES
-    for path in (route[1],)
-]
+
+def _pattern(path: str) -> re.Pattern[str]:
+    """``{name}`` is one segment of a path, ``{name*}`` is several."""
+    one = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path)
+    return re.compile(re.sub(r"\{(\w+)\*\}", r"(?P<\1>.+)", one))
+
+
+_PATHS = [(_pattern(route[1]), route) for route in ROUTES]
 
 
 class Google:
