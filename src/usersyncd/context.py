@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from usersyncd.blocking import in_own_thread
 from usersyncd.errors import SourceError, TargetError, UsersyncError
@@ -51,8 +51,11 @@ class RunContext:
         ConfigError when ``ca_file`` cannot be used."""
         return self._clients.client(patience, ca_file=ca_file, proxy=proxy)
 
-    async def close(self) -> None:
-        """Close what the connector left open. For the run, at its end."""
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        """Close what the connector left open."""
         if "_clients" in self.__dict__:
             await self._clients.close()
 

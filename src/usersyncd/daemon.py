@@ -47,15 +47,19 @@ class Progress(Struct):
     since: datetime
     step: str = "starting"
     count: int = 0
+    waiting: str = ""
+    """What it waits for, in words."""
     missed: int = 0
     """How many of its directory's intervals passed meanwhile."""
 
     def __str__(self) -> str:
-        return f"{self.step} {self.count:,}" if self.count else self.step
+        done = f"{self.step} {self.count:,}" if self.count else self.step
+        return f"{done}, {self.waiting}" if self.waiting else done
 
     def watch(self, step: str, count: int) -> None:
         """See :data:`usersyncd.run.Watch`."""
-        if step == "planned":
+        self.waiting = step if step.startswith("waiting") else ""
+        if step == "planned" or self.waiting:
             return
         self.count = count if step != self.step else self.count + count
         self.step = step

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +27,7 @@ from usersyncd.core.plan import Hash, first
 from usersyncd.core.report import NAMED, PullReport, RunReport, TargetReport, status
 from usersyncd.errors import UsersyncError
 from usersyncd.job import Delivery, Job
+from usersyncd.plugin import Target
 from usersyncd.state import delivered, journal
 from usersyncd.state.acknowledge import Acknowledger
 from usersyncd.state.database import Database
@@ -41,7 +43,8 @@ T = TypeVar("T")
 
 Watch = Callable[[str, int], None]
 """Is told how a run goes on: the step (``reading``, ``saving``, ``planning``, ``planned``, ``delivering``), and how
-much more of it is done: items read, changes planned for a target, changes delivered to it."""
+much more of it is done: items read, changes planned for a target, changes delivered to it. A wait for a provider is
+told in words, which begin with ``waiting``."""
 
 STOPPED = "stopped before its end: the next run goes on from there"
 
@@ -131,12 +134,15 @@ class _Run:
     async def _read(self, reading: Reading) -> Reading:
         """Pull and snapshot."""
         began, now, job = time.monotonic(), _now(), self.job
-        context = SourceRunContext(name=job.directory.name, folder=self.folder, log=self.log, reads=job.reads)
-        source = job.connector(job.directory.options, context)
+        context = SourceRunContext(
+            name=job.directory.name, folder=self.folder, log=self.log, waiting=self._waiting, reads=job.reads
+        )
         spool = open_spool(self.database, reading, job)
         try:
-            cursor = None if self._complete(reading, now) else reading.cursor
-            done = await pull(source, cursor, spool, lambda count: self.watch("reading", count))
+            async with context:
+                source = job.connector(job.directory.options, context)
+                cursor = None if self._complete(reading, now) else reading.cursor
+                done = await pull(source, cursor, spool, lambda count: self.watch("reading", count))
             saved = await self._thread("saving", lambda: snapshot(self.database, reading, job, spool, done, now))
         finally:
             spool.close()
@@ -196,19 +202,18 @@ class _Run:
     ) -> None:
         name, layouts = delivery.target.name, delivery.rules.layouts
         context = TargetRunContext(
-            name=name, folder=self.folder, log=self.log.bind(target=name), layouts=layouts,
+            name=name, folder=self.folder, log=self.log.bind(target=name), waiting=self._waiting, layouts=layouts,
             directories=delivery.target.directories,
         )  # fmt: skip
         entries = sum(target.entries for target in self.report.targets)
         acknowledger = Acknowledger(self.database, self.report.run, name, layouts, now, entries)
         outcomes = Outcomes(layouts)
         await to_its_end(lambda: delivered.begin(self.database, name, draft.plan.member_groups()))
-        target = delivery.connector(delivery.target.options, context)
         self.watch("delivering", 0)
         try:
-            await deliver(target, draft.plan, acknowledger, outcomes, lambda count: self.watch("delivering", count))
+            async with context, connected(delivery, context) as target:
+                await deliver(target, draft.plan, acknowledger, outcomes, lambda count: self.watch("delivering", count))
         finally:
-            await target.close()
             report.counts = outcomes.counts
             report.entries = acknowledger.next - entries
             report.failed = (draft.failed + outcomes.failed)[:NAMED]
@@ -216,10 +221,23 @@ class _Run:
         again = draft.again | outcomes.again
         await to_its_end(lambda: delivered.finish(self.database, reading.id, name, draft.reached, again))
 
+    def _waiting(self, text: str) -> None:
+        self.watch(text, 0)
+
     async def _thread(self, step: str, work: Callable[[], Generator[None, None, T]]) -> T:
         """A step that works on the database, in a thread of its own, so that other directories go on."""
         self.watch(step, 0)
         return await result_of(work, name=step, log=self.log, tick=lambda: self.watch(step, 1))
+
+
+@asynccontextmanager
+async def connected(delivery: Delivery, context: TargetRunContext) -> AsyncIterator[Target]:
+    """The target's connector, which is closed in the end."""
+    target = delivery.connector(delivery.target.options, context)
+    try:
+        yield target
+    finally:
+        await target.close()
 
 
 def _unexpected(error: Exception, whose: str, log: FilteringBoundLogger) -> str:

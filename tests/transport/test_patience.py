@@ -356,6 +356,8 @@ async def test_a_context_has_one_budget_for_a_host_and_closes_what_is_open(tmp_p
     budgets = [client._transport._budget("one.example") for client in (first, second)]  # type: ignore[attr-defined]
     assert budgets[0] is budgets[1]
     await first.aclose()
-    await context.close()
+    async with context:
+        pass
     assert second.is_closed
-    await target_context(tmp_path).close()
+    async with target_context(tmp_path):
+        pass

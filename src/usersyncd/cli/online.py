@@ -21,6 +21,7 @@ from usersyncd.core.rules import Rules
 from usersyncd.errors import SourceError, UsersyncError
 from usersyncd.job import Delivery, Job
 from usersyncd.plugin import CANONICAL, Done, Kind, Members, Record, Source
+from usersyncd.run import connected
 
 PEOPLE = 3
 """How many people are shown as they would be read."""
@@ -94,9 +95,10 @@ async def _try_directory(config: Config, job: Job, trial: DirectoryTrial) -> Non
         log=structlog.get_logger(directory=directory.name),
         reads=job.rules.reads.native,
     )
-    source = job.connector(directory.options, context)
-    trial.found = list(await source.check())
-    await _count(source, job.rules, trial)
+    async with context:
+        source = job.connector(directory.options, context)
+        trial.found = list(await source.check())
+        await _count(source, job.rules, trial)
 
 
 async def _count(source: Source, rules: Rules, trial: DirectoryTrial) -> None:
@@ -139,11 +141,8 @@ async def _try_target(config: Config, delivery: Delivery, trial: Trial) -> None:
         layouts=delivery.rules.layouts,
         directories=target.directories,
     )
-    connector = delivery.connector(target.options, context)
-    try:
+    async with context, connected(delivery, context) as connector:
         trial.found = list(await connector.check())
-    finally:
-        await connector.close()
 
 
 # ---- for a person

@@ -50,6 +50,10 @@ class _Shown:
         if step == "planned":
             self._planned = more
             return
+        if step.startswith("waiting"):
+            self._progress.update(self._task, description=f"{self._directory}: {step}")
+            return
+        self._progress.update(self._task, description=f"{self._directory}: {step}")
         if step != self._step:
             self._step, self._count = step, 0
             self._progress.remove_task(self._task)
