@@ -11,6 +11,7 @@ import asyncio
 import multiprocessing
 import os
 import random
+import resource
 import sys
 import time
 from collections import Counter
@@ -63,6 +64,8 @@ def main(per_minute: int = QUOTA) -> None:
         here.send("change")
         here.recv()
         show("20 groups changed", measure(here, options, quiet.done.cursor), per_minute)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"the client had {peak:,.0f} MB of memory at its peak, imports included")
         print(f"the cursor has {len(whole.done.cursor or '') / 1000:,.0f} kB")
     finally:
         here.send("stop")

@@ -170,7 +170,7 @@ class Reading:
 
     async def _users(self) -> AsyncGenerator[Page]:
         reader, listed = self._user_reader, Ids()
-        async for users in self._listed_users(reader.fields):
+        async for users in self._listed_users(reader.fields, reader.projection):
             listed.add(user["id"] for user in users)
             yield self._people(users)
         is_listed = listed.searcher()
@@ -178,7 +178,7 @@ class Reading:
             began = f"{self._following.at:%Y-%m-%dT%H:%M:%S}"
             again = (
                 user["id"]
-                async for users in self._listed_users(_ID_AND_AGE)
+                async for users in self._listed_users(_ID_AND_AGE, "basic")
                 for user in users
                 if user.get("creationTime", "") < began  # Who comes while we read is read next time.
             )
@@ -195,11 +195,11 @@ class Reading:
                 "the next run reads again; if it stays so, tell Google's support",
             )
 
-    async def _listed_users(self, fields: Fields | None) -> AsyncIterator[list[Json]]:
+    async def _listed_users(self, fields: Fields | None, projection: str) -> AsyncIterator[list[Json]]:
         for extent in self._extents():
             for query in self._queries():
                 selection = listing("users", fields)
-                async for users in self._api.users({**extent, **query}, selection, self._user_reader.projection):
+                async for users in self._api.users({**extent, **query}, selection, projection):
                     yield users
 
     def _queries(self) -> list[Json]:
