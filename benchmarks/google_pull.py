@@ -27,7 +27,7 @@ from usersyncd.testing import source_context
 
 LATENCY = 0.05
 PEOPLE, GROUPS, MEMBERS = 100_000, 5_000, 100
-QUOTA = 12_000
+QUOTA = 6_000
 READS = {
     Kind.USER: frozenset({"primaryEmail", "givenName", "familyName", "displayName", "active", "title", "manager"}),
     Kind.GROUP: frozenset({"name", "description"}),
