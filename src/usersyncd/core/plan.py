@@ -41,11 +41,13 @@ def section(change: Change) -> Section:
 
 def count(counts: Counts, change: Change, times: int | None = None) -> None:
     """Count a change in: a record once, memberships by their edges, or as many ``times`` as said."""
-    if change.members:
-        part: Struct = counts.memberships
-    else:
-        part = counts.users if change.kind is Kind.USER else counts.groups
     number = (len(change.members) or 1) if times is None else times
+    if change.op is Op.CREATE and change.kind is Kind.USER:
+        counts.users.create += number  # By far the most at a first sync, where the general way would be felt.
+        return
+    part: Struct = counts.memberships
+    if not change.members:
+        part = counts.users if change.kind is Kind.USER else counts.groups
     setattr(part, change.op, getattr(part, change.op) + number)
 
 

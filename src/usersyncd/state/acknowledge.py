@@ -172,6 +172,8 @@ def _accepted(answer: Answer) -> set[int]:
     change, outcome = answer.step.change, answer.outcome
     if change is None or outcome.error is not None:
         return set()
+    if not outcome.refused:
+        return set(answer.step.members)
     pairs = zip(answer.step.members, change.members, strict=True)
     return {ref for ref, member in pairs if member.id not in outcome.refused}
 

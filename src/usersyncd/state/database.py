@@ -26,6 +26,7 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.sqlite = engine.dialect.name == "sqlite"
+        self._anchor: Connection | None = None
 
     @property
     def file(self) -> Path:
@@ -48,7 +49,14 @@ class Database:
         ):
             yield connection
 
+    def hold(self) -> None:
+        """Keep one connection open: with its last connection, SQLite would write back its whole log every time."""
+        if self.sqlite:
+            self._anchor = self.engine.connect()
+
     def close(self) -> None:
+        if self._anchor is not None:
+            self._anchor.close()
         self.engine.dispose()
 
 
@@ -77,6 +85,7 @@ def open_database(url: str, password: str | None = None) -> Database:
         _try(database)
         with reported():
             _migrate(database)
+            database.hold()
     except BaseException:
         database.close()
         raise
@@ -122,6 +131,8 @@ def _sqlite(url: URL) -> Engine:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA cache_size=-8000")
+        connection.execute("PRAGMA wal_autocheckpoint=16000")
 
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:

@@ -22,7 +22,7 @@ from usersyncd.plugin import Kind
 from usersyncd.state import bulk
 from usersyncd.state.bulk import batched
 from usersyncd.state.database import among
-from usersyncd.state.names import Names, group_ids, one_each
+from usersyncd.state.names import Names, group_ids
 from usersyncd.state.records import Records
 from usersyncd.state.spool import Edges, Spool
 from usersyncd.state.tables import memberships
@@ -113,7 +113,7 @@ class Memberships:
 
     @cached_property
     def _names(self) -> Names:
-        return Names(self._connection, self._directory, self._spool.edge_count)
+        return Names(self._connection, self._directory, self._groups.keys(), self._spool.edge_count)
 
     # ---- what was told
 
@@ -205,11 +205,12 @@ class Memberships:
         return {ref: (users, groups, revision) for ref, users, groups, revision in rows}
 
     def _row(self, group: Members, before: Mapping[int, tuple[bytes, bytes, int]]) -> bulk.Row:
-        meant = one_each(self._names.refs(list(group.names)), self._groups)
+        meant = self._names.meant(group.names)
         refs = set(meant.values())
         nested = refs & self._groups.keys()
         users, groups = (pack(array("I", sorted(some))) for some in (refs - nested, nested))
-        unresolved = sorted(self._written(group, number) for number in group.names - meant.keys())
+        missing = group.names - meant.keys() if len(meant) < len(group.names) else ()
+        unresolved = sorted(self._written(group, number) for number in missing)
         users_before, groups_before, revision = before.get(group.ref, (b"", b"", self._revision))
         if (users, groups) != (users_before, groups_before):
             self.changed.add(group.ref)

@@ -1,13 +1,11 @@
 """Who is meant by an id or handle: from names to refs.
 
-For a few names the database is asked; for very many, all names are loaded once, twelve bytes each.
+For a few names the database is asked; for very many, all names are loaded once.
 """
 
 from __future__ import annotations
 
-from array import array
-from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable
 
 from sqlalchemy import Connection, select
 
@@ -21,28 +19,27 @@ ASKED = 5_000
 
 
 class Names:
-    """The names of one directory. ``expected``: about how many will be looked up."""
+    """The names of one directory. ``groups`` are the refs of its groups; ``expected``: about how many names will be
+    looked up."""
 
-    def __init__(self, connection: Connection, directory: int, expected: int) -> None:
+    def __init__(self, connection: Connection, directory: int, groups: Collection[int], expected: int) -> None:
         self._connection = connection
         self._directory = directory
-        self._numbers: array[int] | None = None
-        self._refs: array[int] = array("I")
+        self._groups = groups
+        self._all: dict[int, int] | None = None
         if expected >= MANY:
-            self._load()
+            query = select(names.c.name, names.c.ref).where(names.c.directory == directory)
+            parts = connection.execute(query).partitions(10_000)
+            self._all = _one_each(((number, ref) for rows in parts for number, ref in rows), groups)
 
-    def refs(self, wanted: Sequence[int]) -> list[tuple[int, int]]:
-        """(name, ref) for every name that somebody has; twice for one that two have."""
-        if self._numbers is None:
-            return [pair for some in batched(wanted, ASKED) for pair in self._ask(some)]
-        numbers, refs, end = self._numbers, self._refs, len(self._refs)
-        found: list[tuple[int, int]] = []
-        for number in wanted:
-            place = bisect_left(numbers, number)
-            while place < end and numbers[place] == number:
-                found.append((number, refs[place]))
-                place += 1
-        return found
+    def meant(self, wanted: Collection[int]) -> dict[int, int]:
+        """The ref that each of these names means, as far as somebody has it. Of a user and a group with one name it is
+        the user; of two users it is nobody."""
+        if self._all is not None:
+            every = self._all
+            return {number: every[number] for number in wanted if number in every}
+        pairs = (pair for some in batched(wanted, ASKED) for pair in self._ask(some))
+        return _one_each(pairs, self._groups)
 
     def _ask(self, wanted: list[int]) -> Iterable[tuple[int, int]]:
         query = select(names.c.name, names.c.ref).where(
@@ -50,21 +47,15 @@ class Names:
         )
         return [(number, ref) for number, ref in self._connection.execute(query)]
 
-    def _load(self) -> None:
-        self._numbers = array("q")
-        query = select(names.c.name, names.c.ref).where(names.c.directory == self._directory).order_by(names.c.name)
-        for rows in self._connection.execute(query).partitions(10_000):
-            self._numbers.extend([number for number, _ in rows])
-            self._refs.extend([ref for _, ref in rows])
 
-
-def one_each(pairs: Iterable[tuple[int, int]], groups: Mapping[int, object]) -> dict[int, int]:
-    """The ref that each name means: of a user and a group with one name the user, of two users nobody."""
+def _one_each(pairs: Iterable[tuple[int, int]], groups: Collection[int]) -> dict[int, int]:
     meant: dict[int, int] = {}
     doubtful: set[int] = set()
     for number, ref in pairs:
-        other = meant.get(number)
-        if other is None or (other in groups and ref not in groups):
+        other = meant.setdefault(number, ref)
+        if other == ref:
+            continue
+        if other in groups and ref not in groups:
             meant[number] = ref
         elif (ref in groups) is (other in groups):
             doubtful.add(number)

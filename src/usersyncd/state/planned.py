@@ -11,13 +11,14 @@ import msgspec
 from msgspec import Struct
 
 from usersyncd.core.digest import encode, pack, unpack
+from usersyncd.core.graph import NOBODY
 from usersyncd.core.plan import Hash, count, section
 from usersyncd.core.report import Counts
 from usersyncd.plugin import Change, Kind
 from usersyncd.state.spool import KIND, NUMBER
 
 SCHEMA = """
-PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;
+PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-16000;
 CREATE TABLE changes (
   section INTEGER, id TEXT, part INTEGER, ref INTEGER, left INTEGER, takes INTEGER, change BLOB, members BLOB,
   PRIMARY KEY (section, id, part)
@@ -183,7 +184,9 @@ class Plan:
     def _steps(self) -> Iterator[Planned]:
         query = "SELECT ref, left, takes, change, members FROM changes ORDER BY section, id, part"
         for ref, left, takes, change, members in self._file.execute(query):
-            yield Planned(ref, bool(left), takes, change and _decode(change), unpack("I", members))
+            yield Planned(
+                ref, bool(left), takes, change and _decode(change), unpack("I", members) if members else NOBODY
+            )
 
 
 def _claim(row: tuple[Any, ...]) -> Claim:

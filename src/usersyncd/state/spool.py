@@ -29,7 +29,7 @@ Item = Record | Patch | Present | Gone
 """What may be said about one record."""
 
 SCHEMA = """
-PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;
+PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-16000;
 CREATE TABLE records (
   kind INTEGER, id TEXT, ref INTEGER, digest INTEGER, attributes TEXT, handles TEXT, manager INTEGER, PRIMARY KEY (kind,
   id)
@@ -104,7 +104,7 @@ class Spool:
     """
 
     def __init__(
-        self, database: Database, directory: int, manager_of: Callable[[Mapping[str, Value]], str | None]
+        self, database: Database, directory: int, manager_of: Callable[[dict[str, Value]], str | None]
     ) -> None:
         self._database = database
         self._directory = directory

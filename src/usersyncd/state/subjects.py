@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Select, and_, or_, select, union
 from usersyncd.core.graph import Graph
 from usersyncd.plugin import Kind
 from usersyncd.state.database import among
-from usersyncd.state.names import Names, group_ids, one_each
+from usersyncd.state.names import Names, group_ids
 from usersyncd.state.spool import NUMBER, decode
 from usersyncd.state.tables import delivered, records, retries
 
@@ -85,13 +85,12 @@ class Managers:
 
     def __init__(self, connection: Connection, directory: int) -> None:
         self._connection = connection
-        self._names = Names(connection, directory, expected=0)
         self._groups = group_ids(connection, directory)
+        self._names = Names(connection, directory, self._groups.keys(), expected=0)
 
     def of(self, subjects: list[Subject]) -> dict[int, tuple[str, dict[str, Any]]]:
         """Who is meant by the names under ``manager``, as far as somebody is."""
-        wanted = list({subject.manager for subject in subjects if subject.manager is not None})
-        meant = one_each(self._names.refs(wanted), self._groups)
+        meant = self._names.meant({subject.manager for subject in subjects if subject.manager is not None})
         refs = [ref for ref in meant.values() if ref not in self._groups]
         query = select(records.c.ref, records.c.id, records.c.attributes)
         rows = self._connection.execute(query.where(among(self._connection, records.c.ref, refs)))

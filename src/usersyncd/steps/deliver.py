@@ -124,11 +124,11 @@ def _answers(steps: Sequence[Planned], answered: Sequence[Outcome], outcomes: Ou
             if change.op is Op.CREATE or _new_key(change, outcomes.layouts[change.kind]) != change.key:
                 outcomes.missing.add(step.ref)
         else:
-            for member in change.members:
-                if (reason := outcome.refused.get(member.id)) is not None:
-                    outcomes.fail(step.ref, member.kind, member.id, f"as a member of group {change.id}: {reason}")
-            refused = sum(member.id in outcome.refused for member in change.members)
-            count(outcomes.counts, change, times=(len(change.members) or 1) - refused)
+            refused = [member for member in change.members if member.id in outcome.refused] if outcome.refused else []
+            for member in refused:
+                reason = f"as a member of group {change.id}: {outcome.refused[member.id]}"
+                outcomes.fail(step.ref, member.kind, member.id, reason)
+            count(outcomes.counts, change, times=(len(change.members) or 1) - len(refused))
             yield Answer(step, outcome)
 
 

@@ -14,7 +14,7 @@ from usersyncd.state import delivered
 from usersyncd.state.bulk import batched
 from usersyncd.state.delivered import Membership
 from usersyncd.state.memberships import graph
-from usersyncd.state.people import Known, People
+from usersyncd.state.people import People
 from usersyncd.state.planned import Plan
 from usersyncd.state.subjects import Scope
 from usersyncd.state.tables import delivered_members, memberships, records, retries
@@ -41,9 +41,9 @@ def plan_memberships(
         held = delivered.members(connection, scope.target, groups)
         wanted = {group: _members(edges, group, mode) for group in groups}
         both = (refs for one in held.values() for refs in (one.members, one.given))
-        known = people.of(set(groups).union(*wanted.values(), *both))
+        people.learn(set(groups).union(*wanted.values(), *both))
         for group in groups:
-            _compare(plan, directory, group, wanted[group], held.get(group) or Membership(set(), set()), known)
+            _compare(plan, directory, group, wanted[group], held.get(group) or Membership(set(), set()), people)
         yield
 
 
@@ -80,25 +80,23 @@ def _members(edges: Graph, group: int, mode: MembershipMode) -> set[int]:
     return {*edges.users.get(group, NOBODY), *edges.groups.get(group, NOBODY)}
 
 
-def _compare(
-    plan: Plan, directory: str, ref: int, wanted: set[int], held: Membership, known: dict[int, Known | None]
-) -> None:
-    group = known[ref]
+def _compare(plan: Plan, directory: str, ref: int, wanted: set[int], held: Membership, people: People) -> None:
+    group = people.members.get(ref)
     if group is None:
         return  # The target neither holds it nor will.
-    shall = {member for member in wanted if (who := known[member]) is not None and who.here} if group.here else set()
+    shall = wanted & people.here if ref in people.here else set()
     # Of whom the target was told without an answer, it is told again, whatever it shall be.
     added, removed = shall - (held.members - held.given), (held.members | held.given) - shall
     if removed:
         # A key that was taken over is its new owner's: nothing is to be removed under it.
-        keys = {(who.member.kind, who.member.key) for member in shall if (who := known[member]) is not None}
+        keys = {(member.kind, member.key) for member in map(people.members.__getitem__, shall)}
         removed = {
-            member
-            for member in removed
-            if (who := known[member]) is not None and (who.member.kind, who.member.key) not in keys
+            other
+            for other in removed
+            if (member := people.members.get(other)) is not None and (member.kind, member.key) not in keys
         }
     for op, some in ((Op.ADD, added), (Op.REMOVE, removed)):
         for part, refs in enumerate(batched(sorted(some), PART)):
-            members = tuple(who.member for member in refs if (who := known[member]) is not None)
-            change = Change(op, Kind.GROUP, directory, group.member.id, group.member.key, members=members)
+            members = tuple(map(people.members.__getitem__, refs))
+            change = Change(op, Kind.GROUP, directory, group.id, group.key, members=members)
             plan.add_members(ref, change, array("I", refs), part)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from datetime import datetime
 from typing import Any
 
@@ -30,13 +30,13 @@ def snapshot(
     return save(database, reading, spool, done, job.basis, interest, now)
 
 
-def manager_of(rules: Rules) -> Callable[[Mapping[str, Value]], str | None]:
+def manager_of(rules: Rules) -> Callable[[dict[str, Value]], str | None]:
     """Gives the id or handle of a user's manager. Where the mapping fails, shaping will say so: here there is none."""
     return lambda raw: _or_none(rules.manager, raw)
 
 
-def _or_none(read: Callable[[dict[str, Any]], str | None], raw: Mapping[str, Value]) -> str | None:
+def _or_none(read: Callable[[dict[str, Any]], str | None], raw: dict[str, Any]) -> str | None:
     try:
-        return read(dict(raw))
+        return read(raw)
     except RuleError:
         return None
