@@ -21,13 +21,16 @@ from typing import IO
 from usersyncd.plugin import Done, Kind
 from usersyncd.testing import source_context
 from usersyncd_ldap import LdapSource
-from usersyncd_ldap.mapping import KEY, MAPPING
+from usersyncd_ldap.mapping import MAPPING, RFC_4511
 from usersyncd_ldap.options import LdapOptions
 
 ROUNDS = 5
+KEY = RFC_4511.key
 FEW = frozenset({"uid", "mail", "givenName", "sn", "displayName", "employeeType", "manager"})
 """What the rules of a small application read."""
-MAPPED = frozenset(MAPPING[Kind.USER].values())
+MAPPED = frozenset(MAPPING[Kind.USER].values()) | frozenset(RFC_4511.names.values()) | {
+    "givenName", "displayName", "title", "employeeNumber", "manager", "preferredLanguage", "mobile",
+}  # fmt: skip
 """What is read when there are no rules."""
 ALL = MAPPED | {"cn", "l", "roomNumber"}
 """With entryUUID, twenty attributes."""
@@ -58,7 +61,6 @@ def _ldapsearch(server: object, reads: frozenset[str], out: Path) -> float:
     from tests.servers.slapd import Slapd
 
     assert isinstance(server, Slapd)
-    options = LdapOptions(url=server.url, base=server.base)
     common = [
         "ldapsearch",
         "-x",
@@ -73,8 +75,8 @@ def _ldapsearch(server: object, reads: frozenset[str], out: Path) -> float:
     ]
     common += ["-LLL", "-o", "ldif-wrap=no", "-E", "pr=1000/noprompt"]
     with out.open("wb") as ldif:
-        users = _cpu([*common, options.users.filter, KEY, *sorted(reads)], ldif)
-        return users + _cpu([*common, options.groups.filter, KEY, "member", "uniqueMember", "memberUid", *GROUP], ldif)
+        users = _cpu([*common, RFC_4511.users, KEY, *sorted(reads)], ldif)
+        return users + _cpu([*common, RFC_4511.groups, KEY, "member", "uniqueMember", "memberUid", *GROUP], ldif)
 
 
 def _cpu(command: Sequence[str], out: IO[bytes] | None = None) -> float:

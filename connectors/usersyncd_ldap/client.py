@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,13 @@ from urllib.parse import urlsplit
 
 import ldap
 import ldap.ldapobject
+from ldap.controls import RequestControl
 
 from usersyncd.errors import SourceError
 from usersyncd_ldap import sockets
+from usersyncd_ldap.entries import Entry
 from usersyncd_ldap.faults import NOT_HERE, TLS_FAILED, fault, unreachable, words
+from usersyncd_ldap.operation import Answer, answers
 from usersyncd_ldap.options import LdapOptions
 from usersyncd_ldap.search import Search
 
@@ -36,13 +39,39 @@ class Server:
         with suppress(ldap.LDAPError):
             self._connection.unbind_ext_s()
 
-    def search(self, base: str, filterstr: str, attributes: Sequence[str]) -> Search:
+    def search(
+        self,
+        base: str,
+        filterstr: str,
+        attributes: Sequence[str],
+        controls: Sequence[RequestControl] = (),
+        scope: int = ldap.SCOPE_SUBTREE,
+    ) -> Search:
         """A search of everything below ``base``, still to be run."""
         options = self._options
         return Search(
-            self._connection, base, filterstr, attributes,
-            page_size=options.page_size, timeout=options.timeout, server=self.url, account=options.bind_dn,
+            self._connection, base, filterstr, attributes, page_size=options.page_size, timeout=options.timeout,
+            server=self.url, account=options.bind_dn, controls=controls, scope=scope,
         )  # fmt: skip
+
+    def find(
+        self,
+        base: str,
+        filterstr: str,
+        attributes: Sequence[str],
+        controls: Sequence[RequestControl] = (),
+        scope: int = ldap.SCOPE_SUBTREE,
+    ) -> list[tuple[str, Entry]]:
+        """The entries that a search finds, which are few. Raises SourceError as a search does."""
+        found: list[tuple[str, Entry]] = []
+
+        def take(dn: str, entry: Entry) -> bool:
+            found.append((dn, entry))
+            return False
+
+        for _ in self.search(base, filterstr, attributes, controls, scope).run(take):
+            pass
+        return found
 
     def read(self, dn: str, attributes: Sequence[str]) -> Mapping[str, Sequence[bytes]]:
         """The attributes of one entry; ``""`` is the root DSE (RFC 4512, section 5.1).
@@ -52,8 +81,20 @@ class Server:
         try:
             found = self._connection.search_ext_s(dn, ldap.SCOPE_BASE, "(objectClass=*)", list(attributes))
         except ldap.LDAPError as error:
-            raise fault(error, f"{self.url}: reading {dn!r} failed", self._options.bind_dn) from error
+            raise self.fault(error, f"reading {dn!r}") from error
         return next((entry for name, entry in found if name is not None), {})
+
+    def answers(
+        self, base: str, scope: int, filterstr: str, attributes: Sequence[str], controls: Sequence[RequestControl]
+    ) -> Iterator[Answer | None]:
+        """The answers to a search with controls that mean more than a list of entries, see
+        :func:`usersyncd_ldap.operation.answers`. Raises ldap.LDAPError."""
+        request = (base, scope, filterstr, list(attributes))
+        return answers(self._connection, request, controls, self._options.timeout, details=True)
+
+    def fault(self, error: ldap.LDAPError, doing: str) -> SourceError:
+        """The SourceError for an error of libldap; ``doing`` says what failed."""
+        return fault(error, f"{self.url}: {doing} failed", self._options.bind_dn)
 
     def who_am_i(self) -> str:
         """Under which name the server knows us (RFC 4532), empty when anonymous; bind_dn, if it does not say."""

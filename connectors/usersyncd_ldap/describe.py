@@ -2,40 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
 import ldap
 
-from usersyncd_ldap.client import Server
+from usersyncd_ldap.choice import choose
 from usersyncd_ldap.options import LdapOptions
+from usersyncd_ldap.reading import Reading
 
-Attributes = Mapping[str, Sequence[bytes]]
 
-
-def describe(server: Server, options: LdapOptions) -> Iterator[str]:
+def describe(reading: Reading, options: LdapOptions) -> Iterator[str]:
     """What was found, line by line. Raises SourceError when a base is not there."""
-    root = server.read("", ["*", "+"])
-    yield f"{_product(root)} at {server.url}"
+    server, root = reading.server, reading.root
+    yield f"{root.name} at {server.url}"
     yield f"signed in as {server.who_am_i() or 'anonymous'}, {_security(server.url, options)}"
-    yield f"holds {', '.join(_texts(root, 'namingContexts')) or 'no naming contexts that we may see'}"
-    paged = ldap.CONTROL_PAGEDRESULTS in _texts(root, "supportedControl")
+    yield f"holds {', '.join(root.contexts) or 'no naming contexts that we may see'}"
+    paged = ldap.CONTROL_PAGEDRESULTS in root.controls
     yield (
         f"reads {options.page_size:,} entries at a time"
         if paged
         else "reads everything at once: the server has no pages"
     )
-    for kind, scope in (("users", options.users), ("groups", options.groups)):
-        base = options.base if scope.base is None else scope.base
-        server.read(base, ["1.1"])
-        yield f"{kind}: {scope.filter} below {base or 'the root'}"
-
-
-def _product(root: Attributes) -> str:
-    """RFC 3045 names the vendor and its version; OpenLDAP gives away only the class of its root DSE."""
-    said = [*_texts(root, "vendorName"), *_texts(root, "vendorVersion")]
-    if said:
-        return " ".join(said)
-    return "OpenLDAP" if "OpenLDAProotDSE" in _texts(root, "objectClass") else "an LDAP server that gives no name"
+    for kind, part in reading.parts.items():
+        for base in part.bases:
+            server.read(base, ["1.1"])
+        yield f"{kind}s: {part.filter} below {' and '.join(base or 'the root' for base in part.bases)}"
+    choice = choose(reading, options)
+    yield f"strategy {choice.name}: {choice.why}"
 
 
 def _security(url: str, options: LdapOptions) -> str:
@@ -43,8 +36,3 @@ def _security(url: str, options: LdapOptions) -> str:
         return "unencrypted"
     how = "ldaps" if url.startswith("ldaps:") else "StartTLS"
     return f"by {how}, the certificate {'verified' if options.tls.verify else 'NOT verified'}"
-
-
-def _texts(entry: Attributes, name: str) -> list[str]:
-    found = [values for key, values in entry.items() if key.lower() == name.lower()]
-    return [value.decode(errors="replace") for values in found for value in values]

@@ -9,7 +9,7 @@ from usersyncd.errors import SourceError
 from usersyncd.plugin import Kind, Members, Page, Record, Value
 from usersyncd_ldap import dn as dns
 from usersyncd_ldap.fields import LEFT_OUT, Fields
-from usersyncd_ldap.mapping import KEY, MEMBERS, OPERATIONAL
+from usersyncd_ldap.mapping import Schema
 
 Entry = dict[str, list[bytes]]
 """Attribute name, as the server spells it, to values."""
@@ -25,22 +25,32 @@ EDGES = 50_000
 class EntryReader:
     """Reads the entries of one kind into pages.
 
-    ``reads`` are the attributes that the rules really read, None for all; :attr:`asks` is what to ask the server for.
+    ``reads`` are the attributes that the rules really read, None for all; ``never`` those that are left out even then.
+    :attr:`asks` is what to ask the server for.
     """
 
-    def __init__(self, kind: Kind, reads: frozenset[str] | None) -> None:
-        self._kind = kind
-        self._fields = Fields(kind, reads)
-        needed = (KEY, "uid") if kind is Kind.USER else (KEY, *MEMBERS)
-        self.asks = ["*", *OPERATIONAL] if reads is None else sorted({*self._fields.names, *needed})
-        self._key, self._uid = self._fields.spelled(KEY), self._fields.spelled("uid")
-        self._only_asked = [] if reads is None else [name for name in (self._key, self._uid) if name not in reads]
-        self._page: list[Record | Members] = []
+    def __init__(
+        self, kind: Kind, reads: frozenset[str] | None, schema: Schema, never: frozenset[str] = frozenset()
+    ) -> None:
+        self.kind = kind
+        self._schema = schema
+        self._fields = Fields(kind, reads, schema, never)
+        self._member_names = frozenset(map(str.lower, schema.members))
+        needed = self._needed()
+        self.asks = ["*", *schema.operational, *needed] if reads is None else sorted({*self._fields.names, *needed})
+        named = {name.lower() for name in self._fields.names}
+        self._only_asked = [] if reads is None else [name for name in needed if name.lower() not in named]
+        self._only_asked = [self._fields.spelled(name) for name in self._only_asked]
+        if reads is not None:
+            self._only_asked += [source for _, source, _ in self._fields.derived if source not in reads]
+        self._key, self._uid = self._fields.spelled(schema.key), self._fields.spelled("uid")
+        self._items: list[Record | Members] = []
         self._edges = 0
+        self._whole = True
 
     def page(self) -> Page:
         """What was read since the last page."""
-        page, self._page, self._edges = self._page, [], 0
+        page, self._items, self._edges = self._items, [], 0
         return page
 
     def take(self, dn: str, entry: Entry) -> bool:
@@ -48,28 +58,38 @@ class EntryReader:
 
         True: the page is full. Raises SourceError when the entry has no immutable id.
         """
-        members = None if self._kind is Kind.USER else _take_members(entry)
+        members = None if self.kind is Kind.USER else self._members(entry)
         attributes = self._attributes(entry)
+        key, handles = self._identity(dn, attributes)
+        for name in self._only_asked:
+            attributes.pop(name, None)
+        self._items.append(Record(self.kind, key, attributes, handles))
+        if members is not None:
+            self._items.append(Members(key, members, whole=self._whole))
+            self._edges += len(members)
+        return len(self._items) >= ITEMS or self._edges >= EDGES
+
+    def _needed(self) -> tuple[str, ...]:
+        """What identifies an entry and its members."""
+        return (self._schema.key, "uid") if self.kind is Kind.USER else (self._schema.key, *self._schema.members)
+
+    def _identity(self, dn: str, attributes: dict[str, Value]) -> tuple[str, tuple[str, ...]]:
+        """An entry's id and handles."""
         key = attributes.get(self._key)
         if not isinstance(key, str) or not key:
             raise SourceError(
-                f"the entry {dn} has no {KEY}: after a rename it could not be told from another one",
-                f"let the account that reads see {KEY}, an operational attribute (RFC 4530); "
+                f"the entry {dn} has no {self._schema.key}: after a rename it could not be told from another one",
+                f"let the account that reads see {self._schema.key}, an operational attribute; "
                 "a server that does not have it cannot be read",
             )
         handle = "dn:" + dns.normal(dn)
-        uid = attributes.get(self._uid)
-        for name in self._only_asked:
-            attributes.pop(name, None)
-        if members is not None:
-            self._page += (Record(Kind.GROUP, key, attributes, (handle,)), Members(key, members, whole=True))
-            self._edges += len(members)
-        elif isinstance(uid, str):
-            self._page.append(Record(Kind.USER, key, attributes, (handle, "uid:" + uid.lower())))
-        else:
-            uids = uid if isinstance(uid, list) else ()
-            self._page.append(Record(Kind.USER, key, attributes, (handle, *("uid:" + one.lower() for one in uids))))
-        return len(self._page) >= ITEMS or self._edges >= EDGES
+        uid = attributes.get(self._uid) if self.kind is Kind.USER else None
+        if isinstance(uid, str):
+            return key, (handle, "uid:" + uid.lower())
+        return key, (handle, *("uid:" + one.lower() for one in uid or ())) if isinstance(uid, list) else (handle,)
+
+    def _members(self, entry: Entry) -> frozenset[str] | None:
+        return _take_members(entry, self._member_names)
 
     def _attributes(self, entry: Entry) -> dict[str, Value]:
         fields = self._fields
@@ -85,6 +105,10 @@ class EntryReader:
         for name, convert in fields.converts:
             if name in found:
                 found[name] = convert(found[name])
+        for name, source, derive in fields.derived:
+            value = derive(found.get(source))
+            if value is not None:
+                found[name] = value
         for name, other in fields.twice:
             if name in found:
                 found[other] = found[name]
@@ -108,10 +132,10 @@ class EntryReader:
 _UNIQUE_ID = re.compile(rb"#'[01]*'B$")
 
 
-def _take_members(entry: Entry) -> frozenset[str]:
+def _take_members(entry: Entry, names: frozenset[str]) -> frozenset[str]:
     """All members that an entry names, as handles."""
     found: frozenset[str] = frozenset()
-    for name in [name for name in entry if name.lower() in _MEMBERS]:
+    for name in [name for name in entry if name.lower() in names]:
         values = entry.pop(name)
         if name.lower() == "memberuid":
             found |= {"uid:" + uid.decode(errors="backslashreplace").lower() for uid in values if uid}
@@ -120,6 +144,3 @@ def _take_members(entry: Entry) -> frozenset[str]:
             plain = name.lower() == "member"
             found |= dns.handles(values if plain else [_UNIQUE_ID.sub(b"", value) for value in values])
     return found
-
-
-_MEMBERS = frozenset(map(str.lower, MEMBERS))

@@ -6,8 +6,7 @@ import re
 from collections.abc import Callable
 
 from usersyncd.plugin import Kind, Value
-from usersyncd_ldap import dn as dns
-from usersyncd_ldap.mapping import BINARY, KEY, MAPPING, MEMBERS, SECRET, TIMES
+from usersyncd_ldap.mapping import BINARY, MAPPING, SECRET, TIMES, Schema
 
 LEFT_OUT = ""
 """The name of every attribute that is not kept."""
@@ -17,28 +16,61 @@ class Fields(dict[str, str]):
     """The name under which the rules know an attribute, by the name that the server gives it. Each is looked into once.
 
     Names are case-insensitive in LDAP, but not in the rules: the spelling of the rules wins, then that of the mapping.
+    ``reads`` are the names that the rules read, None for all; ``never`` are attributes (in lower case) that are not
+    given even then.
     """
 
-    def __init__(self, kind: Kind, reads: frozenset[str] | None) -> None:
+    def __init__(
+        self, kind: Kind, reads: frozenset[str] | None, schema: Schema, never: frozenset[str] = frozenset()
+    ) -> None:
         super().__init__()
         self._all = reads is None
         self._named = reads or frozenset()
-        self._hidden = SECRET | BINARY | (frozenset(map(str.lower, MEMBERS)) if kind is Kind.GROUP else frozenset())
+        self._never = never
+        self._hidden = SECRET | BINARY | schema.unreported
+        if kind is Kind.GROUP:
+            self._hidden |= frozenset(map(str.lower, schema.members))
+        derived = schema.derived if kind is Kind.USER else {}
+        self.derived = [
+            (name, self._source(attribute), convert)
+            for name, (attribute, convert) in derived.items()
+            if reads is None or name in reads
+        ]
+        """Canonical name, the attribute that it is computed from, and how."""
         self._spellings: dict[str, list[str]] = {}
-        for name in sorted(MAPPING[kind].values() if reads is None else reads):
-            self._spellings.setdefault(_plain(name), []).append(name)
-        for name in (KEY, "uid"):
-            self._spellings.setdefault(name.lower(), [name])
-        self.names = [bare(name) for name in self._named]
+        for name in self._given(kind, schema):
+            attribute = schema.names.get(name, name)
+            if name not in derived:
+                self._spellings.setdefault(_plain(attribute), []).append(name)
+        self.names = sorted(
+            {bare(schema.names.get(name, name)) for name in self._named if name not in derived}
+            | {attribute for _, attribute, _ in self.derived}
+        )
         """What to ask the server for, when not for everything."""
+        self.names = [name for name in self.names if name.lower() not in never]
+        for name in (schema.key, "uid", "primaryGroupID", *(attribute for _, attribute, _ in self.derived)):
+            self._spellings.setdefault(name.lower(), [name])
         self.twice = [(first, other) for first, *others in self._spellings.values() for other in others]
-        """Attributes that the rules spell in more than one way."""
+        """Attributes that have more than one name in the rules."""
         self.converts: list[tuple[str, Callable[[Value], Value]]] = [
             (self.spelled(name), iso_8601) for name in TIMES if self._all or name.lower() in self._spellings
         ]
         """Attributes whose text is not given as it is."""
         if kind is Kind.USER:
-            self.converts.append((self.spelled("manager"), manager))
+            self.converts.append((self.spelled("manager"), schema.reference))
+
+    def _given(self, kind: Kind, schema: Schema) -> list[str]:
+        """The names that the rules read; when that is all, those that are not just what the server writes."""
+        if not self._all:
+            return sorted(self._named)
+        mapped = sorted(MAPPING[kind].values())
+        aliases = sorted(schema.names) if kind is Kind.USER else []
+        # An attribute under its own name comes before its alias: both are given.
+        own = [schema.names[name] for name in aliases if name not in mapped]
+        return [*mapped, *own, *(name for name in aliases if name not in mapped)]
+
+    def _source(self, attribute: str) -> str:
+        return next((name for name in sorted(self._named) if name.lower() == attribute.lower()), attribute)
 
     def spelled(self, name: str) -> str:
         """How the rules spell this attribute."""
@@ -54,6 +86,8 @@ class Fields(dict[str, str]):
 
     def _key(self, name: str) -> str:
         plain = _plain(name)
+        if plain in self._never:
+            return LEFT_OUT
         key = self._spellings[plain][0] if plain in self._spellings else name if self._all else LEFT_OUT
         hidden = plain in self._hidden or plain != name.lower()
         return LEFT_OUT if hidden and not self.named(key) else key
@@ -66,12 +100,6 @@ def bare(name: str) -> str:
 
 def _plain(name: str) -> str:
     return bare(name).lower()
-
-
-def manager(value: Value) -> Value:
-    """The manager's DN as a handle, so that it is found as a member is; of several, the first."""
-    dn = value[0] if isinstance(value, list) else value
-    return "dn:" + dns.normal(str(dn))
 
 
 _TIME = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(?:(\d\d)(?:(\d\d))?)?(?:[.,](\d+))?(Z|[+-]\d\d(?:\d\d)?)")

@@ -1,56 +1,135 @@
-"""How the entries of common schemas become canonical: data only.
+"""How the entries of each kind of server become canonical: data only.
 
-The attributes of people are those of inetOrgPerson (RFC 2798) and what it inherits (RFC 4519, RFC 4524).
+The attributes of people are those of inetOrgPerson (RFC 2798) and what it inherits (RFC 4519, RFC 4524), and those of
+Active Directory's schema. Where the two have different names for one thing, the mapping leaves the canonical name as it
+is, and :data:`SCHEMAS` says which attribute it is on which server.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from usersyncd.plugin import Kind
+from msgspec import Struct
+from msgspec.structs import replace
+
+from usersyncd.plugin import Kind, Value
+from usersyncd_ldap import ad
+from usersyncd_ldap import dn as dns
+from usersyncd_ldap.rootdse import Product
 
 MAPPING: Mapping[Kind, Mapping[str, str]] = {
     Kind.USER: {
-        "userName": "uid",
         "email": "mail",
-        "givenName": "givenName",
         "familyName": "sn",
-        "displayName": "displayName",
-        "title": "title",
-        "department": "departmentNumber",
-        "organization": "o",
-        "employeeNumber": "employeeNumber",
         "userType": "employeeType",
-        "manager": "manager",
-        "preferredLanguage": "preferredLanguage",
         "phone": "telephoneNumber",
-        "mobile": "mobile",
         "createdAt": "createTimestamp",
         "updatedAt": "modifyTimestamp",
     },
-    Kind.GROUP: {"displayName": "cn", "description": "description", "email": "mail"},
+    Kind.GROUP: {"displayName": "cn", "email": "mail"},
 }
 
-KEY = "entryUUID"
-"""The attribute that identifies an entry for life (RFC 4530)."""
 
-OPERATIONAL = (KEY, "createTimestamp", "modifyTimestamp")
-"""Attributes that a server gives only when they are named (RFC 4511, section 4.5.1.8)."""
+def by_dn(value: Value) -> Value:
+    """A DN as a handle; of several, the first."""
+    dn = value[0] if isinstance(value, list) else value
+    return "dn:" + dns.normal(str(dn))
 
-TIMES = ("createTimestamp", "modifyTimestamp")
+
+class Schema(Struct, frozen=True):
+    """What entries look like on one kind of server. Names of attributes in sets are in lower case."""
+
+    key: str
+    """The attribute that identifies an entry for life."""
+    users: str
+    """The filter that finds people, when the admin gives none."""
+    groups: str
+    """The filter that finds groups, when the admin gives none."""
+    members: tuple[str, ...]
+    """The attributes that hold a group's members."""
+    names: Mapping[str, str]
+    """The attribute behind a name of the mapping that is no attribute here."""
+    derived: Mapping[str, tuple[str, Callable[[Value], Value]]] = {}
+    """Canonical name -> the attribute that it is computed from, and how."""
+    operational: tuple[str, ...] = ()
+    """Attributes that the server gives only when they are named (RFC 4511, section 4.5.1.8)."""
+    reference: Callable[[Value], Value] = by_dn
+    """How a user's manager is named, so that it is found as a member is."""
+    bytes: Mapping[str, Callable[[bytes], str]] = {}
+    """Attributes that are not text but have a text form."""
+    unreported: frozenset[str] = frozenset()
+    """Attributes whose changes no change feed of this server tells: computed, or kept by each server for itself."""
+
+
+def _not_locked(value: Value) -> Value:
+    """From nsAccountLock, which is there only when the account is or was locked."""
+    return not (isinstance(value, str) and value.lower() == "true")
+
+
+_INETORGPERSON = {"userName": "uid", "department": "departmentNumber", "organization": "o"}
+_USERS = "(|(objectClass=inetOrgPerson)(objectClass=posixAccount))"
+_GROUPS = "(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=posixGroup))"
+_MEMBERS = ("member", "uniqueMember", "memberUid")
+"""groupOfNames, groupOfUniqueNames (RFC 4519), posixGroup (RFC 2307)."""
+_TIMES = ("createTimestamp", "modifyTimestamp")
+
+RFC_4511 = Schema(
+    key="entryUUID",  # RFC 4530
+    users=_USERS,
+    groups=_GROUPS,
+    members=_MEMBERS,
+    names=_INETORGPERSON,
+    operational=("entryUUID", *_TIMES),
+)
+
+SCHEMAS: Mapping[Product, Schema] = {
+    Product.OTHER: RFC_4511,
+    Product.OPENLDAP: replace(
+        RFC_4511, unreported=frozenset({"memberof", "hassubordinates", "numsubordinates", "authtimestamp"})
+    ),
+    Product.DS389: replace(
+        RFC_4511,
+        key="nsUniqueId",
+        derived={"active": ("nsAccountLock", _not_locked)},
+        operational=("nsUniqueId", *_TIMES),
+        unreported=frozenset({"hassubordinates", "numsubordinates", "nsrole", "lastlogintime"}),
+    ),
+    Product.ACTIVE_DIRECTORY: Schema(
+        key="objectGUID",
+        # A computer is a user as well (objectClass), but not a person (objectCategory).
+        users="(&(objectCategory=person)(objectClass=user))",
+        groups="(objectClass=group)",
+        members=("member",),
+        names={
+            "userName": "sAMAccountName", "organization": "company",
+            "createTimestamp": "whenCreated", "modifyTimestamp": "whenChanged",
+        },
+        derived={
+            "active": ("userAccountControl", ad.is_active),
+            "validUntil": ("accountExpires", ad.valid_until),
+        },
+        reference=ad.reference,
+        bytes={"objectguid": ad.guid, "objectsid": ad.sid},
+        unreported=frozenset({
+            "memberof", "directreports", "managedobjects", "tokengroups", "lastlogon", "lastlogoff", "logoncount",
+            "badpwdcount", "badpasswordtime", "usnchanged", "usncreated", "whenchanged", "dscorepropagationdata",
+            "msds-user-account-control-computed", "msds-userpasswordexpirytimecomputed", "msds-resultantpso",
+            "msds-revealedlist",
+        }),
+    ),
+}  # fmt: skip
+
+TIMES = (*_TIMES, "whenCreated", "whenChanged")
 """Attributes in generalized time (RFC 4517, section 3.3.13)."""
 
 BINARY = frozenset({
-    "audio", "cacertificate", "crosscertificatepair", "jpegphoto", "photo", "thumbnailphoto", "usercertificate",
-    "userpkcs12", "usersmimecertificate",
+    "audio", "cacertificate", "crosscertificatepair", "jpegphoto", "photo", "thumbnaillogo", "thumbnailphoto",
+    "usercertificate", "userpkcs12", "usersmimecertificate",
 })  # fmt: skip
 """Attributes that are not text. They are read only when a rule names them."""
 
 SECRET = frozenset({
-    "authpassword", "krbprincipalkey", "olcrootpw", "pwdhistory", "sambalmpassword", "sambantpassword",
-    "sambapasswordhistory", "unicodepwd", "userpassword",
+    "authpassword", "krbprincipalkey", "msds-managedpassword", "ms-mcs-admpwd", "mslaps-password", "olcrootpw",
+    "pwdhistory", "sambalmpassword", "sambantpassword", "sambapasswordhistory", "unicodepwd", "userpassword",
 })  # fmt: skip
 """Attributes that are nobody's business. They are read only when a rule names them."""
-
-MEMBERS = ("member", "uniqueMember", "memberUid")
-"""The attributes that hold a group's members: groupOfNames, groupOfUniqueNames (RFC 4519), posixGroup (RFC 2307)."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 import ldap.dn
 from pydantic import AfterValidator, Field, model_validator
 
 from usersyncd.plugin import Options, Secret
+
+GLOBAL_CATALOG = (3268, 3269)
 
 
 def _dn(text: str) -> str:
@@ -26,17 +28,25 @@ def _filter(text: str) -> str:
 
 def _url(text: str) -> str:
     parts = urlsplit(text)
+    if parts.scheme == "ldapi":
+        return text
     if parts.scheme not in ("ldap", "ldaps") or not parts.hostname:
         raise ValueError(f"{text!r} is not the address of an LDAP server: write ldaps://HOST or ldap://HOST[:PORT]")
     if parts.path not in ("", "/") or parts.query or parts.fragment or any(sign in text for sign in "@ ,"):
         raise ValueError(f"{text!r} has more than a host and a port: base, filter and bind_dn are options of their own")
-    parts.port  # noqa: B018 - urlsplit checks the port only when it is asked for
+    if parts.port in GLOBAL_CATALOG:  # also the place where urlsplit refuses what is no port
+        raise ValueError(
+            f"{text!r} is a global catalog, which holds only a part of the attributes and of the members of groups: "
+            "leave the port out"
+        )
     return text.rstrip("/")
 
 
 Dn = Annotated[str, AfterValidator(_dn)]
 Filter = Annotated[str, AfterValidator(_filter)]
 Url = Annotated[str, AfterValidator(_url)]
+Strategy = Literal["auto", "complete", "dirsync", "usn", "syncrepl"]
+Bases = Dn | Annotated[list[Dn], Field(min_length=1)]
 
 
 class Tls(Options):
@@ -55,23 +65,23 @@ class Tls(Options):
 class Users(Options):
     """Which entries are users."""
 
-    base: Dn | None = None
-    """Where users are searched. Default: the directory's base."""
-    filter: Filter = "(|(objectClass=inetOrgPerson)(objectClass=posixAccount))"
-    """Which of the entries there are users (RFC 4515)."""
+    base: Bases | None = None
+    """Where users are searched: an entry, or a list of entries. Default: the directory's base."""
+    filter: Filter | None = None
+    """Which of the entries there are users (RFC 4515). Default: what the server's kind calls people."""
 
 
 class Groups(Options):
     """Which entries are groups."""
 
-    base: Dn | None = None
-    """Where groups are searched. Default: the directory's base."""
-    filter: Filter = "(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=posixGroup))"
-    """Which of the entries there are groups (RFC 4515)."""
+    base: Bases | None = None
+    """Where groups are searched: an entry, or a list of entries. Default: the directory's base."""
+    filter: Filter | None = None
+    """Which of the entries there are groups (RFC 4515). Default: what the server's kind calls groups."""
 
 
 class LdapOptions(Options):
-    """An LDAP server (RFC 4511), such as OpenLDAP."""
+    """An LDAP server (RFC 4511): Active Directory, OpenLDAP, 389 Directory Server, or another one."""
 
     url: Url | Annotated[list[Url], Field(min_length=1)]
     """The server, or a list of servers that are tried in order."""
@@ -79,14 +89,16 @@ class LdapOptions(Options):
     """The account that reads. Default: anonymous."""
     password: Secret | None = None
     """The account's password."""
-    base: Dn
-    """The entry below which users and groups are searched."""
+    base: Bases | None = None
+    """The entry below which users and groups are searched, or a list of them. Default: the server's only one."""
     users: Users = Users()
     """The users: where they are, and which of the entries there they are."""
     groups: Groups = Groups()
     """The groups: where they are, and which of the entries there they are."""
     tls: Tls = Tls()
     """How the connection is secured."""
+    strategy: Strategy = "auto"
+    """How changes are found. ``auto``: the best way that the server and the account allow, see `check --online`."""
     page_size: Annotated[int, Field(ge=1)] = 1000
     """Entries that the server is asked for at a time (RFC 2696)."""
     timeout: Annotated[int, Field(ge=1)] = 60

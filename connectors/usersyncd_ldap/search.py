@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 
 import ldap
 import ldap.ldapobject
-from ldap.controls import DecodeControlTuples, LDAPControl
+from ldap.controls import DecodeControlTuples, LDAPControl, RequestControl
 from ldap.controls.libldap import SimplePagedResultsControl
 
 from usersyncd.errors import SourceError
 from usersyncd_ldap.entries import Entry
 from usersyncd_ldap.faults import fault
+from usersyncd_ldap.operation import answers
 
 Take = Callable[[str, Entry], bool]
 """Takes an entry, and says whether the search shall pause."""
-
-SLICE_SECONDS = 1.0
-"""Seconds after which a search whose server is silent gives its caller a turn, so that a run can be cancelled."""
 
 
 class Search:
@@ -30,11 +27,13 @@ class Search:
     def __init__(
         self, connection: ldap.ldapobject.SimpleLDAPObject, base: str, filterstr: str, attributes: Sequence[str], *,
         page_size: int, timeout: int, server: str, account: str | None,
+        controls: Sequence[RequestControl] = (), scope: int = ldap.SCOPE_SUBTREE,
     ) -> None:  # fmt: skip
         self.entries = 0
         self.referrals: list[str] = []
         self._connection = connection
-        self._request = (base, ldap.SCOPE_SUBTREE, filterstr, list(attributes))
+        self._request = (base, scope, filterstr, list(attributes))
+        self._controls = list(controls)
         self._page_size = page_size
         self._timeout = timeout
         self._account = account
@@ -64,34 +63,24 @@ class Search:
     def _page(self, cookie: bytes, take: Take) -> Generator[None, None, bytes]:
         """One page; returns the cookie for the next one, empty after the last."""
         control = SimplePagedResultsControl(criticality=False, size=self._page_size, cookie=cookie)
-        message = self._connection.search_ext(*self._request, serverctrls=[control])
-        # Beneath result4(), which costs as much again: nobody else uses this connection, so there is nothing to lock.
-        receive = self._connection._l.result4
         before = self.entries
-        silent_since: float | None = None
-        while True:
-            try:
-                # One answer at a time (all=0): cheaper than lists of them, and nothing piles up.
-                kind, answers, _, controls, *_ = receive(message, 0, SLICE_SECONDS, 0, 0, 0)
-            except ldap.TIMEOUT:
-                now = time.monotonic()
-                silent_since = silent_since or now - SLICE_SECONDS
-                if now - silent_since >= self._timeout:
-                    raise
+        for answer in answers(self._connection, self._request, [control, *self._controls], self._timeout):
+            if answer is None:
                 yield
                 continue
-            silent_since = None
+            kind, found, controls = answer
             if kind == ldap.RES_SEARCH_ENTRY:
-                dn, entry = answers[0]
+                dn, entry = found[0]
                 if self.entries == before:
                     self._progress(dn)
                 self.entries += 1
                 if take(dn, entry):
                     yield
             elif kind == ldap.RES_SEARCH_REFERENCE:
-                self.referrals += answers[0][1]
+                self.referrals += found[0][1]
             elif kind == ldap.RES_SEARCH_RESULT:
-                return self._next(DecodeControlTuples(controls), paging=bool(cookie))
+                cookie = self._next(DecodeControlTuples(controls), paging=bool(cookie))
+        return cookie
 
     def _progress(self, first: str) -> None:
         """Refuse a page that begins as the page before: a server that ignores the cookie would send it for ever."""

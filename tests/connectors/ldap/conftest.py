@@ -13,6 +13,7 @@ from tests.servers.tls import Certificates, certificates
 
 if TYPE_CHECKING:
     from tests.connectors.ldap.directory import Directory
+    from tests.connectors.ldap.domain import Domain
 
 if REQUIRED:
     import ldap  # noqa: F401 - then a missing python-ldap is an error
@@ -38,3 +39,22 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Directory]]:
     yield serve
     for server in servers:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def samba_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A provisioned domain, to be copied."""
+    from tests.servers.samba import provision
+
+    return provision(tmp_path_factory.mktemp("samba"))
+
+
+@pytest.fixture
+def domain(tmp_path: Path, samba_tree: Path) -> Iterator[Domain]:
+    """A Samba domain controller of the test's own, as a directory that can be pulled."""
+    from tests.connectors.ldap.domain import Domain
+    from tests.servers.samba import Samba
+
+    server = Samba.start(tmp_path, samba_tree)
+    yield Domain(server, tmp_path)
+    server.stop()

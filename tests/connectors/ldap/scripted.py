@@ -69,6 +69,11 @@ def bound(message_id: int) -> bytes:
     return _message(message_id, _result(0x61, 0))
 
 
+def root_dse(message_id: int) -> bytes:
+    """A server that says nothing about itself."""
+    return entry(message_id, "", objectClass="top") + done(message_id)
+
+
 def tls_begins(message_id: int) -> bytes:
     return _message(message_id, _result(0x78, 0))
 

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("ldap", reason="python-ldap is not installed (the extra ldap)")
 
 from tests.connectors.ldap.directory import Pulled, source
-from tests.connectors.ldap.scripted import Answer, ScriptedServer, bound, entry, page, tls_begins
+from tests.connectors.ldap.scripted import Answer, ScriptedServer, bound, entry, page, root_dse, tls_begins
 from usersyncd.errors import SourceError
 from usersyncd.testing import read
 
@@ -26,18 +26,18 @@ async def pull(folder: Path, *script: Answer, **options: Any) -> Pulled:
 
 async def test_pages_are_read_to_the_last(tmp_path: Path) -> None:
     pages = [page(["a", "b"], cookie=b"1"), page([], cookie=b"2"), page(["c"], cookie=b"")]
-    pulled = await pull(tmp_path, bound, *pages, NOBODY)
+    pulled = await pull(tmp_path, bound, root_dse, *pages, NOBODY)
     assert set(pulled.users) == {"a", "b", "c"}
     assert pulled.users["a"].id == "id-a"  # whatever the case in which the server writes entryUUID
 
 
 async def test_a_server_may_use_one_cookie_for_all_pages(tmp_path: Path) -> None:
     pages = [page(["a"], cookie=b"same"), page(["b"], cookie=b"same"), page(["c"], cookie=b"")]
-    assert set((await pull(tmp_path, bound, *pages, NOBODY)).users) == {"a", "b", "c"}
+    assert set((await pull(tmp_path, bound, root_dse, *pages, NOBODY)).users) == {"a", "b", "c"}
 
 
 async def test_a_server_without_pages_is_read_at_once(tmp_path: Path) -> None:
-    assert set((await pull(tmp_path, bound, page(["a", "b", "c"]), NOBODY)).users) == {"a", "b", "c"}
+    assert set((await pull(tmp_path, bound, root_dse, page(["a", "b", "c"]), NOBODY)).users) == {"a", "b", "c"}
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ async def test_a_server_without_pages_is_read_at_once(tmp_path: Path) -> None:
 async def test_anything_but_a_clean_end_voids_the_pull(tmp_path: Path, script: list[Answer], says: str) -> None:
     start = time.monotonic()
     with pytest.raises(SourceError, match=says) as raised:
-        await pull(tmp_path, bound, *script)
+        await pull(tmp_path, bound, root_dse, *script)
     assert raised.value.remedy
     assert time.monotonic() - start < 6
 

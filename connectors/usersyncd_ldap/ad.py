@@ -1,0 +1,78 @@
+"""How Active Directory writes what it holds: identifiers, dates, flags and extended DNs."""
+
+from __future__ import annotations
+
+import re
+import struct
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from usersyncd.plugin import Value
+
+EXTENDED = re.compile(r"<GUID=([0-9A-Fa-f-]{36})>;(?:<SID=([^>]*)>;)?(.*)", re.DOTALL)
+"""An extended DN (MS-ADTS, section 3.1.1.3.4.1.5, in its string form): GUID, SID if it has one, DN."""
+
+DISABLED = 0x2
+"""ADS_UF_ACCOUNTDISABLE of userAccountControl."""
+
+EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
+NEVER = frozenset({0, 0x7FFF_FFFF_FFFF_FFFF})
+"""The two values of accountExpires that mean that an account does not expire."""
+
+
+def guid(value: bytes) -> str:
+    """objectGUID as text, as administrators know it. The first three fields are little-endian."""
+    return str(uuid.UUID(bytes_le=value))
+
+
+def guid_filter(text: str) -> str:
+    """The filter that finds this GUID: its bytes in the order in which they are stored."""
+    return "(objectGUID=" + "".join(f"\\{byte:02x}" for byte in uuid.UUID(text).bytes_le) + ")"
+
+
+def sid(value: bytes) -> str:
+    """objectSid as text (MS-DTYP, section 2.4.2)."""
+    authorities = struct.unpack(f"<{value[1]}I", value[8 : 8 + 4 * value[1]])
+    return "-".join(map(str, ("S", value[0], int.from_bytes(value[2:8], "big"), *authorities)))
+
+
+def sid_of_primary_group(user_sid: str, rid: str) -> str:
+    """The SID of a user's primary group: it is always one of the user's own domain."""
+    return f"{user_sid.rpartition('-')[0]}-{rid}"
+
+
+def is_active(value: Value) -> Value:
+    """From userAccountControl."""
+    return not int(value) & DISABLED if isinstance(value, str) else None
+
+
+def valid_until(value: Value) -> Value:
+    """From accountExpires, which counts steps of 100 ns since 1601: the moment at which the account expires, in ISO
+    8601. None: never, or later than a calendar goes."""
+    ticks = int(value) if isinstance(value, str) else 0
+    if ticks in NEVER:
+        return None
+    try:
+        moment = EPOCH + timedelta(seconds=ticks // 10_000_000)
+    except OverflowError:
+        return None
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def plain(dn: str) -> str:
+    """The DN within an extended DN; any other text as it is."""
+    match = EXTENDED.fullmatch(dn)
+    return match[3] if match else dn
+
+
+def reference(value: Value) -> Value:
+    """An attribute that points at another object: its GUID, which stays when that object is renamed."""
+    first = value[0] if isinstance(value, list) else value
+    match = EXTENDED.fullmatch(str(first))
+    return match[1].lower() if match else first
+
+
+def references(values: Sequence[bytes]) -> frozenset[str]:
+    """The GUIDs of the objects that many extended DNs name."""
+    return frozenset(value[6:42].decode().lower() for value in values)

@@ -1,0 +1,119 @@
+"""Active Directory's entries: known by GUID, linked by GUID, and with members that come in pieces."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from usersyncd.errors import SourceError
+from usersyncd.plugin import Kind, Members, Page, Value
+from usersyncd_ldap import ad
+from usersyncd_ldap.entries import Entry, EntryReader
+from usersyncd_ldap.fields import LEFT_OUT
+from usersyncd_ldap.mapping import Schema
+
+RANGE = re.compile(r"member;range=(\d+)-(\d+|\*)", re.IGNORECASE)
+"""How a piece of a long attribute is named (MS-ADTS, section 3.1.1.3.1.3.3)."""
+
+
+class Rest(Struct, frozen=True):
+    """Members of ``group`` from number ``start`` on were not sent: they must be asked for."""
+
+    group: str
+    start: int
+
+
+class AdEntryReader(EntryReader):
+    """Reads entries that were asked for with extended DNs. The id is the GUID, and so is every reference to another
+    object: Active Directory follows a renamed object by itself, and tells nobody that it did.
+
+    A user's primary group is in no ``member``: ``group_of`` gives the id of the group that has a SID (None: it is none
+    of ours), and the membership is added to what the group has. :attr:`rests` are the groups of which only the first
+    members were sent, :attr:`sids` those of all groups. ``members`` False: groups come without their members.
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        reads: frozenset[str] | None,
+        schema: Schema,
+        never: frozenset[str] = frozenset(),
+        *,
+        group_of: Callable[[str], str | None] = lambda _: None,
+        members: bool = True,
+        whole: bool = False,
+    ) -> None:
+        self._asks_members = members
+        super().__init__(kind, reads, schema, never)
+        self.rests: list[Rest] = []
+        self.sids: dict[str, str] = {}
+        self._group_of = group_of
+        self._whole = whole
+        self._bytes = schema.bytes
+        self._rid = self._fields.spelled("primaryGroupID")
+        self._primary: dict[str, set[str]] = {}
+        self._id, self._next = "", 0
+
+    def page(self) -> Page:
+        self._items += [Members(group, frozenset(users)) for group, users in self._primary.items()]
+        self._primary = {}
+        return super().page()
+
+    def take(self, dn: str, entry: Entry) -> bool:
+        self._next = 0
+        full = super().take(dn, entry)
+        if self._next and self._asks_members:
+            self.rests.append(Rest(self._id, self._next))
+        return full
+
+    def _needed(self) -> tuple[str, ...]:
+        if self.kind is Kind.USER:
+            return ("primaryGroupID",)
+        return self._schema.members if self._asks_members else ("objectClass",)
+
+    def _identity(self, dn: str, attributes: dict[str, Value]) -> tuple[str, tuple[str, ...]]:
+        match = ad.EXTENDED.fullmatch(dn)
+        if match is None:
+            raise SourceError(
+                f"the domain controller named {dn} without its GUID",
+                "see whether a proxy between takes the extended DN control (1.2.840.113556.1.4.529) away",
+            )
+        self._id, sid = match[1].lower(), match[2]
+        rid = attributes.get(self._rid) if self.kind is Kind.USER else None
+        if self.kind is Kind.GROUP:
+            self.sids[sid or ""] = self._id
+        elif sid and isinstance(rid, str):
+            group = self._group_of(ad.sid_of_primary_group(sid, rid))
+            if group is not None:
+                self._primary.setdefault(group, set()).add(self._id)
+        return self._id, ()
+
+    def _attributes(self, entry: Entry) -> dict[str, Value]:
+        special = {
+            self._fields[name]: self._bytes[name.lower()](entry.pop(name)[0])
+            for name in [*entry]
+            if name.lower() in self._bytes
+        }
+        attributes = super()._attributes(entry)
+        for name, value in attributes.items():
+            first = value[0] if isinstance(value, list) else value
+            if isinstance(first, str) and first.startswith("<GUID="):
+                attributes[name] = (
+                    [ad.plain(str(each)) for each in value] if isinstance(value, list) else ad.plain(first)
+                )
+        special.pop(LEFT_OUT, None)
+        return {**attributes, **special} if special else attributes
+
+    def _members(self, entry: Entry) -> frozenset[str] | None:
+        """The members that came with the group, which are taken out of ``entry``."""
+        found: frozenset[str] = frozenset()
+        for name in [name for name in entry if name.lower().startswith("member")]:
+            match = RANGE.fullmatch(name)
+            if match is None and name.lower() != "member":
+                continue
+            found |= ad.references(entry.pop(name))
+            if match is not None and match[2] != "*":
+                self._next = int(match[2]) + 1
+        return found if self._asks_members else None

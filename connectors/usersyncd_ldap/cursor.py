@@ -1,0 +1,47 @@
+"""What is remembered between two pulls, and when it is not to be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+
+import msgspec
+from msgspec import Struct
+
+State = dict[str, str | int | dict[str, str]]
+"""What one strategy needs to go on from where it was."""
+
+FORMAT = 1
+
+
+class StaleError(Exception):
+    """The server cannot tell what changed since then: everything must be read. The text says why."""
+
+
+class Cursor(Struct, frozen=True):
+    """``scope`` is the :func:`fingerprint` of what was read: a change feed tells only of what changed within it."""
+
+    format: int
+    strategy: str
+    scope: str
+    state: State
+
+    def encoded(self) -> str:
+        return msgspec.json.encode(self).decode()
+
+
+def decoded(text: str, scope: str) -> Cursor:
+    """Raises StaleError when the cursor is not one of ours, or was made for another scope."""
+    try:
+        cursor = msgspec.json.decode(text, type=Cursor)
+    except msgspec.MsgspecError as error:
+        raise StaleError("the cursor is not one of this connector's") from error
+    if cursor.format != FORMAT:
+        raise StaleError("the cursor was made by another version of this connector")
+    if cursor.scope != scope:
+        raise StaleError("bases, filters or attributes are not those of the last pull")
+    return cursor
+
+
+def fingerprint(what: Mapping[str, object]) -> str:
+    return sha256(msgspec.json.encode(what, order="deterministic")).hexdigest()[:16]

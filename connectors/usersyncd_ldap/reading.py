@@ -1,0 +1,112 @@
+"""One pull's view of a directory: the server, what is to be read of it, and how its entries are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import ldap
+from ldap.controls import RequestControl
+
+from usersyncd.plugin import Kind, Page
+from usersyncd_ldap import ad, ranges
+from usersyncd_ldap.adentries import AdEntryReader
+from usersyncd_ldap.ber import SEQUENCE, integer, tlv
+from usersyncd_ldap.client import Server
+from usersyncd_ldap.cursor import fingerprint
+from usersyncd_ldap.entries import Entry, EntryReader
+from usersyncd_ldap.mapping import SCHEMAS
+from usersyncd_ldap.options import LdapOptions
+from usersyncd_ldap.rootdse import Product, RootDse
+from usersyncd_ldap.scope import parts
+
+EXTENDED_DN = RequestControl("1.2.840.113556.1.4.529", True, tlv(SEQUENCE, integer(1)))
+"""Every DN with its GUID and SID in front, as text (MS-ADTS, section 3.1.1.3.4.1.5)."""
+DOMAIN_SCOPE = RequestControl("1.2.840.113556.1.4.1339", False)
+"""No references to the other partitions, which every domain has (MS-ADTS, section 3.1.1.3.4.1.4)."""
+
+KINDS = (Kind.USER, Kind.GROUP)
+
+
+class Reading:
+    """Raises SourceError when it is not clear where to search."""
+
+    def __init__(
+        self, server: Server, options: LdapOptions, reads: Mapping[Kind, frozenset[str] | None], log: Any
+    ) -> None:
+        self.server = server
+        self.root = RootDse(server.read("", ["*", "+"]))
+        self.schema = SCHEMAS[self.root.product]
+        self.parts = parts(options, self.schema, self.root)
+        self.reads = reads
+        self.log = log
+        self.never: frozenset[str] = frozenset()
+        """Attributes that the strategy cannot keep up to date, in lower case: they are not read."""
+        self.controls = [EXTENDED_DN, DOMAIN_SCOPE] if self.is_ad else []
+        self._groups: dict[str, str | None] = {}
+
+    @property
+    def is_ad(self) -> bool:
+        return self.root.product is Product.ACTIVE_DIRECTORY
+
+    @property
+    def scope(self) -> str:
+        """The fingerprint of what is read."""
+        parts = {kind: (part.bases, part.filter) for kind, part in self.parts.items()}
+        reads = {kind: None if names is None else sorted(names) for kind, names in self.reads.items()}
+        return fingerprint({"product": self.root.product, "parts": parts, "reads": reads})
+
+    def reader(self, kind: Kind, *, members: bool = True, whole: bool = False) -> EntryReader:
+        """A reader for entries of one kind. ``members`` and ``whole`` are for Active Directory, see AdEntryReader."""
+        if not self.is_ad:
+            return EntryReader(kind, self.reads[kind], self.schema, self.never)
+        return AdEntryReader(
+            kind, self.reads[kind], self.schema, self.never,
+            group_of=self._group_of, members=members, whole=whole,
+        )  # fmt: skip
+
+    def pages(self, reader: EntryReader, narrower: str = "") -> Iterator[Page]:
+        """The entries of the reader's kind, in pages as they arrive; ``narrower`` is one more filter.
+
+        Raises SourceError when they could not be read to their end.
+        """
+        part = self.parts[reader.kind]
+        filterstr = f"(&{part.filter}{narrower})" if narrower else part.filter
+        for base in part.bases:
+            search = self.server.search(base, filterstr, reader.asks, self.controls)
+            for _ in search.run(reader.take):
+                yield reader.page()
+            if search.referrals:
+                self.log.warning(
+                    "parts of this directory are on other servers and were not read",
+                    count=len(search.referrals),
+                    first=search.referrals[0],
+                )
+        if isinstance(reader, AdEntryReader):
+            for rest in reader.rests:
+                yield from ranges.rest(self.server, rest, self.controls)
+
+    def find(self, kind: Kind, narrower: str, attributes: Sequence[str]) -> list[tuple[str, Entry]]:
+        """The few entries of a kind that one more filter leaves."""
+        part = self.parts[kind]
+        return [
+            found
+            for base in part.bases
+            for found in self.server.find(base, f"(&{part.filter}{narrower})", attributes, self.controls)
+        ]
+
+    def read_shown(self, dn: str, attributes: Sequence[str], control: RequestControl) -> Entry | None:
+        """One entry, read with a control; None when we do not see it."""
+        try:
+            found = [*self.server.answers(dn, ldap.SCOPE_BASE, "(objectClass=*)", attributes, [control])]
+        except ldap.LDAPError:
+            return None
+        entries = [answer[1][0][1] for answer in found if answer and answer[0] == ldap.RES_SEARCH_ENTRY]
+        return entries[0] if entries else None
+
+    def _group_of(self, sid: str) -> str | None:
+        """The id of the group with this SID, if it is one of those that are read."""
+        if sid not in self._groups:
+            found = [ad.EXTENDED.fullmatch(dn) for dn, _ in self.find(Kind.GROUP, f"(objectSid={sid})", ["1.1"])]
+            self._groups[sid] = next((match[1].lower() for match in found if match), None)
+        return self._groups[sid]
