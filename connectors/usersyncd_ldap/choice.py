@@ -13,9 +13,11 @@ from usersyncd_ldap.options import LdapOptions
 from usersyncd_ldap.reading import KINDS, Reading
 from usersyncd_ldap.rootdse import Product
 from usersyncd_ldap.strategy import Strategy, UnfitError
+from usersyncd_ldap.syncrepl import Syncrepl
 
 STRATEGIES: Mapping[Product, Sequence[type[Strategy]]] = {
     Product.ACTIVE_DIRECTORY: (DirSync,),
+    Product.OPENLDAP: (Syncrepl,),
 }
 """What may be tried, the best first."""
 

@@ -12,9 +12,11 @@ The reader is an ordinary account (the server's limits hold for it); the admin i
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
 import ldap
 import ldap.ldapobject
@@ -52,6 +54,25 @@ ou: groups
 UNLIMITED = "size=unlimited size.prtotal=unlimited time=unlimited"
 SCHEMAS = ("core", "cosine", "inetorgperson", "nis")
 
+Changes = Literal["", "present", "session", "accesslog"]
+SYNCPROV: Mapping[Changes, str] = {
+    "": "",
+    "present": "overlay syncprov\n",
+    "session": "overlay syncprov\nsyncprov-sessionlog 100000\n",
+    "accesslog": "overlay syncprov\nsyncprov-sessionlog-source cn=log\n"
+    "overlay accesslog\nlogdb cn=log\nlogops writes\nlogsuccess TRUE\n",
+}
+LOG = """\
+database mdb
+suffix cn=log
+rootdn cn=log
+directory {folder}/log
+maxsize 268435456
+dbnosync
+index entryCSN,objectClass,reqStart,reqEnd,reqResult eq
+access to * by * read
+"""
+
 Attributes = Mapping[str, str | bytes | list[str] | list[bytes]]
 
 
@@ -82,20 +103,26 @@ class Slapd:
         database: str = "",
         tls: Certificates | None = None,
         megabytes: int = 256,
+        changes: Changes = "",
     ) -> Slapd:
         """Load the skeleton and ``ldif`` (pieces of text) and start the server.
 
         ``limits`` is what the reader may take, as in slapd.conf's ``limits`` (``"size.prtotal=50"``; empty: no limit);
         ``database`` are more lines of slapd.conf for the database. With ``tls``, StartTLS and ``ldaps_url`` work.
-        ``megabytes`` is the most that the database may grow to. Without slapd installed the test is skipped.
+        ``megabytes`` is the most that the database may grow to. ``changes`` is how syncrepl knows what was deleted: not
+        at all (``present``), from the log of this session, or from one that outlives it (``accesslog``); empty: there
+        is no syncrepl. Without slapd installed the test is skipped.
         """
         slapd, slapadd = program("slapd", "slapd"), program("slapadd", "slapd")
         folder = folder.resolve()
         (folder / "db").mkdir(parents=True)
+        (folder / "log").mkdir()
         server = cls(slapd, folder, free_port(), free_port() if tls else None)
-        (folder / "slapd.conf").write_text(server._configuration(limits or UNLIMITED, database, tls, megabytes))
+        (folder / "slapd.conf").write_text(
+            server._configuration(limits or UNLIMITED, database, tls, megabytes, changes)
+        )
         loader = subprocess.Popen(
-            [slapadd, "-q", "-w", "-f", str(folder / "slapd.conf")],
+            [slapadd, "-q", "-w", "-b", BASE, "-f", str(folder / "slapd.conf")],
             stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -113,28 +140,33 @@ class Slapd:
         server.run()
         return server
 
-    def _configuration(self, limits: str, database: str, tls: Certificates | None, megabytes: int) -> str:
+    def _configuration(
+        self, limits: str, database: str, tls: Certificates | None, megabytes: int, changes: Changes
+    ) -> str:
         secure = ""
         if tls:
             secure = f"TLSCertificateFile {tls.certificate}\nTLSCertificateKeyFile {tls.key}\n"
         schemas = "".join(f"include /etc/ldap/schema/{name}.schema\n" for name in SCHEMAS)
+        log = LOG.format(folder=self.folder) if changes == "accesslog" else ""
         return f"""\
 {schemas}modulepath /usr/lib/ldap
 moduleload back_mdb
+moduleload syncprov
+moduleload accesslog
 pidfile {self.folder}/slapd.pid
-{secure}database mdb
+{secure}{log}database mdb
 suffix "{BASE}"
 rootdn "{self.admin_dn}"
 rootpw {self.admin_password}
 directory {self.folder}/db
 maxsize {megabytes * 1024 * 1024}
 dbnosync
-index objectClass,entryUUID,uid eq
+index objectClass,entryUUID,entryCSN,uid eq
 limits dn.exact="{READER}" {limits}
 {database}
 access to attrs=userPassword by anonymous auth by * none
 access to * by * read
-"""
+{SYNCPROV[changes]}"""
 
     def run(self) -> None:
         """Start the server (again, after :meth:`stop` or :meth:`kill`), on the same ports, with its data as it was."""
@@ -155,6 +187,17 @@ access to * by * read
     def stop(self) -> None:
         assert self._process is not None
         self._process.stop()
+
+    def backup(self) -> Path:
+        """A copy of the data as it is now; the server must not run."""
+        shutil.rmtree(self.folder / "backup", ignore_errors=True)
+        shutil.copytree(self.folder / "db", self.folder / "backup")
+        return self.folder / "backup"
+
+    def restore(self, copy: Path) -> None:
+        """Put a copy of the data back; the server must not run."""
+        shutil.rmtree(self.folder / "db")
+        shutil.copytree(copy, self.folder / "db")
 
     def connect(self) -> ldap.ldapobject.SimpleLDAPObject:
         """A connection of python-ldap, bound as the admin. Unbind it when done."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.connectors.ldap.mirror import Mirror
 from tests.servers.slapd import Slapd
 from usersyncd.plugin import Kind, Record, Value
 from usersyncd.testing import Listing, Log, fold, read, source_context
@@ -20,29 +21,55 @@ def source(options: Mapping[str, Any], folder: Path, reads: Reads | None = None,
     return LdapSource(LdapOptions.model_validate(options), context)
 
 
-class Directory:
-    """``options`` are those of a configuration; change them at will."""
+class Followed:
+    """``options`` are those of a configuration; change them at will. ``mirror`` is what :meth:`follow` learnt."""
 
-    def __init__(self, server: Slapd, folder: Path) -> None:
-        self.server, self.folder, self.log = server, folder, Log()
-        (folder / "password").write_text(server.reader_password)
-        self.options: dict[str, Any] = {
-            "url": server.url,
-            "bind_dn": server.reader_dn,
-            "password": {"file": "password"},
-            "base": server.base,
-        }
+    reads: Reads | None = None
+    """What the rules read, unless a test says otherwise."""
+
+    def __init__(self, folder: Path, password: str, **options: Any) -> None:
+        self.folder, self.log, self.mirror = folder, Log(), Mirror()
+        (folder / "password").write_text(password)
+        self.options: dict[str, Any] = {"password": {"file": "password"}, **options}
 
     def source(self, *, reads: Reads | None = None, **options: Any) -> LdapSource:
-        return source({**self.options, **options}, self.folder, reads, self.log)
+        return source({**self.options, **options}, self.folder, reads or self.reads, self.log)
+
+    async def follow(self, **options: Any) -> Mirror:
+        """Pull from where the last pull ended."""
+        await self.mirror.follow(self.source(**options))
+        return self.mirror
+
+    async def afresh(self, **options: Any) -> Mirror:
+        """What a complete pull says."""
+        mirror = Mirror()
+        await mirror.follow(self.source(**options))
+        return mirror
+
+    async def agrees(self, **options: Any) -> Mirror:
+        """Follow, by an incremental pull, and see that a complete pull says the same."""
+        before = self.mirror.pulls[1]
+        mirror = await self.follow(**options)
+        assert mirror.pulls[1] == before, self.log.entries
+        differences = mirror.differences(await self.afresh(**options))
+        assert not differences, "\n".join(differences)
+        return mirror
+
+    async def check(self, **options: Any) -> Sequence[str]:
+        return await self.source(**options).check()
+
+
+class Directory(Followed):
+    """A slapd as a directory."""
+
+    def __init__(self, server: Slapd, folder: Path) -> None:
+        super().__init__(folder, server.reader_password, url=server.url, bind_dn=server.reader_dn, base=server.base)
+        self.server = server
 
     async def pull(self, *, reads: Reads | None = None, **options: Any) -> Pulled:
         pull = await read(self.source(reads=reads, **options))
         assert [(end.complete, end.cursor) for end in pull.ends] == [(True, None)]
         return Pulled(list(pull.items))
-
-    async def check(self, **options: Any) -> Sequence[str]:
-        return await self.source(**options).check()
 
 
 class Pulled:

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("ldap", reason="python-ldap is not installed (the extra ldap)")
 
-from tests.connectors.ldap.domain import Domain
+from tests.connectors.ldap.domain import EVERYTHING, Domain
 from usersyncd.plugin import Kind
 
 EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
@@ -87,7 +87,7 @@ async def test_identifiers_and_other_natives_when_a_rule_names_them(domain: Doma
 
 async def test_everything_is_read_when_the_rules_may_read_anything(domain: Domain) -> None:
     domain.server.add_user("ada", title="Countess")
-    mirror = await domain.follow(reads=None)
+    mirror = await domain.follow(reads=EVERYTHING)
     ada = mirror.user("ada")
     assert ada["title"] == "Countess"
     assert ada["sAMAccountName"] == ada["userName"] == "ada"

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("ldap", reason="python-ldap is not installed (the extra ldap)")
 
-from tests.connectors.ldap.domain import PLAIN, Domain
+from tests.connectors.ldap.domain import EVERYTHING, PLAIN, Domain
 from tests.connectors.ldap.test_ad_complete import ticks
 from usersyncd.errors import SourceError
 from usersyncd.plugin import Gone, Kind, Members, Record
@@ -286,9 +286,9 @@ async def test_what_no_feed_tells_of_is_read_completely(domain: Domain) -> None:
 
 async def test_everything_is_followed_when_the_rules_may_read_anything(domain: Domain) -> None:
     ada = domain.server.add_user("ada")
-    await domain.follow(reads=None)
+    await domain.follow(reads=EVERYTHING)
     domain.server.modify(ada, {"roomNumber": "5"})
-    assert (await domain.agrees(reads=None)).user("ada")["roomNumber"] == "5"
+    assert (await domain.agrees(reads=EVERYTHING)).user("ada")["roomNumber"] == "5"
 
 
 async def test_records_come_whole(domain: Domain) -> None:

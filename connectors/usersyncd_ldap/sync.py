@@ -1,0 +1,115 @@
+"""Content synchronization (RFC 4533), in its mode refreshOnly: one search that is answered with what changed."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Generator, Sequence
+
+import ldap
+from ldap.controls import RequestControl
+from msgspec import Struct, field
+
+from usersyncd_ldap import ber
+from usersyncd_ldap.client import Server
+from usersyncd_ldap.search import Take
+
+REQUEST = "1.3.6.1.4.1.4203.1.9.1.1"
+_STATE, _DONE, _INFO = "1.3.6.1.4.1.4203.1.9.1.2", "1.3.6.1.4.1.4203.1.9.1.3", "1.3.6.1.4.1.4203.1.9.1.4"
+_PRESENT, _DELETE = 0, 3
+"""Sync states (RFC 4533, section 2.3); the other two, add and modify, come with the entry."""
+_REFRESH_PRESENT, _ID_SET = 0xA2, 0xA3
+"""Kinds of Sync Info Message (RFC 4533, section 2.5)."""
+
+REFRESH_REQUIRED = 4096
+"""e-syncRefreshRequired (RFC 4533, section 2.6): the cookie is too old."""
+
+
+class Refreshed(Struct):
+    """What a refresh ended with. UUIDs are 16 bytes each.
+
+    ``deletes``: those that are gone were named; otherwise those that are still there were, by being sent or being in
+    ``present`` (RFC 4533, section 3.3.2). ``cookie`` None: the one that was sent is still good.
+    """
+
+    present: list[bytes] = field(default_factory=list)
+    deleted: list[bytes] = field(default_factory=list)
+    deletes: bool = False
+    cookie: bytes | None = None
+
+
+def refresh(
+    server: Server, base: str, scope: int, filterstr: str, attributes: Sequence[str], cookie: bytes, take: Take
+) -> Generator[None, None, Refreshed]:
+    """Ask what changed since ``cookie`` (empty: everything), and give ``take`` the entries that did.
+
+    Pauses as a search does. Raises ldap.LDAPError for anything but success.
+    """
+    mode = ber.integer(1, ber.ENUMERATED)
+    value = ber.tlv(ber.SEQUENCE, mode, ber.tlv(ber.OCTETS, cookie) if cookie else b"")
+    control = RequestControl(REQUEST, True, value)
+    end = Refreshed()
+    presents = False
+    for answer in server.answers(base, scope, filterstr, attributes, [control]):
+        if answer is None:
+            yield
+            continue
+        kind, found, controls = answer
+        if kind == ldap.RES_SEARCH_ENTRY:
+            dn, entry, own = found[0]
+            state, identifier = _state(own)
+            if state == _DELETE:
+                end.deleted.append(identifier)
+            elif state == _PRESENT:
+                end.present.append(identifier)
+            elif take(dn, entry):
+                yield
+        elif kind == ldap.RES_INTERMEDIATE:
+            oid, message, *_ = found[0]
+            if oid == _INFO:
+                presents = _info(message, end) or presents
+        elif kind == ldap.RES_SEARCH_RESULT:
+            _done(controls, end)
+    end.deletes = end.deletes and not presents
+    return end
+
+
+def text(identifier: bytes) -> str:
+    """A UUID as entryUUID has it."""
+    return str(uuid.UUID(bytes=identifier))
+
+
+def _state(controls: Sequence[tuple[str, int, bytes]]) -> tuple[int, bytes]:
+    for oid, _, value in controls:
+        if oid == _STATE:
+            state, identifier, *_ = ber.sequence(value)
+            return ber.number(state[1]), identifier[1]
+    raise ldap.PROTOCOL_ERROR({"desc": "the server sent an entry without its sync state (RFC 4533, section 2.3)"})
+
+
+def _info(message: bytes, end: Refreshed) -> bool:
+    """Take in a Sync Info Message; True when it says that a phase of naming what is present is over."""
+    ((tag, content),) = ber.elements(message)
+    if tag == _ID_SET:
+        deletes, identifiers = False, b""
+        for inner, part in ber.elements(content):
+            if inner == ber.BOOLEAN:
+                deletes = part != b"\0"
+            elif inner == _SET:
+                identifiers = part
+        (end.deleted if deletes else end.present).extend(each for _, each in ber.elements(identifiers))
+    return tag == _REFRESH_PRESENT
+
+
+_SET = 0x31
+
+
+def _done(controls: Sequence[tuple[str, int, bytes]], end: Refreshed) -> None:
+    for oid, _, value in controls:
+        if oid == _DONE:
+            for tag, part in ber.sequence(value):
+                if tag == ber.OCTETS:
+                    end.cookie = part
+                elif tag == ber.BOOLEAN:
+                    end.deletes = part != b"\0"
+            return
+    raise ldap.PROTOCOL_ERROR({"desc": "the server ended without a sync done control (RFC 4533, section 2.4)"})

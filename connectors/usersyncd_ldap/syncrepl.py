@@ -1,0 +1,165 @@
+"""OpenLDAP's syncrepl: what changed since a cookie, for users and groups each, told by the overlay syncprov.
+
+The cookie is the server's contextCSN, the same for every search in one database: so one that is asked for before a
+complete reading, by a search for a single entry, serves all that follow it. (RFC 4533 promises that only for the same
+search; that is why this is not for every server that knows the control.)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from typing import ClassVar
+
+import ldap
+
+from usersyncd.plugin import Gone, Kind, Page, Present, Record
+from usersyncd_ldap import sync
+from usersyncd_ldap.changed import Hint, changed
+from usersyncd_ldap.cursor import StaleError, State
+from usersyncd_ldap.entries import ITEMS, Entry
+from usersyncd_ldap.faults import words
+from usersyncd_ldap.operation import result_code
+from usersyncd_ldap.reading import KINDS, Reading
+from usersyncd_ldap.search import Take
+from usersyncd_ldap.strategy import UnfitError
+
+Stream = tuple[Kind, str]
+"""The records of one kind below one base."""
+
+CONTAINERS = "(hasSubordinates=TRUE)"
+_CSN = re.compile(r"csn=(\d{14})|;(\d{14})")
+
+
+class Syncrepl:
+    """The strategy ``syncrepl`` on OpenLDAP."""
+
+    name: ClassVar[str] = "syncrepl"
+    never: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._bases = sorted({base for part in reading.parts.values() for base in part.bases})
+
+    def begin(self) -> tuple[State, str]:
+        if sync.REQUEST not in self._reading.root.controls:
+            raise UnfitError("the server has no syncrepl: load the overlay syncprov to read only what changed")
+        cookies: dict[str, str] = {}
+        for base in self._bases:
+            try:
+                end = _drained(self._refresh(base, ldap.SCOPE_BASE, "(objectClass=*)", ["1.1"], b"", _ignore))
+            except ldap.LDAPError as error:
+                if isinstance(error, ldap.UNAVAILABLE_CRITICAL_EXTENSION):
+                    raise UnfitError(f"the database that holds {base} has no overlay syncprov") from error
+                raise self._reading.server.fault(error, f"asking for a sync cookie at {base!r}") from error
+            if end.cookie is None:
+                raise UnfitError(f"the server gives no sync cookie for {base}")
+            cookies[base] = end.cookie.decode()
+        return {"cookies": cookies}, "the overlay syncprov tells what changed"
+
+    def changes(self, state: State) -> Generator[Page, None, tuple[State, bool]]:
+        cookies = state["cookies"]
+        if not isinstance(cookies, dict) or set(cookies) != set(self._bases):
+            raise StaleError("there are other bases now")
+        streams = [(kind, base) for kind in KINDS for base in self._reading.parts[kind].bases]
+        try:
+            after = {base: self._unmoved(base, cookies[base]) for base in self._bases}
+            # Kept until all is read: only then it is known whether what was told can be used.
+            told = {stream: self._read(stream, cookies[stream[1]]) for stream in streams}
+        except ldap.LDAPError as error:
+            if result_code(error) == sync.REFRESH_REQUIRED or isinstance(error, _REFUSED):
+                raise StaleError(f"the server does not take the cookie: {words(error)}") from error
+            raise self._reading.server.fault(error, "reading changes by syncrepl") from error
+        phases = {end.deletes for _, end in told.values()}
+        if len(phases) > 1:
+            raise StaleError("for a part the server told what is gone, for another one what is left")
+        for pages, _ in told.values():
+            yield from pages
+        if phases == {True}:
+            yield from self._gone(told)
+        else:
+            for (kind, _), (pages, end) in told.items():
+                named = {sync.text(each) for each in end.present} - _sent(pages)
+                yield from _in_pages([Present(kind, each) for each in named])
+        return {"cookies": after}, phases == {False}
+
+    def _read(self, stream: Stream, cookie: str) -> tuple[list[Page], sync.Refreshed]:
+        kind, base = stream
+        reader = self._reading.reader(kind)
+        pages: list[Page] = []
+        filterstr = self._reading.parts[kind].filter
+        steps = self._refresh(base, ldap.SCOPE_SUBTREE, filterstr, reader.asks, cookie.encode(), reader.take)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                pages.append(reader.page())
+                return pages, end.value
+            pages.append(reader.page())
+
+    def _unmoved(self, base: str, cookie: str) -> str:
+        """See that no entry was moved or renamed with others below it, of which nobody tells; the cookie to go on from.
+
+        Raises StaleError when one may have been: when it changed, and was there before.
+        """
+        changed: list[tuple[str, str]] = []
+
+        def take(dn: str, entry: Entry) -> bool:
+            created = next((values[0].decode() for name, values in entry.items() if values), "")
+            changed.append((dn, created))
+            return False
+
+        request = (base, ldap.SCOPE_SUBTREE, CONTAINERS, ["createTimestamp"])
+        end = _drained(self._refresh(*request, cookie.encode(), take))
+        since = max((one or other for one, other in _CSN.findall(cookie)), default="")
+        for dn, created in changed:
+            if created[:14] <= since or not since:
+                raise StaleError(f"{dn} was changed, perhaps renamed, and nobody tells of what is below it")
+        return end.cookie.decode() if end.cookie is not None else cookie
+
+    def _gone(self, told: Mapping[Stream, tuple[list[Page], sync.Refreshed]]) -> Iterator[Page]:
+        for kind in KINDS:
+            of_kind = [each for (of, _), each in told.items() if of is kind]
+            gone = {sync.text(each) for _, end in of_kind for each in end.deleted}
+            gone -= {each for pages, _ in of_kind for each in _sent(pages)}
+            if len(of_kind) > 1:
+                # Gone from one base, and in another one since before that was read: only a look can tell.
+                yield from changed(self._reading, {each: Hint(whole=True) for each in gone}, _by_id)
+            else:
+                yield from _in_pages([Gone(kind, each) for each in gone])
+
+    def _refresh(
+        self, base: str, scope: int, filterstr: str, attributes: list[str], cookie: bytes, take: Take
+    ) -> Generator[None, None, sync.Refreshed]:
+        return sync.refresh(self._reading.server, base, scope, filterstr, attributes, cookie, take)
+
+
+_REFUSED = (ldap.UNWILLING_TO_PERFORM, ldap.PROTOCOL_ERROR, ldap.UNAVAILABLE_CRITICAL_EXTENSION)
+"""A cookie that is newer than the server (which was restored from a backup), no cookie at all, and no syncprov."""
+
+
+def _by_id(identifier: str) -> str:
+    return f"(entryUUID={identifier})"
+
+
+def _sent(pages: Sequence[Page]) -> set[str]:
+    """The ids of the records that were told whole."""
+    return {item.id for page in pages for item in page if isinstance(item, Record)}
+
+
+def _ignore(_dn: str, _entry: Entry) -> bool:
+    return False
+
+
+def _drained(steps: Generator[None, None, sync.Refreshed]) -> sync.Refreshed:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            value: sync.Refreshed = end.value
+            return value
+
+
+def _in_pages(items: list[Gone] | list[Present]) -> Iterator[Page]:
+    for at in range(0, len(items), ITEMS):
+        yield items[at : at + ITEMS]
