@@ -14,9 +14,10 @@ from usersyncd_ldap.reading import KINDS, Reading
 from usersyncd_ldap.rootdse import Product
 from usersyncd_ldap.strategy import Strategy, UnfitError
 from usersyncd_ldap.syncrepl import Syncrepl
+from usersyncd_ldap.usn import Usn
 
 STRATEGIES: Mapping[Product, Sequence[type[Strategy]]] = {
-    Product.ACTIVE_DIRECTORY: (DirSync,),
+    Product.ACTIVE_DIRECTORY: (DirSync, Usn),
     Product.OPENLDAP: (Syncrepl,),
 }
 """What may be tried, the best first."""
