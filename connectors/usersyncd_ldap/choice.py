@@ -9,6 +9,7 @@ from msgspec import Struct
 from usersyncd.errors import SourceError
 from usersyncd_ldap.cursor import State
 from usersyncd_ldap.dirsync import DirSync
+from usersyncd_ldap.ds389 import ContentSync
 from usersyncd_ldap.options import LdapOptions
 from usersyncd_ldap.reading import KINDS, Reading
 from usersyncd_ldap.rootdse import Product
@@ -19,6 +20,7 @@ from usersyncd_ldap.usn import Usn
 STRATEGIES: Mapping[Product, Sequence[type[Strategy]]] = {
     Product.ACTIVE_DIRECTORY: (DirSync, Usn),
     Product.OPENLDAP: (Syncrepl,),
+    Product.DS389: (ContentSync,),
 }
 """What may be tried, the best first."""
 

@@ -37,7 +37,8 @@ class EntryReader:
         self._fields = Fields(kind, reads, schema, never)
         self._member_names = frozenset(map(str.lower, schema.members))
         needed = self._needed()
-        self.asks = ["*", *schema.operational, *needed] if reads is None else sorted({*self._fields.names, *needed})
+        asked = {*self._fields.names, *needed}
+        self.asks = sorted({"*", *schema.operational, *asked} if reads is None else asked)
         named = {name.lower() for name in self._fields.names}
         self._only_asked = [] if reads is None else [name for name in needed if name.lower() not in named]
         self._only_asked = [self._fields.spelled(name) for name in self._only_asked]

@@ -25,6 +25,9 @@ EXTENDED_DN = RequestControl("1.2.840.113556.1.4.529", True, tlv(SEQUENCE, integ
 DOMAIN_SCOPE = RequestControl("1.2.840.113556.1.4.1339", False)
 """No references to the other partitions, which every domain has (MS-ADTS, section 3.1.1.3.4.1.4)."""
 
+DS389_COUNTS = ("firstChangeNumber", "lastChangeNumber")
+"""The ends of the changelog of a 389 Directory Server, which it tells only when they are named."""
+
 KINDS = (Kind.USER, Kind.GROUP)
 
 
@@ -35,7 +38,7 @@ class Reading:
         self, server: Server, options: LdapOptions, reads: Mapping[Kind, frozenset[str] | None], log: Any
     ) -> None:
         self.server = server
-        self.root = RootDse(server.read("", ["*", "+"]))
+        self.root = RootDse(server.read("", ["*", "+", *DS389_COUNTS]))
         self.schema = SCHEMAS[self.root.product]
         self.parts = parts(options, self.schema, self.root)
         self.reads = reads

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 import ldap
 from ldap.controls import RequestControl
@@ -11,7 +11,10 @@ from msgspec import Struct, field
 
 from usersyncd_ldap import ber
 from usersyncd_ldap.client import Server
-from usersyncd_ldap.search import Take
+from usersyncd_ldap.entries import Entry
+
+Take = Callable[[str, Entry, bytes], bool]
+"""Takes an entry and its UUID, and says whether the search shall pause."""
 
 REQUEST = "1.3.6.1.4.1.4203.1.9.1.1"
 _STATE, _DONE, _INFO = "1.3.6.1.4.1.4203.1.9.1.2", "1.3.6.1.4.1.4203.1.9.1.3", "1.3.6.1.4.1.4203.1.9.1.4"
@@ -61,7 +64,7 @@ def refresh(
                 end.deleted.append(identifier)
             elif state == _PRESENT:
                 end.present.append(identifier)
-            elif take(dn, entry):
+            elif take(dn, entry, identifier):
                 yield
         elif kind == ldap.RES_INTERMEDIATE:
             oid, message, *_ = found[0]
@@ -71,6 +74,16 @@ def refresh(
             _done(controls, end)
     end.deletes = end.deletes and not presents
     return end
+
+
+def drained(steps: Generator[None, None, Refreshed]) -> Refreshed:
+    """Run a refresh that is short to its end."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            value: Refreshed = end.value
+            return value
 
 
 def text(identifier: bytes) -> str:

@@ -21,7 +21,6 @@ from usersyncd_ldap.entries import ITEMS, Entry
 from usersyncd_ldap.faults import words
 from usersyncd_ldap.operation import result_code
 from usersyncd_ldap.reading import KINDS, Reading
-from usersyncd_ldap.search import Take
 from usersyncd_ldap.strategy import UnfitError
 
 Stream = tuple[Kind, str]
@@ -47,7 +46,7 @@ class Syncrepl:
         cookies: dict[str, str] = {}
         for base in self._bases:
             try:
-                end = _drained(self._refresh(base, ldap.SCOPE_BASE, "(objectClass=*)", ["1.1"], b"", _ignore))
+                end = sync.drained(self._refresh(base, ldap.SCOPE_BASE, "(objectClass=*)", ["1.1"], b"", _ignore))
             except ldap.LDAPError as error:
                 if isinstance(error, ldap.UNAVAILABLE_CRITICAL_EXTENSION):
                     raise UnfitError(f"the database that holds {base} has no overlay syncprov") from error
@@ -88,7 +87,11 @@ class Syncrepl:
         reader = self._reading.reader(kind)
         pages: list[Page] = []
         filterstr = self._reading.parts[kind].filter
-        steps = self._refresh(base, ldap.SCOPE_SUBTREE, filterstr, reader.asks, cookie.encode(), reader.take)
+
+        def take(dn: str, entry: Entry, _identifier: bytes) -> bool:
+            return reader.take(dn, entry)
+
+        steps = self._refresh(base, ldap.SCOPE_SUBTREE, filterstr, reader.asks, cookie.encode(), take)
         while True:
             try:
                 next(steps)
@@ -104,13 +107,13 @@ class Syncrepl:
         """
         changed: list[tuple[str, str]] = []
 
-        def take(dn: str, entry: Entry) -> bool:
+        def take(dn: str, entry: Entry, _identifier: bytes) -> bool:
             created = next((values[0].decode() for name, values in entry.items() if values), "")
             changed.append((dn, created))
             return False
 
         request = (base, ldap.SCOPE_SUBTREE, CONTAINERS, ["createTimestamp"])
-        end = _drained(self._refresh(*request, cookie.encode(), take))
+        end = sync.drained(self._refresh(*request, cookie.encode(), take))
         since = max((one or other for one, other in _CSN.findall(cookie)), default="")
         for dn, created in changed:
             if created[:14] <= since or not since:
@@ -129,7 +132,7 @@ class Syncrepl:
                 yield from _in_pages([Gone(kind, each) for each in gone])
 
     def _refresh(
-        self, base: str, scope: int, filterstr: str, attributes: list[str], cookie: bytes, take: Take
+        self, base: str, scope: int, filterstr: str, attributes: list[str], cookie: bytes, take: sync.Take
     ) -> Generator[None, None, sync.Refreshed]:
         return sync.refresh(self._reading.server, base, scope, filterstr, attributes, cookie, take)
 
@@ -147,17 +150,8 @@ def _sent(pages: Sequence[Page]) -> set[str]:
     return {item.id for page in pages for item in page if isinstance(item, Record)}
 
 
-def _ignore(_dn: str, _entry: Entry) -> bool:
+def _ignore(_dn: str, _entry: Entry, _identifier: bytes) -> bool:
     return False
-
-
-def _drained(steps: Generator[None, None, sync.Refreshed]) -> sync.Refreshed:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            value: sync.Refreshed = end.value
-            return value
 
 
 def _in_pages(items: list[Gone] | list[Present]) -> Iterator[Page]:

@@ -18,7 +18,6 @@ import os
 import random
 import shutil
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 
 import ldap
@@ -26,6 +25,7 @@ import ldap.ldapobject
 import ldap.modlist
 
 from tests.servers.process import Process, missing, program
+from tests.servers.slapd import Attributes, values
 from tests.servers.tls import Certificates, certificates
 
 BASE = "DC=corp,DC=example"
@@ -34,8 +34,6 @@ PASSWORD = "Passw0rd!"
 PACKAGES = "samba samba-ad-dc samba-ad-provision samba-dsdb-modules winbind krb5-user"
 GET_CHANGES = "1131f6aa-9c07-11d1-f79f-00c04fc2dcd2"
 """The extended right DS-Replication-Get-Changes."""
-
-Attributes = Mapping[str, str | bytes | list[str] | list[bytes]]
 
 
 def provision(folder: Path) -> Path:
@@ -226,18 +224,18 @@ class Samba:
         return f"OU={name},{parent}"
 
     def add(self, dn: str, attributes: Attributes) -> None:
-        self.connect().add_s(dn, ldap.modlist.addModlist({name: _values(value) for name, value in attributes.items()}))
+        self.connect().add_s(dn, ldap.modlist.addModlist({name: values(value) for name, value in attributes.items()}))
 
     def modify(self, dn: str, attributes: Attributes) -> None:
         """Replace the values of these attributes; an empty list removes one."""
-        changes = [(ldap.MOD_REPLACE, name, _values(value) or None) for name, value in attributes.items()]
+        changes = [(ldap.MOD_REPLACE, name, values(value) or None) for name, value in attributes.items()]
         self.connect().modify_s(dn, changes)
 
     def link(self, group: str, *members: str) -> None:
-        self.connect().modify_s(group, [(ldap.MOD_ADD, "member", _values(list(members)))])
+        self.connect().modify_s(group, [(ldap.MOD_ADD, "member", values(list(members)))])
 
     def unlink(self, group: str, *members: str) -> None:
-        self.connect().modify_s(group, [(ldap.MOD_DELETE, "member", _values(list(members)))])
+        self.connect().modify_s(group, [(ldap.MOD_DELETE, "member", values(list(members)))])
 
     def rename(self, dn: str, rdn: str, parent: str | None = None) -> None:
         """Give an entry another name, and move it under another parent if one is given."""
@@ -245,8 +243,3 @@ class Samba:
 
     def delete(self, dn: str) -> None:
         self.connect().delete_s(dn)
-
-
-def _values(value: str | bytes | list[str] | list[bytes]) -> list[bytes]:
-    values = value if isinstance(value, list) else [value]
-    return [item.encode() if isinstance(item, str) else item for item in values]

@@ -207,12 +207,12 @@ access to * by * read
 
     def add(self, dn: str, attributes: Attributes) -> None:
         connection = self.connect()
-        connection.add_s(dn, ldap.modlist.addModlist({name: _values(value) for name, value in attributes.items()}))
+        connection.add_s(dn, ldap.modlist.addModlist({name: values(value) for name, value in attributes.items()}))
         connection.unbind_s()
 
     def modify(self, dn: str, attributes: Attributes) -> None:
         """Replace the values of these attributes; an empty list removes one."""
-        changes = [(ldap.MOD_REPLACE, name, _values(value) or None) for name, value in attributes.items()]
+        changes = [(ldap.MOD_REPLACE, name, values(value) or None) for name, value in attributes.items()]
         connection = self.connect()
         connection.modify_s(dn, changes)
         connection.unbind_s()
@@ -229,9 +229,10 @@ access to * by * read
         connection.unbind_s()
 
 
-def _values(value: str | bytes | list[str] | list[bytes]) -> list[bytes]:
-    values = value if isinstance(value, list) else [value]
-    return [item.encode() if isinstance(item, str) else item for item in values]
+def values(value: str | bytes | list[str] | list[bytes]) -> list[bytes]:
+    """The values of an attribute, as python-ldap wants them."""
+    several = value if isinstance(value, list) else [value]
+    return [item.encode() if isinstance(item, str) else item for item in several]
 
 
 def company(people: int, groups: int, memberships: int) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +13,7 @@ from tests.servers.process import REQUIRED
 from tests.servers.tls import Certificates, certificates
 
 if TYPE_CHECKING:
-    from tests.connectors.ldap.directory import Directory
+    from tests.connectors.ldap.directory import Directory, Directory389
     from tests.connectors.ldap.domain import Domain
 
 if REQUIRED:
@@ -39,6 +40,33 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Directory]]:
     yield serve
     for server in servers:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def ds389_tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An instance of 389 Directory Server, to be copied."""
+    from tests.servers.ds389 import create
+
+    # Not in pytest's own folder: another session of pytest closes that to the unprivileged user who runs the server.
+    with TemporaryDirectory(prefix="ds389-") as folder:
+        yield create(Path(folder))
+
+
+@pytest.fixture
+def serve389(ds389_tree: Path) -> Iterator[Callable[..., Directory389]]:
+    """``serve389(*ldif)``: a 389 Directory Server of the test's own, as a directory that can be pulled."""
+    from tests.connectors.ldap.directory import Directory389
+    from tests.servers.ds389 import Ds389
+
+    with TemporaryDirectory(prefix="ds389-") as folder:
+        server = Ds389.start(Path(folder), ds389_tree)
+
+        def serve(*ldif: str) -> Directory389:
+            server.load(ldif)
+            return Directory389(server, Path(folder))
+
+        yield serve
+        server.kill()  # stopping takes seconds
 
 
 @pytest.fixture(scope="session")

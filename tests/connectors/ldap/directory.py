@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.connectors.ldap.mirror import Mirror
+from tests.servers.ds389 import Ds389
 from tests.servers.slapd import Slapd
 from usersyncd.plugin import Kind, Record, Value
 from usersyncd.testing import Listing, Log, fold, read, source_context
@@ -70,6 +71,17 @@ class Directory(Followed):
         pull = await read(self.source(reads=reads, **options))
         assert [(end.complete, end.cursor) for end in pull.ends] == [(True, None)]
         return Pulled(list(pull.items))
+
+
+class Directory389(Followed):
+    """A 389 Directory Server as a directory."""
+
+    def __init__(self, server: Ds389, folder: Path) -> None:
+        super().__init__(folder, server.reader_password, url=server.url, bind_dn=server.reader_dn, base=server.base)
+        self.server = server
+
+
+AnyDirectory = Directory | Directory389
 
 
 class Pulled:

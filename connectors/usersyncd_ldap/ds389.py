@@ -1,0 +1,131 @@
+"""What changed on a 389 Directory Server, told by its plugin Content Synchronization from the retro changelog.
+
+It speaks RFC 4533 with deviations (seen on 2.3; ``ldap/servers/plugins/sync`` in its source). The end of an
+incremental answer says that whatever was not named is gone, but names nobody who is unchanged: taken at its word,
+everybody would be. So only what is named as deleted is. An entry that no longer fits the filter is not named at all,
+and the cookie holds for one base and filter: so the whole suffix is watched, and what changed is read again. Nor does
+the server notice when the changelog was trimmed beyond the cookie; its root DSE tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import ClassVar
+
+import ldap
+
+from usersyncd.plugin import Page
+from usersyncd_ldap import sync
+from usersyncd_ldap.changed import CHUNK, Hint, changed
+from usersyncd_ldap.cursor import StaleError, State
+from usersyncd_ldap.entries import Entry
+from usersyncd_ldap.faults import words
+from usersyncd_ldap.operation import result_code
+from usersyncd_ldap.reading import Reading
+from usersyncd_ldap.scope import within
+from usersyncd_ldap.strategy import UnfitError
+
+ANY = "(objectClass=*)"
+
+
+class ContentSync:
+    """The strategy ``syncrepl`` on 389 Directory Server."""
+
+    name: ClassVar[str] = "syncrepl"
+    never: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        bases = {base for part in reading.parts.values() for base in part.bases}
+        self._suffixes = sorted({self._suffix(base) for base in bases})
+
+    def begin(self) -> tuple[State, str]:
+        if sync.REQUEST not in self._reading.root.controls:
+            raise UnfitError(
+                "the server tells no changes: enable its plugins Retro Changelog (with the attribute "
+                "nsuniqueid:targetUniqueId) and Content Synchronization"
+            )
+        cookies: dict[str, str] = {}
+        for suffix in self._suffixes:
+            try:
+                # The scope is no part of the cookie: it is good for what is below this entry as well.
+                end, _ = self._refresh(suffix, ldap.SCOPE_BASE, b"")
+            except ldap.LDAPError as error:
+                raise UnfitError(f"the server tells no changes of {suffix}: {words(error)}") from error
+            cookie = (end.cookie or b"").decode()
+            if not cookie.rpartition("#")[2].isdecimal():
+                raise UnfitError(f"the server's sync cookie has no change number: {cookie!r}")
+            cookies[suffix] = cookie
+        return {"cookies": cookies}, "the plugin Content Synchronization tells what changed"
+
+    def changes(self, state: State) -> Generator[Page, None, tuple[State, bool]]:
+        cookies = state["cookies"]
+        if not isinstance(cookies, dict) or sorted(cookies) != self._suffixes:
+            raise StaleError("there are other suffixes now")
+        after: dict[str, str] = {}
+        hints: dict[str, Hint] = {}
+        for suffix, cookie in cookies.items():
+            self._trust(cookie)
+            try:
+                end, named = self._refresh(suffix, ldap.SCOPE_SUBTREE, cookie.encode())
+            except ldap.LDAPError as error:
+                if result_code(error) == sync.REFRESH_REQUIRED or isinstance(
+                    error, ldap.UNAVAILABLE_CRITICAL_EXTENSION
+                ):
+                    raise StaleError(f"the server does not take the cookie: {words(error)}") from error
+                raise self._reading.server.fault(error, "reading changes by syncrepl") from error
+            self._unmoved(suffix, named)
+            hints.update({each: Hint(whole=True) for each in (*named, *map(unique_id, end.deleted))})
+            after[suffix] = cookie if end.cookie is None else end.cookie.decode()
+        yield from changed(self._reading, hints, by_id)
+        return {"cookies": after}, False
+
+    def _suffix(self, base: str) -> str:
+        """The naming context that holds a base; the longest, should one lie in another."""
+        holding = [context for context in self._reading.root.contexts if within(base, context)]
+        return max(holding, key=len, default=base)
+
+    def _trust(self, cookie: str) -> None:
+        """Raises StaleError when the changelog no longer reaches back to a cookie, or does not yet reach it."""
+        text = cookie.rpartition("#")[2]
+        if not text.isdecimal():
+            raise StaleError("the cookie has no change number")
+        number = int(text)
+        first, last = (self._reading.root.text(name) for name in ("firstChangeNumber", "lastChangeNumber"))
+        if first.isdecimal() and int(first) > number + 1:
+            raise StaleError(
+                f"the changelog was trimmed: it begins with change {first}, and {number} was the last one read"
+            )
+        if last.isdecimal() and int(last) < number:
+            raise StaleError(f"the changelog ends with change {last}, before {number}: the server was restored")
+
+    def _refresh(self, suffix: str, scope: int, cookie: bytes) -> tuple[sync.Refreshed, list[str]]:
+        """How a refresh ended, and the ids of the entries that were sent."""
+        named: list[str] = []
+
+        def take(_dn: str, _entry: Entry, identifier: bytes) -> bool:
+            named.append(unique_id(identifier))
+            return False
+
+        return sync.drained(sync.refresh(self._reading.server, suffix, scope, ANY, ["1.1"], cookie, take)), named
+
+    def _unmoved(self, suffix: str, ids: Sequence[str]) -> None:
+        """Raises StaleError when an entry with others below it may have been moved or renamed: nobody tells of them."""
+        for at in range(0, len(ids), CHUNK):
+            wanted = f"(&(numSubordinates=*)(|{''.join(map(by_id, ids[at : at + CHUNK]))}))"
+            asked = ["numSubordinates", "createTimestamp", "modifyTimestamp"]
+            for dn, entry in self._reading.server.find(suffix, wanted, asked):
+                found = {name.lower(): values[0] for name, values in entry.items()}
+                # Who once had others below him keeps the attribute.
+                if int(found["numsubordinates"]) and found.get("createtimestamp") != found.get("modifytimestamp"):
+                    raise StaleError(f"{dn} was changed, perhaps renamed, and nobody tells of what is below it")
+
+
+def unique_id(identifier: bytes) -> str:
+    """The UUID of a sync message as nsUniqueId has it."""
+    text = identifier.hex()
+    return "-".join(text[at : at + 8] for at in range(0, 32, 8))
+
+
+def by_id(identifier: str) -> str:
+    return f"(nsUniqueId={identifier})"
