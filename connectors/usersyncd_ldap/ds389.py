@@ -22,7 +22,6 @@ from usersyncd_ldap.entries import Entry
 from usersyncd_ldap.faults import words
 from usersyncd_ldap.operation import result_code
 from usersyncd_ldap.reading import Reading
-from usersyncd_ldap.scope import within
 from usersyncd_ldap.strategy import UnfitError
 
 ANY = "(objectClass=*)"
@@ -37,7 +36,7 @@ class ContentSync:
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
         bases = {base for part in reading.parts.values() for base in part.bases}
-        self._suffixes = sorted({self._suffix(base) for base in bases})
+        self._suffixes = sorted({reading.suffix(base) for base in bases})
 
     def begin(self) -> tuple[State, str]:
         if sync.REQUEST not in self._reading.root.controls:
@@ -79,11 +78,6 @@ class ContentSync:
             after[suffix] = cookie if end.cookie is None else end.cookie.decode()
         yield from changed(self._reading, hints, by_id)
         return {"cookies": after}, False
-
-    def _suffix(self, base: str) -> str:
-        """The naming context that holds a base; the longest, should one lie in another."""
-        holding = [context for context in self._reading.root.contexts if within(base, context)]
-        return max(holding, key=len, default=base)
 
     def _trust(self, cookie: str) -> None:
         """Raises StaleError when the changelog no longer reaches back to a cookie, or does not yet reach it."""

@@ -18,7 +18,7 @@ from usersyncd_ldap.entries import Entry, EntryReader
 from usersyncd_ldap.mapping import SCHEMAS
 from usersyncd_ldap.options import LdapOptions
 from usersyncd_ldap.rootdse import Product, RootDse
-from usersyncd_ldap.scope import parts
+from usersyncd_ldap.scope import parts, within
 
 EXTENDED_DN = RequestControl("1.2.840.113556.1.4.529", True, tlv(SEQUENCE, integer(1)))
 """Every DN with its GUID and SID in front, as text (MS-ADTS, section 3.1.1.3.4.1.5)."""
@@ -58,6 +58,10 @@ class Reading:
         parts = {kind: (part.bases, part.filter) for kind, part in self.parts.items()}
         reads = {kind: None if names is None else sorted(names) for kind, names in self.reads.items()}
         return fingerprint({"product": self.root.product, "parts": parts, "reads": reads})
+
+    def suffix(self, base: str) -> str:
+        """The naming context that holds a base; the longest, should one lie in another."""
+        return max((context for context in self.root.contexts if within(base, context)), key=len, default=base)
 
     def reader(self, kind: Kind, *, members: bool = True, whole: bool = False) -> EntryReader:
         """A reader for entries of one kind. ``members`` and ``whole`` are for Active Directory, see AdEntryReader."""

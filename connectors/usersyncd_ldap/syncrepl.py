@@ -25,7 +25,11 @@ from usersyncd_ldap.strategy import UnfitError
 
 Stream = tuple[Kind, str]
 """The records of one kind below one base."""
+Told = dict[Stream, tuple[list[Page], sync.Refreshed]]
 
+TRIES = 3
+"""A server that has no log tells one part that nothing changed and, had something changed meanwhile, another part what
+is left. Asked again, it tells both what is left."""
 CONTAINERS = "(hasSubordinates=TRUE)"
 _CSN = re.compile(r"csn=(\d{14})|;(\d{14})")
 
@@ -53,34 +57,50 @@ class Syncrepl:
                 raise self._reading.server.fault(error, f"asking for a sync cookie at {base!r}") from error
             if end.cookie is None:
                 raise UnfitError(f"the server gives no sync cookie for {base}")
-            cookies[base] = end.cookie.decode()
+            cookies.setdefault(self._reading.suffix(base), end.cookie.decode())
         return {"cookies": cookies}, "the overlay syncprov tells what changed"
 
     def changes(self, state: State) -> Generator[Page, None, tuple[State, bool]]:
         cookies = state["cookies"]
-        if not isinstance(cookies, dict) or set(cookies) != set(self._bases):
+        if not isinstance(cookies, dict) or set(cookies) != set(map(self._reading.suffix, self._bases)):
             raise StaleError("there are other bases now")
-        streams = [(kind, base) for kind in KINDS for base in self._reading.parts[kind].bases]
+        after: dict[str, str] = {}
         try:
-            after = {base: self._unmoved(base, cookies[base]) for base in self._bases}
-            # Kept until all is read: only then it is known whether what was told can be used.
-            told = {stream: self._read(stream, cookies[stream[1]]) for stream in streams}
+            for base in self._bases:
+                suffix = self._reading.suffix(base)
+                # The first one of a database: what changes while the others are read must come again next time.
+                after.setdefault(suffix, self._unmoved(base, cookies[suffix]))
+            told = self._told(cookies)
+            if not _deletes(told):
+                # What changed meanwhile was neither told nor named: it must not look as if it were gone.
+                for stream, (pages, _) in self._round(after).items():
+                    told[stream][0].extend(pages)
         except ldap.LDAPError as error:
             if result_code(error) == sync.REFRESH_REQUIRED or isinstance(error, _REFUSED):
                 raise StaleError(f"the server does not take the cookie: {words(error)}") from error
             raise self._reading.server.fault(error, "reading changes by syncrepl") from error
-        phases = {end.deletes for _, end in told.values()}
-        if len(phases) > 1:
-            raise StaleError("for a part the server told what is gone, for another one what is left")
         for pages, _ in told.values():
             yield from pages
-        if phases == {True}:
+        if _deletes(told):
             yield from self._gone(told)
         else:
-            for (kind, _), (pages, end) in told.items():
-                named = {sync.text(each) for each in end.present} - _sent(pages)
-                yield from _in_pages([Present(kind, each) for each in named])
-        return {"cookies": after}, phases == {False}
+            for kind in KINDS:
+                here = {each for (of, _), (pages, _) in told.items() if of is kind for each in _sent(pages)}
+                named = {sync.text(each) for (of, _), (_, end) in told.items() if of is kind for each in end.present}
+                yield from _in_pages([Present(kind, each) for each in named - here])
+        return {"cookies": after}, not _deletes(told)
+
+    def _told(self, cookies: Mapping[str, str]) -> Told:
+        """What every stream tells. It is kept until all is read: only then it is known whether it can be used."""
+        for _ in range(TRIES):
+            told = self._round(cookies)
+            if len({end.deletes for _, end in told.values()}) == 1:
+                return told
+        raise StaleError("for a part the server told what is gone, for another one what is left")
+
+    def _round(self, cookies: Mapping[str, str]) -> Told:
+        streams = [(kind, base) for kind in KINDS for base in self._reading.parts[kind].bases]
+        return {stream: self._read(stream, cookies[self._reading.suffix(stream[1])]) for stream in streams}
 
     def _read(self, stream: Stream, cookie: str) -> tuple[list[Page], sync.Refreshed]:
         kind, base = stream
@@ -120,7 +140,7 @@ class Syncrepl:
                 raise StaleError(f"{dn} was changed, perhaps renamed, and nobody tells of what is below it")
         return end.cookie.decode() if end.cookie is not None else cookie
 
-    def _gone(self, told: Mapping[Stream, tuple[list[Page], sync.Refreshed]]) -> Iterator[Page]:
+    def _gone(self, told: Told) -> Iterator[Page]:
         for kind in KINDS:
             of_kind = [each for (of, _), each in told.items() if of is kind]
             gone = {sync.text(each) for _, end in of_kind for each in end.deleted}
@@ -143,6 +163,11 @@ _REFUSED = (ldap.UNWILLING_TO_PERFORM, ldap.PROTOCOL_ERROR, ldap.UNAVAILABLE_CRI
 
 def _by_id(identifier: str) -> str:
     return f"(entryUUID={identifier})"
+
+
+def _deletes(told: Told) -> bool:
+    """Whether those that are gone were named, and not those that are left."""
+    return all(end.deletes for _, end in told.values())
 
 
 def _sent(pages: Sequence[Page]) -> set[str]:
