@@ -97,12 +97,13 @@ class Server:
         return fault(error, f"{self.url}: {doing} failed", self._options.bind_dn)
 
     def who_am_i(self) -> str:
-        """Under which name the server knows us (RFC 4532), empty when anonymous; bind_dn, if it does not say."""
+        """Under which name the server knows us (RFC 4532); what the options say, if it does not tell. Empty when
+        anonymous."""
         try:
             answer: str = self._connection.whoami_s()
         except ldap.LDAPError:
-            return self._options.bind_dn or ""
-        return answer.removeprefix("dn:")
+            answer = ""
+        return answer.removeprefix("dn:") or self._options.account
 
 
 def connect(options: LdapOptions, folder: Path, password: str | None, log: Any) -> Server:
@@ -122,7 +123,7 @@ def connect(options: LdapOptions, folder: Path, password: str | None, log: Any) 
         except (*NOT_HERE, OSError) as error:
             failures.append(f"{url}: {words(error)}")
         except ldap.LDAPError as error:
-            doing = f"{url}: signing in as {options.bind_dn or 'anonymous'} failed"
+            doing = f"{url}: signing in as {options.account or 'anonymous'} failed"
             raise fault(error, doing, options.bind_dn) from error
         else:
             if failures:
@@ -142,7 +143,7 @@ def _connected(url: str, options: LdapOptions, folder: Path, password: str | Non
             if options.tls.start_tls:
                 with sockets.cut_after(connection.fileno(), seconds):
                     connection.start_tls_s()
-            connection.simple_bind_s(options.bind_dn or "", password or "")
+            _bind(connection, url, options, password)
         except (ldap.SERVER_DOWN, ldap.CONNECT_ERROR) as error:
             raise ConnectionError(TLS_FAILED if _secured(url, options) else words(error)) from error
         sockets.impatient(connection.fileno())
@@ -153,6 +154,17 @@ def _connected(url: str, options: LdapOptions, folder: Path, password: str | Non
     return connection
 
 
+def _bind(connection: ldap.ldapobject.SimpleLDAPObject, url: str, options: LdapOptions, password: str | None) -> None:
+    if options.sasl is None:
+        connection.simple_bind_s(options.bind_dn or "", password or "")
+        return
+    # Active Directory takes no second layer of encryption within TLS; without TLS, Kerberos must encrypt.
+    layers = "maxssf=0" if _secured(url, options) or options.sasl == "external" else "minssf=56"
+    connection.set_option(ldap.OPT_X_SASL_SECPROPS, layers)
+    connection.set_option(ldap.OPT_X_SASL_NOCANON, ldap.OPT_ON)  # the name in url, not what a reverse look-up says
+    connection.sasl_non_interactive_bind_s(options.sasl.upper())
+
+
 def _opened(url: str, options: LdapOptions, seconds: int) -> ldap.ldapobject.SimpleLDAPObject:
     """A connection on which nothing was said yet.
 
@@ -160,6 +172,8 @@ def _opened(url: str, options: LdapOptions, seconds: int) -> ldap.ldapobject.Sim
     password would leave the machine.
     """
     parts = urlsplit(url)
+    if parts.scheme == "ldapi":
+        return ldap.initialize(url)
     host = parts.hostname or ""
     if parts.scheme == "ldaps":
         sockets.shakes_hands(host, parts.port or 636, seconds)
@@ -207,6 +221,19 @@ def _trust(connection: ldap.ldapobject.SimpleLDAPObject, options: LdapOptions, f
             problem = f"tls.ca_file {authorities} cannot be used: {words(error)}"
             raise SourceError(problem, "name a PEM file of certificates that usersyncd may read") from error
         connection.set_option(ldap.OPT_X_TLS_CACERTFILE, authorities)
+    if options.tls.certificate is not None and options.tls.key is not None:
+        connection.set_option(ldap.OPT_X_TLS_CERTFILE, _readable(folder, options.tls.certificate, "certificate"))
+        connection.set_option(ldap.OPT_X_TLS_KEYFILE, _readable(folder, options.tls.key, "key"))
     verify = ldap.OPT_X_TLS_DEMAND if options.tls.verify else ldap.OPT_X_TLS_NEVER
     connection.set_option(ldap.OPT_X_TLS_REQUIRE_CERT, verify)
     connection.set_option(ldap.OPT_X_TLS_NEWCTX, 0)
+
+
+def _readable(folder: Path, name: str, option: str) -> str:
+    path = folder / name
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        problem = f"tls.{option} {path} cannot be used: {words(error)}"
+        raise SourceError(problem, "name a PEM file that usersyncd may read") from error
+    return str(path)

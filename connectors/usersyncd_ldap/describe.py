@@ -32,6 +32,10 @@ def describe(reading: Reading, options: LdapOptions) -> Iterator[str]:
 
 
 def _security(url: str, options: LdapOptions) -> str:
+    if url.startswith("ldapi:"):
+        return "over a socket of this machine"
+    if options.sasl == "gssapi" and not (url.startswith("ldaps:") or options.tls.start_tls):
+        return "encrypted by Kerberos"
     if not (url.startswith("ldaps:") or options.tls.start_tls):
         return "unencrypted"
     how = "ldaps" if url.startswith("ldaps:") else "StartTLS"

@@ -23,8 +23,12 @@ _REMEDIES: dict[type[ldap.LDAPError], str] = {
     ldap.INVALID_CREDENTIALS: "correct bind_dn or password; the server does not say which of them is wrong",
     ldap.NO_SUCH_OBJECT: "correct the option base, or let the account that reads see it: a hidden entry looks missing",
     ldap.INSUFFICIENT_ACCESS: "give the account that reads the right to search here",
-    ldap.STRONG_AUTH_REQUIRED: "secure the connection: an ldaps:// url, or tls: {{start_tls: true}}",
+    ldap.STRONG_AUTH_REQUIRED: "secure the connection: an ldaps:// url, or tls: {{start_tls: true}}; with sasl: gssapi "
+    "an ldap:// url without TLS, which Kerberos encrypts",
     ldap.CONFIDENTIALITY_REQUIRED: "secure the connection: an ldaps:// url, or tls: {{start_tls: true}}",
+    ldap.LOCAL_ERROR: "see that KRB5CCNAME names a valid ticket, or KRB5_CLIENT_KTNAME a keytab, and that url has the "
+    "host's full name",
+    ldap.AUTH_UNKNOWN: "the server or this machine does not know that way to sign in: install the SASL module for it",
     ldap.INAPPROPRIATE_AUTH: "the server allows no such sign-in: give bind_dn and password",
     ldap.UNWILLING_TO_PERFORM: "see the server's log for what it does not want",
     ldap.FILTER_ERROR: "correct the filter (RFC 4515)",

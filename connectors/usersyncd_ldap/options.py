@@ -29,7 +29,7 @@ def _filter(text: str) -> str:
 def _url(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme == "ldapi":
-        return text
+        return text  # the path of a socket on this machine, its slashes written %2F; empty: the usual one
     if parts.scheme not in ("ldap", "ldaps") or not parts.hostname:
         raise ValueError(f"{text!r} is not the address of an LDAP server: write ldaps://HOST or ldap://HOST[:PORT]")
     if parts.path not in ("", "/") or parts.query or parts.fragment or any(sign in text for sign in "@ ,"):
@@ -49,6 +49,10 @@ Strategy = Literal["auto", "complete", "dirsync", "usn", "syncrepl"]
 Bases = Dn | Annotated[list[Dn], Field(min_length=1)]
 
 
+ACCOUNTS = {"external": "whom the certificate or socket says", "gssapi": "whom the Kerberos ticket says"}
+"""Who signs in by SASL, when the server does not say."""
+
+
 class Tls(Options):
     """How the connection is secured. The server's certificate is verified unless ``verify`` says otherwise."""
 
@@ -60,6 +64,11 @@ class Tls(Options):
     """Verify the server's certificate and name. Switch off only to find a fault."""
     plaintext: bool = False
     """Allow the password to travel unencrypted to a server that is not on this machine."""
+
+    certificate: str | None = None
+    """PEM file of our own certificate, for ``sasl: external``; relative to the configuration file."""
+    key: str | None = None
+    """PEM file of its private key."""
 
 
 class Users(Options):
@@ -89,6 +98,9 @@ class LdapOptions(Options):
     """The account that reads. Default: anonymous."""
     password: Secret | None = None
     """The account's password."""
+    sasl: Literal["external", "gssapi"] | None = None
+    """Sign in without a password: ``external`` by the certificate in ``tls``, or by who we are on an ldapi:// socket;
+    ``gssapi`` by Kerberos, with the ticket or client keytab that the environment names."""
     base: Bases | None = None
     """The entry below which users and groups are searched, or a list of them. Default: the server's only one."""
     users: Users = Users()
@@ -108,9 +120,20 @@ class LdapOptions(Options):
     def _bind_is_whole(self) -> Self:
         if (self.bind_dn is None) != (self.password is None):
             raise ValueError("bind_dn and password belong together: give both, or neither to read anonymously")
+        if self.sasl is not None and self.bind_dn is not None:
+            raise ValueError("sasl signs in without bind_dn and password: leave them out")
+        if (self.tls.certificate is None) != (self.tls.key is None):
+            raise ValueError("tls.certificate and tls.key belong together: give both")
+        if self.sasl == "external" and self.tls.certificate is None and any("ldapi:" not in url for url in self.urls):
+            raise ValueError("sasl: external needs a certificate: give tls.certificate and tls.key, or an ldapi:// url")
         if self.tls.start_tls and any(url.startswith("ldaps:") for url in self.urls):
             raise ValueError("tls.start_tls is for ldap:// addresses: an ldaps:// connection is secured from its start")
         return self
+
+    @property
+    def account(self) -> str:
+        """Who signs in, for a person; empty when nobody does."""
+        return self.bind_dn or ACCOUNTS.get(self.sasl or "", "")
 
     @property
     def urls(self) -> list[str]:

@@ -17,6 +17,7 @@ import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
 import ldap
 import ldap.ldapobject
@@ -90,6 +91,7 @@ class Slapd:
         self.folder = folder
         self.url = f"ldap://127.0.0.1:{port}"
         self.ldaps_url = f"ldaps://127.0.0.1:{tls_port}"
+        self.ldapi_url = f"ldapi://{quote(str(folder / 'socket'), safe='')}"
         self._port, self._tls_port = port, tls_port
         self._process: Process | None = None
 
@@ -146,6 +148,7 @@ class Slapd:
         secure = ""
         if tls:
             secure = f"TLSCertificateFile {tls.certificate}\nTLSCertificateKeyFile {tls.key}\n"
+            secure += f"TLSCACertificateFile {tls.ca}\nTLSVerifyClient try\n"
         schemas = "".join(f"include /etc/ldap/schema/{name}.schema\n" for name in SCHEMAS)
         log = LOG.format(folder=self.folder) if changes == "accesslog" else ""
         return f"""\
@@ -154,6 +157,8 @@ moduleload back_mdb
 moduleload syncprov
 moduleload accesslog
 pidfile {self.folder}/slapd.pid
+authz-regexp "^cn=sync$" "{READER}"
+authz-regexp "cn=peercred,cn=external,cn=auth" "{READER}"
 {secure}{log}database mdb
 suffix "{BASE}"
 rootdn "{self.admin_dn}"
@@ -170,7 +175,7 @@ access to * by * read
 
     def run(self) -> None:
         """Start the server (again, after :meth:`stop` or :meth:`kill`), on the same ports, with its data as it was."""
-        urls = f"{self.url}/ {self.ldaps_url}/" if self._tls_port else f"{self.url}/"
+        urls = f"{self.url}/ {self.ldapi_url}" + (f" {self.ldaps_url}/" if self._tls_port else "")
         command = [self._slapd, "-d", "0", "-f", str(self.folder / "slapd.conf"), "-h", urls]
         self._process = Process(command, self.folder / "slapd.log", lambda: listens(self._port))
 

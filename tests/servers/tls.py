@@ -11,12 +11,15 @@ from tests.servers.process import program
 
 @dataclass(frozen=True)
 class Certificates:
-    """Paths of PEM files. ``stranger`` is another CA, which signed nothing that a server shows."""
+    """Paths of PEM files. ``stranger`` is another CA, which signed nothing that a server shows; ``client`` is the
+    certificate of somebody called sync."""
 
     ca: Path
     certificate: Path
     key: Path
     stranger: Path
+    client: Path
+    client_key: Path
 
 
 def certificates(folder: Path, names: str = "IP:127.0.0.1") -> Certificates:
@@ -25,24 +28,29 @@ def certificates(folder: Path, names: str = "IP:127.0.0.1") -> Certificates:
     The server's name is an IP address: libldap replaces ``localhost`` by the host's own name before it compares.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    ca, ca_key = _authority(folder, "ca")
-    stranger, _ = _authority(folder, "stranger")
-    key, request, certificate = (folder / name for name in ("server.key", "server.csr", "server.pem"))
-    extensions = folder / "server.ext"
-    extensions.write_text(f"subjectAltName={names}\nextendedKeyUsage=serverAuth\n")
-    _openssl("req", "-new", *_NEW_KEY, "-keyout", key, "-out", request, "-subj", "/CN=usersyncd test server")
-    _openssl("x509", "-req", "-in", request, "-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-days", "30",
-             "-extfile", extensions, "-out", certificate)  # fmt: skip
-    return Certificates(ca, certificate, key, stranger)
+    ca = _authority(folder, "ca")
+    stranger = _authority(folder, "stranger")
+    server = _signed(folder, "server", ca, f"subjectAltName={names}\nextendedKeyUsage=serverAuth\n")
+    client = _signed(folder, "sync", ca, "extendedKeyUsage=clientAuth\n")
+    return Certificates(ca, *server, stranger, *client)
 
 
 _NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
 
-def _authority(folder: Path, name: str) -> tuple[Path, Path]:
-    certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
+def _authority(folder: Path, name: str) -> Path:
+    certificate, key = folder / f"{name}.pem", folder / f"{name}.key.pem"
     _openssl("req", "-x509", *_NEW_KEY, "-keyout", key, "-out", certificate, "-days", "30",
              "-subj", f"/CN=usersyncd test {name}", "-addext", "keyUsage=critical,keyCertSign,cRLSign")  # fmt: skip
+    return certificate
+
+
+def _signed(folder: Path, name: str, ca: Path, extensions: str) -> tuple[Path, Path]:
+    key, request, certificate = (folder / f"{name}.{end}" for end in ("key", "csr", "pem"))
+    (folder / f"{name}.ext").write_text(extensions)
+    _openssl("req", "-new", *_NEW_KEY, "-keyout", key, "-out", request, "-subj", f"/CN={name}")
+    _openssl("x509", "-req", "-in", request, "-CA", ca, "-CAkey", ca.with_suffix(".key.pem"), "-CAcreateserial",
+             "-days", "30", "-extfile", folder / f"{name}.ext", "-out", certificate)  # fmt: skip
     return certificate, key
 
 
