@@ -150,3 +150,41 @@ async def test_a_server_that_goes_away_voids_the_pull(directory: AnyDirectory) -
     directory.server.run()
     assert directory.mirror.cursor == cursor
     await directory.agrees()
+
+
+ODD = [r"Lovelace\, Ada", r"The \"Countess\"", "Zoë Ångström", "李小龍", r"a\+b\=c", r"\#1 \<x\>\;y"]
+
+
+async def test_odd_names_are_followed_like_others(directory: AnyDirectory) -> None:
+    await directory.follow()
+    dns = []
+    for number, name in enumerate(ODD):
+        dns.append(f"cn={name},{PEOPLE}")
+        directory.server.add(dns[-1], {"objectClass": "inetOrgPerson", "sn": "x", "uid": f"odd{number}"})
+    members(directory, "g0", *dns)
+    mirror = await directory.agrees()
+    assert mirror.members_of("g0") == {f"odd{number}" for number in range(len(ODD))}
+    members(directory, "g0", *dns[1:])
+    directory.server.delete(dns[1])
+    assert (await directory.agrees()).members_of("g0") == {f"odd{number}" for number in range(2, len(ODD))}
+
+
+async def test_a_member_outside_the_scope_becomes_one_when_it_is_read(directory: AnyDirectory) -> None:
+    left = unit(directory, "left")
+    eve = person(directory, "eve", left)
+    options = {"users": {"base": PEOPLE}}
+    await directory.follow(**options)
+    members(directory, "g0", eve, f"uid=eve,{PEOPLE}", "cn=placeholder")
+    assert (await directory.agrees(**options)).members_of("g0") == set()
+    directory.server.rename(eve, "uid=eve", PEOPLE)
+    assert (await directory.agrees(**options)).members_of("g0") == {"eve"}
+
+
+async def test_bytes_and_several_values_are_followed(directory: AnyDirectory) -> None:
+    directory.reads = {**READS, Kind.USER: frozenset({"userName", "mail", "jpegPhoto"})}
+    await directory.follow()
+    photo = b"\xff\xd8\xff\xe0 a photo"
+    directory.server.modify(f"uid=u1,{PEOPLE}", {"mail": ["a@acme.example", "b@acme.example"], "jpegPhoto": [photo]})
+    mirror = await directory.agrees()
+    assert set(mirror.user("u1")["mail"]) == {"a@acme.example", "b@acme.example"}  # type: ignore[arg-type]
+    assert mirror.user("u1")["jpegPhoto"] == "/9j/4CBhIHBob3Rv"
