@@ -30,6 +30,7 @@ Told = dict[Stream, tuple[list[Page], sync.Refreshed]]
 TRIES = 3
 """A server that has no log tells one part that nothing changed and, had something changed meanwhile, another part what
 is left. Asked again, it tells both what is left."""
+CATCH_UPS = 5
 CONTAINERS = "(hasSubordinates=TRUE)"
 _CSN = re.compile(r"csn=(\d{14})|;(\d{14})")
 
@@ -72,9 +73,7 @@ class Syncrepl:
                 after.setdefault(suffix, self._unmoved(base, cookies[suffix]))
             told = self._told(cookies)
             if not _deletes(told):
-                # What changed meanwhile was neither told nor named: it must not look as if it were gone.
-                for stream, (pages, _) in self._round(after).items():
-                    told[stream][0].extend(pages)
+                self._catch_up(after, told)
         except ldap.LDAPError as error:
             if result_code(error) == sync.REFRESH_REQUIRED or isinstance(error, _REFUSED):
                 raise StaleError(f"the server does not take the cookie: {words(error)}") from error
@@ -97,6 +96,21 @@ class Syncrepl:
             if len({end.deletes for _, end in told.values()}) == 1:
                 return told
         raise StaleError("for a part the server told what is gone, for another one what is left")
+
+    def _catch_up(self, since: Mapping[str, str], told: Told) -> None:
+        """Ask for what changed during the answers, until nothing did: it was neither told nor named as present, and must
+        not look as if it were gone."""
+        for _ in range(CATCH_UPS):
+            more = self._round(since)
+            for stream, (pages, _) in more.items():
+                told[stream][0].extend(pages)
+            if not any(_sent(pages) for pages, _ in more.values()):
+                return
+            newer: dict[str, str] = {}
+            for (_, base), (_, end) in more.items():
+                suffix = self._reading.suffix(base)
+                newer.setdefault(suffix, since[suffix] if end.cookie is None else end.cookie.decode())
+            since = newer
 
     def _round(self, cookies: Mapping[str, str]) -> Told:
         streams = [(kind, base) for kind in KINDS for base in self._reading.parts[kind].bases]

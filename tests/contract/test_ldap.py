@@ -1,4 +1,4 @@
-"""The ldap connector keeps the promises of a source, on a real OpenLDAP."""
+"""The ldap connector keeps the promises of a source, on a real OpenLDAP, 389 Directory Server and Active Directory."""
 
 from __future__ import annotations
 
@@ -10,18 +10,22 @@ import pytest
 
 pytest.importorskip("ldap", reason="python-ldap is not installed (the extra ldap)")
 
-from tests.servers.slapd import Slapd, company
+from tests.connectors.ldap.directory import Directory389
+from tests.connectors.ldap.domain import Domain
+from tests.servers.slapd import Changes, Slapd, company
 from usersyncd.testing import SourceContract
 from usersyncd_ldap import LdapSource
 
 
-class TestLdap(SourceContract):
+class TestOpenLdap(SourceContract):
     source = LdapSource
     secrets = (Slapd.reader_password,)
+    changes: Changes = ""
 
     @pytest.fixture
     def server(self, tmp_path: Path) -> Iterator[Slapd]:
-        server = Slapd.start(tmp_path / "slapd", company(people=30, groups=4, memberships=25))
+        ldif = company(people=30, groups=4, memberships=25)
+        server = Slapd.start(tmp_path / "slapd", ldif, changes=self.changes)
         yield server
         server.stop()
 
@@ -39,3 +43,42 @@ class TestLdap(SourceContract):
     @pytest.fixture
     def break_directory(self, server: Slapd) -> Callable[[], object]:
         return server.kill
+
+
+class TestOpenLdapWithSyncprov(TestOpenLdap):
+    changes: Changes = "present"
+
+
+class TestDs389(SourceContract):
+    source = LdapSource
+    secrets = (Slapd.reader_password,)
+
+    @pytest.fixture
+    def directory(self, serve389: Callable[..., Directory389]) -> Directory389:
+        return serve389(*company(people=30, groups=4, memberships=25))
+
+    @pytest.fixture
+    def options(self, directory: Directory389) -> Mapping[str, Any]:
+        return directory.options
+
+    @pytest.fixture
+    def folder(self, directory: Directory389) -> Path:
+        return directory.folder
+
+    @pytest.fixture
+    def break_directory(self, directory: Directory389) -> Callable[[], object]:
+        return directory.server.kill
+
+
+class TestActiveDirectory(SourceContract):
+    source = LdapSource
+
+    @pytest.fixture
+    def options(self, domain: Domain) -> Mapping[str, Any]:
+        people = [domain.server.add_user(f"u{number}", title="Engineer") for number in range(4)]
+        domain.server.add_group("staff", people)
+        return domain.options
+
+    @pytest.fixture
+    def break_directory(self, domain: Domain) -> Callable[[], object]:
+        return domain.server.kill
