@@ -8,7 +8,9 @@ from hashlib import sha256
 import msgspec
 from msgspec import Struct
 
-State = dict[str, str | int | dict[str, str]]
+from usersyncd.plugin import Value
+
+State = dict[str, Value]
 """What one strategy needs to go on from where it was."""
 
 FORMAT = 1

@@ -19,7 +19,8 @@ Item = Record | Patch | Present | Members | Gone
 
 
 class Mirror:
-    """``cursor`` is that of the last pull. ``pulls`` counts them: [incremental, complete]."""
+    """``cursor`` is that of the last pull. ``pulls`` counts them: [incremental, complete]. ``doubts`` are pulls that
+    said that somebody whom nobody knows is still there."""
 
     def __init__(self) -> None:
         self.cursor: str | None = None
@@ -27,6 +28,7 @@ class Mirror:
         self.handles: dict[Key, frozenset[str]] = {}
         self.members: dict[str, set[str]] = {}
         self.pulls = [0, 0]
+        self.doubts = 0
 
     async def follow(self, source: Source) -> Pull:
         """Pull once, from the cursor of the last pull."""
@@ -36,6 +38,7 @@ class Mirror:
         done = pull.ends[0]
         doubtful = self._fold(pull.items, done)
         self.cursor = None if doubtful else done.cursor
+        self.doubts += doubtful
         self.pulls[was_complete(pull)] += 1
         return pull
 
