@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel
 
+from usersyncd.errors import SourceError
 from usersyncd.plugin import API, Done, Kind, Page, SourceContext
 from usersyncd_ldap.choice import choose, fits
 from usersyncd_ldap.client import Server, connect
@@ -43,15 +44,23 @@ class LdapSource:
 
     def _pull(self, cursor: str | None) -> Iterator[Page | Done]:
         with self._connected() as server:
-            reading = self._reading(server)
-            if cursor is not None:
-                try:
-                    yield (yield from self._changes(reading, cursor))
-                except StaleError as stale:
-                    self._context.log.info("everything is read, not only what changed", why=str(stale))
-                else:
-                    return
-            yield (yield from self._everything(reading))
+            try:
+                yield from self._read(self._reading(server), cursor)
+            except ValueError as error:  # of BER or text: a control or a DN that is not what the protocol says
+                raise SourceError(
+                    f"{server.url}: what the server sent cannot be read: {error}",
+                    "see whether a proxy between changes it; if it stays so, set strategy to complete",
+                ) from error
+
+    def _read(self, reading: Reading, cursor: str | None) -> Iterator[Page | Done]:
+        if cursor is not None:
+            try:
+                yield (yield from self._changes(reading, cursor))
+            except StaleError as stale:
+                self._context.log.info("everything is read, not only what changed", why=str(stale))
+            else:
+                return
+        yield (yield from self._everything(reading))
 
     def _changes(self, reading: Reading, text: str) -> Generator[Page, None, Done]:
         cursor = decoded(text, reading.scope)

@@ -74,6 +74,26 @@ def root_dse(message_id: int) -> bytes:
     return entry(message_id, "", objectClass="top") + done(message_id)
 
 
+def openldap(message_id: int) -> bytes:
+    """The root DSE of an OpenLDAP with syncrepl."""
+    says = {
+        "objectClass": "OpenLDAProotDSE",
+        "supportedControl": "1.3.6.1.4.1.4203.1.9.1.1",
+        "namingContexts": "dc=acme",
+    }
+    return entry(message_id, "", **says) + done(message_id)
+
+
+def synced(value: bytes) -> Answer:
+    """The end of a syncrepl search, with this value of the sync done control."""
+
+    def answer(message_id: int) -> bytes:
+        control = tlv(0x30, tlv(4, b"1.3.6.1.4.1.4203.1.9.1.3"), tlv(4, value))
+        return _message(message_id, _result(0x65, 0), tlv(0xA0, control))
+
+    return answer
+
+
 def tls_begins(message_id: int) -> bytes:
     return _message(message_id, _result(0x78, 0))
 

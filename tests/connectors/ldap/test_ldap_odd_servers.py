@@ -11,7 +11,17 @@ import pytest
 pytest.importorskip("ldap", reason="python-ldap is not installed (the extra ldap)")
 
 from tests.connectors.ldap.directory import Pulled, source
-from tests.connectors.ldap.scripted import Answer, ScriptedServer, bound, entry, page, root_dse, tls_begins
+from tests.connectors.ldap.scripted import (
+    Answer,
+    ScriptedServer,
+    bound,
+    entry,
+    openldap,
+    page,
+    root_dse,
+    synced,
+    tls_begins,
+)
 from usersyncd.errors import SourceError
 from usersyncd.testing import read
 
@@ -66,6 +76,20 @@ async def test_anything_but_a_clean_end_voids_the_pull(tmp_path: Path, script: l
         await pull(tmp_path, bound, root_dse, *script)
     assert raised.value.remedy
     assert time.monotonic() - start < 6
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (b"\x30\x09\x04", "cannot be read: BER: an element is cut short"),
+        (b"\x04\x00", "cannot be read: BER: not one sequence"),
+        (b"\x30\x06\x04\x04rid\xff", "cannot be read: 'utf-8' codec"),
+        (b"\x30\x00", "strategy syncrepl does not work here: the server gives no sync cookie"),
+    ],
+)
+async def test_syncrepl_that_is_not_what_the_protocol_says(tmp_path: Path, value: bytes, says: str) -> None:
+    with pytest.raises(SourceError, match=says):
+        await pull(tmp_path, bound, openldap, synced(value), strategy="syncrepl")
 
 
 async def test_a_handshake_that_never_comes(tmp_path: Path) -> None:
