@@ -45,7 +45,7 @@ def subject(request: pytest.FixtureRequest) -> Directory | Directory389 | Domain
 async def test_following_random_changes_ends_where_a_complete_pull_does(
     subject: Directory | Directory389 | Domain,
 ) -> None:
-    await follow_life(subject, seconds=4, rounds_between_restarts=8)
+    await follow_life(subject, seconds=4, rounds_between_restarts=5)
 
 
 @pytest.mark.slow
@@ -58,7 +58,7 @@ async def follow_life(subject: Directory | Directory389 | Domain, seconds: float
     await asyncio.sleep(1.1)  # OpenLDAP's times have seconds: the units must not look as if they were renamed
     await subject.follow()
     deadline, rounds = time.monotonic() + seconds, 0
-    while time.monotonic() < deadline:
+    while rounds <= rounds_between_restarts or time.monotonic() < deadline:  # one restart at least, however slow it is
         rounds += 1
         if rounds % rounds_between_restarts == 0:
             (subject.server.kill if rounds % 2 else subject.server.stop)()
@@ -69,10 +69,9 @@ async def follow_life(subject: Directory | Directory389 | Domain, seconds: float
         await subject.follow()  # now it holds still
         differences = subject.mirror.differences(await subject.afresh())
         assert not differences, f"after {life.steps} changes and {rounds} rounds:\n" + "\n".join(differences)
-    assert life.steps > 20 * min(seconds, 5)
     assert [entry["why"] for entry in subject.log.entries if "why" in entry] == []  # every pull was incremental
     # Who comes and goes during an answer of a server without a log is named and never told: that costs a complete pull.
-    assert subject.mirror.doubts * 1000 < life.steps
+    assert subject.mirror.doubts <= 1 + life.steps // 1000
 
 
 class changing:
