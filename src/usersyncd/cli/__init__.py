@@ -9,8 +9,8 @@ library.
 
 from __future__ import annotations
 
-import io
 import gc
+import io
 import sys
 from typing import Annotated
 
@@ -75,7 +75,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # People have names that not every terminal can write.
-    # A run makes and drops millions of small objects without cycles: looking for cycles as often as usual costs a tenth.
+    # A run makes and drops millions of small objects without cycles: looking for those as often as usual costs a tenth.
     gc.set_threshold(100_000, 50, 100)
     try:
         app()
