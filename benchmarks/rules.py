@@ -1,6 +1,6 @@
 """What the rules cost, in microseconds per record, and as a ratio against a Python function that does the same by hand.
 
-Run: ``python benchmarks/rules.py``. Rule and floor are interleaved, and the median of five is taken.
+Run: ``python -m benchmarks.rules``. Rule and floor are interleaved, and the median of five is taken.
 """
 
 from __future__ import annotations
