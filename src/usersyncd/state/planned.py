@@ -169,11 +169,15 @@ class Plan:
         return (step.change for step in self._steps() if step.change is not None)
 
     def batches(self, changes: int, edges: int) -> Iterator[list[Planned]]:
-        """All steps in the order of their delivery: so many in a batch, or with so many edges together, at the most."""
+        """All steps in the order of their delivery: so many in a batch, or with so many edges together, at the most.
+
+        Records and memberships are never in one batch: who was refused can be no member.
+        """
         batch: list[Planned] = []
         weight = 0
         for step in self._steps():
-            if batch and (len(batch) >= changes or weight + len(step.members) > edges):
+            full = len(batch) >= changes or weight + len(step.members) > edges
+            if batch and (full or bool(step.members) is not bool(batch[-1].members)):
                 yield batch
                 batch, weight = [], 0
             batch.append(step)
