@@ -138,7 +138,7 @@ def one_run(folder: Path, url: str) -> None:
     from usersyncd.run import Wish, run
 
     logs.configure("error")
-    gc.set_threshold(100_000, 50, 100)  # as the command line does
+    gc.set_threshold(10_000, 10, 10)  # as the command line does
     (folder / "config.yaml").write_text(CONFIG % url)
     config = load(folder / "config.yaml")
     found = jobs(config)

@@ -12,7 +12,7 @@ from usersyncd.state.planned import Plan
 from usersyncd.state.spool import KIND
 from usersyncd.state.tables import delivered, records
 
-REMEMBERED = 100_000
+REMEMBERED = 50_000
 """How many are remembered at a time, so that memory stays flat."""
 ASKED = 10_000
 

@@ -18,7 +18,7 @@ from usersyncd.plugin import Change, Kind
 from usersyncd.state.spool import KIND, NUMBER
 
 SCHEMA = """
-PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-16000;
+PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-8000;
 CREATE TABLE changes (
   section INTEGER, id TEXT, part INTEGER, ref INTEGER, left INTEGER, takes INTEGER, change BLOB, members BLOB,
   PRIMARY KEY (section, id, part)

@@ -29,7 +29,7 @@ Item = Record | Patch | Present | Gone
 """What may be said about one record."""
 
 SCHEMA = """
-PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-16000;
+PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-8000;
 CREATE TABLE records (
   kind INTEGER, id TEXT, ref INTEGER, digest INTEGER, attributes TEXT, handles TEXT, manager INTEGER, PRIMARY KEY (kind,
   id)

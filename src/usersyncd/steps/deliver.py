@@ -17,9 +17,9 @@ from usersyncd.plugin import DELIVERED, Change, Kind, Layout, Op, Outcome, Targe
 from usersyncd.state.acknowledge import Acknowledger, Answer
 from usersyncd.state.planned import Plan, Planned
 
-CHANGES = 5_000
+CHANGES = 2_000
 """How many changes a batch has at the most,"""
-EDGES = 50_000
+EDGES = 20_000
 """and how many memberships."""
 
 
