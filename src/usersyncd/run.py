@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Generator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +32,7 @@ from usersyncd.state import delivered, journal
 from usersyncd.state.acknowledge import Acknowledger
 from usersyncd.state.database import Database
 from usersyncd.state.directories import Reading, open_directory
-from usersyncd.state.lock import locked
+from usersyncd.state.lock import Lock, locked
 from usersyncd.state.records import purge
 from usersyncd.steps.deliver import Outcomes, deliver
 from usersyncd.steps.plan import Draft, guard, plan
@@ -82,16 +82,16 @@ async def run(database: Database, folder: Path, job: Job, wish: Wish, watch: Wat
     What goes wrong in a run stands in its report. Raises LockedError when this directory is being run elsewhere,
     StateError when the state database cannot even take the report.
     """
-    # What writes to the state database does it in a thread: it may have to wait for the end of another directory's
-    # snapshot, and that one needs the event loop.
+    # What asks the state database does it in a thread: it may have to wait for the end of another directory's snapshot,
+    # and that one needs the event loop; or for a server that does not answer.
     directory = job.directory
     report = RunReport(directory.name, directory.connector, str(ULID()), "failed", _now().isoformat())
     log = structlog.get_logger().bind(directory=directory.name, run=report.run)
-    with locked(database, directory.name):
+    async with _locked(database, directory.name) as lock:
         try:
             if wish.deliver:
                 await to_its_end(lambda: journal.begin(database, report))
-            await _Run(database, folder, job, wish, watch, log, report).steps()
+            await _Run(database, lock, folder, job, wish, watch, log, report).steps()
         except UsersyncError as error:
             report.error = str(error)
         except Exception as error:
@@ -109,9 +109,19 @@ async def run(database: Database, folder: Path, job: Job, wish: Wish, watch: Wat
     return report
 
 
+@asynccontextmanager
+async def _locked(database: Database, directory: str) -> AsyncIterator[Lock]:
+    stack = ExitStack()
+    try:
+        yield await to_its_end(lambda: stack.enter_context(locked(database, directory)))
+    finally:
+        await to_its_end(stack.close)
+
+
 @dataclass(frozen=True)
 class _Run:
     database: Database
+    lock: Lock
     folder: Path
     job: Job
     wish: Wish
@@ -137,12 +147,13 @@ class _Run:
         context = SourceRunContext(
             name=job.directory.name, folder=self.folder, log=self.log, waiting=self._waiting, reads=job.reads
         )
-        spool = open_spool(self.database, reading, job)
+        spool = await to_its_end(lambda: open_spool(self.database, reading, job))
         try:
             async with context:
                 source = job.connector(job.directory.options, context)
                 cursor = None if self._complete(reading, now) else reading.cursor
                 done = await pull(source, cursor, spool, lambda count: self.watch("reading", count))
+            await to_its_end(self.lock.verify)
             saved = await self._thread("saving", lambda: snapshot(self.database, reading, job, spool, done, now))
         finally:
             spool.close()
@@ -206,7 +217,7 @@ class _Run:
             directories=delivery.target.directories,
         )  # fmt: skip
         entries = sum(target.entries for target in self.report.targets)
-        acknowledger = Acknowledger(self.database, self.report.run, name, layouts, now, entries)
+        acknowledger = Acknowledger(self.database, self.lock, self.report.run, name, layouts, now, entries)
         outcomes = Outcomes(layouts)
         await to_its_end(lambda: delivered.begin(self.database, name, draft.plan.member_groups()))
         self.watch("delivering", 0)

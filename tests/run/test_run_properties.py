@@ -7,14 +7,15 @@ import shutil
 import tempfile
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from tests.run.world import World, rules
+from tests.servers.postgres import Postgres
 from usersyncd.core.model import MembershipMode, Ruleset
 from usersyncd.plugin import Kind
 from usersyncd.testing import SourceFaults, TargetFaults
@@ -97,8 +98,9 @@ edits = st.one_of(
 class Runs(RuleBasedStateMachine):
     """The target in memory is an exact image, but for leavers: these stay, deactivated."""
 
-    def __init__(self) -> None:
+    def __init__(self, state: str | None = None) -> None:
         super().__init__()
+        self.state = state
         self.folder = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None))
 
     def teardown(self) -> None:
@@ -111,7 +113,7 @@ class Runs(RuleBasedStateMachine):
 
     @initialize(incremental=st.booleans(), seed=st.integers(0, 999))
     def begin(self, incremental: bool, seed: int) -> None:
-        self.world = World(self.folder, incremental=incremental)
+        self.world = World(self.folder, state=self.state, incremental=incremental)
         self.random = Random(seed)
         self.ruled = self.random.random() < 0.6
         self.mode: MembershipMode = self.random.choice(["flattened", "direct"])
@@ -251,6 +253,29 @@ def edges(world: World, present: set[str], shown: set[str], mode: str) -> set[tu
 
 class AtLength(Runs):
     """The same, with many more steps: `make test-slow`."""
+
+
+class OnPostgresql(Runs):
+    """The same, with the state on PostgreSQL, made anew for each."""
+
+    server: ClassVar[Postgres]
+
+    def __init__(self) -> None:
+        url = self.server.url("runs")
+        self.server.sql(self.server.url("postgres"), "DROP DATABASE IF EXISTS runs", "CREATE DATABASE runs")
+        super().__init__(url)
+
+
+def test_runs_on_postgresql(postgres: Postgres) -> None:
+    OnPostgresql.server = postgres
+    chosen = settings(TestRuns.settings, max_examples=6, stateful_step_count=8, phases=(Phase.generate,))
+    run_state_machine_as_test(OnPostgresql, settings=chosen)
+
+
+@pytest.mark.slow
+def test_runs_on_postgresql_at_length(postgres: Postgres) -> None:
+    OnPostgresql.server = postgres
+    run_state_machine_as_test(OnPostgresql, settings=settings(TestRunsAtLength.settings, max_examples=150))
 
 
 TestRuns: Any = Runs.TestCase

@@ -13,7 +13,7 @@ from usersyncd.core.model import Constant, Guard, Leavers, Limit, MembershipMode
 from usersyncd.core.report import RunReport
 from usersyncd.job import Job, job
 from usersyncd.plugin import Kind
-from usersyncd.run import Wish, run
+from usersyncd.run import Watch, Wish, run
 from usersyncd.state.database import Database, open_database
 from usersyncd.testing import (
     MemoryDirectory,
@@ -78,8 +78,8 @@ class World:
         )  # fmt: skip
         return job(directory, MemorySource, [(target, MemoryTarget) for target in self.targets.values()], {})
 
-    def run(self, **wish: Any) -> RunReport:
-        return asyncio.run(run(self.database, self.folder, self.job, Wish(**wish)))
+    def run(self, watch: Watch = lambda *_: None, **wish: Any) -> RunReport:
+        return asyncio.run(run(self.database, self.folder, self.job, Wish(**wish), watch))
 
     def plan(self) -> RunReport:
         """What would be done, all of it."""

@@ -18,6 +18,7 @@ from usersyncd.plugin import Change, Kind, Layout, Op, Outcome, Value
 from usersyncd.state import delivered, journal
 from usersyncd.state.database import Database
 from usersyncd.state.delivered import Acknowledged, Membership
+from usersyncd.state.lock import Lock
 from usersyncd.state.planned import Planned
 from usersyncd.state.spool import NUMBER
 from usersyncd.state.tables import delivered as delivered_table
@@ -34,10 +35,18 @@ class Acknowledger:
     """For one run and one target; ``now`` is when its leavers leave. Its calls must follow one another."""
 
     def __init__(
-        self, database: Database, run: str, target: str, layouts: Mapping[Kind, Layout], now: datetime, first: int
+        self,
+        database: Database,
+        lock: Lock,
+        run: str,
+        target: str,
+        layouts: Mapping[Kind, Layout],
+        now: datetime,
+        first: int,
     ) -> None:
-        """``first``: the number of the run's next entry in the journal."""
+        """``lock`` is the run's; ``first``: the number of the run's next entry in the journal."""
         self._database = database
+        self._lock = lock
         self._run = run
         self._target = target
         self._keys = {kind: layout.key for kind, layout in layouts.items()}
@@ -50,6 +59,7 @@ class Acknowledger:
         """Write the answers to one batch, and that the next one is ``given`` now. Raises StateError."""
         if not answers and not given:
             return
+        self._lock.verify()
         done = [(answer.step.ref, change) for answer in answers if (change := _done(answer)) is not None]
         with self._database.write() as connection:
             self._answered(connection, answers)

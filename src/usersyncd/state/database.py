@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,13 +12,32 @@ from alembic import command
 from alembic.config import Config as AlembicConfig
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Column, Connection, Engine, create_engine, event, func, select
+from sqlalchemy import Column, Connection, Engine, create_engine, event, func, select, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.sql import ColumnElement
 
 from usersyncd.errors import ConfigError, PluginError, StateError
+
+BUSY_SECONDS = 60
+"""How long SQLite waits for another writer."""
+PATIENCE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000,
+}  # fmt: skip
+"""How long a PostgreSQL server may be silent: a run that waits for ever would be a silent stop. Seconds, and
+milliseconds for the last (postgresql.org/docs/current/libpq-connect.html); the URL may say otherwise."""
+MIGRATING = 0x7573796D
+"""The number of the advisory lock under which a PostgreSQL database is migrated."""
+
+_AGAIN = "nothing was lost: once it can be read and written again, the next run goes on from the last saved state"
+_REMEDIES = (
+    (("disk is full", "no space left"), "free some space"),
+    (("readonly", "read-only", "permission"), "make it writable, with its folder, for the user who runs usersyncd"),
+    (("malformed", "not a database"), "restore it from a backup"),
+    (("no such table", "does not exist"), "it was removed or replaced: restore it, and start usersyncd again"),
+)  # fmt: skip
 
 
 class Database:
@@ -33,17 +53,20 @@ class Database:
         """Where an SQLite database lives."""
         return Path(self.engine.url.database or "")
 
+    def __str__(self) -> str:
+        return self.engine.url.render_as_string(hide_password=True)
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection for reading, whose results stream."""
-        with reported(), self.engine.connect() as connection:
+        with self.reported(), self.engine.connect() as connection:
             yield connection.execution_options(stream_results=True)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction: everything in it is saved, or nothing."""
         with (
-            reported(),
+            self.reported(),
             self.engine.connect() as connection,
             connection.execution_options(usersyncd_write=True).begin(),
         ):
@@ -54,24 +77,26 @@ class Database:
         if self.sqlite:
             self._anchor = self.engine.connect()
 
+    @contextmanager
+    def reported(self) -> Iterator[None]:
+        """Turn a database error, also one of the driver itself, into one that says what to do."""
+        try:
+            yield
+        except (SQLAlchemyError, self.engine.dialect.loaded_dbapi.Error) as error:
+            # The statement and its parameters stay out: they hold personal data.
+            cause = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
+            raise StateError(f"the state database {self} cannot be used: {cause}", _remedy(cause)) from error
+
     def close(self) -> None:
         if self._anchor is not None:
             self._anchor.close()
         self.engine.dispose()
 
 
-@contextmanager
-def reported() -> Iterator[None]:
-    """Turn a database error into one that says what to do."""
-    try:
-        yield
-    except SQLAlchemyError as error:
-        # The statement and its parameters stay out: they hold personal data.
-        cause = getattr(error, "orig", None) or error
-        raise StateError(
-            f"the state database cannot be used: {str(cause).strip() or type(cause).__name__}",
-            "nothing was lost: once it can be read and written again, the next run goes on from the last saved state",
-        ) from error
+def _remedy(cause: str) -> str:
+    cause = cause.lower()
+    found = [remedy for words, remedy in _REMEDIES if any(word in cause for word in words)]
+    return "; ".join((*found[:1], _AGAIN))
 
 
 def open_database(url: str, password: str | None = None) -> Database:
@@ -83,7 +108,7 @@ def open_database(url: str, password: str | None = None) -> Database:
     database = Database(_engine(url, password))
     try:
         _try(database)
-        with reported():
+        with database.reported():
             _migrate(database)
             database.hold()
     except BaseException:
@@ -100,7 +125,9 @@ def _engine(url: str, password: str | None) -> Engine:
             return _sqlite(parsed)
         if name == "postgresql":
             return create_engine(
-                parsed.set(drivername="postgresql+psycopg", password=password or parsed.password), poolclass=NullPool
+                parsed.set(drivername="postgresql+psycopg", password=password or parsed.password),
+                poolclass=NullPool,
+                connect_args={name: value for name, value in PATIENCE.items() if name not in parsed.query},
             )
     except (ArgumentError, NoSuchModuleError):
         name = url.partition(":")[0]
@@ -122,13 +149,18 @@ def _sqlite(url: URL) -> Engine:
             f"the folder of the state database, {folder}, cannot be made: {error.strerror}",
             "create it, writable for the user who runs usersyncd",
         ) from error
-    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": 60})
+    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS})
 
     @event.listens_for(engine, "connect")
     def connected(connection: Any, _record: Any) -> None:
         # sqlite3 would begin transactions by itself, and too late to take the write lock: we begin them below.
         connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode=WAL")
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            # While somebody writes, this fails at once instead of waiting: then the next connection does it.
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA cache_size=-8000")
@@ -148,9 +180,8 @@ def _try(database: Database) -> None:
         with database.engine.connect():
             pass
     except SQLAlchemyError as error:
-        where = database.engine.url.render_as_string(hide_password=True)
         raise StateError(
-            f"the state database {where} cannot be opened: {getattr(error, 'orig', None) or error}",
+            f"the state database {database} cannot be opened: {getattr(error, 'orig', None) or error}",
             "check that it exists, is reachable, and is writable for the user who runs usersyncd",
         ) from error
 
@@ -166,10 +197,13 @@ def _migrate(database: Database) -> None:
         return
     if current is not None and current not in {revision.revision for revision in script.walk_revisions()}:
         raise StateError(
-            f"the state database is of version {current}, which a newer usersyncd has written; this one knows {head}",
+            f"the state database {database} is of version {current}, which a newer usersyncd has written; this one "
+            f"knows {head}",
             "run the newer usersyncd again, or restore the state database from before the upgrade",
         )
     with database.write() as connection:
+        if not database.sqlite:  # which lets one write at a time anyway
+            connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": MIGRATING})
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 

@@ -11,26 +11,48 @@ import fcntl
 import os
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from usersyncd.errors import LockedError, StateError
-from usersyncd.state.database import Database, reported
+from usersyncd.state.database import Database
 
 ADVISORY_SPACE = 0x7573796E
 """The first of the two numbers of our advisory locks (any number that other programs in that database do not use)."""
 
 
+class Lock:
+    """A lock that is held. ``session``: the connection to which it belongs; None for a file's."""
+
+    def __init__(self, directory: str, session: Connection | None = None) -> None:
+        self._directory = directory
+        self._session = session
+
+    def verify(self) -> None:
+        """Raises StateError when the lock is lost, and another run may have begun: its session was cut, as by a restart
+        of the server."""
+        try:
+            if self._session is not None:
+                self._session.execute(select(1))
+        except SQLAlchemyError as error:
+            raise StateError(
+                f"{self._directory}: the connection that held this run's lock was cut: "
+                f"{getattr(error, 'orig', None) or error}",
+                "nothing was lost: the next run goes on from the last saved state",
+            ) from error
+
+
 @contextmanager
-def locked(database: Database, directory: str) -> Iterator[None]:
+def locked(database: Database, directory: str) -> Iterator[Lock]:
     """Hold the lock of a directory. Raises LockedError at once when another run has it."""
-    with _file_lock(database, directory) if database.sqlite else _advisory_lock(database, directory):
-        yield
+    with _file_lock(database, directory) if database.sqlite else _advisory_lock(database, directory) as lock:
+        yield lock
 
 
 @contextmanager
-def _file_lock(database: Database, directory: str) -> Iterator[None]:
+def _file_lock(database: Database, directory: str) -> Iterator[Lock]:
     path = database.file.with_name(f"{database.file.name}.{directory}.lock")
     try:
         file = path.open("a")
@@ -47,16 +69,21 @@ def _file_lock(database: Database, directory: str) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise _taken(directory) from None
-        yield
+        yield Lock(directory)
 
 
 @contextmanager
-def _advisory_lock(database: Database, directory: str) -> Iterator[None]:
+def _advisory_lock(database: Database, directory: str) -> Iterator[Lock]:
     number = zlib.crc32(directory.encode()) - 2**31
-    with reported(), database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with database.reported(), database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if not connection.scalar(select(func.pg_try_advisory_lock(ADVISORY_SPACE, number))):
             raise _taken(directory)
-        yield
+        try:
+            yield Lock(directory, connection)
+        finally:
+            # The server notices the end of a session a moment later: the next run may be sooner.
+            with suppress(SQLAlchemyError):
+                connection.execute(select(func.pg_advisory_unlock(ADVISORY_SPACE, number)))
 
 
 def _taken(directory: str) -> LockedError:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, func, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, text, update
 
 from usersyncd.core.digest import name, names
 from usersyncd.plugin import Kind
@@ -15,7 +15,7 @@ from usersyncd.state import bulk
 from usersyncd.state.bulk import batched
 from usersyncd.state.database import Database, among
 from usersyncd.state.spool import KIND, NUMBER, Spool, Spooled, decode
-from usersyncd.state.tables import counters, delivered, delivered_members, deliveries, directories, records
+from usersyncd.state.tables import delivered, delivered_members, deliveries, directories, records
 from usersyncd.state.tables import names as names_table
 
 CHUNK = 5_000
@@ -24,8 +24,22 @@ CHUNK = 5_000
 _COLUMNS = ("ref", "directory", "kind", "id", "digest", "attributes", "handles", "manager", "revision")
 
 
+def reserve(database: Database, spool: Spool) -> int:
+    """The first of as many refs as there are new records. Nobody else is given them, used or not: another directory's
+    snapshot may be saved at the same time."""
+    statement = text(
+        "INSERT INTO counters (name, next) VALUES ('ref', 1 + :many) "
+        "ON CONFLICT (name) DO UPDATE SET next = counters.next + :many RETURNING next - :many"
+    )
+    if not (many := spool.count_new()):
+        return 0
+    with database.write() as connection:
+        return int(connection.execute(statement, {"many": many}).scalar_one())
+
+
 class Records:
-    """What one pull changes among the records of a directory. ``display_name`` gives a group's name."""
+    """What one pull changes among the records of a directory. ``first``: the first ref of the new ones (see
+    :func:`reserve`); ``display_name`` gives a group's name."""
 
     def __init__(
         self,
@@ -33,9 +47,11 @@ class Records:
         directory: int,
         revision: int,
         spool: Spool,
+        first: int,
         display_name: Callable[[dict[str, Any]], str | None],
     ) -> None:
         self._connection = connection
+        self._first = first
         self._directory = directory
         self._revision = revision
         self._spool = spool
@@ -71,7 +87,7 @@ class Records:
     # ---- new
 
     def _insert(self) -> None:
-        first = ref = self._connection.scalar(select(counters.c.next).where(counters.c.name == "ref")) or 1
+        first = ref = self._first
         remember = not self._spool.first
 
         def rows() -> Iterator[bulk.Row]:
@@ -91,7 +107,6 @@ class Records:
         self.appeared = True
         self.changed += ref - first
         self._name((number, item.id, item.handles) for number, item in enumerate(self._spool.new(), first))
-        bulk.upsert(self._connection, counters, ("name", "next"), [("ref", ref)])
 
     def _row(self, ref: int, item: Spooled) -> bulk.Row:
         return (

@@ -17,7 +17,7 @@ from usersyncd.state.bulk import batched
 from usersyncd.state.database import Database, among
 from usersyncd.state.directories import Reading
 from usersyncd.state.memberships import Memberships, graph, unresolved
-from usersyncd.state.records import CHUNK, Records
+from usersyncd.state.records import CHUNK, Records, reserve
 from usersyncd.state.spool import Spool
 from usersyncd.state.tables import records
 
@@ -48,9 +48,10 @@ def save(
     database: Database, reading: Reading, spool: Spool, done: Done, basis: str, interest: Interest, now: datetime
 ) -> Generator[None, None, Saved]:
     """Fold a whole pull into the snapshot. Pauses now and then; given up between, nothing was changed."""
+    first = reserve(database, spool)
     with database.write() as connection:
         revision = reading.revision + 1
-        changed = Records(connection, reading.id, revision, spool, interest.display_name)
+        changed = Records(connection, reading.id, revision, spool, first, interest.display_name)
         before = _graph(connection, reading, interest, spool)
         yield from changed.save(complete=done.complete, now=now.isoformat())
         members = Memberships(connection, reading.id, revision, spool, changed, complete=done.complete)

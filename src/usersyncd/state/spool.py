@@ -38,6 +38,7 @@ CREATE TABLE edges (
   seq INTEGER PRIMARY KEY, "group" TEXT, whole INTEGER, added TEXT, removed TEXT, digest INTEGER, count INTEGER
 );
 """
+_NEW = "ref IS NULL AND attributes IS NOT NULL"
 
 
 class Known(Struct, frozen=True, gc=False):
@@ -147,7 +148,11 @@ class Spool:
 
     def new(self) -> Iterator[Spooled]:
         """The records that the snapshot does not have, users before groups, by id."""
-        return self._select("ref IS NULL AND attributes IS NOT NULL")
+        return self._select(_NEW)
+
+    def count_new(self) -> int:
+        """How many these are."""
+        return int(self._file.execute(f"SELECT count(*) FROM records WHERE {_NEW}").fetchone()[0])  # noqa: S608
 
     def changed(self) -> Iterator[Spooled]:
         """The records that the snapshot has otherwise, or as gone."""
@@ -159,7 +164,7 @@ class Spool:
         return [ref for (ref,) in self._file.execute(query)]
 
     def _select(self, condition: str) -> Iterator[Spooled]:
-        query = f"SELECT * FROM records WHERE {condition} ORDER BY kind, id"  # noqa: S608 - of the two above
+        query = f"SELECT * FROM records WHERE {condition} ORDER BY kind, id"  # noqa: S608 - one of ours
         for kind, *rest in self._file.execute(query):
             yield Spooled(KIND[kind], *rest)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import aclosing
+from functools import partial
 from typing import Any, cast
 
+from usersyncd.blocking import to_its_end
 from usersyncd.errors import SourceError
 from usersyncd.plugin import Done, Gone, Kind, Members, Page, Patch, Present, Record, Source
 from usersyncd.state.spool import Spool
@@ -26,7 +28,7 @@ async def pull(source: Source, cursor: str | None, spool: Spool, tick: Callable[
                 done = page
             else:
                 _inspect(page)
-                spool.add(page)
+                await to_its_end(partial(spool.add, page))
                 tick(len(page))
     if done is None:
         raise SourceError(

@@ -1,0 +1,29 @@
+"""Where the state of the runs is kept: every test of a ``world`` runs with it on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.run.world import World
+from tests.servers.postgres import Postgres, postgres
+
+__all__ = ["postgres"]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def state(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty state database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/state.db"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.database()
+
+
+@pytest.fixture
+def world(state: str, tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path, state=state)
+    yield made
+    made.database.close()

@@ -1,0 +1,116 @@
+"""One run of a directory at a time, also from several processes, and nothing to clean up after a crash."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from tests.run.world import World
+from tests.servers.postgres import Postgres
+from tests.state.processes import SPAWN, holding, run_alone
+from usersyncd.errors import LockedError, StateError
+from usersyncd.plugin import Done, Kind, Record
+from usersyncd.state.database import open_database
+from usersyncd.state.directories import open_directory
+from usersyncd.state.lock import is_locked, locked
+from usersyncd.steps.snapshot import open_spool, snapshot
+
+
+def test_a_lock_ends_with_the_process_that_is_killed(state: str) -> None:
+    database = open_database(state)
+    with holding(state, "hr") as process:
+        with pytest.raises(LockedError, match="hr: another run of this directory is under way"), locked(database, "hr"):
+            pass
+        assert is_locked(database, "hr")
+        with locked(database, "other"):
+            pass
+        process.kill()
+        process.join()
+        deadline = time.monotonic() + 20  # PostgreSQL notices the end of a session a moment later
+        while is_locked(database, "hr") and time.monotonic() < deadline:
+            time.sleep(0.02)
+        with locked(database, "hr"):
+            pass
+    database.close()
+
+
+def test_a_run_that_another_process_has_under_way_is_refused(state: str, world: World) -> None:
+    world.user("u1", title="Cook")
+    with holding(state, world.name), pytest.raises(LockedError):
+        world.run()
+    assert world.held() == {}
+
+
+def test_processes_that_run_one_directory_again_and_again_never_meet(state: str, tmp_path: Path) -> None:
+    open_database(state).close()
+    start = SPAWN.Barrier(3)
+    arguments = state, str(tmp_path / "one"), 40, start
+    processes = [SPAWN.Process(target=run_alone, args=arguments) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+
+
+def test_a_lock_is_free_the_moment_it_is_let_go(state: str) -> None:
+    """PostgreSQL notices the end of a session only a moment later: a `plan` just after a `sync` was refused."""
+    database = open_database(state)
+    for _ in range(30):
+        with locked(database, "hr"):
+            pass
+    database.close()
+
+
+def test_a_run_whose_lock_is_lost_ends_before_it_changes_anything_more(postgres: Postgres, tmp_path: Path) -> None:
+    """As after a restart of the server: the other daemon may have begun a run of this directory already."""
+    url = postgres.database()
+    world = World(tmp_path, state=url)
+    with locked(world.database, "hr") as lock:
+        lock.verify()
+        postgres.sql(url, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+        with pytest.raises(StateError, match="hr: the connection that held this run's lock was cut"):
+            lock.verify()
+    world.user("u1", title="Cook")
+
+    def cut(step: str, count: int) -> None:
+        if step == lost_at:
+            postgres.sql(url, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+
+    for lost_at in ("reading", "delivering"):
+        report = world.run(watch=cut)
+        assert report.status == "failed"
+        errors = f"{report.error} {[target.error for target in report.targets]}"
+        assert "acme: the connection that held this run's lock was cut" in errors
+        assert world.held() == {}
+    assert world.run().status == "succeeded"
+    assert set(world.held()) == {"u1"}
+    world.database.close()
+
+
+def test_two_directories_can_be_saved_at_the_same_time(postgres: Postgres, tmp_path: Path) -> None:
+    """On PostgreSQL both write at once: no number may be given to two of their records."""
+    url = postgres.database()
+    postgres.sql(url, f"ALTER DATABASE {url.rpartition('/')[2]} SET lock_timeout = '5s'")  # waiting is a failure
+    world, other = World(tmp_path, state=url), World(tmp_path, state=url)
+    other.name = "other"
+    other.target()
+    other.user("u1", title="Boss")
+    reading = open_directory(world.database, world.name)
+    spool = open_spool(world.database, reading, world.job)
+    spool.add([Record(Kind.USER, "u1", {"title": "Cook"})])
+    saving = snapshot(world.database, reading, world.job, spool, Done(None, complete=True), datetime.now(UTC))
+    next(saving)  # Its records are inserted, and that is not committed yet.
+    assert other.run().status == "succeeded"
+    for _ in saving:
+        pass
+    with world.database.read() as connection:
+        refs = connection.execute(sa.text("SELECT count(*), count(DISTINCT ref) FROM records")).one()
+    assert refs == (2, 2)
+    spool.close()
+    for one in (world, other):
+        one.database.close()

@@ -1,0 +1,74 @@
+"""The state database is at the newest version, whoever opened it first, or it is not used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from tests.servers.postgres import Postgres
+from tests.state.processes import SPAWN, open_all
+from usersyncd.errors import StateError
+from usersyncd.state.database import open_database
+from usersyncd.state.tables import metadata
+
+
+def test_the_migrations_make_the_tables_that_the_program_knows(state: str) -> None:
+    database = open_database(state)
+    with database.read() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, metadata) == []
+    database.close()
+
+
+def test_the_migrations_make_the_same_sort_of_sqlite_tables(tmp_path: Path) -> None:
+    """What Alembic does not compare: a table without rowid is stored by its primary key."""
+
+    def without_rowid(engine: sa.Engine) -> set[str]:
+        with engine.connect() as connection:
+            return set(connection.scalars(sa.text("SELECT name FROM sqlite_master WHERE sql LIKE '%WITHOUT ROWID%'")))
+
+    database = open_database(f"sqlite:///{tmp_path}/state.db")
+    wanted = sa.create_engine("sqlite://", poolclass=sa.StaticPool)
+    metadata.create_all(wanted)
+    assert without_rowid(database.engine) == without_rowid(wanted)
+    database.close()
+    wanted.dispose()
+
+
+def test_a_newer_database_is_refused_and_left_alone(state: str) -> None:
+    database = open_database(state)
+    with database.write() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StateError) as raised:
+        open_database(state)
+    assert f"{database} is of version 9999, which a newer usersyncd has written" in raised.value.message
+    assert raised.value.remedy == "run the newer usersyncd again, or restore the state database from before the upgrade"
+    with database.read() as connection:
+        assert connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == "9999"
+    database.close()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_several_processes_open_an_empty_database_at_once(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if kind == "sqlite":
+        urls = [f"sqlite:///{tmp_path}/{number}/state.db" for number in range(5)]
+    else:
+        server: Postgres = request.getfixturevalue("postgres")
+        urls = [server.database() for _ in range(5)]
+    start, outcomes = SPAWN.Barrier(3), SPAWN.Queue()
+    processes = [SPAWN.Process(target=open_all, args=(urls, start, outcomes)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    assert [outcomes.get(timeout=60) for _ in urls * 3] == [None] * 15
+    for process in processes:
+        process.join(60)
+    database = open_database(urls[0])
+    with database.read() as connection:
+        assert connection.scalar(sa.text("SELECT count(*) FROM runs")) == 0
+    database.close()
