@@ -101,7 +101,7 @@ def test_a_state_database_of_a_newer_version_is_refused(usersyncd: Usersyncd, co
     for command in ("plan", "sync", "status", "history"):
         ran = usersyncd(command)
         assert (ran.code, ran.out) == (1, "")
-        assert ran.err.startswith("the state database is of version 9999, which a newer usersyncd has written")
+        assert ran.err.startswith(f"the state database sqlite:///{state} is of version 9999, which a newer usersyncd ")
         assert "\n  → run the newer usersyncd again" in ran.err
 
 

@@ -66,27 +66,33 @@ def test_a_lock_is_free_the_moment_it_is_let_go(state: str) -> None:
     database.close()
 
 
-def test_a_run_whose_lock_is_lost_ends_before_it_changes_anything_more(postgres: Postgres, tmp_path: Path) -> None:
+CUT = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
+
+
+def test_a_lock_that_is_lost_says_so(postgres: Postgres) -> None:
+    url = postgres.database()
+    database = open_database(url)
+    with locked(database, "hr") as lock:
+        lock.verify()
+        postgres.sql(url, CUT)
+        with pytest.raises(StateError, match="hr: the connection that held this run's lock was cut"):
+            lock.verify()
+    database.close()
+
+
+@pytest.mark.parametrize("moment", ["reading", "delivering"])
+def test_a_run_whose_lock_is_lost_ends_before_it_changes_anything_more(
+    postgres: Postgres, tmp_path: Path, moment: str
+) -> None:
     """As after a restart of the server: the other daemon may have begun a run of this directory already."""
     url = postgres.database()
     world = World(tmp_path, state=url)
-    with locked(world.database, "hr") as lock:
-        lock.verify()
-        postgres.sql(url, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
-        with pytest.raises(StateError, match="hr: the connection that held this run's lock was cut"):
-            lock.verify()
     world.user("u1", title="Cook")
-
-    def cut(step: str, count: int) -> None:
-        if step == lost_at:
-            postgres.sql(url, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
-
-    for lost_at in ("reading", "delivering"):
-        report = world.run(watch=cut)
-        assert report.status == "failed"
-        errors = f"{report.error} {[target.error for target in report.targets]}"
-        assert "acme: the connection that held this run's lock was cut" in errors
-        assert world.held() == {}
+    report = world.run(watch=lambda step, _: postgres.sql(url, CUT) if step == moment else None)
+    assert report.status == "failed"
+    errors = f"{report.error} {[target.error for target in report.targets]}"
+    assert "acme: the connection that held this run's lock was cut" in errors
+    assert world.held() == {}
     assert world.run().status == "succeeded"
     assert set(world.held()) == {"u1"}
     world.database.close()

@@ -1,0 +1,74 @@
+"""A PostgreSQL server that does not answer any more stops nothing but the run that needs it, and that not for long."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.run.world import World
+from tests.servers.gate import Gate
+from tests.servers.postgres import Postgres
+from usersyncd.errors import StateError
+from usersyncd.run import Watch, Wish, run
+from usersyncd.state.database import PATIENCE, open_database
+
+
+@pytest.fixture
+def gate(postgres: Postgres) -> Iterator[Gate]:
+    with Gate(postgres.port) as made:
+        yield made
+
+
+@pytest.fixture
+def world(postgres: Postgres, gate: Gate, tmp_path: Path) -> Iterator[World]:
+    url = postgres.database().replace(f":{postgres.port}/", f":{gate.port}/")
+    made = World(tmp_path, state=f"{url}?connect_timeout=2")
+    made.user("u1", title="Cook")
+    yield made
+    made.database.close()
+
+
+async def longest_pause(world: World, watch: Watch = lambda *_: None) -> float:
+    """Run, with what a run may raise of the state, and say how long nothing else could be done meanwhile."""
+    loop, worst = asyncio.get_running_loop(), 0.0
+    running = asyncio.create_task(run(world.database, world.folder, world.job, Wish(), watch))
+    while not running.done():
+        before = loop.time()
+        await asyncio.sleep(0.02)
+        worst = max(worst, loop.time() - before)
+    with contextlib.suppress(StateError):
+        assert running.result().status == "failed"
+    return worst
+
+
+def test_a_port_that_never_answers_is_given_up(gate: Gate) -> None:
+    assert PATIENCE["connect_timeout"] == 10
+    gate.shut()
+    with pytest.raises(StateError, match=r"cannot be opened: .*timeout"):
+        open_database(f"postgresql://usersyncd@127.0.0.1:{gate.port}/state?connect_timeout=2")
+
+
+def test_a_silent_server_stops_nothing_else_when_a_run_begins(world: World, gate: Gate) -> None:
+    gate.shut()
+    assert asyncio.run(longest_pause(world)) < 1
+    assert world.held() == {}
+
+
+def test_a_server_that_falls_silent_while_a_directory_is_read_stops_nothing_else(world: World, gate: Gate) -> None:
+    world.run()  # Of a snapshot that is empty, the spool asks nothing.
+    world.user("u2", title="Cook")
+
+    def shut(step: str, _count: int) -> None:
+        if step == "reading":
+            gate.shut()
+
+    world.directory.page_size = 1
+    assert asyncio.run(longest_pause(world, shut)) < 1
+    assert set(world.held()) == {"u1"}
+    gate.open()
+    assert world.run().status == "succeeded"
+    assert set(world.held()) == {"u1", "u2"}
