@@ -88,7 +88,12 @@ def test_a_run_whose_lock_is_lost_ends_before_it_changes_anything_more(
     url = postgres.database()
     world = World(tmp_path, state=url)
     world.user("u1", title="Cook")
-    report = world.run(watch=lambda step, _: postgres.sql(url, CUT) if step == moment else None)
+
+    def watch(step: str, _count: int) -> None:
+        if step == moment:
+            postgres.sql(url, CUT)
+
+    report = world.run(watch)
     assert report.status == "failed"
     errors = f"{report.error} {[target.error for target in report.targets]}"
     assert "acme: the connection that held this run's lock was cut" in errors

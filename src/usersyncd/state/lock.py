@@ -61,7 +61,7 @@ def _file_lock(database: Database, directory: str) -> Iterator[Lock]:
             f"the lock file {path} cannot be opened: {error.strerror}", "let the user who runs usersyncd write there"
         ) from error
     with file:
-        if os.geteuid() == 0:
+        if os.geteuid() == 0 and database.file.exists():
             # As SQLite does with its own files: the service must be able to open what root's command made.
             owner = database.file.stat()
             os.fchown(file.fileno(), owner.st_uid, owner.st_gid)

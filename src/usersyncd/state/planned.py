@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from array import array
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -15,10 +14,10 @@ from usersyncd.core.graph import NOBODY
 from usersyncd.core.plan import Hash, count, section
 from usersyncd.core.report import Counts
 from usersyncd.plugin import Change, Kind
+from usersyncd.state.scratch import scratch
 from usersyncd.state.spool import KIND, NUMBER
 
 SCHEMA = """
-PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-8000;
 CREATE TABLE changes (
   section INTEGER, id TEXT, part INTEGER, ref INTEGER, left INTEGER, takes INTEGER, change BLOB, members BLOB,
   PRIMARY KEY (section, id, part)
@@ -66,9 +65,7 @@ class Plan:
     """The plan of one target for one directory, while it is made and while it is delivered."""
 
     def __init__(self) -> None:
-        self._file = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self._file.executescript(SCHEMA)
-        self._file.execute("BEGIN")
+        self._file = scratch(SCHEMA)
         self.counts = Counts()
 
     def close(self) -> None:

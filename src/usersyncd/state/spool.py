@@ -6,7 +6,6 @@ costs little more than the reading. Memory stays flat: a page at a time, and one
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
@@ -17,6 +16,7 @@ from usersyncd.core.digest import digest, encode, name, names, names_digest
 from usersyncd.errors import SourceError
 from usersyncd.plugin import Gone, Kind, Members, Page, Patch, Present, Record, Value
 from usersyncd.state.database import Database, among
+from usersyncd.state.scratch import scratch
 from usersyncd.state.tables import records
 
 NUMBER = {Kind.USER: 0, Kind.GROUP: 1}
@@ -29,7 +29,6 @@ Item = Record | Patch | Present | Gone
 """What may be said about one record."""
 
 SCHEMA = """
-PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-8000;
 CREATE TABLE records (
   kind INTEGER, id TEXT, ref INTEGER, digest INTEGER, attributes TEXT, handles TEXT, manager INTEGER, PRIMARY KEY (kind,
   id)
@@ -110,9 +109,7 @@ class Spool:
         self._database = database
         self._directory = directory
         self._manager_of = manager_of
-        self._file = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self._file.executescript(SCHEMA)
-        self._file.execute("BEGIN")
+        self._file = scratch(SCHEMA)
         self._empty = True
         self.seen = Bits()
         """The refs of the known records that were listed or named as present."""

@@ -1,0 +1,215 @@
+"""A state database that cannot be used is named, with the remedy; and nothing is lost by it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from sqlalchemy import event
+
+from tests.run.world import World
+from tests.servers.postgres import Postgres
+from usersyncd.core.report import RunReport
+from usersyncd.errors import StateError
+from usersyncd.plugin import Kind
+from usersyncd.state import scratch
+from usersyncd.state.database import open_database
+
+AGAIN = "nothing was lost: once it can be read and written again, the next run goes on from the last saved state"
+
+
+@contextmanager
+def nobody() -> Iterator[None]:
+    """Without root's right to everything."""
+    was = os.geteuid()
+    if was == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(was)
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A folder that everybody can walk to and read, and only its owner can write."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def fault(world: World) -> StateError | RunReport:
+    """What a run comes to that cannot use the state: an error, or a report of one."""
+    try:
+        report = world.run()
+    except StateError as error:
+        return error
+    assert report.status == "failed", report
+    return report
+
+
+def text(of: StateError | RunReport) -> str:
+    if isinstance(of, StateError):
+        return str(of)
+    return "\n".join(filter(None, (of.error, *(target.error for target in of.targets))))
+
+
+def is_exact(world: World) -> None:
+    assert world.run().status == "succeeded"
+    assert set(world.held()) == set(world.directory.users)
+    assert world.members() == {"g1": set(world.directory.members["g1"])}
+    assert world.plan().targets[0].planned.total == 0
+
+
+def crowd(world: World, many: int) -> None:
+    for number in range(many):
+        world.user(f"u{number:04}", title="Cook" * 20)
+    world.group("g1", *world.directory.users)
+    world.directory.page_size = 500
+
+
+def test_a_folder_that_cannot_be_made_is_named(shared: Path) -> None:
+    shared.chmod(0o555)
+    with nobody(), pytest.raises(StateError, match=r"folder of the state database, .*/var, cannot be made") as raised:
+        open_database(f"sqlite:///{shared}/var/state.db")
+    assert raised.value.remedy == "create it, writable for the user who runs usersyncd"
+
+
+def test_a_file_that_may_not_be_written_is_named(shared: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can make files of others")
+    world = World(shared)
+    world.user("u1")
+    world.run()
+    with nobody():
+        for attempt in (world.run, lambda: open_database(f"sqlite:///{shared}/state.db")):
+            with pytest.raises(StateError) as raised:
+                attempt()
+            assert str(shared) in raised.value.message
+            assert "writ" in str(raised.value.remedy)
+    assert world.run().status == "succeeded"
+    world.database.close()
+
+
+def test_a_folder_that_is_not_there_any_more_is_named(tmp_path: Path) -> None:
+    (tmp_path / "state.db").mkdir()
+    with pytest.raises(StateError, match=r"state\.db cannot be opened: unable to open database file"):
+        open_database(f"sqlite:///{tmp_path}/state.db")
+
+
+def test_a_database_that_is_removed_while_it_is_used_is_named_and_made_anew_at_the_next_start(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    crowd(world, 5)
+    world.run()
+    for file in tmp_path.glob("state.db*"):
+        file.unlink()
+    with pytest.raises(StateError, match=r"/state\.db cannot be used: no such table") as raised:
+        world.run()
+    assert raised.value.remedy == f"it was removed or replaced: restore it, and start usersyncd again; {AGAIN}"
+    world.database = open_database(f"sqlite:///{tmp_path}/state.db")
+    is_exact(world)
+    world.database.close()
+
+
+def test_a_database_that_is_removed_from_the_server_is_named(postgres: Postgres, tmp_path: Path) -> None:
+    url = postgres.database()
+    world = World(tmp_path, state=url)
+    postgres.sql(postgres.url("postgres"), f"DROP DATABASE {url.rpartition('/')[2]}")
+    with pytest.raises(StateError, match="does not exist"):
+        world.run()
+    with pytest.raises(StateError, match=r"state database postgresql.*cannot be opened: .*does not exist"):
+        open_database(url)
+
+
+def test_a_database_that_is_damaged_is_named(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    crowd(world, 200)
+    world.run()
+    with world.database.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    held = dict(world.held())
+    with (tmp_path / "state.db").open("r+b") as file:
+        file.seek(4096 * 2)
+        file.write(b"\xff" * (os.path.getsize(tmp_path / "state.db") - 4096 * 2))  # noqa: PTH202
+    world.directory.users.clear()
+    found = text(fault(world))
+    assert f"{tmp_path}/state.db cannot be used: database disk image is malformed" in found
+    assert f"restore it from a backup; {AGAIN}" in found
+    assert world.held() == held
+
+
+def test_a_server_that_takes_no_more_writes_is_named_and_nothing_is_lost(postgres: Postgres, tmp_path: Path) -> None:
+    url = postgres.database()
+    world = World(tmp_path, state=url)
+    crowd(world, 20)
+    world.run()
+    name = url.rpartition("/")[2]
+    admin = postgres.url("postgres")
+    postgres.sql(admin, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    world.user("u1000", title="Boss")
+    world.directory.remove(Kind.USER, "u0001")
+    held = dict(world.held())
+    found = text(fault(world))
+    assert "read-only transaction" in found
+    assert "make it writable" in found
+    assert world.held() == held
+    postgres.sql(admin, f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    world.run()
+    assert {key for key, shape in world.held().items() if shape["active"] is False} == {"u0001"}
+    assert "u1000" in world.held()
+    world.database.close()
+
+
+def test_a_disk_that_is_full_at_any_moment_fails_loudly_and_loses_nothing(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    crowd(world, 300)
+    with world.database.read() as connection:
+        pages = int(connection.exec_driver_sql("PRAGMA page_count").scalar_one())
+    limit = {"pages": 0}  # none
+
+    @event.listens_for(world.database.engine, "connect")
+    def connected(connection: object, _record: object) -> None:
+        if limit["pages"]:
+            connection.execute(f"PRAGMA max_page_count = {limit['pages']}")  # type: ignore[attr-defined]
+
+    moments = set[str]()
+    for limit["pages"] in range(pages, pages + 400, 8):
+        try:
+            report = world.run()
+        except StateError as error:
+            found = error
+            moments.add("nothing can be said")
+        else:
+            if report.status == "succeeded":
+                break
+            assert report.status == "failed"
+            found = StateError(text(report))
+            moments.add("delivering" if report.pull else "saving")
+        assert f"{tmp_path}/state.db cannot be used: database or disk is full" in str(found)
+        assert "free some space; nothing was lost" in str(found)
+        assert set(world.held()) <= set(world.directory.users)
+    assert moments >= {"saving", "delivering"}, moments
+    limit["pages"] = 0
+    is_exact(world)
+    world.database.close()
+
+
+@pytest.mark.parametrize(("pages", "step"), [(20, "reading"), (80, "planning")])
+def test_no_space_for_temporary_files_is_an_error_that_says_so(
+    world: World, monkeypatch: pytest.MonkeyPatch, pages: int, step: str
+) -> None:
+    """What was read, and the plan, are kept there meanwhile."""
+    crowd(world, 1_000)
+    with monkeypatch.context() as patch:
+        patch.setattr(scratch, "SETUP", f"{scratch.SETUP} PRAGMA max_page_count = {pages};")
+        report = world.run()
+    assert (report.status, "planning" if report.pull else "reading") == ("failed", step)
+    assert text(report).startswith(
+        "what a run keeps in temporary files cannot be written: database or disk is full\n"
+        "  → free space in the folder for temporary files"
+    )
+    is_exact(world)
