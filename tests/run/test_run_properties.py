@@ -56,6 +56,13 @@ def swap_logins(world: World, one: str, other: str) -> None:
         handles[keys[0]], handles[keys[1]] = handles[keys[1]], handles[keys[0]]
 
 
+def shares_login(world: World, one: str, other: str) -> None:
+    """Two who have the same: then it means neither of them."""
+    handles, keys = world.directory.handles, ((Kind.USER, one), (Kind.USER, other))
+    if all(key in handles for key in keys):
+        handles[keys[0]] = handles[keys[1]]
+
+
 def comes_or_is_renamed(world: World, group: str, name: str) -> None:
     world.directory.groups[group] = {"displayName": name if name == "hidden" else f"{name} {group}"}
     world.directory.members.setdefault(group, set())
@@ -89,6 +96,7 @@ edits = st.one_of(
     st.tuples(st.just(joins_or_changes), users, st.sampled_from(TITLES), st.none() | users | logins),
     st.tuples(st.just(leaves), users),
     st.tuples(st.just(swap_logins), users, users),
+    st.tuples(st.just(shares_login), users, users),
     st.tuples(st.just(comes_or_is_renamed), groups, st.sampled_from(["app", "ops", "hidden"])),
     st.tuples(st.just(goes), groups),
     st.tuples(st.just(membership), groups, users | groups | logins, st.sampled_from([True, True, False])),
@@ -196,7 +204,7 @@ class Runs(RuleBasedStateMachine):
 def resolve(world: World, member: str) -> tuple[Kind, str] | None:
     """Whom an id or handle means. Users and groups share no ids here."""
     named = [id_ for (_, id_), handles in world.directory.handles.items() if member in handles]
-    if member in world.directory.users or named:
+    if member in world.directory.users or len(named) == 1:
         return Kind.USER, named[0] if named else member
     return (Kind.GROUP, member) if member in world.directory.groups else None
 

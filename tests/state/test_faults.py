@@ -109,7 +109,7 @@ def test_a_database_that_is_removed_while_it_is_used_is_named_and_made_anew_at_t
         file.unlink()
     with pytest.raises(StateError, match=r"/state\.db cannot be used: no such table") as raised:
         world.run()
-    assert raised.value.remedy == f"it was removed or replaced: restore it, and start usersyncd again; {AGAIN}"
+    assert raised.value.remedy == f"it was removed or replaced: restore it, and start again; {AGAIN}"
     world.database = open_database(f"sqlite:///{tmp_path}/state.db")
     is_exact(world)
     world.database.close()

@@ -62,12 +62,13 @@ class Acknowledger:
         self._lock.verify()
         done = [(answer.step.ref, change) for answer in answers if (change := _done(answer)) is not None]
         with self._database.write() as connection:
+            # A group's members before the group: what is gone is gone with everything.
+            self._members(connection, answers, given)
             self._answered(connection, answers)
             texts = (self._text(ref, change) for ref, change in done)
             changes = (change for _, change in done)
             journal.write(connection, self._run, self._target, self.next, changes, texts)
             self._given(connection, given)
-            self._members(connection, answers, given)
         self.next += len(done)
 
     # ---- before

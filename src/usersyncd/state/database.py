@@ -36,7 +36,7 @@ _REMEDIES = (
     (("disk is full", "no space left"), "free some space"),
     (("readonly", "read-only", "permission"), "make it writable, with its folder, for the user who runs usersyncd"),
     (("malformed", "not a database"), "restore it from a backup"),
-    (("no such table", "does not exist"), "it was removed or replaced: restore it, and start usersyncd again"),
+    (("no such table", 'relation "', 'database "'), "it was removed or replaced: restore it, and start again"),
 )  # fmt: skip
 
 

@@ -159,7 +159,8 @@ class Memberships:
 
     def _waiting(self) -> Iterator[Members]:
         """Groups of which the directory says nothing new, but whose names may mean others now."""
-        refs = self._unresolved() if self._records.appeared and not self._spool.first else set()
+        renamed = self._records.appeared or self._records.unnamed
+        refs = self._unresolved() if renamed and not self._spool.first else set()
         refs |= self._holding(self._records.unnamed)
         for ref in sorted(refs):
             if ref in self._groups:

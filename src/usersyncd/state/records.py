@@ -63,7 +63,7 @@ class Records:
         self.appeared = False
         """Names came that nobody had: somebody may have waited for them."""
         self.unnamed: set[int] = set()
-        """Refs that lost a name: groups may still have them as members by it."""
+        """Refs that lost a name, or share one now: groups may still have them as members by it."""
         self.lost: dict[int, str] = {}
         """The names that were lost, as they are written."""
         self.returned = 0
@@ -117,7 +117,15 @@ class Records:
     def _name(self, whose: Iterable[tuple[int, str, str | None]]) -> None:
         directory = self._directory
         rows = ((directory, number, ref) for ref, id_, handles in whose for number in _names(id_, handles))
-        bulk.insert(self._connection, names_table, ("directory", "name", "ref"), rows)
+        columns = ("directory", "name", "ref")
+        if self._spool.first:
+            bulk.insert(self._connection, names_table, columns, rows)
+            return
+        for some in batched(rows, CHUNK):
+            taken = among(self._connection, names_table.c.name, [number for _, number, _ in some])
+            query = select(names_table.c.ref).where(names_table.c.directory == directory, taken)
+            self.unnamed.update(self._connection.scalars(query))
+            bulk.insert(self._connection, names_table, columns, some)
 
     # ---- changed
 

@@ -1,0 +1,99 @@
+"""Members and managers are named by id or by handle, and who is meant may change without a word about the group."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.run.world import World
+from usersyncd.plugin import Kind
+
+
+@pytest.fixture(params=[False, True], ids=["complete", "incremental"])
+def world(world: World, request: pytest.FixtureRequest) -> World:
+    world.directory.incremental = request.param
+    return world
+
+
+def named(world: World, id_: str, *handles: str, **attributes: str) -> None:
+    world.user(id_, **attributes)
+    world.directory.handles[Kind.USER, id_] = handles
+
+
+def test_a_member_whom_nobody_knows_is_named_and_resolves_when_the_person_appears(world: World) -> None:
+    world.group("g1", "dn:ada", "dn:bob")
+    named(world, "u1", "dn:ada")
+    report = world.run()
+    assert report.status == "succeeded"
+    assert report.pull is not None
+    assert report.pull.unresolved == 1
+    [skipped] = report.skipped
+    assert (skipped.id, skipped.reason) == ("g1", "its member dn:bob is nobody whom this directory lists")
+    assert world.members() == {"g1": {"u1"}}
+    named(world, "u2", "dn:bob")
+    report = world.run()
+    assert report.pull is not None
+    assert report.pull.unresolved == 0
+    assert world.members() == {"g1": {"u1", "u2"}}
+
+
+def test_a_manager_whom_nobody_knows_resolves_when_the_person_appears(world: World) -> None:
+    named(world, "u1", "dn:ada", manager="dn:bob")
+    world.run()
+    assert "manager" not in world.held()["u1"]
+    named(world, "u2", "dn:bob")
+    world.run()
+    assert world.held()["u1"]["manager"] == "u2"
+
+
+def test_a_handle_that_moves_to_another_takes_memberships_and_reports_along(world: World) -> None:
+    """A DN that was given to somebody else: the group still says the same, and means another."""
+    named(world, "u1", "dn:desk")
+    named(world, "u2", "dn:other")
+    named(world, "u3", "dn:third", manager="dn:desk")
+    world.group("g1", "dn:desk")
+    world.run()
+    assert (world.members(), world.held()["u3"]["manager"]) == ({"g1": {"u1"}}, "u1")
+    world.directory.handles[Kind.USER, "u1"], world.directory.handles[Kind.USER, "u2"] = ("dn:other",), ("dn:desk",)
+    world.run()
+    assert (world.members(), world.held()["u3"]["manager"]) == ({"g1": {"u2"}}, "u2")
+
+
+def test_a_handle_that_two_have_means_nobody(world: World) -> None:
+    named(world, "u1", "uid:ada")
+    world.group("g1", "uid:ada")
+    world.run()
+    named(world, "u2", "uid:ada")
+    world.run()
+    assert world.members() == {}
+    del world.directory.users["u2"]
+    del world.directory.handles[Kind.USER, "u2"]
+    world.run()
+    assert world.members() == {"g1": {"u1"}}
+
+
+def test_one_who_is_deleted_and_made_anew_under_the_same_handle_is_another(world: World) -> None:
+    named(world, "u1", "dn:ada", title="Cook")
+    named(world, "u9", "dn:zoe", manager="dn:ada")
+    world.group("g1", "dn:ada")
+    world.run()
+    del world.directory.users["u1"]
+    del world.directory.handles[Kind.USER, "u1"]
+    named(world, "u2", "dn:ada", title="Boss")
+    world.run()
+    assert world.held()["u1"]["active"] is False
+    assert world.held()["u2"]["active"] is True
+    assert world.members() == {"g1": {"u2"}}
+    assert world.held()["u9"]["manager"] == "u2"
+
+
+def test_one_who_leaves_and_comes_back_is_again_in_the_groups_that_went_on_naming_them(world: World) -> None:
+    named(world, "u1", "dn:ada")
+    world.group("g1", "dn:ada", "u1")
+    world.run()
+    del world.directory.users["u1"]
+    world.run()
+    assert world.members() == {}
+    world.user("u1")
+    world.run()
+    assert world.members() == {"g1": {"u1"}}
+    assert world.held()["u1"]["active"] is True
