@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
+
+import pytest
+from pydantic import BaseModel, ConfigDict, WithJsonSchema
 
 from usersyncd.config import Complete, Directory, Target
 from usersyncd.core.model import Constant, Guard, Leavers, Limit, MembershipMode, Rule, Ruleset
-from usersyncd.core.report import RunReport
+from usersyncd.core.report import RunReport, TargetReport
 from usersyncd.job import Job, job
-from usersyncd.plugin import Kind
+from usersyncd.plugin import API, Done, Kind, Options, Page, SourceContext
 from usersyncd.run import Watch, Wish, run
 from usersyncd.state.database import Database, open_database
 from usersyncd.testing import (
@@ -33,6 +36,34 @@ def rules(where: str | None = None, key: str | None = None, **attributes: str) -
     return Ruleset(Rule(where, "config.yaml:7") if where else None, key, chosen or None)
 
 
+class ScriptOptions(Options):
+    """Pages, in the order in which they are told; in ``cursors`` it is noted with what each pull was asked."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    pages: Annotated[list[Any], WithJsonSchema({"type": "array"})]
+    cursors: Annotated[list[str | None], WithJsonSchema({"type": "array"})]
+
+
+class Script:
+    """A source that says what it is told to say, also what the contract forbids."""
+
+    api: ClassVar[int] = API
+    Options: ClassVar[type[BaseModel]] = ScriptOptions
+    mapping: ClassVar[Mapping[Kind, Mapping[str, str]]] = {}
+
+    def __init__(self, options: ScriptOptions, context: SourceContext) -> None:
+        self._options = options
+
+    async def pull(self, cursor: str | None) -> AsyncIterator[Page | Done]:
+        self._options.cursors.append(cursor)
+        for page in self._options.pages:
+            yield page
+
+    async def check(self) -> Sequence[str]:
+        return []
+
+
 class World:
     """``directory`` is read, and delivered to the ``stores`` by name; there is one target, ``app``, to begin with."""
 
@@ -44,6 +75,10 @@ class World:
         self.directory = MemoryDirectory(page_size=3, incremental=incremental)
         self.complete: Complete | None = None
         self.attributes: Mapping[str, str] = {}
+        self.now: datetime | None = None
+        """What the clock of the runs shows; None: the real one's time."""
+        self.cursors: list[str | None] = []
+        """With what each scripted pull was asked."""
         self.stores: dict[str, MemoryStore] = {}
         self.targets: dict[str, Target] = {}
         self.target()
@@ -71,21 +106,49 @@ class World:
 
     @property
     def job(self) -> Job:
+        return self._job(MemorySource, MemorySourceOptions(directory=self.directory))
+
+    def _job(self, connector: Any, options: BaseModel) -> Job:
         mapped = {name: Rule(text, "config.yaml:3") for name, text in self.attributes.items()}
         directory = Directory(
-            self.name, "memory", timedelta(minutes=15), self.complete, MemorySourceOptions(directory=self.directory),
-            {Kind.USER: mapped, Kind.GROUP: {}},
-        )  # fmt: skip
-        return job(directory, MemorySource, [(target, MemoryTarget) for target in self.targets.values()], {})
+            self.name, "memory", timedelta(minutes=15), self.complete, options, {Kind.USER: mapped, Kind.GROUP: {}}
+        )
+        return job(directory, connector, [(target, MemoryTarget) for target in self.targets.values()], {})
 
     def run(self, watch: Watch = lambda *_: None, **wish: Any) -> RunReport:
-        return asyncio.run(run(self.database, self.folder, self.job, Wish(**wish), watch))
+        return self._run(self.job, watch, **wish)
+
+    def tell(self, *pages: Any, **wish: Any) -> RunReport:
+        """A run with a source that says just this: lists of items, and Done."""
+        options = ScriptOptions.model_construct(pages=list(pages), cursors=self.cursors)
+        return self._run(self._job(Script, options), **wish)
+
+    def _run(self, job: Job, watch: Watch = lambda *_: None, **wish: Any) -> RunReport:
+        with pytest.MonkeyPatch.context() as patch:
+            if (now := self.now) is not None:
+                patch.setattr("usersyncd.run._now", lambda: now)
+            return asyncio.run(run(self.database, self.folder, job, Wish(**wish), watch))
+
+    def synced(self, **wish: Any) -> TargetReport:
+        """Run, which must succeed for the one target."""
+        report = self.run(**wish)
+        assert report.status == "succeeded", report
+        [target] = report.targets
+        return target
 
     def plan(self) -> RunReport:
         """What would be done, all of it."""
         return self.run(deliver=False, changes=None)
 
     # ---- what the directory holds
+
+    def people(self, *ids: str, **attributes: Any) -> None:
+        for id_ in ids:
+            self.user(id_, **attributes)
+
+    def leave(self, *ids: str, kind: Kind = Kind.USER) -> None:
+        for id_ in ids:
+            self.directory.remove(kind, id_)
 
     def user(self, id_: str, /, **attributes: Any) -> None:
         self.directory.users[id_] = attributes

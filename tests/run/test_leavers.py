@@ -1,0 +1,177 @@
+"""Who leaves, and who comes back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from tests.run.world import World, rules
+from usersyncd.plugin import Kind
+
+THEN = datetime(2026, 3, 1, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+BY_ADDRESS = rules(None, "email", email="user.email", name="user.displayName", ref="user.id")
+
+
+def actives(world: World) -> dict[str, bool]:
+    return {key: bool(shape["active"]) for key, shape in world.held().items()}
+
+
+def test_a_leaver_is_deactivated_and_kept_and_loses_every_membership(world: World) -> None:
+    world.people("u1", "u2")
+    world.group("g1", "u1", "u2")
+    world.synced()
+    world.leave("u2")
+    counts = world.synced().counts
+    assert (counts.users.deactivate, counts.memberships.remove, counts.total) == (1, 1, 2)
+    assert actives(world) == {"u1": True, "u2": False}
+    assert world.members() == {"g1": {"u1"}}
+    world.now = datetime.now(UTC) + 1000 * DAY
+    assert world.synced(complete=True).counts.total == 0
+
+
+def test_a_leaver_is_deleted_when_the_time_is_over_and_not_before(world: World) -> None:
+    world.target(delete_after=30 * DAY)
+    world.people("u1", "u2")
+    world.now = THEN
+    world.synced()
+    world.leave("u2")
+    world.synced()
+    world.now = THEN + 30 * DAY - timedelta(seconds=1)
+    assert world.synced().counts.total == 0
+    assert actives(world) == {"u1": True, "u2": False}
+    world.now = THEN + 30 * DAY
+    assert world.synced().counts.users.delete == 1
+    assert actives(world) == {"u1": True}
+    assert world.synced().counts.total == 0
+
+
+def test_a_leaver_may_be_deleted_at_once(world: World) -> None:
+    world.target(delete_after=timedelta(0))
+    world.people("u1", "u2")
+    world.group("g1", "u1", "u2")
+    world.synced()
+    world.leave("u2")
+    counts = world.synced().counts
+    assert (counts.users.delete, counts.users.deactivate) == (1, 0)
+    assert set(world.held()) == {"u1"}
+    assert world.members() == {"g1": {"u1"}}
+
+
+def test_the_time_of_a_leaver_may_be_shortened(world: World) -> None:
+    world.people("u1", "u2")
+    world.now = THEN
+    world.synced()
+    world.leave("u2")
+    world.synced()
+    world.target(delete_after=5 * DAY)
+    world.now = THEN + 4 * DAY
+    assert world.synced().counts.total == 0
+    world.now = THEN + 5 * DAY
+    assert world.synced().counts.users.delete == 1
+
+
+def test_one_who_comes_back_is_activated_again_and_no_time_runs_any_more(world: World) -> None:
+    world.target(delete_after=30 * DAY)
+    world.people("u1", "u2")
+    world.group("g1", "u1", "u2")
+    world.now = THEN
+    world.synced()
+    world.directory.users.pop("u2")  # The group goes on naming them.
+    world.synced()
+    world.now = THEN + 10 * DAY
+    world.people("u2", title="Boss")
+    counts = world.synced().counts
+    assert (counts.users.reactivate, counts.memberships.add, counts.total) == (1, 1, 2)
+    assert world.held()["u2"] == {"id": "u2", "title": "Boss", "active": True}
+    world.now = THEN + 100 * DAY
+    assert world.synced().counts.total == 0
+
+
+def test_one_who_comes_back_after_being_deleted_is_created(world: World) -> None:
+    world.target(delete_after=timedelta(0))
+    world.people("u1", "u2")
+    world.synced()
+    world.leave("u2")
+    world.synced()
+    world.people("u2")
+    assert world.synced().counts.users.create == 1
+    assert actives(world) == {"u1": True, "u2": True}
+
+
+def test_one_who_comes_back_under_a_new_id_takes_over_what_is_kept_under_the_same_key(world: World) -> None:
+    world.target(users=BY_ADDRESS)
+    world.people("old", email="ada@acme.example", displayName="Ada")
+    world.group("g1", "old")
+    world.synced()
+    world.leave("old")
+    world.synced()
+    assert actives(world) == {"ada@acme.example": False}
+    world.people("new", email="ada@acme.example", displayName="Ada L.")
+    world.group("g1", "new")
+    world.synced()
+    assert world.held() == {"ada@acme.example": {
+        "email": "ada@acme.example", "name": "Ada L.", "ref": "new", "active": True,
+    }}  # fmt: skip
+    assert world.members() == {"g1": {"ada@acme.example"}}
+    world.leave("new")
+    world.synced()
+    assert actives(world) == {"ada@acme.example": False}
+
+
+def test_one_who_leaves_and_comes_back_under_a_new_id_in_the_same_reading_never_lost_access(world: World) -> None:
+    world.target(users=BY_ADDRESS)
+    world.people("old", email="ada@acme.example", displayName="Ada")
+    world.group("g1", "old")
+    world.synced()
+    world.leave("old")
+    world.people("new", email="ada@acme.example", displayName="Ada")
+    world.group("g1", "new")
+    counts = world.synced().counts
+    assert (counts.users.deactivate, counts.users.delete, counts.memberships.remove) == (0, 0, 0)
+    assert world.held()["ada@acme.example"]["ref"] == "new"
+    assert actives(world) == {"ada@acme.example": True}
+    assert world.members() == {"g1": {"ada@acme.example"}}
+    assert world.plan().targets[0].planned.total == 0
+
+
+def test_one_whom_the_rules_leave_out_any_more_is_a_leaver_and_named_with_the_rule(world: World) -> None:
+    world.target(users=rules('user.title != "Porter"'))
+    world.people("u1", "u2", title="Cook")
+    world.synced()
+    world.people("u2", title="Porter")
+    target = world.synced()
+    assert target.counts.users.deactivate == 1
+    [skipped] = target.skipped
+    assert (skipped.kind, skipped.id, skipped.reason, skipped.at) == (
+        Kind.USER, "u2", "users.where leaves it out", "config.yaml:7",
+    )  # fmt: skip
+    assert world.held()["u2"] == {"id": "u2", "title": "Cook", "active": False}
+    world.people("u2", title="Cook")
+    assert world.synced().counts.users.reactivate == 1
+
+
+def test_one_whom_the_directory_itself_deactivates_is_deactivated_and_no_leaver(world: World) -> None:
+    world.target(delete_after=timedelta(0))
+    world.people("u1", active=True)
+    world.synced()
+    world.people("u1", active=False)
+    assert world.synced().counts.users.deactivate == 1
+    world.now = datetime.now(UTC) + 1000 * DAY
+    assert world.synced(complete=True).counts.total == 0
+    world.people("u1", active=True)
+    assert world.synced().counts.users.reactivate == 1
+
+
+def test_a_leaver_whose_deactivation_is_refused_is_tried_again_until_it_is_done(world: World) -> None:
+    world.people("u1", "u2")
+    world.synced()
+    world.leave("u2")
+    world.store.faults.refuse = {"u2"}
+    for _ in range(2):
+        report = world.run()
+        assert report.status == "partial"
+        assert [failed.id for failed in report.targets[0].failed] == ["u2"]
+        assert actives(world) == {"u1": True, "u2": True}
+    world.store.faults.refuse = set()
+    assert world.synced().counts.users.deactivate == 1
+    assert actives(world) == {"u1": True, "u2": False}
