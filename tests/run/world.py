@@ -71,7 +71,8 @@ class World:
 
     def __init__(self, folder: Path, *, state: str | None = None, incremental: bool = False) -> None:
         self.folder = folder
-        self.database: Database = open_database(state or f"sqlite:///{folder}/state.db")
+        self.url = state or f"sqlite:///{folder}/state.db"
+        self.database: Database = open_database(self.url)
         self.directory = MemoryDirectory(page_size=3, incremental=incremental)
         self.complete: Complete | None = None
         self.attributes: Mapping[str, str] = {}

@@ -59,11 +59,14 @@ class MemoryStore:
         if change.op in (Op.ADD, Op.REMOVE):
             return self._connect(change)
         records = self.users if change.kind is Kind.USER else self.groups
+        new = change.key if change.after is None else _key(change.after[key])
+        if new != change.key and {(change.directory, change.key), (change.directory, new)} <= records.keys():
+            return Outcome(error=f"the {key} {new!r} belongs to another {change.kind} of the store")
         held = records.pop((change.directory, change.key), {})
         if change.after is None:
             self.memberships = {edge for edge in self.memberships if not _touches(edge, change)}
         else:
-            records[change.directory, _key(change.after[key])] = held | change.after
+            records[change.directory, new] = held | change.after
         return DELIVERED
 
     def _connect(self, change: Change) -> Outcome:

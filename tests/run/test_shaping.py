@@ -1,0 +1,249 @@
+"""Who is shaped again, and what becomes of those for whom a rule fails or whose key is another's."""
+
+from __future__ import annotations
+
+from tests.run.world import World, rules
+from usersyncd.core.report import Failed
+from usersyncd.plugin import Kind
+
+DEPENDENT = rules(None, "uid", uid="user.id", title="user.title", groups="user.groups", boss="user.manager.title")
+LOUD = rules(None, "uid", uid="user.id", title="user.title.upperAscii()")
+NO_GROUPS = rules("false", "gid", gid="group.id")
+KEYED = rules(None, "email", email="user.email", name="user.displayName")
+
+
+def changed(world: World) -> set[str]:
+    """Whom a sync updates."""
+    report = world.run(changes=None)
+    assert report.status == "succeeded", report
+    changes = report.targets[0].changes or []
+    assert {change["op"] for change in changes} <= {"update"}, changes
+    assert report.targets[0].counts.users.update == len(changes)
+    return {change["id"] for change in changes}
+
+
+def staff(world: World, *, incremental: bool = True) -> None:
+    """Six people, u0 the manager of u1 and u2; three in the group ``inner``, four in ``outer``, which holds it."""
+    world.directory.incremental = incremental
+    world.target(users=DEPENDENT, groups=NO_GROUPS)
+    world.people("u0", title="Boss")
+    world.people("u1", "u2", title="Cook", manager="u0")
+    world.people("u3", "u4", "u5", title="Cook")
+    world.group("inner", "u1", "u2", "u3")
+    world.group("outer", "u4", "inner")
+    world.synced()
+    assert world.held()["u1"]["groups"] == ["inner", "outer"]
+
+
+# ---- what others are
+
+
+def test_a_renamed_group_concerns_those_in_it(world: World) -> None:
+    staff(world)
+    world.directory.groups["inner"]["displayName"] = "core"
+    assert changed(world) == {"u1", "u2", "u3"}
+    world.directory.groups["outer"]["displayName"] = "all"
+    assert changed(world) == {"u1", "u2", "u3", "u4"}
+    assert world.held()["u1"]["groups"] == ["all", "core"]
+
+
+def test_a_changed_membership_concerns_those_who_entered_or_left(world: World) -> None:
+    staff(world)
+    world.directory.members["inner"] = {"u2", "u3", "u5"}
+    assert changed(world) == {"u1", "u5"}
+    world.directory.members["outer"] = {"inner", "u4", "u2"}
+    assert changed(world) == set(), "u2 was in it through the nested group"
+    world.directory.members["outer"] = {"u4"}
+    assert changed(world) == {"u2", "u3", "u5"}
+
+
+def test_a_group_that_comes_or_goes_concerns_those_in_it(world: World) -> None:
+    staff(world)
+    world.group("third", "u0", "u5")
+    assert changed(world) == {"u0", "u5"}
+    world.leave("third", kind=Kind.GROUP)
+    assert changed(world) == {"u0", "u5"}
+
+
+def test_a_changed_manager_concerns_those_who_report_to_them(world: World) -> None:
+    staff(world)
+    world.people("u0", title="Director")
+    assert changed(world) == {"u0", "u1", "u2"}
+    world.people("u1", title="Cook", manager="u4")
+    assert changed(world) == {"u1"}
+    assert world.held()["u1"]["boss"] == "Cook"
+
+
+def test_a_manager_who_leaves_concerns_those_who_report_to_them(world: World) -> None:
+    staff(world)
+    world.leave("u0")
+    report = world.run(changes=None)
+    assert {(change["op"], change["id"]) for change in report.targets[0].changes or ()} == {
+        ("deactivate", "u0"), ("update", "u1"), ("update", "u2"),
+    }  # fmt: skip
+    assert "boss" not in world.held()["u1"]
+
+
+def test_a_complete_reading_finds_the_same(world: World) -> None:
+    staff(world, incremental=False)
+    world.directory.groups["inner"]["displayName"] = "core"
+    world.people("u0", title="Director")
+    world.directory.members["outer"].add("u5")
+    assert changed(world) == {"u0", "u1", "u2", "u3", "u5"}
+    assert changed(world) == set()
+
+
+def test_an_edited_rule_reaches_everybody_although_nobody_changed(world: World) -> None:
+    staff(world)
+    world.target(users=LOUD, groups=NO_GROUPS)
+    assert changed(world) == {"u0", "u1", "u2", "u3", "u4", "u5"}
+    assert world.held()["u1"]["title"] == "COOK"
+    assert changed(world) == set()
+
+
+def test_an_edited_mapping_reaches_everybody(world: World) -> None:
+    world.people("u1", "u2", title="Cook", job="Chef")
+    world.synced()
+    world.attributes = {"title": "raw.job"}
+    assert changed(world) == {"u1", "u2"}
+    assert world.held()["u1"]["title"] == "Chef"
+
+
+def test_an_edited_rule_that_could_not_be_delivered_reaches_everybody_later(world: World) -> None:
+    staff(world)
+    world.target(users=LOUD, groups=NO_GROUPS)
+    world.store.faults.down = True
+    assert world.run().status == "failed"
+    world.store.faults.down = False
+    world.people("u1", title="Director")
+    world.run()
+    titles = [shape["title"] for _, shape in sorted(world.held().items())]
+    assert titles == ["BOSS", "DIRECTOR", "COOK", "COOK", "COOK", "COOK"]
+
+
+# ---- rules that fail
+
+
+def test_a_rule_that_fails_for_one_fails_that_one_by_name_and_leaves_what_the_target_has(world: World) -> None:
+    world.target(users=rules(None, "uid", uid="user.id", number="int(user.employeeNumber)"))
+    world.people("u1", "u2", employeeNumber="7")
+    world.group("g1", "u1", "u2")
+    world.synced()
+    world.people("u1", employeeNumber="8")
+    world.people("u2", employeeNumber="eight")
+    for _ in range(2):
+        report = world.run()
+        assert report.status == "partial"
+        [failed] = report.targets[0].failed
+        assert (failed.kind, failed.id, failed.at) == (Kind.USER, "u2", "config.yaml:7")
+        assert failed.error.startswith("number: ")
+        assert {key: shape["number"] for key, shape in world.held().items()} == {"u1": 8, "u2": 7}
+        assert world.held()["u2"]["active"] is True
+        assert world.members() == {"g1": {"u1", "u2"}}
+    world.people("u2", employeeNumber="9")
+    assert world.synced().counts.users.update == 1
+    assert world.held()["u2"]["number"] == 9
+
+
+def test_one_for_whom_a_rule_fails_is_looked_at_again_also_when_nothing_changed(world: World) -> None:
+    """What a rule reads may lie elsewhere: in the groups, the manager."""
+    world.directory.incremental = True
+    world.target(users=rules(None, "uid", uid="user.id", number="int(user.employeeNumber)"))
+    world.people("u1", employeeNumber="x")
+    assert world.run().targets[0].failures == 1
+    assert world.run().targets[0].failures == 1
+
+
+def test_a_leaver_leaves_whatever_the_rules_would_say(world: World) -> None:
+    world.target(users=rules(None, "uid", uid="user.id", number="int(user.employeeNumber)"))
+    world.people("u1", employeeNumber="7")
+    world.synced()
+    world.people("u1", employeeNumber="seven")
+    assert world.run().status == "partial"
+    world.leave("u1")
+    assert world.synced().counts.users.deactivate == 1
+
+
+# ---- keys
+
+
+def test_two_with_one_key_are_both_named_and_nothing_is_done_for_either(world: World) -> None:
+    world.target(users=KEYED)
+    world.people("u1", "u2", "u3", email="same@acme.example")
+    world.people("u4", email="other@acme.example")
+    report = world.run()
+    assert report.status == "partial"
+    assert report.targets[0].failed == [
+        Failed(Kind.USER, "u1", "its email 'same@acme.example' is also that of user u2, user u3"),
+        Failed(Kind.USER, "u2", "its email 'same@acme.example' is also that of user u1, user u3"),
+        Failed(Kind.USER, "u3", "its email 'same@acme.example' is also that of user u1, user u2"),
+    ]
+    assert set(world.held()) == {"other@acme.example"}
+    world.people("u2", email="two@acme.example")
+    world.people("u3", email="three@acme.example")
+    world.synced()
+    assert len(world.held()) == 4
+
+
+def test_one_with_the_key_of_another_is_named_with_its_holder(world: World) -> None:
+    world.target(users=KEYED)
+    world.people("u1", email="ada@acme.example", displayName="Ada")
+    world.synced()
+    world.people("u2", email="ada@acme.example", displayName="Imposter")
+    report = world.run()
+    [failed] = report.targets[0].failed
+    assert (failed.id, failed.error) == ("u2", "its email 'ada@acme.example' belongs to user u1 of acme already")
+    assert world.held()["ada@acme.example"]["name"] == "Ada"
+    world.people("u1", email="lovelace@acme.example", displayName="Ada")
+    world.synced()
+    assert world.held()["ada@acme.example"]["name"] == "Imposter"
+    assert world.held()["lovelace@acme.example"]["name"] == "Ada"
+
+
+def test_keys_that_are_passed_on_arrive_one_run_after_the_other(world: World) -> None:
+    """A target that has the next holder still under the key refuses it, by name; then the key is free."""
+    world.target(users=KEYED)
+    for id_, email in (("u1", "a"), ("u2", "b"), ("u3", "c")):
+        world.people(id_, email=email, displayName=id_)
+    world.synced()
+    for id_, email in (("u1", "b"), ("u2", "c"), ("u3", "d")):
+        world.people(id_, email=email, displayName=id_)
+    for refused in (["u1", "u2"], ["u1"], []):
+        assert [failed.id for failed in world.run().targets[0].failed] == refused
+        assert len(world.held()) == 3
+    assert {key: shape["name"] for key, shape in world.held().items()} == {"b": "u1", "c": "u2", "d": "u3"}
+
+
+def test_two_who_exchange_their_keys_are_named_and_lose_nothing(world: World) -> None:
+    world.target(users=KEYED)
+    for id_, email in (("u1", "a"), ("u2", "b")):
+        world.people(id_, email=email, displayName=id_)
+    world.synced()
+    for id_, email in (("u1", "b"), ("u2", "a")):
+        world.people(id_, email=email, displayName=id_)
+    for _ in range(2):
+        assert [failed.id for failed in world.run().targets[0].failed] == ["u1", "u2"]
+        assert {key: shape["name"] for key, shape in world.held().items()} == {"a": "u1", "b": "u2"}
+
+
+def test_one_without_a_key_is_named(world: World) -> None:
+    world.target(users=KEYED)
+    world.people("u1", email="a")
+    world.people("u2", displayName="Nobody")
+    [failed] = world.run().targets[0].failed
+    assert (failed.id, failed.error, failed.at) == ("u2", "has no key: email is empty", "config.yaml:7")
+    assert set(world.held()) == {"a"}
+
+
+def test_two_directories_with_one_key_in_one_target(world: World) -> None:
+    """Whoever has it keeps it, and the other is told whose it is."""
+    world.target(users=KEYED)
+    world.people("u1", email="ada@acme.example", displayName="Ada")
+    world.synced()
+    other = World(world.folder, state=world.url)
+    other.name = "other"
+    other.target(users=KEYED)
+    other.people("x1", email="ada@acme.example", displayName="Ada elsewhere")
+    [failed] = other.run().targets[0].failed
+    assert failed.error == "its email 'ada@acme.example' belongs to user u1 of acme already"
+    other.database.close()
