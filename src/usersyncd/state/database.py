@@ -46,7 +46,6 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.sqlite = engine.dialect.name == "sqlite"
-        self._anchor: Connection | None = None
 
     @property
     def file(self) -> Path:
@@ -72,11 +71,6 @@ class Database:
         ):
             yield connection
 
-    def hold(self) -> None:
-        """Keep one connection open: with its last connection, SQLite would write back its whole log every time."""
-        if self.sqlite:
-            self._anchor = self.engine.connect()
-
     @contextmanager
     def reported(self) -> Iterator[None]:
         """Turn a database error, also one of the driver itself, into one that says what to do."""
@@ -88,8 +82,6 @@ class Database:
             raise StateError(f"the state database {self} cannot be used: {cause}", _remedy(cause)) from error
 
     def close(self) -> None:
-        if self._anchor is not None:
-            self._anchor.close()
         self.engine.dispose()
 
 
@@ -110,7 +102,6 @@ def open_database(url: str, password: str | None = None) -> Database:
         _try(database)
         with database.reported():
             _migrate(database)
-            database.hold()
     except BaseException:
         database.close()
         raise
