@@ -252,7 +252,7 @@ class Spool:
         if row is None and known is not None and not known.gone:
             with self._database.read() as connection:
                 query = select(records.c.attributes, records.c.handles).where(records.c.ref == known.ref)
-                row = connection.execute(query).one()._tuple()
+                row = connection.execute(query).one()
         if row is None or row[0] is None:
             return None
         handles = patch.handles
