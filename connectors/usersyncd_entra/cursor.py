@@ -7,15 +7,11 @@ from msgspec import Struct
 
 
 class Cursor(Struct, frozen=True):
-    """Both delta links. They hold what was selected when their rounds began: other rules need other rounds.
-
-    ``at``: when those rounds began, ISO 8601 in UTC.
-    """
+    """Both delta links. They hold what was selected when their rounds began: other rules need other rounds."""
 
     users: str
     groups: str
     select: str
-    at: str
 
     def write(self) -> str:
         return msgspec.json.encode(self).decode()

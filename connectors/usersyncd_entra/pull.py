@@ -41,9 +41,10 @@ class Pull:
         """What is asked for: the cursor of a pull that asked for something else is of no use."""
         return f"{','.join(self._fields[Kind.USER].asked)};{','.join(self._fields[Kind.GROUP].asked)}"
 
-    def cursor(self, at: str) -> str:
-        """The cursor for the next pull; ``at``: when this one began."""
-        return Cursor(self.users_link, self.groups_link, self.select, at).write()
+    @property
+    def cursor(self) -> str:
+        """The cursor for the next pull."""
+        return Cursor(self.users_link, self.groups_link, self.select).write()
 
     async def everything(self) -> AsyncGenerator[Page, None]:
         """Complete rounds of users and groups, or lists where the options narrow them down.
@@ -82,16 +83,15 @@ class Pull:
             async for some in people:
                 yield users.take(some.value)
                 self.users_link = some.delta_link or ""
-        # Lists may lag behind the rounds, so that the rounds have the last word.
-        old = (datetime.fromisoformat(since.at) - OLD).isoformat()
-        back = [f"users/{identifier}" for identifier, born in users.born.items() if born < old]
-        restored = [identifier for identifier, born in groups.born.items() if born < old]
-        if back or restored:
-            yield await self._memberships([*back, *(f"groups/{identifier}" for identifier in restored)])
-        if restored:
-            # A restored group tells the members that it has, and not who left it since it was told last.
+        # Who comes whole is new or was restored, and no round says which groups he is in that told of him while he was
+        # deleted, or who left a group while it was. Lists may lag behind, so that the rounds have the last word.
+        if users.whole or groups.whole:
+            yield await self._memberships(
+                [*(f"users/{user}" for user in users.whole), *(f"groups/{group}" for group in groups.whole)]
+            )
+        if groups.whole:
             again = GroupRound(self._fields[Kind.GROUP], complete=True)
-            await read_members(self._graph, again, restored)
+            await read_members(self._graph, again, groups.whole)
             yield again.wholes()
         for each in groups.pages():
             yield each
@@ -158,8 +158,8 @@ class Pull:
             except Vanished:
                 return  # Deleted once more: the next round says so.
 
-        await for_each(restored, of)
-        self._log.info("read the memberships of what was restored", restored=len(restored), groups=len(groups))
+        await for_each(ends, of)
+        self._log.info("read the memberships of what is new or was restored", objects=len(ends), groups=len(groups))
         return [Members(group, frozenset(members)) for group, members in groups.items()]
 
     async def _may_read_hidden(self) -> None:

@@ -29,8 +29,8 @@ class UserRound:
     """Users, told on as they come. ``complete``: the round lists everybody, not changes."""
 
     def __init__(self, fields: Fields, *, complete: bool) -> None:
-        self.born: dict[str, str] = {}
-        """In a round of changes: who came whole, so is new or was restored, and since when he exists."""
+        self.whole: dict[str, None] = {}
+        """In a round of changes: who came whole, so is new or was restored."""
         self._fields = fields
         self._complete = complete
         self._seen: set[int] = set()
@@ -59,10 +59,11 @@ class UserRound:
                 if told or not complete:
                     yield Gone(Kind.USER, identifier)
                 seen.discard(key)
+                self.whole.pop(identifier, None)
                 continue
             seen.add(key)
             if not complete and BORN in user:
-                self.born[identifier] = str(user[BORN])
+                self.whole[identifier] = None
                 yield Record(Kind.USER, identifier, present(read(user)))
             elif complete and not told:
                 yield Record(Kind.USER, identifier, present(read(user)))
@@ -74,7 +75,7 @@ class _Group(Struct):
     """What was said of a group so far. Who ``left`` is not among those who ``joined``, who may come twice there."""
 
     attributes: dict[str, Value] = {}
-    born: str = ""
+    whole: bool = False
     gone: bool = False
     hidden: bool = False
     joined: list[str] = []
@@ -105,9 +106,9 @@ class GroupRound:
         return identifier in self._groups and not self._groups[identifier].gone
 
     @property
-    def born(self) -> dict[str, str]:
-        """In a round of changes: what came whole, so is new or was restored, and since when it exists."""
-        return {identifier: group.born for identifier, group in self._groups.items() if group.born}
+    def whole(self) -> list[str]:
+        """In a round of changes: what came whole, so is new or was restored."""
+        return [identifier for identifier, group in self._groups.items() if group.whole]
 
     @property
     def hidden(self) -> int:
@@ -129,7 +130,7 @@ class GroupRound:
                 if item.members:
                     self._move(group, item.members)
                 properties = item.properties(self._fields.asked)
-                group.born = group.born or properties.get(BORN) or ""
+                group.whole = group.whole or BORN in properties
                 group.hidden = group.hidden or properties.get(VISIBILITY) == "HiddenMembership"
                 group.attributes |= self._fields.attributes(properties)
 
@@ -150,7 +151,7 @@ class GroupRound:
                 if not self._complete:
                     page.append(Gone(Kind.GROUP, identifier))
                 continue
-            if self._complete or group.born:
+            if self._complete or group.whole:
                 page.append(Record(Kind.GROUP, identifier, present(group.attributes)))
             elif group.attributes:
                 page.append(Patch(Kind.GROUP, identifier, group.attributes))

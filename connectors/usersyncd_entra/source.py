@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from datetime import UTC, datetime
 from typing import ClassVar
 
 from pydantic import BaseModel
@@ -42,7 +41,6 @@ class EntraSource:
             fields = {kind: Fields(kind, self._context.reads[kind]) for kind in Kind}
             narrowed = self._options.users.narrowed or self._options.groups.narrowed
             pull = Pull(graph, self._options, fields, self._context.log)
-            at = datetime.now(UTC).isoformat(timespec="seconds")
             since = read_cursor(cursor, pull.select)
             if since is not None and not narrowed:
                 try:
@@ -54,12 +52,12 @@ class EntraSource:
                         "Graph does not know the last reading any more: reading all", said=error.said
                     )
                 else:
-                    yield Done(pull.cursor(at), complete=False)
+                    yield Done(pull.cursor, complete=False)
                     return
             async with aclosing(pull.everything()) as pages:
                 async for page in pages:
                     yield page
-            yield Done(None if narrowed else pull.cursor(at), complete=True)
+            yield Done(None if narrowed else pull.cursor, complete=True)
 
     async def check(self) -> Sequence[str]:
         """Sign in, and say what is there and what may be read. Raises SourceError, naming each missing permission."""

@@ -174,3 +174,28 @@ async def test_many_days_of_random_changes(follower: Follower) -> None:
         await follower.pull()
         assert follower.is_right, f"after {len(tenant.log)} changes"
         assert not follower.complete
+
+
+async def test_who_is_new_joins_while_deleted_and_is_restored(follower: Follower) -> None:
+    """The groups were told while he was not there, and when he is there again they say nothing."""
+    tenant = follower.graph.tenant
+    person = tenant.add_user(displayName="Hired")
+    tenant.join(teams(tenant)[2], person)
+    tenant.delete(person)
+    await follower.pull()
+    tenant.restore(person)
+    await follower.pull()
+    assert follower.is_right
+    assert (teams(tenant)[2], person) in follower.held.edges
+
+
+async def test_who_left_a_new_group_that_was_deleted_and_restored(follower: Follower) -> None:
+    tenant = follower.graph.tenant
+    group = tenant.add_group(displayName="new")
+    tenant.join(group, *people(tenant)[:4])
+    await follower.pull()
+    tenant.delete(group)
+    tenant.leave(group, people(tenant)[0])
+    tenant.restore(group)
+    await follower.pull()
+    assert follower.is_right
