@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from usersyncd.errors import SourceError
-from usersyncd.plugin import Kind, Members, Page
+from usersyncd.plugin import Kind, Members, Page, Present
 from usersyncd_entra.client import LARGEST, Graph, for_each
 from usersyncd_entra.cursor import Cursor
 from usersyncd_entra.faults import Vanished, missing
@@ -22,7 +22,7 @@ from usersyncd_entra.rounds import GroupRound, UserRound
 MINIMAL = {"Prefer": "return=minimal"}
 """In a round of changes: only the properties that changed (learn.microsoft.com/graph/api/user-delta)."""
 OLD = timedelta(hours=1)
-"""Who exists for longer than that before the last pull, and comes whole, is not new but restored."""
+"""Who exists for longer than that, and is left out of a complete round, is lost; the others may be new."""
 
 
 class Pull:
@@ -62,11 +62,13 @@ class Pull:
         async with aclosing(users) as pages:
             async for page in pages:
                 yield page
-        groups = await self._groups()
+        groups, unseen = await self._groups()
+        yield unseen
         for each in groups.pages(scope):
             yield each
         if groups.restored:
-            yield await self._memberships([f"groups/{identifier}" for identifier in groups.restored])
+            found = await self._memberships([f"groups/{identifier}" for identifier in groups.restored])
+            yield [each for each in found if each.group in groups]
         self._tell(groups)
 
     async def changes(self, since: Cursor) -> AsyncGenerator[Page, None]:
@@ -105,12 +107,12 @@ class Pull:
             async for page in pages:
                 yield users.take(page.value)
                 self.users_link = page.delta_link or ""
-        await self._must_be_all("users", users, began)
+        yield await self._unseen(Kind.USER, users, began)
 
-    async def _groups(self) -> GroupRound:
+    async def _groups(self) -> tuple[GroupRound, Page]:
         only = self._options.groups
         if only.narrowed:
-            return await listed_groups(self._graph, self._fields[Kind.GROUP], only)
+            return await listed_groups(self._graph, self._fields[Kind.GROUP], only), []
         began = datetime.now(UTC)
         groups = GroupRound(self._fields[Kind.GROUP], complete=True)
         link = self._graph.address("groups/delta", select=",".join([*self._fields[Kind.GROUP].asked, "members"]))
@@ -118,35 +120,33 @@ class Pull:
             async for page in pages:
                 groups.take(page.value)
                 self.groups_link = page.delta_link or ""
-        await self._must_be_all("groups", groups, began)
-        return groups
+        return groups, await self._unseen(Kind.GROUP, groups, began)
 
-    async def _must_be_all(self, path: str, found: UserRound | GroupRound, began: datetime) -> None:
+    async def _unseen(self, kind: Kind, found: UserRound | GroupRound, began: datetime) -> list[Present]:
         """A page that is lost on the way leaves no trace in a round, and who was on it would seem to have left. So the
-        objects are counted; when some are missing, their ids tell whether they are new or lost."""
+        objects are counted; when some are missing, their ids tell whether they are lost. Where they may as well be new,
+        what is known of them stays."""
+        path = f"{kind}s"
         there = await self._graph.count(path)
-        if path == "users" and len(found) == 0:
+        if kind is Kind.USER and len(found) == 0:
             raise SourceError(
                 f"{self._options.graph} lists nobody, and every tenant has somebody", "see that the tenant is right"
             )
         if len(found) >= there:
-            return
+            return []
         old = (began - OLD).isoformat()
         link = self._graph.address(path, select=f"id,{BORN}", top=LARGEST)
-        lost = [
-            item["id"]
-            async for page in self._graph.pages(link, Object)
-            for item in page.value
-            if item["id"] not in found and str(item.get(BORN) or "") < old
-        ]
-        if lost:
+        pages = self._graph.pages(link, Object)
+        born = {item["id"]: item.get(BORN) async for page in pages for item in page.value if item["id"] not in found}
+        if lost := [identifier for identifier, moment in born.items() if str(moment or "") < old]:
             raise SourceError(
                 f"the delta query of {path} left out {len(lost)} of {there} that are there, such as {lost[0]}",
                 "something between here and Microsoft Graph lost a page: the next run reads from the start",
             )
+        return [Present(kind, identifier) for identifier in born]
 
-    async def _memberships(self, restored: Sequence[str]) -> Page:
-        """The groups that restored users and groups are in: these say nothing of it. ``restored`` are paths."""
+    async def _memberships(self, ends: Sequence[str]) -> list[Members]:
+        """The groups that users and groups are in, which are given by their paths."""
         groups: dict[str, set[str]] = {}
 
         async def of(path: str) -> None:

@@ -81,7 +81,8 @@ class Present(Struct, frozen=True, gc=False):
     """This known record, and if it is a group its members, are as they were told last.
 
     For directories that answer a cursor by naming everything that is still there (the present phase of RFC 4533,
-    section 3.3.2): such a pull ends with ``Done(complete=True)``, and what was neither told nor named so is gone.
+    section 3.3.2): such a pull ends with ``Done(complete=True)``, and what was neither told nor named so is gone. Where
+    the record is not known after all, nobody is taken for gone, and the next pull is complete.
     """
 
     kind: Kind

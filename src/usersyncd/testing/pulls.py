@@ -62,7 +62,7 @@ def fold(
                 patched = {**held.records.get((kind, id), {}), **attributes}
                 held.records[kind, id] = {name: value for name, value in patched.items() if value is not None}
             case Present(kind, id):
-                if known is not None and (kind, id) not in held.records:
+                if known is not None and (kind, id) in known.records.keys() - held.records.keys():
                     _keep(held, known, (kind, id))
             case Members(group, added, removed, whole):
                 if whole:

@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.connectors.entra.tenants import same, source_of
 from tests.fakes.graph import Graph, Tenant
+from usersyncd.plugin import Present
 from usersyncd.testing import Listing, Log, fold, read
 
 
@@ -27,8 +28,10 @@ class Follower:
         pull = await read(source_of(self.graph, self.folder, log=self.log, **more), self.cursor)
         (end,) = pull.ends
         self.items = list(pull.items)
-        self.held = fold(self.items, None if end.complete else self.held)
         self.cursor, self.complete = end.cursor, end.complete
+        if any(isinstance(item, Present) and (item.kind, item.id) not in self.held.records for item in self.items):
+            self.cursor, self.complete = None, False  # as a run does
+        self.held = fold(self.items, known=self.held) if self.complete else fold(self.items, self.held)
 
     @property
     def is_right(self) -> bool:

@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from tests.connectors.entra.following import Follower, people, something_happens
+from tests.connectors.entra.following import Follower, people, something_happens, teams
 from tests.connectors.entra.tenants import source_of
 from tests.fakes.graph import PASSING, ROUND, Graph, Tenant, company
 from usersyncd.errors import SourceError
@@ -85,6 +85,23 @@ async def test_a_lost_page_of_groups_is_noticed(tmp_path: Path) -> None:
         graph.faults.lose_page = ("group", 2)
         with pytest.raises(SourceError, match="the delta query of groups left out 1 of 8"):
             await Follower(graph, tmp_path).pull()
+
+
+@pytest.mark.parametrize("kind", ["user", "group"])
+async def test_a_lost_page_of_what_is_new_removes_nothing(tmp_path: Path, kind: str) -> None:
+    """It could as well have been made a moment ago, and not be in the round yet."""
+    with Graph(company(users=7, groups=7), page_size=7, members_per_item=1000) as graph:
+        follower, tenant = Follower(graph, tmp_path), graph.tenant
+        if kind == "user":
+            tenant.join(teams(tenant)[0], *(tenant.add_user(displayName=f"New {number}") for number in range(3)))
+        else:
+            for number in range(3):
+                tenant.join(tenant.add_group(displayName=f"new {number}"), *people(tenant))
+        await follower.pull()
+        follower.cursor, graph.faults.lose_page = None, (kind, 2)
+        await follower.pull()
+        assert graph.faults.seen == ["lose_page"]
+        assert follower.is_right
 
 
 async def test_who_joins_while_the_users_are_counted_is_no_fault(follower: Follower) -> None:
