@@ -111,6 +111,12 @@ class Tenant:
             members.pop(user, None)
         self._tell("admin", "DELETE_USER", USER_EMAIL=self.deleted[user]["primaryEmail"])
 
+    def come_back(self, user: str) -> None:
+        """Restore a deleted user, under the same id; the memberships are gone."""
+        held = self.deleted.pop(user)
+        self.users[user] = {name: value for name, value in held.items() if name != "deletionTime"}
+        self._tell("admin", "UNDELETE_USER", USER_EMAIL=held["primaryEmail"])
+
     # ------------------------------------------------------------------------------------------------------ groups
 
     def found(self, name: str, *, domain: str | None = None, **more: Any) -> str:
