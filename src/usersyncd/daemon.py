@@ -313,8 +313,8 @@ def _same(one: Job, other: Job) -> bool:
     """Whether two configurations mean the same by a directory, however they are written."""
     return (
         (one.directory, one.basis) == (other.directory, other.basis)
-        and [(each.target, each.rules.fingerprint) for each in one.deliveries]
-        == [(each.target, each.rules.fingerprint) for each in other.deliveries]
+        and [(each.target, each.fingerprint) for each in one.deliveries]
+        == [(each.target, each.fingerprint) for each in other.deliveries]
     )  # fmt: skip
 
 

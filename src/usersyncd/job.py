@@ -24,6 +24,11 @@ class Delivery(Struct, frozen=True):
     connector: type[TargetConnector]
     rules: Rules
 
+    @property
+    def fingerprint(self) -> str:
+        """Of all that decides what the target shall hold: with another one, everything is looked at again."""
+        return f"{self.rules.fingerprint} {self.target.memberships}"
+
 
 class Job(Struct, frozen=True):
     """One directory: its source, its targets, and what it is read for.

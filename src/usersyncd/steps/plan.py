@@ -52,7 +52,7 @@ class Draft(Struct):
 
 def plan(database: Database, reading: Reading, delivery: Delivery, now: datetime) -> Generator[None, None, Draft]:
     """Make the plan of one target. Changes nothing. Pauses now and then. Raises StateError."""
-    draft = Draft(Plan(), Progress(reading.revision, delivery.rules.fingerprint))
+    draft = Draft(Plan(), Progress(reading.revision, delivery.fingerprint))
     try:
         with database.read() as connection:
             yield from _Planner(connection, reading, delivery, now, draft).run()
@@ -82,7 +82,7 @@ class _Planner:
         self._now = now
         self._draft = draft
         done = delivered.progress(connection, reading.id, delivery.target.name)
-        same = done is not None and done.fingerprint == delivery.rules.fingerprint
+        same = done is not None and done.fingerprint == delivery.fingerprint
         kept = delivery.target.leavers.delete_after
         self._scope = Scope(
             reading.id,

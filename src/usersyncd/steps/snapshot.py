@@ -25,7 +25,7 @@ def snapshot(
     database: Database, reading: Reading, job: Job, spool: Spool, done: Done, now: datetime
 ) -> Generator[None, None, Saved]:
     """Save a whole pull. Pauses now and then; given up between, nothing was changed. Raises StateError."""
-    rules = {delivery.target.name: delivery.rules.fingerprint for delivery in job.deliveries}
+    rules = {delivery.target.name: delivery.fingerprint for delivery in job.deliveries}
     interest = Interest(rules, job.groups, job.manager, lambda raw: _or_none(job.rules.display_name, raw))
     return save(database, reading, spool, done, job.basis, interest, now)
 

@@ -1,0 +1,83 @@
+"""Groups within groups, delivered as they are or flattened."""
+
+from __future__ import annotations
+
+from tests.run.world import World, rules
+from usersyncd.core.model import MembershipMode
+from usersyncd.plugin import Kind
+
+
+def nested(world: World, mode: MembershipMode) -> None:
+    """``top`` holds ``middle`` holds ``low``, which holds ``top`` again."""
+    world.target(memberships=mode)
+    world.people("u1", "u2", "u3")
+    world.group("top", "u1", "middle")
+    world.group("middle", "u2", "low")
+    world.group("low", "u3", "top")
+
+
+def test_flattened_everybody_beneath_is_a_member_and_a_cycle_does_no_harm(world: World) -> None:
+    nested(world, "flattened")
+    world.synced()
+    everybody = {"u1", "u2", "u3"}
+    assert world.members() == {"top": everybody, "middle": everybody, "low": everybody}
+    world.directory.members["low"].discard("top")
+    world.synced()
+    assert world.members() == {"top": everybody, "middle": {"u2", "u3"}, "low": {"u3"}}
+
+
+def test_direct_the_edges_are_those_of_the_directory(world: World) -> None:
+    nested(world, "direct")
+    world.synced()
+    assert world.members() == {"top": {"u1", "middle"}, "middle": {"u2", "low"}, "low": {"u3", "top"}}
+    assert {kind for _, _, kind, member in world.store.memberships if member == "middle"} == {Kind.GROUP}
+
+
+def test_a_change_far_below_reaches_all_above(world: World) -> None:
+    nested(world, "flattened")
+    world.directory.members["low"].discard("top")
+    world.directory.incremental = True
+    world.synced()
+    world.people("u4")
+    world.directory.members["low"].add("u4")
+    assert world.synced().counts.memberships.add == 3
+    world.leave("u3")
+    assert world.synced().counts.memberships.remove == 3
+    assert world.members() == {"top": {"u1", "u2", "u4"}, "middle": {"u2", "u4"}, "low": {"u4"}}
+
+
+def test_a_group_that_the_rules_leave_out_still_connects_those_around_it(world: World) -> None:
+    nested(world, "flattened")
+    world.target(groups=rules('group.id != "middle"'))
+    world.synced()
+    assert set(world.held(Kind.GROUP)) == {"top", "low"}
+    assert world.members() == {"top": {"u1", "u2", "u3"}, "low": {"u1", "u2", "u3"}}
+
+
+def test_from_flattened_to_direct_and_back(world: World) -> None:
+    """The mode is no part of what a record looks like, and yet all memberships are others."""
+    nested(world, "flattened")
+    world.synced()
+    flattened = world.members()
+    world.target(memberships="direct")
+    world.synced()
+    assert world.members() == {"top": {"u1", "middle"}, "middle": {"u2", "low"}, "low": {"u3", "top"}}
+    assert world.plan().targets[0].planned.total == 0
+    world.target(memberships="flattened")
+    world.synced()
+    assert world.members() == flattened
+
+
+def test_a_member_who_is_refused_is_tried_again_and_the_others_are_in(world: World) -> None:
+    world.people("u1", "u2")
+    world.group("g1", "u1")
+    world.directory.incremental = True
+    world.synced()
+    world.directory.members["g1"] = {"u1", "u2"}
+    world.store.faults.refuse = {"u2"}
+    report = world.run()
+    [failed] = report.targets[0].failed
+    assert (failed.id, failed.error) == ("u2", "as a member of group g1: the store refuses it")
+    world.store.faults.refuse = set()
+    assert world.synced().counts.memberships.add == 1
+    assert world.members() == {"g1": {"u1", "u2"}}
