@@ -35,7 +35,8 @@ from usersyncd.state.directories import Reading, open_directory
 from usersyncd.state.lock import Lock, locked
 from usersyncd.state.records import purge
 from usersyncd.steps.deliver import Outcomes, deliver
-from usersyncd.steps.plan import Draft, guard, plan
+from usersyncd.steps.guard import guard
+from usersyncd.steps.plan import Draft, plan
 from usersyncd.steps.pull import pull
 from usersyncd.steps.snapshot import open_spool, snapshot
 
@@ -183,7 +184,7 @@ class _Run:
             now = _now()
             draft = await self._thread("planning", lambda: plan(self.database, reading, delivery, now))
             try:
-                report.guard = await to_its_end(lambda: guard(self.database, reading, delivery, draft))
+                report.guard = await to_its_end(lambda: guard(self.database, reading, delivery, draft.plan.counts))
                 report.plan = await to_its_end(draft.plan.hash)
                 self._describe(report, draft)
                 self.watch("planned", len(draft.plan))

@@ -1,1 +1,1 @@
-"""The steps of one run, a module each, in this order: pull, snapshot, plan (shape, diff, guard), deliver."""
+"""The steps of one run, a module each, in this order: pull, snapshot, shape, plan, guard, deliver."""

@@ -11,8 +11,7 @@ from sqlalchemy import Connection
 from usersyncd.core.diff import Held, Step, compare
 from usersyncd.core.diff import Subject as About
 from usersyncd.core.digest import digest, encode
-from usersyncd.core.guard import passed
-from usersyncd.core.report import Failed, Passed, Skipped
+from usersyncd.core.report import Failed, Skipped
 from usersyncd.job import Delivery
 from usersyncd.plugin import Change, Kind
 from usersyncd.state import delivered
@@ -60,15 +59,6 @@ def plan(database: Database, reading: Reading, delivery: Delivery, now: datetime
         draft.plan.close()
         raise
     return draft
-
-
-def guard(database: Database, reading: Reading, delivery: Delivery, draft: Draft) -> list[Passed]:
-    """Step five, guard: the limits that the plan passes. One is enough for the plan to be held."""
-    counts, limits = draft.plan.counts, delivery.target.guard
-    harm = counts.users.delete, counts.groups.delete, counts.users.deactivate, counts.memberships.remove
-    if max(harm) < max(limits.at_least, 1):
-        return []
-    return passed(limits, counts, delivered.holdings(database, reading.id, delivery.target.name))
 
 
 class _Planner:
