@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from random import Random
+from string import ascii_letters
+
 from tests.run.world import World, rules
 from usersyncd.core.report import Failed
 from usersyncd.plugin import Kind
@@ -233,6 +236,18 @@ def test_one_without_a_key_is_named(world: World) -> None:
     [failed] = world.run().targets[0].failed
     assert (failed.id, failed.error, failed.at) == ("u2", "has no key: email is empty", "config.yaml:7")
     assert set(world.held()) == {"a"}
+
+
+def test_one_whose_key_has_no_end_fails_alone(world: World) -> None:
+    """PostgreSQL has no index for it: with the state there, nobody would be delivered any more."""
+    world.target(users=KEYED)
+    random = Random(1)
+    world.people("u1", email="a")
+    world.people("u2", email="".join(random.choices(ascii_letters, k=9_000)))
+    world.people("u3", email="".join(random.choices("李王張", k=600)))
+    [failed] = world.run().targets[0].failed
+    assert (failed.id, failed.error) == ("u2", "has no key: email has more than 600 characters")
+    assert len(world.held()) == 2
 
 
 def test_two_directories_with_one_key_in_one_target(world: World) -> None:

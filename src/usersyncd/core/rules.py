@@ -26,6 +26,8 @@ __all__ = ["Reads", "RuleError", "RuleErrors", "Rules", "compile_rules"]
 
 ENGINE = 1
 """Changes when the same rules begin to give other shapes: then every record is shaped again."""
+LONGEST_KEY = 600
+"""So many characters every state database can look up: PostgreSQL's indexes take no more than 2,700 bytes."""
 
 _WANTED = {
     "where": ("BOOL",),
@@ -155,9 +157,14 @@ def _shape(shaper: Shaper, subject: Subject) -> dict[str, Any] | None:
         message, name = unfit.args
         raise RuleError(f"{name}: {message}", shaper.places.get(name)) from None
     key = shape[shaper.key]
-    if (key and key.__class__ is str) or key.__class__ is int:
+    if (key.__class__ is str and 0 < len(key) <= LONGEST_KEY) or key.__class__ is int:
         return shape
-    reason = "is empty" if key is None or key == "" else f"is {named(key)}, and a key is text or a whole number"
+    if key is None or key == "":
+        reason = "is empty"
+    elif key.__class__ is str:
+        reason = f"has more than {LONGEST_KEY} characters"
+    else:
+        reason = f"is {named(key)}, and a key is text or a whole number"
     raise RuleError(f"has no key: {shaper.key} {reason}", shaper.places.get(shaper.key))
 
 

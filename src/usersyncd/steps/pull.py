@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from functools import partial
 from typing import Any, cast
@@ -11,6 +11,9 @@ from usersyncd.blocking import to_its_end
 from usersyncd.errors import SourceError
 from usersyncd.plugin import Done, Gone, Kind, Members, Page, Patch, Present, Record, Source
 from usersyncd.state.spool import Spool
+
+LONGEST = 600
+"""How many characters an id may have: PostgreSQL's indexes take no more than 2,700 bytes."""
 
 
 async def pull(source: Source, cursor: str | None, spool: Spool, tick: Callable[[int], None]) -> Done:
@@ -28,26 +31,58 @@ async def pull(source: Source, cursor: str | None, spool: Spool, tick: Callable[
                 done = page
             else:
                 _inspect(page)
-                await to_its_end(partial(spool.add, page))
+                await to_its_end(partial(_add, spool, page))
                 tick(len(page))
     if done is None:
         raise SourceError(
             "the reading ended without its end mark: it is not whole, and was thrown away",
             "run it again; if it stays so, it is a fault of the connector",
         )
+    if done.cursor is not None and not _is_text(done.cursor):
+        raise _broken(f"gave a cursor that is no text: {done.cursor!r}")
     if spool.doubtful:
         # Somebody changed whom we have never seen: take what is certain, and read everything again next time.
         return Done(cursor=None, complete=False)
     return done
 
 
+def _add(spool: Spool, page: Page) -> None:
+    try:
+        spool.add(page)
+    except UnicodeEncodeError as error:
+        raise _broken(f"gave text that is no Unicode: {error.object!r}") from error
+
+
 def _inspect(page: Page) -> None:
+    if not isinstance(page, list | tuple):
+        raise _broken(f"gave something that is no page: {type(page).__name__}")
     for item in page:
-        if isinstance(item, Record | Patch | Present | Gone):
-            if not isinstance(item.kind, Kind) or not isinstance(item.id, str) or not item.id:
-                raise _broken(f"gave a record without kind or id: {item.kind!r} {item.id!r}")
-        elif not isinstance(item, Members) or not item.group:
+        if isinstance(item, Members):
+            if not _is_id(item.group) or not _all_text(item.added) or not _all_text(item.removed):
+                raise _broken(f"told members that are no text, or of a group without an id: {item.group!r:.{LONGEST}}")
+        elif not isinstance(item, Record | Patch | Present | Gone):
             raise _broken(f"gave something that is no record and no membership: {type(item).__name__}")
+        elif not isinstance(item.kind, Kind) or not _is_id(item.id):
+            raise _broken(f"gave a record without a kind or a usable id: {item.kind!r} {item.id!r:.{LONGEST}}")
+        elif isinstance(item, Record | Patch) and not (
+            isinstance(item.attributes, dict) and _all_text(item.attributes) and _all_text(item.handles or ())
+        ):
+            raise _broken(f"gave {item.kind} {item.id} attributes without names, or handles that are no text")
+
+
+def _is_id(text: object) -> bool:
+    return isinstance(text, str) and 0 < len(text) <= LONGEST and _is_text(text)
+
+
+def _is_text(text: object) -> bool:
+    """Whether it can be kept in every state database: PostgreSQL takes no NUL character."""
+    if not isinstance(text, str) or "\0" in text:
+        return False
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _all_text(some: Iterable[object]) -> bool:
+    return set(map(type, some)) <= {str}
 
 
 def _broken(what: str) -> SourceError:

@@ -1,0 +1,111 @@
+"""A run that is stopped in the middle of any step: what was saved stays, and the next run goes on from there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from typing import ClassVar
+
+import pytest
+from msgspec import structs
+
+from tests.run.world import World
+from usersyncd.plugin import Change, Outcome
+from usersyncd.run import STOPPED, Wish, run
+from usersyncd.state.journal import history
+from usersyncd.state.lock import is_locked
+from usersyncd.testing import MemoryTarget
+
+
+def company(world: World) -> None:
+    """Before and after: one came, one left, one is another, and a group has other members."""
+    world.people("u1", "u2", "u3", title="Cook")
+    world.group("g1", "u1", "u2")
+    world.synced()
+    world.people("u4", title="Cook")
+    world.people("u1", title="Boss")
+    world.leave("u3")
+    world.group("g1", "u2", "u4")
+    world.directory.page_size = 1
+
+
+def stop(world: World, moment: str, ticks: int) -> bool:
+    """Cancel a run at a step, after so many words from it. Whether it came to that."""
+    seen = 0
+
+    async def stopped() -> bool:
+        task: asyncio.Task[object]
+
+        def watch(step: str, _count: int) -> None:
+            nonlocal seen
+            if step == moment:
+                seen += 1
+                if seen == ticks:
+                    task.cancel()
+
+        task = asyncio.create_task(run(world.database, world.folder, world.job, Wish(), watch))
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        return task.cancelled()
+
+    return asyncio.run(stopped())
+
+
+def is_exact(world: World) -> None:
+    world.synced()
+    shapes = world.held()
+    assert {key: (shape["title"], shape["active"]) for key, shape in shapes.items()} == {
+        "u1": ("Boss", True), "u2": ("Cook", True), "u3": ("Cook", False), "u4": ("Cook", True),
+    }  # fmt: skip
+    assert world.members() == {"g1": {"u2", "u4"}}
+    assert world.plan().targets[0].planned.total == 0
+
+
+@pytest.mark.parametrize(
+    ("moment", "ticks"),
+    [("reading", 1), ("reading", 2), ("saving", 1), ("saving", 2), ("planning", 1), ("planning", 2), ("planned", 1),
+     ("delivering", 1)],
+)  # fmt: skip
+def test_a_run_that_is_stopped_says_so_and_the_next_one_goes_on(world: World, moment: str, ticks: int) -> None:
+    company(world)
+    assert stop(world, moment, ticks)
+    assert not is_locked(world.database, world.name)
+    with world.database.read() as connection:
+        [last, *_] = history(connection, 9)
+    assert (last.status, last.error) == ("failed", STOPPED)
+    assert last.finished
+    is_exact(world)
+
+
+class Slow(MemoryTarget):
+    """Waits after the first change: written and answered."""
+
+    waits: ClassVar[asyncio.Event]
+
+    async def deliver(self, changes: Sequence[Change]) -> AsyncIterator[Outcome]:
+        async for outcome in super().deliver(changes):
+            yield outcome
+            self.waits.set()
+            await asyncio.sleep(60)
+
+
+def test_what_a_target_had_answered_before_it_was_stopped_is_written_down(world: World) -> None:
+    company(world)
+    [delivery] = world.job.deliveries
+    job = structs.replace(world.job, deliveries=(structs.replace(delivery, connector=Slow),))
+
+    async def stopped() -> None:
+        Slow.waits = asyncio.Event()
+        task = asyncio.create_task(run(world.database, world.folder, job, Wish()))
+        await asyncio.wait_for(Slow.waits.wait(), 30)
+        task.cancel()
+        await asyncio.wait([task], timeout=10)
+        assert task.cancelled()
+
+    asyncio.run(stopped())
+    with world.database.read() as connection:
+        [last, *_] = history(connection, 9)
+    assert last.targets[0].entries == 1
+    assert last.targets[0].counts.total == 1
+    is_exact(world)
