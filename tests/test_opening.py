@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -59,6 +62,21 @@ def test_opening_does_not_wait_for_somebody_who_writes(tmp_path: Path) -> None:
             assert other.scalar(select(counters.c.next).where(counters.c.name == "x")) is None
         second.close()
     first.close()
+
+
+def test_opening_waits_for_another_program_that_writes(tmp_path: Path) -> None:
+    """Also the first time, when the file's journal is not ours yet: changing that fails at once instead of waiting."""
+    with closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None, check_same_thread=False)) as writing:
+        writing.execute("CREATE TABLE other (id INTEGER)")
+        writing.execute("BEGIN IMMEDIATE")
+        writing.execute("INSERT INTO other VALUES (1)")
+        end = threading.Timer(0.3, writing.execute, ["COMMIT"])
+        end.start()
+        open_database(f"sqlite:///{tmp_path}/state.db").close()
+        end.join()
+    open_database(f"sqlite:///{tmp_path}/state.db").close()
+    with closing(sqlite3.connect(tmp_path / "state.db")) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def test_a_lock_file_made_by_root_belongs_to_whoever_owns_the_database(tmp_path: Path) -> None:

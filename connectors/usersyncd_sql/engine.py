@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -75,11 +76,20 @@ def _sqlite(engine: Engine, own: bool) -> None:
     def begin(connection: sa.Connection) -> None:
         if connection.get_execution_options().get("writes", False):
             if own:
-                connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+                _set_wal(connection)
             # Taking the write lock at once waits for other writers; upgrading a read transaction fails instead.
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         else:
             connection.exec_driver_sql("BEGIN")
+
+
+def _set_wal(connection: sa.Connection) -> None:
+    try:
+        connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+    except sa.exc.OperationalError as error:
+        # While another program writes, this fails at once instead of waiting: the next transaction tries it again.
+        if not isinstance(error.orig, sqlite3.OperationalError) or error.orig.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            raise
 
 
 def _mysql(engine: Engine) -> None:

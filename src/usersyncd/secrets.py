@@ -13,10 +13,13 @@ from typing import Any
 from usersyncd.errors import ConfigError
 from usersyncd.plugin import Secret
 
+_told: set[Path] = set()
+"""The files of which the log knows that everybody can read them: every run opens them again."""
+
 
 def open_secret(secret: Secret, *, folder: Path, owner: str, log: Any) -> str:
     """The secret, without one trailing newline. ``owner`` is the directory or target that needs it, for the messages;
-    relative files are relative to ``folder``; ``log`` is told when everybody can read the file.
+    relative files are relative to ``folder``; ``log`` is told, once, when everybody can read the file.
 
     Raises ConfigError, naming the reference, when there is nothing to open or it is empty.
     """
@@ -52,7 +55,10 @@ def _file(path: Path, reference: str, owner: str, log: Any) -> str:
         f"{owner}: the secret in file {reference} cannot be opened",
         f"write the secret to {path}, readable by the account that runs usersyncd and by nobody else",
     )
-    if path.stat().st_mode & stat.S_IROTH:
+    if not path.stat().st_mode & stat.S_IROTH:
+        _told.discard(path)
+    elif path not in _told:
+        _told.add(path)
         log.warning("everybody on this machine can read a secret", file=str(path), remedy=f"chmod o-r {path}")
     return text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -227,6 +228,22 @@ async def test_an_sqlite_file_that_is_not_ours_to_make_is_not_made(database: Sql
         with pytest.raises(TargetError, match="there is no database"):
             await attempt
     assert not database.file.exists()
+
+
+@only("sqlite")
+async def test_an_sqlite_file_that_another_program_writes_is_waited_for(database: SqliteDatabase, start: Start) -> None:
+    """Also the first time, when its journal is not ours yet: changing that fails at once instead of waiting."""
+    database.sql("CREATE TABLE other (id INTEGER)")
+    with closing(sqlite3.connect(database.file, isolation_level=None, check_same_thread=False)) as writing:
+        writing.execute("BEGIN IMMEDIATE")
+        writing.execute("INSERT INTO other VALUES (1)")
+        delivering = asyncio.create_task(start(create_tables=True)(create("u1")))
+        await asyncio.sleep(0.3)
+        assert not delivering.done()
+        writing.execute("COMMIT")
+        assert await asyncio.wait_for(delivering, 20) == [DELIVERED]
+    await start(create_tables=True)(create("u2"))
+    assert database.sql("PRAGMA journal_mode") == [("wal",)]
 
 
 @only("sqlite")
