@@ -13,9 +13,8 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
-import msgspec
 import structlog
 from structlog.typing import FilteringBoundLogger
 from ulid import ULID
@@ -23,6 +22,7 @@ from ulid import ULID
 from usersyncd.blocking import result_of, to_its_end
 from usersyncd.context import SourceRunContext, TargetRunContext
 from usersyncd.core import summary
+from usersyncd.core.listing import Listing
 from usersyncd.core.plan import Hash, first
 from usersyncd.core.report import NAMED, PullReport, RunReport, TargetReport, status
 from usersyncd.errors import UsersyncError
@@ -206,8 +206,7 @@ class _Run:
         if not self.wish.deliver:
             report.counts = draft.plan.counts
         if self.wish.changes != 0:
-            some = first(draft.plan.changes(), self.wish.changes)
-            report.changes = [cast("dict[str, Any]", msgspec.to_builtins(change)) for change in some]
+            report.changes = Listing(first(draft.plan.changes(), self.wish.changes))
 
     async def _deliver(
         self, reading: Reading, delivery: Delivery, draft: Draft, report: TargetReport, now: datetime

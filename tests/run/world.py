@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
+import msgspec
 import pytest
 from pydantic import BaseModel, Field
 
@@ -127,6 +128,11 @@ class World:
             if (now := self.now) is not None:
                 patch.setattr("usersyncd.run._now", lambda: now)
             return asyncio.run(run(self.database, self.folder, job, Wish(**wish), watch))
+
+    @staticmethod
+    def changes(report: RunReport) -> list[dict[str, Any]]:
+        """Those that a report lists of its first target."""
+        return [msgspec.json.decode(change) for change in report.targets[0].changes or ()]
 
     def synced(self, **wish: Any) -> TargetReport:
         """Run, which must succeed for the one target."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, json
 from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
@@ -32,12 +32,13 @@ _SIGNS = {
 
 
 def describe(
-    changes: Sequence[Change], counts: Counts, names: Names, *, would: bool, everything: bool
+    changes: Iterable[bytes], counts: Counts, names: Names, *, would: bool, everything: bool
 ) -> Iterator[RenderableType]:
     """Each sort of change under its heading. ``changes`` may be the first of each sort only, ``counts`` are of all;
     ``would``: they are only planned."""
-    _learn(changes, names)
-    by_sort = sorted(changes, key=_place)
+    found: list[Change] = [json.decode(change) for change in changes]
+    _learn(found, names)
+    by_sort = sorted(found, key=_place)
     for place, ((op, kind), group) in enumerate(
         groupby(by_sort, key=lambda change: (change["op"], Kind(change["kind"])))
     ):
@@ -71,9 +72,9 @@ def _word(op: str, kind: Kind) -> str:
 
 
 def _learn(changes: Sequence[Change], names: Names) -> None:
+    whom = [who for change in changes for who in (change, *change["members"])]
     for kind in Kind:
-        names.learn(kind, (change["id"] for change in changes if change["kind"] == kind))
-        names.learn(kind, (member["id"] for change in changes for member in change["members"]))
+        names.learn(kind, (who["id"] for who in whom if who["kind"] == kind))
 
 
 def _lines(change: Change, op: str, kind: Kind, names: Names, *, everything: bool) -> Iterator[RenderableType]:
@@ -88,7 +89,7 @@ def _lines(change: Change, op: str, kind: Kind, names: Names, *, everything: boo
 
 def _members(members: list[dict[str, Any]], names: Names, *, everything: bool) -> str:
     shown = members if everything else members[:MEMBERS]
-    text = ", ".join(names.member(member) for member in shown)
+    text = ", ".join(names.alone(Kind(member["kind"]), member["id"]) for member in shown)
     more = len(members) - len(shown)
     return f"{text} and {more:,} more" if more else text
 

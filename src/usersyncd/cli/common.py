@@ -6,12 +6,15 @@ import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from uuid import uuid4
 
 import typer
 
 from usersyncd.errors import ConfigError, Fault, UsersyncError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from usersyncd.config import Config
 
 ENVIRONMENT = "USERSYNCD_CONFIG"
@@ -61,11 +64,34 @@ def load_config(context: typer.Context, option: Path | None) -> Config:
     return load(config_file(context, option))
 
 
+class Long:
+    """A list of JSON texts in a document. It is written item by item, a line each: there may be very many."""
+
+    def __init__(self, items: Iterable[bytes]) -> None:
+        self.items = items
+
+
 def print_json(value: Any) -> None:
     """One JSON document on standard output, in UTF-8 (RFC 8259, section 8.1)."""
     import msgspec
 
-    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n")
+    mark = f"items of {uuid4().hex}"  # stands where they shall stand
+    lists: list[Long] = []
+
+    def put_off(long: Any) -> str:
+        lists.append(long)
+        return mark
+
+    text = msgspec.json.format(msgspec.json.encode(value, enc_hook=put_off), indent=1)
+    out = sys.stdout.buffer
+    for long, part in zip((None, *lists), text.split(f'"{mark}"'.encode()), strict=True):
+        if long is not None:
+            out.write(b"[")
+            for place, item in enumerate(long.items):
+                out.write((b",\n" if place else b"\n") + item)
+            out.write(b"]")
+        out.write(part)
+    out.write(b"\n")
     sys.stdout.flush()
 
 

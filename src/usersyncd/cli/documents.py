@@ -8,9 +8,11 @@ from typing import Any
 
 from msgspec import structs
 
-from usersyncd.cli.changes import Change
+from usersyncd.cli.common import Long
+from usersyncd.core.listing import Listing
 from usersyncd.core.plan import Hash, first
 from usersyncd.core.report import RunReport
+from usersyncd.plugin import Change, Kind, Op
 from usersyncd.state import journal
 from usersyncd.state.database import Database
 from usersyncd.state.journal import Entry
@@ -29,8 +31,9 @@ def run_document(report: RunReport) -> dict[str, Any]:
     document |= {"run": report.run or None, "error": error_of(report)}
     document["targets"] = [structs.asdict(target) for target in report.targets]
     for target in document["targets"]:
-        if target["changes"] is None:
-            del target["changes"]
+        changes = target.pop("changes")
+        if changes is not None:
+            target["changes"] = Long(changes)
     return document
 
 
@@ -47,19 +50,18 @@ def error_of(report: RunReport) -> str | None:
 def list_changes(database: Database, report: RunReport, each: int | None) -> None:
     """List in the report what the run changed, from the journal; the first ``each`` of every sort, None: all."""
     for target in report.targets:
-        target.changes = []
+        target.changes = Listing()
     with database.read() as connection:
         for name, entries in groupby(journal.entries(connection, report.run), key=lambda entry: entry.target):
             target = next(target for target in report.targets if target.target == name)
-            target.changes = [_change(report.directory, entry) for entry in first(entries, each)]
+            target.changes = Listing(_change(report.directory, entry) for entry in first(entries, each))
 
 
 def _change(directory: str, entry: Entry) -> Change:
-    """A change of the journal, in the form of a planned one. The journal knows no more of members than their ids."""
-    return {
-        "op": entry.op, "kind": entry.kind, "directory": directory, "id": entry.id, "key": entry.key,
-        "before": entry.before, "after": entry.after, "members": [{"id": id_} for id_ in entry.members or ()],
-    }  # fmt: skip
+    """A change of the journal, in the form of a planned one."""
+    return Change(
+        Op(entry.op), Kind(entry.kind), directory, entry.id, entry.key, entry.before, entry.after, tuple(entry.members)
+    )
 
 
 def _plan(reports: Sequence[RunReport]) -> str | None:

@@ -35,11 +35,9 @@ class Names:
             except RuleError:
                 continue
 
-    def member(self, member: Mapping[str, Any]) -> str:
-        """The name alone, or else the id. The journal does not tell whether a member is a user or a group."""
-        kinds = (Kind(member["kind"]),) if "kind" in member else (Kind.USER, Kind.GROUP)
-        known = (self._known.get((kind, member["id"])) for kind in kinds)
-        return clean(next(filter(None, known), member["id"]))
+    def alone(self, kind: Kind, id_: str) -> str:
+        """The name alone, or else the id."""
+        return clean(self._known.get((kind, id_)) or id_)
 
     def full(self, kind: Kind, id_: str, key: object = None) -> str:
         """``Ada Byron (u-1)``; with the key in the target where that is another."""

@@ -22,15 +22,16 @@ def who(database: Database, names: Names, run: str, target: str) -> list[str]:
     with database.read() as connection:
         entries = [one for one in journal.entries(connection, run) if one.target == target]
     for kind in Kind:
-        names.learn(kind, (id_ for one in entries for id_ in (one.id, *(one.members or ()))))
+        names.learn(kind, (one.id for one in entries if one.kind == kind))
+        names.learn(kind, (member.id for one in entries for member in one.members if member.kind == kind))
     return [line(entry, names) for entry in entries]
 
 
 def line(entry: Entry, names: Names) -> str:
     """``updated Ada Lovelace: title Engineer → Director``, ``added Ada Lovelace to web``."""
-    name = names.member({"kind": entry.kind, "id": entry.id})
-    if entry.members is not None:
-        members = ", ".join(names.member({"id": id_}) for id_ in entry.members)
+    name = names.alone(Kind(entry.kind), entry.id)
+    if entry.members:
+        members = ", ".join(names.alone(member.kind, member.id) for member in entry.members)
         return f"added {members} to {name}" if entry.op == "add" else f"removed {members} from {name}"
     text = f"{DONE[entry.op]} {'group ' if entry.kind == Kind.GROUP else ''}{name}"
     changes = ", ".join(differences(entry)) if entry.op == "update" else ""

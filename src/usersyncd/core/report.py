@@ -5,10 +5,11 @@ The field names are promised to scripts (docs/json.md): adding one is free, rena
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import Struct, field, structs
 
+from usersyncd.core.listing import Listing
 from usersyncd.plugin import Kind
 
 Status = Literal["planned", "succeeded", "partial", "held", "failed"]
@@ -95,7 +96,8 @@ class TargetReport(Struct):
 
     ``counts`` are of what was delivered (of what would be, when nothing was to be delivered), ``planned`` of the whole
     plan, whose hash is ``plan``. ``failed`` names the first of the ``failures``. ``error``: the target as a whole.
-    ``entries``: how many of the run's entries in the journal are about it.
+    ``entries``: how many of the run's entries in the journal are about it. ``changes``, where they are listed, are
+    never written to the state.
     """
 
     target: str
@@ -110,7 +112,7 @@ class TargetReport(Struct):
     plan: str | None = None
     seconds: float = 0
     entries: int = 0
-    changes: list[dict[str, Any]] | None = None
+    changes: Listing | None = None
 
 
 class RunReport(Struct):

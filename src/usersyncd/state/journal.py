@@ -13,7 +13,7 @@ from ulid import ULID
 
 from usersyncd.core.digest import encode
 from usersyncd.core.report import RunReport
-from usersyncd.plugin import Change
+from usersyncd.plugin import Change, Member
 from usersyncd.state import bulk
 from usersyncd.state.database import Database
 from usersyncd.state.tables import journal, runs
@@ -25,11 +25,14 @@ INTERRUPTED = (
 )
 
 _COLUMNS = ("run", "seq", "target", "op", "kind", "id", "key", "before", "after", "members")
+_members = msgspec.json.Decoder(list[Member]).decode
+_written = msgspec.json.Encoder(enc_hook=lambda _listing: None).encode
+"""A report as it is kept: the journal has its changes."""
 _report = msgspec.json.Decoder(RunReport).decode
 
 
 class Entry(Struct, frozen=True):
-    """One change that a target acknowledged. ``members`` are the ids of the members added or removed."""
+    """One change that a target acknowledged. ``members`` are those added or removed; empty for a record."""
 
     seq: int
     target: str
@@ -39,7 +42,7 @@ class Entry(Struct, frozen=True):
     key: Any
     before: Any
     after: Any
-    members: list[str] | None
+    members: list[Member]
 
 
 def begin(database: Database, report: RunReport) -> None:
@@ -52,7 +55,7 @@ def begin(database: Database, report: RunReport) -> None:
             )
         connection.execute(
             insert(runs).values(
-                id=report.run, directory=report.directory, started=report.started, report=encode(report).decode()
+                id=report.run, directory=report.directory, started=report.started, report=_written(report).decode()
             )
         )
 
@@ -72,7 +75,7 @@ def _write(connection: Connection, report: RunReport) -> None:
     connection.execute(
         update(runs)
         .where(runs.c.id == report.run)
-        .values(finished=report.finished, status=report.status, report=encode(report).decode())
+        .values(finished=report.finished, status=report.status, report=_written(report).decode())
     )
 
 
@@ -84,7 +87,7 @@ def write(
         (
             run, seq, target, change.op.value, change.kind.value, change.id, encode(change.key).decode(),
             None if change.before is None else encode(change.before).decode(), text,
-            encode([member.id for member in change.members]).decode() if change.members else None,
+            encode(change.members).decode() if change.members else None,
         )
         for seq, (change, text) in enumerate(zip(changes, texts, strict=True), first)
     )  # fmt: skip
@@ -118,6 +121,6 @@ def last(connection: Connection, directory: str) -> tuple[RunReport | None, str 
 def entries(connection: Connection, run: str) -> Iterator[Entry]:
     """What a run changed, in the order of its delivery."""
     query = select(*(journal.c[name] for name in _COLUMNS[1:])).where(journal.c.run == run).order_by(journal.c.seq)
-    for seq, target, op, kind, id_, *texts in connection.execute(query):
-        key, before, after, members = (text and msgspec.json.decode(text) for text in texts)
-        yield Entry(seq, target, op, kind, id_, key, before, after, members)
+    for seq, target, op, kind, id_, *texts, members in connection.execute(query):
+        key, before, after = (text and msgspec.json.decode(text) for text in texts)
+        yield Entry(seq, target, op, kind, id_, key, before, after, _members(members) if members else [])

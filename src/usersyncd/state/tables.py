@@ -151,6 +151,6 @@ journal = Table(
     Column("key", Text, nullable=False, comment="JSON"),
     Column("before", Text, comment="JSON: what the change replaced"),
     Column("after", Text, comment="JSON: what it wrote"),
-    Column("members", Text, comment="JSON: ids of the members added or removed"),
+    Column("members", Text, comment="JSON: the members added or removed"),
     sqlite_with_rowid=False,
 )

@@ -93,7 +93,12 @@ def upgrade() -> None:
         sa.Column("key", sa.Text(), nullable=False, comment="JSON"),
         sa.Column("before", sa.Text(), nullable=True, comment="JSON: what the change replaced"),
         sa.Column("after", sa.Text(), nullable=True, comment="JSON: what it wrote"),
-        sa.Column("members", sa.Text(), nullable=True, comment="JSON: ids of the members added or removed"),
+        sa.Column(
+            "members",
+            sa.Text(),
+            nullable=True,
+            comment="JSON: the members added or removed",
+        ),
         sa.PrimaryKeyConstraint("run", "seq"),
         sqlite_with_rowid=False,
     )
