@@ -58,8 +58,9 @@ class Record(Struct, frozen=True, gc=False):
     """A whole user or group, as its directory holds it.
 
     ``id`` is the directory's immutable id, never an address, a login name or a DN; at most 600 characters.
-    ``attributes`` has native names; leave out what the directory does not hold. ``handles`` are other names by which a membership or a manager attribute
-    may refer to this record (``"dn:uid=ada,ou=people,dc=acme"``, ``"uid:ada"``): write them in one normal form.
+    ``attributes`` has native names; leave out what the directory does not hold. ``handles`` are other names by which a
+    membership or a manager attribute may refer to this record (``"dn:uid=ada,ou=people,dc=acme"``, ``"uid:ada"``):
+    write them in one normal form.
     """
 
     kind: Kind
