@@ -86,9 +86,9 @@ async def run(database: Database, folder: Path, job: Job, wish: Wish, watch: Wat
     # What asks the state database does it in a thread: it may have to wait for the end of another directory's snapshot,
     # and that one needs the event loop; or for a server that does not answer.
     directory = job.directory
-    report = RunReport(directory.name, directory.connector, str(ULID()), "failed", _now().isoformat())
-    log = structlog.get_logger().bind(directory=directory.name, run=report.run)
     async with _locked(database, directory.name) as lock:
+        report = RunReport(directory.name, directory.connector, str(ULID()), "failed", _now().isoformat())
+        log = structlog.get_logger().bind(directory=directory.name, run=report.run)
         try:
             if wish.deliver:
                 await to_its_end(lambda: journal.begin(database, report))
