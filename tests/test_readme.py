@@ -14,6 +14,10 @@ import pytest
 
 from tests.servers.process import program
 
+pytest.importorskip("msal", reason="the extra entra is not installed")
+
+from tests.fakes.graph import SECRET, Graph, company
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 SHOWN = "/srv/usersyncd"
@@ -33,32 +37,47 @@ def commands() -> Iterator[tuple[str, str]]:
 
 
 def told(text: str) -> str:
-    """Without what differs from run to run: how long it took, and where it stands."""
+    """Without what differs from run to run: how long it took."""
     return re.sub(r"in \d+\.\d s", "in 0.0 s", text).rstrip()
 
 
-def actual(folder: Path) -> list[tuple[str, str, str]]:
-    """The commands in one shell: (command, what README shows, what it prints)."""
+def actual(folder: Path, graph: Graph) -> list[tuple[str, str, str]]:
+    """The commands in one shell: (command, what README shows, what it prints). Microsoft Graph is ours."""
     marker = "== end of a command"
     script = "".join(f"{command}\nprevious=$?; echo '{marker}'; (exit $previous)\n" for command, _ in commands())
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "COLUMNS": "100"}
+    environment = {
+        **os.environ,
+        "ENTRA_SECRET": SECRET,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "COLUMNS": "100",
+    }
     done = subprocess.run(
         ["bash"], input=script, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120
     )
-    printed = done.stdout.replace(str(folder), SHOWN).split(f"{marker}\n")
+    shown = done.stdout.replace(str(folder), SHOWN).replace(graph.url, "https://graph.microsoft.com")
+    printed = shown.split(f"{marker}\n")
     return [(*pair, output) for pair, output in zip(commands(), printed, strict=False)]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
-    (tmp_path / "usersyncd.yaml").write_text(blocks("yaml")[0], "utf-8")
     return tmp_path
+
+
+def configure(folder: Path, graph: Graph) -> None:
+    """Write README's two configurations; the second one reads our Graph."""
+    files, cloud = blocks("yaml")
+    (folder / "usersyncd.yaml").write_text(files, "utf-8")
+    endpoints = f"      endpoints: {{login: '{graph.url}', graph: '{graph.url}'}}\n"
+    (folder / "entra.yaml").write_text(cloud.replace("    options:\n", f"    options:\n{endpoints}", 1), "utf-8")
 
 
 def test_every_command_prints_what_readme_shows(folder: Path) -> None:
     program("jq", "jq")
-    ran = actual(folder)
+    with Graph(company()) as graph:
+        configure(folder, graph)
+        ran = actual(folder, graph)
     assert len(ran) > 5
     assert [(command, told(output)) for command, _, output in ran] == [(c, told(shown)) for c, shown, _ in ran]
 
