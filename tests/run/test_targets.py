@@ -55,6 +55,7 @@ def test_a_target_that_was_left_out_and_comes_back_is_brought_up_to_date(world: 
     """Meanwhile one came, one left, and a manager has another title, which only this target's rules read."""
     world.directory.incremental = True
     reading = rules(None, "uid", uid="user.id", title="user.title", boss="user.manager.title")
+    world.target(users=rules(None, "uid", uid="user.id", title="user.title"))
     world.target("crm", users=reading)
     world.people("u1", "u2", title="Cook", manager="u3")
     world.people("u3", title="Boss")

@@ -57,12 +57,15 @@ def test_processes_that_run_one_directory_again_and_again_never_meet(state: str,
     assert [process.exitcode for process in processes] == [0, 0, 0]
 
 
-def test_a_lock_is_free_the_moment_it_is_let_go(state: str) -> None:
-    """PostgreSQL notices the end of a session only a moment later: a `plan` just after a `sync` was refused."""
-    database = open_database(state)
-    for _ in range(30):
-        with locked(database, "hr"):
-            pass
+def test_a_lock_is_free_the_moment_it_is_let_go(postgres: Postgres) -> None:
+    """The server notices the end of a session only a moment later: a `plan` just after a `sync` was refused."""
+    database = open_database(postgres.database())
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as other:
+        for _ in range(50):
+            with locked(database, "hr"):
+                pass
+            held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+            assert other.scalar(sa.text(held)) == 0
     database.close()
 
 
