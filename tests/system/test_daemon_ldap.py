@@ -59,6 +59,8 @@ def test_a_rename_a_leaver_and_a_membership_arrive_within_one_interval(server: S
         running.wait("the leaver did not arrive", lambda: query(tmp_path, left) == [(0,)], 60)
         journal = "SELECT r.started FROM journal j JOIN runs r ON r.id = j.run WHERE j.op = 'deactivate'"
         with closing(sqlite3.connect(tmp_path / "state.db")) as state:
+            # What the target holds stands in the journal a moment later.
+            running.wait("nothing was written down", lambda: state.execute(journal).fetchall(), 20)
             [(started,)] = state.execute(journal).fetchall()
         assert datetime.fromisoformat(started) - done < timedelta(seconds=EVERY)
         renamed = "SELECT id, email FROM users WHERE user_name = 'ada'"
