@@ -72,10 +72,10 @@ def begin(database: Database, target: str, groups: Iterable[int]) -> None:
 
 def finish(database: Database, directory: int, target: str, reached: Progress, again: Iterable[int]) -> None:
     """This target has been given everything up to a pull, but ``again``: what failed, and is to be tried again."""
-    here = select(records.c.ref).where(records.c.directory == directory)
+    here = select(records.c.ref).where(records.c.ref == retries.c.ref, records.c.directory == directory)
     row = (directory, target, reached.revision, reached.fingerprint)
     with database.write() as connection:
-        connection.execute(delete(retries).where(retries.c.target == target, retries.c.ref.in_(here)))
+        connection.execute(delete(retries).where(retries.c.target == target, here.exists()))
         bulk.insert(connection, retries, ("target", "ref"), [(target, ref) for ref in again])
         bulk.upsert(connection, deliveries, ("directory", "target", "revision", "fingerprint"), [row])
 

@@ -7,10 +7,23 @@ a target holds something of it: it is how a leaver is still known by name, and h
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, SmallInteger, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    text,
+)
 
 metadata = MetaData()
 
+_LEFT = text("gone_at IS NOT NULL")
 Ref = BigInteger().with_variant(Integer, "sqlite")
 
 counters = Table(
@@ -55,6 +68,7 @@ records = Table(
     Index("records_id", "directory", "kind", "id", unique=True),
     Index("records_revision", "directory", "revision"),
     Index("records_manager", "directory", "manager"),
+    Index("records_gone", "directory", sqlite_where=_LEFT, postgresql_where=_LEFT),
 )
 
 names = Table(
