@@ -165,6 +165,10 @@ async def test_certificates_are_verified(tmp_path: Path) -> None:
                 await client.get(f"https://{host}/")
         async with source_context(tmp_path).http(ca_file="ca.pem") as client:
             assert (await client.get(f"https://{host}/")).status_code == 200
+        files.stranger.replace(files.ca)
+        async with source_context(tmp_path).http(ca_file="ca.pem") as client:
+            with pytest.raises(SourceError, match="certificate that is not trusted"):
+                await client.get(f"https://{host}/")
 
 
 @pytest.mark.parametrize("text", [None, "no certificate"])

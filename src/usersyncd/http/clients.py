@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
@@ -120,9 +121,27 @@ def _is_local(host: str) -> bool:
 
 def _trust(ca_file: Path | None) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=ca_file)
+        return _context(ca_file, _version(ca_file))
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(
             f"ca_file {ca_file} cannot be used: {error.strerror or error}",
             "name a PEM file of certificates that usersyncd may read",
         ) from error
+
+
+@lru_cache(maxsize=8)
+def _context(ca_file: Path | None, version: Sequence[int]) -> ssl.SSLContext:  # noqa: ARG001 - another one is read anew
+    """Reading the system's CAs takes longer than a run in which nothing changed."""
+    return ssl.create_default_context(cafile=ca_file)
+
+
+def _version(ca_file: Path | None) -> Sequence[int]:
+    """Another one when the CAs were changed. Raises OSError when ``ca_file`` is not there."""
+    system = ssl.get_default_verify_paths()  # It heeds $SSL_CERT_FILE, and leaves out what is not there.
+    files = [ca_file] if ca_file else [Path(each) for each in (system.cafile, system.capath) if each]
+    return tuple(
+        number
+        for file in files
+        for found in [file.stat()]
+        for number in (found.st_mtime_ns, found.st_ino, found.st_size)
+    )
