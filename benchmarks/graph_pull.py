@@ -78,7 +78,7 @@ def _measured(what: str, url: str, cursor: str = "") -> dict[str, Any]:
     return found
 
 
-def _timed(work: Callable[[], Coroutine[Any, Any, tuple[int, str]]]) -> None:
+def timed(work: Callable[[], Coroutine[Any, Any, tuple[int, str]]]) -> None:
     before, began = time.process_time(), time.perf_counter()
     items, cursor = asyncio.run(work())
     wall, cpu = time.perf_counter() - began, time.process_time() - before
@@ -137,11 +137,11 @@ def floor(url: str) -> Callable[[], Coroutine[Any, Any, tuple[int, str]]]:
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["pull", url]:
-            _timed(pull(url, None))
+            timed(pull(url, None))
         case ["changes", url]:
-            _timed(pull(url, sys.stdin.read()))
+            timed(pull(url, sys.stdin.read()))
         case ["floor", url]:
-            _timed(floor(url))
+            timed(floor(url))
         case [people]:
             main(int(people))
         case _:

@@ -1,6 +1,7 @@
 """A tenant that stands still, for measuring: ``python -m tests.fakes.graph PEOPLE``.
 
-Prints its URL, then answers each line on standard input: the number of people to change, and done.
+Prints its URL, then answers each line on standard input: the number of people to change, and done. These people lead
+nobody.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ def main(people: int) -> None:
     with Graph(tenant, page_size=200, members_per_item=1000, remember=True) as graph:
         print(graph.url, flush=True)
         for turn, line in enumerate(sys.stdin):
-            for user in list(tenant.users)[: int(line)]:
+            for user in list(tenant.users)[people - int(line) :]:
                 tenant.change(user, displayName=f"Changed {turn}")
             print("done", flush=True)
 
