@@ -233,4 +233,4 @@ def last_success(folder: Path) -> datetime | None:
 def test_a_daemon_under_faults(name: str, seconds: float, life: float, start: Start, tmp_path: Path) -> None:
     ended = soak(start(name, SEED, Clock()), tmp_path, seconds, life)
     assert ended.keys() <= {"succeeded", "failed"}
-    assert ended["succeeded"] > seconds / 8
+    assert ended["succeeded"] > seconds / 60

@@ -26,7 +26,7 @@ def test_the_least_that_must_be_given() -> None:
 def test_what_the_page_in_docs_shows_is_valid() -> None:
     page = (Path(__file__).parents[3] / "docs" / "google.md").read_text("utf-8")
     blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     for block in blocks:
         options = block["directories"]["workspace"]["options"] if "directories" in block else block["options"]
         GoogleOptions.model_validate(options)

@@ -1,0 +1,56 @@
+"""The pages of the cloud directories are enough: their first configuration, taken as it stands, against a fake."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+import yaml
+
+pytest.importorskip("msal", reason="the extra entra is not installed")
+pytest.importorskip("googleapiclient", reason="the extra google is not installed")
+
+from tests.system.cloud import CLOUDS
+from tests.system.daemon import PROGRAM
+from tests.system.example import query
+from tests.system.test_systemd import ROOT
+from usersyncd.http import Clock
+
+
+def first_configuration(page: str) -> dict[str, Any]:
+    text = (ROOT / "docs" / page).read_text("utf-8").partition("## From nothing to the first run")[2]
+    found = re.search(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert found
+    return dict(yaml.safe_load(found[1]))
+
+
+@pytest.mark.parametrize("name", CLOUDS)
+def test_the_first_run(name: str, tmp_path: Path) -> None:
+    def usersyncd(*arguments: str) -> str:
+        command = [str(PROGRAM), *arguments]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    cloud = CLOUDS[name](Random(1), Clock())
+    try:
+        config = first_configuration(f"{name}.md")
+        [directory] = config["directories"].values()
+        # Of what the page says, only who and where it is must be told anew.
+        real = yaml.safe_load(cloud.configure(tmp_path))["options"]
+        for option in set(real) & {"tenant", "subject", "endpoints", "endpoint", "token_endpoint"}:
+            directory["options"][option] = real[option]
+        assert directory["options"] == real, "the page names secrets otherwise than they lie here"
+        (tmp_path / "usersyncd.yaml").write_text(yaml.safe_dump(config))
+        assert "would read 60 users, 8 groups" in usersyncd("check", "--online")
+        assert "60 users to create" in usersyncd("plan")
+        assert "succeeded" in usersyncd("sync")
+        wanted = cloud.contents()
+        assert {row[0] for row in query(tmp_path, "SELECT id FROM users")} == wanted.people.keys()
+        assert set(query(tmp_path, "SELECT group_id, member_id FROM group_members")) == wanted.members
+    finally:
+        cloud.stop()
