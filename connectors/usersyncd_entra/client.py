@@ -9,6 +9,8 @@ import uuid
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -66,10 +68,19 @@ class Graph:
 
     def __init__(self, options: EntraOptions, client: httpx.AsyncClient, signin: SignIn) -> None:
         self.signin = signin
+        self._date = ""
         self._options = options
         self._client = client
         self._base = f"{options.graph}/v1.0/"
         self._decoders: dict[type, msgspec.json.Decoder[Page[Any]]] = {}
+
+    @property
+    def time(self) -> datetime:
+        """When Graph gave its last answer, by its own clock if it tells (RFC 9110, section 6.6.1)."""
+        try:
+            return parsedate_to_datetime(self._date)
+        except ValueError:
+            return datetime.now(UTC)
 
     def address(self, path: str, **query: str | int | None) -> str:
         """The URL of a path, with query options: ``select`` is $select."""
@@ -144,6 +155,7 @@ class Graph:
             # It ended early, was revoked, or Graph wants another one (continuous access evaluation).
             token = await self.signin.renewed(token, _challenge(response))
             response = await self._ask(url, token, headers)
+        self._date = response.headers.get("date", "")
         if response.is_success:
             return response
         if from_cursor and is_expired(response):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from usersyncd.errors import SourceError
@@ -100,50 +100,58 @@ class Pull:
         self._tell(groups)
 
     async def _all_users(self) -> AsyncGenerator[Page, None]:
-        began = datetime.now(UTC)
+        began: datetime | None = None
         users = UserRound(self._fields[Kind.USER], complete=True)
         link = self._graph.address("users/delta", select=",".join(self._fields[Kind.USER].asked))
         async with aclosing(self._graph.round(link, Object)) as pages:
             async for page in pages:
+                began = began or self._graph.time
                 yield users.take(page.value)
                 self.users_link = page.delta_link or ""
-        yield await self._unseen(Kind.USER, users, began)
+        yield await self._unseen(Kind.USER, users, began or self._graph.time)
 
     async def _groups(self) -> tuple[GroupRound, Page]:
         only = self._options.groups
         if only.narrowed:
             return await listed_groups(self._graph, self._fields[Kind.GROUP], only), []
-        began = datetime.now(UTC)
+        began: datetime | None = None
         groups = GroupRound(self._fields[Kind.GROUP], complete=True)
         link = self._graph.address("groups/delta", select=",".join([*self._fields[Kind.GROUP].asked, "members"]))
         async with aclosing(self._graph.round(link, groups.item)) as pages:
             async for page in pages:
+                began = began or self._graph.time
                 groups.take(page.value)
                 self.groups_link = page.delta_link or ""
-        return groups, await self._unseen(Kind.GROUP, groups, began)
+        return groups, await self._unseen(Kind.GROUP, groups, began or self._graph.time)
 
     async def _unseen(self, kind: Kind, found: UserRound | GroupRound, began: datetime) -> list[Present]:
         """A page that is lost on the way leaves no trace in a round, and who was on it would seem to have left. So the
-        objects are counted; when some are missing, their ids tell whether they are lost. Where they may as well be new,
-        what is known of them stays."""
+        objects are counted; when they are not as many, their ids tell whether some are lost. Who was made since the
+        round began comes in the next one. Who is older, but may be too new for the round, stays as he is known.
+        """
         path = f"{kind}s"
         there = await self._graph.count(path)
         if kind is Kind.USER and len(found) == 0:
             raise SourceError(
                 f"{self._options.graph} lists nobody, and every tenant has somebody", "see that the tenant is right"
             )
-        if len(found) >= there:
+        if len(found) == there:
             return []
-        old = (began - OLD).isoformat()
         link = self._graph.address(path, select=f"id,{BORN}", top=LARGEST)
         pages = self._graph.pages(link, Object)
-        born = {item["id"]: item.get(BORN) async for page in pages for item in page.value if item["id"] not in found}
-        if lost := [identifier for identifier, moment in born.items() if str(moment or "") < old]:
+        born = {
+            item["id"]: str(item.get(BORN) or "")
+            async for page in pages
+            for item in page.value
+            if item["id"] not in found
+        }
+        missing = [each for each, moment in born.items() if moment < began.isoformat()]
+        if lost := [each for each in missing if born[each] < (began - OLD).isoformat()]:
             raise SourceError(
                 f"the delta query of {path} left out {len(lost)} of {there} that are there, such as {lost[0]}",
                 "something between here and Microsoft Graph lost a page: the next run reads from the start",
             )
-        return [Present(kind, identifier) for identifier in born]
+        return [Present(kind, each) for each in missing]
 
     async def _memberships(self, ends: Sequence[str]) -> list[Members]:
         """The groups that users and groups are in, which are given by their paths."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -89,14 +90,15 @@ async def test_a_lost_page_of_groups_is_noticed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["user", "group"])
 async def test_a_lost_page_of_what_is_new_removes_nothing(tmp_path: Path, kind: str) -> None:
-    """It could as well have been made a moment ago, and not be in the round yet."""
+    """It could as well be too new for the round."""
+    moment = f"{datetime.now(UTC) - timedelta(minutes=10):%Y-%m-%dT%H:%M:%SZ}"
     with Graph(company(users=7, groups=7), page_size=7, members_per_item=1000) as graph:
         follower, tenant = Follower(graph, tmp_path), graph.tenant
         if kind == "user":
-            tenant.join(teams(tenant)[0], *(tenant.add_user(displayName=f"New {number}") for number in range(3)))
+            tenant.join(teams(tenant)[0], *(tenant.add_user(createdDateTime=moment) for _ in range(3)))
         else:
-            for number in range(3):
-                tenant.join(tenant.add_group(displayName=f"new {number}"), *people(tenant))
+            for _ in range(3):
+                tenant.join(tenant.add_group(createdDateTime=moment), *people(tenant))
         await follower.pull()
         follower.cursor, graph.faults.lose_page = None, (kind, 2)
         await follower.pull()
@@ -104,10 +106,29 @@ async def test_a_lost_page_of_what_is_new_removes_nothing(tmp_path: Path, kind: 
         assert follower.is_right
 
 
+async def test_a_lost_page_is_noticed_where_as_many_more_left_meanwhile(follower: Follower) -> None:
+    """Who left after he was listed is no more among those that are counted."""
+    graph = follower.graph
+    graph.faults.lose_page = ("user", 2)
+    left: list[str] = []
+
+    def between() -> None:
+        if graph.requests[-1] == "users" and not left:
+            left.extend(people(graph.tenant)[:4])
+            left.extend(people(graph.tenant)[-6:])
+            for person in left:
+                graph.tenant.delete(person)
+
+    graph.between = between
+    with pytest.raises(SourceError, match="the delta query of users left out 7 of 50"):
+        await follower.pull()
+
+
 async def test_who_joins_while_the_users_are_counted_is_no_fault(follower: Follower) -> None:
     graph = follower.graph
     graph.between = lambda: graph.requests[-1] == "users" and graph.tenant.add_user()
     await follower.pull()
+    assert follower.complete, "this needs no other complete pull"
     graph.between = lambda: None
     await follower.pull()
     assert follower.is_right
