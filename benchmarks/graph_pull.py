@@ -16,7 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,26 +112,31 @@ def pull(url: str, cursor: str | None) -> Callable[[], Coroutine[Any, Any, tuple
 
 def floor(url: str) -> Callable[[], Coroutine[Any, Any, tuple[int, str]]]:
     """The same pages, fetched and decoded, and thrown away."""
-    from tests.fakes.graph import CLIENT, SECRET, TENANT
-
     from usersyncd_entra.fields import Fields
 
-    async def work() -> tuple[int, str]:
-        items = 0
-        async with httpx.AsyncClient(timeout=60) as client:
-            form = {"client_id": CLIENT, "client_secret": SECRET, "scope": f"{url}/.default"}
-            token = (await client.post(f"{url}/{TENANT}/oauth2/v2.0/token", data=form)).json()["access_token"]
-            client.headers["Authorization"] = f"Bearer {token}"
-            for kind, path, more in ((Kind.USER, "users", []), (Kind.GROUP, "groups", ["members"])):
-                select = ",".join([*Fields(kind, READS[kind]).asked, *more])
-                link: str | None = f"{url}/v1.0/{path}/delta?$select={select}"
-                while link is not None:
-                    body = msgspec.json.decode((await client.get(link)).content)
-                    items += len(body["value"])
-                    link = body.get("@odata.nextLink")
-        return items, ""
+    links = [
+        f"{url}/v1.0/{path}/delta?$select={','.join([*Fields(kind, READS[kind]).asked, *more])}"
+        for kind, path, more in ((Kind.USER, "users", []), (Kind.GROUP, "groups", ["members"]))
+    ]
+    return lambda: fetched(url, links)
 
-    return work
+
+async def fetched(url: str, links: Sequence[str], headers: Mapping[str, str] | None = None) -> tuple[int, str]:
+    """Sign in, and fetch and decode these pages and all that follow them: how many items they have."""
+    from tests.fakes.graph import CLIENT, SECRET, TENANT
+
+    items = 0
+    async with httpx.AsyncClient(timeout=60) as client:
+        form = {"client_id": CLIENT, "client_secret": SECRET, "scope": f"{url}/.default"}
+        token = (await client.post(f"{url}/{TENANT}/oauth2/v2.0/token", data=form)).json()["access_token"]
+        client.headers.update({"Authorization": f"Bearer {token}", **(headers or {})})
+        for first in links:
+            link: str | None = first
+            while link is not None:
+                body = msgspec.json.decode((await client.get(link)).content)
+                items += len(body["value"])
+                link = body.get("@odata.nextLink")
+    return items, ""
 
 
 if __name__ == "__main__":

@@ -21,9 +21,8 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-import httpx
 import msgspec
-from benchmarks.graph_pull import CHANGED, ROUNDS, floor, timed
+from benchmarks.graph_pull import CHANGED, ROUNDS, fetched, floor, timed
 
 CONFIG = """
 state: sqlite:///state.db
@@ -155,27 +154,11 @@ def floor_of_changes(folder: Path) -> Work:
     """The rounds of changes that the next run will read, fetched and decoded."""
     import sqlite3
 
-    from tests.fakes.graph import CLIENT, SECRET, TENANT
-
     with sqlite3.connect(f"file:{folder}/state.db?mode=ro", uri=True) as state:
         [(cursor,)] = state.execute("SELECT cursor FROM directories").fetchall()
     links = msgspec.json.decode(cursor)
-
-    async def work() -> tuple[int, str]:
-        items = 0
-        url = links["users"].partition("/v1.0")[0]
-        async with httpx.AsyncClient(timeout=60) as client:
-            form = {"client_id": CLIENT, "client_secret": SECRET, "scope": f"{url}/.default"}
-            token = (await client.post(f"{url}/{TENANT}/oauth2/v2.0/token", data=form)).json()["access_token"]
-            client.headers.update({"Authorization": f"Bearer {token}", "Prefer": "return=minimal"})
-            for link in (links["groups"], links["users"]):
-                while link is not None:
-                    body = msgspec.json.decode((await client.get(link)).content)
-                    items += len(body["value"])
-                    link = body.get("@odata.nextLink")
-        return items, ""
-
-    return work
+    url = links["users"].partition("/v1.0")[0]
+    return lambda: fetched(url, [links["groups"], links["users"]], {"Prefer": "return=minimal"})
 
 
 if __name__ == "__main__":
