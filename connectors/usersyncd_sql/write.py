@@ -57,9 +57,6 @@ class Writer:
         for chunk in self._chunks(values):
             self.connection.execute(sa.delete(table.light).where(*self._where(table, fixed, column, chunk)))
 
-    def is_empty(self, table: Reflected) -> bool:
-        return self.connection.execute(sa.select(sa.literal(1)).select_from(table.light).limit(1)).first() is None
-
     def equals(self, table: Reflected, column: str, value: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
         """That a column holds exactly this value."""
         return table.light.c[column] == value
