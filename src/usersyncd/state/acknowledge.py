@@ -104,6 +104,8 @@ class Acknowledger:
             shape = change.after if answer.outcome.error is None else change.before
             if change.members:
                 continue
+            if answer.outcome.error is not None:
+                self._told.pop(step.ref, None)
             if shape is None:
                 gone.append(step.ref)
             elif answer.outcome.error is not None:

@@ -9,8 +9,10 @@ from collections.abc import Collection, Iterable
 
 from sqlalchemy import Connection, select
 
+from usersyncd.plugin import Kind
 from usersyncd.state.bulk import batched
 from usersyncd.state.database import among
+from usersyncd.state.spool import NUMBER
 from usersyncd.state.tables import names, records
 
 MANY = 20_000
@@ -67,6 +69,6 @@ def _one_each(pairs: Iterable[tuple[int, int]], groups: Collection[int]) -> dict
 def group_ids(connection: Connection, directory: int) -> dict[int, str]:
     """The groups of a directory that are not gone: ref → id."""
     query = select(records.c.ref, records.c.id).where(
-        records.c.directory == directory, records.c.kind == 1, records.c.gone_at.is_(None)
+        records.c.directory == directory, records.c.kind == NUMBER[Kind.GROUP], records.c.gone_at.is_(None)
     )
     return {ref: id_ for ref, id_ in connection.execute(query)}  # noqa: C416 - rows, not pairs
