@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from sqlalchemy import Connection, select
 
@@ -13,7 +13,6 @@ from usersyncd.plugin import Change, Kind, Op
 from usersyncd.state import delivered
 from usersyncd.state.bulk import batched
 from usersyncd.state.delivered import Membership
-from usersyncd.state.memberships import graph
 from usersyncd.state.people import People
 from usersyncd.state.planned import Plan
 from usersyncd.state.subjects import Scope
@@ -26,14 +25,20 @@ PART = 10_000
 
 
 def plan_memberships(
-    connection: Connection, scope: Scope, directory: str, plan: Plan, mode: MembershipMode
+    connection: Connection,
+    scope: Scope,
+    directory: str,
+    plan: Plan,
+    mode: MembershipMode,
+    graph: Callable[[], Graph],
 ) -> Iterator[None]:
-    """Add the changes of the groups in question to the plan, once its records are settled. Pauses now and then."""
+    """Add the changes of the groups in question to the plan, once its records are settled. Pauses now and then.
+    ``graph`` gives the memberships of the directory."""
     groups_in_question = _touched(connection, scope, plan)
     moved = set() if scope.since is None else set(plan.moved(Kind.USER))
     if not groups_in_question and not moved:
         return
-    edges = graph(connection, scope.directory)
+    edges = graph()
     if scope.since is not None:
         groups_in_question = _concerned(edges, groups_in_question, moved, plan, mode)
     people = People(connection, scope.target, plan)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from datetime import datetime
+from functools import cache
 
 from msgspec import Struct, field, json
 from sqlalchemy import Connection
@@ -82,8 +83,8 @@ class _Planner:
         )
 
     def run(self) -> Iterator[None]:
-        groups = graph(self._connection, self._reading.id) if self._rules.reads.groups else None
-        for page in shape_users(self._connection, self._rules, self._scope, groups):
+        edges = cache(lambda: graph(self._connection, self._reading.id))  # Most plans need them not, some twice.
+        for page in shape_users(self._connection, self._rules, self._scope, edges):
             self._compare(Kind.USER, page)
             yield
         for page in shape_groups(self._connection, self._rules, self._scope):
@@ -94,7 +95,7 @@ class _Planner:
                 self._draft.fail(kind, clash.ref, clash.id, clash.why)
             yield
         mode = self._target.memberships
-        yield from plan_memberships(self._connection, self._scope, self._reading.name, self._draft.plan, mode)
+        yield from plan_memberships(self._connection, self._scope, self._reading.name, self._draft.plan, mode, edges)
 
     def _compare(self, kind: Kind, page: list[Shaped]) -> None:
         steps: list[tuple[int, str, bool, Change | None]] = []

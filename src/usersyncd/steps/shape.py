@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 from msgspec import Struct
@@ -25,13 +26,16 @@ class Shaped(Struct, frozen=True, gc=False):
     error: RuleError | None = None
 
 
-def shape_users(connection: Connection, rules: Rules, scope: Scope, graph: Graph | None) -> Iterator[list[Shaped]]:
-    """The users in question, by id, some thousand at a time. ``graph``: needed when the rules read groups."""
-    managers = Managers(connection, scope.directory) if rules.reads.manager else None
-    groups = GroupNames(connection, scope.directory, graph, rules.display_name) if graph else None
+def shape_users(
+    connection: Connection, rules: Rules, scope: Scope, graph: Callable[[], Graph]
+) -> Iterator[list[Shaped]]:
+    """The users in question, by id, some thousand at a time. ``graph`` gives the memberships of the directory: it is
+    asked when there is anybody to shape, and the rules read groups."""
+    managers = cache(lambda: Managers(connection, scope.directory))
+    groups = cache(lambda: GroupNames(connection, scope.directory, graph(), rules.display_name))
     for page in pages(connection, scope, Kind.USER):
-        manager_of = managers.of(page) if managers else {}
-        groups_of = groups.of(page) if groups else {}
+        manager_of = managers().of(page) if rules.reads.manager else {}
+        groups_of = groups().of(page) if rules.reads.groups else {}
         yield [_user(rules, s, groups_of.get(s.ref, ()), manager_of.get(s.manager or 0)) for s in page]
 
 
