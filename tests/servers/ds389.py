@@ -17,19 +17,17 @@ import io
 import os
 import pwd
 import re
-import shutil
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import ldap
-import ldap.ldapobject
 import ldap.modlist
 import ldif
 
+from tests.servers.ldap_server import Attributes, LdapServer
 from tests.servers.process import Process, free_port, listens, missing, program
-from tests.servers.slapd import BASE, SKELETON, Attributes, values
+from tests.servers.slapd import BASE, SKELETON
 
 PACKAGE = "389-ds-base"
 USER = "dirsrv"
@@ -104,7 +102,7 @@ def _settings(tree: Path) -> Path:
     return tree / f"etc/dirsrv/slapd-{NAME}/dse.ldif"
 
 
-class Ds389:
+class Ds389(LdapServer):
     """A running server. Make one with :meth:`start`."""
 
     base = BASE
@@ -114,9 +112,9 @@ class Ds389:
     reader_password = "reader-secret"
 
     def __init__(self, tree: Path, port: int) -> None:
-        self.tree, self.port = tree, port
+        super().__init__(tree)
+        self.port = port
         self.url = f"ldap://127.0.0.1:{port}"
-        self._process: Process | None = None
 
     @classmethod
     def start(cls, folder: Path, tree: Path) -> Ds389:
@@ -135,36 +133,10 @@ class Ds389:
 
     def run(self) -> None:
         """Start the server (again, after :meth:`stop` or :meth:`kill`) on the same port, with its data as it was."""
-        folder = _settings(self.tree).parent
-        pid = self.tree / "run/pid"
+        folder = _settings(self.data).parent
+        pid = self.data / "run/pid"
         command = [program("ns-slapd", PACKAGE), "-d", "0", "-D", str(folder), "-i", str(pid)]
-        self._process = Process(command, self.tree / "log", lambda: listens(self.port), cwd=self.tree, **_as_user())
-
-    @property
-    def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
-
-    def kill(self) -> None:
-        """SIGKILL, as a crash."""
-        assert self._process is not None
-        self._process.kill()
-
-    def stop(self) -> None:
-        assert self._process is not None
-        self._process.stop()
-
-    def backup(self) -> Path:
-        """A copy of the data as it is now; the server must not run."""
-        copy = self.tree.with_name("backup")
-        shutil.rmtree(copy, ignore_errors=True)
-        subprocess.run(["cp", "-a", str(self.tree), str(copy)], check=True)
-        return copy
-
-    def restore(self, copy: Path) -> None:
-        """Put a copy of the data back; the server must not run."""
-        shutil.rmtree(self.tree)
-        subprocess.run(["cp", "-a", str(copy), str(self.tree)], check=True)
+        self._process = Process(command, self.data / "log", lambda: listens(self.port), cwd=self.data, **_as_user())
 
     def configure(self, dn: str, attributes: Attributes) -> None:
         """Change settings, and start the server anew."""
@@ -172,40 +144,10 @@ class Ds389:
         self.stop()
         self.run()
 
-    def connect(self) -> ldap.ldapobject.SimpleLDAPObject:
-        """A connection of python-ldap, bound as the Directory Manager. Unbind it when done."""
-        connection = ldap.initialize(self.url)
-        connection.simple_bind_s(self.admin_dn, self.admin_password)
-        return connection
-
     def load(self, pieces: Iterable[str]) -> None:
         """Add the entries of pieces of LDIF, one by one."""
         records = ldif.LDIFRecordList(io.BytesIO("".join(pieces).encode()))
         records.parse_entry_records()
-        connection = self.connect()
-        for dn, entry in records.all_records:
-            connection.add_s(dn, ldap.modlist.addModlist(entry))
-        connection.unbind_s()
-
-    def add(self, dn: str, attributes: Attributes) -> None:
-        connection = self.connect()
-        connection.add_s(dn, ldap.modlist.addModlist({name: values(value) for name, value in attributes.items()}))
-        connection.unbind_s()
-
-    def modify(self, dn: str, attributes: Attributes) -> None:
-        """Replace the values of these attributes; an empty list removes one."""
-        changes = [(ldap.MOD_REPLACE, name, values(value) or None) for name, value in attributes.items()]
-        connection = self.connect()
-        connection.modify_s(dn, changes)
-        connection.unbind_s()
-
-    def rename(self, dn: str, rdn: str, parent: str | None = None) -> None:
-        """Give an entry another name, and move it under another parent if one is given."""
-        connection = self.connect()
-        connection.rename_s(dn, rdn, parent)
-        connection.unbind_s()
-
-    def delete(self, dn: str) -> None:
-        connection = self.connect()
-        connection.delete_s(dn)
-        connection.unbind_s()
+        with self.session() as session:
+            for dn, entry in records.all_records:
+                session.add_s(dn, ldap.modlist.addModlist(entry))

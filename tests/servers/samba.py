@@ -16,16 +16,16 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import ldap
 import ldap.ldapobject
-import ldap.modlist
 
+from tests.servers.ldap_server import Attributes, LdapServer, values
 from tests.servers.process import Process, missing, program
-from tests.servers.slapd import Attributes, values
 from tests.servers.tls import Certificates, certificates
 
 BASE = "DC=corp,DC=example"
@@ -91,7 +91,7 @@ def _run(*command: str) -> str:
     return done.stdout
 
 
-class Samba:
+class Samba(LdapServer):
     """A running domain controller. Make one with :meth:`start`."""
 
     base = BASE
@@ -103,9 +103,9 @@ class Samba:
     reader_password = PASSWORD
 
     def __init__(self, tree: Path, address: str, tls: Certificates) -> None:
-        self.tree, self.address, self.tls = tree, address, tls
+        super().__init__(tree)
+        self.address, self.tls = address, tls
         self.url = f"ldaps://{address}"
-        self._process: Process | None = None
         self._connection: ldap.ldapobject.SimpleLDAPObject | None = None
 
     @classmethod
@@ -127,11 +127,11 @@ class Samba:
             "server services": "ldap,kdc,cldap",
             "interfaces": f"{self.address}/8",
             "bind interfaces only": "yes",
-            "pid directory": str(self.tree),
+            "pid directory": str(self.data),
             "tls certfile": str(self.tls.certificate),
             "tls keyfile": str(self.tls.key),
             "tls cafile": str(self.tls.ca),
-            "log file": str(self.tree / "log"),
+            "log file": str(self.data / "log"),
         }
         command = [
             program("samba", PACKAGES),
@@ -140,39 +140,29 @@ class Samba:
             "-M",
             "single",
             "-s",
-            f"{self.tree}/etc/smb.conf",
+            f"{self.data}/etc/smb.conf",
         ]
         command += [f"--option={name}={value}" for name, value in options.items()]
-        self._process = Process(command, self.tree / "samba.log", self._answers)
+        self._process = Process(command, self.data / "samba.log", self._answers)
 
     def kill(self) -> None:
-        """SIGKILL, as a crash."""
         self._forget()
-        assert self._process is not None
-        self._process.kill()
+        super().kill()
 
     def stop(self) -> None:
         self._forget()
-        assert self._process is not None
-        self._process.stop()
-
-    def backup(self) -> Path:
-        """A copy of the data as it is now; the server must not run."""
-        copy = self.tree.with_name("backup")
-        shutil.rmtree(copy, ignore_errors=True)
-        subprocess.run(["cp", "-a", str(self.tree), str(copy)], check=True)
-        return copy
-
-    def restore(self, copy: Path) -> None:
-        """Put a copy of the data back; the server must not run."""
-        shutil.rmtree(self.tree)
-        subprocess.run(["cp", "-a", str(copy), str(self.tree)], check=True)
+        super().stop()
 
     def connect(self) -> ldap.ldapobject.SimpleLDAPObject:
         """A connection of python-ldap, bound as the administrator; kept until the server stops."""
         if self._connection is None:
             self._connection = self._bound(self.admin_dn)
         return self._connection
+
+    @contextmanager
+    def session(self) -> Iterator[ldap.ldapobject.SimpleLDAPObject]:
+        """The connection that is kept."""
+        yield self.connect()
 
     def _bound(self, dn: str) -> ldap.ldapobject.SimpleLDAPObject:
         connection = ldap.initialize(self.url)
@@ -198,7 +188,7 @@ class Samba:
     def show_deleted_to_everyone(self) -> None:
         """Let every account read the Deleted Objects container, as an administrator may do by dsacls."""
         self.stop()
-        _show_deleted(self.tree, "AU")
+        _show_deleted(self.data, "AU")
         self.run()
 
     def dn(self, name: str, parent: str = people) -> str:
@@ -223,23 +213,8 @@ class Samba:
         self.add(f"OU={name},{parent}", {"objectClass": "organizationalUnit"})
         return f"OU={name},{parent}"
 
-    def add(self, dn: str, attributes: Attributes) -> None:
-        self.connect().add_s(dn, ldap.modlist.addModlist({name: values(value) for name, value in attributes.items()}))
-
-    def modify(self, dn: str, attributes: Attributes) -> None:
-        """Replace the values of these attributes; an empty list removes one."""
-        changes = [(ldap.MOD_REPLACE, name, values(value) or None) for name, value in attributes.items()]
-        self.connect().modify_s(dn, changes)
-
     def link(self, group: str, *members: str) -> None:
         self.connect().modify_s(group, [(ldap.MOD_ADD, "member", values(list(members)))])
 
     def unlink(self, group: str, *members: str) -> None:
         self.connect().modify_s(group, [(ldap.MOD_DELETE, "member", values(list(members)))])
-
-    def rename(self, dn: str, rdn: str, parent: str | None = None) -> None:
-        """Give an entry another name, and move it under another parent if one is given."""
-        self.connect().rename_s(dn, rdn, parent)
-
-    def delete(self, dn: str) -> None:
-        self.connect().delete_s(dn)

@@ -12,17 +12,13 @@ The reader is an ordinary account (the server's limits hold for it); the admin i
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
-import ldap
-import ldap.ldapobject
-import ldap.modlist
-
+from tests.servers.ldap_server import LdapServer
 from tests.servers.process import Process, free_port, listens, program
 from tests.servers.tls import Certificates
 
@@ -74,10 +70,8 @@ index entryCSN,objectClass,reqStart,reqEnd,reqResult eq
 access to * by * read
 """
 
-Attributes = Mapping[str, str | bytes | list[str] | list[bytes]]
 
-
-class Slapd:
+class Slapd(LdapServer):
     """A running slapd. Make one with :meth:`start`."""
 
     base = BASE
@@ -87,13 +81,13 @@ class Slapd:
     reader_password = "reader-secret"
 
     def __init__(self, slapd: str, folder: Path, port: int, tls_port: int | None) -> None:
+        super().__init__(folder / "db")
         self._slapd = slapd
         self.folder = folder
         self.url = f"ldap://127.0.0.1:{port}"
         self.ldaps_url = f"ldaps://127.0.0.1:{tls_port}"
         self.ldapi_url = f"ldapi://{quote(str(folder / 'socket'), safe='')}"
         self._port, self._tls_port = port, tls_port
-        self._process: Process | None = None
 
     @classmethod
     def start(
@@ -178,66 +172,6 @@ access to * by * read
         urls = f"{self.url}/ {self.ldapi_url}" + (f" {self.ldaps_url}/" if self._tls_port else "")
         command = [self._slapd, "-d", "0", "-f", str(self.folder / "slapd.conf"), "-h", urls]
         self._process = Process(command, self.folder / "slapd.log", lambda: listens(self._port))
-
-    @property
-    def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
-
-    def kill(self) -> None:
-        """SIGKILL, as a crash."""
-        assert self._process is not None
-        self._process.kill()
-
-    def stop(self) -> None:
-        assert self._process is not None
-        self._process.stop()
-
-    def backup(self) -> Path:
-        """A copy of the data as it is now; the server must not run."""
-        shutil.rmtree(self.folder / "backup", ignore_errors=True)
-        shutil.copytree(self.folder / "db", self.folder / "backup")
-        return self.folder / "backup"
-
-    def restore(self, copy: Path) -> None:
-        """Put a copy of the data back; the server must not run."""
-        shutil.rmtree(self.folder / "db")
-        shutil.copytree(copy, self.folder / "db")
-
-    def connect(self) -> ldap.ldapobject.SimpleLDAPObject:
-        """A connection of python-ldap, bound as the admin. Unbind it when done."""
-        connection = ldap.initialize(self.url)
-        connection.simple_bind_s(self.admin_dn, self.admin_password)
-        return connection
-
-    def add(self, dn: str, attributes: Attributes) -> None:
-        connection = self.connect()
-        connection.add_s(dn, ldap.modlist.addModlist({name: values(value) for name, value in attributes.items()}))
-        connection.unbind_s()
-
-    def modify(self, dn: str, attributes: Attributes) -> None:
-        """Replace the values of these attributes; an empty list removes one."""
-        changes = [(ldap.MOD_REPLACE, name, values(value) or None) for name, value in attributes.items()]
-        connection = self.connect()
-        connection.modify_s(dn, changes)
-        connection.unbind_s()
-
-    def rename(self, dn: str, rdn: str, parent: str | None = None) -> None:
-        """Give an entry another name, and move it under another parent if one is given."""
-        connection = self.connect()
-        connection.rename_s(dn, rdn, parent)
-        connection.unbind_s()
-
-    def delete(self, dn: str) -> None:
-        connection = self.connect()
-        connection.delete_s(dn)
-        connection.unbind_s()
-
-
-def values(value: str | bytes | list[str] | list[bytes]) -> list[bytes]:
-    """The values of an attribute, as python-ldap wants them."""
-    several = value if isinstance(value, list) else [value]
-    return [item.encode() if isinstance(item, str) else item for item in several]
 
 
 def company(people: int, groups: int, memberships: int) -> Iterator[str]:

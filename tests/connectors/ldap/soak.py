@@ -6,8 +6,8 @@ import random
 from collections.abc import Callable
 from typing import Protocol
 
+from tests.servers.ldap_server import Attributes
 from tests.servers.samba import Samba
-from tests.servers.slapd import Attributes
 
 UNITS = ("one", "two", "outside")
 """Where people and groups are; what is ``outside`` is not read."""
