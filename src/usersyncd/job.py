@@ -29,6 +29,11 @@ class Delivery(Struct, frozen=True):
         """Of all that decides what the target shall hold: with another one, everything is looked at again."""
         return f"{self.rules.fingerprint} {self.target.memberships}"
 
+    @property
+    def shares_keys(self) -> bool:
+        """Whether a key belongs to one record of all directories, and not of this one alone."""
+        return any(layout.ruled for layout in self.rules.layouts.values())
+
 
 class Job(Struct, frozen=True):
     """One directory: its source, its targets, and what it is read for.

@@ -25,7 +25,7 @@ from usersyncd.core import summary
 from usersyncd.core.listing import Listing
 from usersyncd.core.plan import Hash, first
 from usersyncd.core.report import NAMED, PullReport, RunReport, TargetReport, status
-from usersyncd.errors import UsersyncError
+from usersyncd.errors import LockedError, UsersyncError
 from usersyncd.job import Delivery, Job
 from usersyncd.plugin import Target
 from usersyncd.state import delivered, journal
@@ -44,9 +44,11 @@ T = TypeVar("T")
 
 Watch = Callable[[str, int], None]
 """Is told how a run goes on: the step (``reading``, ``saving``, ``planning``, ``planned``, ``delivering``), and how
-much more of it is done: items read, changes planned for a target, changes delivered to it. A wait for a provider is
-told in words, which begin with ``waiting``."""
+much more of it is done: items read, changes planned for a target, changes delivered to it. A wait, for a provider or
+for another directory, is told in words, which begin with ``waiting``."""
 
+TURN = 0.2
+"""Seconds after which a run that waits for its turn at a target looks again."""
 STOPPED = "stopped before its end: the next run goes on from there"
 
 
@@ -181,22 +183,40 @@ class _Run:
         report = TargetReport(delivery.target.name)
         self.report.targets.append(report)
         try:
-            now = _now()
-            draft = await self._thread("planning", lambda: plan(self.database, reading, delivery, now))
-            try:
-                report.guard = await to_its_end(lambda: guard(self.database, reading, delivery, draft.plan.counts))
-                report.plan = await to_its_end(draft.plan.hash)
-                self._describe(report, draft)
-                self.watch("planned", len(draft.plan))
-                if self.wish.deliver and not report.held:
-                    await self._deliver(reading, delivery, draft, report, now)
-            finally:
-                draft.plan.close()
+            async with self._turn(delivery):
+                now = _now()
+                draft = await self._thread("planning", lambda: plan(self.database, reading, delivery, now))
+                try:
+                    report.guard = await to_its_end(lambda: guard(self.database, reading, delivery, draft.plan.counts))
+                    report.plan = await to_its_end(draft.plan.hash)
+                    self._describe(report, draft)
+                    self.watch("planned", len(draft.plan))
+                    if self.wish.deliver and not report.held:
+                        await self._deliver(reading, delivery, draft, report, now)
+                finally:
+                    draft.plan.close()
         except UsersyncError as error:
             report.error = str(error)
         except Exception as error:
             report.error = _unexpected(error, f"connector {delivery.target.connector}", self.log)
         report.seconds = round(time.monotonic() - began, 3)
+
+    @asynccontextmanager
+    async def _turn(self, delivery: Delivery) -> AsyncIterator[None]:
+        """Our turn at a target where all directories share the keys: a plan that is made while another directory is
+        being delivered does not know yet whose they are."""
+        name, stack = delivery.target.name, ExitStack()
+        try:
+            while self.wish.deliver and delivery.shares_keys:
+                try:
+                    await to_its_end(lambda: stack.enter_context(self.lock.at_target(name)))
+                    break
+                except LockedError:
+                    self.watch(f"waiting for another directory that is being delivered to {name}", 0)
+                    await asyncio.sleep(TURN)
+            yield
+        finally:
+            await to_its_end(stack.close)
 
     def _describe(self, report: TargetReport, draft: Draft) -> None:
         report.held = bool(report.guard)

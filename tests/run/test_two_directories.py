@@ -1,0 +1,100 @@
+"""Two directories, and one target in which both have people."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tests.run.world import World, rules
+from usersyncd.core.report import RunReport
+from usersyncd.run import Wish, run
+from usersyncd.state.lock import is_locked, locked
+
+
+@pytest.fixture
+def other(world: World) -> Iterator[World]:
+    """Another directory, with the same state and the same target: rows are recognised by ``login``."""
+    made = World(world.folder, state=world.url)
+    made.name = "beta"
+    made.stores = world.stores
+    for each in (world, made):
+        each.target(users=rules(None, "login", login="user.userName"))
+    yield made
+    made.database.close()
+
+
+def test_who_has_a_key_keeps_it(world: World, other: World) -> None:
+    world.user("u1", userName="anna")
+    other.user("x9", userName="anna")
+    assert world.run().status == "succeeded"
+    assert_refused(other.run())
+    assert set(world.held()) == {"anna"}
+    other.leave("x9")
+    assert other.run().status == "succeeded"
+    assert world.held()["anna"]["active"] is True
+
+
+def test_at_the_same_moment_a_key_is_given_to_one_of_them_only(world: World, other: World) -> None:
+    """The second one comes when the plan of the first is made, and nothing of it is delivered yet."""
+    world.user("u1", userName="anna")
+    other.user("x9", userName="anna")
+    there, reports = threading.Event(), list[RunReport]()
+
+    def second(step: str, _: int) -> None:
+        if step == "planned" or step.startswith("waiting"):
+            there.set()
+
+    thread = threading.Thread(target=lambda: reports.append(other.run(second)))
+
+    def first(step: str, _: int) -> None:
+        if step == "planned":
+            thread.start()
+            assert there.wait(60)
+
+    assert world.run(first).status == "succeeded"
+    thread.join(60)
+    assert_refused(*reports)
+    other.leave("x9")
+    assert other.run().status == "succeeded"
+    assert world.held()["anna"]["active"] is True
+
+
+def test_who_waits_for_a_target_ends_at_once_when_it_is_stopped(world: World, other: World) -> None:
+    world.user("u1", userName="anna")
+    other.user("x9", userName="bert")
+
+    async def stopped() -> None:
+        task: asyncio.Task[RunReport]
+
+        def watch(step: str, _: int) -> None:
+            if step.startswith("waiting"):
+                task.cancel()
+
+        task = asyncio.create_task(run(other.database, other.folder, other.job, Wish(), watch))
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait_for(task, 60)
+        assert task.cancelled()
+
+    with locked(world.database, world.name) as lock, lock.at_target("app"):
+        asyncio.run(stopped())
+        assert not is_locked(other.database, other.name)
+        assert other.plan().targets[0].planned.total == 1  # who only looks waits for nobody
+    assert other.run().status == "succeeded"
+    assert set(world.held()) == {"bert"}
+
+
+def test_directories_whose_keys_are_their_own_wait_for_nobody(world: World, other: World) -> None:
+    other.target()
+    other.user("x9")
+    with locked(world.database, world.name) as lock, lock.at_target("app"):
+        assert other.run().status == "succeeded"
+
+
+def assert_refused(report: RunReport) -> None:
+    assert report.status == "partial"
+    [failed] = report.targets[0].failed
+    assert (failed.id, failed.error) == ("x9", "its login 'anna' belongs to user u1 of acme already")
