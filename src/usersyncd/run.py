@@ -116,7 +116,9 @@ async def run(database: Database, folder: Path, job: Job, wish: Wish, watch: Wat
 async def _locked(database: Database, directory: str) -> AsyncIterator[Lock]:
     stack = ExitStack()
     try:
-        yield await to_its_end(lambda: stack.enter_context(locked(database, directory)))
+        lock = await to_its_end(lambda: stack.enter_context(locked(database, directory)))
+        await to_its_end(lambda: stack.enter_context(database.kept_open()))
+        yield lock
     finally:
         await to_its_end(stack.close)
 

@@ -94,7 +94,7 @@ def _compare(plan: Plan, directory: str, ref: int, wanted: set[int], held: Membe
     added, removed = shall - (held.members - held.given), (held.members | held.given) - shall
     if removed:
         # A key that was taken over is its new owner's: nothing is to be removed under it.
-        keys = {(member.kind, member.key) for member in map(people.members.__getitem__, shall)}
+        keys = {(member.kind, member.key) for member in filter(None, map(people.members.get, shall))}
         removed = {
             other
             for other in removed
@@ -102,6 +102,6 @@ def _compare(plan: Plan, directory: str, ref: int, wanted: set[int], held: Membe
         }
     for op, some in ((Op.ADD, added), (Op.REMOVE, removed)):
         for part, refs in enumerate(batched(sorted(some), PART)):
-            members = tuple(map(people.members.__getitem__, refs))
+            members = tuple(filter(None, map(people.members.get, refs)))
             change = Change(op, Kind.GROUP, directory, group.id, group.key, members=members)
             plan.add_members(ref, change, array("I", refs), part)
