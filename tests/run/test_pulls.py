@@ -171,6 +171,16 @@ def test_whoever_is_neither_told_nor_named_is_gone(world: World) -> None:
     assert world.members() == {"g1": {"u1"}}
 
 
+def test_everything_is_still_read_again_when_it_is_due_though_all_were_named_meanwhile(world: World) -> None:
+    world.complete = Complete(every=timedelta(hours=6))
+    world.now = NOON
+    begun(world)
+    for hours in (5, 7):
+        world.now = NOON + timedelta(hours=hours)
+        world.tell([Present(Kind.USER, "u1"), Present(Kind.USER, "u2"), Present(Kind.GROUP, "g1")], WHOLE)
+    assert world.cursors == [None, "1", None]
+
+
 def test_a_group_that_is_told_in_a_complete_reading_has_only_the_members_that_are_told(world: World) -> None:
     begun(world)
     world.tell(

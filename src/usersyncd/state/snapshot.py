@@ -61,7 +61,8 @@ def save(
             reading,
             cursor=done.cursor,
             basis=basis,
-            completed_at=now if done.complete else reading.completed_at,
+            # Who was only named was not read again.
+            completed_at=now if done.complete and not spool.named else reading.completed_at,
             revision=revision,
             users=reading.users + changed.count[Kind.USER],
             groups=reading.groups + changed.count[Kind.GROUP],

@@ -117,6 +117,8 @@ class Spool:
         """The refs of the groups that were named as present: their members are as they were."""
         self.doubtful = 0
         """What was said of records that nobody knows: only a complete pull can tell who they are."""
+        self.named = 0
+        """How many records were only named as present."""
         self.edge_count = 0
         """How many edges were told."""
         with database.read() as connection:
@@ -234,6 +236,7 @@ class Spool:
         return found
 
     def _present(self, item: Present, known: Known | None) -> None:
+        self.named += 1
         if known is not None and not known.gone:
             self.seen.add(known.ref)
             if item.kind is Kind.GROUP:
