@@ -78,11 +78,7 @@ class EntryReader:
         """An entry's id and handles."""
         key = attributes.get(self._key)
         if not isinstance(key, str) or not key:
-            raise SourceError(
-                f"the entry {dn} has no {self._schema.key}: after a rename it could not be told from another one",
-                f"let the account that reads see {self._schema.key}, an operational attribute; "
-                "a server that does not have it cannot be read",
-            )
+            raise nameless(dn, self._schema.key)
         handle = "dn:" + dns.normal(dn)
         uid = attributes.get(self._uid) if self.kind is Kind.USER else None
         if isinstance(uid, str):
@@ -128,6 +124,15 @@ class EntryReader:
                 texts = [base64.b64encode(value).decode() for value in values]
             found[key] = texts[0] if len(texts) == 1 else texts
         return found
+
+
+def nameless(dn: str, key: str) -> SourceError:
+    """The fault of an entry that has no immutable id."""
+    return SourceError(
+        f"the entry {dn} has no {key}: after a rename it could not be told from another one",
+        f"let the account that reads see {key}, an operational attribute; "
+        "a server that does not have it cannot be read",
+    )
 
 
 _UNIQUE_ID = re.compile(rb"#'[01]*'B$")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Generator, Sequence
 
 import ldap
@@ -20,23 +19,18 @@ REQUEST = "1.3.6.1.4.1.4203.1.9.1.1"
 _STATE, _DONE, _INFO = "1.3.6.1.4.1.4203.1.9.1.2", "1.3.6.1.4.1.4203.1.9.1.3", "1.3.6.1.4.1.4203.1.9.1.4"
 _PRESENT, _DELETE = 0, 3
 """Sync states (RFC 4533, section 2.3); the other two, add and modify, come with the entry."""
-_REFRESH_PRESENT, _ID_SET = 0xA2, 0xA3
-"""Kinds of Sync Info Message (RFC 4533, section 2.5)."""
+_ID_SET = 0xA3
+"""The kind of Sync Info Message that names entries (RFC 4533, section 2.5)."""
 
 REFRESH_REQUIRED = 4096
 """e-syncRefreshRequired (RFC 4533, section 2.6): the cookie is too old."""
 
 
 class Refreshed(Struct):
-    """What a refresh ended with. UUIDs are 16 bytes each.
+    """What a refresh ended with: the UUIDs (16 bytes each) that were named as deleted, and the next cookie (None: the
+    one that was sent is still good). Who was named as unchanged (RFC 4533, section 3.3.2) is not kept."""
 
-    ``deletes``: those that are gone were named; otherwise those that are still there were, by being sent or being in
-    ``present`` (RFC 4533, section 3.3.2). ``cookie`` None: the one that was sent is still good.
-    """
-
-    present: list[bytes] = field(default_factory=list)
     deleted: list[bytes] = field(default_factory=list)
-    deletes: bool = False
     cookie: bytes | None = None
 
 
@@ -51,7 +45,6 @@ def refresh(
     value = ber.tlv(ber.SEQUENCE, mode, ber.tlv(ber.OCTETS, cookie) if cookie else b"")
     control = RequestControl(REQUEST, True, value)
     end = Refreshed()
-    presents = False
     for answer in server.answers(base, scope, filterstr, attributes, [control]):
         if answer is None:
             yield
@@ -62,17 +55,14 @@ def refresh(
             state, identifier = _state(own)
             if state == _DELETE:
                 end.deleted.append(identifier)
-            elif state == _PRESENT:
-                end.present.append(identifier)
-            elif take(dn, entry, identifier):
+            elif state != _PRESENT and take(dn, entry, identifier):
                 yield
         elif kind == ldap.RES_INTERMEDIATE:
             oid, message, *_ = found[0]
             if oid == _INFO:
-                presents = _info(message, end) or presents
+                _info(message, end)
         elif kind == ldap.RES_SEARCH_RESULT:
             _done(controls, end)
-    end.deletes = end.deletes and not presents
     return end
 
 
@@ -86,11 +76,6 @@ def drained(steps: Generator[None, None, Refreshed]) -> Refreshed:
             return value
 
 
-def text(identifier: bytes) -> str:
-    """A UUID as entryUUID has it."""
-    return str(uuid.UUID(bytes=identifier))
-
-
 def _state(controls: Sequence[tuple[str, int, bytes]]) -> tuple[int, bytes]:
     for oid, _, value in controls:
         if oid == _STATE:
@@ -99,8 +84,7 @@ def _state(controls: Sequence[tuple[str, int, bytes]]) -> tuple[int, bytes]:
     raise ldap.PROTOCOL_ERROR({"desc": "the server sent an entry without its sync state (RFC 4533, section 2.3)"})
 
 
-def _info(message: bytes, end: Refreshed) -> bool:
-    """Take in a Sync Info Message; True when it says that a phase of naming what is present is over."""
+def _info(message: bytes, end: Refreshed) -> None:
     ((tag, content),) = ber.elements(message)
     if tag == _ID_SET:
         deletes, identifiers = False, b""
@@ -109,8 +93,8 @@ def _info(message: bytes, end: Refreshed) -> bool:
                 deletes = part != b"\0"
             elif inner == _SET:
                 identifiers = part
-        (end.deleted if deletes else end.present).extend(each for _, each in ber.elements(identifiers))
-    return tag == _REFRESH_PRESENT
+        if deletes:
+            end.deleted.extend(each for _, each in ber.elements(identifiers))
 
 
 _SET = 0x31
@@ -122,7 +106,5 @@ def _done(controls: Sequence[tuple[str, int, bytes]], end: Refreshed) -> None:
             for tag, part in ber.sequence(value):
                 if tag == ber.OCTETS:
                     end.cookie = part
-                elif tag == ber.BOOLEAN:
-                    end.deletes = part != b"\0"
             return
     raise ldap.PROTOCOL_ERROR({"desc": "the server ended without a sync done control (RFC 4533, section 2.4)"})

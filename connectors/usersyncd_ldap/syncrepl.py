@@ -3,24 +3,27 @@
 The cookie is the server's contextCSN, the same for every search in one database: so one that is asked for before a
 complete reading, by a search for a single entry, serves all that follow it. (RFC 4533 promises that only for the same
 search; that is why this is not for every server that knows the control.)
+
+Only who came or changed is taken from the answer: syncprov finds them in the database itself. Who is gone it finds in
+a log, and nobody is told what that has lost. slapd deletes all the same when the database of its accesslog takes no
+more (``accesslog_response`` ignores it), and counts a deletion before the log holds it (both seen on 2.5). Nor does it
+name those below a unit that was moved away. So whenever something changed, all ids are asked for: who is not among them
+is gone.
 """
 
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import ClassVar
 
 import ldap
 import msgspec
-from msgspec import Struct
 
-from usersyncd.plugin import Gone, Kind, Page, Present, Record, Value
+from usersyncd.plugin import Kind, Page, Present, Record
 from usersyncd_ldap import sync
-from usersyncd_ldap.changed import Hint, changed
 from usersyncd_ldap.cursor import StaleError, State
-from usersyncd_ldap.entries import ITEMS, Entry
+from usersyncd_ldap.entries import ITEMS, Entry, nameless
 from usersyncd_ldap.faults import words
 from usersyncd_ldap.operation import result_code
 from usersyncd_ldap.reading import KINDS, Reading
@@ -28,27 +31,13 @@ from usersyncd_ldap.strategy import UnfitError
 
 Stream = tuple[Kind, str]
 """The records of one kind below one base."""
-Told = dict[Stream, tuple[list[Page], sync.Refreshed]]
+Told = dict[Stream, tuple[list[Page], str | None]]
+"""What was told of each, and the cookie that it ended with; None: nothing changed."""
 
-TRIES = 3
-"""A server that has no log tells one part that nothing changed and, had something changed meanwhile, another part what
-is left. Asked again, it tells both what is left."""
 CATCH_UPS = 5
 CONTAINERS = "(hasSubordinates=TRUE)"
-_CSN = re.compile(r"csn=(\d{14})|;(\d{14})")
-
-
-OVERLAP = 5
-"""Seconds. The newest cookie is not the one to go on from: slapd counts a change before its accesslog holds it, and
-does not tell of a deletion when it is asked in between (seen on 2.5: 26 of 6,000). So a pull goes on from a cookie that
-was this old when the last pull began, and is told some things twice."""
-
-
-class Mark(Struct, frozen=True):
-    """The cookies (suffix -> cookie) that were given at a time, in seconds since 1970 by our clock."""
-
-    at: int
-    cookies: dict[str, str]
+_CSN = re.compile(r"(\d{14}[^#]*#[^#]*#([^#]*)#[^;,]*)")
+"""A CSN, which begins with its time, and the number of the server that made it."""
 
 
 class Syncrepl:
@@ -75,13 +64,12 @@ class Syncrepl:
             if end.cookie is None:
                 raise UnfitError(f"the server gives no sync cookie for {base}")
             cookies.setdefault(self._reading.suffix(base), end.cookie.decode())
-        return {"marks": [msgspec.to_builtins(_mark(cookies))]}, "the overlay syncprov tells what changed"
+        return {"cookies": {**cookies}}, "the overlay syncprov tells what changed"
 
     def changes(self, state: State) -> Generator[Page, None, tuple[State, bool]]:
         try:
-            marks = msgspec.convert(state["marks"], list[Mark])
-            cookies = marks[0].cookies
-        except (KeyError, IndexError, msgspec.ValidationError) as error:
+            cookies = msgspec.convert(state["cookies"], dict[str, str])
+        except (KeyError, msgspec.ValidationError) as error:
             raise StaleError("the cursor has no sync cookies") from error
         if set(cookies) != set(map(self._reading.suffix, self._bases)):
             raise StaleError("there are other bases now")
@@ -91,8 +79,18 @@ class Syncrepl:
                 suffix = self._reading.suffix(base)
                 # The first one of a database: what changes while the others are read must come again next time.
                 after.setdefault(suffix, self._unmoved(base, cookies[suffix]))
-            told = self._told(cookies)
-            if not _deletes(told):
+            told = self._round(cookies)
+            changed = any(cookie is not None for _, cookie in told.values())
+            behind = any(_behind(after[suffix], cookie) for suffix, cookie in cookies.items())
+            if behind:
+                after = cookies
+                self._reading.log.warning(
+                    "this server does not have yet what another one told: nobody is taken for gone",
+                    server=self._reading.server.url,
+                )
+            complete = changed and not behind
+            left = {kind: self._left(kind) for kind in KINDS} if complete else {}
+            if complete:
                 self._catch_up(after, told)
         except ldap.LDAPError as error:
             if result_code(error) == sync.REFRESH_REQUIRED or isinstance(error, _REFUSED):
@@ -100,26 +98,32 @@ class Syncrepl:
             raise self._reading.server.fault(error, "reading changes by syncrepl") from error
         for pages, _ in told.values():
             yield from pages
-        if _deletes(told):
-            yield from self._gone(told)
-        else:
-            for kind in KINDS:
-                here = {each for (of, _), (pages, _) in told.items() if of is kind for each in _sent(pages)}
-                named = {sync.text(each) for (of, _), (_, end) in told.items() if of is kind for each in end.present}
-                yield from _in_pages([Present(kind, each) for each in named - here])
-        return {"marks": _overlapping(marks, after)}, not _deletes(told)
+        for kind, ids in left.items():
+            for (of, _), (pages, _) in told.items():
+                if of is kind:
+                    ids -= _sent(pages)
+            yield from _in_pages([Present(kind, each) for each in ids])
+        return {"cookies": {**after}}, complete
 
-    def _told(self, cookies: Mapping[str, str]) -> Told:
-        """What every stream tells. It is kept until all is read: only then it is known whether it can be used."""
-        for _ in range(TRIES):
-            told = self._round(cookies)
-            if len({end.deletes for _, end in told.values()}) == 1:
-                return told
-        raise StaleError("for a part the server told what is gone, for another one what is left")
+    def _left(self, kind: Kind) -> set[str]:
+        """The ids of all who are there. Raises SourceError when one shows none, or they were not read to their end."""
+        part, key = self._reading.parts[kind], self._reading.schema.key
+        found: set[str] = set()
+
+        def take(dn: str, entry: Entry) -> bool:
+            if not entry:
+                raise nameless(dn, key)
+            found.update(value.decode() for values in entry.values() for value in values)
+            return False
+
+        # All but the last one twice: who moves to a base that was read from one that was not would be in neither.
+        for base in (*part.bases, *part.bases[:-1]):
+            for _ in self._reading.server.search(base, part.filter, [key]).run(take):
+                pass
+        return found
 
     def _catch_up(self, since: Mapping[str, str], told: Told) -> None:
-        """Ask for what changed during the answers, until nothing did: it was neither told nor named as present, and
-        must not look as if it were gone."""
+        """Ask for what changed meanwhile, until nothing did: who came was named, but is not known yet."""
         for _ in range(CATCH_UPS):
             more = self._round(since)
             for stream, (pages, _) in more.items():
@@ -127,16 +131,17 @@ class Syncrepl:
             if not any(_sent(pages) for pages, _ in more.values()):
                 return
             newer: dict[str, str] = {}
-            for (_, base), (_, end) in more.items():
+            for (_, base), (_, cookie) in more.items():
                 suffix = self._reading.suffix(base)
-                newer.setdefault(suffix, since[suffix] if end.cookie is None else end.cookie.decode())
+                newer.setdefault(suffix, since[suffix] if cookie is None else cookie)
             since = newer
 
     def _round(self, cookies: Mapping[str, str]) -> Told:
+        """What every stream tells. It is kept until all is read: only then it is known whether it can be used."""
         streams = [(kind, base) for kind in KINDS for base in self._reading.parts[kind].bases]
         return {stream: self._read(stream, cookies[self._reading.suffix(stream[1])]) for stream in streams}
 
-    def _read(self, stream: Stream, cookie: str) -> tuple[list[Page], sync.Refreshed]:
+    def _read(self, stream: Stream, cookie: str) -> tuple[list[Page], str | None]:
         kind, base = stream
         reader = self._reading.reader(kind)
         pages: list[Page] = []
@@ -149,9 +154,10 @@ class Syncrepl:
         while True:
             try:
                 next(steps)
-            except StopIteration as end:
+            except StopIteration as stop:
                 pages.append(reader.page())
-                return pages, end.value
+                end: sync.Refreshed = stop.value
+                return pages, None if end.cookie is None else end.cookie.decode()
             pages.append(reader.page())
 
     def _unmoved(self, base: str, cookie: str) -> str:
@@ -168,22 +174,11 @@ class Syncrepl:
 
         request = (base, ldap.SCOPE_SUBTREE, CONTAINERS, ["createTimestamp"])
         end = sync.drained(self._refresh(*request, cookie.encode(), take))
-        since = max((one or other for one, other in _CSN.findall(cookie)), default="")
+        since = max((csn[:14] for csn in _csns(cookie).values()), default="")
         for dn, created in changed:
             if created[:14] <= since or not since:
                 raise StaleError(f"{dn} was changed, perhaps renamed, and nobody tells of what is below it")
         return end.cookie.decode() if end.cookie is not None else cookie
-
-    def _gone(self, told: Told) -> Iterator[Page]:
-        for kind in KINDS:
-            of_kind = [each for (of, _), each in told.items() if of is kind]
-            gone = {sync.text(each) for _, end in of_kind for each in end.deleted}
-            gone -= {each for pages, _ in of_kind for each in _sent(pages)}
-            if len(of_kind) > 1:
-                # Gone from one base, and in another one since before that was read: only a look can tell.
-                yield from changed(self._reading, {each: Hint(whole=True) for each in gone}, _by_id)
-            else:
-                yield from _in_pages([Gone(kind, each) for each in gone])
 
     def _refresh(
         self, base: str, scope: int, filterstr: str, attributes: list[str], cookie: bytes, take: sync.Take
@@ -195,27 +190,15 @@ _REFUSED = (ldap.UNWILLING_TO_PERFORM, ldap.PROTOCOL_ERROR, ldap.UNAVAILABLE_CRI
 """A cookie that is newer than the server (which was restored from a backup), no cookie at all, and no syncprov."""
 
 
-def _by_id(identifier: str) -> str:
-    return f"(entryUUID={identifier})"
+def _csns(cookie: str) -> dict[str, str]:
+    """The newest CSN of each server."""
+    return {server: csn for csn, server in _CSN.findall(cookie)}
 
 
-def _mark(cookies: dict[str, str]) -> Mark:
-    return Mark(int(time.time()), cookies)
-
-
-def _overlapping(marks: Sequence[Mark], newest: dict[str, str]) -> list[Value]:
-    """The marks that are still needed: the last one that is old enough now, and those after it."""
-    now = _mark(newest)
-    if marks[-1].cookies != newest:
-        marks = [*marks, now]
-    # A mark from the future was made before the clock was set back.
-    old = [place for place, mark in enumerate(marks) if not now.at - OVERLAP <= mark.at <= now.at]
-    return [msgspec.to_builtins(mark) for mark in marks[max(old, default=0) :]]
-
-
-def _deletes(told: Told) -> bool:
-    """Whether those that are gone were named, and not those that are left."""
-    return all(end.deletes for _, end in told.values())
+def _behind(cookie: str, other: str) -> bool:
+    """Whether who gave a cookie lacks changes that another one had, as a replica may."""
+    here = _csns(cookie)
+    return any(here.get(server, csn) < csn for server, csn in _csns(other).items())
 
 
 def _sent(pages: Sequence[Page]) -> set[str]:
@@ -227,6 +210,6 @@ def _ignore(_dn: str, _entry: Entry, _identifier: bytes) -> bool:
     return False
 
 
-def _in_pages(items: list[Gone] | list[Present]) -> Iterator[Page]:
+def _in_pages(items: list[Present]) -> Iterator[Page]:
     for at in range(0, len(items), ITEMS):
         yield items[at : at + ITEMS]

@@ -64,7 +64,7 @@ database mdb
 suffix cn=log
 rootdn cn=log
 directory {folder}/log
-maxsize 268435456
+maxsize {size}
 dbnosync
 index entryCSN,objectClass,reqStart,reqEnd,reqResult eq
 access to * by * read
@@ -100,6 +100,7 @@ class Slapd(LdapServer):
         tls: Certificates | None = None,
         megabytes: int = 256,
         changes: Changes = "",
+        log_kilobytes: int = 256 * 1024,
     ) -> Slapd:
         """Load the skeleton and ``ldif`` (pieces of text) and start the server.
 
@@ -107,7 +108,8 @@ class Slapd(LdapServer):
         ``database`` are more lines of slapd.conf for the database. With ``tls``, StartTLS and ``ldaps_url`` work.
         ``megabytes`` is the most that the database may grow to. ``changes`` is how syncrepl knows what was deleted: not
         at all (``present``), from the log of this session, or from one that outlives it (``accesslog``); empty: there
-        is no syncrepl. Without slapd installed the test is skipped.
+        is no syncrepl. ``log_kilobytes`` is the most that the accesslog may grow to. Without slapd installed the test
+        is skipped.
         """
         slapd, slapadd = program("slapd", "slapd"), program("slapadd", "slapd")
         folder = folder.resolve()
@@ -115,7 +117,7 @@ class Slapd(LdapServer):
         (folder / "log").mkdir()
         server = cls(slapd, folder, free_port(), free_port() if tls else None)
         (folder / "slapd.conf").write_text(
-            server._configuration(limits or UNLIMITED, database, tls, megabytes, changes)
+            server._configuration(limits or UNLIMITED, database, tls, megabytes, changes, log_kilobytes)
         )
         loader = subprocess.Popen(
             [slapadd, "-q", "-w", "-b", BASE, "-f", str(folder / "slapd.conf")],
@@ -137,14 +139,14 @@ class Slapd(LdapServer):
         return server
 
     def _configuration(
-        self, limits: str, database: str, tls: Certificates | None, megabytes: int, changes: Changes
+        self, limits: str, database: str, tls: Certificates | None, megabytes: int, changes: Changes, log_kilobytes: int
     ) -> str:
         secure = ""
         if tls:
             secure = f"TLSCertificateFile {tls.certificate}\nTLSCertificateKeyFile {tls.key}\n"
             secure += f"TLSCACertificateFile {tls.ca}\nTLSVerifyClient try\n"
         schemas = "".join(f"include /etc/ldap/schema/{name}.schema\n" for name in SCHEMAS)
-        log = LOG.format(folder=self.folder) if changes == "accesslog" else ""
+        log = LOG.format(folder=self.folder, size=log_kilobytes * 1024) if changes == "accesslog" else ""
         return f"""\
 {schemas}modulepath /usr/lib/ldap
 moduleload back_mdb

@@ -57,11 +57,12 @@ async def follow_life(subject: Directory | Directory389 | Domain, seconds: float
     life = Life(subject.server, seed=7, people=30, groups=5)
     await asyncio.sleep(1.1)  # OpenLDAP's times have seconds: the units must not look as if they were renamed
     await subject.follow()
-    deadline, rounds = time.monotonic() + seconds, 0
+    deadline, rounds, kills = time.monotonic() + seconds, 0, 0
     while rounds <= rounds_between_restarts or time.monotonic() < deadline:  # one restart at least, however slow it is
         rounds += 1
         if rounds % rounds_between_restarts == 0:
             (subject.server.kill if rounds % 2 else subject.server.stop)()
+            kills += rounds % 2
             subject.server.run()
         with changing(life):
             for _ in range(3):
@@ -69,8 +70,12 @@ async def follow_life(subject: Directory | Directory389 | Domain, seconds: float
         await subject.follow()  # now it holds still
         differences = subject.mirror.differences(await subject.afresh())
         assert not differences, f"after {life.steps} changes and {rounds} rounds:\n" + "\n".join(differences)
-    assert [entry["why"] for entry in subject.log.entries if "why" in entry] == []  # every pull was incremental
-    # Who comes and goes during an answer of a server without a log is named and never told: that costs a complete pull.
+    complete = [str(entry["why"]) for entry in subject.log.entries if "why" in entry]
+    # A slapd that is killed forgets that it counted a deletion, if that came last: our cookie is too new then.
+    forgotten = [why for why in complete if "newer than provider" in why]
+    assert complete == forgotten  # every other pull was incremental
+    assert len(forgotten) <= kills
+    # Who comes and goes while OpenLDAP answers is named and never told: that costs a complete pull.
     assert subject.mirror.doubts <= 1 + life.steps // 1000
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
 
 pytest.importorskip("ldap", reason="python-ldap is not installed (the extra ldap)")
 
+import ldap
+
 from tests.connectors.ldap.directory import Directory
 from tests.connectors.ldap.people import PEOPLE, READS, person
 from tests.servers.slapd import company
 from usersyncd.errors import SourceError
-from usersyncd.plugin import Gone, Present
+from usersyncd.plugin import Present
 
 Serve = Callable[..., Directory]
 
@@ -53,26 +56,66 @@ async def test_a_server_that_restarts_between_pulls(directory: Directory) -> Non
     await directory.agrees()
 
 
-async def test_a_change_is_told_once_more_in_case_the_log_was_late(logged: Directory) -> None:
-    """slapd counts a deletion before its accesslog holds it: asked in between, it would never tell."""
-    await logged.follow()
+async def test_who_is_left_is_named_when_something_changed(directory: Directory) -> None:
+    """With a log or without: what it says of those who are gone is not relied on."""
+    await directory.follow()
+    directory.server.delete(f"uid=u2,{PEOPLE}")
+    pull = await directory.mirror.follow(directory.source())
+    assert {type(item) for item in pull.items} == {Present}
+    assert len(list(pull.items)) == 39 + 4
+    assert pull.ends[0].complete
+
+
+async def test_leavers_whom_a_full_accesslog_lost(serve: Serve) -> None:
+    """slapd deletes all the same when the log's database takes no more, and never tells of it."""
+    directory = serve(*COMPANY, changes="accesslog", log_kilobytes=128)
+    directory.reads = READS
+    await directory.follow()
+    for number in range(20):
+        directory.server.delete(f"uid=u{number},{PEOPLE}")
+    with directory.server.session() as session:
+        logged = session.search_s("cn=log", ldap.SCOPE_SUBTREE, "(reqType=delete)", ["1.1"])
+    assert len(logged) < 20
+    mirror = await directory.agrees()
+    assert not any(mirror.has_user(f"u{number}") for number in range(20))
+
+
+async def test_a_crash_after_a_deletion_makes_the_next_pull_complete(directory: Directory) -> None:
+    """What slapd counted last it knows from the entries that are left: our cookie is newer then."""
+    await directory.follow()
+    directory.server.delete(f"uid=u2,{PEOPLE}")
+    assert not (await directory.agrees()).has_user("u2")
+    directory.server.kill()
+    directory.server.run()
+    mirror = await directory.follow()
+    assert mirror.pulls[1] == 2
+    assert any("newer than provider" in str(entry.get("why")) for entry in directory.log.entries)
+    person(directory, "eve")
+    assert (await directory.agrees()).has_user("eve")
+
+
+async def test_a_replica_that_is_behind_takes_nobody_for_gone(logged: Directory) -> None:
+    """With several providers slapd does not refuse the cookie of one that was further."""
+    configuration = logged.server.folder / "slapd.conf"
+    configuration.write_text("serverID 1\n" + configuration.read_text())
+    logged.server.stop()
+    logged.server.run()
+    logged.server.modify(f"uid=u1,{PEOPLE}", {"title": "Countess"})
+    cursor = (await logged.follow()).cursor
+    assert cursor is not None
+    logged.mirror.cursor = re.sub(r"\d{4}(\d{10}\.\d{6}Z#000000#000#)", r"2999\1", cursor)
+    assert logged.mirror.cursor != cursor
+    logged.server.modify(f"uid=u1,{PEOPLE}", {"title": "Duchess"})
     logged.server.delete(f"uid=u2,{PEOPLE}")
-    for _ in range(2):
-        pull = await logged.mirror.follow(logged.source())
-        assert any(isinstance(item, Gone) for item in pull.items)
-
-
-async def test_present_and_delete_phase_name_what_they_should(serve: Serve) -> None:
-    ldif = [*company(people=40, groups=4, memberships=30)]
-    names = {}
-    for changes in ("present", "session"):
-        directory = serve(*ldif, changes=changes)
-        await directory.follow()
-        directory.server.delete(f"uid=u2,{PEOPLE}")
-        pull = await directory.mirror.follow(directory.source())
-        names[changes] = {type(item) for item in pull.items}
-        assert pull.ends[0].complete == (changes == "present")
-    assert names == {"present": {Present}, "session": {Gone}}
+    ahead = logged.mirror.cursor
+    mirror = await logged.follow()
+    assert mirror.pulls == [1, 1]
+    assert mirror.user("u1")["title"] == "Duchess"
+    assert mirror.has_user("u2")
+    assert mirror.cursor == ahead
+    assert any("another one told" in entry["event"] for entry in logged.log.entries)
+    mirror.cursor = cursor  # it has caught up
+    assert not (await logged.agrees()).has_user("u2")
 
 
 async def test_a_server_restored_from_a_backup(logged: Directory) -> None:

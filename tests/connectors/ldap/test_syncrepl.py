@@ -118,6 +118,19 @@ async def test_a_renamed_unit_is_read_anew(directory: AnyDirectory) -> None:
     assert (await directory.follow()).pulls[1] == 2
 
 
+async def test_who_is_below_a_unit_that_moves_out_of_the_base_is_gone(directory: AnyDirectory) -> None:
+    inner, left = f"ou=inner,{PEOPLE}", unit(directory, "left")
+    directory.server.add(inner, {"objectClass": "organizationalUnit", "ou": "inner"})
+    person(directory, "eve", inner)
+    options = {"users": {"base": PEOPLE}, "groups": {"base": PEOPLE}}
+    await asyncio.sleep(1.1)  # 389's times have seconds: the unit must not look as if it was only made
+    assert (await directory.follow(**options)).has_user("eve")
+    directory.server.rename(inner, "ou=inner", left)
+    mirror = await directory.follow(**options)
+    assert not mirror.has_user("eve")
+    assert mirror.differences(await directory.afresh(**options)) == []
+
+
 async def test_a_pull_may_be_repeated(directory: AnyDirectory) -> None:
     cursor = (await directory.follow()).cursor
     directory.server.delete(f"uid=u2,{PEOPLE}")
