@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -49,6 +49,12 @@ for another directory, is told in words, which begin with ``waiting``."""
 
 TURN = 0.2
 """Seconds after which a run that waits for its turn at a target looks again."""
+DEADLINE = timedelta(hours=6)
+"""How long a run may take: one that would go on for ever, page after page, is a silent stop."""
+TOO_LONG = (
+    f"ended after {DEADLINE.total_seconds() / 3600:.0f} hours, without an end in sight: what was delivered counts\n"
+    "  → see in the log what it waited for; the next run goes on from the last saved state"
+)
 STOPPED = "stopped before its end: the next run goes on from there"
 
 
@@ -94,9 +100,13 @@ async def run(database: Database, folder: Path, job: Job, wish: Wish, watch: Wat
         try:
             if wish.deliver:
                 await to_its_end(lambda: journal.begin(database, report))
-            await _Run(database, lock, folder, job, wish, watch, log, report).steps()
+            async with asyncio.timeout(DEADLINE.total_seconds()) as deadline:
+                await _Run(database, lock, folder, job, wish, watch, log, report).steps()
         except UsersyncError as error:
             report.error = str(error)
+        except TimeoutError as error:
+            expired = deadline.expired()
+            report.error = TOO_LONG if expired else _unexpected(error, f"connector {directory.connector}", log)
         except Exception as error:
             report.error = _unexpected(error, f"connector {directory.connector}", log)
         except asyncio.CancelledError:

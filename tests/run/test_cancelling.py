@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 from typing import ClassVar
 
 import pytest
@@ -12,7 +13,7 @@ from msgspec import structs
 
 from tests.run.world import World
 from usersyncd.plugin import Change, Outcome
-from usersyncd.run import STOPPED, Wish, run
+from usersyncd.run import STOPPED, TOO_LONG, Wish, run
 from usersyncd.state.journal import history
 from usersyncd.state.lock import is_locked
 from usersyncd.testing import MemoryTarget
@@ -88,6 +89,21 @@ class Slow(MemoryTarget):
             yield outcome
             self.waits.set()
             await asyncio.sleep(60)
+
+
+def test_a_run_without_end_is_ended_says_so_and_the_next_one_goes_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company(world)
+    [delivery] = world.job.deliveries
+    Slow.waits = asyncio.Event()
+    job = structs.replace(world.job, deliveries=(structs.replace(delivery, connector=Slow),))
+    monkeypatch.setattr("usersyncd.run.DEADLINE", timedelta(seconds=5))
+    report = asyncio.run(run(world.database, world.folder, job, Wish()))
+    assert (report.status, report.error) == ("failed", TOO_LONG)
+    assert report.targets[0].counts.total == 1
+    assert not is_locked(world.database, world.name)
+    is_exact(world)
 
 
 def test_what_a_target_had_answered_before_it_was_stopped_is_written_down(world: World) -> None:
