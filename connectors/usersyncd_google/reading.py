@@ -83,7 +83,12 @@ class Reading:
     async def _hints(self) -> Hints:
         if self._known is None:
             return Hints(set(), [])
-        found = await hints(self._api, self._known.at, self._following.at, frozenset(self._known.seen))
+        try:
+            found = await hints(self._api, self._known.at, self._following.at, frozenset(self._known.seen))
+        except SourceError as error:
+            # They only spare requests.
+            self._log.warning("the audit logs cannot be read: the members of all groups are", error=str(error))
+            return Hints(set(), [], too_many=True)
         self._following.seen = found.seen
         return found
 

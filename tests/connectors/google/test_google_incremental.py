@@ -241,6 +241,17 @@ async def test_logs_that_are_too_long_read_everything(directory: Directory, monk
     assert await read_again(directory) == set(directory.tenant.groups)
 
 
+async def test_logs_that_cannot_be_read_at_the_moment_read_everything_and_say_so(directory: Directory) -> None:
+    await directory.sync()
+    group, member, _ = pair(directory.tenant)
+    directory.tenant.part(group, member)
+    directory.google.knobs.forbid_logs.times = 1
+    assert await read_again(directory) == set(directory.tenant.groups)
+    [warning] = [entry for entry in directory.log.entries if "audit logs cannot be read" in entry["event"]]
+    assert "Not Authorized" in warning["error"]
+    assert await read_again(directory) == {group}
+
+
 async def test_without_the_logs_every_pull_is_complete_and_needs_no_scope_for_them(start: Start) -> None:
     directory = start(incremental=False)
     directory.google.accounts.granted = {each for each in directory.google.accounts.granted if "reports" not in each}

@@ -45,6 +45,8 @@ class Knobs:
     lose_page: Knob = field(default_factory=Knob)
     """Pass over the next page of a listing; where there is none, answer this one empty. Not for the logs: what they do
     not tell is :attr:`Tenant.reports_miss`."""
+    forbid_logs: Knob = field(default_factory=Knob)
+    """Refuse to show an audit log: the administrator's role lacks the privilege for reports."""
     repeat_page: Knob = field(default_factory=Knob)
     """Give the token of this very page as that of the next."""
     expire_page_token: Knob = field(default_factory=Knob)

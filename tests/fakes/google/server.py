@@ -152,6 +152,8 @@ class Google:
                 api = "reports_v1" if schema == "Activities" else "directory_v1"
                 self.unfaithful += judge.strange(api, method, request.query)
                 self._admit(request, scope)
+                if api == "reports_v1" and self.knobs.forbid_logs.strikes(self.knobs.dice):
+                    raise errors.forbidden()
                 body = self._checked(api, schema, self._method(method, match.groupdict(), request), request)
                 return Reply(200, json.dumps(body).encode())
         raise errors.missing(f"{request.method} {request.path}")
