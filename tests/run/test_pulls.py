@@ -198,6 +198,29 @@ def test_one_who_is_gone_and_told_again_is_here_and_the_other_way_round(world: W
     assert world.held()["u1"]["title"] == "Boss"
 
 
+@pytest.mark.parametrize("said", [(Present(Kind.GROUP, "g1"), group("g1")), (group("g1"), Present(Kind.GROUP, "g1"))])
+def test_a_group_that_is_told_and_named_as_present_keeps_its_members_on_one_page_as_on_two(
+    world: World, said: tuple[Any, Any]
+) -> None:
+    begun(world)
+    others = [user("u1", title="Cook"), user("u2")]
+    for pages in ([others, [*said]], [others, *([each] for each in said)]):
+        report = world.tell(*pages, WHOLE, complete=True)
+        assert report.status == "succeeded"
+        assert world.members() == {"g1": {"u1", "u2"}}
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_one_who_is_gone_and_then_changed_is_not_certain_on_one_page_as_on_two(world: World, apart: bool) -> None:
+    begun(world)
+    said = [Gone(Kind.USER, "u1"), Patch(Kind.USER, "u1", {"title": "Boss"})]
+    world.tell(*([[each] for each in said] if apart else [said]), PART)
+    assert not world.held()["u1"]["active"]
+    world.tell([user("u1", title="Boss"), user("u2"), group("g1")], WHOLE)
+    assert world.cursors[-1] is None
+    assert world.held()["u1"]["active"]
+
+
 # ---- readings that are void
 
 FAULTS = {

@@ -1,7 +1,7 @@
 """Where a pull is kept until it is known to be whole: a temporary database of its own, gone with the process.
 
 What the snapshot holds already is recognised here by its digest and not kept, so a re-read of an unchanged directory
-costs little more than the reading. Memory stays flat: a page at a time, and one bit per known record.
+costs little more than the reading. Memory stays flat: a lot at a time, and one bit per known record.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from usersyncd.core.digest import digest, encode, name, names, names_digest
 from usersyncd.errors import SourceError
@@ -27,6 +27,8 @@ decode = msgspec.json.Decoder(dict[str, Value]).decode
 
 Item = Record | Patch | Present | Gone
 """What may be said about one record."""
+Body = tuple[str | None, str | None]
+"""Attributes and handles, as they are written; no attributes: it is gone."""
 
 SCHEMA = """
 CREATE TABLE records (
@@ -132,16 +134,23 @@ class Spool:
 
     def add(self, page: Page) -> None:
         """Take a page in. Raises SourceError when an item is not what the contract says."""
-        incoming: dict[tuple[Kind, str], Item] = {}
+        incoming: dict[Kind, dict[str, Item]] = {kind: {} for kind in Kind}
         edges: list[Members] = []
         for item in page:
             if isinstance(item, Members):
                 edges.append(item)
                 continue
-            before = incoming.get((item.kind, item.id))
-            incoming[item.kind, item.id] = _onto(before, item) if before else item
-        if incoming:
-            self._records(incoming)
+            said = incoming[item.kind]
+            if (before := said.get(item.id)) is None:
+                said[item.id] = item
+            elif (both := _onto(before, item)) is not None:
+                said[item.id] = both
+            else:
+                self._records(item.kind, said)
+                incoming[item.kind] = {item.id: item}
+        for kind, said in incoming.items():
+            if said:
+                self._records(kind, said)
         if edges:
             self._edges(edges)
 
@@ -173,22 +182,44 @@ class Spool:
         for row in self._file.execute(query):
             yield Edges(*row)
 
-    def _records(self, incoming: dict[tuple[Kind, str], Item]) -> None:
-        known = self._known(incoming)
-        unchanged: list[tuple[int, str]] = []
+    def _records(self, kind: Kind, said: Mapping[str, Item]) -> None:
+        if self.first:
+            self._compare(kind, said, {}, {})
+            return
+        with self._database.read() as connection:
+            known = self._known(connection, kind, list(said))
+            patched = [known[id_].ref for id_, item in said.items() if isinstance(item, Patch) and id_ in known]
+            bodies = _bodies(connection, patched) if patched else {}
+        self._compare(kind, said, known, bodies)
+
+    def _known(self, connection: Connection, kind: Kind, ids: list[str]) -> dict[str, Known]:
+        query = select(records.c.id, records.c.ref, records.c.digest, records.c.gone_at).where(
+            records.c.directory == self._directory,
+            records.c.kind == NUMBER[kind],
+            among(connection, records.c.id, ids),
+        )
+        rows = connection.execute(query).all()
+        return {id_: Known(ref, fingerprint, gone_at is not None) for id_, ref, fingerprint, gone_at in rows}
+
+    def _compare(
+        self, kind: Kind, said: Mapping[str, Item], known: Mapping[str, Known], bodies: Mapping[int, Body]
+    ) -> None:
+        """Keep what is not as it is ``known``; ``bodies`` are those of the patched, by ref."""
+        number = NUMBER[kind]
+        unchanged: list[str] = []
         changed: list[tuple[int, str, int | None, int, str | None, str | None, int | None]] = []
-        for (kind, identifier), item in incoming.items():
-            found = known.get((kind, identifier))
+        for id_, item in said.items():
+            found = known.get(id_)
             if isinstance(item, Present):
                 self._present(item, found)
                 continue
-            record = self._patched(item, found) if isinstance(item, Patch) else item
+            record = self._patched(item, found, bodies) if isinstance(item, Patch) else item
             if record is None:
                 self.doubtful += 1
                 continue
             if isinstance(record, Gone):
                 ref = found.ref if found else None
-                changed.append((NUMBER[kind], identifier, ref, 0, None, None, None))
+                changed.append((number, id_, ref, 0, None, None, None))
                 if ref is not None:
                     self.seen.discard(ref)
                 continue
@@ -198,13 +229,13 @@ class Spool:
             if found:
                 self.seen.add(found.ref)
                 if found.digest == fingerprint and not found.gone:
-                    unchanged.append((NUMBER[kind], identifier))
+                    unchanged.append(id_)
                     continue
             manager = self._manager_of(record.attributes) if kind is Kind.USER else None
             changed.append(
                 (
-                    NUMBER[kind],
-                    identifier,
+                    number,
+                    id_,
                     found.ref if found else None,
                     fingerprint,
                     body.decode(),
@@ -213,27 +244,12 @@ class Spool:
                 )
             )
         if unchanged and not self._empty:
-            self._file.executemany("DELETE FROM records WHERE kind = ? AND id = ?", unchanged)
+            self._file.executemany(
+                "DELETE FROM records WHERE kind = ? AND id = ?", [(number, id_) for id_ in unchanged]
+            )
         if changed:
             self._file.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?)", changed)
             self._empty = False
-
-    def _known(self, incoming: Mapping[tuple[Kind, str], object]) -> dict[tuple[Kind, str], Known]:
-        if self.first:
-            return {}
-        found: dict[tuple[Kind, str], Known] = {}
-        with self._database.read() as connection:
-            for kind, number in NUMBER.items():
-                wanted = [identifier for of, identifier in incoming if of is kind]
-                if wanted:
-                    query = select(records.c.id, records.c.ref, records.c.digest, records.c.gone_at).where(
-                        records.c.directory == self._directory,
-                        records.c.kind == number,
-                        among(connection, records.c.id, wanted),
-                    )
-                    for identifier, ref, fingerprint, gone_at in connection.execute(query):
-                        found[kind, identifier] = Known(ref, fingerprint, gone_at is not None)
-        return found
 
     def _present(self, item: Present, known: Known | None) -> None:
         self.named += 1
@@ -244,18 +260,16 @@ class Spool:
         elif self._spooled(item) is None:
             self.doubtful += 1
 
-    def _spooled(self, item: Patch | Present) -> tuple[str | None, str | None] | None:
+    def _spooled(self, item: Patch | Present) -> Body | None:
         """Attributes and handles as this pull has told them before."""
         query = "SELECT attributes, handles FROM records WHERE kind = ? AND id = ?"
-        row: tuple[str | None, str | None] | None = self._file.execute(query, (NUMBER[item.kind], item.id)).fetchone()
+        row: Body | None = self._file.execute(query, (NUMBER[item.kind], item.id)).fetchone()
         return row
 
-    def _patched(self, patch: Patch, known: Known | None) -> Record | None:
+    def _patched(self, patch: Patch, known: Known | None, bodies: Mapping[int, Body]) -> Record | None:
         row = self._spooled(patch)
         if row is None and known is not None and not known.gone:
-            with self._database.read() as connection:
-                query = select(records.c.attributes, records.c.handles).where(records.c.ref == known.ref)
-                row = connection.execute(query).one()
+            row = bodies[known.ref]
         if row is None or row[0] is None:
             return None
         handles = patch.handles
@@ -281,12 +295,20 @@ class Spool:
         )
 
 
-def _onto(before: Item, item: Item) -> Item:
-    """The last word about a record, onto what the same page said of it before."""
-    if isinstance(item, Record | Gone) or isinstance(before, Gone | Present):
+def _bodies(connection: Connection, refs: list[int]) -> dict[int, Body]:
+    """Attributes and handles as the snapshot has them."""
+    query = select(records.c.ref, records.c.attributes, records.c.handles).where(among(connection, records.c.ref, refs))
+    return {ref: (attributes, handles) for ref, attributes, handles in connection.execute(query).all()}
+
+
+def _onto(before: Item, item: Item) -> Item | None:
+    """What comes to the same as two things that were said of one record, one after the other. None: nothing does."""
+    if isinstance(before, Present) or isinstance(item, Present):
+        return None
+    if isinstance(item, Record | Gone):
         return item
-    if isinstance(item, Present):
-        return before
+    if isinstance(before, Gone):
+        return None
     handles = before.handles if item.handles is None else item.handles
     if isinstance(before, Patch):
         return Patch(item.kind, item.id, {**before.attributes, **item.attributes}, handles)

@@ -10,10 +10,13 @@ from typing import Any, cast
 from usersyncd.blocking import to_its_end
 from usersyncd.errors import SourceError
 from usersyncd.plugin import Done, Gone, Kind, Members, Page, Patch, Present, Record, Source
-from usersyncd.state.spool import Spool
+from usersyncd.state.spool import Item, Spool
 
 LONGEST = 600
 """How many characters an id may have: PostgreSQL's indexes take no more than 2,700 bytes."""
+
+LOT = 2_000
+"""How many items and members are handed to the spool together."""
 
 
 async def pull(source: Source, cursor: str | None, spool: Spool, tick: Callable[[int], None]) -> Done:
@@ -23,6 +26,7 @@ async def pull(source: Source, cursor: str | None, spool: Spool, tick: Callable[
     was changed.
     """
     done: Done | None = None
+    lot = _Lot(spool)
     async with aclosing(cast("Any", source.pull(cursor))) as pages:
         async for page in pages:
             if done is not None:
@@ -31,8 +35,9 @@ async def pull(source: Source, cursor: str | None, spool: Spool, tick: Callable[
                 done = page
             else:
                 _inspect(page)
-                await to_its_end(partial(_add, spool, page))
+                await lot.take(page)
                 tick(len(page))
+    await lot.hand_over()
     if done is None:
         raise SourceError(
             "the reading ended without its end mark: it is not whole, and was thrown away",
@@ -44,6 +49,28 @@ async def pull(source: Source, cursor: str | None, spool: Spool, tick: Callable[
         # Somebody changed whom we have never seen: take what is certain, and read everything again next time.
         return Done(cursor=None, complete=False)
     return done
+
+
+class _Lot:
+    """What is handed to the spool together. Small pages would cost more by the way than by what is on them: a thread's
+    turn, a connection to the state database and a question to it (a tenth of a re-read in pages of 200 records)."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+        self._items: list[Item | Members] = []
+        self._weight = 0
+
+    async def take(self, page: Page) -> None:
+        self._items += page
+        self._weight += len(page) + sum(
+            len(item.added) + len(item.removed) for item in page if isinstance(item, Members)
+        )
+        if self._weight >= LOT:
+            await self.hand_over()
+
+    async def hand_over(self) -> None:
+        await to_its_end(partial(_add, self._spool, self._items))
+        self._items, self._weight = [], 0
 
 
 def _add(spool: Spool, page: Page) -> None:
