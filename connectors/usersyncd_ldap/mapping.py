@@ -8,6 +8,7 @@ is, and :data:`SCHEMAS` says which attribute it is on which server.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -33,7 +34,12 @@ MAPPING: Mapping[Kind, Mapping[str, str]] = {
 def by_dn(value: Value) -> Value:
     """A DN as a handle; of several, the first."""
     dn = value[0] if isinstance(value, list) else value
-    return "dn:" + dns.normal(str(dn))
+    return _handle(str(dn))
+
+
+@lru_cache(maxsize=8192)  # About 3 MB. A manager is named by many people: this saves 2 to 3% of a pull's CPU.
+def _handle(dn: str) -> str:
+    return "dn:" + dns.normal(dn)
 
 
 class Schema(Struct, frozen=True):
