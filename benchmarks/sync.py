@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import csv
-import gc
 import random
 import resource
 import statistics
@@ -131,19 +130,19 @@ def _process(*arguments: str) -> str:
 
 def one_run(folder: Path, url: str) -> None:
     """One run, in this process; prints its wall time in seconds and the peak of memory in megabytes."""
-    from usersyncd import logs
+    from usersyncd import collector, logs
     from usersyncd.config import load
     from usersyncd.job import jobs
     from usersyncd.opening import open_state
     from usersyncd.run import Wish, run
 
     logs.configure("error")
-    gc.set_threshold(10_000, 10, 10)  # as the command line does
     (folder / "config.yaml").write_text(CONFIG % url)
     config = load(folder / "config.yaml")
     found = jobs(config)
     began = time.perf_counter()
     database = open_state(config)
+    collector.set_aside()  # as the command line does
     report = asyncio.run(run(database, config.folder, found["company"], Wish()))
     took = time.perf_counter() - began
     assert report.status == "succeeded", report

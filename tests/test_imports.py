@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "errors": set[str](),
     "nearest": set[str](),
     "blocking": set[str](),
+    "collector": set[str](),
     "notify": set[str](),
     "logs": {"errors"},
     "plugin": {"errors"},
@@ -36,7 +37,7 @@ MAY_IMPORT = {
     "run": {"steps", *PARTS},
     "testing": {"context", "http", "registry", *PLUGIN},
     "daemon": {"logs", "notify", "opening", *RUN},
-    "cli": {"daemon", "logs", "nearest", "opening", *RUN},
+    "cli": {"collector", "daemon", "logs", "nearest", "opening", *RUN},
     "__main__": {"cli"},
 }
 """What each part of usersyncd may import of the others."""

@@ -9,7 +9,6 @@ library.
 
 from __future__ import annotations
 
-import gc
 import io
 import sys
 from typing import Annotated
@@ -75,8 +74,6 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # People have names that not every terminal can write.
-    # A run makes and drops millions of small objects without cycles: looking for those as often as usual is slow.
-    gc.set_threshold(10_000, 10, 10)
     try:
         app()
     except UsersyncError as error:

@@ -19,7 +19,7 @@ def run(context: typer.Context, config: ConfigOption = None) -> None:
 
     import structlog
 
-    from usersyncd import logs
+    from usersyncd import collector, logs
     from usersyncd.daemon import Daemon, load_jobs, log_error
     from usersyncd.opening import open_state
 
@@ -33,6 +33,7 @@ def run(context: typer.Context, config: ConfigOption = None) -> None:
             raise
         log_error(error, "usersyncd cannot start")
         raise typer.Exit(error.exit_code) from None
+    collector.set_aside()
     try:
         if terminal:
             from usersyncd.cli.screen import Screen

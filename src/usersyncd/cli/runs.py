@@ -12,7 +12,7 @@ from pathlib import Path
 
 import typer
 
-from usersyncd import logs
+from usersyncd import collector, logs
 from usersyncd.cli.common import config_file
 from usersyncd.cli.names import Names
 from usersyncd.cli.progress import shown_progress
@@ -71,6 +71,7 @@ def opened(
     chosen = check_names(config, directories or config.directories)
     found = jobs(config)
     database = open_state(config)
+    collector.set_aside()
     try:
         yield Runs(database, config.folder, [found[name] for name in chosen])
     finally:
