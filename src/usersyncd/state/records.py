@@ -19,9 +19,7 @@ from usersyncd.state.tables import delivered, delivered_members, deliveries, dir
 from usersyncd.state.tables import names as names_table
 
 CHUNK = 5_000
-"""How many records are handled at a time,"""
-NAMES = 50_000
-"""and how many names."""
+"""How many records are handled at a time."""
 
 _COLUMNS = ("ref", "directory", "kind", "id", "digest", "attributes", "handles", "manager", "revision")
 
@@ -122,14 +120,16 @@ class Records:
 
     def _name(self, pairs: Iterable[tuple[int, int]]) -> None:
         """Give these names to these refs."""
-        for some in batched(pairs, NAMES):
-            if not self._spool.first:
-                taken = among(self._connection, names_table.c.name, [number for number, _ in some])
-                query = select(names_table.c.ref).where(names_table.c.directory == self._directory, taken)
-                self.unnamed.update(self._connection.scalars(query))
-            # In their order, since they are hashes: each page of the table is touched once, which takes half the time.
-            rows = ((self._directory, number, ref) for number, ref in sorted(some))
-            bulk.insert(self._connection, names_table, ("directory", "name", "ref"), rows)
+        rows = ((self._directory, number, ref) for number, ref in pairs)
+        columns = ("directory", "name", "ref")
+        if self._spool.first:
+            bulk.insert(self._connection, names_table, columns, rows)
+            return
+        for some in batched(rows, CHUNK):
+            taken = among(self._connection, names_table.c.name, [number for _, number, _ in some])
+            query = select(names_table.c.ref).where(names_table.c.directory == self._directory, taken)
+            self.unnamed.update(self._connection.scalars(query))
+            bulk.insert(self._connection, names_table, columns, some)
 
     # ---- changed
 
