@@ -14,7 +14,7 @@ from usersyncd.state.tables import delivered, records
 
 REMEMBERED = 150_000
 """How many are remembered at a time, so that memory stays flat: some 30 MB. Groups name them in any order, so too few
-are asked for again and again: a quarter of a plan's time for 100,000 people, when it was 50,000."""
+are asked for again and again: an eighth of a plan's time for 100,000 people, when it was 50,000."""
 ASKED = 10_000
 
 
