@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 PLUGIN = {"plugin", "errors"}
 CORE = {"core", *PLUGIN}
 PARTS = {"blocking", "config", "context", "job", "registry", "secrets", "state", *CORE}
-RUN = {"run", "steps", *PARTS}
+RUN = {"run", "steps", "wish", *PARTS}
 MAY_IMPORT = {
     "errors": set[str](),
     "nearest": set[str](),
@@ -33,9 +33,10 @@ MAY_IMPORT = {
     "state": CORE,
     "job": {"config", "registry", *CORE},
     "opening": {"config", "secrets", "state", *CORE},
-    "steps": PARTS,
-    "run": {"steps", *PARTS},
-    "testing": {"context", "http", "registry", *PLUGIN},
+    "wish": set[str](),
+    "steps": {"wish", *PARTS},
+    "run": {"steps", "wish", *PARTS},
+    "testing": {"context", "http", "registry", *CORE},
     "daemon": {"logs", "notify", "opening", *RUN},
     "cli": {"collector", "daemon", "logs", "nearest", "opening", *RUN},
     "__main__": {"cli"},

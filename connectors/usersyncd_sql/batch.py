@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from usersyncd.plugin import DELIVERED, Change, Outcome
+from usersyncd.plugin import Change, Kind, Outcome, TargetContext
 from usersyncd_sql.catalog import Catalog
 from usersyncd_sql.faults import refusal
-from usersyncd_sql.tables import Key, RecordTable
 from usersyncd_sql.write import Writer
 
 Item = TypeVar("Item")
@@ -25,9 +24,13 @@ class Batch:
 
     writer: Writer
     catalog: Catalog
+    context: TargetContext
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     _errors: dict[int, str] = field(default_factory=dict)
     _refused: dict[int, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
+    _absent: set[int] = field(default_factory=set)
+    _given: dict[int, str] = field(default_factory=dict)
+    _present: dict[tuple[Kind, str, str], str] = field(default_factory=dict)
 
     def refuse(self, number: int, reason: str) -> None:
         """This change is refused as a whole."""
@@ -37,15 +40,34 @@ class Batch:
         """This edge of a membership change is refused."""
         self._refused[number][member] = reason
 
+    def absent(self, number: int) -> None:
+        """The target has no row under the change's target id."""
+        self._absent.add(number)
+
+    def give(self, number: int, change: Change, target_id: str) -> None:
+        """This is the target id of the change's row from now on."""
+        self._given[number] = target_id
+        self._present[change.kind, change.directory, change.id] = target_id
+
+    def present_id(self, kind: Kind, directory: str, id: str, target_id: str | None) -> str | None:  # noqa: A002
+        """The target id of a record, as this batch may have changed it."""
+        return self._present.get((kind, directory, id), target_id)
+
     def outcome(self, number: int) -> Outcome:
         """What became of this change."""
         if number in self._errors:
             return Outcome(error=self._errors[number])
-        return Outcome(refused=self._refused[number]) if number in self._refused else DELIVERED
+        return Outcome(
+            refused=self._refused.get(number, {}), target_id=self._given.get(number), absent=number in self._absent
+        )
+
+    def is_protected(self, kind: Kind, key: str | int, attributes: Mapping[str, object]) -> bool:
+        """Whether the configuration protects the row that holds this now."""
+        return self.context.protected(kind, key, attributes)  # type: ignore[arg-type]
 
     def all_at_once(self, work: Callable[[], None]) -> bool:
         """Try this in a savepoint; False, and nothing done, when the database refuses something in it."""
-        return self._attempt(work) is None
+        return self.attempt(work) is None
 
     def halve(self, items: Sequence[Item], work: Callable[[Sequence[Item]], None]) -> list[tuple[Item, Exception]]:
         """Do the work for all items but those that the database refuses; these are given back, each with its error.
@@ -54,7 +76,7 @@ class Batch:
         """
         if not items:
             return []
-        error = self._attempt(lambda: work(items))
+        error = self.attempt(lambda: work(items))
         if error is None:
             return []
         if len(items) == 1:
@@ -62,7 +84,8 @@ class Batch:
         middle = len(items) // 2
         return self.halve(items[:middle], work) + self.halve(items[middle:], work)
 
-    def _attempt(self, work: Callable[[], None]) -> Exception | None:
+    def attempt(self, work: Callable[[], None]) -> Exception | None:
+        """Do this in a savepoint. The error, and nothing done, when a record in it is refused."""
         try:
             with self.writer.connection.begin_nested():
                 work()
@@ -71,16 +94,3 @@ class Batch:
                 raise
             return error
         return None
-
-    def find(
-        self, table: RecordTable, column: str, wanted: Iterable[tuple[str, Key]]
-    ) -> dict[tuple[str, Key], list[Any]]:
-        """What ``column`` holds in the rows of these (directory, key) pairs: several where keys are not unique."""
-        keys: dict[str, list[Key]] = defaultdict(list)
-        for directory, key in dict.fromkeys(wanted):
-            keys[directory].append(key)
-        found: dict[tuple[str, Key], list[Any]] = defaultdict(list)
-        for directory, some in keys.items():
-            for key, value in self.writer.select(table, [table.key, column], table.fixed(directory), table.key, some):
-                found[directory, table.stored_key(key)].append(value)
-        return found

@@ -64,6 +64,8 @@ def driver_error(error: BaseException) -> BaseException | None:
 
 def refusal(error: BaseException) -> str | None:
     """Why the database refuses this one record, in its words; None when the error is not about a record."""
+    if isinstance(error, Refused):
+        return str(error)
     if isinstance(error, UnicodeEncodeError):
         return "the value has a character that is not valid Unicode"
     if isinstance(error, OverflowError):

@@ -1,69 +1,68 @@
-"""Memberships: add and remove edges, and let them follow their records."""
+"""Memberships: edges added and removed."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from usersyncd.plugin import Change, Kind, Member
 from usersyncd_sql.batch import Batch, Numbered
+from usersyncd_sql.edges import EdgeTable
+from usersyncd_sql.ends import Absent, Ends, Protected
 from usersyncd_sql.faults import Refused, refusal
-from usersyncd_sql.tables import EdgeTable, Key, Row
+from usersyncd_sql.reasons import DROPPED, UNTOUCHED
+from usersyncd_sql.reflected import Key, Row
 
 Edge = tuple[int, Member, Row]
 """The place of its change in the batch, the member, and the row."""
 
 
-class End:
-    """What the table of memberships holds for one end of an edge: the record's key, or what a foreign key refers to.
+class Meant:
+    """The edges that membership changes mean. What cannot be is refused by name as it comes up."""
 
-    References are looked up for all ``pairs`` of directory and key at once.
-    """
+    def __init__(self, batch: Batch, table: EdgeTable, changes: Sequence[Numbered]) -> None:
+        self._batch, self._table, self._changes = batch, table, changes
+        self._groups = Ends(batch, table, Kind.GROUP, [(c.directory, group_of(c)) for _, c in changes])
+        self._members = {
+            kind: Ends(batch, table, kind, [(c.directory, m) for _, c in changes for m in c.members if m.kind is kind])
+            for kind in (Kind if table.nested else (Kind.USER,))
+        }
 
-    def __init__(self, batch: Batch, table: EdgeTable, kind: Kind, pairs: Iterable[tuple[str, Key]]) -> None:
-        user = kind is Kind.USER
-        self._records = batch.catalog.records(batch.writer.connection, kind)
-        self._adapt = table.adapt_user if user else table.adapt_group
-        self._found: dict[tuple[str, Key], list[Any]] | None = None
-        if (column := table.user_ref if user else table.group_ref) is not None:
-            self._adapt = self._records.adapt_key
-            adapted = ((directory, key) for directory, raw in pairs for key in self._adapted(raw))
-            self._found = batch.find(self._records, column, adapted)
-
-    def value(self, directory: str, key: Key) -> Any:
-        """What stands for this record. Raises Refused when no row, or more than one, does."""
-        if self._found is None:
+    def edges(self, *, removing: bool = False) -> Iterator[tuple[int, list[tuple[Member, Row]]]]:
+        """For each change its place, and a row for each member. ``removing``: what is absent is no error."""
+        for number, change in self._changes:
             try:
-                return self._adapt(key)
-            except ValueError as error:
-                raise Refused(f"the column for a {self._records.kind} {error}") from None
-        values = self.values(directory, key)
-        if len(values) != 1:
-            rows = "no row" if not values else f"{len(values)} rows"
-            raise Refused(f"table `{self._records.name}` has {rows} with `{self._records.key}` {key!r}")
-        return values[0]
+                group = self._groups.value(change.directory, group_of(change))
+            except Protected as error:
+                for member in change.members:
+                    self._batch.refuse_member(number, member.id, str(error))
+                continue
+            except Refused as error:
+                if not (removing and isinstance(error, Absent)):
+                    self._batch.refuse(number, str(error))
+                continue
+            start = (change.directory, group) if self._table.scoped else (group,)
+            rows = []
+            for member in change.members:
+                if member.kind not in self._members:
+                    self._refuse_group(number, member, removing)
+                    continue
+                try:
+                    rows.append((member, (*start, self._members[member.kind].value(change.directory, member))))
+                except Refused as error:
+                    if not (removing and isinstance(error, Absent)):
+                        self._batch.refuse_member(number, member.id, str(error))
+            yield number, rows
 
-    def of_all(self, directory: str, members: Sequence[Member]) -> list[Any] | None:
-        """What stands for each of these; None when one of them has to be refused."""
-        try:
-            if self._found is None:
-                return [self._adapt(member.key) for member in members]
-            return [self.value(directory, member.key) for member in members]
-        except (ValueError, Refused):
-            return None
+    def _refuse_group(self, number: int, member: Member, removing: bool) -> None:
+        if not removing:
+            reason = f"is a group, and table `{self._table.name}` holds users only: set memberships: flattened"
+            self._batch.refuse_member(number, member.id, reason)
 
-    def values(self, directory: str, key: Key) -> list[Any]:
-        """Everything that stands for this record; nothing where it is not there."""
-        if self._found is None:
-            return self._adapted(key)
-        return [value for adapted in self._adapted(key) for value in self._found.get((directory, adapted), [])]
 
-    def _adapted(self, key: Key) -> list[Key]:
-        try:
-            return [self._adapt(key)]
-        except ValueError:
-            return []
+def group_of(change: Change) -> Member:
+    """The group of a membership change, as one end of its edges."""
+    return Member(Kind.GROUP, change.id, change.key, change.target_id)
 
 
 def add(batch: Batch, changes: Sequence[Numbered]) -> None:
@@ -73,118 +72,53 @@ def add(batch: Batch, changes: Sequence[Numbered]) -> None:
         for number, _ in changes:
             batch.refuse(number, table.why_no_insert())
         return
-    ends = _ends(batch, table, [change for _, change in changes])
+    meant = Meant(batch, table, changes)
     if table.expect_new and table.edges_are_unique:
+        sent: list[int] = []
         # Each group's rows are made while those of the one before are on their way.
-        rows = (row for _, _, some in _rows(batch, table, changes, ends) for row in some)
-        if batch.all_at_once(lambda: batch.writer.insert(table, table.written, rows)):
+        if batch.all_at_once(lambda: _stream(batch, table, meant, sent)):
             return
-    edges = [
-        (number, member, row)
-        for number, members, some in _rows(batch, table, changes, ends)
-        for member, row in zip(members, some, strict=True)
-    ]
+    edges = [(number, member, row) for number, some in meant.edges() for member, row in some]
     missing = _missing(batch, table, edges)
     table.expect_new = table.expect_new and len(missing) == len(edges)
-
-    def work(some: Sequence[Edge]) -> None:
-        batch.writer.insert(table, table.written, [row for _, _, row in some])
-
-    for (number, member, _), error in batch.halve(missing, work):
+    refused = batch.halve(missing, lambda some: _insert(batch, table, some))
+    for (number, member, _), error in refused:
         batch.refuse_member(number, member.id, str(refusal(error)))
 
 
 def remove(batch: Batch, changes: Sequence[Numbered]) -> None:
     """Remove edges. What is not there is no error."""
     table = batch.catalog.edges(batch.writer.connection)
-    groups, users = _ends(batch, table, [change for _, change in changes])
+    groups = [(number, some) for number, some in Meant(batch, table, changes).edges(removing=True) if some]
 
-    def work(some: Sequence[Numbered]) -> None:
-        for _, change in some:
-            where, members = change.directory, [m for m in change.members if table.nested or m.kind is Kind.USER]
-            values = [value for member in members for value in users.values(where, member.key)]
-            for group in groups.values(where, change.key):
-                batch.writer.delete(table, {**table.fixed(where), table.group: group}, table.user, values)
+    def work(some: Sequence[tuple[int, list[tuple[Member, Row]]]]) -> None:
+        for number, edges in some:
+            *start, _ = edges[0][1]
+            fixed = dict(zip(table.written, start, strict=False))
+            values = {row[-1]: member for member, row in edges}
+            if batch.writer.delete(table, fixed, table.user, list(values)) < len(values):
+                for (value,) in batch.writer.select(table, [table.user], fixed, table.user, list(values)):
+                    batch.refuse_member(number, values[table.stored(table.user, value)].id, UNTOUCHED)
 
-    for (number, _), error in batch.halve(changes, work):
+    for (number, _), error in batch.halve(groups, work):
         batch.refuse(number, str(refusal(error)))
 
 
-def forget(batch: Batch, kind: Kind, directory: str, keys: Sequence[Key]) -> None:
-    """Remove all edges of records that are about to be deleted."""
-    if (table := batch.catalog.edges_if_any(batch.writer.connection)) is None:
+def _stream(batch: Batch, table: EdgeTable, meant: Meant, sent: list[int]) -> None:
+    def rows() -> Iterator[Row]:
+        for _, some in meant.edges():
+            sent.append(len(some))
+            yield from (row for _, row in some)
+
+    if batch.writer.insert(table, table.written, rows()) != sum(sent):
+        raise Refused(DROPPED)
+
+
+def _insert(batch: Batch, table: EdgeTable, edges: Sequence[Edge]) -> None:
+    if batch.writer.insert(table, table.written, [row for _, _, row in edges]) == len(edges):
         return
-    end = End(batch, table, kind, [(directory, key) for key in keys])
-    values = [value for key in keys for value in end.values(directory, key)]
-    batch.writer.delete(table, table.fixed(directory), table.user if kind is Kind.USER else table.group, values)
-
-
-def rename(batch: Batch, kind: Kind, directory: str, old: Key, new: Key) -> None:
-    """Let the edges that hold a record's key follow it.
-
-    Foreign keys need no help: they refer to what does not change, or the database cascades.
-    """
-    table = batch.catalog.edges_if_any(batch.writer.connection)
-    if table is None or (table.user_ref if kind is Kind.USER else table.group_ref) is not None:
-        return
-    columns = [table.user if kind is Kind.USER else table.group]
-    if kind is Kind.GROUP and table.nested:
-        users = batch.catalog.records(batch.writer.connection, Kind.USER)
-        if not batch.find(users, users.key, [(directory, old)]):  # a user of the same key keeps its edges
-            columns.append(table.user)
-    where = table.fixed(directory)
-    for column in columns:
-        batch.writer.update(table, [column], [*where, column], [(new, *where.values(), old)])
-
-
-def _ends(batch: Batch, table: EdgeTable, changes: Sequence[Change]) -> tuple[End, End]:
-    groups = End(batch, table, Kind.GROUP, ((change.directory, change.key) for change in changes))
-    members = ((change.directory, member.key) for change in changes for member in change.members)
-    return groups, End(batch, table, Kind.USER, members)
-
-
-def _rows(
-    batch: Batch, table: EdgeTable, changes: Sequence[Numbered], ends: tuple[End, End]
-) -> Iterator[tuple[int, Sequence[Member], list[Row]]]:
-    """For each change its place, the members that can be added, and a row for each. The rest is refused."""
-    groups, users = ends
-    for number, change in changes:
-        where = change.directory
-        try:
-            group = groups.value(where, change.key)
-        except Refused as error:
-            batch.refuse(number, str(error))
-            continue
-        members: Sequence[Member] = change.members
-        if not table.nested:
-            members = _users_only(batch, table, number, members)
-        values = users.of_all(where, members)
-        if values is None:
-            members, values = _without_refused(batch, number, where, members, users)
-        start = (where, group) if table.scoped else (group,)
-        yield number, members, [(*start, value) for value in values]
-
-
-def _users_only(batch: Batch, table: EdgeTable, number: int, members: Sequence[Member]) -> list[Member]:
-    for member in members:
-        if member.kind is Kind.GROUP:
-            reason = f"is a group, and table `{table.name}` holds users only: set memberships: flattened"
-            batch.refuse_member(number, member.id, reason)
-    return [member for member in members if member.kind is Kind.USER]
-
-
-def _without_refused(
-    batch: Batch, number: int, where: str, members: Sequence[Member], users: End
-) -> tuple[list[Member], list[Any]]:
-    good: list[Member] = []
-    values = []
-    for member in members:
-        try:
-            values.append(users.value(where, member.key))
-            good.append(member)
-        except Refused as error:
-            batch.refuse_member(number, member.id, str(error))
-    return good, values
+    for number, member, _ in _missing(batch, table, edges):
+        batch.refuse_member(number, member.id, DROPPED)
 
 
 def _missing(batch: Batch, table: EdgeTable, edges: Sequence[Edge]) -> list[Edge]:

@@ -1,4 +1,4 @@
-"""PostgreSQL: rows go in by COPY, into the table itself or beside it, and keys as one array."""
+"""PostgreSQL: rows go in by COPY, into the table itself or beside it, and what is asked for as arrays."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 import sqlalchemy as sa
 from psycopg import sql
 
-from usersyncd_sql.tables import Key, Reflected, Row
+from usersyncd_sql.reflected import Key, Reflected, Row
 from usersyncd_sql.write import Writer
 
 STAGE = sql.Identifier("usersyncd_stage")
+BYTES = 'COLLATE "C"'
 
 
 class PostgresqlWriter(Writer):
@@ -22,17 +23,17 @@ class PostgresqlWriter(Writer):
         # A deferred constraint would speak up at the commit, when nobody knows any more whose it is.
         self.connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
 
-    def insert(self, table: Reflected, columns: Sequence[str], rows: Iterable[Row]) -> None:
-        if self._takes_copy(table):
-            self._copy(_name(table), columns, rows)
-            return
+    def insert(self, table: Reflected, columns: Sequence[str], rows: Iterable[Row]) -> int:
+        if self._is_plain(table):
+            return self._copy(_name(table), columns, rows)
         names = _list(_identifiers(columns))
         with self._staged(table, names, columns, rows) as cursor:
             cursor.execute(sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {}").format(_name(table), names, names, STAGE))
+            return int(cursor.rowcount)
 
-    def update(self, table: Reflected, columns: Sequence[str], identity: Sequence[str], rows: Sequence[Row]) -> None:
-        match = [f"match_{column}" for column in identity]
-        pairs = list(zip(_identifiers(identity), _identifiers(match), strict=True))
+    def update(self, table: Reflected, columns: Sequence[str], by: Sequence[str], rows: Sequence[Row]) -> int:
+        match = [f"match_{column}" for column in by]
+        pairs = list(zip(_identifiers(by), _identifiers(match), strict=True))
         picked = _list([*_identifiers(columns), *(sql.SQL("{} AS {}").format(*pair) for pair in pairs)])
         with self._staged(table, picked, [*columns, *match], rows) as cursor:
             cursor.execute(
@@ -40,12 +41,45 @@ class PostgresqlWriter(Writer):
                     _name(table),
                     _list([sql.SQL("{0} = stage.{0}").format(name) for name in _identifiers(columns)]),
                     STAGE,
-                    sql.SQL(" AND ").join(sql.SQL("held.{} = stage.{}").format(*pair) for pair in pairs),
+                    _same(table, by, "held", "stage", match),
                 )
             )
+            return int(cursor.rowcount)
+
+    def delete_rows(self, table: Reflected, by: Sequence[str], rows: Sequence[Row]) -> int:
+        keys = [f"k{place}" for place in range(len(by))]
+        statement = sql.SQL("DELETE FROM {} AS held USING {} WHERE {}").format(
+            _name(table), _wanted(table, by), _same(table, by, "held", "wanted", keys)
+        )
+        return int(self._cursor().execute(statement, _arrays(by, rows)).rowcount)
+
+    def join(
+        self, table: Reflected, columns: Sequence[str], by: Sequence[str], rows: Sequence[Row], *, lock: bool = False
+    ) -> Iterator[tuple[int, Row]]:
+        same = [
+            sql.SQL("held.{} = wanted.{}").format(sql.Identifier(column), sql.Identifier(f"k{place}"))
+            for place, column in enumerate(by)
+        ]
+        statement = sql.SQL("SELECT wanted.n, {} FROM {} JOIN {} AS held ON {}{}").format(
+            _list([sql.SQL("held.{}").format(name) for name in _identifiers(columns)]),
+            _wanted(table, by),
+            _name(table),
+            sql.SQL(" AND ").join(same),
+            # A policy for UPDATE, or a view that cannot be locked, would hide rows.
+            sql.SQL(" FOR UPDATE OF held" if lock and self._is_plain(table) else ""),
+        )
+        for n, *found in self._cursor().execute(statement, _arrays(by, rows)):
+            yield n - 1, tuple(found)
 
     def among(self, table: Reflected, column: str, values: Sequence[Key]) -> sa.ColumnElement[bool]:
-        return table.light.c[column] == sa.any_(sa.bindparam(None, list(values), type_=sa.types.NullType()))
+        loose = table.light.c[column] == _any(values)
+        return loose if table.comparisons[column].exact else sa.and_(loose, self._plain(table, column) == _any(values))
+
+    def _exact(self, table: Reflected, column: str, value: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+        return self._plain(table, column) == sa.cast(value, sa.Text())
+
+    def _plain(self, table: Reflected, column: str) -> sa.ColumnElement[Any]:
+        return sa.collate(sa.cast(table.light.c[column], sa.Text()), "C")
 
     @contextmanager
     def _staged(
@@ -60,24 +94,53 @@ class PostgresqlWriter(Writer):
         )
         self._copy(STAGE, columns, rows)
         yield cursor
-        cursor.execute(sql.SQL("DROP TABLE {}").format(STAGE))
+        self._cursor().execute(sql.SQL("DROP TABLE {}").format(STAGE))
 
-    def _takes_copy(self, table: Reflected) -> bool:
-        """COPY FROM works on tables that have no row-level security for us, and on no view (manual, "COPY", Notes)."""
+    def _is_plain(self, table: Reflected) -> bool:
+        """Whether this is a table without row-level security for us, and no view: what COPY FROM takes (manual,
+        "COPY", Notes)."""
         name = _name(table).as_string(self._cursor())
         kind = "SELECT relkind IN ('r', 'p') AND NOT row_security_active(oid) FROM pg_class WHERE oid = %s::regclass"
         (takes,) = self._cursor().execute(kind, [name]).fetchone()
         return bool(takes)
 
-    def _copy(self, name: sql.Composable, columns: Sequence[str], rows: Iterable[Row]) -> None:
+    def _copy(self, name: sql.Composable, columns: Sequence[str], rows: Iterable[Row]) -> int:
         statement = sql.SQL("COPY {} ({}) FROM STDIN").format(name, _list(_identifiers(columns)))
-        with self._cursor().copy(statement) as copy:
+        cursor = self._cursor()
+        with cursor.copy(statement) as copy:
             write = copy.write_row
             for row in rows:
                 write(row)
+        return int(cursor.rowcount)
 
     def _cursor(self) -> Any:
         return self.connection.connection.cursor()
+
+
+def _any(values: Sequence[Key]) -> Any:
+    return sa.any_(sa.bindparam(None, list(values), type_=sa.types.NullType()))
+
+
+def _wanted(table: Reflected, by: Sequence[str]) -> sql.Composable:
+    """Rows that are given as one array a column, with their places."""
+    arrays = [sql.SQL(f"%s::{table.comparisons[column].type}[]") for column in by]
+    names = [sql.Identifier(f"k{place}") for place in range(len(by))]
+    return sql.SQL("unnest({}) WITH ORDINALITY AS wanted ({}, n)").format(_list(arrays), _list(names))
+
+
+def _arrays(by: Sequence[str], rows: Sequence[Row]) -> list[list[Any]]:
+    return [[row[place] for row in rows] for place in range(len(by))]
+
+
+def _same(table: Reflected, by: Sequence[str], held: str, other: str, names: Sequence[str]) -> sql.Composable:
+    """That a row holds exactly the other's values, whatever the columns' collations take for equal."""
+    parts: list[sql.Composable] = []
+    for column, name in zip(by, names, strict=True):
+        pair = (sql.Identifier(held, column), sql.Identifier(other, name))
+        parts.append(sql.SQL("{} = {}").format(*pair))
+        if not table.comparisons[column].exact:
+            parts.append(sql.SQL(f"{{}}::text {BYTES} = {{}}::text {BYTES}").format(*pair))
+    return sql.SQL(" AND ").join(parts)
 
 
 def _name(table: Reflected) -> sql.Identifier:

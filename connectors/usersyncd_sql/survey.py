@@ -12,10 +12,14 @@ from usersyncd.errors import TargetError
 from usersyncd.plugin import Kind
 from usersyncd_sql import own
 from usersyncd_sql.catalog import Catalog
+from usersyncd_sql.edges import EdgeTable
 from usersyncd_sql.engine import sqlite_file
-from usersyncd_sql.tables import EdgeTable, RecordTable
+from usersyncd_sql.reflected import Reflected
+from usersyncd_sql.tables import RecordTable
 
 PRODUCTS = {"postgresql": "PostgreSQL", "mysql": "MySQL", "mariadb": "MariaDB", "sqlite": "SQLite"}
+
+RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 
 def survey(engine: Engine, catalog: Catalog) -> Iterator[str]:
@@ -39,7 +43,7 @@ def survey(engine: Engine, catalog: Catalog) -> Iterator[str]:
                 yield line
                 unfinished = True
             else:
-                yield _found(connection, catalog.records(connection, kind))
+                yield _found(connection, catalog.records(connection, kind), catalog.target)
         name = catalog.edges_name
         if catalog.left_out(connection, "memberships", name):
             yield "memberships: no table named; memberships cannot be delivered"
@@ -48,7 +52,7 @@ def survey(engine: Engine, catalog: Catalog) -> Iterator[str]:
         elif unfinished:
             yield f"memberships: table `{name}` is there"
         else:
-            yield _found(connection, catalog.edges(connection))
+            yield _found(connection, catalog.edges(connection), catalog.target)
 
 
 def must_exist(file: Path, target: str) -> None:
@@ -82,11 +86,38 @@ def _unfinished(connection: sa.Connection, table: sa.Table, catalog: Catalog) ->
     return f"table `{table.name}` would be extended by {', '.join(missing)}" if missing else None
 
 
-def _found(connection: sa.Connection, table: RecordTable | EdgeTable) -> str:
+def _found(connection: sa.Connection, table: RecordTable | EdgeTable, target: str) -> str:
+    _may_write(connection, table, target)
     rows = connection.execute(sa.select(sa.func.count()).select_from(table.light)).scalar_one()
     if isinstance(table, EdgeTable):
         what = f"group in `{table.group}`, member in `{table.user}`"
     else:
-        what = f"writes {', '.join(table.written)}"
+        what = f"writes {', '.join(table.written)}; {_identity(table)}"
     warning = f"; {table.why_no_insert()}" if table.cannot_insert else ""
     return f"table `{table.name}`: {rows:,} {'row' if rows == 1 else 'rows'}; {what}{warning}"
+
+
+def _identity(table: RecordTable) -> str:
+    named = ", ".join(f"`{column}`" for column in table.identity)
+    if table.identity != (table.key,):
+        return f"rows are identified by {named}"
+    return (
+        f"rows are identified by {named} alone, the key: where it can change, an exchange between two records is "
+        "refused, and a change that a crash cut off may have to be cleared up by hand"
+    )
+
+
+def _may_write(connection: sa.Connection, table: Reflected, target: str) -> None:
+    """Raises TargetError when the user lacks a right. Only PostgreSQL says so beforehand."""
+    if connection.dialect.name != "postgresql":
+        return
+    name = connection.dialect.identifier_preparer.format_table(table.light)
+    asked = sa.text(
+        "SELECT current_user, right_, has_table_privilege(:name, right_) FROM unnest(CAST(:rights AS text[])) AS right_"
+    )
+    found = connection.execute(asked, {"name": name, "rights": list(RIGHTS)}).all()
+    if missing := [right for _, right, has in found if not has]:
+        raise TargetError(
+            f"target {target}: {found[0][0]} may not {', '.join(missing)} on table `{table.name}`",
+            f"GRANT {', '.join(missing)} ON {name} TO {found[0][0]}",
+        )

@@ -1,108 +1,56 @@
-"""The tables as they stand in the database, and whether the shapes fit them. Nothing here changes anything."""
+"""The table of users or of groups, and whether the shapes fit it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import datetime
-from difflib import get_close_matches
 from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
 
-from usersyncd.errors import TargetError
-from usersyncd.plugin import Change, Kind, Layout, Op
+from usersyncd.plugin import Change, Held, Kind, Layout, Op, Value
 from usersyncd_sql import own
 from usersyncd_sql.faults import Refused
-from usersyncd_sql.options import MembershipColumns
+from usersyncd_sql.identity import Columns, encode, identifying
+from usersyncd_sql.reflected import Key, Reflected, Row
+from usersyncd_sql.told import Unsaid, teller
 from usersyncd_sql.values import Adapter, adapter, text
 
-Key = Any
-"""A key as the driver takes and gives it: text, number or UUID."""
-
-Row = tuple[Any, ...]
 PLAIN = frozenset({str, type(None)})
-
-
-class Reflected:
-    """One table of the database: its columns, what must be unique, and what an insert must not leave out."""
-
-    def __init__(self, connection: sa.Connection, name: str, schema: str | None, target: str, role: str) -> None:
-        inspector = sa.inspect(connection)
-        self.name = name
-        self.backend = connection.dialect.name
-        self.cannot_insert: tuple[str, ...] = ()
-        self._place = f"target {target}: table `{name}`"
-        if not inspector.has_table(name, schema) and name not in inspector.get_view_names(schema):
-            names = [*inspector.get_table_names(schema), *inspector.get_view_names(schema)]
-            raise TargetError(
-                f"{self._place} does not exist{_nearest(name, names)}",
-                f"name the table of {role} under `tables`, or let usersyncd make its own: create_tables: true",
-            )
-        self.columns = sa.Table(name, sa.MetaData(), schema=schema, autoload_with=connection, resolve_fks=False).columns
-        # Statements are built on a table without types: values are adapted here, not by SQLAlchemy.
-        self.light = sa.table(name, *(sa.column(column.name) for column in self.columns), schema=schema)
-        self.uniques = list(_uniques(inspector, name, schema))
-        self.foreign_keys = inspector.get_foreign_keys(name, schema)
-        self.primary_key = inspector.get_pk_constraint(name, schema)["constrained_columns"]
-
-    def column(self, name: str, remedy: str, why: str = "") -> sa.Column[Any]:
-        """The column of this name. Raises TargetError, naming the nearest."""
-        if name in self.columns:
-            return self.columns[name]
-        raise TargetError(f"{self._place} has no column `{name}`{why}{_nearest(name, self.columns.keys())}", remedy)
-
-    def is_unique(self, columns: Iterable[str]) -> bool:
-        """Whether two rows can never agree in these columns."""
-        wanted = set(columns)
-        return any(wanted.issuperset(unique) for unique in self.uniques)
-
-    def why_no_insert(self) -> str:
-        """What ``cannot_insert`` means to a person."""
-        columns = ", ".join(f"`{column}`" for column in self.cannot_insert)
-        return f"table `{self.name}` takes no new row without {columns}, which no rule sets: give it a default"
-
-    def required(self, written: Iterable[str]) -> tuple[str, ...]:
-        """Columns that take no NULL, have no default and are not written: no row can be inserted."""
-        counted = self.columns[self.primary_key[0]] if len(self.primary_key) == 1 else None
-        return tuple(
-            column.name
-            for column in self.columns
-            if column.name not in set(written)
-            and not column.nullable
-            and column.server_default is None
-            and column.autoincrement is not True
-            # INTEGER PRIMARY KEY is the row's number in SQLite.
-            and not (self.backend == "sqlite" and column is counted and isinstance(column.type, sa.Integer))
-        )
 
 
 class RecordTable(Reflected):
     """The table of users or of groups, and how a change becomes a row of it.
 
-    A row is identified by its key, together with its directory when the table is laid out like our own.
+    ``record``: the columns that say whose a row is, in tables laid out like our own. ``identities``: what identifies a
+    row, and what does where a row of our own tables has no record yet. ``lenient``: columns that no table of ours has
+    yet are left out, instead of being an error.
     """
 
     def __init__(
-        self, connection: sa.Connection, name: str, schema: str | None, target: str, kind: Kind, layout: Layout
-    ) -> None:
+        self, connection: sa.Connection, name: str, schema: str | None, target: str, kind: Kind, layout: Layout,
+        *, named: bool, lenient: bool,
+    ) -> None:  # fmt: skip
         super().__init__(connection, name, schema, target, f"{kind}s")
         self.kind = kind
-        names = own.columns_of(layout)
-        for attribute in names:
-            self._verify(attribute, names[attribute])
+        self.names = own.columns_of(layout)
+        if lenient:
+            self.names = {a: c for a, c in self.names.items() if c in self.columns or a == layout.key}
+        for attribute in self.names:
+            self._verify(attribute, self.names[attribute])
         self.key_attribute = layout.key
-        self.key = names[layout.key]
-        self.scoped = not layout.ruled and own.DIRECTORY in self.columns
-        self.identity = (own.DIRECTORY, self.key) if self.scoped else (self.key,)
-        self.keys_are_unique = self.is_unique(self.identity)
+        self.key = self.names[layout.key]
+        self.record = self._record(layout, named)
+        self.scoped = self.record == (own.DIRECTORY, self.key)
+        self.keys_are_unique = self.is_unique((own.DIRECTORY, self.key) if self.scoped else (self.key,))
         self.adapt_key: Adapter = self._adapter(self.key) or text
 
         special = {
-            attribute: column for attribute, column in names.items()
+            attribute: column for attribute, column in self.names.items()
             if attribute == layout.key or not self.columns[column].nullable or self._adapter(column)
         }  # fmt: skip
-        plain = [attribute for attribute in names if attribute not in special]
+        plain = [attribute for attribute in self.names if attribute not in special]
         self._attributes = (*plain, *special)
         self._get = itemgetter(*self._attributes) if len(self._attributes) > 1 else None
         self._plain = len(plain)
@@ -110,19 +58,57 @@ class RecordTable(Reflected):
             (len(plain) + n, c, self._adapter(c) or text, self.columns[c].nullable and a != layout.key)
             for n, (a, c) in enumerate(special.items())
         ]
-        self.stamps = [c for c in (own.DEACTIVATED_AT, own.UPDATED_AT) if self._is_stamp(c, names.values())]
-        self.written = (
-            *(names[attribute] for attribute in self._attributes),
-            *([own.DIRECTORY] if self.scoped else []),
-            *self.stamps,
-        )
+        ruled = [self.names[attribute] for attribute in self._attributes]
+        self.stamps = [c for c in (own.DEACTIVATED_AT, own.UPDATED_AT) if self._is_stamp(c, ruled)]
+        self._added = () if self.record is None else tuple(c for c in self.record if c not in ruled)
+        self.written = (*ruled, *self._added, *self.stamps)
+        self.place = {column: n for n, column in enumerate(self.written)}
+        self.identities = self._identities()
         self.cannot_insert = self.required(self.written)
         self.expect_new = True
         """Whether a record that is to be created has never been found there already."""
+        self.moving: set[str | None] = set()
+        """Target ids of rows whose key changes in this run, or should have: it need not be what the plan says."""
+        self._tellers = {column.name: teller(column) for column in self.columns}
+        self._attribute = {column: attribute for attribute, column in self.names.items()}
 
-    def fixed(self, directory: str) -> dict[str, str]:
-        """What narrows a key down to one row."""
-        return {own.DIRECTORY: directory} if self.scoped else {}
+    @property
+    def identity(self) -> Columns:
+        """The columns that identify a row."""
+        return self.identities[0]
+
+    def target_id(self, row: Mapping[str, Any]) -> str:
+        """The target id of a row, given as column -> what it holds."""
+        columns = next((some for some in self.identities if all(row[c] is not None for c in some)), self.identities[-1])
+        return encode(columns, [self.stored(column, row[column]) for column in columns])
+
+    def of_record(self, directory: str, id: str) -> str | None:  # noqa: A002 - the word of the contract
+        """The target id of the row that this record has; None where the table does not know records."""
+        return None if self.record is None else encode(self.record, (directory, id))
+
+    def looked_at(self, *, whole: bool) -> list[str]:
+        """The columns that are read of a row: what is written, what identifies and what must be unique with it; or
+        everything."""
+        if whole:
+            return list(self.columns.keys())
+        together = [unique for unique in self.uniques if not set(unique).isdisjoint(self.written)]
+        return list(dict.fromkeys([*self.written, *(c for some in (*self.identities, *together) for c in some)]))
+
+    def attributes(self, row: Mapping[str, Any], *, whole: bool) -> dict[str, Value]:
+        """What a row holds, in the words of the layout; ``whole``: and its other columns under their own names."""
+        picked = {
+            self._attribute.get(column, column): self._tellers[column](value)
+            for column, value in row.items()
+            if whole or column in self._attribute
+        }
+        return {name: value for name, value in picked.items() if not isinstance(value, Unsaid)}
+
+    def held(self, row: Mapping[str, Any], *, whole: bool) -> Held:
+        """A row as the contract says it."""
+        attributes = self.attributes(row, whole=whole)
+        record = None if self.record is None else tuple(row[column] for column in self.record)
+        known = record if record is not None and None not in record else None
+        return Held(self.target_id(row), attributes[self.key_attribute], attributes, known)  # type: ignore[arg-type]
 
     def row(self, change: Change, now: dict[str, Any]) -> Row:
         """The whole row that a change asks for, in the order of ``written``. Raises Refused, naming the column."""
@@ -141,8 +127,7 @@ class RecordTable(Reflected):
                 raise Refused(f"column `{column}` takes no NULL, and the rules give no value")
         if not PLAIN.issuperset(map(type, values[: self._plain])):
             values[: self._plain] = [v if v is None else text(v) for v in values[: self._plain]]
-        if self.scoped:
-            values.append(change.directory)
+        values += [change.directory if column == own.DIRECTORY else change.id for column in self._added]
         for stamp in self.stamps:
             left = change.op is Op.DEACTIVATE or after.get(own.ACTIVE) is False
             values.append(now[stamp] if stamp == own.UPDATED_AT or left else None)
@@ -152,10 +137,31 @@ class RecordTable(Reflected):
         """The moment as the columns for it take it."""
         return {stamp: adapt(moment) for stamp in self.stamps if (adapt := self._adapter(stamp))}
 
-    def stored_key(self, value: Key) -> Key:
-        """A key as it was read: PostgreSQL fills CHAR with spaces."""
-        padded = isinstance(value, str) and isinstance(self.columns[self.key].type, sa.CHAR)
-        return value.rstrip(" ") if padded else value
+    def asked_key(self, key: Key) -> Key:
+        """A key as the column takes it. Raises Refused."""
+        try:
+            return self.adapt_key(key)
+        except ValueError as error:
+            raise Refused(f"column `{self.key}` {error}") from None
+
+    def adapted(self, attribute: str, value: Value) -> Any:
+        """A value as the attribute's column takes it, or as it is where it does not fit."""
+        column = self.names.get(attribute)
+        try:
+            return value if column is None or value is None else (self._adapter(column) or text)(value)
+        except ValueError:
+            return value
+
+    def _record(self, layout: Layout, named: bool) -> Columns | None:
+        if not layout.ruled:
+            return (own.DIRECTORY, self.key) if own.DIRECTORY in self.columns else None
+        there = not named and all(column in self.columns for column in own.RECORD)
+        return own.RECORD if there and not set(own.RECORD) & set(self.names.values()) else None
+
+    def _identities(self) -> list[Columns]:
+        if self.record is not None:
+            return [self.record] if self.scoped else [self.record, (self.key,)]
+        return [identifying(self, self.key, frozenset(self.written))]
 
     def _adapter(self, column: str) -> Adapter | None:
         return adapter(self.columns[column], self.backend)
@@ -167,77 +173,7 @@ class RecordTable(Reflected):
         else:
             self.column(column, f"add the column, or correct `set` of the target's {self.kind}s")
 
-    def _is_stamp(self, column: str, ruled: Iterable[str]) -> bool:
+    def _is_stamp(self, column: str, ruled: list[str]) -> bool:
         if column in ruled or column not in self.columns or (column == own.DEACTIVATED_AT and self.kind is Kind.GROUP):
             return False
         return isinstance(self.columns[column].type, sa.DateTime)
-
-
-class EdgeTable(Reflected):
-    """The table of memberships: which columns hold user and group, and what they hold.
-
-    ``user_ref`` and ``group_ref`` are the columns that its foreign keys refer to; None where it holds the key itself.
-    """
-
-    def __init__(
-        self, connection: sa.Connection, name: str, schema: str | None, target: str,
-        users: RecordTable, groups: RecordTable, chosen: MembershipColumns | None,
-    ) -> None:  # fmt: skip
-        super().__init__(connection, name, schema, target, "memberships")
-        remedy = "correct `memberships` of the target's options"
-        ours = set(own.EDGE_COLUMNS)
-        self.nested = False
-        if chosen is not None:
-            self.user, self.group = chosen.user, chosen.group
-            self.column(self.user, remedy)
-            self.column(self.group, remedy)
-        elif ours <= set(self.columns.keys()) and not self.foreign_keys:
-            self.user, self.group, self.nested = own.EDGE_MEMBER, own.EDGE_GROUP, True
-        else:
-            self.user, self.group = self._referring(users), self._referring(groups)
-        self.user_ref, self.group_ref = self._referred(self.user, users), self._referred(self.group, groups)
-        self.adapt_user = adapter(self.columns[self.user], self.backend) or text
-        self.adapt_group = adapter(self.columns[self.group], self.backend) or text
-        self.scoped = self.nested
-        self.written = (*([own.DIRECTORY] if self.scoped else []), self.group, self.user)
-        self.edges_are_unique = self.is_unique(self.written)
-        self.cannot_insert = self.required(self.written)
-        self.expect_new = True
-        """Whether an edge that is to be added has never been found there already."""
-
-    def fixed(self, directory: str) -> dict[str, str]:
-        """What narrows a pair of keys down to one edge."""
-        return {own.DIRECTORY: directory} if self.scoped else {}
-
-    def _referring(self, to: RecordTable) -> str:
-        found = [fk["constrained_columns"][0] for fk in self.foreign_keys if fk["referred_table"] == to.name]
-        if len(found) == 1:
-            return str(found[0])
-        what = "no foreign key" if not found else f"{len(found)} foreign keys ({', '.join(found)})"
-        raise TargetError(
-            f"{self._place} has {what} to `{to.name}`, so its columns for user and group are not known",
-            "say which they are in the target's options: memberships: {user: COLUMN, group: COLUMN}",
-        )
-
-    def _referred(self, column: str, to: RecordTable) -> str | None:
-        for fk in self.foreign_keys:
-            if fk["referred_table"] == to.name and fk["constrained_columns"] == [column]:
-                return str(fk["referred_columns"][0])
-        return None
-
-
-def _uniques(inspector: sa.Inspector, name: str, schema: str | None) -> Iterable[tuple[str, ...]]:
-    if primary := inspector.get_pk_constraint(name, schema)["constrained_columns"]:
-        yield tuple(primary)
-    for unique in inspector.get_unique_constraints(name, schema):
-        yield tuple(unique["column_names"])
-    for index in inspector.get_indexes(name, schema):
-        partial = any(key.endswith("_where") for key in index.get("dialect_options", {}))
-        columns = index["column_names"]
-        if index["unique"] and not partial and None not in columns:
-            yield tuple(str(column) for column in columns)
-
-
-def _nearest(name: str, names: Iterable[str]) -> str:
-    near = get_close_matches(name, list(names), n=1)
-    return f"; the nearest is `{near[0]}`" if near else ""

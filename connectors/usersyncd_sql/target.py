@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import sqlalchemy as sa
 from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 
 from usersyncd.errors import TargetError
-from usersyncd.plugin import API, Change, Kind, Op, Outcome, TargetContext
-from usersyncd_sql import memberships, own, records
+from usersyncd.plugin import API, Capabilities, Change, Held, Kind, Lookup, Op, Outcome, TargetContext
+from usersyncd_sql import look, memberships, own, server, upgrade
 from usersyncd_sql.batch import Batch, Numbered
 from usersyncd_sql.catalog import Catalog
+from usersyncd_sql.creates import create
+from usersyncd_sql.deletes import delete
 from usersyncd_sql.engine import build, driver_url, sqlite_file
 from usersyncd_sql.faults import driver_error, target_error
 from usersyncd_sql.mysql import MysqlWriter
 from usersyncd_sql.options import SqlOptions
 from usersyncd_sql.survey import must_exist, survey
+from usersyncd_sql.tables import RecordTable
+from usersyncd_sql.updates import update
 from usersyncd_sql.write import Writer
+
+Asked = TypeVar("Asked")
+Answer = TypeVar("Answer")
+Look = Callable[[Writer, RecordTable, Sequence[Asked], bool], Iterator[Answer]]
+
+LOOK = 10_000
+"""How many keys, or target ids, are looked up at once."""
 
 
 class SqlTarget:
@@ -29,6 +40,7 @@ class SqlTarget:
 
     api: ClassVar[int] = API
     Options: ClassVar[type[BaseModel]] = SqlOptions
+    capabilities: ClassVar[Capabilities] = Capabilities(find="bulk", read=True)
 
     def __init__(self, options: SqlOptions, context: TargetContext) -> None:
         """Raises PluginError when the database's driver is not installed."""
@@ -38,7 +50,25 @@ class SqlTarget:
         self._catalog = Catalog(options, context.layouts, context.name)
         self._create = options.create_tables
         self._context = context
-        self._prepared = False
+
+    async def identity(self) -> str:
+        """Server, database and tables. Raises TargetError when they cannot be read, or the shapes do not fit."""
+        return "".join([text async for text in self._context.blocking(self._identity)])
+
+    async def prepare(self) -> None:
+        """Make what is ours to make. Raises TargetError."""
+        async for _ in self._context.blocking(self._prepare):
+            pass
+
+    async def find(self, kind: Kind, lookups: Sequence[Lookup]) -> AsyncIterator[tuple[Lookup, Held]]:
+        """The rows under these keys, and those that are these records'. Raises TargetError."""
+        async for found in self._context.blocking(lambda: self._look(kind, lookups, look.find)):
+            yield found
+
+    async def read(self, kind: Kind, target_ids: Sequence[str]) -> AsyncIterator[Held]:
+        """The rows under these target ids. Raises TargetError."""
+        async for held in self._context.blocking(lambda: self._look(kind, target_ids, look.read)):
+            yield held
 
     async def deliver(self, changes: Sequence[Change]) -> AsyncIterator[Outcome]:
         """Deliver a batch in one transaction. Raises TargetError when the database cannot be written."""
@@ -55,28 +85,54 @@ class SqlTarget:
     async def close(self) -> None:
         self._engine.dispose()
 
-    def _deliver(self, changes: Sequence[Change]) -> Iterator[list[Outcome]]:
+    def _identity(self) -> Iterator[str]:
         with self._faults():
-            self._prepare()
-            with self._writing() as connection:
-                batch = Batch(writer(connection), self._catalog)
-                batch.writer.begin()
-                for (op, kind), phase in groupby(enumerate(changes), key=lambda numbered: _phase(numbered[1])):
-                    _carry_out(batch, op, kind, list(phase))
-        yield [batch.outcome(number) for number in range(len(changes))]
+            own_tables = self._catalog.own()
+            if (file := sqlite_file(self._url)) is not None and not file.exists():
+                if not own_tables:
+                    must_exist(file, self._context.name)
+                yield server.of_file(file, self._catalog)
+                return
+            with self._engine.connect() as connection:
+                self._catalog.verify(connection)
+                yield server.identity(connection, self._url, self._catalog)
 
-    def _prepare(self) -> None:
-        """Once, before the first batch: our own tables, and the folder and file that SQLite keeps them in."""
-        if self._prepared:
+    def _prepare(self) -> Iterator[None]:
+        """Our own tables, and the folder and file that SQLite keeps them in."""
+        with self._faults():
+            if (file := sqlite_file(self._url)) is not None:
+                if self._create:
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                else:
+                    must_exist(file, self._context.name)
+            own_tables = self._catalog.own()
+            with self._writing() as connection:
+                earlier = upgrade.of_last_release(connection, self._catalog)
+                own.create(connection, own_tables, self._context.name)
+                self._catalog.forget()
+                if earlier:
+                    upgrade.rewrite(writer(connection), self._catalog, earlier, self._context.unlinked)
+                    upgrade.index(connection, self._catalog, earlier)
+                    self._catalog.forget()
+        yield from ()
+
+    def _look(self, kind: Kind, asked: Sequence[Asked], work: Look[Asked, Answer]) -> Iterator[Answer]:
+        if (file := sqlite_file(self._url)) is not None and self._create and not file.exists():
             return
-        if (file := sqlite_file(self._url)) is not None:
-            if self._create:
-                file.parent.mkdir(parents=True, exist_ok=True)
-            else:
-                must_exist(file, self._context.name)
-        with self._writing() as connection:
-            own.create(connection, self._catalog.own(), self._context.name)
-        self._prepared = True
+        whole = self._context.protects(kind)
+        with self._faults(), self._engine.connect() as connection:
+            table = self._catalog.records_if_any(connection, kind)
+            if table is not None:
+                for start in range(0, len(asked), LOOK):
+                    yield from work(writer(connection), table, asked[start : start + LOOK], whole)
+
+    def _deliver(self, changes: Sequence[Change]) -> Iterator[list[Outcome]]:
+        with self._faults(), self._writing() as connection:
+            batch = Batch(writer(connection), self._catalog, self._context)
+            batch.writer.begin()
+            for (op, kind), phase in groupby(enumerate(changes), key=lambda numbered: _phase(numbered[1])):
+                _carry_out(batch, op, kind, list(phase))
+        yield [batch.outcome(number) for number in range(len(changes))]
 
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
@@ -112,7 +168,7 @@ def writer(connection: sa.Connection) -> Writer:
 
 
 def _phase(change: Change) -> tuple[Op, Kind]:
-    """What can be carried out together: create, update, deactivate and reactivate all write one row."""
+    """What can be carried out together: all that writes a row, so that what is given up is there to be taken."""
     return (change.op if change.op in {Op.ADD, Op.REMOVE, Op.DELETE} else Op.UPDATE), change.kind
 
 
@@ -121,7 +177,11 @@ def _carry_out(batch: Batch, op: Op, kind: Kind, changes: Sequence[Numbered]) ->
         memberships.add(batch, changes)
     elif op is Op.REMOVE:
         memberships.remove(batch, changes)
-    elif op is Op.DELETE:
-        records.delete(batch, kind, changes)
     else:
-        records.write(batch, kind, changes)
+        table = batch.catalog.records(batch.writer.connection, kind)
+        if op is Op.DELETE:
+            delete(batch, table, changes)
+            return
+        # Updates first: they may let go of a value, an address perhaps, that a new record has.
+        update(batch, table, [numbered for numbered in changes if numbered[1].op is not Op.CREATE])
+        create(batch, table, [numbered for numbered in changes if numbered[1].op is Op.CREATE])

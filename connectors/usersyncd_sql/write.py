@@ -1,21 +1,24 @@
-"""The four things that are done to a table, in bulk. Where a database has something better, it has a module of its own.
+"""What is done to a table, in bulk. Where a database has something better, it has a module of its own.
 
 Rows are tuples in the order of the named columns, already adapted to them; ``fixed`` columns must equal a value.
-Errors are the driver's own, or SQLAlchemy's around them (see faults.py).
+Reading by ``join`` goes by the column's own collation, so that what the database takes for equal is seen; everything
+that writes goes by the exact value. Errors are the driver's own, or SQLAlchemy's around them (see faults.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.sql import ClauseElement
 
-from usersyncd_sql.tables import Key, Reflected, Row
+from usersyncd_sql.reflected import Key, Reflected, Row
+
+T = TypeVar("T")
 
 CHUNK = 1_000
-"""How many values one IN list takes."""
+"""How many rows, or values of an IN list, one statement asks for."""
 
 
 class Writer:
@@ -27,43 +30,103 @@ class Writer:
     def begin(self) -> None:
         """Called once, at the start of a transaction."""
 
-    def insert(self, table: Reflected, columns: Sequence[str], rows: Iterable[Row]) -> None:
-        """Insert rows; one that is there already is an error."""
-        self._many(
-            sa.insert(table.light).values({column: sa.bindparam(column) for column in columns}), columns, list(rows)
-        )
+    def insert(self, table: Reflected, columns: Sequence[str], rows: Iterable[Row]) -> int:
+        """Insert rows; one that is there already is an error. How many the database says that it took."""
+        statement = sa.insert(table.light).values({column: sa.bindparam(column) for column in columns})
+        return self._many(statement, columns, list(rows))
 
-    def update(self, table: Reflected, columns: Sequence[str], identity: Sequence[str], rows: Sequence[Row]) -> None:
-        """Set ``columns`` of the rows that ``identity`` names: a row holds values, then its identity as it is now."""
-        match = [f"match_{column}" for column in identity]
-        statement = (
-            sa.update(table.light)
-            .values({column: sa.bindparam(column) for column in columns})
-            .where(*(self.equals(table, c, sa.bindparam(m)) for c, m in zip(identity, match, strict=True)))
-        )
-        self._many(statement, [*columns, *match], list(rows))
+    def update(self, table: Reflected, columns: Sequence[str], by: Sequence[str], rows: Sequence[Row]) -> int:
+        """Set ``columns`` of the rows that ``by`` names: a row holds values, then what ``by`` holds now. How many rows
+        were hit."""
+        names, where = self._exactly(table, by)
+        statement = sa.update(table.light).values({c: sa.bindparam(f"set_{c}") for c in columns}).where(*where)
+        return self._many(statement, [*(f"set_{column}" for column in columns), *names], list(rows))
+
+    def delete_rows(self, table: Reflected, by: Sequence[str], rows: Sequence[Row]) -> int:
+        """Delete the rows that ``by`` names. How many were hit."""
+        names, where = self._exactly(table, by)
+        return self._many(sa.delete(table.light).where(*where), names, list(rows))
+
+    def join(
+        self, table: Reflected, columns: Sequence[str], by: Sequence[str], rows: Sequence[Row], *, lock: bool = False
+    ) -> Iterator[tuple[int, Row]]:
+        """The rows of the table that agree with one of these in ``by``, each with the place of the one asked for.
+
+        What the columns' collation takes for equal agrees. ``lock``: nobody else may change them in this transaction.
+        """
+        quote = self.connection.dialect.identifier_preparer.quote
+        name = self._name(table)
+        wanted = ", ".join(["n", *(f"k{place}" for place in range(len(by)))])
+        picked = ", ".join(["wanted.n", *(f"{name}.{quote(column)}" for column in columns)])
+        same = " AND ".join(self._loosely(table, f"{name}.{quote(c)}", c, f"wanted.k{n}") for n, c in enumerate(by))
+        for start, chunk in self._chunks(rows):
+            listed = ", ".join([self._listed(len(by) + 1)] * len(chunk))
+            statement = (
+                f"WITH wanted ({wanted}) AS (VALUES {listed}) "  # noqa: S608 - names are quoted, values are parameters
+                f"SELECT {picked} FROM wanted CROSS JOIN {name} ON {same}{self._lock(table, lock)}"
+            )
+            values = tuple(value for n, row in enumerate(chunk, start) for value in (n, *row))
+            for n, *found in self.connection.exec_driver_sql(statement, values).all():
+                yield n, tuple(found)
 
     def select(
         self, table: Reflected, columns: Sequence[str], fixed: Mapping[str, Any], column: str, values: Sequence[Key]
     ) -> Iterator[Row]:
-        """The rows in which ``column`` has one of these values."""
+        """The rows in which ``column`` has exactly one of these values."""
         wanted = [table.light.c[name] for name in columns]
-        for chunk in self._chunks(values):
+        for _, chunk in self._chunks(values):
             found = self.connection.execute(sa.select(*wanted).where(*self._where(table, fixed, column, chunk)))
             yield from map(tuple, found.all())
 
-    def delete(self, table: Reflected, fixed: Mapping[str, Any], column: str, values: Sequence[Key]) -> None:
-        """Delete the rows in which ``column`` has one of these values."""
-        for chunk in self._chunks(values):
-            self.connection.execute(sa.delete(table.light).where(*self._where(table, fixed, column, chunk)))
+    def delete(self, table: Reflected, fixed: Mapping[str, Any], column: str, values: Sequence[Key]) -> int:
+        """Delete the rows in which ``column`` has exactly one of these values. How many were hit."""
+        return sum(
+            self.connection.execute(sa.delete(table.light).where(*self._where(table, fixed, column, chunk))).rowcount
+            for _, chunk in self._chunks(values)
+        )
 
     def equals(self, table: Reflected, column: str, value: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
-        """That a column holds exactly this value."""
-        return table.light.c[column] == value
+        """That a column holds exactly this value: the plain comparison finds the row by its index, the other one
+        decides."""
+        loose = table.light.c[column] == value
+        return loose if table.comparisons[column].exact else sa.and_(loose, self._exact(table, column, value))
 
     def among(self, table: Reflected, column: str, values: Sequence[Key]) -> sa.ColumnElement[bool]:
         """That a column holds exactly one of these values."""
-        return table.light.c[column].in_(values)
+        loose = table.light.c[column].in_(values)
+        if table.comparisons[column].exact:
+            return loose
+        return sa.and_(loose, self._plain(table, column).in_(values))
+
+    def _exact(self, table: Reflected, column: str, value: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+        return self._plain(table, column) == value
+
+    def _plain(self, table: Reflected, column: str) -> sa.ColumnElement[Any]:
+        """The column without its collation."""
+        return sa.collate(table.light.c[column], "BINARY")
+
+    def _loosely(self, table: Reflected, held: str, column: str, asked: str) -> str:  # noqa: ARG002
+        return f"{held} = {asked}"
+
+    def _listed(self, width: int) -> str:
+        return f"({', '.join('?' * width)})"
+
+    def _lock(self, table: Reflected, lock: bool) -> str:  # noqa: ARG002 - SQLite locks the whole file
+        return ""
+
+    def _name(self, table: Reflected) -> str:
+        return self.connection.dialect.identifier_preparer.format_table(table.light)
+
+    def _exactly(self, table: Reflected, by: Sequence[str]) -> tuple[list[str], list[sa.ColumnElement[bool]]]:
+        """Parameters, and the condition that these columns hold them. A value that is compared twice is given twice."""
+        names: list[str] = []
+        where: list[sa.ColumnElement[bool]] = []
+        for column in by:
+            names.append(f"is_{column}")
+            where.append(table.light.c[column] == sa.bindparam(names[-1]))
+            if not table.comparisons[column].exact:
+                where.append(self._exact(table, column, sa.bindparam(names[-1])))
+        return names, where
 
     def _where(
         self, table: Reflected, fixed: Mapping[str, Any], column: str, values: Sequence[Key]
@@ -71,18 +134,19 @@ class Writer:
         same = [self.equals(table, name, _bound(value)) for name, value in fixed.items()]
         return [*same, self.among(table, column, values)]
 
-    def _chunks(self, values: Sequence[Key]) -> Iterator[Sequence[Key]]:
+    def _chunks(self, values: Sequence[T]) -> Iterator[tuple[int, Sequence[T]]]:
         for start in range(0, len(values), CHUNK):
-            yield values[start : start + CHUNK]
+            yield start, values[start : start + CHUNK]
 
-    def _many(self, statement: ClauseElement, names: Sequence[str], rows: list[Row]) -> None:
+    def _many(self, statement: ClauseElement, names: Sequence[str], rows: list[Row]) -> int:
         """Run a statement for many rows, past SQLAlchemy's work on each: the values are the driver's already."""
+        if not rows:
+            return 0
         compiled: Any = statement.compile(dialect=self.connection.dialect)
         if tuple(compiled.positiontup) != tuple(names):
             places = [names.index(name) for name in compiled.positiontup]
             rows = [tuple(row[place] for place in places) for row in rows]
-        if rows:
-            self.connection.exec_driver_sql(str(compiled), rows)
+        return self.connection.exec_driver_sql(str(compiled), rows).rowcount
 
 
 def _bound(value: Any) -> sa.BindParameter[Any]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from usersyncd.blocking import in_own_thread
+from usersyncd.core.protection import UNPROTECTED, Protection
 from usersyncd.errors import SourceError, TargetError, UsersyncError
-from usersyncd.plugin import PATIENT, Kind, Layout, Patience, Secret
+from usersyncd.plugin import PATIENT, Kind, Layout, Lookup, Patience, Secret, Value
 from usersyncd.secrets import open_secret
 
 if TYPE_CHECKING:
@@ -82,8 +83,23 @@ class SourceRunContext(RunContext):
 
 @dataclass(frozen=True, kw_only=True)
 class TargetRunContext(RunContext):
-    """What a target is given: how the shapes of each kind look, and the directories that it receives."""
+    """What a target is given: how the shapes of each kind look, the directories that it receives, what is protected,
+    and (``earlier``) the records that it was given before targets returned target ids."""
 
     failure = TargetError
     layouts: Mapping[Kind, Layout]
     directories: Sequence[str]
+    protection: Mapping[Kind, Protection] = field(default_factory=dict)
+    earlier: Callable[[Kind], Iterator[Lookup]] = lambda _kind: iter(())
+
+    def protected(self, kind: Kind, key: str | int, attributes: Mapping[str, Value]) -> bool:
+        """Whether the configuration protects this object."""
+        return self.protection.get(kind, UNPROTECTED).names(key, attributes)
+
+    def protects(self, kind: Kind) -> bool:
+        """Whether the configuration protects anything of this kind."""
+        return bool(self.protection.get(kind, UNPROTECTED))
+
+    def unlinked(self, kind: Kind) -> Iterator[Lookup]:
+        """The records that this target was given before targets returned target ids."""
+        return self.earlier(kind)

@@ -16,7 +16,8 @@ from usersyncd.plugin import API, Source, Target
 
 Side = Literal["source", "target"]
 
-_MEMBERS = {"source": ("Options", "mapping", "pull", "check"), "target": ("Options", "deliver", "check", "close")}
+_TARGET = ("Options", "capabilities", "identity", "prepare", "find", "read", "deliver", "check", "close")
+_MEMBERS = {"source": ("Options", "mapping", "pull", "check"), "target": _TARGET}
 _EXTRAS = {
     "google": "google",
     "googleapiclient": "google",

@@ -20,35 +20,26 @@ from structlog.typing import FilteringBoundLogger
 from ulid import ULID
 
 from usersyncd.blocking import result_of, to_its_end
-from usersyncd.context import SourceRunContext, TargetRunContext
+from usersyncd.context import SourceRunContext
 from usersyncd.core import summary
-from usersyncd.core.listing import Listing
-from usersyncd.core.plan import Hash, first
-from usersyncd.core.report import NAMED, PullReport, RunReport, TargetReport, status
-from usersyncd.errors import LockedError, UsersyncError
+from usersyncd.core.plan import Hash
+from usersyncd.core.report import PullReport, RunReport, TargetReport, status
+from usersyncd.errors import UsersyncError
 from usersyncd.job import Delivery, Job
-from usersyncd.plugin import Target
-from usersyncd.state import delivered, journal
-from usersyncd.state.acknowledge import Acknowledger
+from usersyncd.state import journal
 from usersyncd.state.database import Database
 from usersyncd.state.directories import Reading, open_directory
 from usersyncd.state.lock import Lock, locked
 from usersyncd.state.records import purge
-from usersyncd.steps.deliver import Outcomes, deliver
-from usersyncd.steps.guard import guard
-from usersyncd.steps.plan import Draft, plan
 from usersyncd.steps.pull import pull
 from usersyncd.steps.snapshot import open_spool, snapshot
+from usersyncd.steps.target import Work
+from usersyncd.wish import Watch, Wish
+
+__all__ = ["Watch", "Wish", "log_line", "run", "voice"]
 
 T = TypeVar("T")
 
-Watch = Callable[[str, int], None]
-"""Is told how a run goes on: the step (``reading``, ``saving``, ``planning``, ``planned``, ``delivering``), and how
-much more of it is done: items read, changes planned for a target, changes delivered to it. A wait, for a provider or
-for another directory, is told in words, which begin with ``waiting``."""
-
-TURN = 0.2
-"""Seconds after which a run that waits for its turn at a target looks again."""
 DEADLINE = timedelta(hours=6)
 """How long a run may take: one that would go on for ever, page after page, is a silent stop."""
 TOO_LONG = (
@@ -56,18 +47,6 @@ TOO_LONG = (
     "  → see in the log what it waited for; the next run goes on from the last saved state"
 )
 STOPPED = "stopped before its end: the next run goes on from there"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wish:
-    """What is asked of a run. Without ``deliver`` no target is changed. ``complete``: read everything again.
-    ``changes``: how many changes of each sort the report lists for each target; None: all. ``log``: whether the log
-    gets the run's one line; a person who is shown the report needs it not."""
-
-    deliver: bool = True
-    complete: bool = False
-    changes: int | None = 0
-    log: bool = True
 
 
 def log_line(report: RunReport) -> None:
@@ -190,79 +169,22 @@ class _Run:
         )
 
     async def _target(self, reading: Reading, delivery: Delivery) -> None:
-        """Shape, plan, guard and deliver for one target. Its failure is no other's."""
+        """Settle, shape, plan, guard and deliver for one target. Its failure is no other's."""
         began = time.monotonic()
+        entries = sum(target.entries for target in self.report.targets)
         report = TargetReport(delivery.target.name)
         self.report.targets.append(report)
+        work = Work(
+            self.database, self.lock, self.folder, reading, delivery, self.wish, self.watch, self.log,
+            self.report.run, entries, _now,
+        )  # fmt: skip
         try:
-            async with self._turn(delivery):
-                now = _now()
-                draft = await self._thread("planning", lambda: plan(self.database, reading, delivery, now))
-                try:
-                    report.guard = await to_its_end(lambda: guard(self.database, reading, delivery, draft.plan.counts))
-                    report.plan = await to_its_end(draft.plan.hash)
-                    self._describe(report, draft)
-                    self.watch("planned", len(draft.plan))
-                    if self.wish.deliver and not report.held:
-                        await self._deliver(reading, delivery, draft, report, now)
-                finally:
-                    draft.plan.close()
+            await work.steps(report)
         except UsersyncError as error:
             report.error = str(error)
         except Exception as error:
             report.error = _unexpected(error, f"connector {delivery.target.connector}", self.log)
         report.seconds = round(time.monotonic() - began, 3)
-
-    @asynccontextmanager
-    async def _turn(self, delivery: Delivery) -> AsyncIterator[None]:
-        """Our turn at a target where all directories share the keys: a plan that is made while another directory is
-        being delivered does not know yet whose they are."""
-        name, stack = delivery.target.name, ExitStack()
-        try:
-            while self.wish.deliver and delivery.shares_keys:
-                try:
-                    await to_its_end(lambda: stack.enter_context(self.lock.at_target(name)))
-                    break
-                except LockedError:
-                    self.watch(f"waiting for another directory that is being delivered to {name}", 0)
-                    await asyncio.sleep(TURN)
-            yield
-        finally:
-            await to_its_end(stack.close)
-
-    def _describe(self, report: TargetReport, draft: Draft) -> None:
-        report.held = bool(report.guard)
-        report.planned = draft.plan.counts
-        report.failed, report.failures = draft.failed[:NAMED], len(draft.failed)
-        report.skipped = draft.skipped
-        if not self.wish.deliver:
-            report.counts = draft.plan.counts
-        if self.wish.changes != 0:
-            report.changes = Listing(first(draft.plan.changes(), self.wish.changes))
-
-    async def _deliver(
-        self, reading: Reading, delivery: Delivery, draft: Draft, report: TargetReport, now: datetime
-    ) -> None:
-        name, layouts = delivery.target.name, delivery.rules.layouts
-        context = TargetRunContext(
-            name=name, folder=self.folder, log=self.log.bind(target=name), waiting=self._waiting, layouts=layouts,
-            directories=delivery.target.directories,
-        )  # fmt: skip
-        entries = sum(target.entries for target in self.report.targets)
-        acknowledger = Acknowledger(self.database, self.lock, self.report.run, name, layouts, now, entries)
-        outcomes = Outcomes(layouts)
-        await to_its_end(lambda: delivered.begin(self.database, name, draft.plan.member_groups()))
-        self.watch("delivering", 0)
-        try:
-            async with context, connected(delivery, context) as target:
-                await deliver(target, draft.plan, acknowledger, outcomes, lambda count: self.watch("delivering", count))
-        finally:
-            report.counts = outcomes.counts
-            report.entries = acknowledger.next - entries
-            report.failed = (draft.failed + outcomes.failed)[:NAMED]
-            report.failures = len(draft.failed) + len(outcomes.failed)
-        again = draft.again | outcomes.again
-        await to_its_end(lambda: delivered.finish(self.database, reading.id, name, draft.reached, again))
 
     def _waiting(self, text: str) -> None:
         self.watch(text, 0)
@@ -271,16 +193,6 @@ class _Run:
         """A step that works on the database, in a thread of its own, so that other directories go on."""
         self.watch(step, 0)
         return await result_of(work, name=step, log=self.log, tick=lambda: self.watch(step, 1))
-
-
-@asynccontextmanager
-async def connected(delivery: Delivery, context: TargetRunContext) -> AsyncIterator[Target]:
-    """The target's connector, which is closed in the end."""
-    target = delivery.connector(delivery.target.options, context)
-    try:
-        yield target
-    finally:
-        await target.close()
 
 
 def _unexpected(error: Exception, whose: str, log: FilteringBoundLogger) -> str:

@@ -61,7 +61,7 @@ def test_connectors_lists_what_is_installed_and_what_is_wrong_with_it(usersyncd:
     ran = usersyncd("connectors")
     assert ran.code == 0
     assert any(line.split() == ["acme-shelf", "target", "acme-connectors", "1.2"] for line in ran.out.splitlines())
-    assert "made for version 2 of the connector contract; this usersyncd needs version 1" in ran.out
+    assert "made for version 3 of the connector contract; this usersyncd needs version 2" in ran.out
     found = {one["name"]: one for one in json.loads(usersyncd("connectors", "--json").out)["connectors"]}
     assert found["acme-paper"] == {
         "name": "acme-paper",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,13 @@ RULED = f"""\
       key: email
       set: {{email: user.email, name: user.displayName}}
 """
+
+
+def without_target_ids(value: Any) -> Any:
+    """A plan cannot know yet which ids the target gives to what it creates."""
+    if isinstance(value, dict):
+        return {name: without_target_ids(inner) for name, inner in value.items() if name != "target_id"}
+    return [without_target_ids(inner) for inner in value] if isinstance(value, list) else value
 
 
 def test_a_plan_names_who_and_counts_and_changes_nothing(usersyncd: Usersyncd, company: Company) -> None:
@@ -114,7 +122,7 @@ def test_the_same_plan_has_the_same_hash_and_sync_delivers_it(usersyncd: Usersyn
     ]
     (target,), (other,) = planned[0]["directories"][0]["targets"], synced["directories"][0]["targets"]
     assert target["counts"] == other["counts"]
-    assert target["changes"] == other["changes"]
+    assert without_target_ids(target["changes"]) == without_target_ids(other["changes"])
     empty = json.loads(usersyncd("sync", "--json").out)
     assert empty["plan"] != synced["plan"]
     assert "changes" not in empty["directories"][0]["targets"][0]

@@ -9,7 +9,6 @@ import pty
 import re
 import select
 import signal
-import sqlite3
 import struct
 import subprocess
 import sys
@@ -24,6 +23,8 @@ from tests.cli.company import Company
 from tests.cli.running import Usersyncd
 
 PATIENCE = 60
+SLOW = 5_000_000
+"""Steps of a trigger, so that a delivery takes a second or two."""
 
 
 class Terminal:
@@ -103,21 +104,21 @@ def test_a_name_that_the_encoding_does_not_have_is_written_in_escapes(usersyncd:
 def test_progress_is_shown_and_ctrl_c_ends_the_run_with_nothing_lost(usersyncd: Usersyncd, company: Company) -> None:
     usersyncd("sync")
     company.edit_row("u-0034", lambda row: row.replace("wolf.", "w."))
-    target = sqlite3.connect(company.folder / "app.db", isolation_level=None)
-    target.execute("BEGIN EXCLUSIVE")
+    numbers = f"WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT {SLOW}) SELECT x FROM n"
+    company.sql(f"CREATE VIEW slow AS {numbers}")
+    company.sql("CREATE TRIGGER slow AFTER UPDATE ON users BEGIN SELECT count(*) FROM slow; END")
     terminal = Terminal(company.folder, "sync")
     try:
         terminal.read(until="acme: delivering")
         terminal.process.send_signal(signal.SIGINT)
-        time.sleep(0.1)
-        target.rollback()
         written = "\n".join(lines(terminal.read()))
         assert terminal.process.wait(PATIENCE) == 130
     finally:
         terminal.close()
-        target.close()
     assert "acme: stopped. Nothing is lost" in written
     assert "Traceback" not in written
     assert "stopped before its end: the next run goes on from there" in usersyncd("status").out
+    company.sql("DROP TRIGGER slow")
+    company.sql("DROP VIEW slow")
     assert usersyncd("sync").code == 0
     assert company.sql("SELECT email FROM users WHERE id = 'u-0034'") == [("w.hausenbergerdorff@acme.example",)]

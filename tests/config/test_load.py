@@ -10,6 +10,7 @@ import pytest
 from tests.config.writing import DESK, fault, faults, loaded, written
 from usersyncd.config import Complete, load
 from usersyncd.core.model import Constant, Guard, Leavers, Limit, Rule, Ruleset
+from usersyncd.core.protection import Protection
 from usersyncd.errors import ConfigError, Fault
 from usersyncd.plugin import Kind, Secret
 
@@ -43,6 +44,7 @@ def test_the_smallest_file_has_every_default(tmp_path: Path, monkeypatch: pytest
     assert shelf.users == shelf.groups == Ruleset()
     assert (shelf.memberships, shelf.leavers, shelf.guard) == ("flattened", Leavers(), Guard())
     assert (shelf.guard.deletes, shelf.guard.member_removals) == (Limit(10, True), Limit(30, True))
+    assert (shelf.guard.adoptions, shelf.adopt, shelf.protect) == (Limit(10, True), "first", {})
     assert config.lookups == {}
 
 
@@ -86,7 +88,9 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
               key: displayName
             memberships: direct
             leavers: {deactivate: now, delete_after: 30d}
-            guard: {deletes: 5%, deactivations: 2.5%, member_removals: 25, at_least: 0}
+            guard: {deletes: 5%, deactivations: 2.5%, member_removals: 25, adoptions: 3, at_least: 0}
+            adopt: never
+            protect: [root, 4711]
         lookups:
           rooms: {"1": Aula}
           sites: {file: sites.csv, key: code, value: city}
@@ -119,7 +123,9 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
     )
     assert (shelf.groups.key, shelf.memberships) == ("displayName", "direct")
     assert shelf.leavers == Leavers(timedelta(days=30))
-    assert shelf.guard == Guard(Limit(5, True), Limit(2.5, True), Limit(25, False), 0)
+    assert shelf.guard == Guard(Limit(5, True), Limit(2.5, True), Limit(25, False), Limit(3, False), 0)
+    assert shelf.adopt == "never"
+    assert shelf.protect == {kind: Protection(frozenset({"root", "4711"})) for kind in Kind}
     assert config.lookups == {"rooms": {"1": "Aula"}, "sites": {"B": "Berlin", "L": "Lyon"}}
 
 
@@ -282,7 +288,7 @@ WRONG = [
     (
         "directories: {desk: {connector: acme-future}}\n",
         (1, 33, "directories.desk.connector"),
-        "was made for version 2",
+        "was made for version 3",
     ),
     (DESK + "targets: {shelf: {connector: acme-shelf}}\n", (4, 11, "targets.shelf.options.height"), "is missing"),
 ]

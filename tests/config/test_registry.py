@@ -30,10 +30,15 @@ def test_a_connector_of_another_package_is_found() -> None:
         ),
         (
             "acme-future",
-            "of acme-connectors 1.2 was made for version 2 of the connector contract; this usersyncd needs version 1",
+            "of acme-connectors 1.2 was made for version 3 of the connector contract; this usersyncd needs version 2",
             "install a acme",
         ),
-        ("acme-ancient", "states no contract version; this usersyncd needs version 1", "install a acme-connectors"),
+        (
+            "acme-former",
+            "of acme-connectors 1.2 was made for version 1 of the connector contract; this usersyncd needs version 2",
+            "install a acme",
+        ),
+        ("acme-ancient", "states no contract version; this usersyncd needs version 2", "install a acme-connectors"),
         ("acme-half", "is no source: it has no mapping, pull, check", "tell the authors of acme-connectors"),
         (
             "acme-needs-more",
@@ -64,7 +69,7 @@ def test_the_list_of_connectors_names_those_that_cannot_be_used(monkeypatch: pyt
     found = {one.name: one for one in registry.installed()}
     paper, future = found["acme-paper"], found["acme-future"]
     assert (paper.kind, paper.distribution, paper.version, paper.error) == ("source", "acme-connectors", "1.2", None)
-    assert "version 2 of the connector contract" in str(future.error)
+    assert "version 3 of the connector contract" in str(future.error)
     assert "usersyncd[ldap]" in str(found["acme-needs-ldap"].error)
     assert found["acme-shelf"].kind == "target"
 

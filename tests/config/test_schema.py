@@ -27,6 +27,10 @@ def desk(**more: Any) -> dict[str, Any]:
     return {"directories": {"desk": {"connector": "acme-paper", **more}}}
 
 
+def shelf(**more: Any) -> dict[str, Any]:
+    return desk() | {"targets": {"t": {"connector": "acme-shelf", "options": {"height": 1}, **more}}}
+
+
 def test_the_example_fits(validator: jsonschema.Draft202012Validator) -> None:
     validator.validate(Document("f", EXAMPLE.read_text("utf-8")).data)
 
@@ -49,6 +53,10 @@ def test_the_example_fits(validator: jsonschema.Draft202012Validator) -> None:
                 }
             }
         },
+        shelf(adopt="never", guard={"adoptions": "5%"}),
+        shelf(protect=["root", 4711]),
+        shelf(protect='role == "superadmin"'),
+        shelf(protect={"users": 'role == "superadmin"', "groups": ["owners"]}),
     ],
 )
 def test_what_is_right_fits(validator: jsonschema.Draft202012Validator, data: object) -> None:
@@ -59,6 +67,10 @@ def test_what_is_right_fits(validator: jsonschema.Draft202012Validator, data: ob
     "data",
     [
         {},
+        shelf(adopt="once"),
+        shelf(protect={"user": []}),
+        shelf(protect=[True]),
+        shelf(protect=7),
         {"directories": {}},
         {"directories": {"Desk": {"connector": "acme-paper"}}},
         {"directories": {"desk": {"connector": "nothing"}}},
@@ -91,6 +103,7 @@ def test_every_key_of_ours_is_explained() -> None:
         "RulesSection",
         "LeaversSection",
         "GuardSection",
+        "ProtectSection",
         "StateSection",
         "LookupFile",
         "Secret",

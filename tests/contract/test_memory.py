@@ -12,17 +12,21 @@ from typing import Any
 import pytest
 
 from usersyncd.errors import SourceError, TargetError
-from usersyncd.plugin import DELIVERED, Change, Kind, Member, Op, Outcome
+from usersyncd.plugin import DELIVERED, Change, Kind, Layout, Member, Op, Outcome
 from usersyncd.testing import (
+    OWN_LAYOUTS,
     Contents,
     MemoryDirectory,
+    MemoryObject,
     MemorySource,
     MemorySourceOptions,
     MemoryStore,
     MemoryTarget,
+    MemoryTargetBlind,
     MemoryTargetOptions,
     SourceContract,
     TargetContract,
+    TargetFaults,
     fold,
     read,
     source_context,
@@ -129,16 +133,16 @@ class TestMemoryTarget(TargetContract):
 
     @pytest.fixture
     def contents(self, store: MemoryStore) -> Callable[[], Contents]:
-        def present(records: Mapping[Any, Mapping[str, Any]]) -> dict[Any, dict[str, Any]]:
+        def present(objects: Mapping[str, MemoryObject]) -> dict[Any, dict[str, Any]]:
             return {
-                key: {name: value for name, value in shape.items() if value is not None}
-                for (_, key), shape in records.items()
+                held.key: {name: value for name, value in held.attributes.items() if value is not None}
+                for held in objects.values()
             }
 
         return lambda: Contents(
             present(store.users),
             present(store.groups),
-            {(group, member) for _, group, _, member in store.memberships},
+            {(store.groups[group].key, store.objects(kind)[member].key) for group, kind, member in store.memberships},
         )
 
     @pytest.fixture
@@ -154,12 +158,29 @@ class TestMemoryTarget(TargetContract):
     test_imports_nothing_else_of_usersyncd = None  # type: ignore[assignment]
 
 
-def deliver(store: MemoryStore, *changes: Change) -> list[Outcome]:
+class TestBlindMemoryTarget(TestMemoryTarget):
+    target = MemoryTargetBlind
+
+
+def test_a_target_that_cannot_look_takes_over_what_is_there() -> None:
+    store = MemoryStore()
+    [first] = deliver(store, *create("1"), target=MemoryTargetBlind)
+    [second] = deliver(store, *create("1"), target=MemoryTargetBlind)
+    assert first.target_id == second.target_id == "m1"
+    assert list(store.users) == ["m1"]
+
+
+def deliver(
+    store: MemoryStore,
+    *changes: Change,
+    layouts: Mapping[Kind, Layout] = OWN_LAYOUTS,
+    target: type[MemoryTarget] = MemoryTarget,
+) -> list[Outcome]:
     async def collect() -> list[Outcome]:
-        target = MemoryTarget(MemoryTargetOptions(store=store), target_context(Path()))
+        made = target(MemoryTargetOptions(store=store), target_context(Path(), layouts=layouts))
         outcomes: list[Outcome] = []
         try:
-            async for outcome in target.deliver(changes):
+            async for outcome in made.deliver(changes):
                 outcomes.append(outcome)
         except TargetError:
             return [*outcomes, DIED]
@@ -169,32 +190,83 @@ def deliver(store: MemoryStore, *changes: Change) -> list[Outcome]:
 
 
 DIED = Outcome(error="died")
+BY_LOGIN = {Kind.USER: Layout(("login",), key="login", ruled=True), Kind.GROUP: OWN_LAYOUTS[Kind.GROUP]}
 
 
 def create(*ids: str) -> list[Change]:
     return [Change(Op.CREATE, Kind.USER, "directory", id, id, None, {"id": id}) for id in ids]
 
 
+def made(*numbers: int) -> list[Outcome]:
+    return [Outcome(target_id=f"m{number}") for number in numbers]
+
+
+def move(target_id: str, key: str, new: str) -> Change:
+    return Change(
+        Op.UPDATE, Kind.USER, "directory", target_id, key, {"login": key}, {"login": new}, target_id=target_id
+    )
+
+
+def logins(*keys: str) -> MemoryStore:
+    store = MemoryStore()
+    for key in keys:
+        store.insert(Kind.USER, MemoryObject("directory", key, {"login": key}))
+    return store
+
+
 def test_a_store_in_memory_dies_after_as_many_outcomes_as_asked() -> None:
     store = MemoryStore()
     store.faults.die_after = 3
-    assert deliver(store, *create("1", "2")) == [DELIVERED, DELIVERED]
-    assert deliver(store, *create("3", "4", "5")) == [DELIVERED, DIED]
-    assert [id for _, id in store.users] == ["1", "2", "3"]
+    assert deliver(store, *create("1", "2")) == made(1, 2)
+    assert deliver(store, *create("3", "4", "5")) == [*made(3), DIED]
+    assert [held.key for held in store.users.values()] == ["1", "2", "3"]
 
 
 def test_a_store_in_memory_may_write_what_it_never_acknowledges() -> None:
     store = MemoryStore()
     store.faults.die_after, store.faults.die_unseen = 0, True
     assert deliver(store, *create("1", "2")) == [DIED]
-    assert [id for _, id in store.users] == ["1"]
+    assert [held.key for held in store.users.values()] == ["1"]
+
+
+@pytest.mark.parametrize(("faults", "held"), [({"die_before_commit": True}, []), ({"die_after_commit": True}, [1, 2])])
+def test_a_store_in_memory_may_lose_a_batch(faults: dict[str, Any], held: list[int]) -> None:
+    store = MemoryStore(faults=TargetFaults(**faults))
+    assert deliver(store, *create("1", "2")) == [DIED]
+    assert list(store.users) == [f"m{number}" for number in held]
 
 
 def test_a_store_in_memory_refuses_records_and_members() -> None:
     store = MemoryStore()
-    store.faults.refuse = {"2"}
-    ada, bob = Member(Kind.USER, "1", "1"), Member(Kind.USER, "2", "2")
-    outcomes = deliver(store, *create("1", "2"), Change(Op.ADD, Kind.GROUP, "directory", "g", "g", members=(ada, bob)))
-    assert [outcome.error is None for outcome in outcomes] == [True, False, True]
-    assert list(outcomes[2].refused) == ["2"]
-    assert store.memberships == {("directory", "g", Kind.USER, "1")}
+    assert deliver(store, *create("1", "2")) == made(1, 2)
+    group = store.insert(Kind.GROUP, MemoryObject("directory", "g", {"id": "g"}))
+    store.faults.refuse, store.faults.drop = {"2", "3"}, {"4"}
+    ada, bob = Member(Kind.USER, "1", "1", "m1"), Member(Kind.USER, "2", "2", "m2")
+    joined = Change(Op.ADD, Kind.GROUP, "directory", "g", "g", members=(ada, bob), target_id=group)
+    outcomes = deliver(store, *create("3", "4", "5"), joined)
+    assert [outcome.error is None for outcome in outcomes] == [False, False, True, True]
+    assert list(outcomes[3].refused) == ["2"]
+    assert store.memberships == {(group, Kind.USER, "m1")}
+
+
+def test_who_waits_for_a_key_that_is_not_freed_is_refused_too() -> None:
+    store = logins("a", "b", "c")
+    store.faults.refuse = {"m3"}
+    moves = move("m1", "a", "b"), move("m2", "b", "c"), move("m3", "c", "d")
+    assert [outcome.error is None for outcome in deliver(store, *moves, layouts=BY_LOGIN)] == [False] * 3
+    assert [held.key for held in store.users.values()] == ["a", "b", "c"]
+
+
+def test_a_target_that_dies_never_leaves_half_of_an_exchange() -> None:
+    store = logins("a", "b")
+    store.faults.die_after = 1
+    outcomes = deliver(store, move("m1", "a", "b"), move("m2", "b", "a"), layouts=BY_LOGIN)
+    assert outcomes == [DELIVERED, DIED]
+    assert [held.key for held in store.users.values()] == ["b", "a"]
+
+
+def test_what_no_rule_sets_stays_with_its_object() -> None:
+    store = logins("a")
+    store.users["m1"].foreign["password"] = "secret"
+    deliver(store, move("m1", "a", "b"), layouts=BY_LOGIN)
+    assert store.users["m1"] == MemoryObject("directory", "b", {"login": "b"}, {"password": "secret"})

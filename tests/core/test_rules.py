@@ -240,7 +240,7 @@ def test_raw_names_may_be_anything() -> None:
 
 def test_set_gives_exactly_its_names_in_order_and_constants_as_they_are() -> None:
     rules = compiled({"b": "user.id", "a": "user.email.lowerAscii()", "plan": ({"name": "basic"},), "zero": (0,)})
-    assert rules.layouts[USER] == Layout(("b", "a", "plan", "zero"), "b", True)
+    assert rules.layouts[USER] == Layout(("b", "a", "plan", "zero"), "b", True, {"plan": {"name": "basic"}, "zero": 0})
     shape = rules.shape_user("1", {"email": "ADA"})
     assert shape == {"b": "1", "a": "ada", "plan": {"name": "basic"}, "zero": 0}
     assert list(shape) == ["b", "a", "plan", "zero"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from tests.run.world import World, rules
+from usersyncd.core.model import Guard, Limit
 from usersyncd.plugin import Kind
 
 THEN = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -98,7 +99,7 @@ def test_one_who_comes_back_after_being_deleted_is_created(world: World) -> None
     assert actives(world) == {"u1": True, "u2": True}
 
 
-def test_one_who_comes_back_under_a_new_id_takes_over_what_is_kept_under_the_same_key(world: World) -> None:
+def test_one_who_comes_back_later_under_a_new_id_gets_the_old_object_by_consent_only(world: World) -> None:
     world.target(users=BY_ADDRESS)
     world.people("old", email="ada@acme.example", displayName="Ada")
     world.group("g1", "old")
@@ -108,7 +109,17 @@ def test_one_who_comes_back_under_a_new_id_takes_over_what_is_kept_under_the_sam
     assert actives(world) == {"ada@acme.example": False}
     world.people("new", email="ada@acme.example", displayName="Ada L.")
     world.group("g1", "new")
-    world.synced()
+    report = world.run()
+    assert report.status == "partial"
+    [failed] = report.targets[0].failed
+    assert failed.error == (
+        "its email 'ada@acme.example' is that of user old of acme, who left\n"
+        "  → look at it, and if it is to be this user's: `usersyncd sync acme --adopt new`"
+    )
+    assert actives(world) == {"ada@acme.example": False}
+    assert world.members() == {}
+    counts = world.synced(adopt=frozenset({"new"})).counts
+    assert (counts.users.adopt, counts.users.create, counts.memberships.add) == (1, 0, 1)
     assert world.held() == {"ada@acme.example": {
         "email": "ada@acme.example", "name": "Ada L.", "ref": "new", "active": True,
     }}  # fmt: skip
@@ -118,7 +129,7 @@ def test_one_who_comes_back_under_a_new_id_takes_over_what_is_kept_under_the_sam
     assert actives(world) == {"ada@acme.example": False}
 
 
-def test_one_who_leaves_and_comes_back_under_a_new_id_in_the_same_reading_never_lost_access(world: World) -> None:
+def test_an_id_that_changes_in_one_pull_is_one_adoption_and_nobody_loses_access(world: World) -> None:
     world.target(users=BY_ADDRESS)
     world.people("old", email="ada@acme.example", displayName="Ada")
     world.group("g1", "old")
@@ -127,11 +138,43 @@ def test_one_who_leaves_and_comes_back_under_a_new_id_in_the_same_reading_never_
     world.people("new", email="ada@acme.example", displayName="Ada")
     world.group("g1", "new")
     counts = world.synced().counts
-    assert (counts.users.deactivate, counts.users.delete, counts.memberships.remove) == (0, 0, 0)
+    assert (counts.users.adopt, counts.total) == (1, 1)
     assert world.held()["ada@acme.example"]["ref"] == "new"
     assert actives(world) == {"ada@acme.example": True}
     assert world.members() == {"g1": {"ada@acme.example"}}
     assert world.plan().targets[0].planned.total == 0
+
+
+def test_adoptions_of_many_ids_are_held_by_the_guard(world: World) -> None:
+    world.target(users=BY_ADDRESS, guard=Guard(adoptions=Limit(10, True), at_least=2))
+    people = {f"u{n}": f"p{n}@acme.example" for n in range(5)}
+    for id_, address in people.items():
+        world.people(id_, email=address)
+    world.synced()
+    for id_, address in people.items():
+        world.leave(id_)
+        world.people(f"new-{id_}", email=address)
+    report = world.run()
+    assert report.status == "held"
+    [limit] = report.targets[0].guard
+    assert (limit.limit, limit.found) == ("adoptions", "100% (5 of 5)")
+    assert all(shape["ref"] in people for shape in world.held().values())
+
+
+def test_a_leaver_whose_object_could_not_be_adopted_is_deactivated_in_the_same_run(world: World) -> None:
+    world.target(users=BY_ADDRESS)
+    world.people("old", email="ada@acme.example")
+    world.synced()
+    world.leave("old")
+    world.people("new", email="ada@acme.example")
+    world.store.faults.refuse = {"new"}
+    report = world.run()
+    assert (report.status, report.targets[0].counts.users.deactivate) == ("partial", 1)
+    assert actives(world) == {"ada@acme.example": False}
+    world.store.faults.refuse = set()
+    report = world.run()
+    assert "who left" in report.targets[0].failed[0].error
+    assert actives(world) == {"ada@acme.example": False}
 
 
 def test_one_whom_the_rules_leave_out_any_more_is_a_leaver_and_named_with_the_rule(world: World) -> None:

@@ -30,7 +30,7 @@ def test_direct_the_edges_are_those_of_the_directory(world: World) -> None:
     nested(world, "direct")
     world.synced()
     assert world.members() == {"top": {"u1", "middle"}, "middle": {"u2", "low"}, "low": {"u3", "top"}}
-    assert {kind for _, _, kind, member in world.store.memberships if member == "middle"} == {Kind.GROUP}
+    assert {kind for _, kind, member in world.edges() if member == "middle"} == {Kind.GROUP}
 
 
 def test_a_change_far_below_reaches_all_above(world: World) -> None:

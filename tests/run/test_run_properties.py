@@ -186,16 +186,14 @@ class Runs(RuleBasedStateMachine):
         assert list(again.targets[0].changes or ()) == []
 
     def _is_exact(self) -> None:
-        world, store = self.world, self.world.stores[self.target]
+        world = self.world
         wanted = expected(world, ruled=self.ruled)
         held = world.held(Kind.USER, self.target)
         assert {key: shape for key, shape in held.items() if key in wanted} == wanted
         assert all(shape["active"] is False for key, shape in held.items() if key not in wanted)
         names = shown_groups(world, ruled=self.ruled)
         assert set(world.held(Kind.GROUP, self.target)) == set(names)
-        assert {(group, kind, member) for _, group, kind, member in store.memberships} == edges(
-            world, set(wanted), set(names), self.mode
-        )
+        assert world.edges(self.target) == edges(world, set(wanted), set(names), self.mode)
 
 
 # ---- the plain description

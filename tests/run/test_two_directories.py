@@ -14,6 +14,9 @@ from usersyncd.core.report import RunReport
 from usersyncd.run import Wish, run
 from usersyncd.state.lock import is_locked, locked
 
+NUMBER = 1
+"""The one target's, in the state."""
+
 
 @pytest.fixture
 def other(world: World) -> Iterator[World]:
@@ -79,7 +82,7 @@ def test_who_waits_for_a_target_ends_at_once_when_it_is_stopped(world: World, ot
             await asyncio.wait_for(task, 60)
         assert task.cancelled()
 
-    with locked(world.database, world.name) as lock, lock.at_target("app"):
+    with locked(world.database, world.name) as lock, lock.at_target(NUMBER):
         asyncio.run(stopped())
         assert not is_locked(other.database, other.name)
         assert other.plan().targets[0].planned.total == 1  # who only looks waits for nobody
@@ -90,7 +93,7 @@ def test_who_waits_for_a_target_ends_at_once_when_it_is_stopped(world: World, ot
 def test_directories_whose_keys_are_their_own_wait_for_nobody(world: World, other: World) -> None:
     other.target()
     other.user("x9")
-    with locked(world.database, world.name) as lock, lock.at_target("app"):
+    with locked(world.database, world.name) as lock, lock.at_target(NUMBER):
         assert other.run().status == "succeeded"
 
 

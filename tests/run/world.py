@@ -166,15 +166,22 @@ class World:
 
     def held(self, kind: Kind = Kind.USER, name: str = "app") -> dict[Any, dict[str, Any]]:
         """By key, without what is absent."""
-        records = self.stores[name].users if kind is Kind.USER else self.stores[name].groups
         return {
-            key: {attribute: value for attribute, value in shape.items() if value is not None}
-            for (_, key), shape in records.items()
+            held.key: {attribute: value for attribute, value in held.attributes.items() if value is not None}
+            for held in self.stores[name].objects(kind).values()
         }
 
     def members(self, name: str = "app") -> dict[Any, set[Any]]:
         """Group's key → members' keys; without empty groups."""
         found: dict[Any, set[Any]] = {}
-        for _, group, _, member in self.stores[name].memberships:
+        for group, _, member in self.edges(name):
             found.setdefault(group, set()).add(member)
         return found
+
+    def edges(self, name: str = "app") -> set[tuple[Any, Kind, Any]]:
+        """Group's key, member's kind and key."""
+        store = self.stores[name]
+        return {
+            (store.groups[group].key, kind, store.objects(kind)[member].key)
+            for group, kind, member in store.memberships
+        }

@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from usersyncd.cli.adopt import AdoptCommand
 from usersyncd.cli.check import check
 from usersyncd.cli.common import ConfigOption, print_error
 from usersyncd.cli.connectors import connectors
@@ -38,8 +39,8 @@ app = typer.Typer(
 app.command()(init)
 app.command()(run)
 app.command()(check)
-app.command()(plan)
-app.command()(sync)
+app.command(cls=AdoptCommand)(plan)
+app.command(cls=AdoptCommand)(sync)
 app.command()(status)
 app.command()(history)
 app.command()(show)

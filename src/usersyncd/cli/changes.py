@@ -26,8 +26,8 @@ Change = dict[str, Any]
 """A change as it stands in JSON documents."""
 
 _SIGNS = {
-    "create": ("+ ", "green"), "update": ("~ ", "yellow"), "reactivate": ("+ ", "green"), "add": ("+ ", "green"),
-    "deactivate": ("- ", "red"), "delete": ("- ", "red"), "remove": ("- ", "red"),
+    "create": ("+ ", "green"), "adopt": ("~ ", "yellow"), "update": ("~ ", "yellow"), "reactivate": ("+ ", "green"),
+    "add": ("+ ", "green"), "deactivate": ("- ", "red"), "delete": ("- ", "red"), "remove": ("- ", "red"),
 }  # fmt: skip
 
 
@@ -56,7 +56,7 @@ def describe(
 
 def _place(change: Change) -> int:
     """Where a sort of change stands: who comes first, who leaves last."""
-    order = ("create", "update", "reactivate", "add", "remove", "deactivate", "delete")
+    order = ("create", "adopt", "update", "reactivate", "add", "remove", "deactivate", "delete")
     return order.index(change["op"]) * 2 + int(change["kind"] == Kind.GROUP)
 
 
@@ -95,13 +95,19 @@ def _members(members: list[dict[str, Any]], names: Names, *, everything: bool) -
 
 
 def _differences(op: str, before: dict[str, Any], after: dict[str, Any]) -> Iterator[RenderableType]:
+    """What becomes other. An adopt shows the whole object: a person is to see whose it is."""
     lines = grid(2)
     rows = 0
     for name in dict.fromkeys((*before, *after)):
         old, new = before.get(name), after.get(name)
-        if old == new or (name == "active" and op != "update"):
+        if op == "adopt":
+            shown = old is not None or new is not None
+        else:
+            shown = old != new and (name != "active" or op == "update")
+        if not shown:
             continue
-        lines.add_row(Text(clean(name), style="dim"), Text.assemble(value(old), " → ", value(new)))
+        text = value(new) if old == new else Text.assemble(value(old), " → ", value(new))
+        lines.add_row(Text(clean(name), style="dim"), text)
         rows += 1
     if rows:
         yield Padding(lines, (0, 0, 0, 4), expand=False)

@@ -21,7 +21,7 @@ from usersyncd.core.rules import Rules
 from usersyncd.errors import SourceError, UsersyncError
 from usersyncd.job import Delivery, Job
 from usersyncd.plugin import CANONICAL, Done, Kind, Members, Record, Source
-from usersyncd.run import connected
+from usersyncd.steps.target import connected
 
 PEOPLE = 3
 """How many people are shown as they would be read."""

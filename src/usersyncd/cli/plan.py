@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from usersyncd.cli.adopt import AdoptOption
 from usersyncd.cli.common import AllOption, CompleteOption, ConfigOption, DirectoriesArgument, JsonOption, print_json
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ def plan(
     directories: DirectoriesArgument = None,
     config: ConfigOption = None,
     complete: CompleteOption = False,
+    adopt: AdoptOption = None,
     everything: AllOption = False,
     json: JsonOption = False,
     exit_code: Annotated[
@@ -37,14 +39,15 @@ def plan(
     from usersyncd.cli.runs import opened
     from usersyncd.run import Wish
 
-    wish = Wish(
-        deliver=False,
-        complete=complete,
-        changes=None if json or everything else EACH,
-        log=json or not sys.stdout.isatty(),
-    )
     reports = []
-    with opened(context, config, directories, json=json) as runs:
+    with opened(context, config, directories, adopt, json=json) as runs:
+        wish = Wish(
+            deliver=False,
+            complete=complete,
+            changes=None if json or everything else EACH,
+            log=json or not sys.stdout.isatty(),
+            adopt=runs.adopt,
+        )
         for report, names in runs.each(wish):
             reports.append(report)
             if not json:

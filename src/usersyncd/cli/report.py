@@ -7,6 +7,7 @@ from itertools import groupby
 
 from msgspec import structs
 from rich.console import RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -24,7 +25,7 @@ STYLES = {
     "failed": "bold red",
 }  # fmt: skip
 
-_OPS = ("create", "update", "deactivate", "reactivate", "delete", "add", "remove")
+_OPS = ("create", "adopt", "update", "deactivate", "reactivate", "delete", "add", "remove")
 _HARM = {"deactivate", "delete", "remove"}
 
 
@@ -92,13 +93,15 @@ def _target(report: RunReport, target: TargetReport, names: Names, *, everything
 
 
 def _table(counts: Counts) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    adopts = counts.users.adopt + counts.groups.adopt > 0
+    ops = _OPS if adopts else [op for op in _OPS if op != "adopt"]
+    table = Table(box=None, padding=(0, 1 if adopts else 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column()
-    for op in _OPS:
+    for op in ops:
         table.add_column(op, justify="right")
     for word, part in (("users", counts.users), ("groups", counts.groups), ("memberships", counts.memberships)):
         numbers = structs.asdict(part)
-        table.add_row(word, *(_number(op, numbers.get(op)) for op in _OPS))
+        table.add_row(word, *(_number(op, numbers.get(op)) for op in ops))
     return table
 
 
@@ -125,7 +128,10 @@ def _each(some: Sequence[Skipped | Failed], total: int, names: Names, *, everyth
     _learn(shown, names)
     for one in shown:
         reason = one.error if isinstance(one, Failed) else one.reason
-        yield _item(f"{one.kind} {names.full(one.kind, one.id)}: {clean(reason)}{f' ({one.at})' if one.at else ''}")
+        fault, _, remedy = reason.partition("\n")
+        yield _item(f"{one.kind} {names.full(one.kind, one.id)}: {clean(fault)}{f' ({one.at})' if one.at else ''}")
+        if remedy:
+            yield Padding(error(remedy), (0, 0, 0, 2), expand=False)
     yield from _more(total - len(shown), everything=everything)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import typer
 
 from usersyncd import collector, logs
+from usersyncd.cli.adopt import told_apart
 from usersyncd.cli.common import config_file
 from usersyncd.cli.names import Names
 from usersyncd.cli.progress import shown_progress
@@ -31,11 +32,12 @@ INTERRUPTED = 130
 
 @dataclass(frozen=True)
 class Runs:
-    """The directories to run, and what that takes."""
+    """The directories to run, and what that takes. ``adopt``: for whom a person consents to adopt."""
 
     database: Database
     folder: Path
     jobs: Sequence[Job]
+    adopt: frozenset[str]
 
     def each(self, wish: Wish) -> Iterator[tuple[RunReport, Names]]:
         """Run one directory after the other. What stops one is in its report, and does not stop the next."""
@@ -60,20 +62,27 @@ class Runs:
 
 @contextmanager
 def opened(
-    context: typer.Context, option: Path | None, directories: Collection[str] | None, *, json: bool
+    context: typer.Context,
+    option: Path | None,
+    directories: Collection[str] | None,
+    adopt: Sequence[str] | None,
+    *,
+    json: bool,
 ) -> Iterator[Runs]:
-    """What is needed to run these directories (all, when none is named), the state database open.
+    """What is needed to run these directories (all, when none is named), the state database open. ``adopt`` is what
+    stands behind ``--adopt``.
 
     Raises ConfigError, also for a directory that is not configured, and StateError.
     """
     logs.configure("info" if json else "warning")
     config = load(config_file(context, option))
-    chosen = check_names(config, directories or config.directories)
+    adopting, consents = told_apart(adopt or (), config.directories)
+    chosen = check_names(config, [*(directories or ()), *adopting] or config.directories)
     found = jobs(config)
     database = open_state(config)
     collector.set_aside()
     try:
-        yield Runs(database, config.folder, [found[name] for name in chosen])
+        yield Runs(database, config.folder, [found[name] for name in chosen], consents)
     finally:
         database.close()
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from usersyncd.cli.adopt import AdoptOption
 from usersyncd.cli.common import AllOption, CompleteOption, ConfigOption, DirectoriesArgument, JsonOption, print_json
 
 
@@ -15,6 +16,7 @@ def sync(
     directories: DirectoriesArgument = None,
     config: ConfigOption = None,
     complete: CompleteOption = False,
+    adopt: AdoptOption = None,
     changes: Annotated[bool, typer.Option("--changes", help="Also show the changes themselves.")] = False,
     everything: AllOption = False,
     json: JsonOption = False,
@@ -30,8 +32,9 @@ def sync(
     from usersyncd.run import Wish
 
     reports = []
-    with opened(context, config, directories, json=json) as runs:
-        for report, names in runs.each(Wish(complete=complete, log=json or not sys.stdout.isatty())):
+    with opened(context, config, directories, adopt, json=json) as runs:
+        wish = Wish(complete=complete, log=json or not sys.stdout.isatty(), adopt=runs.adopt)
+        for report, names in runs.each(wish):
             reports.append(report)
             if changes:
                 list_changes(runs.database, report, each=None if json or everything else EACH)

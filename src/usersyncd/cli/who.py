@@ -10,8 +10,8 @@ from usersyncd.state.database import Database
 from usersyncd.state.journal import Entry
 
 DONE = {
-    "create": "created", "update": "updated", "deactivate": "deactivated", "reactivate": "reactivated",
-    "delete": "deleted",
+    "create": "created", "adopt": "adopted", "update": "updated", "deactivate": "deactivated",
+    "reactivate": "reactivated", "delete": "deleted",
 }  # fmt: skip
 WIDEST = 40
 """What is longer is cut: the line shall stay one."""
@@ -34,7 +34,7 @@ def line(entry: Entry, names: Names) -> str:
         members = ", ".join(names.alone(member.kind, member.id) for member in entry.members)
         return f"added {members} to {name}" if entry.op == "add" else f"removed {members} from {name}"
     text = f"{DONE[entry.op]} {'group ' if entry.kind == Kind.GROUP else ''}{name}"
-    changes = ", ".join(differences(entry)) if entry.op == "update" else ""
+    changes = ", ".join(differences(entry)) if entry.op in ("adopt", "update") else ""
     return f"{text}: {changes}" if changes else text
 
 

@@ -17,11 +17,16 @@ from usersyncd.config.excerpt import url_password
 from usersyncd.config.lookups import read_table
 from usersyncd.config.models import Config, Directory, StateConfig, Target
 from usersyncd.config.validation import validate
+from usersyncd.core.condition import Condition, compile_condition
 from usersyncd.core.model import Constant, Guard, Leavers, Rule, Ruleset
+from usersyncd.core.plain import column
+from usersyncd.core.protection import Protection, protected_keys
 from usersyncd.errors import ConfigError, Fault, PluginError
 from usersyncd.nearest import nearest
 from usersyncd.plugin import CANONICAL, Kind
 
+Conditions = Mapping[Place, Condition]
+"""The conditions under ``protect``, by their places."""
 Connectors = dict[tuple[str, str], BaseModel]
 """(``directories`` or ``targets``, name) → the connector's options."""
 
@@ -40,6 +45,7 @@ def load(path: str | Path) -> Config:
     model = validate(document, written.ConfigFile, document.data)
     options = dict(_options(document))
     _check_references(document)
+    conditions = dict(_conditions(document))
     folder = file.absolute().parent
     tables, others = _lookups(document, folder, model.lookups if model else {})
     document.raise_faults(others)
@@ -47,7 +53,8 @@ def load(path: str | Path) -> Config:
         raise AssertionError("a file without faults has a model")
     directories = {name: _directory(document, name, section, options) for name, section in model.directories.items()}
     targets = {
-        name: _target(document, name, section, options, tuple(directories)) for name, section in model.targets.items()
+        name: _target(document, name, section, options, conditions, tuple(directories))
+        for name, section in model.targets.items()
     }
     return Config(file, folder, _state(model.state, folder), directories, targets, tables)
 
@@ -142,6 +149,25 @@ def _check_key(document: Document, place: Place, kind: Kind, rules: Mapping[str,
         document.fault((*place, "key"), f"must be {what}{nearest(key, names)}")
 
 
+def _conditions(document: Document) -> Iterator[tuple[Place, Condition]]:
+    """Every condition under ``protect``, compiled."""
+    for part, name, section in _sections(document):
+        given = section.get("protect") if part == "targets" else None
+        parts = {(key,): given.get(key) for key in ("users", "groups")} if isinstance(given, dict) else {(): given}
+        for steps, text in parts.items():
+            place: Place = (part, name, "protect", *steps)
+            if isinstance(text, str) and text.strip() and (found := _condition(document, place, text)):
+                yield place, found
+
+
+def _condition(document: Document, place: Place, text: str) -> Condition | None:
+    found = compile_condition(text)
+    if isinstance(found, Condition):
+        return found
+    document.fault(place, "; ".join(f"{mistake.message}{column(text, mistake.offset)}" for mistake in found))
+    return None
+
+
 def _lookups(
     document: Document, folder: Path, lookups: Mapping[str, dict[str, str] | written.LookupFile]
 ) -> tuple[dict[str, dict[str, str]], list[Fault]]:
@@ -194,7 +220,12 @@ def _directory(document: Document, name: str, section: written.DirectorySection,
 
 
 def _target(
-    document: Document, name: str, section: written.TargetSection, options: Connectors, everyone: tuple[str, ...]
+    document: Document,
+    name: str,
+    section: written.TargetSection,
+    options: Connectors,
+    conditions: Conditions,
+    everyone: tuple[str, ...],
 ) -> Target:
     place: Place = ("targets", name)
     guard = section.guard
@@ -207,8 +238,26 @@ def _target(
         _ruleset(document, (*place, "groups"), section.groups),
         section.memberships,
         Leavers(section.leavers.delete_after),
-        Guard(guard.deletes, guard.deactivations, guard.member_removals, guard.at_least),
+        Guard(guard.deletes, guard.deactivations, guard.member_removals, guard.adoptions, guard.at_least),
+        section.adopt,
+        dict(_protections((*place, "protect"), section.protect, conditions)),
     )
+
+
+def _protections(
+    place: Place, section: written.ProtectSection | written.Keys | str | None, conditions: Conditions
+) -> Iterator[tuple[Kind, Protection]]:
+    match section:
+        case list():
+            yield from ((kind, protected_keys(section)) for kind in Kind)
+        case str():
+            yield Kind.USER, Protection(condition=conditions[place])
+        case written.ProtectSection():
+            for kind, given in ((Kind.USER, section.users), (Kind.GROUP, section.groups)):
+                if isinstance(given, list):
+                    yield kind, protected_keys(given)
+                elif given is not None:
+                    yield kind, Protection(condition=conditions[(*place, f"{kind}s")])
 
 
 def _ruleset(document: Document, place: Place, section: written.RulesSection) -> Ruleset:

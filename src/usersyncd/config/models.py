@@ -10,7 +10,8 @@ from msgspec import Struct
 from pydantic import BaseModel
 
 from usersyncd.config.duration import Complete
-from usersyncd.core.model import Guard, Leavers, MembershipMode, Rule, Ruleset
+from usersyncd.core.model import Adopt, Guard, Leavers, MembershipMode, Rule, Ruleset
+from usersyncd.core.protection import Protection
 from usersyncd.plugin import Kind, Secret
 
 
@@ -34,7 +35,8 @@ class Directory(Struct, frozen=True):
 
 
 class Target(Struct, frozen=True):
-    """One configured target. ``directories`` are the names of those that it receives, never empty."""
+    """One configured target. ``directories`` are the names of those that it receives, never empty; ``protect`` has the
+    kinds of which something is protected."""
 
     name: str
     connector: str
@@ -45,6 +47,8 @@ class Target(Struct, frozen=True):
     memberships: MembershipMode
     leavers: Leavers
     guard: Guard
+    adopt: Adopt = "first"
+    protect: Mapping[Kind, Protection] = {}
 
 
 class Config(Struct, frozen=True):

@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from usersyncd.config.duration import DAILY, DURATION, PERCENT, Complete, complete, delay, duration, limit
-from usersyncd.core.model import Guard, Limit
+from usersyncd.core.model import Adopt, Guard, Limit
 from usersyncd.nearest import nearest
 from usersyncd.plugin import CANONICAL, Kind, Secret
 
@@ -107,6 +107,10 @@ def _table(value: Any) -> str | None:
     return "<file>" if "file" in value and value.keys() <= {"file", "key", "value"} else "<table>"
 
 
+def _protected(value: Any) -> str | None:
+    return "<list>" if isinstance(value, list) else _shape(value)
+
+
 class StateSection(Section):
     """The database that holds the snapshots, what was delivered, the runs and the journal."""
 
@@ -174,8 +178,31 @@ class GuardSection(Section):
         default_factory=lambda: Guard().member_removals, json_schema_extra={"default": "30%"}
     )
     """Removed memberships: a percentage of what the target holds, or a number of objects."""
+    adoptions: Amount = Field(default_factory=lambda: Guard().adoptions, json_schema_extra={"default": "10%"})
+    """Users and groups adopted because an id changed, or by `adopt: always`: a percentage of what the target holds, or
+    a number of objects."""
     at_least: int = Field(default=10, ge=0)
     """A plan that touches fewer objects than this is never held."""
+
+
+Keys = list[str | int]
+Protected = Annotated[
+    Annotated[Keys, Tag("<list>")] | Annotated[Expression, Tag("<text>")],
+    Discriminator(
+        _protected,
+        custom_error_type="shape",
+        custom_error_message="must be a list of keys, or a condition over the target's columns as text",
+    ),
+]
+
+
+class ProtectSection(Section):
+    """The objects of the target that are never adopted, changed or removed, for each kind."""
+
+    users: Protected | None = None
+    """Keys of users, or a CEL condition over the columns of the target's users."""
+    groups: Protected | None = None
+    """Keys of groups, or a CEL condition over the columns of the target's groups."""
 
 
 class DirectorySection(Section):
@@ -212,6 +239,25 @@ class TargetSection(Section):
     directory."""
     leavers: LeaversSection = Field(default_factory=lambda: LeaversSection())
     """What becomes of users who have left."""
+    adopt: Adopt = "first"
+    """When users and groups that the target had before are adopted without a person's consent: `first` until its first
+    delivery is answered whole, `always`, or `never`."""
+    protect: (
+        Annotated[
+            Annotated[Keys, Tag("<list>")]
+            | Annotated[Expression, Tag("<text>")]
+            | Annotated[ProtectSection, Tag("<mapping>")],
+            Discriminator(
+                _protected,
+                custom_error_type="shape",
+                custom_error_message="must be a list of keys, a condition over the target's columns as text, or "
+                "{users, groups}",
+            ),
+        ]
+        | None
+    ) = None
+    """What of the target is never adopted, changed or removed, nor its memberships: a list of keys; a CEL condition
+    over the columns of the target's users; or {users, groups} with either."""
     guard: GuardSection = Field(default_factory=lambda: GuardSection())
     """The limits of one plan."""
 

@@ -8,14 +8,14 @@ expanded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from functools import cache
 from typing import Any
 
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_optional, ext_strings
 
-from usersyncd.core.cel_tree import Literal, Node, children, decode, encode
+from usersyncd.core.cel_tree import Literal, Name, Node, children, decode, encode
 
 MAX_TEXT = 4000
 """Characters in one expression. The library's parser itself refuses nesting beyond 32 levels."""
@@ -38,10 +38,10 @@ def _parser() -> Any:
 
 
 @cache
-def _judge(root: str) -> Any:
-    """An environment that checks rules which see ``root``. ``NULL`` stands in for null, see :func:`check`."""
+def _judge(maps: frozenset[str], values: frozenset[str]) -> Any:
+    """An environment that checks expressions which see these ``maps`` and ``values``."""
     types = cel.Type
-    variables = {root: types.Map(types.STRING, types.DYN), "NULL": types.DYN}
+    variables = dict.fromkeys(values, types.DYN) | dict.fromkeys(maps, types.Map(types.STRING, types.DYN))
     signatures = {"lookup": [types.STRING, types.DYN], "default": [types.DYN, types.DYN]}
     functions = [
         cel.FunctionDecl(name, [cel.Overload(id=name, return_type=types.DYN, parameters=parameters, is_member=False)])
@@ -61,29 +61,37 @@ def parse(text: str) -> Node:
     return decode(wire)
 
 
-def check(text: str, tree: Node, root: str) -> str:
-    """The library's own judgement: the static type, ``DYN`` where that is not known. Raises ExpressionError.
+_TAKEN = frozenset(["bool", "bytes", "double", "dyn", "int", "list", "map", "null_type", "string", "type", "uint"])
+"""Names that CEL gives to its types, so that no variable may have them."""
+
+
+def check(text: str, tree: Node, maps: Iterable[str] = (), values: Iterable[str] = ()) -> str:
+    """The library's own judgement of an expression that sees these ``maps``, and ``values`` of any type: the static
+    type, ``DYN`` where that is not known. Raises ExpressionError.
 
     For CEL, ``"a"`` and ``null`` have no type in common, so ``c ? "a" : null`` would be refused. Here any attribute may
-    be null, so the checker gets a name without a type in the place of each null: of the same length, so that columns
-    stay.
+    be null, so the checker gets a name without a type in the place of each null: the same in capitals, so that columns
+    stay. A value whose name is taken by CEL is written in capitals too.
     """
-    for offset in _nulls(tree):
-        if text[offset : offset + 4] == "null":
-            text = f"{text[:offset]}NULL{text[offset + 4 :]}"
+    for offset, word in _to_capitals(tree, _TAKEN.intersection(values)):
+        if text.startswith(word, offset):
+            text = f"{text[:offset]}{word.upper()}{text[offset + len(word) :]}"
+    open_ = frozenset(name.upper() if name in _TAKEN else name for name in values)
     try:
-        return str(_judge(root).compile(text).return_type().name())
+        return str(_judge(frozenset(maps), open_ | {"NULL"}).compile(text).return_type().name())
     except RuntimeError as error:
         raise ExpressionError(_problems(text, str(error))) from None
 
 
-def _nulls(node: Node) -> Iterator[int]:
-    if isinstance(node, Literal):
-        if node.value is None:
-            yield node.offset
-        return
-    for child in children(node):
-        yield from _nulls(child)
+def _to_capitals(node: Node, names: Set[str]) -> Iterator[tuple[int, str]]:
+    match node:
+        case Literal(None, _, offset):
+            yield offset, "null"
+        case Name(name, offset) if name in names:
+            yield offset, name
+        case _:
+            for child in children(node):
+                yield from _to_capitals(child, names)
 
 
 def _problems(text: str, message: str) -> list[tuple[int, str]]:

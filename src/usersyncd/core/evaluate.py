@@ -63,7 +63,7 @@ def compile_expression(text: str, scope: Scope, tables: Tables, evaluator: Engin
         settled, truth = rewriter.settled(tree), rewriter.truth(tree)
         if rewriter.faults:
             return rewriter.faults
-        static = check(text, tree, scope.root)
+        static = check(text, tree, scope.maps, scope.values)
         # A rule runs inside the list of all rules, two levels further down: it must not be too deep there.
         evaluator.expression(ListOf((ListOf((settled, truth)),)))
     except ExpressionError as fault:

@@ -19,20 +19,21 @@ class Holdings(Struct, frozen=True):
     memberships: int
 
 
-def passed(guard: Guard, counts: Counts, holdings: Holdings) -> list[Passed]:
-    """The limits that a plan passes: none, and it may be delivered.
+def passed(guard: Guard, counts: Counts, holdings: Holdings, adoptions: int) -> list[Passed]:
+    """The limits that a plan passes: none, and it may be delivered. ``adoptions``: those of its adoptions that count.
 
     Users and groups are held against their own numbers, so that all groups cannot go unnoticed among many users.
     """
-    return list(_passed(guard, counts, holdings))
+    return list(_passed(guard, counts, holdings, adoptions))
 
 
-def _passed(guard: Guard, counts: Counts, holdings: Holdings) -> Iterator[Passed]:
+def _passed(guard: Guard, counts: Counts, holdings: Holdings, adoptions: int) -> Iterator[Passed]:
     for name, limit, count, of in (
         ("deletes", guard.deletes, counts.users.delete, holdings.users),
         ("deletes", guard.deletes, counts.groups.delete, holdings.groups),
         ("deactivations", guard.deactivations, counts.users.deactivate, holdings.active),
         ("member_removals", guard.member_removals, counts.memberships.remove, holdings.memberships),
+        ("adoptions", guard.adoptions, adoptions, holdings.users + holdings.groups),
     ):
         if count >= max(guard.at_least, 1) and _exceeds(limit, count, of):
             yield Passed(limit=name, allowed=str(limit), found=f"{100 * count / max(of, 1):.0f}% ({count} of {of})")

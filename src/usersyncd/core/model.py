@@ -52,6 +52,7 @@ class Guard(Struct, frozen=True):
     deletes: Limit = Limit(10, True)
     deactivations: Limit = Limit(10, True)
     member_removals: Limit = Limit(30, True)
+    adoptions: Limit = Limit(10, True)
     at_least: int = 10
 
 
@@ -68,3 +69,7 @@ class Leavers(Struct, frozen=True):
 
 
 MembershipMode = Literal["flattened", "direct"]
+
+Adopt = Literal["first", "always", "never"]
+"""When an object that was in the target before may be adopted without a person's consent: until the first delivery is
+answered whole, always, or never."""

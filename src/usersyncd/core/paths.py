@@ -160,12 +160,14 @@ def look_up(rows: Mapping[str, str], key: Any) -> str | None:
 
 
 class Scope:
-    """The names that one sort of rule sees, below ``root``. ``needs`` collects what is really read."""
+    """The names that one sort of rule sees, below ``root``. ``needs`` collects what is really read; ``maps`` and
+    ``values`` are the names that an expression may begin with."""
 
     def __init__(
         self, root: str, needs: Needs, kind: Kind = Kind.USER, attributes: Mapping[str, Attribute] | None = None
     ) -> None:
         self.root, self.needs, self.kind = root, needs, kind
+        self.maps, self.values = {root}, set[str]()
         self._attributes = attributes or {}
 
     def resolve(self, root: str, steps: Sequence[str | int]) -> Read | None:

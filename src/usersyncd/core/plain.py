@@ -18,6 +18,15 @@ class Fault(Struct, frozen=True):
     message: str
 
 
+def column(text: str, offset: int) -> str:
+    """Where in an expression a mistake is, in words; empty where it is in the whole of it."""
+    if offset < 0 or not text:
+        return ""
+    before = text[:offset]
+    row = f"line {before.count(chr(10)) + 1}, " if "\n" in text else ""
+    return f" ({row}column {len(before) - before.rfind(chr(10))} of the expression)"
+
+
 class Plain:
     """Finds what a Python function can read. ``hidden`` are names that the expression itself gives to other things."""
 

@@ -15,28 +15,36 @@ from usersyncd.plugin import Change, Kind, Op
 
 
 class Section(IntEnum):
-    """The order of delivery: whom a membership needs comes before it, and removals come last."""
+    """The order of delivery: what frees a key comes before whoever claims it, whom a membership needs comes before it,
+    and removals come last."""
 
-    USERS = 0
-    GROUPS = 1
-    ADDITIONS = 2
-    REMOVALS = 3
-    GROUPS_GONE = 4
-    USERS_LEAVING = 5
-    USERS_GONE = 6
+    USERS_FREED = 0
+    GROUPS_FREED = 1
+    USERS = 2
+    USERS_NEW = 3
+    GROUPS = 4
+    GROUPS_NEW = 5
+    ADDITIONS = 6
+    REMOVALS = 7
+    GROUPS_GONE = 8
+    USERS_LEAVING = 9
+    USERS_GONE = 10
 
 
-def section(change: Change) -> Section:
-    """Where in the plan a change belongs."""
-    if change.op is Op.ADD:
-        return Section.ADDITIONS
-    if change.op is Op.REMOVE:
-        return Section.REMOVALS
+_OF_GROUPS = {Op.CREATE: Section.GROUPS_NEW, Op.DELETE: Section.GROUPS_GONE}
+_OF_USERS = {Op.CREATE: Section.USERS_NEW, Op.DELETE: Section.USERS_GONE}
+_OF_MEMBERS = {Op.ADD: Section.ADDITIONS, Op.REMOVE: Section.REMOVALS}
+
+
+def section(change: Change, *, left: bool = False) -> Section:
+    """Where in the plan a change belongs; ``left``: it is a leaver's."""
+    if change.op in _OF_MEMBERS:
+        return _OF_MEMBERS[change.op]
     if change.kind is Kind.GROUP:
-        return Section.GROUPS_GONE if change.op is Op.DELETE else Section.GROUPS
-    if change.op is Op.DELETE:
-        return Section.USERS_GONE
-    return Section.USERS_LEAVING if change.op is Op.DEACTIVATE else Section.USERS
+        return _OF_GROUPS.get(change.op, Section.GROUPS)
+    if left and change.op is Op.DEACTIVATE:
+        return Section.USERS_LEAVING
+    return _OF_USERS.get(change.op, Section.USERS)
 
 
 def count(counts: Counts, change: Change, times: int | None = None) -> None:

@@ -20,6 +20,7 @@ NAMED = 1_000
 
 class UserCounts(Struct):
     create: int = 0
+    adopt: int = 0
     update: int = 0
     deactivate: int = 0
     reactivate: int = 0
@@ -28,6 +29,7 @@ class UserCounts(Struct):
 
 class GroupCounts(Struct):
     create: int = 0
+    adopt: int = 0
     update: int = 0
     delete: int = 0
 

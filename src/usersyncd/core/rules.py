@@ -19,6 +19,7 @@ from usersyncd.core.mapping import Canonical, Misfit, RuleError
 from usersyncd.core.model import Constant, Rule, Ruleset
 from usersyncd.core.paths import Needs, Raw, Scope, Subject, UnfitError, named
 from usersyncd.core.plain import Fault as Mistake
+from usersyncd.core.plain import column
 from usersyncd.errors import ConfigError, Fault
 from usersyncd.plugin import CANONICAL, Kind, Layout
 
@@ -223,7 +224,9 @@ class _Compiler:
         key = ruleset.key or ("id" if ruleset.set is None else "")
         if key not in template:
             self._misfits.append(_no_key(ruleset, tuple(ruleset.set or template), section))
-        return _Draft(kind, Layout(tuple(template), key, ruleset.set is not None), template, compiled, where, places)
+        constants = {name: value for name, value in template.items() if name not in compiled}
+        layout = Layout(tuple(template), key, ruleset.set is not None, constants)
+        return _Draft(kind, layout, template, compiled, where, places)
 
     def _place(self, kind: Kind, name: str) -> str | None:
         attribute = self._canonical[kind].attributes.get(name)
@@ -299,9 +302,5 @@ def _fault(misfit: Misfit) -> Fault:
     file, _, line = (misfit.at or "").rpartition(":")
     if not line.isdigit():
         file, line = misfit.at or "the connector's mapping", "1"
-    message = misfit.fault.message
-    if misfit.fault.offset >= 0 and misfit.text:
-        before = misfit.text[: misfit.fault.offset]
-        row = f"line {before.count(chr(10)) + 1}, " if "\n" in misfit.text else ""
-        message += f" ({row}column {len(before) - before.rfind(chr(10))} of the expression)"
+    message = f"{misfit.fault.message}{column(misfit.text, misfit.fault.offset)}"
     return Fault(file, int(line), 1, misfit.path, message)

@@ -9,8 +9,8 @@ from msgspec import structs
 from usersyncd.core.report import Counts, PullReport, RunReport, TargetReport
 
 _DONE = {
-    "create": "created", "update": "updated", "deactivate": "deactivated", "reactivate": "reactivated",
-    "delete": "deleted", "add": "added", "remove": "removed",
+    "create": "created", "adopt": "adopted", "update": "updated", "deactivate": "deactivated",
+    "reactivate": "reactivated", "delete": "deleted", "add": "added", "remove": "removed",
 }  # fmt: skip
 
 

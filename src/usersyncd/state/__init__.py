@@ -1,2 +1,2 @@
-"""The state database: what the directories said (snapshot), what the targets hold (delivered), runs and their
+"""The state database: what the directories said (snapshot), what the targets hold (links), runs and their
 journal."""

@@ -62,12 +62,13 @@ class Database:
             yield connection.execution_options(stream_results=True)
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """One transaction: everything in it is saved, or nothing."""
+    def write(self, *, durable: bool = False) -> Iterator[Connection]:
+        """One transaction: everything in it is saved, or nothing. ``durable``: also when the power fails right after
+        it (SQLite waits for the disk then; PostgreSQL does so by default)."""
         with (
             self.reported(),
             self.engine.connect() as connection,
-            connection.execution_options(usersyncd_write=True).begin(),
+            connection.execution_options(usersyncd_write=True, usersyncd_durable=durable).begin(),
         ):
             yield connection
 
@@ -171,7 +172,10 @@ def _sqlite(url: URL) -> Engine:
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:
         # A transaction that reads first and writes later could fail midway, when another writer came between.
-        write = connection.get_execution_options().get("usersyncd_write")
+        options = connection.get_execution_options()
+        write = options.get("usersyncd_write")
+        if options.get("usersyncd_durable"):
+            connection.exec_driver_sql("PRAGMA synchronous=FULL")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
     return engine

@@ -42,16 +42,16 @@ class Lock:
             self._ask(self._session, select(1))
 
     @contextmanager
-    def at_target(self, target: str) -> Iterator[None]:
+    def at_target(self, target: int) -> Iterator[None]:
         """Hold a target's lock, too. Raises LockedError at once when another directory's run has it, StateError as
         ``verify`` does."""
-        taken = LockedError(f"another directory is being delivered to {target}", "wait for that to end")
+        taken = LockedError("another directory is being delivered to this target", "wait for that to end")
         if self._session is None:
             # The name of a directory has no dot: this is no directory's file.
             with _file_lock(self._database, f"target.{target}", taken):
                 yield
             return
-        number = _number(target)
+        number = target
         if not self._ask(self._session, select(func.pg_try_advisory_lock(TARGETS, number))):
             raise taken
         try:

@@ -1,4 +1,4 @@
-"""Who the ends of memberships are: id, key in the target, and whether they are there once the plan is delivered."""
+"""Who the ends of memberships are: id, key in the target, and whether they are there once the plan is links."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from usersyncd.state.bulk import batched
 from usersyncd.state.database import among
 from usersyncd.state.planned import Plan
 from usersyncd.state.spool import KIND
-from usersyncd.state.tables import delivered, records
+from usersyncd.state.tables import links, records
 
 REMEMBERED = 150_000
 """How many are remembered at a time, so that memory stays flat: some 30 MB. Groups name them in any order, so too few
@@ -22,10 +22,10 @@ class People:
     """Looks up many refs at once; what was found is remembered for a while.
 
     ``members`` are those who were looked up; None: the target neither holds them nor will. ``here`` are those whom it
-    holds once the plan is delivered.
+    holds once the plan is links.
     """
 
-    def __init__(self, connection: Connection, target: str, plan: Plan) -> None:
+    def __init__(self, connection: Connection, target: int, plan: Plan) -> None:
         self._connection = connection
         self._target = target
         self._plan = plan
@@ -43,19 +43,23 @@ class People:
 
     def _ask(self, refs: list[int]) -> None:
         query = (
-            select(records.c.ref, records.c.kind, records.c.id, delivered.c.key, delivered.c.left_at)
-            .join(delivered, delivered.c.ref == records.c.ref)
-            .where(delivered.c.target == self._target, among(self._connection, delivered.c.ref, refs))
+            select(records.c.ref, records.c.kind, records.c.id, links.c.key, links.c.left_at, links.c.target_id)
+            .join(links, links.c.ref == records.c.ref)
+            .where(links.c.target == self._target, among(self._connection, links.c.ref, refs))
         )
-        for ref, kind, id_, key, left_at in self._connection.execute(query):
-            self.members[ref] = _member(KIND[kind], id_, msgspec.json.decode(key))
+        for ref, kind, id_, key, left_at, target_id in self._connection.execute(query):
+            self.members[ref] = _member(KIND[kind], id_, msgspec.json.decode(key), target_id)
             if left_at is None:
                 self.here.add(ref)
         for claim in self._plan.claims(refs):
             if claim.key is not None:
-                self.members[claim.ref] = _member(claim.kind, claim.id, claim.key)
+                self.members[claim.ref] = _member(claim.kind, claim.id, claim.key, self._target_id(claim.ref))
             (self.here.add if claim.here else self.here.discard)(claim.ref)
 
+    def _target_id(self, ref: int) -> str | None:
+        known = self.members.get(ref)
+        return None if known is None else known.target_id
 
-def _member(kind: Kind, id_: str, key: str | int) -> Member:
-    return Member(kind, id_, id_ if key == id_ else key)  # one text is kept instead of two
+
+def _member(kind: Kind, id_: str, key: str | int, target_id: str | None) -> Member:
+    return Member(kind, id_, id_ if key == id_ else key, target_id)  # one text is kept instead of two

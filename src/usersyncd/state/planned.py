@@ -3,54 +3,66 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from usersyncd.core.digest import encode, pack, unpack
 from usersyncd.core.graph import NOBODY
-from usersyncd.core.plan import Hash, count, section
+from usersyncd.core.links import shape_of
+from usersyncd.core.plan import Hash, Section, count, section
 from usersyncd.core.report import Counts
-from usersyncd.plugin import Change, Kind
+from usersyncd.plugin import Change, Held, Kind, Op
+from usersyncd.state.bulk import batched
 from usersyncd.state.scratch import scratch
 from usersyncd.state.spool import KIND, NUMBER
 
 SCHEMA = """
 CREATE TABLE changes (
-  section INTEGER, id TEXT, part INTEGER, ref INTEGER, left INTEGER, takes INTEGER, change BLOB, members BLOB,
-  PRIMARY KEY (section, id, part)
+  section INTEGER, chain INTEGER, id TEXT, part INTEGER, ref INTEGER, left INTEGER, takes INTEGER, change BLOB,
+  members BLOB, PRIMARY KEY (section, chain, id, part)
 ) WITHOUT ROWID;
 CREATE INDEX changes_ref ON changes (ref);
-CREATE TABLE claims (ref INTEGER PRIMARY KEY, kind INTEGER, id TEXT, key TEXT, here INTEGER, moves INTEGER);
+CREATE TABLE fallbacks (ref INTEGER PRIMARY KEY, id TEXT, change BLOB);
+CREATE TABLE claims (
+  ref INTEGER PRIMARY KEY, kind INTEGER, id TEXT, key TEXT, here INTEGER, moves INTEGER, new INTEGER
+);
+CREATE TABLE found (kind INTEGER, key TEXT, held BLOB, exact INTEGER, mine INTEGER, protected INTEGER);
+CREATE INDEX found_key ON found (kind, key);
 """
 QUIET = -1
 """The section of what the target need not know."""
-_INSERT = "INSERT INTO changes VALUES (?, ?, ?, ?, ?, NULL, ?, ?)"
+_INSERT = "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, NULL, ?, ?)"
 
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 _decode = msgspec.msgpack.Decoder(Change).decode
+_held = msgspec.msgpack.Decoder(Held).decode
 
 Key = str | int
 
 
 class Planned(Struct, frozen=True, gc=False):
-    """One step of a plan: the record's ref, whether it is a leaver's from then on, the leaver whose key it takes over,
-    the change (None: the target need not know), and the refs of a membership change's members in their order."""
+    """One step of a plan: the record's ref, whether it is a leaver's from then on, the leaver whose object it adopts,
+    the change (None: the target need not know), the refs of a membership change's members in their order, and the chain
+    of keys to which it belongs (0: none)."""
 
     ref: int
     left: bool
     takes: int | None
     change: Change | None
     members: array[int]
+    chain: int = 0
+    fallback: bool = False
+    """It is done only where the adoption of the object was refused."""
 
 
 class Claim(Struct, frozen=True, gc=False):
     """What the plan makes of a record that comes, leaves, returns or changes its key.
 
-    ``key`` is the one that it has afterwards (None: it leaves), ``here`` whether it is there then, and ``moves``
-    whether that is another answer than before.
+    ``key`` is the one that it has afterwards (None: it leaves), ``here`` whether it is there then, ``moves`` whether
+    that is another answer than before, and ``new`` whether no object is linked to it yet.
     """
 
     ref: int
@@ -59,14 +71,28 @@ class Claim(Struct, frozen=True, gc=False):
     key: Key | None
     here: bool
     moves: bool
+    new: bool
+
+
+class Sight(Struct, frozen=True, gc=False):
+    """An object that the target holds under a claimed key, or says is the record that claims it (``mine``)."""
+
+    held: Held
+    exact: bool
+    mine: bool
+    protected: bool
 
 
 class Plan:
-    """The plan of one target for one directory, while it is made and while it is delivered."""
+    """The plan of one target for one directory, while it is made and while it is delivered.
+
+    ``adoptions`` are those that the guard counts.
+    """
 
     def __init__(self) -> None:
         self._file = scratch(SCHEMA)
         self.counts = Counts()
+        self.adoptions = 0
 
     def close(self) -> None:
         self._file.close()
@@ -78,21 +104,31 @@ class Plan:
         rows: list[tuple[object, ...]] = []
         for ref, id_, left, change in steps:
             if change is None:
-                rows.append((QUIET, id_, ref, ref, left, None, None))
+                rows.append((QUIET, 0, id_, ref, ref, left, None, None))
             else:
                 count(self.counts, change)
-                rows.append((int(section(change)), id_, 0, ref, left, _encode(change), None))
+                rows.append((int(section(change, left=left)), 0, id_, 0, ref, left, _encode(change), None))
         self._file.executemany(_INSERT, rows)
         self._file.executemany(
-            "INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?)",
-            [(c.ref, NUMBER[c.kind], c.id, _json(c.key), c.here, c.moves) for c in claims],
+            "INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [(c.ref, NUMBER[c.kind], c.id, _json(c.key), c.here, c.moves, c.new) for c in claims],
         )
 
     def add_members(self, ref: int, change: Change, members: array[int], part: int) -> None:
         """Add a membership change, or a part of one; ``members`` are the refs of its members, in their order."""
         count(self.counts, change)
-        row = (int(section(change)), change.id, part, ref, False, _encode(change), pack(members))
+        row = (int(section(change)), 0, change.id, part, ref, False, _encode(change), pack(members))
         self._file.execute(_INSERT, row)
+
+    def see(self, kind: Kind, sights: Iterable[tuple[Key, Sight]]) -> None:
+        """Note what the target holds under a claimed key."""
+        self._file.executemany(
+            "INSERT INTO found VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (NUMBER[kind], _json(key), msgspec.msgpack.encode(s.held), s.exact, s.mine, s.protected)
+                for key, s in sights
+            ],
+        )
 
     def drop(self, ref: int) -> None:
         """Take a record's step out again."""
@@ -100,11 +136,53 @@ class Plan:
         self._file.execute("DELETE FROM changes WHERE ref = ?", (ref,))
         self._file.execute("DELETE FROM claims WHERE ref = ?", (ref,))
 
-    def take(self, ref: int, taken: int) -> None:
-        """``ref`` takes over the key of the leaver ``taken``, of whom nothing else is to be done."""
-        self._uncount(taken)
-        self._file.execute("DELETE FROM changes WHERE ref = ?", (taken,))
-        self._file.execute("UPDATE changes SET takes = ? WHERE ref = ?", (taken, ref))
+    def adopt(self, ref: int, held: Held, names: Sequence[str], takes: int | None, *, counted: bool) -> None:
+        """``ref`` adopts an object instead of having one created. The step of the leaver ``takes``, from whose link the
+        object is taken, becomes what is done when the adoption is refused."""
+        create = self._change(ref)
+        assert create is not None  # noqa: S101 - only what is to be created adopts
+        self._uncount(ref)
+        before = shape_of(held, names)
+        change = structs.replace(create, op=Op.ADOPT, key=held.key, before=before, target_id=held.target_id)
+        self._file.execute(
+            "UPDATE changes SET section = ?, takes = ?, change = ? WHERE ref = ?",
+            (int(section(change)), takes, _encode(change), ref),
+        )
+        count(self.counts, change)
+        self.adoptions += counted
+        if takes is not None and (step := self._change(takes)) is not None:
+            self._uncount(takes)
+            self._file.execute("INSERT INTO fallbacks VALUES (?, ?, ?)", (takes, step.id, _encode(step)))
+            self._file.execute("DELETE FROM changes WHERE ref = ?", (takes,))
+
+    def renew(self, claim: Claim) -> None:
+        """The object of a record that claims a key is gone: it is to be created again."""
+        change = self._change(claim.ref)
+        assert change is not None  # noqa: S101 - who claims a key is changed
+        assert claim.key is not None  # noqa: S101
+        self._uncount(claim.ref)
+        create = structs.replace(change, op=Op.CREATE, key=claim.key, before=None, target_id=None)
+        self._file.execute(
+            "UPDATE changes SET section = ?, change = ? WHERE ref = ?",
+            (int(section(create)), _encode(create), claim.ref),
+        )
+        self._file.execute("UPDATE claims SET new = 1, moves = 1 WHERE ref = ?", (claim.ref,))
+        count(self.counts, create)
+
+    def free(self, ref: int) -> None:
+        """Delete this leaver's object before anything else: its key is claimed."""
+        change = self._change(ref)
+        if change is not None and change.op is Op.DELETE:
+            first = Section.USERS_FREED if change.kind is Kind.USER else Section.GROUPS_FREED
+            self._file.execute("UPDATE changes SET section = ? WHERE ref = ?", (int(first), ref))
+
+    def chain(self, refs: Iterable[int], number: int) -> None:
+        """These records hand their keys on among each other: they are delivered together."""
+        self._file.executemany("UPDATE changes SET chain = ? WHERE ref = ?", [(number, ref) for ref in refs])
+
+    def _change(self, ref: int) -> Change | None:
+        row = self._file.execute("SELECT change FROM changes WHERE ref = ?", (ref,)).fetchone()
+        return _decode(row[0]) if row and row[0] else None
 
     def _uncount(self, ref: int) -> None:
         query = "SELECT change FROM changes WHERE ref = ? AND change IS NOT NULL"
@@ -117,6 +195,56 @@ class Plan:
         """What the plan makes of these records, as far as it says."""
         query = "SELECT * FROM claims WHERE ref IN (SELECT value FROM json_each(?))"
         return map(_claim, self._file.execute(query, (encode(list(refs)).decode(),)))
+
+    def sights(self, kind: Kind, keys: Iterable[Key]) -> dict[Key, list[Sight]]:
+        """What the target holds under these claimed keys."""
+        query = (
+            "SELECT key, held, exact, mine, protected FROM found "
+            "WHERE kind = ? AND key IN (SELECT value FROM json_each(?))"
+        )
+        wanted = encode([_json(key) for key in keys]).decode()
+        found: dict[Key, list[Sight]] = {}
+        for key, held, exact, mine, protected in self._file.execute(query, (NUMBER[kind], wanted)):
+            sight = Sight(_held(held), bool(exact), bool(mine), bool(protected))
+            found.setdefault(msgspec.json.decode(key), []).append(sight)
+        return found
+
+    def objects(self, refs: Iterable[int]) -> dict[int, str]:
+        """The objects that these records have, as far as they are to be changed."""
+        query = (
+            "SELECT ref, change FROM changes WHERE change IS NOT NULL AND members IS NULL "
+            "AND ref IN (SELECT value FROM json_each(?))"
+        )
+        rows = self._file.execute(query, (encode(list(refs)).decode(),))
+        changes = ((ref, _decode(blob)) for ref, blob in rows)
+        return {ref: change.target_id for ref, change in changes if change.target_id is not None}
+
+    def deletes(self, refs: Iterable[int]) -> set[int]:
+        """Those of these records whose objects the plan deletes."""
+        gone = (Section.USERS_FREED, Section.GROUPS_FREED, Section.GROUPS_GONE, Section.USERS_GONE)
+        query = (
+            f"SELECT ref FROM changes WHERE section IN ({', '.join(str(int(one)) for one in gone)}) "  # noqa: S608
+            "AND ref IN (SELECT value FROM json_each(?))"
+        )
+        return {ref for (ref,) in self._file.execute(query, (encode(list(refs)).decode(),))}
+
+    def taken(self) -> dict[int, int]:
+        """The leavers whose objects are adopted, each with the record that adopts it."""
+        return dict(self._file.execute("SELECT takes, ref FROM changes WHERE takes IS NOT NULL").fetchall())
+
+    def changed(self, kind: Kind, size: int) -> Iterator[list[tuple[int, Change]]]:
+        """The records of one kind that have an object already and are to be changed, with their refs."""
+        query = "SELECT ref, change FROM changes WHERE members IS NULL AND change IS NOT NULL"
+        rows = ((ref, _decode(blob)) for ref, blob in self._file.execute(query).fetchall())
+        some: list[tuple[int, Change]] = []
+        for ref, change in rows:
+            if change.kind is kind and change.target_id is not None:
+                some.append((ref, change))
+            if len(some) == size:
+                yield some
+                some = []
+        if some:
+            yield some
 
     def claimed(self, kind: Kind, size: int) -> Iterator[list[Claim]]:
         """All records of one kind that come with a key, by id."""
@@ -153,7 +281,7 @@ class Plan:
         """The plan's hash: equal for equal plans."""
         made = Hash()
         for (blob,) in self._file.execute(
-            "SELECT change FROM changes WHERE change IS NOT NULL ORDER BY section, id, part"
+            "SELECT change FROM changes WHERE change IS NOT NULL ORDER BY section, chain, id, part"
         ):
             made.add(blob)
         return str(made)
@@ -168,31 +296,40 @@ class Plan:
     def batches(self, changes: int, edges: int) -> Iterator[list[Planned]]:
         """All steps in the order of their delivery: so many in a batch, or with so many edges together, at the most.
 
-        Records and memberships are never in one batch: who was refused can be no member.
+        Records and memberships are never in one batch: who was refused can be no member. A chain of keys is never
+        split. What is done about leavers when their objects are not adopted comes last.
         """
         batch: list[Planned] = []
         weight = 0
         for step in self._steps():
             full = len(batch) >= changes or weight + len(step.members) > edges
-            if batch and (full or bool(step.members) is not bool(batch[-1].members)):
+            chained = bool(batch) and step.chain != 0 and step.chain == batch[-1].chain
+            if batch and not chained and (full or bool(step.members) is not bool(batch[-1].members)):
                 yield batch
                 batch, weight = [], 0
             batch.append(step)
             weight += len(step.members)
         if batch:
             yield batch
+        if fallbacks := list(self._fallbacks()):
+            yield from batched(fallbacks, changes)
 
     def _steps(self) -> Iterator[Planned]:
-        query = "SELECT ref, left, takes, change, members FROM changes ORDER BY section, id, part"
-        for ref, left, takes, change, members in self._file.execute(query):
+        query = "SELECT ref, left, takes, change, members, chain FROM changes ORDER BY section, chain, id, part"
+        for ref, left, takes, change, members, chain in self._file.execute(query):
             yield Planned(
-                ref, bool(left), takes, change and _decode(change), unpack("I", members) if members else NOBODY
+                ref, bool(left), takes, change and _decode(change), unpack("I", members) if members else NOBODY, chain
             )
+
+    def _fallbacks(self) -> Iterator[Planned]:
+        """What is done about leavers whose objects were to be adopted, should that have been refused."""
+        for ref, blob in self._file.execute("SELECT ref, change FROM fallbacks ORDER BY id"):
+            yield Planned(ref, True, None, _decode(blob), NOBODY, fallback=True)
 
 
 def _claim(row: tuple[Any, ...]) -> Claim:
-    ref, kind, id_, key, here, moves = row
-    return Claim(ref, KIND[kind], id_, key and msgspec.json.decode(key), bool(here), bool(moves))
+    ref, kind, id_, key, here, moves, new = row
+    return Claim(ref, KIND[kind], id_, key and msgspec.json.decode(key), bool(here), bool(moves), bool(new))
 
 
 def _json(key: Key | None) -> str | None:

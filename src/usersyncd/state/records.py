@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, func, select, text, update
+from sqlalchemy import Connection, bindparam, delete, exists, func, select, text, update
 
 from usersyncd.core.digest import name, names
 from usersyncd.plugin import Kind
@@ -15,7 +15,7 @@ from usersyncd.state import bulk
 from usersyncd.state.bulk import batched
 from usersyncd.state.database import Database, among
 from usersyncd.state.spool import KIND, NUMBER, Spool, Spooled, decode
-from usersyncd.state.tables import delivered, delivered_members, deliveries, directories, records
+from usersyncd.state.tables import deliveries, directories, link_members, links, records, sent
 from usersyncd.state.tables import names as names_table
 
 CHUNK = 5_000
@@ -224,14 +224,16 @@ class Records:
 
 
 def purge(database: Database, directory: int) -> None:
-    """Forget the records that are gone, and of which no target holds anything any more."""
+    """Forget the records that are gone, and of which no target holds anything any more; none while a target owes an
+    answer."""
     behind = select(func.min(deliveries.c.revision)).where(deliveries.c.directory == directory)
     forgotten = (
         records.c.directory == directory,
         records.c.gone_at.is_not(None),
         records.c.revision <= func.coalesce(behind.scalar_subquery(), records.c.revision),
-        records.c.ref.not_in(select(delivered.c.ref)),
-        records.c.ref.not_in(select(delivered_members.c.ref)),
+        records.c.ref.not_in(select(links.c.ref)),
+        records.c.ref.not_in(select(link_members.c.ref)),
+        ~exists().where(sent.c.directory == directory),
     )
     with database.write() as connection:
         connection.execute(delete(records).where(*forgotten))

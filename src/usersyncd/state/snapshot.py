@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, update
 from usersyncd.core.graph import Graph, regrouped
 from usersyncd.core.report import Skipped
 from usersyncd.plugin import Done, Kind
-from usersyncd.state import delivered, directories
+from usersyncd.state import directories, links
 from usersyncd.state.bulk import batched
 from usersyncd.state.database import Database, among
 from usersyncd.state.directories import Reading
@@ -69,7 +69,7 @@ def save(
             memberships=reading.memberships + members.count,
         )
         directories.save(connection, after)
-        delivered.distrust(connection, reading.id, interest.rules)
+        links.distrust(connection, reading.id, interest.rules)
         count, left_out = unresolved(connection, reading.id, NAMED)
     strangers = [
         Skipped(Kind.GROUP, id_, "its members were told, but this directory does not list the group")

@@ -14,7 +14,7 @@ from usersyncd.plugin import Kind
 from usersyncd.state.database import among
 from usersyncd.state.names import Names, group_ids
 from usersyncd.state.spool import NUMBER, decode
-from usersyncd.state.tables import delivered, records, retries
+from usersyncd.state.tables import links, records, retries
 
 PAGE = 5_000
 """How many records are read at a time."""
@@ -22,8 +22,8 @@ PAGE = 5_000
 
 class Subject(Struct, frozen=True, gc=False):
     """One record. ``attributes`` (JSON) None: it has left its directory. The rest is what the target holds: ``digest``
-    None when that is nothing, ``key`` and ``shape`` in JSON; ``left_at``: since when it is a leaver's; not ``sure``: it
-    never answered to what it was given last."""
+    None when that is nothing, ``key`` and ``shape`` in JSON; ``left_at``: since when it is a leaver's; ``state`` and
+    ``target_id`` are the link's."""
 
     ref: int
     id: str
@@ -33,7 +33,8 @@ class Subject(Struct, frozen=True, gc=False):
     key: str | None
     shape: str | None
     left_at: str | None
-    sure: bool
+    state: int | None
+    target_id: str | None
 
 
 class Scope(Struct, frozen=True):
@@ -41,7 +42,7 @@ class Scope(Struct, frozen=True):
     the leavers of before ``due``."""
 
     directory: int
-    target: str
+    target: int
     since: int | None
     due: datetime | None
 
@@ -50,22 +51,22 @@ def pages(connection: Connection, scope: Scope, kind: Kind) -> Iterator[list[Sub
     """The records of one kind, by id."""
     columns = (
         records.c.ref, records.c.id, records.c.attributes, records.c.gone_at, records.c.manager,
-        delivered.c.digest, delivered.c.key, delivered.c.shape, delivered.c.left_at, delivered.c.sure,
+        links.c.digest, links.c.key, links.c.shape, links.c.left_at, links.c.state, links.c.target_id,
     )  # fmt: skip
-    held = and_(delivered.c.target == scope.target, delivered.c.ref == records.c.ref)
+    held = and_(links.c.target == scope.target, links.c.ref == records.c.ref)
     query = (
         select(*columns)
-        .outerjoin_from(records, delivered, held)
+        .outerjoin_from(records, links, held)
         .where(records.c.directory == scope.directory, records.c.kind == NUMBER[kind])
-        .where(or_(records.c.gone_at.is_(None), delivered.c.ref.is_not(None)))
+        .where(or_(records.c.gone_at.is_(None), links.c.ref.is_not(None)))
         .order_by(records.c.id)
     )
     if scope.since is not None:
         query = query.where(records.c.ref.in_(_touched(scope)))
     for rows in connection.execute(query).partitions(PAGE):
         yield [
-            Subject(ref, id_, None if gone_at else attributes, manager, digest, key, shape, left_at, sure == 1)
-            for ref, id_, attributes, gone_at, manager, digest, key, shape, left_at, sure in rows
+            Subject(ref, id_, None if gone_at else attributes, manager, *link)
+            for ref, id_, attributes, gone_at, manager, *link in rows
         ]
 
 
@@ -75,8 +76,8 @@ def _touched(scope: Scope) -> Any:
         select(retries.c.ref).where(retries.c.target == scope.target),
     ]
     if scope.due is not None:
-        due = delivered.c.left_at <= scope.due.isoformat()
-        parts.append(select(delivered.c.ref).where(delivered.c.target == scope.target, due))
+        due = links.c.left_at <= scope.due.isoformat()
+        parts.append(select(links.c.ref).where(links.c.target == scope.target, due))
     return union(*parts).scalar_subquery()
 
 

@@ -95,37 +95,55 @@ memberships = Table(
     Column("groups", LargeBinary, nullable=False, comment="refs of the members that are groups: sorted uint32"),
 )
 
-delivered = Table(
-    "delivered",
+targets = Table(
+    "targets",
     metadata,
-    Column("target", Text, primary_key=True),
+    Column("id", Integer, primary_key=True),
+    Column("identity", Text, unique=True, comment="the target's own; none until it was asked for the first time"),
+    Column("name", Text, nullable=False, comment="what the configuration called it last"),
+)
+
+links = Table(
+    "links",
+    metadata,
+    Column("target", Integer, ForeignKey("targets.id"), primary_key=True),
     Column("ref", Ref, primary_key=True, autoincrement=False),
     Column("kind", SmallInteger, nullable=False),
-    Column("key", Text, nullable=False, comment="JSON: the key under which the target holds it"),
+    Column("key", Text, nullable=False, comment="JSON: the key that the object has"),
     Column("digest", BigInteger, nullable=False),
     Column("active", SmallInteger, nullable=False, comment="1 unless the shape says that it is not"),
+    Column("state", SmallInteger, nullable=False, comment="core.links.State"),
     Column("left_at", Text, comment="since when a leaver is deactivated and kept"),
-    Column("sure", SmallInteger, nullable=False, comment="0 while the target was given a change and has not answered"),
-    Column("shape", Text, nullable=False, comment="JSON"),
-    Index("delivered_key", "target", "kind", "key"),
+    Column("target_id", Text, comment="the target's own id of the object; none before contract 2"),
+    Column("shape", Text, nullable=False, comment="JSON: what the object was last known to hold"),
+    Index("links_key", "target", "kind", "key"),
+    Index("links_object", "target", "kind", "target_id"),
     sqlite_with_rowid=False,
 )
 
-delivered_members = Table(
-    "delivered_members",
+link_members = Table(
+    "link_members",
     metadata,
-    Column("target", Text, primary_key=True),
+    Column("target", Integer, ForeignKey("targets.id"), primary_key=True),
     Column("ref", Ref, primary_key=True, autoincrement=False, comment="the group"),
-    Column("given", LargeBinary, comment="refs added or removed without an answer yet: sorted uint32"),
+    Column("unanswered", LargeBinary, comment="refs added or removed by a run that got no answer: sorted uint32"),
     Column("members", LargeBinary, nullable=False, comment="refs: sorted uint32"),
     sqlite_with_rowid=False,
+)
+
+sent = Table(
+    "sent",
+    metadata,
+    Column("target", Integer, ForeignKey("targets.id"), primary_key=True),
+    Column("directory", Integer, ForeignKey("directories.id"), primary_key=True),
+    Column("content", LargeBinary, nullable=False, comment="the batch that has no answer yet: state.sent.Sent"),
 )
 
 deliveries = Table(
     "deliveries",
     metadata,
     Column("directory", Integer, ForeignKey("directories.id"), primary_key=True),
-    Column("target", Text, primary_key=True),
+    Column("target", Integer, ForeignKey("targets.id"), primary_key=True),
     Column(
         "revision", BigInteger, nullable=False, comment="the pull up to which this target has been given everything"
     ),
@@ -136,7 +154,7 @@ deliveries = Table(
 retries = Table(
     "retries",
     metadata,
-    Column("target", Text, primary_key=True),
+    Column("target", Integer, ForeignKey("targets.id"), primary_key=True),
     Column("ref", Ref, primary_key=True, autoincrement=False, comment="what failed and is to be tried again"),
     sqlite_with_rowid=False,
 )

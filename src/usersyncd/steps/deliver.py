@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
 from typing import Any, cast
 
-from msgspec import Struct, field, structs
+from msgspec import Struct, field
 
 from usersyncd.core.plan import count
 from usersyncd.core.report import Counts, Failed
 from usersyncd.errors import TargetError
-from usersyncd.plugin import DELIVERED, Change, Kind, Layout, Op, Outcome, Target, Value
-from usersyncd.state.acknowledge import Acknowledger, Answer
+from usersyncd.plugin import DELIVERED, Change, Kind, Outcome, Target
+from usersyncd.state.addresses import Addresses
+from usersyncd.state.ledger import Answer, Ledger, is_absent
 from usersyncd.state.planned import Plan, Planned
 
 CHANGES = 2_000
@@ -26,12 +26,9 @@ EDGES = 20_000
 class Outcomes(Struct):
     """What became of a plan, as far as it was delivered. ``again`` are the refs of what is to be tried again."""
 
-    layouts: Mapping[Kind, Layout]
     counts: Counts = field(default_factory=Counts)
     failed: list[Failed] = field(default_factory=list)
     again: set[int] = field(default_factory=set)
-    missing: set[int] = field(default_factory=set)
-    """Refs of records that the target does not hold as planned: nothing can refer to them by their new key."""
 
     def fail(self, ref: int, kind: Kind, id_: str, error: str) -> None:
         """Something was refused, and is tried again with the record ``ref``."""
@@ -40,38 +37,42 @@ class Outcomes(Struct):
 
 
 async def deliver(
-    target: Target, plan: Plan, acknowledger: Acknowledger, outcomes: Outcomes, tick: Callable[[int], None]
+    target: Target,
+    plan: Plan,
+    ledger: Ledger,
+    addresses: Addresses,
+    outcomes: Outcomes,
+    tick: Callable[[int], None],
 ) -> None:
     """Deliver the whole plan, and note in ``outcomes`` what became of it.
 
-    While the target works on one batch, its answers to the one before are written down, and that it will be given the
-    next one. Raises TargetError when the target as a whole cannot be written, StateError when the state cannot.
+    A batch is written down before it is sent, together with the answers to the one before. Raises TargetError when the
+    target as a whole cannot be written, StateError when the state cannot.
     """
-    batches = plan.batches(CHANGES, EDGES)
     answers: list[Answer] = []
-    steps = next(batches, [])
-    await _written(acknowledger, answers, steps)
-    while steps:
-        following = next(batches, [])
-        writing = asyncio.create_task(_written(acknowledger, answers, following))
-        steps = [step for step in (_possible(step, outcomes) for step in steps) if step is not None]
+    for planned in plan.batches(CHANGES, EDGES):
+        if addresses.concern(planned):
+            # Where an object is may have been answered only now.
+            await _written(ledger, answers, [])
+            answers = []
+        steps = await asyncio.to_thread(addresses.addressed, planned, outcomes.again)
+        await _written(ledger, answers, steps)
         answered: list[Outcome] = []
         try:
             await _give(target, [step.change for step in steps if step.change is not None], answered)
         except BaseException:
-            await writing
-            await _written(acknowledger, list(_answers(steps, answered, outcomes)), [])
+            # What was answered counts; the rest stays unanswered, and is looked up by the next run.
+            whole = list(_answers(steps, answered, outcomes))
+            await _written(ledger, whole, steps[len(whole) :])
             raise
-        await writing
         answers = list(_answers(steps, answered, outcomes))
-        tick(len(steps))
-        steps = following
-    await _written(acknowledger, answers, [])
+        tick(len(planned))
+    await _written(ledger, answers, [])
 
 
-async def _written(acknowledger: Acknowledger, answers: Sequence[Answer], given: Sequence[Planned]) -> None:
+async def _written(ledger: Ledger, answers: Sequence[Answer], following: Sequence[Planned]) -> None:
     """Write in a thread of its own, and to the end, whatever happens here meanwhile."""
-    await asyncio.shield(asyncio.to_thread(acknowledger.write, answers, given))
+    await asyncio.shield(asyncio.to_thread(ledger.write, answers, following))
 
 
 async def _give(target: Target, changes: Sequence[Change], answered: list[Outcome]) -> None:
@@ -87,27 +88,6 @@ async def _give(target: Target, changes: Sequence[Change], answered: list[Outcom
         )
 
 
-def _possible(step: Planned, outcomes: Outcomes) -> Planned | None:
-    """The step without what cannot be done any more: memberships of records that were refused before."""
-    change = step.change
-    if change is None or change.op is not Op.ADD:
-        return step
-    if step.ref in outcomes.missing:
-        return None
-    if outcomes.missing.isdisjoint(step.members):
-        return step
-    outcomes.again.add(step.ref)
-    kept = [place for place, ref in enumerate(step.members) if ref not in outcomes.missing]
-    if not kept:
-        return None
-    members = tuple(change.members[place] for place in kept)
-    return structs.replace(
-        step,
-        change=structs.replace(change, members=members),
-        members=array("I", (step.members[place] for place in kept)),
-    )
-
-
 def _answers(steps: Sequence[Planned], answered: Sequence[Outcome], outcomes: Outcomes) -> Iterator[Answer]:
     """What the target answered to each step, as far as it did; counted, and failures noted by name."""
     left = iter(answered)
@@ -121,8 +101,9 @@ def _answers(steps: Sequence[Planned], answered: Sequence[Outcome], outcomes: Ou
         elif outcome.error is not None:
             outcomes.fail(step.ref, change.kind, change.id, outcome.error)
             yield Answer(step, outcome)
-            if change.op is Op.CREATE or _new_key(change, outcomes.layouts[change.kind]) != change.key:
-                outcomes.missing.add(step.ref)
+        elif is_absent(change, outcome):
+            outcomes.again.add(step.ref)
+            yield Answer(step, outcome)
         else:
             refused = [member for member in change.members if member.id in outcome.refused] if outcome.refused else []
             for member in refused:
@@ -130,7 +111,3 @@ def _answers(steps: Sequence[Planned], answered: Sequence[Outcome], outcomes: Ou
                 outcomes.fail(step.ref, member.kind, member.id, reason)
             count(outcomes.counts, change, times=(len(change.members) or 1) - len(refused))
             yield Answer(step, outcome)
-
-
-def _new_key(change: Change, layout: Layout) -> Value:
-    return change.key if change.after is None else change.after[layout.key]

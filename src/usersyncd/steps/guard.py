@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from usersyncd.core.guard import passed
-from usersyncd.core.report import Counts, Passed
-from usersyncd.job import Delivery
-from usersyncd.state import delivered
+from usersyncd.core.report import Passed
+from usersyncd.state import links
 from usersyncd.state.database import Database
-from usersyncd.state.directories import Reading
+from usersyncd.state.planned import Plan
+from usersyncd.steps.plan import Planning
 
 
-def guard(database: Database, reading: Reading, delivery: Delivery, counts: Counts) -> list[Passed]:
-    """The limits that a plan with these counts passes. One is enough for it to be held. Raises StateError."""
-    limits = delivery.target.guard
-    harm = counts.users.delete, counts.groups.delete, counts.users.deactivate, counts.memberships.remove
+def guard(database: Database, planning: Planning, plan: Plan) -> list[Passed]:
+    """The limits that a plan passes. One is enough for it to be held. Raises StateError."""
+    limits, counts = planning.delivery.target.guard, plan.counts
+    harm = (
+        counts.users.delete, counts.groups.delete, counts.users.deactivate, counts.memberships.remove, plan.adoptions,
+    )  # fmt: skip
     if max(harm) < max(limits.at_least, 1):
         return []  # What the target holds need not be counted.
-    return passed(limits, counts, delivered.holdings(database, reading.id, delivery.target.name))
+    holdings = links.holdings(database, planning.reading.id, planning.target)
+    return passed(limits, counts, holdings, plan.adoptions)

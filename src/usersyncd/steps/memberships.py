@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from sqlalchemy import Connection, select
 
 from usersyncd.core.graph import NOBODY, Graph
 from usersyncd.core.model import MembershipMode
 from usersyncd.plugin import Change, Kind, Op
-from usersyncd.state import delivered
+from usersyncd.state import links
 from usersyncd.state.bulk import batched
-from usersyncd.state.delivered import Membership
+from usersyncd.state.links import Membership
 from usersyncd.state.people import People
 from usersyncd.state.planned import Plan
 from usersyncd.state.subjects import Scope
-from usersyncd.state.tables import delivered_members, memberships, records, retries
+from usersyncd.state.tables import link_members, memberships, records, retries
 
 GROUPS = 200
 """How many groups are looked at together."""
@@ -42,10 +42,12 @@ def plan_memberships(
     if scope.since is not None:
         groups_in_question = _concerned(edges, groups_in_question, moved, plan, mode)
     people = People(connection, scope.target, plan)
+    taken = plan.taken()
+    groups_in_question -= taken.keys()
     for groups in batched(sorted(groups_in_question), GROUPS):
-        held = delivered.members(connection, scope.target, groups)
+        held = _held(connection, scope.target, groups, taken)
         wanted = {group: _members(edges, group, mode) for group in groups}
-        both = (refs for one in held.values() for refs in (one.members, one.given))
+        both = (refs for one in held.values() for refs in (one.members, one.unanswered))
         people.learn(set(groups).union(*wanted.values(), *both))
         for group in groups:
             _compare(plan, directory, group, wanted[group], held.get(group) or Membership(set(), set()), people)
@@ -59,9 +61,9 @@ def _touched(connection: Connection, scope: Scope, plan: Plan) -> set[int]:
     found = set(plan.moved(Kind.GROUP))
     if scope.since is None:
         held = (
-            select(delivered_members.c.ref)
-            .join(records, records.c.ref == delivered_members.c.ref)
-            .where(delivered_members.c.target == scope.target, records.c.directory == scope.directory)
+            select(link_members.c.ref)
+            .join(records, records.c.ref == link_members.c.ref)
+            .where(link_members.c.target == scope.target, records.c.directory == scope.directory)
         )
         return found.union(connection.scalars(here), connection.scalars(held))
     changed = here.where(memberships.c.revision > scope.since)
@@ -85,23 +87,28 @@ def _members(edges: Graph, group: int, mode: MembershipMode) -> set[int]:
     return {*edges.users.get(group, NOBODY), *edges.groups.get(group, NOBODY)}
 
 
+def _held(connection: Connection, target: int, groups: list[int], taken: Mapping[int, int]) -> dict[int, Membership]:
+    """Whom the target holds in these groups. Who adopts a leaver's object has the leaver's memberships with it."""
+    adopted = {ref: leaver for leaver, ref in taken.items()}
+    held = links.members(connection, target, [*groups, *(adopted[group] for group in groups if group in adopted)])
+    found = {group: held[adopted.get(group, group)] for group in groups if adopted.get(group, group) in held}
+    if taken:
+        for one in found.values():
+            one.members = {taken.get(ref, ref) for ref in one.members}
+            one.unanswered = {taken.get(ref, ref) for ref in one.unanswered}
+    return found
+
+
 def _compare(plan: Plan, directory: str, ref: int, wanted: set[int], held: Membership, people: People) -> None:
     group = people.members.get(ref)
     if group is None:
         return  # The target neither holds it nor will.
     shall = wanted & people.here if ref in people.here else set()
-    # Of whom the target was told without an answer, it is told again, whatever it shall be.
-    added, removed = shall - (held.members - held.given), (held.members | held.given) - shall
-    if removed:
-        # A key that was taken over is its new owner's: nothing is to be removed under it.
-        keys = {(member.kind, member.key) for member in filter(None, map(people.members.get, shall))}
-        removed = {
-            other
-            for other in removed
-            if (member := people.members.get(other)) is not None and (member.kind, member.key) not in keys
-        }
+    # Whom a run added or removed without an answer is added or removed again.
+    added = shall - (held.members - held.unanswered)
+    removed = {ref for ref in (held.members | held.unanswered) - shall if people.members.get(ref) is not None}
     for op, some in ((Op.ADD, added), (Op.REMOVE, removed)):
         for part, refs in enumerate(batched(sorted(some), PART)):
             members = tuple(filter(None, map(people.members.get, refs)))
-            change = Change(op, Kind.GROUP, directory, group.id, group.key, members=members)
+            change = Change(op, Kind.GROUP, directory, group.id, group.key, members=members, target_id=group.target_id)
             plan.add_members(ref, change, array("I", refs), part)

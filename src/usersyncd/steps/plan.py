@@ -1,4 +1,8 @@
-"""Step four, plan: from what a target holds to what it shall hold, as changes in the order of their delivery."""
+"""Step four, plan: from what a target holds to what it is to hold, as changes in the order of their delivery.
+
+First the shapes are compared with the links. Then the target is asked what it holds under the keys that are claimed
+(``look.py``), every claim is decided (``claims.py``), and the memberships follow.
+"""
 
 from __future__ import annotations
 
@@ -6,29 +10,36 @@ from collections.abc import Generator, Iterator
 from datetime import datetime
 from functools import cache
 
-from msgspec import Struct, field, json
+from msgspec import Struct, field
 from sqlalchemy import Connection
 
-from usersyncd.core.diff import Held, Step, compare
+from usersyncd.core.claims import Policy
+from usersyncd.core.diff import Step, compare
 from usersyncd.core.diff import Subject as About
 from usersyncd.core.digest import digest, encode
+from usersyncd.core.links import Link, State
 from usersyncd.core.report import Failed, Skipped
 from usersyncd.job import Delivery
 from usersyncd.plugin import Change, Kind
-from usersyncd.state import delivered
+from usersyncd.state import links
 from usersyncd.state.database import Database
-from usersyncd.state.delivered import Progress
 from usersyncd.state.directories import Reading
+from usersyncd.state.links import Progress
 from usersyncd.state.memberships import graph
 from usersyncd.state.planned import Claim, Plan
-from usersyncd.state.spool import decode
 from usersyncd.state.subjects import Scope, Subject
-from usersyncd.steps.keys import settle
+from usersyncd.steps.claims import Claims
 from usersyncd.steps.memberships import plan_memberships
 from usersyncd.steps.shape import Shaped, shape_groups, shape_users
+from usersyncd.wish import ALL
 
 NAMED = 100
 """How many records that the rules leave out are named."""
+UNCLEAR = (
+    "its last change was never answered, and the target does not tell whose object is whose\n"
+    "  → put the objects right by hand, then consent with --adopt and its id"
+)
+SEVERAL = "the target holds several objects with its key, so it is not known which one is this record's"
 
 
 class Draft(Struct):
@@ -50,56 +61,92 @@ class Draft(Struct):
         self.again.add(ref)
 
 
-def plan(database: Database, reading: Reading, delivery: Delivery, now: datetime) -> Generator[None, None, Draft]:
-    """Make the plan of one target. Changes nothing. Pauses now and then. Raises StateError."""
-    draft = Draft(Plan(), Progress(reading.revision, delivery.fingerprint))
+class Planning(Struct, frozen=True):
+    """What a plan is made for: a directory as it was read, a delivery, and the number of its target. ``sees``: whether
+    the target can be looked at; ``linked``: whether links without target ids were looked up; ``adopt``: ids of records
+    to whose adoption a person consents."""
+
+    reading: Reading
+    delivery: Delivery
+    target: int
+    now: datetime
+    sees: bool
+    linked: bool
+    adopt: frozenset[str]
+
+    def consents(self, id_: str) -> bool:
+        """Whether a person agreed that this record adopts an object."""
+        return ALL in self.adopt or id_ in self.adopt
+
+
+def draft_plan(database: Database, planning: Planning) -> Generator[None, None, Draft]:
+    """Compare the shapes with the links. Changes nothing. Pauses now and then. Raises StateError."""
+    draft = Draft(Plan(), Progress(planning.reading.revision, planning.delivery.fingerprint))
     try:
         with database.read() as connection:
-            yield from _Planner(connection, reading, delivery, now, draft).run()
+            yield from _Planner(connection, planning, draft).compare()
     except BaseException:
         draft.plan.close()
         raise
     return draft
 
 
-class _Planner:
-    def __init__(
-        self, connection: Connection, reading: Reading, delivery: Delivery, now: datetime, draft: Draft
-    ) -> None:
-        self._connection = connection
-        self._reading = reading
-        self._target = delivery.target
-        self._rules = delivery.rules
-        self._now = now
-        self._draft = draft
-        done = delivered.progress(connection, reading.id, delivery.target.name)
-        same = done is not None and done.fingerprint == delivery.fingerprint
-        kept = delivery.target.leavers.delete_after
-        self._scope = Scope(
-            reading.id,
-            delivery.target.name,
-            since=done.revision if done and same else None,
-            due=now - kept if kept else None,
-        )
+def complete_plan(database: Database, planning: Planning, draft: Draft) -> Generator[None, None, None]:
+    """Decide who gets which key, and add the memberships, once the target was looked at. Raises StateError."""
+    with database.read() as connection:
+        yield from _Planner(connection, planning, draft).complete()
 
-    def run(self) -> Iterator[None]:
-        edges = cache(lambda: graph(self._connection, self._reading.id))  # Most plans need them not, some twice.
-        for page in shape_users(self._connection, self._rules, self._scope, edges):
+
+class _Planner:
+    def __init__(self, connection: Connection, planning: Planning, draft: Draft) -> None:
+        self._connection = connection
+        self._planning = planning
+        self._reading = planning.reading
+        self._target = planning.delivery.target
+        self._rules = planning.delivery.rules
+        self._draft = draft
+        self._done = links.progress(connection, planning.reading.id, planning.target)
+        same = self._done is not None and self._done.fingerprint == planning.delivery.fingerprint
+        kept = self._target.leavers.delete_after
+        self._scope = Scope(
+            planning.reading.id,
+            planning.target,
+            since=self._done.revision if self._done and same else None,
+            due=planning.now - kept if kept else None,
+        )
+        self._edges = cache(lambda: graph(connection, planning.reading.id))  # Most plans do without it, some ask twice.
+
+    def compare(self) -> Iterator[None]:
+        for page in shape_users(self._connection, self._rules, self._scope, self._edges):
             self._compare(Kind.USER, page)
             yield
         for page in shape_groups(self._connection, self._rules, self._scope):
             self._compare(Kind.GROUP, page)
             yield
+
+    def complete(self) -> Iterator[None]:
         for kind in Kind:
-            for clash in settle(self._connection, self._scope, self._draft.plan, kind, self._rules.layouts[kind]):
+            for clash in self._claims(kind).settle():
                 self._draft.fail(kind, clash.ref, clash.id, clash.why)
             yield
         mode = self._target.memberships
-        yield from plan_memberships(self._connection, self._scope, self._reading.name, self._draft.plan, mode, edges)
+        yield from plan_memberships(
+            self._connection, self._scope, self._reading.name, self._draft.plan, mode, self._edges
+        )
+
+    def _claims(self, kind: Kind) -> Claims:
+        layout = self._rules.layouts[kind]
+        opening = self._done is None and len(self._target.directories) == 1
+        policy = Policy(self._target.adopt, opening, layout.key, layout.ruled)
+        return Claims(
+            self._connection, self._scope, self._reading.name, self._draft.plan, kind, layout, policy,
+            self._planning.consents, sees=self._planning.sees,
+        )  # fmt: skip
 
     def _compare(self, kind: Kind, page: list[Shaped]) -> None:
         steps: list[tuple[int, str, bool, Change | None]] = []
         claims: list[Claim] = []
+        key = self._rules.layouts[kind].key
         for shaped in page:
             subject = shaped.subject
             if shaped.error is not None:
@@ -107,11 +154,36 @@ class _Planner:
                 continue
             if shaped.shape is None and subject.attributes is not None:
                 self._skip(kind, subject)
-            step = self._step(kind, shaped)
+            if _is_same(shaped):
+                continue
+            link = self._link(subject)
+            if (why := self._doubt(subject, link)) is not None:
+                self._draft.fail(kind, subject.ref, subject.id, why)
+                continue
+            about = About(kind, self._reading.name, subject.id, key)
+            step = compare(about, shaped.shape, link, self._target.leavers, self._planning.now)
             if step is not None:
                 steps.append((subject.ref, subject.id, step.left, step.change))
-                claims += _claims(kind, subject, step, self._rules.layouts[kind].key)
+                claims += _claims(kind, subject, link, step, key)
         self._draft.plan.add(steps, claims)
+
+    def _link(self, subject: Subject) -> Link | None:
+        if subject.shape is None or subject.key is None or subject.state is None:
+            return None
+        if self._is_unclear(subject) and self._planning.consents(subject.id):
+            return None  # A person put the objects right: the record is looked for again.
+        return links.link_of(subject.shape, subject.key, subject.target_id, subject.state, subject.left_at)
+
+    def _doubt(self, subject: Subject, link: Link | None) -> str | None:
+        """Why nothing can be done about a record before a person has looked."""
+        if link is None or not self._planning.sees:
+            return None
+        if self._is_unclear(subject):
+            return UNCLEAR
+        return SEVERAL if link.target_id is None and self._planning.linked else None
+
+    def _is_unclear(self, subject: Subject) -> bool:
+        return subject.state == State.PENDING and self._planning.sees and self._planning.linked
 
     def _skip(self, kind: Kind, subject: Subject) -> None:
         if len(self._draft.skipped) < NAMED:
@@ -120,25 +192,25 @@ class _Planner:
                 Skipped(kind, subject.id, f"{kind}s.where leaves it out", where.at if where else None)
             )
 
-    def _step(self, kind: Kind, shaped: Shaped) -> Step | None:
-        subject, shape = shaped.subject, shaped.shape
-        if shape is not None and subject.sure and not subject.left_at and subject.digest == digest(encode(shape)):
-            return None
-        held = None
-        if subject.shape is not None and subject.key is not None:
-            left_at = datetime.fromisoformat(subject.left_at) if subject.left_at else None
-            held = Held(decode(subject.shape), json.decode(subject.key), left_at, subject.sure)
-        about = About(kind, self._reading.name, subject.id, self._rules.layouts[kind].key)
-        return compare(about, shape, held, self._target.leavers, self._now)
+
+def _is_same(shaped: Shaped) -> bool:
+    """Whether the target holds the shape already: seen by its digest, without decoding anything."""
+    subject = shaped.subject
+    return (
+        shaped.shape is not None
+        and subject.state == State.CONFIRMED
+        and subject.target_id is not None
+        and subject.digest == digest(encode(shaped.shape))
+    )
 
 
-def _claims(kind: Kind, subject: Subject, step: Step, key: str) -> Iterator[Claim]:
+def _claims(kind: Kind, subject: Subject, link: Link | None, step: Step, key: str) -> Iterator[Claim]:
     """What the plan says of a record that comes, leaves, returns or changes its key."""
-    was_here = subject.shape is not None and subject.left_at is None
+    was_here = link is not None and link.left_at is None
     here = not step.left
     change = step.change
     new_key = change.after[key] if here and change is not None and change.after is not None else None
     if here == was_here and (change is None or new_key == change.key):
         return
     assert new_key is None or isinstance(new_key, str | int)  # noqa: S101 - the rules see to it
-    yield Claim(subject.ref, kind, subject.id, new_key, here, here != was_here)
+    yield Claim(subject.ref, kind, subject.id, new_key, here, here != was_here, link is None)

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from usersyncd.testing.contexts import OWN_LAYOUTS, HurriedClock, Log, source_context, target_context
 from usersyncd.testing.memory_source import MemoryDirectory, MemorySource, MemorySourceOptions, SourceFaults
-from usersyncd.testing.memory_target import MemoryStore, MemoryTarget, MemoryTargetOptions, TargetFaults
+from usersyncd.testing.memory_target import (
+    MemoryObject,
+    MemoryStore,
+    MemoryTarget,
+    MemoryTargetBlind,
+    MemoryTargetOptions,
+    TargetFaults,
+)
 from usersyncd.testing.pulls import Listing, Pull, fold, read
 
 if TYPE_CHECKING:
@@ -47,10 +54,12 @@ __all__ = [
     "Listing",
     "Log",
     "MemoryDirectory",
+    "MemoryObject",
     "MemorySource",
     "MemorySourceOptions",
     "MemoryStore",
     "MemoryTarget",
+    "MemoryTargetBlind",
     "MemoryTargetOptions",
     "Pull",
     "SourceContract",

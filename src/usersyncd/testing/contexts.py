@@ -11,8 +11,9 @@ import structlog
 from structlog.testing import LogCapture
 
 from usersyncd.context import SourceRunContext, TargetRunContext
+from usersyncd.core.protection import Protection
 from usersyncd.http import Clock
-from usersyncd.plugin import CANONICAL, Kind, Layout
+from usersyncd.plugin import CANONICAL, Kind, Layout, Lookup
 
 OWN_LAYOUTS: Mapping[Kind, Layout] = {kind: Layout(CANONICAL[kind], key="id", ruled=False) for kind in Kind}
 """Shapes without rules: the canonical attributes, identified by ``id``."""
@@ -79,16 +80,21 @@ def target_context(
     name: str = "target",
     layouts: Mapping[Kind, Layout] = OWN_LAYOUTS,
     directories: Sequence[str] = ("directory",),
+    protection: Mapping[Kind, Protection] | None = None,
+    earlier: Mapping[Kind, Sequence[Lookup]] | None = None,
     log: Log | None = None,
     clock: Clock | None = None,
 ) -> TargetRunContext:
-    """The context of a target, which receives ``directories`` in shapes that look like ``layouts``. ``clock``: what
-    HTTP requests wait by; None: a clock that does not wait."""
+    """The context of a target, which receives ``directories`` in shapes that look like ``layouts``. ``protection``: the
+    objects that it must not write; ``earlier``: the records that it was given under contract 1. ``clock``: what HTTP
+    requests wait by; None: a clock that does not wait."""
     return TargetRunContext(
         name=name,
         folder=folder,
         log=(log or Log()).logger,
         layouts=layouts,
         directories=tuple(directories),
+        protection=protection or {},
+        earlier=lambda kind: iter((earlier or {}).get(kind, ())),
         clock=clock or HurriedClock(),
     )

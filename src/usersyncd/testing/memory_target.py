@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
@@ -12,8 +13,13 @@ from usersyncd.errors import TargetError
 from usersyncd.plugin import (
     API,
     DELIVERED,
+    PROTECTED,
+    Capabilities,
     Change,
+    Held,
     Kind,
+    Lookup,
+    Member,
     Op,
     Options,
     Outcome,
@@ -21,11 +27,26 @@ from usersyncd.plugin import (
     Value,
 )
 
-Key = tuple[str, str | int]
-"""Directory, and key in the target."""
+Key = str | int
+Place = tuple[Kind, str, Key]
+"""Where a key has to be unique: kind, directory ("" where all directories share the keys), and the key."""
 
-Edge = tuple[str, str | int, Kind, str | int]
-"""Directory, the group's key, the member's kind and key."""
+Edge = tuple[str, Kind, str]
+"""The group's target id, the member's kind and target id."""
+
+EDGES = (Op.ADD, Op.REMOVE)
+
+_stores = count(1)
+
+
+@dataclass(frozen=True)
+class MemoryObject:
+    """A user or group as the store holds it: the attributes that the rules set, and those that only others write."""
+
+    directory: str
+    key: Key
+    attributes: dict[str, Value]
+    foreign: dict[str, Value] = field(default_factory=dict)
 
 
 @dataclass
@@ -33,64 +54,52 @@ class TargetFaults:
     """What goes wrong in the next deliveries, until it is set otherwise."""
 
     down: bool = False
-    """Nothing can be written at all."""
+    """Nothing can be read or written at all."""
     refuse: set[str] = field(default_factory=set)
     """Ids of records, and texts in attributes, that are refused; a member is refused by its id."""
+    drop: set[str] = field(default_factory=set)
+    """Ids of records whose writes something in the store drops: they are refused by name."""
     die_after: int | None = None
     """The target dies after this many outcomes, counted over all deliveries from now on."""
     die_unseen: bool = False
     """The change at which it dies is written all the same, though never acknowledged."""
+    die_before_commit: bool = False
+    """A batch is one transaction, and the target dies before its end: nothing is written."""
+    die_after_commit: bool = False
+    """A batch is one transaction, and the target dies after its end: all is written, nothing acknowledged."""
 
 
 @dataclass
 class MemoryStore:
-    """What the target holds: records by directory and key, and memberships."""
+    """What the target holds: objects by target id, and memberships. A target id is never given twice."""
 
-    users: dict[Key, dict[str, Value]] = field(default_factory=dict)
-    groups: dict[Key, dict[str, Value]] = field(default_factory=dict)
+    identity: str = field(default_factory=lambda: f"memory {next(_stores)}")
+    users: dict[str, MemoryObject] = field(default_factory=dict)
+    groups: dict[str, MemoryObject] = field(default_factory=dict)
     memberships: set[Edge] = field(default_factory=set)
     faults: TargetFaults = field(default_factory=TargetFaults)
+    serial: int = 0
+    """The number of the target id that was given last."""
 
-    def apply(self, change: Change, key: str) -> Outcome:
-        """Do one change, which may be repeated; ``key`` is the attribute that identifies records of its kind."""
-        texts = {value for value in (change.after or {}).values() if isinstance(value, str)}
-        if not self.faults.refuse.isdisjoint({change.id, *texts}):
-            return Outcome(error=f"the store refuses the {change.kind} {change.id}")
-        if change.op in (Op.ADD, Op.REMOVE):
-            return self._connect(change)
-        records = self.users if change.kind is Kind.USER else self.groups
-        new = change.key if change.after is None else _key(change.after[key])
-        if new != change.key and {(change.directory, change.key), (change.directory, new)} <= records.keys():
-            return Outcome(error=f"the {key} {new!r} belongs to another {change.kind} of the store")
-        held = records.pop((change.directory, change.key), {})
-        if change.after is None:
-            self.memberships = {edge for edge in self.memberships if not _touches(edge, change)}
-        else:
-            records[change.directory, new] = held | change.after
-        return DELIVERED
+    def objects(self, kind: Kind) -> dict[str, MemoryObject]:
+        """The users or the groups."""
+        return self.users if kind is Kind.USER else self.groups
 
-    def _connect(self, change: Change) -> Outcome:
-        refused = {member.id: "the store refuses it" for member in change.members if member.id in self.faults.refuse}
-        edges = {
-            (change.directory, change.key, member.kind, member.key)
-            for member in change.members
-            if member.id not in refused
+    def insert(self, kind: Kind, made: MemoryObject) -> str:
+        """Put an object into the store, and return its target id."""
+        self.serial += 1
+        target_id = f"m{self.serial}"
+        self.objects(kind)[target_id] = made
+        return target_id
+
+    def delete(self, kind: Kind, target_id: str) -> None:
+        """Take an object out of the store, with its memberships."""
+        self.objects(kind).pop(target_id, None)
+        self.memberships = {
+            (group, member_kind, member)
+            for group, member_kind, member in self.memberships
+            if (kind, target_id) not in ((Kind.GROUP, group), (member_kind, member))
         }
-        self.memberships = self.memberships | edges if change.op is Op.ADD else self.memberships - edges
-        return Outcome(refused=refused)
-
-
-def _touches(edge: Edge, change: Change) -> bool:
-    directory, group, kind, member = edge
-    return directory == change.directory and (
-        (change.kind is Kind.GROUP and group == change.key) or (kind is change.kind and member == change.key)
-    )
-
-
-def _key(value: Value) -> str | int:
-    if not isinstance(value, str | int):
-        raise TypeError(f"a key is text or a whole number, not {value!r}")
-    return value
 
 
 class MemoryTargetOptions(Options):
@@ -106,24 +115,53 @@ class MemoryTarget:
 
     api: ClassVar[int] = API
     Options: ClassVar[type[BaseModel]] = MemoryTargetOptions
+    capabilities: ClassVar[Capabilities] = Capabilities()
 
     def __init__(self, options: MemoryTargetOptions, context: TargetContext) -> None:
         self._store = options.store
         self._context = context
 
+    async def identity(self) -> str:
+        self._knock()
+        return self._store.identity
+
+    async def prepare(self) -> None:
+        self._knock()
+
+    async def find(self, kind: Kind, lookups: Sequence[Lookup]) -> AsyncIterator[tuple[Lookup, Held]]:
+        self._knock()
+        holders = self._holders()
+        for lookup in lookups:
+            target_id = holders.get(self._place(kind, lookup.directory, lookup.key))
+            if target_id is not None:
+                yield lookup, self._held(kind, target_id)
+
+    async def read(self, kind: Kind, target_ids: Sequence[str]) -> AsyncIterator[Held]:
+        self._knock()
+        for target_id in target_ids:
+            if target_id in self._store.objects(kind):
+                yield self._held(kind, target_id)
+
     async def deliver(self, changes: Sequence[Change]) -> AsyncIterator[Outcome]:
         self._knock()
         faults = self._store.faults
-        for change in changes:
-            key = self._context.layouts[change.kind].key
+        if faults.die_before_commit:
+            self._die()
+        knots = self._knots(changes)
+        outcomes: dict[int, Outcome] = {}
+        if faults.die_after_commit:
+            for position in range(len(changes)):
+                self._apply(changes, knots[position], outcomes)
+            self._die()
+        for position in range(len(changes)):
             if faults.die_after == 0:
                 if faults.die_unseen:
-                    self._store.apply(change, key)
-                raise TargetError("the store in memory died", "deliver again")
-            outcome = self._store.apply(change, key)
+                    self._apply(changes, knots[position], outcomes)
+                self._die()
+            self._apply(changes, knots[position], outcomes)
             if faults.die_after is not None:
                 faults.die_after -= 1
-            yield outcome
+            yield outcomes[position]
 
     async def check(self) -> Sequence[str]:
         self._knock()
@@ -132,6 +170,192 @@ class MemoryTarget:
     async def close(self) -> None:
         """There is nothing to let go of."""
 
+    # ---- what fails
+
     def _knock(self) -> None:
         if self._store.faults.down:
             raise TargetError("the store in memory is down", "set its faults otherwise")
+
+    @staticmethod
+    def _die() -> None:
+        raise TargetError("the store in memory died", "deliver again")
+
+    # ---- keys
+
+    def _place(self, kind: Kind, directory: str, key: Key) -> Place:
+        return kind, "" if self._context.layouts[kind].ruled else directory, key
+
+    def _holders(self) -> dict[Place, str]:
+        """Target ids by the keys that they have now."""
+        return {
+            self._place(kind, held.directory, held.key): target_id
+            for kind in Kind
+            for target_id, held in self._store.objects(kind).items()
+        }
+
+    def _claim(self, change: Change) -> Place | None:
+        """The key that this change gives to an object."""
+        if change.after is None:
+            return None
+        return self._place(change.kind, change.directory, _key(change.after[self._context.layouts[change.kind].key]))
+
+    # ---- a batch
+
+    def _knots(self, changes: Sequence[Change]) -> list[list[int]]:
+        """For each change those, itself among them, whose keys depend on each other: they are written at once."""
+        knots = [[position] for position in range(len(changes))]
+        owners = {
+            _object(change): position
+            for position, change in enumerate(changes)
+            if change.op not in EDGES and change.target_id is not None
+        }
+        claimed: dict[Place, int] = {}
+        holders = self._holders()
+        for position, change in enumerate(changes):
+            place = self._claim(change)
+            if place is None:
+                continue
+            others = (claimed.setdefault(place, position), owners.get((change.kind, holders.get(place)), position))
+            for other in others:
+                _join(knots, position, other)
+        return knots
+
+    def _apply(self, changes: Sequence[Change], knot: Sequence[int], outcomes: dict[int, Outcome]) -> None:
+        """Write the changes of a knot, if it is not written yet. Whose key belongs to another in the end is refused."""
+        if knot[0] in outcomes:
+            return
+        found = {position: self._refusal(changes[position]) for position in knot}
+        accepted = [position for position in knot if found[position] is None]
+        while (loser := self._collision(changes, accepted)) is not None:
+            accepted.remove(loser)
+            found[loser] = _taken(changes[loser], self._context.layouts[changes[loser].kind].key)
+        for position in sorted(accepted, key=lambda position: changes[position].op is not Op.DELETE):
+            found[position] = self._write(changes[position])
+        outcomes.update({position: outcome or DELIVERED for position, outcome in found.items()})
+
+    def _refusal(self, change: Change) -> Outcome | None:
+        """Why a change cannot be, whatever becomes of the others; or that its object is absent."""
+        faults = self._store.faults
+        texts = {value for value in (change.after or {}).values() if isinstance(value, str)}
+        if not faults.refuse.isdisjoint({change.id, *texts}):
+            return Outcome(error=f"the store refuses the {change.kind} {change.id}")
+        if change.id in faults.drop:
+            return Outcome(error=f"the {change.kind} {change.id} was not written: something in the store drops it")
+        if change.op is Op.CREATE:
+            return None
+        held = self._store.objects(change.kind).get(change.target_id or "")
+        if held is None:
+            return Outcome(absent=True)
+        return Outcome(error=PROTECTED) if self._protected(change.kind, held) else None
+
+    def _collision(self, changes: Sequence[Change], accepted: Sequence[int]) -> int | None:
+        """The first change whose key would belong to another object too, when all of these are written."""
+        leaving = {_object(changes[position]) for position in accepted if changes[position].op not in EDGES}
+        taken = {place for place, target_id in self._holders().items() if (place[0], target_id) not in leaving}
+        for position in sorted(accepted, key=lambda position: changes[position].op is Op.CREATE):
+            place = self._claim(changes[position])
+            if place is None:
+                continue
+            if place in taken:
+                return position
+            taken.add(place)
+        return None
+
+    def _write(self, change: Change) -> Outcome:
+        if change.op in EDGES:
+            return self._connect(change)
+        objects = self._store.objects(change.kind)
+        if change.after is None:
+            self._store.delete(change.kind, change.target_id or "")
+            return DELIVERED
+        key = _key(change.after[self._context.layouts[change.kind].key])
+        if change.op is Op.CREATE:
+            made = MemoryObject(change.directory, key, dict(change.after))
+            return Outcome(target_id=self._store.insert(change.kind, made))
+        target_id = change.target_id or ""
+        held = objects[target_id]
+        attributes = held.attributes | change.after
+        objects[target_id] = replace(held, directory=change.directory, key=key, attributes=attributes)
+        return Outcome(target_id=target_id) if change.op is Op.ADOPT else DELIVERED
+
+    def _connect(self, change: Change) -> Outcome:
+        refused = dict(self._refused(change))
+        edges = {
+            (change.target_id or "", member.kind, member.target_id or "")
+            for member in change.members
+            if member.id not in refused
+        }
+        memberships = self._store.memberships
+        self._store.memberships = memberships | edges if change.op is Op.ADD else memberships - edges
+        return Outcome(refused=refused)
+
+    def _refused(self, change: Change) -> Iterator[tuple[str, str]]:
+        for member in change.members:
+            held = self._member(member)
+            if member.id in self._store.faults.refuse:
+                yield member.id, "the store refuses it"
+            elif held is None and change.op is Op.ADD:
+                yield member.id, f"there is no {member.kind} {member.target_id} in the store"
+            elif held is not None and self._protected(member.kind, held):
+                yield member.id, PROTECTED
+
+    def _member(self, member: Member) -> MemoryObject | None:
+        return self._store.objects(member.kind).get(member.target_id or "")
+
+    # ---- objects
+
+    def _held(self, kind: Kind, target_id: str) -> Held:
+        held = self._store.objects(kind)[target_id]
+        record = None if self._context.layouts[kind].ruled else (held.directory, str(held.key))
+        return Held(target_id, held.key, _visible(held), record)
+
+    def _protected(self, kind: Kind, held: MemoryObject) -> bool:
+        return self._context.protected(kind, held.key, _visible(held))
+
+
+class MemoryTargetBlind(MemoryTarget):
+    """Cannot look at its store: to create what is there takes it over."""
+
+    capabilities: ClassVar[Capabilities] = Capabilities(find=None, read=False)
+
+    def deliver(self, changes: Sequence[Change]) -> AsyncIterator[Outcome]:
+        holders = self._holders()
+        for change in changes:
+            holders = {place: held for place, held in holders.items() if (place[0], held) != _object(change)}
+        return super().deliver([self._known(change, holders) for change in changes])
+
+    def _known(self, change: Change, holders: Mapping[Place, str]) -> Change:
+        """A create of what is there, and stays there, is an adoption."""
+        place = self._claim(change)
+        if change.op is not Op.CREATE or place is None or place not in holders:
+            return change
+        return Change(
+            Op.ADOPT, change.kind, change.directory, change.id, change.key, change.before, change.after,
+            target_id=holders[place],
+        )  # fmt: skip
+
+
+def _visible(held: MemoryObject) -> dict[str, Value]:
+    return held.foreign | held.attributes
+
+
+def _object(change: Change) -> tuple[Kind, str | None]:
+    return change.kind, change.target_id
+
+
+def _join(knots: list[list[int]], one: int, other: int) -> None:
+    if knots[one] is not knots[other]:
+        joined = sorted(knots[one] + knots[other])
+        for position in joined:
+            knots[position] = joined
+
+
+def _taken(change: Change, attribute: str) -> Outcome:
+    key = (change.after or {}).get(attribute)
+    return Outcome(error=f"the {attribute} {key!r} belongs to another {change.kind} of the store")
+
+
+def _key(value: Value) -> Key:
+    if not isinstance(value, str | int):
+        raise TypeError(f"a key is text or a whole number, not {value!r}")
+    return value

@@ -38,6 +38,12 @@ def create(key: str, kind: Kind = Kind.USER, *, directory: str = DIRECTORY, **sh
     return Change(Op.CREATE, kind, directory, key, key, None, canonical(kind, id=key, **{**active, **shape}))
 
 
+def own_edges(op: Op, group_id: str, *members: str) -> Change:
+    """Add or remove members where ids are keys."""
+    named = tuple(Member(Kind.USER, member, member) for member in members)
+    return Change(op, Kind.GROUP, DIRECTORY, group_id, group_id, members=named)
+
+
 def edges(op: Op, group_key: str | int, *members: str | int, nested: tuple[str | int, ...] = ()) -> Change:
     """Add or remove members by their keys; a member's id is ``id of KEY``."""
     named = [Member(Kind.USER, f"id of {key}", key) for key in members]

@@ -187,15 +187,16 @@ async def test_a_server_that_is_killed_between_batches_loses_nothing(
         running = server.start(Path(folder))
         try:
             url = running.database()
-            target = Runs(tmp_path, {"url": url, "create_tables": True}, OWN_LAYOUTS).target()
-            assert [outcome async for outcome in target.deliver([create("u1")])] == [DELIVERED]
+            runs = Runs(tmp_path, {"url": url, "create_tables": True}, OWN_LAYOUTS)
+            target = runs.target()
+            await target.prepare()
+            assert await runs.deliver(target, create("u1")) == [DELIVERED]
             running.kill()
             with pytest.raises(TargetError):
-                [outcome async for outcome in target.deliver([create("u2"), create("u3")])]
+                await runs.deliver(target, create("u2"), create("u3"))
             await target.close()
             running.run()
-            again = Runs(tmp_path, {"url": url, "create_tables": True}, OWN_LAYOUTS)
-            assert await again(create("u1"), create("u2"), create("u3")) == [DELIVERED] * 3
+            assert await runs(create("u2"), create("u3")) == [DELIVERED] * 2
             assert running.sql(url, "SELECT id FROM users ORDER BY id") == [("u1",), ("u2",), ("u3",)]
         finally:
             running.stop()
@@ -204,10 +205,11 @@ async def test_a_server_that_is_killed_between_batches_loses_nothing(
 async def test_a_table_that_goes_missing_is_an_error_of_the_target(database: Database, start: Start) -> None:
     runs = start(create_tables=True)
     target = runs.target()
-    assert [outcome async for outcome in target.deliver([create("u1")])] == [DELIVERED]
+    await target.prepare()
+    assert await runs.deliver(target, create("u1")) == [DELIVERED]
     database.sql("DROP TABLE users")
     with pytest.raises(TargetError) as raised:
-        [outcome async for outcome in target.deliver([create("u2")])]
+        await runs.deliver(target, create("u2"))
     await target.close()
     assert raised.value.remedy == "compare the tables with the configuration: `usersyncd check --online`"
 

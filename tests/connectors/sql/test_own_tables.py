@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.connectors.sql.changes import canonical, create, edges, layouts, user
+from tests.connectors.sql.changes import canonical, create, layouts, own_edges, user
 from tests.connectors.sql.conftest import Runs
 from tests.connectors.sql.databases import Database, columns
 from usersyncd.errors import TargetError
@@ -55,12 +55,12 @@ async def test_without_rules_the_columns_are_the_canonical_names(database: Datab
     assert column_names(database, "group_members") == ["directory", "group_id", "member_id"]
 
 
-async def test_with_rules_the_columns_are_exactly_theirs(database: Database, start: Start) -> None:
+async def test_with_rules_the_columns_are_theirs_and_the_record(database: Database, start: Start) -> None:
     runs = start(layouts(("login", "mail", "active", "tags"), ("name", "note")), create_tables=True)
     ada: dict[str, Value] = {"login": "ada", "mail": "ada@acme.example", "active": True, "tags": ["a", {"b": 1}]}
     assert await runs(user(Op.CREATE, "ada", ada)) == [DELIVERED]
-    assert column_names(database, "users") == ["login", "mail", "active", "tags"]
-    assert column_names(database, "groups") == ["name", "note"]
+    assert column_names(database, "users") == ["login", "mail", "active", "tags", "directory", "record_id"]
+    assert column_names(database, "groups") == ["name", "note", "directory", "record_id"]
     assert columns(database, "users", ["login", "active", "tags"], "login") == [("ada", True, '["a", {"b": 1}]')]
 
 
@@ -78,8 +78,11 @@ async def test_one_id_in_two_directories_is_two_people(database: Database, start
 async def test_keys_that_differ_in_case_stay_apart(database: Database, start: Start) -> None:
     runs = start(create_tables=True)
     changes = [create("Ada"), create("ada"), create("g", Kind.GROUP), create("G", Kind.GROUP)]
-    assert await runs(*changes, edges(Op.ADD, "g", "Ada", "ada"), edges(Op.ADD, "G", "ada")) == [DELIVERED] * 6
-    assert await runs(Change(Op.DELETE, Kind.USER, "hr", "Ada", "Ada"), edges(Op.REMOVE, "G", "ada")) == [DELIVERED] * 2
+    assert await runs(*changes, own_edges(Op.ADD, "g", "Ada", "ada"), own_edges(Op.ADD, "G", "ada")) == [DELIVERED] * 6
+    assert (
+        await runs(Change(Op.DELETE, Kind.USER, "hr", "Ada", "Ada"), own_edges(Op.REMOVE, "G", "ada"))
+        == [DELIVERED] * 2
+    )
     assert [row[0] for row in columns(database, "users", ["id"], "id")] == ["ada"]
     assert columns(database, "group_members", ["group_id", "member_id"], "group_id") == [("g", "ada")]
 
@@ -138,7 +141,7 @@ async def test_a_column_that_a_later_rule_needs_is_added(database: Database, sta
     await start(layouts(("login", "mail")), create_tables=True)(user(Op.CREATE, "ada", {"login": "ada", "mail": "a"}))
     later = start(layouts(("login", "mail", "active", "role")), create_tables=True)
     assert any("would be extended by active, role" in line for line in await later.check())
-    assert column_names(database, "users") == ["login", "mail"]
+    assert column_names(database, "users") == ["login", "mail", "directory", "record_id"]
     shape: dict[str, Value] = {"login": "ada", "mail": "b", "active": True, "role": "admin"}
     assert await later(user(Op.UPDATE, "ada", shape)) == [DELIVERED]
     assert columns(database, "users", ["login", "mail", "active", "role"], "login") == [("ada", "b", True, "admin")]
@@ -164,7 +167,7 @@ async def test_check_makes_nothing(database: Database, start: Start, tmp_path: P
 
 async def test_check_says_what_is_there(database: Database, start: Start) -> None:
     runs = start(create_tables=True)
-    await runs(create("u1"), create("u2"), create("g1", Kind.GROUP), edges(Op.ADD, "g1", "u1"))
+    await runs(create("u1"), create("u2"), create("g1", Kind.GROUP), own_edges(Op.ADD, "g1", "u1"))
     server, *tables = await runs.check()
     assert server.startswith(
         {"sqlite": "SQLite 3.", "postgresql": "PostgreSQL ", "mariadb": "MariaDB "}[database.dialect]

@@ -11,10 +11,12 @@ from pydantic import Field
 from usersyncd.errors import SourceError, TargetError
 from usersyncd.plugin import (
     API,
-    DELIVERED,
+    Capabilities,
     Change,
     Done,
+    Held,
     Kind,
+    Lookup,
     Members,
     Options,
     Outcome,
@@ -75,7 +77,11 @@ class Flood(Paper):
 
 
 class Future(Paper):
-    api: ClassVar[int] = 2
+    api: ClassVar[int] = API + 1
+
+
+class Former(Paper):
+    api: ClassVar[int] = API - 1
 
 
 class Ancient:
@@ -97,13 +103,28 @@ class ShelfOptions(Options):
 class Shelf:
     api: ClassVar[int] = API
     Options: ClassVar[type[ShelfOptions]] = ShelfOptions
+    capabilities: ClassVar[Capabilities] = Capabilities()
 
     def __init__(self, options: ShelfOptions, context: TargetContext) -> None:
         self._options, self._context = options, context
 
+    async def identity(self) -> str:
+        return "shelf"
+
+    async def prepare(self) -> None:
+        pass
+
+    async def find(self, kind: Kind, lookups: Sequence[Lookup]) -> AsyncIterator[tuple[Lookup, Held]]:
+        for lookup in lookups[:0]:
+            yield lookup, Held("", lookup.key, {})
+
+    async def read(self, kind: Kind, target_ids: Sequence[str]) -> AsyncIterator[Held]:
+        for target_id in target_ids[:0]:
+            yield Held(target_id, "", {})
+
     async def deliver(self, changes: Sequence[Change]) -> AsyncIterator[Outcome]:
-        for _ in changes:
-            yield DELIVERED
+        for change in changes:
+            yield Outcome(target_id=change.target_id or str(change.key))
 
     async def check(self) -> Sequence[str]:
         if self._options.full:

@@ -1,0 +1,88 @@
+"""Looking into the target: what is held under keys, and under target ids."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from usersyncd.plugin import Held, Lookup
+from usersyncd_sql.faults import Refused
+from usersyncd_sql.identity import Address, Columns, decode
+from usersyncd_sql.reflected import Row
+from usersyncd_sql.tables import RecordTable
+from usersyncd_sql.write import Writer
+
+Found = dict[int, list[dict[str, Any]]]
+"""For each place of what was asked for, the rows that answer it: column -> what it holds."""
+
+
+def find(writer: Writer, table: RecordTable, lookups: Sequence[Lookup], whole: bool) -> Iterator[tuple[Lookup, Held]]:
+    """The rows under these keys, and those that say that they are these records'."""
+    columns = table.looked_at(whole=whole)
+    told = set()
+    if not table.scoped:
+        for n, row in _by_key(writer, table, columns, lookups):
+            held = table.held(row, whole=whole)
+            told.add((n, held.target_id))
+            yield lookups[n], held
+    if table.record is not None:
+        records = [(lookup.directory, lookup.id) for lookup in lookups]
+        for n, row in _rows(writer, table, columns, table.record, list(enumerate(records))):
+            held = table.held(row, whole=whole)
+            if (n, held.target_id) not in told:
+                yield lookups[n], held
+
+
+def read(writer: Writer, table: RecordTable, target_ids: Sequence[str], whole: bool) -> Iterator[Held]:
+    """The rows under these target ids; nothing for an id that this table cannot have."""
+    addresses = {}
+    for place, target_id in enumerate(target_ids):
+        try:
+            addresses[place] = decode(table, target_id)
+        except Refused:
+            continue
+    for rows in by_address(writer, table, addresses, table.looked_at(whole=whole)).values():
+        for row in rows:
+            yield table.held(row, whole=whole)
+
+
+def by_address(
+    writer: Writer, table: RecordTable, wanted: Mapping[int, Address], columns: Sequence[str], *, lock: bool = False
+) -> Found:
+    """The rows under these addresses, exactly."""
+    forms: dict[Columns, list[tuple[int, Row]]] = defaultdict(list)
+    for place, (by, values) in wanted.items():
+        forms[by].append((place, values))
+    found: Found = defaultdict(list)
+    for by, asked in forms.items():
+        for place, row in _rows(writer, table, columns, by, asked, lock=lock):
+            found[place].append(row)
+    return found
+
+
+def _by_key(
+    writer: Writer, table: RecordTable, columns: Sequence[str], lookups: Sequence[Lookup]
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """What the database takes for equal is an answer too."""
+    places, keys = [], []
+    for place, lookup in enumerate(lookups):
+        try:
+            keys.append((table.asked_key(lookup.key),))
+        except Refused:
+            continue  # a key that the column cannot hold is nowhere in it
+        places.append(place)
+    for n, row in writer.join(table, columns, (table.key,), keys):
+        yield places[n], dict(zip(columns, row, strict=True))
+
+
+def _rows(
+    writer: Writer, table: RecordTable, columns: Sequence[str], by: Columns, asked: Sequence[tuple[int, Row]],
+    *, lock: bool = False,
+) -> Iterator[tuple[int, dict[str, Any]]]:  # fmt: skip
+    read = list(dict.fromkeys([*columns, *by]))
+    for n, values in writer.join(table, read, by, [row for _, row in asked], lock=lock):
+        row = dict(zip(read, values, strict=True))
+        place, wanted = asked[n]
+        if table.agrees(by, [row[column] for column in by], wanted):
+            yield place, row

@@ -1,0 +1,62 @@
+"""Values that hold a place for a moment, while two rows exchange what must be unique."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+
+from usersyncd_sql.identity import Columns
+from usersyncd_sql.reflected import Reflected
+
+SHORTEST = 8
+"""Characters that a token needs to be one that no rule gives."""
+
+
+def parking(table: Reflected, unique: Columns, written: Columns, by: Columns) -> str | None:
+    """The column of a unique set in which a row can hold something else for a moment; None where there is none: it
+    identifies the row, or has no value that nobody uses."""
+    free = [column for column in unique if column in written and column not in by]
+    return next((column for column in free if can_park(table, column)), None)
+
+
+def can_park(table: Reflected, column: str) -> bool:
+    """Whether there is a value for a moment."""
+    kind = table.columns[column].type
+    return table.columns[column].nullable or isinstance(kind, sa.Integer | sa.Uuid) or _has_room(kind)
+
+
+def values(connection: sa.Connection, table: Reflected, column: str) -> Iterator[Any]:
+    """Values for a moment: NULL where the column takes it, else what no rule gives and no row has."""
+    if table.columns[column].nullable:
+        while True:
+            yield None
+    yield from tokens(connection, table, column)
+
+
+def tokens(connection: sa.Connection, table: Reflected, column: str) -> Iterator[Any]:
+    """Values that no rule gives and no row has, each another one."""
+    kind = table.columns[column].type
+    if isinstance(kind, sa.Integer):
+        lowest = connection.execute(sa.select(sa.func.min(table.light.c[column]))).scalar_one_or_none() or 0
+        for step in count(1):
+            yield min(lowest, 0) - step
+    length = getattr(kind, "length", None)
+    while True:
+        token = uuid4()
+        if isinstance(kind, sa.Uuid):
+            yield _uuid(token, table.backend)
+        else:
+            yield f"~{token.hex}"[:length]
+
+
+def _has_room(kind: Any) -> bool:
+    text = isinstance(kind, sa.String) and not isinstance(kind, sa.Enum)
+    return text and (kind.length is None or kind.length >= SHORTEST)
+
+
+def _uuid(token: UUID, backend: str) -> UUID | str:
+    return token if backend == "postgresql" else str(token)

@@ -1,0 +1,114 @@
+"""The rows that changes are about, read before anything is written: absent, a stranger's, protected, or right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from usersyncd.plugin import PROTECTED, Value
+from usersyncd_sql.batch import Batch, Numbered
+from usersyncd_sql.faults import Refused
+from usersyncd_sql.identity import Address, decode
+from usersyncd_sql.look import by_address
+from usersyncd_sql.reflected import Key
+from usersyncd_sql.tables import RecordTable
+
+RESTORED = "the target was restored, or its ids were reused: see whose row it is, and correct it by hand"
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """A change, and the row that it is about as it is now: ``by`` and ``values`` address it."""
+
+    numbered: Numbered
+    address: Address
+    row: Mapping[str, Any]
+
+
+def present(batch: Batch, table: RecordTable, changes: Sequence[Numbered]) -> list[Present]:
+    """The changes that may be carried out, each with its row. The others are answered: absent or refused."""
+    whole = batch.context.protects(table.kind)
+    addresses: dict[int, Address] = {}
+    for number, change in changes:
+        try:
+            target_id = batch.present_id(change.kind, change.directory, change.id, change.target_id)
+            addresses[number] = decode(table, target_id)
+        except Refused as error:
+            batch.refuse(number, str(error))
+    found = by_address(batch.writer, table, addresses, table.looked_at(whole=whole), lock=True)
+    rows = []
+    for number, change in changes:
+        if number not in addresses:
+            continue
+        candidates = found.get(number, [])
+        if not candidates:
+            batch.absent(number)
+        elif len(candidates) > 1:
+            batch.refuse(number, several(table, addresses[number], len(candidates)))
+        elif not is_same(table, candidates[0], _keys(table, (number, change)), change.before):
+            batch.refuse(number, stranger(table, addresses[number], candidates[0]))
+        elif whole and is_protected(batch, table, candidates[0]):
+            batch.refuse(number, PROTECTED)
+        else:
+            rows.append(Present((number, change), addresses[number], candidates[0]))
+    return rows
+
+
+def is_protected(batch: Batch, table: RecordTable, row: Mapping[str, Any]) -> bool:
+    """Whether the configuration protects this row, of which everything was read."""
+    held = table.held(row, whole=True)
+    return batch.is_protected(table.kind, held.key, held.attributes)
+
+
+def is_same(
+    table: RecordTable, row: Mapping[str, Any], keys: Sequence[Key], before: Mapping[str, Value] | None
+) -> bool:
+    """Whether a row is the one that was delivered: it has one of these keys, or something else that it had before."""
+    if before is None or table.scoped:
+        return True
+    held = table.stored(table.key, row[table.key])
+    if any(_alike(held, key) for key in keys):
+        return True
+    shown = table.attributes(row, whole=False)
+    return any(
+        shown.get(name) == value or table.adapted(name, value) == row.get(table.names.get(name, name))
+        for name, value in before.items()
+        if name != table.key_attribute and value is not None and not isinstance(value, bool)
+    )
+
+
+def stranger(table: RecordTable, address: Address, row: Mapping[str, Any]) -> str:
+    """Why a row is left alone that is not the one that was delivered."""
+    held = table.attributes({table.key: row[table.key]}, whole=True)
+    (name, value), *_ = held.items()
+    return f"the row with {told(address)} is not the one that was delivered: it has {name} {value!r}; {RESTORED}"
+
+
+def several(table: RecordTable, address: Address, rows: int) -> str:
+    """Why rows are left alone of which nothing says which is meant."""
+    by, values = address
+    what = ", ".join(f"`{column}` {value!r}" for column, value in zip(by, values, strict=True))
+    return f"table `{table.name}` holds {rows} rows with {what}"
+
+
+def told(address: Address) -> str:
+    """An address, for a person: id=7."""
+    return ", ".join(f"{column}={value}" for column, value in zip(*address, strict=True))
+
+
+def _keys(table: RecordTable, numbered: Numbered) -> list[Key]:
+    _, change = numbered
+    shapes = [shape for shape in (change.before, change.after) if shape is not None]
+    return [
+        table.adapted(table.key_attribute, key)
+        for key in (change.key, *(shape.get(table.key_attribute) for shape in shapes))
+        if key is not None
+    ]
+
+
+def _alike(one: Key, other: Key) -> bool:
+    """The same key; a trigger of the application may have changed its case."""
+    if isinstance(one, str) and isinstance(other, str):
+        return one.strip().casefold() == other.strip().casefold()
+    return bool(one == other)

@@ -1,0 +1,113 @@
+"""One table as it stands in the database. Nothing here changes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import sqlalchemy as sa
+
+from usersyncd.errors import TargetError
+from usersyncd_sql.comparison import Comparison, comparisons
+
+Key = Any
+"""A key as the driver takes and gives it: text, number or UUID."""
+
+Row = tuple[Any, ...]
+
+
+class Reflected:
+    """One table of the database: its columns, what must be unique, and what an insert must not leave out."""
+
+    def __init__(self, connection: sa.Connection, name: str, schema: str | None, target: str, role: str) -> None:
+        inspector = sa.inspect(connection)
+        self.name = name
+        self.backend = connection.dialect.name
+        self.cannot_insert: tuple[str, ...] = ()
+        self._place = f"target {target}: table `{name}`"
+        views = inspector.get_view_names(schema)
+        if not inspector.has_table(name, schema) and name not in views:
+            names = [*inspector.get_table_names(schema), *views]
+            raise TargetError(
+                f"{self._place} does not exist{_nearest(name, names)}",
+                f"name the table of {role} under `tables`, or let usersyncd make its own: create_tables: true",
+            )
+        self.is_view = name in views
+        self.columns = sa.Table(name, sa.MetaData(), schema=schema, autoload_with=connection, resolve_fks=False).columns
+        # Statements are built on a table without types: values are adapted here, not by SQLAlchemy.
+        self.light = sa.table(name, *(sa.column(column.name) for column in self.columns), schema=schema)
+        self.comparisons: Mapping[str, Comparison] = comparisons(connection, self.light, dict(self.columns.items()))
+        unique = _sqlite_uniques(connection, self.light) if self.backend == "sqlite" else ()
+        self.uniques = list(dict.fromkeys([*_uniques(inspector, name, schema), *unique]))
+        self.foreign_keys = inspector.get_foreign_keys(name, schema)
+        self.primary_key: tuple[str, ...] = tuple(inspector.get_pk_constraint(name, schema)["constrained_columns"])
+
+    def column(self, name: str, remedy: str, why: str = "") -> sa.Column[Any]:
+        """The column of this name. Raises TargetError, naming the nearest."""
+        if name in self.columns:
+            return self.columns[name]
+        raise TargetError(f"{self._place} has no column `{name}`{why}{_nearest(name, self.columns.keys())}", remedy)
+
+    def is_unique(self, columns: Iterable[str]) -> bool:
+        """Whether two rows can never agree in these columns."""
+        wanted = set(columns)
+        return any(wanted.issuperset(unique) for unique in self.uniques)
+
+    def stored(self, column: str, value: Any) -> Any:
+        """A value as it was written: PostgreSQL fills CHAR with spaces."""
+        padded = isinstance(value, str) and isinstance(self.columns[column].type, sa.CHAR)
+        return value.rstrip(" ") if padded else value
+
+    def agrees(self, columns: Sequence[str], found: Sequence[Any], asked: Sequence[Any]) -> bool:
+        """Whether these columns hold exactly what was asked for, whatever the collation takes for equal."""
+        return all(self.stored(c, f) == self.stored(c, a) for c, f, a in zip(columns, found, asked, strict=True))
+
+    def why_no_insert(self) -> str:
+        """What ``cannot_insert`` means to a person."""
+        columns = ", ".join(f"`{column}`" for column in self.cannot_insert)
+        return f"table `{self.name}` takes no new row without {columns}, which no rule sets: give it a default"
+
+    def required(self, written: Iterable[str]) -> tuple[str, ...]:
+        """Columns that take no NULL, have no default and are not written: no row can be inserted."""
+        counted = self.columns[self.primary_key[0]] if len(self.primary_key) == 1 else None
+        return tuple(
+            column.name
+            for column in self.columns
+            if column.name not in set(written)
+            and not column.nullable
+            and column.server_default is None
+            and column.identity is None
+            and column.computed is None
+            and column.autoincrement is not True
+            # INTEGER PRIMARY KEY is the row's number in SQLite.
+            and not (self.backend == "sqlite" and column is counted and isinstance(column.type, sa.Integer))
+        )
+
+
+def _uniques(inspector: sa.Inspector, name: str, schema: str | None) -> Iterable[tuple[str, ...]]:
+    if primary := inspector.get_pk_constraint(name, schema)["constrained_columns"]:
+        yield tuple(primary)
+    for unique in inspector.get_unique_constraints(name, schema):
+        yield tuple(unique["column_names"])
+    for index in inspector.get_indexes(name, schema):
+        partial = any(key.endswith("_where") for key in index.get("dialect_options", {}))
+        columns = index["column_names"]
+        if index["unique"] and not partial and None not in columns:
+            yield tuple(str(column) for column in columns)
+
+
+def _sqlite_uniques(connection: sa.Connection, table: sa.TableClause) -> Iterable[tuple[str, ...]]:
+    """SQLAlchemy reads constraints out of the text of the table's statement, and not all of them."""
+    schema = "main" if table.schema is None else table.schema
+    listed = 'SELECT name FROM pragma_index_list(?, ?) WHERE "unique" AND NOT partial'
+    for (index,) in connection.exec_driver_sql(listed, (table.name, schema)).all():
+        columns = "SELECT name FROM pragma_index_info(?, ?) ORDER BY seqno"
+        names = [name for (name,) in connection.exec_driver_sql(columns, (index, schema))]
+        if None not in names:
+            yield tuple(names)
+
+
+def _nearest(name: str, names: Iterable[str]) -> str:
+    near = get_close_matches(name, list(names), n=1)
+    return f"; the nearest is `{near[0]}`" if near else ""

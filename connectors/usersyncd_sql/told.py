@@ -1,0 +1,83 @@
+"""From what a column holds to a value that JSON can say: the way back from values.py."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
+
+from usersyncd.plugin import Value
+
+Teller = Callable[[Any], Any]
+
+
+class Unsaid:
+    """What JSON cannot say."""
+
+
+UNSAID: Final = Unsaid()
+
+
+def teller(column: sa.Column[Any]) -> Teller:
+    """How what this column holds becomes a value, or UNSAID."""
+    kind = column.type
+    if isinstance(kind, sa.Boolean | mysql.BIT) or (isinstance(kind, mysql.TINYINT) and kind.display_width == 1):
+        return _boolean
+    if isinstance(kind, sa.DateTime):
+        return _moment
+    if isinstance(kind, sa.JSON):
+        return _json
+    if isinstance(kind, sa.CHAR):
+        return lambda held: held.rstrip(" ") if isinstance(held, str) else told(held)
+    return told
+
+
+def told(held: Any) -> Value | Unsaid:
+    """A value of a column without a form of its own."""
+    if held is None or isinstance(held, str | bool | int | float):
+        return held
+    if isinstance(held, Decimal):
+        return int(held) if held == held.to_integral_value() else float(held)
+    if isinstance(held, datetime):
+        return str(_moment(held))
+    if isinstance(held, date | time):
+        return held.isoformat()
+    if isinstance(held, list | tuple | set):
+        return [item for item in map(told, held) if not isinstance(item, Unsaid)]
+    if isinstance(held, dict):
+        return held
+    return str(held) if isinstance(held, UUID) or not isinstance(held, bytes | bytearray | memoryview) else UNSAID
+
+
+def _boolean(held: Any) -> Any:
+    if isinstance(held, bytes) and len(held) == 1:
+        held = held[0]
+    return bool(held) if held in (0, 1) else told(held)
+
+
+def _moment(held: Any) -> Any:
+    if isinstance(held, str):
+        try:
+            held = datetime.fromisoformat(held)
+        except ValueError:
+            return held
+    if not isinstance(held, datetime):
+        return told(held)
+    # What has no zone was written in UTC.
+    moment = held.replace(tzinfo=UTC) if held.tzinfo is None else held.astimezone(UTC)
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def _json(held: Any) -> Any:
+    if isinstance(held, str):
+        try:
+            return json.loads(held)
+        except ValueError:
+            return held
+    return told(held)

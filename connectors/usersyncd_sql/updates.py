@@ -1,0 +1,161 @@
+"""Rows that are there: update, adopt, deactivate and reactivate bring one whole shape to one row.
+
+What frees a value comes first. Rows whose values others take over hold another value for a moment, all in the same
+savepoint, so that exchanges and chains are one step; where no other value is possible, the order does it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from usersyncd.plugin import Op
+from usersyncd_sql import own
+from usersyncd_sql.batch import Batch, Numbered
+from usersyncd_sql.conflicts import Conflict, Item, conflicts, of_free_keys
+from usersyncd_sql.faults import Refused
+from usersyncd_sql.follow import Move, follow
+from usersyncd_sql.identity import Address, Columns
+from usersyncd_sql.order import components, knots, waves
+from usersyncd_sql.park import values
+from usersyncd_sql.present import present
+from usersyncd_sql.reasons import UNTOUCHED, reason
+from usersyncd_sql.reflected import Row
+from usersyncd_sql.tables import RecordTable
+
+TAKEN = "its new `{}` still belongs to another row, whose change was refused"
+
+
+def update(batch: Batch, table: RecordTable, changes: Sequence[Numbered]) -> None:
+    """Bring rows to their shapes."""
+    items = _items(batch, table, changes)
+    if not items:
+        return
+    work = _Work(batch, table, items, list(conflicts(table, items)))
+    for places, _ in batch.halve(components(len(items), work.waits), work.all_of):
+        for knot in knots(places, work.waits):
+            work.one_by_one(knot)
+    for place, item in enumerate(items):
+        if place not in work.refused:
+            _done(batch, table, item)
+
+
+class _Work:
+    """Items whose rows wait for each other."""
+
+    def __init__(self, batch: Batch, table: RecordTable, items: Sequence[Item], clashes: Sequence[Conflict]) -> None:
+        self.batch, self.table, self.items = batch, table, items
+        self.refused: set[int] = set()
+        self.waits: dict[int, set[int]] = defaultdict(set)
+        """Who takes what somebody else has."""
+        self._firm: dict[int, set[int]] = defaultdict(set)
+        """The same, where nobody can have another value for a moment."""
+        self._unguarded: dict[int, set[int]] = defaultdict(set)
+        """The same, where no constraint of the table would speak up."""
+        self._parked: dict[int, set[str]] = defaultdict(set)
+        for conflict in clashes:
+            self.waits[conflict.taker].add(conflict.holder)
+            if not conflict.guarded:
+                self._unguarded[conflict.taker].add(conflict.holder)
+            if conflict.column is not None:
+                self._parked[conflict.holder].add(conflict.column)
+            elif conflict.guarded or table.key in items[conflict.holder].address[0]:
+                self._firm[conflict.taker].add(conflict.holder)
+
+    def all_of(self, groups: Sequence[Sequence[int]]) -> None:
+        """Write these at once. Raises what the database says, or Refused for an exchange that cannot be."""
+        places = [place for group in groups for place in group]
+        steps = waves(places, self._firm)
+        if steps is None:
+            raise Refused(
+                f"it exchanges `{self.table.key}` with others, and nothing but that identifies the rows of "
+                f"`{self.table.name}`: give the table a primary key that no rule writes, or let one of them have "
+                "another value first"
+            )
+        self._park(places)
+        for step in steps:
+            self._write([self.items[place] for place in step])
+        follow(self.batch, self.table, [_move(self.items[place]) for place in places])
+
+    def one_by_one(self, knot: Sequence[int]) -> None:
+        """Write a knot at once; where that fails, each of it by itself: who fails is refused by name."""
+        kept = {holder for place in knot for holder in self._unguarded.get(place, ())} & self.refused
+        error = Refused(TAKEN.format(self.table.key)) if kept else self.batch.attempt(lambda: self.all_of([knot]))
+        if error is None:
+            return
+        exchange = len(knot) > 1 and isinstance(error, Refused)
+        for place in knot:
+            if len(knot) > 1 and not exchange:
+                error = self.batch.attempt(lambda place=place: self.all_of([[place]]))  # type: ignore[misc]
+            if error is not None:
+                self._refuse(place, error)
+
+    def _refuse(self, place: int, error: Exception) -> None:
+        item = self.items[place]
+        self.refused.add(place)
+        number, _ = item.numbered
+        keys = {self.table.stored(self.table.key, item.held[self.table.key])}
+        self.batch.refuse(number, reason(self.batch, self.table, item.row, keys, error))
+
+    def _park(self, places: Sequence[int]) -> None:
+        """Let rows have another value for a moment, where others here take theirs."""
+        takers = set(places)
+        rows: dict[tuple[str, Columns], list[Row]] = defaultdict(list)
+        wanted = {holder for place in takers for holder in self.waits.get(place, ()) if holder in takers}
+        for place in wanted:
+            by, address = self.items[place].address
+            for column in self._parked.get(place, ()):
+                rows[column, by].append(address)
+        for (column, by), addresses in rows.items():
+            spare = values(self.batch.writer.connection, self.table, column)
+            parked = [(value, *address) for value, address in zip(spare, addresses, strict=False)]
+            self.batch.writer.update(self.table, [column], by, parked)
+
+    def _write(self, items: Sequence[Item]) -> None:
+        """Raises Refused when the database leaves rows as they are."""
+        # An update says nothing of when somebody left; the other operations do.
+        silent = own.DEACTIVATED_AT in self.table.stamps
+        alike: dict[tuple[Columns, bool], list[Item]] = defaultdict(list)
+        for item in items:
+            says = not silent or item.numbered[1].op is not Op.UPDATE
+            alike[item.address[0], says].append(item)
+        for (by, says), some in alike.items():
+            columns = [c for c in self.table.written if says or c != own.DEACTIVATED_AT]
+            places = [self.table.place[column] for column in columns]
+            rows = [(*(item.row[place] for place in places), *item.address[1]) for item in some]
+            hit = self.batch.writer.update(self.table, columns, by, rows)
+            # SQLite does not count what a trigger of a view does.
+            if hit != len(rows) and not (self.table.is_view and self.table.backend == "sqlite"):
+                raise Refused(UNTOUCHED)
+
+
+def _items(batch: Batch, table: RecordTable, changes: Sequence[Numbered]) -> list[Item]:
+    now = table.now(batch.now)
+    items: dict[Address, Item] = {}
+    for found in present(batch, table, changes):
+        number, change = found.numbered
+        if (change.after or {}).get(table.key_attribute) != change.key:
+            table.moving.add(change.target_id)
+        try:
+            row = table.row(change, now)
+        except Refused as error:
+            batch.refuse(number, str(error))
+            continue
+        if (other := items.get(found.address)) is not None:
+            batch.refuse(number, f"its row is that of {other.numbered[1].id}, too")
+            continue
+        items[found.address] = Item(found.numbered, found.address, found.row, row)
+    return list(items.values()) if table.keys_are_unique else of_free_keys(batch, table, list(items.values()))
+
+
+def _move(item: Item) -> Move:
+    return Move(item.numbered[1].directory, item.held, item.row)
+
+
+def _done(batch: Batch, table: RecordTable, item: Item) -> None:
+    """Say what identifies the row now, where that is another thing, or was not known."""
+    number, change = item.numbered
+    row = {**item.held, **dict(zip(table.written, item.row, strict=True))}
+    target_id = table.target_id(row)
+    if target_id != change.target_id or change.op is Op.ADOPT:
+        batch.give(number, change, target_id)

@@ -1,0 +1,82 @@
+"""Own tables with rules that the last release made: their key identified a row, and memberships held keys.
+
+They get the columns that say whose a row is, filled from what is known of the records; memberships are rewritten in the
+same transaction, so that none is read as somebody else's. MariaDB and MySQL end a transaction with each ALTER TABLE:
+there the columns come first, and a table none of whose rows is filled has not been rewritten yet.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import sqlalchemy as sa
+
+from usersyncd.plugin import Kind, Lookup
+from usersyncd_sql import own
+from usersyncd_sql.catalog import Catalog
+from usersyncd_sql.edges import EdgeTable, Holds
+from usersyncd_sql.reflected import Key
+from usersyncd_sql.tables import RecordTable
+from usersyncd_sql.write import Writer
+
+Known = Mapping[tuple[str, Key], str]
+"""Directory and key -> the record's id."""
+
+
+def of_last_release(connection: sa.Connection, catalog: Catalog) -> list[Kind]:
+    """The kinds whose table is still to be rewritten. To be asked before columns are added."""
+    return [kind for kind, table in catalog.own_records().items() if _is_waiting(connection, table)]
+
+
+def rewrite(
+    writer: Writer, catalog: Catalog, kinds: Sequence[Kind], unlinked: Callable[[Kind], Iterator[Lookup]]
+) -> None:
+    """Say in each row whose it is, and in each membership whom it means. Rows that nobody knows keep NULL; memberships
+    of such rows keep the key."""
+    known = {kind: _fill(writer, catalog.records(writer.connection, kind), unlinked(kind)) for kind in kinds}
+    if catalog.has(writer.connection, catalog.edges_name):
+        edges = catalog.edges(writer.connection)
+        if any(edges.holds[kind] is Holds.RECORD for kind in kinds):
+            _convert(writer, edges, known)
+
+
+def index(connection: sa.Connection, catalog: Catalog, kinds: Sequence[Kind]) -> None:
+    """Let no record have two rows."""
+    for kind in kinds:
+        table = catalog.own_records()[kind]
+        name = f"{table.name}_record"
+        if all(found["name"] != name for found in sa.inspect(connection).get_indexes(table.name, table.schema)):
+            sa.Index(name, *(table.c[column] for column in own.RECORD), unique=True).create(connection)
+
+
+def _is_waiting(connection: sa.Connection, table: sa.Table) -> bool:
+    inspector = sa.inspect(connection)
+    if not inspector.has_table(table.name, table.schema) or not own.is_of_last_release(inspector, table):
+        return False
+    existing = {column["name"] for column in inspector.get_columns(table.name, table.schema)}
+    if not existing.issuperset(own.RECORD):
+        return True
+    filled = sa.select(table.c[own.DIRECTORY]).where(table.c[own.DIRECTORY].is_not(None)).limit(1)
+    return connection.dialect.name in own.MYSQL and connection.execute(filled).first() is None
+
+
+def _fill(writer: Writer, table: RecordTable, lookups: Iterator[Lookup]) -> Known:
+    """Write whose each row is. A key that two records claim says nothing: its row is found by key later."""
+    records = [(lookup.directory, lookup.id, table.adapt_key(lookup.key)) for lookup in lookups]
+    claims = Counter(key for _, _, key in records)
+    sure = [record for record in records if claims[record[2]] == 1]
+    writer.update(table, own.RECORD, (table.key,), sure)
+    return {(directory, key): record for directory, record, key in sure}
+
+
+def _convert(writer: Writer, edges: EdgeTable, known: Mapping[Kind, Known]) -> None:
+    """Rewrite all memberships at once: a key that is somebody else's id is not read twice."""
+    users, groups = known.get(Kind.USER, {}), known.get(Kind.GROUP, {})
+    found = writer.connection.execute(sa.select(*(edges.light.c[column] for column in edges.written))).all()
+    rows = {
+        (where, groups.get((where, group), group), users.get((where, member)) or groups.get((where, member), member))
+        for where, group, member in found
+    }
+    writer.connection.execute(sa.delete(edges.light))
+    writer.insert(edges, edges.written, rows)

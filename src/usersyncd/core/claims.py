@@ -1,0 +1,192 @@
+"""Who gets a key: create, adopt, or conflict.
+
+A record *claims* a key when it comes to a target, or gets another key there. The verdict depends on who holds the key
+by the links, and on what the target holds under it. An object changes hands only for a reason that is named here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum, auto
+
+from msgspec import Struct
+
+from usersyncd.core.model import Adopt
+from usersyncd.plugin import Held, Kind
+
+
+class Going(Enum):
+    """What the plan makes of the record that holds a key: it stays, gets another key (``MOVES``), leaves in this very
+    plan (``LEAVES``; ``LEAVES_DELETED``: its object is deleted), left before (``LEFT``; ``LEFT_DELETED``: its object is
+    deleted in this plan). ``UNSURE``: another directory's run sent it that key, and got no answer."""
+
+    STAYS = auto()
+    MOVES = auto()
+    LEAVES = auto()
+    LEAVES_DELETED = auto()
+    LEFT = auto()
+    LEFT_DELETED = auto()
+    UNSURE = auto()
+
+
+class Holder(Struct, frozen=True):
+    """A record that has a key in the target by its link; ``target_id`` is its object's."""
+
+    ref: int
+    id: str
+    directory: str
+    going: Going
+    target_id: str | None = None
+
+
+class Found(Struct, frozen=True):
+    """An object that the target holds under a claimed key, or says is this very record's.
+
+    ``exact``: its key is the claimed one, not merely taken for equal. ``mine``: the target says so. ``owner``: the
+    record that is linked to it.
+    """
+
+    held: Held
+    exact: bool
+    mine: bool
+    protected: bool
+    owner: Holder | None
+
+    @property
+    def active(self) -> bool:
+        return self.held.attributes.get("active") not in (False, 0, "false")
+
+
+class Claimant(Struct, frozen=True):
+    """A record that claims ``key``. ``new``: no object is linked to it yet. ``consent``: a person agreed to adopt."""
+
+    ref: int
+    kind: Kind
+    id: str
+    directory: str
+    key: str | int
+    new: bool
+    consent: bool
+
+
+class Policy(Struct, frozen=True):
+    """What is adopted without a person's consent: ``first`` counts while ``opening`` holds, until one delivery of this
+    directory to this target was answered whole. ``attribute`` is the key's name, ``ruled`` whether keys belong to all
+    directories together."""
+
+    adopt: Adopt
+    opening: bool
+    attribute: str
+    ruled: bool
+
+
+class Verdict(Struct, frozen=True):
+    """What becomes of a claim. ``error``: it is refused. ``adopts``: the object to adopt instead of creating one;
+    ``takes``: the leaver from whose link it is taken; ``counted``: the guard counts it. ``waits_for``: records whose
+    keys must change first; ``frees``: leavers whose objects are to be deleted first."""
+
+    error: str | None = None
+    adopts: Held | None = None
+    takes: int | None = None
+    counted: bool = False
+    waits_for: tuple[int, ...] = ()
+    frees: tuple[int, ...] = ()
+
+
+PLAIN = Verdict()
+
+
+def judge(claimant: Claimant, holders: Sequence[Holder], found: Sequence[Found], policy: Policy) -> Verdict:
+    """The verdict on one claim. ``holders`` have the key by their links, ``found`` is what the target holds."""
+    others = [one for one in found if one.owner is None or one.owner.ref != claimant.ref]
+    mine = [one for one in others if one.mine and one.owner is None]
+    exact = [one for one in others if one.exact]
+    named = f"its {policy.attribute} {claimant.key!r}"
+    if any(one.protected for one in (*mine, *exact)):
+        return Verdict(f"{named} is that of an object that `protect` names")
+    if mine and claimant.new:
+        return _relinked(mine, named)
+    if len(exact) > 1:
+        return Verdict(f"the target holds {len(exact)} objects with {named[4:]}")
+    if exact:
+        return _held(claimant, exact[0], named, policy)
+    if others:
+        return _loose(claimant, others, named, policy)
+    return _by_links(claimant, holders, named, policy)
+
+
+def _relinked(mine: Sequence[Found], named: str) -> Verdict:
+    if len(mine) > 1:
+        return Verdict(f"the target holds {len(mine)} objects of this record: {named[4:]}")
+    return Verdict(adopts=mine[0].held)
+
+
+def _held(claimant: Claimant, found: Found, named: str, policy: Policy) -> Verdict:
+    owner = found.owner
+    if owner is None:
+        return _of_nobody(claimant, found, named, policy)
+    if owner.going is Going.MOVES:
+        return Verdict(waits_for=(owner.ref,))
+    if owner.going is Going.LEFT_DELETED or (owner.going is Going.LEAVES_DELETED and not claimant.new):
+        return Verdict(frees=(owner.ref,))
+    whose = _whose(claimant, owner, policy)
+    if owner.going in (Going.STAYS, Going.UNSURE):
+        return Verdict(f"{named} belongs to {whose} already")
+    if not claimant.new:
+        return Verdict(f"{named} is still that of {whose}, who left\n  → delete that object, or give it another key")
+    if owner.going in (Going.LEAVES, Going.LEAVES_DELETED) and owner.directory == claimant.directory:
+        return Verdict(adopts=found.held, takes=owner.ref, counted=True)
+    if claimant.consent:
+        return Verdict(adopts=found.held, takes=owner.ref)
+    return Verdict(f"{named} is that of {whose}, who left\n  → {_consent(claimant)}")
+
+
+def _of_nobody(claimant: Claimant, found: Found, named: str, policy: Policy) -> Verdict:
+    if not claimant.new:
+        return Verdict(
+            f"{named} is that of an object in the target that is linked to nobody\n"
+            "  → delete that object, or give it another key"
+        )
+    if claimant.consent:
+        return Verdict(adopts=found.held)
+    if found.active and policy.adopt == "always":
+        return Verdict(adopts=found.held, counted=True)
+    if found.active and policy.adopt == "first" and policy.opening:
+        return Verdict(adopts=found.held)
+    state = "" if found.active else "inactive "
+    return Verdict(
+        f"{named} is that of an {state}object in the target that is linked to nobody\n  → {_consent(claimant)}"
+    )
+
+
+def _loose(claimant: Claimant, found: Sequence[Found], named: str, policy: Policy) -> Verdict:
+    waits = []
+    for one in found:
+        if one.owner is None or one.owner.going is not Going.MOVES:
+            whose = "an object that is linked to nobody" if one.owner is None else _whose(claimant, one.owner, policy)
+            return Verdict(f"the target takes {named} for the same as {one.held.key!r}, the one of {whose}")
+        waits.append(one.owner.ref)
+    return Verdict(waits_for=tuple(waits))
+
+
+def _by_links(claimant: Claimant, holders: Sequence[Holder], named: str, policy: Policy) -> Verdict:
+    """The target holds nothing under the key; a link may say otherwise."""
+    others = [holder for holder in holders if holder.ref != claimant.ref]
+    for holder in others:
+        whose = _whose(claimant, holder, policy)
+        if holder.going is Going.UNSURE:
+            return Verdict(f"{named} may be that of {whose}: the change that gave it was not answered yet")
+        if holder.going is Going.STAYS:
+            return Verdict(f"{named} belongs to {whose} already")
+    return Verdict(waits_for=tuple(holder.ref for holder in others if holder.going is Going.MOVES))
+
+
+def _whose(claimant: Claimant, holder: Holder, policy: Policy) -> str:
+    return f"{claimant.kind} {holder.id}" + (f" of {holder.directory}" if policy.ruled else "")
+
+
+def _consent(claimant: Claimant) -> str:
+    return (
+        f"look at it, and if it is to be this {claimant.kind}'s: "
+        f"`usersyncd sync {claimant.directory} --adopt {claimant.id}`"
+    )

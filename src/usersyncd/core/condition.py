@@ -1,0 +1,58 @@
+"""A condition over the columns of a target, as the admin writes it under ``protect``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from usersyncd.core.evaluate import Compiled, Program, compile_expression, engine
+from usersyncd.core.paths import Needs, PathError, Read, Scope, UnfitError, dig, path
+from usersyncd.core.plain import Fault
+from usersyncd.plugin import Value
+
+
+class Condition(Struct, frozen=True):
+    """A condition that was found right. It errs on the safe side: where it cannot be evaluated, it holds."""
+
+    text: str
+    program: Program
+
+    def __call__(self, columns: Mapping[str, Value]) -> bool:
+        """Whether it holds for an object with these columns; one that is missing is null."""
+        try:
+            return self.program.value(("", dict(columns), (), None, {})) is not False
+        except (UnfitError, TypeError, ValueError, OverflowError):
+            return True
+
+
+class Columns(Scope):
+    """What a condition sees: every name is a column of the target."""
+
+    def __init__(self) -> None:
+        super().__init__("", Needs())
+        self.maps.clear()
+
+    def resolve(self, root: str, steps: Sequence[str | int]) -> Read:
+        """What a path reads: a column, or a part of one that holds JSON. Raises PathError."""
+        if root in ("user", "group", "raw") and steps:
+            raise PathError(f"this sees the target's own columns, without {root} before them: {steps[-1]}")
+        self.values.add(root)
+        return Read(path(root, steps), lambda subject: _column(subject[1], root, steps))
+
+
+def _column(columns: Mapping[str, Any], name: str, steps: Sequence[str | int]) -> Any:
+    value = columns.get(name)
+    return dig(value, steps) if steps else value
+
+
+def compile_condition(text: str) -> Condition | list[Fault]:
+    """Compile a condition, or say everything that is wrong with it."""
+    evaluator = engine({})
+    compiled = compile_expression(text, Columns(), {}, evaluator)
+    if not isinstance(compiled, Compiled):
+        return compiled
+    if compiled.type != "BOOL":
+        return [Fault(-1, "this is no condition: compare a column with something, or list keys: [first, second]")]
+    return Condition(text, Program(evaluator, compiled.truth, compiled.variables))

@@ -1,0 +1,232 @@
+"""The one place that writes what a target was sent and what it answered: links, members, journal, in one transaction.
+
+A batch is written down before it is sent, in a commit that survives a power loss. When the process dies before the
+answer, the next run finds it there, looks at the target, and writes down what became of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from msgspec import Struct, structs
+from sqlalchemy import Connection, bindparam, update
+
+from usersyncd.core.digest import encode
+from usersyncd.core.links import Fate, Link, Settled, State, shape_of
+from usersyncd.plugin import Change, Held, Kind, Layout, Op, Outcome
+from usersyncd.state import journal, links, sent
+from usersyncd.state.database import Database
+from usersyncd.state.links import Membership
+from usersyncd.state.lock import Lock
+from usersyncd.state.planned import Planned
+from usersyncd.state.sent import Sent
+from usersyncd.state.tables import links as links_table
+
+
+class Answer(Struct, frozen=True, gc=False):
+    """A step, and the target's answer to it. A step that the target need not know is answered by itself."""
+
+    step: Planned
+    outcome: Outcome
+
+
+class Book(Struct, frozen=True):
+    """Whose ledger it is: the target's number and name, the directory's number, and the run."""
+
+    target: int
+    name: str
+    directory: int
+    run: str
+
+
+class Ledger:
+    """For one run and one target; ``now`` is when its leavers leave. Its calls must follow one another."""
+
+    def __init__(
+        self, database: Database, lock: Lock, book: Book, layouts: Mapping[Kind, Layout], now: datetime, first: int
+    ) -> None:
+        """``lock`` is the run's; ``first``: the number of the run's next entry in the journal."""
+        self._database = database
+        self._lock = lock
+        self._book = book
+        self._layouts = layouts
+        self._now = now
+        self.next = first
+
+    def write(self, answers: Sequence[Answer], following: Sequence[Planned]) -> None:
+        """Write the answers to one batch, and that the ``following`` one is sent now. Raises StateError."""
+        if not answers and not following:
+            return
+        self._lock.verify()
+        book = self._book
+        with self._database.write(durable=bool(following)) as connection:
+            # A group's members before the group: what is gone is gone with everything.
+            self._members(connection, answers)
+            self._records(connection, answers)
+            done = [(answer.step.ref, change) for answer in answers if (change := _done(answer)) is not None]
+            self._journal(connection, [change for _, change in done])
+            if following:
+                sent.write(connection, book.target, book.directory, following)
+            else:
+                sent.clear(connection, book.target, book.directory)
+        self.next += len(done)
+
+    def _journal(self, connection: Connection, changes: Sequence[Change]) -> None:
+        texts = (None if change.after is None else encode(change.after).decode() for change in changes)
+        journal.write(connection, self._book.run, self._book.name, self.next, changes, texts)
+
+    # ---- records
+
+    def _records(self, connection: Connection, answers: Iterable[Answer]) -> None:
+        made: list[links.Row] = []
+        changed: list[links.Row] = []
+        ended: list[int] = []
+        taken: dict[int, int] = {}
+        quiet: list[dict[str, object]] = []
+        for step, outcome in ((answer.step, answer.outcome) for answer in answers):
+            change = step.change
+            if change is None:
+                quiet.append(self._quiet(step))
+            elif change.members or outcome.error is not None:
+                continue
+            elif change.after is None or outcome.absent:
+                ended.append(step.ref)
+            else:
+                new = change.op is Op.CREATE and change.before is None
+                (made if new else changed).append(self._row(step, change, outcome))
+                if step.takes is not None:
+                    taken[step.takes] = step.ref
+        if quiet:
+            self._leave(connection, quiet)
+        target = self._book.target
+        self._hand_over(connection, taken)
+        links.end(connection, target, ended)
+        links.write(connection, target, changed)
+        links.add(connection, target, made)
+
+    def _quiet(self, step: Planned) -> dict[str, object]:
+        state = State.LEAVER if step.left else State.CONFIRMED
+        return {"which": step.ref, "since": self._now.isoformat() if step.left else None, "as": int(state)}
+
+    def _leave(self, connection: Connection, quiet: list[dict[str, object]]) -> None:
+        mine = links_table.c.target == self._book.target, links_table.c.ref == bindparam("which")
+        connection.execute(
+            update(links_table).where(*mine).values(left_at=bindparam("since"), state=bindparam("as")), quiet
+        )
+
+    def _hand_over(self, connection: Connection, taken: Mapping[int, int]) -> None:
+        """The objects of leavers, and their memberships, are other records' from now on."""
+        links.replace_members(connection, self._book.target, taken)
+        links.forget(connection, self._book.target, list(taken))
+
+    def _row(self, step: Planned, change: Change, outcome: Outcome) -> links.Row:
+        shape = change.after or {}
+        key = shape[self._layouts[change.kind].key]
+        assert isinstance(key, str | int)  # noqa: S101 - the rules see to it
+        target_id = change.target_id if outcome.target_id is None else outcome.target_id
+        state, left_at = (State.LEAVER, self._now) if step.left else (State.CONFIRMED, None)
+        return links.row(step.ref, change.kind, Link(shape, key, target_id, state, left_at))
+
+    # ---- memberships
+
+    def _members(self, connection: Connection, answers: Iterable[Answer]) -> None:
+        answered = [answer for answer in answers if answer.step.members]
+        if not answered:
+            return
+        held = links.members(connection, self._book.target, {answer.step.ref for answer in answered})
+        for answer in answered:
+            group = held.setdefault(answer.step.ref, Membership(set(), set()))
+            group.unanswered.difference_update(answer.step.members)
+            done = _accepted(answer)
+            if answer.step.change is not None and answer.step.change.op is Op.ADD:
+                group.members |= done
+            else:
+                group.members -= done
+        links.write_members(connection, self._book.target, held)
+
+    # ---- what was never answered
+
+    def settle(self, settled: Sequence[tuple[Sent, Settled]], members: Sequence[Sent]) -> None:
+        """Write what became of a batch that was never answered. ``members`` are its membership changes: whom they name
+        may be in the group or not, and the plan says which is right."""
+        self._lock.verify()
+        book = self._book
+        with self._database.write() as connection:
+            for step, found in settled:
+                self._settle(connection, step, found)
+            groups = links.members(connection, book.target, {step.ref for step in members})
+            for step in members:
+                groups.setdefault(step.ref, Membership(set(), set())).unanswered.update(step.members)
+            links.write_members(connection, book.target, groups)
+            done = [step.change for step, found in settled if _is_done(step, found)]
+            self._journal(connection, done)
+            sent.clear(connection, book.target, book.directory)
+        self.next += len(done)
+
+    def _settle(self, connection: Connection, step: Sent, found: Settled) -> None:
+        target = self._book.target
+        if found.fate is Fate.ENDED:
+            links.end(connection, target, [step.ref])
+        elif found.held is not None:
+            if step.takes is not None:
+                self._hand_over(connection, {step.takes: step.ref})
+            links.write(connection, target, [self._seen(step, found.held)])
+        elif found.fate is Fate.UNCLEAR:
+            self._doubt(connection, step)
+
+    def _seen(self, step: Sent, held: Held) -> links.Row:
+        change = step.change
+        shape = shape_of(held, self._layouts[change.kind].attributes)
+        left = step.left and shape.get("active") is False
+        state, left_at = (State.LEAVER, self._now) if left else (State.CONFIRMED, None)
+        return links.row(step.ref, change.kind, Link(shape, held.key, held.target_id, state, left_at))
+
+    def _doubt(self, connection: Connection, step: Sent) -> None:
+        mine = links_table.c.target == self._book.target, links_table.c.ref == step.ref
+        connection.execute(update(links_table).where(*mine).values(state=int(State.PENDING)))
+
+    def presume(self, steps: Sequence[Sent]) -> None:
+        """The target cannot be looked at: whatever was sent is told again, whatever the directory says by then."""
+        self._lock.verify()
+        book = self._book
+        with self._database.write() as connection:
+            for step in steps:
+                change = step.change
+                if change.op is Op.CREATE and change.after is not None:
+                    link = Link(change.after, change.key, None, State.PENDING)
+                    links.write(connection, book.target, [links.row(step.ref, change.kind, link)])
+                elif not change.members:
+                    self._doubt(connection, step)
+            sent.clear(connection, book.target, book.directory)
+
+
+def _is_done(step: Sent, found: Settled) -> bool:
+    return found.fate is Fate.DONE or (found.fate is Fate.ENDED and step.change.op is Op.DELETE)
+
+
+def _accepted(answer: Answer) -> set[int]:
+    """The refs of the members of whom the target did what it was told."""
+    change, outcome = answer.step.change, answer.outcome
+    if change is None or outcome.error is not None:
+        return set()
+    if not outcome.refused:
+        return set(answer.step.members)
+    pairs = zip(answer.step.members, change.members, strict=True)
+    return {ref for ref, member in pairs if member.id not in outcome.refused}
+
+
+def is_absent(change: Change, outcome: Outcome) -> bool:
+    """Whether a change could not be done, because its object is not there."""
+    return outcome.absent and change.op not in (Op.DELETE, Op.DEACTIVATE)
+
+
+def _done(answer: Answer) -> Change | None:
+    """The change, as far as it was not refused; None when there is nothing to tell of."""
+    change, outcome = answer.step.change, answer.outcome
+    if change is None or outcome.error is not None or is_absent(change, outcome):
+        return None
+    if not outcome.refused:
+        return change
+    members = tuple(member for member in change.members if member.id not in outcome.refused)
+    return structs.replace(change, members=members) if members else None

@@ -1,0 +1,347 @@
+"""The links of a target, whom it holds in its groups, and how far it was given what a directory said."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import datetime
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Connection, and_, case, delete, false, func, not_, or_, select, update
+
+from usersyncd.core.digest import digest, encode, pack, unpack
+from usersyncd.core.guard import Holdings
+from usersyncd.core.links import Link, Shape, State
+from usersyncd.plugin import Kind, Lookup
+from usersyncd.state import bulk
+from usersyncd.state.bulk import batched
+from usersyncd.state.database import Database, among
+from usersyncd.state.spool import KIND, NUMBER, decode
+from usersyncd.state.tables import deliveries, directories, link_members, links, records, retries, targets
+
+BYTES_A_MEMBER = array("I").itemsize
+PAGE = 5_000
+
+_COLUMNS = ("target", "ref", "kind", "key", "digest", "active", "state", "left_at", "target_id", "shape")
+
+
+class Progress(Struct, frozen=True):
+    """Up to which pull a target has been given everything, and by which rules (their fingerprint) it was shaped."""
+
+    revision: int
+    fingerprint: str
+
+
+class Row(Struct, frozen=True, gc=False):
+    """A link as it is written. ``key`` and ``shape`` are JSON."""
+
+    ref: int
+    kind: Kind
+    key: str
+    digest: int
+    active: bool
+    state: State
+    left_at: datetime | None
+    target_id: str | None
+    shape: str
+
+
+class Membership(Struct):
+    """Whom a target holds in one group: refs. ``unanswered`` are those whom a run added or removed and got no answer:
+    they may be in it or not."""
+
+    members: set[int]
+    unanswered: set[int]
+
+
+class Address(Struct, frozen=True, gc=False):
+    """Where a record's object is."""
+
+    key: str | int
+    target_id: str | None
+
+
+class Owner(Struct, frozen=True, gc=False):
+    """A record with a key and an object. ``left``: it is a leaver's."""
+
+    ref: int
+    id: str
+    directory: str
+    left: bool
+    key: str | int
+    target_id: str | None
+
+
+def row(ref: int, kind: Kind, link: Link) -> Row:
+    """A link of a record, as it is written."""
+    text = encode(link.shape)
+    active = link.shape.get("active") is not False
+    key = encode(link.key).decode()
+    return Row(ref, kind, key, digest(text), active, link.state, link.left_at, link.target_id, text.decode())
+
+
+# ---- how far a target is
+
+
+def progress(connection: Connection, directory: int, target: int) -> Progress | None:
+    """How far a target is; None when it never was given everything of this directory."""
+    query = select(deliveries.c.revision, deliveries.c.fingerprint).where(
+        deliveries.c.directory == directory, deliveries.c.target == target
+    )
+    found = connection.execute(query).one_or_none()
+    return Progress(*found) if found else None
+
+
+def distrust(connection: Connection, directory: int, rules: Mapping[str, str]) -> None:
+    """Targets that are not in ``rules`` (name → fingerprint), or under other rules, were not asked what they depend on
+    in this pull: should they come back, everything is shaped again."""
+    followed = [
+        and_(
+            deliveries.c.target.in_(select(targets.c.id).where(targets.c.name == name)),
+            deliveries.c.fingerprint == text,
+        )
+        for name, text in rules.items()
+    ]
+    others = not_(or_(false(), *followed))
+    connection.execute(update(deliveries).where(deliveries.c.directory == directory, others).values(fingerprint=""))
+
+
+def begin(database: Database, target: int, groups: Iterable[int]) -> None:
+    """These groups will be given other members: should that be interrupted, they are looked at again."""
+    with database.write() as connection:
+        retry(connection, target, groups)
+
+
+def retry(connection: Connection, target: int, refs: Iterable[int]) -> None:
+    """These records are to be looked at again by the next plan."""
+    bulk.upsert(connection, retries, ("target", "ref"), ((target, ref) for ref in refs))
+
+
+def finish(database: Database, directory: int, target: int, reached: Progress, again: Iterable[int]) -> None:
+    """This target has been given everything up to a pull, but ``again``: what failed, and is to be tried again."""
+    here = select(records.c.ref).where(records.c.ref == retries.c.ref, records.c.directory == directory)
+    done = (directory, target, reached.revision, reached.fingerprint)
+    with database.write() as connection:
+        connection.execute(delete(retries).where(retries.c.target == target, here.exists()))
+        bulk.insert(connection, retries, ("target", "ref"), [(target, ref) for ref in again])
+        bulk.upsert(connection, deliveries, ("directory", "target", "revision", "fingerprint"), [done])
+
+
+# ---- links
+
+
+def add(connection: Connection, target: int, rows: Iterable[Row]) -> None:
+    """Write links of records that have none."""
+    bulk.insert(connection, links, _COLUMNS, (_values(target, one) for one in rows))
+
+
+def write(connection: Connection, target: int, rows: Iterable[Row]) -> None:
+    """Write links as they are now."""
+    bulk.upsert(connection, links, _COLUMNS, (_values(target, one) for one in rows))
+
+
+def _values(target: int, one: Row) -> bulk.Row:
+    left_at = one.left_at and one.left_at.isoformat()
+    return (
+        target, one.ref, NUMBER[one.kind], one.key, one.digest, int(one.active), int(one.state), left_at,
+        one.target_id, one.shape,
+    )  # fmt: skip
+
+
+def end(connection: Connection, target: int, refs: Collection[int]) -> None:
+    """These records have no object any more: they are in no group either."""
+    forget(connection, target, refs)
+    for some in batched(refs, PAGE):
+        mine = link_members.c.target == target, among(connection, link_members.c.ref, some)
+        connection.execute(delete(link_members).where(*mine))
+    replace_members(connection, target, dict.fromkeys(refs))
+
+
+def forget(connection: Connection, target: int, refs: Collection[int]) -> None:
+    """The objects of these records are linked to others now."""
+    for some in batched(refs, PAGE):
+        mine = links.c.target == target, among(connection, links.c.ref, some)
+        connection.execute(delete(links).where(*mine))
+
+
+def end_all(database: Database, target: int, refs: Collection[int]) -> None:
+    """The target was looked at, and these records have no object any more."""
+    if refs:
+        with database.write() as connection:
+            end(connection, target, refs)
+
+
+def known(connection: Connection, target: int, refs: Collection[int]) -> dict[int, Link]:
+    """The links of these records, as far as there are any."""
+    query = select(links.c.ref, links.c.shape, links.c.key, links.c.target_id, links.c.state, links.c.left_at)
+    found: dict[int, Link] = {}
+    for some in batched(refs, PAGE):
+        mine = links.c.target == target, among(connection, links.c.ref, some)
+        for ref, *rest in connection.execute(query.where(*mine)):
+            found[ref] = link_of(*rest)
+    return found
+
+
+def link_of(shape: str, key: str, target_id: str | None, state: int, left_at: str | None) -> Link:
+    """A link from what its row says."""
+    when = datetime.fromisoformat(left_at) if left_at else None
+    return Link(_shape(shape), msgspec.json.decode(key), target_id, State(state), when)
+
+
+def _shape(text: str) -> Shape:
+    return decode(text)
+
+
+def addresses(connection: Connection, target: int, refs: Collection[int]) -> dict[int, Address]:
+    """Where the objects of these records are, as far as they have any."""
+    query = select(links.c.ref, links.c.key, links.c.target_id)
+    found: dict[int, Address] = {}
+    for some in batched(refs, PAGE):
+        mine = links.c.target == target, among(connection, links.c.ref, some)
+        for ref, key, target_id in connection.execute(query.where(*mine)):
+            found[ref] = Address(msgspec.json.decode(key), target_id)
+    return found
+
+
+def linked(connection: Connection, target: int, kind: Kind, target_ids: Collection[str]) -> dict[str, int]:
+    """Which record each of these objects is linked to."""
+    query = select(links.c.target_id, links.c.ref).where(links.c.target == target, links.c.kind == NUMBER[kind])
+    found: dict[str, int] = {}
+    for some in batched(target_ids, PAGE):
+        rows = connection.execute(query.where(among(connection, links.c.target_id, some)))
+        found.update((target_id, ref) for target_id, ref in rows)
+    return found
+
+
+def owners(
+    connection: Connection,
+    target: int,
+    kind: Kind,
+    directory: int | None,
+    keys: Collection[str | int],
+    target_ids: Collection[str],
+) -> list[Owner]:
+    """The records that have one of these keys, or one of these objects; of one directory when it is named."""
+    query = (
+        select(links.c.ref, records.c.id, directories.c.name, links.c.left_at, links.c.key, links.c.target_id)
+        .join(records, records.c.ref == links.c.ref)
+        .join(directories, directories.c.id == records.c.directory)
+        .where(links.c.target == target, links.c.kind == NUMBER[kind])
+    )
+    if directory is not None:
+        query = query.where(records.c.directory == directory)
+    wanted = (links.c.key, [encode(key).decode() for key in keys]), (links.c.target_id, list(target_ids))
+    return [
+        Owner(ref, id_, name, left_at is not None, msgspec.json.decode(key), target_id)
+        for column, values in wanted
+        if values
+        for ref, id_, name, left_at, key, target_id in connection.execute(
+            query.where(among(connection, column, values))
+        )
+    ]
+
+
+def unlinked(
+    connection: Connection, target: int, kind: Kind, directory: int | None = None
+) -> Iterator[tuple[int, Lookup]]:
+    """The records whose objects have no target id yet, with their refs; of one directory when it is named."""
+    query = (
+        select(links.c.ref, directories.c.name, records.c.id, links.c.key)
+        .join(records, records.c.ref == links.c.ref)
+        .join(directories, directories.c.id == records.c.directory)
+        .where(links.c.target == target, links.c.kind == NUMBER[kind], links.c.target_id.is_(None))
+        .order_by(links.c.ref)
+    )
+    if directory is not None:
+        query = query.where(records.c.directory == directory)
+    for ref, name, id_, key in connection.execute(query):
+        yield ref, Lookup(name, id_, msgspec.json.decode(key))
+
+
+def earlier(connection: Connection, target: int, kind: Kind, attribute: str) -> Iterator[Lookup]:
+    """Where the objects without a target id are: under their keys, or, where a change of the key was sent and never
+    answered, perhaps under the new one (``attribute`` is the key's name)."""
+    found = list(unlinked(connection, target, kind))
+    held = {lookup.key for _, lookup in found}
+    linked_ = known(connection, target, [ref for ref, _ in found])
+    for ref, lookup in found:
+        yield lookup
+        key = linked_[ref].shape.get(attribute)
+        if linked_[ref].state is State.PENDING and isinstance(key, str | int) and key not in held:
+            yield Lookup(lookup.directory, lookup.id, key)
+
+
+def some_target_ids(connection: Connection, target: int, kind: Kind, limit: int) -> list[str]:
+    """The target ids of a few links."""
+    query = select(links.c.target_id).where(
+        links.c.target == target, links.c.kind == NUMBER[kind], links.c.target_id.is_not(None)
+    )
+    return list(connection.scalars(query.limit(limit)))
+
+
+# ---- memberships
+
+
+def members(connection: Connection, target: int, groups: Collection[int]) -> dict[int, Membership]:
+    """Whom the target holds in these groups, as far as it was ever told of them."""
+    query = select(link_members.c.ref, link_members.c.members, link_members.c.unanswered).where(
+        link_members.c.target == target, among(connection, link_members.c.ref, list(groups))
+    )
+    return {
+        ref: Membership(set(unpack("I", held)), set(unpack("I", open_)))
+        for ref, held, open_ in connection.execute(query)
+    }
+
+
+def write_members(connection: Connection, target: int, groups: Mapping[int, Membership]) -> None:
+    """Write whom the target holds in some groups now."""
+    rows = ((target, ref, _packed(one.members), _packed(one.unanswered) or None) for ref, one in groups.items())
+    bulk.upsert(connection, link_members, ("target", "ref", "members", "unanswered"), rows)
+
+
+def replace_members(connection: Connection, target: int, refs: Mapping[int, int | None]) -> None:
+    """In every group, put another record in the place of each of these; None: it is no member any more. A group that
+    is replaced hands its members on."""
+    if not refs:
+        return
+    moved = {ref: other for ref, other in refs.items() if other is not None}
+    for ref, other in moved.items():
+        mine = link_members.c.target == target
+        connection.execute(delete(link_members).where(mine, link_members.c.ref == other))
+        connection.execute(update(link_members).where(mine, link_members.c.ref == ref).values(ref=other))
+    query = select(link_members.c.ref, link_members.c.members, link_members.c.unanswered)
+    changed: dict[int, Membership] = {}
+    for group, held, open_ in connection.execute(query.where(link_members.c.target == target)):
+        both = unpack("I", held), unpack("I", open_)
+        if any(not refs.keys().isdisjoint(some) for some in both):
+            changed[group] = Membership(*({refs.get(ref, ref) for ref in some} - {None} for some in both))  # type: ignore[arg-type]
+    write_members(connection, target, changed)
+
+
+def _packed(refs: set[int]) -> bytes:
+    return pack(array("I", sorted(refs)))
+
+
+# ---- counting
+
+
+def holdings(database: Database, directory: int, target: int) -> Holdings:
+    """How much of a directory a target holds."""
+    with database.read() as connection:
+        query = (
+            select(links.c.kind, func.count(), func.sum(case((links.c.left_at.is_(None), links.c.active), else_=0)))
+            .join(records, records.c.ref == links.c.ref)
+            .where(links.c.target == target, records.c.directory == directory)
+            .group_by(links.c.kind)
+        )
+        held = {KIND[kind]: (count, int(active)) for kind, count, active in connection.execute(query)}
+        open_ = func.length(link_members.c.unanswered)
+        edges = (
+            select(func.sum(func.length(link_members.c.members) + func.coalesce(open_, 0)))
+            .join(records, records.c.ref == link_members.c.ref)
+            .where(link_members.c.target == target, records.c.directory == directory)
+        )
+        count = int(connection.scalar(edges) or 0) // BYTES_A_MEMBER
+    users, active = held.get(Kind.USER, (0, 0))
+    return Holdings(active=active, users=users, groups=held.get(Kind.GROUP, (0, 0))[0], memberships=count)

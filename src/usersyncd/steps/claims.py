@@ -1,0 +1,198 @@
+"""A part of the plan: one key belongs to one record. A claim is granted, adopts what is there, or fails by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from usersyncd.core.claims import Claimant, Found, Going, Holder, Policy, Verdict, judge
+from usersyncd.plugin import Held, Kind, Layout
+from usersyncd.state import links, sent
+from usersyncd.state.planned import Claim, Key, Plan, Sight
+from usersyncd.state.subjects import Scope
+
+PAGE = 5_000
+
+
+class Clash(Struct, frozen=True):
+    """A record whose claim is refused."""
+
+    ref: int
+    id: str
+    why: str
+
+
+class Claims:
+    """The claims of one kind in one plan."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        scope: Scope,
+        directory: str,
+        plan: Plan,
+        kind: Kind,
+        layout: Layout,
+        policy: Policy,
+        consents: Callable[[str], bool],
+        *,
+        sees: bool,
+    ) -> None:
+        """``directory`` is its name; ``consents`` says whether a person agreed that this record adopts; ``sees``:
+        whether the target was looked at."""
+        self._connection = connection
+        self._scope = scope
+        self._directory = directory
+        self._plan = plan
+        self._kind = kind
+        self._layout = layout
+        self._policy = policy
+        self._consents = consents
+        self._sees = sees
+
+    def settle(self) -> Iterator[Clash]:
+        """Decide every claim, and change the plan accordingly. Gives those that are refused."""
+        yield from self._contested()
+        waiting: dict[int, tuple[Claim, tuple[int, ...]]] = {}
+        refused: set[int] = set()
+        for page in self._plan.claimed(self._kind, PAGE):
+            for claim, verdict in self._judged(page):
+                if verdict.error is not None:
+                    refused.add(claim.ref)
+                    yield Clash(claim.ref, claim.id, verdict.error)
+                    continue
+                self._apply(claim, verdict)
+                if verdict.waits_for:
+                    waiting[claim.ref] = claim, verdict.waits_for
+        self._drop(refused)
+        yield from self._stranded(waiting, refused)
+        for number, chain in enumerate(_chains({ref: wait for ref, (_, wait) in waiting.items()}), 1):
+            self._plan.chain(chain, number)
+
+    def _contested(self) -> Iterator[Clash]:
+        """Two who claim the same key both fail, and nobody gets it."""
+        if not self._policy.ruled and self._layout.key == "id":
+            return  # Ids are unique in their directory, and such a target keeps directories apart.
+        for claims in self._plan.contested(self._kind):
+            for claim in claims:
+                others = ", ".join(f"{self._kind} {other.id}" for other in claims if other is not claim)
+                self._plan.drop(claim.ref)
+                yield Clash(claim.ref, claim.id, f"its {self._layout.key} {claim.key!r} is also that of {others}")
+
+    def _stranded(self, waiting: dict[int, tuple[Claim, tuple[int, ...]]], refused: set[int]) -> Iterator[Clash]:
+        """Who waits for a key that its holder keeps after all is refused, too."""
+        while stranded := [ref for ref, (_, wait) in waiting.items() if not refused.isdisjoint(wait)]:
+            for ref in stranded:
+                claim, _ = waiting.pop(ref)
+                why = f"its {self._layout.key} {claim.key!r} is still that of a {self._kind} whose own change failed"
+                yield Clash(ref, claim.id, why)
+            refused.update(stranded)
+            self._drop(stranded)
+
+    def _drop(self, refs: Iterable[int]) -> None:
+        for ref in refs:
+            self._plan.drop(ref)
+
+    def _apply(self, claim: Claim, verdict: Verdict) -> None:
+        for ref in verdict.frees:
+            self._plan.free(ref)
+        if verdict.adopts is not None:
+            names = self._layout.attributes
+            self._plan.adopt(claim.ref, verdict.adopts, names, verdict.takes, counted=verdict.counted)
+
+    def _judged(self, page: Sequence[Claim]) -> Iterator[tuple[Claim, Verdict]]:
+        keys = [claim.key for claim in page if claim.key is not None]
+        sights = self._plan.sights(self._kind, keys) if self._sees else {}
+        held = [sight.held.target_id for some in sights.values() for sight in some]
+        by_key, by_object = self._holders(keys, held)
+        for claim in page:
+            if claim.key is None:
+                continue
+            holders = by_key.get(claim.key, [])
+            if self._sees:
+                found = [_found(sight, by_object) for sight in sights.get(claim.key, ())]
+            else:
+                found = [_presumed(claim.key, holder) for holder in holders]
+            claimant = Claimant(
+                claim.ref, self._kind, claim.id, self._directory, claim.key, claim.new, self._consents(claim.id)
+            )
+            yield claim, judge(claimant, holders, found, self._policy)
+
+    def _holders(
+        self, keys: Sequence[Key], objects: Sequence[str]
+    ) -> tuple[dict[Key, list[Holder]], dict[str, Holder]]:
+        """Who has these keys, and these objects, by the links."""
+        only = None if self._policy.ruled else self._scope.directory
+        owners = links.owners(self._connection, self._scope.target, self._kind, only, keys, objects)
+        going = self._going({owner.ref: owner.left for owner in owners})
+        by_key: dict[Key, dict[int, Holder]] = {}
+        by_object: dict[str, Holder] = {}
+        for owner in owners:
+            holder = Holder(owner.ref, owner.id, owner.directory, going[owner.ref], owner.target_id)
+            by_key.setdefault(owner.key, {})[owner.ref] = holder
+            if owner.target_id is not None:
+                by_object[owner.target_id] = holder
+        found = {key: list(some.values()) for key, some in by_key.items()}
+        for key, holder in self._unsure(keys):
+            found.setdefault(key, []).append(holder)
+        return found, by_object
+
+    def _going(self, holders: Mapping[int, bool]) -> dict[int, Going]:
+        """What the plan makes of these records; the value says whether they left before."""
+        moves = {claim.ref: claim for claim in self._plan.claims(holders)}
+        deleted = self._plan.deletes(holders)
+        return {ref: _going_of(moves.get(ref), left=left, deleted=ref in deleted) for ref, left in holders.items()}
+
+    def _unsure(self, keys: Collection[Key]) -> Iterator[tuple[Key, Holder]]:
+        """Records of other directories that were sent one of these keys, or had it, and have no answer yet."""
+        if not self._policy.ruled:
+            return
+        wanted = set(keys)
+        for name, steps in sent.elsewhere(self._connection, self._scope.target, self._scope.directory).items():
+            for step in steps:
+                change = step.change
+                if change.kind is not self._kind or change.members:
+                    continue
+                after = (change.after or {}).get(self._layout.key)
+                for key in wanted & {change.key, after}:
+                    yield key, Holder(step.ref, change.id, name, Going.UNSURE)
+
+
+def _going_of(claim: Claim | None, *, left: bool, deleted: bool) -> Going:
+    if claim is not None and claim.here:
+        return Going.MOVES
+    if claim is not None:
+        return Going.LEAVES_DELETED if deleted else Going.LEAVES
+    if left:
+        return Going.LEFT_DELETED if deleted else Going.LEFT
+    return Going.STAYS
+
+
+def _found(sight: Sight, by_object: Mapping[str, Holder]) -> Found:
+    return Found(sight.held, sight.exact, sight.mine, sight.protected, by_object.get(sight.held.target_id))
+
+
+def _presumed(key: Key, holder: Holder) -> Found:
+    """What a target that cannot be looked at is taken to hold: what the link says."""
+    return Found(Held(holder.target_id or "", key, {}), exact=True, mine=False, protected=False, owner=holder)
+
+
+def _chains(waits: Mapping[int, Sequence[int]]) -> list[list[int]]:
+    """Records that hand keys on among each other: the connected parts of who waits for whom."""
+    leader: dict[int, int] = {}
+
+    def find(ref: int) -> int:
+        while leader.setdefault(ref, ref) != ref:
+            leader[ref] = leader[leader[ref]]
+            ref = leader[ref]
+        return ref
+
+    for ref, others in waits.items():
+        for other in others:
+            leader[find(other)] = find(ref)
+    parts: dict[int, list[int]] = {}
+    for ref in leader:
+        parts.setdefault(find(ref), []).append(ref)
+    return list(parts.values())

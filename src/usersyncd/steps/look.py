@@ -1,0 +1,82 @@
+"""A part of the plan: what the target holds under the keys that are claimed, and what of it is protected."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct, field
+
+from usersyncd.context import TargetRunContext
+from usersyncd.plugin import Held, Kind, Lookup, Target
+from usersyncd.state.planned import Claim, Plan, Sight
+
+PAGES = {"bulk": 10_000, "each": 500, "list": 1_000_000}
+"""How many lookups are handed over at a time, by how the target finds."""
+
+
+def sees(target: Target) -> bool:
+    """Whether a target can be looked at."""
+    return target.capabilities.find is not None and target.capabilities.read
+
+
+class Seen(Struct):
+    """What was found out about the plan's own objects: refs of records whose object is ``gone``, and the records whose
+    object is ``protected``: ref, kind and id."""
+
+    gone: list[int] = field(default_factory=list)
+    protected: list[tuple[int, Kind, str]] = field(default_factory=list)
+
+
+async def look(target: Target, context: TargetRunContext, directory: str, plan: Plan) -> Seen:
+    """Note in the plan what the target holds under the claimed keys. Where the object of a record that claims a key is
+    gone, the plan creates it again. Raises TargetError."""
+    seen = Seen()
+    if not sees(target):
+        return seen
+    for kind in Kind:
+        gone: list[Claim] = []
+        claims = plan.claimed(kind, PAGES[target.capabilities.find or "bulk"])
+        while page := await asyncio.to_thread(next, claims, None):
+            lookups = [Lookup(directory, claim.id, claim.key) for claim in page if claim.key is not None]
+            found = [pair async for pair in target.find(kind, lookups)]
+            plan.see(kind, ((asked.key, _sight(kind, context, asked, held)) for asked, held in found))
+            own = plan.objects(claim.ref for claim in page if not claim.new)
+            there = await read(target, kind, own.values())
+            gone += [claim for claim in page if claim.ref in own and own[claim.ref] not in there]
+        for claim in gone:
+            plan.renew(claim)
+        seen.gone += [claim.ref for claim in gone]
+        if context.protects(kind):
+            seen.protected += await _protected(target, context, kind, plan)
+    return seen
+
+
+def _sight(kind: Kind, context: TargetRunContext, asked: Lookup, held: Held) -> Sight:
+    return Sight(
+        held,
+        exact=held.key == asked.key,
+        mine=held.record == (asked.directory, asked.id),
+        protected=context.protected(kind, held.key, held.attributes),
+    )
+
+
+async def _protected(target: Target, context: TargetRunContext, kind: Kind, plan: Plan) -> list[tuple[int, Kind, str]]:
+    found: list[tuple[int, Kind, str]] = []
+    for page in plan.changed(kind, PAGES["bulk"]):
+        held = await read(target, kind, (change.target_id for _, change in page if change.target_id is not None))
+        found += [
+            (ref, kind, change.id)
+            for ref, change in page
+            if (one := held.get(change.target_id or "")) is not None
+            and context.protected(kind, one.key, one.attributes)
+        ]
+    return found
+
+
+async def read(target: Target, kind: Kind, target_ids: Iterable[str]) -> dict[str, Held]:
+    """The objects under these target ids, as far as they are there."""
+    wanted: Sequence[str] = list(dict.fromkeys(target_ids))
+    if not wanted:
+        return {}
+    return {held.target_id: held async for held in target.read(kind, wanted)}

@@ -1,0 +1,154 @@
+"""What comes before a plan: which target this is, what became of changes that were never answered, and the target ids
+of objects that have none yet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from usersyncd.core.links import Link, Settled, State, settle, shape_of
+from usersyncd.plugin import Held, Kind, Layout, Lookup, Op, Target
+from usersyncd.state import links, sent, targets
+from usersyncd.state.bulk import batched
+from usersyncd.state.database import Database
+from usersyncd.state.directories import Reading
+from usersyncd.state.ledger import Ledger
+from usersyncd.state.sent import Sent
+from usersyncd.steps.look import PAGES, read, sees
+
+ASKED = 100
+"""How many objects are looked for to find out whether a target moved."""
+ENOUGH = 0.5
+"""What share of them must be there."""
+
+
+async def recognise(database: Database, target: Target, name: str) -> int:
+    """The number under which the links of this target are kept.
+
+    It goes by the target's own identity. One whose identity is new is the one that the configuration called so until
+    now, moved, when most of its objects are there; otherwise it is another target, with links of its own. Raises
+    TargetError.
+    """
+    identity = await target.identity()
+    with database.read() as connection:
+        number = targets.by_identity(connection, identity, name)
+        before = targets.latest(connection, name) if number is None else None
+    if before is not None and await _is_there(database, target, before):
+        number = before
+    with database.write() as connection:
+        return targets.remember(connection, number, identity, name)
+
+
+async def _is_there(database: Database, target: Target, number: int) -> bool:
+    if not sees(target):
+        return False
+    with database.read() as connection:
+        wanted = {kind: links.some_target_ids(connection, number, kind, ASKED) for kind in Kind}
+    there = [len(await read(target, kind, some)) for kind, some in wanted.items() if some]
+    asked = sum(map(len, wanted.values()))
+    return bool(asked) and sum(there) >= ENOUGH * asked
+
+
+async def settle_unanswered(
+    database: Database, target: Target, number: int, directory: Reading, ledger: Ledger, layouts: Mapping[Kind, Layout]
+) -> None:
+    """Look at what a run of this directory sent and got no answer for, and write down what became of it. Raises
+    TargetError."""
+    with database.read() as connection:
+        steps = sent.unanswered(connection, number, directory.id)
+    if not steps:
+        return
+    if not sees(target):
+        await asyncio.to_thread(ledger.presume, steps)
+        return
+    settled: list[tuple[Sent, Settled]] = []
+    for kind in Kind:
+        mine = [step for step in steps if step.change.kind is kind and not step.change.members]
+        if mine:
+            settled += await _settled(database, target, number, kind, mine, layouts[kind])
+    members = [step for step in steps if step.change.members]
+    await asyncio.to_thread(ledger.settle, settled, members)
+
+
+async def _settled(
+    database: Database, target: Target, number: int, kind: Kind, steps: Sequence[Sent], layout: Layout
+) -> list[tuple[Sent, Settled]]:
+    at_id = await read(target, kind, (step.change.target_id for step in steps if step.change.target_id is not None))
+    lookups: dict[tuple[str, str, object], Lookup] = {}
+    for step in steps:
+        key = (step.change.after or {}).get(layout.key)
+        if isinstance(key, str | int) and (step.change.op is Op.CREATE or key != step.change.key):
+            lookups[step.change.directory, step.change.id, key] = Lookup(step.change.directory, step.change.id, key)
+    found: dict[str, list[Held]] = {}
+    for some in batched(lookups.values(), PAGES[target.capabilities.find or "bulk"]):
+        async for asked, held in target.find(kind, some):
+            if held.key == asked.key or held.record == (asked.directory, asked.id):
+                found.setdefault(asked.id, []).append(held)
+    with database.read() as connection:
+        objects = {held.target_id for some in found.values() for held in some}
+        owners = links.linked(connection, number, kind, objects)
+    free = {id_: [held for held in some if held.target_id not in owners] for id_, some in found.items()}
+
+    def settled(step: Sent) -> Settled:
+        held = at_id.get(step.change.target_id or "")
+        return settle(step.change, held, free.get(step.change.id, []), layout.attributes, layout.key)
+
+    return [(step, settled(step)) for step in steps]
+
+
+async def link_earlier(
+    database: Database, target: Target, number: int, directory: Reading, layouts: Mapping[Kind, Layout]
+) -> None:
+    """Look up the target ids of objects that were delivered before targets returned them, or whose links lost them.
+    Nobody is adopted by this: each of these records was in the target already. Raises TargetError."""
+    if not sees(target):
+        return
+    for kind in Kind:
+        with database.read() as connection:
+            earlier = list(links.unlinked(connection, number, kind, directory.id))
+        for some in batched(earlier, PAGES[target.capabilities.find or "bulk"]):
+            await _link(database, target, number, kind, some, layouts[kind])
+
+
+async def _link(
+    database: Database, target: Target, number: int, kind: Kind, some: Sequence[tuple[int, Lookup]], layout: Layout
+) -> None:
+    with database.read() as connection:
+        known = links.known(connection, number, [ref for ref, _ in some])
+    wanted = [*(lookup for _, lookup in some), *_renamed(some, known, layout)]
+    found: dict[str, dict[str, Held]] = {}
+    async for asked, held in target.find(kind, wanted):
+        if held.key == asked.key or held.record == (asked.directory, asked.id):
+            found.setdefault(asked.id, {})[held.target_id] = held
+    with database.write() as connection:
+        owners = links.linked(connection, number, kind, {one for held in found.values() for one in held})
+        rows: list[links.Row] = []
+        ended: list[int] = []
+        for ref, lookup in some:
+            objects = [held for held in found.get(lookup.id, {}).values() if held.target_id not in owners]
+            own = [held for held in objects if held.record == (lookup.directory, lookup.id)] or objects
+            if len(own) == 1:
+                rows.append(links.row(ref, kind, _linked(known[ref], own[0], layout)))
+            elif not objects:
+                ended.append(ref)
+        links.write(connection, number, rows)
+        links.end(connection, number, ended)
+        links.retry(connection, number, ended)
+
+
+def _renamed(some: Sequence[tuple[int, Lookup]], known: Mapping[int, Link], layout: Layout) -> list[Lookup]:
+    """A change of the key may have been sent and never answered: the object may be under the new one."""
+    lookups: list[Lookup] = []
+    for ref, lookup in some:
+        key = known[ref].shape.get(layout.key)
+        if known[ref].state is State.PENDING and isinstance(key, str | int) and key != lookup.key:
+            lookups.append(Lookup(lookup.directory, lookup.id, key))
+    return lookups
+
+
+def _linked(link: Link, held: Held, layout: Layout) -> Link:
+    if link.state is not State.PENDING:
+        return Link(link.shape, held.key, held.target_id, link.state, link.left_at)
+    # What was sent last was never answered: the object itself says what it holds.
+    state = State.CONFIRMED if link.left_at is None else State.LEAVER
+    return Link(shape_of(held, layout.attributes), held.key, held.target_id, state, link.left_at)

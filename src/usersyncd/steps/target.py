@@ -1,0 +1,192 @@
+"""All steps for one target: recognise and settle, then shape → plan → guard → deliver."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from usersyncd.blocking import result_of, to_its_end
+from usersyncd.context import TargetRunContext
+from usersyncd.core.listing import Listing
+from usersyncd.core.plan import first
+from usersyncd.core.report import NAMED, TargetReport
+from usersyncd.errors import LockedError
+from usersyncd.job import Delivery
+from usersyncd.plugin import PROTECTED, Kind, Lookup, Target
+from usersyncd.state import links
+from usersyncd.state.addresses import Addresses
+from usersyncd.state.database import Database
+from usersyncd.state.directories import Reading
+from usersyncd.state.ledger import Book, Ledger
+from usersyncd.state.lock import Lock
+from usersyncd.steps.deliver import Outcomes, deliver
+from usersyncd.steps.guard import guard
+from usersyncd.steps.look import look, sees
+from usersyncd.steps.plan import Draft, Planning, complete_plan, draft_plan
+from usersyncd.steps.settle import link_earlier, recognise, settle_unanswered
+from usersyncd.wish import Watch, Wish
+
+T = TypeVar("T")
+
+TURN = 0.2
+"""Seconds after which a run that waits for its turn at a target looks again."""
+
+
+class Work:
+    """One delivery of one run. ``entries`` is how many entries the run's journal has already."""
+
+    def __init__(
+        self,
+        database: Database,
+        lock: Lock,
+        folder: Path,
+        reading: Reading,
+        delivery: Delivery,
+        wish: Wish,
+        watch: Watch,
+        log: Any,
+        run: str,
+        entries: int,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._lock = lock
+        self._folder = folder
+        self._reading = reading
+        self._delivery = delivery
+        self._wish = wish
+        self._watch = watch
+        self._log = log
+        self._run = run
+        self._entries = entries
+        self._clock = clock
+        self._number = 0
+        """The target's, once it is recognised."""
+
+    async def steps(self, report: TargetReport) -> None:
+        """Do it, and say in ``report`` what was done. Raises UsersyncError."""
+        delivery = self._delivery
+        async with AsyncExitStack() as stack:
+            context = await stack.enter_async_context(self._context())
+            target = await stack.enter_async_context(connected(delivery, context))
+            self._number = await recognise(self._database, target, delivery.target.name)
+            await stack.enter_async_context(self._turn())
+            now = self._clock()
+            ledger = self._ledger(now)
+            if self._wish.deliver:
+                await target.prepare()
+                await link_earlier(self._database, target, self._number, self._reading, delivery.rules.layouts)
+            await settle_unanswered(self._database, target, self._number, self._reading, ledger, delivery.rules.layouts)
+            draft = await self._plan(target, context, now, report)
+            try:
+                if self._wish.deliver and not report.held:
+                    await self._deliver(target, draft, ledger, report)
+            finally:
+                draft.plan.close()
+
+    def _context(self) -> TargetRunContext:
+        target = self._delivery.target
+        return TargetRunContext(
+            name=target.name,
+            folder=self._folder,
+            log=self._log.bind(target=target.name),
+            waiting=lambda text: self._watch(text, 0),
+            layouts=self._delivery.rules.layouts,
+            directories=target.directories,
+            protection=target.protect,
+            earlier=self._earlier,
+        )
+
+    def _earlier(self, kind: Kind) -> Iterator[Lookup]:
+        with self._database.read() as connection:
+            yield from links.earlier(connection, self._number, kind, self._delivery.rules.layouts[kind].key)
+
+    def _ledger(self, now: datetime) -> Ledger:
+        book = Book(self._number, self._delivery.target.name, self._reading.id, self._run)
+        return Ledger(self._database, self._lock, book, self._delivery.rules.layouts, now, self._entries)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Our turn at a target where all directories share the keys: a plan that is made while another directory is
+        being delivered does not know yet whose they are."""
+        stack = ExitStack()
+        try:
+            while self._wish.deliver and self._delivery.shares_keys:
+                try:
+                    await to_its_end(lambda: stack.enter_context(self._lock.at_target(self._number)))
+                    break
+                except LockedError:
+                    name = self._delivery.target.name
+                    self._watch(f"waiting for another directory that is being delivered to {name}", 0)
+                    await asyncio.sleep(TURN)
+            yield
+        finally:
+            await to_its_end(stack.close)
+
+    async def _plan(self, target: Target, context: TargetRunContext, now: datetime, report: TargetReport) -> Draft:
+        planning = Planning(
+            self._reading, self._delivery, self._number, now, sees(target), self._wish.deliver, self._wish.adopt
+        )
+        draft = await self._thread("planning", lambda: draft_plan(self._database, planning))
+        try:
+            seen = await look(target, context, self._reading.name, draft.plan)
+            if self._wish.deliver:
+                await to_its_end(lambda: links.end_all(self._database, self._number, seen.gone))
+            for ref, kind, id_ in seen.protected:
+                draft.plan.drop(ref)
+                draft.fail(kind, ref, id_, PROTECTED)
+            await self._thread("planning", lambda: complete_plan(self._database, planning, draft))
+            report.guard = await to_its_end(lambda: guard(self._database, planning, draft.plan))
+            report.plan = await to_its_end(draft.plan.hash)
+            self._describe(report, draft)
+        except BaseException:
+            draft.plan.close()
+            raise
+        self._watch("planned", len(draft.plan))
+        return draft
+
+    def _describe(self, report: TargetReport, draft: Draft) -> None:
+        report.held = bool(report.guard)
+        report.planned = draft.plan.counts
+        report.failed, report.failures = draft.failed[:NAMED], len(draft.failed)
+        report.skipped = draft.skipped
+        if not self._wish.deliver:
+            report.counts = draft.plan.counts
+        if self._wish.changes != 0:
+            report.changes = Listing(first(draft.plan.changes(), self._wish.changes))
+
+    async def _deliver(self, target: Target, draft: Draft, ledger: Ledger, report: TargetReport) -> None:
+        outcomes = Outcomes()
+        number, addresses = self._number, Addresses(self._database, self._number)
+        await to_its_end(lambda: links.begin(self._database, number, draft.plan.member_groups()))
+        self._watch("delivering", 0)
+        try:
+            await deliver(
+                target, draft.plan, ledger, addresses, outcomes, lambda count: self._watch("delivering", count)
+            )
+        finally:
+            report.counts = outcomes.counts
+            report.entries = ledger.next - self._entries
+            report.failed = (draft.failed + outcomes.failed)[:NAMED]
+            report.failures = len(draft.failed) + len(outcomes.failed)
+        again = draft.again | outcomes.again
+        await to_its_end(lambda: links.finish(self._database, self._reading.id, number, draft.reached, again))
+
+    async def _thread(self, step: str, work: Callable[[], Generator[None, None, T]]) -> T:
+        """A step that works on the database, in a thread of its own, so that other directories go on."""
+        self._watch(step, 0)
+        return await result_of(work, name=step, log=self._log, tick=lambda: self._watch(step, 1))
+
+
+@asynccontextmanager
+async def connected(delivery: Delivery, context: TargetRunContext) -> AsyncIterator[Target]:
+    """The target's connector, which is closed in the end."""
+    target = delivery.connector(delivery.target.options, context)
+    try:
+        yield target
+    finally:
+        await target.close()

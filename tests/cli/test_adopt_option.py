@@ -1,0 +1,61 @@
+"""``--adopt`` takes the id of a record, or nothing: then it means all; the name of a directory stays one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cli.company import DIRECTORY, Company
+from tests.cli.running import Usersyncd
+from usersyncd.cli import runs
+from usersyncd.cli.names import Names
+from usersyncd.core.report import RunReport
+from usersyncd.run import Wish
+
+Asked = list[tuple[list[str], frozenset[str]]]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch, company: Company) -> Asked:
+    """What the commands ask for: the directories, and whose adoption is consented to. Nothing runs."""
+    company.configure(DIRECTORY + "  hr: {connector: csv, options: {users: acme/users.csv}}\n")
+    found: Asked = []
+
+    def each(self: runs.Runs, wish: Wish) -> Iterator[tuple[RunReport, Names]]:
+        found.append(([job.directory.name for job in self.jobs], wish.adopt))
+        return iter(())
+
+    monkeypatch.setattr(runs.Runs, "each", each)
+    return found
+
+
+@pytest.mark.parametrize("command", ["plan", "sync"])
+@pytest.mark.parametrize(
+    ("arguments", "directories", "adopt"),
+    [
+        ("", "acme hr", ""),
+        ("--adopt", "acme hr", "*"),
+        ("--adopt --json", "acme hr", "*"),
+        ("hr --adopt", "hr", "*"),
+        ("--adopt hr", "hr", "*"),
+        ("--adopt hr acme", "acme hr", "*"),
+        ("hr --adopt u-1", "hr", "u-1"),
+        ("--adopt u-1 hr", "hr", "u-1"),
+        ("--adopt u-1 --adopt=-2 hr", "hr", "u-1 -2"),
+        ("--adopt --complete hr", "hr", "*"),
+        ("--adopt -- hr", "hr", "*"),
+    ],
+)
+def test_who_is_adopted_and_where(
+    usersyncd: Usersyncd, asked: Asked, command: str, arguments: str, directories: str, adopt: str
+) -> None:
+    ran = usersyncd(command, *arguments.split())
+    assert ran.code == 0, ran.err
+    ((ran_directories, consents),) = asked
+    assert sorted(ran_directories) == directories.split()
+    assert consents == frozenset(adopt.split())
+
+
+def test_the_help_says_what_it_takes(usersyncd: Usersyncd, company: Company) -> None:
+    assert "--adopt" in usersyncd("sync", "--help").out

@@ -1,0 +1,89 @@
+"""What becomes of a change that was sent and never answered: the transitions, one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from usersyncd.core.links import Fate, is_stranger, settle
+from usersyncd.plugin import Change, Held, Kind, Op, Value
+
+NAMES = ("email", "name", "active")
+
+ANN: dict[str, Value] = {"email": "ann@x", "name": "Ann", "active": True}
+WED: dict[str, Value] = {"email": "wed@x", "name": "Ann", "active": True}
+OFF = {"email": "ann@x", "name": "Ann", "active": False}
+BOB = {"email": "bob@x", "name": "Bob", "active": True}
+
+
+def held(shape: dict[str, Any], target_id: str = "7", record: tuple[str, str] | None = None) -> Held:
+    return Held(target_id, shape["email"], shape, record)
+
+
+def change(op: Op, before: dict[str, Any] | None, after: dict[str, Any] | None) -> Change:
+    key = (before or after or {})["email"]
+    return Change(op, Kind.USER, "hr", "u1", key, before, after, target_id=None if op is Op.CREATE else "7")
+
+
+CREATE = change(Op.CREATE, None, ANN)
+ADOPT = change(Op.ADOPT, BOB, ANN)
+RENAME = change(Op.UPDATE, ANN, WED)
+RETITLE = change(Op.UPDATE, ANN, ANN | {"name": "Anna"})
+DEACTIVATE = change(Op.DEACTIVATE, ANN, OFF)
+DELETE = change(Op.DELETE, ANN, None)
+
+
+@pytest.mark.parametrize(
+    ("sent", "at_id", "at_key", "fate"),
+    [
+        # A create was sent because nothing was there: what is there now, linked to nobody, is its own.
+        pytest.param(CREATE, None, [], Fate.NOT_DONE, id="create, nothing there"),
+        pytest.param(CREATE, None, [held(ANN)], Fate.DONE, id="create, there as asked"),
+        pytest.param(CREATE, None, [held(ANN | {"name": "A."})], Fate.SEEN, id="create, changed since"),
+        pytest.param(CREATE, None, [held(ANN, "7"), held(ANN, "8")], Fate.NOT_DONE, id="create, two there"),
+        pytest.param(
+            CREATE, None, [held(ANN, "7", ("hr", "u1")), held(ANN, "8")], Fate.DONE, id="create, one says whose it is"
+        ),
+        # Everything else is looked for under its target id.
+        pytest.param(ADOPT, held(BOB), [], Fate.SEEN, id="adopt, not written"),
+        pytest.param(ADOPT, held(ANN), [], Fate.DONE, id="adopt, written"),
+        pytest.param(ADOPT, None, [], Fate.ENDED, id="adopt, the object is gone"),
+        pytest.param(RETITLE, held(ANN), [], Fate.SEEN, id="update, not written"),
+        pytest.param(RETITLE, held(ANN | {"name": "Anna"}), [], Fate.DONE, id="update, written"),
+        pytest.param(RETITLE, None, [], Fate.ENDED, id="update, the object is gone"),
+        pytest.param(RETITLE, held(BOB), [], Fate.UNCLEAR, id="update, a stranger under the id"),
+        pytest.param(RENAME, held(ANN), [], Fate.SEEN, id="another key, not written"),
+        pytest.param(RENAME, held(WED), [], Fate.DONE, id="another key, written"),
+        pytest.param(DEACTIVATE, held(ANN), [], Fate.SEEN, id="deactivate, not written"),
+        pytest.param(DEACTIVATE, held(OFF), [], Fate.DONE, id="deactivate, written"),
+        pytest.param(DELETE, held(ANN), [], Fate.NOT_DONE, id="delete, still there"),
+        pytest.param(DELETE, None, [], Fate.ENDED, id="delete, gone"),
+        # Where only the key identifies, another key is another target id.
+        pytest.param(RENAME, None, [held(WED, "wed@x")], Fate.DONE, id="the id follows the key, written"),
+        pytest.param(RENAME, None, [held(BOB, "wed@x")], Fate.ENDED, id="the id follows the key, somebody else's"),
+        pytest.param(RENAME, held(ANN), [held(BOB, "wed@x")], Fate.SEEN, id="both keys there, not written"),
+        pytest.param(RENAME, held(BOB), [held(WED, "wed@x")], Fate.DONE, id="both keys there, written"),
+        pytest.param(RENAME, held(ANN), [held(WED, "wed@x")], Fate.UNCLEAR, id="both keys there, nobody can tell"),
+    ],
+)
+def test_an_unanswered_change_is_settled_by_what_is_there(
+    sent: Change, at_id: Held | None, at_key: list[Held], fate: Fate
+) -> None:
+    settled = settle(sent, at_id, at_key, NAMES, "email")
+    assert settled.fate is fate
+    assert (settled.held is not None) is (fate in {Fate.DONE, Fate.SEEN})
+
+
+@pytest.mark.parametrize(
+    ("there", "stranger"),
+    [
+        pytest.param(ANN, False, id="the old key"),
+        pytest.param(WED | {"name": "Somebody"}, False, id="the new key"),
+        pytest.param({"email": "other@x", "name": "Ann", "active": False}, False, id="another attribute is equal"),
+        pytest.param({"email": "other@x", "name": "Cyd", "active": True}, True, id="nothing but true is equal"),
+        pytest.param({"email": "other@x", "name": None, "active": None}, True, id="nothing is equal"),
+    ],
+)
+def test_a_stranger_has_neither_key_and_no_equal_attribute(there: dict[str, Any], stranger: bool) -> None:
+    assert is_stranger(held(there), ANN, WED, "ann@x", "email") is stranger

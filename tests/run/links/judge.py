@@ -1,0 +1,237 @@
+"""What must hold whatever happens: who owns which object is kept in a book of its own, and compared after every run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from tests.run.links.life import Life, directory_of
+from tests.run.links.shop import Row, Shop
+from usersyncd.plugin import Kind
+
+Consent = Collection[str] | Literal["all"]
+
+
+class Broken(AssertionError):
+    """A promise that was not kept."""
+
+
+@dataclass
+class Judge:
+    """``book``: each object as it was seen last, by kind and mark; its ``ref`` says to whom it belongs. ``damaged``:
+    records whose objects the application changed or deleted. ``deletes``: leavers are deleted at once."""
+
+    shop: Shop
+    deletes: bool
+    book: Mapping[Kind, dict[str, Row]] = field(default_factory=lambda: {kind: {} for kind in Kind})
+    edges: set[tuple[str, str]] = field(default_factory=set)
+    damaged: set[tuple[Kind, str]] = field(default_factory=set)
+    writes: int = 0
+
+    # ---- the application writes
+
+    def inserts(self, kind: Kind, key: str, role: str | None, *, active: bool) -> None:
+        """An object of which no directory knows."""
+        if self.shop.unique and any(row.key == key for row in self.book[kind].values()):
+            return
+        self.writes += 1
+        row = Row(f"mark f{self.writes}", None, key, f"foreign {self.writes}", active or kind is Kind.GROUP, role)
+        self.shop.insert(kind, row)
+        self.remember()
+
+    def connects(self) -> None:
+        """The application's own people are put into its own teams."""
+        for team in self.book[Kind.GROUP].values():
+            for user in self.book[Kind.USER].values():
+                if team.ref is None and user.ref is None and (team.mark, user.mark) not in self.edges:
+                    self.shop.connect(team.mark, user.mark)
+                    self.edges.add((team.mark, user.mark))
+
+    def promotes(self, kind: Kind, id_: str, role: str) -> None:
+        """Into a role that may be protected."""
+        if (row := self.object_of(kind, id_)) is not None:
+            self.shop.write(kind, row.mark, "role", role)
+            self.remember()
+
+    def rewrites(self, kind: Kind, id_: str, key: str) -> None:
+        """A key, by hand."""
+        row = self.object_of(kind, id_)
+        if row is not None and not any(other.key == key for other in self.book[kind].values()):
+            self.shop.write(kind, row.mark, "key", key)
+            self.damaged.add((kind, id_))
+            self.remember()
+
+    def deletes_by_hand(self, kind: Kind, id_: str) -> None:
+        if (row := self.object_of(kind, id_)) is not None:
+            self.shop.delete(kind, row.mark)
+            self.damaged.add((kind, id_))
+            self.remember()
+
+    def remember(self) -> None:
+        """What the target holds now is how it is."""
+        for kind in Kind:
+            self.book[kind].clear()
+            self.book[kind].update({row.mark: row for row in self.shop.rows(kind)})
+        self.edges = self.shop.edges()
+
+    def object_of(self, kind: Kind, id_: str) -> Row | None:
+        return next((row for row in self.book[kind].values() if row.ref == id_), None)
+
+    # ---- after every run
+
+    def observe(self, life: Life, consent: Consent) -> None:
+        """Compare what the target holds with the book: nothing changed hands that must not. Raises Broken."""
+        before, edges = {kind: dict(self.book[kind]) for kind in Kind}, self.edges
+        now = {kind: {row.mark: row for row in self.shop.rows(kind)} for kind in Kind}
+        for kind in Kind:
+            self._once(kind, now[kind].values())
+            for mark, row in now[kind].items():
+                if mark in before[kind]:
+                    self._same(life, kind, before[kind][mark], row, consent)
+            for mark, row in before[kind].items():
+                if mark not in now[kind]:
+                    self._vanished(life, kind, row, consent)
+        self.remember()
+        touched = {edge for edge in edges ^ self.edges if self._is_untouchable(edge, before)}
+        if touched:
+            raise Broken(f"memberships that are nobody's business: {touched}")
+
+    @staticmethod
+    def _once(kind: Kind, rows: Collection[Row]) -> None:
+        refs = [row.ref for row in rows if row.ref is not None]
+        if len(set(refs)) < len(refs):
+            raise Broken(f"a {kind} has two objects: {list(rows)}")
+
+    def _is_untouchable(self, edge: tuple[str, str], before: Mapping[Kind, Mapping[str, Row]]) -> bool:
+        """Whether it ties a protected object, or two of nobody, and both were there and still are."""
+        ends = list(zip((Kind.GROUP, Kind.USER), edge, strict=True))
+        if not all(mark in before[kind] and mark in self.book[kind] for kind, mark in ends):
+            return False
+        rows = [self.book[kind][mark] for kind, mark in ends]
+        return any(row.protected for row in rows) or all(row.ref is None for row in rows)
+
+    def _same(self, life: Life, kind: Kind, before: Row, now: Row, consent: Consent) -> None:
+        if before.protected and before != now:
+            raise Broken(f"a protected object: {before} → {now}")
+        if before.role != now.role:
+            raise Broken(f"what no rule sets: {before} → {now}")
+        if before.ref == now.ref:
+            if before.ref is None and before != now:
+                raise Broken(f"an object of nobody: {before} → {now}")
+            return
+        if now.ref is None or now.ref not in life.records[kind]:
+            raise Broken(f"nobody's any more: {before} → {now}")
+        if self.object_of(kind, now.ref) is not None:
+            raise Broken(f"{now.ref} had an object, and got another: {before} → {now}")
+        if before.ref in life.records[kind]:
+            raise Broken(f"the object of somebody who is there: {before} → {now}")
+        if not (_consents(consent, now.ref) or self._new_id(life, kind, before, now.ref)):
+            raise Broken(f"without consent: {before} → {now}")
+
+    @staticmethod
+    def _new_id(life: Life, kind: Kind, before: Row, id_: str) -> bool:
+        """Whether somebody left and came with the same key, before the target was told that they left."""
+        return (
+            before.ref is not None
+            and before.active
+            and directory_of(before.ref) == directory_of(id_)
+            and before.key == life.records[kind][id_].key
+        )
+
+    def _vanished(self, life: Life, kind: Kind, row: Row, consent: Consent) -> None:
+        if not self.shop.marks and row.ref is None and not row.protected and consent:
+            return  # Adopted: it has another id now.
+        if row.protected or row.ref is None:
+            raise Broken(f"an object that is nobody's business is gone: {row}")
+        if row.ref in life.records[kind]:
+            raise Broken(f"the object of somebody who is there is gone: {row}")
+        if kind is Kind.USER and not self.deletes and self.shop.marks:
+            raise Broken(f"a leaver's object is gone: {row}")
+
+    # ---- when everything was delivered
+
+    def promises(self, life: Life, consent: Consent) -> None:
+        """Everybody has what the directories say, or is kept from it by something that must not be touched."""
+        for kind in Kind:
+            held = {row.ref: row for row in self.book[kind].values() if row.ref is not None}
+            for id_ in life.records[kind]:
+                if not self._is_right(life, kind, id_):
+                    self._explain(life, kind, id_, consent)
+            for ref, row in held.items():
+                if ref not in life.records[kind] and not row.protected:
+                    self._left(kind, row)
+        self._memberships(life)
+
+    def _is_right(self, life: Life, kind: Kind, id_: str) -> bool:
+        row, record = self.object_of(kind, id_), life.records[kind][id_]
+        return row is not None and replace(row, key=record.key, text=record.text, active=True) == row
+
+    def _explain(self, life: Life, kind: Kind, id_: str, consent: Consent) -> None:
+        """Follow who is in whose way. Raises Broken when there is no reason in the end."""
+        way: list[str] = []
+        while True:
+            row, record = self.object_of(kind, id_), life.records[kind][id_]
+            way.append(id_)
+            if row is not None and row.protected:
+                return
+            rivals = [other for other, one in life.records[kind].items() if one.key == record.key and other != id_]
+            if self.shop.unique and rivals:
+                return
+            holder = next((one for one in self.book[kind].values() if one.key == record.key), None)
+            if not self.shop.unique or holder is None or holder is row:
+                raise Broken(f"{id_} is to be {record}, and is {row}")
+            if holder.protected:
+                return
+            if holder.ref not in life.records[kind]:
+                free = _consents(consent, id_) and row is None and (self.shop.adoptable or kind is Kind.GROUP)
+                if free:
+                    raise Broken(f"{id_} was to adopt {holder}, and is {row}")
+                return
+            if holder.ref in way:
+                ring = way[way.index(holder.ref) :]
+                if len({directory_of(one) for one in ring}) == 1:
+                    raise Broken(f"{ring} were to exchange their keys")
+                return
+            id_ = str(holder.ref)
+
+    @staticmethod
+    def _left(kind: Kind, row: Row) -> None:
+        if kind is Kind.GROUP:
+            raise Broken(f"a group that is gone is there: {row}")
+        if row.active:
+            raise Broken(f"a leaver is active: {row}")
+
+    def _memberships(self, life: Life) -> None:
+        people = {row.mark: row for row in self.book[Kind.USER].values()}
+        teams = {row.mark: row for row in self.book[Kind.GROUP].values()}
+        found = {
+            (teams[team].ref, people[person].ref)
+            for team, person in self.edges
+            if not teams[team].protected and not people[person].protected
+            and teams[team].ref is not None and people[person].ref is not None
+        }  # fmt: skip
+        wanted = set(self._wanted(life))
+        if stale := found - wanted:
+            raise Broken(f"memberships that the directory does not have: {stale}")
+        if missing := {
+            edge for edge in wanted - found
+            if self._is_right(life, Kind.GROUP, edge[0]) and self._is_right(life, Kind.USER, edge[1])
+            and not self._is_protected(Kind.GROUP, edge[0]) and not self._is_protected(Kind.USER, edge[1])
+        }:  # fmt: skip
+            raise Broken(f"memberships that are missing: {missing}")
+
+    def _is_protected(self, kind: Kind, id_: str) -> bool:
+        row = self.object_of(kind, id_)
+        return row is not None and row.protected
+
+    @staticmethod
+    def _wanted(life: Life) -> Iterator[tuple[str, str]]:
+        for team, members in life.members.items():
+            for person in members:
+                if team in life.records[Kind.GROUP] and person in life.records[Kind.USER]:
+                    yield team, person
+
+
+def _consents(consent: Consent, id_: str) -> bool:
+    return consent == "all" or id_ in consent

@@ -1,0 +1,80 @@
+"""Two directories, one target, and a state database between them that can be put back to an older day."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+from tests.run.links.judge import Consent
+from tests.run.links.life import DIRECTORIES, Life
+from tests.run.links.moody import Mood, moody
+from tests.run.links.shop import PROTECTED_ROLE, Shop
+from tests.run.world import NO_LIMITS
+from usersyncd.config import Directory, Target
+from usersyncd.core.model import Leavers
+from usersyncd.core.protection import Protection
+from usersyncd.core.report import RunReport
+from usersyncd.job import Job, job
+from usersyncd.plugin import Kind
+from usersyncd.run import Wish, run
+from usersyncd.state.database import Database, open_database
+from usersyncd.testing import MemoryDirectory, MemorySource, MemorySourceOptions
+
+PROTECTION = Protection(condition=lambda columns: columns.get("role") == PROTECTED_ROLE)
+
+
+class Town:
+    """``mood``: how the target fails; ``deletes``: leavers are deleted at once."""
+
+    def __init__(self, folder: Path, shop: Shop, *, deletes: bool = False, incremental: bool = False) -> None:
+        self.folder, self.shop, self.mood, self.deletes = folder, shop, Mood(), deletes
+        self.directories = {name: MemoryDirectory(page_size=3, incremental=incremental) for name in DIRECTORIES}
+        self.file = folder / "state.db"
+        self.database: Database = open_database(f"sqlite:///{self.file}")
+        self.jobs = {name: self._job(name) for name in DIRECTORIES}
+
+    def run(self, name: str, life: Life, *, adopt: Consent = frozenset(), complete: bool = False) -> RunReport:
+        """Deliver one directory as it is now."""
+        life.tell(name, self.directories[name])
+        wish = Wish(complete=complete, adopt=frozenset({"*"} if adopt == "all" else adopt), log=False)
+        return asyncio.run(run(self.database, self.folder, self.jobs[name], wish))
+
+    def _job(self, name: str) -> Job:
+        options = MemorySourceOptions(directory=self.directories[name])
+        directory = Directory(name, "memory", timedelta(minutes=15), None, options, {kind: {} for kind in Kind})
+        shop = self.shop
+        target = Target(
+            "app", "moody", shop.options, DIRECTORIES, shop.users, shop.groups, "flattened",
+            Leavers(timedelta(0) if self.deletes else None), NO_LIMITS, protect=dict.fromkeys(Kind, PROTECTION),
+        )  # fmt: skip
+        return job(directory, MemorySource, [(target, moody(shop.connector, self.mood))], {})
+
+    # ---- the state
+
+    def save(self) -> None:
+        """Keep a copy of the state as it is."""
+        self.database.close()
+        for file in self.folder.glob("saved.db*"):
+            file.unlink()
+        for file in self.folder.glob("state.db*"):
+            shutil.copy(file, self.folder / file.name.replace("state", "saved"))
+        self.database = open_database(f"sqlite:///{self.file}")
+
+    @property
+    def is_saved(self) -> bool:
+        return (self.folder / "saved.db").exists()
+
+    def restore(self) -> None:
+        """Put the state back to how it was saved."""
+        self.database.close()
+        for file in self.folder.glob("state.db*"):
+            file.unlink()
+        for file in self.folder.glob("saved.db*"):
+            shutil.copy(file, self.folder / file.name.replace("saved", "state"))
+        self.database = open_database(f"sqlite:///{self.file}")
+
+    def close(self) -> None:
+        self.database.close()
+        self.shop.close()

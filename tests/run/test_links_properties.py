@@ -1,0 +1,68 @@
+"""Nobody's access changes hands by accident, whatever happens in life and whatever fails: the same state machine over a
+target in memory, and over the tables of applications and usersyncd's own in SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.run.links.machine import Links
+from tests.run.links.shop import TABLES, MemoryShop, Shop, postgresql_shop, sqlite_shop
+from tests.servers.postgres import Postgres
+
+SHORT = settings(
+    stateful_step_count=12,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
+)
+LONG = settings(SHORT, stateful_step_count=25)
+
+
+def live(make: Any, chosen: settings) -> None:
+    """``make`` gets the machine's folder and returns the target."""
+
+    class Here(Links):
+        def shop(self) -> Shop:
+            made: Shop = make(self.folder)
+            return made
+
+    run_state_machine_as_test(Here, settings=chosen)
+
+
+@pytest.mark.parametrize("ruled", [True, False], ids=["ruled", "plain"])
+def test_in_memory(ruled: bool) -> None:
+    live(lambda _: MemoryShop(ruled), settings(SHORT, max_examples=40))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("ruled", "examples"), [(True, 3_000), (False, 1_000)], ids=["ruled", "plain"])
+def test_in_memory_at_length(ruled: bool, examples: int) -> None:
+    live(lambda _: MemoryShop(ruled), settings(LONG, max_examples=examples))
+
+
+@pytest.mark.parametrize("tables", TABLES)
+def test_on_sqlite(tables: str) -> None:
+    live(lambda folder: sqlite_shop(TABLES[tables], folder), settings(SHORT, max_examples=6))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tables", TABLES)
+def test_on_sqlite_at_length(tables: str) -> None:
+    live(lambda folder: sqlite_shop(TABLES[tables], folder), settings(LONG, max_examples=50))
+
+
+@pytest.mark.parametrize("tables", TABLES)
+def test_on_postgresql(postgres: Postgres, tables: str) -> None:
+    url = postgres.database()
+    live(lambda _: postgresql_shop(TABLES[tables], url), settings(SHORT, max_examples=4))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tables", TABLES)
+def test_on_postgresql_at_length(postgres: Postgres, tables: str) -> None:
+    url = postgres.database()
+    live(lambda _: postgresql_shop(TABLES[tables], url), settings(LONG, max_examples=50))

@@ -1,0 +1,348 @@
+"""Objects stay with their people, whatever becomes of keys, and whatever the target does not answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.run.world import World, rules
+from usersyncd.core.report import RunReport
+from usersyncd.plugin import Kind, Value
+from usersyncd.testing import MemoryObject
+
+BY_ADDRESS = rules(None, "email", email="user.email", name="user.displayName", ref="user.id")
+BY_NAME = rules(None, "name", name="group.displayName", ref="group.id")
+
+
+@pytest.fixture
+def town(world: World) -> World:
+    """Everybody is known by an address, which may change, and every group by its name."""
+    world.target(users=BY_ADDRESS, groups=BY_NAME)
+    return world
+
+
+def person(world: World, id_: str, address: str, name: str | None = None) -> None:
+    world.user(id_, email=f"{address}@x", displayName=name or f"name of {id_}")
+
+
+def objects(world: World) -> dict[str, tuple[str, str, bool]]:
+    """Address, record's id, and whether it is active, by target id."""
+    return {
+        target_id: (
+            str(held.key).removesuffix("@x"),
+            str(held.attributes["ref"]),
+            held.attributes.get("active") is not False,
+        )
+        for target_id, held in world.store.users.items()
+    }
+
+
+def stamp(world: World) -> dict[str, str]:
+    """Everybody sets a password."""
+    for target_id, held in world.store.users.items():
+        held.foreign.setdefault("password", f"secret of {target_id}")
+    return {target_id: str(held.foreign["password"]) for target_id, held in world.store.users.items()}
+
+
+def failed(report: RunReport) -> dict[str, str]:
+    [target] = report.targets
+    return {failure.id: failure.error for failure in target.failed}
+
+
+def is_quiet(world: World, **wish: Any) -> bool:
+    return world.synced(**wish).counts.total == 0
+
+
+# ---- keys that move
+
+
+@pytest.mark.parametrize("newcomer", ["0", "9"], ids=["before", "after"])
+def test_a_newcomer_gets_the_address_that_somebody_else_gives_up(town: World, newcomer: str) -> None:
+    person(town, "3", "k1")
+    town.group("admins", "3")
+    town.synced()
+    password = stamp(town)
+    person(town, "3", "k2")
+    person(town, newcomer, "k1")
+    town.synced()
+    assert objects(town) == {"m1": ("k2", "3", True), "m3": ("k1", newcomer, True)}
+    assert town.store.users["m1"].foreign == {"password": password["m1"]}
+    assert town.store.users["m3"].foreign == {}
+    assert town.members() == {"admins": {"k2@x"}}
+    assert is_quiet(town)
+
+
+@pytest.mark.parametrize("mover", ["0", "9"], ids=["before", "after"])
+def test_somebody_moves_to_the_address_that_somebody_else_gives_up(town: World, mover: str) -> None:
+    person(town, "3", "k1")
+    person(town, mover, "k0")
+    town.synced()
+    before = objects(town)
+    person(town, "3", "k2")
+    person(town, mover, "k1")
+    town.synced()
+    moved = {"3": "k2", mover: "k1"}
+    assert objects(town) == {target_id: (moved[ref], ref, True) for target_id, (_, ref, _) in before.items()}
+    assert is_quiet(town)
+
+
+def test_two_exchange_their_addresses_and_one_of_them_leaves_a_group(town: World) -> None:
+    for id_, address in (("1", "a"), ("2", "b"), ("3", "c")):
+        person(town, id_, address)
+    town.group("admins", "1", "2")
+    town.synced()
+    person(town, "1", "b")
+    person(town, "2", "a")
+    town.group("admins", "2")
+    town.synced()
+    assert objects(town) == {"m1": ("b", "1", True), "m2": ("a", "2", True), "m3": ("c", "3", True)}
+    assert town.members() == {"admins": {"a@x"}}
+    assert is_quiet(town)
+
+
+def test_five_addresses_move_on_in_one_run(town: World) -> None:
+    for number in range(5):
+        person(town, f"u{number}", f"k{number}")
+    town.synced()
+    for number in range(5):
+        person(town, f"u{number}", f"k{number + 1}")
+    assert town.synced().counts.users.update == 5
+    assert objects(town) == {f"m{number + 1}": (f"k{number + 1}", f"u{number}", True) for number in range(5)}
+
+
+def test_groups_exchange_their_names(town: World) -> None:
+    person(town, "1", "a")
+    person(town, "2", "b")
+    town.group("g1", "1", displayName="admins")
+    town.group("g2", "2", displayName="staff")
+    town.synced()
+    before = set(town.store.memberships)
+    town.group("g1", "1", displayName="staff")
+    town.group("g2", "2", displayName="admins")
+    town.synced()
+    assert town.store.memberships == before
+    assert town.members() == {"staff": {"a@x"}, "admins": {"b@x"}}
+
+
+def test_a_removal_reaches_who_has_a_key_that_is_refused(town: World) -> None:
+    person(town, "1", "ann")
+    town.group("admins", "1")
+    town.synced()
+    town.store.faults.refuse = {"ann.new@x"}
+    person(town, "1", "ann.new")
+    town.group("admins")
+    assert list(failed(town.run())) == ["1"]
+    assert town.members() == {}
+    town.store.faults.refuse = set()
+    town.synced()
+    assert objects(town) == {"m1": ("ann.new", "1", True)}
+    assert town.members() == {}
+
+
+# ---- who leaves, and comes back under a new id
+
+
+@pytest.mark.parametrize("delete_after", [None, timedelta(0)], ids=["kept", "deleted"])
+def test_who_is_made_again_while_the_target_is_down_is_active_afterwards(
+    town: World, delete_after: timedelta | None
+) -> None:
+    town.target(users=BY_ADDRESS, groups=BY_NAME, delete_after=delete_after)
+    person(town, "1", "ann")
+    person(town, "9", "zed")
+    town.synced()
+    town.leave("1")
+    person(town, "2", "ann")
+    town.store.faults.down = True
+    assert town.run().status == "failed"
+    town.store.faults.down = False
+    counts = town.synced().counts
+    assert (counts.users.adopt, counts.total) == (1, 1)
+    assert objects(town) == {"m1": ("ann", "2", True), "m2": ("zed", "9", True)}
+    assert is_quiet(town)
+
+
+def test_a_leaver_is_deactivated_when_the_one_who_comes_for_the_key_is_refused(town: World) -> None:
+    person(town, "1", "ann")
+    person(town, "9", "zed")
+    town.synced()
+    town.store.faults.refuse = {"2"}
+    town.leave("1")
+    person(town, "2", "ann")
+    assert list(failed(town.run())) == ["2"]
+    assert objects(town)["m1"] == ("ann", "1", False)
+    town.leave("2")
+    town.synced()
+    assert is_quiet(town, complete=True)
+    assert objects(town) == {"m1": ("ann", "1", False), "m2": ("zed", "9", True)}
+
+
+def test_a_leavers_object_is_taken_over_later_with_consent_only(town: World) -> None:
+    person(town, "1", "ann")
+    town.synced()
+    town.leave("1")
+    town.synced()
+    person(town, "2", "ann")
+    for _ in range(2):
+        assert "--adopt 2" in failed(town.run())["2"]
+        assert objects(town) == {"m1": ("ann", "1", False)}
+    assert "2" in failed(town.run(adopt=frozenset({"3"})))
+    assert town.synced(adopt=frozenset({"2"})).counts.users.adopt == 1
+    assert objects(town) == {"m1": ("ann", "2", True)}
+
+
+def test_who_comes_back_under_the_old_id_has_the_old_object_whatever_the_address(town: World) -> None:
+    person(town, "1", "ann")
+    person(town, "2", "bob")
+    town.synced()
+    town.leave("1")
+    town.synced()
+    person(town, "1", "ann.k")
+    town.synced()
+    assert objects(town) == {"m1": ("ann.k", "1", True), "m2": ("bob", "2", True)}
+
+
+# ---- what was sent and not answered
+
+
+SWAP = {"1": "b", "2": "a"}
+
+
+@pytest.mark.parametrize("faults", [{"die_after_commit": True}, {"die_after": 0, "die_unseen": True}, {"die_after": 1}])
+def test_who_leaves_after_an_exchange_that_was_not_answered_is_the_one_deactivated(
+    town: World, faults: Mapping[str, Any]
+) -> None:
+    person(town, "1", "a")
+    person(town, "2", "b")
+    town.synced()
+    for id_, address in SWAP.items():
+        person(town, id_, address)
+    _die(town, faults)
+    town.leave("1")
+    town.synced()
+    assert objects(town) == {"m1": ("b", "1", False), "m2": ("a", "2", True)}
+    assert is_quiet(town)
+
+
+@pytest.mark.parametrize("faults", [{"die_before_commit": True}, {"die_after": 0}])
+def test_who_leaves_after_an_exchange_that_was_not_done_is_the_one_deactivated(
+    town: World, faults: Mapping[str, Any]
+) -> None:
+    person(town, "1", "a")
+    person(town, "2", "b")
+    person(town, "3", "c")
+    town.synced()
+    person(town, "1", "b")
+    person(town, "2", "d")
+    _die(town, faults)
+    town.leave("1")
+    town.synced()
+    assert objects(town) == {"m1": ("a", "1", False), "m2": ("d", "2", True), "m3": ("c", "3", True)}
+
+
+@pytest.mark.parametrize("delete_after", [None, timedelta(0)], ids=["kept", "deleted"])
+@pytest.mark.parametrize("faults", [{"die_after_commit": True}, {"die_before_commit": True}])
+def test_who_was_created_without_an_answer_and_leaves_has_no_access(
+    town: World, faults: Mapping[str, Any], delete_after: timedelta | None
+) -> None:
+    town.target(users=BY_ADDRESS, groups=BY_NAME, delete_after=delete_after)
+    person(town, "1", "a")
+    town.synced()
+    person(town, "2", "b")
+    _die(town, faults)
+    town.leave("2")
+    person(town, "3", "c")
+    town.synced()
+    active = {ref for _, ref, is_active in objects(town).values() if is_active}
+    assert active == {"1", "3"}
+    assert is_quiet(town)
+
+
+@pytest.mark.parametrize("faults", [{"die_after_commit": True}, {"die_before_commit": True}, {"die_after": 1}])
+def test_who_was_created_without_an_answer_is_there_once(town: World, faults: Mapping[str, Any]) -> None:
+    person(town, "1", "a")
+    person(town, "2", "b")
+    town.group("admins", "1")
+    _die(town, faults)
+    person(town, "2", "b2")
+    town.synced()
+    assert sorted(objects(town).values()) == [("a", "1", True), ("b2", "2", True)]
+    assert town.members() == {"admins": {"a@x"}}
+    assert is_quiet(town)
+
+
+def test_a_removal_that_was_not_answered_is_made_sure_of(town: World) -> None:
+    person(town, "1", "a")
+    person(town, "2", "b")
+    town.group("admins", "1", "2")
+    town.synced()
+    town.group("admins", "1")
+    _die(town, {"die_before_commit": True})
+    town.synced()
+    assert town.members() == {"admins": {"a@x"}}
+
+
+def _die(world: World, faults: Mapping[str, Any]) -> None:
+    for name, value in faults.items():
+        setattr(world.store.faults, name, value)
+    assert world.run().status == "failed"
+    for name in faults:
+        setattr(world.store.faults, name, None if name == "die_after" else False)
+
+
+# ---- what was there before
+
+
+def test_an_object_of_nobody_is_adopted_with_consent_only_once_a_delivery_was_answered_whole(town: World) -> None:
+    person(town, "1", "a")
+    town.synced()
+    stranger = town.store.insert(Kind.USER, _stranger("b", active=True))
+    person(town, "2", "b")
+    before = town.store.users[stranger]
+    assert "2" in failed(town.run())
+    assert town.store.users[stranger] == before
+    town.synced(adopt=frozenset({"2"}))
+    assert objects(town)[stranger] == ("b", "2", True)
+    assert town.store.users[stranger].foreign == before.foreign
+
+
+def test_the_first_delivery_adopts_what_is_active(town: World) -> None:
+    active = town.store.insert(Kind.USER, _stranger("a", active=True))
+    inactive = town.store.insert(Kind.USER, _stranger("b", active=False))
+    person(town, "1", "a")
+    person(town, "2", "b")
+    before = town.store.users[inactive]
+    assert list(failed(town.run())) == ["2"]
+    assert objects(town)[active] == ("a", "1", True)
+    assert town.store.users[inactive] == before
+
+
+def test_an_object_that_somebody_deleted_is_made_again_once_something_changes(town: World) -> None:
+    person(town, "1", "a")
+    town.group("admins", "1")
+    town.synced()
+    town.store.delete(Kind.USER, "m1")
+    person(town, "1", "a", "another name")
+    for _ in range(2):
+        town.run()
+    assert [held[:2] for held in objects(town).values()] == [("a", "1")]
+    assert town.members() == {"admins": {"a@x"}}
+    assert is_quiet(town)
+
+
+def test_a_leaver_whose_object_somebody_deleted_is_done_with(town: World) -> None:
+    person(town, "1", "a")
+    town.group("admins", "1")
+    town.synced()
+    town.store.delete(Kind.USER, "m1")
+    town.leave("1")
+    assert town.run().status == "succeeded"
+    assert objects(town) == {}
+    assert is_quiet(town)
+
+
+def _stranger(address: str, *, active: bool) -> MemoryObject:
+    attributes: dict[str, Value] = {"email": f"{address}@x", "name": "somebody", "ref": None, "active": active}
+    return MemoryObject("", f"{address}@x", attributes, {"password": "of a stranger"})

@@ -1,0 +1,243 @@
+BEGIN TRANSACTION;
+CREATE TABLE alembic_version (
+	version_num VARCHAR(32) NOT NULL, 
+	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
+INSERT INTO "alembic_version" VALUES('0002');
+CREATE TABLE counters (
+	name TEXT NOT NULL, 
+	next BIGINT NOT NULL, 
+	PRIMARY KEY (name)
+);
+INSERT INTO "counters" VALUES('ref',19);
+CREATE TABLE delivered (
+	target TEXT NOT NULL, 
+	ref INTEGER NOT NULL, 
+	kind SMALLINT NOT NULL, 
+	"key" TEXT NOT NULL, 
+	digest BIGINT NOT NULL, 
+	active SMALLINT NOT NULL, 
+	left_at TEXT, 
+	sure SMALLINT NOT NULL, 
+	shape TEXT NOT NULL, 
+	PRIMARY KEY (target, ref)
+)
+ WITHOUT ROWID
+
+;
+INSERT INTO "delivered" VALUES('app',1,0,'"u01"',4967384777703818741,1,NULL,1,'{"active":true,"email":"ada@acme.example","external_id":"u01","name":"Ada"}');
+INSERT INTO "delivered" VALUES('app',2,0,'"u02"',8039165066347069018,1,NULL,1,'{"active":true,"email":"bo@acme.example","external_id":"u02","name":"Bo"}');
+INSERT INTO "delivered" VALUES('app',3,0,'"u03"',1112580302899771525,1,NULL,1,'{"active":true,"email":"cy@acme.example","external_id":"u03","name":"Cy"}');
+INSERT INTO "delivered" VALUES('app',4,0,'"u04"',9173867189696211720,1,NULL,1,'{"active":true,"email":"di@acme.example","external_id":"u04","name":"Di"}');
+INSERT INTO "delivered" VALUES('app',5,0,'"u05"',-4150445987968830411,1,NULL,1,'{"active":true,"email":"u03","external_id":"u05","name":"Eve"}');
+INSERT INTO "delivered" VALUES('app',6,0,'"u06"',-7136197362640411254,1,NULL,1,'{"active":true,"email":"fay@acme.example","external_id":"u06","name":"Fay"}');
+INSERT INTO "delivered" VALUES('app',7,0,'"u07"',6721064722076682517,1,NULL,1,'{"active":true,"email":"gus@acme.example","external_id":"u07","name":"Gus"}');
+INSERT INTO "delivered" VALUES('app',8,0,'"u08"',5396752368450540540,0,NULL,1,'{"active":false,"email":"hal@acme.example","external_id":"u08","name":"Hal"}');
+INSERT INTO "delivered" VALUES('app',9,0,'"u09"',-1442588342015616867,0,'2026-11-27T06:21:58.834451+00:00',1,'{"active":false,"email":"ida@acme.example","external_id":"u09","name":"Ida"}');
+INSERT INTO "delivered" VALUES('app',11,0,'"u11"',-8174019973344316693,1,NULL,1,'{"active":true,"email":"kim@acme.example","external_id":"u11","name":"Kim"}');
+INSERT INTO "delivered" VALUES('app',12,1,'"g1"',8521580899599125520,1,NULL,1,'{"external_id":"g1","name":"staff"}');
+INSERT INTO "delivered" VALUES('app',13,1,'"g2"',-884370996339814871,1,NULL,1,'{"external_id":"g2","name":"g3"}');
+INSERT INTO "delivered" VALUES('app',14,1,'"g3"',4335155020077091505,1,NULL,1,'{"external_id":"g3","name":"tools"}');
+INSERT INTO "delivered" VALUES('app',15,1,'"g4"',-7972996122757910552,1,NULL,1,'{"external_id":"g4","name":"board"}');
+CREATE TABLE delivered_members (
+	target TEXT NOT NULL, 
+	ref INTEGER NOT NULL, 
+	given BLOB, 
+	members BLOB NOT NULL, 
+	PRIMARY KEY (target, ref)
+)
+ WITHOUT ROWID
+
+;
+INSERT INTO "delivered_members" VALUES('app',12,X'0A000000',X'020000000300000004000000050000000600000007000000080000000B000000');
+INSERT INTO "delivered_members" VALUES('app',13,NULL,X'020000000300000004000000050000000600000007000000');
+INSERT INTO "delivered_members" VALUES('app',14,NULL,X'030000000500000007000000');
+INSERT INTO "delivered_members" VALUES('app',15,NULL,X'01000000');
+CREATE TABLE deliveries (
+	directory INTEGER NOT NULL, 
+	target TEXT NOT NULL, 
+	revision BIGINT NOT NULL, 
+	fingerprint TEXT NOT NULL, 
+	PRIMARY KEY (directory, target), 
+	FOREIGN KEY(directory) REFERENCES directories (id)
+)
+ WITHOUT ROWID
+
+;
+INSERT INTO "deliveries" VALUES(1,'app',2,'aa6a869b76a02bf3b392cf834abf693b732f735125ab0acbb966bfa1ad6d2418 flattened');
+CREATE TABLE directories (
+	id INTEGER NOT NULL, 
+	name TEXT NOT NULL, 
+	cursor TEXT, 
+	basis TEXT, 
+	completed_at TEXT, 
+	revision BIGINT NOT NULL, 
+	users INTEGER NOT NULL, 
+	groups INTEGER NOT NULL, 
+	memberships INTEGER NOT NULL, 
+	PRIMARY KEY (id), 
+	UNIQUE (name)
+);
+INSERT INTO "directories" VALUES(1,'acme',NULL,'201996482dd71baa6e0c8f51c6fbc1613d4a285ed44f7a15b58f6ddde4da6f4e','2026-11-27T06:21:58.807789+00:00',2,10,4,12);
+INSERT INTO "directories" VALUES(2,'branch',NULL,'b20ecc927f8a0223006eb96bdfbe982b9b5daa6cf2988be252c6e697d5127b29','2026-11-27T06:21:58.924678+00:00',2,2,1,2);
+CREATE TABLE journal (
+	run TEXT NOT NULL, 
+	seq INTEGER NOT NULL, 
+	target TEXT NOT NULL, 
+	op TEXT NOT NULL, 
+	kind TEXT NOT NULL, 
+	id TEXT NOT NULL, 
+	"key" TEXT NOT NULL, 
+	"before" TEXT, 
+	"after" TEXT, 
+	members TEXT, 
+	PRIMARY KEY (run, seq)
+)
+ WITHOUT ROWID
+
+;
+INSERT INTO "journal" VALUES('01M8DTNW7FY6J9GQZJ7M33EJ8S',0,'app','create','user','u01','"u01"',NULL,'{"active":true,"email":"ada@acme.example","external_id":"u01","name":"Ada"}',NULL);
+INSERT INTO "journal" VALUES('01M8DTNW7FY6J9GQZJ7M33EJ8S',1,'app','create','user','u02','"u02"',NULL,'{"active":true,"email":"bo@acme.example","external_id":"u02","name":"Bo"}',NULL);
+INSERT INTO "journal" VALUES('01M8DTNW7FY6J9GQZJ7M33EJ8S',2,'app','create','user','u03','"u03"',NULL,'{"active":true,"email":"cy@acme.example","external_id":"u03","name":"Cy"}',NULL);
+INSERT INTO "journal" VALUES('01M8DTNW7FY6J9GQZJ7M33EJ8S',3,'app','create','user','u04','"u04"',NULL,'{"active":true,"email":"di@acme.example","external_id":"u04","name":"Di"}',NULL);
+INSERT INTO "journal" VALUES('01M8DTNW7FY6J9GQZJ7M33EJ8S',4,'app','create','user','u05','"u05"',NULL,'{"active":true,"email":"u03","external_id":"u05","name":"Eve"}',NULL);
+INSERT INTO "journal" VALUES('01M8DTNW7FY6J9GQZJ7M33EJ8S',5,'app','create','user','u06','"u06"',NULL,'{"active":true,"email":"fay@acme.example","external_id":"u06","name":"Fay"}',NULL);
+INSERT INTO "journal" VALUES('01M8DTNW7FY6J9GQZJ7M33EJ8S',6,'app','create','user','u07','"u07"',NULL,'{"active":true,"email":"gus@acme.example","external_id":"u07","name":"Gus"}',NULL);
+INSERT INTO "journal" VALUES('01M8DTNW7FY6J9GQZJ7M33EJ8S',7,'app','create','user','u08','"u08"',NULL,'{"active":false,"email":"hal@acme.example","external_id":"u08","name":"Hal"}',NULL);
+INSERT INTO "journal" VALUES('01M8DTNW7FY6J9GQZJ7M33EJ8S',8,'app','create','user','u09','"u09"',NULL,'{"active":true,"email":"ida@acme.example","external_id":"u09","name":"Ida"}',NULL);
+INSERT INTO "journal" VALUES('01M8DTNW7FY6J9GQZJ7M33EJ8S',9,'app','create','user','u11','"u11"',NULL,'{"active":true,"email":"kim@acme.example","external_id":"u11","name":"Kim"}',NULL);
+INSERT INTO "journal" VALUES('01M8DTNW7FY6J9GQZJ7M33EJ8S',10,'app','create','group','g1','"g1"',NULL,'{"external_id":"g1","name":"staff"}',NULL);
+INSERT INTO "journal" VALUES('01M8DTNW7FY6J9GQZJ7M33EJ8S',11,'app','create','group','g2','"g2"',NULL,'{"external_id":"g2","name":"g3"}',NULL);
+INSERT INTO "journal" VALUES('01M8DTNW7FY6J9GQZJ7M33EJ8S',12,'app','create','group','g3','"g3"',NULL,'{"external_id":"g3","name":"tools"}',NULL);
+INSERT INTO "journal" VALUES('01M8DTNW7FY6J9GQZJ7M33EJ8S',13,'app','create','group','g4','"g4"',NULL,'{"external_id":"g4","name":"board"}',NULL);
+INSERT INTO "journal" VALUES('01M8DTNW7FY6J9GQZJ7M33EJ8S',14,'app','add','group','g1','"g1"',NULL,NULL,'[{"kind":"user","id":"u02","key":"u02"},{"kind":"user","id":"u03","key":"u03"},{"kind":"user","id":"u04","key":"u04"},{"kind":"user","id":"u05","key":"u05"},{"kind":"user","id":"u06","key":"u06"},{"kind":"user","id":"u07","key":"u07"},{"kind":"user","id":"u08","key":"u08"},{"kind":"user","id":"u09","key":"u09"},{"kind":"user","id":"u11","key":"u11"}]');
+INSERT INTO "journal" VALUES('01M8DTNW7FY6J9GQZJ7M33EJ8S',15,'app','add','group','g2','"g2"',NULL,NULL,'[{"kind":"user","id":"u02","key":"u02"},{"kind":"user","id":"u03","key":"u03"},{"kind":"user","id":"u04","key":"u04"},{"kind":"user","id":"u05","key":"u05"},{"kind":"user","id":"u06","key":"u06"},{"kind":"user","id":"u07","key":"u07"}]');
+INSERT INTO "journal" VALUES('01M8DTNW7FY6J9GQZJ7M33EJ8S',16,'app','add','group','g3','"g3"',NULL,NULL,'[{"kind":"user","id":"u03","key":"u03"},{"kind":"user","id":"u05","key":"u05"},{"kind":"user","id":"u07","key":"u07"}]');
+INSERT INTO "journal" VALUES('01M8DTNW7FY6J9GQZJ7M33EJ8S',17,'app','add','group','g4','"g4"',NULL,NULL,'[{"kind":"user","id":"u01","key":"u01"}]');
+INSERT INTO "journal" VALUES('01M8DTNXMH27HHZGGH3NXNA9HK',0,'app','remove','group','g1','"g1"',NULL,NULL,'[{"kind":"user","id":"u09","key":"u09"}]');
+INSERT INTO "journal" VALUES('01M8DTNXMH27HHZGGH3NXNA9HK',1,'app','deactivate','user','u09','"u09"','{"active":true,"email":"ida@acme.example","external_id":"u09","name":"Ida"}','{"active":false,"email":"ida@acme.example","external_id":"u09","name":"Ida"}',NULL);
+CREATE TABLE memberships (
+	ref INTEGER NOT NULL, 
+	directory INTEGER NOT NULL, 
+	digest BIGINT NOT NULL, 
+	count INTEGER NOT NULL, 
+	revision BIGINT NOT NULL, 
+	unresolved TEXT, 
+	names BLOB NOT NULL, 
+	users BLOB NOT NULL, 
+	groups BLOB NOT NULL, 
+	PRIMARY KEY (ref), 
+	FOREIGN KEY(directory) REFERENCES directories (id)
+);
+INSERT INTO "memberships" VALUES(12,1,1105233675559620448,4,2,NULL,X'7050A8F7F699E226B2AC18021600224474D145365982834ACA0081E1C577CE59',X'080000000A0000000B000000',X'0D000000');
+INSERT INTO "memberships" VALUES(13,1,9052148634572711803,4,1,NULL,X'CE24DB2112E310A7C3A12A70162009AA6034938CB00F12CB8A6C25EB5F9E7361',X'020000000400000006000000',X'0E000000');
+INSERT INTO "memberships" VALUES(14,1,7628357689868574310,3,1,NULL,X'E603F9928DB712AA5035F4DEA1847EC630254F82B7224CF9',X'030000000500000007000000',X'');
+INSERT INTO "memberships" VALUES(15,1,3181157224980449369,1,1,NULL,X'5988A041A4BD252C',X'01000000',X'');
+INSERT INTO "memberships" VALUES(18,2,-8243456469924186909,2,1,NULL,X'5988A041A4BD252C8A6C25EB5F9E7361',X'1000000011000000',X'');
+CREATE TABLE names (
+	directory INTEGER NOT NULL, 
+	name BIGINT NOT NULL, 
+	ref INTEGER NOT NULL, 
+	PRIMARY KEY (directory, name, ref), 
+	FOREIGN KEY(directory) REFERENCES directories (id)
+)
+ WITHOUT ROWID
+
+;
+INSERT INTO "names" VALUES(1,-6408372602731289394,6);
+INSERT INTO "names" VALUES(1,-6194384531728195133,14);
+INSERT INTO "names" VALUES(1,-6191684718996945946,5);
+INSERT INTO "names" VALUES(1,-4905901026815586339,15);
+INSERT INTO "names" VALUES(1,-4457145898259569732,1);
+INSERT INTO "names" VALUES(1,-4376542350566669306,7);
+INSERT INTO "names" VALUES(1,-4289383811798725156,8);
+INSERT INTO "names" VALUES(1,-4154591263280825607,12);
+INSERT INTO "names" VALUES(1,-4143728776369130160,7);
+INSERT INTO "names" VALUES(1,-3813968683482270624,4);
+INSERT INTO "names" VALUES(1,-3184398081285911257,13);
+INSERT INTO "names" VALUES(1,-2702734787733430188,6);
+INSERT INTO "names" VALUES(1,-1490740806188828922,4);
+INSERT INTO "names" VALUES(1,-617384884948324704,14);
+INSERT INTO "names" VALUES(1,-482972888474901200,3);
+INSERT INTO "names" VALUES(1,2801971204173877360,13);
+INSERT INTO "names" VALUES(1,3181157224980449369,1);
+INSERT INTO "names" VALUES(1,4470944252721910043,10);
+INSERT INTO "names" VALUES(1,4909486638311713970,8);
+INSERT INTO "names" VALUES(1,5369278500430008692,10);
+INSERT INTO "names" VALUES(1,5611715012288541264,15);
+INSERT INTO "names" VALUES(1,5932581894992712731,12);
+INSERT INTO "names" VALUES(1,6230934434330044355,2);
+INSERT INTO "names" VALUES(1,6471241406353572042,11);
+INSERT INTO "names" VALUES(1,7022130378804915338,2);
+INSERT INTO "names" VALUES(1,7823858672477617600,5);
+INSERT INTO "names" VALUES(1,7933965920792766572,11);
+INSERT INTO "names" VALUES(1,8342095347993017420,3);
+INSERT INTO "names" VALUES(2,-4457145898259569732,16);
+INSERT INTO "names" VALUES(2,-4154591263280825607,18);
+INSERT INTO "names" VALUES(2,3181157224980449369,16);
+INSERT INTO "names" VALUES(2,5932581894992712731,18);
+INSERT INTO "names" VALUES(2,6230934434330044355,17);
+INSERT INTO "names" VALUES(2,7022130378804915338,17);
+CREATE TABLE records (
+	ref INTEGER NOT NULL, 
+	directory INTEGER NOT NULL, 
+	kind SMALLINT NOT NULL, 
+	id TEXT NOT NULL, 
+	digest BIGINT NOT NULL, 
+	attributes TEXT NOT NULL, 
+	handles TEXT, 
+	manager BIGINT, 
+	revision BIGINT NOT NULL, 
+	gone_at TEXT, 
+	PRIMARY KEY (ref), 
+	FOREIGN KEY(directory) REFERENCES directories (id)
+);
+INSERT INTO "records" VALUES(1,1,0,'u01',-8167967868376788644,'{"active":true,"displayName":"Ada","email":"ada@acme.example"}','["user:u01"]',NULL,1,NULL);
+INSERT INTO "records" VALUES(2,1,0,'u02',3278081985128766023,'{"active":true,"displayName":"Bo","email":"bo@acme.example"}','["user:u02"]',NULL,1,NULL);
+INSERT INTO "records" VALUES(3,1,0,'u03',-1829042992706243148,'{"active":true,"displayName":"Cy","email":"cy@acme.example"}','["user:u03"]',NULL,1,NULL);
+INSERT INTO "records" VALUES(4,1,0,'u04',1507987834826093901,'{"active":true,"displayName":"Di","email":"di@acme.example"}','["user:u04"]',NULL,1,NULL);
+INSERT INTO "records" VALUES(5,1,0,'u05',6427352475069379589,'{"active":true,"displayName":"Eve","email":"u03"}','["user:u05"]',NULL,1,NULL);
+INSERT INTO "records" VALUES(6,1,0,'u06',-8532947020246397318,'{"active":true,"displayName":"Fay","email":"fay@acme.example"}','["user:u06"]',NULL,1,NULL);
+INSERT INTO "records" VALUES(7,1,0,'u07',-729608352247300428,'{"active":true,"displayName":"Gus","email":"gus@acme.example"}','["user:u07"]',NULL,1,NULL);
+INSERT INTO "records" VALUES(8,1,0,'u08',771863697191334914,'{"active":false,"displayName":"Hal","email":"hal@acme.example"}','["user:u08"]',NULL,1,NULL);
+INSERT INTO "records" VALUES(9,1,0,'u09',-2819672473257211101,'{"active":true,"displayName":"Ida","email":"ida@acme.example"}','["user:u09"]',NULL,2,'2026-11-27T06:21:58.807789+00:00');
+INSERT INTO "records" VALUES(10,1,0,'u10',6789231914386460363,'{"active":true,"displayName":"Refused","email":"joe@acme.example"}','["user:u10"]',NULL,1,NULL);
+INSERT INTO "records" VALUES(11,1,0,'u11',-3815986024244027031,'{"active":true,"displayName":"Kim","email":"kim@acme.example"}','["user:u11"]',NULL,1,NULL);
+INSERT INTO "records" VALUES(12,1,1,'g1',-3669038743993922014,'{"displayName":"staff"}','["group:g1"]',NULL,1,NULL);
+INSERT INTO "records" VALUES(13,1,1,'g2',2538108118043002107,'{"displayName":"g3"}','["group:g2"]',NULL,1,NULL);
+INSERT INTO "records" VALUES(14,1,1,'g3',-4691955650045435671,'{"displayName":"tools"}','["group:g3"]',NULL,1,NULL);
+INSERT INTO "records" VALUES(15,1,1,'g4',6539084056634100881,'{"displayName":"board"}','["group:g4"]',NULL,1,NULL);
+INSERT INTO "records" VALUES(16,2,0,'u01',-5819714860795526075,'{"active":true,"displayName":"Zoe","email":"zoe@branch.example","employeeNumber":"1"}','["user:u01"]',NULL,1,NULL);
+INSERT INTO "records" VALUES(17,2,0,'u02',5615103234199465239,'{"active":true,"displayName":"Yan","email":"yan@branch.example","employeeNumber":"2"}','["user:u02"]',NULL,1,NULL);
+INSERT INTO "records" VALUES(18,2,1,'g1',7630795591759934474,'{"displayName":"branch"}','["group:g1"]',NULL,1,NULL);
+CREATE TABLE retries (
+	target TEXT NOT NULL, 
+	ref INTEGER NOT NULL, 
+	PRIMARY KEY (target, ref)
+)
+ WITHOUT ROWID
+
+;
+INSERT INTO "retries" VALUES('app',10);
+INSERT INTO "retries" VALUES('app',12);
+CREATE TABLE runs (
+	id TEXT NOT NULL, 
+	directory TEXT NOT NULL, 
+	started TEXT NOT NULL, 
+	finished TEXT, 
+	status TEXT, 
+	report TEXT, 
+	PRIMARY KEY (id)
+);
+INSERT INTO "runs" VALUES('01M8DTNW7FY6J9GQZJ7M33EJ8S','acme','2026-11-27T06:21:57.359392+00:00','2026-11-27T06:21:57.453850+00:00','partial','{"directory":"acme","connector":"csv","run":"01M8DTNW7FY6J9GQZJ7M33EJ8S","status":"partial","started":"2026-11-27T06:21:57.359392+00:00","finished":"2026-11-27T06:21:57.453850+00:00","error":null,"pull":{"complete":true,"users":11,"groups":4,"memberships":13,"seconds":0.019,"unresolved":0,"changed":19},"targets":[{"target":"app","counts":{"users":{"create":10,"update":0,"deactivate":0,"reactivate":0,"delete":0},"groups":{"create":4,"update":0,"delete":0},"memberships":{"add":19,"remove":0}},"planned":{"users":{"create":11,"update":0,"deactivate":0,"reactivate":0,"delete":0},"groups":{"create":4,"update":0,"delete":0},"memberships":{"add":20,"remove":0}},"held":false,"guard":[],"skipped":[],"failed":[{"kind":"user","id":"u10","error":"CHECK constraint failed: name <> ''Refused''","at":null}],"failures":1,"error":null,"plan":"sha256:6f420db1ec14a49a9b33e8138db440287bbd13340bee19d3b46f1302b0487498","seconds":0.065,"entries":18,"changes":null}],"skipped":[],"plan":"sha256:ec9ce7a7ca231d3d5e9ed45050997f53373335c0df1e2b1acbda374fbfa49851"}');
+INSERT INTO "runs" VALUES('01M8DTNWB60F21877VTJSWDH94','branch','2026-11-27T06:21:57.478045+00:00','2026-11-27T06:21:57.496936+00:00','succeeded','{"directory":"branch","connector":"csv","run":"01M8DTNWB60F21877VTJSWDH94","status":"succeeded","started":"2026-11-27T06:21:57.478045+00:00","finished":"2026-11-27T06:21:57.496936+00:00","error":null,"pull":{"complete":true,"users":2,"groups":1,"memberships":2,"seconds":0.011,"unresolved":0,"changed":4},"targets":[],"skipped":[],"plan":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}');
+INSERT INTO "runs" VALUES('01M8DTNXMH27HHZGGH3NXNA9HK','acme','2026-11-27T06:21:58.801179+00:00','2026-11-27T06:21:58.899125+00:00','partial','{"directory":"acme","connector":"csv","run":"01M8DTNXMH27HHZGGH3NXNA9HK","status":"partial","started":"2026-11-27T06:21:58.801179+00:00","finished":"2026-11-27T06:21:58.899125+00:00","error":null,"pull":{"complete":true,"users":10,"groups":4,"memberships":12,"seconds":0.026,"unresolved":0,"changed":2},"targets":[{"target":"app","counts":{"users":{"create":0,"update":0,"deactivate":1,"reactivate":0,"delete":0},"groups":{"create":0,"update":0,"delete":0},"memberships":{"add":0,"remove":1}},"planned":{"users":{"create":1,"update":0,"deactivate":1,"reactivate":0,"delete":0},"groups":{"create":0,"update":0,"delete":0},"memberships":{"add":1,"remove":1}},"held":false,"guard":[],"skipped":[],"failed":[{"kind":"user","id":"u10","error":"CHECK constraint failed: name <> ''Refused''","at":null}],"failures":1,"error":null,"plan":"sha256:5c1d70271fe3bc7f0ef69b09f6bdf59d6078667195265a042dfdd37c18fafeb6","seconds":0.062,"entries":2,"changes":null}],"skipped":[],"plan":"sha256:e8fb50fba9ce66bc1ab0959e5d57cd3af7dade92ab573027c05c58319756c24f"}');
+INSERT INTO "runs" VALUES('01M8DTNXR7BJFV6MHXTBZ8BJK8','branch','2026-11-27T06:21:58.919997+00:00','2026-11-27T06:21:58.940473+00:00','succeeded','{"directory":"branch","connector":"csv","run":"01M8DTNXR7BJFV6MHXTBZ8BJK8","status":"succeeded","started":"2026-11-27T06:21:58.919997+00:00","finished":"2026-11-27T06:21:58.940473+00:00","error":null,"pull":{"complete":true,"users":2,"groups":1,"memberships":2,"seconds":0.014,"unresolved":0,"changed":0},"targets":[],"skipped":[],"plan":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}');
+CREATE INDEX delivered_key ON delivered (target, kind, "key");
+CREATE INDEX runs_directory ON runs (directory, id);
+CREATE INDEX ix_memberships_directory ON memberships (directory);
+CREATE UNIQUE INDEX records_id ON records (directory, kind, id);
+CREATE INDEX records_manager ON records (directory, manager);
+CREATE INDEX records_revision ON records (directory, revision);
+CREATE INDEX records_gone ON records (directory) WHERE gone_at IS NOT NULL;
+COMMIT;
