@@ -11,11 +11,14 @@ from datetime import date, time
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from usersyncd_sql.faults import Refused
 from usersyncd_sql.reflected import Reflected, Row
 from usersyncd_sql.values import adapter, text
+
+_encode = msgspec.json.Encoder(order="sorted").encode
 
 Columns = tuple[str, ...]
 Address = tuple[Columns, Row]
@@ -37,8 +40,7 @@ def identifying(table: Reflected, key: str, written: frozenset[str]) -> Columns:
 
 def encode(columns: Columns, values: Sequence[Any]) -> str:
     """The target id of a row that holds these values."""
-    named = dict(zip(columns, map(_plain, values), strict=True))
-    return json.dumps(named, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return _encode(dict(zip(columns, map(_plain, values), strict=True))).decode()
 
 
 def decode(table: Reflected, target_id: str | None) -> Address:

@@ -24,7 +24,8 @@ def find(writer: Writer, table: RecordTable, lookups: Sequence[Lookup], whole: b
     if not table.scoped:
         for n, row in _by_key(writer, table, columns, lookups):
             held = table.held(row, whole=whole)
-            told.add((n, held.target_id))
+            if table.record is not None:
+                told.add((n, held.target_id))
             yield lookups[n], held
     if table.record is not None:
         records = [(lookup.directory, lookup.id) for lookup in lookups]

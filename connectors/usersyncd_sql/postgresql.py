@@ -68,7 +68,7 @@ class PostgresqlWriter(Writer):
             # A policy for UPDATE, or a view that cannot be locked, would hide rows.
             sql.SQL(" FOR UPDATE OF held" if lock and self._is_plain(table) else ""),
         )
-        for n, *found in self._cursor().execute(statement, _arrays(by, rows)):
+        for n, *found in self._cursor().execute(statement, _arrays(by, rows)).fetchall():
             yield n - 1, tuple(found)
 
     def among(self, table: Reflected, column: str, values: Sequence[Key]) -> sa.ColumnElement[bool]:

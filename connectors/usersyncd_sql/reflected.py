@@ -35,6 +35,7 @@ class Reflected:
             )
         self.is_view = name in views
         self.columns = sa.Table(name, sa.MetaData(), schema=schema, autoload_with=connection, resolve_fks=False).columns
+        self.padded = frozenset(column.name for column in self.columns if isinstance(column.type, sa.CHAR))
         # Statements are built on a table without types: values are adapted here, not by SQLAlchemy.
         self.light = sa.table(name, *(sa.column(column.name) for column in self.columns), schema=schema)
         self.comparisons: Mapping[str, Comparison] = comparisons(connection, self.light, dict(self.columns.items()))
@@ -56,12 +57,13 @@ class Reflected:
 
     def stored(self, column: str, value: Any) -> Any:
         """A value as it was written: PostgreSQL fills CHAR with spaces."""
-        padded = isinstance(value, str) and isinstance(self.columns[column].type, sa.CHAR)
-        return value.rstrip(" ") if padded else value
+        return value.rstrip(" ") if column in self.padded and isinstance(value, str) else value
 
-    def agrees(self, columns: Sequence[str], found: Sequence[Any], asked: Sequence[Any]) -> bool:
+    def agrees(self, columns: Sequence[str], found: Sequence[Any], asked: Row) -> bool:
         """Whether these columns hold exactly what was asked for, whatever the collation takes for equal."""
-        return all(self.stored(c, f) == self.stored(c, a) for c, f, a in zip(columns, found, asked, strict=True))
+        return tuple(found) == asked or all(
+            self.stored(c, f) == self.stored(c, a) for c, f, a in zip(columns, found, asked, strict=True)
+        )
 
     def why_no_insert(self) -> str:
         """What ``cannot_insert`` means to a person."""

@@ -69,8 +69,12 @@ class RecordTable(Reflected):
         """Whether a record that is to be created has never been found there already."""
         self.moving: set[str | None] = set()
         """Target ids of rows whose key changes in this run, or should have: it need not be what the plan says."""
-        self._tellers = {column.name: teller(column) for column in self.columns}
         self._attribute = {column: attribute for attribute, column in self.names.items()}
+        self._tellers = [
+            (column.name, self._attribute.get(column.name, column.name), tell)
+            for column in self.columns
+            if (tell := teller(column)) is not None
+        ]
 
     @property
     def identity(self) -> Columns:
@@ -79,8 +83,13 @@ class RecordTable(Reflected):
 
     def target_id(self, row: Mapping[str, Any]) -> str:
         """The target id of a row, given as column -> what it holds."""
-        columns = next((some for some in self.identities if all(row[c] is not None for c in some)), self.identities[-1])
-        return encode(columns, [self.stored(column, row[column]) for column in columns])
+        for columns in self.identities:
+            values = [row[column] for column in columns]
+            if None not in values:
+                break
+        if not self.padded.isdisjoint(columns):
+            values = [self.stored(*pair) for pair in zip(columns, values, strict=True)]
+        return encode(columns, values)
 
     def of_record(self, directory: str, id: str) -> str | None:  # noqa: A002 - the word of the contract
         """The target id of the row that this record has; None where the table does not know records."""
@@ -96,12 +105,15 @@ class RecordTable(Reflected):
 
     def attributes(self, row: Mapping[str, Any], *, whole: bool) -> dict[str, Value]:
         """What a row holds, in the words of the layout; ``whole``: and its other columns under their own names."""
-        picked = {
-            self._attribute.get(column, column): self._tellers[column](value)
-            for column, value in row.items()
-            if whole or column in self._attribute
-        }
-        return {name: value for name, value in picked.items() if not isinstance(value, Unsaid)}
+        shown: dict[str, Any] = {attribute: row[column] for attribute, column in self.names.items() if column in row}
+        if whole:
+            shown |= {column: value for column, value in row.items() if column not in self._attribute}
+        for column, attribute, tell in self._tellers:
+            if attribute in shown and column in row:
+                shown[attribute] = tell(shown[attribute])
+                if isinstance(shown[attribute], Unsaid):
+                    del shown[attribute]
+        return shown
 
     def held(self, row: Mapping[str, Any], *, whole: bool) -> Held:
         """A row as the contract says it."""

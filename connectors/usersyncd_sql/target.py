@@ -62,13 +62,15 @@ class SqlTarget:
 
     async def find(self, kind: Kind, lookups: Sequence[Lookup]) -> AsyncIterator[tuple[Lookup, Held]]:
         """The rows under these keys, and those that are these records'. Raises TargetError."""
-        async for found in self._context.blocking(lambda: self._look(kind, lookups, look.find)):
-            yield found
+        async for some in self._context.blocking(lambda: self._look(kind, lookups, look.find)):
+            for found in some:
+                yield found
 
     async def read(self, kind: Kind, target_ids: Sequence[str]) -> AsyncIterator[Held]:
         """The rows under these target ids. Raises TargetError."""
-        async for held in self._context.blocking(lambda: self._look(kind, target_ids, look.read)):
-            yield held
+        async for some in self._context.blocking(lambda: self._look(kind, target_ids, look.read)):
+            for held in some:
+                yield held
 
     async def deliver(self, changes: Sequence[Change]) -> AsyncIterator[Outcome]:
         """Deliver a batch in one transaction. Raises TargetError when the database cannot be written."""
@@ -116,7 +118,7 @@ class SqlTarget:
                     self._catalog.forget()
         yield from ()
 
-    def _look(self, kind: Kind, asked: Sequence[Asked], work: Look[Asked, Answer]) -> Iterator[Answer]:
+    def _look(self, kind: Kind, asked: Sequence[Asked], work: Look[Asked, Answer]) -> Iterator[list[Answer]]:
         if (file := sqlite_file(self._url)) is not None and self._create and not file.exists():
             return
         whole = self._context.protects(kind)
@@ -124,7 +126,7 @@ class SqlTarget:
             table = self._catalog.records_if_any(connection, kind)
             if table is not None:
                 for start in range(0, len(asked), LOOK):
-                    yield from work(writer(connection), table, asked[start : start + LOOK], whole)
+                    yield list(work(writer(connection), table, asked[start : start + LOOK], whole))
 
     def _deliver(self, changes: Sequence[Change]) -> Iterator[list[Outcome]]:
         with self._faults(), self._writing() as connection:

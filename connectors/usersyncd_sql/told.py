@@ -24,8 +24,8 @@ class Unsaid:
 UNSAID: Final = Unsaid()
 
 
-def teller(column: sa.Column[Any]) -> Teller:
-    """How what this column holds becomes a value, or UNSAID."""
+def teller(column: sa.Column[Any]) -> Teller | None:
+    """How what this column holds becomes a value, or UNSAID; None: it is one."""
     kind = column.type
     if isinstance(kind, sa.Boolean | mysql.BIT) or (isinstance(kind, mysql.TINYINT) and kind.display_width == 1):
         return _boolean
@@ -35,7 +35,7 @@ def teller(column: sa.Column[Any]) -> Teller:
         return _json
     if isinstance(kind, sa.CHAR):
         return lambda held: held.rstrip(" ") if isinstance(held, str) else told(held)
-    return told
+    return None if isinstance(kind, sa.String | sa.Integer) else told
 
 
 def told(held: Any) -> Value | Unsaid:

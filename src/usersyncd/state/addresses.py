@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import structs
 
-from usersyncd.plugin import Change
+from usersyncd.plugin import Change, Member
 from usersyncd.state import links
 from usersyncd.state.database import Database
 from usersyncd.state.links import Address
@@ -62,7 +62,12 @@ class Addresses:
     def _with_members(self, step: Planned, change: Change, there: Sequence[int]) -> Planned:
         group = self._known[step.ref]
         refs = [step.members[place] for place in there]
-        ends = ((change.members[place], self._known[ref]) for place, ref in zip(there, refs, strict=True))
-        members = tuple(structs.replace(member, key=end.key, target_id=end.target_id) for member, end in ends)
+        members = tuple(_at(change.members[place], self._known[ref]) for place, ref in zip(there, refs, strict=True))
         addressed = structs.replace(change, key=group.key, target_id=group.target_id, members=members)
         return structs.replace(step, change=addressed, members=array("I", refs))
+
+
+def _at(member: Member, address: Address) -> Member:
+    if member.target_id == address.target_id:
+        return member
+    return Member(member.kind, member.id, address.key, address.target_id)

@@ -63,22 +63,27 @@ class Ledger:
         with self._database.write(durable=bool(following)) as connection:
             # A group's members before the group: what is gone is gone with everything.
             self._members(connection, answers)
-            self._records(connection, answers)
-            done = [(answer.step.ref, change) for answer in answers if (change := _done(answer)) is not None]
-            self._journal(connection, [change for _, change in done])
+            texts = self._records(connection, answers)
+            done = [(change, texts.get(answer.step.ref)) for answer in answers if (change := _done(answer)) is not None]
+            self._journal(connection, done)
             if following:
                 sent.write(connection, book.target, book.directory, following)
             else:
                 sent.clear(connection, book.target, book.directory)
         self.next += len(done)
 
-    def _journal(self, connection: Connection, changes: Sequence[Change]) -> None:
-        texts = (None if change.after is None else encode(change.after).decode() for change in changes)
+    def _journal(self, connection: Connection, done: Sequence[tuple[Change, str | None]]) -> None:
+        """Write changes with what they wrote, as JSON where that is at hand."""
+        texts = (
+            text if text is not None or change.after is None else encode(change.after).decode() for change, text in done
+        )
+        changes = [change for change, _ in done]
         journal.write(connection, self._book.run, self._book.name, self.next, changes, texts)
 
     # ---- records
 
-    def _records(self, connection: Connection, answers: Iterable[Answer]) -> None:
+    def _records(self, connection: Connection, answers: Iterable[Answer]) -> dict[int, str]:
+        """Write the links. Returns the shapes that were written, as JSON, by ref."""
         made: list[links.Row] = []
         changed: list[links.Row] = []
         ended: list[int] = []
@@ -104,6 +109,7 @@ class Ledger:
         links.end(connection, target, ended)
         links.write(connection, target, changed)
         links.add(connection, target, made)
+        return {row.ref: row.shape for row in (*made, *changed)}
 
     def _quiet(self, step: Planned) -> dict[str, object]:
         state = State.LEAVER if step.left else State.CONFIRMED
@@ -159,7 +165,7 @@ class Ledger:
             for step in members:
                 groups.setdefault(step.ref, Membership(set(), set())).unanswered.update(step.members)
             links.write_members(connection, book.target, groups)
-            done = [step.change for step, found in settled if _is_done(step, found)]
+            done = [(step.change, None) for step, found in settled if _is_done(step, found)]
             self._journal(connection, done)
             sent.clear(connection, book.target, book.directory)
         self.next += len(done)
@@ -196,7 +202,7 @@ class Ledger:
                 if change.op is Op.CREATE and change.after is not None:
                     link = Link(change.after, change.key, None, State.PENDING)
                     links.write(connection, book.target, [links.row(step.ref, change.kind, link)])
-                elif not change.members:
+                elif not step.members:
                     self._doubt(connection, step)
             sent.clear(connection, book.target, book.directory)
 

@@ -56,6 +56,8 @@ class Planned(Struct, frozen=True, gc=False):
     chain: int = 0
     fallback: bool = False
     """It is done only where the adoption of the object was refused."""
+    encoded: bytes = b""
+    """The change as the plan keeps it."""
 
 
 class Claim(Struct, frozen=True, gc=False):
@@ -196,6 +198,11 @@ class Plan:
         query = "SELECT * FROM claims WHERE ref IN (SELECT value FROM json_each(?))"
         return map(_claim, self._file.execute(query, (encode(list(refs)).decode(),)))
 
+    def has_sights(self, kind: Kind) -> bool:
+        """Whether the target holds anything under a claimed key."""
+        query = "SELECT 1 FROM found WHERE kind = ? LIMIT 1"
+        return self._file.execute(query, (NUMBER[kind],)).fetchone() is not None
+
     def sights(self, kind: Kind, keys: Iterable[Key]) -> dict[Key, list[Sight]]:
         """What the target holds under these claimed keys."""
         query = (
@@ -318,13 +325,19 @@ class Plan:
         query = "SELECT ref, left, takes, change, members, chain FROM changes ORDER BY section, chain, id, part"
         for ref, left, takes, change, members, chain in self._file.execute(query):
             yield Planned(
-                ref, bool(left), takes, change and _decode(change), unpack("I", members) if members else NOBODY, chain
+                ref,
+                bool(left),
+                takes,
+                change and _decode(change),
+                unpack("I", members) if members else NOBODY,
+                chain,
+                encoded=change or b"",
             )
 
     def _fallbacks(self) -> Iterator[Planned]:
         """What is done about leavers whose objects were to be adopted, should that have been refused."""
         for ref, blob in self._file.execute("SELECT ref, change FROM fallbacks ORDER BY id"):
-            yield Planned(ref, True, None, _decode(blob), NOBODY, fallback=True)
+            yield Planned(ref, True, None, _decode(blob), NOBODY, fallback=True, encoded=blob)
 
 
 def _claim(row: tuple[Any, ...]) -> Claim:

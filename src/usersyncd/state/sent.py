@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 from sqlalchemy import Connection, delete, select
 
 from usersyncd.plugin import Change
@@ -17,7 +16,7 @@ from usersyncd.state.tables import directories, sent
 
 class Sent(Struct, frozen=True, array_like=True):
     """One step of such a batch: the record's ref, whether it is a leaver's from then on, the leaver whose object it
-    adopts, the change, and the refs of a membership change's members."""
+    adopts, the change (of memberships without the members), and the refs of a membership change's members."""
 
     ref: int
     left: bool
@@ -26,19 +25,25 @@ class Sent(Struct, frozen=True, array_like=True):
     members: list[int]
 
 
-_encode = msgspec.msgpack.encode
+_encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[Sent]).decode
 
 
 def write(connection: Connection, target: int, directory: int, steps: Iterable[Planned]) -> None:
     """Write a batch that is about to be sent. There is one at a time."""
     content = [
-        Sent(step.ref, step.left, step.takes, step.change, step.members.tolist())
+        (step.ref, step.left, step.takes, _change(step), step.members.tolist())
         for step in steps
         if step.change is not None
     ]
     row = (target, directory, _encode(content))
     bulk.upsert(connection, sent, ("target", "directory", "content"), [row])
+
+
+def _change(step: Planned) -> Change | msgspec.Raw:
+    if step.change is not None and step.members:
+        return structs.replace(step.change, members=())
+    return msgspec.Raw(step.encoded)
 
 
 def clear(connection: Connection, target: int, directory: int) -> None:
@@ -57,8 +62,3 @@ def elsewhere(connection: Connection, target: int, directory: int) -> dict[str, 
     query = select(directories.c.name, sent.c.content).join(directories, directories.c.id == sent.c.directory)
     rows = connection.execute(query.where(sent.c.target == target, sent.c.directory != directory))
     return {name: _decode(content) for name, content in rows}
-
-
-def planned(step: Sent) -> Planned:
-    """The step as the plan had it."""
-    return Planned(step.ref, step.left, step.takes, step.change, array("I", step.members))

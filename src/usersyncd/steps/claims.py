@@ -54,6 +54,8 @@ class Claims:
 
     def settle(self) -> Iterator[Clash]:
         """Decide every claim, and change the plan accordingly. Gives those that are refused."""
+        if not self._policy.ruled and self._layout.key == "id" and not self._plan.has_sights(self._kind):
+            return  # Ids are unique in their directory, and such a target keeps directories apart.
         yield from self._contested()
         waiting: dict[int, tuple[Claim, tuple[int, ...]]] = {}
         refused: set[int] = set()
@@ -73,8 +75,6 @@ class Claims:
 
     def _contested(self) -> Iterator[Clash]:
         """Two who claim the same key both fail, and nobody gets it."""
-        if not self._policy.ruled and self._layout.key == "id":
-            return  # Ids are unique in their directory, and such a target keeps directories apart.
         for claims in self._plan.contested(self._kind):
             for claim in claims:
                 others = ", ".join(f"{self._kind} {other.id}" for other in claims if other is not claim)
@@ -108,8 +108,8 @@ class Claims:
         held = [sight.held.target_id for some in sights.values() for sight in some]
         by_key, by_object = self._holders(keys, held)
         for claim in page:
-            if claim.key is None:
-                continue
+            if claim.key is None or not (claim.key in sights or claim.key in by_key):
+                continue  # Nobody has it: granted.
             holders = by_key.get(claim.key, [])
             if self._sees:
                 found = [_found(sight, by_object) for sight in sights.get(claim.key, ())]
@@ -153,7 +153,7 @@ class Claims:
         for name, steps in sent.elsewhere(self._connection, self._scope.target, self._scope.directory).items():
             for step in steps:
                 change = step.change
-                if change.kind is not self._kind or change.members:
+                if change.kind is not self._kind or step.members:
                     continue
                 after = (change.after or {}).get(self._layout.key)
                 for key in wanted & {change.key, after}:

@@ -63,10 +63,10 @@ async def settle_unanswered(
         return
     settled: list[tuple[Sent, Settled]] = []
     for kind in Kind:
-        mine = [step for step in steps if step.change.kind is kind and not step.change.members]
+        mine = [step for step in steps if step.change.kind is kind and not step.members]
         if mine:
             settled += await _settled(database, target, number, kind, mine, layouts[kind])
-    members = [step for step in steps if step.change.members]
+    members = [step for step in steps if step.members]
     await asyncio.to_thread(ledger.settle, settled, members)
 
 

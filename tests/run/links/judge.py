@@ -29,40 +29,46 @@ class Judge:
     damaged: set[tuple[Kind, str]] = field(default_factory=set)
     writes: int = 0
 
-    # ---- the application writes
+    # ---- the application writes; ``who`` is a place among its objects
 
-    def inserts(self, kind: Kind, key: str, role: str | None, *, active: bool) -> None:
-        """An object of which no directory knows."""
+    def inserts(self, kind: Kind, role: str | None, active: bool, key: str) -> None:
+        """An object of which no directory knows; it is in all teams of which none knows."""
         if self.shop.unique and any(row.key == key for row in self.book[kind].values()):
             return
         self.writes += 1
         row = Row(f"mark f{self.writes}", None, key, f"foreign {self.writes}", active or kind is Kind.GROUP, role)
         self.shop.insert(kind, row)
         self.remember()
+        self._connect()
 
-    def connects(self) -> None:
-        """The application's own people are put into its own teams."""
+    def _connect(self) -> None:
         for team in self.book[Kind.GROUP].values():
             for user in self.book[Kind.USER].values():
                 if team.ref is None and user.ref is None and (team.mark, user.mark) not in self.edges:
                     self.shop.connect(team.mark, user.mark)
-                    self.edges.add((team.mark, user.mark))
+        self.remember()
 
-    def promotes(self, kind: Kind, id_: str, role: str) -> None:
+    def promotes(self, kind: Kind, who: int, role: str) -> None:
         """Into a role that may be protected."""
-        if (row := self.object_of(kind, id_)) is not None:
-            self.shop.write(kind, row.mark, "role", role)
+        if rows := list(self.book[kind].values()):
+            self.shop.write(kind, rows[who % len(rows)].mark, "role", role)
             self.remember()
 
-    def rewrites(self, kind: Kind, id_: str, key: str) -> None:
+    def rewrites(self, kind: Kind, who: int, key: str) -> None:
         """A key, by hand."""
-        row = self.object_of(kind, id_)
-        if row is not None and not any(other.key == key for other in self.book[kind].values()):
+        rows = [row for row in self.book[kind].values() if row.ref is not None]
+        if rows and not any(row.key == key for row in self.book[kind].values()):
+            row = rows[who % len(rows)]
             self.shop.write(kind, row.mark, "key", key)
-            self.damaged.add((kind, id_))
+            self.damaged.add((kind, str(row.ref)))
             self.remember()
 
-    def deletes_by_hand(self, kind: Kind, id_: str) -> None:
+    def deletes_by_hand(self, kind: Kind, who: int) -> None:
+        if rows := [row for row in self.book[kind].values() if row.ref is not None]:
+            self.delete(kind, str(rows[who % len(rows)].ref))
+
+    def delete(self, kind: Kind, id_: str) -> None:
+        """The object of a record."""
         if (row := self.object_of(kind, id_)) is not None:
             self.shop.delete(kind, row.mark)
             self.damaged.add((kind, id_))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,10 +10,9 @@ from usersyncd.plugin import Kind
 from usersyncd.testing import MemoryDirectory
 
 DIRECTORIES = ("acme", "beta")
-PEOPLE = ("a1", "a2", "a3", "a4", "b1", "b2")
-TEAMS = ("ag1", "ag2", "bg1")
-ADDRESSES = tuple(f"{name}@x" for name in ("ann", "bob", "cyd", "dee", "eve"))
-NAMES = ("admins", "staff", "ops")
+IDS = {Kind.USER: ("a1", "a2", "a3", "a4", "a5", "b1", "b2"), Kind.GROUP: ("ag1", "ag2", "ag3", "bg1")}
+ADDRESSES = tuple(f"{name}@x" for name in ("ann", "bob", "cyd", "dee", "eve", "fay", "gus", "hal"))
+NAMES = ("admins", "staff", "ops", "sales", "board")
 
 
 def directory_of(id_: str) -> str:
@@ -49,6 +48,33 @@ class Life:
         people = directory.users.keys()
         directory.members = {team: self.members.get(team, set()) & people for team in directory.groups}
 
+    def learn(self, name: str, life: Life) -> None:
+        """As far as a directory has told it."""
+        for kind, records in self.records.items():
+            others = {id_: record for id_, record in records.items() if directory_of(id_) != name}
+            own = {id_: record for id_, record in life.records[kind].items() if directory_of(id_) == name}
+            records.clear()
+            records.update(others | own)
+
+    def present(self, kind: Kind) -> list[str]:
+        return [id_ for id_ in IDS[kind] if id_ in self.records[kind]]
+
+    def absent(self, kind: Kind) -> list[str]:
+        return [id_ for id_ in IDS[kind] if id_ not in self.records[kind]]
+
+    def join(self, team: str, person: str) -> None:
+        """Both are of the same directory, or nothing comes of it."""
+        there = person in self.records[Kind.USER] and team in self.records[Kind.GROUP]
+        if there and directory_of(person) == directory_of(team):
+            self.members.setdefault(team, set()).add(person)
+
+    def forget(self, kind: Kind, id_: str) -> None:
+        """Somebody is gone, with all memberships."""
+        self.records[kind].pop(id_, None)
+        self.members.pop(id_, None)
+        for members in self.members.values():
+            members.discard(id_)
+
     def fresh(self) -> str:
         self.texts += 1
         return f"text {self.texts}"
@@ -60,39 +86,45 @@ class Life:
             self.records[kind][id_] = Record(f"{text}@x", text)
 
 
-# ---- what happens to people and teams: functions of a life, and what they are called with
+# ---- what happens to people and teams: functions of a life, and what they are called with; ``who`` is a place among
+# ---- those that are there, ``newcomer`` among those that are not, whoever these are by then
 
 
-def comes(life: Life, kind: Kind, id_: str, key: str) -> None:
-    """Or comes back, or gets another key."""
-    known = life.records[kind].get(id_)
-    life.records[kind][id_] = Record(key, known.text if known else f"first called {key}")
+def comes(life: Life, kind: Kind, newcomer: int, key: str) -> None:
+    """Or comes back."""
+    if (id_ := _pick(life.absent(kind), newcomer)) is not None:
+        life.records[kind][id_] = Record(key, f"first called {key}")
 
 
-def leaves(life: Life, kind: Kind, id_: str) -> None:
-    life.records[kind].pop(id_, None)
-    life.members.pop(id_, None)
-    for members in life.members.values():
-        members.discard(id_)
+def moves(life: Life, kind: Kind, who: int, key: str) -> None:
+    """Gets another key."""
+    if (id_ := _pick(life.present(kind), who)) is not None:
+        life.records[kind][id_] = replace(life.records[kind][id_], key=key)
 
 
-def comes_back_as(life: Life, kind: Kind, id_: str, other: str) -> None:
+def leaves(life: Life, kind: Kind, who: int) -> None:
+    if (id_ := _pick(life.present(kind), who)) is not None:
+        life.forget(kind, id_)
+
+
+def comes_back_as(life: Life, kind: Kind, who: int, newcomer: int) -> None:
     """At once, under a new id and with the same key; the teams are the same."""
-    if id_ not in life.records[kind] or other in life.records[kind]:
+    id_, other = _pick(life.present(kind), who), _pick(life.absent(kind), newcomer)
+    if id_ is None or other is None:
         return
-    record, teams = life.records[kind][id_], [team for team, members in life.members.items() if id_ in members]
-    members = life.members.get(id_)
-    leaves(life, kind, id_)
+    record, members = life.records[kind][id_], life.members.get(id_, set())
+    teams = [team for team, some in life.members.items() if id_ in some]
+    life.forget(kind, id_)
     life.records[kind][other] = record
-    if members is not None:
-        life.members[other] = members
     for team in teams:
-        membership(life, team, other, stays=True)
+        life.join(team, other)
+    for person in members:
+        life.join(other, person)
 
 
-def swap(life: Life, kind: Kind, one: str, other: str) -> None:
-    records = life.records[kind]
-    if one in records and other in records:
+def swap(life: Life, kind: Kind, who: int, whom: int) -> None:
+    records, one, other = life.records[kind], _pick(life.present(kind), who), _pick(life.present(kind), whom)
+    if one is not None and other is not None:
         keys = records[one].key, records[other].key
         records[one], records[other] = replace(records[one], key=keys[1]), replace(records[other], key=keys[0])
 
@@ -106,25 +138,34 @@ def rotate(life: Life, kind: Kind, last: str | None) -> None:
         records[id_] = replace(record, key=key)
 
 
-def hands_over(life: Life, kind: Kind, id_: str, newcomer: str, key: str) -> None:
+def hands_over(life: Life, kind: Kind, who: int, newcomer: int, key: str) -> None:
     """A newcomer gets the key that somebody had until now."""
-    records = life.records[kind]
-    if id_ in records and newcomer not in records:
-        comes(life, kind, newcomer, records[id_].key)
-        comes(life, kind, id_, key)
+    records, one, other = life.records[kind], _pick(life.present(kind), who), _pick(life.absent(kind), newcomer)
+    if one is not None and other is not None:
+        records[other] = Record(records[one].key, f"after {one}")
+        records[one] = replace(records[one], key=key)
 
 
-def is_renamed(life: Life, kind: Kind, id_: str) -> None:
-    if id_ in life.records[kind]:
+def is_renamed(life: Life, kind: Kind, who: int) -> None:
+    if (id_ := _pick(life.present(kind), who)) is not None:
         life.records[kind][id_] = replace(life.records[kind][id_], text=life.fresh())
 
 
-def membership(life: Life, team: str, person: str, stays: bool) -> None:
-    """Both are of the same directory, or nothing comes of it."""
-    there = person in life.records[Kind.USER] and team in life.records[Kind.GROUP]
-    if there and directory_of(person) == directory_of(team):
-        members = life.members.setdefault(team, set())
-        members.add(person) if stays else members.discard(person)
+def joins(life: Life, team: int, who: int) -> None:
+    group, person = _pick(life.present(Kind.GROUP), team), _pick(life.present(Kind.USER), who)
+    if group is not None and person is not None:
+        life.join(group, person)
+
+
+def parts(life: Life, team: int, who: int) -> None:
+    group = _pick(life.present(Kind.GROUP), team)
+    person = None if group is None else _pick(sorted(life.members.get(group, ())), who)
+    if group is not None and person is not None:
+        life.members[group].discard(person)
+
+
+def _pick(some: Sequence[str], place: int) -> str | None:
+    return some[place % len(some)] if some else None
 
 
 Edit = tuple[Any, ...]
