@@ -19,7 +19,7 @@ class Catalog:
 
     def __init__(self, options: SqlOptions, layouts: Mapping[Kind, Layout], target: str) -> None:
         self.target, self.schema = target, options.in_schema
-        self._layouts, self._create, self._chosen = layouts, options.create_tables, options.memberships
+        self.layouts, self._create, self._chosen = layouts, options.create_tables, options.memberships
         given = options.tables
         named = {"users": given.users, "groups": given.groups, "memberships": given.memberships}
         self._given = {role for role, name in named.items() if name}
@@ -36,7 +36,7 @@ class Catalog:
     def own_records(self) -> dict[Kind, sa.Table]:
         """The definitions of our own tables of records. Raises TargetError."""
         return {
-            kind: own.record_table(self.names[kind], self.schema, kind, self._layouts[kind], self.target)
+            kind: own.record_table(self.names[kind], self.schema, kind, self.layouts[kind], self.target)
             for kind in Kind
             if self._is_own(f"{kind}s")
         }
@@ -55,7 +55,7 @@ class Catalog:
         if kind not in self._records:
             role = f"{kind}s"
             self._records[kind] = RecordTable(
-                connection, self.names[kind], self.schema, self.target, kind, self._layouts[kind],
+                connection, self.names[kind], self.schema, self.target, kind, self.layouts[kind],
                 named=role in self._given, lenient=self._is_own(role),
             )  # fmt: skip
         return self._records[kind]

@@ -22,10 +22,6 @@ class Absent(Refused):
     """No row is there."""
 
 
-class Protected(Refused):
-    """The configuration protects the row."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Row:
     address: Address
@@ -76,7 +72,7 @@ class Ends:
         if as_planned and not is_same(self._table, row, [key], {}):
             raise Refused(stranger(self._table, found.address, row))
         if self._whole and is_protected(self._batch, self._table, row):
-            raise Protected(PROTECTED)
+            raise Refused(PROTECTED)
         return row
 
     def _is_record(self, member: Member) -> bool:

@@ -74,7 +74,7 @@ def refusal(error: BaseException) -> str | None:
     if cause is None:
         return None
     if state := _sqlstate(cause):
-        return _postgresql(cause) if state.startswith(POSTGRESQL_RECORD) else None
+        return _postgresql(cause) if state.startswith(POSTGRESQL_RECORD) or _is_of_policy(cause) else None
     if (name := getattr(cause, "sqlite_errorname", None)) is not None:
         return str(cause) if name.startswith(SQLITE_RECORD) else None
     number, message = _mysql(cause)
@@ -112,6 +112,12 @@ def target_error(error: BaseException, target: str, where: str) -> TargetError:
 def _sqlstate(cause: BaseException) -> str | None:
     """PostgreSQL's. PyMySQL has one too, but it says less than the number."""
     return getattr(cause, "sqlstate", None) if hasattr(cause, "diag") else None
+
+
+def _is_of_policy(cause: BaseException) -> bool:
+    """Whether row-level security refuses a new row: it has the code of a missing right."""
+    diag = cause.diag  # type: ignore[attr-defined]
+    return diag is not None and diag.sqlstate == "42501" and diag.source_function == "ExecWithCheckOptions"
 
 
 def _postgresql(cause: BaseException) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from usersyncd.plugin import Change, Kind, Member
 from usersyncd_sql.batch import Batch, Numbered
 from usersyncd_sql.edges import EdgeTable
-from usersyncd_sql.ends import Absent, Ends, Protected
+from usersyncd_sql.ends import Absent, Ends
 from usersyncd_sql.faults import Refused, refusal
 from usersyncd_sql.reasons import DROPPED, UNTOUCHED
 from usersyncd_sql.reflected import Key, Row
@@ -33,10 +33,6 @@ class Meant:
         for number, change in self._changes:
             try:
                 group = self._groups.value(change.directory, group_of(change))
-            except Protected as error:
-                for member in change.members:
-                    self._batch.refuse_member(number, member.id, str(error))
-                continue
             except Refused as error:
                 if not (removing and isinstance(error, Absent)):
                     self._batch.refuse(number, str(error))

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from usersyncd.errors import TargetError
-from usersyncd.plugin import Kind
+from usersyncd.plugin import Kind, Layout
 from usersyncd_sql import own
 from usersyncd_sql.catalog import Catalog
 from usersyncd_sql.edges import EdgeTable
@@ -43,7 +43,9 @@ def survey(engine: Engine, catalog: Catalog) -> Iterator[str]:
                 yield line
                 unfinished = True
             else:
-                yield _found(connection, catalog.records(connection, kind), catalog.target)
+                table = catalog.records(connection, kind)
+                _constants_fit(table, catalog.layouts[kind], catalog.target)
+                yield _found(connection, table, catalog.target)
         name = catalog.edges_name
         if catalog.left_out(connection, "memberships", name):
             yield "memberships: no table named; memberships cannot be delivered"
@@ -105,6 +107,16 @@ def _identity(table: RecordTable) -> str:
         f"rows are identified by {named} alone, the key: where it can change, an exchange between two records is "
         "refused, and a change that a crash cut off may have to be cleared up by hand"
     )
+
+
+def _constants_fit(table: RecordTable, layout: Layout, target: str) -> None:
+    """Raises TargetError when a constant under ``set`` fits no row of the table."""
+    for name, value in layout.constants.items():
+        if (why := table.misfit(name, value)) is not None:
+            raise TargetError(
+                f"target {target}: table `{table.name}`: the constant {name} does not fit: {why}",
+                f"correct `{name}` under `set` of the target's {table.kind}s",
+            )
 
 
 def _may_write(connection: sa.Connection, table: Reflected, target: str) -> None:

@@ -164,6 +164,17 @@ class RecordTable(Reflected):
         except ValueError:
             return value
 
+    def misfit(self, attribute: str, value: Value) -> str | None:
+        """Why the attribute's column does not take a value; None where it does."""
+        column = self.names[attribute]
+        if value is None:
+            return None if self.columns[column].nullable else f"column `{column}` takes no NULL"
+        try:
+            (self._adapter(column) or text)(value)
+        except ValueError as error:
+            return f"column `{column}` {error}"
+        return None
+
     def _record(self, layout: Layout, named: bool) -> Columns | None:
         if not layout.ruled:
             return (own.DIRECTORY, self.key) if own.DIRECTORY in self.columns else None

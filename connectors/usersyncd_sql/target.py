@@ -97,7 +97,17 @@ class SqlTarget:
                 return
             with self._engine.connect() as connection:
                 self._catalog.verify(connection)
+                self._verify_protection(connection)
                 yield server.identity(connection, self._url, self._catalog)
+
+    def _verify_protection(self, connection: sa.Connection) -> None:
+        """Raises TargetError when a condition under ``protect`` reads a column that is not there: it would protect
+        nobody."""
+        for kind in Kind:
+            if (table := self._catalog.records_if_any(connection, kind)) is None:
+                continue
+            for column in sorted(self._context.protection_reads(kind)):
+                table.column(column, "correct the condition under `protect`")
 
     def _prepare(self) -> Iterator[None]:
         """Our own tables, and the folder and file that SQLite keeps them in."""
@@ -124,7 +134,7 @@ class SqlTarget:
         whole = self._context.protects(kind)
         with self._faults(), self._engine.connect() as connection:
             table = self._catalog.records_if_any(connection, kind)
-            if table is not None:
+            if table is not None and _has_rows(connection, table):
                 for start in range(0, len(asked), LOOK):
                     yield list(work(writer(connection), table, asked[start : start + LOOK], whole))
 
@@ -187,3 +197,7 @@ def _carry_out(batch: Batch, op: Op, kind: Kind, changes: Sequence[Numbered]) ->
         # Updates first: they may let go of a value, an address perhaps, that a new record has.
         update(batch, table, [numbered for numbered in changes if numbered[1].op is not Op.CREATE])
         create(batch, table, [numbered for numbered in changes if numbered[1].op is Op.CREATE])
+
+
+def _has_rows(connection: sa.Connection, table: RecordTable) -> bool:
+    return connection.execute(sa.select(sa.literal(1)).select_from(table.light).limit(1)).first() is not None

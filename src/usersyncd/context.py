@@ -100,6 +100,10 @@ class TargetRunContext(RunContext):
         """Whether the configuration protects anything of this kind."""
         return bool(self.protection.get(kind, UNPROTECTED))
 
+    def protection_reads(self, kind: Kind) -> frozenset[str]:
+        """The columns that the condition under ``protect`` reads."""
+        return self.protection.get(kind, UNPROTECTED).columns
+
     def unlinked(self, kind: Kind) -> Iterator[Lookup]:
         """The records that this target was given before targets returned target ids."""
         return self.earlier(kind)

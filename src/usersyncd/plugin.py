@@ -374,6 +374,9 @@ class TargetContext(Context, Protocol):
     def protects(self, kind: Kind) -> bool:
         """Whether ``protect`` names anything of this kind at all."""
 
+    def protection_reads(self, kind: Kind) -> frozenset[str]:
+        """The target's own columns that a ``protect`` condition reads: one that is not there is an error."""
+
     def unlinked(self, kind: Kind) -> Iterator[Lookup]:
         """Records that this target was given before it returned target ids, with the keys that they have there. Only
         for targets that were in use under contract 1."""

@@ -140,8 +140,10 @@ async def _try_target(config: Config, delivery: Delivery, trial: Trial) -> None:
         log=structlog.get_logger(target=target.name),
         layouts=delivery.rules.layouts,
         directories=target.directories,
+        protection=target.protect,
     )
     async with context, connected(delivery, context) as connector:
+        await connector.identity()
         trial.found = list(await connector.check())
 
 

@@ -251,13 +251,13 @@ def _protections(
         case list():
             yield from ((kind, protected_keys(section)) for kind in Kind)
         case str():
-            yield Kind.USER, Protection(condition=conditions[place])
+            yield Kind.USER, _protection(conditions[place])
         case written.ProtectSection():
             for kind, given in ((Kind.USER, section.users), (Kind.GROUP, section.groups)):
                 if isinstance(given, list):
                     yield kind, protected_keys(given)
                 elif given is not None:
-                    yield kind, Protection(condition=conditions[(*place, f"{kind}s")])
+                    yield kind, _protection(conditions[(*place, f"{kind}s")])
 
 
 def _ruleset(document: Document, place: Place, section: written.RulesSection) -> Ruleset:
@@ -269,3 +269,7 @@ def _ruleset(document: Document, place: Place, section: written.RulesSection) ->
         at = document.at((*place, "set", name))
         attributes[name] = Rule(given, at) if isinstance(given, str) else Constant(given.value, at)
     return Ruleset(where, section.key, attributes)
+
+
+def _protection(condition: Condition) -> Protection:
+    return Protection(condition=condition, columns=condition.columns)

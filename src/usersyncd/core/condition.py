@@ -14,10 +14,12 @@ from usersyncd.plugin import Value
 
 
 class Condition(Struct, frozen=True):
-    """A condition that was found right. It errs on the safe side: where it cannot be evaluated, it holds."""
+    """A condition that was found right, and the columns that it reads. It errs on the safe side: where it cannot be
+    evaluated, it holds."""
 
     text: str
     program: Program
+    columns: frozenset[str]
 
     def __call__(self, columns: Mapping[str, Value]) -> bool:
         """Whether it holds for an object with these columns; one that is missing is null."""
@@ -50,9 +52,10 @@ def _column(columns: Mapping[str, Any], name: str, steps: Sequence[str | int]) -
 def compile_condition(text: str) -> Condition | list[Fault]:
     """Compile a condition, or say everything that is wrong with it."""
     evaluator = engine({})
-    compiled = compile_expression(text, Columns(), {}, evaluator)
+    scope = Columns()
+    compiled = compile_expression(text, scope, {}, evaluator)
     if not isinstance(compiled, Compiled):
         return compiled
     if compiled.type != "BOOL":
         return [Fault(-1, "this is no condition: compare a column with something, or list keys: [first, second]")]
-    return Condition(text, Program(evaluator, compiled.truth, compiled.variables))
+    return Condition(text, Program(evaluator, compiled.truth, compiled.variables), frozenset(scope.values))

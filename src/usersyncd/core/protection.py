@@ -11,10 +11,11 @@ from usersyncd.plugin import Value
 
 class Protection(Struct, frozen=True):
     """The protected objects of one kind: those with one of these ``keys`` (folded: :func:`protected_keys`), and those
-    for which ``condition`` holds over the target's own columns."""
+    for which ``condition`` holds over the target's own ``columns``."""
 
     keys: frozenset[str] = frozenset()
     condition: Callable[[Mapping[str, Value]], bool] | None = None
+    columns: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
         return bool(self.keys) or self.condition is not None
