@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from msgspec import structs
+
 from usersyncd.plugin import Held, Lookup
 from usersyncd_sql.faults import Refused
 from usersyncd_sql.identity import Address, Columns, decode
@@ -23,7 +25,7 @@ def find(writer: Writer, table: RecordTable, lookups: Sequence[Lookup], whole: b
     told = set()
     if not table.scoped:
         for n, row in _by_key(writer, table, columns, lookups):
-            held = table.held(row, whole=whole)
+            held = _as_asked(table, table.held(row, whole=whole), lookups[n], row[table.key])
             if table.record is not None:
                 told.add((n, held.target_id))
             yield lookups[n], held
@@ -33,6 +35,12 @@ def find(writer: Writer, table: RecordTable, lookups: Sequence[Lookup], whole: b
             held = table.held(row, whole=whole)
             if (n, held.target_id) not in told:
                 yield lookups[n], held
+
+
+def _as_asked(table: RecordTable, held: Held, lookup: Lookup, stored: Any) -> Held:
+    """The object with its key in the form in which it was asked for, where the column holds just that."""
+    same = table.stored(table.key, stored) == table.asked_key(lookup.key)
+    return structs.replace(held, key=lookup.key) if same else held
 
 
 def read(writer: Writer, table: RecordTable, target_ids: Sequence[str], whole: bool) -> Iterator[Held]:

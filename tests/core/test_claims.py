@@ -10,7 +10,7 @@ from msgspec import structs
 from usersyncd.core.claims import PLAIN, Claimant, Found, Going, Holder, Policy, Verdict, judge
 from usersyncd.plugin import Held, Kind
 
-NEW = Claimant(ref=1, kind=Kind.USER, id="new", directory="hr", key="ann@x", new=True, consent=False)
+NEW = Claimant(ref=1, kind=Kind.USER, id="new", directory="hr", key="ann@x", new=True, consent=False, revision=5)
 MOVER = structs.replace(NEW, id="mover", new=False)
 WILLING = structs.replace(NEW, consent=True)
 FIRST = Policy("first", opening=True, attribute="email", ruled=True)
@@ -21,8 +21,8 @@ NEVER = structs.replace(FIRST, adopt="never")
 OBJECT = Held("7", "ann@x", {"email": "ann@x", "active": True})
 
 
-def holder(going: Going, directory: str = "hr") -> Holder:
-    return Holder(2, "old", directory, going, "7")
+def holder(going: Going, directory: str = "hr", revision: int = 5) -> Holder:
+    return Holder(2, "old", directory, going, "7", revision)
 
 
 def found(owner: Holder | None = None, **more: Any) -> Found:
@@ -60,13 +60,15 @@ def test_a_free_key_is_granted(claimant: Claimant) -> None:
         # A leaver's.
         pytest.param(NEW, found(holder(Going.LEAVES)), LATER, (2, True), id="an id change"),
         pytest.param(NEW, found(holder(Going.LEAVES_DELETED)), LATER, (2, True), id="an id change, else deleted"),
+        pytest.param(WILLING, found(holder(Going.LEAVES)), NEVER, (2, False), id="an id change, consent"),
+        pytest.param(NEW, found(holder(Going.LEAVES)), NEVER, None, id="an id change, never"),
         pytest.param(NEW, found(holder(Going.LEAVES, "other")), LATER, None, id="leaves another directory"),
+        pytest.param(NEW, found(holder(Going.LEAVES, revision=4)), LATER, None, id="left in an earlier pull"),
         pytest.param(NEW, found(holder(Going.LEFT)), ALWAYS, None, id="left before"),
         pytest.param(WILLING, found(holder(Going.LEFT)), NEVER, (2, False), id="left before, consent"),
         pytest.param(MOVER, found(holder(Going.LEAVES)), LATER, None, id="a mover takes nothing"),
         # Somebody's.
         pytest.param(WILLING, found(holder(Going.STAYS)), ALWAYS, None, id="somebody stays"),
-        pytest.param(WILLING, found(holder(Going.UNSURE)), ALWAYS, None, id="nobody knows"),
         pytest.param(WILLING, found(protected=True), FIRST, None, id="protected"),
         pytest.param(WILLING, found(protected=True, mine=True), FIRST, None, id="protected, its own"),
     ],
@@ -83,6 +85,19 @@ def test_an_object_changes_hands_for_a_reason_only(
 def test_a_key_that_its_holder_gives_up_is_waited_for(claimant: Claimant) -> None:
     assert judge(claimant, [], [found(holder(Going.MOVES))], LATER) == Verdict(waits_for=(2,))
     assert judge(claimant, [holder(Going.MOVES)], [], LATER) == Verdict(waits_for=(2,))
+
+
+def test_a_key_that_another_run_sent_and_got_no_answer_for_is_nobodys_to_take() -> None:
+    for seen in ([], [found()], [found(holder(Going.LEFT))]):
+        verdict = judge(WILLING, [holder(Going.UNSURE)], seen, ALWAYS)
+        assert verdict.error == (
+            "its email 'ann@x' may be that of user old of hr: the change that gave it was not answered yet"
+        )
+
+
+@pytest.mark.parametrize("active", [None, "no", 0, False])
+def test_what_is_not_plainly_active_is_not_adopted_without_consent(active: object) -> None:
+    assert judge(NEW, [], [found(active=active)], FIRST).adopts is None
 
 
 @pytest.mark.parametrize(

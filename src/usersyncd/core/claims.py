@@ -30,13 +30,15 @@ class Going(Enum):
 
 
 class Holder(Struct, frozen=True):
-    """A record that has a key in the target by its link; ``target_id`` is its object's."""
+    """A record that has a key in the target by its link; ``target_id`` is its object's. ``revision``: the pull that
+    changed it last, or in which it left."""
 
     ref: int
     id: str
     directory: str
     going: Going
     target_id: str | None = None
+    revision: int = 0
 
 
 class Found(Struct, frozen=True):
@@ -54,11 +56,13 @@ class Found(Struct, frozen=True):
 
     @property
     def active(self) -> bool:
-        return self.held.attributes.get("active") not in (False, 0, "false")
+        """Whether it is plainly so, or the target does not tell."""
+        return self.held.attributes.get("active", True) in (True, 1, "true")
 
 
 class Claimant(Struct, frozen=True):
-    """A record that claims ``key``. ``new``: no object is linked to it yet. ``consent``: a person agreed to adopt."""
+    """A record that claims ``key``. ``new``: no object is linked to it yet. ``consent``: a person agreed to adopt.
+    ``revision``: the pull that changed it last."""
 
     ref: int
     kind: Kind
@@ -67,6 +71,7 @@ class Claimant(Struct, frozen=True):
     key: str | int
     new: bool
     consent: bool
+    revision: int = 0
 
 
 class Policy(Struct, frozen=True):
@@ -106,6 +111,9 @@ def judge(claimant: Claimant, holders: Sequence[Holder], found: Sequence[Found],
         return Verdict(f"{named} is that of an object that `protect` names")
     if mine and claimant.new:
         return _relinked(mine, named)
+    if unsure := [one for one in holders if one.going is Going.UNSURE]:
+        whose = _whose(claimant, unsure[0], policy)
+        return Verdict(f"{named} may be that of {whose}: the change that gave it was not answered yet")
     if len(exact) > 1:
         return Verdict(f"the target holds {len(exact)} objects with {named[4:]}")
     if exact:
@@ -130,15 +138,21 @@ def _held(claimant: Claimant, found: Found, named: str, policy: Policy) -> Verdi
     if owner.going is Going.LEFT_DELETED or (owner.going is Going.LEAVES_DELETED and not claimant.new):
         return Verdict(frees=(owner.ref,))
     whose = _whose(claimant, owner, policy)
-    if owner.going in (Going.STAYS, Going.UNSURE):
+    if owner.going is Going.STAYS:
         return Verdict(f"{named} belongs to {whose} already")
     if not claimant.new:
         return Verdict(f"{named} is still that of {whose}, who left\n  → delete that object, or give it another key")
-    if owner.going in (Going.LEAVES, Going.LEAVES_DELETED) and owner.directory == claimant.directory:
-        return Verdict(adopts=found.held, takes=owner.ref, counted=True)
     if claimant.consent:
         return Verdict(adopts=found.held, takes=owner.ref)
+    if policy.adopt != "never" and _is_id_change(claimant, owner):
+        return Verdict(adopts=found.held, takes=owner.ref, counted=True)
     return Verdict(f"{named} is that of {whose}, who left\n  → {_consent(claimant)}")
+
+
+def _is_id_change(claimant: Claimant, owner: Holder) -> bool:
+    """Whether one record of a directory left and another came with its key in one pull."""
+    leaves = owner.going in (Going.LEAVES, Going.LEAVES_DELETED)
+    return leaves and (owner.directory, owner.revision) == (claimant.directory, claimant.revision)
 
 
 def _of_nobody(claimant: Claimant, found: Found, named: str, policy: Policy) -> Verdict:
@@ -174,8 +188,6 @@ def _by_links(claimant: Claimant, holders: Sequence[Holder], named: str, policy:
     others = [holder for holder in holders if holder.ref != claimant.ref]
     for holder in others:
         whose = _whose(claimant, holder, policy)
-        if holder.going is Going.UNSURE:
-            return Verdict(f"{named} may be that of {whose}: the change that gave it was not answered yet")
         if holder.going is Going.STAYS:
             return Verdict(f"{named} belongs to {whose} already")
     return Verdict(waits_for=tuple(holder.ref for holder in others if holder.going is Going.MOVES))

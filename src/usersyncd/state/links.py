@@ -63,7 +63,8 @@ class Address(Struct, frozen=True, gc=False):
 
 
 class Owner(Struct, frozen=True, gc=False):
-    """A record with a key and an object. ``left``: it is a leaver's."""
+    """A record with a key and an object. ``left``: it is a leaver's. ``revision``: the pull that changed it last, or in
+    which it left."""
 
     ref: int
     id: str
@@ -71,6 +72,7 @@ class Owner(Struct, frozen=True, gc=False):
     left: bool
     key: str | int
     target_id: str | None
+    revision: int
 
 
 def row(ref: int, kind: Kind, link: Link) -> Row:
@@ -224,19 +226,22 @@ def owners(
 ) -> list[Owner]:
     """The records that have one of these keys, or one of these objects; of one directory when it is named."""
     query = (
-        select(links.c.ref, records.c.id, directories.c.name, links.c.left_at, links.c.key, links.c.target_id)
+        select(
+            links.c.ref, records.c.id, directories.c.name, links.c.left_at, links.c.key, links.c.target_id,
+            records.c.revision,
+        )
         .join(records, records.c.ref == links.c.ref)
         .join(directories, directories.c.id == records.c.directory)
         .where(links.c.target == target, links.c.kind == NUMBER[kind])
-    )
+    )  # fmt: skip
     if directory is not None:
         query = query.where(records.c.directory == directory)
     wanted = (links.c.key, [encode(key).decode() for key in keys]), (links.c.target_id, list(target_ids))
     return [
-        Owner(ref, id_, name, left_at is not None, msgspec.json.decode(key), target_id)
+        Owner(ref, id_, name, left_at is not None, msgspec.json.decode(key), target_id, revision)
         for column, values in wanted
         if values
-        for ref, id_, name, left_at, key, target_id in connection.execute(
+        for ref, id_, name, left_at, key, target_id, revision in connection.execute(
             query.where(among(connection, column, values))
         )
     ]
@@ -272,12 +277,12 @@ def earlier(connection: Connection, target: int, kind: Kind, attribute: str) -> 
             yield Lookup(lookup.directory, lookup.id, key)
 
 
-def some_target_ids(connection: Connection, target: int, kind: Kind, limit: int) -> list[str]:
-    """The target ids of a few links."""
-    query = select(links.c.target_id).where(
+def sample(connection: Connection, target: int, kind: Kind, limit: int) -> dict[str, str]:
+    """The target ids of a few links, each with the key of its object as text."""
+    query = select(links.c.target_id, links.c.key).where(
         links.c.target == target, links.c.kind == NUMBER[kind], links.c.target_id.is_not(None)
     )
-    return list(connection.scalars(query.limit(limit)))
+    return {target_id: str(msgspec.json.decode(key)) for target_id, key in connection.execute(query.limit(limit))}
 
 
 # ---- memberships

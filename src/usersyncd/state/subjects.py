@@ -70,6 +70,12 @@ def pages(connection: Connection, scope: Scope, kind: Kind) -> Iterator[list[Sub
         ]
 
 
+def revisions_of(connection: Connection, refs: list[int]) -> dict[int, int]:
+    """The pull that changed each of these records last."""
+    query = select(records.c.ref, records.c.revision).where(among(connection, records.c.ref, refs))
+    return {ref: revision for ref, revision in connection.execute(query)}  # noqa: C416 - rows, not pairs
+
+
 def _touched(scope: Scope) -> Any:
     parts: list[Select[Any]] = [
         select(records.c.ref).where(records.c.directory == scope.directory, records.c.revision > scope.since),

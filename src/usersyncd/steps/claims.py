@@ -11,7 +11,7 @@ from usersyncd.core.claims import Claimant, Found, Going, Holder, Policy, Verdic
 from usersyncd.plugin import Held, Kind, Layout
 from usersyncd.state import links, sent
 from usersyncd.state.planned import Claim, Key, Plan, Sight
-from usersyncd.state.subjects import Scope
+from usersyncd.state.subjects import Scope, revisions_of
 
 PAGE = 5_000
 
@@ -107,6 +107,8 @@ class Claims:
         sights = self._plan.sights(self._kind, keys) if self._sees else {}
         held = [sight.held.target_id for some in sights.values() for sight in some]
         by_key, by_object = self._holders(keys, held)
+        contested = [claim.ref for claim in page if claim.key in sights or claim.key in by_key]
+        revisions = revisions_of(self._connection, contested)
         for claim in page:
             if claim.key is None or not (claim.key in sights or claim.key in by_key):
                 continue  # Nobody has it: granted.
@@ -116,7 +118,14 @@ class Claims:
             else:
                 found = [_presumed(claim.key, holder) for holder in holders]
             claimant = Claimant(
-                claim.ref, self._kind, claim.id, self._directory, claim.key, claim.new, self._consents(claim.id)
+                claim.ref,
+                self._kind,
+                claim.id,
+                self._directory,
+                claim.key,
+                claim.new,
+                self._consents(claim.id),
+                revisions.get(claim.ref, 0),
             )
             yield claim, judge(claimant, holders, found, self._policy)
 
@@ -130,7 +139,7 @@ class Claims:
         by_key: dict[Key, dict[int, Holder]] = {}
         by_object: dict[str, Holder] = {}
         for owner in owners:
-            holder = Holder(owner.ref, owner.id, owner.directory, going[owner.ref], owner.target_id)
+            holder = Holder(owner.ref, owner.id, owner.directory, going[owner.ref], owner.target_id, owner.revision)
             by_key.setdefault(owner.key, {})[owner.ref] = holder
             if owner.target_id is not None:
                 by_object[owner.target_id] = holder

@@ -21,6 +21,7 @@ CHANGES = 2_000
 """How many changes a batch has at the most,"""
 EDGES = 20_000
 """and how many memberships."""
+GONE = "its object is not in the target any more: the next run creates it"
 
 
 class Outcomes(Struct):
@@ -102,7 +103,7 @@ def _answers(steps: Sequence[Planned], answered: Sequence[Outcome], outcomes: Ou
             outcomes.fail(step.ref, change.kind, change.id, outcome.error)
             yield Answer(step, outcome)
         elif is_absent(change, outcome):
-            outcomes.again.add(step.ref)
+            outcomes.fail(step.ref, change.kind, change.id, GONE)
             yield Answer(step, outcome)
         else:
             refused = [member for member in change.members if member.id in outcome.refused] if outcome.refused else []

@@ -4,10 +4,10 @@ of objects that have none yet."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from usersyncd.core.links import Link, Settled, State, settle, shape_of
-from usersyncd.plugin import Held, Kind, Layout, Lookup, Op, Target
+from usersyncd.core.links import Fate, Link, Settled, State, settle, shape_of
+from usersyncd.plugin import Held, Kind, Layout, Lookup, Target
 from usersyncd.state import links, sent, targets
 from usersyncd.state.bulk import batched
 from usersyncd.state.database import Database
@@ -43,10 +43,14 @@ async def _is_there(database: Database, target: Target, number: int) -> bool:
     if not sees(target):
         return False
     with database.read() as connection:
-        wanted = {kind: links.some_target_ids(connection, number, kind, ASKED) for kind in Kind}
-    there = [len(await read(target, kind, some)) for kind, some in wanted.items() if some]
+        wanted = {kind: links.sample(connection, number, kind, ASKED) for kind in Kind}
+    there = 0
+    for kind, keys in wanted.items():
+        held = await read(target, kind, keys)
+        # Another database hands out the same serial ids: an object counts with its key only.
+        there += sum(str(one.key) == keys[target_id] for target_id, one in held.items())
     asked = sum(map(len, wanted.values()))
-    return bool(asked) and sum(there) >= ENOUGH * asked
+    return asked > 0 and there >= ENOUGH * asked
 
 
 async def settle_unanswered(
@@ -74,26 +78,75 @@ async def _settled(
     database: Database, target: Target, number: int, kind: Kind, steps: Sequence[Sent], layout: Layout
 ) -> list[tuple[Sent, Settled]]:
     at_id = await read(target, kind, (step.change.target_id for step in steps if step.change.target_id is not None))
-    lookups: dict[tuple[str, str, object], Lookup] = {}
-    for step in steps:
-        key = (step.change.after or {}).get(layout.key)
-        if isinstance(key, str | int) and (step.change.op is Op.CREATE or key != step.change.key):
-            lookups[step.change.directory, step.change.id, key] = Lookup(step.change.directory, step.change.id, key)
+    at_key = await _under_their_keys(target, kind, steps, layout)
+    with database.read() as connection:
+        objects = {held.target_id for some in at_key.values() for held in some}
+        owners = links.linked(connection, number, kind, objects)
+    # Where the target id follows the key, an object may be linked to somebody of this very batch by its old key.
+    batch = {step.ref for step in steps}
+    others = {target_id for target_id, ref in owners.items() if ref not in batch}
+    sights = [_sight(step, at_id, at_key.get(step.change.id, []), others, layout) for step in steps]
+    settled = [
+        settle(step.change, *sight, layout.attributes, layout.key) for step, sight in zip(steps, sights, strict=True)
+    ]
+    while Fate.UNCLEAR in {one.fate for one in settled}:
+        # What is known to be one record's is no other's: that may tell the rest.
+        claimed = {one.held.target_id for one in settled if one.held is not None}
+        again = [
+            one
+            if one.fate is not Fate.UNCLEAR
+            else settle(step.change, *_without(sight, claimed), layout.attributes, layout.key)
+            for step, sight, one in zip(steps, sights, settled, strict=True)
+        ]
+        if again == settled:
+            break
+        settled = again
+    return list(zip(steps, settled, strict=True))
+
+
+Sighted = tuple[Held | None, list[Held]]
+"""The object under a change's target id, and those under the key that the change was to give."""
+
+
+async def _under_their_keys(target: Target, kind: Kind, steps: Sequence[Sent], layout: Layout) -> dict[str, list[Held]]:
+    """What the target holds under the old and new keys of these changes, by the record's id."""
+    lookups = [
+        Lookup(step.change.directory, step.change.id, key)
+        for step in steps
+        for key in dict.fromkeys((step.change.key, (step.change.after or {}).get(layout.key)))
+        if isinstance(key, str | int)
+    ]
     found: dict[str, list[Held]] = {}
-    for some in batched(lookups.values(), PAGES[target.capabilities.find or "bulk"]):
+    for some in batched(lookups, PAGES[target.capabilities.find or "bulk"]):
         async for asked, held in target.find(kind, some):
             if held.key == asked.key or held.record == (asked.directory, asked.id):
                 found.setdefault(asked.id, []).append(held)
-    with database.read() as connection:
-        objects = {held.target_id for some in found.values() for held in some}
-        owners = links.linked(connection, number, kind, objects)
-    free = {id_: [held for held in some if held.target_id not in owners] for id_, some in found.items()}
+    return found
 
-    def settled(step: Sent) -> Settled:
-        held = at_id.get(step.change.target_id or "")
-        return settle(step.change, held, free.get(step.change.id, []), layout.attributes, layout.key)
 
-    return [(step, settled(step)) for step in steps]
+def _sight(
+    step: Sent, at_id: Mapping[str, Held], at_key: Sequence[Held], others: Collection[str], layout: Layout
+) -> Sighted:
+    change = step.change
+    own = at_id.get(change.target_id or "")
+    if own is not None:
+        # The lookup says the key in the form of the rules: text, where the column may hold a number.
+        own = next((held for held in at_key if held.target_id == own.target_id), own)
+    key = (change.after or {}).get(layout.key)
+    new = {
+        held.target_id: held
+        for held in at_key
+        if (held.key == key or held.record is not None)
+        and held.target_id not in others
+        and (own is None or held.target_id != own.target_id)
+    }
+    return own, list(new.values())
+
+
+def _without(sight: Sighted, claimed: Collection[str]) -> Sighted:
+    own, at_key = sight
+    left = None if own is not None and own.target_id in claimed else own
+    return left, [held for held in at_key if held.target_id not in claimed]
 
 
 async def link_earlier(

@@ -36,7 +36,8 @@ class Judge:
         if self.shop.unique and any(row.key == key for row in self.book[kind].values()):
             return
         self.writes += 1
-        row = Row(f"mark f{self.writes}", None, key, f"foreign {self.writes}", active or kind is Kind.GROUP, role)
+        active = active or kind is Kind.GROUP or self.deletes  # Else no rule would ever make it active.
+        row = Row(f"mark f{self.writes}", None, key, f"foreign {self.writes}", active, role)
         self.shop.insert(kind, row)
         self.remember()
         self._connect()
@@ -168,6 +169,10 @@ class Judge:
                 if ref not in life.records[kind] and not row.protected:
                     self._left(kind, row)
         self._memberships(life)
+
+    def all_right(self, life: Life) -> bool:
+        """Whether everybody has what the directories say."""
+        return all(self._is_right(life, kind, id_) for kind in Kind for id_ in life.records[kind])
 
     def _is_right(self, life: Life, kind: Kind, id_: str) -> bool:
         row, record = self.object_of(kind, id_), life.records[kind][id_]

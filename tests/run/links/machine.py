@@ -109,16 +109,18 @@ class Links(RuleBasedStateMachine):
         self.homes = self._homes() | dict.fromkeys(self.judge.damaged, "unknown")
 
     def the_state_is_put_back(self, mood: Mood | None) -> None:
-        """Whoever was made again since then has an object of which the state cannot know: somebody deletes it, and it
-        is made once more."""
+        """When everybody has what the directories say. Somebody deletes the objects that were made since then of
+        records that the state knows with another object, or not at all and who are gone: nobody could tell whose they
+        are."""
         assert self.town is not None
-        if not self.town.is_saved:
-            return
         self.everything_is_delivered(consent="all")
+        if not self.town.is_saved or not self.judge.all_right(self.life):
+            return
         self.town.restore()
-        for who, mark in self._homes().items():
-            if self.homes.get(who, mark) != mark:
-                self.judge.delete(*who)
+        for (kind, id_), mark in self._homes().items():
+            unknown = mark if id_ in self.life.records[kind] else None
+            if self.homes.get((kind, id_), unknown) != mark:
+                self.judge.delete(kind, id_)
         if mood is not None:
             self._fails(DIRECTORIES[0], mood)
         self.everything_is_delivered(consent="all")

@@ -313,9 +313,8 @@ class SqlShop:
             return []
         active = "COALESCE(active, true)" if kind is Kind.USER and "active" in self._columns(table) else "true"
         rows = self._sql(f'SELECT {mark}, {ref}, {key}, {text}, {active}, {role} FROM "{table}"')
-        own = kind is Kind.USER and ref == "external_id"
         return [
-            Row(mark, None if own and str(ref).startswith("mark") else ref, key, text, bool(active), role)
+            Row(mark, None if str(ref).startswith("mark") else ref, key, text, bool(active), role)
             for mark, ref, key, text, active, role in rows
         ]
 
