@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+from usersyncd.plugin import PROTECTED, Kind
 from usersyncd_sql.batch import Batch, Numbered
 from usersyncd_sql.faults import refusal
 from usersyncd_sql.follow import stands_for
 from usersyncd_sql.identity import Columns
 from usersyncd_sql.look import by_address
-from usersyncd_sql.present import Present, present
+from usersyncd_sql.present import Present, is_protected, present
 from usersyncd_sql.reasons import UNTOUCHED
 from usersyncd_sql.reflected import Key, Row
 from usersyncd_sql.tables import RecordTable
@@ -18,13 +19,31 @@ from usersyncd_sql.tables import RecordTable
 
 def delete(batch: Batch, table: RecordTable, changes: Sequence[Numbered]) -> None:
     """Delete rows and their memberships."""
-    rows = present(batch, table, changes)
+    rows = [item for item in present(batch, table, changes) if not _holds_protected(batch, table, item)]
     refused = {item.numbered[0]: error for item, error in batch.halve(rows, lambda some: _delete(batch, table, some))}
     for number, error in refused.items():
         batch.refuse(number, str(refusal(error)))
     gone = {item.numbered[0]: item.address for item in rows if item.numbered[0] not in refused}
     for number in by_address(batch.writer, table, gone, table.identity):
         batch.refuse(number, UNTOUCHED)
+
+
+def _holds_protected(batch: Batch, table: RecordTable, item: Present) -> bool:
+    """Whether a group has a protected member, whose membership would go with it. Then it is refused by name."""
+    edges = batch.catalog.edges_if_any(batch.writer.connection) if batch.context.protects(Kind.USER) else None
+    if table.kind is not Kind.GROUP or edges is None:
+        return False
+    number, change = item.numbered
+    where, value = stands_for(table, edges, change.directory, item.row)
+    members = [row[0] for row in batch.writer.select(edges, [edges.user], edges.fixed(where), edges.group, [value])]
+    users = batch.catalog.records(batch.writer.connection, Kind.USER)
+    columns, by = users.looked_at(whole=True), (edges.value[Kind.USER],)
+    for _, values in batch.writer.join(users, columns, by, [(member,) for member in members]):
+        row = dict(zip(columns, values, strict=True))
+        if is_protected(batch, users, row):
+            batch.refuse(number, f"{users.key} {row[users.key]!r} is in it: {PROTECTED}")
+            return True
+    return False
 
 
 def _delete(batch: Batch, table: RecordTable, items: Sequence[Present]) -> None:

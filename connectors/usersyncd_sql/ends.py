@@ -47,8 +47,9 @@ class Ends:
         )
         self._look_up(list(wanted))
 
-    def value(self, directory: str, member: Member) -> Any:
-        """What stands for this record. Raises Refused when nothing may, and Absent when its row is not there."""
+    def value(self, directory: str, member: Member, *, removing: bool) -> Any:
+        """What stands for this record. Raises Refused when nothing may, and Absent when its row is not there.
+        ``removing``: the row may have got another key from somebody else; access is taken away all the same."""
         if self._own and self._is_record(member):
             return member.id
         target_id = self._present_id(directory, member)
@@ -57,19 +58,19 @@ class Ends:
             raise found
         if not found.rows:
             raise Absent(f"table `{self._table.name}` has no row with {told(found.address)}")
-        row = self._one(found, target_id, member)
+        row = self._one(found, target_id, member, removing=removing)
         where, value = stands_for(self._table, self._edges, directory, row)
         if self._edges.scoped and where != directory:
             raise Refused(f"its row is that of a record of {where}")
         return value
 
-    def _one(self, found: _Row, target_id: str | None, member: Member) -> Mapping[str, Any]:
+    def _one(self, found: _Row, target_id: str | None, member: Member, *, removing: bool) -> Mapping[str, Any]:
         if len(found.rows) > 1:
             raise Refused(several(self._table, found.address, len(found.rows)))
         (row,) = found.rows
         key: Key = self._table.adapted(self._table.key_attribute, member.key)
         as_planned = target_id == member.target_id and target_id not in self._table.moving
-        if as_planned and not is_same(self._table, row, [key], {}):
+        if as_planned and not removing and not is_same(self._table, row, [key], {}):
             raise Refused(stranger(self._table, found.address, row))
         if self._whole and is_protected(self._batch, self._table, row):
             raise Refused(PROTECTED)

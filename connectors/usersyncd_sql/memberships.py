@@ -32,7 +32,7 @@ class Meant:
         """For each change its place, and a row for each member. ``removing``: what is absent is no error."""
         for number, change in self._changes:
             try:
-                group = self._groups.value(change.directory, group_of(change))
+                group = self._groups.value(change.directory, group_of(change), removing=removing)
             except Refused as error:
                 if not (removing and isinstance(error, Absent)):
                     self._batch.refuse(number, str(error))
@@ -44,7 +44,8 @@ class Meant:
                     self._refuse_group(number, member, removing)
                     continue
                 try:
-                    rows.append((member, (*start, self._members[member.kind].value(change.directory, member))))
+                    ends = self._members[member.kind]
+                    rows.append((member, (*start, ends.value(change.directory, member, removing=removing))))
                 except Refused as error:
                     if not (removing and isinstance(error, Absent)):
                         self._batch.refuse_member(number, member.id, str(error))

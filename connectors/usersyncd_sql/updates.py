@@ -92,10 +92,27 @@ class _Work:
 
     def _refuse(self, place: int, error: Exception) -> None:
         item = self.items[place]
+        if self._takes_access(item):
+            return
         self.refused.add(place)
         number, _ = item.numbered
         keys = {self.table.stored(self.table.key, item.held[self.table.key])}
         self.batch.refuse(number, reason(self.batch, self.table, item.row, keys, error))
+
+    def _takes_access(self, item: Item) -> bool:
+        """Whether a deactivation could be written without the rest of the row, which did not change: that it does not
+        fit any more, for a value that somebody gave to another row, is no reason to leave access."""
+        change, active = item.numbered[1], self.table.names.get(own.ACTIVE)
+        rest = [{**(shape or {}), own.ACTIVE: None} for shape in (change.before, change.after)]
+        if change.op is not Op.DEACTIVATE or active is None or rest[0] != rest[1]:
+            return False
+        columns = [active, *self.table.stamps]
+        row = (*(item.row[self.table.place[column]] for column in columns), *item.address[1])
+        hit: list[int] = []
+        error = self.batch.attempt(
+            lambda: hit.append(self.batch.writer.update(self.table, columns, item.address[0], [row]))
+        )
+        return error is None and hit == [1]
 
     def _park(self, places: Sequence[int]) -> None:
         """Let rows have another value for a moment, where others here take theirs."""

@@ -55,6 +55,9 @@ DELETE = change(Op.DELETE, ANN, None)
         pytest.param(RETITLE, held(BOB), [], Fate.UNCLEAR, id="update, a stranger under the id"),
         pytest.param(RENAME, held(ANN), [], Fate.SEEN, id="another key, not written"),
         pytest.param(RENAME, held(WED), [], Fate.DONE, id="another key, written"),
+        pytest.param(
+            RETITLE, held(BOB), [held(ANN | {"name": "Anna"}, "8")], Fate.DONE, id="the id is written by rules, written"
+        ),
         pytest.param(DEACTIVATE, held(ANN), [], Fate.SEEN, id="deactivate, not written"),
         pytest.param(DEACTIVATE, held(OFF), [], Fate.DONE, id="deactivate, written"),
         pytest.param(DELETE, held(ANN), [], Fate.NOT_DONE, id="delete, still there"),

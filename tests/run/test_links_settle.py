@@ -242,6 +242,21 @@ def test_who_leaves_after_an_exchange_that_was_not_done_is_the_one_deactivated(
     assert objects(town) == {"m1": ("a", "1", False), "m2": ("d", "2", True), "m3": ("c", "3", True)}
 
 
+@pytest.mark.parametrize("faults", [{"die_after_commit": True}, {"die_before_commit": True}, {"die_after": 1}])
+def test_a_newcomer_for_a_key_that_was_given_up_without_an_answer_has_an_object_of_their_own(
+    town: World, faults: Mapping[str, Any]
+) -> None:
+    person(town, "1", "a")
+    town.synced()
+    person(town, "1", "b")
+    person(town, "2", "a")
+    _die(town, faults)
+    town.synced()
+    assert objects(town)["m1"] == ("b", "1", True)
+    assert sorted(objects(town).values()) == [("a", "2", True), ("b", "1", True)]
+    assert is_quiet(town)
+
+
 @pytest.mark.parametrize("delete_after", [None, timedelta(0)], ids=["kept", "deleted"])
 @pytest.mark.parametrize("faults", [{"die_after_commit": True}, {"die_before_commit": True}])
 def test_who_was_created_without_an_answer_and_leaves_has_no_access(

@@ -60,8 +60,8 @@ class Settled(Struct, frozen=True):
 def settle(change: Change, at_id: Held | None, at_key: Sequence[Held], names: Sequence[str], key: str) -> Settled:
     """What became of an unanswered change of a record.
 
-    ``at_id`` is the object under the change's target id, ``at_key`` are those that are linked to nobody and have the
-    key that the change was to give, ``names`` are the attributes of the layout, and ``key`` the one that identifies.
+    ``at_id`` is the object under the change's target id, ``at_key`` are other ones that have the key that the change was
+    to give and are linked to nobody; ``names`` are the attributes of the layout, and ``key`` is the one that identifies.
     """
     if change.op is Op.CREATE:
         return _created(change, at_key, names)
@@ -72,8 +72,8 @@ def settle(change: Change, at_id: Held | None, at_key: Sequence[Held], names: Se
         return _moved(change, at_key, names)
     if change.op is Op.ADOPT:
         return Settled(_as_asked(at_id, after, names), at_id)
-    if at_key and after.get(key) != change.key:
-        # The target id follows the key, so somebody else's object may be under the old one now.
+    if at_key:
+        # The target id follows what rules write, so somebody else's object may be under the old one now.
         done, undone = agrees(at_key[0], after, names), agrees(at_id, change.before or {}, names)
         if done is undone or len(at_key) > 1:
             return Settled(Fate.UNCLEAR)

@@ -76,7 +76,6 @@ class Day:
     """``edits`` of the directories, ``writes`` into the target by its application, and then the directory ``name`` is
     delivered: with ``consent``, or while the target is in a ``mood``."""
 
-    seed: int
     edits: list[Edit] = field(default_factory=list)
     writes: list[Edit] = field(default_factory=list)
     name: str = DIRECTORIES[0]
@@ -94,7 +93,7 @@ class Day:
 def day(seed: int) -> Day:
     """Always the same one for the same seed."""
     random = Random(seed)
-    made = Day(seed, [_edit(random) for _ in range(random.choice([1, 1, 2, 3, 4]))])
+    made = Day([_edit(random) for _ in range(random.choice([1, 1, 2, 3, 4]))])
     made.writes = [_of(random, WRITES) for _ in range(random.choice([0, 0, 0, 0, 1, 2]))]
     made.name = random.choice([*DIRECTORIES, DIRECTORIES[0]])
     made.complete = random.random() < 0.3
