@@ -33,7 +33,7 @@ def live(make: Any, chosen: settings) -> None:
     run_state_machine_as_test(Here, settings=chosen)
 
 
-@pytest.mark.parametrize(("ruled", "examples"), [(True, 10), (False, 4)], ids=["ruled", "plain"])
+@pytest.mark.parametrize(("ruled", "examples"), [(True, 7), (False, 3)], ids=["ruled", "plain"])
 def test_in_memory(ruled: bool, examples: int) -> None:
     live(lambda _: MemoryShop(ruled), settings(SHORT, max_examples=examples))
 
@@ -46,7 +46,7 @@ def test_in_memory_at_length(ruled: bool, examples: int) -> None:
 
 @pytest.mark.parametrize("tables", TABLES)
 def test_on_sqlite(tables: str) -> None:
-    live(lambda folder: sqlite_shop(TABLES[tables], folder), settings(SHORT, max_examples=3))
+    live(lambda folder: sqlite_shop(TABLES[tables], folder), settings(SHORT, max_examples=2))
 
 
 @pytest.mark.slow
@@ -58,7 +58,7 @@ def test_on_sqlite_at_length(tables: str) -> None:
 @pytest.mark.parametrize("tables", TABLES)
 def test_on_postgresql(postgres: Postgres, tables: str) -> None:
     url = postgres.database()
-    live(lambda _: postgresql_shop(TABLES[tables], url), settings(SHORT, max_examples=1))
+    live(lambda _: postgresql_shop(TABLES[tables], url), settings(SHORT, max_examples=1, stateful_step_count=10))
 
 
 @pytest.mark.slow

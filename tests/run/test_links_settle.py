@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,12 @@ from usersyncd.testing import MemoryObject
 
 BY_ADDRESS = rules(None, "email", email="user.email", name="user.displayName", ref="user.id")
 BY_NAME = rules(None, "name", name="group.displayName", ref="group.id")
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> str:
+    """One place is enough: what is tested here does not depend on where the state is kept."""
+    return f"sqlite:///{tmp_path}/state.db"
 
 
 @pytest.fixture

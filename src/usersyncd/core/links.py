@@ -60,8 +60,9 @@ class Settled(Struct, frozen=True):
 def settle(change: Change, at_id: Held | None, at_key: Sequence[Held], names: Sequence[str], key: str) -> Settled:
     """What became of an unanswered change of a record.
 
-    ``at_id`` is the object under the change's target id, ``at_key`` are other ones that have the key that the change was
-    to give and are linked to nobody; ``names`` are the attributes of the layout, and ``key`` is the one that identifies.
+    ``at_id`` is the object under the change's target id. ``at_key`` are other ones that have the key that the change
+    was to give, and are linked to nobody. ``names`` are the attributes of the layout, ``key`` is the one that
+    identifies.
     """
     if change.op is Op.CREATE:
         return _created(change, at_key, names)
