@@ -120,7 +120,8 @@ class RecordTable(Reflected):
         attributes = self.attributes(row, whole=whole)
         record = None if self.record is None else tuple(row[column] for column in self.record)
         known = record if record is not None and None not in record else None
-        return Held(self.target_id(row), attributes[self.key_attribute], attributes, known)  # type: ignore[arg-type]
+        lasting = known is not None or set(self.identities[-1]).isdisjoint(self.names.values())
+        return Held(self.target_id(row), attributes[self.key_attribute], attributes, known, lasting)  # type: ignore[arg-type]
 
     def row(self, change: Change, now: dict[str, Any]) -> Row:
         """The whole row that a change asks for, in the order of ``written``. Raises Refused, naming the column."""

@@ -210,13 +210,15 @@ class Held(Struct, frozen=True, gc=False):
 
     ``attributes`` has the names of the layout, as far as the target has them, and whatever else of the object a
     ``protect`` condition may read. ``record``: directory and id of the record to which the object belongs, where the
-    target itself keeps them.
+    target itself keeps them. ``lasting``: its target id stays, whatever is written; it does not where rules write what
+    identifies the object.
     """
 
     target_id: str
     key: str | int
     attributes: dict[str, Value]
     record: tuple[str, str] | None = None
+    lasting: bool = True
 
 
 class Capabilities(Struct, frozen=True):

@@ -73,7 +73,9 @@ def settle(change: Change, at_id: Held | None, at_key: Sequence[Held], names: Se
         return _moved(change, at_key, names)
     if change.op is Op.ADOPT:
         return Settled(_as_asked(at_id, after, names), at_id)
-    if at_key:
+    if agrees(at_id, after, names):
+        return Settled(Fate.DONE, at_id)
+    if at_key and not at_id.lasting:
         # The target id follows what rules write, so somebody else's object may be under the old one now.
         done, undone = agrees(at_key[0], after, names), agrees(at_id, change.before or {}, names)
         if done is undone or len(at_key) > 1:
@@ -81,7 +83,7 @@ def settle(change: Change, at_id: Held | None, at_key: Sequence[Held], names: Se
         return Settled(Fate.DONE, at_key[0]) if done else Settled(Fate.SEEN, at_id)
     if is_stranger(at_id, change.before, after, change.key, key):
         return Settled(Fate.UNCLEAR)
-    return Settled(_as_asked(at_id, after, names), at_id)
+    return Settled(Fate.SEEN, at_id)
 
 
 def _created(change: Change, at_key: Sequence[Held], names: Sequence[str]) -> Settled:

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 
 from usersyncd.core.links import Fate, Link, Settled, State, settle, shape_of
-from usersyncd.plugin import Held, Kind, Layout, Lookup, Target
+from usersyncd.plugin import Held, Kind, Layout, Lookup, Op, Target
 from usersyncd.state import links, sent, targets
 from usersyncd.state.bulk import batched
 from usersyncd.state.database import Database
@@ -86,16 +86,14 @@ async def _settled(
     batch = {step.ref for step in steps}
     others = {target_id for target_id, ref in owners.items() if ref not in batch}
     sights = [_sight(step, at_id, at_key.get(step.change.id, []), others, layout) for step in steps]
-    settled = [
-        settle(step.change, *sight, layout.attributes, layout.key) for step, sight in zip(steps, sights, strict=True)
-    ]
-    while Fate.UNCLEAR in {one.fate for one in settled}:
-        # What is known to be one record's is no other's: that may tell the rest.
-        claimed = {one.held.target_id for one in settled if one.held is not None}
+    settled = [_judged(step, sight, layout) for step, sight in zip(steps, sights, strict=True)]
+    for _ in steps:
+        # What is one record's is no other's: that tells what became of creates, and of what is unclear.
+        taken = _taken(steps, settled)
         again = [
             one
-            if one.fate is not Fate.UNCLEAR
-            else settle(step.change, *_without(sight, claimed), layout.attributes, layout.key)
+            if step.change.op is not Op.CREATE and one.fate is not Fate.UNCLEAR
+            else _judged(step, _without(sight, step.ref, taken), layout)
             for step, sight, one in zip(steps, sights, settled, strict=True)
         ]
         if again == settled:
@@ -143,10 +141,30 @@ def _sight(
     return own, list(new.values())
 
 
-def _without(sight: Sighted, claimed: Collection[str]) -> Sighted:
+def _judged(step: Sent, sight: Sighted, layout: Layout) -> Settled:
+    return settle(step.change, *sight, layout.attributes, layout.key)
+
+
+def _taken(steps: Sequence[Sent], settled: Sequence[Settled]) -> dict[str, set[int]]:
+    """The objects of the batch's records, where they were found or still are, each with those that have it. Of what is
+    unclear nobody knows."""
+    taken: dict[str, set[int]] = {}
+    for step, one in zip(steps, settled, strict=True):
+        target_id = step.change.target_id if one.held is None else one.held.target_id
+        if target_id is not None and one.fate not in (Fate.ENDED, Fate.UNCLEAR):
+            taken.setdefault(target_id, set()).add(step.ref)
+    return taken
+
+
+def _without(sight: Sighted, ref: int, taken: Mapping[str, set[int]]) -> Sighted:
+    """What was seen for a record, without what is another's."""
     own, at_key = sight
-    left = None if own is not None and own.target_id in claimed else own
-    return left, [held for held in at_key if held.target_id not in claimed]
+    mine = [held for held in at_key if not _is_others(held, ref, taken)]
+    return (None if own is not None and _is_others(own, ref, taken) else own), mine
+
+
+def _is_others(held: Held, ref: int, taken: Mapping[str, set[int]]) -> bool:
+    return bool(taken.get(held.target_id, set()) - {ref})
 
 
 async def link_earlier(
