@@ -19,6 +19,8 @@ SHORT = settings(
     suppress_health_check=list(HealthCheck),
     phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
 )
+
+pytestmark = pytest.mark.slow
 LONG = settings(SHORT, stateful_step_count=25)
 
 
