@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 Watch = Callable[[str, int], None]
-"""Is told how a run goes on: the step (``reading``, ``saving``, ``planning``, ``planned``, ``delivering``), and how
-much more of it is done: items read, changes planned for a target, changes delivered to it. A wait, for a provider or
-for another directory, is told in words, which begin with ``waiting``."""
+"""Is told how a run goes on: the step (``reading``, ``saving``, ``looking`` at a target, ``planning``, ``planned``,
+``delivering``), and how much more of it is done: items read, changes planned for a target, changes delivered to it. A
+wait, for a provider or for another directory, is told in words, which begin with ``waiting``."""
 
 
 ALL = "*"

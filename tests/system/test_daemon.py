@@ -265,8 +265,8 @@ def test_systemd_hears_nothing_of_a_schedule_once_the_end_has_begun(tmp_path: Pa
     manager = Manager(tmp_path)
     config = configure(tmp_path, {"acme": "1h"})
     with busy(tmp_path / "app.db"), daemon(config, NOTIFY_SOCKET=str(manager.path)) as running:
-        delivering = lambda: any("delivering" in message["STATUS"] for message in manager.heard("STATUS"))  # noqa: E731
-        running.wait("it does not deliver", delivering)
+        looking = lambda: any("looking" in message["STATUS"] for message in manager.heard("STATUS"))  # noqa: E731
+        running.wait("it does not look at the target", looking)
         assert running.end()[0] == 0
         assert manager.heard("STATUS")[-1] == {"STOPPING": "1", "STATUS": "ending acme"}
     manager.close()

@@ -73,6 +73,7 @@ class Work:
         async with AsyncExitStack() as stack:
             context = await stack.enter_async_context(self._context())
             target = await stack.enter_async_context(connected(delivery, context))
+            self._watch("looking", 0)
             self._number = await recognise(self._database, target, delivery.target.name)
             await stack.enter_async_context(self._turn())
             now = self._clock()
