@@ -66,6 +66,7 @@ def test_a_free_key_is_granted(claimant: Claimant) -> None:
         pytest.param(NEW, found(holder(Going.LEAVES, revision=4)), LATER, None, id="left in an earlier pull"),
         pytest.param(NEW, found(holder(Going.LEFT)), ALWAYS, None, id="left before"),
         pytest.param(WILLING, found(holder(Going.LEFT)), NEVER, (2, False), id="left before, consent"),
+        pytest.param(WILLING, found(holder(Going.RETURNS)), ALWAYS, None, id="left and came back, consent"),
         pytest.param(MOVER, found(holder(Going.LEAVES)), LATER, None, id="a mover takes nothing"),
         # Somebody's.
         pytest.param(WILLING, found(holder(Going.STAYS)), ALWAYS, None, id="somebody stays"),

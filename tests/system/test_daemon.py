@@ -278,7 +278,7 @@ from usersyncd.plugin import Options
 
 
 class Stubborn:
-    api = 1
+    api = 2
     Options = Options
     mapping = {}
 

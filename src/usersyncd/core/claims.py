@@ -18,7 +18,8 @@ from usersyncd.plugin import Held, Kind
 class Going(Enum):
     """What the plan makes of the record that holds a key: it stays, gets another key (``MOVES``), leaves in this very
     plan (``LEAVES``; ``LEAVES_DELETED``: its object is deleted), left before (``LEFT``; ``LEFT_DELETED``: its object is
-    deleted in this plan). ``UNSURE``: another directory's run sent it that key, and got no answer."""
+    deleted in this plan), left before and came back, but was not delivered since (``RETURNS``). ``UNSURE``: another
+    directory's run sent it that key, and got no answer."""
 
     STAYS = auto()
     MOVES = auto()
@@ -26,6 +27,7 @@ class Going(Enum):
     LEAVES_DELETED = auto()
     LEFT = auto()
     LEFT_DELETED = auto()
+    RETURNS = auto()
     UNSURE = auto()
 
 
@@ -140,6 +142,11 @@ def _held(claimant: Claimant, found: Found, named: str, policy: Policy) -> Verdi
     whose = _whose(claimant, owner, policy)
     if owner.going is Going.STAYS:
         return Verdict(f"{named} belongs to {whose} already")
+    if owner.going is Going.RETURNS:
+        return Verdict(
+            f"{named} is that of {whose}, who left and came back, and could not be delivered since\n"
+            f"  → see why in the last run of {owner.directory}"
+        )
     if not claimant.new:
         return Verdict(f"{named} is still that of {whose}, who left\n  → delete that object, or give it another key")
     if claimant.consent:

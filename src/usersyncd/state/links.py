@@ -64,7 +64,8 @@ class Address(Struct, frozen=True, gc=False):
 
 class Owner(Struct, frozen=True, gc=False):
     """A record with a key and an object. ``left``: it is a leaver's. ``revision``: the pull that changed it last, or in
-    which it left."""
+    which it left. ``here``: it is in its directory. ``due``: it changed, or failed, since the target was given what its
+    directory says."""
 
     ref: int
     id: str
@@ -73,6 +74,8 @@ class Owner(Struct, frozen=True, gc=False):
     key: str | int
     target_id: str | None
     revision: int
+    here: bool
+    due: bool
 
 
 def row(ref: int, kind: Kind, link: Link) -> Row:
@@ -228,20 +231,23 @@ def owners(
     query = (
         select(
             links.c.ref, records.c.id, directories.c.name, links.c.left_at, links.c.key, links.c.target_id,
-            records.c.revision,
+            records.c.revision, records.c.gone_at.is_(None),
+            or_(retries.c.ref.is_not(None), records.c.revision > func.coalesce(deliveries.c.revision, -1)),
         )
         .join(records, records.c.ref == links.c.ref)
         .join(directories, directories.c.id == records.c.directory)
+        .outerjoin(deliveries, and_(deliveries.c.directory == directories.c.id, deliveries.c.target == target))
+        .outerjoin(retries, and_(retries.c.ref == links.c.ref, retries.c.target == target))
         .where(links.c.target == target, links.c.kind == NUMBER[kind])
     )  # fmt: skip
     if directory is not None:
         query = query.where(records.c.directory == directory)
     wanted = (links.c.key, [encode(key).decode() for key in keys]), (links.c.target_id, list(target_ids))
     return [
-        Owner(ref, id_, name, left_at is not None, msgspec.json.decode(key), target_id, revision)
+        Owner(ref, id_, name, left_at is not None, msgspec.json.decode(key), target_id, revision, here, due)
         for column, values in wanted
         if values
-        for ref, id_, name, left_at, key, target_id, revision in connection.execute(
+        for ref, id_, name, left_at, key, target_id, revision, here, due in connection.execute(
             query.where(among(connection, column, values))
         )
     ]

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from usersyncd.core.claims import Claimant, Found, Going, Holder, Policy, Verdict, judge
 from usersyncd.plugin import Held, Kind, Layout
 from usersyncd.state import links, sent
+from usersyncd.state.links import Owner
 from usersyncd.state.planned import Claim, Key, Plan, Sight
 from usersyncd.state.subjects import Scope, revisions_of
 
@@ -37,11 +38,13 @@ class Claims:
         layout: Layout,
         policy: Policy,
         consents: Callable[[str], bool],
+        failed: Collection[int],
         *,
         sees: bool,
     ) -> None:
-        """``directory`` is its name; ``consents`` says whether a person agreed that this record adopts; ``sees``:
-        whether the target was looked at."""
+        """``directory`` is its name; ``consents`` says whether a person agreed that this record adopts; ``failed`` are
+        the refs of the directory's records about which this plan can do nothing, kept up to date; ``sees``: whether the
+        target was looked at."""
         self._connection = connection
         self._scope = scope
         self._directory = directory
@@ -50,6 +53,7 @@ class Claims:
         self._layout = layout
         self._policy = policy
         self._consents = consents
+        self._failed = failed
         self._sees = sees
 
     def settle(self) -> Iterator[Clash]:
@@ -135,7 +139,7 @@ class Claims:
         """Who has these keys, and these objects, by the links."""
         only = None if self._policy.ruled else self._scope.directory
         owners = links.owners(self._connection, self._scope.target, self._kind, only, keys, objects)
-        going = self._going({owner.ref: owner.left for owner in owners})
+        going = self._going(owners)
         by_key: dict[Key, dict[int, Holder]] = {}
         by_object: dict[str, Holder] = {}
         for owner in owners:
@@ -148,11 +152,23 @@ class Claims:
             found.setdefault(key, []).append(holder)
         return found, by_object
 
-    def _going(self, holders: Mapping[int, bool]) -> dict[int, Going]:
-        """What the plan makes of these records; the value says whether they left before."""
-        moves = {claim.ref: claim for claim in self._plan.claims(holders)}
-        deleted = self._plan.deletes(holders)
-        return {ref: _going_of(moves.get(ref), left=left, deleted=ref in deleted) for ref, left in holders.items()}
+    def _going(self, owners: Sequence[Owner]) -> dict[int, Going]:
+        """What the plan makes of these records."""
+        refs = [owner.ref for owner in owners]
+        moves = {claim.ref: claim for claim in self._plan.claims(refs)}
+        deleted = self._plan.deletes(refs)
+        return {
+            owner.ref: _going_of(
+                moves.get(owner.ref), left=owner.left, returns=self._returns(owner), deleted=owner.ref in deleted
+            )
+            for owner in owners
+        }
+
+    def _returns(self, owner: Owner) -> bool:
+        """Whether a leaver is in its directory again, and the target was not told yet."""
+        if owner.directory == self._directory:
+            return owner.here and owner.ref in self._failed
+        return owner.here and owner.due
 
     def _unsure(self, keys: Collection[Key]) -> Iterator[tuple[Key, Holder]]:
         """Records of other directories that were sent one of these keys, or had it, and have no answer yet."""
@@ -169,11 +185,13 @@ class Claims:
                     yield key, Holder(step.ref, change.id, name, Going.UNSURE)
 
 
-def _going_of(claim: Claim | None, *, left: bool, deleted: bool) -> Going:
+def _going_of(claim: Claim | None, *, left: bool, returns: bool, deleted: bool) -> Going:
     if claim is not None and claim.here:
         return Going.MOVES
     if claim is not None:
         return Going.LEAVES_DELETED if deleted else Going.LEAVES
+    if left and returns:
+        return Going.RETURNS
     if left:
         return Going.LEFT_DELETED if deleted else Going.LEFT
     return Going.STAYS

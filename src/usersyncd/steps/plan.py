@@ -140,7 +140,7 @@ class _Planner:
         policy = Policy(self._target.adopt, opening, layout.key, layout.ruled)
         return Claims(
             self._connection, self._scope, self._reading.name, self._draft.plan, kind, layout, policy,
-            self._planning.consents, sees=self._planning.sees,
+            self._planning.consents, self._draft.again, sees=self._planning.sees,
         )  # fmt: skip
 
     def _compare(self, kind: Kind, page: list[Shaped]) -> None:

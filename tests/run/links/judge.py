@@ -50,14 +50,14 @@ class Judge:
         self.remember()
 
     def promotes(self, kind: Kind, who: int, role: str) -> None:
-        """Into a role that may be protected."""
-        if rows := list(self.book[kind].values()):
+        """Into a role that may be protected; not whose key was written by hand, which could not be put right then."""
+        if rows := [row for row in self.book[kind].values() if (kind, row.ref) not in self.damaged]:
             self.shop.write(kind, rows[who % len(rows)].mark, "role", role)
             self.remember()
 
     def rewrites(self, kind: Kind, who: int, key: str) -> None:
         """A key, by hand."""
-        rows = [row for row in self.book[kind].values() if row.ref is not None]
+        rows = [row for row in self.book[kind].values() if row.ref is not None and not row.protected]
         if rows and not any(row.key == key for row in self.book[kind].values()):
             row = rows[who % len(rows)]
             self.shop.write(kind, row.mark, "key", key)
@@ -166,7 +166,7 @@ class Judge:
                 if not self._is_right(life, kind, id_):
                     self._explain(life, kind, id_, consent)
             for ref, row in held.items():
-                if ref not in life.records[kind] and not row.protected:
+                if ref not in life.records[kind] and not row.protected and not self._has_protected(row):
                     self._left(kind, row)
         self._memberships(life)
 
@@ -206,6 +206,11 @@ class Judge:
                 return
             id_ = str(holder.ref)
 
+    def _has_protected(self, team: Row) -> bool:
+        """Whether a protected object is its member: their memberships stay, so the group does."""
+        people = self.book[Kind.USER]
+        return any(mark == team.mark and people[person].protected for mark, person in self.edges if person in people)
+
     @staticmethod
     def _left(kind: Kind, row: Row) -> None:
         if kind is Kind.GROUP:
@@ -216,9 +221,13 @@ class Judge:
     def _memberships(self, life: Life) -> None:
         people = {row.mark: row for row in self.book[Kind.USER].values()}
         teams = {row.mark: row for row in self.book[Kind.GROUP].values()}
+        whole = {edge for edge in self.edges if edge[0] in teams and edge[1] in people}
+        ends = [teams.get(team) or people.get(person) for team, person in self.edges - whole]
+        if any(end is not None and end.ref is not None for end in ends):
+            raise Broken(f"memberships of what is gone: {self.edges - whole}")
         found = {
             (teams[team].ref, people[person].ref)
-            for team, person in self.edges
+            for team, person in whole
             if not teams[team].protected and not people[person].protected
             and teams[team].ref is not None and people[person].ref is not None
         }  # fmt: skip

@@ -109,17 +109,20 @@ class Links(RuleBasedStateMachine):
         self.homes = self._homes() | dict.fromkeys(self.judge.damaged, "unknown")
 
     def the_state_is_put_back(self, mood: Mood | None) -> None:
-        """When everybody has what the directories say. Somebody deletes the objects that were made since then of
-        records that the state knows with another object, or not at all and who are gone: nobody could tell whose they
-        are."""
+        """When everybody has what the directories say. Somebody deletes the objects of which nobody could tell whose they
+        are: those made since then of records that the state knows with another object, or not at all and who are gone;
+        and those that the state knows as another one's who is there."""
         assert self.town is not None
         self.everything_is_delivered(consent="all")
         if not self.town.is_saved or not self.judge.all_right(self.life):
             return
         self.town.restore()
+        owners = {(kind, mark): id_ for (kind, id_), mark in self.homes.items()}
         for (kind, id_), mark in self._homes().items():
-            unknown = mark if id_ in self.life.records[kind] else None
-            if self.homes.get((kind, id_), unknown) != mark:
+            records = self.life.records[kind]
+            unknown = mark if id_ in records else None
+            owner = owners.get((kind, mark), id_)
+            if self.homes.get((kind, id_), unknown) != mark or (owner != id_ and owner in records):
                 self.judge.delete(kind, id_)
         if mood is not None:
             self._fails(DIRECTORIES[0], mood)
