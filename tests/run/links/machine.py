@@ -109,9 +109,9 @@ class Links(RuleBasedStateMachine):
         self.homes = self._homes() | dict.fromkeys(self.judge.damaged, "unknown")
 
     def the_state_is_put_back(self, mood: Mood | None) -> None:
-        """When everybody has what the directories say. Objects of which nobody could tell whose they are, are deleted by
-        hand: those made since then of records that the state knows with another object, or not at all and who are gone;
-        and those that the state knows as another one's who is there."""
+        """When everybody has what the directories say. Objects of which nobody could tell whose they are by then are
+        deleted by hand: those made since then of records that the state knows with another object, or not at all and
+        who are gone; and those that the state knows as another one's who is there."""
         assert self.town is not None
         self.everything_is_delivered(consent="all")
         if not self.town.is_saved or not self.judge.all_right(self.life):
