@@ -70,6 +70,12 @@ class Catalog:
                 own.verify_key(sa.inspect(connection), self.own_records()[kind], self.target)
         return self.records(connection, kind)
 
+    def records_or_none_yet(self, connection: sa.Connection, kind: Kind) -> RecordTable | None:
+        """The table of one kind, of which there are records; None: it is still to be made. Raises TargetError when the
+        admin keeps none."""
+        found = self.records_if_any(connection, kind)
+        return self.records(connection, kind) if found is None and not self._is_own(f"{kind}s") else found
+
     def edges(self, connection: sa.Connection) -> EdgeTable:
         """The table of memberships. Raises TargetError when it is not there or its columns are not known."""
         if self._edges is None:

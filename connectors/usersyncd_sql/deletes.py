@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from usersyncd.plugin import PROTECTED, Kind
 from usersyncd_sql.batch import Batch, Numbered
-from usersyncd_sql.faults import refusal
+from usersyncd_sql.faults import is_reference, refusal
 from usersyncd_sql.follow import stands_for
 from usersyncd_sql.identity import Columns
 from usersyncd_sql.look import by_address
@@ -16,13 +16,15 @@ from usersyncd_sql.reasons import UNTOUCHED
 from usersyncd_sql.reflected import Key, Row
 from usersyncd_sql.tables import RecordTable
 
+KEPT = "another table refers to the row: let its foreign key follow (ON DELETE CASCADE), or keep leavers' rows"
+
 
 def delete(batch: Batch, table: RecordTable, changes: Sequence[Numbered]) -> None:
     """Delete rows and their memberships."""
     rows = [item for item in present(batch, table, changes) if not _holds_protected(batch, table, item)]
     refused = {item.numbered[0]: error for item, error in batch.halve(rows, lambda some: _delete(batch, table, some))}
     for number, error in refused.items():
-        batch.refuse(number, str(refusal(error)))
+        batch.refuse(number, f"{refusal(error)}\n  → {KEPT}" if is_reference(error) else str(refusal(error)))
     gone = {item.numbered[0]: item.address for item in rows if item.numbered[0] not in refused}
     for number in by_address(batch.writer, table, gone, table.identity):
         batch.refuse(number, UNTOUCHED)

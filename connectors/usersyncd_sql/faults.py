@@ -93,6 +93,15 @@ def is_unique(error: BaseException) -> bool:
     return _sqlstate(cause) == "23505" or _mysql(cause)[0] in {1062, 1586}
 
 
+def is_reference(error: BaseException) -> bool:
+    """Whether a foreign key refuses it."""
+    if (cause := driver_error(error)) is None:
+        return False
+    if (name := getattr(cause, "sqlite_errorname", None)) is not None:
+        return bool(name == "SQLITE_CONSTRAINT_FOREIGNKEY")
+    return _sqlstate(cause) == "23503" or _mysql(cause)[0] in {1216, 1217, 1451, 1452, 1557}
+
+
 def target_error(error: BaseException, target: str, where: str) -> TargetError:
     """The error for a database that cannot be written; ``where`` is its URL without a password."""
     cause = driver_error(error) or error

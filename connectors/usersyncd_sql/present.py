@@ -64,18 +64,19 @@ def is_protected(batch: Batch, table: RecordTable, row: Mapping[str, Any]) -> bo
 def is_same(
     table: RecordTable, row: Mapping[str, Any], keys: Sequence[Key], before: Mapping[str, Value] | None
 ) -> bool:
-    """Whether a row is the one that was delivered: it has one of these keys, or something else that it had before."""
+    """Whether a row is the one that was delivered: it has one of these keys, or most of what it had before."""
     if before is None or table.scoped:
         return True
     held = table.stored(table.key, row[table.key])
     if any(_alike(held, key) for key in keys):
         return True
     shown = table.attributes(row, whole=False)
-    return any(
+    equal: list[bool] = [
         shown.get(name) == value or table.adapted(name, value) == row.get(table.names.get(name, name))
         for name, value in before.items()
         if name != table.key_attribute and value is not None and not isinstance(value, bool)
-    )
+    ]
+    return sum(equal) > len(equal) / 2
 
 
 def stranger(table: RecordTable, address: Address, row: Mapping[str, Any]) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from usersyncd_sql.batch import Batch
-from usersyncd_sql.faults import is_unique, refusal
+from usersyncd_sql.faults import is_reference, is_unique, refusal
+from usersyncd_sql.present import told
 from usersyncd_sql.reflected import Key, Row
 from usersyncd_sql.tables import RecordTable
 
@@ -17,22 +18,33 @@ UNTOUCHED = (
     "the row is there, and the database did not change it: row-level security or a trigger keeps it as it is; grant "
     "the user of the URL what it needs"
 )
+CASCADES = "if another table refers to the row by this column, let its foreign key follow: ON UPDATE CASCADE"
+REFERS = "let the rules give what the table that the column refers to holds"
 
 
-def reason(batch: Batch, table: RecordTable, row: Row, own_keys: Collection[Key], error: Exception) -> str:
-    """The database's words; and where another row holds what must be unique, whose it is."""
+def reason(
+    batch: Batch, table: RecordTable, row: Row, own_keys: Collection[Key], error: Exception, *, moves: bool = False
+) -> str:
+    """The database's words; and where another row holds what must be unique, whose it is. ``moves``: the row is there
+    already, under another key."""
     words = str(refusal(error))
+    if is_reference(error):
+        return f"{words}\n  → {CASCADES if moves else REFERS}"
     if not is_unique(error):
         return words
     wanted = dict(zip(table.written, row, strict=True))
     for unique in table.uniques:
         if any(wanted.get(column) is None for column in unique):
             continue
-        for _, (key,) in batch.writer.join(table, [table.key], unique, [tuple(wanted[column] for column in unique)]):
-            if (other := table.stored(table.key, key)) not in own_keys:
+        columns = list(dict.fromkeys([table.key, *table.identity]))
+        for _, values in batch.writer.join(table, columns, unique, [tuple(wanted[column] for column in unique)]):
+            held = dict(zip(columns, values, strict=True))
+            if (other := table.stored(table.key, held[table.key])) not in own_keys:
                 value = ", ".join(f"`{column}` {wanted[column]!r}" for column in unique)
+                at = told((table.identity, tuple(held[column] for column in table.identity)))
+                place = f"`{table.key}` {other!r}" + ("" if table.identity == (table.key,) else f" ({at})")
                 return (
-                    f"{value} already belongs to the row with `{table.key}` {other!r}: {words}\n"
-                    "  → if that row is a leaver's, delete it or clear the value there"
+                    f"{value} already belongs to the row with {place}: {words}\n"
+                    "  → if that row is a leaver's, delete it or clear the value there; else one value is given to two"
                 )
     return words

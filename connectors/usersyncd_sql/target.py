@@ -133,7 +133,7 @@ class SqlTarget:
             return
         whole = self._context.protects(kind)
         with self._faults(), self._engine.connect() as connection:
-            table = self._catalog.records_if_any(connection, kind)
+            table = self._catalog.records_or_none_yet(connection, kind)
             if table is not None and _has_rows(connection, table):
                 for start in range(0, len(asked), LOOK):
                     yield list(work(writer(connection), table, asked[start : start + LOOK], whole))

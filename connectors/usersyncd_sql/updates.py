@@ -97,7 +97,8 @@ class _Work:
         self.refused.add(place)
         number, _ = item.numbered
         keys = {self.table.stored(self.table.key, item.held[self.table.key])}
-        self.batch.refuse(number, reason(self.batch, self.table, item.row, keys, error))
+        moves = self.table.stored(self.table.key, item.row[self.table.place[self.table.key]]) not in keys
+        self.batch.refuse(number, reason(self.batch, self.table, item.row, keys, error, moves=moves))
 
     def _takes_access(self, item: Item) -> bool:
         """Whether a deactivation could be written without the rest of the row, which did not change: that it does not

@@ -82,3 +82,15 @@ def test_a_protected_account_is_not_adopted_with_consent_either(usersyncd: Users
     assert ran.code == 1
     assert f"its email '{ADDRESS}' is that of an object that `protect` names" in ran.out
     assert rows(application) == [(7, ADDRESS, "Maggie", 1, "superadmin")]
+
+
+@pytest.mark.parametrize("command", ["plan", "sync"])
+def test_consent_for_nobody_is_an_error_and_all_else_is_done(
+    usersyncd: Usersyncd, application: Company, command: str
+) -> None:
+    ran = usersyncd(command, "--adopt", "u-0001", "--adopt", "u-1", "--json")
+    assert ran.code == 2
+    assert "--adopt: no record of acme has the id u-1\n" in ran.err
+    assert "→ give the id that the report names" in ran.err
+    assert json.loads(ran.out)["directories"][0]["targets"][0]["planned"]["users"]["adopt"] == 1
+    assert (rows(application)[0][2] == NAME) is (command == "sync")

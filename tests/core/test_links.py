@@ -101,5 +101,12 @@ def test_an_unanswered_change_is_settled_by_what_is_there(
         pytest.param({"email": "other@x", "name": None, "active": None}, True, id="nothing is equal"),
     ],
 )
-def test_a_stranger_has_neither_key_and_no_equal_attribute(there: dict[str, Any], stranger: bool) -> None:
+def test_a_stranger_has_neither_key_and_other_attributes(there: dict[str, Any], stranger: bool) -> None:
     assert is_stranger(held(there), ANN, WED, "ann@x", "email") is stranger
+
+
+@pytest.mark.parametrize(("title", "stranger"), [("Clerk", False), ("Cook", True)], ids=["most", "half"])
+def test_sharing_a_department_makes_nobody_the_same(title: str, stranger: bool) -> None:
+    before = {"email": "ann@x", "name": "Ann", "title": "Clerk", "department": "Sales", "phone": None}
+    there = {"email": "other@x", "name": "Cyd", "title": title, "department": "Sales", "phone": "1"}
+    assert is_stranger(held(there), before, before, "ann@x", "email") is stranger

@@ -52,8 +52,9 @@ def plan(
             reports.append(report)
             if not json:
                 show_run(report, names, everything=everything)
-    if json:
-        print_json(runs_document(reports))
+        if json:
+            print_json(runs_document(reports))
+        runs.verify_consents()
     if code := _code(reports, waiting=WAITING if exit_code else 0):
         raise typer.Exit(code)
 

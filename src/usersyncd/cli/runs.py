@@ -25,6 +25,8 @@ from usersyncd.nearest import nearest
 from usersyncd.opening import open_state
 from usersyncd.run import Wish, run
 from usersyncd.state.database import Database
+from usersyncd.state.subjects import ids_among
+from usersyncd.wish import ALL
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells have it: 128 and the signal's number."""
@@ -43,6 +45,17 @@ class Runs:
         """Run one directory after the other. What stops one is in its report, and does not stop the next."""
         for job in self.jobs:
             yield self._run(job, wish), Names(self.database, job.directory.name, job)
+
+    def verify_consents(self) -> None:
+        """Raises ConfigError when a person consented for a record that is in none of the directories."""
+        names = [job.directory.name for job in self.jobs]
+        with self.database.read() as connection:
+            unknown = sorted(self.adopt - {ALL} - ids_among(connection, names, self.adopt))
+        if unknown:
+            raise ConfigError(
+                f"--adopt: no record of {', '.join(names)} has the id {', '.join(unknown)}",
+                "give the id that the report names, and the name of its directory",
+            )
 
     def _run(self, job: Job, wish: Wish) -> RunReport:
         name, connector = job.directory.name, job.directory.connector

@@ -40,8 +40,9 @@ def sync(
                 list_changes(runs.database, report, each=None if json or everything else EACH)
             if not json:
                 show_run(report, names, everything=everything)
-    if json:
-        print_json(runs_document(reports))
+        if json:
+            print_json(runs_document(reports))
+        runs.verify_consents()
     statuses = {report.status for report in reports}
     if code := 1 if statuses & {"failed", "partial"} else 3 if "held" in statuses else 0:
         raise typer.Exit(code)

@@ -113,14 +113,16 @@ def agrees(held: Held, shape: Mapping[str, Value], names: Sequence[str]) -> bool
 def is_stranger(
     held: Held, before: Mapping[str, Value] | None, after: Mapping[str, Value], old_key: Value, key: str
 ) -> bool:
-    """Whether an object is not the one that was linked: it has neither the old nor the new key, and no attribute that
-    is equal. A restored target hands out serial ids again."""
+    """Whether an object is not the one that was linked: it has neither the old nor the new key, and most of its
+    attributes are others. A restored target hands out serial ids again, and two people may share a department."""
     if before is None or held.key in {old_key, after.get(key, old_key)}:
         return False
-    return not any(
-        value is not None and not isinstance(value, bool) and held.attributes.get(name) == value
+    equal = [
+        held.attributes.get(name) == value
         for name, value in before.items()
-    )
+        if name != key and value is not None and not isinstance(value, bool)
+    ]
+    return sum(equal) <= len(equal) / 2
 
 
 def shape_of(held: Held, names: Sequence[str]) -> Shape:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ from usersyncd.plugin import Kind
 from usersyncd.state.database import among
 from usersyncd.state.names import Names, group_ids
 from usersyncd.state.spool import NUMBER, decode
-from usersyncd.state.tables import links, records, retries
+from usersyncd.state.tables import directories, links, records, retries
 
 PAGE = 5_000
 """How many records are read at a time."""
@@ -68,6 +68,13 @@ def pages(connection: Connection, scope: Scope, kind: Kind) -> Iterator[list[Sub
             Subject(ref, id_, None if gone_at else attributes, manager, *link)
             for ref, id_, attributes, gone_at, manager, *link in rows
         ]
+
+
+def ids_among(connection: Connection, names: Collection[str], ids: Collection[str]) -> set[str]:
+    """Those of these ids that records of these directories have, or of which leavers are kept."""
+    query = select(records.c.id).join(directories, directories.c.id == records.c.directory)
+    wanted = directories.c.name.in_(names), among(connection, records.c.id, list(ids))
+    return set(connection.scalars(query.where(*wanted)))
 
 
 def revisions_of(connection: Connection, refs: list[int]) -> dict[int, int]:

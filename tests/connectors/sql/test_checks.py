@@ -12,7 +12,7 @@ import pytest
 
 from usersyncd.core.protection import Protection
 from usersyncd.errors import TargetError
-from usersyncd.plugin import Kind, Layout
+from usersyncd.plugin import Kind, Layout, Lookup
 from usersyncd.testing import target_context
 from usersyncd_sql import SqlTarget
 
@@ -72,3 +72,16 @@ def test_a_condition_over_a_column_that_is_not_there_stops_the_run(tmp_path: Pat
 
     with pytest.raises(TargetError, match="has no column `levl`; the nearest is `level`"):
         asyncio.run(identify())
+
+
+def test_looking_for_groups_that_have_no_table_says_what_a_delivery_would(tmp_path: Path) -> None:
+    async def found() -> list[Any]:
+        looking = target(tmp_path)
+        try:
+            return [held async for held in looking.find(Kind.GROUP, [Lookup("hr", "g", "staff")])]
+        finally:
+            await looking.close()
+
+    with pytest.raises(TargetError) as raised:
+        asyncio.run(found())
+    assert "table `groups`" in raised.value.message
