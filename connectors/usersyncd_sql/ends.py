@@ -45,6 +45,8 @@ class Ends:
             for directory, member in members
             if not self._own or not self._is_record(member)
         )
+        self.by_id = self._own and not wanted
+        """Whether all of them stand there by their own ids."""
         self._look_up(list(wanted))
 
     def value(self, directory: str, member: Member, *, removing: bool) -> Any:

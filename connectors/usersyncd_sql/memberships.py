@@ -27,6 +27,7 @@ class Meant:
             kind: Ends(batch, table, kind, [(c.directory, m) for _, c in changes for m in c.members if m.kind is kind])
             for kind in (Kind if table.nested else (Kind.USER,))
         }
+        self._by_id = table.nested and all(ends.by_id for ends in self._members.values())
 
     def edges(self, *, removing: bool = False) -> Iterator[tuple[int, list[tuple[Member, Row]]]]:
         """For each change its place, and a row for each member. ``removing``: what is absent is no error."""
@@ -38,6 +39,9 @@ class Meant:
                     self._batch.refuse(number, str(error))
                 continue
             start = (change.directory, group) if self._table.scoped else (group,)
+            if self._by_id:
+                yield number, [(member, (*start, member.id)) for member in change.members]
+                continue
             rows = []
             for member in change.members:
                 if member.kind not in self._members:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 
 from msgspec import structs
 
 from usersyncd.plugin import Change, Member
 from usersyncd.state import links
 from usersyncd.state.database import Database
-from usersyncd.state.links import Address
+from usersyncd.state.ledger import Answer
 from usersyncd.state.planned import Planned
 
 REMEMBERED = 150_000
@@ -18,17 +18,29 @@ REMEMBERED = 150_000
 
 
 class Addresses:
-    """The addresses in one target, remembered while memberships are delivered."""
+    """The addresses in one target, remembered while memberships are delivered.
+
+    A key is remembered only where it is another one than in the plan: the change of a key may have been refused.
+    """
 
     def __init__(self, database: Database, target: int) -> None:
         self._database = database
         self._target = target
-        self._known: dict[int, Address] = {}
+        self._target_ids: dict[int, str | None] = {}
+        self._keys: dict[int, str | int] = {}
 
     @staticmethod
     def concern(steps: Sequence[Planned]) -> bool:
         """Whether these steps depend on what the batches before have brought."""
         return bool(steps) and (bool(steps[0].members) or steps[0].fallback)
+
+    def learn(self, answers: Iterable[Answer]) -> None:
+        """Remember the objects that were made just now."""
+        if len(self._target_ids) > REMEMBERED:
+            return
+        for step, outcome in ((answer.step, answer.outcome) for answer in answers):
+            if outcome.target_id is not None and step.change is not None and step.change.after is not None:
+                self._target_ids[step.ref] = outcome.target_id
 
     def addressed(self, steps: Sequence[Planned], again: set[int]) -> list[Planned]:
         """The steps with the addresses of all ends of memberships, without what cannot be done: a member that has no
@@ -36,38 +48,57 @@ class Addresses:
         refused."""
         if not self.concern(steps):
             return list(steps)
-        if len(self._known) > REMEMBERED:
-            self._known.clear()
-        wanted = {ref for step in steps for ref in (step.ref, *step.members)}.difference(self._known)
-        with self._database.read() as connection:
-            self._known.update(links.addresses(connection, self._target, wanted))
-        return list(self._possible(steps, again))
+        if len(self._target_ids) > REMEMBERED:
+            self._target_ids.clear()
+            self._keys.clear()
+        absent = self._look_up(steps)
+        return list(self._possible(steps, absent, again))
 
-    def _possible(self, steps: Sequence[Planned], again: set[int]) -> Iterator[Planned]:
+    def _look_up(self, steps: Sequence[Planned]) -> Set[int]:
+        """Learn the addresses that are not known yet. The refs of records that have no object."""
+        known = self._target_ids
+        planned: dict[int, str | int] = {}
         for step in steps:
-            change = step.change
-            if change is None or step.ref not in self._known:
+            if step.change is not None and step.ref not in known:
+                planned[step.ref] = step.change.key
+            if step.change is not None:
+                named = zip(step.members, step.change.members, strict=True)
+                planned.update({ref: member.key for ref, member in named if ref not in known})
+        if not planned:
+            return frozenset()
+        with self._database.read() as connection:
+            for ref, key, target_id in links.addresses(connection, self._target, planned):
+                known[ref] = target_id
+                if key != planned[ref]:
+                    self._keys[ref] = key
+        return planned.keys() - known.keys()
+
+    def _possible(self, steps: Sequence[Planned], absent: Set[int], again: set[int]) -> Iterator[Planned]:
+        for step in steps:
+            if step.change is None or step.ref in absent:
                 if not step.fallback:
                     again.add(step.ref)
-                continue
-            if not step.members:
+            elif not step.members:
                 yield step
-                continue
-            there = [place for place, ref in enumerate(step.members) if ref in self._known]
-            if len(there) < len(step.members):
+            elif absent.isdisjoint(step.members):
+                yield self._with_members(step, step.change, step.members, step.change.members)
+            else:
                 again.add(step.ref)
-            if there:
-                yield self._with_members(step, change, there)
+                pairs = zip(step.members, step.change.members, strict=True)
+                if there := [(ref, member) for ref, member in pairs if ref not in absent]:
+                    refs, members = zip(*there, strict=True)
+                    yield self._with_members(step, step.change, array("I", refs), members)
 
-    def _with_members(self, step: Planned, change: Change, there: Sequence[int]) -> Planned:
-        group = self._known[step.ref]
-        refs = [step.members[place] for place in there]
-        members = tuple(_at(change.members[place], self._known[ref]) for place, ref in zip(there, refs, strict=True))
-        addressed = structs.replace(change, key=group.key, target_id=group.target_id, members=members)
-        return structs.replace(step, change=addressed, members=array("I", refs))
-
-
-def _at(member: Member, address: Address) -> Member:
-    if member.target_id == address.target_id:
-        return member
-    return Member(member.kind, member.id, address.key, address.target_id)
+    def _with_members(self, step: Planned, change: Change, refs: array[int], members: Sequence[Member]) -> Planned:
+        target_ids, keys = self._target_ids, self._keys
+        addressed = tuple(
+            [
+                member
+                if member.target_id == target_ids[ref]
+                else Member(member.kind, member.id, keys.get(ref, member.key), target_ids[ref])
+                for ref, member in zip(refs, members, strict=True)
+            ]
+        )
+        key = keys.get(step.ref, change.key)
+        change = structs.replace(change, key=key, target_id=target_ids[step.ref], members=addressed)
+        return structs.replace(step, change=change, members=refs)

@@ -55,13 +55,6 @@ class Membership(Struct):
     unanswered: set[int]
 
 
-class Address(Struct, frozen=True, gc=False):
-    """Where a record's object is."""
-
-    key: str | int
-    target_id: str | None
-
-
 class Owner(Struct, frozen=True, gc=False):
     """A record with a key and an object. ``left``: it is a leaver's. ``revision``: the pull that changed it last, or in
     which it left. ``here``: it is in its directory. ``due``: it changed, or failed, since the target was given what its
@@ -198,15 +191,15 @@ def _shape(text: str) -> Shape:
     return decode(text)
 
 
-def addresses(connection: Connection, target: int, refs: Collection[int]) -> dict[int, Address]:
-    """Where the objects of these records are, as far as they have any."""
+def addresses(
+    connection: Connection, target: int, refs: Collection[int]
+) -> Iterator[tuple[int, str | int, str | None]]:
+    """The records of these that have an object: ref, key and target id."""
     query = select(links.c.ref, links.c.key, links.c.target_id)
-    found: dict[int, Address] = {}
     for some in batched(refs, PAGE):
         mine = links.c.target == target, among(connection, links.c.ref, some)
         for ref, key, target_id in connection.execute(query.where(*mine)):
-            found[ref] = Address(msgspec.json.decode(key), target_id)
-    return found
+            yield ref, msgspec.json.decode(key), target_id
 
 
 def linked(connection: Connection, target: int, kind: Kind, target_ids: Collection[str]) -> dict[str, int]:

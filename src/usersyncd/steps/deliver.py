@@ -52,7 +52,7 @@ async def deliver(
     """
     answers: list[Answer] = []
     for planned in plan.batches(CHANGES, EDGES):
-        if addresses.concern(planned):
+        if addresses.concern(planned) and answers and not answers[0].step.members:
             # Where an object is may have been answered only now.
             await _written(ledger, answers, [])
             answers = []
@@ -67,6 +67,7 @@ async def deliver(
             await _written(ledger, whole, steps[len(whole) :])
             raise
         answers = list(_answers(steps, answered, outcomes))
+        addresses.learn(answers)
         tick(len(planned))
     await _written(ledger, answers, [])
 
