@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 
 from usersyncd.config import Complete, Directory, Target
 from usersyncd.core.model import Constant, Guard, Leavers, Limit, MembershipMode, Rule, Ruleset
+from usersyncd.core.protection import UNPROTECTED, Protection
 from usersyncd.core.report import RunReport, TargetReport
 from usersyncd.job import Job, job
 from usersyncd.plugin import API, Done, Kind, Options, Page, SourceContext
@@ -96,13 +97,15 @@ class World:
         memberships: MembershipMode = "flattened",
         delete_after: timedelta | None = None,
         guard: Guard = NO_LIMITS,
+        protect: Mapping[Kind, Protection] | None = None,
     ) -> None:
         """Add a target, or give it other rules."""
         store = self.stores.setdefault(name, MemoryStore())
         options = MemoryTargetOptions(store=store)
         self.targets[name] = Target(
-            name, "memory", options, (self.name,), users, groups, memberships, Leavers(delete_after), guard
-        )
+            name, "memory", options, (self.name,), users, groups, memberships, Leavers(delete_after), guard,
+            protect=protect or dict.fromkeys(Kind, UNPROTECTED),
+        )  # fmt: skip
 
     @property
     def job(self) -> Job:

@@ -12,7 +12,7 @@ from enum import IntEnum
 
 from msgspec import Struct
 
-from usersyncd.plugin import Change, Held, Op, Value
+from usersyncd.plugin import Change, Held, Lookup, Op, Value
 
 Shape = dict[str, Value]
 
@@ -103,6 +103,12 @@ def _moved(change: Change, at_key: Sequence[Held], names: Sequence[str]) -> Sett
 
 def _as_asked(held: Held, after: Mapping[str, Value], names: Sequence[str]) -> Fate:
     return Fate.DONE if agrees(held, after, names) else Fate.SEEN
+
+
+def answers(held: Held, asked: Lookup) -> bool:
+    """Whether an object that a target found has the key itself, or is the record's by the target's word, and is not
+    merely taken for equal."""
+    return held.key == asked.key or held.record == (asked.directory, asked.id)
 
 
 def agrees(held: Held, shape: Mapping[str, Value], names: Sequence[str]) -> bool:

@@ -191,6 +191,21 @@ class Plan:
         for (blob,) in self._file.execute(query, (ref,)).fetchall():
             count(self.counts, _decode(blob), times=-1)
 
+    def keep_members(self, step: Planned, places: Sequence[int]) -> None:
+        """Of this membership change, keep only these members, given by their places."""
+        change = step.change
+        assert change is not None  # noqa: S101 - a membership change has one
+        count(self.counts, change, times=-len(change.members))
+        kept = structs.replace(change, members=tuple(change.members[place] for place in places))
+        where = "WHERE section = ? AND ref = ? AND change = ?"
+        row = int(section(change)), step.ref, step.encoded
+        if not places:
+            self._file.execute(f"DELETE FROM changes {where}", row)  # noqa: S608 - written above
+            return
+        count(self.counts, kept)
+        members = pack(array("I", [step.members[place] for place in places]))
+        self._file.execute(f"UPDATE changes SET change = ?, members = ? {where}", (_encode(kept), members, *row))  # noqa: S608
+
     # ---- asking it
 
     def claims(self, refs: Iterable[int]) -> Iterator[Claim]:
@@ -277,6 +292,10 @@ class Plan:
         """The refs of the records that come, leave or return."""
         query = "SELECT ref FROM claims WHERE kind = ? AND moves"
         return [ref for (ref,) in self._file.execute(query, (NUMBER[kind],))]
+
+    def member_steps(self, size: int) -> Iterator[list[Planned]]:
+        """The membership changes, so many at a time."""
+        yield from batched((step for step in self._steps() if step.members), size)
 
     def member_groups(self) -> list[int]:
         """The refs of the groups that get or lose members."""

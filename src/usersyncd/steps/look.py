@@ -1,11 +1,9 @@
-"""A part of the plan: what the target holds under the keys that are claimed, and what of it is protected."""
+"""A part of the plan: what the target holds under the keys that are claimed."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-
-from msgspec import Struct, field
 
 from usersyncd.context import TargetRunContext
 from usersyncd.plugin import Held, Kind, Lookup, Target
@@ -20,20 +18,12 @@ def sees(target: Target) -> bool:
     return target.capabilities.find is not None and target.capabilities.read
 
 
-class Seen(Struct):
-    """What was found out about the plan's own objects: refs of records whose object is ``gone``, and the records whose
-    object is ``protected``: ref, kind and id."""
-
-    gone: list[int] = field(default_factory=list)
-    protected: list[tuple[int, Kind, str]] = field(default_factory=list)
-
-
-async def look(target: Target, context: TargetRunContext, directory: str, plan: Plan) -> Seen:
+async def look(target: Target, context: TargetRunContext, directory: str, plan: Plan) -> list[int]:
     """Note in the plan what the target holds under the claimed keys. Where the object of a record that claims a key is
-    gone, the plan creates it again. Raises TargetError."""
-    seen = Seen()
+    gone, the plan creates it again. Returns the refs of those records. Raises TargetError."""
+    absent: list[int] = []
     if not sees(target):
-        return seen
+        return absent
     for kind in Kind:
         gone: list[Claim] = []
         claims = plan.claimed(kind, PAGES[target.capabilities.find or "bulk"])
@@ -46,10 +36,8 @@ async def look(target: Target, context: TargetRunContext, directory: str, plan: 
             gone += [claim for claim in page if claim.ref in own and own[claim.ref] not in there]
         for claim in gone:
             plan.renew(claim)
-        seen.gone += [claim.ref for claim in gone]
-        if context.protects(kind):
-            seen.protected += await _protected(target, context, kind, plan)
-    return seen
+        absent += [claim.ref for claim in gone]
+    return absent
 
 
 def _sight(kind: Kind, context: TargetRunContext, asked: Lookup, held: Held) -> Sight:
@@ -59,19 +47,6 @@ def _sight(kind: Kind, context: TargetRunContext, asked: Lookup, held: Held) -> 
         mine=held.record == (asked.directory, asked.id),
         protected=context.protected(kind, held.key, held.attributes),
     )
-
-
-async def _protected(target: Target, context: TargetRunContext, kind: Kind, plan: Plan) -> list[tuple[int, Kind, str]]:
-    found: list[tuple[int, Kind, str]] = []
-    for page in plan.changed(kind, PAGES["bulk"]):
-        held = await read(target, kind, (change.target_id for _, change in page if change.target_id is not None))
-        found += [
-            (ref, kind, change.id)
-            for ref, change in page
-            if (one := held.get(change.target_id or "")) is not None
-            and context.protected(kind, one.key, one.attributes)
-        ]
-    return found
 
 
 async def read(target: Target, kind: Kind, target_ids: Iterable[str]) -> dict[str, Held]:

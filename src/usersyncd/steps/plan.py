@@ -6,7 +6,7 @@ First the shapes are compared with the links. Then the target is asked what it h
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from datetime import datetime
 from functools import cache
 
@@ -31,6 +31,7 @@ from usersyncd.state.subjects import Scope, Subject
 from usersyncd.steps.claims import Claims
 from usersyncd.steps.memberships import plan_memberships
 from usersyncd.steps.shape import Shaped, shape_groups, shape_users
+from usersyncd.steps.shield import Shielded
 from usersyncd.wish import ALL
 
 NAMED = 100
@@ -59,6 +60,14 @@ class Draft(Struct):
         """One record cannot be planned."""
         self.failed.append(Failed(kind, id_, error, at))
         self.again.add(ref)
+
+    def fail_all(self, shielded: Iterable[Shielded]) -> None:
+        """Records that fail for what is protected; one that failed already is not named again for the same reason."""
+        told = {(one.kind, one.id, one.error) for one in self.failed}
+        for one in shielded:
+            if (one.kind, one.id, one.why) not in told:
+                self.fail(one.kind, one.ref, one.id, one.why)
+            self.again.add(one.ref)
 
 
 class Planning(Struct, frozen=True):

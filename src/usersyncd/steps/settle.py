@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 
-from usersyncd.core.links import Fate, Link, Settled, State, settle, shape_of
+from usersyncd.core.links import Fate, Link, Settled, State, answers, settle, shape_of
 from usersyncd.plugin import Held, Kind, Layout, Lookup, Op, Target
 from usersyncd.state import links, sent, targets
 from usersyncd.state.bulk import batched
@@ -117,7 +117,7 @@ async def _under_their_keys(target: Target, kind: Kind, steps: Sequence[Sent], l
     found: dict[str, list[Held]] = {}
     for some in batched(lookups, PAGES[target.capabilities.find or "bulk"]):
         async for asked, held in target.find(kind, some):
-            if held.key == asked.key or held.record == (asked.directory, asked.id):
+            if answers(held, asked):
                 found.setdefault(asked.id, []).append(held)
     return found
 
@@ -189,7 +189,7 @@ async def _link(
     wanted = [*(lookup for _, lookup in some), *_renamed(some, known, layout)]
     found: dict[str, dict[str, Held]] = {}
     async for asked, held in target.find(kind, wanted):
-        if held.key == asked.key or held.record == (asked.directory, asked.id):
+        if answers(held, asked):
             found.setdefault(asked.id, {})[held.target_id] = held
     with database.write() as connection:
         owners = links.linked(connection, number, kind, {one for held in found.values() for one in held})

@@ -16,7 +16,7 @@ from usersyncd.core.plan import first
 from usersyncd.core.report import NAMED, TargetReport
 from usersyncd.errors import LockedError
 from usersyncd.job import Delivery
-from usersyncd.plugin import PROTECTED, Kind, Lookup, Target
+from usersyncd.plugin import Kind, Lookup, Target
 from usersyncd.state import links
 from usersyncd.state.addresses import Addresses
 from usersyncd.state.database import Database
@@ -28,6 +28,7 @@ from usersyncd.steps.guard import guard
 from usersyncd.steps.look import look, sees
 from usersyncd.steps.plan import Draft, Planning, complete_plan, draft_plan
 from usersyncd.steps.settle import link_earlier, recognise, settle_unanswered
+from usersyncd.steps.shield import shield_members, shield_records
 from usersyncd.wish import Watch, Wish
 
 T = TypeVar("T")
@@ -134,13 +135,12 @@ class Work:
         )
         draft = await self._thread("planning", lambda: draft_plan(self._database, planning))
         try:
-            seen = await look(target, context, self._reading.name, draft.plan)
+            absent = await look(target, context, self._reading.name, draft.plan)
             if self._wish.deliver:
-                await to_its_end(lambda: links.end_all(self._database, self._number, seen.gone))
-            for ref, kind, id_ in seen.protected:
-                draft.plan.drop(ref)
-                draft.fail(kind, ref, id_, PROTECTED)
+                await to_its_end(lambda: links.end_all(self._database, self._number, absent))
+            draft.fail_all(await shield_records(target, context, draft.plan))
             await self._thread("planning", lambda: complete_plan(self._database, planning, draft))
+            draft.fail_all(await shield_members(target, context, draft.plan))
             report.guard = await to_its_end(lambda: guard(self._database, planning, draft.plan))
             report.plan = await to_its_end(draft.plan.hash)
             self._describe(report, draft)

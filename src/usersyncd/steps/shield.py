@@ -1,0 +1,84 @@
+"""A part of the plan: what it would do to protected objects, and to their memberships, is taken out and fails by name.
+
+The target checks again when it writes: an object may become protected in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from usersyncd.context import TargetRunContext
+from usersyncd.plugin import PROTECTED, Kind, Target
+from usersyncd.state.planned import Plan, Planned
+from usersyncd.steps.look import PAGES, read, sees
+
+STEPS = 200
+"""How many membership changes are looked at together."""
+
+
+class Shielded(Struct, frozen=True):
+    """A record that fails: its step, or one of its memberships, is about a protected object."""
+
+    ref: int
+    kind: Kind
+    id: str
+    why: str
+
+
+async def shield_records(target: Target, context: TargetRunContext, plan: Plan) -> list[Shielded]:
+    """Drop the steps of records whose objects are protected. Raises TargetError."""
+    found: list[Shielded] = []
+    for kind in _protected_kinds(target, context):
+        for page in plan.changed(kind, PAGES["bulk"]):
+            protected = await _protected(target, context, kind, (change.target_id for _, change in page))
+            found += [Shielded(ref, kind, one.id, PROTECTED) for ref, one in page if one.target_id in protected]
+    for one in found:
+        plan.drop(one.ref)
+    return found
+
+
+async def shield_members(target: Target, context: TargetRunContext, plan: Plan) -> list[Shielded]:
+    """Drop the membership changes of protected groups, and protected members of others. Raises TargetError."""
+    kinds = _protected_kinds(target, context)
+    found: dict[tuple[int, str], Shielded] = {}
+    cut: list[tuple[Planned, list[int]]] = []
+    for steps in plan.member_steps(STEPS) if kinds else ():
+        protected = {kind: await _protected(target, context, kind, _objects(steps, kind)) for kind in kinds}
+        for step in steps:
+            change = step.change
+            assert change is not None  # noqa: S101 - a membership change has one
+            if change.target_id in protected.get(Kind.GROUP, ()):
+                found[step.ref, ""] = Shielded(step.ref, Kind.GROUP, change.id, PROTECTED)
+                cut.append((step, []))
+                continue
+            members = [one for one in change.members if one.target_id in protected.get(one.kind, ())]
+            why = f"as a member of group {change.id}: {PROTECTED}"
+            found.update({(step.ref, one.id): Shielded(step.ref, one.kind, one.id, why) for one in members})
+            if members:
+                cut.append((step, [n for n, one in enumerate(change.members) if one not in members]))
+    for step, places in cut:
+        plan.keep_members(step, places)
+    return list(found.values())
+
+
+def _protected_kinds(target: Target, context: TargetRunContext) -> list[Kind]:
+    return [kind for kind in Kind if sees(target) and context.protects(kind)]
+
+
+def _objects(steps: Iterable[Planned], kind: Kind) -> Iterable[str | None]:
+    """The objects of this kind that these membership changes are about."""
+    for change in (step.change for step in steps):
+        if change is not None and change.kind is kind:
+            yield change.target_id
+        if change is not None:
+            yield from (member.target_id for member in change.members if member.kind is kind)
+
+
+async def _protected(
+    target: Target, context: TargetRunContext, kind: Kind, target_ids: Iterable[str | None]
+) -> set[str]:
+    """Those of these objects that are protected."""
+    held = await read(target, kind, (target_id for target_id in target_ids if target_id is not None))
+    return {target_id for target_id, one in held.items() if context.protected(kind, one.key, one.attributes)}

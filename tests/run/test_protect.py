@@ -1,0 +1,78 @@
+"""What `protect` names is neither changed nor put into or taken out of a group, and a plan says so as a sync does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.run.world import World
+from usersyncd.core.protection import Protection, protected_keys
+from usersyncd.core.report import RunReport
+from usersyncd.plugin import PROTECTED, Kind
+
+KEYS = {Kind.USER: protected_keys(["root"]), Kind.GROUP: protected_keys(["owners"])}
+ROLE = Protection(condition=lambda columns: columns.get("role") == "superadmin")
+CONDITIONS = dict.fromkeys(Kind, ROLE)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> str:
+    """What is tested here does not depend on where the state is kept."""
+    return f"sqlite:///{tmp_path}/state.db"
+
+
+@pytest.fixture(params=[KEYS, CONDITIONS], ids=["by key", "by a condition"])
+def company(world: World, request: pytest.FixtureRequest) -> World:
+    """A company in which `root`, and the group `owners`, are protected from the first delivery on."""
+    world.people("ann", "bob", "root")
+    world.group("owners", "ann")
+    world.group("staff", "ann", "root")
+    world.synced()
+    for held in (world.store.users, world.store.groups):
+        for one in held.values():
+            if one.key in {"root", "owners"}:
+                one.foreign["role"] = "superadmin"
+    world.target(protect=request.param)
+    return world
+
+
+def failures(report: RunReport) -> list[tuple[str, str, str]]:
+    return sorted((one.kind, one.id, one.error) for one in report.targets[0].failed)
+
+
+def test_a_plan_shows_only_what_a_sync_does(company: World) -> None:
+    before = company.held(), company.held(Kind.GROUP)
+    company.user("root", displayName="Root")
+    company.group("owners", "bob", displayName="Owners of all")
+    company.group("staff", "bob")
+    plan = company.plan()
+    report = company.run()
+    assert (
+        failures(plan)
+        == failures(report)
+        == [
+            ("group", "owners", PROTECTED),
+            ("user", "root", PROTECTED),
+            ("user", "root", f"as a member of group staff: {PROTECTED}"),
+        ]
+    )
+    assert plan.targets[0].planned == report.targets[0].counts
+    assert [
+        (change["op"], change["id"], [one["id"] for one in change["members"]]) for change in World.changes(plan)
+    ] == [
+        ("add", "staff", ["bob"]),
+        ("remove", "staff", ["ann"]),
+    ]
+    assert company.members() == {"owners": {"ann"}, "staff": {"bob", "root"}}
+    assert (company.held(), company.held(Kind.GROUP)) == before
+    assert failures(company.run()) == failures(report), "it is tried again, and fails by name in every run"
+
+
+def test_what_is_no_longer_protected_is_brought_up_to_date(company: World) -> None:
+    company.group("owners", "bob")
+    company.group("staff", "bob")
+    company.run()
+    company.target()
+    company.synced()
+    assert company.members() == {"owners": {"bob"}, "staff": {"bob"}}
