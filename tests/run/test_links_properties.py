@@ -20,7 +20,6 @@ SHORT = settings(
     phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
 )
 
-pytestmark = pytest.mark.slow
 LONG = settings(SHORT, stateful_step_count=25)
 
 

@@ -192,7 +192,7 @@ class Judge:
             holder = next((one for one in self.book[kind].values() if one.key == record.key), None)
             if not self.shop.unique or holder is None or holder is row:
                 raise Broken(f"{id_} is to be {record}, and is {row}")
-            if holder.protected:
+            if holder.protected or (kind is Kind.GROUP and self._has_protected(holder)):
                 return
             if holder.ref not in life.records[kind]:
                 free = _consents(consent, id_) and row is None and (self.shop.adoptable or kind is Kind.GROUP)
