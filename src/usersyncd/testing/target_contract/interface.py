@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from usersyncd.errors import TargetError
 from usersyncd.plugin import API, Outcome, Target
 from usersyncd.testing.contexts import Log
-from usersyncd.testing.source_contract import imported_of_usersyncd
+from usersyncd.testing.inspection import imported_of_usersyncd
 from usersyncd.testing.target_contract.bench import Contents, TargetBench
 from usersyncd.testing.target_contract.runs import check, closing, identity
 from usersyncd.testing.target_contract.shapes import ADA, BOB, create
