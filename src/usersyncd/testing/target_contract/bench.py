@@ -30,6 +30,15 @@ class Contents(Struct):
     memberships: set[tuple[Key, Key]] = field(default_factory=set)
 
 
+Act = Callable[[], object]
+Look = Callable[[], Contents]
+Start = Callable[..., Target]
+Deliver = Callable[..., list[Outcome]]
+Find = Callable[..., list[tuple[Lookup, Held]]]
+Read = Callable[..., list[Held]]
+"""What the fixtures give: see each one."""
+
+
 class TargetBench:
     """The fixtures of all tests; those that raise NotImplementedError are for the author of the target."""
 
@@ -50,7 +59,7 @@ class TargetBench:
         raise NotImplementedError("override the fixture `options`: return options as the admin writes them")
 
     @pytest.fixture
-    def contents(self) -> Callable[[], Contents]:
+    def contents(self) -> Look:
         """A function that reads what the target holds."""
         raise NotImplementedError("override the fixture `contents`: return a function that returns Contents")
 
@@ -60,7 +69,7 @@ class TargetBench:
         raise NotImplementedError("override the fixture `refused`: return attributes")
 
     @pytest.fixture
-    def break_target(self) -> Callable[[], object]:
+    def break_target(self) -> Act:
         """What makes the target unreachable."""
         raise NotImplementedError("override the fixture `break_target`: return a function")
 
@@ -74,9 +83,7 @@ class TargetBench:
         return Log()
 
     @pytest.fixture
-    def start(
-        self, options: Mapping[str, Any], layouts: Mapping[Kind, Layout], folder: Path, log: Log
-    ) -> Callable[..., Target]:
+    def start(self, options: Mapping[str, Any], layouts: Mapping[Kind, Layout], folder: Path, log: Log) -> Start:
         """A function that constructs the target anew, as every run does; ``protection``: what it must not write."""
 
         def construct(*, protection: Protections | None = None) -> Target:
@@ -91,7 +98,7 @@ class TargetBench:
         return Links()
 
     @pytest.fixture
-    def deliver(self, start: Callable[..., Target], links: Links) -> Callable[..., list[Outcome]]:
+    def deliver(self, start: Start, links: Links) -> Deliver:
         """A function that delivers changes in a run of their own, and returns the outcomes. Changes are addressed by
         the target ids that earlier outcomes gave."""
 
@@ -105,14 +112,14 @@ class TargetBench:
         return run
 
     @pytest.fixture
-    def find(self, start: Callable[..., Target]) -> Callable[..., list[tuple[Lookup, Held]]]:
+    def find(self, start: Start) -> Find:
         """A function that looks for records by their keys."""
         if self.target.capabilities.find is None:
             pytest.skip("this target cannot look for keys")
         return lambda *lookups, kind=Kind.USER: asyncio.run(find_in_a_run(start(), kind, lookups))
 
     @pytest.fixture
-    def read(self, start: Callable[..., Target]) -> Callable[..., list[Held]]:
+    def read(self, start: Start) -> Read:
         """A function that reads objects by their target ids."""
         if not self.target.capabilities.read:
             pytest.skip("this target cannot be read")

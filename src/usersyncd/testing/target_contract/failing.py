@@ -4,13 +4,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
 from usersyncd.errors import TargetError
-from usersyncd.plugin import Held, Kind, Lookup, Outcome, Target
-from usersyncd.testing.target_contract.bench import Contents, Links, TargetBench, done
+from usersyncd.plugin import Kind
+from usersyncd.testing.target_contract.bench import (
+    Act,
+    Deliver,
+    Find,
+    Links,
+    Look,
+    Read,
+    Start,
+    TargetBench,
+    done,
+)
 from usersyncd.testing.target_contract.runs import check, closing, deliver_bob, identity
 from usersyncd.testing.target_contract.shapes import ADA, APP, BOB, EVE, Shape, add, create, delete, update, wanted
 
@@ -18,9 +27,7 @@ from usersyncd.testing.target_contract.shapes import ADA, APP, BOB, EVE, Shape, 
 class FailurePromises(TargetBench):
     """A refusal stops nothing else; a target that cannot be used is an error."""
 
-    def test_a_refused_record_fails_alone_and_says_why(
-        self, deliver: Callable[..., list[Outcome]], contents: Callable[[], Contents], refused: Shape
-    ) -> None:
+    def test_a_refused_record_fails_alone_and_says_why(self, deliver: Deliver, contents: Look, refused: Shape) -> None:
         deliver(create(BOB))
         newer = BOB | {"title": "Porter"}
         outcomes = deliver(create(ADA), create(EVE | refused), update(BOB, newer), create(APP, Kind.GROUP))
@@ -34,7 +41,7 @@ class FailurePromises(TargetBench):
         assert contents().users == {"u1": ADA, "u2": newer, "u3": EVE}
 
     def test_a_refused_update_leaves_the_record_as_it_was(
-        self, deliver: Callable[..., list[Outcome]], contents: Callable[[], Contents], refused: Shape
+        self, deliver: Deliver, contents: Look, refused: Shape
     ) -> None:
         deliver(create(ADA), create(BOB))
         outcomes = deliver(update(ADA, ADA | refused), delete(BOB))
@@ -43,9 +50,9 @@ class FailurePromises(TargetBench):
 
     def test_an_unreachable_target_is_an_error(
         self,
-        start: Callable[..., Target],
-        deliver: Callable[..., list[Outcome]],
-        break_target: Callable[[], object],
+        start: Start,
+        deliver: Deliver,
+        break_target: Act,
     ) -> None:
         deliver(create(ADA))
         break_target()
@@ -56,10 +63,10 @@ class FailurePromises(TargetBench):
 
     def test_an_unreachable_target_cannot_be_looked_at(
         self,
-        find: Callable[..., list[tuple[Lookup, Held]]],
-        read: Callable[..., list[Held]],
-        deliver: Callable[..., list[Outcome]],
-        break_target: Callable[[], object],
+        find: Find,
+        read: Read,
+        deliver: Deliver,
+        break_target: Act,
         links: Links,
     ) -> None:
         deliver(create(ADA))

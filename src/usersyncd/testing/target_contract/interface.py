@@ -4,17 +4,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from pydantic import BaseModel, ValidationError
 
 from usersyncd.errors import TargetError
-from usersyncd.plugin import API, Outcome, Target
+from usersyncd.plugin import API, Target
 from usersyncd.testing.contexts import Log
 from usersyncd.testing.inspection import imported_of_usersyncd
-from usersyncd.testing.target_contract.bench import Contents, TargetBench
+from usersyncd.testing.target_contract.bench import Act, Contents, Deliver, Look, Start, TargetBench
 from usersyncd.testing.target_contract.runs import check, closing, identity
 from usersyncd.testing.target_contract.shapes import ADA, BOB, create
 
@@ -22,7 +22,7 @@ from usersyncd.testing.target_contract.shapes import ADA, BOB, create
 class InterfacePromises(TargetBench):
     """The class, its options, and what it says of the target."""
 
-    def test_states_the_version_of_the_contract(self, start: Callable[..., Target]) -> None:
+    def test_states_the_version_of_the_contract(self, start: Start) -> None:
         assert self.target.api == API
         assert isinstance(start(), Target)
 
@@ -41,7 +41,7 @@ class InterfacePromises(TargetBench):
         """What a connector needs of the world comes through its context: everything else may change at any time."""
         assert imported_of_usersyncd(self.target) <= {"usersyncd.plugin", "usersyncd.errors"}
 
-    def test_says_which_target_it_is(self, start: Callable[..., Target], deliver: Callable[..., list[Outcome]]) -> None:
+    def test_says_which_target_it_is(self, start: Start, deliver: Deliver) -> None:
         """The same in every run, before and after the target was made ready and written."""
         before = asyncio.run(closing(start(), identity))
         assert before.strip()
@@ -49,7 +49,7 @@ class InterfacePromises(TargetBench):
         assert asyncio.run(closing(start(), identity)) == before
 
     def test_check_describes_the_target_and_changes_nothing(
-        self, start: Callable[..., Target], deliver: Callable[..., list[Outcome]], contents: Callable[[], Contents]
+        self, start: Start, deliver: Deliver, contents: Look
     ) -> None:
         deliver(create(ADA))
         lines = asyncio.run(closing(start(), check))
@@ -59,10 +59,10 @@ class InterfacePromises(TargetBench):
 
     def test_secrets_are_not_seen(
         self,
-        start: Callable[..., Target],
-        deliver: Callable[..., list[Outcome]],
+        start: Start,
+        deliver: Deliver,
         options: Mapping[str, Any],
-        break_target: Callable[[], object],
+        break_target: Act,
         log: Log,
         caplog: pytest.LogCaptureFixture,
         capfd: pytest.CaptureFixture[str],

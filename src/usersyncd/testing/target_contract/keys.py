@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
 from msgspec.structs import replace
 
-from usersyncd.plugin import Kind, Op, Outcome
-from usersyncd.testing.target_contract.bench import Contents, Links, TargetBench, done
+from usersyncd.plugin import Kind, Op
+from usersyncd.testing.target_contract.bench import Deliver, Links, Look, TargetBench, done
 from usersyncd.testing.target_contract.shapes import alter, join, make, person, rename, ruled, team
 
 
@@ -18,7 +18,7 @@ class KeyPromises(TargetBench):
 
     @ruled
     def test_a_key_that_is_taken_is_refused_and_leaves_both_as_they_were(
-        self, deliver: Callable[..., list[Outcome]], contents: Callable[[], Contents]
+        self, deliver: Deliver, contents: Look
     ) -> None:
         self.must_look()
         ada, bob, eve = person("ada"), person("bob"), person("eve")
@@ -29,9 +29,7 @@ class KeyPromises(TargetBench):
         assert contents().users == {"ada": ada, "bob": bob, "eve": eve}
 
     @ruled
-    def test_a_record_keeps_its_object_when_its_key_changes(
-        self, deliver: Callable[..., list[Outcome]], contents: Callable[[], Contents]
-    ) -> None:
+    def test_a_record_keeps_its_object_when_its_key_changes(self, deliver: Deliver, contents: Look) -> None:
         """It is addressed by the target id: the one that it had, or the one that the change gave."""
         ada, app = person("ada"), team("app")
         deliver(make("u1", ada), make("g1", app, Kind.GROUP))
@@ -49,8 +47,8 @@ class KeyPromises(TargetBench):
     @ruled
     def test_two_records_exchange_their_keys_in_one_batch(
         self,
-        deliver: Callable[..., list[Outcome]],
-        contents: Callable[[], Contents],
+        deliver: Deliver,
+        contents: Look,
         links: Links,
     ) -> None:
         ada, bob = person("ada"), person("bob")
@@ -65,9 +63,7 @@ class KeyPromises(TargetBench):
 
     @ruled
     @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)], ids=["first", "last", "mixed"])
-    def test_a_chain_of_keys_moves_in_one_batch(
-        self, deliver: Callable[..., list[Outcome]], contents: Callable[[], Contents], order: Sequence[int]
-    ) -> None:
+    def test_a_chain_of_keys_moves_in_one_batch(self, deliver: Deliver, contents: Look, order: Sequence[int]) -> None:
         """And the key that the chain leaves goes to a newcomer."""
         people = [person(login) for login in ("a", "b", "c")]
         deliver(*(make(f"u{number}", shape) for number, shape in enumerate(people)))
@@ -80,9 +76,7 @@ class KeyPromises(TargetBench):
         }  # fmt: skip
 
     @ruled
-    def test_the_key_of_who_is_deleted_is_free_in_the_same_batch(
-        self, deliver: Callable[..., list[Outcome]], contents: Callable[[], Contents]
-    ) -> None:
+    def test_the_key_of_who_is_deleted_is_free_in_the_same_batch(self, deliver: Deliver, contents: Look) -> None:
         ada, bob = person("ada"), person("bob")
         deliver(make("u1", ada), make("u2", bob))
         removal = replace(alter("u1", ada, ada, op=Op.DELETE), after=None)

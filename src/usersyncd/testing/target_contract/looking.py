@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from usersyncd.plugin import Held, Kind, Lookup, Outcome
-from usersyncd.testing.target_contract.bench import Contents, Links, TargetBench, assert_held
+from usersyncd.plugin import Kind, Lookup
+from usersyncd.testing.target_contract.bench import Deliver, Find, Links, Look, Read, TargetBench, assert_held
 from usersyncd.testing.target_contract.shapes import (
     ADA,
     APP,
@@ -27,15 +25,15 @@ from usersyncd.testing.target_contract.shapes import (
 class LookingPromises(TargetBench):
     """What is found and read is what was delivered."""
 
-    def test_what_is_not_there_is_not_found(self, find: Callable[..., list[tuple[Lookup, Held]]]) -> None:
+    def test_what_is_not_there_is_not_found(self, find: Find) -> None:
         """Also before the target was ever made ready."""
         assert find(wanted(ADA)) == []
         assert find(wanted(APP), kind=Kind.GROUP) == []
 
     def test_an_object_is_found_by_its_key(
         self,
-        deliver: Callable[..., list[Outcome]],
-        find: Callable[..., list[tuple[Lookup, Held]]],
+        deliver: Deliver,
+        find: Find,
         links: Links,
     ) -> None:
         deliver(create(ADA), create(BOB), create(APP, Kind.GROUP))
@@ -52,8 +50,8 @@ class LookingPromises(TargetBench):
     @ruled
     def test_an_object_is_found_by_the_key_that_it_has_now(
         self,
-        deliver: Callable[..., list[Outcome]],
-        find: Callable[..., list[tuple[Lookup, Held]]],
+        deliver: Deliver,
+        find: Find,
         links: Links,
     ) -> None:
         ada = person("ada")
@@ -63,9 +61,7 @@ class LookingPromises(TargetBench):
         assert (lookup.id, held.key, held.target_id) == ("u9", "ada.k", links.target_id(Kind.USER, "u1"))
         assert not [held for _, held in find(Lookup(DIRECTORY, "u9", "ada")) if held.key == "ada"]
 
-    def test_objects_are_read_by_their_target_ids(
-        self, deliver: Callable[..., list[Outcome]], read: Callable[..., list[Held]], links: Links
-    ) -> None:
+    def test_objects_are_read_by_their_target_ids(self, deliver: Deliver, read: Read, links: Links) -> None:
         deliver(create(ADA), create(BOB), create(EVE), create(APP, Kind.GROUP))
         bob = links.target_id(Kind.USER, "u2")
         deliver(delete(BOB))
@@ -80,10 +76,10 @@ class LookingPromises(TargetBench):
 
     def test_looking_changes_nothing(
         self,
-        deliver: Callable[..., list[Outcome]],
-        find: Callable[..., list[tuple[Lookup, Held]]],
-        read: Callable[..., list[Held]],
-        contents: Callable[[], Contents],
+        deliver: Deliver,
+        find: Find,
+        read: Read,
+        contents: Look,
         links: Links,
     ) -> None:
         deliver(create(ADA), create(APP, Kind.GROUP))

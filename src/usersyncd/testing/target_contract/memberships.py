@@ -3,19 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from usersyncd.plugin import Kind, Outcome
-from usersyncd.testing.target_contract.bench import Contents, TargetBench, done
+from usersyncd.plugin import Kind
+from usersyncd.testing.target_contract.bench import Deliver, Look, TargetBench, done
 from usersyncd.testing.target_contract.shapes import ADA, APP, BOB, OPS, add, create, remove
 
 
 class MembershipPromises(TargetBench):
     """Edges come and go."""
 
-    def test_memberships_come_and_go(
-        self, deliver: Callable[..., list[Outcome]], contents: Callable[[], Contents]
-    ) -> None:
+    def test_memberships_come_and_go(self, deliver: Deliver, contents: Look) -> None:
         deliver(create(ADA), create(BOB), create(APP, Kind.GROUP))
         for _ in range(2):
             assert done(deliver(add(APP, ADA, BOB)))
@@ -24,9 +20,7 @@ class MembershipPromises(TargetBench):
             assert done(deliver(remove(APP, ADA)))
             assert contents().memberships == {("g1", "u2")}
 
-    def test_groups_may_be_members(
-        self, deliver: Callable[..., list[Outcome]], contents: Callable[[], Contents]
-    ) -> None:
+    def test_groups_may_be_members(self, deliver: Deliver, contents: Look) -> None:
         deliver(create(ADA), create(APP, Kind.GROUP), create(OPS, Kind.GROUP))
         deliver(add(APP, ADA))
         assert done(deliver(add(APP, OPS, kind=Kind.GROUP)))

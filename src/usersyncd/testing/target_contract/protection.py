@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from usersyncd.core.protection import Protection
-from usersyncd.plugin import PROTECTED, Kind, Op, Outcome
-from usersyncd.testing.target_contract.bench import Contents, TargetBench
+from usersyncd.plugin import PROTECTED, Kind, Op
+from usersyncd.testing.target_contract.bench import Contents, Deliver, Look, TargetBench
 from usersyncd.testing.target_contract.shapes import ADA, APP, BOB, OPS, add, create, delete, remove, update
 
 
@@ -23,8 +21,8 @@ class ProtectionPromises(TargetBench):
     )
     def test_a_protected_user_is_never_written(
         self,
-        deliver: Callable[..., list[Outcome]],
-        contents: Callable[[], Contents],
+        deliver: Deliver,
+        contents: Look,
         protection: Protection,
     ) -> None:
         deliver(create(ADA), create(BOB), create(APP, Kind.GROUP), create(OPS, Kind.GROUP))
@@ -44,9 +42,7 @@ class ProtectionPromises(TargetBench):
         assert [(outcome.error, outcome.refused) for outcome in outcomes] == [(None, {"u1": PROTECTED})] * 2
         assert contents().memberships == {("g1", "u1"), ("g2", "u2")}
 
-    def test_a_protected_group_is_never_written(
-        self, deliver: Callable[..., list[Outcome]], contents: Callable[[], Contents]
-    ) -> None:
+    def test_a_protected_group_is_never_written(self, deliver: Deliver, contents: Look) -> None:
         deliver(create(ADA), create(BOB), create(APP, Kind.GROUP), create(OPS, Kind.GROUP))
         deliver(add(APP, ADA))
         outcomes = deliver(
