@@ -28,12 +28,14 @@ from usersyncd.testing.target_contract.looking import LookingPromises
 from usersyncd.testing.target_contract.memberships import MembershipPromises
 from usersyncd.testing.target_contract.protection import ProtectionPromises
 from usersyncd.testing.target_contract.records import RecordPromises
+from usersyncd.testing.target_contract.waiting import WaitingPromises
 
 
 class TargetContract(
     InterfacePromises,
     RecordPromises,
     KeyPromises,
+    WaitingPromises,
     MembershipPromises,
     LookingPromises,
     ProtectionPromises,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from usersyncd.plugin import Change, Kind, Layout, Lookup, Member, Op, Value
+from usersyncd.plugin import CANONICAL, Change, Kind, Layout, Lookup, Member, Op, Value
 from usersyncd.testing.contexts import OWN_LAYOUTS
 
 Shape = dict[str, Value]
@@ -16,10 +16,10 @@ Key = str | int
 DIRECTORY = "directory"
 
 RULED_LAYOUTS: Mapping[Kind, Layout] = {
-    Kind.USER: Layout(("login", "email", "active"), key="login", ruled=True),
+    Kind.USER: Layout(("login", *CANONICAL[Kind.USER][2:]), key="login", ruled=True),
     Kind.GROUP: Layout(("name", "note"), key="name", ruled=True),
 }
-"""Shapes as an admin's rules may make them, with a key that can change."""
+"""Shapes as an admin's rules may make them, with a key that can change: `login` instead of `id` and `userName`."""
 
 ruled = pytest.mark.parametrize("layouts", [RULED_LAYOUTS], ids=["ruled"])
 
