@@ -21,6 +21,7 @@ The tests are plain functions and start their own event loops, so pytest is all 
 from __future__ import annotations
 
 from usersyncd.testing.target_contract.bench import Contents
+from usersyncd.testing.target_contract.ending import EndingPromises
 from usersyncd.testing.target_contract.failing import FailurePromises
 from usersyncd.testing.target_contract.interface import InterfacePromises
 from usersyncd.testing.target_contract.keys import KeyPromises
@@ -40,6 +41,7 @@ class TargetContract(
     LookingPromises,
     ProtectionPromises,
     FailurePromises,
+    EndingPromises,
 ):
     """One test for each promise. Override ``target``, ``options``, ``contents``, ``refused`` and ``break_target``."""
 

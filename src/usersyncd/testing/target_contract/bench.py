@@ -16,7 +16,7 @@ from usersyncd.core.protection import Protection
 from usersyncd.plugin import Change, Held, Kind, Layout, Lookup, Op, Outcome, Target
 from usersyncd.testing.contexts import OWN_LAYOUTS, Log, target_context
 from usersyncd.testing.target_contract.runs import deliver_in_a_run, find_in_a_run, read_in_a_run
-from usersyncd.testing.target_contract.shapes import DIRECTORY, Key, Shape
+from usersyncd.testing.target_contract.shapes import DIRECTORY, OTHER, Key, Shape
 
 Protections = Mapping[Kind, Protection]
 
@@ -87,7 +87,9 @@ class TargetBench:
         """A function that constructs the target anew, as every run does; ``protection``: what it must not write."""
 
         def construct(*, protection: Protections | None = None) -> Target:
-            context = target_context(folder, layouts=layouts, directories=(DIRECTORY,), protection=protection, log=log)
+            context = target_context(
+                folder, layouts=layouts, directories=(DIRECTORY, OTHER), protection=protection, log=log
+            )
             return self.target(self.target.Options.model_validate(options), context)
 
         return construct

@@ -20,7 +20,7 @@ from usersyncd.testing.target_contract.bench import (
     TargetBench,
     done,
 )
-from usersyncd.testing.target_contract.runs import check, closing, deliver_bob, identity
+from usersyncd.testing.target_contract.runs import check, closing, deliver_bob, identity, prepare
 from usersyncd.testing.target_contract.shapes import ADA, APP, BOB, EVE, Shape, add, create, delete, update, wanted
 
 
@@ -56,7 +56,7 @@ class FailurePromises(TargetBench):
     ) -> None:
         deliver(create(ADA))
         break_target()
-        for act in (identity, check, deliver_bob):
+        for act in (identity, prepare, check, deliver_bob):
             with pytest.raises(TargetError) as raised:
                 asyncio.run(closing(start(), act))
             assert raised.value.message.strip()

@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from usersyncd.errors import TargetError
-from usersyncd.plugin import API, Target
+from usersyncd.plugin import API, Capabilities, Target
 from usersyncd.testing.contexts import Log
 from usersyncd.testing.inspection import imported_of_usersyncd
 from usersyncd.testing.target_contract.bench import Act, Contents, Deliver, Look, Start, TargetBench
@@ -25,6 +25,7 @@ class InterfacePromises(TargetBench):
     def test_states_the_version_of_the_contract(self, start: Start) -> None:
         assert self.target.api == API
         assert isinstance(start(), Target)
+        assert isinstance(self.target.capabilities, Capabilities)
 
     def test_options_refuse_an_unknown_key(self, options: Mapping[str, Any]) -> None:
         assert issubclass(self.target.Options, BaseModel)

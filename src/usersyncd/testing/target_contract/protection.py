@@ -32,6 +32,7 @@ class ProtectionPromises(TargetBench):
             update(ADA, ADA | {"title": "Porter"}),
             update(ADA, ADA | {"title": "Porter"}, op=Op.ADOPT),
             update(ADA, ADA | {"active": False}, op=Op.DEACTIVATE),
+            update(ADA | {"active": False}, ADA | {"title": "Porter"}, op=Op.REACTIVATE),
             delete(ADA),
         ):
             newer = BOB | {"title": change.op.value}

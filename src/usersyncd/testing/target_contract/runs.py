@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from typing import Any, TypeVar, cast
 
 from usersyncd.plugin import Change, Held, Kind, Lookup, Outcome, Target
 from usersyncd.testing.target_contract.shapes import BOB, create
@@ -22,6 +23,10 @@ async def identity(target: Target) -> str:
     return await target.identity()
 
 
+async def prepare(target: Target) -> None:
+    await target.prepare()
+
+
 async def check(target: Target) -> Sequence[str]:
     return await target.check()
 
@@ -34,11 +39,18 @@ async def deliver_in_a_run(target: Target, changes: Sequence[Change]) -> list[Ou
     """As a run does: who is it, is it ready, and then the changes."""
 
     async def act(target: Target) -> list[Outcome]:
-        await target.identity()
-        await target.prepare()
-        return [outcome async for outcome in target.deliver(changes)]
+        return [outcome async for outcome in begun(target, changes)]
 
     return await closing(target, act)
+
+
+async def begun(target: Target, changes: Sequence[Change]) -> AsyncGenerator[Outcome]:
+    """The outcomes of a run, as they come. Who goes before the last one ends the delivery."""
+    await target.identity()
+    await target.prepare()
+    async with aclosing(cast("Any", target.deliver(changes))) as outcomes:
+        async for outcome in outcomes:
+            yield outcome
 
 
 async def find_in_a_run(target: Target, kind: Kind, lookups: Sequence[Lookup]) -> list[tuple[Lookup, Held]]:

@@ -13,7 +13,7 @@ from usersyncd.testing.contexts import OWN_LAYOUTS
 Shape = dict[str, Value]
 Key = str | int
 
-DIRECTORY = "directory"
+DIRECTORY, OTHER = "directory", "another directory"
 
 RULED_LAYOUTS: Mapping[Kind, Layout] = {
     Kind.USER: Layout(("login", *CANONICAL[Kind.USER][2:]), key="login", ruled=True),
