@@ -112,8 +112,10 @@ class JsonFileTarget:
     def _apply(self, change: Change, document: Document) -> Outcome:
         target_id = uuid4().hex if change.op is Op.CREATE else change.target_id or ""
         entry = document.entries.get(target_id)
+        if entry is None and change.op is Op.ADD:
+            return Outcome(error="the file has no such group")
         if entry is None and change.op is not Op.CREATE:
-            return Outcome() if change.op is Op.REMOVE else Outcome(absent=True)
+            return Outcome(absent=change.op is not Op.REMOVE)
         if self._protected(entry):
             return Outcome(error=PROTECTED)
         if change.op in (Op.ADD, Op.REMOVE):
