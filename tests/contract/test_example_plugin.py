@@ -1,4 +1,4 @@
-"""The example of a third-party connector: installed as a package, it is found, reads, and passes its own tests."""
+"""The examples of third-party connectors: installed as packages, they are found, work, and pass their own tests."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ import pytest
 
 from tests.servers.process import missing
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "plugin"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SOURCE, TARGET = EXAMPLES / "plugin", EXAMPLES / "target"
 
 Run = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A function that runs a program of this environment with the example installed, and returns what it prints.
+    """A function that runs a program of this environment with the examples installed, and returns what it prints.
 
-    The example goes into a folder of its own, which PYTHONPATH names: this environment stays as it is.
+    The examples go into a folder of its own, which PYTHONPATH names: this environment stays as it is.
     """
     if find_spec("hatchling") is None:
-        missing("hatchling is not installed, which builds the example")
+        missing("hatchling is not installed, which builds the examples")
     site = tmp_path_factory.mktemp("site")
     paths = [str(site), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -37,16 +38,19 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
-    start("pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--target", site, EXAMPLE)
+    start(
+        "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--target", site, SOURCE, TARGET
+    )
     return start
 
 
-def test_it_is_listed(run: Run) -> None:
+@pytest.mark.parametrize(("name", "kind"), [("passwd", "source"), ("jsonfile", "target")])
+def test_it_is_listed(run: Run, name: str, kind: str) -> None:
     found = json.loads(run("usersyncd", "connectors", "--json"))["connectors"]
-    passwd = next(connector for connector in found if connector["name"] == "passwd")
-    assert passwd["kind"] == "source"
-    assert passwd["distribution"] == "usersyncd-passwd"
-    assert passwd["error"] is None
+    example = next(connector for connector in found if connector["name"] == name)
+    assert example["kind"] == kind
+    assert example["distribution"] == f"usersyncd-{name}"
+    assert example["error"] is None
 
 
 def test_it_reads_a_directory(run: Run, tmp_path: Path) -> None:
@@ -72,7 +76,34 @@ def test_it_reads_a_directory(run: Run, tmp_path: Path) -> None:
     assert (build["id"], build["userName"], build["active"]) == ("1001", "build", False)
 
 
-def test_its_own_tests_pass(run: Run, tmp_path: Path) -> None:
+def test_it_delivers_a_directory(run: Run, tmp_path: Path) -> None:
+    """From one example to the other."""
+    (tmp_path / "passwd").write_text("ada:x:1000:1000:Ada Lovelace:/home/ada:/bin/sh\n")
+    (tmp_path / "group").write_text("web:x:1005:ada\n")
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        "state: sqlite:///state.db\n"
+        "directories:\n"
+        "  machine:\n"
+        "    connector: passwd\n"
+        "    options: {passwd: passwd, group: group}\n"
+        "targets:\n"
+        "  app:\n"
+        "    connector: jsonfile\n"
+        "    options: {path: people.json}\n"
+    )
+    run("usersyncd", "sync", "--config", config)
+    document = json.loads((tmp_path / "people.json").read_text())
+    entries = document["entries"]
+    assert {(entry["kind"], *entry["record"]) for entry in entries.values()} == {
+        ("user", "machine", "1000"),
+        ("group", "machine", "1005"),
+    }
+    assert [[entries[end]["key"] for end in edge] for edge in document["members"]] == [["1005", "1000"]]
+
+
+@pytest.mark.parametrize("example", [SOURCE, TARGET], ids=["source", "target"])
+def test_its_own_tests_pass(run: Run, tmp_path: Path, example: Path) -> None:
     """With pytest alone, as in a repository of its own: without this project's settings and plugins."""
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    run("pytest", "-q", "-p", "no:cacheprovider", "-p", "no:asyncio", "-c", tmp_path / "pytest.ini", EXAMPLE / "tests")
+    run("pytest", "-q", "-p", "no:cacheprovider", "-p", "no:asyncio", "-c", tmp_path / "pytest.ini", example / "tests")

@@ -15,13 +15,8 @@ The tests are plain functions and start their own event loops, so pytest is all 
 
 from __future__ import annotations
 
-import ast
 import asyncio
-import gc
-import inspect
 import math
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import aclosing
@@ -34,6 +29,7 @@ from pydantic import BaseModel, ValidationError
 from usersyncd.errors import SourceError
 from usersyncd.plugin import API, CANONICAL, Done, Kind, Members, Patch, Record, Source, Value
 from usersyncd.testing.contexts import Log, source_context
+from usersyncd.testing.inspection import imported_of_usersyncd, threads_and_files
 from usersyncd.testing.pulls import Listing, Pull, fold, read
 
 
@@ -172,11 +168,11 @@ class SourceContract:
     def test_an_abandoned_pull_leaves_nothing_behind(self, start: Callable[..., Source]) -> None:
         whole = fold(asyncio.run(read(start())).items)
         asyncio.run(_abandon(start()))
-        before = _held()
+        before = threads_and_files()
         for _ in range(3):
             asyncio.run(_abandon(start()))
         deadline = time.monotonic() + 5
-        while (left := _held()) > before and time.monotonic() < deadline:
+        while (left := threads_and_files()) > before and time.monotonic() < deadline:
             time.sleep(0.02)
         assert left <= before, "threads and open files after the pull, and before it"
         assert fold(asyncio.run(read(start())).items) == whole
@@ -267,35 +263,3 @@ async def _abandon(source: Source) -> None:
     assert hasattr(pages, "aclose"), "pull is an asynchronous generator, which a run can close"
     async with aclosing(pages):
         await anext(pages)
-
-
-def _held() -> tuple[int, int]:
-    """Threads and open files of this process."""
-    gc.collect()
-    descriptors = Path("/proc/self/fd")
-    return threading.active_count(), len(list(descriptors.iterdir())) if descriptors.exists() else 0
-
-
-def imported_of_usersyncd(connector: type) -> set[str]:
-    """The modules of usersyncd that the connector's package imports anywhere, lazily too."""
-    return {name for path in _modules(connector) for name in _imported(path)}
-
-
-def _modules(connector: type) -> Iterator[Path]:
-    """The files of the package that defines the connector; of its module, when it is in none."""
-    package = sys.modules[connector.__module__.partition(".")[0]]
-    if hasattr(package, "__path__"):
-        for folder in package.__path__:
-            yield from Path(folder).rglob("*.py")
-    else:
-        yield Path(inspect.getfile(connector))
-
-
-def _imported(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "usersyncd")
-        elif isinstance(node, ast.ImportFrom) and node.module == "usersyncd":
-            yield from (f"usersyncd.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("usersyncd."):
-            yield str(node.module)

@@ -1,0 +1,1 @@
+"""Target connector ``jsonfile``: users, groups and memberships in one JSON file."""

@@ -1,0 +1,49 @@
+"""The promises of a target, as tests. Inherit them, and say how to look into a target that you can fill::
+
+    class TestShop(TargetContract):
+        target = ShopTarget
+
+        @pytest.fixture
+        def options(self, shop): ...        # an empty target; return its options, as in the YAML
+
+        @pytest.fixture
+        def contents(self, shop, layouts): ...      # return a function that says what it holds
+
+        @pytest.fixture
+        def refused(self): ...              # attributes that the target refuses in a user
+
+        @pytest.fixture
+        def break_target(self, shop): ...   # return a function that makes it unreachable
+
+The tests are plain functions and start their own event loops, so pytest is all they need.
+"""
+
+from __future__ import annotations
+
+from usersyncd.testing.target_contract.bench import Contents
+from usersyncd.testing.target_contract.ending import EndingPromises
+from usersyncd.testing.target_contract.failing import FailurePromises
+from usersyncd.testing.target_contract.interface import InterfacePromises
+from usersyncd.testing.target_contract.keys import KeyPromises
+from usersyncd.testing.target_contract.looking import LookingPromises
+from usersyncd.testing.target_contract.memberships import MembershipPromises
+from usersyncd.testing.target_contract.protection import ProtectionPromises
+from usersyncd.testing.target_contract.records import RecordPromises
+from usersyncd.testing.target_contract.waiting import WaitingPromises
+
+
+class TargetContract(
+    InterfacePromises,
+    RecordPromises,
+    KeyPromises,
+    WaitingPromises,
+    MembershipPromises,
+    LookingPromises,
+    ProtectionPromises,
+    FailurePromises,
+    EndingPromises,
+):
+    """One test for each promise. Override ``target``, ``options``, ``contents``, ``refused`` and ``break_target``."""
+
+
+__all__ = ["Contents", "TargetContract"]

@@ -1,0 +1,59 @@
+"""What holds when a delivery ends too early."""
+# ruff: noqa: S101 - tests are made of asserts
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from usersyncd.plugin import Outcome, Target
+from usersyncd.testing.inspection import threads_and_files
+from usersyncd.testing.target_contract.bench import Deliver, Look, Start, TargetBench, done
+from usersyncd.testing.target_contract.runs import begun, closing
+from usersyncd.testing.target_contract.shapes import ADA, BOB, EVE, create
+
+
+class EndingPromises(TargetBench):
+    """What was acknowledged is there, and nothing is left behind in this process."""
+
+    def test_a_change_is_durable_once_it_is_acknowledged(self, start: Start, contents: Look) -> None:
+        """Whoever looks from outside sees it, before the delivery goes on."""
+        target = start()
+        outcomes = begun(target, [create(ADA), create(BOB)])
+        with asyncio.Runner() as runner:
+            first = runner.run(_next(outcomes))
+            held = contents().users
+            runner.run(closing(target, lambda _: _left(outcomes)))
+        assert done([first])
+        assert held.get("u1") == ADA
+
+    def test_an_abandoned_delivery_leaves_nothing_behind(self, start: Start, deliver: Deliver, contents: Look) -> None:
+        asyncio.run(closing(start(), _abandon))
+        before = threads_and_files()
+        for _ in range(3):
+            asyncio.run(closing(start(), _abandon))
+        deadline = time.monotonic() + 5
+        while (left := threads_and_files()) > before and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert left <= before, "threads and open files after the delivery, and before it"
+        assert done(deliver(create(EVE)))
+        assert contents().users.items() >= {"u1": ADA, "u3": EVE}.items()
+
+    def test_a_target_that_was_not_used_is_closed(self, start: Start) -> None:
+        asyncio.run(start().close())
+
+
+async def _next(outcomes: AsyncGenerator[Outcome]) -> Outcome:
+    return await anext(outcomes)
+
+
+async def _left(outcomes: AsyncGenerator[Outcome]) -> None:
+    await outcomes.aclose()
+
+
+async def _abandon(target: Target) -> None:
+    """Take the first outcome, and go."""
+    async with aclosing(begun(target, [create(ADA), create(BOB)])) as outcomes:
+        await anext(outcomes)

@@ -1,0 +1,77 @@
+"""What is refused, and a target that is down."""
+# ruff: noqa: S101 - tests are made of asserts
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from usersyncd.errors import TargetError
+from usersyncd.plugin import Kind
+from usersyncd.testing.target_contract.bench import (
+    Act,
+    Deliver,
+    Find,
+    Links,
+    Look,
+    Read,
+    Start,
+    TargetBench,
+    done,
+)
+from usersyncd.testing.target_contract.runs import check, closing, deliver_bob, identity, prepare
+from usersyncd.testing.target_contract.shapes import ADA, APP, BOB, EVE, Shape, add, create, delete, update, wanted
+
+
+class FailurePromises(TargetBench):
+    """A refusal stops nothing else; a target that cannot be used is an error."""
+
+    def test_a_refused_record_fails_alone_and_says_why(self, deliver: Deliver, contents: Look, refused: Shape) -> None:
+        deliver(create(BOB))
+        newer = BOB | {"title": "Porter"}
+        outcomes = deliver(create(ADA), create(EVE | refused), update(BOB, newer), create(APP, Kind.GROUP))
+        assert [outcome.error is None for outcome in outcomes] == [True, False, True, True]
+        assert str(outcomes[1].error).strip()
+        assert done(deliver(add(APP, ADA, BOB)))
+        held = contents()
+        assert held.users == {"u1": ADA, "u2": newer}
+        assert held.memberships == {("g1", "u1"), ("g1", "u2")}
+        assert done(deliver(create(EVE)))
+        assert contents().users == {"u1": ADA, "u2": newer, "u3": EVE}
+
+    def test_a_refused_update_leaves_the_record_as_it_was(
+        self, deliver: Deliver, contents: Look, refused: Shape
+    ) -> None:
+        deliver(create(ADA), create(BOB))
+        outcomes = deliver(update(ADA, ADA | refused), delete(BOB))
+        assert [outcome.error is None for outcome in outcomes] == [False, True]
+        assert contents().users == {"u1": ADA}
+
+    def test_an_unreachable_target_is_an_error(
+        self,
+        start: Start,
+        deliver: Deliver,
+        break_target: Act,
+    ) -> None:
+        deliver(create(ADA))
+        break_target()
+        for act in (identity, prepare, check, deliver_bob):
+            with pytest.raises(TargetError) as raised:
+                asyncio.run(closing(start(), act))
+            assert raised.value.message.strip()
+
+    def test_an_unreachable_target_cannot_be_looked_at(
+        self,
+        find: Find,
+        read: Read,
+        deliver: Deliver,
+        break_target: Act,
+        links: Links,
+    ) -> None:
+        deliver(create(ADA))
+        break_target()
+        with pytest.raises(TargetError):
+            find(wanted(ADA))
+        with pytest.raises(TargetError):
+            read(links.target_id(Kind.USER, "u1"))

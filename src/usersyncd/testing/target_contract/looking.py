@@ -1,0 +1,161 @@
+"""What a target says that it holds."""
+# ruff: noqa: S101 - tests are made of asserts
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from usersyncd.plugin import Kind, Lookup
+from usersyncd.testing.target_contract.bench import Deliver, Find, Links, Look, Read, TargetBench, assert_held, done
+from usersyncd.testing.target_contract.shapes import (
+    ADA,
+    APP,
+    BOB,
+    DIRECTORY,
+    EVE,
+    OTHER,
+    add,
+    create,
+    delete,
+    make,
+    person,
+    rename,
+    ruled,
+    wanted,
+)
+
+
+class LookingPromises(TargetBench):
+    """What is found and read is what was delivered."""
+
+    def test_what_is_not_there_is_not_found(self, find: Find) -> None:
+        """Also before the target was ever made ready."""
+        assert find(wanted(ADA)) == []
+        assert find(wanted(APP), kind=Kind.GROUP) == []
+
+    def test_what_is_not_there_is_not_read(self, read: Read) -> None:
+        """Also before the target was ever made ready, and under an id that it never gave."""
+        assert read("no such id") == []
+        assert read("no such id", kind=Kind.GROUP) == []
+
+    def test_an_object_is_found_by_its_key(
+        self,
+        deliver: Deliver,
+        find: Find,
+        links: Links,
+    ) -> None:
+        deliver(create(ADA), create(BOB), create(APP, Kind.GROUP))
+        found = find(wanted(ADA), wanted(EVE), wanted(BOB))
+        assert {lookup.id: held.target_id for lookup, held in found} == {
+            "u1": links.target_id(Kind.USER, "u1"), "u2": links.target_id(Kind.USER, "u2"),
+        }  # fmt: skip
+        for lookup, held in found:
+            assert_held(held, {"u1": ADA, "u2": BOB}[lookup.id])
+        [(_, group)] = find(wanted(APP), kind=Kind.GROUP)
+        assert group.target_id == links.target_id(Kind.GROUP, "g1")
+        assert_held(group, APP)
+
+    @ruled
+    def test_an_object_is_found_by_the_key_that_it_has_now(
+        self,
+        deliver: Deliver,
+        find: Find,
+        links: Links,
+    ) -> None:
+        ada = person("ada")
+        deliver(make("u1", ada))
+        deliver(rename("u1", ada, "ada.k"))
+        [(lookup, held)] = find(Lookup(DIRECTORY, "u9", "ada.k"), Lookup(DIRECTORY, "u8", "nobody"))
+        assert (lookup.id, held.key, held.target_id) == ("u9", "ada.k", links.target_id(Kind.USER, "u1"))
+        assert not [held for _, held in find(Lookup(DIRECTORY, "u9", "ada")) if held.key == "ada"]
+
+    @ruled
+    def test_each_lookup_has_its_answer(self, deliver: Deliver, find: Find, links: Links) -> None:
+        """Two records may ask for the same key; and a user's key is no group's."""
+        deliver(make("u1", person("ada")))
+        found = find(Lookup(DIRECTORY, "u8", "ada"), Lookup(DIRECTORY, "u9", "ada"))
+        assert sorted(lookup.id for lookup, _ in found) == ["u8", "u9"]
+        assert {held.target_id for _, held in found} == {links.target_id(Kind.USER, "u1")}
+        assert find(Lookup(DIRECTORY, "g1", "ada"), kind=Kind.GROUP) == []
+
+    def test_thousands_are_found_and_read_at_once(self, deliver: Deliver, find: Find, read: Read, links: Links) -> None:
+        if self.target.capabilities.find == "each":
+            pytest.skip("this target asks for one after the other")
+        deliver(create(ADA), create(BOB))
+        strangers = [Lookup(DIRECTORY, f"s{number}", f"s{number}") for number in range(5000)]
+        assert {lookup.id for lookup, _ in find(wanted(ADA), *strangers, wanted(BOB))} == {"u1", "u2"}
+        own = links.target_id(Kind.USER, "u1"), links.target_id(Kind.USER, "u2")
+        assert {held.target_id for held in read(own[0], *(each.id for each in strangers), own[1])} == set(own)
+
+    @ruled
+    @pytest.mark.parametrize("alike", ["ADA", "ada "], ids=["by case", "by padding"])
+    def test_a_key_that_the_target_takes_for_equal_is_found(
+        self, deliver: Deliver, find: Find, links: Links, alike: str
+    ) -> None:
+        """Or else it is another one, and both are there."""
+        deliver(make("u1", person("ada")))
+        [outcome] = deliver(make("u2", person(alike)))
+        holder = "u2" if outcome.error is None else "u1"
+        found = [held.target_id for _, held in find(Lookup(DIRECTORY, "u9", alike))]
+        assert found == [links.target_id(Kind.USER, holder)]
+
+    @ruled
+    def test_an_object_is_found_by_its_record_where_the_target_keeps_that(self, deliver: Deliver, find: Find) -> None:
+        deliver(make("u1", person("ada")), make("u2", person("bob")))
+        [(_, held)] = find(Lookup(DIRECTORY, "u1", "ada"))
+        if held.record is None:
+            pytest.skip("this target does not keep whose an object is")
+        assert held.record == (DIRECTORY, "u1")
+        [(_, again)] = find(Lookup(DIRECTORY, "u1", "ada.k"))
+        assert again == held
+
+    def test_a_record_of_another_directory_is_another_one(self, deliver: Deliver, find: Find) -> None:
+        """Without rules a key is the record's id, which is unique in its directory only."""
+        other = replace(create(BOB | {"id": "u1"}), directory=OTHER)
+        outcomes = deliver(create(ADA), other)
+        assert done(outcomes)
+        for directory, outcome in zip((DIRECTORY, OTHER), outcomes, strict=True):
+            assert [held.target_id for _, held in find(Lookup(directory, "u1", "u1"))] == [outcome.target_id]
+
+    @ruled
+    def test_a_target_id_that_lasts_stays_when_the_key_changes(
+        self, deliver: Deliver, read: Read, links: Links
+    ) -> None:
+        """One that does not is given anew by the outcome."""
+        ada = person("ada")
+        deliver(make("u1", ada))
+        before = links.target_id(Kind.USER, "u1")
+        [held] = read(before)
+        deliver(rename("u1", ada, "ada.k"))
+        now = links.target_id(Kind.USER, "u1")
+        assert [held.key for held in read(now)] == ["ada.k"]
+        assert now == before or not held.lasting
+
+    def test_objects_are_read_by_their_target_ids(self, deliver: Deliver, read: Read, links: Links) -> None:
+        deliver(create(ADA), create(BOB), create(EVE), create(APP, Kind.GROUP))
+        bob = links.target_id(Kind.USER, "u2")
+        deliver(delete(BOB))
+        ada, eve = links.target_id(Kind.USER, "u1"), links.target_id(Kind.USER, "u3")
+        found = {held.target_id: held for held in read(ada, bob, eve)}
+        assert found.keys() == {ada, eve}
+        assert_held(found[ada], ADA)
+        assert_held(found[eve], EVE)
+        [group] = read(links.target_id(Kind.GROUP, "g1"), kind=Kind.GROUP)
+        assert_held(group, APP)
+        assert read() == []
+
+    def test_looking_changes_nothing(
+        self,
+        deliver: Deliver,
+        find: Find,
+        read: Read,
+        contents: Look,
+        links: Links,
+    ) -> None:
+        deliver(create(ADA), create(APP, Kind.GROUP))
+        deliver(add(APP, ADA))
+        before = contents()
+        first = find(wanted(ADA), wanted(BOB)), read(links.target_id(Kind.USER, "u1"))
+        assert (find(wanted(ADA), wanted(BOB)), read(links.target_id(Kind.USER, "u1"))) == first
+        assert contents() == before

@@ -1,0 +1,72 @@
+"""Records that wait for a key which its holder does not give up after all."""
+# ruff: noqa: A001, S101 - `id` is the word of the contract; tests are made of asserts
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+from msgspec import Struct
+
+from usersyncd.core.protection import Protection
+from usersyncd.plugin import Change, Kind
+from usersyncd.testing.target_contract.bench import Deliver, Links, Look, Protections, Read, TargetBench
+from usersyncd.testing.target_contract.shapes import Shape, alter, make, person, rename, ruled
+
+ADA, BOB, EVE = person("ada"), person("bob"), person("eve")
+
+
+class Holder(Struct):
+    """The change by which Bob was to give up the key "bob", and what else the target needs to refuse it."""
+
+    change: Change
+    protection: Protections | None = None
+
+
+REFUSALS: dict[str, Callable[[Shape], Holder]] = {
+    "its value is refused": lambda refused: Holder(alter("u2", BOB, BOB | refused | {"login": "bob.k"})),
+    "its new key is taken": lambda _: Holder(rename("u2", BOB, "eve")),
+    "it is protected": lambda _: Holder(rename("u2", BOB, "bob.k"), {Kind.USER: Protection(frozenset({"bob"}))}),
+}
+
+
+class WaitingPromises(TargetBench):
+    """Who waits in vain is refused too, and keeps what it has."""
+
+    @pytest.fixture(params=list(REFUSALS))
+    def holder(self, request: pytest.FixtureRequest, refused: Shape) -> Holder:
+        return REFUSALS[request.param](refused)
+
+    @ruled
+    @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)], ids=["holder first", "holder last"])
+    def test_who_waits_for_a_key_that_is_not_given_up_is_refused_too(
+        self, deliver: Deliver, contents: Look, holder: Holder, order: Sequence[int]
+    ) -> None:
+        """And who waits for that one's key, too; while others go through."""
+        dan, zoe = person("dan"), person("zoe")
+        deliver(make("u1", ADA), make("u2", BOB), make("u3", EVE), make("u4", dan))
+        changes = [holder.change, rename("u1", ADA, "bob"), rename("u4", dan, "ada")]
+        outcomes = deliver(*(changes[number] for number in order), make("u5", zoe), protection=holder.protection)
+        assert [outcome.error is None for outcome in outcomes] == [False, False, False, True]
+        assert contents().users == {"ada": ADA, "bob": BOB, "eve": EVE, "dan": dan, "zoe": zoe}
+
+    @ruled
+    def test_each_object_is_still_that_of_its_record(
+        self, deliver: Deliver, read: Read, links: Links, holder: Holder
+    ) -> None:
+        deliver(make("u1", ADA), make("u2", BOB), make("u3", EVE))
+        ids = {links.target_id(Kind.USER, id): shape for id, shape in (("u1", ADA), ("u2", BOB), ("u3", EVE))}
+        deliver(holder.change, rename("u1", ADA, "bob"), protection=holder.protection)
+        assert {links.target_id(Kind.USER, id) for id in ("u1", "u2", "u3")} == ids.keys()
+        assert {held.target_id: held.key for held in read(*ids)} == {id: shape["login"] for id, shape in ids.items()}
+
+    @ruled
+    def test_a_newcomer_does_not_get_the_object_of_who_keeps_the_key(
+        self, deliver: Deliver, contents: Look, holder: Holder
+    ) -> None:
+        self.must_look()
+        deliver(make("u2", BOB), make("u3", EVE))
+        newcomer = BOB | {"email": "another.bob@acme.example"}
+        outcomes = deliver(holder.change, make("u1", newcomer), protection=holder.protection)
+        assert [(outcome.error is None, outcome.target_id) for outcome in outcomes] == [(False, None)] * 2
+        assert contents().users == {"bob": BOB, "eve": EVE}
