@@ -28,6 +28,7 @@ class Batch:
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     _errors: dict[int, str] = field(default_factory=dict)
     _refused: dict[int, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
+    _gone: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     _absent: set[int] = field(default_factory=set)
     _given: dict[int, str] = field(default_factory=dict)
     _present: dict[tuple[Kind, str, str], str] = field(default_factory=dict)
@@ -39,6 +40,11 @@ class Batch:
     def refuse_member(self, number: int, member: str, reason: str) -> None:
         """This edge of a membership change is refused."""
         self._refused[number][member] = reason
+
+    def miss_member(self, number: int, member: str, reason: str) -> None:
+        """This edge is refused, and its member has no row."""
+        self.refuse_member(number, member, reason)
+        self._gone[number].add(member)
 
     def absent(self, number: int) -> None:
         """The target has no row under the change's target id."""
@@ -58,7 +64,10 @@ class Batch:
         if number in self._errors:
             return Outcome(error=self._errors[number])
         return Outcome(
-            refused=self._refused.get(number, {}), target_id=self._given.get(number), absent=number in self._absent
+            refused=self._refused.get(number, {}),
+            target_id=self._given.get(number),
+            absent=number in self._absent,
+            gone=frozenset(self._gone.get(number, ())),
         )
 
     def is_protected(self, kind: Kind, key: str | int, attributes: Mapping[str, object]) -> bool:

@@ -13,7 +13,7 @@ from usersyncd_sql.faults import Refused
 from usersyncd_sql.follow import stands_for
 from usersyncd_sql.identity import Address, decode
 from usersyncd_sql.look import by_address
-from usersyncd_sql.present import is_protected, is_same, several, stranger, told
+from usersyncd_sql.present import has_key, is_protected, several, stranger, told
 from usersyncd_sql.reflected import Key
 from usersyncd_sql.tables import RecordTable
 
@@ -72,7 +72,7 @@ class Ends:
         (row,) = found.rows
         key: Key = self._table.adapted(self._table.key_attribute, member.key)
         as_planned = target_id == member.target_id and target_id not in self._table.moving
-        if as_planned and not removing and not is_same(self._table, row, [key], {}):
+        if as_planned and not removing and not has_key(self._table, row, [key]):
             raise Refused(stranger(self._table, found.address, row))
         if self._whole and is_protected(self._batch, self._table, row):
             raise Refused(PROTECTED)

@@ -34,9 +34,11 @@ class Meant:
         for number, change in self._changes:
             try:
                 group = self._groups.value(change.directory, group_of(change), removing=removing)
+            except Absent:
+                self._batch.absent(number)
+                continue
             except Refused as error:
-                if not (removing and isinstance(error, Absent)):
-                    self._batch.refuse(number, str(error))
+                self._batch.refuse(number, str(error))
                 continue
             start = (change.directory, group) if self._table.scoped else (group,)
             if self._by_id:
@@ -50,9 +52,11 @@ class Meant:
                 try:
                     ends = self._members[member.kind]
                     rows.append((member, (*start, ends.value(change.directory, member, removing=removing))))
+                except Absent as error:
+                    if not removing:
+                        self._batch.miss_member(number, member.id, str(error))
                 except Refused as error:
-                    if not (removing and isinstance(error, Absent)):
-                        self._batch.refuse_member(number, member.id, str(error))
+                    self._batch.refuse_member(number, member.id, str(error))
             yield number, rows
 
     def _refuse_group(self, number: int, member: Member, removing: bool) -> None:

@@ -65,18 +65,23 @@ def is_same(
     table: RecordTable, row: Mapping[str, Any], keys: Sequence[Key], before: Mapping[str, Value] | None
 ) -> bool:
     """Whether a row is the one that was delivered: it has one of these keys, or most of what it had before."""
-    if before is None or table.scoped:
-        return True
-    held = table.stored(table.key, row[table.key])
-    if any(_alike(held, key) for key in keys):
+    if before is None or table.scoped or has_key(table, row, keys):
         return True
     shown = table.attributes(row, whole=False)
     equal: list[bool] = [
-        shown.get(name) == value or table.adapted(name, value) == row.get(table.names.get(name, name))
+        shown.get(name) == value or table.adapted(name, value) == row[column]
         for name, value in before.items()
         if name != table.key_attribute and value is not None and not isinstance(value, bool)
+        if (column := table.names.get(name, name)) in row
     ]
-    return sum(equal) > len(equal) / 2
+    # The rules of then named none of it: nothing says that it is another one.
+    return sum(equal) > len(equal) / 2 or (not equal and table.key_attribute not in before)
+
+
+def has_key(table: RecordTable, row: Mapping[str, Any], keys: Sequence[Key]) -> bool:
+    """Whether a row has one of these keys."""
+    held = table.stored(table.key, row[table.key])
+    return any(_alike(held, key) for key in keys)
 
 
 def stranger(table: RecordTable, address: Address, row: Mapping[str, Any]) -> str:

@@ -7,9 +7,12 @@ savepoint, so that exchanges and chains are one step; where no other value is po
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from usersyncd.plugin import Op
+from msgspec import structs
+
+from usersyncd.plugin import Change, Op
 from usersyncd_sql import own
 from usersyncd_sql.batch import Batch, Numbered
 from usersyncd_sql.conflicts import Conflict, Item, conflicts, of_free_keys
@@ -155,7 +158,7 @@ def _items(batch: Batch, table: RecordTable, changes: Sequence[Numbered]) -> lis
         if (change.after or {}).get(table.key_attribute) != change.key:
             table.moving.add(change.target_id)
         try:
-            row = table.row(change, now)
+            row = table.row(_whole(table, change, found.row), now)
         except Refused as error:
             batch.refuse(number, str(error))
             continue
@@ -164,6 +167,16 @@ def _items(batch: Batch, table: RecordTable, changes: Sequence[Numbered]) -> lis
             continue
         items[found.address] = Item(found.numbered, found.address, found.row, row)
     return list(items.values()) if table.keys_are_unique else of_free_keys(batch, table, list(items.values()))
+
+
+def _whole(table: RecordTable, change: Change, held: Mapping[str, Any]) -> Change:
+    """A change with all attributes that the rules name. A leaver's shape is that of earlier rules: what they did not
+    name stays as it is."""
+    after = change.after or {}
+    if not (missing := table.names.keys() - after.keys()):
+        return change
+    shown = table.attributes(held, whole=False)
+    return structs.replace(change, after={name: shown.get(name) for name in missing} | after)
 
 
 def _move(item: Item) -> Move:

@@ -160,7 +160,9 @@ class Change(Struct, frozen=True, gc=False):
     everything but a create is addressed by it. For a record: ``key`` is the key that the object has now (for a create:
     will have). ``before`` is what the target was last known to hold and ``after`` what it is to hold, whole shapes;
     None where there is nothing. An update may change the key: then ``before`` and ``after`` differ in it. An adopt
-    brings an object that was in the target before to the shape ``after``; ``before`` is what it held in the plan.
+    brings an object that was in the target before to the shape ``after``; ``before`` is what it held in the plan. The
+    shapes of a leaver's deactivate are those of the last delivery: when the rules changed since then, ``after`` may
+    lack attributes of the layout, the key too. These stay as they are.
 
     For memberships (op ADD or REMOVE): ``kind``, ``id``, ``key`` and ``target_id`` are those of the group and
     ``members`` is never empty; ``before`` and ``after`` are None.
@@ -181,15 +183,18 @@ class Outcome(Struct, frozen=True, gc=False):
     """What became of one change.
 
     Nothing to say: delivered. ``target_id``: the object's identifier, which a create must give; any other change that
-    was delivered may give a new one. ``absent``: the target has no object under the change's target id; a delete or
-    deactivate counts as delivered then, and what was to be updated is created by the next plan. ``error``: refused as a
-    whole, and why. ``refused``: the members of a membership change that were refused, by id, each with its reason.
+    was delivered may give a new one. ``absent``: the target has no object under the change's target id; a delete, a
+    deactivate or a remove counts as delivered then, and what was to be updated, or to get members, is created by the
+    next plan. ``error``: refused as a whole, and why. ``refused``: the members of a membership change that were
+    refused, by id, each with its reason; ``gone`` are those among them of whom the target has no object: the next plan
+    creates them.
     """
 
     error: str | None = None
     refused: dict[str, str] = {}
     target_id: str | None = None
     absent: bool = False
+    gone: frozenset[str] = frozenset()
 
 
 DELIVERED = Outcome()

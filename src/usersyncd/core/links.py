@@ -126,9 +126,10 @@ def is_stranger(
     equal = [
         held.attributes.get(name) == value
         for name, value in before.items()
-        if name != key and value is not None and not isinstance(value, bool)
+        if name != key and name in held.attributes and value is not None and not isinstance(value, bool)
     ]
-    return sum(equal) <= len(equal) / 2
+    # Where the rules of then named none of it, nothing says that it is another one.
+    return sum(equal) <= len(equal) / 2 and (bool(equal) or key in before)
 
 
 def shape_of(held: Held, names: Sequence[str]) -> Shape:

@@ -6,7 +6,7 @@ answer, the next run finds it there, looks at the target, and writes down what b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from msgspec import Struct, structs
@@ -93,8 +93,10 @@ class Ledger:
             change = step.change
             if change is None:
                 quiet.append(self._quiet(step))
-            elif change.members or outcome.error is not None:
+            elif outcome.error is not None:
                 continue
+            elif change.members:
+                ended += found_missing(step, outcome)
             elif change.after is None or outcome.absent:
                 ended.append(step.ref)
             else:
@@ -128,7 +130,7 @@ class Ledger:
 
     def _row(self, step: Planned, change: Change, outcome: Outcome) -> links.Row:
         shape = change.after or {}
-        key = shape[self._layouts[change.kind].key]
+        key = shape.get(self._layouts[change.kind].key, change.key)  # A leaver's shape may be of earlier rules.
         assert isinstance(key, str | int)  # noqa: S101 - the rules see to it
         target_id = change.target_id if outcome.target_id is None else outcome.target_id
         state, left_at = (State.LEAVER, self._now) if step.left else (State.CONFIRMED, None)
@@ -214,7 +216,7 @@ def _is_done(step: Sent, found: Settled) -> bool:
 def _accepted(answer: Answer) -> set[int]:
     """The refs of the members of whom the target did what it was told."""
     change, outcome = answer.step.change, answer.outcome
-    if change is None or outcome.error is not None:
+    if change is None or outcome.error is not None or is_absent(change, outcome):
         return set()
     if not outcome.refused:
         return set(answer.step.members)
@@ -224,7 +226,15 @@ def _accepted(answer: Answer) -> set[int]:
 
 def is_absent(change: Change, outcome: Outcome) -> bool:
     """Whether a change could not be done, because its object is not there."""
-    return outcome.absent and change.op not in (Op.DELETE, Op.DEACTIVATE)
+    return outcome.absent and change.op not in (Op.DELETE, Op.DEACTIVATE, Op.REMOVE)
+
+
+def found_missing(step: Planned, outcome: Outcome) -> Iterator[int]:
+    """The refs of what has no object in the target: a membership change's group, or some of its members."""
+    if outcome.absent and step.members:
+        yield step.ref
+    members = step.change.members if step.change is not None and outcome.gone else ()
+    yield from (ref for ref, member in zip(step.members, members, strict=False) if member.id in outcome.gone)
 
 
 def _done(answer: Answer) -> Change | None:

@@ -14,7 +14,7 @@ from usersyncd.core.report import Counts, Failed
 from usersyncd.errors import TargetError
 from usersyncd.plugin import DELIVERED, Change, Kind, Outcome, Target
 from usersyncd.state.addresses import Addresses
-from usersyncd.state.ledger import Answer, Ledger, is_absent
+from usersyncd.state.ledger import Answer, Ledger, found_missing, is_absent
 from usersyncd.state.planned import Plan, Planned
 
 CHANGES = 2_000
@@ -107,6 +107,7 @@ def _answers(steps: Sequence[Planned], answered: Sequence[Outcome], outcomes: Ou
             outcomes.fail(step.ref, change.kind, change.id, GONE)
             yield Answer(step, outcome)
         else:
+            outcomes.again.update(found_missing(step, outcome))
             refused = [member for member in change.members if member.id in outcome.refused] if outcome.refused else []
             for member in refused:
                 reason = f"as a member of group {change.id}: {outcome.refused[member.id]}"

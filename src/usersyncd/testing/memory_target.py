@@ -197,7 +197,11 @@ class MemoryTarget:
         """The key that this change gives to an object."""
         if change.after is None:
             return None
-        return self._place(change.kind, change.directory, _key(change.after[self._context.layouts[change.kind].key]))
+        return self._place(change.kind, change.directory, self._key(change))
+
+    def _key(self, change: Change) -> Key:
+        """The key that an object is to have; a leaver's shape may be of earlier rules, and not say it."""
+        return _key((change.after or {}).get(self._context.layouts[change.kind].key, change.key))
 
     # ---- a batch
 
@@ -268,7 +272,7 @@ class MemoryTarget:
         if change.after is None:
             self._store.delete(change.kind, change.target_id or "")
             return DELIVERED
-        key = _key(change.after[self._context.layouts[change.kind].key])
+        key = self._key(change)
         if change.op is Op.CREATE:
             made = MemoryObject(change.directory, key, dict(change.after))
             return Outcome(target_id=self._store.insert(change.kind, made))
@@ -287,7 +291,8 @@ class MemoryTarget:
         }
         memberships = self._store.memberships
         self._store.memberships = memberships | edges if change.op is Op.ADD else memberships - edges
-        return Outcome(refused=refused)
+        gone = frozenset(member.id for member in change.members if change.op is Op.ADD and self._member(member) is None)
+        return Outcome(refused=refused, gone=gone & refused.keys())
 
     def _refused(self, change: Change) -> Iterator[tuple[str, str]]:
         for member in change.members:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel, Field
 from usersyncd.errors import SourceError
-from usersyncd.plugin import API, Done, Kind, Members, Options, Page, Record, SourceContext, Value
+from usersyncd.plugin import Done, Kind, Members, Options, Page, Record, SourceContext, Value
 
 from usersyncd_passwd.client import Account, Group, accounts, groups
 from usersyncd_passwd.mapping import MAPPING
@@ -25,7 +25,7 @@ class PasswdOptions(Options):
 class PasswdSource:
     """Reads everything each time: the files keep no history, so there is no cursor."""
 
-    api: ClassVar[int] = API
+    api: ClassVar[int] = 2
     Options: ClassVar[type[BaseModel]] = PasswdOptions
     mapping: ClassVar[Mapping[Kind, Mapping[str, str]]] = MAPPING
 

@@ -112,16 +112,15 @@ class JsonFileTarget:
     def _apply(self, change: Change, document: Document) -> Outcome:
         target_id = uuid4().hex if change.op is Op.CREATE else change.target_id or ""
         entry = document.entries.get(target_id)
-        if entry is None and change.op is Op.ADD:
-            return Outcome(error="the file has no such group")
         if entry is None and change.op is not Op.CREATE:
-            return Outcome(absent=change.op is not Op.REMOVE)
+            return Outcome(absent=True)
         if self._protected(entry):
             return Outcome(error=PROTECTED)
         if change.op in (Op.ADD, Op.REMOVE):
             return self._connect(change, target_id, document)
         if change.after is not None:
-            return self._write(change, target_id, change.after, document)
+            known = entry.attributes if entry is not None and change.op is Op.DEACTIVATE else {}
+            return self._write(change, target_id, known | change.after, document)
         del document.entries[target_id]
         document.members = {edge for edge in document.members if target_id not in edge}
         return Outcome()
@@ -131,13 +130,13 @@ class JsonFileTarget:
             msgspec.json.encode(after)
         except UnicodeEncodeError as error:
             return Outcome(error=f"a value is not Unicode text: {error}")
-        key = msgspec.convert(after[self._context.layouts[change.kind].key], str | int)
+        key = msgspec.convert(after.get(self._context.layouts[change.kind].key, change.key), str | int)
         present: dict[str, Value] = {name: value for name, value in after.items() if value is not None}
         document.entries[target_id] = Entry(change.kind, key, (change.directory, change.id), present)
         return Outcome(target_id=target_id)
 
     def _connect(self, change: Change, group: str, document: Document) -> Outcome:
-        refused = {}
+        refused, gone = dict[str, str](), set[str]()
         for member in change.members:
             target_id = member.target_id or ""
             if self._protected(document.entries.get(target_id)):
@@ -148,7 +147,8 @@ class JsonFileTarget:
                 document.members.add((group, target_id))
             else:
                 refused[member.id] = f"the file has no such {member.kind}"
-        return Outcome(refused=refused)
+                gone.add(member.id)
+        return Outcome(refused=refused, gone=frozenset(gone))
 
     def _protected(self, entry: Entry | None) -> bool:
         return entry is not None and self._context.protected(entry.kind, entry.key, entry.attributes)
