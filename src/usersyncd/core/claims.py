@@ -144,7 +144,7 @@ def _held(claimant: Claimant, found: Found, named: str, policy: Policy) -> Verdi
         return Verdict(f"{named} belongs to {whose} already")
     if owner.going is Going.RETURNS:
         return Verdict(
-            f"{named} is that of {whose}, who left and came back, and could not be delivered since\n"
+            f"{named} is that of {whose}, who left and returned, and was not delivered since\n"
             f"  → see why in the last run of {owner.directory}"
         )
     if not claimant.new:
@@ -165,7 +165,7 @@ def _is_id_change(claimant: Claimant, owner: Holder) -> bool:
 def _of_nobody(claimant: Claimant, found: Found, named: str, policy: Policy) -> Verdict:
     if not claimant.new:
         return Verdict(
-            f"{named} is that of an object in the target that is linked to nobody\n"
+            f"{named} is that of an object in the target that has no link\n"
             "  → delete that object, or give it another key"
         )
     if claimant.consent:
@@ -175,17 +175,15 @@ def _of_nobody(claimant: Claimant, found: Found, named: str, policy: Policy) -> 
     if found.active and policy.adopt == "first" and policy.opening:
         return Verdict(adopts=found.held)
     state = "" if found.active else "inactive "
-    return Verdict(
-        f"{named} is that of an {state}object in the target that is linked to nobody\n  → {_consent(claimant)}"
-    )
+    return Verdict(f"{named} is that of an {state}object in the target that has no link\n  → {_consent(claimant)}")
 
 
 def _loose(claimant: Claimant, found: Sequence[Found], named: str, policy: Policy) -> Verdict:
     waits = []
     for one in found:
         if one.owner is None or one.owner.going is not Going.MOVES:
-            whose = "an object that is linked to nobody" if one.owner is None else _whose(claimant, one.owner, policy)
-            return Verdict(f"the target takes {named} for the same as {one.held.key!r}, the one of {whose}")
+            whose = "an object that has no link" if one.owner is None else _whose(claimant, one.owner, policy)
+            return Verdict(f"the target treats {named} as equal to {one.held.key!r}, the key of {whose}")
         waits.append(one.owner.ref)
     return Verdict(waits_for=tuple(waits))
 
@@ -206,6 +204,6 @@ def _whose(claimant: Claimant, holder: Holder, policy: Policy) -> str:
 
 def _consent(claimant: Claimant) -> str:
     return (
-        f"look at it, and if it is to be this {claimant.kind}'s: "
+        f"check whose it is; to adopt it for this {claimant.kind}: "
         f"`usersyncd sync {claimant.directory} --adopt {claimant.id}`"
     )

@@ -36,10 +36,10 @@ from usersyncd.wish import ALL
 NAMED = 100
 """How many records that the rules leave out are named."""
 UNCLEAR = (
-    "its last change was never answered, and the target does not tell whose object is whose\n"
-    "  → put the objects right by hand, then consent with --adopt and its id"
+    "its last change was not answered, and the target does not show which object belongs to it\n"
+    "  → correct the objects by hand, then consent with --adopt and its id"
 )
-SEVERAL = "the target holds several objects with its key, so it is not known which one is this record's"
+SEVERAL = "the target holds several objects with its key, and nothing shows which one belongs to this record"
 
 
 class Draft(Struct):

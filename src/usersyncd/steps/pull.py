@@ -40,8 +40,8 @@ async def pull(source: Source, cursor: str | None, spool: Spool, tick: Callable[
     await lot.hand_over()
     if done is None:
         raise SourceError(
-            "the reading ended without its end mark: it is not whole, and was thrown away",
-            "run it again; if it stays so, it is a fault of the connector",
+            "the source stopped before `Done`: the pull is incomplete and was discarded",
+            "run it again; if the error remains, the connector has a fault",
         )
     if done.cursor is not None and not _is_text(done.cursor):
         raise _broken(f"gave a cursor that is no text: {done.cursor!r}")
