@@ -1,4 +1,4 @@
-"""A part of the plan: what the target holds under the keys that are claimed, and what of it is protected."""
+"""A part of the plan: reads the objects under the claimed keys, and finds protected ones."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from usersyncd.plugin import Held, Kind, Lookup, Target
 from usersyncd.state.planned import Claim, Plan, Sight
 
 PAGES = {"bulk": 10_000, "each": 500, "list": 1_000_000}
-"""How many lookups are handed over at a time, by how the target finds."""
+"""Lookups in one call of ``find``, by the target's capability."""
 
 
 def sees(target: Target) -> bool:
-    """Whether a target can be looked at."""
+    """Whether the objects of a target can be found and read."""
     return target.capabilities.find is not None and target.capabilities.read
 
 
 class Seen(Struct):
-    """What was found out about the plan's own objects: refs of records whose object is ``gone``, and the records whose
-    object is ``protected``: ref, kind and id."""
+    """Findings on the objects of the plan. ``gone``: refs of records whose object does not exist; ``protected``: ref,
+    kind and id of records whose object is protected."""
 
     gone: list[int] = field(default_factory=list)
     protected: list[tuple[int, Kind, str]] = field(default_factory=list)
 
 
 async def look(target: Target, context: TargetRunContext, directory: str, plan: Plan) -> Seen:
-    """Note in the plan what the target holds under the claimed keys. Where the object of a record that claims a key is
-    gone, the plan creates it again. Raises TargetError."""
+    """Note the objects under the claimed keys in the plan. If a claiming record's object does not exist, the plan
+    creates it again. Raises TargetError."""
     seen = Seen()
     if not sees(target):
         return seen
@@ -75,7 +75,7 @@ async def _protected(target: Target, context: TargetRunContext, kind: Kind, plan
 
 
 async def read(target: Target, kind: Kind, target_ids: Iterable[str]) -> dict[str, Held]:
-    """The objects under these target ids, as far as they are there."""
+    """The objects with these target ids that exist, by target id."""
     wanted: Sequence[str] = list(dict.fromkeys(target_ids))
     if not wanted:
         return {}
