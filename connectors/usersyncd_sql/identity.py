@@ -46,7 +46,7 @@ def encode(columns: Columns, values: Sequence[Any]) -> str:
 def decode(table: Reflected, target_id: str | None) -> Address:
     """The columns and values in a target id. Raises Refused if it is None or the table lacks one of the columns."""
     if target_id is None:
-        raise Refused("it has no target id, so nothing says which row it is")
+        raise Refused("it has no target id, so its row is not known")
     try:
         named: Mapping[str, Any] = json.loads(target_id)
         return tuple(named), tuple(_driver(table.columns[name], table.backend, value) for name, value in named.items())

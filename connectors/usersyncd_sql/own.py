@@ -67,8 +67,8 @@ def record_table(name: str, schema: str | None, kind: Kind, layout: Layout, targ
         return _table(name, schema, [*parts, sa.Column(UPDATED_AT, MOMENT)])
     if taken := [column for column in RECORD if column in columns.values()]:
         raise TargetError(
-            f"target {target}: `set` of the {kind}s names `{taken[0]}`, which says whose a row is in a table that "
-            "usersyncd makes",
+            f"target {target}: `set` of the {kind}s names `{taken[0]}`: in a table that usersyncd creates, this "
+            "column identifies the record of a row",
             "give the column another name, or name a table of your own under `tables`",
         )
     parts = [sa.Column(key, KEY, unique=True, nullable=False)]

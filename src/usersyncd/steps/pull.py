@@ -29,7 +29,7 @@ async def pull(source: Source, cursor: str | None, spool: Spool, tick: Callable[
     async with aclosing(cast("Any", source.pull(cursor))) as pages:
         async for page in pages:
             if done is not None:
-                raise _broken("went on after Done")
+                raise _broken("sent a page after `Done`")
             if isinstance(page, Done):
                 done = page
             else:
@@ -43,7 +43,7 @@ async def pull(source: Source, cursor: str | None, spool: Spool, tick: Callable[
             "run it again; if the error remains, the connector has a fault",
         )
     if done.cursor is not None and not _is_text(done.cursor):
-        raise _broken(f"gave a cursor that is no text: {done.cursor!r}")
+        raise _broken(f"gave a cursor that is not text: {done.cursor!r}")
     if spool.doubtful:
         # A change concerns an unknown record: keep what is certain, and make the next pull complete.
         return Done(cursor=None, complete=False)
@@ -77,18 +77,18 @@ def _add(spool: Spool, page: Page) -> None:
     try:
         spool.add(page)
     except UnicodeEncodeError as error:
-        raise _broken(f"gave text that is no Unicode: {error.object!r}") from error
+        raise _broken(f"gave text that is not valid Unicode: {error.object!r}") from error
 
 
 def _inspect(page: Page) -> None:
     if not isinstance(page, list | tuple):
-        raise _broken(f"gave something that is no page: {type(page).__name__}")
+        raise _broken(f"gave something that is not a page: {type(page).__name__}")
     for item in page:
         if isinstance(item, Members):
             if not _is_id(item.group) or not _all_text(item.added) or not _all_text(item.removed):
-                raise _broken(f"told members that are no text, or of a group without an id: {item.group!r:.{LONGEST}}")
+                raise _broken(f"gave members that are not text, or a group without an id: {item.group!r:.{LONGEST}}")
         elif not isinstance(item, _ITEMS):
-            raise _broken(f"gave something that is no record and no membership: {type(item).__name__}")
+            raise _broken(f"gave something that is neither a record nor a membership: {type(item).__name__}")
         elif not isinstance(item.kind, Kind) or not _is_id(item.id):
             raise _broken(f"gave a record without a kind or a usable id: {item.kind!r} {item.id!r:.{LONGEST}}")
         elif isinstance(item, _ATTRIBUTED) and not (
@@ -96,7 +96,7 @@ def _inspect(page: Page) -> None:
             and _all_text(item.attributes)
             and (not item.handles or _all_text(item.handles))
         ):
-            raise _broken(f"gave {item.kind} {item.id} attributes without names, or handles that are no text")
+            raise _broken(f"gave {item.kind} {item.id} attributes without names, or handles that are not text")
 
 
 _ITEMS, _ATTRIBUTED = (Record, Patch, Present, Gone), (Record, Patch)
