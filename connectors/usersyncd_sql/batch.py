@@ -1,4 +1,4 @@
-"""One batch in one transaction: what it needs, what becomes of each change, and how a culprit is found."""
+"""One batch in one transaction: its state, the outcome of each change, and the search for a refused change."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from usersyncd_sql.write import Writer
 
 Item = TypeVar("Item")
 Numbered = tuple[int, Change]
-"""A change and its place in the batch."""
+"""A change and its index in the batch."""
 
 
 @dataclass
 class Batch:
-    """A batch on its way. A change is delivered unless something refuses it."""
+    """A batch that is being delivered. A change counts as delivered unless it is refused."""
 
     writer: Writer
     catalog: Catalog
@@ -34,11 +34,11 @@ class Batch:
     _present: dict[tuple[Kind, str, str], str] = field(default_factory=dict)
 
     def refuse(self, number: int, reason: str) -> None:
-        """This change is refused as a whole."""
+        """Refuse a change as a whole."""
         self._errors[number] = reason
 
     def refuse_member(self, number: int, member: str, reason: str) -> None:
-        """This edge of a membership change is refused."""
+        """Refuse one member of a membership change."""
         self._refused[number][member] = reason
 
     def miss_member(self, number: int, member: str, reason: str) -> None:
@@ -47,20 +47,20 @@ class Batch:
         self._gone[number].add(member)
 
     def absent(self, number: int) -> None:
-        """The target has no row under the change's target id."""
+        """Note that the target has no row under the change's target id."""
         self._absent.add(number)
 
     def give(self, number: int, change: Change, target_id: str) -> None:
-        """This is the target id of the change's row from now on."""
+        """Set the new target id of the change's row."""
         self._given[number] = target_id
         self._present[change.kind, change.directory, change.id] = target_id
 
     def present_id(self, kind: Kind, directory: str, id: str, target_id: str | None) -> str | None:  # noqa: A002
-        """The target id of a record, as this batch may have changed it."""
+        """The target id of a record; ``target_id`` unless this batch has set another."""
         return self._present.get((kind, directory, id), target_id)
 
     def outcome(self, number: int) -> Outcome:
-        """What became of this change."""
+        """The outcome of a change."""
         if number in self._errors:
             return Outcome(error=self._errors[number])
         return Outcome(
@@ -71,17 +71,17 @@ class Batch:
         )
 
     def is_protected(self, kind: Kind, key: str | int, attributes: Mapping[str, object]) -> bool:
-        """Whether the configuration protects the row that holds this now."""
+        """Whether the configuration protects a row with this key and these attributes."""
         return self.context.protected(kind, key, attributes)  # type: ignore[arg-type]
 
     def all_at_once(self, work: Callable[[], None]) -> bool:
-        """Try this in a savepoint; False, and nothing done, when the database refuses something in it."""
+        """Run ``work`` in a savepoint. False, and ``work`` undone, if the database refuses a record in it."""
         return self.attempt(work) is None
 
     def halve(self, items: Sequence[Item], work: Callable[[Sequence[Item]], None]) -> list[tuple[Item, Exception]]:
-        """Do the work for all items but those that the database refuses; these are given back, each with its error.
+        """Run ``work`` for all items except those that the database refuses. Returns these with their errors.
 
-        All are tried together; where that fails, both halves are: one culprit in n costs 2 log n attempts.
+        All items are tried together; if that fails, each half is tried: one refused item in n costs 2 log n attempts.
         """
         if not items:
             return []
@@ -94,7 +94,7 @@ class Batch:
         return self.halve(items[:middle], work) + self.halve(items[middle:], work)
 
     def attempt(self, work: Callable[[], None]) -> Exception | None:
-        """Do this in a savepoint. The error, and nothing done, when a record in it is refused."""
+        """Run ``work`` in a savepoint. Returns the error, and undoes ``work``, if the database refuses a record."""
         try:
             with self.writer.connection.begin_nested():
                 work()

@@ -1,4 +1,4 @@
-"""How the database compares the values of a column: exactly, or taking for equal what differs by case or padding."""
+"""How the database compares the values of a column: exactly, or without regard to case or padding."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from msgspec import Struct
 
 
 class Comparison(Struct, frozen=True):
-    """``exact`` where equal values are the same value. ``type``: PostgreSQL's name of the column's type, without
-    length. ``charset`` and ``collation``: MariaDB's and MySQL's, of a column of text."""
+    """``exact``: equal values are identical. ``type``: PostgreSQL's name of the column type, without length.
+    ``charset`` and ``collation``: of a text column in MariaDB and MySQL."""
 
     exact: bool
     type: str = "text"
@@ -46,7 +46,7 @@ def comparisons(
         found = connection.execute(sa.text(POSTGRESQL), {"name": quoted})
         return {column: Comparison(exact, name) for column, name, exact in found}
     if connection.dialect.name == "sqlite":
-        # NOCASE and RTRIM stand nowhere but in the table's statement: every text is compared with care.
+        # SQLite reports NOCASE and RTRIM only in the CREATE TABLE text, so every text column counts as inexact.
         return {name: Comparison(not isinstance(column.type, sa.String)) for name, column in columns.items()}
     asked = {"schema": table.schema, "name": table.name}
     found = connection.execute(sa.text(MYSQL), asked)

@@ -1,4 +1,4 @@
-"""Which updates of a batch take what must be unique from each other."""
+"""Updates of one batch that take unique values from each other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from usersyncd_sql.tables import RecordTable
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A row on its way: as it is, and as it is to be."""
+    """A row that an update changes: the values that it holds now, and the new ones."""
 
     numbered: Numbered
     address: Address
@@ -25,18 +25,21 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A value that must be unique, which ``holder`` has now and ``taker`` is to have."""
+    """A unique value that ``holder`` has now and ``taker`` gets. Both are indexes of items."""
 
     taker: int
     holder: int
     column: str | None
-    """In which the holder can have another value for a moment; None: it has to go first."""
+    """The column in which the holder can be parked; None: the holder has to be written first."""
     guarded: bool = True
-    """Whether a constraint of the table would speak up."""
+    """Whether a constraint of the table enforces the uniqueness."""
 
 
 def of_free_keys(batch: Batch, table: RecordTable, items: Sequence[Item]) -> list[Item]:
-    """Where no constraint keeps keys apart: those whose new key no other row has, but one that gives it up here."""
+    """For a table without a unique constraint on the key: the items whose new key no row has that keeps it.
+
+    The others are refused.
+    """
     by = (table.key,)
     moving = {table.target_id(item.held) for item in items}
     wanted = [item for item in items if _future(table, by, item) != _folded(table, by, [item.held[table.key]])]
@@ -60,7 +63,7 @@ def of_free_keys(batch: Batch, table: RecordTable, items: Sequence[Item]) -> lis
 
 
 def conflicts(table: RecordTable, items: Sequence[Item]) -> Iterator[Conflict]:
-    """Who takes a value that must be unique from whom."""
+    """The conflicts between the items of a batch."""
     for unique in [*table.uniques, *([] if table.keys_are_unique else [(table.key,)])]:
         if not any(column in table.place for column in unique):
             continue
@@ -87,7 +90,7 @@ def _future(table: RecordTable, unique: Columns, item: Item) -> Row | None:
 
 
 def _folded(table: RecordTable, columns: Columns, row: Sequence[Any]) -> Row | None:
-    """Values as a database might compare them; None where one is NULL: that is unique by itself."""
+    """Values as a database may compare them; None if one is NULL, because NULL never violates a unique constraint."""
     if None in row:
         return None
     return tuple(

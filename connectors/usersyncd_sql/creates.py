@@ -1,4 +1,4 @@
-"""New rows: inserted only, read back where the database gives them their id, and never taken over."""
+"""Creates: rows are inserted, and read back if the database assigns the id. An existing row is never taken over."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from usersyncd_sql.tables import RecordTable
 
 @dataclass(frozen=True, slots=True)
 class New:
-    """A record on its way into the table."""
+    """A record that is about to be inserted."""
 
     numbered: Numbered
     key: Key
@@ -23,12 +23,12 @@ class New:
 
 
 def create(batch: Batch, table: RecordTable, changes: Sequence[Numbered]) -> None:
-    """Insert rows. One that is there already is refused."""
+    """Insert rows. A row that exists already is refused."""
     if not changes:
         return
     sent: list[New] = []
     if table.expect_new and table.keys_are_unique and not table.cannot_insert:
-        # The table itself refuses a row that is there, so nothing is asked before.
+        # The unique constraint refuses a row that exists, so no query is needed first.
         refused: dict[int, str] = {}
         if batch.all_at_once(lambda: _insert(batch, table, _made(batch, table, changes, sent, refused), sent)):
             for number, why in refused.items():
@@ -41,7 +41,7 @@ def create(batch: Batch, table: RecordTable, changes: Sequence[Numbered]) -> Non
 def _made(
     batch: Batch, table: RecordTable, changes: Sequence[Numbered], sent: list[New], refused: dict[int, str] | None
 ) -> Iterator[New]:
-    """A row for each change, one made while the one before is on its way. ``sent`` collects them."""
+    """A row for each change, made while the one before it is sent. ``sent`` collects the rows."""
     now, place = table.now(batch.now), table.place[table.key]
     for number, change in changes:
         try:
@@ -58,7 +58,7 @@ def _made(
 
 
 def _insert(batch: Batch, table: RecordTable, items: Iterator[New], sent: Sequence[New]) -> None:
-    """Insert rows, and say what identifies each. ``sent`` is complete once ``items`` is used up."""
+    """Insert rows and set their target ids. ``sent`` is complete when ``items`` is exhausted."""
     taken = batch.writer.insert(table, table.written, (item.row for item in items))
     missing = len(sent) - taken
     if missing or not set(table.identity) <= set(table.written):
@@ -70,7 +70,7 @@ def _insert(batch: Batch, table: RecordTable, items: Iterator[New], sent: Sequen
 
 
 def _read_back(batch: Batch, table: RecordTable, sent: Sequence[New], missing: int) -> None:
-    """What identifies each row, asked for by its key. Raises Refused when one is in the table under another key."""
+    """Read the target ids of inserted rows by key. Raises Refused if the table holds a row under another key."""
     by = table.record if table.scoped and table.record is not None else (table.key,)
     places = [table.place[column] for column in by]
     asked = [tuple(item.row[place] for place in places) for item in sent]
@@ -93,7 +93,7 @@ def _read_back(batch: Batch, table: RecordTable, sent: Sequence[New], missing: i
 
 
 def _absent(batch: Batch, table: RecordTable, items: Sequence[New]) -> list[New]:
-    """Those that are not in the table yet; the others are refused."""
+    """The items that are not in the table. The others are refused."""
     held = set(_held(batch, table, items))
     table.expect_new = table.expect_new and not held
     taken: dict[tuple[str, Key], str] = {}
@@ -111,7 +111,7 @@ def _absent(batch: Batch, table: RecordTable, items: Sequence[New]) -> list[New]
 
 
 def _held(batch: Batch, table: RecordTable, items: Sequence[New]) -> Iterator[int]:
-    """The places of records whose key, or whose own row, is in the table."""
+    """The indexes of the items whose key or record is in the table."""
     forms = {table.record} if table.scoped else {(table.key,), table.record}
     for by in forms - {None}:
         assert by is not None  # noqa: S101 - for the type checker
@@ -123,7 +123,7 @@ def _held(batch: Batch, table: RecordTable, items: Sequence[New]) -> Iterator[in
 
 def _settle(batch: Batch, table: RecordTable, items: Sequence[New], work: Callable[[Sequence[New]], None]) -> None:
     if items and table.cannot_insert:
-        # Unless a trigger fills the columns that no rule sets, no row goes in: one attempt tells for all.
+        # An insert succeeds only if a trigger fills the columns that no rule sets: one attempt decides for all.
         first, *others = items
         if not batch.all_at_once(lambda: work([first])):
             for item in items:

@@ -1,4 +1,4 @@
-"""Rows that go, their memberships first. What is not there is no error."""
+"""Deletes: memberships first, then rows. A row that does not exist is no error."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def delete(batch: Batch, table: RecordTable, changes: Sequence[Numbered]) -> Non
 
 
 def _holds_protected(batch: Batch, table: RecordTable, item: Present) -> bool:
-    """Whether a group has a protected member, whose membership would go with it. Then it is refused by name."""
+    """Whether a group has a protected member, whose membership the deletion would remove. Such a group is refused."""
     edges = batch.catalog.edges_if_any(batch.writer.connection) if batch.context.protects(Kind.USER) else None
     if table.kind is not Kind.GROUP or edges is None:
         return False

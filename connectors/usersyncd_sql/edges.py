@@ -1,4 +1,4 @@
-"""The table of memberships: which columns hold user and group, and what they hold."""
+"""The membership table: its columns for user and group, and the values that they hold."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from usersyncd_sql.values import adapter, text
 
 
 class Holds(Enum):
-    """What stands for a record in the table of memberships."""
+    """The value that represents a record in the membership table."""
 
     RECORD = "its id in its directory"
     KEY = "its key"
@@ -24,8 +24,8 @@ class Holds(Enum):
 
 
 class EdgeTable(Reflected):
-    """The table of memberships. ``holds`` and ``value`` say of each kind what stands for it, and in which column of its
-    row that is found."""
+    """The membership table. For each kind, ``holds`` is the sort of value that represents a record, and ``value`` the
+    column of the record's row that has it."""
 
     def __init__(
         self, connection: sa.Connection, name: str, schema: str | None, target: str,
@@ -54,14 +54,14 @@ class EdgeTable(Reflected):
         self.edges_are_unique = self.is_unique(self.written)
         self.cannot_insert = self.required(self.written)
         self.expect_new = True
-        """Whether an edge that is to be added has never been found there already."""
+        """Whether no added membership was found in the table so far."""
 
     def column_of(self, kind: Kind) -> str:
-        """The column that says which user, or which group."""
+        """The column that holds the user or the group."""
         return self.user if kind is Kind.USER else self.group
 
     def fixed(self, directory: str) -> dict[str, str]:
-        """What narrows a pair of values down to one edge."""
+        """Further columns and values that identify a membership."""
         return {own.DIRECTORY: directory} if self.scoped else {}
 
     def _what(self, records: RecordTable) -> tuple[Holds, str]:

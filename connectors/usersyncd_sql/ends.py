@@ -1,4 +1,4 @@
-"""The two ends of memberships: what stands for each record in the table of memberships."""
+"""The two ends of memberships: the value that represents each record in the membership table."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from usersyncd_sql.tables import RecordTable
 
 
 class Absent(Refused):
-    """No row is there."""
+    """The record has no row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,10 @@ class _Row:
 
 
 class Ends:
-    """What stands for each record of one kind. Rows are looked up by target id, all that a batch names at once; our own
-    tables are not asked, as their records stand there by their own ids, unless some are protected."""
+    """The values that represent the records of one kind. All rows that a batch names are read at once by target id.
+
+    Tables that hold record ids are not read, unless the configuration protects objects of this kind.
+    """
 
     def __init__(self, batch: Batch, edges: EdgeTable, kind: Kind, members: Iterable[tuple[str, Member]]) -> None:
         self._batch, self._edges = batch, edges
@@ -38,7 +40,7 @@ class Ends:
         self._whole = batch.context.protects(kind)
         self._found: dict[str | None, _Row | Refused] = {}
         self._own = edges.holds[kind] is Holds.RECORD and not self._whole
-        # As `encode` writes the record of one of our own tables.
+        # The start of a target id that `encode` writes for a record of a table that usersyncd created.
         self._prefix = '{"directory":'
         wanted = dict.fromkeys(
             self._present_id(directory, member)
@@ -50,8 +52,10 @@ class Ends:
         self._look_up(list(wanted))
 
     def value(self, directory: str, member: Member, *, removing: bool) -> Any:
-        """What stands for this record. Raises Refused when nothing may, and Absent when its row is not there.
-        ``removing``: the row may have got another key from somebody else; access is taken away all the same."""
+        """The value that represents a record. Raises Refused if it may not be used, Absent if its row does not exist.
+
+        ``removing``: a key that another program changed does not prevent the removal.
+        """
         if self._own and self._is_record(member):
             return member.id
         target_id = self._present_id(directory, member)

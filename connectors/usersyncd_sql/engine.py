@@ -1,4 +1,4 @@
-"""From a URL to an engine: drivers, and what each connection is told before it is used."""
+"""Builds an engine from a URL: drivers, and the settings of each connection."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ BUSY_SECONDS = 30
 
 
 def driver_url(text: str, folder: Path, password: str | None) -> URL:
-    """The URL with its driver and password; a relative SQLite path becomes relative to ``folder``.
+    """The URL with driver and password; a relative SQLite path is resolved in ``folder``.
 
-    Raises PluginError when the driver's extra is not installed.
+    Raises PluginError if the extra of the driver is not installed.
     """
     url = make_url(text)
     url = url.set(drivername=SCHEMES[url.drivername])
@@ -39,7 +39,7 @@ def driver_url(text: str, folder: Path, password: str | None) -> URL:
 
 
 def sqlite_file(url: URL) -> Path | None:
-    """The file of an SQLite database; None for a server, and for a URI (``sqlite:///file:…?uri=true``): as it is."""
+    """The file of an SQLite database; None for a server, and for a URI (``sqlite:///file:…?uri=true``)."""
     if url.get_backend_name() != "sqlite" or url.database is None or url.database.startswith("file:"):
         return None
     return Path(url.database)
@@ -48,7 +48,7 @@ def sqlite_file(url: URL) -> Path | None:
 def build(url: URL, *, own: bool) -> Engine:
     """An engine that connects lazily.
 
-    ``own``: the tables are ours, so an SQLite file is put into WAL mode; somebody else's keeps the mode that it has.
+    ``own``: usersyncd creates the tables, so an SQLite file is set to WAL mode; otherwise its mode is kept.
     """
     backend = url.get_backend_name()
     if backend == "sqlite":
@@ -68,7 +68,7 @@ def build(url: URL, *, own: bool) -> Engine:
 def _sqlite(engine: Engine, own: bool) -> None:
     @event.listens_for(engine, "connect")
     def connect(connection: DBAPIConnection, _record: object) -> None:
-        # The sqlite3 module begins transactions by itself, but not before DDL and SAVEPOINT: we begin them.
+        # The sqlite3 module does not begin a transaction before DDL and SAVEPOINT, so `begin` below does.
         connection.isolation_level = None
         connection.execute("PRAGMA foreign_keys = ON")
 
@@ -87,7 +87,7 @@ def _set_wal(connection: sa.Connection) -> None:
     try:
         connection.exec_driver_sql("PRAGMA journal_mode = WAL")
     except sa.exc.OperationalError as error:
-        # While another program writes, this fails at once instead of waiting: the next transaction tries it again.
+        # While another program writes, this fails without waiting. The next transaction tries again.
         if not isinstance(error.orig, sqlite3.OperationalError) or error.orig.sqlite_errorcode != sqlite3.SQLITE_BUSY:
             raise
 
@@ -96,6 +96,6 @@ def _mysql(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def connect(connection: DBAPIConnection, _record: object) -> None:
         with connection.cursor() as cursor:  # type: ignore[attr-defined]
-            # Without strict mode a value that is too long is cut silently.
+            # Without strict mode, the server truncates values that are too long.
             cursor.execute("SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')")
             cursor.execute("SET SESSION time_zone = '+00:00'")

@@ -1,6 +1,6 @@
-"""What a database's error means: one record that does not fit, or a target that cannot be written at all.
+"""Classifies database errors: one record is refused, or the target as a whole cannot be written.
 
-PostgreSQL is judged by SQLSTATE (manual, appendix A), MariaDB/MySQL by error number (MariaDB
+PostgreSQL is classified by SQLSTATE (manual, appendix A), MariaDB/MySQL by error number (MariaDB
 knowledge base, "MariaDB Error Codes"), SQLite by result code (sqlite.org/rescode.html).
 """
 
@@ -14,7 +14,7 @@ from usersyncd.errors import TargetError
 
 
 class Refused(Exception):  # noqa: N818
-    """This one record, or edge, is refused; the text says why."""
+    """One record or membership is refused. The text is the reason."""
 
 
 DRIVERS = {"psycopg", "pymysql", "sqlite3"}
@@ -56,14 +56,14 @@ SQLITE = {
 
 
 def driver_error(error: BaseException) -> BaseException | None:
-    """The driver's own error, whether it came through SQLAlchemy or not; None when this is no error of a database."""
+    """The error of the driver, also if SQLAlchemy wraps it; None for any other error."""
     if isinstance(error, DBAPIError):
         return error.orig
     return error if type(error).__module__.partition(".")[0] in DRIVERS else None
 
 
 def refusal(error: BaseException) -> str | None:
-    """Why the database refuses this one record, in its words; None when the error is not about a record."""
+    """The message of the database if it refuses one record; None if the error does not concern a record."""
     if isinstance(error, Refused):
         return str(error)
     if isinstance(error, UnicodeEncodeError):
@@ -80,12 +80,12 @@ def refusal(error: BaseException) -> str | None:
     number, message = _mysql(cause)
     if number in MYSQL_RECORD:
         return re.sub(r" at row \d+$", "", message)
-    # Refused by the driver before anything was sent: a NUL in a text, a number out of range.
+    # The driver refused the value before it sent anything: a NUL in a text, a number out of range.
     return str(cause) if type(cause).__name__ == "DataError" else None
 
 
 def is_unique(error: BaseException) -> bool:
-    """Whether another row already holds a value that must be unique."""
+    """Whether a unique constraint refuses the record."""
     if (cause := driver_error(error)) is None:
         return False
     if (name := getattr(cause, "sqlite_errorname", None)) is not None:
@@ -94,7 +94,7 @@ def is_unique(error: BaseException) -> bool:
 
 
 def is_reference(error: BaseException) -> bool:
-    """Whether a foreign key refuses it."""
+    """Whether a foreign key refuses the record."""
     if (cause := driver_error(error)) is None:
         return False
     if (name := getattr(cause, "sqlite_errorname", None)) is not None:
@@ -114,17 +114,17 @@ def target_error(error: BaseException, target: str, where: str) -> TargetError:
     elif (number := _mysql(cause)[0]) is not None:
         remedy, message = MYSQL.get(number, OTHER), _mysql(cause)[1]
     elif type(cause).__name__ == "OperationalError":
-        remedy = CONNECTION  # psycopg has no SQLSTATE for a connection that is gone
+        remedy = CONNECTION  # psycopg has no SQLSTATE for a lost connection
     return TargetError(f"target {target}: {where} cannot be written: {message}", remedy)
 
 
 def _sqlstate(cause: BaseException) -> str | None:
-    """PostgreSQL's. PyMySQL has one too, but it says less than the number."""
+    """The SQLSTATE of PostgreSQL. PyMySQL also has one, but its number is more precise."""
     return getattr(cause, "sqlstate", None) if hasattr(cause, "diag") else None
 
 
 def _is_of_policy(cause: BaseException) -> bool:
-    """Whether row-level security refuses a new row: it has the code of a missing right."""
+    """Whether row-level security refuses a new row. Its code is that of a missing privilege."""
     diag = cause.diag  # type: ignore[attr-defined]
     return diag is not None and diag.sqlstate == "42501" and diag.source_function == "ExecWithCheckOptions"
 
@@ -136,7 +136,7 @@ def _postgresql(cause: BaseException) -> str:
     parts = [diag.message_primary]
     if diag.message_detail and not diag.message_detail.startswith("Failing row"):
         parts.append(diag.message_detail.rstrip("."))
-    # COPY says which column only in its context: `COPY app_user, line 1, column hired: "soon"`.
+    # COPY names the column only in its context: `COPY app_user, line 1, column hired: "soon"`.
     elif found := re.search(r"column (\S+):", diag.context or ""):
         parts.append(f"column {found[1]}")
     return ": ".join(parts)

@@ -1,5 +1,7 @@
-"""Memberships that hold what a row has given up: they follow it, all of a step at once, so that an exchange does not
-merge two people's groups."""
+"""Rewrites memberships that hold a value that their row no longer has.
+
+All memberships of a step are rewritten together, so that an exchange does not merge the groups of two people.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ from usersyncd_sql.tables import RecordTable
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A row as it was, and what was written to it."""
+    """A row before an update, and the values that were written."""
 
     directory: str
     held: Mapping[str, Any]
@@ -27,13 +29,13 @@ class Move:
 
 
 Pair = tuple[Row, Key, Key]
-"""What narrows an edge down, the old value and the new one."""
+"""Values of the fixed columns, the old value and the new value of a membership."""
 
 
 def follow(batch: Batch, table: RecordTable, moves: Sequence[Move]) -> None:
-    """Rewrite the memberships of rows for which something else stands now.
+    """Rewrite the memberships of rows that are now represented by another value.
 
-    Foreign keys need no help: they refer to what does not change, or the database cascades.
+    Foreign keys are skipped: they refer to columns that do not change, or the database cascades. Raises Refused.
     """
     if not any(_has_moved(table, move) for move in moves):
         return
@@ -47,8 +49,10 @@ def follow(batch: Batch, table: RecordTable, moves: Sequence[Move]) -> None:
 
 
 def stands_for(table: RecordTable, edges: EdgeTable, directory: str, held: Mapping[str, Any]) -> tuple[str, Key]:
-    """The directory and the value under which the memberships of a row stand now. A row of our own tables that no
-    record is known of stands there with its key."""
+    """The directory and the value that the memberships of a row hold now.
+
+    A row of an upgraded table that has no record id is represented by its key. Raises Refused.
+    """
     if edges.holds[table.kind] is Holds.REFERENCE:
         return directory, held[edges.value[table.kind]]
     if edges.holds[table.kind] is Holds.KEY:
@@ -59,7 +63,7 @@ def stands_for(table: RecordTable, edges: EdgeTable, directory: str, held: Mappi
 
 
 def _as_key(table: RecordTable, edges: EdgeTable, held: Any) -> Key:
-    """A row's key as the table of memberships holds it, whose column may be of another type. Raises Refused."""
+    """A row's key, converted to the column type of the membership table. Raises Refused."""
     try:
         return edges.adapt[table.kind](table.attributes({table.key: held}, whole=False)[table.key_attribute])
     except ValueError as error:
@@ -72,7 +76,7 @@ def _has_moved(table: RecordTable, move: Move) -> bool:
 
 
 def _pair(table: RecordTable, edges: EdgeTable, move: Move) -> Pair | None:
-    """None where nothing is to be rewritten. Groups of another directory's record are not those of this one."""
+    """The rewrite for one row; None if there is none, or if the row belongs to a record of another directory."""
     where, old = stands_for(table, edges, move.directory, move.held)
     new = move.row[table.place[edges.value[table.kind]]]
     if edges.holds[table.kind] is Holds.KEY:
@@ -98,7 +102,7 @@ def _rewrite(batch: Batch, edges: EdgeTable, column: str, pairs: Sequence[Pair])
 
 
 def _not_of_users(batch: Batch, edges: EdgeTable, pairs: Sequence[Pair]) -> list[Pair]:
-    """Where members are held by their key, a user of the same key keeps its memberships."""
+    """The pairs whose old value is no user's key: a user with the same key keeps its memberships."""
     users = batch.catalog.records(batch.writer.connection, Kind.USER)
     if edges.holds[Kind.USER] is not Holds.KEY:
         return list(pairs)

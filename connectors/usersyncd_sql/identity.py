@@ -1,6 +1,6 @@
-"""The target id of a row: the columns that identify it and what they hold, as JSON.
+"""The target id of a row: the identifying columns and their values, as JSON.
 
-It is read by the names that it holds itself, so that ids of before are understood when other columns identify now.
+A target id names its columns, so it remains readable when other columns identify rows later.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 
 Columns = tuple[str, ...]
 Address = tuple[Columns, Row]
-"""Columns that identify a row, and what they hold."""
+"""Columns that identify a row, and their values."""
 
 
 def identifying(table: Reflected, key: str, written: frozenset[str]) -> Columns:
     """The columns that identify a row of an application's table.
 
-    What the rules do not write does not change. So: the primary key, else columns that are unique and take no NULL,
-    first where no rule writes them, then all the same; else the key.
+    Candidates are the primary key, then other unique sets of NOT NULL columns; the key is the last resort. Sets that no
+    rule writes come first, because they do not change. ``written``: the columns that rules write.
     """
     primary = [table.primary_key] if table.primary_key else []
     others = [unique for unique in table.uniques if unique not in {(key,), *primary} and _is_whole(table, unique)]
@@ -39,14 +39,14 @@ def identifying(table: Reflected, key: str, written: frozenset[str]) -> Columns:
 
 
 def encode(columns: Columns, values: Sequence[Any]) -> str:
-    """The target id of a row that holds these values."""
+    """The target id for these values of these columns."""
     return _encode(dict(zip(columns, map(_plain, values), strict=True))).decode()
 
 
 def decode(table: Reflected, target_id: str | None) -> Address:
-    """Which columns a target id names, and what they hold. Raises Refused when the table has no such columns."""
+    """The columns and values in a target id. Raises Refused if it is None or the table lacks one of the columns."""
     if target_id is None:
-        raise Refused("it has no target id, so nothing says which row it is")
+        raise Refused("it has no target id, so its row is not known")
     try:
         named: Mapping[str, Any] = json.loads(target_id)
         return tuple(named), tuple(_driver(table.columns[name], table.backend, value) for name, value in named.items())

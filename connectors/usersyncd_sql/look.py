@@ -1,4 +1,4 @@
-"""Looking into the target: what is held under keys, and under target ids."""
+"""Reads rows by key, by record and by target id."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from usersyncd_sql.tables import RecordTable
 from usersyncd_sql.write import Writer
 
 Found = dict[int, list[dict[str, Any]]]
-"""For each place of what was asked for, the rows that answer it: column -> what it holds."""
+"""Index of a question -> the matching rows, each column -> value."""
 
 
 def find(writer: Writer, table: RecordTable, lookups: Sequence[Lookup], whole: bool) -> Iterator[tuple[Lookup, Held]]:
-    """The rows under these keys, and those that say that they are these records'."""
+    """The rows with these keys, and the rows that name these records. ``whole``: with all columns."""
     columns = table.looked_at(whole=whole)
     told = set()
     if not table.scoped:
@@ -38,13 +38,13 @@ def find(writer: Writer, table: RecordTable, lookups: Sequence[Lookup], whole: b
 
 
 def _as_asked(table: RecordTable, held: Held, lookup: Lookup, stored: Any) -> Held:
-    """The object with its key in the form in which it was asked for, where the column holds just that."""
+    """The object with the key in the form of the lookup, if the column holds exactly this key."""
     same = table.stored(table.key, stored) == table.asked_key(lookup.key)
     return structs.replace(held, key=lookup.key) if same else held
 
 
 def read(writer: Writer, table: RecordTable, target_ids: Sequence[str], whole: bool) -> Iterator[Held]:
-    """The rows under these target ids; nothing for an id that this table cannot have."""
+    """The rows with these target ids. Ids that this table cannot have are skipped."""
     addresses = {}
     for place, target_id in enumerate(target_ids):
         try:
@@ -59,7 +59,7 @@ def read(writer: Writer, table: RecordTable, target_ids: Sequence[str], whole: b
 def by_address(
     writer: Writer, table: RecordTable, wanted: Mapping[int, Address], columns: Sequence[str], *, lock: bool = False
 ) -> Found:
-    """The rows under these addresses, exactly."""
+    """The rows with exactly these addresses. ``lock``: lock them until the end of the transaction."""
     forms: dict[Columns, list[tuple[int, Row]]] = defaultdict(list)
     for place, (by, values) in wanted.items():
         forms[by].append((place, values))
@@ -73,13 +73,13 @@ def by_address(
 def _by_key(
     writer: Writer, table: RecordTable, columns: Sequence[str], lookups: Sequence[Lookup]
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """What the database takes for equal is an answer too."""
+    """The rows whose key the database treats as equal to the key of a lookup."""
     places, keys = [], []
     for place, lookup in enumerate(lookups):
         try:
             keys.append((table.asked_key(lookup.key),))
         except Refused:
-            continue  # a key that the column cannot hold is nowhere in it
+            continue  # the column cannot hold this key
         places.append(place)
     for n, row in writer.join(table, columns, (table.key,), keys):
         yield places[n], dict(zip(columns, row, strict=True))

@@ -1,4 +1,4 @@
-"""Memberships: edges added and removed."""
+"""Adds and removes memberships."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from usersyncd_sql.reasons import DROPPED, UNTOUCHED
 from usersyncd_sql.reflected import Key, Row
 
 Edge = tuple[int, Member, Row]
-"""The place of its change in the batch, the member, and the row."""
+"""The index of the change in the batch, the member, and the row."""
 
 
 class Meant:
-    """The edges that membership changes mean. What cannot be is refused by name as it comes up."""
+    """The rows for membership changes. A group or member without a usable row is refused during the iteration."""
 
     def __init__(self, batch: Batch, table: EdgeTable, changes: Sequence[Numbered]) -> None:
         self._batch, self._table, self._changes = batch, table, changes
@@ -30,7 +30,7 @@ class Meant:
         self._by_id = table.nested and all(ends.by_id for ends in self._members.values())
 
     def edges(self, *, removing: bool = False) -> Iterator[tuple[int, list[tuple[Member, Row]]]]:
-        """For each change its place, and a row for each member. ``removing``: what is absent is no error."""
+        """For each change its index, and a row for each member. ``removing``: an absent group or member is no error."""
         for number, change in self._changes:
             try:
                 group = self._groups.value(change.directory, group_of(change), removing=removing)
@@ -66,12 +66,12 @@ class Meant:
 
 
 def group_of(change: Change) -> Member:
-    """The group of a membership change, as one end of its edges."""
+    """The group of a membership change, as a member."""
     return Member(Kind.GROUP, change.id, change.key, change.target_id)
 
 
 def add(batch: Batch, changes: Sequence[Numbered]) -> None:
-    """Add edges; one that is there already is no error."""
+    """Add memberships. One that exists already is no error."""
     table = batch.catalog.edges(batch.writer.connection)
     if table.cannot_insert:
         for number, _ in changes:
@@ -80,7 +80,7 @@ def add(batch: Batch, changes: Sequence[Numbered]) -> None:
     meant = Meant(batch, table, changes)
     if table.expect_new and table.edges_are_unique:
         sent: list[int] = []
-        # Each group's rows are made while those of the one before are on their way.
+        # The rows of a group are made while those of the previous group are sent.
         if batch.all_at_once(lambda: _stream(batch, table, meant, sent)):
             return
     edges = [(number, member, row) for number, some in meant.edges() for member, row in some]
@@ -92,7 +92,7 @@ def add(batch: Batch, changes: Sequence[Numbered]) -> None:
 
 
 def remove(batch: Batch, changes: Sequence[Numbered]) -> None:
-    """Remove edges. What is not there is no error."""
+    """Remove memberships. One that does not exist is no error."""
     table = batch.catalog.edges(batch.writer.connection)
     groups = [(number, some) for number, some in Meant(batch, table, changes).edges(removing=True) if some]
 
@@ -127,7 +127,7 @@ def _insert(batch: Batch, table: EdgeTable, edges: Sequence[Edge]) -> None:
 
 
 def _missing(batch: Batch, table: EdgeTable, edges: Sequence[Edge]) -> list[Edge]:
-    """The edges that are not in the table, each once. Asked group by group, which is how they come."""
+    """The memberships that are not in the table, each once. They are queried group by group, in their order."""
     groups: dict[Row, dict[Key, Edge]] = defaultdict(dict)
     for edge in edges:
         groups[edge[2][:-1]].setdefault(edge[2][-1], edge)

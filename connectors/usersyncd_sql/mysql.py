@@ -1,6 +1,6 @@
-"""MariaDB and MySQL: what they compare loosely, and how it is compared exactly.
+"""MariaDB and MySQL: exact comparison of text whose collation is not exact.
 
-The usual collations take ``Ada`` and ``ada`` for the same, and would let a change of one person reach another's row.
+The usual collations treat ``Ada`` and ``ada`` as equal, so that a change of one person could reach another's row.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class MysqlWriter(Writer):
     """PyMySQL sends an INSERT of many rows as few statements."""
 
     def _plain(self, table: Reflected, column: str) -> sa.ColumnElement[Any]:  # noqa: ARG002
-        # Converted, because a column in another character set has no utf8mb4 collation.
+        # The conversion is needed because a column in another character set has no utf8mb4 collation.
         name = self.connection.dialect.identifier_preparer.quote(column)
         return sa.collate(sa.literal_column(f"CONVERT({name} USING utf8mb4)"), "utf8mb4_bin")
 
@@ -27,8 +27,8 @@ class MysqlWriter(Writer):
             return f"{held} = CAST({asked} AS UUID)"
         if comparison.collation is None:
             return f"{held} = {asked}"
-        # The values that are asked for take the column's own character set and collation, so that its index serves;
-        # what that character set does not have is not asked for.
+        # The requested values are converted to the character set and collation of the column, so that its index is
+        # used. A value that the character set cannot represent matches no row.
         converted = f"CONVERT({asked} USING {comparison.charset})"
         whole = f"CONVERT({converted} USING utf8mb4) COLLATE utf8mb4_bin = {asked}"
         same = f"{held} = {converted} COLLATE {comparison.collation}"

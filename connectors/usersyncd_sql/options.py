@@ -1,4 +1,4 @@
-"""What an admin may write under ``options`` of a ``sql`` target."""
+"""The options of a ``sql`` target."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCHEMES = {
     "mariadb": "mariadb+pymysql",
     "sqlite": "sqlite",
 }
-"""What stands before ``://`` -> SQLAlchemy's dialect and driver. The driver is ours to choose."""
+"""Scheme of the URL -> dialect and driver of SQLAlchemy."""
 
 
 class Tables(Options):
@@ -57,7 +57,7 @@ class SqlOptions(Options):
     @field_validator("url")
     @classmethod
     def _known(cls, url: str) -> str:
-        # The text stays out of the messages: somebody may have written a password into it.
+        # The messages do not repeat the URL: it may contain a password.
         try:
             parsed = make_url(url)
         except ArgumentError:

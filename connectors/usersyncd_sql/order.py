@@ -1,4 +1,4 @@
-"""The order of changes that wait for each other: what frees a value comes first. Pure."""
+"""The order of changes that depend on each other: a change that frees a value comes first. Pure."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence, Set
 
 Waits = Mapping[int, Set[int]]
-"""For each place, the places that have to come before it."""
+"""Index of a change -> the indexes that have to come before it."""
 
 
 def components(size: int, waits: Waits) -> list[list[int]]:
-    """Places that have to do with each other, in the order of the first of each."""
+    """The connected components of the changes, ordered by the first index of each."""
     root = list(range(size))
 
     def top(place: int) -> int:
@@ -30,8 +30,10 @@ def components(size: int, waits: Waits) -> list[list[int]]:
 
 
 def knots(places: Sequence[int], waits: Waits) -> list[list[int]]:
-    """Places in an order in which each comes after what it waits for; those that wait for each other in a circle are
-    one knot (Tarjan, "Depth-first search and linear graph algorithms", 1972; without recursion)."""
+    """The strongly connected components, each after the components that it waits for.
+
+    Tarjan, "Depth-first search and linear graph algorithms", 1972; without recursion.
+    """
     among = set(places)
     number: dict[int, int] = {}
     low: dict[int, int] = {}
@@ -59,7 +61,7 @@ def knots(places: Sequence[int], waits: Waits) -> list[list[int]]:
 
 
 def waves(places: Sequence[int], waits: Waits) -> list[list[int]] | None:
-    """The same in as few steps as can be, all of a step at once; None when some wait for each other in a circle."""
+    """The changes in the fewest steps, each step written at once; None if some wait for each other in a cycle."""
     step: dict[int, int] = {}
     for knot in knots(places, waits):
         if len(knot) > 1:

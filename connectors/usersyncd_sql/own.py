@@ -1,8 +1,8 @@
-"""The target's own tables: what they look like, and how they come to be.
+"""The tables that usersyncd creates: their definitions, creation and extension.
 
-A row is identified by its record: directory and id. They have no foreign keys: directories deliver in any order. On
-MariaDB/MySQL text is ``utf8mb4_bin``, so that ids which differ in case stay apart, and key columns are VARCHAR(255):
-the longest three that fit one index (InnoDB: 3,072 bytes).
+Directory and record id identify a row. There are no foreign keys, because directories deliver in any order. On
+MariaDB/MySQL text is ``utf8mb4_bin``, which distinguishes ids by case, and key columns are VARCHAR(255): three of them
+fit one index (InnoDB: 3,072 bytes).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from usersyncd.plugin import Kind, Layout
 DIRECTORY = "directory"
 RECORD_ID = "record_id"
 RECORD = (DIRECTORY, RECORD_ID)
-"""Whose a row is, in a table whose columns are the admin's."""
+"""The columns that identify the record of a row, in a table with ``set``."""
 UPDATED_AT = "updated_at"
 DEACTIVATED_AT = "deactivated_at"
 ACTIVE = "active"
@@ -39,7 +39,7 @@ MOMENT = sa.DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), *MYSQL)
 def columns_of(layout: Layout) -> dict[str, str]:
     """Attribute -> column. Without ``set``, canonical names become snake_case.
 
-    ``updated_at`` is when the row was written, so the directory's own ``updatedAt`` has no column.
+    ``updated_at`` is the time at which the row was written, so the directory's ``updatedAt`` has no column.
     """
     if layout.ruled:
         return {name: name for name in layout.attributes}
@@ -51,12 +51,12 @@ def snake_case(name: str) -> str:
 
 
 def record_table(name: str, schema: str | None, kind: Kind, layout: Layout, target: str) -> sa.Table:
-    """The definition of the own table for one kind of record. Raises TargetError when rules set the columns that say
-    whose a row is."""
+    """The definition of the table for one kind of record. Raises TargetError if rules set the columns that identify the
+    record of a row."""
     columns = columns_of(layout)
     key = columns[layout.key]
     if not layout.ruled:
-        # The key first: that is the order of the primary key's columns.
+        # The key comes first: this is the column order of the primary key.
         parts: list[sa.Column[Any]] = [
             sa.Column(DIRECTORY, KEY, primary_key=True),
             sa.Column(key, KEY, primary_key=True),
@@ -67,8 +67,8 @@ def record_table(name: str, schema: str | None, kind: Kind, layout: Layout, targ
         return _table(name, schema, [*parts, sa.Column(UPDATED_AT, MOMENT)])
     if taken := [column for column in RECORD if column in columns.values()]:
         raise TargetError(
-            f"target {target}: `set` of the {kind}s names `{taken[0]}`, which says whose a row is in a table that "
-            "usersyncd makes",
+            f"target {target}: `set` of the {kind}s names `{taken[0]}`: in a table that usersyncd creates, this "
+            "column identifies the record of a row",
             "give the column another name, or name a table of your own under `tables`",
         )
     parts = [sa.Column(key, KEY, unique=True, nullable=False)]
@@ -81,14 +81,15 @@ def _attribute(name: str) -> sa.Column[Any]:
 
 
 def edge_table(name: str, schema: str | None) -> sa.Table:
-    """The definition of the own table of memberships: the ids of group and member in their directory."""
+    """The definition of the membership table: directory, group id and member id."""
     return _table(name, schema, [sa.Column(column, KEY, primary_key=True) for column in EDGE_COLUMNS])
 
 
 def create(connection: sa.Connection, tables: Sequence[sa.Table], target: str) -> None:
-    """Create what is missing: tables, and columns of tables that an earlier configuration created.
+    """Create missing tables, and add missing columns to tables of an earlier configuration.
 
-    Raises TargetError when a table of this name is there and is identified by something else."""
+    Raises TargetError if a table of this name has another primary key.
+    """
     for table in tables:
         inspector = sa.inspect(connection)
         if not inspector.has_table(table.name, table.schema):
@@ -102,8 +103,8 @@ def create(connection: sa.Connection, tables: Sequence[sa.Table], target: str) -
 
 
 def verify_key(inspector: sa.Inspector, table: sa.Table, target: str) -> None:
-    """Raises TargetError unless the table in the database has the primary key that ours has, or that the last release
-    gave it: the key."""
+    """Check the primary key of a table in the database. Raises TargetError if it is neither the defined one nor the one
+    of the last release, which was the key."""
     found = inspector.get_pk_constraint(table.name, table.schema)["constrained_columns"]
     wanted = [column.name for column in table.primary_key]
     keys = [column.name for column in table.columns if column.unique]
@@ -118,7 +119,7 @@ def verify_key(inspector: sa.Inspector, table: sa.Table, target: str) -> None:
 
 
 def is_of_last_release(inspector: sa.Inspector, table: sa.Table) -> bool:
-    """Whether a table with rules was made when its key identified a row."""
+    """Whether the last release created this table, with the key as its primary key."""
     found = inspector.get_pk_constraint(table.name, table.schema)["constrained_columns"]
     return bool(found) and found == [column.name for column in table.columns if column.unique]
 
@@ -129,7 +130,7 @@ def _uniques(inspector: sa.Inspector, table: sa.Table) -> list[Any]:
 
 
 def _extend(connection: sa.Connection, table: sa.Table, column: sa.Column[Any]) -> None:
-    """Add a column, which may be NULL in the rows that are there."""
+    """Add a column, which is NULL in existing rows."""
     loose = sa.Column(column.name, column.type)
     clause = CreateColumn(loose).compile(dialect=connection.dialect)
     name = connection.dialect.identifier_preparer.format_table(table)
@@ -141,7 +142,7 @@ def _create(connection: sa.Connection, table: sa.Table) -> None:
         with connection.begin_nested():
             connection.execute(CreateTable(table, if_not_exists=True))
     except DBAPIError:
-        # Another directory's run may have created it at the same moment.
+        # The run of another directory may have created the table at the same time.
         if not sa.inspect(connection).has_table(table.name, table.schema):
             raise
 

@@ -1,4 +1,4 @@
-"""Values that hold a place for a moment, while two rows exchange what must be unique."""
+"""Temporary values for rows that exchange unique values."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from usersyncd_sql.identity import Columns
 from usersyncd_sql.reflected import Reflected
 
 SHORTEST = 8
-"""Characters that a token needs to be one that no rule gives."""
+"""Characters that a text column needs for a token that no rule produces."""
 
 
 def parking(table: Reflected, unique: Columns, written: Columns, by: Columns) -> str | None:
-    """The column of a unique set in which a row can hold something else for a moment; None where there is none: it
-    identifies the row, or has no value that nobody uses."""
+    """The column of a unique set that can hold a temporary value; None if every column identifies the row, or has no
+    free value. ``written``: the columns that rules write; ``by``: those that identify the row."""
     free = [column for column in unique if column in written and column not in by]
     return next((column for column in free if can_park(table, column)), None)
 
 
 def can_park(table: Reflected, column: str) -> bool:
-    """Whether there is a value for a moment."""
+    """Whether the column can hold a temporary value."""
     kind = table.columns[column].type
     return table.columns[column].nullable or isinstance(kind, sa.Integer | sa.Uuid) or _has_room(kind)
 
 
 def values(connection: sa.Connection, table: Reflected, column: str) -> Iterator[Any]:
-    """Values for a moment: NULL where the column takes it, else what no rule gives and no row has."""
+    """Temporary values: NULL if the column accepts it, otherwise :func:`tokens`."""
     if table.columns[column].nullable:
         while True:
             yield None
@@ -38,7 +38,7 @@ def values(connection: sa.Connection, table: Reflected, column: str) -> Iterator
 
 
 def tokens(connection: sa.Connection, table: Reflected, column: str) -> Iterator[Any]:
-    """Values that no rule gives and no row has, each another one."""
+    """Distinct values that no rule produces and no row has."""
     kind = table.columns[column].type
     if isinstance(kind, sa.Integer):
         lowest = connection.execute(sa.select(sa.func.min(table.light.c[column]))).scalar_one_or_none() or 0

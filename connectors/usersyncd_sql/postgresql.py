@@ -1,4 +1,4 @@
-"""PostgreSQL: rows go in by COPY, into the table itself or beside it, and what is asked for as arrays."""
+"""PostgreSQL: rows are sent by COPY, into the table or a temporary one; lookups are sent as arrays."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class PostgresqlWriter(Writer):
     """COPY (manual, "Populating a Database")."""
 
     def begin(self) -> None:
-        # A deferred constraint would speak up at the commit, when nobody knows any more whose it is.
+        # A deferred constraint would fail at the commit, when the record that violates it is not known.
         self.connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
 
     def insert(self, table: Reflected, columns: Sequence[str], rows: Iterable[Row]) -> int:
@@ -65,7 +65,7 @@ class PostgresqlWriter(Writer):
             _wanted(table, by),
             _name(table),
             sql.SQL(" AND ").join(same),
-            # A policy for UPDATE, or a view that cannot be locked, would hide rows.
+            # With FOR UPDATE, a policy for UPDATE or a view that cannot be locked would hide rows.
             sql.SQL(" FOR UPDATE OF held" if lock and self._is_plain(table) else ""),
         )
         for n, *found in self._cursor().execute(statement, _arrays(by, rows)).fetchall():
@@ -85,7 +85,7 @@ class PostgresqlWriter(Writer):
     def _staged(
         self, table: Reflected, picked: sql.Composable, columns: Sequence[str], rows: Iterable[Row]
     ) -> Iterator[Any]:
-        """Rows in a temporary table that has the table's own column types, without its constraints."""
+        """Copy rows into a temporary table with the column types of the table and without its constraints."""
         cursor = self._cursor()
         cursor.execute(
             sql.SQL("CREATE TEMP TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA").format(
@@ -97,8 +97,8 @@ class PostgresqlWriter(Writer):
         self._cursor().execute(sql.SQL("DROP TABLE {}").format(STAGE))
 
     def _is_plain(self, table: Reflected) -> bool:
-        """Whether this is a table without row-level security for us, and no view: what COPY FROM takes (manual,
-        "COPY", Notes)."""
+        """Whether COPY FROM accepts the table: no view, and no row-level security for this user (manual, "COPY",
+        Notes)."""
         name = _name(table).as_string(self._cursor())
         kind = "SELECT relkind IN ('r', 'p') AND NOT row_security_active(oid) FROM pg_class WHERE oid = %s::regclass"
         (takes,) = self._cursor().execute(kind, [name]).fetchone()
@@ -122,7 +122,7 @@ def _any(values: Sequence[Key]) -> Any:
 
 
 def _wanted(table: Reflected, by: Sequence[str]) -> sql.Composable:
-    """Rows that are given as one array a column, with their places."""
+    """The rows asked for, as one array for each column, with their indexes."""
     arrays = [sql.SQL(f"%s::{table.comparisons[column].type}[]") for column in by]
     names = [sql.Identifier(f"k{place}") for place in range(len(by))]
     return sql.SQL("unnest({}) WITH ORDINALITY AS wanted ({}, n)").format(_list(arrays), _list(names))
@@ -133,7 +133,7 @@ def _arrays(by: Sequence[str], rows: Sequence[Row]) -> list[list[Any]]:
 
 
 def _same(table: Reflected, by: Sequence[str], held: str, other: str, names: Sequence[str]) -> sql.Composable:
-    """That a row holds exactly the other's values, whatever the columns' collations take for equal."""
+    """The condition that two rows hold exactly the same values, independent of collations."""
     parts: list[sql.Composable] = []
     for column, name in zip(by, names, strict=True):
         pair = (sql.Identifier(held, column), sql.Identifier(other, name))

@@ -1,4 +1,4 @@
-"""The rows that changes are about, read before anything is written: absent, a stranger's, protected, or right."""
+"""Reads the rows of changes before they are written, and refuses rows that are protected or of another record."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RESTORED = "the target was restored, or its ids were reused: see whose row it is
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """A change, and the row that it is about as it is now: ``by`` and ``values`` address it."""
+    """A change, and its row as the table holds it now."""
 
     numbered: Numbered
     address: Address
@@ -27,7 +27,7 @@ class Present:
 
 
 def present(batch: Batch, table: RecordTable, changes: Sequence[Numbered]) -> list[Present]:
-    """The changes that may be carried out, each with its row. The others are answered: absent or refused."""
+    """The changes that may be written, each with its row. The others are marked absent or refused."""
     whole = batch.context.protects(table.kind)
     addresses: dict[int, Address] = {}
     for number, change in changes:
@@ -56,7 +56,7 @@ def present(batch: Batch, table: RecordTable, changes: Sequence[Numbered]) -> li
 
 
 def is_protected(batch: Batch, table: RecordTable, row: Mapping[str, Any]) -> bool:
-    """Whether the configuration protects this row, of which everything was read."""
+    """Whether the configuration protects a row. All its columns have to be in ``row``."""
     held = table.held(row, whole=True)
     return batch.is_protected(table.kind, held.key, held.attributes)
 
@@ -64,7 +64,7 @@ def is_protected(batch: Batch, table: RecordTable, row: Mapping[str, Any]) -> bo
 def is_same(
     table: RecordTable, row: Mapping[str, Any], keys: Sequence[Key], before: Mapping[str, Value] | None
 ) -> bool:
-    """Whether a row is the one that was delivered: it has one of these keys, or most of what it had before."""
+    """Whether a row is the one that was delivered: it has one of ``keys``, or more than half of ``before``."""
     if before is None or table.scoped or has_key(table, row, keys):
         return True
     shown = table.attributes(row, whole=False)
@@ -85,21 +85,21 @@ def has_key(table: RecordTable, row: Mapping[str, Any], keys: Sequence[Key]) -> 
 
 
 def stranger(table: RecordTable, address: Address, row: Mapping[str, Any]) -> str:
-    """Why a row is left alone that is not the one that was delivered."""
+    """The reason for refusing a row that is not the one that was delivered."""
     held = table.attributes({table.key: row[table.key]}, whole=True)
     (name, value), *_ = held.items()
     return f"the row with {told(address)} is not the one that was delivered: it has {name} {value!r}; {RESTORED}"
 
 
 def several(table: RecordTable, address: Address, rows: int) -> str:
-    """Why rows are left alone of which nothing says which is meant."""
+    """The reason for refusing a target id that several rows have."""
     by, values = address
     what = ", ".join(f"`{column}` {value!r}" for column, value in zip(by, values, strict=True))
     return f"table `{table.name}` holds {rows} rows with {what}"
 
 
 def told(address: Address) -> str:
-    """An address, for a person: id=7."""
+    """An address as text: ``id=7``."""
     return ", ".join(f"{column}={value}" for column, value in zip(*address, strict=True))
 
 
@@ -114,7 +114,7 @@ def _keys(table: RecordTable, numbered: Numbered) -> list[Key]:
 
 
 def _alike(one: Key, other: Key) -> bool:
-    """The same key; a trigger of the application may have changed its case."""
+    """Whether two keys are equal. Case is ignored, because a trigger of the application may change it."""
     if isinstance(one, str) and isinstance(other, str):
         return one.strip().casefold() == other.strip().casefold()
     return bool(one == other)

@@ -1,4 +1,4 @@
-"""Why a record is refused, so that a person knows what to do."""
+"""The reason for which a record is refused, with a remedy."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ REFERS = "let the rules give what the table that the column refers to holds"
 def reason(
     batch: Batch, table: RecordTable, row: Row, own_keys: Collection[Key], error: Exception, *, moves: bool = False
 ) -> str:
-    """The database's words; and where another row holds what must be unique, whose it is. ``moves``: the row is there
-    already, under another key."""
+    """The message of the database, and for a unique value the row that holds it.
+
+    ``own_keys``: keys that do not count as another row; ``moves``: the row exists and its key changes.
+    """
     words = str(refusal(error))
     if is_reference(error):
         return f"{words}\n  → {CASCADES if moves else REFERS}"

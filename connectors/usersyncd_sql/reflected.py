@@ -1,4 +1,4 @@
-"""One table as it stands in the database. Nothing here changes anything."""
+"""One table as the database describes it. Reads only."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from usersyncd.errors import TargetError
 from usersyncd_sql.comparison import Comparison, comparisons
 
 Key = Any
-"""A key as the driver takes and gives it: text, number or UUID."""
+"""A key in the form of the driver: text, number or UUID."""
 
 Row = tuple[Any, ...]
 
 
 class Reflected:
-    """One table of the database: its columns, what must be unique, and what an insert must not leave out."""
+    """One table of the database: its columns, unique sets and foreign keys. Raises TargetError if it does not exist."""
 
     def __init__(self, connection: sa.Connection, name: str, schema: str | None, target: str, role: str) -> None:
         inspector = sa.inspect(connection)
@@ -36,7 +36,7 @@ class Reflected:
         self.is_view = name in views
         self.columns = sa.Table(name, sa.MetaData(), schema=schema, autoload_with=connection, resolve_fks=False).columns
         self.padded = frozenset(column.name for column in self.columns if isinstance(column.type, sa.CHAR))
-        # Statements are built on a table without types: values are adapted here, not by SQLAlchemy.
+        # Statements use a table without types: usersyncd converts the values, not SQLAlchemy.
         self.light = sa.table(name, *(sa.column(column.name) for column in self.columns), schema=schema)
         self.comparisons: Mapping[str, Comparison] = comparisons(connection, self.light, dict(self.columns.items()))
         unique = _sqlite_uniques(connection, self.light) if self.backend == "sqlite" else ()
@@ -45,33 +45,33 @@ class Reflected:
         self.primary_key: tuple[str, ...] = tuple(inspector.get_pk_constraint(name, schema)["constrained_columns"])
 
     def column(self, name: str, remedy: str, why: str = "") -> sa.Column[Any]:
-        """The column of this name. Raises TargetError, naming the nearest."""
+        """The column of this name. Raises TargetError with the nearest name if the table has none."""
         if name in self.columns:
             return self.columns[name]
         raise TargetError(f"{self._place} has no column `{name}`{why}{_nearest(name, self.columns.keys())}", remedy)
 
     def is_unique(self, columns: Iterable[str]) -> bool:
-        """Whether two rows can never agree in these columns."""
+        """Whether a unique constraint covers these columns."""
         wanted = set(columns)
         return any(wanted.issuperset(unique) for unique in self.uniques)
 
     def stored(self, column: str, value: Any) -> Any:
-        """A value as it was written: PostgreSQL fills CHAR with spaces."""
+        """A value without the spaces with which PostgreSQL pads CHAR."""
         return value.rstrip(" ") if column in self.padded and isinstance(value, str) else value
 
     def agrees(self, columns: Sequence[str], found: Sequence[Any], asked: Row) -> bool:
-        """Whether these columns hold exactly what was asked for, whatever the collation takes for equal."""
+        """Whether the values found are exactly those asked for, independent of the collation."""
         return tuple(found) == asked or all(
             self.stored(c, f) == self.stored(c, a) for c, f, a in zip(columns, found, asked, strict=True)
         )
 
     def why_no_insert(self) -> str:
-        """What ``cannot_insert`` means to a person."""
+        """The message for a table with ``cannot_insert``."""
         columns = ", ".join(f"`{column}`" for column in self.cannot_insert)
         return f"table `{self.name}` takes no new row without {columns}, which no rule sets: give it a default"
 
     def required(self, written: Iterable[str]) -> tuple[str, ...]:
-        """Columns that take no NULL, have no default and are not written: no row can be inserted."""
+        """The NOT NULL columns without a default that are not written. With one of them, no row can be inserted."""
         counted = self.columns[self.primary_key[0]] if len(self.primary_key) == 1 else None
         return tuple(
             column.name
@@ -82,7 +82,7 @@ class Reflected:
             and column.identity is None
             and column.computed is None
             and column.autoincrement is not True
-            # INTEGER PRIMARY KEY is the row's number in SQLite.
+            # SQLite fills an INTEGER PRIMARY KEY with the row number.
             and not (self.backend == "sqlite" and column is counted and isinstance(column.type, sa.Integer))
         )
 
@@ -100,7 +100,7 @@ def _uniques(inspector: sa.Inspector, name: str, schema: str | None) -> Iterable
 
 
 def _sqlite_uniques(connection: sa.Connection, table: sa.TableClause) -> Iterable[tuple[str, ...]]:
-    """SQLAlchemy reads constraints out of the text of the table's statement, and not all of them."""
+    """The unique sets of an SQLite table. SQLAlchemy parses the CREATE TABLE text and misses some."""
     schema = "main" if table.schema is None else table.schema
     listed = 'SELECT name FROM pragma_index_list(?, ?) WHERE "unique" AND NOT partial'
     for (index,) in connection.exec_driver_sql(listed, (table.name, schema)).all():

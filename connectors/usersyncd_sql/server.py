@@ -1,4 +1,4 @@
-"""Which target this is, whatever the configuration calls it: the server by its own name, and the tables."""
+"""The identity of a target, independent of its name in the configuration: server, database and tables."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def identity(connection: sa.Connection, url: URL, catalog: Catalog) -> str:
 
 
 def of_file(file: Path, catalog: Catalog) -> str:
-    """The same of an SQLite database, which may not be there yet."""
+    """The identity of an SQLite database, which need not exist yet."""
     return _told("sqlite", None, str(file.resolve()), catalog.schema, catalog)
 
 

@@ -1,4 +1,4 @@
-"""What `usersyncd check --online` says of a database. Nothing is changed."""
+"""The report of `usersyncd check --online` on a database. Reads only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 
 def survey(engine: Engine, catalog: Catalog) -> Iterator[str]:
-    """Server, tables, columns and rows, a line each. Raises TargetError when a table is missing or does not fit."""
+    """One line each for the server and its tables. Raises TargetError if a table is missing or does not fit."""
     tables = {table.name: table for table in catalog.own()}
     if (file := sqlite_file(engine.url)) is not None and not file.exists():
         if not tables:
@@ -58,7 +58,7 @@ def survey(engine: Engine, catalog: Catalog) -> Iterator[str]:
 
 
 def must_exist(file: Path, target: str) -> None:
-    """Raises TargetError when an SQLite file that is not ours to make is not there: SQLite would make an empty one."""
+    """Raises TargetError if an SQLite file is missing that usersyncd may not create. SQLite would create it empty."""
     if not file.exists():
         raise TargetError(
             f"target {target}: there is no database {file}",
@@ -78,7 +78,7 @@ def _to_create(table: sa.Table) -> str:
 
 
 def _unfinished(connection: sa.Connection, table: sa.Table, catalog: Catalog) -> str | None:
-    """What would be done to one of our own tables before it can be written; None: nothing."""
+    """The line for a table that a run would create or extend; None if it is complete."""
     if not catalog.has(connection, table.name):
         return _to_create(table)
     inspector = sa.inspect(connection)
@@ -110,7 +110,7 @@ def _identity(table: RecordTable) -> str:
 
 
 def _constants_fit(table: RecordTable, layout: Layout, target: str) -> None:
-    """Raises TargetError when a constant under ``set`` fits no row of the table."""
+    """Raises TargetError if a constant under ``set`` does not fit its column."""
     for name, value in layout.constants.items():
         if (why := table.misfit(name, value)) is not None:
             raise TargetError(
@@ -120,7 +120,7 @@ def _constants_fit(table: RecordTable, layout: Layout, target: str) -> None:
 
 
 def _may_write(connection: sa.Connection, table: Reflected, target: str) -> None:
-    """Raises TargetError when the user lacks a right. Only PostgreSQL says so beforehand."""
+    """Raises TargetError if the user lacks a privilege. Only PostgreSQL can be asked before writing."""
     if connection.dialect.name != "postgresql":
         return
     name = connection.dialect.identifier_preparer.format_table(table.light)

@@ -23,9 +23,9 @@ PLAIN = frozenset({str, type(None)})
 class RecordTable(Reflected):
     """The table of users or of groups, and how a change becomes a row of it.
 
-    ``record``: the columns that say whose a row is, in tables laid out like our own. ``identities``: what identifies a
-    row, and what does where a row of our own tables has no record yet. ``lenient``: columns that no table of ours has
-    yet are left out, instead of being an error.
+    ``record``: the columns that identify the record of a row, in tables that usersyncd created. ``identities``: the
+    columns that identify a row, followed by the columns for rows whose record is NULL. ``lenient``: a missing column is
+    left out instead of being an error. Raises TargetError if the shapes do not fit.
     """
 
     def __init__(
@@ -66,9 +66,9 @@ class RecordTable(Reflected):
         self.identities = self._identities()
         self.cannot_insert = self.required(self.written)
         self.expect_new = True
-        """Whether a record that is to be created has never been found there already."""
+        """Whether no created record was found in the table so far."""
         self.moving: set[str | None] = set()
-        """Target ids of rows whose key changes in this run, or should have: it need not be what the plan says."""
+        """Target ids of rows whose key changes in this run: their key may differ from the planned one."""
         self._attribute = {column: attribute for attribute, column in self.names.items()}
         self._tellers = [
             (column.name, self._attribute.get(column.name, column.name), tell)
@@ -82,7 +82,7 @@ class RecordTable(Reflected):
         return self.identities[0]
 
     def target_id(self, row: Mapping[str, Any]) -> str:
-        """The target id of a row, given as column -> what it holds."""
+        """The target id of a row (column -> value)."""
         for columns in self.identities:
             values = [row[column] for column in columns]
             if None not in values:
@@ -92,19 +92,18 @@ class RecordTable(Reflected):
         return encode(columns, values)
 
     def of_record(self, directory: str, id: str) -> str | None:  # noqa: A002 - the word of the contract
-        """The target id of the row that this record has; None where the table does not know records."""
+        """The target id of a record's row; None if the table has no columns for records."""
         return None if self.record is None else encode(self.record, (directory, id))
 
     def looked_at(self, *, whole: bool) -> list[str]:
-        """The columns that are read of a row: what is written, what identifies and what must be unique with it; or
-        everything."""
+        """The columns to read: the written ones, the identifying ones and the unique sets of both. ``whole``: all."""
         if whole:
             return list(self.columns.keys())
         together = [unique for unique in self.uniques if not set(unique).isdisjoint(self.written)]
         return list(dict.fromkeys([*self.written, *(c for some in (*self.identities, *together) for c in some)]))
 
     def attributes(self, row: Mapping[str, Any], *, whole: bool) -> dict[str, Value]:
-        """What a row holds, in the words of the layout; ``whole``: and its other columns under their own names."""
+        """The values of a row by attribute name. ``whole``: also the other columns, by column name."""
         shown: dict[str, Any] = {attribute: row[column] for attribute, column in self.names.items() if column in row}
         if whole:
             shown |= {column: value for column, value in row.items() if column not in self._attribute}
@@ -116,7 +115,7 @@ class RecordTable(Reflected):
         return shown
 
     def held(self, row: Mapping[str, Any], *, whole: bool) -> Held:
-        """A row as the contract says it."""
+        """A row as an object of the contract. ``whole``: with all columns."""
         attributes = self.attributes(row, whole=whole)
         record = None if self.record is None else tuple(row[column] for column in self.record)
         known = record if record is not None and None not in record else None
@@ -124,7 +123,7 @@ class RecordTable(Reflected):
         return Held(self.target_id(row), attributes[self.key_attribute], attributes, known, lasting)  # type: ignore[arg-type]
 
     def row(self, change: Change, now: dict[str, Any]) -> Row:
-        """The whole row that a change asks for, in the order of ``written``. Raises Refused, naming the column."""
+        """The row for a change, in the order of ``written``. Raises Refused with the name of the column."""
         after = change.after or {}
         try:
             values = list(self._get(after)) if self._get else [after[self._attributes[0]]]
@@ -147,18 +146,18 @@ class RecordTable(Reflected):
         return tuple(values)
 
     def now(self, moment: datetime) -> dict[str, Any]:
-        """The moment as the columns for it take it."""
+        """The timestamp columns -> the moment, converted to their types."""
         return {stamp: adapt(moment) for stamp in self.stamps if (adapt := self._adapter(stamp))}
 
     def asked_key(self, key: Key) -> Key:
-        """A key as the column takes it. Raises Refused."""
+        """A key, converted to the type of its column. Raises Refused."""
         try:
             return self.adapt_key(key)
         except ValueError as error:
             raise Refused(f"column `{self.key}` {error}") from None
 
     def adapted(self, attribute: str, value: Value) -> Any:
-        """A value as the attribute's column takes it, or as it is where it does not fit."""
+        """A value, converted to the type of the attribute's column; unchanged if it does not fit."""
         column = self.names.get(attribute)
         try:
             return value if column is None or value is None else (self._adapter(column) or text)(value)
@@ -166,7 +165,7 @@ class RecordTable(Reflected):
             return value
 
     def misfit(self, attribute: str, value: Value) -> str | None:
-        """Why the attribute's column does not take a value; None where it does."""
+        """The reason for which a value does not fit the attribute's column; None if it fits."""
         column = self.names[attribute]
         if value is None:
             return None if self.columns[column].nullable else f"column `{column}` takes no NULL"

@@ -1,4 +1,4 @@
-"""The target: each batch of changes becomes one transaction, and each change has its outcome once that is committed."""
+"""The target: one transaction for each batch of changes. Outcomes are returned after the commit."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Answer = TypeVar("Answer")
 Look = Callable[[Writer, RecordTable, Sequence[Asked], bool], Iterator[Answer]]
 
 LOOK = 10_000
-"""How many keys, or target ids, are looked up at once."""
+"""Keys or target ids in one query."""
 
 
 class SqlTarget:
@@ -43,7 +43,7 @@ class SqlTarget:
     capabilities: ClassVar[Capabilities] = Capabilities(find="bulk", read=True)
 
     def __init__(self, options: SqlOptions, context: TargetContext) -> None:
-        """Raises PluginError when the database's driver is not installed."""
+        """Raises PluginError if the driver of the database is not installed."""
         password = context.secret(options.password) if options.password else None
         self._url = driver_url(options.url, context.folder, password)
         self._engine = build(self._url, own=options.create_tables)
@@ -52,28 +52,28 @@ class SqlTarget:
         self._context = context
 
     async def identity(self) -> str:
-        """Server, database and tables. Raises TargetError when they cannot be read, or the shapes do not fit."""
+        """Server, database and tables. Raises TargetError if they cannot be read or the shapes do not fit."""
         return "".join([text async for text in self._context.blocking(self._identity)])
 
     async def prepare(self) -> None:
-        """Make what is ours to make. Raises TargetError."""
+        """Create, extend and upgrade the tables of usersyncd. Raises TargetError."""
         async for _ in self._context.blocking(self._prepare):
             pass
 
     async def find(self, kind: Kind, lookups: Sequence[Lookup]) -> AsyncIterator[tuple[Lookup, Held]]:
-        """The rows under these keys, and those that are these records'. Raises TargetError."""
+        """The rows with these keys, and the rows that name these records. Raises TargetError."""
         async for some in self._context.blocking(lambda: self._look(kind, lookups, look.find)):
             for found in some:
                 yield found
 
     async def read(self, kind: Kind, target_ids: Sequence[str]) -> AsyncIterator[Held]:
-        """The rows under these target ids. Raises TargetError."""
+        """The rows with these target ids. Raises TargetError."""
         async for some in self._context.blocking(lambda: self._look(kind, target_ids, look.read)):
             for held in some:
                 yield held
 
     async def deliver(self, changes: Sequence[Change]) -> AsyncIterator[Outcome]:
-        """Deliver a batch in one transaction. Raises TargetError when the database cannot be written."""
+        """Deliver a batch in one transaction. Raises TargetError if the database cannot be written."""
         if not changes:
             return
         async for outcomes in self._context.blocking(lambda: self._deliver(changes)):
@@ -81,7 +81,7 @@ class SqlTarget:
                 yield outcome
 
     async def check(self) -> Sequence[str]:
-        """Say what is found: server, tables, columns, rows. Raises TargetError when the shapes do not fit."""
+        """Report server, tables, columns and rows. Raises TargetError if the shapes do not fit."""
         return [line async for line in self._context.blocking(self._check)]
 
     async def close(self) -> None:
@@ -101,8 +101,7 @@ class SqlTarget:
                 yield server.identity(connection, self._url, self._catalog)
 
     def _verify_protection(self, connection: sa.Connection) -> None:
-        """Raises TargetError when a condition under ``protect`` reads a column that is not there: it would protect
-        nobody."""
+        """Raises TargetError if a condition under ``protect`` reads a missing column: it would protect no object."""
         for kind in Kind:
             if (table := self._catalog.records_if_any(connection, kind)) is None:
                 continue
@@ -110,7 +109,7 @@ class SqlTarget:
                 table.column(column, "correct the condition under `protect`")
 
     def _prepare(self) -> Iterator[None]:
-        """Our own tables, and the folder and file that SQLite keeps them in."""
+        """Create the tables, and for SQLite the folder and the file."""
         with self._faults():
             if (file := sqlite_file(self._url)) is not None:
                 if self._create:
@@ -157,7 +156,7 @@ class SqlTarget:
 
     @contextmanager
     def _faults(self) -> Iterator[None]:
-        """Errors of the database, as what they mean for the target. Its connections are not used again."""
+        """Convert database errors to TargetError. After an error the connections are closed."""
         try:
             yield
         except TargetError:
@@ -171,7 +170,7 @@ class SqlTarget:
 
 
 def writer(connection: sa.Connection) -> Writer:
-    """The best way to write to this database."""
+    """The writer for this database."""
     if connection.dialect.name == "postgresql":
         from usersyncd_sql.postgresql import PostgresqlWriter  # its driver comes with an extra
 
@@ -180,7 +179,7 @@ def writer(connection: sa.Connection) -> Writer:
 
 
 def _phase(change: Change) -> tuple[Op, Kind]:
-    """What can be carried out together: all that writes a row, so that what is given up is there to be taken."""
+    """Changes with the same phase are written together. All that write a row share one, so that values can pass on."""
     return (change.op if change.op in {Op.ADD, Op.REMOVE, Op.DELETE} else Op.UPDATE), change.kind
 
 
@@ -194,7 +193,7 @@ def _carry_out(batch: Batch, op: Op, kind: Kind, changes: Sequence[Numbered]) ->
         if op is Op.DELETE:
             delete(batch, table, changes)
             return
-        # Updates first: they may let go of a value, an address perhaps, that a new record has.
+        # Updates come first: they may free a value, such as an address, that a new record gets.
         update(batch, table, [numbered for numbered in changes if numbered[1].op is not Op.CREATE])
         create(batch, table, [numbered for numbered in changes if numbered[1].op is Op.CREATE])
 

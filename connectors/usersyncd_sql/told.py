@@ -1,4 +1,4 @@
-"""From what a column holds to a value that JSON can say: the way back from values.py."""
+"""Converts column values to JSON values: the reverse of values.py."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Teller = Callable[[Any], Any]
 
 
 class Unsaid:
-    """What JSON cannot say."""
+    """A value that JSON cannot represent."""
 
 
 UNSAID: Final = Unsaid()
 
 
 def teller(column: sa.Column[Any]) -> Teller | None:
-    """How what this column holds becomes a value, or UNSAID; None: it is one."""
+    """The conversion for a column; its result is UNSAID if JSON cannot represent the value. None: no conversion."""
     kind = column.type
     if isinstance(kind, sa.Boolean | mysql.BIT) or (isinstance(kind, mysql.TINYINT) and kind.display_width == 1):
         return _boolean
@@ -39,7 +39,7 @@ def teller(column: sa.Column[Any]) -> Teller | None:
 
 
 def told(held: Any) -> Value | Unsaid:
-    """A value of a column without a form of its own."""
+    """The JSON value for a column without a special type, or UNSAID."""
     if held is None or isinstance(held, str | bool | int | float):
         return held
     if isinstance(held, Decimal):
@@ -69,7 +69,7 @@ def _moment(held: Any) -> Any:
             return held
     if not isinstance(held, datetime):
         return told(held)
-    # What has no zone was written in UTC.
+    # A time without a zone was written in UTC.
     moment = held.replace(tzinfo=UTC) if held.tzinfo is None else held.astimezone(UTC)
     return moment.isoformat().replace("+00:00", "Z")
 

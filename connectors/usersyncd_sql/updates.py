@@ -1,7 +1,7 @@
-"""Rows that are there: update, adopt, deactivate and reactivate bring one whole shape to one row.
+"""Writes existing rows: update, adopt, deactivate and reactivate each write one shape to one row.
 
-What frees a value comes first. Rows whose values others take over hold another value for a moment, all in the same
-savepoint, so that exchanges and chains are one step; where no other value is possible, the order does it.
+A row that frees a unique value is written before the row that takes it. In an exchange, rows are parked on temporary
+values in the same savepoint. Where parking is impossible, only the order of writing resolves the conflict.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TAKEN = "its new `{}` still belongs to another row, whose change was refused"
 
 
 def update(batch: Batch, table: RecordTable, changes: Sequence[Numbered]) -> None:
-    """Bring rows to their shapes."""
+    """Write the shapes of changes to their rows."""
     items = _items(batch, table, changes)
     if not items:
         return
@@ -44,17 +44,17 @@ def update(batch: Batch, table: RecordTable, changes: Sequence[Numbered]) -> Non
 
 
 class _Work:
-    """Items whose rows wait for each other."""
+    """The items of one batch, and how they depend on each other."""
 
     def __init__(self, batch: Batch, table: RecordTable, items: Sequence[Item], clashes: Sequence[Conflict]) -> None:
         self.batch, self.table, self.items = batch, table, items
         self.refused: set[int] = set()
         self.waits: dict[int, set[int]] = defaultdict(set)
-        """Who takes what somebody else has."""
+        """Index of an item -> the items that hold a unique value that it takes."""
         self._firm: dict[int, set[int]] = defaultdict(set)
-        """The same, where nobody can have another value for a moment."""
+        """The same, for holders that cannot be parked."""
         self._unguarded: dict[int, set[int]] = defaultdict(set)
-        """The same, where no constraint of the table would speak up."""
+        """The same, for values that no constraint of the table protects."""
         self._parked: dict[int, set[str]] = defaultdict(set)
         for conflict in clashes:
             self.waits[conflict.taker].add(conflict.holder)
@@ -66,7 +66,7 @@ class _Work:
                 self._firm[conflict.taker].add(conflict.holder)
 
     def all_of(self, groups: Sequence[Sequence[int]]) -> None:
-        """Write these at once. Raises what the database says, or Refused for an exchange that cannot be."""
+        """Write groups of items together. Raises the database error, or Refused for an exchange that is impossible."""
         places = [place for group in groups for place in group]
         steps = waves(places, self._firm)
         if steps is None:
@@ -81,7 +81,7 @@ class _Work:
         follow(self.batch, self.table, [_move(self.items[place]) for place in places])
 
     def one_by_one(self, knot: Sequence[int]) -> None:
-        """Write a knot at once; where that fails, each of it by itself: who fails is refused by name."""
+        """Write a knot together; if that fails, write its items one by one and refuse those that fail."""
         kept = {holder for place in knot for holder in self._unguarded.get(place, ())} & self.refused
         error = Refused(TAKEN.format(self.table.key)) if kept else self.batch.attempt(lambda: self.all_of([knot]))
         if error is None:
@@ -104,8 +104,10 @@ class _Work:
         self.batch.refuse(number, reason(self.batch, self.table, item.row, keys, error, moves=moves))
 
     def _takes_access(self, item: Item) -> bool:
-        """Whether a deactivation could be written without the rest of the row, which did not change: that it does not
-        fit any more, for a value that somebody gave to another row, is no reason to leave access."""
+        """Deactivate without writing the rest of the row, which did not change. Whether that succeeded.
+
+        A conflict in the rest of the row must not keep a leaver active.
+        """
         change, active = item.numbered[1], self.table.names.get(own.ACTIVE)
         rest = [{**(shape or {}), own.ACTIVE: None} for shape in (change.before, change.after)]
         if change.op is not Op.DEACTIVATE or active is None or rest[0] != rest[1]:
@@ -119,7 +121,7 @@ class _Work:
         return error is None and hit == [1]
 
     def _park(self, places: Sequence[int]) -> None:
-        """Let rows have another value for a moment, where others here take theirs."""
+        """Write temporary values to the rows whose values other rows of ``places`` take."""
         takers = set(places)
         rows: dict[tuple[str, Columns], list[Row]] = defaultdict(list)
         wanted = {holder for place in takers for holder in self.waits.get(place, ()) if holder in takers}
@@ -133,8 +135,8 @@ class _Work:
             self.batch.writer.update(self.table, [column], by, parked)
 
     def _write(self, items: Sequence[Item]) -> None:
-        """Raises Refused when the database leaves rows as they are."""
-        # An update says nothing of when somebody left; the other operations do.
+        """Raises Refused if the database does not change every row."""
+        # An update does not change `deactivated_at`; the other operations do.
         silent = own.DEACTIVATED_AT in self.table.stamps
         alike: dict[tuple[Columns, bool], list[Item]] = defaultdict(list)
         for item in items:
@@ -145,7 +147,7 @@ class _Work:
             places = [self.table.place[column] for column in columns]
             rows = [(*(item.row[place] for place in places), *item.address[1]) for item in some]
             hit = self.batch.writer.update(self.table, columns, by, rows)
-            # SQLite does not count what a trigger of a view does.
+            # SQLite does not count the rows that a trigger of a view changes.
             if hit != len(rows) and not (self.table.is_view and self.table.backend == "sqlite"):
                 raise Refused(UNTOUCHED)
 
@@ -184,7 +186,7 @@ def _move(item: Item) -> Move:
 
 
 def _done(batch: Batch, table: RecordTable, item: Item) -> None:
-    """Say what identifies the row now, where that is another thing, or was not known."""
+    """Set the target id if it changed, or for an adopted row."""
     number, change = item.numbered
     row = {**item.held, **dict(zip(table.written, item.row, strict=True))}
     target_id = table.target_id(row)

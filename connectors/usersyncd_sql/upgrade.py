@@ -1,8 +1,8 @@
-"""Own tables with rules that the last release made: their key identified a row, and memberships held keys.
+"""Upgrades the tables with ``set`` of the last release, where the key identified a row and memberships held keys.
 
-They get the columns that say whose a row is, filled from what is known of the records; memberships are rewritten in the
-same transaction, so that none is read as somebody else's. MariaDB and MySQL end a transaction with each ALTER TABLE:
-there the columns come first, and a table none of whose rows is filled has not been rewritten yet.
+The tables get the columns for the record of a row, filled from the state database. Memberships are rewritten in the
+same transaction, so that no key is read as a record id. MariaDB and MySQL commit after each ALTER TABLE: there the
+columns come first, and a table in which no row is filled is still to be upgraded.
 """
 
 from __future__ import annotations
@@ -21,19 +21,21 @@ from usersyncd_sql.tables import RecordTable
 from usersyncd_sql.write import Writer
 
 Known = Mapping[tuple[str, Key], str]
-"""Directory and key -> the record's id."""
+"""Directory and key -> record id."""
 
 
 def of_last_release(connection: sa.Connection, catalog: Catalog) -> list[Kind]:
-    """The kinds whose table is still to be rewritten. To be asked before columns are added."""
+    """The kinds whose table is still to be upgraded. Call it before columns are added."""
     return [kind for kind, table in catalog.own_records().items() if _is_waiting(connection, table)]
 
 
 def rewrite(
     writer: Writer, catalog: Catalog, kinds: Sequence[Kind], unlinked: Callable[[Kind], Iterator[Lookup]]
 ) -> None:
-    """Say in each row whose it is, and in each membership whom it means. Rows that nobody knows keep NULL; memberships
-    of such rows keep the key."""
+    """Write the record of each row, and record ids into the memberships.
+
+    A row without a record keeps NULL, and its memberships keep the key. ``unlinked``: the records of a kind.
+    """
     known = {kind: _fill(writer, catalog.records(writer.connection, kind), unlinked(kind)) for kind in kinds}
     if catalog.has(writer.connection, catalog.edges_name):
         edges = catalog.edges(writer.connection)
@@ -42,7 +44,7 @@ def rewrite(
 
 
 def index(connection: sa.Connection, catalog: Catalog, kinds: Sequence[Kind]) -> None:
-    """Let no record have two rows."""
+    """Create the unique index on the record of a row."""
     for kind in kinds:
         table = catalog.own_records()[kind]
         name = f"{table.name}_record"
@@ -62,7 +64,7 @@ def _is_waiting(connection: sa.Connection, table: sa.Table) -> bool:
 
 
 def _fill(writer: Writer, table: RecordTable, lookups: Iterator[Lookup]) -> Known:
-    """Write whose each row is. A key that two records claim says nothing: its row is found by key later."""
+    """Write the record of each row. A key that two records have is skipped: its row is found by key later."""
     records = [(lookup.directory, lookup.id, table.adapt_key(lookup.key)) for lookup in lookups]
     claims = Counter(key for _, _, key in records)
     sure = [record for record in records if claims[record[2]] == 1]
@@ -71,7 +73,7 @@ def _fill(writer: Writer, table: RecordTable, lookups: Iterator[Lookup]) -> Know
 
 
 def _convert(writer: Writer, edges: EdgeTable, known: Mapping[Kind, Known]) -> None:
-    """Rewrite all memberships at once: a key that is somebody else's id is not read twice."""
+    """Rewrite all memberships together, so that a key that equals another record's id is converted only once."""
     users, groups = known.get(Kind.USER, {}), known.get(Kind.GROUP, {})
     found = writer.connection.execute(sa.select(*(edges.light.c[column] for column in edges.written))).all()
     rows = {

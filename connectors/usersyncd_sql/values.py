@@ -1,4 +1,4 @@
-"""From a shape's values, which are what JSON can say, to what a column takes."""
+"""Converts the values of a shape, which are JSON values, to the type of a column."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import sqlalchemy as sa
 from usersyncd.plugin import Value
 
 Adapter = Callable[[Any], Any]
-"""Takes a value that is not None and gives what the driver takes; ValueError says why it does not fit."""
+"""Converts a value other than None for the driver. Raises ValueError with the reason if it does not fit."""
 
 
 def adapter(column: sa.Column[Any], backend: str) -> Adapter | None:
-    """How values become ones of this column; None for a text without a limit, which takes any ``str`` as it is."""
+    """The conversion for a column; None for a text without a length limit, which takes any ``str``."""
     kind = column.type
     if isinstance(kind, sa.Enum):
         return _one_of(tuple(kind.enums))
@@ -43,14 +43,14 @@ def adapter(column: sa.Column[Any], backend: str) -> Adapter | None:
     if isinstance(kind, sa.ARRAY):
         return _array
     if isinstance(kind, sa.String):
-        # SQLite takes a length, and does not keep it.
+        # SQLite does not enforce a length.
         limit = None if backend == "sqlite" else kind.length
         return _limited(limit) if limit is not None else None
     return text
 
 
 def text(value: Value) -> str:
-    """Any value as text: lists and maps as JSON, true and false as JSON writes them."""
+    """Any value as text; everything but text as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

@@ -1,8 +1,8 @@
-"""What is done to a table, in bulk. Where a database has something better, it has a module of its own.
+"""Bulk statements on a table. Databases with a faster way have a module of their own.
 
-Rows are tuples in the order of the named columns, already adapted to them; ``fixed`` columns must equal a value.
-Reading by ``join`` goes by the column's own collation, so that what the database takes for equal is seen; everything
-that writes goes by the exact value. Errors are the driver's own, or SQLAlchemy's around them (see faults.py).
+Rows are tuples in the order of the named columns, converted to their types; ``fixed`` columns must equal a value.
+``join`` compares by the collation of the column and so finds values that the database treats as equal; statements that
+write compare exactly. Errors are those of the driver, or of SQLAlchemy around them (see faults.py).
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from usersyncd_sql.reflected import Key, Reflected, Row
 T = TypeVar("T")
 
 CHUNK = 1_000
-"""How many rows, or values of an IN list, one statement asks for."""
+"""Rows, or values of an IN list, in one statement."""
 
 
 class Writer:
-    """Bulk statements by ``executemany``: what SQLite does best."""
+    """Bulk statements by ``executemany``, which is the fastest way for SQLite."""
 
     def __init__(self, connection: sa.Connection) -> None:
         self.connection = connection
@@ -31,28 +31,30 @@ class Writer:
         """Called once, at the start of a transaction."""
 
     def insert(self, table: Reflected, columns: Sequence[str], rows: Iterable[Row]) -> int:
-        """Insert rows; one that is there already is an error. How many the database says that it took."""
+        """Insert rows; an existing row is an error. Returns the row count of the database."""
         statement = sa.insert(table.light).values({column: sa.bindparam(column) for column in columns})
         return self._many(statement, columns, list(rows))
 
     def update(self, table: Reflected, columns: Sequence[str], by: Sequence[str], rows: Sequence[Row]) -> int:
-        """Set ``columns`` of the rows that ``by`` names: a row holds values, then what ``by`` holds now. How many rows
-        were hit."""
+        """Set ``columns`` of the rows that ``by`` identifies. Returns the row count.
+
+        Each of ``rows`` holds the new values, followed by the current values of ``by``.
+        """
         names, where = self._exactly(table, by)
         statement = sa.update(table.light).values({c: sa.bindparam(f"set_{c}") for c in columns}).where(*where)
         return self._many(statement, [*(f"set_{column}" for column in columns), *names], list(rows))
 
     def delete_rows(self, table: Reflected, by: Sequence[str], rows: Sequence[Row]) -> int:
-        """Delete the rows that ``by`` names. How many were hit."""
+        """Delete the rows that ``by`` identifies. Returns the row count."""
         names, where = self._exactly(table, by)
         return self._many(sa.delete(table.light).where(*where), names, list(rows))
 
     def join(
         self, table: Reflected, columns: Sequence[str], by: Sequence[str], rows: Sequence[Row], *, lock: bool = False
     ) -> Iterator[tuple[int, Row]]:
-        """The rows of the table that agree with one of these in ``by``, each with the place of the one asked for.
+        """The rows of the table that equal one of ``rows`` in the columns ``by``, each with the index of that one.
 
-        What the columns' collation takes for equal agrees. ``lock``: nobody else may change them in this transaction.
+        Comparison is by the collation of the columns. ``lock``: lock the rows until the end of the transaction.
         """
         quote = self.connection.dialect.identifier_preparer.quote
         name = self._name(table)
@@ -72,27 +74,26 @@ class Writer:
     def select(
         self, table: Reflected, columns: Sequence[str], fixed: Mapping[str, Any], column: str, values: Sequence[Key]
     ) -> Iterator[Row]:
-        """The rows in which ``column`` has exactly one of these values."""
+        """The rows with the ``fixed`` values in which ``column`` holds exactly one of ``values``."""
         wanted = [table.light.c[name] for name in columns]
         for _, chunk in self._chunks(values):
             found = self.connection.execute(sa.select(*wanted).where(*self._where(table, fixed, column, chunk)))
             yield from map(tuple, found.all())
 
     def delete(self, table: Reflected, fixed: Mapping[str, Any], column: str, values: Sequence[Key]) -> int:
-        """Delete the rows in which ``column`` has exactly one of these values. How many were hit."""
+        """Delete the rows that :meth:`select` finds. Returns the row count."""
         return sum(
             self.connection.execute(sa.delete(table.light).where(*self._where(table, fixed, column, chunk))).rowcount
             for _, chunk in self._chunks(values)
         )
 
     def equals(self, table: Reflected, column: str, value: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
-        """That a column holds exactly this value: the plain comparison finds the row by its index, the other one
-        decides."""
+        """The condition that a column holds exactly this value: an indexed comparison, and an exact one if needed."""
         loose = table.light.c[column] == value
         return loose if table.comparisons[column].exact else sa.and_(loose, self._exact(table, column, value))
 
     def among(self, table: Reflected, column: str, values: Sequence[Key]) -> sa.ColumnElement[bool]:
-        """That a column holds exactly one of these values."""
+        """The condition that a column holds exactly one of these values."""
         loose = table.light.c[column].in_(values)
         if table.comparisons[column].exact:
             return loose
@@ -118,7 +119,7 @@ class Writer:
         return self.connection.dialect.identifier_preparer.format_table(table.light)
 
     def _exactly(self, table: Reflected, by: Sequence[str]) -> tuple[list[str], list[sa.ColumnElement[bool]]]:
-        """Parameters, and the condition that these columns hold them. A value that is compared twice is given twice."""
+        """Parameter names, and conditions that the columns hold exactly these parameters."""
         names: list[str] = []
         where: list[sa.ColumnElement[bool]] = []
         for column in by:
@@ -139,7 +140,7 @@ class Writer:
             yield start, values[start : start + CHUNK]
 
     def _many(self, statement: ClauseElement, names: Sequence[str], rows: list[Row]) -> int:
-        """Run a statement for many rows, past SQLAlchemy's work on each: the values are the driver's already."""
+        """Run a statement for many rows without SQLAlchemy's processing: the values are converted already."""
         if not rows:
             return 0
         compiled: Any = statement.compile(dialect=self.connection.dialect)
@@ -150,5 +151,5 @@ class Writer:
 
 
 def _bound(value: Any) -> sa.BindParameter[Any]:
-    """A parameter without a type, so that nothing is cast on the way."""
+    """A parameter without a type, so that SQLAlchemy does not cast it."""
     return sa.bindparam(None, value, type_=sa.types.NullType())

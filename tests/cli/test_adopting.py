@@ -44,8 +44,8 @@ def test_without_consent_the_record_fails_and_the_plan_says_how_to_give_it(
 ) -> None:
     before = rows(application)
     assert (
-        f"    user {NAME} (u-0001): its email '{ADDRESS}' is that of an object in the target that is linked to nobody\n"
-        "      → look at it, and if it is to be this user's: `usersyncd sync acme --adopt u-0001`\n"
+        f"    user {NAME} (u-0001): its email '{ADDRESS}' is that of an object in the target that has no link\n"
+        "      → check whose it is; to adopt it for this user: `usersyncd sync acme --adopt u-0001`\n"
     ) in usersyncd("plan").out
     assert usersyncd("sync").code == 1
     assert rows(application) == before

@@ -116,7 +116,7 @@ def test_several_objects_under_one_key_are_nobodys() -> None:
 
 def test_a_key_that_the_target_takes_for_equal_is_a_conflict_by_name() -> None:
     verdict = judge(WILLING, [], [found(holder(Going.STAYS), exact=False)], FIRST)
-    assert verdict.error == "the target takes its email 'ann@x' for the same as 'Ann@X', the one of user old of hr"
+    assert verdict.error == "the target treats its email 'ann@x' as equal to 'Ann@X', the key of user old of hr"
 
 
 def test_ones_own_object_is_no_obstacle() -> None:
@@ -141,5 +141,5 @@ def test_a_refusal_says_how_to_consent() -> None:
     verdict = judge(NEW, [], [found(holder(Going.LEFT))], FIRST)
     assert verdict.error == (
         "its email 'ann@x' is that of user old of hr, who left\n"
-        "  → look at it, and if it is to be this user's: `usersyncd sync hr --adopt new`"
+        "  → check whose it is; to adopt it for this user: `usersyncd sync hr --adopt new`"
     )

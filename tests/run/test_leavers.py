@@ -114,7 +114,7 @@ def test_one_who_comes_back_later_under_a_new_id_gets_the_old_object_by_consent_
     [failed] = report.targets[0].failed
     assert failed.error == (
         "its email 'ada@acme.example' is that of user old of acme, who left\n"
-        "  → look at it, and if it is to be this user's: `usersyncd sync acme --adopt new`"
+        "  → check whose it is; to adopt it for this user: `usersyncd sync acme --adopt new`"
     )
     assert actives(world) == {"ada@acme.example": False}
     assert world.members() == {}

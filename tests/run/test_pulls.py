@@ -264,7 +264,7 @@ def test_a_reading_without_its_end_is_void(world: World) -> None:
     begun(world)
     report = world.tell([user("u1")])
     assert report.status == "failed"
-    assert str(report.error).startswith("the reading ended without its end mark")
+    assert str(report.error).startswith("the source stopped before `Done`")
     assert all(shape["active"] for shape in world.held().values())
 
 

@@ -119,7 +119,8 @@ async def _count(source: Source, rules: Rules, trial: DirectoryTrial) -> None:
                         trial.people.append(_person(rules, item))
     if not done:
         raise SourceError(
-            "the reading ended without its end mark: it is not whole", "if it stays so, it is a fault of the connector"
+            "the source stopped before `Done`: the pull is incomplete",
+            "if the error remains, the connector has a fault",
         )
 
 

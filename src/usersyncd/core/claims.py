@@ -1,7 +1,8 @@
-"""Who gets a key: create, adopt, or conflict.
+"""Decides which record gets a key: create, adopt or conflict.
 
-A record *claims* a key when it comes to a target, or gets another key there. The verdict depends on who holds the key
-by the links, and on what the target holds under it. An object changes hands only for a reason that is named here.
+A record *claims* a key when it is new to a target, or when its key there changes. The verdict depends on the records
+that hold the key by their links, and on the objects that the target holds under it. An object passes to another record
+only in the cases that this module names.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ from usersyncd.plugin import Held, Kind
 
 
 class Going(Enum):
-    """What the plan makes of the record that holds a key: it stays, gets another key (``MOVES``), leaves in this very
-    plan (``LEAVES``; ``LEAVES_DELETED``: its object is deleted), left before (``LEFT``; ``LEFT_DELETED``: its object is
-    deleted in this plan), left before and came back, but was not delivered since (``RETURNS``). ``UNSURE``: another
-    directory's run sent it that key, and got no answer."""
+    """What the plan does with the record that holds a key.
+
+    ``STAYS``: it keeps the key. ``MOVES``: it gets another key. ``LEAVES``: it leaves in this plan;
+    ``LEAVES_DELETED``: and its object is deleted. ``LEFT``: it left before; ``LEFT_DELETED``: and its object is deleted
+    in this plan. ``RETURNS``: it left and returned, and was not delivered since. ``UNSURE``: a run of another directory
+    sent it this key and got no answer.
+    """
 
     STAYS = auto()
     MOVES = auto()
@@ -32,8 +36,8 @@ class Going(Enum):
 
 
 class Holder(Struct, frozen=True):
-    """A record that has a key in the target by its link; ``target_id`` is its object's. ``revision``: the pull that
-    changed it last, or in which it left."""
+    """A record that holds a key in the target by its link. ``target_id``: of its object; ``revision``: the last pull
+    that changed the record, or in which it left."""
 
     ref: int
     id: str
@@ -44,10 +48,10 @@ class Holder(Struct, frozen=True):
 
 
 class Found(Struct, frozen=True):
-    """An object that the target holds under a claimed key, or says is this very record's.
+    """An object that the target holds under a claimed key, or that names the claiming record.
 
-    ``exact``: its key is the claimed one, not merely taken for equal. ``mine``: the target says so. ``owner``: the
-    record that is linked to it.
+    ``exact``: its key is identical to the claimed one, not only equal for the target. ``mine``: the object names the
+    claiming record. ``owner``: the record that is linked to it.
     """
 
     held: Held
@@ -58,13 +62,13 @@ class Found(Struct, frozen=True):
 
     @property
     def active(self) -> bool:
-        """Whether it is plainly so, or the target does not tell."""
+        """Whether ``active`` is true, or the target has no such attribute."""
         return self.held.attributes.get("active", True) in (True, 1, "true")
 
 
 class Claimant(Struct, frozen=True):
-    """A record that claims ``key``. ``new``: no object is linked to it yet. ``consent``: a person agreed to adopt.
-    ``revision``: the pull that changed it last."""
+    """A record that claims ``key``. ``new``: it has no link yet. ``consent``: a person agreed to adopt. ``revision``:
+    the last pull that changed it."""
 
     ref: int
     kind: Kind
@@ -77,9 +81,11 @@ class Claimant(Struct, frozen=True):
 
 
 class Policy(Struct, frozen=True):
-    """What is adopted without a person's consent: ``first`` counts while ``opening`` holds, until one delivery of this
-    directory to this target was answered whole. ``attribute`` is the key's name, ``ruled`` whether keys belong to all
-    directories together."""
+    """What is adopted without a person's consent.
+
+    ``opening``: no delivery of this directory to this target was completed yet; ``adopt: first`` applies only then.
+    ``attribute`` is the name of the key. ``ruled``: all directories share the keys.
+    """
 
     adopt: Adopt
     opening: bool
@@ -88,9 +94,12 @@ class Policy(Struct, frozen=True):
 
 
 class Verdict(Struct, frozen=True):
-    """What becomes of a claim. ``error``: it is refused. ``adopts``: the object to adopt instead of creating one;
-    ``takes``: the leaver from whose link it is taken; ``counted``: the guard counts it. ``waits_for``: records whose
-    keys must change first; ``frees``: leavers whose objects are to be deleted first."""
+    """The decision on a claim.
+
+    ``error``: the claim is refused. ``adopts``: the object to adopt instead of creating one; ``takes``: the leaver that
+    loses its link to this object; ``counted``: the guard counts the adoption. ``waits_for``: records whose keys have to
+    change first; ``frees``: leavers whose objects have to be deleted first.
+    """
 
     error: str | None = None
     adopts: Held | None = None
@@ -104,7 +113,7 @@ PLAIN = Verdict()
 
 
 def judge(claimant: Claimant, holders: Sequence[Holder], found: Sequence[Found], policy: Policy) -> Verdict:
-    """The verdict on one claim. ``holders`` have the key by their links, ``found`` is what the target holds."""
+    """The verdict on one claim. ``holders`` hold the key by their links; ``found`` are the objects in the target."""
     others = [one for one in found if one.owner is None or one.owner.ref != claimant.ref]
     mine = [one for one in others if one.mine and one.owner is None]
     exact = [one for one in others if one.exact]
@@ -144,7 +153,7 @@ def _held(claimant: Claimant, found: Found, named: str, policy: Policy) -> Verdi
         return Verdict(f"{named} belongs to {whose} already")
     if owner.going is Going.RETURNS:
         return Verdict(
-            f"{named} is that of {whose}, who left and came back, and could not be delivered since\n"
+            f"{named} is that of {whose}, who left and returned, and was not delivered since\n"
             f"  → see why in the last run of {owner.directory}"
         )
     if not claimant.new:
@@ -157,7 +166,7 @@ def _held(claimant: Claimant, found: Found, named: str, policy: Policy) -> Verdi
 
 
 def _is_id_change(claimant: Claimant, owner: Holder) -> bool:
-    """Whether one record of a directory left and another came with its key in one pull."""
+    """Whether one record of a directory left and another one got its key in the same pull."""
     leaves = owner.going in (Going.LEAVES, Going.LEAVES_DELETED)
     return leaves and (owner.directory, owner.revision) == (claimant.directory, claimant.revision)
 
@@ -165,7 +174,7 @@ def _is_id_change(claimant: Claimant, owner: Holder) -> bool:
 def _of_nobody(claimant: Claimant, found: Found, named: str, policy: Policy) -> Verdict:
     if not claimant.new:
         return Verdict(
-            f"{named} is that of an object in the target that is linked to nobody\n"
+            f"{named} is that of an object in the target that has no link\n"
             "  → delete that object, or give it another key"
         )
     if claimant.consent:
@@ -175,23 +184,21 @@ def _of_nobody(claimant: Claimant, found: Found, named: str, policy: Policy) -> 
     if found.active and policy.adopt == "first" and policy.opening:
         return Verdict(adopts=found.held)
     state = "" if found.active else "inactive "
-    return Verdict(
-        f"{named} is that of an {state}object in the target that is linked to nobody\n  → {_consent(claimant)}"
-    )
+    return Verdict(f"{named} is that of an {state}object in the target that has no link\n  → {_consent(claimant)}")
 
 
 def _loose(claimant: Claimant, found: Sequence[Found], named: str, policy: Policy) -> Verdict:
     waits = []
     for one in found:
         if one.owner is None or one.owner.going is not Going.MOVES:
-            whose = "an object that is linked to nobody" if one.owner is None else _whose(claimant, one.owner, policy)
-            return Verdict(f"the target takes {named} for the same as {one.held.key!r}, the one of {whose}")
+            whose = "an object that has no link" if one.owner is None else _whose(claimant, one.owner, policy)
+            return Verdict(f"the target treats {named} as equal to {one.held.key!r}, the key of {whose}")
         waits.append(one.owner.ref)
     return Verdict(waits_for=tuple(waits))
 
 
 def _by_links(claimant: Claimant, holders: Sequence[Holder], named: str, policy: Policy) -> Verdict:
-    """The target holds nothing under the key; a link may say otherwise."""
+    """The verdict if the target holds no object under the key. A link may still hold it."""
     others = [holder for holder in holders if holder.ref != claimant.ref]
     for holder in others:
         whose = _whose(claimant, holder, policy)
@@ -206,6 +213,6 @@ def _whose(claimant: Claimant, holder: Holder, policy: Policy) -> str:
 
 def _consent(claimant: Claimant) -> str:
     return (
-        f"look at it, and if it is to be this {claimant.kind}'s: "
+        f"check whose it is; to adopt it for this {claimant.kind}: "
         f"`usersyncd sync {claimant.directory} --adopt {claimant.id}`"
     )

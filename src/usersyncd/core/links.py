@@ -1,7 +1,7 @@
-"""Links: a record and its object in a target, and what becomes of a link when the target is looked at.
+"""Links between records and their objects in a target, and the outcome of changes that were not answered.
 
-A change that was sent and never answered may have been done or not. Nobody guesses: the next run reads the object, and
-:func:`settle` says what the link is from then on.
+A change that was sent and not answered may have been written or not. The next run reads the object, and :func:`settle`
+decides the outcome from what it finds.
 """
 
 from __future__ import annotations
@@ -18,9 +18,12 @@ Shape = dict[str, Value]
 
 
 class State(IntEnum):
-    """What is known of a link. ``CONFIRMED``: the target acknowledged it, or was looked at. ``PENDING``: a change was
-    sent and never answered, and the target cannot be looked at, so it is told again. ``LEAVER``: kept after the person
-    left."""
+    """The state of a link.
+
+    ``CONFIRMED``: the target acknowledged the last change, or its object was read. ``PENDING``: the last change was not
+    answered and its outcome is not known; for a target that cannot be read, the change is sent again. ``LEAVER``: the
+    person left, and the object is kept.
+    """
 
     CONFIRMED = 0
     PENDING = 1
@@ -28,8 +31,8 @@ class State(IntEnum):
 
 
 class Link(Struct, frozen=True):
-    """A record's object in a target: its key, what it was last known to hold, and its ``target_id`` (None: not looked
-    up yet). ``left_at``: since when it is a leaver's."""
+    """A record's object in a target: its key, the shape that it last held, and its ``target_id`` (None: not looked up
+    yet). ``left_at``: the time at which the person left."""
 
     shape: Shape
     key: str | int
@@ -39,9 +42,12 @@ class Link(Struct, frozen=True):
 
 
 class Fate(IntEnum):
-    """What became of an unanswered change. ``DONE``: the object is as the change asked. ``SEEN``: the object is there,
-    with other attributes: the plan compares them. ``NOT_DONE``: nothing was created or adopted, the link is as it was.
-    ``ENDED``: the object is gone, and the link with it. ``UNCLEAR``: what stands there may be another's object."""
+    """The outcome of an unanswered change.
+
+    ``DONE``: the object is as the change asked. ``SEEN``: the object exists with other attributes; the plan compares
+    them. ``NOT_DONE``: the change was not written, and the link remains. ``ENDED``: the object does not exist, and the
+    link ends. ``UNCLEAR``: the object may belong to another record.
+    """
 
     DONE = 0
     SEEN = 1
@@ -51,18 +57,17 @@ class Fate(IntEnum):
 
 
 class Settled(Struct, frozen=True):
-    """The fate of an unanswered change, and the object as it is now (for DONE and SEEN)."""
+    """The outcome of an unanswered change, and the object as it is now (for DONE and SEEN)."""
 
     fate: Fate
     held: Held | None = None
 
 
 def settle(change: Change, at_id: Held | None, at_key: Sequence[Held], names: Sequence[str], key: str) -> Settled:
-    """What became of an unanswered change of a record.
+    """The outcome of an unanswered change of a record.
 
-    ``at_id`` is the object under the change's target id. ``at_key`` are other ones that have the key that the change
-    was to give, and are linked to nobody. ``names`` are the attributes of the layout, ``key`` is the one that
-    identifies.
+    ``at_id`` is the object under the change's target id. ``at_key`` are other objects without a link that have the key
+    that the change writes. ``names`` are the attributes of the layout, ``key`` is the name of the key attribute.
     """
     if change.op is Op.CREATE:
         return _created(change, at_key, names)
@@ -76,7 +81,7 @@ def settle(change: Change, at_id: Held | None, at_key: Sequence[Held], names: Se
     if agrees(at_id, after, names):
         return Settled(Fate.DONE, at_id)
     if at_key and not at_id.lasting:
-        # The target id follows what rules write, so somebody else's object may be under the old one now.
+        # Rules write the columns of the target id, so the old id may be that of another record's object now.
         done, undone = agrees(at_key[0], after, names), agrees(at_id, change.before or {}, names)
         if done is undone or len(at_key) > 1:
             return Settled(Fate.UNCLEAR)
@@ -95,7 +100,7 @@ def _created(change: Change, at_key: Sequence[Held], names: Sequence[str]) -> Se
 
 
 def _moved(change: Change, at_key: Sequence[Held], names: Sequence[str]) -> Settled:
-    """The target id may follow the key: then the object is under the new one."""
+    """The outcome if no object has the target id. A target id that contains the key changes with it."""
     if len(at_key) == 1 and agrees(at_key[0], change.after or {}, names):
         return Settled(Fate.DONE, at_key[0])
     return Settled(Fate.ENDED)
@@ -112,15 +117,15 @@ def answers(held: Held, asked: Lookup) -> bool:
 
 
 def agrees(held: Held, shape: Mapping[str, Value], names: Sequence[str]) -> bool:
-    """Whether an object holds this shape, as far as can be told: a value in another form counts as another one."""
+    """Whether an object holds this shape. A value in another form counts as different."""
     return all(held.attributes.get(name) == shape.get(name) for name in names)
 
 
 def is_stranger(
     held: Held, before: Mapping[str, Value] | None, after: Mapping[str, Value], old_key: Value, key: str
 ) -> bool:
-    """Whether an object is not the one that was linked: it has neither the old nor the new key, and most of its
-    attributes are others. A restored target hands out serial ids again, and two people may share a department."""
+    """Whether an object is not the one that was linked: it has neither the old nor the new key, and at least half of
+    its other attributes differ. A restored target assigns serial ids again, and two people may share a department."""
     if before is None or held.key in {old_key, after.get(key, old_key)}:
         return False
     equal = [
@@ -133,5 +138,5 @@ def is_stranger(
 
 
 def shape_of(held: Held, names: Sequence[str]) -> Shape:
-    """What an object holds, as a shape of the layout."""
+    """The attributes of an object, as a shape of the layout."""
     return {name: held.attributes.get(name) for name in names}

@@ -1,7 +1,7 @@
-"""The one place that writes what a target was sent and what it answered: links, members, journal, in one transaction.
+"""Stores what was sent to a target and what it answered: links, members and journal, in one transaction.
 
-A batch is written down before it is sent, in a commit that survives a power loss. When the process dies before the
-answer, the next run finds it there, looks at the target, and writes down what became of it.
+A batch is stored before it is sent, in a commit that survives a power loss. If the process ends before the answer, the
+next run finds the batch, reads the target and stores the outcome.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from usersyncd.state.tables import links as links_table
 
 
 class Answer(Struct, frozen=True, gc=False):
-    """A step, and the target's answer to it. A step that the target need not know is answered by itself."""
+    """A step and the target's answer to it. A step without a change needs no answer and counts as delivered."""
 
     step: Planned
     outcome: Outcome
 
 
 class Book(Struct, frozen=True):
-    """Whose ledger it is: the target's number and name, the directory's number, and the run."""
+    """The owner of a ledger: number and name of the target, number of the directory, and the run."""
 
     target: int
     name: str
@@ -41,12 +41,15 @@ class Book(Struct, frozen=True):
 
 
 class Ledger:
-    """For one run and one target; ``now`` is when its leavers leave. Its calls must follow one another."""
+    """The ledger of one run and one target. Calls must not overlap.
+
+    ``now`` is the time at which leavers of this run leave.
+    """
 
     def __init__(
         self, database: Database, lock: Lock, book: Book, layouts: Mapping[Kind, Layout], now: datetime, first: int
     ) -> None:
-        """``lock`` is the run's; ``first``: the number of the run's next entry in the journal."""
+        """``lock`` is the lock of the run; ``first`` the number of its next entry in the journal."""
         self._database = database
         self._lock = lock
         self._book = book
@@ -55,13 +58,13 @@ class Ledger:
         self.next = first
 
     def write(self, answers: Sequence[Answer], following: Sequence[Planned]) -> None:
-        """Write the answers to one batch, and that the ``following`` one is sent now. Raises StateError."""
+        """Store the answers to one batch, and the ``following`` batch before it is sent. Raises StateError."""
         if not answers and not following:
             return
         self._lock.verify()
         book = self._book
         with self._database.write(durable=bool(following)) as connection:
-            # A group's members before the group: what is gone is gone with everything.
+            # Members come before groups, because ending a group removes its members.
             self._members(connection, answers)
             texts = self._records(connection, answers)
             done = [(change, texts.get(answer.step.ref)) for answer in answers if (change := _done(answer)) is not None]
@@ -73,7 +76,7 @@ class Ledger:
         self.next += len(done)
 
     def _journal(self, connection: Connection, done: Sequence[tuple[Change, str | None]]) -> None:
-        """Write changes with what they wrote, as JSON where that is at hand."""
+        """Write changes to the journal. Each text is the shape as JSON, or None to encode it here."""
         texts = (
             text if text is not None or change.after is None else encode(change.after).decode() for change, text in done
         )
@@ -83,7 +86,7 @@ class Ledger:
     # ---- records
 
     def _records(self, connection: Connection, answers: Iterable[Answer]) -> dict[int, str]:
-        """Write the links. Returns the shapes that were written, as JSON, by ref."""
+        """Store the links. Returns the stored shapes as JSON, by ref."""
         made: list[links.Row] = []
         changed: list[links.Row] = []
         ended: list[int] = []
@@ -124,7 +127,7 @@ class Ledger:
         )
 
     def _hand_over(self, connection: Connection, taken: Mapping[int, int]) -> None:
-        """The objects of leavers, and their memberships, are other records' from now on."""
+        """Pass the objects of leavers and their memberships on to other records (leaver's ref -> new ref)."""
         links.replace_members(connection, self._book.target, taken)
         links.forget(connection, self._book.target, list(taken))
 
@@ -156,8 +159,10 @@ class Ledger:
     # ---- what was never answered
 
     def settle(self, settled: Sequence[tuple[Sent, Settled]], members: Sequence[Sent]) -> None:
-        """Write what became of a batch that was never answered. ``members`` are its membership changes: whom they name
-        may be in the group or not, and the plan says which is right."""
+        """Store the outcome of a batch that was not answered.
+
+        ``members`` are its membership changes. Their members are stored as unanswered, and the plan sends them again.
+        """
         self._lock.verify()
         book = self._book
         with self._database.write() as connection:
@@ -195,7 +200,7 @@ class Ledger:
         connection.execute(update(links_table).where(*mine).values(state=int(State.PENDING)))
 
     def presume(self, steps: Sequence[Sent]) -> None:
-        """The target cannot be looked at: whatever was sent is told again, whatever the directory says by then."""
+        """For a target that cannot be read: mark every sent change, so that the next plan sends it again."""
         self._lock.verify()
         book = self._book
         with self._database.write() as connection:
@@ -214,7 +219,7 @@ def _is_done(step: Sent, found: Settled) -> bool:
 
 
 def _accepted(answer: Answer) -> set[int]:
-    """The refs of the members of whom the target did what it was told."""
+    """The refs of the members that the target added or removed."""
     change, outcome = answer.step.change, answer.outcome
     if change is None or outcome.error is not None or is_absent(change, outcome):
         return set()
@@ -225,7 +230,7 @@ def _accepted(answer: Answer) -> set[int]:
 
 
 def is_absent(change: Change, outcome: Outcome) -> bool:
-    """Whether a change could not be done, because its object is not there."""
+    """Whether a change failed because its object does not exist."""
     return outcome.absent and change.op not in (Op.DELETE, Op.DEACTIVATE, Op.REMOVE)
 
 
@@ -238,7 +243,7 @@ def found_missing(step: Planned, outcome: Outcome) -> Iterator[int]:
 
 
 def _done(answer: Answer) -> Change | None:
-    """The change, as far as it was not refused; None when there is nothing to tell of."""
+    """The part of a change that was not refused; None if there is none."""
     change, outcome = answer.step.change, answer.outcome
     if change is None or outcome.error is not None or is_absent(change, outcome):
         return None

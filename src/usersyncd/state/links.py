@@ -1,4 +1,4 @@
-"""The links of a target, whom it holds in its groups, and how far it was given what a directory said."""
+"""Stores the links of a target, the members of its groups, and the progress of its deliveries."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _COLUMNS = ("target", "ref", "kind", "key", "digest", "active", "state", "left_a
 
 
 class Progress(Struct, frozen=True):
-    """Up to which pull a target has been given everything, and by which rules (their fingerprint) it was shaped."""
+    """The last pull that was delivered to a target completely, and the fingerprint of the rules that shaped it."""
 
     revision: int
     fingerprint: str
 
 
 class Row(Struct, frozen=True, gc=False):
-    """A link as it is written. ``key`` and ``shape`` are JSON."""
+    """A link as a row of the table. ``key`` and ``shape`` are JSON."""
 
     ref: int
     kind: Kind
@@ -48,17 +48,19 @@ class Row(Struct, frozen=True, gc=False):
 
 
 class Membership(Struct):
-    """Whom a target holds in one group: refs. ``unanswered`` are those whom a run added or removed and got no answer:
-    they may be in it or not."""
+    """The members of one group in a target, as refs. ``unanswered``: members whose addition or removal was not
+    answered, so that they may be in the group or not."""
 
     members: set[int]
     unanswered: set[int]
 
 
 class Owner(Struct, frozen=True, gc=False):
-    """A record with a key and an object. ``left``: it is a leaver's. ``revision``: the pull that changed it last, or in
-    which it left. ``here``: it is in its directory. ``due``: it changed, or failed, since the target was given what its
-    directory says."""
+    """A record with a key and an object.
+
+    ``left``: the person left. ``revision``: the last pull that changed the record, or in which it left. ``here``: it is
+    in its directory. ``due``: it changed or failed since the last complete delivery of its directory.
+    """
 
     ref: int
     id: str
@@ -72,7 +74,7 @@ class Owner(Struct, frozen=True, gc=False):
 
 
 def row(ref: int, kind: Kind, link: Link) -> Row:
-    """A link of a record, as it is written."""
+    """A link of a record, as a row of the table."""
     text = encode(link.shape)
     active = link.shape.get("active") is not False
     key = encode(link.key).decode()
@@ -83,7 +85,7 @@ def row(ref: int, kind: Kind, link: Link) -> Row:
 
 
 def progress(connection: Connection, directory: int, target: int) -> Progress | None:
-    """How far a target is; None when it never was given everything of this directory."""
+    """The progress of a target; None if this directory was never delivered completely."""
     query = select(deliveries.c.revision, deliveries.c.fingerprint).where(
         deliveries.c.directory == directory, deliveries.c.target == target
     )
@@ -92,8 +94,10 @@ def progress(connection: Connection, directory: int, target: int) -> Progress | 
 
 
 def distrust(connection: Connection, directory: int, rules: Mapping[str, str]) -> None:
-    """Targets that are not in ``rules`` (name → fingerprint), or under other rules, were not asked what they depend on
-    in this pull: should they come back, everything is shaped again."""
+    """Clear the fingerprint of targets that ``rules`` (name → fingerprint) does not contain.
+
+    This pull did not track what they depend on. If they are configured again, every record is shaped again.
+    """
     followed = [
         and_(
             deliveries.c.target.in_(select(targets.c.id).where(targets.c.name == name)),
@@ -106,18 +110,18 @@ def distrust(connection: Connection, directory: int, rules: Mapping[str, str]) -
 
 
 def begin(database: Database, target: int, groups: Iterable[int]) -> None:
-    """These groups will be given other members: should that be interrupted, they are looked at again."""
+    """Mark groups whose members are about to change, so that the next plan checks them after an interruption."""
     with database.write() as connection:
         retry(connection, target, groups)
 
 
 def retry(connection: Connection, target: int, refs: Iterable[int]) -> None:
-    """These records are to be looked at again by the next plan."""
+    """Mark records for the next plan."""
     bulk.upsert(connection, retries, ("target", "ref"), ((target, ref) for ref in refs))
 
 
 def finish(database: Database, directory: int, target: int, reached: Progress, again: Iterable[int]) -> None:
-    """This target has been given everything up to a pull, but ``again``: what failed, and is to be tried again."""
+    """Store that a target was given everything up to a pull, except ``again``: refs that failed."""
     here = select(records.c.ref).where(records.c.ref == retries.c.ref, records.c.directory == directory)
     done = (directory, target, reached.revision, reached.fingerprint)
     with database.write() as connection:
@@ -130,12 +134,12 @@ def finish(database: Database, directory: int, target: int, reached: Progress, a
 
 
 def add(connection: Connection, target: int, rows: Iterable[Row]) -> None:
-    """Write links of records that have none."""
+    """Insert links of records that have none."""
     bulk.insert(connection, links, _COLUMNS, (_values(target, one) for one in rows))
 
 
 def write(connection: Connection, target: int, rows: Iterable[Row]) -> None:
-    """Write links as they are now."""
+    """Insert or replace links."""
     bulk.upsert(connection, links, _COLUMNS, (_values(target, one) for one in rows))
 
 
@@ -148,7 +152,7 @@ def _values(target: int, one: Row) -> bulk.Row:
 
 
 def end(connection: Connection, target: int, refs: Collection[int]) -> None:
-    """These records have no object any more: they are in no group either."""
+    """Delete the links of records whose objects do not exist any more, and their memberships."""
     forget(connection, target, refs)
     for some in batched(refs, PAGE):
         mine = link_members.c.target == target, among(connection, link_members.c.ref, some)
@@ -157,21 +161,21 @@ def end(connection: Connection, target: int, refs: Collection[int]) -> None:
 
 
 def forget(connection: Connection, target: int, refs: Collection[int]) -> None:
-    """The objects of these records are linked to others now."""
+    """Delete the links of records whose objects are linked to other records now."""
     for some in batched(refs, PAGE):
         mine = links.c.target == target, among(connection, links.c.ref, some)
         connection.execute(delete(links).where(*mine))
 
 
 def end_all(database: Database, target: int, refs: Collection[int]) -> None:
-    """The target was looked at, and these records have no object any more."""
+    """Like :func:`end`, in a transaction of its own."""
     if refs:
         with database.write() as connection:
             end(connection, target, refs)
 
 
 def known(connection: Connection, target: int, refs: Collection[int]) -> dict[int, Link]:
-    """The links of these records, as far as there are any."""
+    """The links of these records, by ref."""
     query = select(links.c.ref, links.c.shape, links.c.key, links.c.target_id, links.c.state, links.c.left_at)
     found: dict[int, Link] = {}
     for some in batched(refs, PAGE):
@@ -182,7 +186,7 @@ def known(connection: Connection, target: int, refs: Collection[int]) -> dict[in
 
 
 def link_of(shape: str, key: str, target_id: str | None, state: int, left_at: str | None) -> Link:
-    """A link from what its row says."""
+    """A link from the columns of its row."""
     when = datetime.fromisoformat(left_at) if left_at else None
     return Link(_shape(shape), msgspec.json.decode(key), target_id, State(state), when)
 
@@ -194,7 +198,7 @@ def _shape(text: str) -> Shape:
 def addresses(
     connection: Connection, target: int, refs: Collection[int]
 ) -> Iterator[tuple[int, str | int, str | None]]:
-    """The records of these that have an object: ref, key and target id."""
+    """The addresses of the objects of these records: ref, key and target id."""
     query = select(links.c.ref, links.c.key, links.c.target_id)
     for some in batched(refs, PAGE):
         mine = links.c.target == target, among(connection, links.c.ref, some)
@@ -203,7 +207,7 @@ def addresses(
 
 
 def linked(connection: Connection, target: int, kind: Kind, target_ids: Collection[str]) -> dict[str, int]:
-    """Which record each of these objects is linked to."""
+    """Target id -> ref of the record that is linked to the object."""
     query = select(links.c.target_id, links.c.ref).where(links.c.target == target, links.c.kind == NUMBER[kind])
     found: dict[str, int] = {}
     for some in batched(target_ids, PAGE):
@@ -220,7 +224,7 @@ def owners(
     keys: Collection[str | int],
     target_ids: Collection[str],
 ) -> list[Owner]:
-    """The records that have one of these keys, or one of these objects; of one directory when it is named."""
+    """The records that have one of these keys or objects. ``directory``: of this one only."""
     query = (
         select(
             links.c.ref, records.c.id, directories.c.name, links.c.left_at, links.c.key, links.c.target_id,
@@ -249,7 +253,7 @@ def owners(
 def unlinked(
     connection: Connection, target: int, kind: Kind, directory: int | None = None
 ) -> Iterator[tuple[int, Lookup]]:
-    """The records whose objects have no target id yet, with their refs; of one directory when it is named."""
+    """The records whose links have no target id, with their refs. ``directory``: of this one only."""
     query = (
         select(links.c.ref, directories.c.name, records.c.id, links.c.key)
         .join(records, records.c.ref == links.c.ref)
@@ -264,8 +268,8 @@ def unlinked(
 
 
 def earlier(connection: Connection, target: int, kind: Kind, attribute: str) -> Iterator[Lookup]:
-    """Where the objects without a target id are: under their keys, or, where a change of the key was sent and never
-    answered, perhaps under the new one (``attribute`` is the key's name)."""
+    """Lookups for the links without a target id: by key, and by the new key if its change was not answered.
+    ``attribute``: the name of the key."""
     found = list(unlinked(connection, target, kind))
     held = {lookup.key for _, lookup in found}
     linked_ = known(connection, target, [ref for ref, _ in found])
@@ -277,7 +281,7 @@ def earlier(connection: Connection, target: int, kind: Kind, attribute: str) -> 
 
 
 def sample(connection: Connection, target: int, kind: Kind, limit: int) -> dict[str, str]:
-    """The target ids of a few links, each with the key of its object as text."""
+    """The target ids of up to ``limit`` links, each with the key of its object as text."""
     query = select(links.c.target_id, links.c.key).where(
         links.c.target == target, links.c.kind == NUMBER[kind], links.c.target_id.is_not(None)
     )
@@ -288,7 +292,7 @@ def sample(connection: Connection, target: int, kind: Kind, limit: int) -> dict[
 
 
 def members(connection: Connection, target: int, groups: Collection[int]) -> dict[int, Membership]:
-    """Whom the target holds in these groups, as far as it was ever told of them."""
+    """The members of these groups in the target, by ref of the group."""
     query = select(link_members.c.ref, link_members.c.members, link_members.c.unanswered).where(
         link_members.c.target == target, among(connection, link_members.c.ref, list(groups))
     )
@@ -299,14 +303,14 @@ def members(connection: Connection, target: int, groups: Collection[int]) -> dic
 
 
 def write_members(connection: Connection, target: int, groups: Mapping[int, Membership]) -> None:
-    """Write whom the target holds in some groups now."""
+    """Store the members of groups."""
     rows = ((target, ref, _packed(one.members), _packed(one.unanswered) or None) for ref, one in groups.items())
     bulk.upsert(connection, link_members, ("target", "ref", "members", "unanswered"), rows)
 
 
 def replace_members(connection: Connection, target: int, refs: Mapping[int, int | None]) -> None:
-    """In every group, put another record in the place of each of these; None: it is no member any more. A group that
-    is replaced hands its members on."""
+    """Replace each of these records by another one in every group; None removes it. A replaced group passes its members
+    on."""
     if not refs:
         return
     moved = {ref: other for ref, other in refs.items() if other is not None}
@@ -331,7 +335,7 @@ def _packed(refs: set[int]) -> bytes:
 
 
 def holdings(database: Database, directory: int, target: int) -> Holdings:
-    """How much of a directory a target holds."""
+    """The numbers of users, groups and memberships of a directory that a target holds."""
     with database.read() as connection:
         query = (
             select(links.c.kind, func.count(), func.sum(case((links.c.left_at.is_(None), links.c.active), else_=0)))

@@ -1,4 +1,4 @@
-"""The batch that was sent to a target and has no answer yet: what the next run looks up when the process dies."""
+"""Stores the batch that was sent to a target and has no answer yet, for the run after an interruption."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ from usersyncd.state.tables import directories, sent
 
 
 class Sent(Struct, frozen=True, array_like=True):
-    """One step of such a batch: the record's ref, whether it is a leaver's from then on, the leaver whose object it
-    adopts, the change (of memberships without the members), and the refs of a membership change's members."""
+    """One step of an unanswered batch.
+
+    ``ref``: the record; ``left``: it becomes a leaver; ``takes``: ref of the leaver whose object it adopts; ``change``:
+    the change, for memberships without the members; ``members``: the refs of these members.
+    """
 
     ref: int
     left: bool
@@ -30,7 +33,7 @@ _decode = msgspec.msgpack.Decoder(list[Sent]).decode
 
 
 def write(connection: Connection, target: int, directory: int, steps: Iterable[Planned]) -> None:
-    """Write a batch that is about to be sent. There is one at a time."""
+    """Store a batch that is about to be sent. It replaces the previous one."""
     content = [
         (step.ref, step.left, step.takes, _change(step), step.members.tolist())
         for step in steps
@@ -47,18 +50,18 @@ def _change(step: Planned) -> Change | msgspec.Raw:
 
 
 def clear(connection: Connection, target: int, directory: int) -> None:
-    """The batch was answered, or settled."""
+    """Delete the batch after it was answered or settled."""
     connection.execute(delete(sent).where(sent.c.target == target, sent.c.directory == directory))
 
 
 def unanswered(connection: Connection, target: int, directory: int) -> list[Sent]:
-    """The steps that a run of this directory sent, and that were never answered."""
+    """The steps that a run of this directory sent and that were not answered."""
     content = connection.scalar(select(sent.c.content).where(sent.c.target == target, sent.c.directory == directory))
     return _decode(content) if content else []
 
 
 def elsewhere(connection: Connection, target: int, directory: int) -> dict[str, list[Sent]]:
-    """The unanswered steps of the other directories, by their names."""
+    """The unanswered steps of the other directories, by directory name."""
     query = select(directories.c.name, sent.c.content).join(directories, directories.c.id == sent.c.directory)
     rows = connection.execute(query.where(sent.c.target == target, sent.c.directory != directory))
     return {name: _decode(content) for name, content in rows}

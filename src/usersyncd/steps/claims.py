@@ -1,4 +1,4 @@
-"""A part of the plan: one key belongs to one record. A claim is granted, adopts what is there, or fails by name."""
+"""A part of the plan: assigns each key to one record. A claim is granted, adopts an object, or is refused."""
 
 from __future__ import annotations
 
@@ -42,9 +42,8 @@ class Claims:
         *,
         sees: bool,
     ) -> None:
-        """``directory`` is its name; ``consents`` says whether a person agreed that this record adopts; ``failed`` are
-        the refs of the directory's records about which this plan can do nothing, kept up to date; ``sees``: whether the
-        target was looked at."""
+        """``directory`` is its name. ``consents``: whether a person agreed that a record adopts. ``failed``: refs of
+        the directory's records that failed in this plan; the caller updates it. ``sees``: the target was read."""
         self._connection = connection
         self._scope = scope
         self._directory = directory
@@ -57,9 +56,9 @@ class Claims:
         self._sees = sees
 
     def settle(self) -> Iterator[Clash]:
-        """Decide every claim, and change the plan accordingly. Gives those that are refused."""
+        """Decide every claim and change the plan accordingly. Yields the refused claims."""
         if not self._policy.ruled and self._layout.key == "id" and not self._plan.has_sights(self._kind):
-            return  # Ids are unique in their directory, and such a target keeps directories apart.
+            return  # Ids are unique in their directory, and such a target separates directories.
         yield from self._contested()
         waiting: dict[int, tuple[Claim, tuple[int, ...]]] = {}
         refused: set[int] = set()
@@ -78,7 +77,7 @@ class Claims:
             self._plan.chain(chain, number)
 
     def _contested(self) -> Iterator[Clash]:
-        """Two who claim the same key both fail, and nobody gets it."""
+        """Refuse records that claim the same key: none of them gets it."""
         for claims in self._plan.contested(self._kind):
             for claim in claims:
                 others = ", ".join(f"{self._kind} {other.id}" for other in claims if other is not claim)
@@ -86,7 +85,7 @@ class Claims:
                 yield Clash(claim.ref, claim.id, f"its {self._layout.key} {claim.key!r} is also that of {others}")
 
     def _stranded(self, waiting: dict[int, tuple[Claim, tuple[int, ...]]], refused: set[int]) -> Iterator[Clash]:
-        """Who waits for a key that its holder keeps after all is refused, too."""
+        """Refuse records that wait for a key whose holder was refused and keeps it."""
         while stranded := [ref for ref, (_, wait) in waiting.items() if not refused.isdisjoint(wait)]:
             for ref in stranded:
                 claim, _ = waiting.pop(ref)
@@ -115,7 +114,7 @@ class Claims:
         revisions = revisions_of(self._connection, contested)
         for claim in page:
             if claim.key is None or not (claim.key in sights or claim.key in by_key):
-                continue  # Nobody has it: granted.
+                continue  # No record and no object has the key: granted.
             holders = by_key.get(claim.key, [])
             if self._sees:
                 found = [_found(sight, by_object) for sight in sights.get(claim.key, ())]
@@ -136,7 +135,7 @@ class Claims:
     def _holders(
         self, keys: Sequence[Key], objects: Sequence[str]
     ) -> tuple[dict[Key, list[Holder]], dict[str, Holder]]:
-        """Who has these keys, and these objects, by the links."""
+        """The records that hold these keys, and these objects, by their links."""
         only = None if self._policy.ruled else self._scope.directory
         owners = links.owners(self._connection, self._scope.target, self._kind, only, keys, objects)
         going = self._going(owners)
@@ -153,7 +152,7 @@ class Claims:
         return found, by_object
 
     def _going(self, owners: Sequence[Owner]) -> dict[int, Going]:
-        """What the plan makes of these records."""
+        """What the plan does with these records, by ref."""
         refs = [owner.ref for owner in owners]
         moves = {claim.ref: claim for claim in self._plan.claims(refs)}
         deleted = self._plan.deletes(refs)
@@ -165,13 +164,13 @@ class Claims:
         }
 
     def _returns(self, owner: Owner) -> bool:
-        """Whether a leaver is in its directory again, and the target was not told yet."""
+        """Whether a leaver is in its directory again and was not delivered yet."""
         if owner.directory == self._directory:
             return owner.here and owner.ref in self._failed
         return owner.here and owner.due
 
     def _unsure(self, keys: Collection[Key]) -> Iterator[tuple[Key, Holder]]:
-        """Records of other directories that were sent one of these keys, or had it, and have no answer yet."""
+        """Records of other directories with an unanswered change that writes or frees one of these keys."""
         if not self._policy.ruled:
             return
         wanted = set(keys)
@@ -202,12 +201,12 @@ def _found(sight: Sight, by_object: Mapping[str, Holder]) -> Found:
 
 
 def _presumed(key: Key, holder: Holder) -> Found:
-    """What a target that cannot be looked at is taken to hold: what the link says."""
+    """The object that a link describes, for a target that cannot be read."""
     return Found(Held(holder.target_id or "", key, {}), exact=True, mine=False, protected=False, owner=holder)
 
 
 def _chains(waits: Mapping[int, Sequence[int]]) -> list[list[int]]:
-    """Records that hand keys on among each other: the connected parts of who waits for whom."""
+    """Records that pass keys on to each other: the connected components of ``waits``."""
     leader: dict[int, int] = {}
 
     def find(ref: int) -> int:

@@ -1,4 +1,4 @@
-"""Step six, deliver: give the target the plan, batch by batch, and write down what it acknowledged."""
+"""Step six, deliver: send the plan to the target in batches, and store what it acknowledged."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from usersyncd.state.ledger import Answer, Ledger, found_missing, is_absent
 from usersyncd.state.planned import Plan, Planned
 
 CHANGES = 2_000
-"""How many changes a batch has at the most,"""
+"""The largest number of changes in a batch."""
 EDGES = 20_000
-"""and how many memberships."""
+"""The largest number of memberships in a batch."""
 GONE = "its object is not in the target any more: the next run creates it"
 
 
 class Outcomes(Struct):
-    """What became of a plan, as far as it was delivered. ``again`` are the refs of what is to be tried again."""
+    """The outcome of a plan so far: counts, failures, and in ``again`` the refs to try again."""
 
     counts: Counts = field(default_factory=Counts)
     failed: list[Failed] = field(default_factory=list)
     again: set[int] = field(default_factory=set)
 
     def fail(self, ref: int, kind: Kind, id_: str, error: str) -> None:
-        """Something was refused, and is tried again with the record ``ref``."""
+        """Note a failure, which the next plan tries again with the record ``ref``."""
         self.failed.append(Failed(kind, id_, error))
         self.again.add(ref)
 
@@ -45,15 +45,15 @@ async def deliver(
     outcomes: Outcomes,
     tick: Callable[[int], None],
 ) -> None:
-    """Deliver the whole plan, and note in ``outcomes`` what became of it.
+    """Deliver the whole plan, and note the result in ``outcomes``.
 
-    A batch is written down before it is sent, together with the answers to the one before. Raises TargetError when the
-    target as a whole cannot be written, StateError when the state cannot.
+    Each batch is stored before it is sent, together with the answers to the previous one. Raises TargetError if the
+    target as a whole cannot be written, StateError if the state cannot.
     """
     answers: list[Answer] = []
     for planned in plan.batches(CHANGES, EDGES):
         if addresses.concern(planned) and answers and not answers[0].step.members:
-            # Where an object is may have been answered only now.
+            # The last answers may contain target ids that this batch needs.
             await _written(ledger, answers, [])
             answers = []
         steps = await asyncio.to_thread(addresses.addressed, planned, outcomes.again)
@@ -62,7 +62,7 @@ async def deliver(
         try:
             await _give(target, [step.change for step in steps if step.change is not None], answered)
         except BaseException:
-            # What was answered counts; the rest stays unanswered, and is looked up by the next run.
+            # The answers received so far are stored. The next run looks up the rest.
             whole = list(_answers(steps, answered, outcomes))
             await _written(ledger, whole, steps[len(whole) :])
             raise
@@ -73,7 +73,7 @@ async def deliver(
 
 
 async def _written(ledger: Ledger, answers: Sequence[Answer], following: Sequence[Planned]) -> None:
-    """Write in a thread of its own, and to the end, whatever happens here meanwhile."""
+    """Write in a separate thread, to the end even if this task is cancelled."""
     await asyncio.shield(asyncio.to_thread(ledger.write, answers, following))
 
 
@@ -82,7 +82,7 @@ async def _give(target: Target, changes: Sequence[Change], answered: list[Outcom
         return
     async with aclosing(cast("Any", target.deliver(changes))) as answers:
         async for outcome in answers:
-            answered.append(outcome)  # noqa: PERF401 - what came before an error counts
+            answered.append(outcome)  # noqa: PERF401 - outcomes before an error count
     if len(answered) != len(changes):
         raise TargetError(
             f"the connector answered {len(answered)} of {len(changes)} changes",
@@ -91,7 +91,7 @@ async def _give(target: Target, changes: Sequence[Change], answered: list[Outcom
 
 
 def _answers(steps: Sequence[Planned], answered: Sequence[Outcome], outcomes: Outcomes) -> Iterator[Answer]:
-    """What the target answered to each step, as far as it did; counted, and failures noted by name."""
+    """The target's answer to each step, up to the first step without one. Counts them and notes failures."""
     left = iter(answered)
     for step in steps:
         change = step.change

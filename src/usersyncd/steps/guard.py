@@ -1,4 +1,4 @@
-"""Step five, guard: may this plan be delivered, or is it held until a person has looked at it?"""
+"""Step five, guard: decides whether a plan is delivered, or held until a person has looked at it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from usersyncd.steps.plan import Planning
 
 
 def guard(database: Database, planning: Planning, plan: Plan) -> list[Passed]:
-    """The limits that a plan passes. One is enough for it to be held. Raises StateError."""
+    """The limits that a plan exceeds; one holds the plan. Raises StateError."""
     limits, counts = planning.delivery.target.guard, plan.counts
     harm = (
         counts.users.delete, counts.groups.delete, counts.users.deactivate, counts.memberships.remove, plan.adoptions,
     )  # fmt: skip
     if max(harm) < max(limits.at_least, 1):
-        return []  # What the target holds need not be counted.
+        return []  # No count of the target's objects is needed.
     holdings = links.holdings(database, planning.reading.id, planning.target)
     return passed(limits, counts, holdings, plan.adoptions)

@@ -1,4 +1,4 @@
-"""A part of the plan: what the target holds under the keys that are claimed."""
+"""A part of the plan: reads the objects under the claimed keys."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from usersyncd.plugin import Held, Kind, Lookup, Target
 from usersyncd.state.planned import Claim, Plan, Sight
 
 PAGES = {"bulk": 10_000, "each": 500, "list": 1_000_000}
-"""How many lookups are handed over at a time, by how the target finds."""
+"""Lookups in one call of ``find``, by the target's capability."""
 
 
 def sees(target: Target) -> bool:
-    """Whether a target can be looked at."""
+    """Whether the objects of a target can be found and read."""
     return target.capabilities.find is not None and target.capabilities.read
 
 
@@ -50,7 +50,7 @@ def _sight(kind: Kind, context: TargetRunContext, asked: Lookup, held: Held) -> 
 
 
 async def read(target: Target, kind: Kind, target_ids: Iterable[str]) -> dict[str, Held]:
-    """The objects under these target ids, as far as they are there."""
+    """The objects with these target ids that exist, by target id."""
     wanted: Sequence[str] = list(dict.fromkeys(target_ids))
     if not wanted:
         return {}

@@ -1,4 +1,4 @@
-"""A part of the plan: who is to be added to, and removed from, which group of the target."""
+"""A part of the plan: the members to add to and remove from each group of the target."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from usersyncd.state.subjects import Scope
 from usersyncd.state.tables import link_members, memberships, records, retries
 
 GROUPS = 200
-"""How many groups are looked at together."""
+"""Groups that are compared together."""
 PART = 10_000
-"""How many members one change names at the most."""
+"""The largest number of members in one change."""
 
 
 def plan_memberships(
@@ -32,8 +32,10 @@ def plan_memberships(
     mode: MembershipMode,
     graph: Callable[[], Graph],
 ) -> Iterator[None]:
-    """Add the changes of the groups in question to the plan, once its records are settled. Pauses now and then.
-    ``graph`` gives the memberships of the directory."""
+    """Add membership changes to the plan after the claims are decided. Yields between groups of work.
+
+    ``graph`` returns the memberships of the directory.
+    """
     groups_in_question = _touched(connection, scope, plan)
     moved = set() if scope.since is None else set(plan.moved(Kind.USER))
     if not groups_in_question and not moved:
@@ -55,8 +57,8 @@ def plan_memberships(
 
 
 def _touched(connection: Connection, scope: Scope, plan: Plan) -> set[int]:
-    """The groups that are different now in themselves, or all of them: with other members, new, gone, or refused in
-    part before."""
+    """The groups that changed: with other members, new, deleted, or refused in part before. All groups if nothing was
+    delivered by these rules yet."""
     here = select(memberships.c.ref).where(memberships.c.directory == scope.directory)
     found = set(plan.moved(Kind.GROUP))
     if scope.since is None:
@@ -72,7 +74,7 @@ def _touched(connection: Connection, scope: Scope, plan: Plan) -> set[int]:
 
 
 def _concerned(edges: Graph, touched: set[int], people: set[int], plan: Plan, mode: MembershipMode) -> set[int]:
-    """Also the groups of ``people``, who come or leave; and, flattened, all groups above."""
+    """Adds the groups of ``people``, who come or leave; with ``flattened`` also all groups that contain them."""
     containing = edges.containing(people)
     found = touched.union(*containing.values())
     if mode == "flattened":
@@ -88,7 +90,7 @@ def _members(edges: Graph, group: int, mode: MembershipMode) -> set[int]:
 
 
 def _held(connection: Connection, target: int, groups: list[int], taken: Mapping[int, int]) -> dict[int, Membership]:
-    """Whom the target holds in these groups. Who adopts a leaver's object has the leaver's memberships with it."""
+    """The members that the target holds in these groups. Who adopts a leaver's object gets its memberships."""
     adopted = {ref: leaver for leaver, ref in taken.items()}
     held = links.members(connection, target, [*groups, *(adopted[group] for group in groups if group in adopted)])
     found = {group: held[adopted.get(group, group)] for group in groups if adopted.get(group, group) in held}
@@ -102,9 +104,9 @@ def _held(connection: Connection, target: int, groups: list[int], taken: Mapping
 def _compare(plan: Plan, directory: str, ref: int, wanted: set[int], held: Membership, people: People) -> None:
     group = people.members.get(ref)
     if group is None:
-        return  # The target neither holds it nor will.
+        return  # The group is not in the target, and the plan does not create it.
     shall = wanted & people.here if ref in people.here else set()
-    # Whom a run added or removed without an answer is added or removed again.
+    # Additions and removals that were not answered are sent again.
     added = shall - (held.members - held.unanswered)
     removed = {ref for ref in (held.members | held.unanswered) - shall if people.members.get(ref) is not None}
     for op, some in ((Op.ADD, added), (Op.REMOVE, removed)):

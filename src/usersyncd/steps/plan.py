@@ -1,7 +1,7 @@
-"""Step four, plan: from what a target holds to what it is to hold, as changes in the order of their delivery.
+"""Step four, plan: the changes from what a target holds to what it has to hold, in the order of delivery.
 
-First the shapes are compared with the links. Then the target is asked what it holds under the keys that are claimed
-(``look.py``), every claim is decided (``claims.py``), and the memberships follow.
+The shapes are compared with the links. Then the objects under the claimed keys are read (``look.py``), every claim is
+decided (``claims.py``), and the memberships are compared.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ from usersyncd.steps.shield import Shielded
 from usersyncd.wish import ALL
 
 NAMED = 100
-"""How many records that the rules leave out are named."""
+"""Records left out by the rules that a report names."""
 UNCLEAR = (
-    "its last change was never answered, and the target does not tell whose object is whose\n"
-    "  → put the objects right by hand, then consent with --adopt and its id"
+    "its last change was not answered, and the target does not show which object belongs to it\n"
+    "  → correct the objects by hand, then consent with --adopt and its id"
 )
-SEVERAL = "the target holds several objects with its key, so it is not known which one is this record's"
+SEVERAL = "the target holds several objects with its key, and nothing shows which one belongs to this record"
 
 
 class Draft(Struct):
-    """A plan, and what was found while it was made.
+    """A plan, and the findings from making it.
 
-    ``reached`` is how far the target is once all of it is delivered; ``again`` are the refs of what failed already,
-    which the next plan looks at again; ``skipped`` names the first of those that the rules leave out.
+    ``reached``: the progress of the target after the delivery. ``again``: refs of records that failed, which the next
+    plan tries again. ``skipped``: the first records that the rules leave out.
     """
 
     plan: Plan
@@ -57,7 +57,7 @@ class Draft(Struct):
     skipped: list[Skipped] = field(default_factory=list)
 
     def fail(self, kind: Kind, ref: int, id_: str, error: str, at: str | None = None) -> None:
-        """One record cannot be planned."""
+        """Note a record that cannot be planned."""
         self.failed.append(Failed(kind, id_, error, at))
         self.again.add(ref)
 
@@ -71,9 +71,11 @@ class Draft(Struct):
 
 
 class Planning(Struct, frozen=True):
-    """What a plan is made for: a directory as it was read, a delivery, and the number of its target. ``sees``: whether
-    the target can be looked at; ``linked``: whether links without target ids were looked up; ``adopt``: ids of records
-    to whose adoption a person consents."""
+    """The input of a plan: a directory as it was read, a delivery, and the number of its target.
+
+    ``sees``: the target can be read. ``linked``: links without target ids were looked up. ``adopt``: ids of the records
+    for which a person consents to an adoption.
+    """
 
     reading: Reading
     delivery: Delivery
@@ -89,7 +91,7 @@ class Planning(Struct, frozen=True):
 
 
 def draft_plan(database: Database, planning: Planning) -> Generator[None, None, Draft]:
-    """Compare the shapes with the links. Changes nothing. Pauses now and then. Raises StateError."""
+    """Compare the shapes with the links. Writes nothing. Yields between pages. Raises StateError."""
     draft = Draft(Plan(), Progress(planning.reading.revision, planning.delivery.fingerprint))
     try:
         with database.read() as connection:
@@ -101,7 +103,7 @@ def draft_plan(database: Database, planning: Planning) -> Generator[None, None, 
 
 
 def complete_plan(database: Database, planning: Planning, draft: Draft) -> Generator[None, None, None]:
-    """Decide who gets which key, and add the memberships, once the target was looked at. Raises StateError."""
+    """Decide the claims and add the memberships, after the target was read. Raises StateError."""
     with database.read() as connection:
         yield from _Planner(connection, planning, draft).complete()
 
@@ -123,7 +125,7 @@ class _Planner:
             since=self._done.revision if self._done and same else None,
             due=planning.now - kept if kept else None,
         )
-        self._edges = cache(lambda: graph(connection, planning.reading.id))  # Most plans do without it, some ask twice.
+        self._edges = cache(lambda: graph(connection, planning.reading.id))  # Many plans do not need it.
 
     def compare(self) -> Iterator[None]:
         for page in shape_users(self._connection, self._rules, self._scope, self._edges):
@@ -180,11 +182,11 @@ class _Planner:
         if subject.shape is None or subject.key is None or subject.state is None:
             return None
         if self._is_unclear(subject) and self._planning.consents(subject.id):
-            return None  # A person put the objects right: the record is looked for again.
+            return None  # A person corrected the objects: the record is looked up again.
         return links.link_of(subject.shape, subject.key, subject.target_id, subject.state, subject.left_at)
 
     def _doubt(self, subject: Subject, link: Link | None) -> str | None:
-        """Why nothing can be done about a record before a person has looked."""
+        """The reason for which a record has to wait for a person; None if there is none."""
         if link is None or not self._planning.sees:
             return None
         if self._is_unclear(subject):
@@ -203,7 +205,7 @@ class _Planner:
 
 
 def _is_same(shaped: Shaped) -> bool:
-    """Whether the target holds the shape already: seen by its digest, without decoding anything."""
+    """Whether the target holds the shape already, compared by digest without decoding."""
     subject = shaped.subject
     return (
         shaped.shape is not None
@@ -214,7 +216,7 @@ def _is_same(shaped: Shaped) -> bool:
 
 
 def _claims(kind: Kind, subject: Subject, link: Link | None, step: Step, key: str) -> Iterator[Claim]:
-    """What the plan says of a record that comes, leaves, returns or changes its key."""
+    """The claim of a record that comes, leaves, returns or changes its key."""
     was_here = link is not None and link.left_at is None
     here = not step.left
     change = step.change

@@ -1,4 +1,4 @@
-"""Step one, pull: take the connector's pages in, and see to it that they are whole."""
+"""Step one, pull: receive the connector's pages and check that they are complete."""
 
 from __future__ import annotations
 
@@ -13,24 +13,23 @@ from usersyncd.plugin import Done, Gone, Kind, Members, Page, Patch, Present, Re
 from usersyncd.state.spool import Item, Spool
 
 LONGEST = 600
-"""How many characters an id may have: PostgreSQL's indexes take no more than 2,700 bytes."""
+"""The longest id, in characters: an index entry of PostgreSQL takes at most 2,700 bytes."""
 
 LOT = 2_000
-"""How many items and members are handed to the spool together."""
+"""Items and members that are handed to the spool together."""
 
 
 async def pull(source: Source, cursor: str | None, spool: Spool, tick: Callable[[int], None]) -> Done:
-    """Spool everything that the source says, and return its last word. ``tick`` is told how many items came.
+    """Spool the pages of a source and return its ``Done``. ``tick`` receives the number of items of each page.
 
-    Raises SourceError when there is no last word or the source breaks the contract: the pull is void then, and nothing
-    was changed.
+    Raises SourceError if the source stops before ``Done`` or breaks the contract: the pull is discarded then.
     """
     done: Done | None = None
     lot = _Lot(spool)
     async with aclosing(cast("Any", source.pull(cursor))) as pages:
         async for page in pages:
             if done is not None:
-                raise _broken("went on after Done")
+                raise _broken("sent a page after `Done`")
             if isinstance(page, Done):
                 done = page
             else:
@@ -40,21 +39,21 @@ async def pull(source: Source, cursor: str | None, spool: Spool, tick: Callable[
     await lot.hand_over()
     if done is None:
         raise SourceError(
-            "the reading ended without its end mark: it is not whole, and was thrown away",
-            "run it again; if it stays so, it is a fault of the connector",
+            "the source stopped before `Done`: the pull is incomplete and was discarded",
+            "run it again; if the error remains, the connector has a fault",
         )
     if done.cursor is not None and not _is_text(done.cursor):
-        raise _broken(f"gave a cursor that is no text: {done.cursor!r}")
+        raise _broken(f"gave a cursor that is not text: {done.cursor!r}")
     if spool.doubtful:
-        # Somebody changed whom we have never seen: take what is certain, and read everything again next time.
+        # A change concerns an unknown record: keep what is certain, and make the next pull complete.
         return Done(cursor=None, complete=False)
     return done
 
 
 class _Lot:
-    """What is handed to the spool together: a thread's turn, a connection to the state database and a question to it
-    cost more than what is on a small page. Looking up 50,000 known records takes 0.22 s of CPU in lots of 2,000, and
-    0.51 s in pages of 200."""
+    """Collects pages for the spool: a thread switch, a connection to the state database and a query cost more than the
+    content of a small page. Looking up 50,000 known records takes 0.22 s of CPU in lots of 2,000, and 0.51 s in pages
+    of 200."""
 
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
@@ -78,18 +77,18 @@ def _add(spool: Spool, page: Page) -> None:
     try:
         spool.add(page)
     except UnicodeEncodeError as error:
-        raise _broken(f"gave text that is no Unicode: {error.object!r}") from error
+        raise _broken(f"gave text that is not valid Unicode: {error.object!r}") from error
 
 
 def _inspect(page: Page) -> None:
     if not isinstance(page, list | tuple):
-        raise _broken(f"gave something that is no page: {type(page).__name__}")
+        raise _broken(f"gave something that is not a page: {type(page).__name__}")
     for item in page:
         if isinstance(item, Members):
             if not _is_id(item.group) or not _all_text(item.added) or not _all_text(item.removed):
-                raise _broken(f"told members that are no text, or of a group without an id: {item.group!r:.{LONGEST}}")
+                raise _broken(f"gave members that are not text, or a group without an id: {item.group!r:.{LONGEST}}")
         elif not isinstance(item, _ITEMS):
-            raise _broken(f"gave something that is no record and no membership: {type(item).__name__}")
+            raise _broken(f"gave something that is neither a record nor a membership: {type(item).__name__}")
         elif not isinstance(item.kind, Kind) or not _is_id(item.id):
             raise _broken(f"gave a record without a kind or a usable id: {item.kind!r} {item.id!r:.{LONGEST}}")
         elif isinstance(item, _ATTRIBUTED) and not (
@@ -97,7 +96,7 @@ def _inspect(page: Page) -> None:
             and _all_text(item.attributes)
             and (not item.handles or _all_text(item.handles))
         ):
-            raise _broken(f"gave {item.kind} {item.id} attributes without names, or handles that are no text")
+            raise _broken(f"gave {item.kind} {item.id} attributes without names, or handles that are not text")
 
 
 _ITEMS, _ATTRIBUTED = (Record, Patch, Present, Gone), (Record, Patch)
@@ -108,7 +107,7 @@ def _is_id(text: object) -> bool:
 
 
 def _is_text(text: object) -> bool:
-    """Whether it can be kept in every state database: PostgreSQL takes no NUL character."""
+    """Whether every state database can store it: PostgreSQL does not store NUL characters."""
     if not isinstance(text, str) or "\0" in text:
         return False
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)

@@ -1,5 +1,4 @@
-"""What comes before a plan: which target this is, what became of changes that were never answered, and the target ids
-of objects that have none yet."""
+"""Before the plan: identifies the target, settles unanswered changes, and looks up missing target ids."""
 
 from __future__ import annotations
 
@@ -17,16 +16,16 @@ from usersyncd.state.sent import Sent
 from usersyncd.steps.look import PAGES, read, sees
 
 ASKED = 100
-"""How many objects are looked for to find out whether a target moved."""
+"""Objects of each kind that are read to find out whether a target moved."""
 ENOUGH = 0.5
-"""What share of them must be there."""
+"""The share of them that has to exist."""
 
 
 async def recognise(database: Database, target: Target, name: str) -> int:
-    """The number under which the links of this target are kept.
+    """The number under which the links of this target are stored.
 
-    It goes by the target's own identity. One whose identity is new is the one that the configuration called so until
-    now, moved, when most of its objects are there; otherwise it is another target, with links of its own. Raises
+    It depends on the target's own identity. A target with a new identity keeps the links of the last target with this
+    name if at least half of the sampled objects exist: the target moved. Otherwise it gets links of its own. Raises
     TargetError.
     """
     identity = await target.identity()
@@ -47,7 +46,7 @@ async def _is_there(database: Database, target: Target, number: int) -> bool:
     there = 0
     for kind, keys in wanted.items():
         held = await read(target, kind, keys)
-        # Another database hands out the same serial ids: an object counts with its key only.
+        # Another database assigns the same serial ids, so an object counts only with its key.
         there += sum(str(one.key) == keys[target_id] for target_id, one in held.items())
     asked = sum(map(len, wanted.values()))
     return asked > 0 and there >= ENOUGH * asked
@@ -56,8 +55,8 @@ async def _is_there(database: Database, target: Target, number: int) -> bool:
 async def settle_unanswered(
     database: Database, target: Target, number: int, directory: Reading, ledger: Ledger, layouts: Mapping[Kind, Layout]
 ) -> None:
-    """Look at what a run of this directory sent and got no answer for, and write down what became of it. Raises
-    TargetError."""
+    """Read the objects of changes that a run of this directory sent without getting an answer, and store the outcome.
+    Raises TargetError."""
     with database.read() as connection:
         steps = sent.unanswered(connection, number, directory.id)
     if not steps:
@@ -82,13 +81,13 @@ async def _settled(
     with database.read() as connection:
         objects = {held.target_id for some in at_key.values() for held in some}
         owners = links.linked(connection, number, kind, objects)
-    # Where the target id follows the key, an object may be linked to somebody of this very batch by its old key.
+    # If the target id contains the key, a record of this batch may be linked to the object by its old key.
     batch = {step.ref for step in steps}
     others = {target_id for target_id, ref in owners.items() if ref not in batch}
     sights = [_sight(step, at_id, at_key.get(step.change.id, []), others, layout) for step in steps]
     settled = [_judged(step, sight, layout) for step, sight in zip(steps, sights, strict=True)]
     for _ in steps:
-        # What is one record's is no other's: that tells what became of creates, and of what is unclear.
+        # An object belongs to one record only. This decides creates and unclear changes.
         taken = _taken(steps, settled)
         again = [
             one
@@ -107,7 +106,7 @@ Sighted = tuple[Held | None, list[Held]]
 
 
 async def _under_their_keys(target: Target, kind: Kind, steps: Sequence[Sent], layout: Layout) -> dict[str, list[Held]]:
-    """What the target holds under the old and new keys of these changes, by the record's id."""
+    """The objects under the old and new keys of these changes, by record id."""
     lookups = [
         Lookup(step.change.directory, step.change.id, key)
         for step in steps
@@ -128,7 +127,7 @@ def _sight(
     change = step.change
     own = at_id.get(change.target_id or "")
     if own is not None:
-        # The lookup says the key in the form of the rules: text, where the column may hold a number.
+        # The lookup has the key in the form of the rules: text, although the column may hold a number.
         own = next((held for held in at_key if held.target_id == own.target_id), own)
     key = (change.after or {}).get(layout.key)
     new = {
@@ -146,8 +145,7 @@ def _judged(step: Sent, sight: Sighted, layout: Layout) -> Settled:
 
 
 def _taken(steps: Sequence[Sent], settled: Sequence[Settled]) -> dict[str, set[int]]:
-    """The objects of the batch's records, where they were found or still are, each with those that have it. Of what is
-    unclear nobody knows."""
+    """Target id -> refs of the batch's records that have this object. Unclear changes are left out."""
     taken: dict[str, set[int]] = {}
     for step, one in zip(steps, settled, strict=True):
         target_id = step.change.target_id if one.held is None else one.held.target_id
@@ -157,7 +155,7 @@ def _taken(steps: Sequence[Sent], settled: Sequence[Settled]) -> dict[str, set[i
 
 
 def _without(sight: Sighted, ref: int, taken: Mapping[str, set[int]]) -> Sighted:
-    """What was seen for a record, without what is another's."""
+    """The objects found for a record, without those of other records."""
     own, at_key = sight
     mine = [held for held in at_key if not _is_others(held, ref, taken)]
     return (None if own is not None and _is_others(own, ref, taken) else own), mine
@@ -170,8 +168,10 @@ def _is_others(held: Held, ref: int, taken: Mapping[str, set[int]]) -> bool:
 async def link_earlier(
     database: Database, target: Target, number: int, directory: Reading, layouts: Mapping[Kind, Layout]
 ) -> None:
-    """Look up the target ids of objects that were delivered before targets returned them, or whose links lost them.
-    Nobody is adopted by this: each of these records was in the target already. Raises TargetError."""
+    """Look up the target ids of links that have none: those from the last release, and those that lost theirs.
+
+    This is no adoption, because these records were delivered before. Raises TargetError.
+    """
     if not sees(target):
         return
     for kind in Kind:
@@ -208,7 +208,7 @@ async def _link(
 
 
 def _renamed(some: Sequence[tuple[int, Lookup]], known: Mapping[int, Link], layout: Layout) -> list[Lookup]:
-    """A change of the key may have been sent and never answered: the object may be under the new one."""
+    """Lookups by the new key, for links whose change of the key was not answered."""
     lookups: list[Lookup] = []
     for ref, lookup in some:
         key = known[ref].shape.get(layout.key)
@@ -220,6 +220,6 @@ def _renamed(some: Sequence[tuple[int, Lookup]], known: Mapping[int, Link], layo
 def _linked(link: Link, held: Held, layout: Layout) -> Link:
     if link.state is not State.PENDING:
         return Link(link.shape, held.key, held.target_id, link.state, link.left_at)
-    # What was sent last was never answered: the object itself says what it holds.
+    # The last change was not answered, so the shape is taken from the object.
     state = State.CONFIRMED if link.left_at is None else State.LEAVER
     return Link(shape_of(held, layout.attributes), held.key, held.target_id, state, link.left_at)

@@ -1,4 +1,4 @@
-"""Step three, shape: what the target shall hold of each record that may have changed, by the rules."""
+"""Step three, shape: applies the rules to each record that may have changed."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from usersyncd.state.subjects import GroupNames, Managers, Scope, Subject, pages
 
 
 class Shaped(Struct, frozen=True, gc=False):
-    """A record and its shape; ``shape`` None: it has left the directory, or ``where`` leaves it out. ``error``: a rule
-    failed for it, and what the target has of it stays as it is."""
+    """A record and its shape. ``shape`` None: the record left the directory, or ``where`` leaves it out. ``error``: a
+    rule failed, and the record's object remains as it is."""
 
     subject: Subject
     shape: dict[str, Any] | None
@@ -29,8 +29,8 @@ class Shaped(Struct, frozen=True, gc=False):
 def shape_users(
     connection: Connection, rules: Rules, scope: Scope, graph: Callable[[], Graph]
 ) -> Iterator[list[Shaped]]:
-    """The users in question, by id, some thousand at a time. ``graph`` gives the memberships of the directory: it is
-    asked when there is anybody to shape, and the rules read groups."""
+    """The users to shape, ordered by id, in pages. ``graph`` returns the memberships of the directory; it is called
+    only if there are users to shape and the rules read groups."""
     managers = cache(lambda: Managers(connection, scope.directory))
     groups = cache(lambda: GroupNames(connection, scope.directory, graph(), rules.display_name))
     for page in pages(connection, scope, Kind.USER):
@@ -40,7 +40,7 @@ def shape_users(
 
 
 def shape_groups(connection: Connection, rules: Rules, scope: Scope) -> Iterator[list[Shaped]]:
-    """The groups in question, by id."""
+    """The groups to shape, ordered by id, in pages."""
     for page in pages(connection, scope, Kind.GROUP):
         yield [_group(rules, subject) for subject in page]
 

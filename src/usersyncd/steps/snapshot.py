@@ -1,4 +1,4 @@
-"""Step two, snapshot: fold what was pulled into what is known of the directory, with the cursor, in one transaction."""
+"""Step two, snapshot: merge a pull into the snapshot of the directory, with the cursor, in one transaction."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from usersyncd.state.spool import Spool
 
 
 def open_spool(database: Database, reading: Reading, job: Job) -> Spool:
-    """Where the pages of a pull are kept meanwhile."""
+    """The spool for the pages of a pull."""
     return Spool(database, reading.id, manager_of(job.rules))
 
 
 def snapshot(
     database: Database, reading: Reading, job: Job, spool: Spool, done: Done, now: datetime
 ) -> Generator[None, None, Saved]:
-    """Save a whole pull. Pauses now and then; given up between, nothing was changed. Raises StateError."""
+    """Save a complete pull. Yields between parts; if it is closed early, nothing changes. Raises StateError."""
     rules = {delivery.target.name: delivery.fingerprint for delivery in job.deliveries}
     interest = Interest(rules, job.groups, job.manager, lambda raw: _or_none(job.rules.display_name, raw))
     return save(database, reading, spool, done, job.basis, interest, now)
 
 
 def manager_of(rules: Rules) -> Callable[[dict[str, Value]], str | None]:
-    """Gives the id or handle of a user's manager. Where the mapping fails, shaping will say so: here there is none."""
+    """Returns the id or handle of a user's manager; None if the mapping fails, which shaping reports."""
     return lambda raw: _or_none(rules.manager, raw)
 
 

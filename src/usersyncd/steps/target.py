@@ -1,4 +1,4 @@
-"""All steps for one target: recognise and settle, then shape → plan → guard → deliver."""
+"""All steps for one target: recognise, settle, then shape → plan → guard → deliver."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ from usersyncd.wish import Watch, Wish
 T = TypeVar("T")
 
 TURN = 0.2
-"""Seconds after which a run that waits for its turn at a target looks again."""
+"""Seconds between the attempts of a run that waits for a target."""
 
 
 class Work:
-    """One delivery of one run. ``entries`` is how many entries the run's journal has already."""
+    """One delivery of one run. ``entries``: the number of entries that the run's journal has already."""
 
     def __init__(
         self,
@@ -66,10 +66,10 @@ class Work:
         self._entries = entries
         self._clock = clock
         self._number = 0
-        """The target's, once it is recognised."""
+        """The number of the target, once it is recognised."""
 
     async def steps(self, report: TargetReport) -> None:
-        """Do it, and say in ``report`` what was done. Raises UsersyncError."""
+        """Run all steps and fill in ``report``. Raises UsersyncError."""
         delivery = self._delivery
         async with AsyncExitStack() as stack:
             context = await stack.enter_async_context(self._context())
@@ -113,8 +113,8 @@ class Work:
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
-        """Our turn at a target where all directories share the keys: a plan that is made while another directory is
-        being delivered does not know yet whose they are."""
+        """Wait until no other directory is being delivered to a target in which all directories share the keys: a plan
+        that is made meanwhile would not know which record has which key."""
         stack = ExitStack()
         try:
             while self._wish.deliver and self._delivery.shares_keys:
@@ -178,14 +178,14 @@ class Work:
         await to_its_end(lambda: links.finish(self._database, self._reading.id, number, draft.reached, again))
 
     async def _thread(self, step: str, work: Callable[[], Generator[None, None, T]]) -> T:
-        """A step that works on the database, in a thread of its own, so that other directories go on."""
+        """Run a step on the database in a separate thread, so that other directories continue."""
         self._watch(step, 0)
         return await result_of(work, name=step, log=self._log, tick=lambda: self._watch(step, 1))
 
 
 @asynccontextmanager
 async def connected(delivery: Delivery, context: TargetRunContext) -> AsyncIterator[Target]:
-    """The target's connector, which is closed in the end."""
+    """The connector of the target, closed on exit."""
     target = delivery.connector(delivery.target.options, context)
     try:
         yield target
