@@ -112,6 +112,8 @@ class RecordTable(Reflected):
                 shown[attribute] = tell(shown[attribute])
                 if isinstance(shown[attribute], Unsaid):
                     del shown[attribute]
+        if whole:
+            shown |= {column: shown[attribute] for column, attribute in self._attribute.items() if attribute in shown}
         return shown
 
     def held(self, row: Mapping[str, Any], *, whole: bool) -> Held:

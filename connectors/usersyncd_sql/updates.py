@@ -70,15 +70,24 @@ class _Work:
         places = [place for group in groups for place in group]
         steps = waves(places, self._firm)
         if steps is None:
-            raise Refused(
-                f"it exchanges `{self.table.key}` with others, and nothing but that identifies the rows of "
-                f"`{self.table.name}`: give the table a primary key that no rule writes, or let one of them have "
-                "another value first"
-            )
+            raise Refused(self._why_no_exchange())
         self._park(places)
         for step in steps:
             self._write([self.items[place] for place in step])
         follow(self.batch, self.table, [_move(self.items[place]) for place in places])
+
+    def _why_no_exchange(self) -> str:
+        table = self.table
+        what = f"it exchanges `{table.key}` with others, and "
+        if table.key in table.identity:
+            return (
+                f"{what}nothing else identifies the rows of `{table.name}`\n"
+                "  → give the table a primary key that no rule writes, or give one of them another value first"
+            )
+        return (
+            f"{what}the column has no room for a temporary value\n"
+            "  → let the column take NULL or longer text, or give one of them another value first"
+        )
 
     def one_by_one(self, knot: Sequence[int]) -> None:
         """Write a knot together; if that fails, write its items one by one and refuse those that fail."""

@@ -16,6 +16,7 @@ WILLING = structs.replace(NEW, consent=True)
 FIRST = Policy("first", opening=True, attribute="email", ruled=True)
 LATER = structs.replace(FIRST, opening=False)
 ALWAYS = structs.replace(LATER, adopt="always")
+OPENING = structs.replace(ALWAYS, opening=True)
 NEVER = structs.replace(FIRST, adopt="never")
 
 OBJECT = Held("7", "ann@x", {"email": "ann@x", "active": True})
@@ -51,6 +52,7 @@ def test_a_free_key_is_granted(claimant: Claimant) -> None:
         pytest.param(NEW, found(), LATER, None, id="later"),
         pytest.param(NEW, found(), NEVER, None, id="never"),
         pytest.param(NEW, found(), ALWAYS, (None, True), id="always, counted"),
+        pytest.param(NEW, found(), OPENING, (None, False), id="always, first delivery"),
         pytest.param(NEW, found(active=False), ALWAYS, None, id="always, inactive"),
         pytest.param(WILLING, found(active=False), NEVER, (None, False), id="consent"),
         pytest.param(MOVER, found(), FIRST, None, id="a mover has an object"),

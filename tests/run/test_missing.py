@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,44 @@ def test_somebody_who_joins_a_group_is_made_again_and_is_in_all_groups(world: Wo
     assert (report.status, failed(report)) == ("partial", [("user", "ann")])
     world.synced()
     assert world.members() == {"staff": {"ann", "bob"}, "admins": {"ann", "bob"}}
+    assert world.synced().counts.total == 0
+
+
+@pytest.mark.parametrize("delete_after", [None, timedelta(0)], ids=["kept", "deleted"])
+def test_an_id_that_the_target_uses_again_is_the_newcomers_alone(world: World, delete_after: timedelta | None) -> None:
+    world.target(users=BY_ADDRESS)
+    world.user("1", email="ada@x", displayName="Ada")
+    world.synced()
+    world.leave("1")
+    world.synced()
+    delete(world, Kind.USER, "ada@x")
+    world.store.serial = 0
+    world.user("2", email="ada@x", displayName="Newcomer")
+    world.synced()
+    assert list(world.store.users) == ["m1"]
+    world.target(users=BY_ADDRESS, delete_after=delete_after)
+    world.synced()
+    world.user("1", email="ada.l@x", displayName="Ada")
+    assert world.synced().counts.users.create == 1
+    held = {one.attributes["name"]: (one.key, one.attributes.get("active", True)) for one in world.store.users.values()}
+    assert held == {"Newcomer": ("ada@x", True), "Ada": ("ada.l@x", True)}
+    assert world.synced().counts.total == 0
+
+
+def test_who_had_an_id_that_is_anothers_now_is_made_again(world: World) -> None:
+    world.target(users=BY_ADDRESS)
+    world.user("1", email="ada@x", displayName="Ada")
+    world.group("staff", "1")
+    world.synced()
+    delete(world, Kind.USER, "ada@x")
+    world.store.serial = 0
+    world.user("2", email="bob@x", displayName="Bob")
+    world.synced()
+    world.synced()
+    assert {(one.key, one.attributes["name"]) for one in world.store.users.values()} == {
+        ("ada@x", "Ada"), ("bob@x", "Bob"),
+    }  # fmt: skip
+    assert world.members() == {"staff": {"ada@x"}}
     assert world.synced().counts.total == 0
 
 

@@ -180,7 +180,7 @@ def _of_nobody(claimant: Claimant, found: Found, named: str, policy: Policy) -> 
     if claimant.consent:
         return Verdict(adopts=found.held)
     if found.active and policy.adopt == "always":
-        return Verdict(adopts=found.held, counted=True)
+        return Verdict(adopts=found.held, counted=not policy.opening)
     if found.active and policy.adopt == "first" and policy.opening:
         return Verdict(adopts=found.held)
     state = "" if found.active else "inactive "

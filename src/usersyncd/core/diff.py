@@ -44,8 +44,8 @@ def _wanted(subject: Subject, shape: Shape, link: Link | None) -> Step | None:
         return Step(_change(subject, Op.CREATE, link, shape), left=False)
     if shape != link.shape or link.state is State.PENDING:
         op = Op.UPDATE
-        if subject.kind is Kind.USER and bool(shape.get("active", True)) is not bool(link.shape.get("active", True)):
-            op = Op.REACTIVATE if shape.get("active") else Op.DEACTIVATE
+        if "active" in shape and bool(shape["active"]) is not bool(link.shape.get("active", True)):
+            op = Op.REACTIVATE if shape["active"] else Op.DEACTIVATE
         return Step(_change(subject, op, link, shape), left=False)
     return Step(None, left=False) if link.left_at else None
 

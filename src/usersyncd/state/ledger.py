@@ -6,7 +6,7 @@ next run finds the batch, reads the target and stores the outcome.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import datetime
 
 from msgspec import Struct, structs
@@ -56,6 +56,8 @@ class Ledger:
         self._layouts = layouts
         self._now = now
         self.next = first
+        self.displaced: set[int] = set()
+        """Refs of records whose objects are now those of others: the next plan looks at them again."""
 
     def write(self, answers: Sequence[Answer], following: Sequence[Planned]) -> None:
         """Store the answers to one batch, and the ``following`` batch before it is sent. Raises StateError."""
@@ -89,6 +91,7 @@ class Ledger:
         """Store the links. Returns the stored shapes as JSON, by ref."""
         made: list[links.Row] = []
         changed: list[links.Row] = []
+        given: list[links.Row] = []
         ended: list[int] = []
         taken: dict[int, int] = {}
         quiet: list[dict[str, object]] = []
@@ -104,7 +107,10 @@ class Ledger:
                 ended.append(step.ref)
             else:
                 new = change.op is Op.CREATE and change.before is None
-                (made if new else changed).append(self._row(step, change, outcome))
+                row = self._row(step, change, outcome)
+                (made if new else changed).append(row)
+                if outcome.target_id is not None and not new:
+                    given.append(row)
                 if step.takes is not None:
                     taken[step.takes] = step.ref
         if quiet:
@@ -112,9 +118,18 @@ class Ledger:
         target = self._book.target
         self._hand_over(connection, taken)
         links.end(connection, target, ended)
+        self._displace(connection, [*made, *given])
         links.write(connection, target, changed)
         links.add(connection, target, made)
         return {row.ref: row.shape for row in (*made, *changed)}
+
+    def _displace(self, connection: Connection, rows: Sequence[links.Row], batch: Set[int] = frozenset()) -> None:
+        """End the links of other records to these objects, but those of the ``batch``: a target may use an id again for
+        a new object."""
+        target, refs = self._book.target, links.sharing(connection, self._book.target, rows) - batch
+        links.end(connection, target, refs)
+        links.retry(connection, target, refs)
+        self.displaced |= refs
 
     def _quiet(self, step: Planned) -> dict[str, object]:
         state = State.LEAVER if step.left else State.CONFIRMED
@@ -166,6 +181,8 @@ class Ledger:
         self._lock.verify()
         book = self._book
         with self._database.write() as connection:
+            seen = [(step, found.held) for step, found in settled if found.held is not None]
+            self._displace(connection, [self._seen(*one) for one in seen], {step.ref for step, _ in settled})
             for step, found in settled:
                 self._settle(connection, step, found)
             groups = links.members(connection, book.target, {step.ref for step in members})

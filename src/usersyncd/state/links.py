@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -208,12 +208,24 @@ def addresses(
 
 def linked(connection: Connection, target: int, kind: Kind, target_ids: Collection[str]) -> dict[str, int]:
     """Target id -> ref of the record that is linked to the object."""
+    return dict(_linked(connection, target, kind, target_ids))
+
+
+def sharing(connection: Connection, target: int, rows: Sequence[Row]) -> set[int]:
+    """The refs of other records that are linked to the objects of these links."""
+    mine = {row.ref for row in rows}
+    found: set[int] = set()
+    for kind in Kind:
+        target_ids = [row.target_id for row in rows if row.kind is kind and row.target_id is not None]
+        found.update(ref for _, ref in _linked(connection, target, kind, target_ids) if ref not in mine)
+    return found
+
+
+def _linked(connection: Connection, target: int, kind: Kind, target_ids: Collection[str]) -> Iterator[tuple[str, int]]:
     query = select(links.c.target_id, links.c.ref).where(links.c.target == target, links.c.kind == NUMBER[kind])
-    found: dict[str, int] = {}
     for some in batched(target_ids, PAGE):
         rows = connection.execute(query.where(among(connection, links.c.target_id, some)))
-        found.update((target_id, ref) for target_id, ref in rows)
-    return found
+        yield from ((target_id, ref) for target_id, ref in rows)
 
 
 def owners(

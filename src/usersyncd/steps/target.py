@@ -174,7 +174,7 @@ class Work:
             report.entries = ledger.next - self._entries
             report.failed = (draft.failed + outcomes.failed)[:NAMED]
             report.failures = len(draft.failed) + len(outcomes.failed)
-        again = draft.again | outcomes.again
+        again = draft.again | outcomes.again | ledger.displaced
         await to_its_end(lambda: links.finish(self._database, self._reading.id, number, draft.reached, again))
 
     async def _thread(self, step: str, work: Callable[[], Generator[None, None, T]]) -> T:

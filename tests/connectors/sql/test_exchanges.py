@@ -98,7 +98,7 @@ async def test_where_only_the_key_identifies_chains_go_in_order_and_circles_are_
     assert await runs(*(moved(a, a, b) for a, b in ("ab", "bc", "cz"))) == [DELIVERED] * 3
     assert held(database) == {"nick a": "b", "nick b": "c", "nick c": "z", "nick d": "d", "nick e": "e"}
     for outcome in await runs(moved("d", "d", "e"), moved("e", "e", "d")):
-        assert "nothing but that identifies the rows of `app_user`" in str(outcome.error)
+        assert "nothing else identifies the rows of `app_user`" in str(outcome.error)
     assert held(database)["nick d"] == "d"
     assert held(database)["nick e"] == "e"
 

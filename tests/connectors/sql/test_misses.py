@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import pytest
 from msgspec.structs import replace
 
-from tests.connectors.sql.changes import edges, group, layouts, user
+from tests.connectors.sql.changes import create, edges, group, layouts, user
 from tests.connectors.sql.conftest import Runs
 from tests.connectors.sql.databases import Database, ServerDatabase, columns, only
 from usersyncd.core.protection import Protection
@@ -200,3 +200,13 @@ async def test_a_removal_finds_its_row_by_its_id(database: Database, start: Star
     assert "already belongs" in str(refused.error)
     assert removed == DELIVERED
     assert database.sql("SELECT u.code FROM member m JOIN app_user u ON u.id = m.user_id") == [("b",)]
+
+
+async def test_a_condition_reads_the_columns_of_our_own_tables_by_their_names(database: Database, start: Start) -> None:
+    runs = start(create_tables=True)
+    await runs(create("u1", userName="ada"), create("u2", userName="bob"))
+    runs.protection = {Kind.USER: Protection(condition=lambda row: row.get("user_name") == "ada")}
+    ada, bob = (replace(create(id_, userName=name), op=Op.UPDATE) for id_, name in (("u1", "eve"), ("u2", "eve")))
+    kept, changed = await runs(ada, bob)
+    assert (kept.error, changed) == (PROTECTED, DELIVERED)
+    assert columns(database, "users", ["id", "user_name"], "id") == [("u1", "ada"), ("u2", "eve")]
