@@ -34,7 +34,7 @@ _COLUMNS = ("ref", "directory", "digest", "count", "revision", "unresolved", "na
 _strings = msgspec.json.Decoder(list[str]).decode
 
 
-class Held(Struct, frozen=True):
+class Stored(Struct, frozen=True):
     """What the snapshot knows of a group's members without looking at them."""
 
     digest: int
@@ -106,10 +106,10 @@ class Memberships:
         return {id_: ref for ref, id_ in self._groups.items()}
 
     @cached_property
-    def _held(self) -> dict[int, Held]:
+    def _held(self) -> dict[int, Stored]:
         query = select(memberships.c.ref, memberships.c.digest, memberships.c.count)
         rows = self._connection.execute(query.where(memberships.c.directory == self._directory))
-        return {ref: Held(digest, count) for ref, digest, count in rows}
+        return {ref: Stored(digest, count) for ref, digest, count in rows}
 
     @cached_property
     def _names(self) -> Names:
@@ -216,7 +216,7 @@ class Memberships:
         if (users, groups) != (users_before, groups_before):
             self.changed.add(group.ref)
             revision = self._revision
-        held, now = self._held.get(group.ref), Held(names_digest(group.names), len(group.names))
+        held, now = self._held.get(group.ref), Stored(names_digest(group.names), len(group.names))
         self.count += now.count - (held.count if held else 0)
         self._held[group.ref] = now
         return (
@@ -229,7 +229,7 @@ class Memberships:
         return group.tokens.get(number) or self._records.lost.get(number) or f"#{number & 2**64 - 1:016x}"
 
 
-def _same(pieces: Sequence[Edges], held: Held, *, complete: bool) -> bool:
+def _same(pieces: Sequence[Edges], held: Stored, *, complete: bool) -> bool:
     """Whether these are the members that are held, told from their digests alone."""
     if not complete and not (len(pieces) == 1 and pieces[0].whole):
         return False

@@ -384,7 +384,7 @@ def sqlite_shop(tables: Tables, folder: Path) -> SqlShop:
     """In a file of its own."""
     file = folder / "target.db"
     connection = sqlite3.connect(file, isolation_level=None)
-    return SqlShop(tables, f"sqlite:///{file}", connection, "INTEGER PRIMARY KEY AUTOINCREMENT")
+    return SqlShop(tables, f"sqlite:///{file}", connection, "INTEGER PRIMARY KEY")
 
 
 def postgresql_shop(tables: Tables, url: str) -> SqlShop:
