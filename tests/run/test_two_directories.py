@@ -11,6 +11,7 @@ import pytest
 
 from tests.run.world import World, rules
 from usersyncd.core.report import RunReport
+from usersyncd.plugin import Kind
 from usersyncd.run import Wish, run
 from usersyncd.state.lock import is_locked, locked
 
@@ -88,6 +89,19 @@ def test_who_waits_for_a_target_ends_at_once_when_it_is_stopped(world: World, ot
         assert other.plan().targets[0].planned.total == 1  # who only looks waits for nobody
     assert other.run().status == "succeeded"
     assert set(world.held()) == {"bert"}
+
+
+def test_who_had_an_id_that_the_other_directory_got_is_made_again(world: World, other: World) -> None:
+    other.user("x9", userName="anna")
+    other.synced()
+    world.store.delete(Kind.USER, "m1")
+    world.store.serial = 0
+    world.user("u1", userName="bert")
+    world.synced()
+    assert {held.key for held in world.store.users.values()} == {"bert"}
+    other.synced()
+    assert set(world.held()) == {"anna", "bert"}
+    assert world.synced().counts.total + other.synced().counts.total == 0
 
 
 def test_directories_whose_keys_are_their_own_wait_for_nobody(world: World, other: World) -> None:

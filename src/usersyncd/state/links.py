@@ -126,7 +126,7 @@ def finish(database: Database, directory: int, target: int, reached: Progress, a
     done = (directory, target, reached.revision, reached.fingerprint)
     with database.write() as connection:
         connection.execute(delete(retries).where(retries.c.target == target, here.exists()))
-        bulk.insert(connection, retries, ("target", "ref"), [(target, ref) for ref in again])
+        retry(connection, target, again)
         bulk.upsert(connection, deliveries, ("directory", "target", "revision", "fingerprint"), [done])
 
 
