@@ -77,7 +77,7 @@ class Ends:
         key: Key = self._table.adapted(self._table.key_attribute, member.key)
         as_planned = target_id == member.target_id and target_id not in self._table.moving
         if as_planned and not removing and not has_key(self._table, row, [key]):
-            raise Refused(stranger(self._table, found.address, row))
+            raise Refused(f"{stranger(self._table, found.address, row)}: check whose row it is")
         if self._whole and is_protected(self._batch, self._table, row):
             raise Refused(PROTECTED)
         return row

@@ -14,7 +14,7 @@ from usersyncd_sql.look import by_address
 from usersyncd_sql.reflected import Key
 from usersyncd_sql.tables import RecordTable
 
-RESTORED = "the target was restored, or its ids were reused: see whose row it is, and correct it by hand"
+RESTORED = "the target was restored, or its ids were reused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,9 @@ def present(batch: Batch, table: RecordTable, changes: Sequence[Numbered]) -> li
         elif len(candidates) > 1:
             batch.refuse(number, several(table, addresses[number], len(candidates)))
         elif not is_same(table, candidates[0], _keys(table, (number, change)), change.before):
-            batch.refuse(number, stranger(table, addresses[number], candidates[0]))
+            why = stranger(table, addresses[number], candidates[0])
+            command = f"`usersyncd sync {change.directory} --adopt {change.id}`"
+            batch.refuse(number, f"{why}\n  → check whose row it is; if it is another's, {command} forgets it")
         elif whole and is_protected(batch, table, candidates[0]):
             batch.refuse(number, PROTECTED)
         else:

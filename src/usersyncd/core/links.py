@@ -126,7 +126,8 @@ def is_stranger(
 ) -> bool:
     """Whether an object is not the one that was linked: it has neither the old nor the new key, and at least half of
     its other attributes differ. A restored target assigns serial ids again, and two people may share a department."""
-    if before is None or held.key in {old_key, after.get(key, old_key)}:
+    keys = {_folded(old_key), _folded(after.get(key, old_key))}
+    if before is None or _folded(held.key) in keys:
         return False
     equal = [
         held.attributes.get(name) == value
@@ -135,6 +136,11 @@ def is_stranger(
     ]
     # Where the rules of then named none of it, nothing says that it is another one.
     return sum(equal) <= len(equal) / 2 and (bool(equal) or key in before)
+
+
+def _folded(key: Value) -> str:
+    """A key without what a database may change in it: case, spaces at its ends, number or text."""
+    return str(key).strip().casefold()
 
 
 def shape_of(held: Held, names: Sequence[str]) -> Shape:

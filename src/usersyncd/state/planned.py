@@ -171,6 +171,18 @@ class Plan:
         self._file.execute("UPDATE claims SET new = 1, moves = 1 WHERE ref = ?", (claim.ref,))
         count(self.counts, create)
 
+    def start_over(self, ref: int, key: Key | None) -> None:
+        """The object of a record is another's. A record that is to be there claims ``key`` and gets a new object; about
+        the others nothing is to be done any more."""
+        change = self._change(ref)
+        assert change is not None  # noqa: S101 - the caller has it from the plan
+        if key is None:
+            self.drop(ref)
+            return
+        row = ref, NUMBER[change.kind], change.id, _json(key), True, True, True
+        self._file.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        self.renew(Claim(ref, change.kind, change.id, key, here=True, moves=True, new=True))
+
     def free(self, ref: int) -> None:
         """Delete this leaver's object before anything else: its key is claimed."""
         change = self._change(ref)
@@ -253,6 +265,11 @@ class Plan:
     def taken(self) -> dict[int, int]:
         """The leavers whose objects are adopted, each with the record that adopts it."""
         return dict(self._file.execute("SELECT takes, ref FROM changes WHERE takes IS NOT NULL").fetchall())
+
+    def leavers(self, refs: Iterable[int]) -> set[int]:
+        """Those of these records that are leavers' from now on."""
+        query = "SELECT ref FROM changes WHERE left AND ref IN (SELECT value FROM json_each(?))"
+        return {ref for (ref,) in self._file.execute(query, (encode(list(refs)).decode(),))}
 
     def changed(self, kind: Kind, size: int) -> Iterator[list[tuple[int, Change]]]:
         """The records of one kind that have an object already and are to be changed, with their refs."""

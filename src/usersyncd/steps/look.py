@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from usersyncd.context import TargetRunContext
-from usersyncd.plugin import Held, Kind, Lookup, Target
+from usersyncd.core.links import is_stranger
+from usersyncd.plugin import Change, Held, Kind, Lookup, Target
 from usersyncd.state.planned import Claim, Plan, Sight
 
 PAGES = {"bulk": 10_000, "each": 500, "list": 1_000_000}
@@ -18,13 +19,20 @@ def sees(target: Target) -> bool:
     return target.capabilities.find is not None and target.capabilities.read
 
 
-async def look(target: Target, context: TargetRunContext, directory: str, plan: Plan) -> list[int]:
-    """Note in the plan what the target holds under the claimed keys. Where the object of a record that claims a key is
-    gone, the plan creates it again. Returns the refs of those records. Raises TargetError."""
+async def look(
+    target: Target, context: TargetRunContext, directory: str, plan: Plan, named: Collection[str]
+) -> list[int]:
+    """Note in the plan what the target holds under the claimed keys.
+
+    The plan creates the object of a record again if it is gone; and also if a person ``named`` the record's id and the
+    object is another's. Returns the refs of these records: their links end. Raises TargetError.
+    """
     absent: list[int] = []
     if not sees(target):
         return absent
     for kind in Kind:
+        if named:
+            absent += await _start_over(target, context, kind, plan, named)
         gone: list[Claim] = []
         claims = plan.claimed(kind, PAGES[target.capabilities.find or "bulk"])
         while page := await asyncio.to_thread(next, claims, None):
@@ -38,6 +46,27 @@ async def look(target: Target, context: TargetRunContext, directory: str, plan: 
             plan.renew(claim)
         absent += [claim.ref for claim in gone]
     return absent
+
+
+async def _start_over(
+    target: Target, context: TargetRunContext, kind: Kind, plan: Plan, named: Collection[str]
+) -> list[int]:
+    """The named records whose objects are others', once their plan is made as if they had none."""
+    key = context.layouts[kind].key
+    found: list[tuple[int, Change]] = []
+    for page in plan.changed(kind, PAGES["bulk"]):
+        mine = [(ref, change) for ref, change in page if change.id in named]
+        held = await read(target, kind, (change.target_id for _, change in mine if change.target_id is not None))
+        for ref, change in mine:
+            one = held.get(change.target_id or "")
+            if one is not None and is_stranger(one, change.before, change.after or {}, change.key, key):
+                found.append((ref, change))
+    leavers = plan.leavers(ref for ref, _ in found)
+    for ref, change in found:
+        wanted = None if ref in leavers or change.after is None else change.after[key]
+        assert wanted is None or isinstance(wanted, str | int)  # noqa: S101 - the rules see to it
+        plan.start_over(ref, wanted)
+    return [ref for ref, _ in found]
 
 
 def _sight(kind: Kind, context: TargetRunContext, asked: Lookup, held: Held) -> Sight:

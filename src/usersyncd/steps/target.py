@@ -29,7 +29,7 @@ from usersyncd.steps.look import look, sees
 from usersyncd.steps.plan import Draft, Planning, complete_plan, draft_plan
 from usersyncd.steps.settle import link_earlier, recognise, settle_unanswered
 from usersyncd.steps.shield import shield_members, shield_records
-from usersyncd.wish import Watch, Wish
+from usersyncd.wish import ALL, Watch, Wish
 
 T = TypeVar("T")
 
@@ -135,7 +135,7 @@ class Work:
         )
         draft = await self._thread("planning", lambda: draft_plan(self._database, planning))
         try:
-            absent = await look(target, context, self._reading.name, draft.plan)
+            absent = await look(target, context, self._reading.name, draft.plan, self._wish.adopt - {ALL})
             if self._wish.deliver:
                 await to_its_end(lambda: links.end_all(self._database, self._number, absent))
             draft.fail_all(await shield_records(target, context, draft.plan))

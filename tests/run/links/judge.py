@@ -20,13 +20,15 @@ class Broken(AssertionError):
 @dataclass
 class Judge:
     """``book``: each object as it was seen last, by kind and mark; its ``ref`` says to whom it belongs. ``damaged``:
-    records whose objects the application changed or deleted. ``deletes``: leavers are deleted at once."""
+    records whose objects the application changed or deleted. ``lost``: those whose objects it deleted, since everything
+    was delivered with consent. ``deletes``: leavers are deleted at once."""
 
     shop: Shop
     deletes: bool
     book: Mapping[Kind, dict[str, Row]] = field(default_factory=lambda: {kind: {} for kind in Kind})
     edges: set[tuple[str, str]] = field(default_factory=set)
     damaged: set[tuple[Kind, str]] = field(default_factory=set)
+    lost: set[tuple[Kind, str]] = field(default_factory=set)
     writes: int = 0
 
     # ---- the application writes; ``who`` is a place among its objects
@@ -73,6 +75,7 @@ class Judge:
         if (row := self.object_of(kind, id_)) is not None:
             self.shop.delete(kind, row.mark)
             self.damaged.add((kind, id_))
+            self.lost.add((kind, id_))
             self.remember()
 
     def remember(self) -> None:
@@ -169,6 +172,8 @@ class Judge:
                 if ref not in life.records[kind] and not row.protected and not self._has_protected(row):
                     self._left(kind, row)
         self._memberships(life)
+        if consent == "all":
+            self.lost.clear()
 
     def all_right(self, life: Life) -> bool:
         """Whether everybody has what the directories say."""
@@ -186,6 +191,8 @@ class Judge:
             way.append(id_)
             if row is not None and row.protected:
                 return
+            if row is None and self.shop.reuses_ids and (kind, id_) in self.lost and not _consents(consent, id_):
+                return  # A stranger may be under its id: nobody knows before a person has looked.
             rivals = [other for other, one in life.records[kind].items() if one.key == record.key and other != id_]
             if self.shop.unique and rivals:
                 return

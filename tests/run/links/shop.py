@@ -50,6 +50,8 @@ class Shop(Protocol):
     """Whether the address is the key, so that a user's object can be found by it."""
     marks: bool
     """Whether marks are the application's own; otherwise the record's id is the mark."""
+    reuses_ids: bool
+    """Whether a new object may get the id of a deleted one."""
 
     @property
     def connector(self) -> Any: ...
@@ -100,6 +102,7 @@ class MemoryShop:
     def __post_init__(self) -> None:
         self.users, self.groups = (BY_ADDRESS, BY_NAME) if self.ruled else (Ruleset(), Ruleset())
         self.unique = self.adoptable = self.ruled
+        self.reuses_ids = False
         self._names = {
             Kind.USER: ("ref", "email", "name") if self.ruled else ("id", "email", "displayName"),
             Kind.GROUP: ("ref", "name", "about") if self.ruled else ("id", "displayName", "description"),
@@ -290,6 +293,7 @@ class SqlShop:
     def __init__(self, tables: Tables, url: str, connection: Any, serial: str) -> None:
         self._tables, self._url, self._connection, self._given = tables, url, connection, 0
         self._postgresql = not isinstance(connection, sqlite3.Connection)
+        self.reuses_ids = not self._postgresql
         self.users, self.adoptable, self.marks = tables.users, tables.adoptable, tables.marks
         for name in ("mem", "people", "grp", "group_members", "users", "groups"):
             self._sql(f'DROP TABLE IF EXISTS "{name}"')

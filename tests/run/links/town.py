@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from tests.run.links.judge import Consent
-from tests.run.links.life import DIRECTORIES, Life
+from tests.run.links.life import DIRECTORIES, IDS, Life
 from tests.run.links.moody import Mood, moody
 from tests.run.links.shop import PROTECTED_ROLE, Shop
 from tests.run.world import NO_LIMITS
@@ -21,6 +21,7 @@ from usersyncd.plugin import Kind
 from usersyncd.run import Wish, run
 from usersyncd.state.database import Database, open_database
 from usersyncd.testing import MemoryDirectory, MemorySource, MemorySourceOptions
+from usersyncd.wish import ALL
 
 PROTECTION = Protection(condition=lambda columns: columns.get("role") == PROTECTED_ROLE)
 
@@ -38,7 +39,8 @@ class Town:
     def run(self, name: str, life: Life, *, adopt: Consent = frozenset(), complete: bool = False) -> RunReport:
         """Deliver one directory as it is now."""
         life.tell(name, self.directories[name])
-        wish = Wish(complete=complete, adopt=frozenset({"*"} if adopt == "all" else adopt), log=False)
+        ids = {id_ for some in IDS.values() for id_ in some}
+        wish = Wish(complete=complete, adopt=frozenset({ALL, *ids} if adopt == "all" else adopt), log=False)
         return asyncio.run(run(self.database, self.folder, self.jobs[name], wish))
 
     def _job(self, name: str) -> Job:
