@@ -94,3 +94,25 @@ def test_consent_for_nobody_is_an_error_and_all_else_is_done(
     assert "→ give the id that the report names" in ran.err
     assert json.loads(ran.out)["directories"][0]["targets"][0]["planned"]["users"]["adopt"] == 1
     assert (rows(application)[0][2] == NAME) is (command == "sync")
+
+
+def test_an_account_that_got_the_id_of_another_one_is_let_go_with_consent(
+    usersyncd: Usersyncd, application: Company
+) -> None:
+    assert usersyncd("sync", "--adopt").code == 0
+    application.sql("DELETE FROM account")
+    application.sql("INSERT INTO account VALUES (7, 'zoe@acme.example', 'Zoe', TRUE, 'user')")
+    application.edit_row("u-0001", lambda row: row.replace(NAME, "Margo Oyelaran"))
+    zoe = (7, "zoe@acme.example", "Zoe", 1, "user")
+    for consent in ([], ["--adopt"]):
+        ran = usersyncd("sync", *consent)
+        assert ran.code == 1
+        assert "the row with number=7 is not the one that was delivered: it has email 'zoe@acme.example'" in ran.out
+        assert "→ check whose row it is; if it is another's, `usersyncd sync acme --adopt u-0001` forgets it" in ran.out
+        assert rows(application) == [zoe]
+    assert "1 user to create" in usersyncd("plan", "--adopt", "u-0001").out
+    assert usersyncd("sync", "--adopt", "u-0001").code == 0
+    first, second = rows(application)
+    assert first == zoe
+    assert second[1] == ADDRESS
+    assert "nothing to change" in usersyncd("plan").out
