@@ -39,6 +39,7 @@ class Links(RuleBasedStateMachine):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None))
         self.town: Town | None = None
+        self.interrupted = False
 
     def teardown(self) -> None:
         try:
@@ -84,6 +85,7 @@ class Links(RuleBasedStateMachine):
     def _fails(self, name: str, mood: Mood) -> None:
         assert self.town is not None
         vars(self.town.mood).update(vars(mood))
+        self.interrupted = True
         self._run(name, (), fails=True)
         vars(self.town.mood).update(vars(Mood()))
 
@@ -91,9 +93,11 @@ class Links(RuleBasedStateMachine):
         """Until nothing is left to do; then everything is as the directories say."""
         for kind, id_ in self.judge.damaged:
             self.life.heal(kind, id_)
-        if self.judge.damaged:
-            self._round(consent)  # That an object is not there is found out by a run that does nothing else.
+        if self.judge.damaged or self.interrupted:
+            # A run may do nothing but find out that an object is gone, or what became of a change that got no answer.
+            self._round(consent)
         self.judge.damaged.clear()
+        self.interrupted = False
         for _ in range(ROUNDS):
             if not self._round(consent):
                 break
