@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
+from usersyncd_sql.faults import Refused
 from usersyncd_sql.identity import Columns
 from usersyncd_sql.reflected import Reflected
 
@@ -25,16 +26,44 @@ def parking(table: Reflected, unique: Columns, written: Columns, by: Columns) ->
 
 def can_park(table: Reflected, column: str) -> bool:
     """Whether the column can hold a temporary value."""
+    return table.columns[column].nullable or _takes_token(table, column)
+
+
+def _takes_token(table: Reflected, column: str) -> bool:
     kind = table.columns[column].type
-    return table.columns[column].nullable or isinstance(kind, sa.Integer | sa.Uuid) or _has_room(kind)
+    return isinstance(kind, sa.Integer | sa.Uuid) or _has_room(kind)
 
 
 def values(connection: sa.Connection, table: Reflected, column: str) -> Iterator[Any]:
-    """Temporary values: NULL if the column accepts it, otherwise :func:`tokens`."""
-    if table.columns[column].nullable:
+    """Temporary values: NULL if the column accepts it, otherwise :func:`tokens`.
+
+    A column to which foreign keys refer gets no NULL: ON UPDATE CASCADE would pass it on, and the rows that refer would
+    be lost. Raises Refused if such a column has no room for a token.
+    """
+    referred = column in referenced(connection, table)
+    if table.columns[column].nullable and not referred:
         while True:
             yield None
+    if not _takes_token(table, column):
+        raise Refused(f"foreign keys refer to column `{column}`, which has no room for a temporary value")
     yield from tokens(connection, table, column)
+
+
+def referenced(connection: sa.Connection, table: Reflected) -> frozenset[str]:
+    """The columns of a table to which foreign keys of the database refer."""
+    if table.referenced is None:
+        inspector = sa.inspect(connection)
+        own = table.light.schema
+        schemas = inspector.get_schema_names() if table.backend == "postgresql" else [own]
+        keys = (
+            key
+            for schema in schemas
+            for some in inspector.get_multi_foreign_keys(schema=schema).values()
+            for key in some
+        )
+        mine = (key for key in keys if key["referred_table"] == table.name)
+        table.referenced = frozenset(column for key in mine for column in key["referred_columns"])
+    return table.referenced
 
 
 def tokens(connection: sa.Connection, table: Reflected, column: str) -> Iterator[Any]:

@@ -13,6 +13,7 @@ from usersyncd_sql.identity import Address, decode
 from usersyncd_sql.look import by_address
 from usersyncd_sql.reflected import Key
 from usersyncd_sql.tables import RecordTable
+from usersyncd_sql.write import Writer
 
 RESTORED = "the target was restored, or its ids were reused"
 
@@ -46,7 +47,7 @@ def present(batch: Batch, table: RecordTable, changes: Sequence[Numbered]) -> li
             batch.absent(number)
         elif len(candidates) > 1:
             batch.refuse(number, several(table, addresses[number], len(candidates)))
-        elif not is_same(table, candidates[0], _keys(table, (number, change)), change.before):
+        elif not is_same(batch.writer, table, candidates[0], _keys(table, (number, change)), change.before):
             why = stranger(table, addresses[number], candidates[0])
             command = f"`usersyncd sync {change.directory} --adopt {change.id}`"
             batch.refuse(number, f"{why}\n  → check whose row it is; if it is another's, {command} forgets it")
@@ -64,20 +65,26 @@ def is_protected(batch: Batch, table: RecordTable, row: Mapping[str, Any]) -> bo
 
 
 def is_same(
-    table: RecordTable, row: Mapping[str, Any], keys: Sequence[Key], before: Mapping[str, Value] | None
+    writer: Writer, table: RecordTable, row: Mapping[str, Any], keys: Sequence[Key], before: Mapping[str, Value] | None
 ) -> bool:
-    """Whether a row is the one that was delivered: it has one of ``keys``, or more than half of ``before``."""
+    """Whether a row is the one that was delivered: it has one of ``keys``, or more than half of ``before``. What other
+    rows have too, as a department, does not count."""
     if before is None or table.scoped or has_key(table, row, keys):
         return True
     shown = table.attributes(row, whole=False)
-    equal: list[bool] = [
-        shown.get(name) == value or table.adapted(name, value) == row[column]
+    telling = {
+        column: shown.get(name) == value or table.adapted(name, value) == row[column]
         for name, value in before.items()
         if name != table.key_attribute and value is not None and not isinstance(value, bool)
         if (column := table.names.get(name, name)) in row
-    ]
+    }
+    equal = [same and not _is_shared(writer, table, column, row[column]) for column, same in telling.items()]
     # The rules of then named none of it: nothing says that it is another one.
     return sum(equal) > len(equal) / 2 or (not equal and table.key_attribute not in before)
+
+
+def _is_shared(writer: Writer, table: RecordTable, column: str, value: Any) -> bool:
+    return len(list(writer.join(table, [table.key], (column,), [(value,)]))) > 1
 
 
 def has_key(table: RecordTable, row: Mapping[str, Any], keys: Sequence[Key]) -> bool:

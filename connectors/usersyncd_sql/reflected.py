@@ -42,6 +42,8 @@ class Reflected:
         unique = _sqlite_uniques(connection, self.light) if self.backend == "sqlite" else ()
         self.uniques = list(dict.fromkeys([*_uniques(inspector, name, schema), *unique]))
         self.foreign_keys = inspector.get_foreign_keys(name, schema)
+        self.referenced: frozenset[str] | None = None
+        """The columns to which foreign keys refer; None: not read yet."""
         self.primary_key: tuple[str, ...] = tuple(inspector.get_pk_constraint(name, schema)["constrained_columns"])
 
     def column(self, name: str, remedy: str, why: str = "") -> sa.Column[Any]:

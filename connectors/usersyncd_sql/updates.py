@@ -16,7 +16,7 @@ from usersyncd.plugin import Change, Op
 from usersyncd_sql import own
 from usersyncd_sql.batch import Batch, Numbered
 from usersyncd_sql.conflicts import Conflict, Item, conflicts, of_free_keys
-from usersyncd_sql.faults import Refused
+from usersyncd_sql.faults import Refused, is_unique
 from usersyncd_sql.follow import Move, follow
 from usersyncd_sql.identity import Address, Columns
 from usersyncd_sql.order import components, knots, waves
@@ -95,12 +95,14 @@ class _Work:
         error = Refused(TAKEN.format(self.table.key)) if kept else self.batch.attempt(lambda: self.all_of([knot]))
         if error is None:
             return
+        together = error
         exchange = len(knot) > 1 and isinstance(error, Refused)
         for place in knot:
             if len(knot) > 1 and not exchange:
                 error = self.batch.attempt(lambda place=place: self.all_of([[place]]))  # type: ignore[misc]
             if error is not None:
-                self._refuse(place, error)
+                # Alone, one that waits for another's value fails for that; what stopped all of them says more.
+                self._refuse(place, together if is_unique(error) and not is_unique(together) else error)
 
     def _refuse(self, place: int, error: Exception) -> None:
         item = self.items[place]

@@ -22,8 +22,8 @@ NEVER = structs.replace(FIRST, adopt="never")
 OBJECT = Held("7", "ann@x", {"email": "ann@x", "active": True})
 
 
-def holder(going: Going, directory: str = "hr", revision: int = 5) -> Holder:
-    return Holder(2, "old", directory, going, "7", revision)
+def holder(going: Going, directory: str = "hr", revision: int = 5, key: str = "ann@x") -> Holder:
+    return Holder(2, "old", directory, going, "7", revision, key)
 
 
 def found(owner: Holder | None = None, **more: Any) -> Found:
@@ -66,6 +66,7 @@ def test_a_free_key_is_granted(claimant: Claimant) -> None:
         pytest.param(NEW, found(holder(Going.LEAVES)), NEVER, None, id="an id change, never"),
         pytest.param(NEW, found(holder(Going.LEAVES, "other")), LATER, None, id="leaves another directory"),
         pytest.param(NEW, found(holder(Going.LEAVES, revision=4)), LATER, None, id="left in an earlier pull"),
+        pytest.param(NEW, found(holder(Going.LEAVES, key="cyd@x")), LATER, None, id="left with another key"),
         pytest.param(NEW, found(holder(Going.LEFT)), ALWAYS, None, id="left before"),
         pytest.param(WILLING, found(holder(Going.LEFT)), NEVER, (2, False), id="left before, consent"),
         pytest.param(WILLING, found(holder(Going.RETURNS)), ALWAYS, None, id="left and came back, consent"),

@@ -36,8 +36,8 @@ class Going(Enum):
 
 
 class Holder(Struct, frozen=True):
-    """A record that holds a key in the target by its link. ``target_id``: of its object; ``revision``: the last pull
-    that changed the record, or in which it left."""
+    """A record that holds a key in the target by its link. ``target_id``: of its object; ``key``: the one of the link;
+    ``revision``: the last pull that changed the record, or in which it left."""
 
     ref: int
     id: str
@@ -45,6 +45,7 @@ class Holder(Struct, frozen=True):
     going: Going
     target_id: str | None = None
     revision: int = 0
+    key: str | int | None = None
 
 
 class Found(Struct, frozen=True):
@@ -168,7 +169,8 @@ def _held(claimant: Claimant, found: Found, named: str, policy: Policy) -> Verdi
 def _is_id_change(claimant: Claimant, owner: Holder) -> bool:
     """Whether one record of a directory left and another one got its key in the same pull."""
     leaves = owner.going in (Going.LEAVES, Going.LEAVES_DELETED)
-    return leaves and (owner.directory, owner.revision) == (claimant.directory, claimant.revision)
+    mine = claimant.directory, claimant.revision, claimant.key
+    return leaves and (owner.directory, owner.revision, owner.key) == mine
 
 
 def _of_nobody(claimant: Claimant, found: Found, named: str, policy: Policy) -> Verdict:

@@ -72,7 +72,8 @@ def settle(change: Change, at_id: Held | None, at_key: Sequence[Held], names: Se
     if change.op is Op.CREATE:
         return _created(change, at_key, names)
     if change.op is Op.DELETE:
-        return Settled(Fate.ENDED) if at_id is None else Settled(Fate.NOT_DONE)
+        done = at_id is None or is_stranger(at_id, change.before, {}, change.key, key)
+        return Settled(Fate.ENDED if done else Fate.NOT_DONE)
     after = change.after or {}
     if at_id is None:
         return _moved(change, at_key, names)

@@ -182,7 +182,8 @@ class Ledger:
         book = self._book
         with self._database.write() as connection:
             seen = [(step, found.held) for step, found in settled if found.held is not None]
-            self._displace(connection, [self._seen(*one) for one in seen], {step.ref for step, _ in settled})
+            batch = {ref for step, _ in settled for ref in (step.ref, step.takes) if ref is not None}
+            self._displace(connection, [self._seen(*one) for one in seen], batch)
             for step, found in settled:
                 self._settle(connection, step, found)
             groups = links.members(connection, book.target, {step.ref for step in members})

@@ -142,7 +142,9 @@ class Claims:
         by_key: dict[Key, dict[int, Holder]] = {}
         by_object: dict[str, Holder] = {}
         for owner in owners:
-            holder = Holder(owner.ref, owner.id, owner.directory, going[owner.ref], owner.target_id, owner.revision)
+            holder = Holder(
+                owner.ref, owner.id, owner.directory, going[owner.ref], owner.target_id, owner.revision, owner.key
+            )
             by_key.setdefault(owner.key, {})[owner.ref] = holder
             if owner.target_id is not None:
                 by_object[owner.target_id] = holder
@@ -187,12 +189,12 @@ class Claims:
 def _going_of(claim: Claim | None, *, left: bool, returns: bool, deleted: bool) -> Going:
     if claim is not None and claim.here:
         return Going.MOVES
-    if claim is not None:
-        return Going.LEAVES_DELETED if deleted else Going.LEAVES
     if left and returns:
         return Going.RETURNS
     if left:
         return Going.LEFT_DELETED if deleted else Going.LEFT
+    if claim is not None:
+        return Going.LEAVES_DELETED if deleted else Going.LEAVES
     return Going.STAYS
 
 
