@@ -73,6 +73,7 @@ DELETE = change(Op.DELETE, ANN, None)
         pytest.param(DEACTIVATE, held(OFF), [], Fate.DONE, id="deactivate, written"),
         pytest.param(DELETE, held(ANN), [], Fate.NOT_DONE, id="delete, still there"),
         pytest.param(DELETE, None, [], Fate.ENDED, id="delete, gone"),
+        pytest.param(DELETE, held(BOB), [], Fate.ENDED, id="delete, gone, and its id is another's"),
         # Where only the key identifies, another key is another target id.
         pytest.param(RENAME, None, [held(WED, "wed@x")], Fate.DONE, id="the id follows the key, written"),
         pytest.param(RENAME, None, [held(BOB, "wed@x")], Fate.ENDED, id="the id follows the key, somebody else's"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -368,3 +368,38 @@ def test_a_leaver_whose_object_somebody_deleted_is_done_with(town: World) -> Non
 def _stranger(address: str, *, active: bool) -> MemoryObject:
     attributes: dict[str, Value] = {"email": f"{address}@x", "name": "somebody", "ref": None, "active": active}
     return MemoryObject("", f"{address}@x", attributes, {"password": "of a stranger"})
+
+
+@pytest.mark.parametrize("faults", [{"die_after_commit": True}, {"die_before_commit": True}])
+def test_who_adopts_in_a_batch_without_an_answer_keeps_no_group_of_the_leaver(
+    town: World, faults: Mapping[str, Any]
+) -> None:
+    person(town, "1", "a")
+    person(town, "2", "b")
+    town.group("red", "1", "2")
+    town.group("blue", "1")
+    town.synced()
+    town.leave("1")
+    person(town, "9", "a")
+    town.group("red", "2")
+    town.group("blue", "9")
+    _die(town, faults)
+    town.synced()
+    assert objects(town) == {"m1": ("a", "9", True), "m2": ("b", "2", True)}
+    assert town.members() == {"red": {"b@x"}, "blue": {"a@x"}}
+    assert is_quiet(town)
+
+
+def test_a_leaver_who_is_due_makes_room_for_a_newcomer_at_once(world: World) -> None:
+    world.target(users=BY_ADDRESS, groups=BY_NAME, delete_after=timedelta(days=5))
+    then = datetime(2026, 1, 1, tzinfo=UTC)
+    world.now = then
+    person(world, "1", "a")
+    world.synced()
+    world.leave("1")
+    world.synced()
+    world.now = then + timedelta(days=6)
+    person(world, "7", "a")
+    assert world.synced().counts.users.delete == 1
+    assert [(key, ref) for key, ref, _ in objects(world).values()] == [("a", "7")]
+    assert is_quiet(world)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from tests.connectors.sql.changes import edges, group, layouts, user
 from tests.connectors.sql.conftest import Runs
-from tests.connectors.sql.databases import Database, columns
+from tests.connectors.sql.databases import Database, columns, only
 from usersyncd.plugin import DELIVERED, Change, Op, Value
 
 Start = Callable[..., Runs]
@@ -142,3 +142,14 @@ async def test_many_exchanges_are_one_step(database: Database, start: Start) -> 
     turned = [moved(a, a, b) for a, b in zip(names, [*names[1:], names[0]], strict=True)]
     assert await runs(*turned) == [DELIVERED] * len(names)
     assert held(database)["nick u0000"] == "u0001"
+
+
+@only("sqlite", "postgresql")
+async def test_rows_that_refer_to_an_exchanged_key_follow_it(database: Database, start: Start) -> None:
+    runs = await made(database, start, "id {serial}, email VARCHAR(80) UNIQUE, nick VARCHAR(40)", "abc")
+    database.sql(
+        "CREATE TABLE note (text VARCHAR(40), email VARCHAR(80) REFERENCES app_user (email) ON UPDATE CASCADE)",
+        "INSERT INTO note VALUES ('of a', 'a'), ('of b', 'b'), ('of c', 'c')",
+    )
+    assert await runs(*(moved(a, a, b) for a, b in ("ab", "bc", "ca"))) == [DELIVERED] * 3
+    assert columns(database, "note", ["text", "email"], "text") == [("of a", "b"), ("of b", "c"), ("of c", "a")]

@@ -198,3 +198,18 @@ async def test_rights_are_checked(database: Database, start: Start) -> None:
 
 def lookup(key: str) -> Lookup:
     return Lookup("hr", key, key)
+
+
+async def test_what_others_have_too_does_not_tell_whose_a_row_is(database: Database, start: Start) -> None:
+    database.sql(
+        "CREATE TABLE app_user (id {serial}, email VARCHAR(80) UNIQUE, name VARCHAR(80), active BOOLEAN)",
+        "INSERT INTO app_user (email, name, active) VALUES ('zoe', 'Sales', true), ('bob', 'Sales', true)",
+    )
+    runs = start(APP, tables={"users": "app_user"})
+    runs.links[Kind.USER, "hr", "id of a"] = '{"id":1}'
+    leaver = person("a", "Sales")
+    for op in (Op.UPDATE, Op.DEACTIVATE, Op.DELETE):
+        after = None if op is Op.DELETE else leaver | {"active": False}
+        (outcome,) = await runs(replace(user(op, "a", after, **leaver)))
+        assert "is not the one that was delivered" in str(outcome.error), op
+    assert columns(database, "app_user", ["email", "active"], "id") == [("zoe", True), ("bob", True)]
