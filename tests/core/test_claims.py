@@ -114,12 +114,17 @@ def test_an_object_that_is_to_be_deleted_makes_room_first(claimant: Claimant, go
 
 
 def test_several_objects_under_one_key_are_nobodys() -> None:
-    assert judge(WILLING, [], [found(), found()], FIRST).error == "the target holds 2 objects with email 'ann@x'"
+    assert judge(WILLING, [], [found(), found()], FIRST).error == (
+        "the target holds 2 objects with email 'ann@x' (7, 7)\n  → give all but one of them another key, or delete them"
+    )
 
 
 def test_a_key_that_the_target_takes_for_equal_is_a_conflict_by_name() -> None:
     verdict = judge(WILLING, [], [found(holder(Going.STAYS), exact=False)], FIRST)
-    assert verdict.error == "the target treats its email 'ann@x' as equal to 'Ann@X', the key of user old of hr"
+    assert verdict.error == (
+        "the target treats its email 'ann@x' as equal to 'Ann@X', the key of user old of hr\n"
+        "  → give one of the two another key"
+    )
 
 
 def test_ones_own_object_is_no_obstacle() -> None:

@@ -127,7 +127,11 @@ def judge(claimant: Claimant, holders: Sequence[Holder], found: Sequence[Found],
         whose = _whose(claimant, unsure[0], policy)
         return Verdict(f"{named} may be that of {whose}: the change that gave it was not answered yet")
     if len(exact) > 1:
-        return Verdict(f"the target holds {len(exact)} objects with {named[4:]}")
+        ids = ", ".join(one.held.target_id for one in exact[:3])
+        return Verdict(
+            f"the target holds {len(exact)} objects with {named[4:]} ({ids})\n"
+            "  → give all but one of them another key, or delete them"
+        )
     if exact:
         return _held(claimant, exact[0], named, policy)
     if others:
@@ -194,7 +198,10 @@ def _loose(claimant: Claimant, found: Sequence[Found], named: str, policy: Polic
     for one in found:
         if one.owner is None or one.owner.going is not Going.MOVES:
             whose = "an object that has no link" if one.owner is None else _whose(claimant, one.owner, policy)
-            return Verdict(f"the target treats {named} as equal to {one.held.key!r}, the key of {whose}")
+            return Verdict(
+                f"the target treats {named} as equal to {one.held.key!r}, the key of {whose}\n"
+                "  → give one of the two another key"
+            )
         waits.append(one.owner.ref)
     return Verdict(waits_for=tuple(waits))
 
