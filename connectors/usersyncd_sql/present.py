@@ -78,7 +78,7 @@ def is_same(
         if name != table.key_attribute and value is not None and not isinstance(value, bool)
         if (column := table.names.get(name, name)) in row
     }
-    equal = [same and not _is_shared(writer, table, column, row[column]) for column, same in telling.items()]
+    equal = [same for column, same in telling.items() if not (same and _is_shared(writer, table, column, row[column]))]
     # The rules of then named none of it: nothing says that it is another one.
     return sum(equal) > len(equal) / 2 or (not equal and table.key_attribute not in before)
 

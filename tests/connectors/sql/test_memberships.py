@@ -179,7 +179,8 @@ async def test_many_edges_come_and_go(database: Database, start: Start) -> None:
     runs = start(APP, create_tables=True)
     keys = [f"u{n}" for n in range(3_000)]
     added = [edges(Op.ADD, f"g{n}", *keys[n : n + 2_500]) for n in range(4)]
-    assert await runs(*people(*keys), *teams(*(f"g{n}" for n in range(4))), *added) == [DELIVERED] * 3_008
+    assert await runs(*people(*keys), *teams(*(f"g{n}" for n in range(4)))) == [DELIVERED] * 3_004
+    assert await runs(*added) == [DELIVERED] * 4
     assert database.sql("SELECT count(*) FROM group_members") == [(10_000,)]
     more = [edges(Op.ADD, "g0", *keys), edges(Op.REMOVE, "g1", *keys)]
     assert await runs(*more) == [DELIVERED] * 2

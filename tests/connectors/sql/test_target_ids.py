@@ -213,3 +213,7 @@ async def test_what_others_have_too_does_not_tell_whose_a_row_is(database: Datab
         (outcome,) = await runs(replace(user(op, "a", after, **leaver)))
         assert "is not the one that was delivered" in str(outcome.error), op
     assert columns(database, "app_user", ["email", "active"], "id") == [("zoe", True), ("bob", True)]
+    # What tells is enough, though somebody else has the rest too.
+    database.sql("UPDATE app_user SET name = 'Zoe' WHERE email = 'zoe'")
+    zoe = person("changed by hand", "Zoe")
+    assert await runs(replace(user(Op.DEACTIVATE, "a", {**zoe, "active": False}, **zoe))) == [DELIVERED]
