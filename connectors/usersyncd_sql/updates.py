@@ -10,8 +10,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from msgspec import structs
-
 from usersyncd.plugin import Change, Op
 from usersyncd_sql import own
 from usersyncd_sql.batch import Batch, Numbered
@@ -171,7 +169,7 @@ def _items(batch: Batch, table: RecordTable, changes: Sequence[Numbered]) -> lis
         if (change.after or {}).get(table.key_attribute) != change.key:
             table.moving.add(change.target_id)
         try:
-            row = table.row(_whole(table, change, found.row), now)
+            row = _row(table, change, found.row, now)
         except Refused as error:
             batch.refuse(number, str(error))
             continue
@@ -182,14 +180,13 @@ def _items(batch: Batch, table: RecordTable, changes: Sequence[Numbered]) -> lis
     return list(items.values()) if table.keys_are_unique else of_free_keys(batch, table, list(items.values()))
 
 
-def _whole(table: RecordTable, change: Change, held: Mapping[str, Any]) -> Change:
-    """A change with all attributes that the rules name. A leaver's shape is that of earlier rules: what they did not
-    name stays as it is."""
-    after = change.after or {}
-    if not (missing := table.names.keys() - after.keys()):
-        return change
-    shown = table.attributes(held, whole=False)
-    return structs.replace(change, after={name: shown.get(name) for name in missing} | after)
+def _row(table: RecordTable, change: Change, held: Mapping[str, Any], now: Mapping[str, Any]) -> Row:
+    """The row that a change asks for. The shape of a leaver is that of earlier rules: if it lacks attributes that the
+    rules name now, only the access changes. Raises Refused."""
+    if table.names.keys() <= (change.after or {}).keys():
+        return table.row(change, dict(now))
+    row = {**held, **now, table.names[own.ACTIVE]: table.adapted(own.ACTIVE, False)}
+    return tuple(row[column] for column in table.written)
 
 
 def _move(item: Item) -> Move:

@@ -403,3 +403,20 @@ def test_a_leaver_who_is_due_makes_room_for_a_newcomer_at_once(world: World) -> 
     assert world.synced().counts.users.delete == 1
     assert [(key, ref) for key, ref, _ in objects(world).values()] == [("a", "7")]
     assert is_quiet(world)
+
+
+def test_who_is_refused_after_an_addition_without_an_answer_is_removed_in_the_end(town: World) -> None:
+    person(town, "1", "a")
+    person(town, "2", "b")
+    town.group("red")
+    town.synced()
+    town.group("red", "1", "2")
+    _die(town, {"die_after_commit": True})
+    assert town.members() == {"red": {"a@x", "b@x"}}
+    town.store.faults.refuse = {"1"}
+    assert town.run().status == "partial"
+    town.store.faults.refuse = set()
+    town.group("red", "2")
+    town.synced()
+    assert town.members() == {"red": {"b@x"}}
+    assert is_quiet(town)

@@ -59,7 +59,8 @@ def _leaver(subject: Subject, link: Link, leavers: Leavers, now: datetime) -> St
             return None
         if link.shape.get("active") is False:
             return Step(None, left=True)
-    return Step(_change(subject, Op.DEACTIVATE, link, {**link.shape, "active": False}), left=True)
+    shape = {name: value for name, value in link.shape.items() if name != subject.key or value is not None}
+    return Step(_change(subject, Op.DEACTIVATE, link, shape | {"active": False}), left=True)
 
 
 def _change(subject: Subject, op: Op, link: Link | None, after: Shape | None) -> Change:

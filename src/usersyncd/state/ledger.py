@@ -163,8 +163,8 @@ class Ledger:
         held = links.members(connection, self._book.target, {answer.step.ref for answer in answered})
         for answer in answered:
             group = held.setdefault(answer.step.ref, Membership(set(), set()))
-            group.unanswered.difference_update(answer.step.members)
             done = _accepted(answer)
+            group.unanswered -= done  # Who was refused may still be in it, by an earlier change without an answer.
             if answer.step.change is not None and answer.step.change.op is Op.ADD:
                 group.members |= done
             else:

@@ -274,3 +274,18 @@ async def test_where_copy_does_not_work_rows_go_in_all_the_same(
     for op in (Op.CREATE, Op.UPDATE):
         assert await runs(user(op, "a1", ada())) == [DELIVERED]
     assert columns(database, "app_user", ["email"], "email") == [("ada@acme.example",)]
+
+
+async def test_a_leaver_of_earlier_rules_is_deactivated_and_nothing_else_changes(
+    database: Database, start: Start
+) -> None:
+    database.sql(
+        "CREATE TABLE app_user (id {serial}, email VARCHAR(80) UNIQUE, login VARCHAR(80) UNIQUE, name VARCHAR(80), "
+        "active BOOLEAN)",
+        "INSERT INTO app_user (email, name, active) VALUES ('b@x', 'B', true)",
+    )
+    runs = start(layouts(("login", "email", "name", "active")), tables={"users": "app_user"})
+    before: dict[str, Value] = {"email": "b@x", "name": "B", "active": True}
+    leaver = user(Op.DEACTIVATE, "b@x", before | {"active": False}, **before)
+    assert await runs(replace(leaver, target_id='{"id":1}')) == [DELIVERED]
+    assert columns(database, "app_user", ["email", "login", "name", "active"], "id") == [("b@x", None, "B", False)]
