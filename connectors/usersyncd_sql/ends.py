@@ -48,7 +48,7 @@ class Ends:
             if not self._own or not self._is_record(member)
         )
         self.by_id = self._own and not wanted
-        """Whether all of them stand there by their own ids."""
+        """Whether the table of memberships holds the ids of all these records, so that no row is read."""
         self._look_up(list(wanted))
 
     def value(self, directory: str, member: Member, *, removing: bool) -> Any:

@@ -40,8 +40,7 @@ def values(connection: sa.Connection, table: Reflected, column: str) -> Iterator
     A column to which foreign keys refer gets no NULL: ON UPDATE CASCADE would pass it on, and the rows that refer would
     be lost. Raises Refused if such a column has no room for a token.
     """
-    referred = column in referenced(connection, table)
-    if table.columns[column].nullable and not referred:
+    if table.columns[column].nullable and column not in referenced(connection, table):
         while True:
             yield None
     if not _takes_token(table, column):

@@ -186,8 +186,8 @@ class Outcome(Struct, frozen=True, gc=False):
     was delivered may give a new one. ``absent``: the target has no object under the change's target id; a delete, a
     deactivate or a remove counts as delivered then, and what was to be updated, or to get members, is created by the
     next plan. ``error``: refused as a whole, and why. ``refused``: the members of a membership change that were
-    refused, by id, each with its reason; ``gone`` are those among them of whom the target has no object: the next plan
-    creates them.
+    refused, by id, each with its reason; ``gone`` are those of them that have no object in the target: the next plan
+    creates it.
     """
 
     error: str | None = None

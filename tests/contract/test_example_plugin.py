@@ -53,6 +53,15 @@ def test_it_is_listed(run: Run, name: str, kind: str) -> None:
     assert example["error"] is None
 
 
+MACHINE = """\
+state: sqlite:///state.db
+directories:
+  machine:
+    connector: passwd
+    options: {passwd: passwd, group: group}
+"""
+
+
 def test_it_reads_a_directory(run: Run, tmp_path: Path) -> None:
     (tmp_path / "passwd").write_text(
         "root:x:0:0::/root:/bin/sh\n"
@@ -61,13 +70,7 @@ def test_it_reads_a_directory(run: Run, tmp_path: Path) -> None:
     )
     (tmp_path / "group").write_text("staff:x:1000:\nweb:x:1005:ada\n")
     config = tmp_path / "config.yaml"
-    config.write_text(
-        "state: sqlite:///state.db\n"
-        "directories:\n"
-        "  machine:\n"
-        "    connector: passwd\n"
-        "    options: {passwd: passwd, group: group}\n"
-    )
+    config.write_text(MACHINE)
     found = json.loads(run("usersyncd", "check", "--online", "--json", "--config", config))
     machine = found["directories"][0]
     assert (machine["users"], machine["groups"], machine["memberships"]) == (2, 2, 3)
@@ -81,17 +84,7 @@ def test_it_delivers_a_directory(run: Run, tmp_path: Path) -> None:
     (tmp_path / "passwd").write_text("ada:x:1000:1000:Ada Lovelace:/home/ada:/bin/sh\n")
     (tmp_path / "group").write_text("web:x:1005:ada\n")
     config = tmp_path / "config.yaml"
-    config.write_text(
-        "state: sqlite:///state.db\n"
-        "directories:\n"
-        "  machine:\n"
-        "    connector: passwd\n"
-        "    options: {passwd: passwd, group: group}\n"
-        "targets:\n"
-        "  app:\n"
-        "    connector: jsonfile\n"
-        "    options: {path: people.json}\n"
-    )
+    config.write_text(f"{MACHINE}targets:\n  app: {{connector: jsonfile, options: {{path: people.json}}}}\n")
     run("usersyncd", "sync", "--config", config)
     document = json.loads((tmp_path / "people.json").read_text())
     entries = document["entries"]

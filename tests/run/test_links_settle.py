@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.run.world import World, rules
+from tests.run.world import ON_SQLITE, World, rules
 from usersyncd.core.report import RunReport
 from usersyncd.plugin import Kind, Value
 from usersyncd.testing import MemoryObject
@@ -18,10 +17,7 @@ BY_ADDRESS = rules(None, "email", email="user.email", name="user.displayName", r
 BY_NAME = rules(None, "name", name="group.displayName", ref="group.id")
 
 
-@pytest.fixture
-def state(tmp_path: Path) -> str:
-    """One place is enough: what is tested here does not depend on where the state is kept."""
-    return f"sqlite:///{tmp_path}/state.db"
+pytestmark = ON_SQLITE
 
 
 @pytest.fixture

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
-from tests.run.world import World, rules
+from tests.run.world import ON_SQLITE, World, rules
 from usersyncd.core.report import RunReport
 from usersyncd.plugin import Kind
 
@@ -15,10 +14,7 @@ BY_ADDRESS = rules(None, "email", email="user.email", name="user.displayName")
 BY_LOGIN = rules(None, "login", login="user.userName", name="user.displayName")
 
 
-@pytest.fixture
-def state(tmp_path: Path) -> str:
-    """What is tested here does not depend on where the state is kept."""
-    return f"sqlite:///{tmp_path}/state.db"
+pytestmark = ON_SQLITE
 
 
 def delete(world: World, kind: Kind, key: str) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from tests.run.world import World
+from tests.run.world import ON_SQLITE, World
 from usersyncd.core.protection import Protection, protected_keys
 from usersyncd.core.report import RunReport
 from usersyncd.plugin import PROTECTED, Kind
@@ -16,10 +14,7 @@ ROLE = Protection(condition=lambda columns: columns.get("role") == "superadmin")
 CONDITIONS = dict.fromkeys(Kind, ROLE)
 
 
-@pytest.fixture
-def state(tmp_path: Path) -> str:
-    """What is tested here does not depend on where the state is kept."""
-    return f"sqlite:///{tmp_path}/state.db"
+pytestmark = ON_SQLITE
 
 
 @pytest.fixture(params=[KEYS, CONDITIONS], ids=["by key", "by a condition"])

@@ -29,6 +29,8 @@ from usersyncd.testing import (
     MemoryTargetOptions,
 )
 
+ON_SQLITE = pytest.mark.parametrize("state", ["sqlite"], indirect=True)
+"""For a module whose tests do not depend on where the state is kept: each runs once."""
 NO_LIMITS = Guard(deletes=Limit(1e6, False), deactivations=Limit(1e6, False), member_removals=Limit(1e6, False))
 
 

@@ -48,9 +48,11 @@ class Runs:
 
     def verify_consents(self) -> None:
         """Raises ConfigError when a person consented for a record that is in none of the directories."""
+        if not (wanted := self.adopt - {ALL}):
+            return
         names = [job.directory.name for job in self.jobs]
         with self.database.read() as connection:
-            unknown = sorted(self.adopt - {ALL} - ids_among(connection, names, self.adopt))
+            unknown = sorted(wanted - ids_among(connection, names, wanted))
         if unknown:
             raise ConfigError(
                 f"--adopt: no record of {', '.join(names)} has the id {', '.join(unknown)}",

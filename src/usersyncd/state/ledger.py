@@ -181,11 +181,11 @@ class Ledger:
         self._lock.verify()
         book = self._book
         with self._database.write() as connection:
-            seen = [(step, found.held) for step, found in settled if found.held is not None]
+            seen = {step.ref: self._seen(step, found.held) for step, found in settled if found.held is not None}
             batch = {ref for step, _ in settled for ref in (step.ref, step.takes) if ref is not None}
-            self._displace(connection, [self._seen(*one) for one in seen], batch)
+            self._displace(connection, list(seen.values()), batch)
             for step, found in settled:
-                self._settle(connection, step, found)
+                self._settle(connection, step, found.fate, seen.get(step.ref))
             groups = links.members(connection, book.target, {step.ref for step in members})
             for step in members:
                 groups.setdefault(step.ref, Membership(set(), set())).unanswered.update(step.members)
@@ -195,15 +195,15 @@ class Ledger:
             sent.clear(connection, book.target, book.directory)
         self.next += len(done)
 
-    def _settle(self, connection: Connection, step: Sent, found: Settled) -> None:
+    def _settle(self, connection: Connection, step: Sent, fate: Fate, row: links.Row | None) -> None:
         target = self._book.target
-        if found.fate is Fate.ENDED:
+        if fate is Fate.ENDED:
             links.end(connection, target, [step.ref])
-        elif found.held is not None:
+        elif row is not None:
             if step.takes is not None:
                 self._hand_over(connection, {step.takes: step.ref})
-            links.write(connection, target, [self._seen(step, found.held)])
-        elif found.fate is Fate.UNCLEAR:
+            links.write(connection, target, [row])
+        elif fate is Fate.UNCLEAR:
             self._doubt(connection, step)
 
     def _seen(self, step: Sent, held: Held) -> links.Row:

@@ -113,7 +113,7 @@ class Plan:
         self._file.executemany(_INSERT, rows)
         self._file.executemany(
             "INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [(c.ref, NUMBER[c.kind], c.id, _json(c.key), c.here, c.moves, c.new) for c in claims],
+            map(_claim_row, claims),
         )
 
     def add_members(self, ref: int, change: Change, members: array[int], part: int) -> None:
@@ -172,16 +172,16 @@ class Plan:
         count(self.counts, create)
 
     def start_over(self, ref: int, key: Key | None) -> None:
-        """The object of a record is another's. A record that is to be there claims ``key`` and gets a new object; about
-        the others nothing is to be done any more."""
+        """Plan a record whose object is another's as if it had none. It claims ``key`` for a new object; without a key
+        it is a leaver's, and its step is dropped."""
         change = self._change(ref)
         assert change is not None  # noqa: S101 - the caller has it from the plan
         if key is None:
             self.drop(ref)
             return
-        row = ref, NUMBER[change.kind], change.id, _json(key), True, True, True
-        self._file.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-        self.renew(Claim(ref, change.kind, change.id, key, here=True, moves=True, new=True))
+        claim = Claim(ref, change.kind, change.id, key, here=True, moves=True, new=True)
+        self._file.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?, ?, ?, ?)", _claim_row(claim))
+        self.renew(claim)
 
     def free(self, ref: int) -> None:
         """Delete this leaver's object before anything else: its key is claimed."""
@@ -374,6 +374,11 @@ class Plan:
         """What is done about leavers whose objects were to be adopted, should that have been refused."""
         for ref, blob in self._file.execute("SELECT ref, change FROM fallbacks ORDER BY id"):
             yield Planned(ref, True, None, _decode(blob), NOBODY, fallback=True, encoded=blob)
+
+
+def _claim_row(claim: Claim) -> tuple[object, ...]:
+    kind, key = NUMBER[claim.kind], _json(claim.key)
+    return claim.ref, kind, claim.id, key, claim.here, claim.moves, claim.new
 
 
 def _claim(row: tuple[Any, ...]) -> Claim:

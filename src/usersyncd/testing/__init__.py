@@ -35,6 +35,8 @@ _SUITES = {
     "TargetContract": "usersyncd.testing.target_contract",
     "Contents": "usersyncd.testing.target_contract",
 }
+_COMMON = "usersyncd.testing.connector_contract"
+"""What both suites inherit."""
 
 
 def __getattr__(name: str) -> Any:
@@ -43,7 +45,7 @@ def __getattr__(name: str) -> Any:
     import pytest
 
     # pytest explains a failed assert only in modules that it was told of before they are imported.
-    pytest.register_assert_rewrite(_SUITES[name])
+    pytest.register_assert_rewrite(_COMMON, _SUITES[name])
     return getattr(import_module(_SUITES[name]), name)
 
 

@@ -24,16 +24,16 @@ from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import pytest
-from pydantic import BaseModel, ValidationError
 
 from usersyncd.errors import SourceError
 from usersyncd.plugin import API, CANONICAL, Done, Kind, Members, Patch, Record, Source, Value
+from usersyncd.testing.connector_contract import ConnectorContract
 from usersyncd.testing.contexts import Log, source_context
-from usersyncd.testing.inspection import imported_of_usersyncd, threads_and_files
+from usersyncd.testing.inspection import threads_and_files
 from usersyncd.testing.pulls import Listing, Pull, fold, read
 
 
-class SourceContract:
+class SourceContract(ConnectorContract):
     """One test for each promise. Override ``source``, ``options`` and ``break_directory``."""
 
     source: ClassVar[type[Source]]
@@ -41,6 +41,9 @@ class SourceContract:
 
     secrets: ClassVar[tuple[str, ...]] = ()
     """Secrets that the directory's options refer to. They must not be seen anywhere."""
+
+    def _connector(self) -> type[Source]:
+        return self.source
 
     @pytest.fixture
     def options(self) -> Mapping[str, Any]:
@@ -51,15 +54,6 @@ class SourceContract:
     def break_directory(self) -> Callable[[], object]:
         """What makes the directory unreadable: take a file away, stop the server."""
         raise NotImplementedError("override the fixture `break_directory`: return a function")
-
-    @pytest.fixture
-    def folder(self, tmp_path: Path) -> Path:
-        """The folder to which relative paths in options are relative."""
-        return tmp_path
-
-    @pytest.fixture
-    def log(self) -> Log:
-        return Log()
 
     @pytest.fixture
     def start(self, options: Mapping[str, Any], folder: Path, log: Log) -> Callable[..., Source]:
@@ -78,26 +72,11 @@ class SourceContract:
         assert self.source.api == API
         assert isinstance(start(), Source)
 
-    def test_options_refuse_an_unknown_key(self, options: Mapping[str, Any]) -> None:
-        assert issubclass(self.source.Options, BaseModel)
-        with pytest.raises(ValidationError, match="no_such_option"):
-            self.source.Options.model_validate({**options, "no_such_option": 1})
-
-    def test_options_document_themselves(self) -> None:
-        schema = self.source.Options.model_json_schema()
-        assert schema.get("description"), "give the Options class a docstring"
-        bare = [name for name, option in schema.get("properties", {}).items() if not option.get("description")]
-        assert not bare, "give each option a Field(description=…)"
-
     def test_mapping_names_canonical_attributes(self) -> None:
         assert set(self.source.mapping) <= set(Kind)
         for kind, mapping in self.source.mapping.items():
             assert set(mapping) <= set(CANONICAL[kind])
             assert all(isinstance(native, str) and native for native in mapping.values())
-
-    def test_imports_nothing_else_of_usersyncd(self) -> None:
-        """What a connector needs of the world comes through its context: everything else may change at any time."""
-        assert imported_of_usersyncd(self.source) <= {"usersyncd.plugin", "usersyncd.errors"}
 
     # -------------------------------------------------------------------------------------------------- the pull
 

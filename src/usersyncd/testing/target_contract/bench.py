@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from usersyncd.core.protection import Protection
 from usersyncd.plugin import Change, Held, Kind, Layout, Lookup, Op, Outcome, Target
+from usersyncd.testing.connector_contract import ConnectorContract
 from usersyncd.testing.contexts import OWN_LAYOUTS, Log, target_context
 from usersyncd.testing.target_contract.runs import deliver_in_a_run, find_in_a_run, read_in_a_run
 from usersyncd.testing.target_contract.shapes import DIRECTORY, OTHER, Key, Shape
@@ -39,7 +40,7 @@ Read = Callable[..., list[Held]]
 """What the fixtures give: see each one."""
 
 
-class TargetBench:
+class TargetBench(ConnectorContract):
     """The fixtures of all tests; those that raise NotImplementedError are for the author of the target."""
 
     target: ClassVar[type[Target]]
@@ -47,6 +48,9 @@ class TargetBench:
 
     secrets: ClassVar[tuple[str, ...]] = ()
     """Secrets that the target's options refer to. They must not be seen anywhere."""
+
+    def _connector(self) -> type[Target]:
+        return self.target
 
     @pytest.fixture
     def layouts(self) -> Mapping[Kind, Layout]:
@@ -74,17 +78,8 @@ class TargetBench:
         raise NotImplementedError("override the fixture `break_target`: return a function")
 
     @pytest.fixture
-    def folder(self, tmp_path: Path) -> Path:
-        """The folder to which relative paths in options are relative."""
-        return tmp_path
-
-    @pytest.fixture
-    def log(self) -> Log:
-        return Log()
-
-    @pytest.fixture
     def start(self, options: Mapping[str, Any], layouts: Mapping[Kind, Layout], folder: Path, log: Log) -> Start:
-        """A function that constructs the target anew, as every run does; ``protection``: what it must not write."""
+        """A function that constructs a new target, as each run does; ``protection``: what it must not write."""
 
         def construct(*, protection: Protections | None = None) -> Target:
             context = target_context(

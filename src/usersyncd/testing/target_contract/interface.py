@@ -8,12 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, ValidationError
 
 from usersyncd.errors import TargetError
 from usersyncd.plugin import API, Capabilities, Target
 from usersyncd.testing.contexts import Log
-from usersyncd.testing.inspection import imported_of_usersyncd
 from usersyncd.testing.target_contract.bench import Act, Contents, Deliver, Look, Start, TargetBench
 from usersyncd.testing.target_contract.runs import check, closing, identity
 from usersyncd.testing.target_contract.shapes import ADA, BOB, create
@@ -26,21 +24,6 @@ class InterfacePromises(TargetBench):
         assert self.target.api == API
         assert isinstance(start(), Target)
         assert isinstance(self.target.capabilities, Capabilities)
-
-    def test_options_refuse_an_unknown_key(self, options: Mapping[str, Any]) -> None:
-        assert issubclass(self.target.Options, BaseModel)
-        with pytest.raises(ValidationError, match="no_such_option"):
-            self.target.Options.model_validate({**options, "no_such_option": 1})
-
-    def test_options_document_themselves(self) -> None:
-        schema = self.target.Options.model_json_schema()
-        assert schema.get("description"), "give the Options class a docstring"
-        bare = [name for name, option in schema.get("properties", {}).items() if not option.get("description")]
-        assert not bare, "give each option a Field(description=…)"
-
-    def test_imports_nothing_else_of_usersyncd(self) -> None:
-        """What a connector needs of the world comes through its context: everything else may change at any time."""
-        assert imported_of_usersyncd(self.target) <= {"usersyncd.plugin", "usersyncd.errors"}
 
     def test_says_which_target_it_is(self, start: Start, deliver: Deliver) -> None:
         """The same in every run, before and after the target was made ready and written."""

@@ -72,7 +72,7 @@ class LookingPromises(TargetBench):
 
     @ruled
     def test_each_lookup_has_its_answer(self, deliver: Deliver, find: Find, links: Links) -> None:
-        """Two records may ask for the same key; and a user's key is no group's."""
+        """Two records may ask for the same key. A lookup of users finds no group with this key."""
         deliver(make("u1", person("ada")))
         found = find(Lookup(DIRECTORY, "u8", "ada"), Lookup(DIRECTORY, "u9", "ada"))
         assert sorted(lookup.id for lookup, _ in found) == ["u8", "u9"]
@@ -122,7 +122,7 @@ class LookingPromises(TargetBench):
     def test_a_target_id_that_lasts_stays_when_the_key_changes(
         self, deliver: Deliver, read: Read, links: Links
     ) -> None:
-        """One that does not is given anew by the outcome."""
+        """If it does not last, the outcome gives the new one."""
         ada = person("ada")
         deliver(make("u1", ada))
         before = links.target_id(Kind.USER, "u1")
