@@ -51,7 +51,8 @@ DELETE = change(Op.DELETE, ANN, None)
             CREATE, None, [held(ANN, "7", ("hr", "u1")), held(ANN, "8")], Fate.DONE, id="create, one says whose it is"
         ),
         # Everything else is looked for under its target id.
-        pytest.param(ADOPT, held(BOB), [], Fate.SEEN, id="adopt, not written"),
+        pytest.param(ADOPT, held(BOB), [], Fate.NOT_DONE, id="adopt, not written"),
+        pytest.param(ADOPT, held(ANN | {"name": "A."}), [], Fate.SEEN, id="adopt, changed since"),
         pytest.param(ADOPT, held(ANN), [], Fate.DONE, id="adopt, written"),
         pytest.param(ADOPT, None, [], Fate.ENDED, id="adopt, the object is gone"),
         pytest.param(RETITLE, held(ANN), [], Fate.SEEN, id="update, not written"),

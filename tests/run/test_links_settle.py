@@ -386,6 +386,21 @@ def test_who_adopts_in_a_batch_without_an_answer_keeps_no_group_of_the_leaver(
     assert is_quiet(town)
 
 
+def test_an_adoption_that_was_not_written_is_decided_again(town: World) -> None:
+    person(town, "1", "a")
+    town.group("red", "1")
+    town.synced()
+    town.leave("1")
+    person(town, "2", "a")
+    town.group("red", "2")
+    _die(town, {"die_before_commit": True})
+    town.store.faults.refuse = {"2"}
+    assert list(failed(town.run())) == ["2"]
+    assert objects(town) == {"m1": ("a", "1", False)}
+    assert list(failed(town.run())) == ["2"]
+    assert town.members() == {}
+
+
 def test_a_leaver_who_is_due_makes_room_for_a_newcomer_at_once(world: World) -> None:
     world.target(users=BY_ADDRESS, groups=BY_NAME, delete_after=timedelta(days=5))
     then = datetime(2026, 1, 1, tzinfo=UTC)

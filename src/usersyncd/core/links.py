@@ -77,10 +77,12 @@ def settle(change: Change, at_id: Held | None, at_key: Sequence[Held], names: Se
     after = change.after or {}
     if at_id is None:
         return _moved(change, at_key, names)
-    if change.op is Op.ADOPT:
-        return Settled(_as_asked(at_id, after, names), at_id)
     if agrees(at_id, after, names):
         return Settled(Fate.DONE, at_id)
+    if change.op is Op.ADOPT:
+        # An object that is as before was not adopted: the next plan decides the claim again.
+        unchanged = agrees(at_id, change.before or {}, names)
+        return Settled(Fate.NOT_DONE) if unchanged else Settled(Fate.SEEN, at_id)
     if at_key and not at_id.lasting:
         # Rules write the columns of the target id, so the old id may be that of another record's object now.
         done, undone = agrees(at_key[0], after, names), agrees(at_id, change.before or {}, names)
