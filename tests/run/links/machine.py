@@ -111,11 +111,12 @@ class Links(RuleBasedStateMachine):
         assert self.town is not None
         self.town.save()
         self.homes = self._homes() | dict.fromkeys(self.judge.damaged, "unknown")
+        self.active = {(kind, row.ref) for kind in Kind for row in self.judge.book[kind].values() if row.active}
 
     def the_state_is_put_back(self, mood: Mood | None) -> None:
         """When everybody has what the directories say. Objects of which nobody could tell whose they are by then are
         deleted by hand: those made since then of records that the state knows with another object, or not at all and
-        who are gone; and those that the state knows as another one's who is there."""
+        who are gone; and those that the state knows as another one's who is there, or was not told to leave."""
         assert self.town is not None
         self.everything_is_delivered(consent="all")
         if not self.town.is_saved or not self.judge.all_right(self.life):
@@ -126,7 +127,8 @@ class Links(RuleBasedStateMachine):
             records = self.life.records[kind]
             unknown = mark if id_ in records else None
             owner = owners.get((kind, mark), id_)
-            if self.homes.get((kind, id_), unknown) != mark or (owner != id_ and owner in records):
+            others = owner != id_ and (owner in records or (kind, owner) in self.active)
+            if self.homes.get((kind, id_), unknown) != mark or others:
                 self.judge.delete(kind, id_)
         if mood is not None:
             self._fails(DIRECTORIES[0], mood)
