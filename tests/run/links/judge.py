@@ -19,14 +19,16 @@ class Broken(AssertionError):
 
 @dataclass
 class Judge:
-    """``book``: each object as it was seen last, by kind and mark; its ``ref`` says to whom it belongs. ``damaged``:
-    records whose objects the application changed or deleted. ``lost``: those whose objects it deleted, since everything
-    was delivered with consent. ``deletes``: leavers are deleted at once."""
+    """``book``: each object as it was seen last, by kind and mark; its ``ref`` says to whom it belongs. ``edges``: the
+    memberships, by the marks of both ends; ``foreign``: those that the application made. ``damaged``: records whose
+    objects the application changed or deleted. ``lost``: those whose objects it deleted, since everything was delivered
+    with consent. ``deletes``: leavers are deleted at once."""
 
     shop: Shop
     deletes: bool
     book: Mapping[Kind, dict[str, Row]] = field(default_factory=lambda: {kind: {} for kind in Kind})
     edges: set[tuple[str, str]] = field(default_factory=set)
+    foreign: set[tuple[str, str]] = field(default_factory=set)
     damaged: set[tuple[Kind, str]] = field(default_factory=set)
     lost: set[tuple[Kind, str]] = field(default_factory=set)
     writes: int = 0
@@ -49,6 +51,7 @@ class Judge:
             for user in self.book[Kind.USER].values():
                 if team.ref is None and user.ref is None and (team.mark, user.mark) not in self.edges:
                     self.shop.connect(team.mark, user.mark)
+                    self.foreign.add((team.mark, user.mark))
         self.remember()
 
     def promotes(self, kind: Kind, who: int, role: str) -> None:
@@ -233,16 +236,17 @@ class Judge:
         if any(end is not None and end.ref is not None for end in ends):
             raise Broken(f"memberships of what is gone: {self.edges - whole}")
         found = {
-            (teams[team].ref, people[person].ref)
+            (teams[team].ref, people[person].ref): (team, person)
             for team, person in whole
             if not teams[team].protected and not people[person].protected
             and teams[team].ref is not None and people[person].ref is not None
         }  # fmt: skip
         wanted = set(self._wanted(life))
-        if stale := found - wanted:
+        self.foreign -= {found[edge] for edge in found.keys() & wanted}
+        if stale := {edge for edge in found.keys() - wanted if found[edge] not in self.foreign}:
             raise Broken(f"memberships that the directory does not have: {stale}")
         if missing := {
-            edge for edge in wanted - found
+            edge for edge in wanted - found.keys()
             if self._is_right(life, Kind.GROUP, edge[0]) and self._is_right(life, Kind.USER, edge[1])
             and not self._is_protected(Kind.GROUP, edge[0]) and not self._is_protected(Kind.USER, edge[1])
         }:  # fmt: skip
