@@ -170,12 +170,16 @@ def test_who_is_made_again_while_the_target_is_down_is_active_afterwards(
 def test_a_leaver_is_deactivated_when_the_one_who_comes_for_the_key_is_refused(town: World) -> None:
     person(town, "1", "ann")
     person(town, "9", "zed")
+    town.group("admins", "1", "9")
     town.synced()
     town.store.faults.refuse = {"2"}
     town.leave("1")
     person(town, "2", "ann")
+    town.group("admins", "2", "9")
     assert list(failed(town.run())) == ["2"]
     assert objects(town)["m1"] == ("ann", "1", False)
+    assert list(failed(town.run())) == ["2"]
+    assert town.members() == {"admins": {"zed@x"}}
     town.leave("2")
     town.synced()
     assert is_quiet(town, complete=True)

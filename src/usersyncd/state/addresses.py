@@ -45,13 +45,18 @@ class Addresses:
     def addressed(self, steps: Sequence[Planned], again: set[int]) -> list[Planned]:
         """The steps with the addresses of all ends of memberships, without what cannot be done: a member that has no
         object, a group that has none (those are noted in ``again``), and what was only meant in case an adoption was
-        refused."""
+        refused. The groups of a leaver whose object was not adopted are noted too: the plan changed them for the record
+        that was to adopt it."""
         if not self.concern(steps):
             return list(steps)
         if len(self._target_ids) > REMEMBERED:
             self._target_ids.clear()
             self._keys.clear()
         absent = self._look_up(steps)
+        leavers = {step.ref for step in steps if step.fallback} - absent
+        if leavers:
+            with self._database.read() as connection:
+                again.update(links.with_members(connection, self._target, leavers))
         return list(self._possible(steps, absent, again))
 
     def _look_up(self, steps: Sequence[Planned]) -> Set[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import datetime
 
 import msgspec
@@ -330,13 +330,22 @@ def replace_members(connection: Connection, target: int, refs: Mapping[int, int 
         mine = link_members.c.target == target
         connection.execute(delete(link_members).where(mine, link_members.c.ref == other))
         connection.execute(update(link_members).where(mine, link_members.c.ref == ref).values(ref=other))
+    changed = {
+        group: Membership(*({refs.get(ref, ref) for ref in some} - {None} for some in (one.members, one.unanswered)))  # type: ignore[arg-type]
+        for group, one in with_members(connection, target, refs.keys()).items()
+    }
+    write_members(connection, target, changed)
+
+
+def with_members(connection: Connection, target: int, refs: Set[int]) -> dict[int, Membership]:
+    """The groups of the target in which one of these records is, or may be."""
     query = select(link_members.c.ref, link_members.c.members, link_members.c.unanswered)
-    changed: dict[int, Membership] = {}
+    found: dict[int, Membership] = {}
     for group, held, open_ in connection.execute(query.where(link_members.c.target == target)):
         both = unpack("I", held), unpack("I", open_)
-        if any(not refs.keys().isdisjoint(some) for some in both):
-            changed[group] = Membership(*({refs.get(ref, ref) for ref in some} - {None} for some in both))  # type: ignore[arg-type]
-    write_members(connection, target, changed)
+        if any(not refs.isdisjoint(some) for some in both):
+            found[group] = Membership(*map(set, both))
+    return found
 
 
 def _packed(refs: set[int]) -> bytes:
