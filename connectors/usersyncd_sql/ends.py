@@ -51,10 +51,10 @@ class Ends:
         """Whether the table of memberships holds the ids of all these records, so that no row is read."""
         self._look_up(list(wanted))
 
-    def value(self, directory: str, member: Member, *, removing: bool) -> Any:
+    def value(self, directory: str, member: Member) -> Any:
         """The value that represents a record. Raises Refused if it may not be used, Absent if its row does not exist.
 
-        ``removing``: a key that another program changed does not prevent the removal.
+        A row with another key than planned is refused: it may belong to somebody else.
         """
         if self._own and self._is_record(member):
             return member.id
@@ -64,19 +64,19 @@ class Ends:
             raise found
         if not found.rows:
             raise Absent(f"table `{self._table.name}` has no row with {told(found.address)}")
-        row = self._one(found, target_id, member, removing=removing)
+        row = self._one(found, target_id, member)
         where, value = stands_for(self._table, self._edges, directory, row)
         if self._edges.scoped and where != directory:
             raise Refused(f"its row is that of a record of {where}")
         return value
 
-    def _one(self, found: _Row, target_id: str | None, member: Member, *, removing: bool) -> Mapping[str, Any]:
+    def _one(self, found: _Row, target_id: str | None, member: Member) -> Mapping[str, Any]:
         if len(found.rows) > 1:
             raise Refused(several(self._table, found.address, len(found.rows)))
         (row,) = found.rows
         key: Key = self._table.adapted(self._table.key_attribute, member.key)
         as_planned = target_id == member.target_id and target_id not in self._table.moving
-        if as_planned and not removing and not has_key(self._table, row, [key]):
+        if as_planned and not has_key(self._table, row, [key]):
             raise Refused(f"{stranger(self._table, found.address, row)}: check whose row it is")
         if self._whole and is_protected(self._batch, self._table, row):
             raise Refused(PROTECTED)

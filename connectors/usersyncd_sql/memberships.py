@@ -33,7 +33,7 @@ class Meant:
         """For each change its index, and a row for each member. ``removing``: an absent group or member is no error."""
         for number, change in self._changes:
             try:
-                group = self._groups.value(change.directory, group_of(change), removing=removing)
+                group = self._groups.value(change.directory, group_of(change))
             except Absent:
                 self._batch.absent(number)
                 continue
@@ -51,7 +51,7 @@ class Meant:
                     continue
                 try:
                     ends = self._members[member.kind]
-                    rows.append((member, (*start, ends.value(change.directory, member, removing=removing))))
+                    rows.append((member, (*start, ends.value(change.directory, member))))
                 except Absent as error:
                     if not removing:
                         self._batch.miss_member(number, member.id, str(error))

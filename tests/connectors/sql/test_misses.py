@@ -210,3 +210,25 @@ async def test_a_condition_reads_the_columns_of_our_own_tables_by_their_names(da
     kept, changed = await runs(ada, bob)
     assert (kept.error, changed) == (PROTECTED, DELIVERED)
     assert columns(database, "users", ["id", "user_name"], "id") == [("u1", "ada"), ("u2", "eve")]
+
+
+@pytest.mark.parametrize("end", ["member", "group"])
+async def test_a_removal_never_hits_the_row_that_got_the_id_of_another(
+    database: Database, start: Start, end: str
+) -> None:
+    database.sql(
+        "CREATE TABLE app_user (id {serial}, code VARCHAR(40) UNIQUE, name VARCHAR(40), active BOOLEAN)",
+        "CREATE TABLE app_group (id {serial}, name VARCHAR(40) UNIQUE)",
+        "CREATE TABLE member (user_id INTEGER, group_id INTEGER, "
+        "CONSTRAINT fu FOREIGN KEY (user_id) REFERENCES app_user (id), "
+        "CONSTRAINT fg FOREIGN KEY (group_id) REFERENCES app_group (id))",
+    )
+    runs = start(APP, tables={"users": "app_user", "groups": "app_group", "memberships": "member"})
+    await runs(user(Op.CREATE, "a", person("a")), group(Op.CREATE, "g", {"name": "g"}))
+    await runs(edges(Op.ADD, "g", "a"))
+    changed = ("app_user", "code") if end == "member" else ("app_group", "name")
+    database.sql("UPDATE {} SET {} = 'stranger'".format(*changed))
+    (refused,) = await runs(edges(Op.REMOVE, "g", "a"))
+    why = refused.refused["id of a"] if end == "member" else str(refused.error)
+    assert "is not the one that was delivered" in why
+    assert database.sql("SELECT count(*) FROM member") == [(1,)]
