@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import timedelta
 
 import pytest
 
 from tests.run.world import ON_SQLITE, World, rules
 from usersyncd.core.report import RunReport
-from usersyncd.plugin import Kind
+from usersyncd.plugin import Kind, Value
 
 BY_ADDRESS = rules(None, "email", email="user.email", name="user.displayName")
 BY_LOGIN = rules(None, "login", login="user.userName", name="user.displayName")
@@ -114,3 +115,85 @@ def test_a_leaver_is_deactivated_though_the_rules_name_another_key_by_then(world
     assert (held["Ann"]["active"], held["Ann"]["email"]) == (False, "ann@x")
     assert (held["Bob"]["active"], held["Bob"]["login"]) == (True, "bob")
     assert world.synced().counts.total == 0
+
+
+def replace_object(world: World, key: str) -> None:
+    """The target is restored, and gives the id of this user to somebody whom no directory knows."""
+    [(target_id, held)] = [(target_id, held) for target_id, held in world.store.users.items() if held.key == key]
+    stranger: dict[str, Value] = {"email": "stranger@x", "name": "Stranger", "active": True}
+    world.store.users[target_id] = dataclasses.replace(held, key="stranger@x", attributes=stranger)
+
+
+def accounts(world: World) -> dict[object, bool]:
+    return {one.attributes["name"]: one.attributes.get("active") is not False for one in world.store.users.values()}
+
+
+def refused_leaver(world: World) -> None:
+    """Ann left, the target refused that, and Ann is here again as before."""
+    world.target(users=BY_ADDRESS)
+    world.user("ann", email="ann@x", displayName="Ann")
+    world.group("staff", "ann")
+    world.synced()
+    world.leave("ann")
+    world.store.faults.refuse = {"ann"}
+    assert world.run().status == "partial"
+    world.store.faults.refuse = set()
+    world.user("ann", email="ann@x", displayName="Ann")
+    world.group("staff", "ann")
+
+
+def test_who_returns_unchanged_after_a_refusal_and_has_the_account_still_is_left_alone(world: World) -> None:
+    refused_leaver(world)
+    assert world.synced().counts.users.update == 0
+    assert accounts(world) == {"Ann": True}
+    assert world.members() == {"staff": {"ann@x"}}
+    assert world.synced().counts.total == 0
+
+
+def test_who_returns_unchanged_to_an_account_that_is_anothers_fails_by_name(world: World) -> None:
+    refused_leaver(world)
+    replace_object(world, "ann@x")
+    for report in (world.plan(), world.run(), world.run()):
+        [failure] = report.targets[0].failed
+        assert failure.error == (
+            "its object in the target (m1) is not the one that was delivered: it has email 'stranger@x'; the target "
+            "was restored, or its ids were reused\n"
+            "  → check whose it is; if it is another's, `usersyncd sync acme --adopt ann` forgets it"
+        )
+    counts = world.synced(adopt=frozenset({"ann"})).counts
+    assert (counts.users.create, counts.memberships.add) == (1, 1)
+    assert accounts(world) == {"Stranger": True, "Ann": True}
+    assert world.members() == {"staff": {"stranger@x", "ann@x"}}
+    assert world.synced().counts.total == 0
+
+
+def test_who_returns_unchanged_to_an_account_that_is_gone_gets_a_new_one(world: World) -> None:
+    refused_leaver(world)
+    delete(world, Kind.USER, "ann@x")
+    assert world.synced().counts.users.create == 1
+    assert world.members() == {"staff": {"ann@x"}}
+    assert world.synced().counts.total == 0
+
+
+def test_a_leaver_who_was_refused_and_whose_key_is_another_by_now_is_looked_at_again(world: World) -> None:
+    refused_leaver(world)
+    world.store.users["m1"] = dataclasses.replace(world.store.users["m1"], key="ann.by.hand@x")
+    assert world.synced().counts.users.update == 1
+    assert set(world.held()) == {"ann@x"}
+    assert world.synced().counts.total == 0
+
+
+def test_a_member_whom_the_target_refuses_is_looked_at_in_the_next_run(world: World) -> None:
+    world.target(users=BY_ADDRESS)
+    world.user("ann", email="ann@x", displayName="Ann")
+    world.group("staff")
+    world.synced()
+    replace_object(world, "ann@x")
+    world.group("staff", "ann")
+    world.store.faults.refuse = {"ann"}
+    assert failed(world.run()) == [("user", "ann")]
+    world.store.faults.refuse = set()
+    assert "is not the one that was delivered" in world.run().targets[0].failed[0].error
+    assert world.synced(adopt=frozenset({"ann"})).counts.users.create == 1
+    assert accounts(world) == {"Stranger": True, "Ann": True}
+    assert world.members() == {"staff": {"ann@x"}}

@@ -39,6 +39,13 @@ def compare(subject: Subject, shape: Shape | None, link: Link | None, leavers: L
     return _leaver(subject, link, leavers, now)
 
 
+def look_again(subject: Subject, shape: Shape | None, link: Link) -> Step:
+    """The step of a record that failed before and has nothing to change: the plan keeps it only if the object is not as
+    it should be."""
+    op, left = (Op.UPDATE, False) if shape is not None else (Op.DEACTIVATE, True)
+    return Step(_change(subject, op, link, link.shape), left)
+
+
 def _wanted(subject: Subject, shape: Shape, link: Link | None) -> Step | None:
     if link is None or (link.state is State.PENDING and link.key == shape[subject.key]):
         return Step(_change(subject, Op.CREATE, link, shape), left=False)

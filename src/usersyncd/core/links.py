@@ -141,6 +141,11 @@ def is_stranger(
     return sum(equal) <= len(equal) / 2 and (bool(equal) or key in before)
 
 
+def has_key(held: Held, key: Value) -> bool:
+    """Whether an object has this key, as far as a database keeps it as it was written."""
+    return _folded(held.key) == _folded(key)
+
+
 def _folded(key: Value) -> str:
     """A key without what a database may change in it: case, spaces at its ends, number or text."""
     return str(key).strip().casefold()

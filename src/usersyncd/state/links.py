@@ -120,6 +120,12 @@ def retry(connection: Connection, target: int, refs: Iterable[int]) -> None:
     bulk.upsert(connection, retries, ("target", "ref"), ((target, ref) for ref in refs))
 
 
+def retried(connection: Connection, directory: int, target: int) -> set[int]:
+    """The refs of the records of a directory that the last plan marked for the next one."""
+    mine = retries.c.target == target, records.c.directory == directory
+    return set(connection.scalars(select(retries.c.ref).join(records, records.c.ref == retries.c.ref).where(*mine)))
+
+
 def finish(database: Database, directory: int, target: int, reached: Progress, again: Iterable[int]) -> None:
     """Store that a target was given everything up to a pull, except ``again``: refs that failed."""
     here = select(records.c.ref).where(records.c.ref == retries.c.ref, records.c.directory == directory)

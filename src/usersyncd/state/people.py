@@ -51,6 +51,9 @@ class People:
             self.members[ref] = _member(KIND[kind], id_, msgspec.json.decode(key), target_id)
             if left_at is None:
                 self.here.add(ref)
+            if ref in self._plan.strangers:
+                self.members[ref] = None
+                self.here.discard(ref)
         for claim in self._plan.claims(refs):
             if claim.key is not None:
                 self.members[claim.ref] = _member(claim.kind, claim.id, claim.key, self._target_id(claim.ref))

@@ -88,13 +88,17 @@ class Sight(Struct, frozen=True, gc=False):
 class Plan:
     """The plan of one target for one directory, while it is made and while it is delivered.
 
-    ``adoptions`` are those that the guard counts.
+    ``adoptions`` are those that the guard counts. ``suspects``: refs of records that failed before and have nothing to
+    change, whose steps are there only until the objects are read. ``strangers``: those of them whose objects are
+    others': they are no end of a membership.
     """
 
     def __init__(self) -> None:
         self._file = scratch(SCHEMA)
         self.counts = Counts()
         self.adoptions = 0
+        self.suspects: set[int] = set()
+        self.strangers: set[int] = set()
 
     def close(self) -> None:
         self._file.close()
@@ -245,13 +249,16 @@ class Plan:
 
     def objects(self, refs: Iterable[int]) -> dict[int, str]:
         """The objects that these records have, as far as they are to be changed."""
+        return {ref: change.target_id for ref, change in self.changes_of(refs) if change.target_id is not None}
+
+    def changes_of(self, refs: Iterable[int]) -> list[tuple[int, Change]]:
+        """The changes of these records, without memberships."""
         query = (
             "SELECT ref, change FROM changes WHERE change IS NOT NULL AND members IS NULL "
             "AND ref IN (SELECT value FROM json_each(?))"
         )
         rows = self._file.execute(query, (encode(list(refs)).decode(),))
-        changes = ((ref, _decode(blob)) for ref, blob in rows)
-        return {ref: change.target_id for ref, change in changes if change.target_id is not None}
+        return [(ref, _decode(blob)) for ref, blob in rows]
 
     def deletes(self, refs: Iterable[int]) -> set[int]:
         """Those of these records whose objects the plan deletes."""

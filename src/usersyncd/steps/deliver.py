@@ -108,8 +108,10 @@ def _answers(steps: Sequence[Planned], answered: Sequence[Outcome], outcomes: Ou
             yield Answer(step, outcome)
         else:
             outcomes.again.update(found_missing(step, outcome))
-            refused = [member for member in change.members if member.id in outcome.refused] if outcome.refused else []
-            for member in refused:
+            members = zip(step.members, change.members, strict=True) if outcome.refused else ()
+            refused = [(ref, member) for ref, member in members if member.id in outcome.refused]
+            for ref, member in refused:
+                outcomes.again.add(ref)  # Its object may be another's by now: the next plan looks at it.
                 reason = f"as a member of group {change.id}: {outcome.refused[member.id]}"
                 outcomes.fail(step.ref, member.kind, member.id, reason)
             count(outcomes.counts, change, times=(len(change.members) or 1) - len(refused))

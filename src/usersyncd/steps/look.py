@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterable, Sequence
 
+from msgspec import Struct, field
+
 from usersyncd.context import TargetRunContext
-from usersyncd.core.links import is_stranger
+from usersyncd.core.links import has_key, is_stranger
 from usersyncd.plugin import Change, Held, Kind, Lookup, Target
 from usersyncd.state.planned import Claim, Plan, Sight
 
@@ -14,25 +16,42 @@ PAGES = {"bulk": 10_000, "each": 500, "list": 1_000_000}
 """Lookups in one call of ``find``, by the target's capability."""
 
 
+class Refusal(Struct, frozen=True):
+    """A record that fails for what the target holds: ``why`` its step, or one of its memberships, is not sent."""
+
+    ref: int
+    kind: Kind
+    id: str
+    why: str
+
+
+class Seen(Struct):
+    """What the look at the target changed. ``absent``: refs of records whose links end; ``refused``: records that
+    fail."""
+
+    absent: list[int] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+
+
 def sees(target: Target) -> bool:
     """Whether the objects of a target can be found and read."""
     return target.capabilities.find is not None and target.capabilities.read
 
 
-async def look(
-    target: Target, context: TargetRunContext, directory: str, plan: Plan, named: Collection[str]
-) -> list[int]:
+async def look(target: Target, context: TargetRunContext, directory: str, plan: Plan, named: Collection[str]) -> Seen:
     """Note in the plan what the target holds under the claimed keys.
 
     The plan creates the object of a record again if it is gone; and also if a person ``named`` the record's id and the
-    object is another's. Returns the refs of these records: their links end. Raises TargetError.
+    object is another's: the links of these records end. Raises TargetError.
     """
-    absent: list[int] = []
+    seen = Seen()
     if not sees(target):
-        return absent
+        return seen
     for kind in Kind:
         if named:
-            absent += await _start_over(target, context, kind, plan, named)
+            seen.absent += await _start_over(target, context, kind, plan, named)
+        if plan.suspects:
+            await _look_again(target, context, kind, plan, seen)
         gone: list[Claim] = []
         claims = plan.claimed(kind, PAGES[target.capabilities.find or "bulk"])
         while page := await asyncio.to_thread(next, claims, None):
@@ -44,8 +63,8 @@ async def look(
             gone += [claim for claim in page if claim.ref in own and own[claim.ref] not in there]
         for claim in gone:
             plan.renew(claim)
-        absent += [claim.ref for claim in gone]
-    return absent
+        seen.absent += [claim.ref for claim in gone]
+    return seen
 
 
 async def _start_over(
@@ -63,10 +82,45 @@ async def _start_over(
                 found.append((ref, change))
     leavers = plan.leavers(ref for ref, _ in found)
     for ref, change in found:
-        wanted = None if ref in leavers or change.after is None else change.after[key]
-        assert wanted is None or isinstance(wanted, str | int)  # noqa: S101 - the rules see to it
-        plan.start_over(ref, wanted)
+        plan.start_over(ref, _wanted_key(change, key, left=ref in leavers))
+    plan.suspects.difference_update(ref for ref, _ in found)
     return [ref for ref, _ in found]
+
+
+async def _look_again(target: Target, context: TargetRunContext, kind: Kind, plan: Plan, seen: Seen) -> None:
+    """The records that failed before and have nothing to change: an object that is gone is created again, one that is
+    another's fails, and one with another key is written. Otherwise there is nothing to do."""
+    key = context.layouts[kind].key
+    changes = [(ref, change) for ref, change in plan.changes_of(plan.suspects) if change.kind is kind]
+    held = await read(target, kind, (change.target_id for _, change in changes if change.target_id is not None))
+    leavers = plan.leavers(ref for ref, _ in changes)
+    for ref, change in changes:
+        one = held.get(change.target_id or "")
+        if one is None:
+            plan.start_over(ref, _wanted_key(change, key, left=ref in leavers))
+            seen.absent.append(ref)
+        elif is_stranger(one, change.before, change.after or {}, change.key, key):
+            plan.drop(ref)
+            plan.strangers.add(ref)
+            seen.refused.append(Refusal(ref, kind, change.id, _why_stranger(one, change, key)))
+        elif has_key(one, change.key):
+            plan.drop(ref)
+
+
+def _wanted_key(change: Change, key: str, *, left: bool) -> str | int | None:
+    """The key that a record is to have; None if it is a leaver's."""
+    wanted = None if left or change.after is None else change.after[key]
+    assert wanted is None or isinstance(wanted, str | int)  # noqa: S101 - the rules see to it
+    return wanted
+
+
+def _why_stranger(held: Held, change: Change, key: str) -> str:
+    return (
+        f"its object in the target ({held.target_id}) is not the one that was delivered: it has {key} {held.key!r}; "
+        "the target was restored, or its ids were reused\n"
+        "  → check whose it is; if it is another's, "
+        f"`usersyncd sync {change.directory} --adopt {change.id}` forgets it"
+    )
 
 
 def _sight(kind: Kind, context: TargetRunContext, asked: Lookup, held: Held) -> Sight:

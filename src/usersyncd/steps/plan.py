@@ -14,7 +14,7 @@ from msgspec import Struct, field
 from sqlalchemy import Connection
 
 from usersyncd.core.claims import Policy
-from usersyncd.core.diff import Step, compare
+from usersyncd.core.diff import Step, compare, look_again
 from usersyncd.core.diff import Subject as About
 from usersyncd.core.digest import digest, encode
 from usersyncd.core.links import Link, State
@@ -29,9 +29,9 @@ from usersyncd.state.memberships import graph
 from usersyncd.state.planned import Claim, Plan
 from usersyncd.state.subjects import Scope, Subject
 from usersyncd.steps.claims import Claims
+from usersyncd.steps.look import Refusal
 from usersyncd.steps.memberships import plan_memberships
 from usersyncd.steps.shape import Shaped, shape_groups, shape_users
-from usersyncd.steps.shield import Shielded
 from usersyncd.wish import ALL
 
 NAMED = 100
@@ -61,10 +61,11 @@ class Draft(Struct):
         self.failed.append(Failed(kind, id_, error, at))
         self.again.add(ref)
 
-    def fail_all(self, shielded: Iterable[Shielded]) -> None:
-        """Records that fail for what is protected; one that failed already is not named again for the same reason."""
+    def fail_all(self, refusals: Iterable[Refusal]) -> None:
+        """Records that fail for what the target holds; one that failed already is not named again for the same
+        reason."""
         told = {(one.kind, one.id, one.error) for one in self.failed}
-        for one in shielded:
+        for one in refusals:
             if (one.kind, one.id, one.why) not in told:
                 self.fail(one.kind, one.ref, one.id, one.why)
             self.again.add(one.ref)
@@ -126,6 +127,7 @@ class _Planner:
             due=planning.now - kept if kept else None,
         )
         self._edges = cache(lambda: graph(connection, planning.reading.id))  # Many plans do not need it.
+        self._retried = links.retried(connection, planning.reading.id, planning.target) if planning.sees else set()
 
     def compare(self) -> Iterator[None]:
         for page in shape_users(self._connection, self._rules, self._scope, self._edges):
@@ -165,7 +167,8 @@ class _Planner:
                 continue
             if shaped.shape is None and subject.attributes is not None:
                 self._skip(kind, subject)
-            if _is_same(shaped):
+            retried = subject.ref in self._retried
+            if _is_same(shaped) and not retried:
                 continue
             link = self._link(subject)
             if (why := self._doubt(subject, link)) is not None:
@@ -173,6 +176,9 @@ class _Planner:
                 continue
             about = About(kind, self._reading.name, subject.id, key)
             step = compare(about, shaped.shape, link, self._target.leavers, self._planning.now)
+            if step is None and retried and link is not None:
+                step = look_again(about, shaped.shape, link)
+                self._draft.plan.suspects.add(subject.ref)
             if step is not None:
                 steps.append((subject.ref, subject.id, step.left, step.change))
                 claims += _claims(kind, subject, link, step, key)

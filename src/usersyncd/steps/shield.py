@@ -7,42 +7,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from msgspec import Struct
-
 from usersyncd.context import TargetRunContext
 from usersyncd.plugin import PROTECTED, Kind, Target
 from usersyncd.state.planned import Plan, Planned
-from usersyncd.steps.look import PAGES, read, sees
+from usersyncd.steps.look import PAGES, Refusal, read, sees
 
 STEPS = 200
 """How many membership changes are looked at together."""
 
 
-class Shielded(Struct, frozen=True):
-    """A record that fails: its step, or one of its memberships, is about a protected object."""
-
-    ref: int
-    kind: Kind
-    id: str
-    why: str
-
-
-async def shield_records(target: Target, context: TargetRunContext, plan: Plan) -> list[Shielded]:
+async def shield_records(target: Target, context: TargetRunContext, plan: Plan) -> list[Refusal]:
     """Drop the steps of records whose objects are protected. Raises TargetError."""
-    found: list[Shielded] = []
+    found: list[Refusal] = []
     for kind in _protected_kinds(target, context):
         for page in plan.changed(kind, PAGES["bulk"]):
             protected = await _protected(target, context, kind, (change.target_id for _, change in page))
-            found += [Shielded(ref, kind, one.id, PROTECTED) for ref, one in page if one.target_id in protected]
+            found += [Refusal(ref, kind, one.id, PROTECTED) for ref, one in page if one.target_id in protected]
     for one in found:
         plan.drop(one.ref)
     return found
 
 
-async def shield_members(target: Target, context: TargetRunContext, plan: Plan) -> list[Shielded]:
+async def shield_members(target: Target, context: TargetRunContext, plan: Plan) -> list[Refusal]:
     """Drop the membership changes of protected groups, and protected members of others. Raises TargetError."""
     kinds = _protected_kinds(target, context)
-    found: dict[tuple[int, str], Shielded] = {}
+    found: dict[tuple[int, str], Refusal] = {}
     cut: list[tuple[Planned, list[int]]] = []
     for steps in plan.member_steps(STEPS) if kinds else ():
         protected = {kind: await _protected(target, context, kind, _objects(steps, kind)) for kind in kinds}
@@ -50,12 +39,12 @@ async def shield_members(target: Target, context: TargetRunContext, plan: Plan) 
             change = step.change
             assert change is not None  # noqa: S101 - a membership change has one
             if change.target_id in protected.get(Kind.GROUP, ()):
-                found[step.ref, ""] = Shielded(step.ref, Kind.GROUP, change.id, PROTECTED)
+                found[step.ref, ""] = Refusal(step.ref, Kind.GROUP, change.id, PROTECTED)
                 cut.append((step, []))
                 continue
             members = [one for one in change.members if one.target_id in protected.get(one.kind, ())]
             why = f"as a member of group {change.id}: {PROTECTED}"
-            found.update({(step.ref, one.id): Shielded(step.ref, one.kind, one.id, why) for one in members})
+            found.update({(step.ref, one.id): Refusal(step.ref, one.kind, one.id, why) for one in members})
             if members:
                 cut.append((step, [n for n, one in enumerate(change.members) if one not in members]))
     for step, places in cut:

@@ -135,9 +135,10 @@ class Work:
         )
         draft = await self._thread("planning", lambda: draft_plan(self._database, planning))
         try:
-            absent = await look(target, context, self._reading.name, draft.plan, self._wish.adopt - {ALL})
+            seen = await look(target, context, self._reading.name, draft.plan, self._wish.adopt - {ALL})
             if self._wish.deliver:
-                await to_its_end(lambda: links.end_all(self._database, self._number, absent))
+                await to_its_end(lambda: links.end_all(self._database, self._number, seen.absent))
+            draft.fail_all(seen.refused)
             draft.fail_all(await shield_records(target, context, draft.plan))
             await self._thread("planning", lambda: complete_plan(self._database, planning, draft))
             draft.fail_all(await shield_members(target, context, draft.plan))
