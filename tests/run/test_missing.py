@@ -197,3 +197,60 @@ def test_a_member_whom_the_target_refuses_is_looked_at_in_the_next_run(world: Wo
     assert world.synced(adopt=frozenset({"ann"})).counts.users.create == 1
     assert accounts(world) == {"Stranger": True, "Ann": True}
     assert world.members() == {"staff": {"ann@x"}}
+
+
+ELSEWHERE = "and another one has its email 'ann@x'"
+
+
+@pytest.fixture(params=[None, timedelta(0)], ids=["kept", "deleted"])
+def replaced_leaver(world: World, request: pytest.FixtureRequest) -> World:
+    """Ann leaves, and somebody made her account again under another target id."""
+    world.target(users=BY_ADDRESS, delete_after=request.param)
+    world.user("ann", email="ann@x", displayName="Ann")
+    world.user("bob", email="bob@x", displayName="Bob")
+    world.synced()
+    held = world.store.users["m1"]
+    world.store.delete(Kind.USER, "m1")
+    world.store.users["again"] = dataclasses.replace(held, attributes=held.attributes | {"active": True})
+    world.leave("ann")
+    return world
+
+
+def test_a_leaver_whose_account_was_made_again_fails_by_name(replaced_leaver: World) -> None:
+    for report in (replaced_leaver.plan(), replaced_leaver.run(), replaced_leaver.run()):
+        [target] = report.targets
+        assert target.counts.total == 0
+        [failure] = target.failed
+        assert (failure.id, ELSEWHERE in failure.error) == ("ann", True)
+        assert "`usersyncd sync acme --adopt ann`" in failure.error
+    assert accounts(replaced_leaver)["Ann"] is True
+
+
+def test_a_leaver_whose_account_was_made_again_loses_it_by_consent(replaced_leaver: World) -> None:
+    assert replaced_leaver.synced(adopt=frozenset({"ann"})).counts.total == 1
+    assert accounts(replaced_leaver).get("Ann") is not True
+    assert replaced_leaver.synced().counts.total == 0
+
+
+def test_a_leaver_whose_account_was_made_again_is_done_when_somebody_took_the_access(replaced_leaver: World) -> None:
+    replaced_leaver.run()
+    replaced_leaver.store.users["again"].attributes["active"] = False
+    replaced_leaver.synced()
+    assert replaced_leaver.synced().counts.total == 0
+
+
+def test_a_leaver_whose_account_is_anothers_loses_the_one_made_again_by_consent(replaced_leaver: World) -> None:
+    stranger: dict[str, Value] = {"email": "stranger@x", "name": "Stranger", "active": True}
+    again = replaced_leaver.store.users["again"]
+    replaced_leaver.store.users["m1"] = dataclasses.replace(again, key="stranger@x", attributes=stranger)
+    replaced_leaver.synced(adopt=frozenset({"ann"}))
+    assert accounts(replaced_leaver).get("Ann") is not True
+    assert accounts(replaced_leaver)["Stranger"] is True
+
+
+def test_a_newcomer_for_the_key_decides_about_an_account_that_was_made_again(replaced_leaver: World) -> None:
+    replaced_leaver.user("new", email="ann@x", displayName="Ann")
+    assert failed(replaced_leaver.run()) == [("user", "new"), ("user", "ann")]
+    assert replaced_leaver.synced(adopt=frozenset({"new"})).counts.users.adopt == 1
+    assert accounts(replaced_leaver)["Ann"] is True
+    assert replaced_leaver.synced().counts.total == 0

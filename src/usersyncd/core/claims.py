@@ -63,8 +63,12 @@ class Found(Struct, frozen=True):
 
     @property
     def active(self) -> bool:
-        """Whether ``active`` is true, or the target has no such attribute."""
-        return self.held.attributes.get("active", True) in (True, 1, "true")
+        return is_active(self.held)
+
+
+def is_active(held: Held) -> bool:
+    """Whether ``active`` of an object is true, or the target has no such attribute."""
+    return held.attributes.get("active", True) in (True, 1, "true")
 
 
 class Claimant(Struct, frozen=True):

@@ -6,7 +6,7 @@ decides the outcome from what it finds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import IntEnum
 
@@ -151,6 +151,6 @@ def _folded(key: Value) -> str:
     return str(key).strip().casefold()
 
 
-def shape_of(held: Held, names: Sequence[str]) -> Shape:
+def shape_of(held: Held, names: Iterable[str]) -> Shape:
     """The attributes of an object, as a shape of the layout."""
     return {name: held.attributes.get(name) for name in names}

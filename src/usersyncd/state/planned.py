@@ -90,7 +90,8 @@ class Plan:
 
     ``adoptions`` are those that the guard counts. ``suspects``: refs of records that failed before and have nothing to
     change, whose steps are there only until the objects are read. ``strangers``: those of them whose objects are
-    others': they are no end of a membership.
+    others': they are no end of a membership. ``replacements``: leavers whose own objects are gone, by ref, each with
+    the objects that have the key.
     """
 
     def __init__(self) -> None:
@@ -99,6 +100,7 @@ class Plan:
         self.adoptions = 0
         self.suspects: set[int] = set()
         self.strangers: set[int] = set()
+        self.replacements: dict[int, list[Held]] = {}
 
     def close(self) -> None:
         self._file.close()
@@ -187,6 +189,14 @@ class Plan:
         self._file.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?, ?, ?, ?)", _claim_row(claim))
         self.renew(claim)
 
+    def redirect(self, ref: int, held: Held) -> None:
+        """Change this object instead of the leaver's own one, which is gone."""
+        ((_, change),) = self.changes_of([ref])
+        before = shape_of(held, change.before or {})
+        after = None if change.after is None else {**before, "active": False}
+        other = structs.replace(change, before=before, after=after, target_id=held.target_id)
+        self._file.execute("UPDATE changes SET change = ? WHERE ref = ?", (_encode(other), ref))
+
     def free(self, ref: int) -> None:
         """Delete this leaver's object before anything else: its key is claimed."""
         change = self._change(ref)
@@ -253,12 +263,7 @@ class Plan:
 
     def changes_of(self, refs: Iterable[int]) -> list[tuple[int, Change]]:
         """The changes of these records, without memberships."""
-        query = (
-            "SELECT ref, change FROM changes WHERE change IS NOT NULL AND members IS NULL "
-            "AND ref IN (SELECT value FROM json_each(?))"
-        )
-        rows = self._file.execute(query, (encode(list(refs)).decode(),))
-        return [(ref, _decode(blob)) for ref, blob in rows]
+        return list(self._where("ref IN (SELECT value FROM json_each(?))", encode(list(refs)).decode()))
 
     def deletes(self, refs: Iterable[int]) -> set[int]:
         """Those of these records whose objects the plan deletes."""
@@ -278,19 +283,19 @@ class Plan:
         query = "SELECT ref FROM changes WHERE left AND ref IN (SELECT value FROM json_each(?))"
         return {ref for (ref,) in self._file.execute(query, (encode(list(refs)).decode(),))}
 
+    def leaving(self) -> list[tuple[int, Change]]:
+        """The changes of users who leave in this plan, or left before, with their refs."""
+        found = self._where("left")
+        return [(ref, change) for ref, change in found if change.kind is Kind.USER and ref not in self.suspects]
+
     def changed(self, kind: Kind, size: int) -> Iterator[list[tuple[int, Change]]]:
         """The records of one kind that have an object already and are to be changed, with their refs."""
-        query = "SELECT ref, change FROM changes WHERE members IS NULL AND change IS NOT NULL"
-        rows = ((ref, _decode(blob)) for ref, blob in self._file.execute(query).fetchall())
-        some: list[tuple[int, Change]] = []
-        for ref, change in rows:
-            if change.kind is kind and change.target_id is not None:
-                some.append((ref, change))
-            if len(some) == size:
-                yield some
-                some = []
-        if some:
-            yield some
+        found = (pair for pair in self._where("true") if pair[1].kind is kind and pair[1].target_id is not None)
+        yield from batched(found, size)
+
+    def _where(self, condition: str, *values: str) -> Iterator[tuple[int, Change]]:
+        query = f"SELECT ref, change FROM changes WHERE members IS NULL AND change IS NOT NULL AND {condition}"  # noqa: S608
+        return ((ref, _decode(blob)) for ref, blob in self._file.execute(query, values).fetchall())
 
     def claimed(self, kind: Kind, size: int) -> Iterator[list[Claim]]:
         """All records of one kind that come with a key, by id."""
@@ -299,6 +304,11 @@ class Plan:
         )
         while rows := cursor.fetchmany(size):
             yield [_claim(row) for row in rows]
+
+    def claims_of_keys(self, kind: Kind, keys: Iterable[Key]) -> Iterator[Claim]:
+        """The records of one kind that come with one of these keys."""
+        query = "SELECT * FROM claims WHERE kind = ? AND key IN (SELECT value FROM json_each(?))"
+        return map(_claim, self._file.execute(query, (NUMBER[kind], encode([_json(key) for key in keys]).decode())))
 
     def contested(self, kind: Kind) -> list[list[Claim]]:
         """Records that come with the same key, those of one key together."""

@@ -81,6 +81,8 @@ async def _start_over(
             if one is not None and is_stranger(one, change.before, change.after or {}, change.key, key):
                 found.append((ref, change))
     leavers = plan.leavers(ref for ref, _ in found)
+    if kind is Kind.USER:
+        found = [(ref, change) for ref, change in found if ref in plan.suspects or ref not in leavers]
     for ref, change in found:
         plan.start_over(ref, _wanted_key(change, key, left=ref in leavers))
     plan.suspects.difference_update(ref for ref, _ in found)

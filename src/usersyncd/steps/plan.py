@@ -29,6 +29,7 @@ from usersyncd.state.memberships import graph
 from usersyncd.state.planned import Claim, Plan
 from usersyncd.state.subjects import Scope, Subject
 from usersyncd.steps.claims import Claims
+from usersyncd.steps.leavers import decide_replacements
 from usersyncd.steps.look import Refusal
 from usersyncd.steps.memberships import plan_memberships
 from usersyncd.steps.shape import Shaped, shape_groups, shape_users
@@ -142,6 +143,8 @@ class _Planner:
             for clash in self._claims(kind).settle():
                 self._draft.fail(kind, clash.ref, clash.id, clash.why)
             yield
+        key, plan, consents = self._rules.layouts[Kind.USER].key, self._draft.plan, self._planning.consents
+        self._draft.fail_all(decide_replacements(self._connection, self._planning.target, plan, key, consents))
         mode = self._target.memberships
         yield from plan_memberships(
             self._connection, self._scope, self._reading.name, self._draft.plan, mode, self._edges

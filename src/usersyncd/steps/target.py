@@ -25,6 +25,7 @@ from usersyncd.state.ledger import Book, Ledger
 from usersyncd.state.lock import Lock
 from usersyncd.steps.deliver import Outcomes, deliver
 from usersyncd.steps.guard import guard
+from usersyncd.steps.leavers import look_for_replacements
 from usersyncd.steps.look import look, sees
 from usersyncd.steps.plan import Draft, Planning, complete_plan, draft_plan
 from usersyncd.steps.settle import link_earlier, recognise, settle_unanswered
@@ -135,7 +136,11 @@ class Work:
         )
         draft = await self._thread("planning", lambda: draft_plan(self._database, planning))
         try:
-            seen = await look(target, context, self._reading.name, draft.plan, self._wish.adopt - {ALL})
+            named = self._wish.adopt - {ALL}
+            seen = await look(target, context, self._reading.name, draft.plan, named)
+            if sees(target):
+                key = context.layouts[Kind.USER].key
+                await look_for_replacements(target, key, self._reading.name, draft.plan, named, seen)
             if self._wish.deliver:
                 await to_its_end(lambda: links.end_all(self._database, self._number, seen.absent))
             draft.fail_all(seen.refused)
