@@ -98,6 +98,11 @@ def test_the_version_is_there_at_once_and_nothing_heavy_with_it(usersyncd: Users
     assert time.monotonic() - started < 3
 
 
+def test_python_m_usersyncd_is_the_command_line() -> None:
+    done = subprocess.run([sys.executable, "-m", "usersyncd", "--version"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "usersyncd 0.1.0\n", "")
+
+
 def test_a_reader_who_goes_away_is_no_error_with_a_stack_trace() -> None:
     done = subprocess.run(
         f"{sys.executable} -c 'from usersyncd.cli import main; main()' schema | head -c 10",
