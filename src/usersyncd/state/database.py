@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,10 @@ MIGRATING = 0x7573796D
 _AGAIN = "nothing was lost: once it can be read and written again, the next run goes on from the last saved state"
 _REMEDIES = (
     (("disk is full", "no space left"), "free some space"),
-    (("readonly", "read-only", "permission"), "make it writable, with its folder, for the user who runs usersyncd"),
+    (
+        ("readonly", "read-only", "permission", "unable to open"),
+        "make it writable, with its folder, for the user who runs usersyncd",
+    ),
     (("malformed", "not a database"), "restore it from a backup"),
     (("no such table", 'relation "', 'database "'), "it was removed or replaced: restore it, and start again"),
 )  # fmt: skip
@@ -144,14 +149,16 @@ def _engine(url: str, password: str | None) -> Engine:
 def _sqlite(url: URL) -> Engine:
     if not url.database or url.database == ":memory:":
         raise ConfigError("state: a state database in memory would forget everything", "write sqlite:///FILE")
-    folder = Path(url.database).parent
+    file = Path(url.database)
+    folder = file.parent
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StateError(
             f"the folder of the state database, {folder}, cannot be made: {error.strerror}",
             "create it, writable for the user who runs usersyncd",
         ) from error
+    _keep_private(file)
     engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")
@@ -179,6 +186,20 @@ def _sqlite(url: URL) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
     return engine
+
+
+def _keep_private(file: Path) -> None:
+    """Make the database file for its owner alone, before SQLite would make it for whom the umask lets in. SQLite gives
+    its other files the same mode. What everyone may read already is closed to all but the owner; a group that somebody
+    let in on purpose stays in."""
+    with suppress(OSError):  # SQLite tells it better.
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    for name in (file.name, f"{file.name}-wal", f"{file.name}-shm"):
+        with suppress(OSError):  # It is not there, or another's.
+            one = file.with_name(name)
+            mode = one.stat().st_mode
+            if stat.S_ISREG(mode) and mode & stat.S_IRWXO:
+                one.chmod(0o600)
 
 
 def _try(database: Database) -> None:

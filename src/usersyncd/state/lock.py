@@ -96,6 +96,7 @@ def locked(database: Database, directory: str) -> Iterator[Lock]:
 def _file_lock(database: Database, name: str, taken: LockedError) -> Iterator[None]:
     path = database.file.with_name(f"{database.file.name}.{name}.lock")
     try:
+        path.touch(0o600)
         file = path.open("a")
     except OSError as error:
         raise StateError(
