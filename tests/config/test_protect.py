@@ -69,7 +69,7 @@ def test_nothing_protects_nothing(tmp_path: Path, protect: str) -> None:
         (
             'starts(role, "x")',
             "",
-            "undeclared reference to 'starts': did you mean startsWith? (column 7 of the expression)",
+            "there is no function `starts`: did you mean `startsWith`? (column 1 of the expression)",
         ),
         ("7", "", "must be a list of keys, a condition over the target's columns as text, or {users, groups}"),
         ("[root, 1.5]", ".1", "must be text or a whole number: put it in quotes"),

@@ -469,8 +469,10 @@ def test_every_mistake_is_found_at_once_with_its_place() -> None:
         "config.yaml:9:1: users.where: this gives text, and must give true or false",
         "config.yaml:11:1: users.set.id: there is no user.emial: did you mean user.email? (column 6 of the expression)",
         "config.yaml:12:1: users.set.b: Syntax error: it ends too early (column 4 of the expression)",
-        "config.yaml:13:1: users.set.c: undeclared reference to 'nothing' (column 8 of the expression)",
-        "config.yaml:13:1: users.set.c: undeclared reference to 'nobody' (column 23 of the expression)",
+        "config.yaml:13:1: users.set.c: there is no function `nothing`: docs/rules.md lists those that there are "
+        "(column 1 of the expression)",
+        'config.yaml:13:1: users.set.c: there is no `nobody` here: did you mean the text `"nobody"`, or the '
+        "attribute `user.raw.nobody`? (column 23 of the expression)",
         "config.yaml:9:1: groups.where: a group rule sees no user: it has group.displayName and the other attributes "
         "of the group (column 6 of the expression)",
     ]

@@ -100,7 +100,7 @@ def _problems(text: str, message: str) -> list[tuple[int, str]]:
     found = []
     for part in message.split("ERROR: <input>:")[1:]:
         line, column, words = part.split("\n", 1)[0].removesuffix(" [INVALID_ARGUMENT]").split(":", 2)
-        if "recursion" not in words:
+        if "recursion" not in words and "<<nil>>" not in words:
             words = words.strip().replace(" (in container '')", "").split(" expecting {")[0]
             words = words.replace("mismatched input '<EOF>'", "it ends too early")
             found.append((starts[min(int(line), len(starts)) - 1] + max(int(column) - 1, 0), words))

@@ -6,26 +6,18 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from difflib import get_close_matches
 from typing import Any
 
 from msgspec import Struct
 
 from usersyncd.core.cel import Engine, ExpressionError, check, parse
 from usersyncd.core.cel_tree import EMPTY_LIST, ListOf, Literal, Node, call
+from usersyncd.core.hints import explained
 from usersyncd.core.nulls import MAX_SIZE, Rewriter
 from usersyncd.core.paths import Read, Scope, Subject, UnfitError, as_text, look_up, named
 from usersyncd.core.plain import Fault
 
 Tables = Mapping[str, Mapping[str, str]]
-
-FUNCTIONS = (
-    "charAt", "contains", "default", "double", "duration", "endsWith", "exists", "exists_one", "filter", "format",
-    "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getFullYear", "getHours", "getMinutes", "getMonth",
-    "getSeconds", "indexOf", "join", "lastIndexOf", "lookup", "lowerAscii", "matches", "replace", "reverse", "size",
-    "split", "startsWith", "string", "substring", "timestamp", "trim", "upperAscii",
-)  # fmt: skip
-"""Functions whose names are worth suggesting for a misspelt one."""
 
 
 class Compiled(Struct, frozen=True):
@@ -67,7 +59,7 @@ def compile_expression(text: str, scope: Scope, tables: Tables, evaluator: Engin
         # A rule runs inside the list of all rules, two levels further down: it must not be too deep there.
         evaluator.expression(ListOf((ListOf((settled, truth)),)))
     except ExpressionError as fault:
-        return [Fault(offset, _suggested(message)) for offset, message in fault.problems]
+        return explained(text, fault.problems, scope)
     return Compiled(read, settled, truth, rewriter.reads, static)
 
 
@@ -76,12 +68,6 @@ def _literal(tree: Node) -> Read | None:
         value = tree.value
         return Read("", lambda _: value)
     return None
-
-
-def _suggested(message: str) -> str:
-    unknown = re.fullmatch(r"undeclared reference to '(\w+)'", message)
-    near = get_close_matches(unknown[1], FUNCTIONS, 1, 0.7) if unknown else []
-    return f"{message}: did you mean {near[0]}?" if near else message
 
 
 # -------------------------------------------------------------------------------------------------------- what is read
