@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+_ARROW = "\n  → "
+
 
 class UsersyncError(Exception):
     """Base of all errors that a person can do something about: what happened, and the remedy."""
@@ -19,7 +21,13 @@ class UsersyncError(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        return f"{self.message}\n  → {self.remedy}" if self.remedy else self.message
+        return f"{self.message}{_ARROW}{self.remedy}" if self.remedy else self.message
+
+
+def split_remedy(text: str) -> tuple[str, str | None]:
+    """The message and the remedy of an error that was written as text."""
+    message, _, remedy = text.partition(_ARROW)
+    return message, remedy or None
 
 
 class Fault:

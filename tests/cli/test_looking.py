@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime, timedelta
 
 from tests.cli.company import DIRECTORY, TARGET, Company
@@ -21,8 +22,9 @@ def test_where_nothing_ever_ran_they_say_so_and_make_no_file(usersyncd: Usersync
         "format": 1,
         "directories": [
             {
-                "directory": "acme", "connector": "csv", "last_run": None, "last_success": None, "next_run": None,
-                "status": None, "users": 0, "groups": 0, "memberships": 0, "held": None, "error": None,
+                "directory": "acme", "connector": "csv", "last_run": None, "last_success": None, "last_delivery": None,
+                "next_run": None, "status": None, "users": 0, "groups": 0, "memberships": 0, "held": None, "guard": [],
+                "failures": 0, "failed": [], "error": None, "message": None, "remedy": None, "run": None,
             }
         ],
     }  # fmt: skip
@@ -50,6 +52,61 @@ def test_status_knows_the_last_run_and_derives_the_next(usersyncd: Usersyncd, co
     assert "in 1 h" in out
     assert "\nacme:\n  " in out
     assert "users.csv:61" in out
+
+
+def test_status_says_which_records_failed_and_that_the_rest_was_delivered(
+    usersyncd: Usersyncd, company: Company
+) -> None:
+    """A record that is always refused must not look like a directory that is not delivered."""
+    company.configure(DIRECTORY + TARGET + "    users: {key: email, set: {email: user.email}}\n")
+    for id_ in ("u-0041", "u-0042"):
+        company.edit_row(id_, lambda row: re.sub(r"[^,]*@acme.example", "same@acme.example", row))
+    assert (usersyncd("sync").code, usersyncd("sync").code) == (1, 1)
+    last, _ = json.loads(usersyncd("history", "--json").out)
+    (found,) = json.loads(usersyncd("status", "--json").out)["directories"]
+    assert (found["status"], found["error"], found["run"]) == ("partial", None, last["run"])
+    assert (found["last_success"], found["last_delivery"]) == (None, last["started"])
+    assert (found["failures"], [one["id"] for one in found["failed"]]) == (2, ["u-0041", "u-0042"])
+    first = found["failed"][0]
+    assert (first["target"], first["kind"]) == ("app", "user")
+    assert first["message"].startswith("its email 'same@acme.example' is also that of user u-0042")
+    out = usersyncd("status").out
+    assert "  2 records failed, and will be tried again, the first:\n    app: user u-0041: its email 'same@" in out
+    assert f"\n    → see all of them with `usersyncd show {last['run']}`\n" in out
+
+
+def test_an_error_has_its_remedy_apart(usersyncd: Usersyncd, company: Company) -> None:
+    (company.folder / "acme" / "users.csv").unlink()
+    (run,) = json.loads(usersyncd("sync", "--json").out)["directories"]
+    assert "\n" not in run["message"]
+    assert run["error"] == f"{run['message']}\n  → {run['remedy']}"
+    (found,) = json.loads(usersyncd("status", "--json").out)["directories"]
+    assert {name: found[name] for name in ("error", "message", "remedy")} == {
+        name: run[name] for name in ("error", "message", "remedy")
+    }
+
+
+def test_history_leaves_out_runs_that_changed_nothing(usersyncd: Usersyncd, company: Company) -> None:
+    company.keep("users.csv", 0)
+    company.keep("groups.csv", 0)
+    company.keep("members.csv", 0)
+    usersyncd("sync")
+    assert usersyncd("history", "--changes").out == "No run has changed anything yet.\n"
+    company.edit("users.csv", lambda text: text + "u-1" + "," * text.count(",") + "\n")
+    usersyncd("sync")
+    usersyncd("sync")
+    runs = json.loads(usersyncd("history", "--json").out)
+    assert json.loads(usersyncd("history", "--changes", "--limit", "1", "--json").out) == [runs[1]]
+
+
+def test_a_directory_that_nobody_knows_is_an_error(usersyncd: Usersyncd, company: Company) -> None:
+    usersyncd("sync")
+    ran = usersyncd("history", "--directory", "akme")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("there is no directory “akme” in usersyncd.yaml: did you mean acme?\n  → ")
+    company.configure(DIRECTORY.replace("acme:", "other:") + TARGET)
+    assert " acme " in usersyncd("history", "--directory", "acme").out
+    assert usersyncd("history", "--directory", "other").out == "There was no run yet.\n"
 
 
 def test_a_run_under_way_is_told_from_one_that_was_killed(usersyncd: Usersyncd, company: Company) -> None:

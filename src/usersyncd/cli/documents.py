@@ -11,7 +11,8 @@ from msgspec import structs
 from usersyncd.cli.common import Long
 from usersyncd.core.listing import Listing
 from usersyncd.core.plan import Hash, first
-from usersyncd.core.report import RunReport
+from usersyncd.core.report import Failed, RunReport, TargetReport
+from usersyncd.errors import split_remedy
 from usersyncd.plugin import Change, Kind, Op
 from usersyncd.state import journal
 from usersyncd.state.database import Database
@@ -27,24 +28,36 @@ def runs_document(reports: Sequence[RunReport]) -> dict[str, Any]:
 
 def run_document(report: RunReport) -> dict[str, Any]:
     """One run. Targets have ``changes`` only where they are listed."""
-    document = structs.asdict(report)
-    document |= {"run": report.run or None, "error": error_of(report)}
-    document["targets"] = [structs.asdict(target) for target in report.targets]
-    for target in document["targets"]:
-        changes = target.pop("changes")
-        if changes is not None:
-            target["changes"] = Long(changes)
+    document = structs.asdict(report) | {"run": report.run or None} | error_document(report)
+    document["targets"] = [_target_document(target) for target in report.targets]
     return document
 
 
-def error_of(report: RunReport) -> str | None:
-    """Why a run failed, in itself or at its targets."""
+def _target_document(target: TargetReport) -> dict[str, Any]:
+    document = structs.asdict(target) | _parts(target.error)
+    document["failed"] = [failed_document(failed) for failed in target.failed]
+    changes = document.pop("changes")
+    return document if changes is None else document | {"changes": Long(changes)}
+
+
+def failed_document(failed: Failed) -> dict[str, Any]:
+    """A record that failed."""
+    return structs.asdict(failed) | _parts(failed.error)
+
+
+def error_document(report: RunReport) -> dict[str, str | None]:
+    """Why a run failed, in itself or at its targets: all of it in one text, and the first error in its parts."""
     errors = [report.error] if report.error else []
     for target in report.targets:
         if target.error is not None:
             whose = f"target {target.target}: "
             errors.append(whose + target.error.removeprefix(whose))
-    return "\n".join(errors) or None
+    return {"error": "\n".join(errors) or None} | _parts(errors[0] if errors else None)
+
+
+def _parts(error: str | None) -> dict[str, str | None]:
+    message, remedy = split_remedy(error) if error else (None, None)
+    return {"message": message, "remedy": remedy}
 
 
 def list_changes(database: Database, report: RunReport, each: int | None) -> None:

@@ -22,26 +22,31 @@ def history(
     directory: Annotated[
         str | None, typer.Option("--directory", metavar="DIR", help="Only runs of this directory.", show_default=False)
     ] = None,
+    changes: Annotated[bool, typer.Option("--changes", help="Leave out runs that changed nothing.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Show the last runs, newest first. `usersyncd show RUN` has all of one."""
     from usersyncd.cli.documents import run_document
     from usersyncd.cli.looking import as_it_stands, looking
+    from usersyncd.cli.runs import check_names
     from usersyncd.state import journal
 
-    with looking(load_config(context, config)) as database:
+    loaded = load_config(context, config)
+    with looking(loaded) as database:
         runs: list[tuple[str, RunReport]] = []
         if database is not None:
             with database.read() as connection:
-                reports = journal.history(connection, limit, directory)
+                reports = journal.history(connection, limit, directory, changed=changes)
             runs = [as_it_stands(database, report) for report in reports]
+    if directory is not None and not runs:
+        check_names(loaded, [directory])  # One that is not configured any more may still have runs.
     if json:
         print_json([run_document(report) | {"status": status} for status, report in runs])
     else:
-        _show(runs)
+        _show(runs, nothing="No run has changed anything yet." if changes else "There was no run yet.")
 
 
-def _show(runs: list[tuple[str, RunReport]]) -> None:
+def _show(runs: list[tuple[str, RunReport]], nothing: str) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -50,7 +55,7 @@ def _show(runs: list[tuple[str, RunReport]]) -> None:
     from usersyncd.core import summary
 
     if not runs:
-        text.show(Text("There was no run yet."))
+        text.show(Text(nothing))
         return
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     for name in ("run", "began", "directory", "status"):

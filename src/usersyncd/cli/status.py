@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 from msgspec import Struct
@@ -11,26 +12,39 @@ from msgspec import Struct
 from usersyncd.cli.common import ConfigOption, JsonOption, load_config, print_json
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.text import Text
 
     from usersyncd.config import Directory
+    from usersyncd.core.report import RunReport
     from usersyncd.state.database import Database
 
 
+FEW = 10
+"""How many of the records that failed are named."""
+
+
 class Standing(Struct):
-    """One directory, as docs/json.md has it. ``held``: the hash of the plan that its last finished run left held."""
+    """One directory, as docs/json.md has it. From ``held`` on, it is about the last finished run, ``run``."""
 
     directory: str
     connector: str
     last_run: str | None = None
     last_success: str | None = None
+    last_delivery: str | None = None
     next_run: str | None = None
     status: str | None = None
     users: int = 0
     groups: int = 0
     memberships: int = 0
     held: str | None = None
+    guard: list[dict[str, Any]] = []
+    failures: int = 0
+    failed: list[dict[str, Any]] = []
     error: str | None = None
+    message: str | None = None
+    remedy: str | None = None
+    run: str | None = None
 
 
 def status(context: typer.Context, config: ConfigOption = None, json: JsonOption = False) -> None:
@@ -51,14 +65,14 @@ def _standing(database: Database | None, directory: Directory) -> Standing:
     if database is None:
         return found
 
-    from usersyncd.cli.documents import error_of
     from usersyncd.cli.looking import RUNNING, as_it_stands
     from usersyncd.state import journal
     from usersyncd.state.directories import known
 
     with database.read() as connection:
         reading = known(connection, directory.name)
-        _, found.last_success = journal.last(connection, directory.name)
+        found.last_success = journal.last(connection, directory.name, "succeeded")
+        found.last_delivery = journal.last(connection, directory.name, "succeeded", "partial")
         runs = journal.history(connection, 2, directory.name)
     if reading is not None:
         found.users, found.groups, found.memberships = reading.users, reading.groups, reading.memberships
@@ -66,11 +80,29 @@ def _standing(database: Database | None, directory: Directory) -> Standing:
         found.last_run = runs[0].started
         found.next_run = (datetime.fromisoformat(runs[0].started) + directory.every).isoformat()
         found.status, ended = as_it_stands(database, runs[0])
-        if found.status == RUNNING:
-            ended = runs[-1]
-        found.error = error_of(ended)
-        found.held = ended.plan if any(target.held for target in ended.targets) else None
+        if found.status != RUNNING:
+            _tell(found, ended)
+        elif len(runs) > 1:
+            _tell(found, runs[1])
     return found
+
+
+def _tell(found: Standing, ended: RunReport) -> None:
+    """What the last finished run left."""
+    from msgspec import structs
+
+    from usersyncd.cli.documents import error_document, failed_document
+
+    found.run = ended.run
+    error = error_document(ended)
+    found.error, found.message, found.remedy = error["error"], error["message"], error["remedy"]
+    for target in ended.targets:
+        name = {"target": target.target}
+        found.failures += target.failures
+        found.failed += [name | failed_document(failed) for failed in target.failed[: FEW - len(found.failed)]]
+        if target.held:
+            found.held = ended.plan
+            found.guard += [name | structs.asdict(violated) for violated in target.guard]
 
 
 # ---- for a person
@@ -103,14 +135,34 @@ def _show(directories: list[Standing]) -> None:
         )
     text.show(table)
     for one in directories:
-        if one.held:
-            text.show(
-                Text.assemble("\n", (one.directory, "bold"), ": a plan is held by its guard"),
-                Text(f"  → see `usersyncd plan {one.directory}`"),
-            )
-        if one.error:
-            text.show(Text.assemble("\n", (one.directory, "bold"), ":"))
-            text.show(text.error(one.error), indent=2)
+        if reasons := list(_reasons(one)):
+            text.show(text.BLANK, Text(f"{one.directory}:", style="bold"))
+            text.show(*reasons, indent=2)
+
+
+def _reasons(one: Standing) -> Iterator[RenderableType]:
+    """Why the last finished run did not succeed."""
+    from rich.text import Text
+
+    from usersyncd.cli import text
+    from usersyncd.core.summary import many
+
+    if one.error:
+        yield text.error(one.error)
+    if one.held:
+        yield Text("a plan is held by its guard:")
+        for limit in one.guard:
+            yield Text(f"  {limit['target']}: {limit['limit']} {limit['found']}, allowed {limit['allowed']}")
+        yield text.hanging("  → ", f"see `usersyncd plan {one.directory}`")
+    if one.failures:
+        first = one.failed[0]
+        which = ", the first" if one.failures > 1 else ""
+        yield Text(f"{many(one.failures, 'record')} failed, and will be tried again{which}:")
+        yield text.hanging("  ", text.clean(f"{first['target']}: {first['kind']} {first['id']}: {first['message']}"))
+        if first["remedy"]:
+            yield text.hanging("    → ", text.clean(first["remedy"]))
+        if one.failures > 1:
+            yield text.hanging("  → ", f"see all of them with `usersyncd show {one.run}`")
 
 
 def _ago(time: str | None, now: datetime) -> str:

@@ -52,8 +52,9 @@ def target(report: TargetReport, *, would: bool = False) -> str:
         return f"failed: {_first(report.error)}"
     if report.held:
         limits = ", ".join(f"{limit.limit} {limit.found}, allowed {limit.allowed}" for limit in report.guard)
-        return f"HELD, nothing was delivered: {limits}"
-    text = changed(report.counts, would=would) or "nothing to change"
+        text = f"HELD, nothing was delivered: {limits}"
+    else:
+        text = changed(report.counts, would=would) or "nothing to change"
     return f"{text}; {many(report.failures, 'record')} failed" if report.failures else text
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct, structs
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, exists, func, insert, select, update
 from ulid import ULID
 
 from usersyncd.core.digest import encode
-from usersyncd.core.report import RunReport
+from usersyncd.core.report import RunReport, Status
 from usersyncd.plugin import Change, Member
 from usersyncd.state import bulk
 from usersyncd.state.database import Database
@@ -97,12 +97,16 @@ def write(
 # ---- reading
 
 
-def history(connection: Connection, limit: int, directory: str | None = None) -> list[RunReport]:
-    """The last runs, newest first; of one directory when it is named."""
-    query = select(runs.c.report, runs.c.finished).order_by(runs.c.id.desc()).limit(limit)
+def history(
+    connection: Connection, limit: int, directory: str | None = None, *, changed: bool = False
+) -> list[RunReport]:
+    """The last runs, newest first; of one directory when it is named. ``changed``: only those that changed a target."""
+    query = select(runs.c.report).order_by(runs.c.id.desc()).limit(limit)
     if directory is not None:
         query = query.where(runs.c.directory == directory)
-    return [_report(text) for text, _ in connection.execute(query)]
+    if changed:
+        query = query.where(exists().where(journal.c.run == runs.c.id))
+    return [_report(text) for text in connection.scalars(query)]
 
 
 def find(connection: Connection, run: str) -> list[RunReport]:
@@ -111,11 +115,11 @@ def find(connection: Connection, run: str) -> list[RunReport]:
     return [_report(text) for text in connection.scalars(query)]
 
 
-def last(connection: Connection, directory: str) -> tuple[RunReport | None, str | None]:
-    """The last run of a directory, and when the last one that succeeded began."""
-    newest = history(connection, 1, directory)
-    succeeded = select(func.max(runs.c.started)).where(runs.c.directory == directory, runs.c.status == "succeeded")
-    return (newest[0] if newest else None), connection.scalar(succeeded)
+def last(connection: Connection, directory: str, *statuses: Status) -> str | None:
+    """When the last run of a directory that ended with one of these statuses began."""
+    query = select(func.max(runs.c.started)).where(runs.c.directory == directory, runs.c.status.in_(statuses))
+    began: str | None = connection.scalar(query)
+    return began
 
 
 def entries(connection: Connection, run: str) -> Iterator[Entry]:
