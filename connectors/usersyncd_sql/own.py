@@ -109,13 +109,34 @@ def verify_key(inspector: sa.Inspector, table: sa.Table, target: str) -> None:
     wanted = [column.name for column in table.primary_key]
     keys = [column.name for column in table.columns if column.unique]
     uniques = [set(found), *(set(some["column_names"]) for some in _uniques(inspector, table))]
-    if (set(found) == set(wanted) and (not keys or set(keys) in uniques)) or (keys and found == keys):
+    if keys and found == keys:
         return
-    raise TargetError(
-        f"target {target}: table `{table.name}` is there already, with the primary key ({', '.join(found)}) "
-        f"and not ({', '.join(wanted)}){f', with `{keys[0]}` unique' if keys else ''}",
-        "name it under `tables` if it is your own, or drop it if usersyncd made it for an earlier configuration",
-    )
+    if set(found) != set(wanted):
+        raise TargetError(
+            f"target {target}: table `{table.name}` is there already, with the primary key ({', '.join(found)}) "
+            f"and not ({', '.join(wanted)})",
+            "if it is your own, name it under `tables`; if usersyncd created it, restore the `key` and the `set` for "
+            "which it did, or deliver to another database",
+        )
+    if keys and set(keys) not in uniques:
+        former = sorted(column for unique in uniques if len(unique) == 1 for column in unique)
+        raise TargetError(
+            f"target {target}: `key` of table `{table.name}` has become `{keys[0]}`, which is not unique there",
+            f"restore `key: {former[0] if former else '…'}`, or make the column unique yourself: "
+            f"{_make_unique(inspector, table, keys[0])}",
+        )
+
+
+def _make_unique(inspector: sa.Inspector, table: sa.Table, column: str) -> str:
+    """The SQL that makes a column fit for a key, and adds it where it is missing."""
+    quote, name = inspector.dialect.identifier_preparer.quote, table.name
+    typed = f"{quote(column)} {KEY.compile(dialect=inspector.dialect)}"
+    statements = [f"CREATE UNIQUE INDEX {quote(f'{name}_{column}')} ON {quote(name)} ({quote(column)})"]
+    if column not in {found["name"] for found in inspector.get_columns(name, table.schema)}:
+        statements.insert(0, f"ALTER TABLE {quote(name)} ADD COLUMN {typed}")
+    elif inspector.dialect.name in MYSQL:
+        statements.insert(0, f"ALTER TABLE {quote(name)} MODIFY {typed}")  # An index takes no TEXT without a length.
+    return "; ".join(statements)
 
 
 def is_of_last_release(inspector: sa.Inspector, table: sa.Table) -> bool:

@@ -117,12 +117,14 @@ class RecordTable(Reflected):
         return shown
 
     def held(self, row: Mapping[str, Any], *, whole: bool) -> Held:
-        """A row as an object of the contract. ``whole``: with all columns."""
+        """A row as an object of the contract. ``whole``: with all columns. A row whose key is NULL, as after the key
+        became another column, has an empty one."""
         attributes = self.attributes(row, whole=whole)
         record = None if self.record is None else tuple(row[column] for column in self.record)
         known = record if record is not None and None not in record else None
         lasting = known is not None or set(self.identities[-1]).isdisjoint(self.names.values())
-        return Held(self.target_id(row), attributes[self.key_attribute], attributes, known, lasting)  # type: ignore[arg-type]
+        key: Any = attributes[self.key_attribute]
+        return Held(self.target_id(row), "" if key is None else key, attributes, known, lasting)
 
     def row(self, change: Change, now: dict[str, Any]) -> Row:
         """The row for a change, in the order of ``written``. Raises Refused with the name of the column."""

@@ -15,7 +15,7 @@ from tests.connectors.sql.changes import canonical, create, layouts, own_edges, 
 from tests.connectors.sql.conftest import Runs
 from tests.connectors.sql.databases import Database, columns
 from usersyncd.errors import TargetError
-from usersyncd.plugin import DELIVERED, Change, Kind, Op, Value
+from usersyncd.plugin import DELIVERED, Change, Kind, Lookup, Op, Value
 from usersyncd.testing import OWN_LAYOUTS
 
 Start = Callable[..., Runs]
@@ -153,6 +153,35 @@ async def test_a_table_with_another_primary_key_is_not_taken_for_our_own(databas
         with pytest.raises(TargetError, match=r"table `users` is there already, with the primary key \(id\)"):
             await attempt
     assert column_names(database, "users") == ["id", "name"]
+
+
+@pytest.mark.parametrize("key", ["mail", "number"], ids=["of a column that is there", "of a new column"])
+async def test_another_key_is_refused_with_what_makes_it_one(database: Database, start: Start, key: str) -> None:
+    assert await start(layouts(("login", "mail")), create_tables=True)(
+        user(Op.CREATE, "ada", {"login": "ada", "mail": "ada@x"})
+    ) == [DELIVERED]
+    names = ("login", "mail", *([] if key == "mail" else [key]))
+    later = start(layouts((key, *(name for name in names if name != key))), create_tables=True)
+    shape: dict[str, Value] = {"login": "ada", "mail": "ada@y"}
+    shape.setdefault(key, "7")
+    before: dict[str, Value] = {"login": "ada", "mail": "ada@x"}
+    change = Change(Op.UPDATE, Kind.USER, "hr", "id of ada", str(shape[key]), before, shape)
+    for attempt in (later.check(), later(change)):
+        with pytest.raises(TargetError) as raised:
+            await attempt
+        assert raised.value.message == (
+            f"target app: `key` of table `users` has become `{key}`, which is not unique there"
+        )
+    assert raised.value.remedy is not None
+    choice, statements = raised.value.remedy.split(" yourself: ")
+    assert choice == "restore `key: login`, or make the column unique"
+    for statement in statements.split("; "):
+        database.sql(statement)
+    await later.check()
+    ((_, held),) = await later.find(Kind.USER, Lookup("hr", "id of ada", "7"))
+    assert held.key == ("ada@x" if key == "mail" else "")
+    assert await later(change) == [DELIVERED]
+    assert columns(database, "users", ["login", "mail"], "login") == [("ada", "ada@y")]
 
 
 async def test_check_makes_nothing(database: Database, start: Start, tmp_path: Path) -> None:
