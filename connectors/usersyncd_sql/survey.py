@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from usersyncd.errors import TargetError
-from usersyncd.plugin import Kind, Layout
+from usersyncd.plugin import Kind, Layout, TargetContext
 from usersyncd_sql import own
 from usersyncd_sql.catalog import Catalog
 from usersyncd_sql.edges import EdgeTable
@@ -19,10 +19,12 @@ from usersyncd_sql.tables import RecordTable
 
 PRODUCTS = {"postgresql": "PostgreSQL", "mysql": "MySQL", "mariadb": "MariaDB", "sqlite": "SQLite"}
 
+ROWS = 1_000
+"""Rows that are read at once."""
 RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 
-def survey(engine: Engine, catalog: Catalog) -> Iterator[str]:
+def survey(engine: Engine, catalog: Catalog, context: TargetContext) -> Iterator[str]:
     """One line each for the server and its tables. Raises TargetError if a table is missing or does not fit."""
     tables = {table.name: table for table in catalog.own()}
     if (file := sqlite_file(engine.url)) is not None and not file.exists():
@@ -46,6 +48,9 @@ def survey(engine: Engine, catalog: Catalog) -> Iterator[str]:
                 table = catalog.records(connection, kind)
                 _constants_fit(table, catalog.layouts[kind], catalog.target)
                 yield _found(connection, table, catalog.target)
+                if context.protection_reads(kind):
+                    count = _protected(connection, table, context)
+                    yield f"the condition under `protect` covers {count:,} of these rows"
         name = catalog.edges_name
         if catalog.left_out(connection, "memberships", name):
             yield "memberships: no table named; memberships cannot be delivered"
@@ -97,6 +102,15 @@ def _found(connection: sa.Connection, table: RecordTable | EdgeTable, target: st
         what = f"writes {', '.join(table.written)}; {_identity(table)}"
     warning = f"; {table.why_no_insert()}" if table.cannot_insert else ""
     return f"table `{table.name}`: {rows:,} {'row' if rows == 1 else 'rows'}; {what}{warning}"
+
+
+def _protected(connection: sa.Connection, table: RecordTable, context: TargetContext) -> int:
+    """How many rows ``protect`` covers. Reads all of them."""
+    columns = table.looked_at(whole=True)
+    query = sa.select(*(table.light.c[column] for column in columns))
+    rows = connection.execute(query, execution_options={"stream_results": True, "yield_per": ROWS})
+    held = (table.held(dict(zip(columns, row, strict=True)), whole=True) for row in rows)
+    return sum(context.protected(table.kind, one.key, one.attributes) for one in held)
 
 
 def _identity(table: RecordTable) -> str:

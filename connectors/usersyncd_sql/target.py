@@ -152,7 +152,7 @@ class SqlTarget:
 
     def _check(self) -> Iterator[str]:
         with self._faults():
-            yield from survey(self._engine, self._catalog)
+            yield from survey(self._engine, self._catalog, self._context)
 
     @contextmanager
     def _faults(self) -> Iterator[None]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.company import DIRECTORY, TARGET, Company
 from tests.cli.running import Usersyncd
 
 pytestmark = pytest.mark.usefixtures("acme")
@@ -117,6 +118,32 @@ def test_online_goes_on_after_one_that_fails_and_then_fails(usersyncd: Usersyncd
     assert "target full (acme-shelf): failed\n  the shelf is full\n    → sell some books" in ran.out
     assert "target shelf (acme-shelf): ok\n  users have login, active\n" in ran.out
     assert json.loads(usersyncd("check", "--online", "--json").out)["ok"] is False
+
+
+@pytest.mark.parametrize("named", ["", "    users: {key: email, set: {email: user.email}}\n"], ids=["canonical", "set"])
+def test_online_says_what_protect_covers(usersyncd: Usersyncd, company: Company, named: str) -> None:
+    company.configure(DIRECTORY + TARGET + named)
+    assert usersyncd("sync").code == 0
+    known = "sakura.igarashi@acme.example" if named else "u-0041"
+    company.configure(DIRECTORY + TARGET + named + f"    protect: [{known}, g-0001, nobody@acme.example]\n")
+    ran = usersyncd("check", "--online")
+    assert ran.code == 0
+    assert "\n  the keys under `protect` cover 1 user and 1 group\n" in ran.out
+    assert ran.out.endswith(
+        "\n  warning: `protect` names nobody@acme.example, and the target has no user or group with exactly this "
+        "key: correct it, or take it out\n"
+    )
+    (target,) = json.loads(usersyncd("check", "--online", "--json").out)["targets"]
+    assert [warning.split()[2] for warning in target["warnings"]] == ["nobody@acme.example,"]
+
+
+def test_online_counts_what_a_condition_under_protect_covers(usersyncd: Usersyncd, company: Company) -> None:
+    usersyncd("sync")
+    ((expected,),) = company.sql("SELECT count(*) FROM users WHERE user_type = 'Contractor'")
+    assert expected > 0
+    company.configure(DIRECTORY + TARGET + """    protect: user_type == "Contractor"\n""")
+    out = usersyncd("check", "--online").out
+    assert f"\n  the condition under `protect` covers {expected} of these rows\n" in out
 
 
 @pytest.mark.parametrize("how", ["before", "after", "environment"])

@@ -125,7 +125,8 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
     assert shelf.leavers == Leavers(timedelta(days=30))
     assert shelf.guard == Guard(Limit(5, True), Limit(2.5, True), Limit(25, False), Limit(3, False), 0)
     assert shelf.adopt == "never"
-    assert shelf.protect == {kind: Protection(frozenset({"root", "4711"})) for kind in Kind}
+    expected = Protection(frozenset({"root", "4711"}), written=("root", 4711))
+    assert shelf.protect == dict.fromkeys(Kind, expected)
     assert config.lookups == {"rooms": {"1": "Aula"}, "sites": {"B": "Berlin", "L": "Lyon"}}
 
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from usersyncd.cli.protect import protected_by_key
 from usersyncd.config import Config
 from usersyncd.context import SourceRunContext, TargetRunContext
 from usersyncd.core.mapping import RuleError
@@ -28,11 +29,12 @@ PEOPLE = 3
 
 
 class Trial(Struct):
-    """What came of one directory or target: what it said of itself, and the error that ended the trial."""
+    """Result of checking one directory or target: its description, what looks wrong in it, or the error."""
 
     name: str
     connector: str
     found: list[str] = []
+    warnings: list[str] = []
     error: str | None = None
 
 
@@ -146,6 +148,8 @@ async def _try_target(config: Config, delivery: Delivery, trial: Trial) -> None:
     async with context, connected(delivery, context) as connector:
         await connector.identity()
         trial.found = list(await connector.check())
+        covered, trial.warnings = await protected_by_key(connector, context)
+        trial.found += covered
 
 
 # ---- for a person
@@ -172,6 +176,8 @@ def _show_one(console: Console, what: str, trial: Trial) -> None:
     console.print(heading, soft_wrap=True)
     for line in trial.found:
         console.print(Text(f"  {line}"), soft_wrap=True)
+    for line in trial.warnings:
+        console.print(Text(f"  warning: {line}", style="yellow"), soft_wrap=True)
     if trial.error is not None:
         console.print(Text("\n".join(f"  {line}" for line in trial.error.splitlines()), style="red"), soft_wrap=True)
 

@@ -11,11 +11,13 @@ from usersyncd.plugin import Value
 
 class Protection(Struct, frozen=True):
     """The protected objects of one kind: those with one of these ``keys`` (folded: :func:`protected_keys`), and those
-    for which ``condition`` holds over the target's own ``columns``."""
+    for which ``condition`` holds over the target's own ``columns``. ``written``: the keys as the admin wrote
+    them."""
 
     keys: frozenset[str] = frozenset()
     condition: Callable[[Mapping[str, Value]], bool] | None = None
     columns: frozenset[str] = frozenset()
+    written: tuple[str | int, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.keys) or self.condition is not None
@@ -30,4 +32,5 @@ UNPROTECTED = Protection()
 
 def protected_keys(keys: Iterable[str | int]) -> Protection:
     """The objects with these keys, however their letters are written: a database may take them for equal."""
-    return Protection(frozenset(str(key).casefold() for key in keys))
+    written = tuple(keys)
+    return Protection(frozenset(str(key).casefold() for key in written), written=written)
