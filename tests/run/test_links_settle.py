@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -362,6 +363,24 @@ def test_a_leaver_whose_object_somebody_deleted_is_done_with(town: World) -> Non
     town.leave("1")
     assert town.run().status == "succeeded"
     assert objects(town) == {}
+    assert is_quiet(town)
+
+
+def test_a_leaver_is_deactivated_whoever_has_the_old_address_by_now(town: World) -> None:
+    person(town, "1", "a")
+    town.synced()
+    rewritten = replace(
+        town.store.users["m1"], key="z@x", attributes=town.store.users["m1"].attributes | {"email": "z@x"}
+    )
+    town.store.users["m1"] = rewritten
+    person(town, "1", "b")
+    person(town, "2", "a")
+    town.store.faults.refuse = {"1"}
+    assert list(failed(town.run())) == ["1"]
+    town.store.faults.refuse = set()
+    town.leave("1")
+    town.synced()
+    assert objects(town) == {"m1": ("z", "1", False), "m2": ("a", "2", True)}
     assert is_quiet(town)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Annotated, ClassVar
 
+from msgspec import structs
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from usersyncd.errors import TargetError
@@ -144,6 +145,7 @@ class MemoryTarget:
 
     async def deliver(self, changes: Sequence[Change]) -> AsyncIterator[Outcome]:
         self._knock()
+        changes = [self._kept(change) for change in changes]
         faults = self._store.faults
         if faults.die_before_commit:
             self._die()
@@ -202,6 +204,15 @@ class MemoryTarget:
     def _key(self, change: Change) -> Key:
         """The key that an object is to have; a leaver's shape may be of earlier rules, and not say it."""
         return _key((change.after or {}).get(self._context.layouts[change.kind].key, change.key))
+
+    def _kept(self, change: Change) -> Change:
+        """A change that only deactivates leaves the key as it is: a conflict of keys must not keep a leaver active."""
+        held = self._store.objects(change.kind).get(change.target_id or "")
+        before, after = change.before or {}, change.after or {}
+        if held is None or change.op is not Op.DEACTIVATE or before | {"active": False} != after:
+            return change
+        name = self._context.layouts[change.kind].key
+        return structs.replace(change, key=held.key, after={**after, name: held.key} if name in after else after)
 
     # ---- a batch
 
