@@ -22,7 +22,7 @@ class Judge:
     """``book``: each object as it was seen last, by kind and mark; its ``ref`` says to whom it belongs. ``edges``: the
     memberships, by the marks of both ends; ``foreign``: those that the application made. ``damaged``: records whose
     objects the application changed or deleted. ``lost``: those whose objects it deleted, since everything was delivered
-    with consent. ``deletes``: leavers are deleted at once."""
+    with consent, with the keys that these had. ``deletes``: leavers are deleted at once."""
 
     shop: Shop
     deletes: bool
@@ -30,14 +30,18 @@ class Judge:
     edges: set[tuple[str, str]] = field(default_factory=set)
     foreign: set[tuple[str, str]] = field(default_factory=set)
     damaged: set[tuple[Kind, str]] = field(default_factory=set)
-    lost: set[tuple[Kind, str]] = field(default_factory=set)
+    lost: dict[tuple[Kind, str], str] = field(default_factory=dict)
     writes: int = 0
 
     # ---- the application writes; ``who`` is a place among its objects
 
     def inserts(self, kind: Kind, role: str | None, active: bool, key: str) -> None:
-        """An object of which no directory knows; it is in all teams of which none knows."""
-        if self.shop.unique and any(row.key == key for row in self.book[kind].values()):
+        """An object of which no directory knows; it is in all teams of which none knows. Nobody could tell one that
+        gets the id and the key of a deleted object from that object."""
+        taken = {row.key for row in self.book[kind].values()} if self.shop.unique else set()
+        if self.shop.reuses_ids:
+            taken.update(lost for (one, _), lost in self.lost.items() if one is kind)
+        if key in taken:
             return
         self.writes += 1
         active = active or kind is Kind.GROUP or self.deletes  # Else no rule would ever make it active.
@@ -78,7 +82,7 @@ class Judge:
         if (row := self.object_of(kind, id_)) is not None:
             self.shop.delete(kind, row.mark)
             self.damaged.add((kind, id_))
-            self.lost.add((kind, id_))
+            self.lost[kind, id_] = row.key
             self.remember()
 
     def remember(self) -> None:
