@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from usersyncd.plugin import PROTECTED, Kind
+from usersyncd.plugin import Kind, holds_protected
 from usersyncd_sql.batch import Batch, Numbered
 from usersyncd_sql.faults import is_reference, refusal
 from usersyncd_sql.follow import stands_for
 from usersyncd_sql.identity import Columns
 from usersyncd_sql.look import by_address
-from usersyncd_sql.present import Present, is_protected, present
+from usersyncd_sql.present import Present, present
+from usersyncd_sql.protected import protected_member
 from usersyncd_sql.reasons import UNTOUCHED
 from usersyncd_sql.reflected import Key, Row
 from usersyncd_sql.tables import RecordTable
@@ -32,20 +33,11 @@ def delete(batch: Batch, table: RecordTable, changes: Sequence[Numbered]) -> Non
 
 def _holds_protected(batch: Batch, table: RecordTable, item: Present) -> bool:
     """Whether a group has a protected member, whose membership the deletion would remove. Such a group is refused."""
-    edges = batch.catalog.edges_if_any(batch.writer.connection) if batch.context.protects(Kind.USER) else None
-    if table.kind is not Kind.GROUP or edges is None:
-        return False
     number, change = item.numbered
-    where, value = stands_for(table, edges, change.directory, item.row)
-    members = [row[0] for row in batch.writer.select(edges, [edges.user], edges.fixed(where), edges.group, [value])]
-    users = batch.catalog.records(batch.writer.connection, Kind.USER)
-    columns, by = users.looked_at(whole=True), (edges.value[Kind.USER],)
-    for _, values in batch.writer.join(users, columns, by, [(member,) for member in members]):
-        row = dict(zip(columns, values, strict=True))
-        if is_protected(batch, users, row):
-            batch.refuse(number, f"{users.key} {row[users.key]!r} is in it: {PROTECTED}")
-            return True
-    return False
+    member = protected_member(batch.writer, batch.catalog, batch.context, table, change.directory, item.row)
+    if member is not None:
+        batch.refuse(number, holds_protected(batch.context.layouts[Kind.USER].key, member))
+    return member is not None
 
 
 def _delete(batch: Batch, table: RecordTable, items: Sequence[Present]) -> None:

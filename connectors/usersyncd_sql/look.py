@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import structs
@@ -17,6 +17,7 @@ from usersyncd_sql.write import Writer
 
 Found = dict[int, list[dict[str, Any]]]
 """Index of a question -> the matching rows, each column -> value."""
+MemberOf = Callable[[Mapping[str, Any]], str | int | None]
 
 
 def find(writer: Writer, table: RecordTable, lookups: Sequence[Lookup], whole: bool) -> Iterator[tuple[Lookup, Held]]:
@@ -43,8 +44,11 @@ def _as_asked(table: RecordTable, held: Held, lookup: Lookup, stored: Any) -> He
     return structs.replace(held, key=lookup.key) if same else held
 
 
-def read(writer: Writer, table: RecordTable, target_ids: Sequence[str], whole: bool) -> Iterator[Held]:
-    """The rows with these target ids. Ids that this table cannot have are skipped."""
+def read(
+    writer: Writer, table: RecordTable, target_ids: Sequence[str], whole: bool, member_of: MemberOf = lambda _: None
+) -> Iterator[Held]:
+    """The rows with these target ids. Ids that this table cannot have are skipped. ``member_of``: the protected member
+    of a row."""
     addresses = {}
     for place, target_id in enumerate(target_ids):
         try:
@@ -53,7 +57,9 @@ def read(writer: Writer, table: RecordTable, target_ids: Sequence[str], whole: b
             continue
     for rows in by_address(writer, table, addresses, table.looked_at(whole=whole)).values():
         for row in rows:
-            yield table.held(row, whole=whole)
+            held = table.held(row, whole=whole)
+            member = member_of(row)
+            yield held if member is None else structs.replace(held, protected_member=member)
 
 
 def by_address(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import sqlalchemy as sa
 from pydantic import BaseModel
@@ -22,6 +22,7 @@ from usersyncd_sql.engine import build, driver_url, sqlite_file
 from usersyncd_sql.faults import driver_error, target_error
 from usersyncd_sql.mysql import MysqlWriter
 from usersyncd_sql.options import SqlOptions
+from usersyncd_sql.protected import protected_member
 from usersyncd_sql.survey import must_exist, survey
 from usersyncd_sql.tables import RecordTable
 from usersyncd_sql.updates import update
@@ -68,7 +69,7 @@ class SqlTarget:
 
     async def read(self, kind: Kind, target_ids: Sequence[str]) -> AsyncIterator[Held]:
         """The rows with these target ids. Raises TargetError."""
-        async for some in self._context.blocking(lambda: self._look(kind, target_ids, look.read)):
+        async for some in self._context.blocking(lambda: self._look(kind, target_ids, self._read)):
             for held in some:
                 yield held
 
@@ -136,6 +137,13 @@ class SqlTarget:
             if table is not None and _has_rows(connection, table):
                 for start in range(0, len(asked), LOOK):
                     yield list(work(writer(connection), table, asked[start : start + LOOK], whole))
+
+    def _read(self, writer: Writer, table: RecordTable, target_ids: Sequence[str], whole: bool) -> Iterator[Held]:
+        def member_of(row: Mapping[str, Any]) -> str | int | None:
+            directory = str(row.get(own.DIRECTORY))
+            return protected_member(writer, self._catalog, self._context, table, directory, row)
+
+        return look.read(writer, table, target_ids, whole, member_of)
 
     def _deliver(self, changes: Sequence[Change]) -> Iterator[list[Outcome]]:
         with self._faults(), self._writing() as connection:

@@ -202,6 +202,11 @@ PROTECTED = "`protect` of the target names it: it is never changed or removed"
 """Why a change of a protected object is refused."""
 
 
+def holds_protected(key: str, member: str | int) -> str:
+    """Why the deletion of a group with a protected member is refused. ``key``: the name of the members' key."""
+    return f"{key} {member!r} is in it: {PROTECTED}"
+
+
 class Lookup(Struct, frozen=True, gc=False):
     """A record that may be in the target already: its directory, its id there, and the key that it is to have."""
 
@@ -216,7 +221,8 @@ class Held(Struct, frozen=True, gc=False):
     ``attributes`` has the names of the layout, as far as the target has them, and whatever else of the object a
     ``protect`` condition may read. ``record``: directory and id of the record to which the object belongs, where the
     target itself keeps them. ``lasting``: its target id stays, whatever is written; it does not where rules write what
-    identifies the object.
+    identifies the object. ``protected_member``: the key of a protected user in this group, in an answer of ``read``:
+    such a group is not deleted.
     """
 
     target_id: str
@@ -224,6 +230,7 @@ class Held(Struct, frozen=True, gc=False):
     attributes: dict[str, Value]
     record: tuple[str, str] | None = None
     lasting: bool = True
+    protected_member: str | int | None = None
 
 
 class Capabilities(Struct, frozen=True):
@@ -468,5 +475,5 @@ class Target(Protocol):
 __all__ = [
     "API", "CANONICAL", "DELIVERED", "PATIENT", "PROTECTED", "Capabilities", "Change", "Context", "Done", "Gone",
     "Held", "Kind", "Layout", "Lookup", "Member", "Members", "Op", "Options", "Outcome", "Page", "Patch", "Patience",
-    "Present", "Record", "Secret", "Source", "SourceContext", "Target", "TargetContext", "Value",
+    "Present", "Record", "Secret", "Source", "SourceContext", "Target", "TargetContext", "Value", "holds_protected",
 ]  # fmt: skip

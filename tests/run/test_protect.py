@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from tests.run.world import ON_SQLITE, World
-from usersyncd.core.protection import Protection, protected_keys
+from usersyncd.core.protection import UNPROTECTED, Protection, protected_keys
 from usersyncd.core.report import RunReport
 from usersyncd.plugin import PROTECTED, Kind
 
@@ -62,6 +64,26 @@ def test_a_plan_shows_only_what_a_sync_does(company: World) -> None:
     assert company.members() == {"owners": {"ann"}, "staff": {"bob", "root"}}
     assert (company.held(), company.held(Kind.GROUP)) == before
     assert failures(company.run()) == failures(report), "it is tried again, and fails by name in every run"
+
+
+@pytest.mark.parametrize("protect", [KEYS, {**KEYS, Kind.GROUP: UNPROTECTED}], ids=["both", "users"])
+def test_a_plan_keeps_a_group_that_a_protected_user_is_in_as_a_sync_does(
+    company: World, protect: Mapping[Kind, Protection]
+) -> None:
+    company.target(protect=protect)
+    company.leave("staff", kind=Kind.GROUP)
+    plan = company.plan()
+    report = company.run()
+    assert (
+        failures(plan)
+        == failures(report)
+        == [
+            ("group", "staff", f"id 'root' is in it: {PROTECTED}"),
+            ("user", "root", f"as a member of group staff: {PROTECTED}"),
+        ]
+    )
+    assert plan.targets[0].planned == report.targets[0].counts
+    assert company.members() == {"owners": {"ann"}, "staff": {"root"}}
 
 
 def test_what_is_no_longer_protected_is_brought_up_to_date(company: World) -> None:

@@ -140,9 +140,13 @@ class Plan:
 
     def drop(self, ref: int) -> None:
         """Take a record's step out again."""
+        self.spare(ref)
+        self._file.execute("DELETE FROM claims WHERE ref = ?", (ref,))
+
+    def spare(self, ref: int) -> None:
+        """Take a record's step out again, but not its departure: a group that has to stay loses its members."""
         self._uncount(ref)
         self._file.execute("DELETE FROM changes WHERE ref = ?", (ref,))
-        self._file.execute("DELETE FROM claims WHERE ref = ?", (ref,))
 
     def adopt(self, ref: int, held: Held, names: Sequence[str], takes: int | None, *, counted: bool) -> None:
         """``ref`` adopts an object instead of having one created. The step of the leaver ``takes``, from whose link the

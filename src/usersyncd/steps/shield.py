@@ -5,10 +5,10 @@ The target checks again when it writes: an object may become protected in betwee
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from usersyncd.context import TargetRunContext
-from usersyncd.plugin import PROTECTED, Kind, Target
+from usersyncd.plugin import PROTECTED, Kind, Op, Target, holds_protected
 from usersyncd.state.planned import Plan, Planned
 from usersyncd.steps.look import PAGES, Refusal, read, sees
 
@@ -23,9 +23,34 @@ async def shield_records(target: Target, context: TargetRunContext, plan: Plan) 
         for page in plan.changed(kind, PAGES["bulk"]):
             protected = await _protected(target, context, kind, (change.target_id for _, change in page))
             found += [Refusal(ref, kind, one.id, PROTECTED) for ref, one in page if one.target_id in protected]
+    kept = await _groups_with_protected_members(target, context, plan, {one.ref for one in found})
     for one in found:
         plan.drop(one.ref)
-    return found
+    for one in kept:
+        plan.spare(one.ref)
+    return found + kept
+
+
+async def _groups_with_protected_members(
+    target: Target, context: TargetRunContext, plan: Plan, found: Collection[int]
+) -> list[Refusal]:
+    """The groups that are not deleted because a protected user is in them."""
+    if not sees(target) or not context.protects(Kind.USER):
+        return []
+    key = context.layouts[Kind.USER].key
+    gone = {
+        one.target_id: (ref, one)
+        for page in plan.changed(Kind.GROUP, PAGES["bulk"])
+        for ref, one in page
+        if one.op is Op.DELETE and ref not in found
+    }
+    held = await read(target, Kind.GROUP, (target_id for target_id in gone if target_id is not None))
+    members = {target_id: one.protected_member for target_id, one in held.items()}
+    return [
+        Refusal(ref, Kind.GROUP, one.id, holds_protected(key, member))
+        for target_id, (ref, one) in gone.items()
+        if (member := members.get(target_id or "")) is not None
+    ]
 
 
 async def shield_members(target: Target, context: TargetRunContext, plan: Plan) -> list[Refusal]:

@@ -26,6 +26,7 @@ from usersyncd.plugin import (
     Outcome,
     TargetContext,
     Value,
+    holds_protected,
 )
 
 Key = str | int
@@ -261,6 +262,9 @@ class MemoryTarget:
         held = self._store.objects(change.kind).get(change.target_id or "")
         if held is None:
             return Outcome(absent=True)
+        member = self._protected_member(change.kind, change.target_id or "") if change.op is Op.DELETE else None
+        if member is not None:
+            return Outcome(error=holds_protected(self._context.layouts[Kind.USER].key, member))
         return Outcome(error=PROTECTED) if self._protected(change.kind, held) else None
 
     def _collision(self, changes: Sequence[Change], accepted: Sequence[int]) -> int | None:
@@ -323,7 +327,16 @@ class MemoryTarget:
     def _held(self, kind: Kind, target_id: str) -> Held:
         held = self._store.objects(kind)[target_id]
         record = None if self._context.layouts[kind].ruled else (held.directory, str(held.key))
-        return Held(target_id, held.key, _visible(held), record)
+        member = self._protected_member(kind, target_id)
+        return Held(target_id, held.key, _visible(held), record, protected_member=member)
+
+    def _protected_member(self, kind: Kind, target_id: str) -> Key | None:
+        """The key of a protected user in this group."""
+        if kind is not Kind.GROUP or not self._context.protects(Kind.USER):
+            return None
+        users = [member for group, of, member in self._store.memberships if group == target_id and of is Kind.USER]
+        held = (self._store.users[user] for user in sorted(users))
+        return next((one.key for one in held if self._protected(Kind.USER, one)), None)
 
     def _protected(self, kind: Kind, held: MemoryObject) -> bool:
         return self._context.protected(kind, held.key, _visible(held))

@@ -166,10 +166,15 @@ async def test_what_is_protected_is_left_alone(database: Database, start: Start)
     mixed, wheel = await runs(edges(Op.ADD, "g", "root", "ada"), edges(Op.ADD, "wheel", "ada"))
     assert mixed.refused == {"id of root": PROTECTED}
     assert wheel.error == PROTECTED
+    database.sql("INSERT INTO member SELECT u.id, g.id FROM app_user u, app_group g WHERE u.code = 'root'")
+    for key, member in (("g", "root"), ("wheel", "root")):
+        target_id = runs.links[Kind.GROUP, "hr", f"id of {key}"]
+        assert [one.protected_member for one in await runs.read(Kind.GROUP, target_id)] == [member]
+    assert f"code 'root' is in it: {PROTECTED}" == (await runs(group(Op.DELETE, "g")))[0].error
     ((_, held),) = await runs.find(Kind.USER, Lookup("hr", "x", "root"))
     assert held.attributes == {"code": "root", "name": "n", "active": True, "id": 1, "role": "superadmin"}
     assert columns(database, "app_user", ["code", "name"], "id") == [("root", "n"), ("ada", "delete")]
-    assert database.sql("SELECT count(*) FROM member") == [(1,)]
+    assert database.sql("SELECT count(*) FROM member") == [(3,)]
 
 
 async def test_protection_holds_in_our_own_tables(database: Database, start: Start) -> None:
