@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from msgspec import Struct
+from sqlalchemy.exc import DBAPIError
 
 
 class Comparison(Struct, frozen=True):
@@ -46,11 +47,33 @@ def comparisons(
         found = connection.execute(sa.text(POSTGRESQL), {"name": quoted})
         return {column: Comparison(exact, name) for column, name, exact in found}
     if connection.dialect.name == "sqlite":
-        # SQLite reports NOCASE and RTRIM only in the CREATE TABLE text, so every text column counts as inexact.
-        return {name: Comparison(not isinstance(column.type, sa.String)) for name, column in columns.items()}
+        loose = _sqlite_loose_indexes(connection, table)
+        return {name: Comparison(name not in loose and _is_exact(connection, table, name)) for name in columns}
     asked = {"schema": table.schema, "name": table.name}
     found = connection.execute(sa.text(MYSQL), asked)
     return {name: _mysql(columns[name].type, charset, collation) for name, charset, collation in found}
+
+
+def _is_exact(connection: sa.Connection, table: sa.TableClause, column: str) -> bool:
+    """Whether SQLite compares a column exactly: a text that takes its collation equals no other one."""
+    preparer = connection.dialect.identifier_preparer
+    held = f"SELECT {preparer.quote(column)} AS held FROM {preparer.format_table(table)} WHERE 0"  # noqa: S608
+    try:
+        query = f"SELECT held = 'A' OR held = 'a ' FROM ({held} UNION ALL SELECT 'a')"  # noqa: S608
+        found = connection.exec_driver_sql(query).scalar_one()
+    except DBAPIError:
+        return False  # A collation that only the application knows.
+    return not found
+
+
+def _sqlite_loose_indexes(connection: sa.Connection, table: sa.TableClause) -> set[str]:
+    """The columns of an SQLite table that a unique index compares in another way than byte by byte."""
+    query = (
+        "SELECT x.name FROM pragma_index_list(?, ?) AS i JOIN pragma_index_xinfo(i.name, ?) AS x "
+        "WHERE i.\"unique\" AND x.key AND x.coll <> 'BINARY'"
+    )
+    schema = "main" if table.schema is None else table.schema
+    return {name for (name,) in connection.exec_driver_sql(query, (table.name, schema, schema))}
 
 
 def _mysql(kind: Any, charset: str | None, collation: str | None) -> Comparison:

@@ -29,6 +29,8 @@ class Conflict:
 
     taker: int
     holder: int
+    unique: Columns
+    """The columns of the value."""
     column: str | None
     """The column in which the holder can be parked; None: the holder has to be written first."""
     guarded: bool = True
@@ -81,7 +83,7 @@ def conflicts(table: RecordTable, items: Sequence[Item]) -> Iterator[Conflict]:
                 by = items[holder].address[0]
                 guarded = unique in table.uniques
                 column = parking(table, unique, table.written, by) if guarded else None
-                yield Conflict(place, holder, column, guarded)
+                yield Conflict(place, holder, unique, column, guarded)
 
 
 def _future(table: RecordTable, unique: Columns, item: Item) -> Row | None:

@@ -54,6 +54,7 @@ class _Work:
         self._unguarded: dict[int, set[int]] = defaultdict(set)
         """The same, for values that no constraint of the table protects."""
         self._parked: dict[int, set[str]] = defaultdict(set)
+        self._clashes = clashes
         for conflict in clashes:
             self.waits[conflict.taker].add(conflict.holder)
             if not conflict.guarded:
@@ -68,18 +69,24 @@ class _Work:
         places = [place for group in groups for place in group]
         steps = waves(places, self._firm)
         if steps is None:
-            raise Refused(self._why_no_exchange())
+            raise Refused(self._why_no_exchange(places))
         self._park(places)
         for step in steps:
             self._write([self.items[place] for place in step])
         follow(self.batch, self.table, [_move(self.items[place]) for place in places])
 
-    def _why_no_exchange(self) -> str:
-        table = self.table
-        what = f"it exchanges `{table.key}` with others, and "
-        if table.key in table.identity:
+    def _why_no_exchange(self, places: Sequence[int]) -> str:
+        rings = [set(knot) for knot in knots(places, self._firm) if len(knot) > 1]
+        clash = next(
+            one
+            for one in self._clashes
+            if one.column is None and any({one.taker, one.holder} <= ring for ring in rings)
+        )
+        what = f"it exchanges {', '.join(f'`{column}`' for column in clash.unique)} with others, and "
+        by = self.items[clash.holder].address[0]
+        if all(column in by for column in clash.unique if column in self.table.place):
             return (
-                f"{what}nothing else identifies the rows of `{table.name}`\n"
+                f"{what}usersyncd knows the rows of `{self.table.name}` by it\n"
                 "  → give the table a primary key that no rule writes, or give one of them another value first"
             )
         return (

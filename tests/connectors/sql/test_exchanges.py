@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import pytest
@@ -39,7 +39,7 @@ def held(database: Database) -> dict[Any, Any]:
     return {nick: email for email, nick in columns(database, "app_user", ["email", "nick"], "email")}
 
 
-async def made(database: Database, start: Start, table: str, names: str) -> Runs:
+async def made(database: Database, start: Start, table: str, names: Collection[str]) -> Runs:
     database.sql(f"CREATE TABLE app_user (active BOOLEAN, {table})")
     runs = start(APP, tables=TABLES)
     assert await runs(*(user(Op.CREATE, n, person(n, f"nick {n}")) for n in names)) == [DELIVERED] * len(names)
@@ -98,7 +98,7 @@ async def test_where_only_the_key_identifies_chains_go_in_order_and_circles_are_
     assert await runs(*(moved(a, a, b) for a, b in ("ab", "bc", "cz"))) == [DELIVERED] * 3
     assert held(database) == {"nick a": "b", "nick b": "c", "nick c": "z", "nick d": "d", "nick e": "e"}
     for outcome in await runs(moved("d", "d", "e"), moved("e", "e", "d")):
-        assert "nothing else identifies the rows of `app_user`" in str(outcome.error)
+        assert "usersyncd knows the rows of `app_user` by it" in str(outcome.error)
     assert held(database)["nick d"] == "d"
     assert held(database)["nick e"] == "e"
 
@@ -153,3 +153,33 @@ async def test_rows_that_refer_to_an_exchanged_key_follow_it(database: Database,
     )
     assert await runs(*(moved(a, a, b) for a, b in ("ab", "bc", "ca"))) == [DELIVERED] * 3
     assert columns(database, "note", ["text", "email"], "text") == [("of a", "b"), ("of b", "c"), ("of c", "a")]
+
+
+@only("sqlite", "postgresql")
+async def test_keys_that_differ_only_in_case_are_exchanged(database: Database, start: Start) -> None:
+    runs = await made(database, start, SHAPES["serial, not null"], ["ann", "ANN", "bob"])
+    assert await runs(moved("ann", "ann", "ANN"), moved("ANN", "ANN", "ann")) == [DELIVERED] * 2
+    assert held(database) == {"nick ann": "ANN", "nick ANN": "ann", "nick bob": "bob"}
+
+
+BOTH = {
+    "a primary key that rules write": "email VARCHAR(80) NOT NULL UNIQUE, nick VARCHAR(40) PRIMARY KEY",
+    "a unique column that rules write": "email VARCHAR(80) NOT NULL UNIQUE, nick VARCHAR(40) NOT NULL UNIQUE",
+}
+
+
+@pytest.mark.parametrize("table", BOTH.values(), ids=BOTH)
+async def test_where_rules_write_what_identifies_a_row_it_is_not_exchanged(
+    database: Database, start: Start, table: str
+) -> None:
+    runs = await made(database, start, table, "abc")
+    assert await runs(moved("a", "a", "b"), moved("b", "b", "a")) == [DELIVERED] * 2
+    assert held(database) == {"nick a": "b", "nick b": "a", "nick c": "c"}
+    swap = [moved("a", "b", "a", ("nick a", "nick b")), moved("b", "a", "b", ("nick b", "nick a"))]
+    for outcome in await runs(*swap):
+        assert outcome.error == (
+            "it exchanges `nick` with others, and usersyncd knows the rows of `app_user` by it\n"
+            "  → give the table a primary key that no rule writes, or give one of them another value first"
+        )
+    assert held(database) == {"nick a": "b", "nick b": "a", "nick c": "c"}
+    assert await runs(moved("a", "b", "b", ("nick a", "nick d"))) == [DELIVERED]
