@@ -79,6 +79,23 @@ def test_an_update_shows_what_differs_and_only_that(usersyncd: Usersyncd, compan
     assert company.sql("SELECT active FROM users WHERE id = 'u-0050'") == [(0,)]
 
 
+def test_a_column_taken_out_of_the_rules_is_not_shown_as_emptied(usersyncd: Usersyncd, company: Company) -> None:
+    company.configure(DIRECTORY + RULED)
+    usersyncd("sync")
+    company.configure(DIRECTORY + RULED.replace(", name: user.displayName", ""))
+    out = usersyncd("plan").out
+    assert "users to update:" in out
+    assert "→ –" not in out
+
+
+def test_a_sync_names_whom_it_deleted(usersyncd: Usersyncd, company: Company) -> None:
+    company.configure(DIRECTORY + RULED.replace("    users:", "    leavers: {delete_after: now}\n    users:"))
+    usersyncd("sync")
+    company.edit_row("u-0042", lambda _: "")
+    out = usersyncd("sync", "--changes").out
+    assert "- Phạm Thị Hương (u-0042, in the target thihuong.pham@acme.example)" in out
+
+
 def test_names_are_text_and_move_no_cursor(usersyncd: Usersyncd, company: Company) -> None:
     company.edit_row("u-0001", lambda row: row.replace("Marguerite Oyelaran", "[red]:boom: \x1b[2J\u202eMarguerite"))
     out = usersyncd("plan").out
@@ -96,6 +113,7 @@ def test_who_fails_or_is_left_out_is_named_with_the_place_of_the_rule(usersyncd:
         "  1 record failed, and will be tried again:\n"
         "    user Phạm Thị Hương (u-0042): its email 'sakura.igarashi@acme.example' belongs to user u-0041 of acme "
         "already\n"
+        "      → correct one of the two in the directory\n"
         "  users.where leaves it out (usersyncd.yaml:10):\n"
         "    user Mafalda Brandão (u-0050)\n"
     ) in ran.out

@@ -95,7 +95,7 @@ def test_a_key_that_another_run_sent_and_got_no_answer_for_is_nobodys_to_take() 
     for seen in ([], [found()], [found(holder(Going.LEFT))]):
         verdict = judge(WILLING, [holder(Going.UNSURE)], seen, ALWAYS)
         assert verdict.error == (
-            "its email 'ann@x' may be that of user old of hr: the change that gave it was not answered yet"
+            "its email 'ann@x' may be that of user old of hr: the change that gave it was not answered yet\n  → run hr first"
         )
 
 
@@ -135,8 +135,15 @@ def test_ones_own_object_is_no_obstacle() -> None:
 @pytest.mark.parametrize(
     ("going", "error"),
     [
-        (Going.STAYS, "its email 'ann@x' belongs to user old of hr already"),
-        (Going.UNSURE, "its email 'ann@x' may be that of user old of hr: the change that gave it was not answered yet"),
+        (
+            Going.STAYS,
+            "its email 'ann@x' belongs to user old of hr already\n  → correct one of the two in the directory",
+        ),
+        (
+            Going.UNSURE,
+            "its email 'ann@x' may be that of user old of hr: the change that gave it was not answered yet\n"
+            "  → run hr first",
+        ),
         (Going.LEFT, None),
         (Going.LEAVES, None),
     ],

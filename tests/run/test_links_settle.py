@@ -307,6 +307,25 @@ def test_a_removal_that_was_not_answered_is_made_sure_of(town: World) -> None:
     assert town.members() == {"admins": {"a@x"}}
 
 
+def test_what_was_written_without_an_answer_is_counted_when_that_is_found_out(town: World) -> None:
+    person(town, "1", "a")
+    _die(town, {"die_after_commit": True})
+    report = town.run()
+    assert (report.status, report.targets[0].counts.users.create, report.targets[0].entries) == ("succeeded", 1, 1)
+    assert is_quiet(town)
+
+
+def test_who_waits_for_the_key_of_somebody_who_fails_is_told_of_whom(town: World) -> None:
+    for id_, address in (("1", "a"), ("2", "b"), ("3", "c")):
+        person(town, id_, address)
+    town.synced()
+    person(town, "1", "b")
+    person(town, "2", "c")
+    assert failed(town.run())["1"] == (
+        "its email 'b@x' is still that of user 2, whose own change failed\n  → see why user 2 failed"
+    )
+
+
 def _die(world: World, faults: Mapping[str, Any]) -> None:
     for name, value in faults.items():
         setattr(world.store.faults, name, value)

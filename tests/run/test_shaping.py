@@ -207,7 +207,10 @@ def test_one_with_the_key_of_another_is_named_with_its_holder(world: World) -> N
     world.people("u2", email="ada@acme.example", displayName="Imposter")
     report = world.run()
     [failed] = report.targets[0].failed
-    assert (failed.id, failed.error) == ("u2", "its email 'ada@acme.example' belongs to user u1 of acme already")
+    assert (failed.id, failed.error) == (
+        "u2",
+        "its email 'ada@acme.example' belongs to user u1 of acme already\n  → correct one of the two in the directory",
+    )
     assert world.held()["ada@acme.example"]["name"] == "Ada"
     world.people("u1", email="lovelace@acme.example", displayName="Ada")
     world.synced()
@@ -278,5 +281,5 @@ def test_two_directories_with_one_key_in_one_target(world: World) -> None:
     other.target(users=KEYED)
     other.people("x1", email="ada@acme.example", displayName="Ada elsewhere")
     [failed] = other.run().targets[0].failed
-    assert failed.error == "its email 'ada@acme.example' belongs to user u1 of acme already"
+    assert failed.error.startswith("its email 'ada@acme.example' belongs to user u1 of acme already\n")
     other.database.close()

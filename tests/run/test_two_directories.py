@@ -114,4 +114,9 @@ def test_directories_whose_keys_are_their_own_wait_for_nobody(world: World, othe
 def assert_refused(report: RunReport) -> None:
     assert report.status == "partial"
     [failed] = report.targets[0].failed
-    assert (failed.id, failed.error) == ("x9", "its login 'anna' belongs to user u1 of acme already")
+    assert (failed.id, failed.error) == (
+        "x9",
+        "its login 'anna' belongs to user u1 of acme already\n"
+        "  → correct one of the two; if u1 gives it up, run acme first; directories do not exchange keys: give one of "
+        "the two another key in between",
+    )

@@ -75,6 +75,9 @@ def _learn(changes: Sequence[Change], names: Names) -> None:
     whom = [who for change in changes for who in (change, *change["members"])]
     for kind in Kind:
         names.learn(kind, (who["id"] for who in whom if who["kind"] == kind))
+    for change in changes:
+        if change["before"] is not None:
+            names.learn_from(Kind(change["kind"]), change["id"], change["before"])
 
 
 def _lines(change: Change, op: str, kind: Kind, names: Names, *, everything: bool) -> Iterator[RenderableType]:
@@ -95,11 +98,12 @@ def _members(members: list[dict[str, Any]], names: Names, *, everything: bool) -
 
 
 def _differences(op: str, before: dict[str, Any], after: dict[str, Any]) -> Iterator[RenderableType]:
-    """What becomes other. An adopt shows the whole object: a person is to see whose it is."""
+    """What becomes other. An adopt shows the whole object: a person is to see whose it is. What the rules no longer
+    name is not written, so it is not shown."""
     lines = grid(2)
     rows = 0
-    for name in dict.fromkeys((*before, *after)):
-        old, new = before.get(name), after.get(name)
+    for name, new in after.items():
+        old = before.get(name)
         if op == "adopt":
             shown = old is not None or new is not None
         else:

@@ -35,6 +35,11 @@ class Names:
             except RuleError:
                 continue
 
+    def learn_from(self, kind: Kind, id_: str, shape: Mapping[str, Any]) -> None:
+        """Take the name of a record that the snapshot does not have any more from what the target held."""
+        if (kind, id_) not in self._known and (name := _name(shape)):
+            self._known[kind, id_] = str(name)
+
     def alone(self, kind: Kind, id_: str) -> str:
         """The name alone, or else the id."""
         return clean(self._known.get((kind, id_)) or id_)
@@ -48,4 +53,4 @@ class Names:
 
 def _name(record: Mapping[str, Any]) -> str | None:
     both = " ".join(part for part in (record.get("givenName"), record.get("familyName")) if part)
-    return record.get("displayName") or both or record.get("email") or record.get("userName")
+    return record.get("displayName") or both or record.get("name") or record.get("email") or record.get("userName")

@@ -129,7 +129,10 @@ def judge(claimant: Claimant, holders: Sequence[Holder], found: Sequence[Found],
         return _relinked(mine, named)
     if unsure := [one for one in holders if one.going is Going.UNSURE]:
         whose = _whose(claimant, unsure[0], policy)
-        return Verdict(f"{named} may be that of {whose}: the change that gave it was not answered yet")
+        return Verdict(
+            f"{named} may be that of {whose}: the change that gave it was not answered yet\n"
+            f"  → run {unsure[0].directory} first"
+        )
     if len(exact) > 1:
         ids = ", ".join(one.held.target_id for one in exact[:3])
         return Verdict(
@@ -159,7 +162,7 @@ def _held(claimant: Claimant, found: Found, named: str, policy: Policy) -> Verdi
         return Verdict(frees=(owner.ref,))
     whose = _whose(claimant, owner, policy)
     if owner.going is Going.STAYS:
-        return Verdict(f"{named} belongs to {whose} already")
+        return _taken(claimant, owner, named, policy)
     if owner.going is Going.RETURNS:
         return Verdict(
             f"{named} is that of {whose}, who left and returned, and was not delivered since\n"
@@ -214,10 +217,19 @@ def _by_links(claimant: Claimant, holders: Sequence[Holder], named: str, policy:
     """The verdict if the target holds no object under the key. A link may still hold it."""
     others = [holder for holder in holders if holder.ref != claimant.ref]
     for holder in others:
-        whose = _whose(claimant, holder, policy)
         if holder.going is Going.STAYS:
-            return Verdict(f"{named} belongs to {whose} already")
+            return _taken(claimant, holder, named, policy)
     return Verdict(waits_for=tuple(holder.ref for holder in others if holder.going is Going.MOVES))
+
+
+def _taken(claimant: Claimant, holder: Holder, named: str, policy: Policy) -> Verdict:
+    what = f"{named} belongs to {_whose(claimant, holder, policy)} already"
+    if holder.directory == claimant.directory:
+        return Verdict(f"{what}\n  → correct one of the two in the directory")
+    return Verdict(
+        f"{what}\n  → correct one of the two; if {holder.id} gives it up, run {holder.directory} first; directories do "
+        "not exchange keys: give one of the two another key in between"
+    )
 
 
 def _whose(claimant: Claimant, holder: Holder, policy: Policy) -> str:

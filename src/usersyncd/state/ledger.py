@@ -14,6 +14,8 @@ from sqlalchemy import Connection, bindparam, update
 
 from usersyncd.core.digest import encode
 from usersyncd.core.links import Fate, Link, Settled, State, shape_of
+from usersyncd.core.plan import count
+from usersyncd.core.report import Counts
 from usersyncd.plugin import Change, Held, Kind, Layout, Op, Outcome
 from usersyncd.state import journal, links, sent
 from usersyncd.state.database import Database
@@ -56,6 +58,8 @@ class Ledger:
         self._layouts = layouts
         self._now = now
         self.next = first
+        self.settled = Counts()
+        """The changes of an earlier run that were written, as this run found out."""
         self.displaced: set[int] = set()
         """Refs of records whose objects are now those of others: the next plan looks at them again."""
 
@@ -194,6 +198,8 @@ class Ledger:
             self._journal(connection, done)
             sent.clear(connection, book.target, book.directory)
         self.next += len(done)
+        for change, _ in done:
+            count(self.settled, change)
 
     def _settle(self, connection: Connection, step: Sent, fate: Fate, row: links.Row | None) -> None:
         target = self._book.target

@@ -54,6 +54,8 @@ class Claims:
         self._consents = consents
         self._failed = failed
         self._sees = sees
+        self._named: dict[int, str] = {}
+        """The records that hold claimed keys, by ref, as a message names them."""
 
     def settle(self) -> Iterator[Clash]:
         """Decide every claim and change the plan accordingly. Yields the refused claims."""
@@ -88,8 +90,12 @@ class Claims:
         """Refuse records that wait for a key whose holder was refused and keeps it."""
         while stranded := [ref for ref, (_, wait) in waiting.items() if not refused.isdisjoint(wait)]:
             for ref in stranded:
-                claim, _ = waiting.pop(ref)
-                why = f"its {self._layout.key} {claim.key!r} is still that of a {self._kind} whose own change failed"
+                claim, waits = waiting.pop(ref)
+                holder = next(self._named[other] for other in waits if other in refused)
+                why = (
+                    f"its {self._layout.key} {claim.key!r} is still that of {holder}, whose own change failed\n"
+                    f"  → see why {holder} failed"
+                )
                 yield Clash(ref, claim.id, why)
             refused.update(stranded)
             self._drop(stranded)
@@ -142,6 +148,7 @@ class Claims:
         by_key: dict[Key, dict[int, Holder]] = {}
         by_object: dict[str, Holder] = {}
         for owner in owners:
+            self._named[owner.ref] = f"{self._kind} {owner.id}"
             holder = Holder(
                 owner.ref, owner.id, owner.directory, going[owner.ref], owner.target_id, owner.revision, owner.key
             )

@@ -84,6 +84,7 @@ class Work:
                 await target.prepare()
                 await link_earlier(self._database, target, self._number, self._reading, delivery.rules.layouts)
             await settle_unanswered(self._database, target, self._number, self._reading, ledger, delivery.rules.layouts)
+            report.counts, report.entries = ledger.settled, ledger.next - self._entries
             draft = await self._plan(target, context, now, report)
             try:
                 if self._wish.deliver and not report.held:
@@ -167,7 +168,7 @@ class Work:
             report.changes = Listing(first(draft.plan.changes(), self._wish.changes))
 
     async def _deliver(self, target: Target, draft: Draft, ledger: Ledger, report: TargetReport) -> None:
-        outcomes = Outcomes()
+        outcomes = Outcomes(report.counts)
         number, addresses = self._number, Addresses(self._database, self._number)
         await to_its_end(lambda: links.begin(self._database, number, draft.plan.member_groups()))
         self._watch("delivering", 0)
