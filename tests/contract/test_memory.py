@@ -132,6 +132,10 @@ class TestMemoryTarget(TargetContract):
         return {"store": store}
 
     @pytest.fixture
+    def other_options(self) -> Mapping[str, Any]:
+        return {"store": MemoryStore(identity="another store in memory")}
+
+    @pytest.fixture
     def contents(self, store: MemoryStore) -> Callable[[], Contents]:
         def present(objects: Mapping[str, MemoryObject]) -> dict[Any, dict[str, Any]]:
             return {

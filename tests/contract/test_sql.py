@@ -63,6 +63,10 @@ def snake_case(name: str) -> str:
 
 class TestSqlite(SqlContract):
     @pytest.fixture
+    def other_options(self, tmp_path: Path) -> Mapping[str, Any]:
+        return {"url": f"sqlite:///{tmp_path}/other.db", "create_tables": True}
+
+    @pytest.fixture
     def database(self, tmp_path: Path) -> Database:
         return SqliteDatabase(tmp_path)
 

@@ -24,6 +24,10 @@ class TestContract(TargetContract):
         return {"path": "people.json"}
 
     @pytest.fixture
+    def other_options(self) -> Mapping[str, Any]:
+        return {"path": "others.json"}
+
+    @pytest.fixture
     def contents(self, folder: Path) -> Callable[[], Contents]:
         def read() -> Contents:
             document = json.loads((folder / "people.json").read_text())

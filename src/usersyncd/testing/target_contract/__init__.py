@@ -7,6 +7,9 @@
         def options(self, shop): ...        # an empty target; return its options, as in the YAML
 
         @pytest.fixture
+        def other_options(self): ...        # optional: the options of another target
+
+        @pytest.fixture
         def contents(self, shop, layouts): ...      # return a function that says what it holds
 
         @pytest.fixture
@@ -20,7 +23,7 @@ The tests are plain functions and start their own event loops, so pytest is all 
 
 from __future__ import annotations
 
-from usersyncd.testing.target_contract.bench import Contents
+from usersyncd.testing.target_contract.answers import Contents
 from usersyncd.testing.target_contract.ending import EndingPromises
 from usersyncd.testing.target_contract.failing import FailurePromises
 from usersyncd.testing.target_contract.interface import InterfacePromises

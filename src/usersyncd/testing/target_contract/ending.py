@@ -10,7 +10,8 @@ from contextlib import aclosing
 
 from usersyncd.plugin import Outcome, Target
 from usersyncd.testing.inspection import threads_and_files
-from usersyncd.testing.target_contract.bench import Deliver, Look, Start, TargetBench, done
+from usersyncd.testing.target_contract.answers import Answers, Contents, asks, assert_delivered, assert_holds
+from usersyncd.testing.target_contract.bench import Deliver, Look, Start, TargetBench
 from usersyncd.testing.target_contract.runs import begun, closing
 from usersyncd.testing.target_contract.shapes import ADA, BOB, EVE, create
 
@@ -26,8 +27,10 @@ class EndingPromises(TargetBench):
             first = runner.run(_next(outcomes))
             held = contents().users
             runner.run(closing(target, lambda _: _left(outcomes)))
-        assert done([first])
-        assert held.get("u1") == ADA
+        assert_delivered(Answers([create(ADA)], [first]))
+        assert held.get("u1") == ADA, asks(
+            "yield an outcome when its change is durable, not earlier", "rules-for-deliver"
+        )
 
     def test_an_abandoned_delivery_leaves_nothing_behind(self, start: Start, deliver: Deliver, contents: Look) -> None:
         asyncio.run(closing(start(), _abandon))
@@ -37,9 +40,13 @@ class EndingPromises(TargetBench):
         deadline = time.monotonic() + 5
         while (left := threads_and_files()) > before and time.monotonic() < deadline:
             time.sleep(0.02)
-        assert left <= before, "threads and open files after the delivery, and before it"
-        assert done(deliver(create(EVE)))
-        assert contents().users.items() >= {"u1": ADA, "u3": EVE}.items()
+        assert left <= before, f"{left} threads and open files after the delivery, {before} before it; " + asks(
+            "let go of all when the delivery is abandoned: use `with` and `finally`", "7-blocking-calls"
+        )
+        assert_delivered(deliver(create(EVE)))
+        held = contents()
+        held.users.pop("u2", None)
+        assert_holds(held, Contents(users={"u1": ADA, "u3": EVE}), "users")
 
     def test_a_target_that_was_not_used_is_closed(self, start: Start) -> None:
         asyncio.run(start().close())

@@ -12,7 +12,8 @@ import pytest
 from usersyncd.errors import TargetError
 from usersyncd.plugin import API, Capabilities, Target
 from usersyncd.testing.contexts import Log
-from usersyncd.testing.target_contract.bench import Act, Contents, Deliver, Look, Start, TargetBench
+from usersyncd.testing.target_contract.answers import Contents, asks, assert_holds
+from usersyncd.testing.target_contract.bench import Act, Deliver, Look, Start, TargetBench
 from usersyncd.testing.target_contract.runs import check, closing, identity
 from usersyncd.testing.target_contract.shapes import ADA, BOB, create
 
@@ -21,25 +22,37 @@ class InterfacePromises(TargetBench):
     """The class, its options, and what it says of the target."""
 
     def test_states_the_version_of_the_contract(self, start: Start) -> None:
-        assert self.target.api == API
-        assert isinstance(start(), Target)
-        assert isinstance(self.target.capabilities, Capabilities)
+        assert self.target.api == API, asks(f"`api = {API}`, the version of the contract", "1-the-package-1")
+        assert isinstance(start(), Target), asks("all methods of a target", "methods")
+        assert isinstance(self.target.capabilities, Capabilities), asks("`capabilities`", "capabilities")
 
     def test_says_which_target_it_is(self, start: Start, deliver: Deliver) -> None:
         """The same in every run, before and after the target was made ready and written."""
         before = asyncio.run(closing(start(), identity))
-        assert before.strip()
+        asked = asks("a text that is the same in every run", "3-which-target-it-is")
+        assert before.strip(), asked
         deliver(create(ADA))
-        assert asyncio.run(closing(start(), identity)) == before
+        after = asyncio.run(closing(start(), identity))
+        assert after == before, f"`identity` gave {before!r} before the target was written, and {after!r} then; {asked}"
+
+    def test_another_target_is_another_one(self, start: Start, other_options: Mapping[str, Any] | None) -> None:
+        """Links are stored under the identity: with a constant one, two targets would share them."""
+        if other_options is None:
+            pytest.skip("override the fixture `other_options`: return the options of another target")
+        here, there = (asyncio.run(closing(each, identity)) for each in (start(), start(options=other_options)))
+        assert here != there, f"`identity` gave {here!r} for both; " + asks(
+            "another text for another target", "3-which-target-it-is"
+        )
 
     def test_check_describes_the_target_and_changes_nothing(
         self, start: Start, deliver: Deliver, contents: Look
     ) -> None:
         deliver(create(ADA))
         lines = asyncio.run(closing(start(), check))
-        assert lines
-        assert all(isinstance(line, str) and line.strip() and "\n" not in line for line in lines)
-        assert contents() == Contents(users={"u1": ADA})
+        asked = asks("a few lines about the target, none of them empty", "methods")
+        assert lines, asked
+        assert all(isinstance(line, str) and line.strip() and "\n" not in line for line in lines), asked
+        assert_holds(contents(), Contents(users={"u1": ADA}))
 
     def test_secrets_are_not_seen(
         self,
@@ -67,4 +80,5 @@ class InterfacePromises(TargetBench):
             "identity": named,
             "options": f"{self.target.Options.model_validate(options)!r}",
         }
-        assert [where for where, text in seen.items() if any(secret in text for secret in self.secrets)] == []
+        shown = [where for where, text in seen.items() if any(secret in text for secret in self.secrets)]
+        assert not shown, f"a secret is in {', '.join(shown)}; {asks('never show a secret', 'options-and-secrets')}"

@@ -8,9 +8,21 @@ from collections.abc import Sequence
 import pytest
 from msgspec.structs import replace
 
-from usersyncd.plugin import Kind, Op
-from usersyncd.testing.target_contract.bench import Deliver, Links, Look, TargetBench, done
-from usersyncd.testing.target_contract.shapes import alter, join, make, person, rename, ruled, team
+from usersyncd.plugin import Kind, Lookup, Op
+from usersyncd.testing.target_contract.answers import Contents, asks, assert_answers, assert_delivered, assert_holds
+from usersyncd.testing.target_contract.bench import Deliver, Find, Links, Look, TargetBench
+from usersyncd.testing.target_contract.shapes import (
+    DIRECTORY,
+    Key,
+    Shape,
+    alter,
+    join,
+    make,
+    person,
+    rename,
+    ruled,
+    team,
+)
 
 
 class KeyPromises(TargetBench):
@@ -24,9 +36,10 @@ class KeyPromises(TargetBench):
         ada, bob, eve = person("ada"), person("bob"), person("eve")
         deliver(make("u1", ada), make("u2", bob))
         outcomes = deliver(make("u3", ada | {"email": "eve@acme.example"}), rename("u1", ada, bob["login"]))
-        assert [outcome.error is None for outcome in outcomes] == [False, False]
-        assert done(deliver(make("u3", eve)))
-        assert contents().users == {"ada": ada, "bob": bob, "eve": eve}
+        asked = asks("a create never takes over an object, and a key that is taken is refused", "change")
+        assert_answers(outcomes, ["refused", "refused"], asked)
+        assert_delivered(deliver(make("u3", eve)))
+        assert_holds(contents(), Contents(users={"ada": ada, "bob": bob, "eve": eve}), "users")
 
     @ruled
     def test_a_record_keeps_its_object_when_its_key_changes(self, deliver: Deliver, contents: Look) -> None:
@@ -35,14 +48,14 @@ class KeyPromises(TargetBench):
         deliver(make("u1", ada), make("g1", app, Kind.GROUP))
         deliver(join("g1", "app", ("u1", "ada")))
         married = ada | {"login": "ada.k"}
-        assert done(deliver(rename("u1", ada, "ada.k"), rename("g1", app, "app users", Kind.GROUP)))
+        assert_delivered(deliver(rename("u1", ada, "ada.k"), rename("g1", app, "app users", Kind.GROUP)))
         renamed = app | {"name": "app users"}
-        assert (contents().users, contents().groups) == ({"ada.k": married}, {"app users": renamed})
+        assert_holds(contents(), Contents({"ada.k": married}, {"app users": renamed}), "users", "groups")
         gone = married | {"active": False}
-        assert done(deliver(alter("u1", married, gone, op=Op.DEACTIVATE)))
-        assert contents().users == {"ada.k": gone}
-        assert done(deliver(join("g1", "app users", ("u1", "ada.k"), op=Op.REMOVE)))
-        assert contents().memberships == set()
+        assert_delivered(deliver(alter("u1", married, gone, op=Op.DEACTIVATE)))
+        assert_holds(contents(), Contents(users={"ada.k": gone}), "users")
+        assert_delivered(deliver(join("g1", "app users", ("u1", "ada.k"), op=Op.REMOVE)))
+        assert_holds(contents(), Contents(memberships=set()), "memberships")
 
     @ruled
     def test_two_records_exchange_their_keys_in_one_batch(
@@ -54,12 +67,14 @@ class KeyPromises(TargetBench):
         ada, bob = person("ada"), person("bob")
         app, ops = team("app"), team("ops")
         deliver(make("u1", ada), make("u2", bob), make("g1", app, Kind.GROUP), make("g2", ops, Kind.GROUP))
-        assert done(deliver(rename("u1", ada, "bob"), rename("u2", bob, "ada")))
-        assert done(deliver(rename("g1", app, "ops", Kind.GROUP), rename("g2", ops, "app", Kind.GROUP)))
-        held = contents()
-        assert held.users == {"bob": ada | {"login": "bob"}, "ada": bob | {"login": "ada"}}
-        assert held.groups == {"ops": app | {"name": "ops"}, "app": ops | {"name": "app"}}
-        assert len({links.target_id(Kind.USER, each) for each in ("u1", "u2")}) == 2
+        assert_delivered(deliver(rename("u1", ada, "bob"), rename("u2", bob, "ada")))
+        assert_delivered(deliver(rename("g1", app, "ops", Kind.GROUP), rename("g2", ops, "app", Kind.GROUP)))
+        users: dict[Key, Shape] = {"bob": ada | {"login": "bob"}, "ada": bob | {"login": "ada"}}
+        groups: dict[Key, Shape] = {"ops": app | {"name": "ops"}, "app": ops | {"name": "app"}}
+        assert_holds(contents(), Contents(users, groups), "users", "groups")
+        assert len({links.target_id(Kind.USER, each) for each in ("u1", "u2")}) == 2, asks(
+            "each object has a target id of its own", "outcome"
+        )
 
     @ruled
     @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)], ids=["first", "last", "mixed"])
@@ -69,18 +84,29 @@ class KeyPromises(TargetBench):
         deliver(*(make(f"u{number}", shape) for number, shape in enumerate(people)))
         moves = [rename(f"u{number}", people[number], login) for number, login in enumerate(("b", "c", "d"))]
         newcomer = person("a") | {"email": "new@acme.example"}
-        assert done(deliver(*(moves[number] for number in order), make("u3", newcomer)))
-        assert contents().users == {
-            "a": newcomer, "b": people[0] | {"login": "b"}, "c": people[1] | {"login": "c"},
-            "d": people[2] | {"login": "d"},
-        }  # fmt: skip
+        assert_delivered(deliver(*(moves[number] for number in order), make("u3", newcomer)))
+        users: dict[Key, Shape] = {login: shape | {"login": login} for login, shape in zip("bcd", people, strict=True)}
+        users["a"] = newcomer
+        assert_holds(contents(), Contents(users), "users")
+
+    @ruled
+    def test_a_key_may_be_a_whole_number(self, deliver: Deliver, find: Find, links: Links) -> None:
+        """An employee number, for example. Where the target keeps it as text, it is still found as the number."""
+        ada = person("ada") | {"login": 1815}
+        assert_delivered(deliver(make("u1", ada), make("u2", person("bob") | {"login": 7})))
+        assert_delivered(deliver(alter("u1", ada, ada | {"login": 1816})))
+        found = {lookup.key: held for lookup, held in find(*(Lookup(DIRECTORY, "u9", key) for key in (7, 1816, 3)))}
+        assert {key: (held.key, held.target_id) for key, held in found.items()} == {
+            7: (7, links.target_id(Kind.USER, "u2")), 1816: (1816, links.target_id(Kind.USER, "u1")),
+        }, asks("`key` equals the key of the lookup, in type too, if it is the same key", "held")  # fmt: skip
+        answers = deliver(make("u3", person("eve") | {"login": 7}))
+        assert_answers(answers, ["refused"], asks("a key that is taken is refused", "change"))
 
     @ruled
     def test_the_key_of_who_is_deleted_is_free_in_the_same_batch(self, deliver: Deliver, contents: Look) -> None:
         ada, bob = person("ada"), person("bob")
         deliver(make("u1", ada), make("u2", bob))
         removal = replace(alter("u1", ada, ada, op=Op.DELETE), after=None)
-        assert done(deliver(removal, rename("u2", bob, "ada"), make("u3", person("bob") | {"email": "b@b.example"})))
-        assert contents().users == {
-            "ada": bob | {"login": "ada"}, "bob": person("bob") | {"email": "b@b.example"},
-        }  # fmt: skip
+        newcomer = bob | {"email": "b@b.example"}
+        assert_delivered(deliver(removal, rename("u2", bob, "ada"), make("u3", newcomer)))
+        assert_holds(contents(), Contents({"ada": bob | {"login": "ada"}, "bob": newcomer}), "users")

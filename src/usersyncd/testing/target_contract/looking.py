@@ -7,7 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from usersyncd.plugin import Kind, Lookup
-from usersyncd.testing.target_contract.bench import Deliver, Find, Links, Look, Read, TargetBench, assert_held, done
+from usersyncd.testing.target_contract.answers import asks, assert_delivered, assert_holds, single
+from usersyncd.testing.target_contract.bench import Deliver, Find, Links, Look, Read, TargetBench, assert_held
 from usersyncd.testing.target_contract.shapes import (
     ADA,
     APP,
@@ -25,19 +26,22 @@ from usersyncd.testing.target_contract.shapes import (
     wanted,
 )
 
+FIND = asks("`find` yields each object that has one of these keys now, with the lookup that it answers", "methods")
+READ = asks("`read` yields each of these objects that exists", "methods")
+
 
 class LookingPromises(TargetBench):
     """What is found and read is what was delivered."""
 
     def test_what_is_not_there_is_not_found(self, find: Find) -> None:
         """Also before the target was ever made ready."""
-        assert find(wanted(ADA)) == []
-        assert find(wanted(APP), kind=Kind.GROUP) == []
+        assert find(wanted(ADA)) == [], FIND
+        assert find(wanted(APP), kind=Kind.GROUP) == [], FIND
 
     def test_what_is_not_there_is_not_read(self, read: Read) -> None:
         """Also before the target was ever made ready, and under an id that it never gave."""
-        assert read("no such id") == []
-        assert read("no such id", kind=Kind.GROUP) == []
+        assert read("no such id") == [], READ
+        assert read("no such id", kind=Kind.GROUP) == [], READ
 
     def test_an_object_is_found_by_its_key(
         self,
@@ -49,11 +53,11 @@ class LookingPromises(TargetBench):
         found = find(wanted(ADA), wanted(EVE), wanted(BOB))
         assert {lookup.id: held.target_id for lookup, held in found} == {
             "u1": links.target_id(Kind.USER, "u1"), "u2": links.target_id(Kind.USER, "u2"),
-        }  # fmt: skip
+        }, FIND  # fmt: skip
         for lookup, held in found:
             assert_held(held, {"u1": ADA, "u2": BOB}[lookup.id])
-        [(_, group)] = find(wanted(APP), kind=Kind.GROUP)
-        assert group.target_id == links.target_id(Kind.GROUP, "g1")
+        _, group = single(find(wanted(APP), kind=Kind.GROUP), FIND)
+        assert group.target_id == links.target_id(Kind.GROUP, "g1"), FIND
         assert_held(group, APP)
 
     @ruled
@@ -66,27 +70,29 @@ class LookingPromises(TargetBench):
         ada = person("ada")
         deliver(make("u1", ada))
         deliver(rename("u1", ada, "ada.k"))
-        [(lookup, held)] = find(Lookup(DIRECTORY, "u9", "ada.k"), Lookup(DIRECTORY, "u8", "nobody"))
-        assert (lookup.id, held.key, held.target_id) == ("u9", "ada.k", links.target_id(Kind.USER, "u1"))
-        assert not [held for _, held in find(Lookup(DIRECTORY, "u9", "ada")) if held.key == "ada"]
+        lookup, held = single(find(Lookup(DIRECTORY, "u9", "ada.k"), Lookup(DIRECTORY, "u8", "nobody")), FIND)
+        assert (lookup.id, held.key, held.target_id) == ("u9", "ada.k", links.target_id(Kind.USER, "u1")), FIND
+        assert not [held for _, held in find(Lookup(DIRECTORY, "u9", "ada")) if held.key == "ada"], FIND
 
     @ruled
     def test_each_lookup_has_its_answer(self, deliver: Deliver, find: Find, links: Links) -> None:
         """Two records may ask for the same key. A lookup of users finds no group with this key."""
         deliver(make("u1", person("ada")))
         found = find(Lookup(DIRECTORY, "u8", "ada"), Lookup(DIRECTORY, "u9", "ada"))
-        assert sorted(lookup.id for lookup, _ in found) == ["u8", "u9"]
-        assert {held.target_id for _, held in found} == {links.target_id(Kind.USER, "u1")}
-        assert find(Lookup(DIRECTORY, "g1", "ada"), kind=Kind.GROUP) == []
+        asked = asks("answer both of two lookups that ask for the same key", "lookup")
+        assert sorted(lookup.id for lookup, _ in found) == ["u8", "u9"], asked
+        assert {held.target_id for _, held in found} == {links.target_id(Kind.USER, "u1")}, asked
+        assert find(Lookup(DIRECTORY, "g1", "ada"), kind=Kind.GROUP) == [], FIND
 
     def test_thousands_are_found_and_read_at_once(self, deliver: Deliver, find: Find, read: Read, links: Links) -> None:
         if self.target.capabilities.find == "each":
             pytest.skip("this target asks for one after the other")
         deliver(create(ADA), create(BOB))
         strangers = [Lookup(DIRECTORY, f"s{number}", f"s{number}") for number in range(5000)]
-        assert {lookup.id for lookup, _ in find(wanted(ADA), *strangers, wanted(BOB))} == {"u1", "u2"}
+        found = find(wanted(ADA), *strangers, wanted(BOB))
+        assert {lookup.id for lookup, _ in found} == {"u1", "u2"}, FIND
         own = links.target_id(Kind.USER, "u1"), links.target_id(Kind.USER, "u2")
-        assert {held.target_id for held in read(own[0], *(each.id for each in strangers), own[1])} == set(own)
+        assert {held.target_id for held in read(own[0], *(each.id for each in strangers), own[1])} == set(own), READ
 
     @ruled
     @pytest.mark.parametrize("alike", ["ADA", "ada "], ids=["by case", "by padding"])
@@ -98,25 +104,31 @@ class LookingPromises(TargetBench):
         [outcome] = deliver(make("u2", person(alike)))
         holder = "u2" if outcome.error is None else "u1"
         found = [held.target_id for _, held in find(Lookup(DIRECTORY, "u9", alike))]
-        assert found == [links.target_id(Kind.USER, holder)]
+        assert found == [links.target_id(Kind.USER, holder)], asks(
+            "a key that the target takes for equal is an answer too: refuse the create, and find its holder", "methods"
+        )
 
     @ruled
     def test_an_object_is_found_by_its_record_where_the_target_keeps_that(self, deliver: Deliver, find: Find) -> None:
         deliver(make("u1", person("ada")), make("u2", person("bob")))
-        [(_, held)] = find(Lookup(DIRECTORY, "u1", "ada"))
+        _, held = single(find(Lookup(DIRECTORY, "u1", "ada")), FIND)
         if held.record is None:
             pytest.skip("this target does not keep whose an object is")
-        assert held.record == (DIRECTORY, "u1")
-        [(_, again)] = find(Lookup(DIRECTORY, "u1", "ada.k"))
-        assert again == held
+        asked = asks("an object that the target itself says is a record's is found for it, under whatever key", "held")
+        assert held.record == (DIRECTORY, "u1"), asked
+        _, again = single(find(Lookup(DIRECTORY, "u1", "ada.k")), asked)
+        assert again == held, asked
 
     def test_a_record_of_another_directory_is_another_one(self, deliver: Deliver, find: Find) -> None:
         """Without rules a key is the record's id, which is unique in its directory only."""
         other = replace(create(BOB | {"id": "u1"}), directory=OTHER)
         outcomes = deliver(create(ADA), other)
-        assert done(outcomes)
+        assert_delivered(outcomes)
         for directory, outcome in zip((DIRECTORY, OTHER), outcomes, strict=True):
-            assert [held.target_id for _, held in find(Lookup(directory, "u1", "u1"))] == [outcome.target_id]
+            found = [held.target_id for _, held in find(Lookup(directory, "u1", "u1"))]
+            assert found == [outcome.target_id], asks(
+                "without rules, a key is unique in its directory only", "4-the-objects"
+            )
 
     @ruled
     def test_a_target_id_that_lasts_stays_when_the_key_changes(
@@ -126,11 +138,13 @@ class LookingPromises(TargetBench):
         ada = person("ada")
         deliver(make("u1", ada))
         before = links.target_id(Kind.USER, "u1")
-        [held] = read(before)
+        held = single(read(before), READ)
         deliver(rename("u1", ada, "ada.k"))
         now = links.target_id(Kind.USER, "u1")
-        assert [held.key for held in read(now)] == ["ada.k"]
-        assert now == before or not held.lasting
+        assert [held.key for held in read(now)] == ["ada.k"], READ
+        assert now == before or not held.lasting, asks(
+            "`lasting` is False where the target id changes when attributes are written", "held"
+        )
 
     def test_objects_are_read_by_their_target_ids(self, deliver: Deliver, read: Read, links: Links) -> None:
         deliver(create(ADA), create(BOB), create(EVE), create(APP, Kind.GROUP))
@@ -138,12 +152,12 @@ class LookingPromises(TargetBench):
         deliver(delete(BOB))
         ada, eve = links.target_id(Kind.USER, "u1"), links.target_id(Kind.USER, "u3")
         found = {held.target_id: held for held in read(ada, bob, eve)}
-        assert found.keys() == {ada, eve}
+        assert found.keys() == {ada, eve}, READ
         assert_held(found[ada], ADA)
         assert_held(found[eve], EVE)
-        [group] = read(links.target_id(Kind.GROUP, "g1"), kind=Kind.GROUP)
+        group = single(read(links.target_id(Kind.GROUP, "g1"), kind=Kind.GROUP), READ)
         assert_held(group, APP)
-        assert read() == []
+        assert read() == [], READ
 
     def test_looking_changes_nothing(
         self,
@@ -157,5 +171,7 @@ class LookingPromises(TargetBench):
         deliver(add(APP, ADA))
         before = contents()
         first = find(wanted(ADA), wanted(BOB)), read(links.target_id(Kind.USER, "u1"))
-        assert (find(wanted(ADA), wanted(BOB)), read(links.target_id(Kind.USER, "u1"))) == first
-        assert contents() == before
+        assert (find(wanted(ADA), wanted(BOB)), read(links.target_id(Kind.USER, "u1"))) == first, asks(
+            "`find` and `read` read only", "methods"
+        )
+        assert_holds(contents(), before)

@@ -7,8 +7,14 @@ import pytest
 
 from usersyncd.core.protection import Protection
 from usersyncd.plugin import PROTECTED, Kind, Op
-from usersyncd.testing.target_contract.bench import Contents, Deliver, Look, TargetBench
+from usersyncd.testing.target_contract.answers import Contents, asks, assert_holds
+from usersyncd.testing.target_contract.bench import Deliver, Look, TargetBench
 from usersyncd.testing.target_contract.shapes import ADA, APP, BOB, OPS, add, create, delete, remove, update
+
+ASKED = asks(
+    "ask `context.protected` with what the object holds now, and refuse the change, or the member, with `PROTECTED`",
+    "targetcontext",
+)
 
 
 class ProtectionPromises(TargetBench):
@@ -37,11 +43,11 @@ class ProtectionPromises(TargetBench):
         ):
             newer = BOB | {"title": change.op.value}
             outcomes = deliver(change, update(BOB, newer), protection=protected)
-            assert [outcome.error for outcome in outcomes] == [PROTECTED, None]
-            assert contents().users == {"u1": ADA, "u2": newer}
+            assert [outcome.error for outcome in outcomes] == [PROTECTED, None], f"{change.op.name}: {ASKED}"
+            assert_holds(contents(), Contents(users={"u1": ADA, "u2": newer}), "users")
         outcomes = deliver(add(OPS, ADA, BOB), remove(APP, ADA, BOB), protection=protected)
-        assert [(outcome.error, outcome.refused) for outcome in outcomes] == [(None, {"u1": PROTECTED})] * 2
-        assert contents().memberships == {("g1", "u1"), ("g2", "u2")}
+        assert [(outcome.error, outcome.refused) for outcome in outcomes] == [(None, {"u1": PROTECTED})] * 2, ASKED
+        assert_holds(contents(), Contents(memberships={("g1", "u1"), ("g2", "u2")}), "memberships")
 
     def test_a_protected_group_is_never_written(self, deliver: Deliver, contents: Look) -> None:
         deliver(create(ADA), create(BOB), create(APP, Kind.GROUP), create(OPS, Kind.GROUP))
@@ -54,5 +60,5 @@ class ProtectionPromises(TargetBench):
             delete(OPS, Kind.GROUP),
             protection={Kind.GROUP: Protection(frozenset({"g1"}))},
         )
-        assert [outcome.error for outcome in outcomes] == [PROTECTED, PROTECTED, PROTECTED, None, None]
-        assert contents() == Contents({"u1": ADA, "u2": BOB}, {"g1": APP}, {("g1", "u1")})
+        assert [outcome.error for outcome in outcomes] == [PROTECTED, PROTECTED, PROTECTED, None, None], ASKED
+        assert_holds(contents(), Contents({"u1": ADA, "u2": BOB}, {"g1": APP}, {("g1", "u1")}))

@@ -91,12 +91,12 @@ def team(name: str) -> Shape:
 
 def make(id: str, shape: Shape, kind: Kind = Kind.USER) -> Change:
     layout = RULED_LAYOUTS[kind]
-    return Change(Op.CREATE, kind, DIRECTORY, id, str(shape[layout.key]), None, _whole(shape, layout))
+    return Change(Op.CREATE, kind, DIRECTORY, id, _key(shape, layout), None, _whole(shape, layout))
 
 
 def alter(id: str, before: Shape, after: Shape, kind: Kind = Kind.USER, op: Op = Op.UPDATE) -> Change:
     layout = RULED_LAYOUTS[kind]
-    key = str(before[layout.key])
+    key = _key(before, layout)
     return Change(op, kind, DIRECTORY, id, key, _whole(before, layout), _whole(after, layout))
 
 
@@ -107,6 +107,11 @@ def rename(id: str, shape: Shape, key: Value, kind: Kind = Kind.USER) -> Change:
 def join(id: str, key: str, *members: tuple[str, str], op: Op = Op.ADD) -> Change:
     """``members``: id and key of users."""
     return Change(op, Kind.GROUP, DIRECTORY, id, key, members=tuple(Member(Kind.USER, *member) for member in members))
+
+
+def _key(shape: Shape, layout: Layout) -> Key:
+    key = shape[layout.key]
+    return key if isinstance(key, int) else str(key)
 
 
 def _whole(shape: Shape, layout: Layout) -> Shape:

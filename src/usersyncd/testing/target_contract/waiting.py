@@ -10,10 +10,13 @@ from msgspec import Struct
 
 from usersyncd.core.protection import Protection
 from usersyncd.plugin import Change, Kind
+from usersyncd.testing.target_contract.answers import Contents, asks, assert_answers, assert_holds
 from usersyncd.testing.target_contract.bench import Deliver, Links, Look, Protections, Read, TargetBench
 from usersyncd.testing.target_contract.shapes import Shape, alter, make, person, rename, ruled
 
 ADA, BOB, EVE = person("ada"), person("bob"), person("eve")
+
+ASKED = asks("refuse every change that waits for a key which a refused change keeps", "rules-for-deliver")
 
 
 class Holder(Struct):
@@ -47,8 +50,8 @@ class WaitingPromises(TargetBench):
         deliver(make("u1", ADA), make("u2", BOB), make("u3", EVE), make("u4", dan))
         changes = [holder.change, rename("u1", ADA, "bob"), rename("u4", dan, "ada")]
         outcomes = deliver(*(changes[number] for number in order), make("u5", zoe), protection=holder.protection)
-        assert [outcome.error is None for outcome in outcomes] == [False, False, False, True]
-        assert contents().users == {"ada": ADA, "bob": BOB, "eve": EVE, "dan": dan, "zoe": zoe}
+        assert_answers(outcomes, ["refused", "refused", "refused", "delivered"], ASKED)
+        assert_holds(contents(), Contents(users={"ada": ADA, "bob": BOB, "eve": EVE, "dan": dan, "zoe": zoe}), "users")
 
     @ruled
     def test_each_object_is_still_that_of_its_record(
@@ -57,8 +60,9 @@ class WaitingPromises(TargetBench):
         deliver(make("u1", ADA), make("u2", BOB), make("u3", EVE))
         ids = {links.target_id(Kind.USER, id): shape for id, shape in (("u1", ADA), ("u2", BOB), ("u3", EVE))}
         deliver(holder.change, rename("u1", ADA, "bob"), protection=holder.protection)
-        assert {links.target_id(Kind.USER, id) for id in ("u1", "u2", "u3")} == ids.keys()
-        assert {held.target_id: held.key for held in read(*ids)} == {id: shape["login"] for id, shape in ids.items()}
+        assert {links.target_id(Kind.USER, id) for id in ("u1", "u2", "u3")} == ids.keys(), ASKED
+        held = {held.target_id: held.key for held in read(*ids)}
+        assert held == {id: shape["login"] for id, shape in ids.items()}, ASKED
 
     @ruled
     def test_a_newcomer_does_not_get_the_object_of_who_keeps_the_key(
@@ -68,5 +72,6 @@ class WaitingPromises(TargetBench):
         deliver(make("u2", BOB), make("u3", EVE))
         newcomer = BOB | {"email": "another.bob@acme.example"}
         outcomes = deliver(holder.change, make("u1", newcomer), protection=holder.protection)
-        assert [(outcome.error is None, outcome.target_id) for outcome in outcomes] == [(False, None)] * 2
-        assert contents().users == {"bob": BOB, "eve": EVE}
+        assert_answers(outcomes, ["refused", "refused"], ASKED)
+        assert [outcome.target_id for outcome in outcomes] == [None, None], ASKED
+        assert_holds(contents(), Contents(users={"bob": BOB, "eve": EVE}), "users")
