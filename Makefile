@@ -14,8 +14,9 @@ run: $(VENV)/run.done
 	@echo "Change something in examples/acme/users.csv, save it, and see it arrive. The target is var/app.db."
 	$(VENV)/bin/usersyncd -c config.example.yaml run
 
+# Two workers, each with servers of its own: the one that has finished takes tests from the other.
 test: servers $(VENV)/ldap.done
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n 2 --dist worksteal
 
 test-slow: servers $(VENV)/ldap.done
 	$(VENV)/bin/python -m pytest -m slow

@@ -52,7 +52,7 @@ def actual(folder: Path, graph: Graph) -> list[tuple[str, str, str]]:
         "COLUMNS": "100",
     }
     done = subprocess.run(
-        ["bash"], input=script, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120
+        ["bash"], input=script, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=600
     )
     shown = done.stdout.replace(str(folder), SHOWN).replace(graph.url, "https://graph.microsoft.com")
     printed = shown.split(f"{marker}\n")

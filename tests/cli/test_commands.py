@@ -95,7 +95,7 @@ def test_the_version_is_there_at_once_and_nothing_heavy_with_it(usersyncd: Users
     started = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 20
 
 
 def test_python_m_usersyncd_is_the_command_line() -> None:

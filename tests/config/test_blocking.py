@@ -37,7 +37,7 @@ def _nothing_is_left_behind() -> Iterator[None]:
 
 
 async def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while not true():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.005)
@@ -182,7 +182,7 @@ async def test_a_cancelled_reader_stops_the_generator_even_when_the_queue_is_ful
     with pytest.raises(asyncio.CancelledError):
         await task
     await until(lambda: not threads())
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 20, "the reader would have slept for a minute"
     assert {endless.closed_in} == endless.steps
 
 
@@ -280,4 +280,4 @@ def test_an_event_loop_that_ends_takes_the_thread_with_it() -> None:
 async def test_a_hundred_thousand_small_items_take_seconds_at_most() -> None:
     started = time.monotonic()
     assert sum([1 async for _ in read(lambda: range(100_000))]) == 100_000
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 60

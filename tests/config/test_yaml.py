@@ -152,16 +152,16 @@ def test_exploding_aliases_do_not_hang(tmp_path: Path, merge: bool) -> None:
         items = ", ".join([f"*l{level - 1}"] * 10)
         own = ", ".join(f"k{level}_{index}: *l{level - 1}" for index in range(10))
         lines.append(f"l{level}: &l{level} {{<<: [{items}], {own}}}" if merge else f"l{level}: &l{level} [{items}]")
-    started = time.monotonic()
+    started = time.process_time()
     found = fault(tmp_path, "\n".join(lines))
     assert "1,000,000 values" in found.message
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_a_hundred_thousand_brackets_do_not_hang(tmp_path: Path) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     assert "lists and mappings" in fault(tmp_path, "[" * 100_000).message
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_a_shared_value_that_is_wrong_is_one_fault(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
     def start(program: str, *arguments: str | Path) -> str:
         command = [f"{sysconfig.get_path('scripts')}/{program}", *map(str, arguments)]
-        done = subprocess.run(command, env=environment, cwd=site, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, env=environment, cwd=site, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 

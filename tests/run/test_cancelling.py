@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
 from typing import ClassVar
 
 import pytest
 from msgspec import structs
 
 from tests.run.world import World
+from usersyncd.core.report import RunReport
 from usersyncd.plugin import Change, Outcome
-from usersyncd.run import STOPPED, TOO_LONG, Wish, run
+from usersyncd.run import DEADLINE, STOPPED, TOO_LONG, Wish, run
 from usersyncd.state.journal import history
 from usersyncd.state.lock import is_locked
 from usersyncd.testing import MemoryTarget
@@ -96,10 +96,23 @@ def test_a_run_without_end_is_ended_says_so_and_the_next_one_goes_on(
 ) -> None:
     company(world)
     [delivery] = world.job.deliveries
-    Slow.waits = asyncio.Event()
     job = structs.replace(world.job, deliveries=(structs.replace(delivery, connector=Slow),))
-    monkeypatch.setattr("usersyncd.run.DEADLINE", timedelta(seconds=5))
-    report = asyncio.run(run(world.database, world.folder, job, Wish()))
+    timeout, made = asyncio.timeout, dict[float | None, asyncio.Timeout]()
+
+    def noted(delay: float | None) -> asyncio.Timeout:
+        made[delay] = timeout(delay)
+        return made[delay]
+
+    monkeypatch.setattr(asyncio, "timeout", noted)
+
+    async def endless() -> RunReport:
+        Slow.waits = asyncio.Event()
+        task = asyncio.create_task(run(world.database, world.folder, job, Wish()))
+        await asyncio.wait_for(Slow.waits.wait(), 60)
+        made[DEADLINE.total_seconds()].reschedule(asyncio.get_running_loop().time())  # the hours have gone by
+        return await task
+
+    report = asyncio.run(endless())
     assert (report.status, report.error) == ("failed", TOO_LONG)
     assert report.targets[0].counts.total == 1
     assert not is_locked(world.database, world.name)
@@ -114,9 +127,9 @@ def test_what_a_target_had_answered_before_it_was_stopped_is_written_down(world:
     async def stopped() -> None:
         Slow.waits = asyncio.Event()
         task = asyncio.create_task(run(world.database, world.folder, job, Wish()))
-        await asyncio.wait_for(Slow.waits.wait(), 30)
+        await asyncio.wait_for(Slow.waits.wait(), 60)
         task.cancel()
-        await asyncio.wait([task], timeout=10)
+        await asyncio.wait([task], timeout=60)
         assert task.cancelled()
 
     asyncio.run(stopped())

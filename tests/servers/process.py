@@ -15,6 +15,10 @@ from typing import NoReturn
 import pytest
 
 REQUIRED = bool(os.environ.get("USERSYNCD_REQUIRE_SERVERS"))
+PATIENCE = 120
+"""Seconds within which a server answers, on a machine that is busy with other things too."""
+_keepers: list[socket.socket] = []
+"""They keep the ports that were given away: bound, and not listening."""
 PLACES = os.pathsep.join(
     [os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/lib/postgresql/15/bin"]
 )
@@ -37,10 +41,14 @@ def missing(reason: str) -> NoReturn:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of loopback that nobody else gets while this process lives: a server that sets SO_REUSEADDR may bind it.
+    Until one does, connections to it are refused."""
+    keeper = socket.socket()
+    keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    keeper.bind(("127.0.0.1", 0))
+    _keepers.append(keeper)
+    port: int = keeper.getsockname()[1]
+    return port
 
 
 def unprivileged() -> dict[str, object]:
@@ -70,7 +78,7 @@ class Process:
         self.log = log
         with log.open("ab") as out:
             self.popen = subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, **popen)  # type: ignore[call-overload]
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while not answers():
             if self.popen.poll() is not None or time.monotonic() > deadline:
                 self.stop()

@@ -30,7 +30,7 @@ def test_a_lock_ends_with_the_process_that_is_killed(state: str) -> None:
             pass
         process.kill()
         process.join()
-        deadline = time.monotonic() + 20  # PostgreSQL notices the end of a session a moment later
+        deadline = time.monotonic() + 60  # PostgreSQL notices the end of a session a moment later
         while is_locked(database, "hr") and time.monotonic() < deadline:
             time.sleep(0.02)
         with locked(database, "hr"):

@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 
 PROGRAM = Path(sys.executable).with_name("usersyncd")
+PATIENCE = 120.0
+"""Seconds within which the daemon does what it is asked for, on a machine that is busy with other things too."""
 
 
 class Daemon:
@@ -50,7 +52,7 @@ class Daemon:
         """How many runs of a directory have ended so."""
         return sum(line.get("directory") == directory and line.get("status") == status for line in self.lines())
 
-    def wait(self, what: str, holds: Callable[[], object], seconds: float = 20) -> None:
+    def wait(self, what: str, holds: Callable[[], object], seconds: float = PATIENCE) -> None:
         """Until something holds. The test fails when it does not, or when the daemon ends meanwhile."""
         deadline = time.monotonic() + seconds
         while not holds():
@@ -59,17 +61,17 @@ class Daemon:
                 pytest.fail(f"{what}; exit code: {ended}\n{self.log.read_text()[-6000:]}")
             time.sleep(0.02)
 
-    def wait_for_run(self, directory: str = "acme", status: str = "succeeded", seconds: float = 20) -> None:
+    def wait_for_run(self, directory: str = "acme", status: str = "succeeded") -> None:
         """Until one more run of a directory than now has ended so, which began after this call."""
         # One may be under way, and have read already: the one after it counts.
         wanted = self.runs(directory, status) + 2
-        self.wait(f"{directory} did not run", lambda: self.runs(directory, status) >= wanted, seconds)
+        self.wait(f"{directory} did not run", lambda: self.runs(directory, status) >= wanted)
 
-    def end(self, number: signal.Signals = signal.SIGTERM, seconds: float = 20) -> tuple[int, float]:
+    def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
         """Send a signal, and wait: the exit code, and how long it took."""
         began = time.monotonic()
         self.process.send_signal(number)
-        code = self.process.wait(seconds)
+        code = self.process.wait(PATIENCE)
         return code, time.monotonic() - began
 
 
@@ -82,7 +84,7 @@ def daemon(config: Path, **environment: str) -> Iterator[Daemon]:
     finally:
         if started.process.poll() is None:
             started.process.kill()
-        started.process.wait(10)
+        started.process.wait(PATIENCE)
 
 
 class Manager:

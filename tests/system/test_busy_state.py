@@ -20,12 +20,12 @@ async def test_a_run_that_waits_for_the_state_database_stops_nothing_else(tmp_pa
     with database.write():
         running = asyncio.create_task(run(database, config.folder, jobs(config)["acme"], Wish()))
         beats = 0
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while beats < 20:
                 await asyncio.sleep(0.01)
                 beats += 1
         assert not running.done()
-    report = await asyncio.wait_for(running, 30)
+    report = await asyncio.wait_for(running, 60)
     assert (report.status, report.error) == ("succeeded", None)
     database.close()
 
@@ -39,7 +39,7 @@ async def test_a_run_that_is_cancelled_while_it_waits_for_the_state_database_is_
         await asyncio.sleep(0.2)
         running.cancel()
         await asyncio.sleep(0.2)
-    await asyncio.wait([running], timeout=30)
+    await asyncio.wait([running], timeout=60)
     assert running.cancelled()
     with database.read() as connection:
         [report] = history(connection, 10)

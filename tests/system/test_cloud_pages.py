@@ -32,7 +32,7 @@ def first_configuration(page: str) -> dict[str, Any]:
 def test_the_first_run(name: str, tmp_path: Path) -> None:
     def usersyncd(*arguments: str) -> str:
         command = [str(PROGRAM), *arguments]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

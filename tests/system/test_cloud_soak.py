@@ -202,7 +202,7 @@ def soak(cloud: Cloud, folder: Path, seconds: float, life: float) -> Counter[str
     with daemon(config) as running:
         for _ in range(2):
             cloud.forward(minutes=45)
-            running.wait_for_run("cloud", seconds=60)
+            running.wait_for_run("cloud")
         assert running.end()[0] == 0
     assert_equal(cloud, folder)
     return Counter(status for _, status in statuses(folder))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.daemon import Manager, daemon
+from tests.system.daemon import PATIENCE, Manager, daemon
 from tests.system.example import company, configure, content, edit, query
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals and systemd's socket as Linux has them")
@@ -65,7 +65,7 @@ def test_half_a_file_is_held_and_nothing_delivered(tmp_path: Path) -> None:
 def test_a_wrong_configuration_ends_with_2_and_names_the_place(tmp_path: Path) -> None:
     config = configure(tmp_path, {"acme": "1 s"})
     with daemon(config) as running:
-        assert running.process.wait(20) == 2
+        assert running.process.wait(PATIENCE) == 2
         [fault, end] = running.lines()
     assert fault["event"].startswith(f"{config}:5:12: directories.acme.every: must be a duration")
     assert (fault["level"], end["event"]) == ("error", "usersyncd cannot start")
@@ -75,7 +75,7 @@ def test_a_state_database_that_cannot_be_opened_ends_with_1(tmp_path: Path) -> N
     company(tmp_path)
     (tmp_path / "state.db").write_text("this is no database, and never was one")
     with daemon(configure(tmp_path, {"acme": "1s"})) as running:
-        assert running.process.wait(20) == 1
+        assert running.process.wait(PATIENCE) == 1
         assert running.said("usersyncd cannot start", "state.db", level="error")
 
 
@@ -121,7 +121,7 @@ def test_a_second_signal_ends_at_once(tmp_path: Path, silent: int) -> None:
         running.wait("it did not hear", lambda: running.said("ending, while it runs: silent"))
         code, seconds = running.end(signal.SIGINT)
         assert code == -signal.SIGINT
-        assert seconds < 1
+        assert seconds < 8
 
 
 @contextmanager

@@ -45,7 +45,7 @@ def test_a_rename_a_leaver_and_a_membership_arrive_within_one_interval(server: S
     config = configure(tmp_path, {}, more=LDAP.format(every=EVERY, server=server))
     people = f"ou=people,{server.base}"
     with daemon(config) as running:
-        running.wait("nothing arrived", lambda: running.runs("corp"), 120)
+        running.wait("nothing arrived", lambda: running.runs("corp"))
         assert query(tmp_path, "SELECT count(*), sum(active) FROM users") == [(PEOPLE, PEOPLE)]
         [(before,)] = query(tmp_path, "SELECT id FROM users WHERE user_name = 'u7'")
 
@@ -56,11 +56,11 @@ def test_a_rename_a_leaver_and_a_membership_arrive_within_one_interval(server: S
         done = datetime.now(UTC)
 
         left = "SELECT active FROM users WHERE user_name = 'u19999'"
-        running.wait("the leaver did not arrive", lambda: query(tmp_path, left) == [(0,)], 60)
+        running.wait("the leaver did not arrive", lambda: query(tmp_path, left) == [(0,)])
         journal = "SELECT r.started FROM journal j JOIN runs r ON r.id = j.run WHERE j.op = 'deactivate'"
         with closing(sqlite3.connect(tmp_path / "state.db")) as state:
             # What the target holds stands in the journal a moment later.
-            running.wait("nothing was written down", lambda: state.execute(journal).fetchall(), 20)
+            running.wait("nothing was written down", lambda: state.execute(journal).fetchall())
             [(started,)] = state.execute(journal).fetchall()
         assert datetime.fromisoformat(started) - done < timedelta(seconds=EVERY)
         renamed = "SELECT id, email FROM users WHERE user_name = 'ada'"

@@ -40,7 +40,7 @@ def person(n: int, later: bool) -> str:
 def complete(config: Path) -> float:
     """Run until everything has arrived: how many seconds the run took."""
     with daemon(config) as running:
-        running.wait("it did not arrive", lambda: running.runs("acme"), 60)
+        running.wait("it did not arrive", lambda: running.runs("acme"))
         running.end()
         [done] = running.said('"succeeded"')
     return float(done["seconds"])
@@ -56,7 +56,7 @@ def test_ended_during_a_delivery_it_is_completed_at_the_next_start(tmp_path: Pat
         running.wait("it did not deliver", lambda: query(ended, "SELECT 1 FROM users LIMIT 1"))
         code, seconds = running.end()
     assert code == 0
-    assert seconds < 5
+    assert seconds < 10
     assert running.said("stopped before its end")
     assert query(ended, "SELECT count(*) < ? FROM group_members", MANY) == [(True,)], "it was not stopped midway"
     complete(config)

@@ -31,7 +31,7 @@ async def running(config: Path) -> AsyncIterator[Daemon]:
 
 
 async def until(holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not holds():  # noqa: ASYNC110
             await asyncio.sleep(0.02)  # what it waits for is in a database
 

@@ -97,7 +97,7 @@ class Manager:
         return self.run("systemctl", "show", "--property", name, "--value", UNIT.name).strip()
 
     def wait(self, what: str, holds: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not holds():
             if self._unshare.poll() is not None or time.monotonic() > deadline:
                 inside = self.run("cat", "/run/usersyncd.log") + self.run("systemctl", "status", UNIT.name)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.daemon import PROGRAM
+from tests.system.daemon import PATIENCE, PROGRAM
 from tests.system.example import company, configure, edit
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="pseudo-terminals as Linux has them")
@@ -48,8 +48,8 @@ class Terminal:
                 break
         return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", self._seen.decode("utf-8", "replace"))
 
-    def wait(self, what: str, holds: Callable[[str], object], seconds: float = 20) -> str:
-        deadline = time.monotonic() + seconds
+    def wait(self, what: str, holds: Callable[[str], object]) -> str:
+        deadline = time.monotonic() + PATIENCE
         while not holds(text := self.text()):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"{what}\n{text[-4000:]}")
@@ -66,7 +66,7 @@ class Terminal:
     def close(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait(10)
+        self.process.wait(PATIENCE)
         if self._ours >= 0:
             os.close(self._ours)
 
@@ -101,7 +101,7 @@ def test_a_person_reads_what_happens_and_to_whom(terminal: Terminal, tmp_path: P
 def test_ctrl_c_ends_it(terminal: Terminal) -> None:
     terminal.wait("it did not run", lambda text: "memberships added" in text)
     terminal.type(b"\x03")
-    assert terminal.process.wait(10) == 0
+    assert terminal.process.wait(PATIENCE) == 0
     assert re.search(r"\d\d:\d\d:\d\d  ended\r\n", terminal.text())
 
 
@@ -119,7 +119,7 @@ def test_it_ends_with_its_terminal(terminal: Terminal) -> None:
     """A reload would be what SIGHUP means otherwise: then nobody could see, or end, what goes on."""
     terminal.wait("it did not run", lambda text: "memberships added" in text)
     terminal.hang_up()
-    assert terminal.process.wait(10) == 0
+    assert terminal.process.wait(PATIENCE) == 0
 
 
 def test_a_hangup_is_a_reload_while_the_terminal_is_there(terminal: Terminal) -> None:

@@ -73,7 +73,7 @@ async def listening(
     server = await asyncio.start_server(handled, "127.0.0.1", 0, ssl=tls)
     yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     server.close()
-    await asyncio.wait_for(asyncio.gather(*tasks), 5)
+    await asyncio.wait_for(asyncio.gather(*tasks), 60)
 
 
 @asynccontextmanager

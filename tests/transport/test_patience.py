@@ -317,7 +317,7 @@ async def test_a_place_is_not_lost_when_who_waits_for_it_is_cancelled(cancelled:
         tasks = [asyncio.create_task(one(number)) for number in range(10)]
         await asyncio.sleep(0)
     tasks[cancelled].cancel()
-    await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 5)
+    await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 60)
     assert sorted({*got, cancelled}) == list(range(10))
 
 
@@ -341,7 +341,7 @@ async def test_waits_end_at_once_when_cancelled(answer: Callable[[], Answer], tm
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 10
 
 
 def _raise_or_return(answer: Answer) -> httpx.Response:

@@ -225,7 +225,7 @@ async def test_a_stop_while_the_workload_waits_for_its_token(keyless: Directory)
     pull.cancel()
     with pytest.raises(asyncio.CancelledError):
         await pull
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20
     assert threading.active_count() == threads
     assert not [entry for entry in keyless.log.entries if entry["log_level"] == "warning"]
 

@@ -75,7 +75,7 @@ async def test_anything_but_a_clean_end_voids_the_pull(tmp_path: Path, script: l
     with pytest.raises(SourceError, match=says) as raised:
         await pull(tmp_path, bound, root_dse, *script)
     assert raised.value.remedy
-    assert time.monotonic() - start < 6
+    assert time.monotonic() - start < 15
 
 
 @pytest.mark.parametrize(
@@ -96,4 +96,4 @@ async def test_a_handshake_that_never_comes(tmp_path: Path) -> None:
     start = time.monotonic()
     with pytest.raises(SourceError, match="no LDAP server answers"):
         await pull(tmp_path, tls_begins, tls={"start_tls": True})
-    assert time.monotonic() - start < 6
+    assert time.monotonic() - start < 15

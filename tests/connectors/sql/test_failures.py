@@ -245,7 +245,7 @@ async def test_an_sqlite_file_that_another_program_writes_is_waited_for(database
         await asyncio.sleep(0.3)
         assert not delivering.done()
         writing.execute("COMMIT")
-        assert await asyncio.wait_for(delivering, 20) == [DELIVERED]
+        assert await asyncio.wait_for(delivering, 60) == [DELIVERED]
     await start(create_tables=True)(create("u2"))
     assert database.sql("PRAGMA journal_mode") == [("wal",)]
 

@@ -61,7 +61,7 @@ class Graph:
         self._server = _Server(config)
         self._thread = threading.Thread(target=self._server.run, name="fake graph", daemon=True)
         self._thread.start()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not self._server.started:
             if time.monotonic() > deadline or not self._thread.is_alive():
                 raise RuntimeError("the fake of Graph did not start")
