@@ -6,6 +6,10 @@ import os
 
 from hypothesis import settings
 
+from tests.servers.shared import ds389_tree, mariadb, migrated, postgres, postgres_server, samba_tree
+
+__all__ = ["ds389_tree", "mariadb", "migrated", "postgres", "postgres_server", "samba_tree"]
+
 # A change is judged by the same examples each time; new ones are tried everywhere else, and by `make test-slow`.
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):

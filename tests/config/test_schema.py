@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,13 @@ EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
 
 
 @pytest.fixture
-def validator() -> jsonschema.Draft202012Validator:
+def validator(acme: None) -> jsonschema.Draft202012Validator:
+    return _validator()
+
+
+@cache
+def _validator() -> jsonschema.Draft202012Validator:
+    """With the schemas of the package ``acme-connectors``, as it is installed for each of these tests."""
     schema = json_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     return jsonschema.Draft202012Validator(schema)

@@ -10,8 +10,10 @@ import pytest
 
 pytest.importorskip("ldap", reason="python-ldap is not installed (the extra ldap)")
 
+from tests.connectors.ldap.conftest import serving389
 from tests.connectors.ldap.directory import Directory389
 from tests.connectors.ldap.domain import Domain
+from tests.servers.samba import PASSWORD, Samba
 from tests.servers.slapd import Changes, Slapd, company
 from usersyncd.testing import SourceContract
 from usersyncd_ldap import LdapSource
@@ -49,36 +51,45 @@ class TestOpenLdapWithSyncprov(TestOpenLdap):
     changes: Changes = "present"
 
 
-class TestDs389(SourceContract):
+class OnOneServer(SourceContract):
+    """A server takes seconds to start, and the contract only reads: one is enough, started again after a test that
+    killed it."""
+
     source = LdapSource
     secrets = (Slapd.reader_password,)
 
     @pytest.fixture
-    def directory(self, serve389: Callable[..., Directory389]) -> Directory389:
-        return serve389(*company(people=30, groups=4, memberships=25))
-
-    @pytest.fixture
-    def options(self, directory: Directory389) -> Mapping[str, Any]:
+    def options(self, directory: Directory389 | Domain) -> Mapping[str, Any]:
         return directory.options
 
     @pytest.fixture
-    def folder(self, directory: Directory389) -> Path:
+    def folder(self, directory: Directory389 | Domain) -> Path:
         return directory.folder
 
     @pytest.fixture
-    def break_directory(self, directory: Directory389) -> Callable[[], object]:
-        return directory.server.kill
+    def break_directory(self, directory: Directory389 | Domain) -> Iterator[Callable[[], object]]:
+        yield directory.server.kill
+        directory.server.stop()
+        directory.server.run()
 
 
-class TestActiveDirectory(SourceContract):
-    source = LdapSource
+class TestDs389(OnOneServer):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def directory(cls, ds389_tree: Path) -> Iterator[Directory389]:
+        with serving389(ds389_tree) as serve:
+            yield serve(*company(people=30, groups=4, memberships=25))
 
-    @pytest.fixture
-    def options(self, domain: Domain) -> Mapping[str, Any]:
-        people = [domain.server.add_user(f"u{number}", title="Engineer") for number in range(4)]
-        domain.server.add_group("staff", people)
-        return domain.options
 
-    @pytest.fixture
-    def break_directory(self, domain: Domain) -> Callable[[], object]:
-        return domain.server.kill
+class TestActiveDirectory(OnOneServer):
+    secrets = (PASSWORD,)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def directory(cls, samba_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Domain]:
+        folder = tmp_path_factory.mktemp("domain")
+        server = Samba.start(folder, samba_tree)
+        people = [server.add_user(f"u{number}", title="Engineer") for number in range(4)]
+        server.add_group("staff", people)
+        yield Domain(server, folder)
+        server.stop()

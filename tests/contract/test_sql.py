@@ -10,13 +10,11 @@ from typing import Any, ClassVar
 import pytest
 
 from tests.connectors.sql.databases import Database, ServerDatabase, SqliteDatabase
-from tests.servers.mariadb import Mariadb, mariadb
-from tests.servers.postgres import Postgres, postgres
+from tests.servers.mariadb import Mariadb
+from tests.servers.postgres import Postgres
 from usersyncd.plugin import Kind, Layout
 from usersyncd.testing import Contents, TargetContract
 from usersyncd_sql import SqlTarget
-
-__all__ = ["mariadb", "postgres"]
 
 PASSWORD = "Tr0ub4dor"
 TABLES = {Kind.USER: "users", Kind.GROUP: "groups"}

@@ -7,19 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.run.migrated import migrated_sqlite
 from tests.run.world import World
-from tests.servers.postgres import Postgres, postgres
-
-__all__ = ["postgres"]
+from tests.servers.postgres import Postgres
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def state(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty state database."""
+    """The URL of an empty state database at the newest version."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/state.db"
+        return migrated_sqlite(tmp_path / "state.db")
     server: Postgres = request.getfixturevalue("postgres")
-    return server.database()
+    return server.database(request.getfixturevalue("migrated"))
 
 
 @pytest.fixture

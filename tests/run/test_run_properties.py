@@ -265,22 +265,22 @@ class OnPostgresql(Runs):
     """The same, with the state on PostgreSQL, made anew for each."""
 
     server: ClassVar[Postgres]
+    template: ClassVar[str]
 
     def __init__(self) -> None:
-        url = self.server.url("runs")
-        self.server.sql(self.server.url("postgres"), "DROP DATABASE IF EXISTS runs", "CREATE DATABASE runs")
-        super().__init__(url)
+        self.server.drop_databases()
+        super().__init__(self.server.database(self.template))
 
 
-def test_runs_on_postgresql(postgres: Postgres) -> None:
-    OnPostgresql.server = postgres
+def test_runs_on_postgresql(postgres: Postgres, migrated: str) -> None:
+    OnPostgresql.server, OnPostgresql.template = postgres, migrated
     chosen = settings(TestRuns.settings, max_examples=6, stateful_step_count=8, phases=(Phase.generate,))
     run_state_machine_as_test(OnPostgresql, settings=chosen)
 
 
 @pytest.mark.slow
-def test_runs_on_postgresql_at_length(postgres: Postgres) -> None:
-    OnPostgresql.server = postgres
+def test_runs_on_postgresql_at_length(postgres: Postgres, migrated: str) -> None:
+    OnPostgresql.server, OnPostgresql.template = postgres, migrated
     run_state_machine_as_test(OnPostgresql, settings=settings(TestRunsAtLength.settings, max_examples=150))
 
 

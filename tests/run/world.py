@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from pydantic import BaseModel, Field
 
+from tests.run.migrated import migrated_sqlite
 from usersyncd.config import Complete, Directory, Target
 from usersyncd.core.model import Constant, Guard, Leavers, Limit, MembershipMode, Rule, Ruleset
 from usersyncd.core.protection import UNPROTECTED, Protection
@@ -73,7 +74,7 @@ class World:
 
     def __init__(self, folder: Path, *, state: str | None = None, incremental: bool = False) -> None:
         self.folder = folder
-        self.url = state or f"sqlite:///{folder}/state.db"
+        self.url = state or migrated_sqlite(folder / "state.db")
         self.database: Database = open_database(self.url)
         self.directory = MemoryDirectory(page_size=3, incremental=incremental)
         self.complete: Complete | None = None

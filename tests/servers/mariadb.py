@@ -1,10 +1,6 @@
 """A private MariaDB: on loopback, on a free port, in a folder of its own.
 
-In a test package's conftest::
-
-    from tests.servers.mariadb import mariadb  # noqa: F401   one server for the whole session
-
-and in its tests::
+In a test::
 
     def test_something(mariadb: Mariadb) -> None:
         url = mariadb.database()           # a new, empty database: mariadb://usersyncd@127.0.0.1:PORT/test_1
@@ -18,14 +14,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
-
-import pytest
 
 from tests.servers.process import Process, free_port, give, listens, program, unprivileged
 
@@ -107,13 +99,3 @@ class Mariadb:
         """An orderly shutdown. Does nothing when the server is gone."""
         if self._process is not None:
             self._process.stop()
-
-
-@pytest.fixture(scope="session")
-def mariadb() -> Iterator[Mariadb]:
-    """One server for the whole session; each test takes a database of its own."""
-    # Not in pytest's own folder: another session of pytest closes that to the unprivileged user who runs the server.
-    with TemporaryDirectory(prefix="mariadb-") as folder:
-        server = Mariadb.start(Path(folder))
-        yield server
-        server.stop()

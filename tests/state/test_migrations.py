@@ -16,6 +16,15 @@ from usersyncd.state.database import open_database
 from usersyncd.state.tables import metadata
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def state(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database in which nothing is yet."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/state.db"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.database()
+
+
 def test_the_migrations_make_the_tables_that_the_program_knows(state: str) -> None:
     database = open_database(state)
     with database.read() as connection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -42,24 +43,21 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Directory]]:
         server.stop()
 
 
-@pytest.fixture(scope="session")
-def ds389_tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """An instance of 389 Directory Server, to be copied."""
-    from tests.servers.ds389 import create
-
-    # Not in pytest's own folder: another session of pytest closes that to the unprivileged user who runs the server.
-    with TemporaryDirectory(prefix="ds389-") as folder:
-        yield create(Path(folder))
-
-
 @pytest.fixture
 def serve389(ds389_tree: Path) -> Iterator[Callable[..., Directory389]]:
     """``serve389(*ldif)``: a 389 Directory Server of the test's own, as a directory that can be pulled."""
+    with serving389(ds389_tree) as serve:
+        yield serve
+
+
+@contextmanager
+def serving389(tree: Path) -> Iterator[Callable[..., Directory389]]:
+    """The same for any scope."""
     from tests.connectors.ldap.directory import Directory389
     from tests.servers.ds389 import Ds389
 
     with TemporaryDirectory(prefix="ds389-") as folder:
-        server = Ds389.start(Path(folder), ds389_tree)
+        server = Ds389.start(Path(folder), tree)
 
         def serve(*ldif: str) -> Directory389:
             server.load(ldif)
@@ -67,14 +65,6 @@ def serve389(ds389_tree: Path) -> Iterator[Callable[..., Directory389]]:
 
         yield serve
         server.kill()  # stopping takes seconds
-
-
-@pytest.fixture(scope="session")
-def samba_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A provisioned domain, to be copied."""
-    from tests.servers.samba import provision
-
-    return provision(tmp_path_factory.mktemp("samba"))
 
 
 @pytest.fixture

@@ -8,15 +8,11 @@ import pytest
 from msgspec.structs import replace
 
 from tests.connectors.sql.databases import DIALECTS, Database, ServerDatabase, SqliteDatabase
-from tests.servers.mariadb import mariadb
-from tests.servers.postgres import postgres
 from usersyncd.core.protection import Protection
 from usersyncd.plugin import Change, Held, Kind, Layout, Lookup, Op, Outcome
 from usersyncd.testing import OWN_LAYOUTS, target_context
 from usersyncd_sql import SqlTarget
 from usersyncd_sql.options import SqlOptions
-
-__all__ = ["mariadb", "postgres"]
 
 Deliver = Callable[..., Any]
 

@@ -11,6 +11,7 @@ from tests.run.links.judge import Consent
 from tests.run.links.life import DIRECTORIES, IDS, Life
 from tests.run.links.moody import Mood, moody
 from tests.run.links.shop import PROTECTED_ROLE, Shop
+from tests.run.migrated import migrated_sqlite
 from tests.run.world import NO_LIMITS
 from usersyncd.config import Directory, Target
 from usersyncd.core.model import Leavers
@@ -33,7 +34,7 @@ class Town:
         self.folder, self.shop, self.mood, self.deletes = folder, shop, Mood(), deletes
         self.directories = {name: MemoryDirectory(page_size=3, incremental=incremental) for name in DIRECTORIES}
         self.file = folder / "state.db"
-        self.database: Database = open_database(f"sqlite:///{self.file}")
+        self.database: Database = open_database(migrated_sqlite(self.file))
         self.jobs = {name: self._job(name) for name in DIRECTORIES}
 
     def run(self, name: str, life: Life, *, adopt: Consent = frozenset(), complete: bool = False) -> RunReport:

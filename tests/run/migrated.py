@@ -1,0 +1,24 @@
+"""An empty state database at the newest version, made by copying: to migrate one takes longer than most tests."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from usersyncd.state.database import open_database
+
+
+def migrated_sqlite(file: Path) -> str:
+    """Make it in ``file``, unless something is there already: its URL."""
+    if not file.exists():
+        file.write_bytes(_content())
+    return f"sqlite:///{file}"
+
+
+@cache
+def _content() -> bytes:
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "state.db"
+        open_database(f"sqlite:///{file}").close()
+        return file.read_bytes()
