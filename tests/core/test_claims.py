@@ -95,7 +95,8 @@ def test_a_key_that_another_run_sent_and_got_no_answer_for_is_nobodys_to_take() 
     for seen in ([], [found()], [found(holder(Going.LEFT))]):
         verdict = judge(WILLING, [holder(Going.UNSURE)], seen, ALWAYS)
         assert verdict.error == (
-            "its email 'ann@x' may be that of user old of hr: the change that gave it was not answered yet\n  → run hr first"
+            "its email 'ann@x' may be that of user old of hr: the change that gave it was not answered yet\n"
+            "  → run hr first"
         )
 
 
