@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from usersyncd.plugin import Kind, holds_protected
+from usersyncd_sql import own
+from usersyncd_sql.access import take_access
 from usersyncd_sql.batch import Batch, Numbered
 from usersyncd_sql.faults import is_reference, refusal
 from usersyncd_sql.follow import stands_for
@@ -18,14 +20,18 @@ from usersyncd_sql.reflected import Key, Row
 from usersyncd_sql.tables import RecordTable
 
 KEPT = "another table refers to the row: let its foreign key follow (ON DELETE CASCADE), or keep leavers' rows"
+NAME_ACTIVE = "; or name `active` under `set`, so that the row is deactivated until it can be deleted"
 
 
 def delete(batch: Batch, table: RecordTable, changes: Sequence[Numbered]) -> None:
     """Delete rows and their memberships."""
     rows = [item for item in present(batch, table, changes) if not _holds_protected(batch, table, item)]
     refused = {item.numbered[0]: error for item, error in batch.halve(rows, lambda some: _delete(batch, table, some))}
-    for number, error in refused.items():
-        batch.refuse(number, f"{refusal(error)}\n  → {KEPT}" if is_reference(error) else str(refusal(error)))
+    for item in rows:
+        number = item.numbered[0]
+        if (error := refused.get(number)) is not None:
+            kept = _kept(batch, table, item) if is_reference(error) else ""
+            batch.refuse(number, f"{refusal(error)}{kept}")
     gone = {item.numbered[0]: item.address for item in rows if item.numbered[0] not in refused}
     for number in by_address(batch.writer, table, gone, table.identity):
         batch.refuse(number, UNTOUCHED)
@@ -38,6 +44,18 @@ def _holds_protected(batch: Batch, table: RecordTable, item: Present) -> bool:
     if member is not None:
         batch.refuse(number, holds_protected(batch.context.layouts[Kind.USER].key, member))
     return member is not None
+
+
+def _kept(batch: Batch, table: RecordTable, item: Present) -> str:
+    """Deactivate a user's row to which others refer. What became of it, and what to do."""
+    if table.kind is Kind.GROUP:
+        return f"\n  → {KEPT}"
+    active = table.names.get(own.ACTIVE)
+    if active is None:
+        return f"; the row remains, and keeps its access\n  → {KEPT}{NAME_ACTIVE}"
+    is_active = table.attributes({active: item.row[active]}, whole=False)[own.ACTIVE]
+    inactive = not is_active or take_access(batch, table, item.address)
+    return f"; the row remains, {'inactive' if inactive else 'and keeps its access'}\n  → {KEPT}"
 
 
 def _delete(batch: Batch, table: RecordTable, items: Sequence[Present]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from usersyncd.plugin import Change, Op
 from usersyncd_sql import own
+from usersyncd_sql.access import take_access
 from usersyncd_sql.batch import Batch, Numbered
 from usersyncd_sql.conflicts import Conflict, Item, conflicts, of_free_keys
 from usersyncd_sql.faults import Refused, is_unique
@@ -124,17 +125,11 @@ class _Work:
 
         A conflict in the rest of the row must not keep a leaver active.
         """
-        change, active = item.numbered[1], self.table.names.get(own.ACTIVE)
+        change = item.numbered[1]
         rest = [{**(shape or {}), own.ACTIVE: None} for shape in (change.before, change.after)]
-        if change.op is not Op.DEACTIVATE or active is None or rest[0] != rest[1]:
+        if change.op is not Op.DEACTIVATE or rest[0] != rest[1]:
             return False
-        columns = [active, *self.table.stamps]
-        row = (*(item.row[self.table.place[column]] for column in columns), *item.address[1])
-        hit: list[int] = []
-        error = self.batch.attempt(
-            lambda: hit.append(self.batch.writer.update(self.table, columns, item.address[0], [row]))
-        )
-        return error is None and hit == [1]
+        return take_access(self.batch, self.table, item.address)
 
     def _park(self, places: Sequence[int]) -> None:
         """Write temporary values to the rows whose values other rows of ``places`` take."""

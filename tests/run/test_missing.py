@@ -183,6 +183,14 @@ def test_a_leaver_who_was_refused_and_whose_key_is_another_by_now_is_looked_at_a
     assert world.synced().counts.total == 0
 
 
+def test_who_returns_unchanged_after_a_refusal_that_took_the_access_has_it_again(world: World) -> None:
+    refused_leaver(world)
+    world.store.users["m1"].attributes["active"] = False
+    assert world.synced().counts.users.reactivate == 1
+    assert accounts(world) == {"Ann": True}
+    assert world.synced().counts.total == 0
+
+
 def test_a_member_whom_the_target_refuses_is_looked_at_in_the_next_run(world: World) -> None:
     world.target(users=BY_ADDRESS)
     world.user("ann", email="ann@x", displayName="Ann")

@@ -193,13 +193,11 @@ class Plan:
         self._file.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?, ?, ?, ?)", _claim_row(claim))
         self.renew(claim)
 
-    def redirect(self, ref: int, held: Held) -> None:
-        """Change this object instead of the leaver's own one, which is gone."""
-        ((_, change),) = self.changes_of([ref])
-        before = shape_of(held, change.before or {})
-        after = None if change.after is None else {**before, "active": False}
-        other = structs.replace(change, before=before, after=after, target_id=held.target_id)
-        self._file.execute("UPDATE changes SET change = ? WHERE ref = ?", (_encode(other), ref))
+    def restate(self, ref: int, change: Change) -> None:
+        """Do this for the record instead. It stays in its place."""
+        self._uncount(ref)
+        self._file.execute("UPDATE changes SET change = ? WHERE ref = ?", (_encode(change), ref))
+        count(self.counts, change)
 
     def free(self, ref: int) -> None:
         """Delete this leaver's object before anything else: its key is claimed."""

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 
+from msgspec import structs
 from sqlalchemy import Connection
 
 from usersyncd.core.claims import is_active
-from usersyncd.core.links import answers, is_stranger
-from usersyncd.plugin import Change, Kind, Lookup, Target
+from usersyncd.core.links import answers, is_stranger, shape_of
+from usersyncd.plugin import Change, Held, Kind, Lookup, Target
 from usersyncd.state import links
 from usersyncd.state.bulk import batched
 from usersyncd.state.planned import Plan
@@ -58,10 +59,17 @@ def decide_replacements(
         if not free or change.key in claimed:
             continue
         if len(free) == 1 and consents(change.id):
-            plan.redirect(ref, free[0])
+            plan.restate(ref, _redirected(change, free[0]))
         else:
             plan.drop(ref)
             yield Refusal(ref, Kind.USER, change.id, _why(change, key))
+
+
+def _redirected(change: Change, held: Held) -> Change:
+    """The change, of this object instead of the leaver's own one."""
+    before = shape_of(held, change.before or {})
+    after = None if change.after is None else {**before, "active": False}
+    return structs.replace(change, before=before, after=after, target_id=held.target_id)
 
 
 def _why(change: Change, key: str) -> str:

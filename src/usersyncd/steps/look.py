@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterable, Sequence
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from usersyncd.context import TargetRunContext
+from usersyncd.core.claims import is_active
 from usersyncd.core.links import has_key, is_stranger
-from usersyncd.plugin import Change, Held, Kind, Lookup, Target
+from usersyncd.plugin import Change, Held, Kind, Lookup, Op, Target
 from usersyncd.state.planned import Claim, Plan, Sight
 
 PAGES = {"bulk": 10_000, "each": 500, "list": 1_000_000}
@@ -91,7 +92,7 @@ async def _start_over(
 
 async def _look_again(target: Target, context: TargetRunContext, kind: Kind, plan: Plan, seen: Seen) -> None:
     """The records that failed before and have nothing to change: an object that is gone is created again, one that is
-    another's fails, and one with another key is written. Otherwise there is nothing to do."""
+    another's fails, and one with another key or access is written. Otherwise there is nothing to do."""
     key = context.layouts[kind].key
     changes = [(ref, change) for ref, change in plan.changes_of(plan.suspects) if change.kind is kind]
     held = await read(target, kind, (change.target_id for _, change in changes if change.target_id is not None))
@@ -105,6 +106,8 @@ async def _look_again(target: Target, context: TargetRunContext, kind: Kind, pla
             plan.drop(ref)
             plan.strangers.add(ref)
             seen.refused.append(Refusal(ref, kind, change.id, _why_stranger(one, change, key)))
+        elif is_active(one) is not bool((change.after or {}).get("active", True)):
+            plan.restate(ref, structs.replace(change, op=Op.DEACTIVATE if is_active(one) else Op.REACTIVATE))
         elif has_key(one, change.key):
             plan.drop(ref)
 

@@ -256,3 +256,24 @@ async def test_an_sqlite_file_of_somebody_else_keeps_its_journal(database: Sqlit
     await start(APP, tables=TABLES)(user(Op.CREATE, "1", person("1", "a")))
     with closing(sqlite3.connect(database.file)) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+
+
+@pytest.mark.parametrize("ruled", [True, False], ids=["active is written", "active is not written"])
+async def test_a_leaver_whose_row_cannot_be_deleted_loses_access(database: Database, start: Start, ruled: bool) -> None:
+    database.sql(
+        "CREATE TABLE app_user (id {serial}, email VARCHAR(80) UNIQUE, active BOOLEAN DEFAULT true)",
+        "CREATE TABLE invoice (id {serial}, owner INTEGER, "
+        "CONSTRAINT has_owner FOREIGN KEY (owner) REFERENCES app_user (id))",
+    )
+    names: tuple[str, ...] = ("email", "active") if ruled else ("email",)
+    runs = start(layouts(names), tables={"users": "app_user"})
+    shapes = [{name: value for name, value in person("", each).items() if name in names} for each in "ab"]
+    await runs(*(user(Op.CREATE, str(shape["email"]), shape) for shape in shapes))
+    database.sql("INSERT INTO invoice (owner) SELECT id FROM app_user WHERE email = 'a'")
+    for _ in range(2):
+        refused, *_ = await runs(user(Op.DELETE, "a", None, **shapes[0]), user(Op.DELETE, "b", None, **shapes[1]))
+        fault, _, remedy = str(refused.error).partition("\n")
+        assert fault.endswith("; the row remains, inactive" if ruled else "; the row remains, and keeps its access")
+        assert "ON DELETE CASCADE" in remedy
+        assert ("name `active` under `set`" in remedy) is not ruled
+    assert columns(database, "app_user", ["email", "active"], "email") == [("a", not ruled)]
