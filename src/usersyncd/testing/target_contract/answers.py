@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal, TypeVar
 
 import pytest
 from msgspec import Struct, field
 
+from usersyncd.errors import TargetError
 from usersyncd.plugin import Change, Outcome
 from usersyncd.testing.target_contract.shapes import Key, Shape
 
@@ -69,6 +70,19 @@ def assert_holds(found: Contents, expected: Contents, *only: Literal["users", "g
         hint = ["(`Contents` leaves absent attributes out: the fixture `contents` must not give None)"] if nulls else []
         asked = asks("after each delivery the target holds just what was acknowledged", "testing-it")
         pytest.fail("\n".join(["the target does not hold what it should:", *wrong, *hint, asked]))
+
+
+def assert_down(act: Callable[[], object], what: str) -> TargetError:
+    """``act`` raises TargetError, because the target is down. ``what``: what it calls."""
+    raised: TargetError | None = None
+    try:
+        act()
+    except TargetError as error:
+        raised = error
+    asked = asks("`TargetError(message, remedy)` when the target as a whole cannot be used", "methods")
+    assert raised is not None, f"the target is down, and {what} raised no TargetError; {asked}"
+    assert raised.message.strip(), f"the error of {what} has no message; {asked}"
+    return raised
 
 
 def single(found: Sequence[T], asked: str) -> T:

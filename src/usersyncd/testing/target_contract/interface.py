@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from usersyncd.errors import TargetError
 from usersyncd.plugin import API, Capabilities, Target
 from usersyncd.testing.contexts import Log
-from usersyncd.testing.target_contract.answers import Contents, asks, assert_holds
+from usersyncd.testing.target_contract.answers import Contents, asks, assert_down, assert_holds
 from usersyncd.testing.target_contract.bench import Act, Deliver, Look, Start, TargetBench
 from usersyncd.testing.target_contract.runs import check, closing, identity
 from usersyncd.testing.target_contract.shapes import ADA, BOB, create
@@ -69,13 +68,12 @@ class InterfacePromises(TargetBench):
         lines = asyncio.run(closing(start(), check))
         named = asyncio.run(closing(start(), identity))
         break_target()
-        with pytest.raises(TargetError) as raised:
-            deliver(create(BOB))
+        raised = assert_down(lambda: deliver(create(BOB)), "`deliver`")
         printed = capfd.readouterr()
         seen = {
             "log": f"{log.entries} {caplog.text}",
             "output": f"{printed.out} {printed.err}",
-            "error": f"{raised.value} {raised.value!r}",
+            "error": f"{raised} {raised!r}",
             "check": f"{lines}",
             "identity": named,
             "options": f"{self.target.Options.model_validate(options)!r}",
