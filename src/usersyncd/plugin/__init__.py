@@ -1,0 +1,42 @@
+"""The plugin contract: what a connector is given and what it gives back.
+
+A *source* connector reads one directory, a *target* connector delivers to one target. Both are plain classes, named by
+an entry point in the group ``usersyncd.sources`` or ``usersyncd.targets``, and constructed once per run::
+
+    Source(options, context)        Target(options, context)
+
+where ``options`` is an instance of the class's own ``Options`` model, already validated. A connector imports nothing of
+usersyncd but this package (not its modules) and :mod:`usersyncd.errors`; what it needs of the world comes through its
+context. It never retries, never sleeps and never logs a secret.
+"""
+
+from __future__ import annotations
+
+from usersyncd.plugin.context import PATIENT, Context, Patience
+from usersyncd.plugin.options import Options, Secret
+from usersyncd.plugin.records import CANONICAL, Kind, Value
+from usersyncd.plugin.source import Done, Gone, Members, Page, Patch, Present, Record, Source, SourceContext
+from usersyncd.plugin.target import (
+    DELIVERED,
+    PROTECTED,
+    Capabilities,
+    Change,
+    Held,
+    Layout,
+    Lookup,
+    Member,
+    Op,
+    Outcome,
+    Target,
+    TargetContext,
+    holds_protected,
+)
+
+API = 2
+"""The version of this contract. A connector states it in ``api``; another number is refused when it is loaded."""
+
+__all__ = [
+    "API", "CANONICAL", "DELIVERED", "PATIENT", "PROTECTED", "Capabilities", "Change", "Context", "Done", "Gone",
+    "Held", "Kind", "Layout", "Lookup", "Member", "Members", "Op", "Options", "Outcome", "Page", "Patch", "Patience",
+    "Present", "Record", "Secret", "Source", "SourceContext", "Target", "TargetContext", "Value", "holds_protected",
+]  # fmt: skip

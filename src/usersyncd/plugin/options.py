@@ -1,0 +1,47 @@
+"""The options of a connector, and references to secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+
+class Options(BaseModel):
+    """Base of a connector's ``Options``: frozen, and an unknown key is an error. Docstrings and
+    ``Field(description=…)`` become the documentation of the JSON Schema."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+
+class Secret(BaseModel):
+    """A reference to a secret, never the secret: exactly one of the four. Open it with ``Context.secret``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+    credential: str | None = None
+    """The name of a systemd credential (``LoadCredential=``), read from ``$CREDENTIALS_DIRECTORY``."""
+    file: str | None = None
+    """A file that holds the secret; relative to the configuration file. A trailing newline is cut."""
+    env: str | None = None
+    """An environment variable."""
+    keyring: str | None = None
+    """``SERVICE/NAME`` in the system's keyring."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_literal(cls, value: Any) -> Any:
+        if isinstance(value, Mapping | Secret):
+            return value
+        # The value itself stays out of the message: it may be the secret.
+        raise ValueError(
+            "a secret never stands in the file: write {credential: NAME}, {file: PATH}, {env: NAME} or "
+            "{keyring: SERVICE/NAME}"
+        )
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Secret:
+        if sum(value is not None for value in (self.credential, self.file, self.env, self.keyring)) != 1:
+            raise ValueError("name exactly one of credential, file, env, keyring")
+        return self
