@@ -80,10 +80,10 @@ def samba_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.servers.samba import provision
 
     folder = tmp_path_factory.getbasetemp()
-    return _once(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder, "samba", provision)
+    return once(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder, "samba", provision)
 
 
-def _once(folder: Path, name: str, make: Callable[[Path], Path]) -> Path:
+def once(folder: Path, name: str, make: Callable[[Path], Path]) -> Path:
     """What ``make`` makes in a new folder, made by the first worker that asks; the others wait for it."""
     with (folder / f"{name}.lock").open("a+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
