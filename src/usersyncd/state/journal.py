@@ -55,7 +55,11 @@ def begin(database: Database, report: RunReport) -> None:
             )
         connection.execute(
             insert(runs).values(
-                id=report.run, directory=report.directory, started=report.started, report=_written(report).decode()
+                id=report.run,
+                number=select(func.coalesce(func.max(runs.c.number), 0) + 1).scalar_subquery(),
+                directory=report.directory,
+                started=report.started,
+                report=_written(report).decode(),
             )
         )
 

@@ -103,6 +103,13 @@ targets = Table(
     Column("name", Text, nullable=False, comment="what the configuration called it last"),
 )
 
+target_names = Table(
+    "target_names",
+    metadata,
+    Column("name", Text, primary_key=True, comment="what the configuration calls a target"),
+    Column("target", Integer, ForeignKey("targets.id"), nullable=False, comment="which one that was last"),
+)
+
 links = Table(
     "links",
     metadata,
@@ -159,10 +166,33 @@ retries = Table(
     sqlite_with_rowid=False,
 )
 
+harms = Table(
+    "harms",
+    metadata,
+    Column("target", Integer, ForeignKey("targets.id"), primary_key=True),
+    Column("directory", Integer, ForeignKey("directories.id"), primary_key=True),
+    Column("sort", SmallInteger, primary_key=True, autoincrement=False, comment="core.guard.Sort"),
+    Column("ref", Ref, primary_key=True, autoincrement=False, comment="the record that was changed, or the group"),
+    Column("attribute", Text, primary_key=True, comment="the one that was emptied; empty for other sorts"),
+    Column("run", BigInteger, primary_key=True, autoincrement=False, comment="the number of the run that did it"),
+    Column("members", LargeBinary, comment="refs that were removed from the group: sorted uint32"),
+    sqlite_with_rowid=False,
+)
+
+renames = Table(
+    "renames",
+    metadata,
+    Column("target", Integer, ForeignKey("targets.id"), primary_key=True),
+    Column("directory", Integer, ForeignKey("directories.id"), primary_key=True),
+    Column("was", Text, nullable=False, comment="the directory's name that the target still has"),
+    sqlite_with_rowid=False,
+)
+
 runs = Table(
     "runs",
     metadata,
     Column("id", Text, primary_key=True),
+    Column("number", BigInteger, nullable=False, unique=True, comment="their order, whatever the clock said"),
     Column("directory", Text, nullable=False),
     Column("started", Text, nullable=False),
     Column("finished", Text),

@@ -1,0 +1,56 @@
+"""The order of runs, what they took away, names of targets, and directories that were renamed."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+_REF = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def upgrade() -> None:
+    op.create_table(
+        "target_names",
+        sa.Column("name", sa.Text(), primary_key=True, comment="what the configuration calls a target"),
+        sa.Column(
+            "target", sa.Integer(), sa.ForeignKey("targets.id"), nullable=False, comment="which one that was last"
+        ),
+    )
+    op.execute("INSERT INTO target_names (name, target) SELECT name, max(id) FROM targets GROUP BY name")
+    op.create_table(
+        "harms",
+        sa.Column("target", sa.Integer(), sa.ForeignKey("targets.id"), primary_key=True),
+        sa.Column("directory", sa.Integer(), sa.ForeignKey("directories.id"), primary_key=True),
+        sa.Column("sort", sa.SmallInteger(), primary_key=True, autoincrement=False, comment="core.guard.Sort"),
+        sa.Column(
+            "ref", _REF, primary_key=True, autoincrement=False, comment="the record that was changed, or the group"
+        ),
+        sa.Column(
+            "attribute", sa.Text(), primary_key=True, comment="the one that was emptied; empty for other sorts"
+        ),
+        sa.Column(
+            "run", sa.BigInteger(), primary_key=True, autoincrement=False, comment="the number of the run that did it"
+        ),
+        sa.Column("members", sa.LargeBinary(), comment="refs that were removed from the group: sorted uint32"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "renames",
+        sa.Column("target", sa.Integer(), sa.ForeignKey("targets.id"), primary_key=True),
+        sa.Column("directory", sa.Integer(), sa.ForeignKey("directories.id"), primary_key=True),
+        sa.Column("was", sa.Text(), nullable=False, comment="the directory's name that the target still has"),
+        sqlite_with_rowid=False,
+    )
+    with op.batch_alter_table("runs") as runs:
+        runs.add_column(
+            sa.Column("number", sa.BigInteger(), nullable=True, comment="their order, whatever the clock said")
+        )
+    op.execute("UPDATE runs SET number = (SELECT count(*) FROM runs o WHERE o.id <= runs.id)")
+    with op.batch_alter_table("runs") as runs:
+        runs.alter_column("number", nullable=False, existing_type=sa.BigInteger())
+        runs.create_unique_constraint("runs_number_key", ["number"])
