@@ -148,7 +148,9 @@ class _Run:
                 cursor = None if self._complete(reading, now) else reading.cursor
                 done = await pull(source, cursor, spool, lambda count: self.watch("reading", count))
             await to_its_end(self.lock.verify)
-            saved = await self._thread("saving", lambda: snapshot(self.database, reading, job, spool, done, now))
+            saved = await self._thread(
+                "saving", lambda: snapshot(self.database, reading, job, spool, done, self.wish.missing, now)
+            )
         finally:
             spool.close()
         after = saved.reading

@@ -20,10 +20,12 @@ class Wish:
     """What is asked of a run. Without ``deliver`` no target is changed. ``complete``: read everything again.
     ``changes``: how many changes of each sort the report lists for each target; None: all. ``log``: whether the log
     gets the run's one line, which a person who is shown the report can do without. ``adopt``: ids of records to whose
-    adoption of an object a person consents; ``ALL`` for all."""
+    adoption of an object a person consents; ``ALL`` for all. ``missing``: attributes that no record has any more, by a
+    person's word."""
 
     deliver: bool = True
     complete: bool = False
     changes: int | None = 0
     log: bool = True
     adopt: frozenset[str] = frozenset()
+    missing: frozenset[str] = frozenset()

@@ -40,6 +40,15 @@ DirectoriesArgument = Annotated[
 CompleteOption = Annotated[
     bool, typer.Option("--complete", help="Read everything again, not only what changed since the last time.")
 ]
+MissingOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept-missing",
+        metavar="ATTRIBUTE",
+        help="Accept that no record of the directory has this attribute any more (repeatable).",
+        show_default=False,
+    ),
+]
 AllOption = Annotated[bool, typer.Option("--all", help="Show all changes and names, not the first of each sort.")]
 
 

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from usersyncd.cli.adopt import AdoptOption
-from usersyncd.cli.common import AllOption, CompleteOption, ConfigOption, DirectoriesArgument, JsonOption, print_json
+from usersyncd.cli.common import (
+    AllOption,
+    CompleteOption,
+    ConfigOption,
+    DirectoriesArgument,
+    JsonOption,
+    MissingOption,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from usersyncd.core.report import RunReport
@@ -23,6 +31,7 @@ def plan(
     config: ConfigOption = None,
     complete: CompleteOption = False,
     adopt: AdoptOption = None,
+    accept_missing: MissingOption = None,
     everything: AllOption = False,
     json: JsonOption = False,
     exit_code: Annotated[
@@ -47,6 +56,7 @@ def plan(
             changes=None if json or everything else EACH,
             log=json or not sys.stdout.isatty(),
             adopt=runs.adopt,
+            missing=frozenset(accept_missing or ()),
         )
         for report, names in runs.each(wish):
             reports.append(report)

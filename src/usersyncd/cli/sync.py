@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from usersyncd.cli.adopt import AdoptOption
-from usersyncd.cli.common import AllOption, CompleteOption, ConfigOption, DirectoriesArgument, JsonOption, print_json
+from usersyncd.cli.common import (
+    AllOption,
+    CompleteOption,
+    ConfigOption,
+    DirectoriesArgument,
+    JsonOption,
+    MissingOption,
+    print_json,
+)
 
 
 def sync(
@@ -17,6 +25,7 @@ def sync(
     config: ConfigOption = None,
     complete: CompleteOption = False,
     adopt: AdoptOption = None,
+    accept_missing: MissingOption = None,
     changes: Annotated[bool, typer.Option("--changes", help="Also show the changes themselves.")] = False,
     everything: AllOption = False,
     json: JsonOption = False,
@@ -33,7 +42,12 @@ def sync(
 
     reports = []
     with opened(context, config, directories, adopt, json=json) as runs:
-        wish = Wish(complete=complete, log=json or not sys.stdout.isatty(), adopt=runs.adopt)
+        wish = Wish(
+            complete=complete,
+            log=json or not sys.stdout.isatty(),
+            adopt=runs.adopt,
+            missing=frozenset(accept_missing or ()),
+        )
         for report, names in runs.each(wish):
             reports.append(report)
             if changes:

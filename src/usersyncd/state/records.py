@@ -17,6 +17,7 @@ from usersyncd.state.database import Database, among
 from usersyncd.state.spool import KIND, NUMBER, Spool, Spooled, decode
 from usersyncd.state.tables import deliveries, directories, link_members, links, records, sent
 from usersyncd.state.tables import names as names_table
+from usersyncd.state.vanished import Vanished
 
 CHUNK = 5_000
 """How many records are handled at a time."""
@@ -39,7 +40,7 @@ def reserve(database: Database, spool: Spool) -> int:
 
 class Records:
     """What one pull changes among the records of a directory. ``first``: the first ref of the new ones (see
-    :func:`reserve`); ``display_name`` gives a group's name."""
+    :func:`reserve`); ``display_name`` gives a group's name; ``vanished`` is told what changed records lost."""
 
     def __init__(
         self,
@@ -49,6 +50,7 @@ class Records:
         spool: Spool,
         first: int,
         display_name: Callable[[dict[str, Any]], str | None],
+        vanished: Vanished,
     ) -> None:
         self._connection = connection
         self._first = first
@@ -56,6 +58,7 @@ class Records:
         self._revision = revision
         self._spool = spool
         self._display_name = display_name
+        self._vanished = vanished
         self.count: dict[Kind, int] = dict.fromkeys(Kind, 0)
         """By how many the living records became more, or fewer."""
         self.changed = 0
@@ -146,6 +149,8 @@ class Records:
         names_before: list[tuple[int, str, str | None]] = []
         for ref, item in changed.items():
             attributes, handles, gone = held[ref]
+            if not gone:
+                self._vanished.note(item.kind, attributes, item.attributes or "{}")
             if gone:
                 self.count[item.kind] += 1
                 self.returned += 1

@@ -20,6 +20,7 @@ from usersyncd.state.memberships import Memberships, graph, unresolved
 from usersyncd.state.records import CHUNK, Records, reserve
 from usersyncd.state.spool import Spool
 from usersyncd.state.tables import records
+from usersyncd.state.vanished import Vanished, Watched
 
 NAMED = 100
 """How many members that cannot be resolved a run names; it counts them all."""
@@ -45,15 +46,25 @@ class Saved(Struct, frozen=True):
 
 
 def save(
-    database: Database, reading: Reading, spool: Spool, done: Done, basis: str, interest: Interest, now: datetime
+    database: Database,
+    reading: Reading,
+    spool: Spool,
+    done: Done,
+    basis: str,
+    interest: Interest,
+    watched: Watched,
+    now: datetime,
 ) -> Generator[None, None, Saved]:
-    """Fold a whole pull into the snapshot. Pauses now and then; given up between, nothing was changed."""
+    """Fold a whole pull into the snapshot. Pauses now and then; given up between, nothing was changed. Raises
+    SourceError, and changes nothing, if all records lost an attribute that is ``watched``."""
     first = reserve(database, spool)
+    vanished = Vanished(watched)
     with database.write() as connection:
         revision = reading.revision + 1
-        changed = Records(connection, reading.id, revision, spool, first, interest.display_name)
+        changed = Records(connection, reading.id, revision, spool, first, interest.display_name, vanished)
         before = _graph(connection, reading, interest, spool)
         yield from changed.save(complete=done.complete, now=now.isoformat())
+        vanished.verify(connection, reading.id, reading.name)
         members = Memberships(connection, reading.id, revision, spool, changed, complete=done.complete)
         yield from members.save()
         yield from _concerned(connection, reading.id, revision, changed, members, interest, before)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from datetime import datetime
 from typing import Any
 
 from usersyncd.core.mapping import RuleError
+from usersyncd.core.model import Guard
 from usersyncd.core.rules import Rules
 from usersyncd.job import Job
 from usersyncd.plugin import Done, Value
@@ -14,6 +15,7 @@ from usersyncd.state.database import Database
 from usersyncd.state.directories import Reading
 from usersyncd.state.snapshot import Interest, Saved, save
 from usersyncd.state.spool import Spool
+from usersyncd.state.vanished import Watched
 
 
 def open_spool(database: Database, reading: Reading, job: Job) -> Spool:
@@ -22,12 +24,17 @@ def open_spool(database: Database, reading: Reading, job: Job) -> Spool:
 
 
 def snapshot(
-    database: Database, reading: Reading, job: Job, spool: Spool, done: Done, now: datetime
+    database: Database, reading: Reading, job: Job, spool: Spool, done: Done, missing: Collection[str], now: datetime
 ) -> Generator[None, None, Saved]:
-    """Save a complete pull. Yields between parts; if it is closed early, nothing changes. Raises StateError."""
+    """Save a complete pull. Yields between parts; if it is closed early, nothing changes.
+
+    ``missing``: attributes that no record has any more, by a person's word. Raises SourceError if other attributes are
+    missing everywhere, StateError.
+    """
     rules = {delivery.target.name: delivery.fingerprint for delivery in job.deliveries}
     interest = Interest(rules, job.groups, job.manager, lambda raw: _or_none(job.rules.display_name, raw))
-    return save(database, reading, spool, done, job.basis, interest, now)
+    at_least = min((delivery.target.guard.at_least for delivery in job.deliveries), default=Guard().at_least)
+    return save(database, reading, spool, done, job.basis, interest, Watched(job.reads, at_least, missing), now)
 
 
 def manager_of(rules: Rules) -> Callable[[dict[str, Value]], str | None]:

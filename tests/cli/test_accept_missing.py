@@ -1,0 +1,28 @@
+"""``--accept-missing``: a person's word that an attribute is really gone from a directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.cli.running import Usersyncd
+
+CONFIG = """\
+state: sqlite:///state.db
+directories: {hr: {connector: csv, options: {users: hr.csv}}}
+targets: {app: {connector: sql, options: {url: "sqlite:///app.db", create_tables: true}}}
+"""
+
+
+def test_a_renamed_column_discards_the_pull_until_a_person_consents(usersyncd: Usersyncd, tmp_path: Path) -> None:
+    rows = [f"{number},u{number}@acme.example" for number in range(12)]
+    (tmp_path / "usersyncd.yaml").write_text(CONFIG, "utf-8")
+    (tmp_path / "hr.csv").write_text("\n".join(["id,email", *rows, ""]), "utf-8")
+    assert usersyncd("sync").code == 0
+    (tmp_path / "hr.csv").write_text("\n".join(["id,e-mail", *rows, ""]), "utf-8")
+    for command in ("plan", "sync"):
+        ran = usersyncd(command)
+        assert ran.code == 1
+        assert "email: 12 users had it, and no user has it now" in ran.out
+        assert "`usersyncd sync hr --accept-missing email`" in ran.out
+    ran = usersyncd("sync", "hr", "--accept-missing", "email")
+    assert (ran.code, "12 users updated" in ran.out) == (0, True)

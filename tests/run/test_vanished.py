@@ -1,0 +1,113 @@
+"""An attribute that the rules read and that no record has any more was hidden or renamed: the pull is discarded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.run.test_pulls import PART, WHOLE, user
+from tests.run.world import World, rules
+from usersyncd.core.model import Guard
+from usersyncd.plugin import Kind, Patch, Record
+
+MANY = 12
+
+
+def people(count: int = MANY, **attributes: Any) -> list[Record]:
+    return [user(f"u{number}", **attributes) for number in range(count)]
+
+
+def test_an_attribute_that_all_lost_voids_the_pull_and_is_named(world: World) -> None:
+    world.tell(people(email="a@x", title="Cook"), WHOLE)
+    report = world.tell(people(title="Boss"), WHOLE, complete=True)
+    assert report.status == "failed"
+    error = str(report.error)
+    assert error.startswith("email: 12 users had it, and no user has it now: the pull was discarded")
+    assert "usersyncd sync acme --accept-missing email" in error
+    assert {(shape["email"], shape["title"]) for shape in world.held().values()} == {("a@x", "Cook")}
+
+
+def test_the_next_pull_asks_again_and_a_person_may_consent(world: World) -> None:
+    world.tell(people(email="a@x", title="Cook"), WHOLE)
+    for _ in range(2):
+        assert world.tell(people(), WHOLE, complete=True).status == "failed"
+    assert world.tell(people(), WHOLE, complete=True, missing=frozenset({"email"})).status == "failed"
+    assert world.tell(people(), WHOLE, complete=True, missing=frozenset({"email", "title"})).status == "succeeded"
+    assert not any("email" in shape or "title" in shape for shape in world.held().values())
+    assert world.tell(people(), WHOLE, complete=True).status == "succeeded"
+
+
+@pytest.mark.parametrize("nothing", [None, "", [], {}])
+def test_an_empty_value_is_none(world: World, nothing: Any) -> None:
+    world.tell(people(email="a@x"), WHOLE)
+    assert world.tell(people(email=nothing), WHOLE, complete=True).status == "failed"
+
+
+def test_changes_told_one_by_one_are_counted_too(world: World) -> None:
+    world.tell(people(email="a@x"), WHOLE)
+    assert world.tell([Patch(Kind.USER, f"u{n}", {"email": None}) for n in range(MANY)], PART).status == "failed"
+    assert world.tell([Patch(Kind.USER, f"u{n}", {"email": None}) for n in range(MANY - 1)], PART).status == "succeeded"
+
+
+def test_one_who_keeps_it_is_enough(world: World) -> None:
+    world.tell(people(email="a@x"), WHOLE)
+    kept = [*people(MANY - 1), user(f"u{MANY - 1}", email="a@x")]
+    assert world.tell(kept, WHOLE, complete=True).status == "succeeded"
+
+
+def test_a_newcomer_who_has_it_is_enough(world: World) -> None:
+    world.tell(people(email="a@x"), WHOLE)
+    assert world.tell([*people(), user("new", email="b@x")], WHOLE, complete=True).status == "succeeded"
+
+
+def test_the_attribute_of_a_group_says_nothing_of_users(world: World) -> None:
+    group = Record(Kind.GROUP, "g1", {"displayName": "g1", "email": "g@x"})
+    world.tell([*people(email="a@x"), group], WHOLE)
+    assert world.tell([*people(), group], WHOLE, complete=True).status == "failed"
+
+
+def test_its_name_as_a_value_is_not_the_attribute(world: World) -> None:
+    world.tell(people(email="a@x"), WHOLE)
+    assert world.tell(people(title='"email":'), WHOLE, complete=True).status == "failed"
+    assert world.tell(people(extra={"email": "a@x"}), WHOLE, complete=True).status == "failed"
+
+
+def test_leavers_lose_nothing(world: World) -> None:
+    """The guard judges those who left. The three who stay never had the attribute."""
+    world.tell([*people(email="a@x"), user("x"), user("y"), user("z")], WHOLE)
+    assert world.tell([user("x"), user("y"), user("z")], WHOLE, complete=True).status == "succeeded"
+
+
+def test_few_records_are_not_enough(world: World) -> None:
+    world.tell(people(9, email="a@x"), WHOLE)
+    assert world.tell(people(9), WHOLE, complete=True).status == "succeeded"
+
+
+def test_the_smallest_at_least_of_the_targets_counts(world: World) -> None:
+    world.target(guard=Guard(at_least=3))
+    world.target("other", guard=Guard(at_least=20))
+    world.tell(people(3, email="a@x"), WHOLE)
+    assert world.tell(people(3), WHOLE, complete=True).status == "failed"
+
+
+def test_an_attribute_that_no_rule_reads_may_go(world: World) -> None:
+    world.target(users=rules(None, "uid", uid="user.id", email="user.email"))
+    world.tell(people(email="a@x", title="Cook"), WHOLE)
+    assert world.tell(people(email="a@x"), WHOLE, complete=True).status == "succeeded"
+
+
+def test_an_attribute_that_only_where_reads_counts(world: World) -> None:
+    """Without `active`, everybody would be let in."""
+    world.target(users=rules("user.active", "uid", uid="user.id"))
+    world.tell(people(active="false"), WHOLE)
+    assert world.held() == {}
+    assert world.tell(people(), WHOLE, complete=True).status == "failed"
+    assert world.held() == {}
+
+
+def test_a_pull_that_was_discarded_left_nothing_behind(world: World) -> None:
+    world.tell(people(email="a@x"), WHOLE)
+    world.tell([*people(), user("new")], WHOLE, complete=True)
+    assert world.tell([*people(email="a@x"), user("new", email="b@x")], WHOLE, complete=True).status == "succeeded"
+    assert world.held()["new"]["email"] == "b@x"
