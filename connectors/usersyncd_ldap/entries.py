@@ -6,7 +6,8 @@ import base64
 import re
 
 from usersyncd.errors import SourceError
-from usersyncd.plugin import Kind, Members, Page, Record, Value
+from usersyncd.plugin import Kind, Members, Page, Record, Unread, Value
+from usersyncd_ldap import ad
 from usersyncd_ldap import dn as dns
 from usersyncd_ldap.fields import LEFT_OUT, Fields
 from usersyncd_ldap.mapping import Schema
@@ -20,6 +21,9 @@ ITEMS = 1000
 
 EDGES = 50_000
 """Memberships in a page; one group more than this, at most."""
+
+FEW = 0.1
+"""The share of the entries, and more, that may not hide what each of them has."""
 
 
 class EntryReader:
@@ -45,9 +49,14 @@ class EntryReader:
         if reads is not None:
             self._only_asked += [source for _, source, _ in self._fields.derived if source not in reads]
         self._key, self._uid = self._fields.spelled(schema.key), self._fields.spelled("uid")
-        self._items: list[Record | Members] = []
+        self._certain = next(
+            (source for _, source, _ in self._fields.derived if source.lower() == schema.certain), None
+        )
+        self._items: list[Record | Unread | Members] = []
         self._edges = 0
         self._whole = True
+        self._taken = 0
+        self._hiding: list[str] = []
 
     def page(self) -> Page:
         """What was read since the last page."""
@@ -62,6 +71,13 @@ class EntryReader:
         members = None if self.kind is Kind.USER else self._members(entry)
         attributes = self._attributes(entry)
         key, handles = self._identity(dn, attributes)
+        self._taken += 1
+        if self._certain is not None and self._certain not in attributes:
+            self._hiding.append(ad.plain(dn))
+            self._items.append(
+                Unread(self.kind, key, f"the directory hides {self._certain} of {ad.plain(dn)}\n  → {GRANT}")
+            )
+            return len(self._items) >= ITEMS
         for name in self._only_asked:
             attributes.pop(name, None)
         self._items.append(Record(self.kind, key, attributes, handles))
@@ -69,6 +85,15 @@ class EntryReader:
             self._items.append(Members(key, members, whole=self._whole))
             self._edges += len(members)
         return len(self._items) >= ITEMS or self._edges >= EDGES
+
+    def verify(self) -> None:
+        """Raises SourceError if many entries hide what each of them has: the account lacks the right to read it."""
+        if self._hiding and len(self._hiding) >= FEW * self._taken:
+            raise SourceError(
+                f"{self._certain} is hidden on {len(self._hiding)} of {self._taken} users, and every user has it (the "
+                f"first: {self._hiding[0]}): who is disabled cannot be told, and the pull was discarded",
+                GRANT,
+            )
 
     def _needed(self) -> tuple[str, ...]:
         """What identifies an entry and its members."""
@@ -124,6 +149,12 @@ class EntryReader:
                 texts = [base64.b64encode(value).decode() for value in values]
             found[key] = texts[0] if len(texts) == 1 else texts
         return found
+
+
+GRANT = (
+    "grant the account that reads the right Read on the property set “Account Restrictions” "
+    "(User-Account-Restrictions) of all users"
+)
 
 
 def nameless(dn: str, key: str) -> SourceError:

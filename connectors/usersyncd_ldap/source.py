@@ -76,7 +76,9 @@ class LdapSource:
         strategy = choice.strategy
         reading.never = strategy.never if strategy else frozenset()
         for kind in KINDS:
-            yield from reading.pages(reading.reader(kind))
+            reader = reading.reader(kind)
+            yield from reading.pages(reader)
+            reader.verify()
         cursor = Cursor(FORMAT, strategy.name, reading.scope, choice.state).encoded() if strategy else None
         return Done(cursor, complete=True)
 

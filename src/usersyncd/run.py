@@ -155,6 +155,7 @@ class _Run:
             spool.close()
         after = saved.reading
         self.report.skipped = saved.left_out
+        self.report.failed, self.report.failures = spool.unread, spool.unread_count
         self.report.pull = PullReport(
             done.complete, after.users, after.groups, after.memberships, round(time.monotonic() - began, 3),
             saved.unresolved, saved.changed,

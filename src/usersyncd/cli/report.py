@@ -61,6 +61,9 @@ def _reading(report: RunReport, names: Names, *, everything: bool) -> Iterator[R
         if pull.unresolved:
             yield Text(f"{many(pull.unresolved, 'member')} of groups not found in the directory:", style="yellow")
             yield from _each(report.skipped, pull.unresolved, names, everything=everything)
+    if report.failures:
+        yield Text(f"{many(report.failures, 'record')} could not be read, and stay as they were:", style="red")
+        yield from _each(report.failed, report.failures, names, everything=everything)
     if report.error is not None:
         yield error(report.error)
 

@@ -118,7 +118,8 @@ class TargetReport(Struct):
 
 
 class RunReport(Struct):
-    """One run of one directory. ``skipped`` names members of groups whom the directory does not list."""
+    """One run of one directory. ``skipped`` names members of groups that the directory does not list, ``failed`` the
+    first of the ``failures``: records of which it hides what the rules need."""
 
     directory: str
     connector: str
@@ -130,6 +131,8 @@ class RunReport(Struct):
     pull: PullReport | None = None
     targets: list[TargetReport] = []
     skipped: list[Skipped] = []
+    failed: list[Failed] = []
+    failures: int = 0
     plan: str | None = None
 
     @property
@@ -146,4 +149,5 @@ def status(report: RunReport, *, delivered: bool) -> Status:
         return "planned"
     if any(target.held for target in report.targets):
         return "held"
-    return "partial" if any(target.failures for target in report.targets) else "succeeded"
+    failures = report.failures + sum(target.failures for target in report.targets)
+    return "partial" if failures else "succeeded"

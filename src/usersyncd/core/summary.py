@@ -67,18 +67,25 @@ def faults(report: RunReport, most: int = 5) -> Iterator[str]:
     """What went wrong, whole, with its remedy: the run's own error, the targets', and the first records that failed."""
     if report.error is not None:
         yield report.error
+    yield from _failed("", report, most)
     for one in report.targets:
         if one.error is not None:
             yield f"{one.target}: {one.error}"
-        for failed in one.failed[:most]:
-            yield f"{one.target}: {failed.kind} {failed.id}: {failed.error}{f' ({failed.at})' if failed.at else ''}"
-        if one.failures > most:
-            yield f"{one.target}: and {many(one.failures - most, 'record')} more"
+        yield from _failed(f"{one.target}: ", one, most)
+
+
+def _failed(prefix: str, report: RunReport | TargetReport, most: int) -> Iterator[str]:
+    for failed in report.failed[:most]:
+        yield f"{prefix}{failed.kind} {failed.id}: {failed.error}{f' ({failed.at})' if failed.at else ''}"
+    if report.failures > most:
+        yield f"{prefix}and {many(report.failures - most, 'record')} more"
 
 
 def _parts(report: RunReport) -> Iterator[str]:
     if (pull := report.pull) is not None:
         yield read(pull)
+    if report.failures:
+        yield f"{many(report.failures, 'record')} could not be read"
     yield from _outcome(report)
 
 

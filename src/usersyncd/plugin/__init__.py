@@ -15,7 +15,7 @@ from __future__ import annotations
 from usersyncd.plugin.context import PATIENT, Context, Patience
 from usersyncd.plugin.options import Options, Secret
 from usersyncd.plugin.records import CANONICAL, Kind, Value
-from usersyncd.plugin.source import Done, Gone, Members, Page, Patch, Present, Record, Source, SourceContext
+from usersyncd.plugin.source import Done, Gone, Members, Page, Patch, Present, Record, Source, SourceContext, Unread
 from usersyncd.plugin.target import (
     DELIVERED,
     PROTECTED,
@@ -38,5 +38,6 @@ API = 2
 __all__ = [
     "API", "CANONICAL", "DELIVERED", "PATIENT", "PROTECTED", "Capabilities", "Change", "Context", "Done", "Gone",
     "Held", "Kind", "Layout", "Lookup", "Member", "Members", "Op", "Options", "Outcome", "Page", "Patch", "Patience",
-    "Present", "Record", "Secret", "Source", "SourceContext", "Target", "TargetContext", "Value", "holds_protected",
+    "Present", "Record", "Secret", "Source", "SourceContext", "Target", "TargetContext", "Unread", "Value",
+    "holds_protected",
 ]  # fmt: skip

@@ -48,6 +48,18 @@ class Present(Struct, frozen=True, gc=False):
     id: str
 
 
+class Unread(Struct, frozen=True, gc=False):
+    """The directory lists this record, but hides what the rules need of it: ``why`` names that, and the remedy.
+
+    A known record stays as it was told last, an unknown one is left out; both fail by name. For single records: where
+    the directory hides it of many, raise SourceError.
+    """
+
+    kind: Kind
+    id: str
+    why: str
+
+
 class Members(Struct, frozen=True, gc=False):
     """Edges of one group, given by the members' ids or handles; users and nested groups alike.
 
@@ -79,7 +91,7 @@ class Done(Struct, frozen=True):
     complete: bool
 
 
-Page = Sequence[Record | Patch | Present | Members | Gone]
+Page = Sequence[Record | Patch | Present | Unread | Members | Gone]
 """Some hundred to some thousand items; the order of items and pages has no meaning, except that the last word about a
 record wins."""
 

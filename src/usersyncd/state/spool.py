@@ -13,8 +13,9 @@ from msgspec import Struct
 from sqlalchemy import Connection, select
 
 from usersyncd.core.digest import digest, encode, name, names, names_digest
+from usersyncd.core.report import NAMED, Failed
 from usersyncd.errors import SourceError
-from usersyncd.plugin import Gone, Kind, Members, Page, Patch, Present, Record, Value
+from usersyncd.plugin import Gone, Kind, Members, Page, Patch, Present, Record, Unread, Value
 from usersyncd.state.database import Database, among
 from usersyncd.state.scratch import scratch
 from usersyncd.state.tables import records
@@ -25,7 +26,7 @@ KIND = {number: kind for kind, number in NUMBER.items()}
 
 decode = msgspec.json.Decoder(dict[str, Value]).decode
 
-Item = Record | Patch | Present | Gone
+Item = Record | Patch | Present | Unread | Gone
 """What may be said about one record."""
 Body = tuple[str | None, str | None]
 """Attributes and handles, as they are written; no attributes: it is gone."""
@@ -121,6 +122,10 @@ class Spool:
         """What was said of records that nobody knows: only a complete pull can tell who they are."""
         self.named = 0
         """How many records were only named as present."""
+        self.unread: list[Failed] = []
+        """The first records of which the directory hides what the rules need,"""
+        self.unread_count = 0
+        """and how many there are."""
         self.edge_count = 0
         """How many edges were told."""
         with database.read() as connection:
@@ -213,6 +218,9 @@ class Spool:
             if isinstance(item, Present):
                 self._present(item, found)
                 continue
+            if isinstance(item, Unread):
+                self._unread(item, found)
+                continue
             record = self._patched(item, found, bodies) if isinstance(item, Patch) else item
             if record is None:
                 self.doubtful += 1
@@ -253,12 +261,23 @@ class Spool:
 
     def _present(self, item: Present, known: Known | None) -> None:
         self.named += 1
-        if known is not None and not known.gone:
-            self.seen.add(known.ref)
-            if item.kind is Kind.GROUP:
-                self.kept.add(known.ref)
-        elif self._spooled(item) is None:
+        if not self._keep(item.kind, known) and self._spooled(item) is None:
             self.doubtful += 1
+
+    def _unread(self, item: Unread, known: Known | None) -> None:
+        self.unread_count += 1
+        if len(self.unread) < NAMED:
+            self.unread.append(Failed(item.kind, item.id, item.why))
+        self._keep(item.kind, known)
+
+    def _keep(self, kind: Kind, known: Known | None) -> bool:
+        """The snapshot has this record, and keeps it as it is."""
+        if known is None or known.gone:
+            return False
+        self.seen.add(known.ref)
+        if kind is Kind.GROUP:
+            self.kept.add(known.ref)
+        return True
 
     def _spooled(self, item: Patch | Present) -> Body | None:
         """Attributes and handles as this pull has told them before."""
@@ -303,7 +322,7 @@ def _bodies(connection: Connection, refs: list[int]) -> dict[int, Body]:
 
 def _onto(before: Item, item: Item) -> Item | None:
     """What comes to the same as two things that were said of one record, one after the other. None: nothing does."""
-    if isinstance(before, Present) or isinstance(item, Present):
+    if isinstance(before, Present | Unread) or isinstance(item, Present | Unread):
         return None
     if isinstance(item, Record | Gone):
         return item

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from usersyncd.blocking import to_its_end
 from usersyncd.errors import SourceError
-from usersyncd.plugin import Done, Gone, Kind, Members, Page, Patch, Present, Record, Source
+from usersyncd.plugin import Done, Gone, Kind, Members, Page, Patch, Present, Record, Source, Unread
 from usersyncd.state.spool import Item, Spool
 
 LONGEST = 600
@@ -99,7 +99,7 @@ def _inspect(page: Page) -> None:
             raise _broken(f"gave {item.kind} {item.id} attributes without names, or handles that are not text")
 
 
-_ITEMS, _ATTRIBUTED = (Record, Patch, Present, Gone), (Record, Patch)
+_ITEMS, _ATTRIBUTED = (Record, Patch, Present, Unread, Gone), (Record, Patch)
 
 
 def _is_id(text: object) -> bool:

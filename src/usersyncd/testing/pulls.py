@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct, field
 
-from usersyncd.plugin import Done, Gone, Kind, Members, Page, Patch, Present, Record, Source, Value
+from usersyncd.plugin import Done, Gone, Kind, Members, Page, Patch, Present, Record, Source, Unread, Value
 
 
 class Pull(Struct):
@@ -18,7 +18,7 @@ class Pull(Struct):
     """Pages that came after an end."""
 
     @property
-    def items(self) -> Iterator[Record | Patch | Present | Members | Gone]:
+    def items(self) -> Iterator[Record | Patch | Present | Unread | Members | Gone]:
         for page in self.pages:
             yield from page
 
@@ -44,7 +44,7 @@ class Listing(Struct):
 
 
 def fold(
-    items: Iterable[Record | Patch | Present | Members | Gone],
+    items: Iterable[Record | Patch | Present | Unread | Members | Gone],
     onto: Listing | None = None,
     *,
     known: Listing | None = None,
@@ -61,7 +61,7 @@ def fold(
                 held.handles.update(dict.fromkeys(handles or (), (kind, id)))
                 patched = {**held.records.get((kind, id), {}), **attributes}
                 held.records[kind, id] = {name: value for name, value in patched.items() if value is not None}
-            case Present(kind, id):
+            case Present(kind, id) | Unread(kind, id):
                 if known is not None and (kind, id) in known.records.keys() - held.records.keys():
                     _keep(held, known, (kind, id))
             case Members(group, added, removed, whole):

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from usersyncd.plugin import Done, Gone, Kind, Members, Patch, Present, Record, Source, Value
+from usersyncd.plugin import Done, Gone, Kind, Members, Patch, Present, Record, Source, Unread, Value
 from usersyncd.testing import Pull, read
 
 Key = tuple[Kind, str]
-Item = Record | Patch | Present | Members | Gone
+Item = Record | Patch | Present | Unread | Members | Gone
 
 
 class Mirror:
@@ -67,8 +67,8 @@ class Mirror:
                     self.handles.pop((kind, id), None)
                     if kind is Kind.GROUP:
                         self.members.pop(id, None)
-                case Patch():
-                    raise AssertionError("this connector tells whole records")
+                case Patch() | Unread():
+                    raise AssertionError("this connector tells whole records, and nothing here is hidden")
         return doubtful
 
     def memberships(self) -> set[tuple[str, Key]]:

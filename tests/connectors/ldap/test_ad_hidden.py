@@ -1,0 +1,66 @@
+"""userAccountControl, which every user of Active Directory has, is absent where the account may not read it."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+pytest.importorskip("ldap", reason="python-ldap is not installed (the extra ldap)")
+
+from usersyncd.errors import SourceError
+from usersyncd.plugin import Kind, Record, Unread
+from usersyncd_ldap.adentries import AdEntryReader
+from usersyncd_ldap.mapping import SCHEMAS
+from usersyncd_ldap.rootdse import Product
+
+ACTIVE = frozenset({"active", "userName"})
+
+
+def reader(reads: frozenset[str] | None = ACTIVE, kind: Kind = Kind.USER) -> AdEntryReader:
+    return AdEntryReader(kind, reads, SCHEMAS[Product.ACTIVE_DIRECTORY])
+
+
+def take(reading: AdEntryReader, count: int, *, hidden: int) -> list[object]:
+    for number in range(count):
+        shown = {} if number < hidden else {"userAccountControl": [b"544"]}
+        dn = f"<GUID={uuid.UUID(int=number)}>;<SID=S-1-5-21-1-{number}>;CN=u{number},DC=acme"
+        reading.take(dn, {"sAMAccountName": [b"u%d" % number], **shown})
+    return list(reading.page())
+
+
+def test_one_of_many_fails_by_name() -> None:
+    reading = reader()
+    items = take(reading, 20, hidden=1)
+    reading.verify()
+    [unread] = [item for item in items if isinstance(item, Unread)]
+    assert unread.id == str(uuid.UUID(int=0))
+    assert unread.why.startswith("the directory hides userAccountControl of CN=u0,DC=acme\n  → grant")
+    assert sum(isinstance(item, Record) for item in items) == 19
+
+
+@pytest.mark.parametrize(("count", "hidden"), [(20, 2), (1, 1), (20, 20)])
+def test_a_tenth_voids_the_pull(count: int, hidden: int) -> None:
+    reading = reader()
+    take(reading, count, hidden=hidden)
+    with pytest.raises(SourceError, match=f"userAccountControl is hidden on {hidden} of {count} users.*CN=u0,DC=acme"):
+        reading.verify()
+
+
+@pytest.mark.parametrize("reads", [None, frozenset({"active"}), frozenset({"active", "useraccountcontrol"})])
+def test_whatever_else_the_rules_read(reads: frozenset[str] | None) -> None:
+    reading = reader(reads)
+    items = take(reading, 20, hidden=1)
+    assert sum(isinstance(item, Unread) for item in items) == 1
+
+
+def test_nobody_misses_it_where_no_rule_reads_it() -> None:
+    reading = reader(frozenset({"userName"}))
+    assert all(isinstance(item, Record) for item in take(reading, 20, hidden=20))
+    reading.verify()
+
+
+def test_a_group_has_none() -> None:
+    reading = reader(None, Kind.GROUP)
+    assert not any(isinstance(item, Unread) for item in take(reading, 20, hidden=20))
+    reading.verify()
