@@ -250,10 +250,36 @@ def test_a_target_that_deactivates_gets_active_unless_set_names_it() -> None:
     added = compiled({"id": "user.id"}, deactivates=True)
     assert added.layouts[USER].attributes == ("id", "active")
     assert added.shape_user("1", {"active": "no"}) == {"id": "1", "active": False}
-    own = compiled({"id": "user.id", "active": 'user.active ? "Y" : "N"'}, deactivates=True)
-    assert own.shape_user("1", {"active": "no"}) == {"id": "1", "active": "N"}
+    own = compiled({"id": "user.id", "active": 'user.raw.state == "on"'}, deactivates=True)
+    assert own.shape_user("1", {"state": "off"}) == {"id": "1", "active": False}
     assert compiled({"id": "user.id"}).layouts[USER].attributes == ("id",)
     assert added.layouts[GROUP].attributes == CANONICAL[GROUP]
+
+
+@pytest.mark.parametrize(("rule", "fault"), [
+    ('user.active ? "Y" : "N"', "this gives text, and must give true or false"),
+    ("size(user.groups)", "this gives a whole number, and must give true or false"),
+    (("yes",), "this is text, and must be true or false"),
+    ((None,), "this is null, and must be true or false"),
+])  # fmt: skip
+def test_a_rule_for_active_that_never_gives_true_or_false_is_a_fault(rule: Any, fault: str) -> None:
+    with pytest.raises(RuleErrors, match=fault):
+        compiled({"id": "user.id", "active": rule})
+
+
+@pytest.mark.parametrize(("value", "named"), [
+    (None, "null"), ("no", "text"), (0, "a number"), ([True], "a list"),
+])  # fmt: skip
+def test_a_record_whose_active_is_neither_true_nor_false_fails_by_name(value: Any, named: str) -> None:
+    rules = compiled({"id": "user.id", "active": "user.raw.enabled"})
+    assert rules.shape_user("1", {"enabled": True}) == {"id": "1", "active": True}
+    with pytest.raises(RuleError, match=f"active: is {named}, and must be true or false"):
+        rules.shape_user("2", {"enabled": value})
+
+
+def test_active_of_a_group_is_an_attribute_like_any_other() -> None:
+    rules = compiled(groups=ruleset({"id": "group.id", "active": '"yes"'}))
+    assert rules.shape_group("1", {}) == {"id": "1", "active": "yes"}
 
 
 def test_groups_have_rules_of_their_own() -> None:

@@ -32,11 +32,12 @@ LONGEST_KEY = 600
 
 _WANTED = {
     "where": ("BOOL",),
+    "active": ("BOOL",),
     "key": ("STRING", "INT", "UINT"),
     "set": ("STRING", "INT", "UINT", "DOUBLE", "BOOL", "TIMESTAMP", "LIST", "MAP"),
 }
 _WANTED_WORDS = {
-    "where": "true or false", "key": "text or a whole number",
+    "where": "true or false", "active": "true or false", "key": "text or a whole number",
     "set": "text, a number, true or false, a timestamp, a list or a map",
 }  # fmt: skip
 _STATIC = {
@@ -60,12 +61,14 @@ class Reads(Struct, frozen=True):
 
 
 class Shaper(Struct, frozen=True):
-    """The compiled rules of one kind. ``template`` has every attribute of the layout, constants with their values."""
+    """The compiled rules of one kind. ``template`` has every attribute of the layout, constants with their values;
+    ``active``: one of them says who is active."""
 
     template: dict[str, Any]
     rules: Several
     key: str
     places: Mapping[str, str | None]
+    active: bool
     own: Several | None
     managers: Several | None
 
@@ -157,6 +160,9 @@ def _shape(shaper: Shaper, subject: Subject) -> dict[str, Any] | None:
     except UnfitError as unfit:
         message, name = unfit.args
         raise RuleError(f"{name}: {message}", shaper.places.get(name)) from None
+    if shaper.active and shape["active"].__class__ is not bool:
+        reason = f"is {named(shape['active'])}, and must be true or false"
+        raise RuleError(f"active: {reason}", shaper.places.get("active"))
     key = shape[shaper.key]
     if (key.__class__ is str and 0 < len(key) <= LONGEST_KEY) or key.__class__ is int:
         return shape
@@ -214,8 +220,11 @@ class _Compiler:
             places[name], label = rule.at, f"{section}.set.{name}"
             template[name] = rule.value if isinstance(rule, Constant) else None
             if isinstance(rule, Rule):
-                found = self._compile(rule, scope, label, "key" if name == ruleset.key else "set")
+                found = self._compile(rule, scope, label, _use(kind, name, ruleset))
                 compiled |= {name: found} if found else {}
+            elif _use(kind, name, ruleset) == "active" and rule.value.__class__ is not bool:
+                mistake = Mistake(-1, f"this is {named(rule.value)}, and must be true or false")
+                self._misfits.append(Misfit(rule.at, label, "", mistake))
         implied = CANONICAL[kind] if ruleset.set is None else ()
         for name in (*implied, "active") if kind is Kind.USER and deactivates else implied:
             if name not in template:
@@ -250,6 +259,7 @@ class _Compiler:
             Several(self._engine, draft.compiled, draft.where),
             draft.layout.key,
             draft.places,
+            draft.kind is Kind.USER and "active" in draft.template,
             canonical.deriving(needs.of_record[draft.kind]),
             canonical.deriving(needs.of_manager) if draft.kind is Kind.USER else None,
         )
@@ -278,6 +288,13 @@ class _Draft(Struct, frozen=True):
     compiled: dict[str, Compiled]
     where: Compiled | None
     places: dict[str, str | None]
+
+
+def _use(kind: Kind, name: str, ruleset: Ruleset) -> str:
+    """For what the value of an attribute is used."""
+    if name == ruleset.key:
+        return "key"
+    return "active" if kind is Kind.USER and name == "active" else "set"
 
 
 def _texts(ruleset: Ruleset) -> Any:
