@@ -116,7 +116,8 @@ def _rules(
         users=target.users if target else Ruleset(),
         groups=target.groups if target else Ruleset(),
         lookups=lookups,
-        deactivates=target is not None and target.leavers.deactivates,
+        deactivates=target is not None and target.leavers.writes_active,
+        leaving=target.leavers.set if target else None,
     )
 
 

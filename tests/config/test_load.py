@@ -243,6 +243,22 @@ WRONG = [
         (8, 29, "targets.shelf.leavers.delete_after"),
         "must be now, or a duration",
     ),
+    (
+        DESK + SHELF + "    leavers: {set: {status: {value: left}}}\n",
+        (8, 21, "targets.shelf.leavers.set.status"),
+        "needs its normal value under users.set",
+    ),
+    (
+        DESK + SHELF + "    leavers: {set: {mail: now()}}\n    users: {key: mail, set: {mail: user.email}}\n",
+        (8, 21, "targets.shelf.leavers.set.mail"),
+        "is the key",
+    ),
+    (
+        DESK + SHELF + "    users: {key: m, set: {m: user.id, s: user.id}}\n"
+        "    leavers: {set: {s: now()}, delete_after: now}\n",
+        (9, 15, "targets.shelf.leavers.set"),
+        "is of no use",
+    ),
     (DESK + SHELF + "    guard: {deletes: 101%}\n", (8, 22, "targets.shelf.guard.deletes"), "must be a percentage"),
     (DESK + SHELF + "    guard: {deletes: -1}\n", (8, 22, "targets.shelf.guard.deletes"), "must be a percentage"),
     (DESK + SHELF + "    guard: {at_least: 5%}\n", (8, 23, "targets.shelf.guard.at_least"), "must be a whole number"),
@@ -376,3 +392,13 @@ def test_an_unreadable_lookup_file_is_a_fault_where_it_is_named(tmp_path: Path, 
     found = fault(tmp_path, DESK + "lookups: {sites: {file: sites.csv, key: code, value: city}}\n")
     assert place(found) == (4, 25, "lookups.sites.file")
     assert says in found.message
+
+
+def test_the_words_for_a_leaver_are_rules_and_constants(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(
+        DESK + SHELF + "    users: {key: mail, set: {mail: user.email, status: {value: here}, note: user.title}}\n"
+        "    leavers: {set: {status: {value: left}, note: now()}}\n"
+    )
+    found = load(tmp_path / "config.yaml").targets["shelf"].leavers.set
+    at = f"{tmp_path / 'config.yaml'}:9"
+    assert found == {"status": Constant("left", at), "note": Rule("now()", at)}

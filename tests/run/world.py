@@ -99,6 +99,7 @@ class World:
         groups: Ruleset = Ruleset(),  # noqa: B008
         memberships: MembershipMode = "flattened",
         delete_after: timedelta | None = None,
+        leaving: Mapping[str, Rule | Constant] | None = None,
         guard: Guard = NO_LIMITS,
         protect: Mapping[Kind, Protection] | None = None,
     ) -> None:
@@ -106,7 +107,7 @@ class World:
         store = self.stores.setdefault(name, MemoryStore())
         options = MemoryTargetOptions(store=store)
         self.targets[name] = Target(
-            name, "memory", options, (self.name,), users, groups, memberships, Leavers(delete_after), guard,
+            name, "memory", options, (self.name,), users, groups, memberships, Leavers(delete_after, leaving), guard,
             protect=protect or dict.fromkeys(Kind, UNPROTECTED),
         )  # fmt: skip
 

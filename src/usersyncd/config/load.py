@@ -136,6 +136,26 @@ def _check_references(document: Document) -> None:
             rules = section.get(f"{kind}s")
             if isinstance(rules, dict):
                 _check_key(document, (part, name, f"{kind}s"), kind, rules)
+        _check_leavers(document, (part, name), section)
+
+
+def _check_leavers(document: Document, place: Place, section: Mapping[str, Any]) -> None:
+    leavers, users = section.get("leavers"), section.get("users")
+    leaving = leavers.get("set") if isinstance(leavers, dict) else None
+    if not isinstance(leavers, dict) or not isinstance(leaving, dict):
+        return
+    if leavers.get("delete_after") == "now":
+        message = "is of no use: with delete_after: now, a leaver is deleted and never deactivated"
+        document.fault((*place, "leavers", "set"), message, on_key=True)
+    normal = users.get("set") if isinstance(users, dict) else None
+    names = normal if isinstance(normal, dict) else {}
+    for name in leaving:
+        where = (*place, "leavers", "set", name)
+        if name not in names:
+            message = "needs its normal value under users.set, for example {value: null}: whoever returns gets that"
+            document.fault(where, message, on_key=True)
+        elif isinstance(users, dict) and name == users.get("key"):
+            document.fault(where, "is the key, by which a person is found: a leaver keeps it", on_key=True)
 
 
 def _check_key(document: Document, place: Place, kind: Kind, rules: Mapping[str, Any]) -> None:
@@ -237,7 +257,7 @@ def _target(
         _ruleset(document, (*place, "users"), section.users),
         _ruleset(document, (*place, "groups"), section.groups),
         section.memberships,
-        Leavers(section.leavers.delete_after),
+        Leavers(section.leavers.delete_after, _attributes(document, (*place, "leavers"), section.leavers.set)),
         Guard(guard.deletes, guard.deactivations, guard.member_removals, guard.adoptions, guard.at_least),
         section.adopt,
         dict(_protections((*place, "protect"), section.protect, conditions)),
@@ -262,13 +282,19 @@ def _protections(
 
 def _ruleset(document: Document, place: Place, section: written.RulesSection) -> Ruleset:
     where = None if section.where is None else Rule(section.where, document.at((*place, "where")))
-    if section.set is None:
-        return Ruleset(where, section.key)
+    return Ruleset(where, section.key, _attributes(document, place, section.set))
+
+
+def _attributes(
+    document: Document, place: Place, written_: written.Attributes | None
+) -> dict[str, Rule | Constant] | None:
+    if written_ is None:
+        return None
     attributes: dict[str, Rule | Constant] = {}
-    for name, given in section.set.items():
+    for name, given in written_.items():
         at = document.at((*place, "set", name))
         attributes[name] = Rule(given, at) if isinstance(given, str) else Constant(given.value, at)
-    return Ruleset(where, section.key, attributes)
+    return attributes
 
 
 def _protection(condition: Condition) -> Protection:

@@ -129,6 +129,19 @@ class ConstantValue(BaseModel):
     """Text, a number, true, false, nothing, a list or a mapping."""
 
 
+Attributes = dict[
+    Expression,
+    Annotated[
+        Annotated[Expression, Tag("<text>")] | Annotated[ConstantValue, Tag("<mapping>")],
+        Discriminator(
+            _shape,
+            custom_error_type="shape",
+            custom_error_message="must be a CEL expression as text, or a constant as {value: …}",
+        ),
+    ],
+]
+
+
 class RulesSection(Section):
     """The rules for one kind of record: who is in scope, what identifies a record in the target, and how it looks
     there."""
@@ -138,20 +151,7 @@ class RulesSection(Section):
     key: Expression | None = None
     """The attribute that identifies a record in the target: one of the names under `set`, or a canonical name without
     `set`."""
-    set: (
-        dict[
-            Expression,
-            Annotated[
-                Annotated[Expression, Tag("<text>")] | Annotated[ConstantValue, Tag("<mapping>")],
-                Discriminator(
-                    _shape,
-                    custom_error_type="shape",
-                    custom_error_message="must be a CEL expression as text, or a constant as {value: …}",
-                ),
-            ],
-        ]
-        | None
-    ) = Field(default=None, min_length=1)
+    set: Attributes | None = Field(default=None, min_length=1)
     """The attributes of the record in the target: name → CEL expression, or {value: …} for a constant. Left out: the
     canonical attributes as they are."""
 
@@ -164,6 +164,9 @@ class LeaversSection(Section):
     delete_after: Delay | None = None
     """How long after that they are deleted; `now` deletes at once, without deactivating first. Left out: they are
     kept."""
+    set: Attributes | None = Field(default=None, min_length=1)
+    """What a deactivation writes instead of `active`: name → CEL expression over the user as the directory had it last,
+    `now()` for the moment of leaving, or {value: …}. Whoever returns gets what `users.set` says."""
 
 
 class GuardSection(Section):

@@ -28,15 +28,18 @@ class Step(Struct, frozen=True):
     left: bool
 
 
-def compare(subject: Subject, shape: Shape | None, link: Link | None, leavers: Leavers, now: datetime) -> Step | None:
-    """What to do about one record. ``shape`` None: it has left its directory or the scope. None: nothing to do."""
+def compare(
+    subject: Subject, shape: Shape | None, link: Link | None, leavers: Leavers, leaving: Shape, now: datetime
+) -> Step | None:
+    """What to do about one record. ``shape`` None: it has left its directory or the scope, and a user who is kept gets
+    the attributes ``leaving``. None: nothing to do."""
     if shape is not None:
         return _wanted(subject, shape, link)
     if link is None:
         return None
     if subject.kind is Kind.GROUP:
         return Step(_change(subject, Op.DELETE, link, None), left=True)
-    return _leaver(subject, link, leavers, now)
+    return _leaver(subject, link, leavers, leaving, now)
 
 
 def look_again(subject: Subject, shape: Shape | None, link: Link) -> Step:
@@ -53,21 +56,20 @@ def _wanted(subject: Subject, shape: Shape, link: Link | None) -> Step | None:
         op = Op.UPDATE
         if "active" in shape and bool(shape["active"]) is not bool(link.shape.get("active", True)):
             op = Op.REACTIVATE if shape["active"] else Op.DEACTIVATE
+        elif link.left_at is not None and "active" not in shape and subject.kind is Kind.USER:
+            op = Op.REACTIVATE
         return Step(_change(subject, op, link, shape), left=False)
     return Step(None, left=False) if link.left_at else None
 
 
-def _leaver(subject: Subject, link: Link, leavers: Leavers, now: datetime) -> Step | None:
+def _leaver(subject: Subject, link: Link, leavers: Leavers, leaving: Shape, now: datetime) -> Step | None:
     kept = leavers.delete_after
     if kept is not None and (not kept or (link.left_at is not None and link.left_at + kept <= now)):
         return Step(_change(subject, Op.DELETE, link, None), left=True)
-    if link.state is not State.PENDING:
-        if link.left_at is not None and link.shape.get("active") is False:
-            return None
-        if link.shape.get("active") is False:
-            return Step(None, left=True)
+    if link.state is not State.PENDING and leaving.items() <= link.shape.items():
+        return None if link.left_at is not None else Step(None, left=True)
     shape = {name: value for name, value in link.shape.items() if name != subject.key or value is not None}
-    return Step(_change(subject, Op.DEACTIVATE, link, shape | {"active": False}), left=True)
+    return Step(_change(subject, Op.DEACTIVATE, link, shape | leaving), left=True)
 
 
 def _change(subject: Subject, op: Op, link: Link | None, after: Shape | None) -> Change:

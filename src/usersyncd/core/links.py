@@ -151,6 +151,17 @@ def _folded(key: Value) -> str:
     return str(key).strip().casefold()
 
 
+def has_left(shape: Shape, change: Change) -> bool:
+    """Whether an object holds what the deactivation of a leaver writes."""
+    return written(change).items() <= shape.items()
+
+
+def written(change: Change) -> Shape:
+    """The attributes that the deactivation of a leaver writes."""
+    before = change.before or {}
+    return {n: value for n, value in (change.after or {}).items() if n == "active" or before.get(n) != value}
+
+
 def shape_of(held: Held, names: Iterable[str]) -> Shape:
     """The attributes of an object, as a shape of the layout."""
     return {name: held.attributes.get(name) for name in names}

@@ -58,14 +58,21 @@ class Guard(Struct, frozen=True):
 
 class Leavers(Struct, frozen=True):
     """What becomes of a user who has left the directory or the scope: deactivated at once and kept, or deleted
-    ``delete_after`` that (zero: deleted at once, never deactivated)."""
+    ``delete_after`` that (zero: deleted at once, never deactivated). ``set``: the attributes that a deactivation writes
+    instead of ``active``."""
 
     delete_after: timedelta | None = None
+    set: Mapping[str, Rule | Constant] | None = None
 
     @property
     def deactivates(self) -> bool:
         """Whether a leaver is kept for a while, or for good."""
         return self.delete_after != timedelta(0)
+
+    @property
+    def writes_active(self) -> bool:
+        """Whether a deactivation writes ``active``."""
+        return self.deactivates and self.set is None
 
 
 MembershipMode = Literal["flattened", "direct"]

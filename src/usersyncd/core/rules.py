@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -29,6 +30,9 @@ ENGINE = 1
 """Changes when the same rules begin to give other shapes: then every record is shaped again."""
 LONGEST_KEY = 600
 """So many characters every state database can look up: PostgreSQL's indexes take no more than 2,700 bytes."""
+
+MOMENT = "now()"
+"""In a rule of a leaver: when the person left."""
 
 _WANTED = {
     "where": ("BOOL",),
@@ -73,6 +77,16 @@ class Shaper(Struct, frozen=True):
     managers: Several | None
 
 
+class Leaver(Struct, frozen=True):
+    """The compiled rules for leavers. ``template`` has every attribute that they set; ``moments`` are those that get
+    the time."""
+
+    template: dict[str, Any]
+    rules: Several
+    moments: frozenset[str]
+    places: Mapping[str, str]
+
+
 def compile_rules(
     *,
     mapping: Mapping[Kind, Mapping[str, str]],
@@ -81,13 +95,16 @@ def compile_rules(
     groups: Ruleset,
     lookups: Tables,
     deactivates: bool,
+    leaving: Mapping[str, Rule | Constant] | None = None,
 ) -> Rules:
     """Compile the mapping of one directory and the rules of one target.
 
     ``mapping`` is the connector's, ``attributes`` the admin's overrides of it. ``deactivates`` says that the target
-    deactivates leavers: then users have ``active`` even when ``set`` does not. Raises RuleErrors.
+    deactivates leavers by ``active``: then users have it even when ``set`` does not. ``leaving`` are the attributes
+    that a leaver gets instead. Raises RuleErrors.
     """
-    return _Compiler(mapping, attributes, lookups).rules({Kind.USER: users, Kind.GROUP: groups}, deactivates)
+    rulesets = {Kind.USER: users, Kind.GROUP: groups}
+    return _Compiler(mapping, attributes, lookups).rules(rulesets, leaving or {}, deactivates=deactivates)
 
 
 class Rules:
@@ -95,7 +112,7 @@ class Rules:
 
     def __init__(
         self, fingerprint: str, reads: Reads, layouts: Mapping[Kind, Layout], canonical: Mapping[Kind, Canonical],
-        shapers: Mapping[Kind, Shaper],
+        shapers: Mapping[Kind, Shaper], leaver: Leaver | None,
     ) -> None:  # fmt: skip
         self.fingerprint = fingerprint
         """sha256 over everything that decides what a shape looks like."""
@@ -103,6 +120,7 @@ class Rules:
         self.layouts = layouts
         self._canonical = canonical
         self._users, self._groups = shapers[Kind.USER], shapers[Kind.GROUP]
+        self._leaver = leaver
 
     def canonical(self, kind: Kind, id: str, raw: Raw) -> dict[str, Any]:  # noqa: A002 - the contract's word
         """The canonical view of one record; what is absent is left out, and ``manager`` is as the directory has it: an
@@ -137,6 +155,22 @@ class Rules:
         if shaper.managers is not None and manager is not None:
             manager_raw = self._derive_manager(manager_raw, shaper.managers)
         return _shape(shaper, (id, raw, groups if groups.__class__ is list else list(groups), manager_id, manager_raw))
+
+    def leave(self, id: str, raw: Raw, when: datetime) -> dict[str, Any]:  # noqa: A002
+        """What a user's object holds from the moment ``when`` the person left: the attributes that change. ``raw`` are
+        the native attributes that the directory told last. Raises RuleError."""
+        leaver = self._leaver
+        if leaver is None:
+            return {"active": False}
+        if self._users.own is not None:
+            raw = self._canonical[Kind.USER].derive(raw, self._users.own)
+        shape = leaver.template | dict.fromkeys(leaver.moments, f"{when.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
+        try:
+            leaver.rules.fill(shape, (id, raw, [], None, {}))
+        except UnfitError as unfit:
+            message, name = unfit.args
+            raise RuleError(f"{name}: {message}", leaver.places.get(name)) from None
+        return shape
 
     def shape_group(self, id: str, raw: Raw) -> dict[str, Any] | None:  # noqa: A002
         """What the target shall hold for a group; None when ``where`` leaves it out. Raises RuleError."""
@@ -190,7 +224,10 @@ class _Compiler:
         self._needs = Needs()
         self._misfits = [misfit for canonical in self._canonical.values() for misfit in canonical.misfits]
 
-    def rules(self, rulesets: Mapping[Kind, Ruleset], deactivates: bool) -> Rules:
+    def rules(
+        self, rulesets: Mapping[Kind, Ruleset], leaving: Mapping[str, Rule | Constant], *, deactivates: bool
+    ) -> Rules:
+        leaver = self._leaver(leaving) if leaving else None
         drafts = {kind: self._draft(kind, ruleset, deactivates) for kind, ruleset in rulesets.items()}
         needs = self._needs
         if needs.groups:
@@ -199,12 +236,27 @@ class _Compiler:
             raise RuleErrors("the rules cannot be used", faults=[_fault(misfit) for misfit in self._misfits])
         native = {kind: None if names is None else frozenset(names) for kind, names in needs.native.items()}
         return Rules(
-            self._fingerprint(rulesets, deactivates),
+            self._fingerprint(rulesets, leaving, deactivates=deactivates),
             Reads(native, needs.groups, needs.manager),
             {kind: draft.layout for kind, draft in drafts.items()},
             self._canonical,
             {kind: self._shaper(draft) for kind, draft in drafts.items()},
+            leaver,
         )
+
+    def _leaver(self, leaving: Mapping[str, Rule | Constant]) -> Leaver:
+        scope = Scope("user", self._needs, Kind.USER, self._canonical[Kind.USER].attributes)
+        compiled: dict[str, Compiled] = {}
+        moments = frozenset(
+            name for name, rule in leaving.items() if isinstance(rule, Rule) and rule.text.strip() == MOMENT
+        )
+        for name, rule in leaving.items():
+            if isinstance(rule, Rule) and name not in moments:
+                found = self._compile(rule, scope, f"leavers.set.{name}", "set")
+                compiled |= {name: found} if found else {}
+        template = {name: rule.value if isinstance(rule, Constant) else None for name, rule in leaving.items()}
+        places = {name: rule.at for name, rule in leaving.items()}
+        return Leaver(template, Several(self._engine, compiled), moments, places)
 
     def _draft(self, kind: Kind, ruleset: Ruleset, deactivates: bool) -> _Draft:
         scope = Scope(str(kind), self._needs, kind, self._canonical[kind].attributes)
@@ -264,7 +316,9 @@ class _Compiler:
             canonical.deriving(needs.of_manager) if draft.kind is Kind.USER else None,
         )
 
-    def _fingerprint(self, rulesets: Mapping[Kind, Ruleset], deactivates: bool) -> str:
+    def _fingerprint(
+        self, rulesets: Mapping[Kind, Ruleset], leaving: Mapping[str, Rule | Constant], *, deactivates: bool
+    ) -> str:
         """Places do not count, nor do tables that no rule looks up."""
         content = {
             "engine": ENGINE,
@@ -276,6 +330,8 @@ class _Compiler:
             "lookups": {table: self._lookups[table] for table in self._needs.tables},
             "deactivates": deactivates,
         }
+        if leaving:
+            content["leaving"] = _written(leaving)
         return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
 
 
@@ -302,9 +358,12 @@ def _texts(ruleset: Ruleset) -> Any:
     return {
         "where": ruleset.where and ruleset.where.text,
         "key": ruleset.key,
-        "set": rules
-        and {name: rule.text if isinstance(rule, Rule) else {"value": rule.value} for name, rule in rules.items()},
+        "set": rules and _written(rules),
     }
+
+
+def _written(rules: Mapping[str, Rule | Constant]) -> Any:
+    return {name: rule.text if isinstance(rule, Rule) else {"value": rule.value} for name, rule in rules.items()}
 
 
 def _no_key(ruleset: Ruleset, names: Sequence[str], section: str) -> Misfit:

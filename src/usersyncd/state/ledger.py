@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 from sqlalchemy import Connection, bindparam, update
 
 from usersyncd.core.digest import encode
-from usersyncd.core.links import Fate, Link, Settled, State, shape_of
+from usersyncd.core.links import Fate, Link, Settled, State, has_left, shape_of
 from usersyncd.core.plan import count
 from usersyncd.core.report import Counts
 from usersyncd.plugin import Change, Held, Kind, Layout, Op, Outcome
@@ -215,7 +215,7 @@ class Ledger:
     def _seen(self, step: Sent, held: Held) -> links.Row:
         change = step.change
         shape = shape_of(held, self._layouts[change.kind].attributes)
-        left = step.left and shape.get("active") is False
+        left = step.left and has_left(shape, change)
         state, left_at = (State.LEAVER, self._now) if left else (State.CONFIRMED, None)
         return links.row(step.ref, change.kind, Link(shape, held.key, held.target_id, state, left_at))
 

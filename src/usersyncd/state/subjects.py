@@ -23,11 +23,12 @@ PAGE = 5_000
 class Subject(Struct, frozen=True, gc=False):
     """One record. ``attributes`` (JSON) None: it has left its directory. The rest is what the target holds: ``digest``
     None when that is nothing, ``key`` and ``shape`` in JSON; ``left_at``: since when it is a leaver's; ``state`` and
-    ``target_id`` are the link's."""
+    ``target_id`` are the link's. ``last`` are the attributes that the directory told last."""
 
     ref: int
     id: str
     attributes: str | None
+    last: str
     manager: int | None
     digest: int | None
     key: str | None
@@ -65,7 +66,7 @@ def pages(connection: Connection, scope: Scope, kind: Kind) -> Iterator[list[Sub
         query = query.where(records.c.ref.in_(_touched(scope)))
     for rows in connection.execute(query).partitions(PAGE):
         yield [
-            Subject(ref, id_, None if gone_at else attributes, manager, *link)
+            Subject(ref, id_, None if gone_at else attributes, attributes, manager, *link)
             for ref, id_, attributes, gone_at, manager, *link in rows
         ]
 

@@ -11,7 +11,7 @@ from msgspec import structs
 from sqlalchemy import Connection
 
 from usersyncd.core.claims import is_active
-from usersyncd.core.links import answers, is_stranger, shape_of
+from usersyncd.core.links import answers, is_stranger, shape_of, written
 from usersyncd.plugin import Change, Held, Kind, Lookup, Target
 from usersyncd.state import links
 from usersyncd.state.bulk import batched
@@ -68,7 +68,7 @@ def decide_replacements(
 def _redirected(change: Change, held: Held) -> Change:
     """The change, of this object instead of the leaver's own one."""
     before = shape_of(held, change.before or {})
-    after = None if change.after is None else {**before, "active": False}
+    after = None if change.after is None else before | written(change)
     return structs.replace(change, before=before, after=after, target_id=held.target_id)
 
 

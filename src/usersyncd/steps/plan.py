@@ -131,7 +131,7 @@ class _Planner:
         self._retried = links.retried(connection, planning.reading.id, planning.target) if planning.sees else set()
 
     def compare(self) -> Iterator[None]:
-        for page in shape_users(self._connection, self._rules, self._scope, self._edges):
+        for page in shape_users(self._connection, self._rules, self._scope, self._edges, self._planning.now):
             self._compare(Kind.USER, page)
             yield
         for page in shape_groups(self._connection, self._rules, self._scope):
@@ -178,7 +178,7 @@ class _Planner:
                 self._draft.fail(kind, subject.ref, subject.id, why)
                 continue
             about = About(kind, self._reading.name, subject.id, key)
-            step = compare(about, shaped.shape, link, self._target.leavers, self._planning.now)
+            step = compare(about, shaped.shape, link, self._target.leavers, shaped.leaving, self._planning.now)
             if step is None and retried and link is not None:
                 step = look_again(about, shaped.shape, link)
                 self._draft.plan.suspects.add(subject.ref)

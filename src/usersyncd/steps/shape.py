@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -10,6 +11,7 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from usersyncd.core.graph import Graph
+from usersyncd.core.links import Shape
 from usersyncd.core.mapping import RuleError
 from usersyncd.core.rules import Rules
 from usersyncd.plugin import Kind
@@ -18,25 +20,27 @@ from usersyncd.state.subjects import GroupNames, Managers, Scope, Subject, pages
 
 
 class Shaped(Struct, frozen=True, gc=False):
-    """A record and its shape. ``shape`` None: the record left the directory, or ``where`` leaves it out. ``error``: a
-    rule failed, and the record's object remains as it is."""
+    """A record and its shape. ``shape`` None: the record left the directory, or ``where`` leaves it out; ``leaving``
+    are the attributes that its object gets then. ``error``: a rule failed, and the record's object remains as it is."""
 
     subject: Subject
     shape: dict[str, Any] | None
     error: RuleError | None = None
+    leaving: Shape = {}
 
 
 def shape_users(
-    connection: Connection, rules: Rules, scope: Scope, graph: Callable[[], Graph]
+    connection: Connection, rules: Rules, scope: Scope, graph: Callable[[], Graph], now: datetime
 ) -> Iterator[list[Shaped]]:
-    """The users to shape, ordered by id, in pages. ``graph`` returns the memberships of the directory; it is called
+    """The users to shape, ordered by id, in pages. Whoever left without being noticed before left ``now``. ``graph``
+    returns the memberships of the directory; it is called
     only if there are users to shape and the rules read groups."""
     managers = cache(lambda: Managers(connection, scope.directory))
     groups = cache(lambda: GroupNames(connection, scope.directory, graph(), rules.display_name))
     for page in pages(connection, scope, Kind.USER):
         manager_of = managers().of(page) if rules.reads.manager else {}
         groups_of = groups().of(page) if rules.reads.groups else {}
-        yield [_user(rules, s, groups_of.get(s.ref, ()), manager_of.get(s.manager or 0)) for s in page]
+        yield [_user(rules, s, groups_of.get(s.ref, ()), manager_of.get(s.manager or 0), now) for s in page]
 
 
 def shape_groups(connection: Connection, rules: Rules, scope: Scope) -> Iterator[list[Shaped]]:
@@ -45,13 +49,24 @@ def shape_groups(connection: Connection, rules: Rules, scope: Scope) -> Iterator
         yield [_group(rules, subject) for subject in page]
 
 
-def _user(rules: Rules, subject: Subject, groups: Any, manager: tuple[str, dict[str, Any]] | None) -> Shaped:
-    if subject.attributes is None:
-        return Shaped(subject, None)
+def _user(
+    rules: Rules, subject: Subject, groups: Any, manager: tuple[str, dict[str, Any]] | None, now: datetime
+) -> Shaped:
     try:
-        return Shaped(subject, rules.shape_user(subject.id, decode(subject.attributes), groups, manager))
+        if subject.attributes is not None:
+            shape = rules.shape_user(subject.id, decode(subject.attributes), groups, manager)
+            if shape is not None:
+                return Shaped(subject, shape)
+        return Shaped(subject, None, leaving=_leaving(rules, subject, now))
     except RuleError as error:
         return Shaped(subject, None, error)
+
+
+def _leaving(rules: Rules, subject: Subject, now: datetime) -> Shape:
+    """The attributes of a leaver's object. They stay as they were at the moment of leaving."""
+    if subject.shape is None:
+        return {}
+    return rules.leave(subject.id, decode(subject.last), datetime.fromisoformat(subject.left_at or now.isoformat()))
 
 
 def _group(rules: Rules, subject: Subject) -> Shaped:
