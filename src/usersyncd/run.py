@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar, cast
@@ -122,6 +122,8 @@ class _Run:
     watch: Watch
     log: FilteringBoundLogger
     report: RunReport
+    seen: dict[str, int] = field(default_factory=dict)
+    """The targets that were recognised, each with the number of its links."""
 
     async def steps(self) -> None:
         known = await to_its_end(lambda: open_directory(self.database, self.job.directory.name))
@@ -179,7 +181,7 @@ class _Run:
         self.report.targets.append(report)
         work = Work(
             self.database, self.lock, self.folder, reading, delivery, self.wish, self.watch, self.log,
-            self.report.run, entries, _now,
+            self.report.run, entries, self.seen, _now,
         )  # fmt: skip
         try:
             await work.steps(report)

@@ -82,6 +82,8 @@ def _target(report: RunReport, target: TargetReport, names: Names, *, everything
         yield heading.append(": nothing to change", style="not bold")
     else:
         yield heading.append(": would change" if planned else ": changed", style="not bold")
+    for note in target.notes:
+        yield hanging("  ", Text(note, style="yellow"))
     if target.error is not None:
         yield error(target.error.removeprefix(f"target {target.target}: "))
     if counts.total:

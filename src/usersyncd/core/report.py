@@ -98,8 +98,8 @@ class TargetReport(Struct):
 
     ``counts`` are of what was delivered (of what would be, when nothing was to be delivered), ``planned`` of the whole
     plan, whose hash is ``plan``. ``failed`` names the first of the ``failures``. ``error``: the target as a whole.
-    ``entries``: how many of the run's entries in the journal are about it. ``changes``, where they are listed, are
-    never written to the state.
+    ``entries``: how many of the run's entries in the journal are about it. ``notes``: what a person should know of the
+    target. ``changes``, where they are listed, are never written to the state.
     """
 
     target: str
@@ -114,6 +114,7 @@ class TargetReport(Struct):
     plan: str | None = None
     seconds: float = 0
     entries: int = 0
+    notes: list[str] = []
     changes: Listing | None = None
 
 

@@ -18,7 +18,7 @@ from usersyncd.state import bulk
 from usersyncd.state.bulk import batched
 from usersyncd.state.database import Database, among
 from usersyncd.state.spool import KIND, NUMBER, decode
-from usersyncd.state.tables import deliveries, directories, link_members, links, records, retries, targets
+from usersyncd.state.tables import deliveries, directories, link_members, links, records, retries, target_names
 
 BYTES_A_MEMBER = array("I").itemsize
 PAGE = 5_000
@@ -100,7 +100,7 @@ def distrust(connection: Connection, directory: int, rules: Mapping[str, str]) -
     """
     followed = [
         and_(
-            deliveries.c.target.in_(select(targets.c.id).where(targets.c.name == name)),
+            deliveries.c.target.in_(select(target_names.c.target).where(target_names.c.name == name)),
             deliveries.c.fingerprint == text,
         )
         for name, text in rules.items()

@@ -1,33 +1,108 @@
-"""Which target is which: by its own identity, whatever the configuration calls it."""
+"""The sets of links: one for each target by its own identity, whatever the configuration calls it."""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, select, update
+from msgspec import Struct
+from sqlalchemy import Connection, delete, func, insert, literal, select, update
 
-from usersyncd.state.tables import targets
+from usersyncd.plugin import Kind
+from usersyncd.state import bulk
+from usersyncd.state.spool import NUMBER
+from usersyncd.state.tables import (
+    deliveries,
+    harms,
+    link_members,
+    links,
+    renames,
+    retries,
+    sent,
+    target_names,
+    targets,
+)
+
+_PARTS = (links, link_members, sent, deliveries, retries, harms, renames)
+"""Everything that belongs to one set."""
+
+
+class LinkSet(Struct, frozen=True):
+    """A set of links: its number, what the configuration called its target last, the target's identity (None: it was
+    never asked), and how many users and groups are linked."""
+
+    number: int
+    target: str
+    identity: str | None
+    users: int
+    groups: int
 
 
 def by_identity(connection: Connection, identity: str, name: str) -> int | None:
-    """The number of a target that was seen before; one that was in use before targets had identities goes by its name.
-    None: it is new, or it moved."""
+    """The number of the set for this identity. A target that was in use before targets had identities is known by its
+    name. None: there is no set."""
     found = connection.scalar(select(targets.c.id).where(targets.c.identity == identity))
     if found is not None:
         return int(found)
-    unnamed = select(targets.c.id).where(targets.c.name == name, targets.c.identity.is_(None))
-    found = connection.scalar(unnamed)
+    unnamed = select(targets.c.id).join(target_names, target_names.c.target == targets.c.id)
+    found = connection.scalar(unnamed.where(target_names.c.name == name, targets.c.identity.is_(None)))
     return None if found is None else int(found)
 
 
-def latest(connection: Connection, name: str) -> int | None:
-    """The target that the configuration called so last."""
-    return connection.scalar(select(targets.c.id).where(targets.c.name == name).order_by(targets.c.id.desc()).limit(1))
+def by_name(connection: Connection, name: str) -> int | None:
+    """The number of the set that this name of the configuration used last."""
+    return connection.scalar(select(target_names.c.target).where(target_names.c.name == name))
 
 
-def remember(connection: Connection, number: int | None, identity: str, name: str) -> int:
-    """Write which target this is; ``number`` None: it is a new one. Returns its number."""
+def remember(connection: Connection, identity: str, name: str, copied: int | None) -> int:
+    """Store that this name means the target with this identity. Returns the number of its set.
+
+    A new set is empty, or begins as a copy of the set ``copied``: that one still says what the other target holds.
+    """
+    number = by_identity(connection, identity, name)
     if number is None:
-        return int(
-            connection.scalars(insert(targets).values(identity=identity, name=name).returning(targets.c.id)).one()
-        )
-    connection.execute(update(targets).where(targets.c.id == number).values(identity=identity, name=name))
+        number, made = _insert(connection, identity, name)
+        if made and copied is not None:
+            _copy(connection, copied, number)
+    else:
+        connection.execute(update(targets).where(targets.c.id == number).values(identity=identity, name=name))
+    bulk.upsert(connection, target_names, ("name", "target"), [(name, number)])
     return number
+
+
+def _insert(connection: Connection, identity: str, name: str) -> tuple[int, bool]:
+    """The number of a new set, and whether it is new: another run may have made it at the same time."""
+    if connection.dialect.name == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert as upsert
+    else:
+        from sqlalchemy.dialects.postgresql import insert as upsert  # type: ignore[assignment]
+    statement = upsert(targets).values(identity=identity, name=name).on_conflict_do_nothing()
+    made = connection.scalar(statement.returning(targets.c.id))
+    if made is not None:
+        return int(made), True
+    return connection.scalars(select(targets.c.id).where(targets.c.identity == identity)).one(), False
+
+
+def _copy(connection: Connection, source: int, number: int) -> None:
+    for table in _PARTS:
+        rest = [column for column in table.columns if column.name != "target"]
+        rows = select(literal(number), *rest).where(table.c.target == source)
+        connection.execute(insert(table).from_select(["target", *(column.name for column in rest)], rows))
+
+
+# ---- sets that nothing uses
+
+
+def unused(connection: Connection, names: list[str]) -> list[LinkSet]:
+    """The sets that none of these names of the configuration uses."""
+    used = select(target_names.c.target).where(target_names.c.name.in_(names))
+    counts = [
+        select(func.count()).where(links.c.target == targets.c.id, links.c.kind == NUMBER[kind]).scalar_subquery()
+        for kind in Kind
+    ]
+    query = select(targets.c.id, targets.c.name, targets.c.identity, *counts).where(targets.c.id.not_in(used))
+    return [LinkSet(*row) for row in connection.execute(query.order_by(targets.c.id))]
+
+
+def drop(connection: Connection, number: int) -> None:
+    """Delete a set with everything that belongs to it. Nothing in a target changes."""
+    for table in (*_PARTS, target_names):
+        connection.execute(delete(table).where(table.c.target == number))
+    connection.execute(delete(targets).where(targets.c.id == number))

@@ -1,4 +1,4 @@
-"""Before the plan: identifies the target, settles unanswered changes, and looks up missing target ids."""
+"""Before the plan: settles unanswered changes, and looks up missing target ids."""
 
 from __future__ import annotations
 
@@ -7,49 +7,13 @@ from collections.abc import Collection, Mapping, Sequence
 
 from usersyncd.core.links import Fate, Link, Settled, State, answers, settle, shape_of
 from usersyncd.plugin import Held, Kind, Layout, Lookup, Op, Target
-from usersyncd.state import links, sent, targets
+from usersyncd.state import links, sent
 from usersyncd.state.bulk import batched
 from usersyncd.state.database import Database
 from usersyncd.state.directories import Reading
 from usersyncd.state.ledger import Ledger
 from usersyncd.state.sent import Sent
 from usersyncd.steps.look import PAGES, read, sees
-
-ASKED = 100
-"""Objects of each kind that are read to find out whether a target moved."""
-ENOUGH = 0.5
-"""The share of them that has to exist."""
-
-
-async def recognise(database: Database, target: Target, name: str) -> int:
-    """The number under which the links of this target are stored.
-
-    It depends on the target's own identity. A target with a new identity keeps the links of the last target with this
-    name if at least half of the sampled objects exist: the target moved. Otherwise it gets links of its own. Raises
-    TargetError.
-    """
-    identity = await target.identity()
-    with database.read() as connection:
-        number = targets.by_identity(connection, identity, name)
-        before = targets.latest(connection, name) if number is None else None
-    if before is not None and await _is_there(database, target, before):
-        number = before
-    with database.write() as connection:
-        return targets.remember(connection, number, identity, name)
-
-
-async def _is_there(database: Database, target: Target, number: int) -> bool:
-    if not sees(target):
-        return False
-    with database.read() as connection:
-        wanted = {kind: links.sample(connection, number, kind, ASKED) for kind in Kind}
-    there = 0
-    for kind, keys in wanted.items():
-        held = await read(target, kind, keys)
-        # Another database assigns the same serial ids, so an object counts only with its key.
-        there += sum(str(one.key) == keys[target_id] for target_id, one in held.items())
-    asked = sum(map(len, wanted.values()))
-    return asked > 0 and there >= ENOUGH * asked
 
 
 async def settle_unanswered(

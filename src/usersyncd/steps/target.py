@@ -14,7 +14,7 @@ from usersyncd.context import TargetRunContext
 from usersyncd.core.listing import Listing
 from usersyncd.core.plan import first
 from usersyncd.core.report import NAMED, TargetReport
-from usersyncd.errors import LockedError
+from usersyncd.errors import LockedError, TargetError
 from usersyncd.job import Delivery
 from usersyncd.plugin import Kind, Lookup, Target
 from usersyncd.state import links
@@ -28,7 +28,8 @@ from usersyncd.steps.guard import guard
 from usersyncd.steps.leavers import look_for_replacements
 from usersyncd.steps.look import look, sees
 from usersyncd.steps.plan import Draft, Planning, complete_plan, draft_plan
-from usersyncd.steps.settle import link_earlier, recognise, settle_unanswered
+from usersyncd.steps.recognise import NOTHING, recognise
+from usersyncd.steps.settle import link_earlier, settle_unanswered
 from usersyncd.steps.shield import shield_members, shield_records
 from usersyncd.wish import ALL, Watch, Wish
 
@@ -39,7 +40,8 @@ TURN = 0.2
 
 
 class Work:
-    """One delivery of one run. ``entries``: the number of entries that the run's journal has already."""
+    """One delivery of one run. ``entries``: the number of entries that the run's journal has already. ``seen``: the
+    targets that this run recognised, each with the number of its links."""
 
     def __init__(
         self,
@@ -53,6 +55,7 @@ class Work:
         log: Any,
         run: str,
         entries: int,
+        seen: dict[str, int],
         clock: Callable[[], datetime],
     ) -> None:
         self._database = database
@@ -65,6 +68,7 @@ class Work:
         self._log = log
         self._run = run
         self._entries = entries
+        self._seen = seen
         self._clock = clock
         self._number = 0
         """The number of the target, once it is recognised."""
@@ -76,14 +80,20 @@ class Work:
             context = await stack.enter_async_context(self._context())
             target = await stack.enter_async_context(connected(delivery, context))
             self._watch("looking", 0)
-            self._number = await recognise(self._database, target, delivery.target.name)
+            found = await recognise(self._database, target, delivery.target.name, deliver=self._wish.deliver)
+            self._number = found.number
+            self._tell(report, found.note)
+            self._see()
             await stack.enter_async_context(self._turn())
             now = self._clock()
             ledger = self._ledger(now)
             if self._wish.deliver:
                 await target.prepare()
                 await link_earlier(self._database, target, self._number, self._reading, delivery.rules.layouts)
-            await settle_unanswered(self._database, target, self._number, self._reading, ledger, delivery.rules.layouts)
+            if not found.moved:
+                await settle_unanswered(
+                    self._database, target, self._number, self._reading, ledger, delivery.rules.layouts
+                )
             report.counts, report.entries = ledger.settled, ledger.next - self._entries
             draft = await self._plan(target, context, now, report)
             try:
@@ -91,6 +101,22 @@ class Work:
                     await self._deliver(target, draft, ledger, report)
             finally:
                 draft.plan.close()
+
+    def _tell(self, report: TargetReport, note: str | None) -> None:
+        if note is not None:
+            report.notes = [*report.notes, note]
+            self._log.warning(note, target=self._delivery.target.name)
+
+    def _see(self) -> None:
+        """Raises TargetError if another target of this run has the same links."""
+        name = self._delivery.target.name
+        others = [other for other, number in self._seen.items() if number == self._number != NOTHING]
+        if others:
+            raise TargetError(
+                f"this is the same target as {others[0]}, and both list the directory {self._reading.name}",
+                "list the directory in one of them only, or give both in one target; nothing was delivered",
+            )
+        self._seen[name] = self._number
 
     def _context(self) -> TargetRunContext:
         target = self._delivery.target
