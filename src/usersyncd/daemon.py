@@ -28,6 +28,7 @@ from usersyncd.errors import ConfigError, LockedError, StateError, UsersyncError
 from usersyncd.job import Job, jobs
 from usersyncd.run import STOPPED, Wish, run
 from usersyncd.state.database import Database
+from usersyncd.steps.leaving import removed_jobs
 
 GRACE = 10.0
 """Seconds that the end may take. After them the process ends, whatever is still under way: killing it does no harm."""
@@ -78,12 +79,16 @@ class Daemon:
         self.config = config
         self.running: dict[str, Progress] = {}
         """The runs under way, by directory."""
+        self._listed = dict(found)
+        """The jobs of the directories that are in the file."""
         self.jobs = dict(found)
-        """What is run now, by directory."""
+        """What is run now, by directory; also those out of the file, as long as something of them has to leave."""
         self.database = database
         self._tell = tell
         self._log = structlog.get_logger()
         self._failed: dict[str, str] = {}
+        self._reached: set[str] = set()
+        """The targets to which a directory was delivered under this configuration."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._end = asyncio.Event()
         self._reload = asyncio.Event()
@@ -98,6 +103,7 @@ class Daemon:
     async def run(self) -> None:
         """Run until a signal ends it."""
         with _handled({signal.SIGTERM: self._stop, signal.SIGINT: self._stop, signal.SIGHUP: self._hangup}):
+            self.jobs |= await asyncio.to_thread(removed_jobs, self.database, self.config, self._listed)
             self.scheduler.start()
             self._schedule(self.jobs)
             self._status = self._line()
@@ -154,6 +160,10 @@ class Daemon:
         try:
             while not self._end.is_set() and (job := self.jobs.get(name)) is not None:
                 await self._run_once(name, job)
+                reached = {each.target.name for each in job.deliveries if self._failed.get(name) != "failed"}
+                if job.connector is None or not reached <= self._reached:
+                    self._reached |= reached
+                    await self._look_for_removed()
                 if name in self.jobs and _same(job, self.jobs[name]):
                     break
         finally:
@@ -183,6 +193,26 @@ class Daemon:
         finally:
             del self.running[name]
             self._show()
+
+    async def _look_for_removed(self) -> None:
+        """Go on with the directories that are out of the file, as far as something of them has to leave. The
+        first run at a target finds out which one that is; after a last run, nothing is left."""
+        listed = self._listed
+        try:
+            found = await asyncio.to_thread(removed_jobs, self.database, self.config, listed)
+        except StateError as error:
+            self._log.error(str(error))
+            return
+        if listed is self._listed and not self._end.is_set():
+            self._replace({**listed, **found})
+
+    def _replace(self, jobs: dict[str, Job]) -> None:
+        """Run these from now on: what is new or has changed at once, and nothing else any more."""
+        old, self.jobs = self.jobs, jobs
+        for name in old.keys() - jobs.keys():
+            self.scheduler.remove_job(name)
+            self._failed.pop(name, None)
+        self._schedule([name for name, job in jobs.items() if name not in old or not _same(old[name], job)])
 
     def _note(self, name: str, failure: str | None) -> None:
         if failure is None:
@@ -230,29 +260,29 @@ class Daemon:
             notify.reloading()
             try:
                 config, found = await asyncio.to_thread(load_jobs, self.config.file)
-            except ConfigError as error:
+                removed = await asyncio.to_thread(removed_jobs, self.database, config, found)
+            except UsersyncError as error:
                 log_error(error, "the configuration was not reloaded: the old one stays in force")
             except Exception:
                 self._log.exception("the configuration was not reloaded: the old one stays in force")
             else:
-                self._adopt(config, found)
+                self._adopt(config, found, removed)
             self._status = self._line()
             notify.ready(self._status)
 
-    def _adopt(self, config: Config, found: Mapping[str, Job]) -> None:
-        """Go on with another configuration. What runs ends under the old one, and what changed runs again at once."""
-        old = self.jobs
+    def _adopt(self, config: Config, found: dict[str, Job], leaving: dict[str, Job]) -> None:
+        """Go on with another configuration. What runs ends under the old one, and what changed runs again at once.
+        ``leaving``: the jobs of directories that are out of the file."""
+        old = self._listed
         added = [name for name in found if name not in old]
         changed = [name for name, job in found.items() if name in old and not _same(old[name], job)]
         removed = [name for name in old if name not in found]
         if config.state != self.config.state:
             self._log.warning("state: has changed: this needs a restart, and the old state database is used until then")
             config = structs.replace(config, state=self.config.state)
-        self.config, self.jobs = config, dict(found)
-        for name in removed:
-            self.scheduler.remove_job(name)
-            self._failed.pop(name, None)
-        self._schedule(added + changed)
+        self.config, self._listed = config, found
+        self._reached.clear()
+        self._replace({**found, **leaving})
         self._log.info("configuration reloaded", added=added, changed=changed, removed=removed)
 
     # ---- what goes on beside the runs
@@ -313,8 +343,8 @@ def _same(one: Job, other: Job) -> bool:
     """Whether two configurations mean the same by a directory, however they are written."""
     return (
         (one.directory, one.basis) == (other.directory, other.basis)
-        and [(each.target, each.fingerprint) for each in one.deliveries]
-        == [(each.target, each.fingerprint) for each in other.deliveries]
+        and [(each.target, each.fingerprint) for each in (*one.deliveries, *one.leaving)]
+        == [(each.target, each.fingerprint) for each in (*other.deliveries, *other.leaving)]
     )  # fmt: skip
 
 

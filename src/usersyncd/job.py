@@ -5,29 +5,31 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from usersyncd import registry
 from usersyncd.config import Config, Directory, Target
 from usersyncd.core.digest import encode
 from usersyncd.core.model import Ruleset
 from usersyncd.core.rules import Rules, compile_rules
-from usersyncd.errors import ConfigError, Fault
+from usersyncd.errors import ConfigError, Fault, PluginError
 from usersyncd.plugin import Kind, Source
 from usersyncd.plugin import Target as TargetConnector
 
 
 class Delivery(Struct, frozen=True):
-    """One target of a directory."""
+    """One target of a directory. ``leaving``: the target does not list the directory, and everything that it holds of
+    it leaves."""
 
     target: Target
     connector: type[TargetConnector]
     rules: Rules
+    leaving: bool = False
 
     @property
     def fingerprint(self) -> str:
         """Of all that decides what the target shall hold: with another one, everything is looked at again."""
-        return f"{self.rules.fingerprint} {self.target.memberships}"
+        return "leaving" if self.leaving else f"{self.rules.fingerprint} {self.target.memberships}"
 
     @property
     def shares_keys(self) -> bool:
@@ -38,13 +40,15 @@ class Delivery(Struct, frozen=True):
 class Job(Struct, frozen=True):
     """One directory: its source, its targets, and what it is read for.
 
+    ``connector`` None: the directory is out of the file, and not read. ``leaving`` are the targets that do not list it.
     ``reads`` are the native attributes that any rule reads (None: all). ``basis`` is a digest of everything that
     decides how the directory is read: with another one, a cursor and what was read before are worth nothing.
     """
 
     directory: Directory
-    connector: type[Source]
+    connector: type[Source] | None
     deliveries: tuple[Delivery, ...]
+    leaving: tuple[Delivery, ...]
     rules: Rules
     reads: Mapping[Kind, frozenset[str] | None]
     groups: bool
@@ -71,7 +75,40 @@ def jobs(config: Config) -> dict[str, Job]:
             faults |= {(fault.file, fault.line, fault.path, fault.message): fault for fault in error.faults}
     if faults:
         raise ConfigError(f"{config.file}: the rules cannot be used", faults=list(faults.values()))
-    return found
+    return _with_leaving(found)
+
+
+def _with_leaving(found: dict[str, Job]) -> dict[str, Job]:
+    """These jobs, each with the targets that do not list its directory. How the shapes of a target look does not depend
+    on the directory."""
+    everyone = {each.target.name: each for job in found.values() for each in job.deliveries}
+    return {
+        name: structs.replace(
+            job, leaving=_leaving(each for each in everyone.values() if name not in each.target.directories)
+        )
+        for name, job in found.items()
+    }
+
+
+def _leaving(deliveries: Iterable[Delivery]) -> tuple[Delivery, ...]:
+    return tuple(structs.replace(each, leaving=True) for each in deliveries)
+
+
+def removed(directory: Directory, deliveries: Iterable[Delivery]) -> Job:
+    """What there is to do for a directory that is out of the file: it leaves all targets."""
+    rules = compile_rules(
+        mapping=_mapping(directory.connector), attributes={}, users=Ruleset(), groups=Ruleset(), lookups={},
+        deactivates=False,
+    )  # fmt: skip
+    return Job(directory, None, (), _leaving(deliveries), rules, {}, groups=False, manager=False, basis="")
+
+
+def _mapping(connector: str) -> Mapping[Kind, Mapping[str, str]]:
+    """By which people are named. A connector that is not installed any more has none."""
+    try:
+        return registry.source(connector).mapping
+    except PluginError:
+        return {}
 
 
 def job(
@@ -99,6 +136,7 @@ def job(
         directory=directory,
         connector=connector,
         deliveries=tuple(deliveries),
+        leaving=(),
         rules=own,
         reads=reads,
         groups=any(rules.reads.groups for rules in everything),

@@ -31,8 +31,9 @@ from usersyncd.state.database import Database
 from usersyncd.state.directories import Reading, open_directory
 from usersyncd.state.lock import Lock, locked
 from usersyncd.state.records import purge
+from usersyncd.steps.leaving import leaving
 from usersyncd.steps.pull import pull
-from usersyncd.steps.snapshot import open_spool, snapshot
+from usersyncd.steps.snapshot import keep, open_spool, snapshot
 from usersyncd.steps.target import Work
 from usersyncd.wish import Watch, Wish
 
@@ -130,6 +131,8 @@ class _Run:
         reading = await self._read(known)
         for delivery in self.job.deliveries:
             await self._target(reading, delivery)
+        for delivery in await to_its_end(lambda: self._leaving(reading)):
+            await self._target(reading, delivery)
         plans = Hash()
         for target in self.report.targets:
             plans.add(f"{target.target} {target.plan}\n".encode())
@@ -138,15 +141,19 @@ class _Run:
             await to_its_end(lambda: purge(self.database, reading.id))
 
     async def _read(self, reading: Reading) -> Reading:
-        """Pull and snapshot."""
+        """Pull and snapshot. A directory that is out of the file stays as it was read last."""
         began, now, job = time.monotonic(), _now(), self.job
+        if job.connector is None:
+            await to_its_end(lambda: keep(self.database, reading, job))
+            return reading
+        connector = job.connector
         context = SourceRunContext(
             name=job.directory.name, folder=self.folder, log=self.log, waiting=self._waiting, reads=job.reads
         )
         spool = await to_its_end(lambda: open_spool(self.database, reading, job))
         try:
             async with context:
-                source = job.connector(job.directory.options, context)
+                source = connector(job.directory.options, context)
                 cursor = None if self._complete(reading, now) else reading.cursor
                 done = await pull(source, cursor, spool, lambda count: self.watch("reading", count))
             await to_its_end(self.lock.verify)
@@ -173,11 +180,21 @@ class _Run:
             or (due is not None and due.is_due(reading.completed_at, now))
         )
 
+    def _leaving(self, reading: Reading) -> list[Delivery]:
+        """The targets that do not list the directory, and of which something of it has to leave."""
+        if len(self.seen) < len(self.job.deliveries):
+            return []  # A target that was not recognised may be the same one, and list the directory.
+        everyone = [each.target for each in (*self.job.deliveries, *self.job.leaving)]
+        with self.database.read() as connection:
+            found = leaving(connection, everyone, reading.name, self.seen)
+        names = {one.target for one in found}
+        return [each for each in self.job.leaving if each.target.name in names]
+
     async def _target(self, reading: Reading, delivery: Delivery) -> None:
         """Settle, shape, plan, guard and deliver for one target. Its failure is no other's."""
         began = time.monotonic()
         entries = sum(target.entries for target in self.report.targets)
-        report = TargetReport(delivery.target.name)
+        report = TargetReport(delivery.target.name, leaving=delivery.leaving)
         self.report.targets.append(report)
         work = Work(
             self.database, self.lock, self.folder, reading, delivery, self.wish, self.watch, self.log,

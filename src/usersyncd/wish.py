@@ -21,7 +21,8 @@ class Wish:
     ``changes``: how many changes of each sort the report lists for each target; None: all. ``log``: whether the log
     gets the run's one line, which a person who is shown the report can do without. ``adopt``: ids of records to whose
     adoption of an object a person consents; ``ALL`` for all. ``missing``: attributes that no record has any more, by a
-    person's word."""
+    person's word. ``forget``: names of directories; a person consents to all that leaves the targets which do not list
+    them."""
 
     deliver: bool = True
     complete: bool = False
@@ -29,3 +30,4 @@ class Wish:
     log: bool = True
     adopt: frozenset[str] = frozenset()
     missing: frozenset[str] = frozenset()
+    forget: frozenset[str] = frozenset()

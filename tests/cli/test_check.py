@@ -28,7 +28,7 @@ def test_a_valid_file_is_said_to_be_valid(usersyncd: Usersyncd) -> None:
     write(GOOD)
     ran = usersyncd("check")
     assert ran == (0, "usersyncd.yaml is valid. Directories: desk. Targets: shelf.\n", "")
-    assert json.loads(usersyncd("check", "--json").out) == {"ok": True, "errors": []}
+    assert json.loads(usersyncd("check", "--json").out) == {"ok": True, "errors": [], "leaving": []}
 
 
 def test_each_fault_is_shown_with_its_line_and_a_caret(usersyncd: Usersyncd) -> None:

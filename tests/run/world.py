@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import msgspec
 import pytest
+from msgspec import structs
 from pydantic import BaseModel, Field
 
 from tests.run.migrated import migrated_sqlite
@@ -17,7 +18,7 @@ from usersyncd.config import Complete, Directory, Target
 from usersyncd.core.model import Constant, Guard, Leavers, Limit, MembershipMode, Rule, Ruleset
 from usersyncd.core.protection import UNPROTECTED, Protection
 from usersyncd.core.report import RunReport, TargetReport
-from usersyncd.job import Job, job
+from usersyncd.job import Job, job, removed
 from usersyncd.plugin import API, Done, Kind, Options, Page, SourceContext
 from usersyncd.run import Watch, Wish, run
 from usersyncd.state.database import Database, open_database
@@ -85,6 +86,10 @@ class World:
         """With what each scripted pull was asked."""
         self.stores: dict[str, MemoryStore] = {}
         self.targets: dict[str, Target] = {}
+        self.unlisted: set[str] = set()
+        """The targets that do not list the directory."""
+        self.removed = False
+        """The directory is out of the file."""
         self.target()
 
     @property
@@ -120,7 +125,19 @@ class World:
         directory = Directory(
             self.name, "memory", timedelta(minutes=15), self.complete, options, {Kind.USER: mapped, Kind.GROUP: {}}
         )
-        return job(directory, connector, [(target, MemoryTarget) for target in self.targets.values()], {})
+        whole = job(
+            directory, connector, [(self._listing(target), MemoryTarget) for target in self.targets.values()], {}
+        )
+        if self.removed:
+            return removed(directory, whole.deliveries)
+        listed = tuple(each for each in whole.deliveries if each.target.name not in self.unlisted)
+        others = (structs.replace(each, leaving=True) for each in whole.deliveries if each not in listed)
+        return structs.replace(whole, deliveries=listed, leaving=tuple(others))
+
+    def _listing(self, target: Target) -> Target:
+        """The target with the directories that it lists."""
+        listed = ("elsewhere",) if self.removed or target.name in self.unlisted else (self.name,)
+        return structs.replace(target, directories=listed)
 
     def run(self, watch: Watch = lambda *_: None, **wish: Any) -> RunReport:
         return self._run(self.job, watch, **wish)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from usersyncd.cli.common import ConfigOption, JsonOption, config_file, print_json
-from usersyncd.errors import ConfigError
+from usersyncd.errors import ConfigError, UsersyncError
 
 if TYPE_CHECKING:
     from usersyncd.cli.online import Trials
     from usersyncd.config import Config
     from usersyncd.job import Job
+    from usersyncd.steps.leaving import Leaving
 
 
 def check(
@@ -25,7 +26,7 @@ def check(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Check the configuration file. Nothing is changed anywhere, with --online neither."""
+    """Check the configuration file, and say what leaves a target by it. Changes nothing, with --online neither."""
     from usersyncd.config import load
     from usersyncd.job import jobs
 
@@ -40,10 +41,12 @@ def check(
         print_json({"ok": False, "errors": _faults(error, file)})
         raise typer.Exit(error.exit_code) from None
     trials = _try(loaded, found) if online else None
+    leaving, unknown = _leaving(loaded)
     if json:
-        print_json({"ok": trials is None or trials.ok, "errors": [], **(trials.as_json() if trials else {})})
+        more = trials.as_json() if trials else {}
+        print_json({"ok": trials is None or trials.ok, "errors": [], "leaving": None if unknown else leaving, **more})
     else:
-        _show(loaded, trials)
+        _show(loaded, leaving, unknown, trials)
     if trials and not trials.ok:
         raise typer.Exit(1)
 
@@ -58,9 +61,32 @@ def _try(config: Config, jobs: Mapping[str, Job]) -> Trials:
     return asyncio.run(try_all(config, jobs))
 
 
-def _show(config: Config, trials: Trials | None) -> None:
+def _leaving(config: Config) -> tuple[list[Leaving], UsersyncError | None]:
+    """What targets hold of directories that they do not list; and why the state cannot say so, if it cannot: the file
+    may be right all the same."""
+    from usersyncd.cli.looking import looking
+    from usersyncd.steps.leaving import all_leaving
+
+    try:
+        with looking(config) as database:
+            if database is None:
+                return [], None
+            with database.read() as connection:
+                return all_leaving(connection, config), None
+    except UsersyncError as error:
+        return [], error
+
+
+def _show(config: Config, leaving: list[Leaving], unknown: UsersyncError | None, trials: Trials | None) -> None:
+    from usersyncd.cli import text
+    from usersyncd.cli.leaving import told
+
     directories, targets = ", ".join(config.directories), ", ".join(config.targets) or "none yet"
     typer.echo(f"{config.file} is valid. Directories: {directories}. Targets: {targets}.")
+    for one in leaving:
+        text.show(*told(one))
+    if unknown is not None:
+        typer.echo(f"Whether people leave a target is not known: {unknown}")
     if trials:
         from usersyncd.cli.online import show
 

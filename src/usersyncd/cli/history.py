@@ -39,7 +39,7 @@ def history(
                 reports = journal.history(connection, limit, directory, changed=changes)
             runs = [as_it_stands(database, report) for report in reports]
     if directory is not None and not runs:
-        check_names(loaded, [directory])  # One that is not configured any more may still have runs.
+        check_names(loaded, [directory], loaded.directories)  # One that is not configured any more may still have runs.
     if json:
         print_json([run_document(report) | {"status": status} for status, report in runs])
     else:

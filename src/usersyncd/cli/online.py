@@ -97,6 +97,7 @@ async def _try_directory(config: Config, job: Job, trial: DirectoryTrial) -> Non
         log=structlog.get_logger(directory=directory.name),
         reads=job.rules.reads.native,
     )
+    assert job.connector is not None  # noqa: S101 - the directory is in the file
     async with context:
         source = job.connector(directory.options, context)
         trial.found = list(await source.check())

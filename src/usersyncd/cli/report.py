@@ -33,9 +33,7 @@ def show_run(report: RunReport, names: Names, *, everything: bool, status: str |
     """The whole run: what was read, and for each target what is planned or was done, with the changes as far as the
     report lists them. ``status``: when it is another than the report's."""
     would = report.status == "planned"
-    show(
-        Text.assemble((report.directory, "bold"), f" ({report.connector})  ", _verdict(report, status or report.status))
-    )
+    show(Text.assemble((report.directory, "bold"), _connector(report), _verdict(report, status or report.status)))
     show(*_reading(report, names, everything=everything), indent=2)
     for target in report.targets:
         show(BLANK)
@@ -45,6 +43,11 @@ def show_run(report: RunReport, names: Names, *, everything: bool, status: str |
             counts = target.planned if would else target.counts
             show(*describe(target.changes, counts, names, would=would, everything=everything), indent=4)
     show(BLANK)
+
+
+def _connector(report: RunReport) -> str:
+    """Of a directory that is out of the file, the one that read it last."""
+    return f" ({report.connector})  " if report.connector else "  "
 
 
 def _verdict(report: RunReport, status: str) -> Text:
@@ -72,6 +75,8 @@ def _target(report: RunReport, target: TargetReport, names: Names, *, everything
     planned = report.status == "planned"
     counts = target.planned if target.held or planned else target.counts
     heading = Text(f"target {target.target}", style="bold")
+    if target.leaving:
+        heading.append(f", which does not list {report.directory}")
     if target.error is not None:
         yield heading.append(": failed", style="bold red")
     elif target.held:
@@ -90,6 +95,7 @@ def _target(report: RunReport, target: TargetReport, names: Names, *, everything
         yield _table(counts)
     if target.held:
         yield from _guard(target)
+        yield hanging("  → ", _leaves(report, target) if target.leaving else _is_meant(target))
     if target.failures:
         yield Text(f"{many(target.failures, 'record')} failed, and will be tried again:", style="red")
         yield from _each(target.failed, target.failures, names, everything=everything)
@@ -119,11 +125,22 @@ def _number(op: str, number: int | None) -> Text:
 def _guard(target: TargetReport) -> Iterator[RenderableType]:
     for limit in target.guard:
         yield Text(f"{limit.limit}: {limit.found}, allowed {limit.allowed}", style="yellow")
+
+
+def _is_meant(target: TargetReport) -> str:
     limits = " and ".join(dict.fromkeys(limit.limit for limit in target.guard))
-    yield hanging(
-        "  → ",
+    return (
         f"Is this meant? If not, mend the directory or the rules: the next run plans anew. If it is, raise {limits} "
-        f"under targets.{target.target}.guard, sync, and take it back.",
+        f"under targets.{target.target}.guard, sync, and take it back."
+    )
+
+
+def _leaves(report: RunReport, target: TargetReport) -> str:
+    name = report.directory
+    return (
+        f"Does {name} leave {target.target}? Then `usersyncd sync --forget {name}`. If not, put it back into the file: "
+        f"under `directories`, and under targets.{target.target}.directories. If it has another name now, write "
+        f"`was: {name}` there."
     )
 
 

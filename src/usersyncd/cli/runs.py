@@ -15,6 +15,7 @@ import typer
 from usersyncd import collector, logs
 from usersyncd.cli.adopt import told_apart
 from usersyncd.cli.common import config_file
+from usersyncd.cli.looking import looking
 from usersyncd.cli.names import Names
 from usersyncd.cli.progress import shown_progress
 from usersyncd.config import Config, load
@@ -26,6 +27,7 @@ from usersyncd.opening import open_state
 from usersyncd.run import Wish, run
 from usersyncd.state.database import Database
 from usersyncd.state.subjects import ids_among
+from usersyncd.steps.leaving import all_leaving, removed_jobs
 from usersyncd.wish import ALL
 
 INTERRUPTED = 130
@@ -34,12 +36,14 @@ INTERRUPTED = 130
 
 @dataclass(frozen=True)
 class Runs:
-    """The directories to run, and what that takes. ``adopt``: for whom a person consents to adopt."""
+    """The directories to run, and what that takes. ``adopt``: for whom a person consents to adopt; ``forget``: the
+    directories of which a person consents to let everything leave."""
 
     database: Database
     folder: Path
     jobs: Sequence[Job]
     adopt: frozenset[str]
+    forget: frozenset[str]
 
     def each(self, wish: Wish) -> Iterator[tuple[RunReport, Names]]:
         """Run one directory after the other. What stops one is in its report, and does not stop the next."""
@@ -83,31 +87,54 @@ def opened(
     adopt: Sequence[str] | None,
     *,
     json: bool,
+    forget: Sequence[str] | None = None,
 ) -> Iterator[Runs]:
-    """What is needed to run these directories (all, when none is named), the state database open. ``adopt`` is what
-    stands behind ``--adopt``.
+    """What is needed to run these directories (all, when none is named), the state database open. ``adopt`` and
+    ``forget`` are what stands behind ``--adopt`` and ``--forget``.
 
-    Raises ConfigError, also for a directory that is not configured, and StateError.
+    Raises ConfigError, also for a directory that is not known, and StateError.
     """
     logs.configure("info" if json else "warning")
     config = load(config_file(context, option))
-    adopting, consents = told_apart(adopt or (), config.directories)
-    chosen = check_names(config, [*(directories or ()), *adopting] or config.directories)
-    found = jobs(config)
+    found = _jobs(config, forget or ())
+    adopting, consents = told_apart(adopt or (), found)
+    chosen = check_names(config, [*(directories or ()), *adopting, *(forget or ())] or found, found)
     database = open_state(config)
     collector.set_aside()
     try:
-        yield Runs(database, config.folder, [found[name] for name in chosen], consents)
+        yield Runs(database, config.folder, [found[name] for name in chosen], consents, frozenset(forget or ()))
     finally:
         database.close()
 
 
-def check_names(config: Config, names: Collection[str]) -> list[str]:
-    """These directories, each once. Raises ConfigError for one that is not configured."""
+def _jobs(config: Config, forget: Collection[str]) -> dict[str, Job]:
+    """The jobs of all directories that are in the file, and of those out of it of which something has to leave. Raises
+    ConfigError when nothing of a directory to ``forget`` leaves."""
+    found = jobs(config)
+    with looking(config) as database:
+        if database is not None:
+            found |= removed_jobs(database, config, found)
+            _check_forget(database, config, [name for name in forget if name in found])
+    return found
+
+
+def check_names(config: Config, names: Collection[str], known: Collection[str]) -> list[str]:
+    """These directories, each once. Raises ConfigError for one that is not known."""
     for name in names:
-        if name not in config.directories:
+        if name not in known:
             raise ConfigError(
-                f"there is no directory “{name}” in {config.file}{nearest(name, config.directories)}",
+                f"there is no directory “{name}” in {config.file}{nearest(name, known)}",
                 "name one of those under `directories:`, or none for all",
             )
     return list(dict.fromkeys(names))
+
+
+def _check_forget(database: Database, config: Config, names: Collection[str]) -> None:
+    with database.read() as connection:
+        leaving = {one.directory for one in all_leaving(connection, config)}
+    for name in names:
+        if name not in leaving:
+            raise ConfigError(
+                f"--forget: nothing of {name} leaves a target",
+                "take it out of the target's `directories` first; `usersyncd status` says what leaves",
+            )

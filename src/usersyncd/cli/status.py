@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import typer
-from msgspec import Struct
+from msgspec import Struct, field
 
 from usersyncd.cli.common import ConfigOption, JsonOption, load_config, print_json
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from usersyncd.config import Directory
     from usersyncd.core.report import RunReport
     from usersyncd.state.database import Database
+    from usersyncd.steps.leaving import Leaving
 
 
 FEW = 10
@@ -25,7 +26,8 @@ FEW = 10
 
 
 class Standing(Struct):
-    """One directory, as docs/json.md has it. From ``held`` on, it is about the last finished run, ``run``."""
+    """One directory, as docs/json.md has it. From ``held`` to ``run``, it is about the last finished run. ``leaving``:
+    what targets hold of it that do not list it."""
 
     directory: str
     connector: str
@@ -45,15 +47,25 @@ class Standing(Struct):
     message: str | None = None
     remedy: str | None = None
     run: str | None = None
+    leaving: list[Leaving] = field(default_factory=list)
 
 
 def status(context: typer.Context, config: ConfigOption = None, json: JsonOption = False) -> None:
     """Show each directory: its last runs, the next one, how much it holds, and what is wrong. Changes nothing."""
     from usersyncd.cli.looking import looking
+    from usersyncd.steps.leaving import all_leaving, removed_directories
 
     loaded = load_config(context, config)
+    directories = list(loaded.directories.values())
+    leaving: list[Leaving] = []
     with looking(loaded) as database:
-        found = [_standing(database, directory) for directory in loaded.directories.values()]
+        if database is not None:
+            with database.read() as connection:
+                leaving = all_leaving(connection, loaded)
+                directories += removed_directories(connection, loaded)
+        found = [_standing(database, directory) for directory in directories]
+    for one in found:
+        one.leaving = [each for each in leaving if each.directory == one.directory]
     if json:
         print_json({"format": 1, "directories": found})
     else:
@@ -113,6 +125,7 @@ def _show(directories: list[Standing]) -> None:
     from rich.text import Text
 
     from usersyncd.cli import text
+    from usersyncd.cli.leaving import told
     from usersyncd.cli.report import STYLES
 
     now = datetime.now(UTC)
@@ -135,6 +148,8 @@ def _show(directories: list[Standing]) -> None:
         )
     text.show(table)
     for one in directories:
+        for each in one.leaving:
+            text.show(text.BLANK, *told(each))
         if reasons := list(_reasons(one)):
             text.show(text.BLANK, Text(f"{one.directory}:", style="bold"))
             text.show(*reasons, indent=2)

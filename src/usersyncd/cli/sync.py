@@ -26,6 +26,15 @@ def sync(
     complete: CompleteOption = False,
     adopt: AdoptOption = None,
     accept_missing: MissingOption = None,
+    forget: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--forget",
+            metavar="DIR",
+            help="Let all people of this directory leave the targets that do not list it, whatever the guard says.",
+            show_default=False,
+        ),
+    ] = None,
     changes: Annotated[bool, typer.Option("--changes", help="Also show the changes themselves.")] = False,
     everything: AllOption = False,
     json: JsonOption = False,
@@ -41,11 +50,12 @@ def sync(
     from usersyncd.run import Wish
 
     reports = []
-    with opened(context, config, directories, adopt, json=json) as runs:
+    with opened(context, config, directories, adopt, json=json, forget=forget) as runs:
         wish = Wish(
             complete=complete,
             log=json or not sys.stdout.isatty(),
             adopt=runs.adopt,
+            forget=runs.forget,
             missing=frozenset(accept_missing or ()),
         )
         for report, names in runs.each(wish):

@@ -24,7 +24,7 @@ class StateConfig(Struct, frozen=True):
 
 class Directory(Struct, frozen=True):
     """One configured directory. ``options`` is an instance of the connector's own ``Options``; ``attributes`` are the
-    admin's own origins of canonical attributes."""
+    admin's own origins of canonical attributes. ``was``: the name that it had before."""
 
     name: str
     connector: str
@@ -32,6 +32,7 @@ class Directory(Struct, frozen=True):
     complete: Complete | None
     options: BaseModel
     attributes: Mapping[Kind, Mapping[str, Rule]]
+    was: str | None = None
 
 
 class Target(Struct, frozen=True):

@@ -99,7 +99,8 @@ class TargetReport(Struct):
     ``counts`` are of what was delivered (of what would be, when nothing was to be delivered), ``planned`` of the whole
     plan, whose hash is ``plan``. ``failed`` names the first of the ``failures``. ``error``: the target as a whole.
     ``entries``: how many of the run's entries in the journal are about it. ``notes``: what a person should know of the
-    target. ``changes``, where they are listed, are never written to the state.
+    target. ``leaving``: the target does not list the directory, and what it holds of it leaves. ``changes``, where they
+    are listed, are never written to the state.
     """
 
     target: str
@@ -115,6 +116,7 @@ class TargetReport(Struct):
     seconds: float = 0
     entries: int = 0
     notes: list[str] = []
+    leaving: bool = False
     changes: Listing | None = None
 
 

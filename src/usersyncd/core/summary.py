@@ -95,7 +95,8 @@ def _outcome(report: RunReport) -> Iterator[str]:
     for one in report.targets:
         if one.plan is None and one.error is None:
             continue  # The run was stopped before it had a plan.
-        yield f"{one.target}: {target(one, would=report.status == 'planned')}"
+        name = f"leaving {one.target}" if one.leaving else one.target
+        yield f"{name}: {target(one, would=report.status == 'planned')}"
 
 
 def _first(error: str) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, Select, and_, or_, select, union
+from sqlalchemy import Connection, Select, and_, false, or_, select, union
 
 from usersyncd.core.graph import Graph
 from usersyncd.plugin import Kind
@@ -40,12 +40,13 @@ class Subject(Struct, frozen=True, gc=False):
 
 class Scope(Struct, frozen=True):
     """Which records: all (``since`` None), or those that a pull after ``since`` changed, those that failed before, and
-    the leavers of before ``due``."""
+    the leavers of before ``due``. ``leaving``: everybody counts as having left the directory."""
 
     directory: int
     target: int
     since: int | None
     due: datetime | None
+    leaving: bool = False
 
 
 def pages(connection: Connection, scope: Scope, kind: Kind) -> Iterator[list[Subject]]:
@@ -59,14 +60,14 @@ def pages(connection: Connection, scope: Scope, kind: Kind) -> Iterator[list[Sub
         select(*columns)
         .outerjoin_from(records, links, held)
         .where(records.c.directory == scope.directory, records.c.kind == NUMBER[kind])
-        .where(or_(records.c.gone_at.is_(None), links.c.ref.is_not(None)))
+        .where(or_(false() if scope.leaving else records.c.gone_at.is_(None), links.c.ref.is_not(None)))
         .order_by(records.c.id)
     )
     if scope.since is not None:
         query = query.where(records.c.ref.in_(_touched(scope)))
     for rows in connection.execute(query).partitions(PAGE):
         yield [
-            Subject(ref, id_, None if gone_at else attributes, attributes, manager, *link)
+            Subject(ref, id_, None if gone_at or scope.leaving else attributes, attributes, manager, *link)
             for ref, id_, attributes, gone_at, manager, *link in rows
         ]
 

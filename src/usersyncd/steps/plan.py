@@ -126,6 +126,7 @@ class _Planner:
             planning.target,
             since=self._done.revision if self._done and same else None,
             due=planning.now - kept if kept else None,
+            leaving=planning.delivery.leaving,
         )
         self._edges = cache(lambda: graph(connection, planning.reading.id))  # Many plans do not need it.
         self._retried = links.retried(connection, planning.reading.id, planning.target) if planning.sees else set()

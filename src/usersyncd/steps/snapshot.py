@@ -13,6 +13,7 @@ from usersyncd.job import Job
 from usersyncd.plugin import Done, Value
 from usersyncd.state.database import Database
 from usersyncd.state.directories import Reading
+from usersyncd.state.links import distrust
 from usersyncd.state.snapshot import Interest, Saved, save
 from usersyncd.state.spool import Spool
 from usersyncd.state.vanished import Watched
@@ -31,10 +32,20 @@ def snapshot(
     ``missing``: attributes that no record has any more, by a person's word. Raises SourceError if other attributes are
     missing everywhere, StateError.
     """
-    rules = {delivery.target.name: delivery.fingerprint for delivery in job.deliveries}
-    interest = Interest(rules, job.groups, job.manager, lambda raw: _or_none(job.rules.display_name, raw))
+    interest = Interest(fingerprints(job), job.groups, job.manager, lambda raw: _or_none(job.rules.display_name, raw))
     at_least = min((delivery.target.guard.at_least for delivery in job.deliveries), default=Guard().at_least)
     return save(database, reading, spool, done, job.basis, interest, Watched(job.reads, at_least, missing), now)
+
+
+def keep(database: Database, reading: Reading, job: Job) -> None:
+    """What a pull stores of the targets, where the directory is not read any more. Raises StateError."""
+    with database.write() as connection:
+        distrust(connection, reading.id, fingerprints(job))
+
+
+def fingerprints(job: Job) -> dict[str, str]:
+    """By which rules each target is shaped, or that the directory leaves it."""
+    return {delivery.target.name: delivery.fingerprint for delivery in (*job.deliveries, *job.leaving)}
 
 
 def manager_of(rules: Rules) -> Callable[[dict[str, Value]], str | None]:

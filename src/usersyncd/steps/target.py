@@ -83,7 +83,8 @@ class Work:
             found = await recognise(self._database, target, delivery.target.name, deliver=self._wish.deliver)
             self._number = found.number
             self._tell(report, found.note)
-            self._see()
+            if not self._is_first():
+                return
             await stack.enter_async_context(self._turn())
             now = self._clock()
             ledger = self._ledger(now)
@@ -107,16 +108,18 @@ class Work:
             report.notes = [*report.notes, note]
             self._log.warning(note, target=self._delivery.target.name)
 
-    def _see(self) -> None:
-        """Raises TargetError if another target of this run has the same links."""
+    def _is_first(self) -> bool:
+        """Whether no other target of this run has the same links. One that lists the directory, too, is refused with
+        TargetError; one that does not has nothing to let go of."""
         name = self._delivery.target.name
         others = [other for other, number in self._seen.items() if number == self._number != NOTHING]
-        if others:
+        if others and not self._delivery.leaving:
             raise TargetError(
                 f"this is the same target as {others[0]}, and both list the directory {self._reading.name}",
                 "list the directory in one of them only, or give both in one target; nothing was delivered",
             )
         self._seen[name] = self._number
+        return not others
 
     def _context(self) -> TargetRunContext:
         target = self._delivery.target
@@ -174,7 +177,8 @@ class Work:
             draft.fail_all(await shield_records(target, context, draft.plan))
             await self._thread("planning", lambda: complete_plan(self._database, planning, draft))
             draft.fail_all(await shield_members(target, context, draft.plan))
-            report.guard = await to_its_end(lambda: guard(self._database, planning, draft.plan))
+            if not (self._delivery.leaving and self._reading.name in self._wish.forget):
+                report.guard = await to_its_end(lambda: guard(self._database, planning, draft.plan))
             report.plan = await to_its_end(draft.plan.hash)
             self._describe(report, draft)
         except BaseException:

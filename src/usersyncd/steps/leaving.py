@@ -1,0 +1,95 @@
+"""What leaves a target: what it holds of a directory that it does not list any more, or that is out of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from usersyncd.config import Config, Directory, Target
+from usersyncd.job import Job, removed
+from usersyncd.plugin import Kind, Options
+from usersyncd.state import journal, targets
+from usersyncd.state.database import Database
+from usersyncd.state.remains import Remains, remains
+
+
+class Leaving(Struct, frozen=True):
+    """What a target holds of a directory that is not for it: ``users`` to deactivate or delete, ``groups`` to delete,
+    and ``leavers`` to delete later."""
+
+    directory: str
+    target: str
+    users: int
+    groups: int
+    leavers: int
+
+
+def leaving(
+    connection: Connection,
+    configured: Iterable[Target],
+    directory: str | None = None,
+    seen: Mapping[str, int] | None = None,
+) -> list[Leaving]:
+    """What is left to do at these targets, which are all that are configured. ``directory``: of this one only.
+    ``seen``: the numbers of targets that a run recognised already.
+
+    Two targets may have the same links: then what either lists stays, and the first one lets go of the rest.
+    """
+    configured = list(configured)
+    numbers = {target.name: targets.by_name(connection, target.name) for target in configured} | dict(seen or {})
+    listed = {(numbers[target.name], name) for target in configured for name in target.directories}
+    first = {numbers[target.name]: target for target in reversed(configured)}
+    return [
+        Leaving(name, target.name, held.users, held.groups, _to_be_deleted(held, target))
+        for number, target in reversed(first.items())
+        if number is not None
+        for name, held in remains(connection, number, directory).items()
+        if (number, name) not in listed and _is_to_do(held, target)
+    ]
+
+
+def _is_to_do(held: Remains, target: Target) -> bool:
+    """Leavers who are kept for good need nothing more."""
+    return held.unanswered or held.users + held.groups + _to_be_deleted(held, target) > 0
+
+
+def _to_be_deleted(held: Remains, target: Target) -> int:
+    return held.leavers if target.leavers.delete_after is not None else 0
+
+
+def all_leaving(connection: Connection, config: Config) -> list[Leaving]:
+    """What is left to do at all targets, in the order of the directories' names. A directory that is about to be
+    renamed (``was``) does not leave."""
+    renamed = {directory.was for directory in config.directories.values()}
+    found = leaving(connection, config.targets.values())
+    return sorted((one for one in found if one.directory not in renamed), key=lambda one: one.directory)
+
+
+def removed_directories(connection: Connection, config: Config) -> list[Directory]:
+    """The directories that are out of the file, and of which targets still hold something: with the connector that read
+    each one last, and the shortest interval of those targets."""
+    every = {
+        target.name: min(config.directories[name].every for name in target.directories)
+        for target in config.targets.values()
+    }
+    soonest: dict[str, timedelta] = {}
+    for one in all_leaving(connection, config):
+        if one.directory not in config.directories:
+            soonest[one.directory] = min(every[one.target], soonest.get(one.directory, every[one.target]))
+    return [_removed(connection, name, interval) for name, interval in soonest.items()]
+
+
+def _removed(connection: Connection, name: str, every: timedelta) -> Directory:
+    last = journal.history(connection, 1, name)
+    return Directory(name, last[0].connector if last else "", every, None, Options(), {kind: {} for kind in Kind})
+
+
+def removed_jobs(database: Database, config: Config, jobs: Mapping[str, Job]) -> dict[str, Job]:
+    """A job for each directory that is out of the file. ``jobs``: those of the directories that are in the file."""
+    with database.read() as connection:
+        found = removed_directories(connection, config)
+    deliveries = {each.target.name: each for job in jobs.values() for each in (*job.deliveries, *job.leaving)}
+    return {directory.name: removed(directory, deliveries.values()) for directory in found}

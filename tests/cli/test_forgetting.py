@@ -1,0 +1,103 @@
+"""A directory that is out of the file, or of a target: what ``check``, ``status``, ``plan`` and ``sync`` say and do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import Usersyncd
+
+BOTH = """\
+directories:
+  hr: {connector: csv, options: {users: hr.csv}}
+  lab: {connector: csv, options: {users: lab.csv}}
+"""
+HR = """\
+directories:
+  hr: {connector: csv, options: {users: hr.csv}}
+"""
+TARGET = """\
+targets:
+  app:
+    connector: sql
+    options: {url: sqlite:///app.db, create_tables: true}
+"""
+
+
+def configure(text: str) -> None:
+    Path("usersyncd.yaml").write_text(text, encoding="utf-8")
+
+
+@pytest.fixture(autouse=True)
+def synced(usersyncd: Usersyncd) -> None:
+    for name in ("hr", "lab"):
+        rows = "".join(f"{number},{name}{number}@x\n" for number in range(12))
+        Path(f"{name}.csv").write_text(f"id,email\n{rows}", encoding="utf-8")
+    configure(BOTH + TARGET)
+    assert usersyncd("sync").code == 0
+
+
+TOLD = (
+    "lab leaves app, which does not list it and holds 12 users and 0 groups\n"
+    "  → `usersyncd plan lab` shows what leaves, `usersyncd sync lab` does it within the guard, "
+    "`usersyncd sync --forget lab` whatever the guard says\n"
+)
+LEAVING = [{"directory": "lab", "target": "app", "users": 12, "groups": 0, "leavers": 0}]
+
+
+@pytest.mark.parametrize("text", [HR + TARGET, BOTH + TARGET + "    directories: [hr]\n"], ids=["removed", "unlisted"])
+def test_it_is_told_held_and_done_with_consent(usersyncd: Usersyncd, text: str) -> None:
+    configure(text)
+    assert TOLD in usersyncd("check").out
+    assert json.loads(usersyncd("check", "--json").out)["leaving"] == LEAVING
+    assert TOLD in usersyncd("status").out
+    standing = json.loads(usersyncd("status", "--json").out)["directories"]
+    assert [(one["directory"], one["connector"], one["leaving"]) for one in standing] == [
+        ("hr", "csv", []), ("lab", "csv", LEAVING),
+    ]  # fmt: skip
+    ran = usersyncd("plan", "lab")
+    assert ran.code == 3
+    assert "target app, which does not list lab: would be held\n" in ran.out
+    assert "- lab3@x (3)" in ran.out, "people are named"
+    ran = usersyncd("sync")
+    assert ran.code == 3
+    assert "  deactivations: 100% (12 of 12), allowed 10%\n" in ran.out
+    assert "  → Does lab leave app? Then `usersyncd sync --forget lab`. If not, put it back into the file" in ran.out
+    ran = usersyncd("sync", "--forget", "lab")
+    assert ran.code == 0
+    assert ran.out.startswith("lab (csv)  succeeded\n")
+    assert "hr" not in ran.out
+    assert TOLD not in usersyncd("check").out + usersyncd("status").out
+    document = json.loads(usersyncd("sync", "--json").out)
+    assert not any(target["leaving"] for one in document["directories"] for target in one["targets"])
+
+
+def test_a_run_of_a_removed_directory_in_json(usersyncd: Usersyncd) -> None:
+    configure(HR + TARGET)
+    hr, lab = json.loads(usersyncd("sync", "--json").out)["directories"]
+    assert (hr["pull"]["users"], hr["targets"][0]["leaving"]) == (12, False)
+    assert (lab["directory"], lab["connector"], lab["pull"], lab["status"]) == ("lab", "csv", None, "held")
+    assert (lab["targets"][0]["leaving"], lab["targets"][0]["planned"]["users"]["deactivate"]) == (True, 12)
+
+
+def test_consent_to_nothing_is_an_error(usersyncd: Usersyncd) -> None:
+    ran = usersyncd("sync", "--forget", "lab")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("--forget: nothing of lab leaves a target\n  → take it out")
+    ran = usersyncd("sync", "--forget", "labb")
+    assert ran.code == 2
+    assert "there is no directory “labb” in usersyncd.yaml: did you mean lab?" in ran.err
+    configure(HR + TARGET)
+    assert usersyncd("sync", "--forget", "lab").code == 0
+    assert "there is no directory “lab” in" in usersyncd("sync", "lab").err, "it is done"
+
+
+def test_a_state_that_cannot_be_read_does_not_make_the_file_wrong(usersyncd: Usersyncd) -> None:
+    Path("usersyncd.db").write_text("this is no database, " * 100, encoding="utf-8")
+    ran = usersyncd("check")
+    assert ran.code == 0
+    assert "usersyncd.yaml is valid." in ran.out
+    assert "Whether people leave a target is not known: the state database" in ran.out
+    assert json.loads(usersyncd("check", "--json").out) == {"ok": True, "errors": [], "leaving": None}

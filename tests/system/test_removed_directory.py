@@ -1,0 +1,46 @@
+"""A directory that is taken out of the file while the daemon runs: its people leave, within the guard."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.system.daemon import daemon
+from tests.system.example import ACME, TARGETS, company, configure, query
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals as Linux has them")
+
+ACTIVE = "SELECT count(*) FROM users WHERE active AND directory = 'berlin'"
+ALL = [((ACME / "users.csv").read_text("utf-8").count(",true,"),)]
+NO_GUARD = TARGETS + "    guard: {at_least: 1000}\n"
+
+
+def test_its_people_leave_and_then_it_is_not_run_any_more(tmp_path: Path) -> None:
+    for name in ("acme", "berlin"):
+        company(tmp_path, name)
+    with daemon(configure(tmp_path, {"acme": "1s", "berlin": "1s"}, targets=NO_GUARD)) as running:
+        running.wait("nothing arrived", lambda: query(tmp_path, ACTIVE) == ALL and running.runs("berlin"))
+        configure(tmp_path, {"acme": "1s"}, targets=NO_GUARD)
+        running.process.send_signal(signal.SIGHUP)
+        running.wait("its people did not leave", lambda: query(tmp_path, ACTIVE) == [(0,)])
+        running.wait("it was not told", lambda: running.said(f"leaving app: {ALL[0][0]} users deactivated", "berlin"))
+        running.wait_for_run("acme")
+        runs = running.runs("berlin")
+        running.wait_for_run("acme")
+        assert running.runs("berlin") == runs
+        configure(tmp_path, {"acme": "1s", "berlin": "1s"}, targets=NO_GUARD)
+        running.process.send_signal(signal.SIGHUP)
+        running.wait("it did not come back", lambda: query(tmp_path, ACTIVE) == ALL)
+
+
+def test_it_is_held_at_the_start_too(tmp_path: Path) -> None:
+    for name in ("acme", "berlin"):
+        company(tmp_path, name)
+    with daemon(configure(tmp_path, {"acme": "1s", "berlin": "1s"})) as running:
+        running.wait("nothing arrived", lambda: query(tmp_path, ACTIVE) == ALL and running.runs("berlin"))
+    with daemon(configure(tmp_path, {"acme": "1s"})) as running:
+        running.wait("it was not held", lambda: running.runs("berlin", "held"))
+        assert query(tmp_path, ACTIVE) == ALL
