@@ -23,6 +23,7 @@ from usersyncd_sql.faults import driver_error, target_error
 from usersyncd_sql.mysql import MysqlWriter
 from usersyncd_sql.options import SqlOptions
 from usersyncd_sql.protected import protected_member
+from usersyncd_sql.rename import Renamed, rename
 from usersyncd_sql.survey import must_exist, survey
 from usersyncd_sql.tables import RecordTable
 from usersyncd_sql.updates import update
@@ -41,7 +42,7 @@ class SqlTarget:
 
     api: ClassVar[int] = API
     Options: ClassVar[type[BaseModel]] = SqlOptions
-    capabilities: ClassVar[Capabilities] = Capabilities(find="bulk", read=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(find="bulk", read=True, rename=True)
 
     def __init__(self, options: SqlOptions, context: TargetContext) -> None:
         """Raises PluginError if the driver of the database is not installed."""
@@ -80,6 +81,13 @@ class SqlTarget:
         async for outcomes in self._context.blocking(lambda: self._deliver(changes)):
             for outcome in outcomes:
                 yield outcome
+
+    async def rename(self, old: str, new: str, target_ids: Mapping[Kind, Sequence[str]]) -> Renamed:
+        """Write the new name of a directory into its rows, in one transaction. Raises TargetError."""
+        found: Renamed = {}
+        async for renamed in self._context.blocking(lambda: self._rename(old, new, target_ids)):
+            found = renamed
+        return found
 
     async def check(self) -> Sequence[str]:
         """Report server, tables, columns and rows. Raises TargetError if the shapes do not fit."""
@@ -152,6 +160,11 @@ class SqlTarget:
             for (op, kind), phase in groupby(enumerate(changes), key=lambda numbered: _phase(numbered[1])):
                 _carry_out(batch, op, kind, list(phase))
         yield [batch.outcome(number) for number in range(len(changes))]
+
+    def _rename(self, old: str, new: str, target_ids: Mapping[Kind, Sequence[str]]) -> Iterator[Renamed]:
+        with self._faults(), self._writing() as connection:
+            found = rename(connection, self._catalog, old, new, target_ids)
+        yield found
 
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:

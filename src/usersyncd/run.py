@@ -20,13 +20,14 @@ from structlog.typing import FilteringBoundLogger
 from ulid import ULID
 
 from usersyncd.blocking import result_of, to_its_end
+from usersyncd.config import Directory
 from usersyncd.context import SourceRunContext
 from usersyncd.core import summary
 from usersyncd.core.plan import Hash
 from usersyncd.core.report import PullReport, RunReport, TargetReport, status
 from usersyncd.errors import UsersyncError
 from usersyncd.job import Delivery, Job
-from usersyncd.state import journal
+from usersyncd.state import journal, renaming
 from usersyncd.state.database import Database
 from usersyncd.state.directories import Reading, open_directory
 from usersyncd.state.lock import Lock, locked
@@ -74,7 +75,7 @@ async def run(database: Database, folder: Path, job: Job, wish: Wish, watch: Wat
     # What asks the state database does it in a thread: it may have to wait for the end of another directory's snapshot,
     # and that one needs the event loop; or for a server that does not answer.
     directory = job.directory
-    async with _locked(database, directory.name) as lock:
+    async with _locked(database, directory) as lock:
         report = RunReport(directory.name, directory.connector, str(ULID()), "failed", _now().isoformat())
         log = structlog.get_logger().bind(directory=directory.name, run=report.run)
         try:
@@ -103,10 +104,13 @@ async def run(database: Database, folder: Path, job: Job, wish: Wish, watch: Wat
 
 
 @asynccontextmanager
-async def _locked(database: Database, directory: str) -> AsyncIterator[Lock]:
-    stack = ExitStack()
+async def _locked(database: Database, directory: Directory) -> AsyncIterator[Lock]:
+    """The lock of the directory; and of the one that it was, as long as the state knows that one."""
+    stack, was = ExitStack(), directory.was
     try:
-        lock = await to_its_end(lambda: stack.enter_context(locked(database, directory)))
+        lock = await to_its_end(lambda: stack.enter_context(locked(database, directory.name)))
+        if was is not None and await to_its_end(lambda: renaming.is_known(database, was)):
+            await to_its_end(lambda: stack.enter_context(locked(database, was)))
         await to_its_end(lambda: stack.enter_context(database.kept_open()))
         yield lock
     finally:
@@ -127,7 +131,7 @@ class _Run:
     """The targets that were recognised, each with the number of its links."""
 
     async def steps(self) -> None:
-        known = await to_its_end(lambda: open_directory(self.database, self.job.directory.name))
+        known = await to_its_end(self._open)
         reading = await self._read(known)
         for delivery in self.job.deliveries:
             await self._target(reading, delivery)
@@ -139,6 +143,15 @@ class _Run:
         self.report.plan = str(plans)
         if self.wish.deliver:
             await to_its_end(lambda: purge(self.database, reading.id))
+
+    def _open(self) -> Reading:
+        """The directory as it was read last, under its new name. A plan leaves it the old one, as its targets do."""
+        name, was = self.job.directory.name, self.job.directory.was
+        if was is not None and renaming.is_due(self.database, was, name):
+            if not self.wish.deliver:
+                return open_directory(self.database, was)
+            renaming.rename(self.database, was, name)
+        return open_directory(self.database, name)
 
     async def _read(self, reading: Reading) -> Reading:
         """Pull and snapshot. A directory that is out of the file stays as it was read last."""
@@ -182,8 +195,8 @@ class _Run:
 
     def _leaving(self, reading: Reading) -> list[Delivery]:
         """The targets that do not list the directory, and of which something of it has to leave."""
-        if len(self.seen) < len(self.job.deliveries):
-            return []  # A target that was not recognised may be the same one, and list the directory.
+        if len(self.seen) < len(self.job.deliveries) or reading.name != self.job.directory.name:
+            return []  # A target that was not recognised may be the same one; and who is to be renamed does not leave.
         everyone = [each.target for each in (*self.job.deliveries, *self.job.leaving)]
         with self.database.read() as connection:
             found = leaving(connection, everyone, reading.name, self.seen)

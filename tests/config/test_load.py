@@ -402,3 +402,53 @@ def test_the_words_for_a_leaver_are_rules_and_constants(tmp_path: Path) -> None:
     found = load(tmp_path / "config.yaml").targets["shelf"].leavers.set
     at = f"{tmp_path / 'config.yaml'}:9"
     assert found == {"status": Constant("left", at), "note": Rule("now()", at)}
+
+
+def test_a_former_name_is_nobodys_name(tmp_path: Path) -> None:
+    assert loaded(tmp_path, f"{DESK}    was: counter\n{SHELF}").directories["desk"].was == "counter"
+    found = faults(
+        tmp_path,
+        """\
+        directories:
+          desk: {connector: acme-paper, was: door}
+          door: {connector: acme-paper, was: door}
+          gate: {connector: acme-paper, was: fence}
+          wall: {connector: acme-paper, was: fence}
+        """,
+    )
+    assert [(place(one), one.message) for one in found] == [
+        (
+            (2, 38, "directories.desk.was"),
+            "is the name of another directory, door: write the name that desk had before, and has no more",
+        ),
+        ((3, 38, "directories.door.was"), "is its own name: write the name that door had before, and has no more"),
+        ((5, 38, "directories.wall.was"), "“fence” is what gate was already"),
+    ]
+
+
+TWO = """\
+directories:
+  desk: {connector: acme-paper}
+  door: {connector: acme-paper}
+  gate: {connector: acme-paper}
+targets:
+  shelf: {connector: acme-shelf, options: {height: 3}, directories: [desk, gate]}
+"""
+
+
+def test_targets_with_the_same_options_share_no_directory(tmp_path: Path) -> None:
+    assert (
+        len(
+            loaded(
+                tmp_path, TWO + "  rack: {connector: acme-shelf, options: {height: 3}, directories: [door]}\n"
+            ).targets
+        )
+        == 2
+    )
+    assert len(loaded(tmp_path, TWO + "  rack: {connector: acme-shelf, options: {height: 4}}\n").targets) == 2
+    found = fault(tmp_path, TWO + "  rack: {connector: acme-shelf, options: {height: 3}}\n")
+    assert (place(found), found.message) == (
+        (7, 3, "targets.rack"),
+        "is the same target as shelf (connector and options), and both list desk, gate: give each directory to one of "
+        "them, under `directories`",
+    )

@@ -88,6 +88,8 @@ class World:
         self.targets: dict[str, Target] = {}
         self.unlisted: set[str] = set()
         """The targets that do not list the directory."""
+        self.was: str | None = None
+        """The name that the directory had before."""
         self.removed = False
         """The directory is out of the file."""
         self.target()
@@ -123,7 +125,13 @@ class World:
     def _job(self, connector: Any, options: BaseModel) -> Job:
         mapped = {name: Rule(text, "config.yaml:3") for name, text in self.attributes.items()}
         directory = Directory(
-            self.name, "memory", timedelta(minutes=15), self.complete, options, {Kind.USER: mapped, Kind.GROUP: {}}
+            self.name,
+            "memory",
+            timedelta(minutes=15),
+            self.complete,
+            options,
+            {Kind.USER: mapped, Kind.GROUP: {}},
+            self.was,
         )
         whole = job(
             directory, connector, [(self._listing(target), MemoryTarget) for target in self.targets.values()], {}

@@ -45,6 +45,8 @@ def load(path: str | Path) -> Config:
     model = validate(document, written.ConfigFile, document.data)
     options = dict(_options(document))
     _check_references(document)
+    _check_former_names(document)
+    _check_shared(document, options)
     conditions = dict(_conditions(document))
     folder = file.absolute().parent
     tables, others = _lookups(document, folder, model.lookups if model else {})
@@ -158,6 +160,41 @@ def _check_leavers(document: Document, place: Place, section: Mapping[str, Any])
             document.fault(where, "is the key, by which a person is found: a leaver keeps it", on_key=True)
 
 
+def _check_former_names(document: Document) -> None:
+    """A directory that is there under its own name is not another one's former self."""
+    names = {name for part, name, _ in _sections(document) if part == "directories"}
+    renamed: dict[str, str] = {}
+    for part, name, section in _sections(document):
+        was = section.get("was")
+        if part != "directories" or not isinstance(was, str):
+            continue
+        if was in names:
+            whose = "its own name" if was == name else f"the name of another directory, {was}"
+            document.fault((part, name, "was"), f"is {whose}: write the name that {name} had before, and has no more")
+        elif was in renamed:
+            document.fault((part, name, "was"), f"“{was}” is what {renamed[was]} was already")
+        renamed.setdefault(was, name)
+
+
+def _check_shared(document: Document, options: Connectors) -> None:
+    """Two targets with the same options write to the same objects: they may not share a directory."""
+    everyone = [name for part, name, _ in _sections(document) if part == "directories"]
+    before: list[tuple[str, Any, list[str]]] = []
+    for part, name, section in _sections(document):
+        if part != "targets" or (part, name) not in options:
+            continue
+        given = section.get("directories")
+        listed = given if isinstance(given, list) else everyone
+        what = section.get("connector"), options[part, name]
+        for other, its, theirs in before:
+            if its == what and (shared := [one for one in listed if one in theirs]):
+                message = f"is the same target as {other} (connector and options), and both list {', '.join(shared)}"
+                remedy = "give each directory to one of them, under `directories`"
+                document.fault((part, name), f"{message}: {remedy}", on_key=True)
+                break
+        before.append((name, what, listed))
+
+
 def _check_key(document: Document, place: Place, kind: Kind, rules: Mapping[str, Any]) -> None:
     key, attributes = rules.get("key"), rules.get("set")
     if isinstance(attributes, dict) and attributes and key is None:
@@ -236,6 +273,7 @@ def _directory(document: Document, name: str, section: written.DirectorySection,
         section.complete,
         options["directories", name],
         {Kind.USER: attributes, Kind.GROUP: {}},
+        section.was,
     )
 
 

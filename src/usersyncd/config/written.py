@@ -222,6 +222,8 @@ class DirectorySection(Section):
     """The connector's own options."""
     attributes: dict[Mappable, Expression] = {}
     """Where a canonical attribute of users comes from: a native name, or an expression over `raw`."""
+    was: Name | None = None
+    """The name that the directory had before: its people keep their accounts under the new one. It may stay here."""
 
 
 class TargetSection(Section):

@@ -27,6 +27,7 @@ from usersyncd.plugin.target import (
     Member,
     Op,
     Outcome,
+    RenamingTarget,
     Target,
     TargetContext,
     holds_protected,
@@ -38,6 +39,6 @@ API = 2
 __all__ = [
     "API", "CANONICAL", "DELIVERED", "PATIENT", "PROTECTED", "Capabilities", "Change", "Context", "Done", "Gone",
     "Held", "Kind", "Layout", "Lookup", "Member", "Members", "Op", "Options", "Outcome", "Page", "Patch", "Patience",
-    "Present", "Record", "Secret", "Source", "SourceContext", "Target", "TargetContext", "Unread", "Value",
-    "holds_protected",
+    "Present", "Record", "RenamingTarget", "Secret", "Source", "SourceContext", "Target", "TargetContext", "Unread",
+    "Value", "holds_protected",
 ]  # fmt: skip

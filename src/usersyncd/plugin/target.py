@@ -121,11 +121,13 @@ class Capabilities(Struct, frozen=True):
     """How a target can be looked at.
 
     ``find``: ``bulk`` answers thousands of lookups in one query, ``each`` asks for one after the other, ``list`` reads
-    everything whatever is asked; None: it cannot look. ``read``: objects can be read by target id.
+    everything whatever is asked; None: it cannot look. ``read``: objects can be read by target id. ``rename``: it has
+    the method of :class:`RenamingTarget`.
     """
 
     find: Literal["bulk", "each", "list"] | None = "bulk"
     read: bool = True
+    rename: bool = False
 
 
 class Layout(Struct, frozen=True):
@@ -214,4 +216,19 @@ class Target(Protocol):
 
     async def close(self) -> None:
         """Let go of connections. Called once, whatever happened."""
+        ...
+
+
+@runtime_checkable
+class RenamingTarget(Target, Protocol):
+    """A target whose objects name their directory. It says ``rename`` in its capabilities."""
+
+    async def rename(
+        self, old: str, new: str, target_ids: Mapping[Kind, Sequence[str]]
+    ) -> Mapping[Kind, Mapping[str, str]]:
+        """Make everything of the directory ``old`` that of ``new``: all of it, or nothing. ``target_ids``: the objects
+        that are linked. Returns for each kind those that have another target id now: before -> now.
+
+        Called after ``prepare``, and before anything is looked up. Called again after an interruption: what has the new
+        name already stays, and the answer is the same. Raises TargetError."""
         ...

@@ -184,7 +184,7 @@ renames = Table(
     metadata,
     Column("target", Integer, ForeignKey("targets.id"), primary_key=True),
     Column("directory", Integer, ForeignKey("directories.id"), primary_key=True),
-    Column("was", Text, nullable=False, comment="the directory's name that the target still has"),
+    Column("was", Text, primary_key=True, comment="a name of the directory that the target may still have"),
     sqlite_with_rowid=False,
 )
 

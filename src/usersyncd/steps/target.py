@@ -23,12 +23,14 @@ from usersyncd.state.database import Database
 from usersyncd.state.directories import Reading
 from usersyncd.state.ledger import Book, Ledger
 from usersyncd.state.lock import Lock
+from usersyncd.state.renaming import old_names
 from usersyncd.steps.deliver import Outcomes, deliver
 from usersyncd.steps.guard import guard
 from usersyncd.steps.leavers import look_for_replacements
 from usersyncd.steps.look import look, sees
 from usersyncd.steps.plan import Draft, Planning, complete_plan, draft_plan
 from usersyncd.steps.recognise import NOTHING, recognise
+from usersyncd.steps.renaming import rename
 from usersyncd.steps.settle import link_earlier, settle_unanswered
 from usersyncd.steps.shield import shield_members, shield_records
 from usersyncd.wish import ALL, Watch, Wish
@@ -90,11 +92,10 @@ class Work:
             ledger = self._ledger(now)
             if self._wish.deliver:
                 await target.prepare()
+                await self._rename(target, ledger)
                 await link_earlier(self._database, target, self._number, self._reading, delivery.rules.layouts)
             if not found.moved:
-                await settle_unanswered(
-                    self._database, target, self._number, self._reading, ledger, delivery.rules.layouts
-                )
+                await self._settle(target, ledger)
             report.counts, report.entries = ledger.settled, ledger.next - self._entries
             draft = await self._plan(target, context, now, report)
             try:
@@ -102,6 +103,18 @@ class Work:
                     await self._deliver(target, draft, ledger, report)
             finally:
                 draft.plan.close()
+
+    async def _settle(self, target: Target, ledger: Ledger) -> None:
+        layouts = self._delivery.rules.layouts
+        await settle_unanswered(self._database, target, self._number, self._reading, ledger, layouts)
+
+    async def _rename(self, target: Target, ledger: Ledger) -> None:
+        """Tell the target the directory's new name, if it has one. What was sent before has the old one."""
+        names = await to_its_end(lambda: old_names(self._database, self._number, self._reading.id))
+        if names:
+            await self._settle(target, ledger)
+        for was in names:
+            await rename(self._database, target, self._number, self._reading, was)
 
     def _tell(self, report: TargetReport, note: str | None) -> None:
         if note is not None:

@@ -117,7 +117,7 @@ class MemoryTarget:
 
     api: ClassVar[int] = API
     Options: ClassVar[type[BaseModel]] = MemoryTargetOptions
-    capabilities: ClassVar[Capabilities] = Capabilities()
+    capabilities: ClassVar[Capabilities] = Capabilities(rename=True)
 
     def __init__(self, options: MemoryTargetOptions, context: TargetContext) -> None:
         self._store = options.store
@@ -165,6 +165,25 @@ class MemoryTarget:
             if faults.die_after is not None:
                 faults.die_after -= 1
             yield outcomes[position]
+
+    async def rename(
+        self,
+        old: str,
+        new: str,
+        target_ids: Mapping[Kind, Sequence[str]],  # noqa: ARG002 - they stay
+    ) -> Mapping[Kind, Mapping[str, str]]:
+        """The target ids of the store name no directory: none is another one now."""
+        self._knock()
+        if self._store.faults.die_before_commit:
+            self._die()
+        for kind in Kind:
+            objects = self._store.objects(kind)
+            objects.update(
+                {key: replace(held, directory=new) for key, held in objects.items() if held.directory == old}
+            )
+        if self._store.faults.die_after_commit:
+            self._die()
+        return {}
 
     async def check(self) -> Sequence[str]:
         self._knock()
@@ -345,7 +364,7 @@ class MemoryTarget:
 class MemoryTargetBlind(MemoryTarget):
     """Cannot look at its store: to create what is there takes it over."""
 
-    capabilities: ClassVar[Capabilities] = Capabilities(find=None, read=False)
+    capabilities: ClassVar[Capabilities] = Capabilities(find=None, read=False, rename=True)
 
     def deliver(self, changes: Sequence[Change]) -> AsyncIterator[Outcome]:
         holders = self._holders()

@@ -32,6 +32,7 @@ from usersyncd.testing.target_contract.looking import LookingPromises
 from usersyncd.testing.target_contract.memberships import MembershipPromises
 from usersyncd.testing.target_contract.protection import ProtectionPromises
 from usersyncd.testing.target_contract.records import RecordPromises
+from usersyncd.testing.target_contract.renaming import RenamingPromises
 from usersyncd.testing.target_contract.waiting import WaitingPromises
 
 
@@ -43,6 +44,7 @@ class TargetContract(
     MembershipPromises,
     LookingPromises,
     ProtectionPromises,
+    RenamingPromises,
     FailurePromises,
     EndingPromises,
 ):

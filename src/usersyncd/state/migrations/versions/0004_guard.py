@@ -41,7 +41,7 @@ def upgrade() -> None:
         "renames",
         sa.Column("target", sa.Integer(), sa.ForeignKey("targets.id"), primary_key=True),
         sa.Column("directory", sa.Integer(), sa.ForeignKey("directories.id"), primary_key=True),
-        sa.Column("was", sa.Text(), nullable=False, comment="the directory's name that the target still has"),
+        sa.Column("was", sa.Text(), primary_key=True, comment="a name of the directory that the target may still have"),
         sqlite_with_rowid=False,
     )
     with op.batch_alter_table("runs") as runs:

@@ -1,0 +1,133 @@
+"""Renames a directory: in the state at once, and later in each target that knows it by its old name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    bindparam,
+    delete,
+    exists,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
+
+from usersyncd.errors import ConfigError
+from usersyncd.plugin import Kind
+from usersyncd.state.database import Database
+from usersyncd.state.spool import NUMBER
+from usersyncd.state.tables import (
+    deliveries,
+    directories,
+    harms,
+    links,
+    memberships,
+    names,
+    records,
+    renames,
+    retries,
+    runs,
+    sent,
+    targets,
+)
+
+
+def is_known(database: Database, name: str) -> bool:
+    """Whether there is a directory of this name."""
+    with database.read() as connection:
+        return _number(connection, name) is not None
+
+
+def is_due(database: Database, was: str, name: str) -> bool:
+    """Whether the directory ``was`` has to get this name: it was never read under it, or nothing came of that. Raises
+    ConfigError if targets hold something of both."""
+    with database.read() as connection:
+        old, new = _number(connection, was), _number(connection, name)
+        if old is None or (new is not None and not _is_held(connection, old)):
+            return False
+        if new is not None and _is_held(connection, new):
+            raise ConfigError(
+                f"directories.{name}.was: {was} cannot be renamed: targets hold people of {was} and of {name}",
+                f"take `was` out, and {was} leaves its targets; or put {was} back under `directories`",
+            )
+    return True
+
+
+def rename(database: Database, was: str, name: str) -> None:
+    """Give the directory ``was`` this name, with its records, links and runs. Its targets are still to be told.
+
+    Call it when :func:`is_due` says so."""
+    with database.write() as connection:
+        old, new = _number(connection, was), _number(connection, name)
+        if new is not None:
+            _drop(connection, new)
+        connection.execute(update(directories).where(directories.c.id == old).values(name=name))
+        connection.execute(update(runs).where(runs.c.directory == was).values(directory=name))
+        noted = exists().where(renames.c.target == targets.c.id, renames.c.directory == old, renames.c.was == was)
+        knows = select(targets.c.id, literal(old), literal(was)).where(_holds(targets.c.id, old), ~noted)
+        connection.execute(insert(renames).from_select(["target", "directory", "was"], knows))
+
+
+def old_names(database: Database, target: int, directory: int) -> list[str]:
+    """The names by which this target may still know the directory: more than one, if it got no answer in between."""
+    mine = renames.c.target == target, renames.c.directory == directory
+    with database.read() as connection:
+        return list(connection.scalars(select(renames.c.was).where(*mine)))
+
+
+def linked(database: Database, target: int, directory: int) -> dict[Kind, list[str]]:
+    """The target ids of all objects of the directory."""
+    query = (
+        select(links.c.target_id)
+        .join(records, records.c.ref == links.c.ref)
+        .where(links.c.target == target, records.c.directory == directory, links.c.target_id.is_not(None))
+    )
+    with database.read() as connection:
+        return {kind: list(connection.scalars(query.where(links.c.kind == NUMBER[kind]))) for kind in Kind}
+
+
+def told(
+    database: Database, target: int, directory: int, was: str, target_ids: Mapping[Kind, Mapping[str, str]]
+) -> None:
+    """Store that the target has the name ``was`` no more. ``target_ids``: those that changed, before -> now."""
+    with database.write() as connection:
+        for kind, ids in target_ids.items():
+            mine = links.c.target == target, links.c.kind == NUMBER[kind], links.c.target_id == bindparam("before")
+            if ids:
+                connection.execute(
+                    update(links).where(*mine).values(target_id=bindparam("now")),
+                    [{"before": before, "now": now} for before, now in ids.items()],
+                )
+        mine = renames.c.target == target, renames.c.directory == directory, renames.c.was == was
+        connection.execute(delete(renames).where(*mine))
+
+
+def _number(connection: Connection, name: str) -> int | None:
+    return connection.scalar(select(directories.c.id).where(directories.c.name == name))
+
+
+def _is_held(connection: Connection, directory: int) -> bool:
+    """Whether a target holds something of a directory, or may."""
+    found = select(targets.c.id).where(_holds(targets.c.id, directory))
+    return connection.scalar(found.limit(1)) is not None
+
+
+def _holds(target: Column[Any], directory: int | None) -> ColumnElement[bool]:
+    linked_ = exists().where(links.c.target == target, links.c.ref == records.c.ref, records.c.directory == directory)
+    return or_(linked_, exists().where(sent.c.target == target, sent.c.directory == directory))
+
+
+def _drop(connection: Connection, directory: int) -> None:
+    """Delete a directory of which no target holds anything."""
+    mine = select(records.c.ref).where(records.c.directory == directory)
+    connection.execute(delete(retries).where(retries.c.ref.in_(mine)))
+    for table in (names, memberships, deliveries, harms, renames, records):
+        connection.execute(delete(table).where(table.c.directory == directory))
+    connection.execute(delete(directories).where(directories.c.id == directory))

@@ -1,0 +1,160 @@
+"""A directory that has another name now: its people keep their objects, in the state and in the target."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import select
+
+from tests.run.test_moving import active, copy_of, points_to
+from tests.run.world import World
+from usersyncd.errors import LockedError
+from usersyncd.plugin import Kind
+from usersyncd.state.journal import history
+from usersyncd.state.lock import locked
+from usersyncd.state.tables import directories, renames
+
+
+def rename(world: World, name: str = "neu") -> None:
+    world.name, world.was = name, world.name
+    for target in list(world.targets):
+        world.target(target)
+
+
+def known(world: World) -> list[str]:
+    with world.database.read() as connection:
+        return list(connection.scalars(select(directories.c.name)))
+
+
+def still_to_tell(world: World) -> int:
+    with world.database.read() as connection:
+        return len(connection.execute(select(renames)).all())
+
+
+@pytest.fixture
+def company(world: World) -> World:
+    world.directory.incremental = True
+    world.people("u1", "u2", "u3")
+    world.group("g1", "u1", "u2")
+    world.synced()
+    return world
+
+
+def directories_of(world: World, name: str = "app") -> set[str]:
+    store = world.stores[name]
+    return {held.directory for kind in Kind for held in store.objects(kind).values()}
+
+
+def test_everybody_keeps_their_object(company: World) -> None:
+    before = set(company.store.users) | set(company.store.groups)
+    rename(company)
+    for _ in range(2):
+        report = company.run()
+        assert (report.status, report.targets[0].counts.total) == ("succeeded", 0)
+        assert report.pull is not None
+        assert not report.pull.complete, "the cursor is still good"
+    assert set(company.store.users) | set(company.store.groups) == before
+    assert (directories_of(company), known(company), still_to_tell(company)) == ({"neu"}, ["neu"], 0)
+    company.leave("u2")
+    company.people("u4")
+    counts = company.synced().counts
+    assert (counts.users.create, counts.users.deactivate, counts.memberships.remove) == (1, 1, 1)
+    assert active(company.store) == {"u1", "u3", "u4"}
+
+
+def test_a_plan_renames_nothing(company: World) -> None:
+    rename(company)
+    company.leave("u2")
+    company.people("u4")
+    [target] = company.plan().targets
+    counts = target.planned.users
+    assert (target.leaving, counts.create, counts.deactivate, counts.update) == (False, 1, 1, 0)
+    assert (directories_of(company), known(company)) == ({"acme"}, ["acme"])
+    company.was, company.name = None, "acme"
+    company.target()
+    counts = company.synced().counts.users
+    assert (counts.create, counts.deactivate, counts.update) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("when", ["down", "die_before_commit", "die_after_commit"])
+def test_a_target_that_fails_is_told_by_the_next_run(company: World, when: str) -> None:
+    rename(company)
+    setattr(company.store.faults, when, True)
+    assert company.run().status == "failed"
+    assert (known(company), still_to_tell(company)) == (["neu"], 1)
+    rename(company, "newer")
+    assert company.run().status == "failed"
+    assert still_to_tell(company) == 2
+    setattr(company.store.faults, when, False)
+    assert company.synced().counts.total == 0
+    assert (directories_of(company), known(company), still_to_tell(company)) == ({"newer"}, ["newer"], 0)
+
+
+def test_what_got_no_answer_before_is_looked_up_under_the_old_name(company: World) -> None:
+    company.people("u4")
+    company.store.faults.die_after_commit = True
+    assert company.run().status == "failed"
+    company.store.faults.die_after_commit = False
+    rename(company)
+    company.synced()
+    assert (directories_of(company), sorted(company.held())) == ({"neu"}, ["u1", "u2", "u3", "u4"])
+
+
+def test_a_target_that_moves_meanwhile_is_told_in_both_places(company: World) -> None:
+    here, there = company.store, copy_of(company.store, "there")
+    rename(company)
+    here.faults.down = True
+    assert company.run().status == "failed"
+    here.faults.down = False
+    for store in (there, here):
+        points_to(company, store)
+        assert company.synced().counts.total == 0
+        assert directories_of(company) == {"neu"}
+
+
+def test_the_old_name_may_stay_in_the_file(company: World) -> None:
+    rename(company)
+    company.synced()
+    company.leave("u1", "u2", "u3")
+    company.synced()
+    assert company.run().status == "succeeded"
+
+
+def test_a_name_under_which_it_was_only_planned_does_not_matter(company: World) -> None:
+    """The configuration was changed, and `was` came later."""
+    rename(company)
+    company.was = None
+    company.plan()
+    assert sorted(known(company)) == ["acme", "neu"]
+    company.was = "acme"
+    assert company.plan().targets[0].planned.total == 0
+    assert company.synced().counts.total == 0
+    assert known(company) == ["neu"]
+
+
+def test_two_directories_that_have_people_do_not_become_one(company: World) -> None:
+    rename(company)
+    company.was = None
+    company.target()
+    company.run()
+    company.was = "acme"
+    for report in (company.plan(), company.run()):
+        assert (report.status, report.error) == (
+            "failed",
+            "directories.neu.was: acme cannot be renamed: targets hold people of acme and of neu\n"
+            "  → take `was` out, and acme leaves its targets; or put acme back under `directories`",
+        )
+
+
+def test_it_is_not_renamed_in_the_middle_of_a_run_under_its_old_name(company: World) -> None:
+    rename(company)
+    with locked(company.database, "acme"), pytest.raises(LockedError, match="acme: another run of this directory"):
+        company.run()
+    assert known(company) == ["acme"]
+    assert company.synced().counts.total == 0
+
+
+def test_its_runs_stay_its_history(company: World) -> None:
+    rename(company)
+    company.synced()
+    with company.database.read() as connection:
+        assert [run.directory for run in history(connection, 9, "neu")] == ["neu", "acme"]
