@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -101,3 +102,36 @@ def test_a_state_that_cannot_be_read_does_not_make_the_file_wrong(usersyncd: Use
     assert "usersyncd.yaml is valid." in ran.out
     assert "Whether people leave a target is not known: the state database" in ran.out
     assert json.loads(usersyncd("check", "--json").out) == {"ok": True, "errors": [], "leaving": None}
+
+
+def test_links_of_a_target_that_was_replaced_are_kept_until_they_are_forgotten(
+    usersyncd: Usersyncd, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert usersyncd("forget").out == "Every set of links is used by a target.\n"
+    configure((BOTH + TARGET).replace("app.db", "other.db"))
+    ran = usersyncd("sync", "hr")
+    assert "this is another target than before" in ran.out
+    (kept,) = json.loads(usersyncd("forget", "--json").out)["targets"]
+    assert (kept["number"], kept["target"], kept["users"], kept["groups"]) == (1, "app", 24, 0)
+    assert json.loads(kept["identity"])["database"] == f"{tmp_path}/app.db"
+    assert usersyncd("forget").out.splitlines()[1].split()[:4] == ["1", "app", "24", "0"]
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    assert usersyncd("forget", "app").code == 1
+    assert len(json.loads(usersyncd("forget", "--json").out)["targets"]) == 1
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    assert "Forgotten: the links of 24 users and 0 groups of app: " in usersyncd("forget", "1").out
+    ran = usersyncd("forget", "app", "--yes")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith("there is no set of links of a target app that is not used\n  → ")
+    assert usersyncd("sync", "hr").code == 0
+
+
+def test_a_set_of_several_with_one_name_is_forgotten_by_its_number(usersyncd: Usersyncd) -> None:
+    for name in ("other", "third"):
+        configure((BOTH + TARGET).replace("app.db", f"{name}.db"))
+        assert usersyncd("sync").code == 0
+    ran = usersyncd("forget", "app", "--yes")
+    assert ran.code == 1
+    assert ran.err.startswith("several sets of links are of a target app: 1, 2\n  → name one by its number")
+    assert usersyncd("forget", "2", "--yes").code == 0
+    assert [one["number"] for one in json.loads(usersyncd("forget", "--json").out)["targets"]] == [1]

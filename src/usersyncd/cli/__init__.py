@@ -19,6 +19,7 @@ from usersyncd.cli.adopt import AdoptCommand
 from usersyncd.cli.check import check
 from usersyncd.cli.common import ConfigOption, print_error
 from usersyncd.cli.connectors import connectors
+from usersyncd.cli.forget import forget
 from usersyncd.cli.history import history
 from usersyncd.cli.init import init
 from usersyncd.cli.plan import plan
@@ -44,6 +45,7 @@ app.command(cls=AdoptCommand)(sync)
 app.command()(status)
 app.command()(history)
 app.command()(show)
+app.command()(forget)
 app.command()(schema)
 app.command()(connectors)
 

@@ -1,0 +1,96 @@
+"""``usersyncd forget``: sets of links that no target of the configuration uses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from usersyncd.cli.common import ConfigOption, JsonOption, load_config, print_json
+from usersyncd.errors import UsersyncError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from usersyncd.state.targets import LinkSet
+
+
+def forget(
+    context: typer.Context,
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="TARGET", help="The set to forget: the target's name, or its number.", show_default=False
+        ),
+    ] = None,
+    config: ConfigOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """List the sets of links that no target uses any more, or forget one. Nothing in a target is changed.
+
+    A set belongs to a target that was moved, replaced, or taken out of the file. Once it is forgotten, usersyncd does
+    not know whose the objects of that target are.
+    """
+    from usersyncd.cli.looking import looking
+    from usersyncd.state import targets
+
+    loaded = load_config(context, config)
+    with looking(loaded) as database:
+        sets: list[LinkSet] = []
+        if database is not None:
+            with database.read() as connection:
+                sets = targets.unused(connection, list(loaded.targets))
+        if target is None:
+            print_json({"format": 1, "targets": sets}) if json else _show(sets)
+            return
+        chosen = _chosen(sets, target)
+        assert database is not None  # noqa: S101 - the set came from it
+        if not yes:
+            typer.confirm(f"Forget {_described(chosen)}?", abort=True, err=True)
+        with database.write() as connection:
+            targets.drop(connection, chosen.number)
+    if json:
+        print_json({"format": 1, "targets": [chosen]})
+    else:
+        typer.echo(f"Forgotten: {_described(chosen)}.")
+
+
+def _chosen(sets: Sequence[LinkSet], word: str) -> LinkSet:
+    found = [one for one in sets if word in (one.target, str(one.number))]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        numbers = ", ".join(str(one.number) for one in found)
+        raise UsersyncError(f"several sets of links are of a target {word}: {numbers}", "name one by its number")
+    raise UsersyncError(
+        f"there is no set of links of a target {word} that is not used",
+        "`usersyncd forget` lists them; one that a target of the file uses is not forgotten",
+    )
+
+
+def _described(one: LinkSet) -> str:
+    from usersyncd.core.summary import many
+
+    return f"the links of {many(one.users, 'user')} and {many(one.groups, 'group')} of {one.target}: {one.identity}"
+
+
+def _show(sets: Sequence[LinkSet]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from usersyncd.cli import text
+
+    if not sets:
+        typer.echo("Every set of links is used by a target.")
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("number", justify="right")
+    table.add_column("target", overflow="fold")
+    for name in ("users", "groups"):
+        table.add_column(name, no_wrap=True, justify="right")
+    table.add_column("which was", overflow="fold")
+    for one in sets:
+        numbers = f"{one.users:,}", f"{one.groups:,}"
+        table.add_row(str(one.number), one.target, *numbers, Text(text.clean(one.identity or "never reached")))
+    text.show(table)
