@@ -81,6 +81,7 @@ def test_everything_is_read_again_once_a_day_also_over_midnight(world: World) ->
     ("2026-02-28 23:00", "2026-03-01 01:00", False),
     ("2026-02-28 01:00", "2026-03-01 01:00", True),
     ("2026-03-01 02:01", "2026-03-02 02:00", True),
+    ("2027-03-01 02:01", "2026-03-02 12:00", True),
 ])  # fmt: skip
 def test_daily_at_two(last: str, now: str, due: bool) -> None:
     when = (datetime.fromisoformat(text).astimezone() for text in (last, now))

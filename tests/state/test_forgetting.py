@@ -2,45 +2,59 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
+import pytest
 from sqlalchemy import func, select
-from ulid import ULID
 
+from tests.run.test_pulls import NOON
 from tests.run.world import World
-from usersyncd.core.report import RunReport
-from usersyncd.plugin import Change, Kind, Op
+from usersyncd.plugin import Kind
 from usersyncd.state import journal
 from usersyncd.state.spool import NUMBER
 from usersyncd.state.tables import journal as journal_table
 from usersyncd.state.tables import names, records
 
-NOW = datetime.now(UTC)
 AT_ONCE = timedelta(0)
 
 
-def past_run(world: World, days: int, directory: str) -> str:
-    report = RunReport(
-        directory, "memory", str(ULID.from_datetime(NOW - timedelta(days=days))), "succeeded", NOW.isoformat()
-    )
-    journal.begin(world.database, report)
-    created = Change(Op.CREATE, Kind.USER, directory, "u1", "u1", None, {"id": "u1"})
-    with world.database.write() as connection:
-        journal.write(connection, report.run, "app", 0, [created] * 3, ["{}"] * 3)
-    report.finished = NOW.isoformat()
-    journal.finish(world.database, report)
-    return report.run
+def run_on(world: World, day: float) -> str:
+    """A run that creates one user."""
+    world.now = NOON + timedelta(days=day)
+    world.user(f"on day {day}")
+    return world.run().run
+
+
+def kept(world: World) -> list[str]:
+    """The runs that are kept, the newest first, each with its entry in the journal."""
+    with world.database.read() as connection:
+        runs = [report.run for report in journal.history(connection, 99)]
+        assert [len(list(journal.entries(connection, run))) for run in runs] == [1] * len(runs)
+        assert connection.scalar(select(func.count()).select_from(journal_table)) == len(runs)
+    return runs
 
 
 def test_runs_and_their_journal_are_kept_for_90_days(world: World) -> None:
-    old, recent, other = past_run(world, 91, "acme"), past_run(world, 89, "acme"), past_run(world, 91, "other")
-    world.user("u1")
-    now = world.run().run
+    runs = [run_on(world, day) for day in range(0, 96, 5)]
+    assert kept(world) == runs[1:][::-1]
+
+
+@pytest.mark.parametrize("wrong", [400, -400])
+def test_a_clock_that_was_wrong_once_does_not_empty_the_history(world: World, wrong: int) -> None:
+    days = [0, 5, 10, 15, 20, 20 + wrong, 20.1, 20.2, 20.3]
+    runs = [run_on(world, day) for day in days]
+    assert kept(world) == runs[::-1]
+
+
+def test_the_last_run_and_the_last_success_are_told_in_their_order(world: World) -> None:
+    """A run that was dated in the future hides none that comes later."""
+    ahead, now = run_on(world, 400), run_on(world, 1)
+    world.directory.faults.down = True
+    failed = run_on(world, 2)
     with world.database.read() as connection:
-        assert [report.run for report in journal.history(connection, 9)] == [now, recent]
-        assert {len(list(journal.entries(connection, run))) for run in (old, other)} == {0}
-        assert len(list(journal.entries(connection, recent))) == 3
-        assert connection.scalar(select(func.count()).select_from(journal_table)) == 4
+        assert [report.run for report in journal.history(connection, 9, world.name)] == [failed, now, ahead]
+        assert journal.last(connection, world.name, "succeeded") == (NOON + timedelta(days=1)).isoformat()
+        assert journal.last(connection, world.name, "failed") == (NOON + timedelta(days=2)).isoformat()
 
 
 def known(world: World, kind: Kind = Kind.USER) -> set[str]:

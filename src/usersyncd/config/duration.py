@@ -26,8 +26,9 @@ class Complete(Struct, frozen=True):
     at: time | None = None
 
     def is_due(self, last: datetime | None, now: datetime) -> bool:
-        """Whether a complete reading is due, when the ``last`` one was then. Both have time zones."""
-        if last is None:
+        """Whether a complete reading is due, when the ``last`` one was then. Both have time zones. One in the future
+        does not count: the clock was wrong."""
+        if last is None or last > now:
             return True
         if self.every is not None:
             return now - last >= self.every

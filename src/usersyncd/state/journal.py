@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 from msgspec import Struct, structs
-from sqlalchemy import Connection, delete, exists, func, insert, select, update
-from ulid import ULID
+from sqlalchemy import Connection, delete, exists, insert, select, update
 
+from usersyncd.core.clock import gap
 from usersyncd.core.digest import encode
 from usersyncd.core.report import RunReport, Status
 from usersyncd.plugin import Change, Member
-from usersyncd.state import bulk
+from usersyncd.state import bulk, counters
 from usersyncd.state.database import Database
 from usersyncd.state.tables import journal, runs
 
 KEPT = timedelta(days=90)
 """How long runs and their journal are kept."""
+LONGEST = KEPT / 10
+"""How much of a gap between two runs counts for that. A clock that is wrong once costs no more of the history."""
+PRUNED = 100
+"""How many runs the end of a run deletes at most."""
 INTERRUPTED = (
     "it was interrupted: the process ended before the run did. Nothing is lost: the next run goes on from there"
 )
@@ -56,7 +60,8 @@ def begin(database: Database, report: RunReport) -> None:
         connection.execute(
             insert(runs).values(
                 id=report.run,
-                number=select(func.coalesce(func.max(runs.c.number), 0) + 1).scalar_subquery(),
+                number=counters.take(connection, "run"),
+                elapsed=_elapsed(connection, report),
                 directory=report.directory,
                 started=report.started,
                 report=_written(report).decode(),
@@ -64,15 +69,26 @@ def begin(database: Database, report: RunReport) -> None:
         )
 
 
+def _elapsed(connection: Connection, report: RunReport) -> int:
+    """The milliseconds from the first run of this directory to the one that begins."""
+    query = select(runs.c.started, runs.c.elapsed).where(runs.c.directory == report.directory)
+    before = connection.execute(query.order_by(runs.c.number.desc()).limit(1)).one_or_none()
+    if before is None:
+        return 0
+    passed = gap(datetime.fromisoformat(before.started), datetime.fromisoformat(report.started), LONGEST)
+    return int(before.elapsed) + passed // timedelta(milliseconds=1)
+
+
 def finish(database: Database, report: RunReport) -> None:
-    """A run has ended."""
+    """A run has ended. Those that are too old by now are deleted."""
     with database.write() as connection:
         _write(connection, report)
-        old = str(ULID.from_datetime(datetime.now(UTC) - KEPT))
-        gone = select(runs.c.id).where(runs.c.directory == report.directory, runs.c.id < old)
-        if connection.scalar(gone.limit(1)) is not None:
+        now = select(runs.c.elapsed).where(runs.c.id == report.run).scalar_subquery()
+        oldest = select(runs.c.id, now - runs.c.elapsed).where(runs.c.directory == report.directory)
+        rows = connection.execute(oldest.order_by(runs.c.number).limit(PRUNED)).all()
+        if gone := [run for run, age in rows if age > KEPT // timedelta(milliseconds=1)]:
             connection.execute(delete(journal).where(journal.c.run.in_(gone)))
-            connection.execute(delete(runs).where(runs.c.directory == report.directory, runs.c.id < old))
+            connection.execute(delete(runs).where(runs.c.id.in_(gone)))
 
 
 def _write(connection: Connection, report: RunReport) -> None:
@@ -105,7 +121,7 @@ def history(
     connection: Connection, limit: int, directory: str | None = None, *, changed: bool = False
 ) -> list[RunReport]:
     """The last runs, newest first; of one directory when it is named. ``changed``: only those that changed a target."""
-    query = select(runs.c.report).order_by(runs.c.id.desc()).limit(limit)
+    query = select(runs.c.report).order_by(runs.c.number.desc()).limit(limit)
     if directory is not None:
         query = query.where(runs.c.directory == directory)
     if changed:
@@ -115,14 +131,15 @@ def history(
 
 def find(connection: Connection, run: str) -> list[RunReport]:
     """The runs whose id begins so."""
-    query = select(runs.c.report).where(runs.c.id.startswith(run.upper(), autoescape=True)).order_by(runs.c.id).limit(3)
+    query = select(runs.c.report).where(runs.c.id.startswith(run.upper(), autoescape=True))
+    query = query.order_by(runs.c.number).limit(3)
     return [_report(text) for text in connection.scalars(query)]
 
 
 def last(connection: Connection, directory: str, *statuses: Status) -> str | None:
     """When the last run of a directory that ended with one of these statuses began."""
-    query = select(func.max(runs.c.started)).where(runs.c.directory == directory, runs.c.status.in_(statuses))
-    began: str | None = connection.scalar(query)
+    query = select(runs.c.started).where(runs.c.directory == directory, runs.c.status.in_(statuses))
+    began: str | None = connection.scalar(query.order_by(runs.c.number.desc()).limit(1))
     return began
 
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, exists, func, select, text, update
+from sqlalchemy import Connection, bindparam, delete, exists, func, select, update
 
 from usersyncd.core.digest import name, names
 from usersyncd.plugin import Kind
-from usersyncd.state import bulk
+from usersyncd.state import bulk, counters
 from usersyncd.state.bulk import batched
 from usersyncd.state.database import Database, among
 from usersyncd.state.spool import KIND, NUMBER, Spool, Spooled, decode
@@ -28,14 +28,10 @@ _COLUMNS = ("ref", "directory", "kind", "id", "digest", "attributes", "handles",
 def reserve(database: Database, spool: Spool) -> int:
     """The first of as many refs as there are new records. Nobody else is given them, used or not: another directory's
     snapshot may be saved at the same time."""
-    statement = text(
-        "INSERT INTO counters (name, next) VALUES ('ref', 1 + :many) "
-        "ON CONFLICT (name) DO UPDATE SET next = counters.next + :many RETURNING next - :many"
-    )
     if not (many := spool.count_new()):
         return 0
     with database.write() as connection:
-        return int(connection.execute(statement, {"many": many}).scalar_one())
+        return counters.take(connection, "ref", many)
 
 
 class Records:

@@ -193,12 +193,18 @@ runs = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("number", BigInteger, nullable=False, unique=True, comment="their order, whatever the clock said"),
+    Column(
+        "elapsed",
+        BigInteger,
+        nullable=False,
+        comment="milliseconds from the directory's first run: the gaps between its runs, long ones cut short",
+    ),
     Column("directory", Text, nullable=False),
     Column("started", Text, nullable=False),
     Column("finished", Text),
     Column("status", Text),
     Column("report", Text, comment="JSON: core.report.RunReport"),
-    Index("runs_directory", "directory", "id"),
+    Index("runs_directory", "directory", "number"),
 )
 
 journal = Table(

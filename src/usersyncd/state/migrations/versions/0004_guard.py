@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -10,6 +12,7 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
+_LONGEST = timedelta(days=9)
 _REF = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
@@ -48,7 +51,36 @@ def upgrade() -> None:
         runs.add_column(
             sa.Column("number", sa.BigInteger(), nullable=True, comment="their order, whatever the clock said")
         )
-    op.execute("UPDATE runs SET number = (SELECT count(*) FROM runs o WHERE o.id <= runs.id)")
+        runs.add_column(
+            sa.Column(
+                "elapsed",
+                sa.BigInteger(),
+                nullable=True,
+                comment="milliseconds from the directory's first run: the gaps between its runs, long ones cut short",
+            )
+        )
+    _number_runs()
     with op.batch_alter_table("runs") as runs:
         runs.alter_column("number", nullable=False, existing_type=sa.BigInteger())
+        runs.alter_column("elapsed", nullable=False, existing_type=sa.BigInteger())
         runs.create_unique_constraint("runs_number_key", ["number"])
+        runs.drop_index("runs_directory")
+        runs.create_index("runs_directory", ["directory", "number"])
+
+
+def _number_runs() -> None:
+    """Number the runs by their ids, which begin with the time, and add the gaps between those of each directory."""
+    connection = op.get_bind()
+    rows = connection.execute(sa.text("SELECT id, directory, started FROM runs ORDER BY id")).all()
+    before: dict[str, tuple[datetime, int]] = {}
+    for number, (id_, directory, text) in enumerate(rows, 1):
+        started = datetime.fromisoformat(text)
+        earlier, elapsed = before.get(directory, (started, 0))
+        elapsed += min(max(started - earlier, timedelta(0)), _LONGEST) // timedelta(milliseconds=1)
+        before[directory] = started, elapsed
+        connection.execute(
+            sa.text("UPDATE runs SET number = :number, elapsed = :elapsed WHERE id = :id"),
+            {"number": number, "elapsed": elapsed, "id": id_},
+        )
+    if rows:
+        connection.execute(sa.text("INSERT INTO counters (name, next) VALUES ('run', :next)"), {"next": len(rows) + 1})
