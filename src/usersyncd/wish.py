@@ -22,7 +22,8 @@ class Wish:
     gets the run's one line, which a person who is shown the report can do without. ``adopt``: ids of records to whose
     adoption of an object a person consents; ``ALL`` for all. ``missing``: attributes that no record has any more, by a
     person's word. ``forget``: names of directories; a person consents to all that leaves the targets which do not list
-    them."""
+    them. ``exceed``: hashes, or their first digits, of the harmful changes to which a person consents although a limit
+    is passed."""
 
     deliver: bool = True
     complete: bool = False
@@ -31,3 +32,4 @@ class Wish:
     adopt: frozenset[str] = frozenset()
     missing: frozenset[str] = frozenset()
     forget: frozenset[str] = frozenset()
+    exceed: frozenset[str] = frozenset()

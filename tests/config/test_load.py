@@ -123,7 +123,10 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
     )
     assert (shelf.groups.key, shelf.memberships) == ("displayName", "direct")
     assert shelf.leavers == Leavers(timedelta(days=30))
-    assert shelf.guard == Guard(Limit(5, True), Limit(2.5, True), Limit(25, False), Limit(3, False), 0)
+    assert shelf.guard == Guard(
+        deletes=Limit(5, True), deactivations=Limit(2.5, True), member_removals=Limit(25, False),
+        adoptions=Limit(3, False), at_least=0,
+    )  # fmt: skip
     assert shelf.adopt == "never"
     expected = Protection(frozenset({"root", "4711"}), written=("root", 4711))
     assert shelf.protect == dict.fromkeys(Kind, expected)

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
+import pytest
+from sqlalchemy import func, select
+
+from tests.run.test_pulls import NOON
 from tests.run.world import NO_LIMITS, World, rules
+from usersyncd.core.guard import Sort
 from usersyncd.core.model import Guard, Limit
 from usersyncd.core.report import Counts, Passed, TargetReport
 from usersyncd.plugin import Kind
+from usersyncd.state.tables import harms, records
 
 AT_ONCE = timedelta(0)
+NONE = Limit(0, True)
 EVERYBODY = [f"u{number:03}" for number in range(100)]
 
 
@@ -23,10 +31,10 @@ def company(world: World, **target: object) -> None:
     world.synced()
 
 
-def held(world: World) -> TargetReport:
+def held(world: World, **wish: Any) -> TargetReport:
     """A run that is held, and changes nothing in the target."""
     before = dict(world.store.users), dict(world.store.groups), set(world.store.memberships)
-    report = world.run()
+    report = world.run(**wish)
     assert report.status == "held"
     [target] = report.targets
     assert target.held
@@ -48,7 +56,7 @@ def test_what_a_plan_would_do_beyond_the_limits_is_told_in_percent_and_numbers(w
 
 
 def test_deactivations_have_a_limit_of_their_own(world: World) -> None:
-    company(world, guard=Guard(deactivations=Limit(10, True), member_removals=NO_LIMITS.member_removals))
+    company(world, guard=Guard(deactivations=Limit(10, True), member_removals=None, emptied=None))
     world.leave(*EVERYBODY[:11])
     assert held(world).guard == [Passed("deactivations", "10%", "11% (11 of 100)")]
 
@@ -57,22 +65,22 @@ def test_a_percentage_of_active_people_does_not_count_those_who_left_before(worl
     company(world, guard=NO_LIMITS)
     world.leave(*EVERYBODY[:50])
     world.synced()
-    world.target(guard=Guard(deactivations=Limit(20, True), member_removals=NO_LIMITS.member_removals))
+    world.target(guard=Guard(deactivations=Limit(20, True), member_removals=None, emptied=None))
     world.leave(*EVERYBODY[50:61])
     assert held(world).guard == [Passed("deactivations", "20%", "22% (11 of 50)")]
 
 
 def test_a_limit_may_be_a_number(world: World) -> None:
-    guard = Guard(deactivations=Limit(12, False), member_removals=NO_LIMITS.member_removals)
+    guard = Guard(deactivations=Limit(12, False), member_removals=None, emptied=None)
     company(world, guard=guard)
     world.leave(*EVERYBODY[:12])
     assert world.synced().counts.users.deactivate == 12
     world.leave(*EVERYBODY[12:25])
-    assert held(world).guard == [Passed("deactivations", "12", "15% (13 of 88)")]
+    assert held(world).guard == [Passed("deactivations", "12", "25% (25 of 100, 12 of them in earlier runs)")]
 
 
 def test_below_at_least_nothing_is_held(world: World) -> None:
-    strict = Guard(Limit(0, True), Limit(0, True), Limit(0, True), at_least=10)
+    strict = Guard(deletes=NONE, deactivations=NONE, member_removals=NONE, reactivations=NONE)
     world.people(*EVERYBODY[:9])
     world.target(guard=strict)
     world.synced()
@@ -85,14 +93,14 @@ def test_below_at_least_nothing_is_held(world: World) -> None:
 
 
 def test_the_memberships_of_deleted_groups_count_as_removals(world: World) -> None:
-    company(world, guard=Guard(deletes=NO_LIMITS.deletes))
+    company(world, guard=Guard(deletes=None))
     world.leave(*(f"g{number:02}" for number in range(7)), kind=Kind.GROUP)
     assert held(world).guard == [Passed("member_removals", "30%", "35% (700 of 2000)")]
 
 
 def test_groups_are_held_against_their_own_number(world: World) -> None:
     """Eleven of twenty groups are few among a hundred and twenty records."""
-    company(world, guard=Guard(deletes=Limit(50, True), member_removals=NO_LIMITS.member_removals))
+    company(world, guard=Guard(deletes=Limit(50, True), member_removals=None, emptied=None))
     world.leave(*(f"g{number:02}" for number in range(11)), kind=Kind.GROUP)
     assert held(world).guard == [Passed("deletes", "50%", "55% (11 of 20)")]
 
@@ -100,7 +108,7 @@ def test_groups_are_held_against_their_own_number(world: World) -> None:
 def test_a_rule_that_suddenly_fits_nobody_is_held_too(world: World) -> None:
     company(world, guard=Guard())
     world.target(guard=Guard(), users=rules('user.title == "Cok"'))
-    assert [limit.limit for limit in held(world).guard] == ["deactivations", "member_removals"]
+    assert [limit.limit for limit in held(world).guard] == ["deactivations", "member_removals", "emptied"]
 
 
 def test_a_held_plan_is_planned_again_and_delivered_once_the_limits_are_raised(world: World) -> None:
@@ -121,3 +129,254 @@ def test_a_held_plan_is_gone_when_the_directory_is_whole_again(world: World) -> 
     held(world)
     company(world, guard=Guard())
     assert world.plan().targets[0].planned.total == 0
+
+
+# ---- together with the runs before
+
+
+def later(world: World, hours: float) -> None:
+    world.now = (world.now or NOON) + timedelta(hours=hours)
+
+
+def test_nine_at_a_time_never_drain_a_company(world: World) -> None:
+    people = [f"p{number:03}" for number in range(300)]
+    world.people(*people)
+    world.target(guard=Guard())
+    world.now = NOON
+    world.synced()
+    reports = []
+    for number in range(30):
+        world.leave(*people[number * 9 : number * 9 + 9])
+        later(world, 0.25)
+        reports.append(world.run().status)
+    assert reports == ["succeeded"] * 3 + ["held"] * 27
+    assert sum(shape["active"] for shape in world.held().values()) == 273
+
+
+def test_normal_leavers_pass_day_after_day(world: World) -> None:
+    company(world, guard=Guard(at_least=2, member_removals=None))
+    world.now = NOON
+    for number in range(0, 50, 5):
+        world.leave(*EVERYBODY[number : number + 5])
+        world.synced()
+        later(world, 12)
+        world.synced()
+        later(world, 12)
+        world.synced()
+
+
+def test_what_earlier_runs_took_away_is_forgotten_after_the_window(world: World) -> None:
+    company(world, guard=Guard(member_removals=None))
+    world.now = NOON
+    world.leave(*EVERYBODY[:10])
+    world.synced()
+    assert stored(world) == {("deactivations", id_) for id_ in EVERYBODY[:10]}
+    world.leave(*EVERYBODY[10:19])
+    for _ in range(2):
+        later(world, 11)
+        assert held(world).guard[0].found == "19% (19 of 100, 10 of them in earlier runs)"
+    later(world, 2)
+    assert world.synced().counts.users.deactivate == 9
+    assert stored(world) == {("deactivations", id_) for id_ in EVERYBODY[10:19]}
+
+
+@pytest.mark.parametrize("wrong", [9600, -9600])
+def test_a_clock_that_is_wrong_once_neither_empties_the_window_nor_keeps_it_full(world: World, wrong: int) -> None:
+    company(world, guard=Guard(member_removals=None))
+    world.now = NOON
+    world.leave(*EVERYBODY[:10])
+    world.synced()
+    later(world, wrong)
+    world.synced()
+    later(world, 1 - wrong)
+    world.leave(*EVERYBODY[10:19])
+    held(world)
+    later(world, 10)
+    held(world)
+    later(world, 10)
+    world.synced()
+
+
+def test_who_comes_back_is_counted_no_more(world: World) -> None:
+    """A reading that leaves ten out is mended, and does not count against those who leave later, nor do they who return
+    count as reactivated."""
+    company(world, guard=Guard(member_removals=None, at_least=1))
+    world.leave(*EVERYBODY[:10])
+    world.synced()
+    assert len(stored(world)) == 10
+    world.people(*EVERYBODY[:10], title="Cook")
+    world.leave(*EVERYBODY[50:60])
+    assert world.synced().counts.users.reactivate == 10
+    assert stored(world) == {("deactivations", id_) for id_ in EVERYBODY[50:60]}
+
+
+def test_deleted_people_who_return_are_counted_no_more(world: World) -> None:
+    company(world, guard=Guard(member_removals=None), delete_after=AT_ONCE)
+    world.leave(*EVERYBODY[:10])
+    world.synced()
+    assert stored(world) == {("deletes", id_) for id_ in EVERYBODY[:10]}
+    world.people(*EVERYBODY[:10])
+    world.synced()
+    assert stored(world) == set()
+
+
+def test_members_who_were_removed_count_until_they_are_added_again(world: World) -> None:
+    company(world, guard=Guard(member_removals=Limit(30, True)))
+    world.group("g00", *EVERYBODY[50:])
+    world.group("g01", *EVERYBODY[:5])
+    world.synced()
+    world.group("g00", *EVERYBODY[10:])
+    world.synced()
+    assert stored(world) == {("member_removals", "g00", 10), ("member_removals", "g01", 95)}
+    for number in range(2, 7):
+        world.group(f"g{number:02}")
+    assert [str(limit) for limit in held(world).guard] == [
+        "member_removals: 30% (605 of 2000, 105 of them in earlier runs), allowed 30%"
+    ]
+
+
+def test_emptied_groups_are_held_and_count_until_they_have_members_again(world: World) -> None:
+    company(world, guard=Guard(emptied=Limit(10, True), member_removals=None, at_least=2))
+    world.group("g00")
+    world.group("g01")
+    world.synced()
+    assert stored(world) == {("emptied", "g00"), ("emptied", "g01")}
+    world.group("g02")
+    assert held(world).guard == [Passed("emptied", "10%", "15% (3 of 20, 2 of them in earlier runs)")]
+    world.group("g00", "u001")
+    world.synced()
+    assert stored(world) == {("emptied", "g01"), ("emptied", "g02")}
+    world.leave("g01", kind=Kind.GROUP)
+    world.target(guard=Guard(emptied=Limit(10, True), member_removals=None, deletes=None))
+    world.synced()
+    assert stored(world) == {("emptied", "g02")}
+
+
+def test_a_group_that_is_deleted_is_not_emptied(world: World) -> None:
+    company(world, guard=Guard(emptied=NONE, member_removals=None, deletes=None, at_least=1))
+    world.leave("g00", kind=Kind.GROUP)
+    world.synced()
+    assert stored(world) == set()
+
+
+def test_an_attribute_that_is_emptied_is_held(world: World) -> None:
+    company(world, guard=Guard())
+    world.people(*EVERYBODY[:30])
+    world.synced()
+    assert stored(world) == {("blanked title", id_) for id_ in EVERYBODY[:30]}
+    world.people(*EVERYBODY[30:32])
+    assert held(world).guard == [Passed("blanked", "30%", "32% (32 of 100, 30 of them in earlier runs)", "title")]
+    world.people(EVERYBODY[0], title="Chef")
+    world.people(EVERYBODY[30], title="Chef")
+    world.synced()
+    assert stored(world) == {("blanked title", id_) for id_ in (*EVERYBODY[1:30], EVERYBODY[31])}
+
+
+def test_people_who_get_access_again_are_held_against_those_who_have_none(world: World) -> None:
+    world.people(*EVERYBODY[:60], active=True)
+    world.people(*EVERYBODY[60:], active=False)
+    world.target(guard=Guard())
+    world.synced()
+    world.people(*EVERYBODY)
+    assert held(world).guard == [Passed("reactivations", "10%", "100% (40 of 40)")]
+
+
+def test_updates_are_limited_only_when_asked_for(world: World) -> None:
+    company(world, guard=Guard())
+    world.people(*EVERYBODY, title="Boss")
+    assert world.synced().counts.users.update == 100
+    assert stored(world) == set()
+    world.target(guard=Guard(updates=Limit(30, True)))
+    world.people(*EVERYBODY[:30], title="Cook")
+    world.synced()
+    world.people(*EVERYBODY[29:31], title="Chef")
+    assert held(world).guard == [Passed("updates", "30%", "31% (31 of 100, 29 of them in earlier runs)")]
+
+
+def test_each_target_has_a_window_of_its_own(world: World) -> None:
+    company(world, guard=Guard(member_removals=None))
+    world.target("crm", guard=Guard(member_removals=None, deactivations=None))
+    world.run()
+    world.leave(*EVERYBODY[:10])
+    world.run()
+    world.leave(*EVERYBODY[10:20])
+    assert {target.target: target.held for target in world.run().targets} == {"app": True, "crm": False}
+
+
+# ---- consent
+
+
+def test_a_person_consents_to_exactly_the_harmful_changes(world: World) -> None:
+    company(world, guard=Guard(member_removals=None))
+    world.leave(*EVERYBODY[:40])
+    harm = held(world).harm
+    assert harm is not None
+    world.people("new")
+    assert held(world).harm == harm, "who comes is no harm"
+    world.leave(EVERYBODY[40])
+    other = held(world, exceed=frozenset({harm.removeprefix("sha256:")})).harm
+    assert other not in (None, harm)
+    assert other is not None
+    target = world.synced(exceed=frozenset({other.removeprefix("sha256:")[:8]}))
+    assert (target.counts.users.deactivate, target.held, target.harm) == (41, False, other)
+    assert [limit.limit for limit in target.guard] == ["deactivations"]
+
+
+def test_what_a_person_consented_to_does_not_count_again(world: World) -> None:
+    company(world, guard=Guard(member_removals=None))
+    world.leave(*EVERYBODY[:40])
+    harm = held(world).harm
+    assert harm is not None
+    world.synced(exceed=frozenset({harm.removeprefix("sha256:")}))
+    assert stored(world) == set()
+    world.leave(*EVERYBODY[40:46])
+    world.synced()
+    assert len(stored(world)) == 6
+
+
+def test_a_plan_says_what_consent_it_needs_and_that_one_within_the_limits_needs_none(world: World) -> None:
+    company(world, guard=Guard(member_removals=None))
+    world.leave(*EVERYBODY[:40])
+    assert world.plan().targets[0].harm == held(world).harm
+    company(world, guard=Guard(member_removals=None))
+    assert world.plan().targets[0].harm is None
+
+
+# ---- what was never answered
+
+
+def test_what_was_written_and_not_answered_counts(world: World) -> None:
+    company(world, guard=Guard(member_removals=None))
+    world.leave(*EVERYBODY[:10])
+    world.store.faults.die_after_commit = True
+    assert world.run().status == "failed"
+    world.store.faults.die_after_commit = False
+    world.synced()
+    assert stored(world) == {("deactivations", id_) for id_ in EVERYBODY[:10]}
+
+
+def test_what_was_consented_to_and_not_answered_does_not_count(world: World) -> None:
+    company(world, guard=Guard(member_removals=None, emptied=None))
+    for number in range(20):
+        world.group(f"g{number:02}")
+    world.synced()
+    world.leave(*EVERYBODY[:40])
+    harm = held(world).harm
+    assert harm is not None
+    world.store.faults.die_after_commit = True
+    assert world.run(exceed=frozenset({harm.removeprefix("sha256:")})).status == "failed"
+    world.store.faults.die_after_commit = False
+    world.synced()
+    assert stored(world) == set()
+
+
+def stored(world: World) -> set[tuple[object, ...]]:
+    """The harms that the state holds: the limit with the attribute, the record, and how many members."""
+    query = select(harms.c.sort, harms.c.attribute, records.c.id, harms.c.members)
+    with world.database.read() as connection:
+        rows = connection.execute(query.join(records, records.c.ref == harms.c.ref)).all()
+        assert len(rows) == connection.scalar(select(func.count()).select_from(harms)), "a record was forgotten"
+    return {
+        (f"{Sort(sort).limit} {attribute}".rstrip(), id_, *([len(members) // 4] if members else []))
+        for sort, attribute, id_, members in rows
+    }

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 
 from tests.run.migrated import migrated_sqlite
 from usersyncd.config import Complete, Directory, Target
-from usersyncd.core.model import Constant, Guard, Leavers, Limit, MembershipMode, Rule, Ruleset
+from usersyncd.core.model import Constant, Guard, Leavers, MembershipMode, Rule, Ruleset
 from usersyncd.core.protection import UNPROTECTED, Protection
 from usersyncd.core.report import RunReport, TargetReport
 from usersyncd.job import Job, job, removed
@@ -33,7 +33,10 @@ from usersyncd.testing import (
 
 ON_SQLITE = pytest.mark.parametrize("state", ["sqlite"], indirect=True)
 """For a module whose tests do not depend on where the state is kept: each runs once."""
-NO_LIMITS = Guard(deletes=Limit(1e6, False), deactivations=Limit(1e6, False), member_removals=Limit(1e6, False))
+NO_LIMITS = Guard(
+    deletes=None, deactivations=None, member_removals=None, adoptions=None, reactivations=None, blanked=None,
+    emptied=None,
+)  # fmt: skip
 
 
 def rules(where: str | None = None, key: str | None = None, **attributes: str) -> Ruleset:

@@ -12,10 +12,12 @@ from usersyncd.core.model import Limit
 
 DURATION = r"^([0-9]{1,6}w)?([0-9]{1,6}d)?([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$"
 DAILY = r"^daily at ([01]?[0-9]|2[0-3]):([0-5][0-9])$"
+UNLIMITED = "unlimited"
 PERCENT = r"^(100|[0-9]{1,2}(\.[0-9]+)?)%$"
 
 _UNITS = ("weeks", "days", "hours", "minutes", "seconds")
 _LONGEST = timedelta(days=36500)
+_LONGEST_WINDOW = timedelta(days=90)
 
 
 class Complete(Struct, frozen=True):
@@ -71,10 +73,20 @@ def delay(value: Any) -> timedelta:
         raise ValueError("must be now, or a duration such as 30d") from None
 
 
-def limit(value: Any) -> Limit:
-    """A percentage up to 100 as text, or a whole number from 0. Raises ValueError."""
+def limit(value: Any) -> Limit | None:
+    """A percentage up to 100 as text, a whole number from 0, or ``unlimited``. Raises ValueError."""
+    if value == UNLIMITED:
+        return None
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return Limit(float(value), percent=False)
     if isinstance(value, str) and (match := re.fullmatch(PERCENT, value)):
         return Limit(float(match[1]), percent=True)
-    raise ValueError("must be a percentage such as 5%, or a whole number of objects such as 25")
+    raise ValueError("must be a percentage such as 5%, a whole number of objects such as 25, or unlimited")
+
+
+def window(value: Any) -> timedelta:
+    """A duration of at most 90 days: the history goes no further back. Raises ValueError."""
+    found = duration(value)
+    if found > _LONGEST_WINDOW:
+        raise ValueError("must be a duration of at most 90d: the history goes no further back")
+    return found

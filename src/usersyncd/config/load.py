@@ -286,7 +286,6 @@ def _target(
     everyone: tuple[str, ...],
 ) -> Target:
     place: Place = ("targets", name)
-    guard = section.guard
     return Target(
         name,
         section.connector,
@@ -296,7 +295,7 @@ def _target(
         _ruleset(document, (*place, "groups"), section.groups),
         section.memberships,
         Leavers(section.leavers.delete_after, _attributes(document, (*place, "leavers"), section.leavers.set)),
-        Guard(guard.deletes, guard.deactivations, guard.member_removals, guard.adoptions, guard.at_least),
+        Guard(**{name: getattr(section.guard, name) for name in Guard.__struct_fields__}),
         section.adopt,
         dict(_protections((*place, "protect"), section.protect, conditions)),
     )

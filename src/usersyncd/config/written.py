@@ -20,7 +20,18 @@ from pydantic import (
     model_validator,
 )
 
-from usersyncd.config.duration import DAILY, DURATION, PERCENT, Complete, complete, delay, duration, limit
+from usersyncd.config.duration import (
+    DAILY,
+    DURATION,
+    PERCENT,
+    UNLIMITED,
+    Complete,
+    complete,
+    delay,
+    duration,
+    limit,
+    window,
+)
 from usersyncd.core.model import Adopt, Guard, Limit
 from usersyncd.nearest import nearest
 from usersyncd.plugin import CANONICAL, Kind, Secret
@@ -60,7 +71,9 @@ def _state_url(value: str) -> str:
 
 _MAPPABLE = tuple(name for name in CANONICAL[Kind.USER] if name != "id")
 _DURATION_OR_NOW = {"anyOf": [{"const": "now"}, {"type": "string", "pattern": DURATION, "minLength": 2}]}
-_LIMIT = {"anyOf": [{"type": "string", "pattern": PERCENT}, {"type": "integer", "minimum": 0}]}
+_LIMIT = {
+    "anyOf": [{"type": "string", "pattern": PERCENT}, {"type": "integer", "minimum": 0}, {"const": UNLIMITED}],
+}
 
 Name = Annotated[str, AfterValidator(_name), WithJsonSchema({"type": "string", "pattern": NAME})]
 Mappable = Annotated[str, AfterValidator(_mappable), WithJsonSchema({"type": "string", "enum": list(_MAPPABLE)})]
@@ -81,7 +94,10 @@ Whole = Annotated[
     ),
 ]
 Delay = Annotated[timedelta, PlainValidator(delay), WithJsonSchema(_DURATION_OR_NOW)]
-Amount = Annotated[Limit, PlainValidator(limit), WithJsonSchema(_LIMIT)]
+Amount = Annotated[Limit | None, PlainValidator(limit), WithJsonSchema(_LIMIT)]
+Period = Annotated[
+    timedelta, PlainValidator(window), WithJsonSchema({"type": "string", "pattern": DURATION, "minLength": 2})
+]
 
 
 class Section(BaseModel):
@@ -169,23 +185,37 @@ class LeaversSection(Section):
     `now()` for the moment of leaving, or {value: …}. Whoever returns gets what `users.set` says."""
 
 
-class GuardSection(Section):
-    """The limits of one plan. A plan that passes one is held, and nothing of it is delivered, until a person has
-    looked."""
+def _limit(name: str) -> Any:
+    default: Limit | None = getattr(Guard(), name)
+    shown = UNLIMITED if default is None else str(default)
+    return Field(default_factory=lambda: default, json_schema_extra={"default": shown})
 
-    deletes: Amount = Field(default_factory=lambda: Guard().deletes, json_schema_extra={"default": "10%"})
-    """Deleted users and groups: a percentage of what the target holds, or a number of objects."""
-    deactivations: Amount = Field(default_factory=lambda: Guard().deactivations, json_schema_extra={"default": "10%"})
-    """Deactivated users: a percentage of what the target holds, or a number of objects."""
-    member_removals: Amount = Field(
-        default_factory=lambda: Guard().member_removals, json_schema_extra={"default": "30%"}
-    )
-    """Removed memberships: a percentage of what the target holds, or a number of objects."""
-    adoptions: Amount = Field(default_factory=lambda: Guard().adoptions, json_schema_extra={"default": "10%"})
-    """Users and groups adopted because an id changed, or by `adopt: always`: a percentage of what the target holds, or
-    a number of objects."""
+
+class GuardSection(Section):
+    """The limits of a plan together with the changes of the last `window` that are still in effect. A plan that passes
+    one is held, and nothing of it is delivered, until a person has looked. Each limit is a percentage of what the
+    target holds, a number of objects, or `unlimited`."""
+
+    deletes: Amount = _limit("deletes")
+    """Deleted users, of the users; deleted groups, of the groups."""
+    deactivations: Amount = _limit("deactivations")
+    """Deactivated users, of the active users."""
+    member_removals: Amount = _limit("member_removals")
+    """Removed memberships, of the memberships."""
+    adoptions: Amount = _limit("adoptions")
+    """Users and groups adopted because an id changed, or by `adopt: always`, of the users and groups."""
+    reactivations: Amount = _limit("reactivations")
+    """Users who are active again, of the inactive users."""
+    updates: Amount = _limit("updates")
+    """Users with other attributes, of the users; groups with other attributes, of the groups."""
+    blanked: Amount = _limit("blanked")
+    """Users, or groups, of whom one attribute is emptied, of those who had it."""
+    emptied: Amount = _limit("emptied")
+    """Groups that lose their last member, of the groups that have members."""
     at_least: int = Field(default=10, ge=0)
-    """A plan that touches fewer objects than this is never held."""
+    """A limit that fewer objects than this touch is not checked."""
+    window: Period = Field(default_factory=lambda: Guard().window, json_schema_extra={"default": "1d"})
+    """How long a change counts, together with the next plan: 1h, 1d, 7d. At most 90d."""
 
 
 Keys = list[str | int]

@@ -1,42 +1,283 @@
-"""The guard: limits that a plan must keep, in percent of what is delivered or as a number of objects."""
+"""The guard: what of a plan harms, and the limits that a plan must keep, together with the runs shortly before it.
+
+A drain of nine people at a time harms as much as one of all of them. So the guard counts what the plan does and what
+earlier runs did within a *window*, as far as it is still in effect, and measures it against what was held before.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Set
+from datetime import datetime, timedelta
+from enum import IntEnum
 
 from msgspec import Struct
 
+from usersyncd.core.clock import NO_TIME, gap
 from usersyncd.core.model import Guard, Limit
-from usersyncd.core.report import Counts, Passed
+from usersyncd.core.report import Passed
+from usersyncd.plugin import Change, Kind, Op, Value
+
+
+class Sort(IntEnum):
+    """The sorts of harm, each with a limit of the same name. The numbers stand in the state database."""
+
+    DELETES = 0
+    DEACTIVATIONS = 1
+    MEMBER_REMOVALS = 2
+    ADOPTIONS = 3
+    REACTIVATIONS = 4
+    UPDATES = 5
+    BLANKED = 6
+    EMPTIED = 7
+
+    @property
+    def limit(self) -> str:
+        """The name of its limit."""
+        return self.name.lower()
+
+
+class Harm(Struct, frozen=True):
+    """What is counted together. ``kind`` None: users and groups. ``attribute``: the one that was emptied."""
+
+    sort: Sort
+    kind: Kind | None
+    attribute: str = ""
+
+
+REMOVAL = Harm(Sort.MEMBER_REMOVALS, None)
+EMPTIED = Harm(Sort.EMPTIED, Kind.GROUP)
+
+_OF_RECORDS = {
+    Op.DELETE: Sort.DELETES,
+    Op.DEACTIVATE: Sort.DEACTIVATIONS,
+    Op.REACTIVATE: Sort.REACTIVATIONS,
+    Op.UPDATE: Sort.UPDATES,
+    Op.ADOPT: Sort.ADOPTIONS,
+}
+HARMFUL = {*_OF_RECORDS, Op.REMOVE}
+"""The operations that may harm."""
+_KEPT = {Sort.UPDATES, Sort.ADOPTIONS}
+"""The sorts after which an object is held as before."""
+_BLANKING = {Op.UPDATE, Op.DEACTIVATE, Op.REACTIVATE}
+_OPPOSITE = {Sort.DEACTIVATIONS: Sort.REACTIVATIONS, Sort.REACTIVATIONS: Sort.DEACTIVATIONS}
+
+
+def limit_of(guard: Guard, sort: Sort) -> Limit | None:
+    """The limit of a sort; None: it is unlimited."""
+    found: Limit | None = getattr(guard, sort.limit)
+    return found
+
+
+def limited(guard: Guard) -> frozenset[Sort]:
+    """The sorts that have a limit."""
+    return frozenset(sort for sort in Sort if limit_of(guard, sort) is not None)
+
+
+# ---- what one change does
+
+
+def harms_of(change: Change, earlier: Set[Harm] = frozenset()) -> Iterator[Harm]:
+    """The harms that a change of a record does, whose ``earlier`` harms are still in effect. To deactivate who was just
+    reactivated, or the other way round, does none: it only restores."""
+    sort = _OF_RECORDS.get(change.op)
+    if sort is None:
+        return
+    if not any(harm.sort is _OPPOSITE.get(sort) for harm in earlier):
+        yield Harm(sort, None if sort is Sort.ADOPTIONS else change.kind)
+    if change.op in _BLANKING:
+        before = change.before or {}
+        for name, value in (change.after or {}).items():
+            if is_blank(value) and not is_blank(before.get(name)):
+                yield Harm(Sort.BLANKED, change.kind, name)
+
+
+def undoes(change: Change, harm: Harm) -> bool:
+    """Whether a change ends an earlier harm to the same record."""
+    after = change.after or {}
+    match harm.sort:
+        case Sort.DELETES:
+            return change.op in (Op.CREATE, Op.ADOPT)
+        case Sort.DEACTIVATIONS:
+            return change.op in (Op.REACTIVATE, Op.CREATE, Op.ADOPT) and after.get("active") is not False
+        case Sort.REACTIVATIONS:
+            return change.op is Op.DELETE or (change.op is Op.DEACTIVATE and not after.get("active"))
+        case Sort.BLANKED:
+            return not is_blank(after.get(harm.attribute))
+        case Sort.EMPTIED:
+            return change.op in (Op.ADD, Op.DELETE)
+        case _:
+            return False
+
+
+def is_blank(value: Value) -> bool:
+    """Whether an attribute holds nothing."""
+    return value is None or value == ""
+
+
+def lines(change: Change, sorts: Set[Sort]) -> Iterator[tuple[str, ...]]:
+    """The harms of these sorts that a change does, one by one, as they are hashed: directory, kind, id, operation, and
+    the attribute or the member."""
+    mine = change.directory, change.kind.value, change.id, change.op.value
+    if change.op is Op.REMOVE and Sort.MEMBER_REMOVALS in sorts:
+        yield from ((*mine, member.kind.value, member.id) for member in change.members)
+    yield from ((*mine, harm.attribute) for harm in harms_of(change) if harm.sort in sorts)
+
+
+# ---- the window
+
+
+class Window(Struct):
+    """The harms of earlier runs that are still in effect: by ref of the record, and by ref of a group those who were
+    removed from it."""
+
+    harms: dict[int, set[Harm]] = {}
+    removed: dict[int, set[int]] = {}
+
+
+def within(readings: Iterable[tuple[int, datetime]], now: datetime, window: timedelta) -> int:
+    """The number of the first run within the window. ``readings``: the runs of a directory, the last one first, each
+    with its number and what its clock showed.
+
+    The age of a run is the sum of the gaps since then, each at most half the window: a clock that is wrong once neither
+    empties the window nor keeps it full for ever.
+    """
+    age, later = NO_TIME, now
+    for number, reading in readings:
+        age += gap(reading, later, window / 2)
+        if age >= window:
+            return number + 1
+        later = reading
+    return 0
+
+
+# ---- counting
+
+
+class Count(Struct):
+    """How many objects one harm touches: by the ``planned`` changes; by those of ``earlier`` runs, each object once;
+    and those that were harmed and that the plan restores."""
+
+    planned: int = 0
+    earlier: int = 0
+    restored: int = 0
+
+
+class Tally:
+    """The harms of a plan and of the window before it."""
+
+    def __init__(self, guard: Guard, window: Window) -> None:
+        self._guard = guard
+        self._sorts = limited(guard)
+        self._window = window
+        self.counts: defaultdict[Harm, Count] = defaultdict(Count)
+        for harms in window.harms.values():
+            for harm in harms:
+                self.counts[harm].earlier += 1
+        for members in window.removed.values():
+            self.counts[REMOVAL].earlier += len(members)
+
+    def add(self, ref: int, change: Change, *, counted: bool = True) -> None:
+        """Count a change of a record in. Not ``counted``: only what it restores."""
+        earlier = self._window.harms.get(ref, frozenset[Harm]())
+        for harm in harms_of(change, earlier) if counted else ():
+            if harm.sort in self._sorts:
+                self._plan(harm, repeated=harm in earlier)
+        for harm in earlier:
+            if undoes(change, harm):
+                self._restore(harm)
+
+    def remove(self, group: int, members: Set[int]) -> None:
+        """Count members in who are removed from a group."""
+        if Sort.MEMBER_REMOVALS in self._sorts:
+            count = self.counts[REMOVAL]
+            count.planned += len(members)
+            count.earlier -= len(members & self._window.removed.get(group, set()))
+
+    def restore(self, group: int, members: Set[int]) -> None:
+        """Count members in who are added to a group."""
+        again = len(members & self._window.removed.get(group, set()))
+        self.counts[REMOVAL].earlier -= again
+        self.counts[REMOVAL].restored += again
+        if EMPTIED in self._window.harms.get(group, ()):
+            self._restore(EMPTIED)
+
+    def empty(self, group: int) -> None:
+        """Count a group in that loses its last member."""
+        self._plan(EMPTIED, repeated=EMPTIED in self._window.harms.get(group, ()))
+
+    def _plan(self, harm: Harm, *, repeated: bool) -> None:
+        self.counts[harm].planned += 1
+        self.counts[harm].earlier -= repeated
+
+    def _restore(self, harm: Harm) -> None:
+        self.counts[harm].earlier -= 1
+        self.counts[harm].restored += 1
+
+    def in_question(self) -> list[Harm]:
+        """The harms that the plan does and that touch so many objects that their limits are checked."""
+        least = max(self._guard.at_least, 1)
+        found = (
+            harm
+            for harm, count in self.counts.items()
+            if count.planned and count.planned + count.earlier >= least and harm.sort in self._sorts
+        )
+        return sorted(found, key=lambda harm: (harm.sort, harm.kind is Kind.GROUP, harm.attribute))
+
+
+# ---- the limits
 
 
 class Holdings(Struct, frozen=True):
-    """How much of one directory a target holds, as far as was acknowledged: active users, all users, groups, edges."""
+    """How much of one directory a target holds, as far as was acknowledged: active users, all users, groups, edges,
+    groups that have members, and for the attributes in question how many of each kind have a value."""
 
     active: int
     users: int
     groups: int
     memberships: int
+    groups_with_members: int = 0
+    filled: Mapping[tuple[Kind, str], int] = {}
 
 
-def passed(guard: Guard, counts: Counts, holdings: Holdings, adoptions: int) -> list[Passed]:
-    """The limits that a plan passes: none, and it may be delivered. ``adoptions``: those of its adoptions that count.
+def passed(guard: Guard, tally: Tally, holdings: Holdings) -> list[Passed]:
+    """The limits that a plan passes: none, and it may be delivered. What the window took away counts as held.
 
     Users and groups are held against their own numbers, so that all groups cannot go unnoticed among many users.
     """
-    return list(_passed(guard, counts, holdings, adoptions))
+    found: list[Passed] = []
+    for harm in tally.in_question():
+        count, limit = tally.counts[harm], limit_of(guard, harm.sort)
+        touched = count.planned + count.earlier
+        of = _held(harm, holdings) + (0 if harm.sort in _KEPT else count.earlier + count.restored)
+        if limit is not None and _exceeds(limit, touched, of):
+            found.append(Passed(harm.sort.limit, str(limit), _found(touched, of, count.earlier), harm.attribute))
+    return found
 
 
-def _passed(guard: Guard, counts: Counts, holdings: Holdings, adoptions: int) -> Iterator[Passed]:
-    for name, limit, count, of in (
-        ("deletes", guard.deletes, counts.users.delete, holdings.users),
-        ("deletes", guard.deletes, counts.groups.delete, holdings.groups),
-        ("deactivations", guard.deactivations, counts.users.deactivate, holdings.active),
-        ("member_removals", guard.member_removals, counts.memberships.remove, holdings.memberships),
-        ("adoptions", guard.adoptions, adoptions, holdings.users + holdings.groups),
-    ):
-        if count >= max(guard.at_least, 1) and _exceeds(limit, count, of):
-            yield Passed(limit=name, allowed=str(limit), found=f"{100 * count / max(of, 1):.0f}% ({count} of {of})")
+def _held(harm: Harm, holdings: Holdings) -> int:
+    """How many objects may still be harmed so."""
+    match harm.sort:
+        case Sort.DEACTIVATIONS:
+            return holdings.active
+        case Sort.REACTIVATIONS:
+            return holdings.users - holdings.active
+        case Sort.MEMBER_REMOVALS:
+            return holdings.memberships
+        case Sort.ADOPTIONS:
+            return holdings.users + holdings.groups
+        case Sort.EMPTIED:
+            return holdings.groups_with_members
+        case Sort.BLANKED:
+            assert harm.kind is not None  # noqa: S101 - an attribute is one of users or of groups
+            return holdings.filled.get((harm.kind, harm.attribute), 0)
+        case _:
+            return holdings.users if harm.kind is Kind.USER else holdings.groups
+
+
+def _found(touched: int, of: int, earlier: int) -> str:
+    before = f", {earlier} of them in earlier runs" if earlier else ""
+    return f"{100 * touched / max(of, 1):.0f}% ({touched} of {of}{before})"
 
 
 def _exceeds(limit: Limit, count: int, of: int) -> bool:

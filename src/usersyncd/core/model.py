@@ -46,14 +46,20 @@ class Limit(Struct, frozen=True):
         return f"{self.amount:g}{'%' if self.percent else ''}"
 
 
-class Guard(Struct, frozen=True):
-    """The limits that a plan must keep. Nothing that touches fewer than ``at_least`` objects is held."""
+class Guard(Struct, frozen=True, kw_only=True):
+    """The limits that a plan must keep, together with the runs of the ``window`` before it; None: unlimited. Nothing
+    that touches fewer than ``at_least`` objects is held."""
 
-    deletes: Limit = Limit(10, True)
-    deactivations: Limit = Limit(10, True)
-    member_removals: Limit = Limit(30, True)
-    adoptions: Limit = Limit(10, True)
+    deletes: Limit | None = Limit(10, True)
+    deactivations: Limit | None = Limit(10, True)
+    member_removals: Limit | None = Limit(30, True)
+    adoptions: Limit | None = Limit(10, True)
+    reactivations: Limit | None = Limit(10, True)
+    updates: Limit | None = None
+    blanked: Limit | None = Limit(30, True)
+    emptied: Limit | None = Limit(10, True)
     at_least: int = 10
+    window: timedelta = timedelta(days=1)
 
 
 class Leavers(Struct, frozen=True):

@@ -81,6 +81,10 @@ def first(changes: Iterable[S], each: int | None) -> Iterator[S]:
             yield change
 
 
+PREFIX = "sha256:"
+"""How hashes begin."""
+
+
 class Hash:
     """The hash of a plan, over its changes in their order, encoded."""
 
@@ -91,4 +95,4 @@ class Hash:
         self._sha.update(change)
 
     def __str__(self) -> str:
-        return f"sha256:{self._sha.hexdigest()}"
+        return f"{PREFIX}{self._sha.hexdigest()}"

@@ -52,11 +52,17 @@ class Counts(Struct):
 
 
 class Passed(Struct, frozen=True):
-    """A limit that the plan passes: ``deletes``, ``5%``, ``38% (80 of 212)``."""
+    """A limit that the plan passes: ``deletes``, ``5%``, ``38% (80 of 212)``. ``attribute``: which one is emptied, for
+    ``blanked``."""
 
     limit: str
     allowed: str
     found: str
+    attribute: str = ""
+
+    def __str__(self) -> str:
+        attribute = f" ({self.attribute})" if self.attribute else ""
+        return f"{self.limit}{attribute}: {self.found}, allowed {self.allowed}"
 
 
 class Skipped(Struct, frozen=True):
@@ -97,10 +103,11 @@ class TargetReport(Struct):
     """What was planned for, and delivered to, one target.
 
     ``counts`` are of what was delivered (of what would be, when nothing was to be delivered), ``planned`` of the whole
-    plan, whose hash is ``plan``. ``failed`` names the first of the ``failures``. ``error``: the target as a whole.
-    ``entries``: how many of the run's entries in the journal are about it. ``notes``: what a person should know of the
-    target. ``leaving``: the target does not list the directory, and what it holds of it leaves. ``changes``, where they
-    are listed, are never written to the state.
+    plan, whose hash is ``plan``. ``guard``: the limits that it passes. ``harm``: the hash of its harmful changes, when
+    it is held or was delivered because a person consented to exactly these. ``failed`` names the first of the
+    ``failures``. ``error``: the target as a whole. ``entries``: how many of the run's entries in the journal are about
+    it. ``notes``: what a person should know of the target. ``leaving``: the target does not list the directory, and
+    what it holds of it leaves. ``changes``, where they are listed, are never written to the state.
     """
 
     target: str
@@ -108,6 +115,7 @@ class TargetReport(Struct):
     planned: Counts = field(default_factory=Counts)
     held: bool = False
     guard: list[Passed] = []
+    harm: str | None = None
     skipped: list[Skipped] = []
     failed: list[Failed] = []
     failures: int = 0

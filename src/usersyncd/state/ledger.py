@@ -13,12 +13,15 @@ from msgspec import Struct, structs
 from sqlalchemy import Connection, bindparam, update
 
 from usersyncd.core.digest import encode
+from usersyncd.core.guard import limited
 from usersyncd.core.links import Fate, Link, Settled, State, has_left, shape_of
+from usersyncd.core.model import Guard
 from usersyncd.core.plan import count
 from usersyncd.core.report import Counts
 from usersyncd.plugin import Change, Held, Kind, Layout, Op, Outcome
 from usersyncd.state import journal, links, sent
 from usersyncd.state.database import Database
+from usersyncd.state.harms import Done, Harms
 from usersyncd.state.links import Membership
 from usersyncd.state.lock import Lock
 from usersyncd.state.planned import Planned
@@ -34,12 +37,13 @@ class Answer(Struct, frozen=True, gc=False):
 
 
 class Book(Struct, frozen=True):
-    """The owner of a ledger: number and name of the target, number of the directory, and the run."""
+    """The owner of a ledger: number and name of the target, number of the directory, the run, and the guard."""
 
     target: int
     name: str
     directory: int
     run: str
+    guard: Guard
 
 
 class Ledger:
@@ -57,11 +61,17 @@ class Ledger:
         self._book = book
         self._layouts = layouts
         self._now = now
+        self._harms = Harms(book.target, book.directory, limited(book.guard))
+        self._counted = True
         self.next = first
         self.settled = Counts()
         """The changes of an earlier run that were written, as this run found out."""
         self.displaced: set[int] = set()
         """Refs of records whose objects are now those of others: the next plan looks at them again."""
+
+    def consent(self) -> None:
+        """A person consented to the plan: the guard does not count it again."""
+        self._counted = False
 
     def write(self, answers: Sequence[Answer], following: Sequence[Planned]) -> None:
         """Store the answers to one batch, and the ``following`` batch before it is sent. Raises StateError."""
@@ -71,15 +81,24 @@ class Ledger:
         book = self._book
         with self._database.write(durable=bool(following)) as connection:
             # Members come before groups, because ending a group removes its members.
-            self._members(connection, answers)
+            emptied = self._members(connection, answers)
             texts = self._records(connection, answers)
-            done = [(change, texts.get(answer.step.ref)) for answer in answers if (change := _done(answer)) is not None]
-            self._journal(connection, done)
+            done = [change for answer in answers if (change := self._done(answer, emptied)) is not None]
+            self._journal(connection, [(one.change, texts.get(one.ref)) for one in done])
+            self._harms.write(connection, done)
             if following:
-                sent.write(connection, book.target, book.directory, following)
+                sent.write(connection, book.target, book.directory, following, counted=self._counted)
             else:
                 sent.clear(connection, book.target, book.directory)
         self.next += len(done)
+
+    def _done(self, answer: Answer, emptied: Set[int]) -> Done | None:
+        change, step = _done(answer), answer.step
+        if change is None:
+            return None
+        members = _accepted(answer) if change.members else ()
+        counted = self._counted and step.counted
+        return Done(step.ref, step.takes, change, members, step.ref in emptied, counted)
 
     def _journal(self, connection: Connection, done: Sequence[tuple[Change, str | None]]) -> None:
         """Write changes to the journal. Each text is the shape as JSON, or None to encode it here."""
@@ -160,11 +179,13 @@ class Ledger:
 
     # ---- memberships
 
-    def _members(self, connection: Connection, answers: Iterable[Answer]) -> None:
+    def _members(self, connection: Connection, answers: Iterable[Answer]) -> set[int]:
+        """Store the members of groups. Returns the groups that have none any more."""
         answered = [answer for answer in answers if answer.step.members]
         if not answered:
-            return
+            return set()
         held = links.members(connection, self._book.target, {answer.step.ref for answer in answered})
+        before = {ref for ref, group in held.items() if group.members}
         for answer in answered:
             group = held.setdefault(answer.step.ref, Membership(set(), set()))
             done = _accepted(answer)
@@ -174,6 +195,7 @@ class Ledger:
             else:
                 group.members -= done
         links.write_members(connection, self._book.target, held)
+        return {ref for ref in before if not held[ref].members}
 
     # ---- what was never answered
 
@@ -194,12 +216,15 @@ class Ledger:
             for step in members:
                 groups.setdefault(step.ref, Membership(set(), set())).unanswered.update(step.members)
             links.write_members(connection, book.target, groups)
-            done = [(step.change, None) for step, found in settled if _is_done(step, found)]
-            self._journal(connection, done)
+            done = [step for step, found in settled if _is_done(step, found)]
+            self._journal(connection, [(step.change, None) for step in done])
+            self._harms.write(
+                connection, [self._settled(step, found) for step, found in settled if _is_seen(step, found)]
+            )
             sent.clear(connection, book.target, book.directory)
         self.next += len(done)
-        for change, _ in done:
-            count(self.settled, change)
+        for step in done:
+            count(self.settled, step.change)
 
     def _settle(self, connection: Connection, step: Sent, fate: Fate, row: links.Row | None) -> None:
         target = self._book.target
@@ -211,6 +236,13 @@ class Ledger:
             links.write(connection, target, [row])
         elif fate is Fate.UNCLEAR:
             self._doubt(connection, step)
+
+    def _settled(self, step: Sent, found: Settled) -> Done:
+        """A change as it was written, which may be otherwise than was asked."""
+        change = step.change
+        if found.held is not None:
+            change = structs.replace(change, after=shape_of(found.held, tuple(change.after or ())))
+        return Done(step.ref, step.takes, change, counted=step.counted)
 
     def _seen(self, step: Sent, held: Held) -> links.Row:
         change = step.change
@@ -240,6 +272,10 @@ class Ledger:
 
 def _is_done(step: Sent, found: Settled) -> bool:
     return found.fate is Fate.DONE or (found.fate is Fate.ENDED and step.change.op is Op.DELETE)
+
+
+def _is_seen(step: Sent, found: Settled) -> bool:
+    return found.fate is Fate.SEEN or _is_done(step, found)
 
 
 def _accepted(answer: Answer) -> set[int]:

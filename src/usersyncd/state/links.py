@@ -8,19 +8,17 @@ from datetime import datetime
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, and_, case, delete, false, func, not_, or_, select, update
+from sqlalchemy import Connection, and_, delete, false, func, not_, or_, select, update
 
 from usersyncd.core.digest import digest, encode, pack, unpack
-from usersyncd.core.guard import Holdings
 from usersyncd.core.links import Link, Shape, State
 from usersyncd.plugin import Kind, Lookup
 from usersyncd.state import bulk
 from usersyncd.state.bulk import batched
 from usersyncd.state.database import Database, among
-from usersyncd.state.spool import KIND, NUMBER, decode
+from usersyncd.state.spool import NUMBER, decode
 from usersyncd.state.tables import deliveries, directories, link_members, links, records, retries, target_names
 
-BYTES_A_MEMBER = array("I").itemsize
 PAGE = 5_000
 
 _COLUMNS = ("target", "ref", "kind", "key", "digest", "active", "state", "left_at", "target_id", "shape")
@@ -356,27 +354,3 @@ def with_members(connection: Connection, target: int, refs: Set[int]) -> dict[in
 
 def _packed(refs: set[int]) -> bytes:
     return pack(array("I", sorted(refs)))
-
-
-# ---- counting
-
-
-def holdings(database: Database, directory: int, target: int) -> Holdings:
-    """The numbers of users, groups and memberships of a directory that a target holds."""
-    with database.read() as connection:
-        query = (
-            select(links.c.kind, func.count(), func.sum(case((links.c.left_at.is_(None), links.c.active), else_=0)))
-            .join(records, records.c.ref == links.c.ref)
-            .where(links.c.target == target, records.c.directory == directory)
-            .group_by(links.c.kind)
-        )
-        held = {KIND[kind]: (count, int(active)) for kind, count, active in connection.execute(query)}
-        open_ = func.length(link_members.c.unanswered)
-        edges = (
-            select(func.sum(func.length(link_members.c.members) + func.coalesce(open_, 0)))
-            .join(records, records.c.ref == link_members.c.ref)
-            .where(link_members.c.target == target, records.c.directory == directory)
-        )
-        count = int(connection.scalar(edges) or 0) // BYTES_A_MEMBER
-    users, active = held.get(Kind.USER, (0, 0))
-    return Holdings(active=active, users=users, groups=held.get(Kind.GROUP, (0, 0))[0], memberships=count)

@@ -22,7 +22,7 @@ from usersyncd.state.spool import KIND, NUMBER
 SCHEMA = """
 CREATE TABLE changes (
   section INTEGER, chain INTEGER, id TEXT, part INTEGER, ref INTEGER, left INTEGER, takes INTEGER, change BLOB,
-  members BLOB, PRIMARY KEY (section, chain, id, part)
+  members BLOB, counted INTEGER, PRIMARY KEY (section, chain, id, part)
 ) WITHOUT ROWID;
 CREATE INDEX changes_ref ON changes (ref);
 CREATE TABLE fallbacks (ref INTEGER PRIMARY KEY, id TEXT, change BLOB);
@@ -34,7 +34,12 @@ CREATE INDEX found_key ON found (kind, key);
 """
 QUIET = -1
 """The section of what the target need not know."""
-_INSERT = "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, NULL, ?, ?)"
+_HARMFUL = (
+    Section.USERS_FREED, Section.GROUPS_FREED, Section.USERS, Section.GROUPS, Section.GROUPS_GONE,
+    Section.USERS_LEAVING, Section.USERS_GONE,
+)  # fmt: skip
+"""The sections whose changes of records may harm."""
+_INSERT = "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, NULL, ?, ?, TRUE)"
 
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 _decode = msgspec.msgpack.Decoder(Change).decode
@@ -58,6 +63,8 @@ class Planned(Struct, frozen=True, gc=False):
     """It is done only where the adoption of the object was refused."""
     encoded: bytes = b""
     """The change as the plan keeps it."""
+    counted: bool = True
+    """The guard counts it; False for an adoption to which a person consented, or of a first delivery."""
 
 
 class Claim(Struct, frozen=True, gc=False):
@@ -88,16 +95,14 @@ class Sight(Struct, frozen=True, gc=False):
 class Plan:
     """The plan of one target for one directory, while it is made and while it is delivered.
 
-    ``adoptions`` are those that the guard counts. ``suspects``: refs of records that failed before and have nothing to
-    change, whose steps are there only until the objects are read. ``strangers``: those of them whose objects are
-    others': they are no end of a membership. ``replacements``: leavers whose own objects are gone, by ref, each with
-    the objects that have the key.
+    ``suspects``: refs of records that failed before and have nothing to change, whose steps are there only until the
+    objects are read. ``strangers``: those of them whose objects are others': they are no end of a membership.
+    ``replacements``: leavers whose own objects are gone, by ref, each with the objects that have the key.
     """
 
     def __init__(self) -> None:
         self._file = scratch(SCHEMA)
         self.counts = Counts()
-        self.adoptions = 0
         self.suspects: set[int] = set()
         self.strangers: set[int] = set()
         self.replacements: dict[int, list[Held]] = {}
@@ -150,18 +155,17 @@ class Plan:
 
     def adopt(self, ref: int, held: Held, names: Sequence[str], takes: int | None, *, counted: bool) -> None:
         """``ref`` adopts an object instead of having one created. The step of the leaver ``takes``, from whose link the
-        object is taken, becomes what is done when the adoption is refused."""
+        object is taken, becomes what is done when the adoption is refused. ``counted``: the guard counts it."""
         create = self._change(ref)
         assert create is not None  # noqa: S101 - only what is to be created adopts
         self._uncount(ref)
         before = shape_of(held, names)
         change = structs.replace(create, op=Op.ADOPT, key=held.key, before=before, target_id=held.target_id)
         self._file.execute(
-            "UPDATE changes SET section = ?, takes = ?, change = ? WHERE ref = ?",
-            (int(section(change)), takes, _encode(change), ref),
+            "UPDATE changes SET section = ?, takes = ?, change = ?, counted = ? WHERE ref = ?",
+            (int(section(change)), takes, _encode(change), counted, ref),
         )
         count(self.counts, change)
-        self.adoptions += counted
         if takes is not None and (step := self._change(takes)) is not None:
             self._uncount(takes)
             self._file.execute("INSERT INTO fallbacks VALUES (?, ?, ?)", (takes, step.id, _encode(step)))
@@ -269,9 +273,9 @@ class Plan:
 
     def deletes(self, refs: Iterable[int]) -> set[int]:
         """Those of these records whose objects the plan deletes."""
-        gone = (Section.USERS_FREED, Section.GROUPS_FREED, Section.GROUPS_GONE, Section.USERS_GONE)
+        gone = _numbers(Section.USERS_FREED, Section.GROUPS_FREED, Section.GROUPS_GONE, Section.USERS_GONE)
         query = (
-            f"SELECT ref FROM changes WHERE section IN ({', '.join(str(int(one)) for one in gone)}) "  # noqa: S608
+            f"SELECT ref FROM changes WHERE section IN ({gone}) "  # noqa: S608
             "AND ref IN (SELECT value FROM json_each(?))"
         )
         return {ref for (ref,) in self._file.execute(query, (encode(list(refs)).decode(),))}
@@ -337,6 +341,27 @@ class Plan:
         """The refs of the groups that get or lose members."""
         return [ref for (ref,) in self._file.execute("SELECT DISTINCT ref FROM changes WHERE members IS NOT NULL")]
 
+    # ---- what the guard asks
+
+    def harmful(self) -> Iterator[Planned]:
+        """The changes of records that may harm."""
+        return self._steps(f"section IN ({_numbers(*_HARMFUL)})")
+
+    def creates(self, refs: Iterable[int]) -> Iterator[Planned]:
+        """Those of these records that are created."""
+        new = _numbers(Section.USERS_NEW, Section.GROUPS_NEW)
+        return self._steps(f"section IN ({new}) AND ref IN (SELECT value FROM json_each(?))", list(refs))  # noqa: S608
+
+    def edges(self, section: Section) -> Iterator[tuple[int, array[int]]]:
+        """The memberships that are added or removed: refs of the group and of its members, in parts."""
+        query = "SELECT ref, members FROM changes WHERE section = ? ORDER BY id, part"
+        return ((ref, unpack("I", members)) for ref, members in self._file.execute(query, (int(section),)))
+
+    def harmful_by_ref(self) -> Iterator[Planned]:
+        """All changes that may harm, in an order that only depends on what they are about."""
+        where = f"section IN ({_numbers(*_HARMFUL, Section.REMOVALS)})"
+        return self._steps(where, order="ref, members IS NOT NULL, part")
+
     # ---- reading it
 
     def hash(self) -> str:
@@ -376,9 +401,12 @@ class Plan:
         if fallbacks := list(self._fallbacks()):
             yield from batched(fallbacks, changes)
 
-    def _steps(self) -> Iterator[Planned]:
-        query = "SELECT ref, left, takes, change, members, chain FROM changes ORDER BY section, chain, id, part"
-        for ref, left, takes, change, members, chain in self._file.execute(query):
+    def _steps(
+        self, where: str = "TRUE", refs: list[int] | None = None, order: str = "section, chain, id, part"
+    ) -> Iterator[Planned]:
+        query = f"SELECT ref, left, takes, change, members, chain, counted FROM changes WHERE {where} ORDER BY {order}"  # noqa: S608
+        wanted = () if refs is None else (encode(refs).decode(),)
+        for ref, left, takes, change, members, chain, counted in self._file.execute(query, wanted):
             yield Planned(
                 ref,
                 bool(left),
@@ -387,12 +415,17 @@ class Plan:
                 unpack("I", members) if members else NOBODY,
                 chain,
                 encoded=change or b"",
+                counted=bool(counted),
             )
 
     def _fallbacks(self) -> Iterator[Planned]:
         """What is done about leavers whose objects were to be adopted, should that have been refused."""
         for ref, blob in self._file.execute("SELECT ref, change FROM fallbacks ORDER BY id"):
             yield Planned(ref, True, None, _decode(blob), NOBODY, fallback=True, encoded=blob)
+
+
+def _numbers(*sections: int) -> str:
+    return ", ".join(str(int(one)) for one in sections)
 
 
 def _claim_row(claim: Claim) -> tuple[object, ...]:

@@ -15,7 +15,7 @@ from usersyncd.state import bulk, counters
 from usersyncd.state.bulk import batched
 from usersyncd.state.database import Database, among
 from usersyncd.state.spool import KIND, NUMBER, Spool, Spooled, decode
-from usersyncd.state.tables import deliveries, directories, link_members, links, records, sent
+from usersyncd.state.tables import deliveries, directories, harms, link_members, links, records, sent
 from usersyncd.state.tables import names as names_table
 from usersyncd.state.vanished import Vanished
 
@@ -225,8 +225,8 @@ class Records:
 
 
 def purge(database: Database, directory: int) -> None:
-    """Forget the records that are gone, and of which no target holds anything any more; none while a target owes an
-    answer."""
+    """Forget the records that are gone, of which no target holds anything any more, and which the guard does not count;
+    none while a target owes an answer."""
     behind = select(func.min(deliveries.c.revision)).where(deliveries.c.directory == directory)
     forgotten = (
         records.c.directory == directory,
@@ -234,6 +234,7 @@ def purge(database: Database, directory: int) -> None:
         records.c.revision <= func.coalesce(behind.scalar_subquery(), records.c.revision),
         records.c.ref.not_in(select(links.c.ref)),
         records.c.ref.not_in(select(link_members.c.ref)),
+        records.c.ref.not_in(select(harms.c.ref)),
         ~exists().where(sent.c.directory == directory),
     )
     with database.write() as connection:

@@ -18,7 +18,8 @@ class Sent(Struct, frozen=True, array_like=True):
     """One step of an unanswered batch.
 
     ``ref``: the record; ``left``: it becomes a leaver; ``takes``: ref of the leaver whose object it adopts; ``change``:
-    the change, for memberships without the members; ``members``: the refs of these members.
+    the change, for memberships without the members; ``members``: the refs of these members; ``counted``: the guard
+    counts it.
     """
 
     ref: int
@@ -26,16 +27,17 @@ class Sent(Struct, frozen=True, array_like=True):
     takes: int | None
     change: Change
     members: list[int]
+    counted: bool = True
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[Sent]).decode
 
 
-def write(connection: Connection, target: int, directory: int, steps: Iterable[Planned]) -> None:
-    """Store a batch that is about to be sent. It replaces the previous one."""
+def write(connection: Connection, target: int, directory: int, steps: Iterable[Planned], *, counted: bool) -> None:
+    """Store a batch that is about to be sent. It replaces the previous one. ``counted``: the guard counts the plan."""
     content = [
-        (step.ref, step.left, step.takes, _change(step), step.members.tolist())
+        (step.ref, step.left, step.takes, _change(step), step.members.tolist(), counted and step.counted)
         for step in steps
         if step.change is not None
     ]

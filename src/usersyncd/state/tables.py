@@ -174,6 +174,7 @@ harms = Table(
     Column("sort", SmallInteger, primary_key=True, autoincrement=False, comment="core.guard.Sort"),
     Column("ref", Ref, primary_key=True, autoincrement=False, comment="the record that was changed, or the group"),
     Column("attribute", Text, primary_key=True, comment="the one that was emptied; empty for other sorts"),
+    Column("kind", SmallInteger, comment="0 user, 1 group; none: both are counted together"),
     Column("run", BigInteger, primary_key=True, autoincrement=False, comment="the number of the run that did it"),
     Column("members", LargeBinary, comment="refs that were removed from the group: sorted uint32"),
     sqlite_with_rowid=False,

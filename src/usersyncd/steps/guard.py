@@ -2,21 +2,96 @@
 
 from __future__ import annotations
 
-from usersyncd.core.guard import passed
+from collections import Counter
+from collections.abc import Set
+
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from usersyncd.core.digest import encode
+from usersyncd.core.guard import Sort, Tally, Window, limited, lines, passed
+from usersyncd.core.plan import PREFIX, Hash, Section
 from usersyncd.core.report import Passed
-from usersyncd.state import links
+from usersyncd.plugin import Op
 from usersyncd.state.database import Database
+from usersyncd.state.harms import read_window
+from usersyncd.state.holdings import holdings, sizes
 from usersyncd.state.planned import Plan
 from usersyncd.steps.plan import Planning
 
 
-def guard(database: Database, planning: Planning, plan: Plan) -> list[Passed]:
-    """The limits that a plan exceeds; one holds the plan. Raises StateError."""
-    limits, counts = planning.delivery.target.guard, plan.counts
-    harm = (
-        counts.users.delete, counts.groups.delete, counts.users.deactivate, counts.memberships.remove, plan.adoptions,
-    )  # fmt: skip
-    if max(harm) < max(limits.at_least, 1):
-        return []  # No count of the target's objects is needed.
-    holdings = links.holdings(database, planning.reading.id, planning.target)
-    return passed(limits, counts, holdings, plan.adoptions)
+class Judgement(Struct, frozen=True):
+    """What the guard says of a plan: the limits that it passes, the hash of its harmful changes (None: nobody has to
+    consent to them), and whether a person did."""
+
+    passed: list[Passed]
+    harm: str | None = None
+    consented: bool = False
+
+    @property
+    def held(self) -> bool:
+        """Whether the plan is not to be delivered."""
+        return bool(self.passed) and not self.consented
+
+
+CONSENTED = Judgement([], consented=True)
+"""A person consented to all of it."""
+
+
+def guard(database: Database, planning: Planning, plan: Plan) -> Judgement:
+    """Judge a plan by the limits of its target. Raises StateError."""
+    limits, reading, target = planning.delivery.target.guard, planning.reading, planning.target
+    window = read_window(database, target, reading.id, limits, planning.now, expire=planning.linked)
+    with database.read() as connection:
+        emptied = _emptied(connection, target, plan) if limits.emptied is not None else set()
+        tally = _tally(plan, Tally(limits, window), window, emptied)
+        exceeded: list[Passed] = []
+        if harms := tally.in_question():  # Otherwise no count of the target's objects is needed.
+            attributes = [(harm.kind, harm.attribute) for harm in harms if harm.kind and harm.sort is Sort.BLANKED]
+            exceeded = passed(limits, tally, holdings(connection, reading.id, target, attributes))
+    if not exceeded and not planning.exceed:
+        return Judgement([])
+    harm = _hash(plan, limited(limits), emptied)
+    consented = any(harm.startswith(f"{PREFIX}{digits}") for digits in planning.exceed)
+    return Judgement(exceeded, harm if exceeded or consented else None, consented)
+
+
+def _tally(plan: Plan, tally: Tally, window: Window, emptied: Set[int]) -> Tally:
+    for step in plan.harmful():
+        assert step.change is not None  # noqa: S101 - what harms is a change
+        tally.add(step.ref, step.change, counted=step.counted)
+        if step.takes is not None:
+            tally.add(step.takes, step.change, counted=False)
+    for step in plan.creates(window.harms):
+        assert step.change is not None  # noqa: S101
+        tally.add(step.ref, step.change)
+    for group, members in plan.edges(Section.REMOVALS):
+        tally.remove(group, set(members))
+    for group, members in plan.edges(Section.ADDITIONS) if window.removed or window.harms else ():
+        tally.restore(group, set(members))
+    for group in emptied:
+        tally.empty(group)
+    return tally
+
+
+def _emptied(connection: Connection, target: int, plan: Plan) -> set[int]:
+    """The groups that lose their last member, and are not deleted."""
+    lost = Counter[int]()
+    for group, members in plan.edges(Section.REMOVALS):
+        lost[group] += len(members)
+    gained = {group for group, _ in plan.edges(Section.ADDITIONS)}
+    held = sizes(connection, target, lost.keys() - gained)
+    return {group for group, size in held.items() if 0 < size <= lost[group]} - plan.deletes(held)
+
+
+def _hash(plan: Plan, sorts: Set[Sort], emptied: Set[int]) -> str:
+    """The hash of exactly the harmful changes of a plan."""
+    made = Hash()
+    for step in plan.harmful_by_ref():
+        assert step.change is not None  # noqa: S101 - what harms is a change
+        harm = list(lines(step.change, sorts)) if step.counted else []
+        if step.change.op is Op.REMOVE and step.ref in emptied:
+            harm.append((step.change.directory, step.change.id, Sort.EMPTIED.limit))
+        for line in harm:
+            made.add(encode(line))
+    return str(made)

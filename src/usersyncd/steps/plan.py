@@ -48,7 +48,8 @@ class Draft(Struct):
     """A plan, and the findings from making it.
 
     ``reached``: the progress of the target after the delivery. ``again``: refs of records that failed, which the next
-    plan tries again. ``skipped``: the first records that the rules leave out.
+    plan tries again. ``skipped``: the first records that the rules leave out. ``consented``: the guard does not count
+    it again.
     """
 
     plan: Plan
@@ -56,6 +57,7 @@ class Draft(Struct):
     failed: list[Failed] = field(default_factory=list)
     again: set[int] = field(default_factory=set)
     skipped: list[Skipped] = field(default_factory=list)
+    consented: bool = False
 
     def fail(self, kind: Kind, ref: int, id_: str, error: str, at: str | None = None) -> None:
         """Note a record that cannot be planned."""
@@ -76,7 +78,7 @@ class Planning(Struct, frozen=True):
     """The input of a plan: a directory as it was read, a delivery, and the number of its target.
 
     ``sees``: the target can be read. ``linked``: links without target ids were looked up. ``adopt``: ids of the records
-    for which a person consents to an adoption.
+    for which a person consents to an adoption; ``exceed``: hashes of the harm to which a person consents.
     """
 
     reading: Reading
@@ -86,6 +88,7 @@ class Planning(Struct, frozen=True):
     sees: bool
     linked: bool
     adopt: frozenset[str]
+    exceed: frozenset[str]
 
     def consents(self, id_: str) -> bool:
         """Whether a person agreed that this record adopts an object."""

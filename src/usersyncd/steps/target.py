@@ -23,9 +23,10 @@ from usersyncd.state.database import Database
 from usersyncd.state.directories import Reading
 from usersyncd.state.ledger import Book, Ledger
 from usersyncd.state.lock import Lock
+from usersyncd.state.planned import Plan
 from usersyncd.state.renaming import old_names
 from usersyncd.steps.deliver import Outcomes, deliver
-from usersyncd.steps.guard import guard
+from usersyncd.steps.guard import CONSENTED, Judgement, guard
 from usersyncd.steps.leavers import look_for_replacements
 from usersyncd.steps.look import look, sees
 from usersyncd.steps.plan import Draft, Planning, complete_plan, draft_plan
@@ -100,6 +101,8 @@ class Work:
             draft = await self._plan(target, context, now, report)
             try:
                 if self._wish.deliver and not report.held:
+                    if draft.consented:
+                        ledger.consent()
                     await self._deliver(target, draft, ledger, report)
             finally:
                 draft.plan.close()
@@ -152,7 +155,8 @@ class Work:
             yield from links.earlier(connection, self._number, kind, self._delivery.rules.layouts[kind].key)
 
     def _ledger(self, now: datetime) -> Ledger:
-        book = Book(self._number, self._delivery.target.name, self._reading.id, self._run)
+        target = self._delivery.target
+        book = Book(self._number, target.name, self._reading.id, self._run, target.guard)
         return Ledger(self._database, self._lock, book, self._delivery.rules.layouts, now, self._entries)
 
     @asynccontextmanager
@@ -175,8 +179,9 @@ class Work:
 
     async def _plan(self, target: Target, context: TargetRunContext, now: datetime, report: TargetReport) -> Draft:
         planning = Planning(
-            self._reading, self._delivery, self._number, now, sees(target), self._wish.deliver, self._wish.adopt
-        )
+            self._reading, self._delivery, self._number, now, sees(target), self._wish.deliver, self._wish.adopt,
+            self._wish.exceed,
+        )  # fmt: skip
         draft = await self._thread("planning", lambda: draft_plan(self._database, planning))
         try:
             named = self._wish.adopt - {ALL}
@@ -190,8 +195,9 @@ class Work:
             draft.fail_all(await shield_records(target, context, draft.plan))
             await self._thread("planning", lambda: complete_plan(self._database, planning, draft))
             draft.fail_all(await shield_members(target, context, draft.plan))
-            if not (self._delivery.leaving and self._reading.name in self._wish.forget):
-                report.guard = await to_its_end(lambda: guard(self._database, planning, draft.plan))
+            judgement = await self._judge(planning, draft.plan)
+            report.guard, report.harm, report.held = judgement.passed, judgement.harm, judgement.held
+            draft.consented = judgement.consented
             report.plan = await to_its_end(draft.plan.hash)
             self._describe(report, draft)
         except BaseException:
@@ -200,8 +206,12 @@ class Work:
         self._watch("planned", len(draft.plan))
         return draft
 
+    async def _judge(self, planning: Planning, plan: Plan) -> Judgement:
+        if self._delivery.leaving and self._reading.name in self._wish.forget:
+            return CONSENTED
+        return await to_its_end(lambda: guard(self._database, planning, plan))
+
     def _describe(self, report: TargetReport, draft: Draft) -> None:
-        report.held = bool(report.guard)
         report.planned = draft.plan.counts
         report.failed, report.failures = draft.failed[:NAMED], len(draft.failed)
         report.skipped = draft.skipped

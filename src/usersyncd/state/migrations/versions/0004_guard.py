@@ -34,6 +34,7 @@ def upgrade() -> None:
             "ref", _REF, primary_key=True, autoincrement=False, comment="the record that was changed, or the group"
         ),
         sa.Column("attribute", sa.Text(), primary_key=True, comment="the one that was emptied; empty for other sorts"),
+        sa.Column("kind", sa.SmallInteger(), comment="0 user, 1 group; none: both are counted together"),
         sa.Column(
             "run", sa.BigInteger(), primary_key=True, autoincrement=False, comment="the number of the run that did it"
         ),
