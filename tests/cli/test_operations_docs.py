@@ -1,4 +1,5 @@
-"""docs/operations.md shows what the commands print: one account that is adopted, and one that is refused."""
+"""docs/operations.md shows what the commands print: a plan that is held, one account that is adopted, and one that is
+refused."""
 
 from __future__ import annotations
 
@@ -7,15 +8,17 @@ import sqlite3
 from pathlib import Path
 from textwrap import dedent
 
+from tests.cli.company import DIRECTORY, TARGET
 from tests.cli.running import Usersyncd
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
 SECTION = PAGE.partition("\n### A new record has the key of an existing account\n")[2].partition("\n### ")[0]
+HELD = PAGE.partition("\n## A plan is held\n")[2].partition("\n## ")[0]
 
 
-def blocks(language: str) -> list[str]:
-    """The blocks of a language in the section, without the indentation of a list item."""
-    found = re.findall(rf"^( *)```{language}\n(.*?)^\1```$", SECTION, re.DOTALL | re.MULTILINE)
+def blocks(language: str, section: str = SECTION) -> list[str]:
+    """The blocks of a language in a section, without the indentation of a list item."""
+    found = re.findall(rf"^( *)```{language}\n(.*?)^\1```$", section, re.DOTALL | re.MULTILINE)
     return [dedent(text) for _, text in found]
 
 
@@ -32,6 +35,24 @@ def test_the_commands_print_what_the_page_shows(usersyncd: Usersyncd, tmp_path: 
     assert [command for command, _ in shown] == ["sync hr --changes", "plan hr --adopt 2"]
     for command, output in shown:
         assert untimed(usersyncd(*command.split()).out) == untimed(output)
+
+
+def test_a_held_plan_shows_what_the_page_shows(usersyncd: Usersyncd, tmp_path: Path) -> None:
+    (tmp_path / "usersyncd.yaml").write_text(DIRECTORY.replace("acme:", "hr:").replace("acme/", "") + TARGET)
+    for many in (20, 8):
+        rows = "".join(f"u{number:02},u{number:02}@acme.example\n" for number in range(many))
+        (tmp_path / "users.csv").write_text(f"id,email\n{rows}")
+        (tmp_path / "groups.csv").write_text("id,displayName\n")
+        (tmp_path / "members.csv").write_text("group_id,member_id\n")
+        if many == 20:
+            assert usersyncd("sync").code == 0
+    (block,) = blocks("console", HELD)
+    command, _, output = block.removeprefix("$ usersyncd ").partition("\n")
+    ran = usersyncd(*command.split())
+    assert ran.code == 3
+    assert untimed(ran.out) == untimed(output)
+    consent = ran.out.rpartition(":\n")[2].split()
+    assert usersyncd(*consent[1:]).code == 0
 
 
 def test_the_page_names_the_messages() -> None:

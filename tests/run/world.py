@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 
 from tests.run.migrated import migrated_sqlite
 from usersyncd.config import Complete, Directory, Target
-from usersyncd.core.model import Constant, Guard, Leavers, MembershipMode, Rule, Ruleset
+from usersyncd.core.model import Constant, Guard, Leavers, Limit, MembershipMode, Rule, Ruleset
 from usersyncd.core.protection import UNPROTECTED, Protection
 from usersyncd.core.report import RunReport, TargetReport
 from usersyncd.job import Job, job, removed
@@ -37,6 +37,12 @@ NO_LIMITS = Guard(
     deletes=None, deactivations=None, member_removals=None, adoptions=None, reactivations=None, blanked=None,
     emptied=None,
 )  # fmt: skip
+_HUGE = Limit(1e6, False)
+UNREACHED = Guard(
+    deletes=_HUGE, deactivations=_HUGE, member_removals=_HUGE, adoptions=_HUGE, reactivations=_HUGE, updates=_HUGE,
+    blanked=_HUGE, emptied=_HUGE,
+)  # fmt: skip
+"""Everything is counted, and nothing held."""
 
 
 def rules(where: str | None = None, key: str | None = None, **attributes: str) -> Ruleset:

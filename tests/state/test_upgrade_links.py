@@ -16,7 +16,7 @@ from tests.state.upgrade.company import Company, Person
 from tests.state.upgrade.databases import PostgresDatabase, Recorded, SqliteDatabase
 from tests.state.upgrade.shapes import FOLDER, SHAPES, Shape, config
 
-GUARD = '{adoptions: 0, at_least: 1, deactivations: "100%", member_removals: "100%"}'
+GUARD = "{adoptions: 0, at_least: 1, deactivations: 100%, member_removals: 100%, reactivations: 100%, emptied: 100%}"
 """One adoption, counted, would hold the whole plan."""
 IDA = ("u09", "ida@acme.example", "Ida")
 FAY = ("u06", "fay@acme.example", "Fay")

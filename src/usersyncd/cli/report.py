@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from usersyncd.cli.changes import describe
+from usersyncd.cli.exceed import command
 from usersyncd.cli.names import Names
 from usersyncd.cli.text import BLANK, clean, error, hanging, show
 from usersyncd.core.report import Counts, Failed, RunReport, Skipped, TargetReport
@@ -94,8 +95,9 @@ def _target(report: RunReport, target: TargetReport, names: Names, *, everything
     if counts.total:
         yield _table(counts)
     if target.held:
-        yield from _guard(target)
-        yield hanging("  → ", _leaves(report, target) if target.leaving else _is_meant(target))
+        yield from _guard(report.directory, target)
+    elif target.harm is not None:
+        yield Text(f"by consent: {'; '.join(map(str, target.guard)) or 'within the limits'}", style="yellow")
     if target.failures:
         yield Text(f"{many(target.failures, 'record')} failed, and will be tried again:", style="red")
         yield from _each(target.failed, target.failures, names, everything=everything)
@@ -122,25 +124,24 @@ def _number(op: str, number: int | None) -> Text:
     return Text(f"{number:,}", style="red" if op in _HARM else "")
 
 
-def _guard(target: TargetReport) -> Iterator[RenderableType]:
+def _guard(directory: str, target: TargetReport) -> Iterator[RenderableType]:
     for limit in target.guard:
-        yield Text(f"{limit.limit}: {limit.found}, allowed {limit.allowed}", style="yellow")
+        yield Text(clean(str(limit)), style="yellow")
+    meant = "Is this meant? If not, mend the directory or the rules: the next run plans anew."
+    if target.leaving:
+        yield hanging("  → ", _leaves(directory, target.target))
+    elif target.harm is None:
+        yield hanging("  → ", meant)  # A run of an earlier release.
+    else:
+        yield hanging("  → ", f"{meant} If it is, deliver exactly these changes:")
+        yield hanging("    ", command(directory, target.harm))
 
 
-def _is_meant(target: TargetReport) -> str:
-    limits = " and ".join(dict.fromkeys(limit.limit for limit in target.guard))
+def _leaves(directory: str, target: str) -> str:
     return (
-        f"Is this meant? If not, mend the directory or the rules: the next run plans anew. If it is, raise {limits} "
-        f"under targets.{target.target}.guard, sync, and take it back."
-    )
-
-
-def _leaves(report: RunReport, target: TargetReport) -> str:
-    name = report.directory
-    return (
-        f"Does {name} leave {target.target}? Then `usersyncd sync --forget {name}`. If not, put it back into the file: "
-        f"under `directories`, and under targets.{target.target}.directories. If it has another name now, write "
-        f"`was: {name}` there."
+        f"Does {directory} leave {target}? Then `usersyncd sync --forget {directory}`. If not, put it back into the "
+        f"file: under `directories`, and under targets.{target}.directories. If it has another name now, write "
+        f"`was: {directory}` there."
     )
 
 

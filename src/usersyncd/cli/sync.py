@@ -15,8 +15,10 @@ from usersyncd.cli.common import (
     DirectoriesArgument,
     JsonOption,
     MissingOption,
+    print_error,
     print_json,
 )
+from usersyncd.cli.exceed import ExceedOption
 
 
 def sync(
@@ -35,6 +37,7 @@ def sync(
             show_default=False,
         ),
     ] = None,
+    exceed: ExceedOption = None,
     changes: Annotated[bool, typer.Option("--changes", help="Also show the changes themselves.")] = False,
     everything: AllOption = False,
     json: JsonOption = False,
@@ -45,11 +48,13 @@ def sync(
     """
     from usersyncd.cli.changes import EACH
     from usersyncd.cli.documents import list_changes, runs_document
+    from usersyncd.cli.exceed import hashes, unmet
     from usersyncd.cli.report import show_run
     from usersyncd.cli.runs import opened
     from usersyncd.run import Wish
 
     reports = []
+    consents = hashes(exceed)
     with opened(context, config, directories, adopt, json=json, forget=forget) as runs:
         wish = Wish(
             complete=complete,
@@ -57,6 +62,7 @@ def sync(
             adopt=runs.adopt,
             forget=runs.forget,
             missing=frozenset(accept_missing or ()),
+            exceed=consents,
         )
         for report, names in runs.each(wish):
             reports.append(report)
@@ -68,5 +74,9 @@ def sync(
             print_json(runs_document(reports))
         runs.verify_consents()
     statuses = {report.status for report in reports}
-    if code := 1 if statuses & {"failed", "partial"} else 3 if "held" in statuses else 0:
+    code = 1 if statuses & {"failed", "partial"} else 3 if "held" in statuses else 0
+    for error in unmet(consents, reports):
+        print_error(error)
+        code = code or error.exit_code
+    if code:
         raise typer.Exit(code)

@@ -86,8 +86,7 @@ class Harms:
         """Store what these changes harm, and take away what they restore."""
         if self._stored is None:
             self._stored = connection.scalar(select(harms.c.ref).where(*self._mine).limit(1)) is not None
-        harmful = any(one.counted and one.change.op in HARMFUL for one in done)
-        if not self._stored and not harmful:
+        if not self._stored and not any(one.counted and one.change.op in HARMFUL for one in done):
             return
         run = _last_run(connection, self._directory)
         for some in batched(done, PAGE):

@@ -12,7 +12,7 @@ from tests.run.links.life import DIRECTORIES, IDS, Life
 from tests.run.links.moody import Mood, moody
 from tests.run.links.shop import PROTECTED_ROLE, Shop
 from tests.run.migrated import migrated_sqlite
-from tests.run.world import NO_LIMITS
+from tests.run.world import UNREACHED
 from usersyncd.config import Directory, Target
 from usersyncd.core.model import Leavers
 from usersyncd.core.protection import Protection
@@ -50,7 +50,7 @@ class Town:
         shop = self.shop
         target = Target(
             "app", "moody", shop.options, DIRECTORIES, shop.users, shop.groups, "flattened",
-            Leavers(timedelta(0) if self.deletes else None), NO_LIMITS, protect=dict.fromkeys(Kind, PROTECTION),
+            Leavers(timedelta(0) if self.deletes else None), UNREACHED, protect=dict.fromkeys(Kind, PROTECTION),
         )  # fmt: skip
         return job(directory, MemorySource, [(target, moody(shop.connector, self.mood))], {})
 

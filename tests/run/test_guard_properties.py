@@ -1,0 +1,228 @@
+"""Within a window never more is harmed than the limits allow without a consent, whatever the directory says, whatever
+fails, and whatever the clock shows: a state machine against plain sets of what the target held before and after each
+run."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Set
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from tests.run.test_pulls import NOON
+from tests.run.test_run_properties import MEMORY
+from tests.run.world import World
+from usersyncd.core.model import Guard, Limit
+from usersyncd.core.report import RunReport
+from usersyncd.plugin import Kind
+from usersyncd.testing import TargetFaults
+
+PEOPLE = [f"u{number:02}" for number in range(12)]
+GROUPS = [f"g{number}" for number in range(6)]
+WINDOW = timedelta(days=1)
+SHARE = 30
+LEAST = 2
+LIMIT = Limit(SHARE, True)
+GUARD = Guard(
+    deletes=LIMIT, deactivations=LIMIT, member_removals=LIMIT, adoptions=LIMIT, reactivations=LIMIT, blanked=LIMIT,
+    emptied=LIMIT, at_least=LEAST, window=WINDOW,
+)  # fmt: skip
+PERSON, GROUP = st.sampled_from(PEOPLE), st.sampled_from(GROUPS)
+SOME = st.sets(PERSON, min_size=1, max_size=5)
+
+Things = frozenset[Any]
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the target holds, by ids of the directory: the sets from which a harm takes something away."""
+
+    users: Things
+    active: Things
+    inactive: Things
+    titled: Things
+    groups: Things
+    peopled: Things
+    edges: Things
+
+    @classmethod
+    def of(cls, world: World) -> Held:
+        users, groups, edges = world.held(), world.held(Kind.GROUP), world.edges()
+        active = frozenset(id_ for id_, shape in users.items() if shape["active"])
+        return cls(
+            frozenset(users), active, frozenset(users) - active,
+            frozenset(id_ for id_, shape in users.items() if shape.get("title")), frozenset(groups),
+            frozenset(group for group, _, _ in edges), frozenset((group, member) for group, _, member in edges),
+        )  # fmt: skip
+
+    def lost(self, after: Held, sort: str) -> Things:
+        """What a run took away that ended as ``after``. A deleted object is not deactivated or emptied."""
+        gone: Things = getattr(self, sort) - getattr(after, sort)
+        if sort in ("active", "titled", "inactive"):
+            return gone & after.users
+        return gone & after.groups if sort == "peopled" else gone
+
+    def misses(self, things: Set[Any], sort: str) -> set[Any]:
+        """Those of these things of which the harm is still in effect."""
+        gone = things - getattr(self, sort)
+        if sort == "inactive":
+            return set(gone & self.users)
+        return set(gone & self.groups) if sort == "peopled" else set(gone)
+
+
+SORTS = ("users", "active", "inactive", "titled", "groups", "peopled", "edges")
+OPPOSITE = {"active": "inactive", "inactive": "active"}
+
+
+@dataclass
+class Past:
+    """What each run took away without a consent: when, and what of which sort."""
+
+    losses: list[tuple[timedelta, str, set[Any]]] = field(default_factory=list)
+
+    def of(self, sort: str, since: timedelta) -> set[Any]:
+        return set().union(*(things for when, name, things in self.losses if name == sort and when > since))
+
+    def forget(self, sort: str, things: Set[Any]) -> None:
+        for _, name, some in self.losses:
+            if name == sort:
+                some -= things
+
+
+class Drain(RuleBasedStateMachine):
+    """``time`` is the true one; the clock of the runs shows it, but for a run in which it is wrong."""
+
+    @initialize(deletes=st.booleans())
+    def begin(self, deletes: bool) -> None:
+        self.folder = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None))
+        self.world = World(self.folder)
+        self.world.target(guard=GUARD, delete_after=timedelta(0) if deletes else None)
+        self.time = timedelta(0)
+        self.wrong: timedelta | None = None
+        """When the clock was wrong last."""
+        self.past = Past()
+        self.world.people(*PEOPLE, title="Cook")
+        for group in GROUPS:
+            self.world.group(group, *PEOPLE[:4])
+        self.deliver()
+
+    def teardown(self) -> None:
+        if hasattr(self, "world"):
+            self.world.database.close()
+            shutil.rmtree(self.folder)
+
+    # ---- what the directory says
+
+    @rule(people=SOME)
+    def leave(self, people: set[str]) -> None:
+        for id_ in people:
+            self.world.directory.users.pop(id_, None)
+
+    @rule(people=SOME, active=st.booleans(), title=st.sampled_from(["Cook", "Boss", "", None]))
+    def are(self, people: set[str], active: bool, title: str | None) -> None:
+        self.world.people(*people, active=active, **({} if title is None else {"title": title}))
+
+    @rule(group=GROUP, people=st.sets(PERSON, max_size=4))
+    def members(self, group: str, people: set[str]) -> None:
+        self.world.group(group, *people)
+
+    @rule(group=GROUP)
+    def goes(self, group: str) -> None:
+        self.world.leave(group, kind=Kind.GROUP)
+
+    # ---- time
+
+    @rule(hours=st.sampled_from([0.25, 5, 13, 30]))
+    def later(self, hours: float) -> None:
+        self.time += timedelta(hours=hours)
+
+    # ---- runs
+
+    @rule()
+    def sync(self) -> None:
+        self.deliver()
+
+    @rule(days=st.sampled_from([-400, 400]))
+    def sync_by_a_wrong_clock(self, days: int) -> None:
+        """At most once in a window."""
+        if self.wrong is None or self.time - self.wrong > 2 * WINDOW:
+            self.wrong = self.time
+            self.deliver(ahead=timedelta(days=days))
+
+    @rule(after=st.integers(0, 8), unseen=st.booleans())
+    def sync_and_lose_the_answer(self, after: int, unseen: bool) -> None:
+        self.world.store.faults = TargetFaults(die_after=after, die_unseen=unseen)
+        self.deliver()
+        self.world.store.faults = TargetFaults()
+
+    @rule(stale=st.booleans(), people=SOME)
+    def consent(self, stale: bool, people: set[str]) -> None:
+        """A person looks at a plan and consents; ``stale``: it is another one by then."""
+        self.tick()
+        report = self.world.plan()
+        harm = report.targets[0].harm
+        if harm is None:
+            return
+        if stale:
+            self.leave(people)
+        else:
+            for change in self.world.changes(report):
+                if change["op"] == "remove":
+                    self.past.forget("edges", {(change["id"], member["id"]) for member in change["members"]})
+        self.deliver(frozenset({harm.removeprefix("sha256:")[:12]}))
+
+    def tick(self, ahead: timedelta = timedelta(0)) -> None:
+        self.time += timedelta(minutes=1)
+        self.world.now = NOON + self.time + ahead
+
+    def deliver(self, exceed: frozenset[str] = frozenset(), ahead: timedelta = timedelta(0)) -> None:
+        self.tick(ahead)
+        before = Held.of(self.world)
+        report = self.world.run(exceed=exceed, log=False)
+        after = Held.of(self.world)
+        (target,) = report.targets
+        assert target.error is None or "died" in target.error, target.error
+        if target.held:
+            assert before == after
+            return
+        if target.harm is None:
+            for sort in SORTS:
+                self.judge(sort, before, after, report)
+
+    def judge(self, sort: str, before: Held, after: Held, report: RunReport) -> None:
+        lost = before.lost(after, sort)
+        if sort in OPPOSITE:
+            lost -= self.past.of(OPPOSITE[sort], since=-WINDOW)  # It only restores.
+        right = self.wrong is None or self.time - self.wrong > 2 * WINDOW
+        earlier = self.past.of(sort, self.time - (WINDOW if right else WINDOW / 2))
+        harmed = lost | after.misses(earlier, sort)
+        of = len(getattr(before, sort)) + len(before.misses(earlier, sort))
+        assert not lost or len(harmed) < LEAST or len(harmed) * 100 <= SHARE * of, (sort, harmed, of, report)
+        self.past.forget(sort, getattr(after, sort))
+        self.past.losses.append((self.time, sort, set(lost)))
+
+
+SHORT = settings(
+    stateful_step_count=20,
+    max_examples=12,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
+)
+
+
+def test_no_window_harms_more_than_the_limits() -> None:
+    run_state_machine_as_test(Drain, settings=SHORT)
+
+
+@pytest.mark.slow
+def test_no_window_harms_more_than_the_limits_at_length() -> None:
+    run_state_machine_as_test(Drain, settings=settings(SHORT, max_examples=1_500, stateful_step_count=40))
