@@ -347,11 +347,6 @@ class Plan:
         """The changes of records that may harm."""
         return self._steps(f"section IN ({_numbers(*_HARMFUL)})")
 
-    def creates(self, refs: Iterable[int]) -> Iterator[Planned]:
-        """Those of these records that are created."""
-        new = _numbers(Section.USERS_NEW, Section.GROUPS_NEW)
-        return self._steps(f"section IN ({new}) AND ref IN (SELECT value FROM json_each(?))", list(refs))  # noqa: S608
-
     def edges(self, section: Section) -> Iterator[tuple[int, array[int]]]:
         """The memberships that are added or removed: refs of the group and of its members, in parts."""
         query = "SELECT ref, members FROM changes WHERE section = ? ORDER BY id, part"
@@ -401,12 +396,9 @@ class Plan:
         if fallbacks := list(self._fallbacks()):
             yield from batched(fallbacks, changes)
 
-    def _steps(
-        self, where: str = "TRUE", refs: list[int] | None = None, order: str = "section, chain, id, part"
-    ) -> Iterator[Planned]:
+    def _steps(self, where: str = "TRUE", order: str = "section, chain, id, part") -> Iterator[Planned]:
         query = f"SELECT ref, left, takes, change, members, chain, counted FROM changes WHERE {where} ORDER BY {order}"  # noqa: S608
-        wanted = () if refs is None else (encode(refs).decode(),)
-        for ref, left, takes, change, members, chain, counted in self._file.execute(query, wanted):
+        for ref, left, takes, change, members, chain, counted in self._file.execute(query):
             yield Planned(
                 ref,
                 bool(left),

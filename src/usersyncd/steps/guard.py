@@ -62,9 +62,9 @@ def _tally(plan: Plan, tally: Tally, window: Window, emptied: Set[int]) -> Tally
         tally.add(step.ref, step.change, counted=step.counted)
         if step.takes is not None:
             tally.add(step.takes, step.change, counted=False)
-    for step in plan.creates(window.harms):
-        assert step.change is not None  # noqa: S101
-        tally.add(step.ref, step.change)
+    for ref, change in plan.changes_of(window.harms):
+        if change.op is Op.CREATE:
+            tally.add(ref, change)
     for group, members in plan.edges(Section.REMOVALS):
         tally.remove(group, set(members))
     for group, members in plan.edges(Section.ADDITIONS) if window.removed or window.harms else ():
