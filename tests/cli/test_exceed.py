@@ -43,7 +43,7 @@ def test_plan_and_sync_show_the_command_that_consents(usersyncd: Usersyncd, held
     assert "If it is, deliver exactly these changes:\n" in ran.out
     ran = usersyncd(*shown(held))
     assert ran.code == 0
-    assert re.search(r"^  by consent: deactivations: \d+% .*, allowed 10%", ran.out, re.MULTILINE)
+    assert re.search(r"\n  delivered by consent, over these limits:\n  deactivations: \d+% .*, allowed 10%\n", ran.out)
     assert "target app: changed" in ran.out
 
 
@@ -93,4 +93,4 @@ def test_what_is_no_hash_is_refused_before_anything_is_done(usersyncd: Usersyncd
 def test_the_runs_of_a_consent_are_told_later(usersyncd: Usersyncd, held: str) -> None:
     usersyncd(*shown(held))
     (run, *_) = json.loads(usersyncd("history", "--json").out)
-    assert "by consent: deactivations: " in usersyncd("show", run["run"]).out
+    assert "delivered by consent, over these limits:\n  deactivations: " in usersyncd("show", run["run"]).out

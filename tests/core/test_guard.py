@@ -184,7 +184,7 @@ def test_each_attribute_is_held_against_those_who_had_it() -> None:
     emptied = change(Op.UPDATE, {"title": "Cook", "phone": "1"}, {"title": None, "phone": None})
     holdings = Holdings(80, 90, 10, 1000, 8, {(USER, "title"): 40, (USER, "phone"): 80})
     found = passed(Guard(), tally(Guard(), *[emptied] * 13), holdings)
-    assert found == [Passed("blanked", "30%", "32% (13 of 40)", "title")]
+    assert found == [Passed("blanked", "30%", "32% (13 of 40 that had title)")]
 
 
 def test_what_earlier_runs_did_counts_and_counts_as_held() -> None:

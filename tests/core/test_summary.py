@@ -18,6 +18,6 @@ def test_a_held_run_names_its_limits_and_the_records_that_failed() -> None:
     )
     report = RunReport("hr", "csv", "01", "held", "2026-01-01T00:00:00+00:00", targets=[target])
     assert summary.line(report) == (
-        "app: HELD, nothing was delivered: deletes: 38% (80 of 212), allowed 10%; 1 record failed"
+        "app: HELD, nothing was delivered: deletes 38% (80 of 212), allowed 10%; 1 record failed"
     )
     assert list(summary.faults(report)) == ["app: user u1: its key is another's (usersyncd.yaml:7)"]

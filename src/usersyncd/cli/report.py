@@ -96,8 +96,9 @@ def _target(report: RunReport, target: TargetReport, names: Names, *, everything
         yield _table(counts)
     if target.held:
         yield from _guard(report.directory, target)
-    elif target.harm is not None:
-        yield Text(f"by consent: {'; '.join(map(str, target.guard)) or 'within the limits'}", style="yellow")
+    elif target.guard:
+        yield Text("delivered by consent, over these limits:", style="yellow")
+        yield from _limits(target)
     if target.failures:
         yield Text(f"{many(target.failures, 'record')} failed, and will be tried again:", style="red")
         yield from _each(target.failed, target.failures, names, everything=everything)
@@ -124,9 +125,13 @@ def _number(op: str, number: int | None) -> Text:
     return Text(f"{number:,}", style="red" if op in _HARM else "")
 
 
-def _guard(directory: str, target: TargetReport) -> Iterator[RenderableType]:
+def _limits(target: TargetReport) -> Iterator[RenderableType]:
     for limit in target.guard:
-        yield Text(clean(str(limit)), style="yellow")
+        yield Text(clean(f"{limit.limit}: {limit.found}, allowed {limit.allowed}"), style="yellow")
+
+
+def _guard(directory: str, target: TargetReport) -> Iterator[RenderableType]:
+    yield from _limits(target)
     meant = "Is this meant? If not, mend the directory or the rules: the next run plans anew."
     if target.leaving:
         yield hanging("  → ", _leaves(directory, target.target))

@@ -160,7 +160,6 @@ def _reasons(one: Standing) -> Iterator[RenderableType]:
     from rich.text import Text
 
     from usersyncd.cli import text
-    from usersyncd.core.report import Passed
     from usersyncd.core.summary import many
 
     if one.error:
@@ -168,8 +167,7 @@ def _reasons(one: Standing) -> Iterator[RenderableType]:
     if one.held:
         yield Text("a plan is held by its guard:")
         for limit in one.guard:
-            passed = Passed(limit["limit"], limit["allowed"], limit["found"], limit["attribute"])
-            yield Text(text.clean(f"  {limit['target']}: {passed}"))
+            yield Text(f"  {limit['target']}: {limit['limit']} {limit['found']}, allowed {limit['allowed']}")
         yield text.hanging("  → ", f"see `usersyncd plan {one.directory}`")
     if one.failures:
         first = one.failed[0]

@@ -251,7 +251,7 @@ def passed(guard: Guard, tally: Tally, holdings: Holdings) -> list[Passed]:
         touched = count.planned + count.earlier
         of = _held(harm, holdings) + (0 if harm.sort in _KEPT else count.earlier + count.restored)
         if limit is not None and _exceeds(limit, touched, of):
-            found.append(Passed(harm.sort.limit, str(limit), _found(touched, of, count.earlier), harm.attribute))
+            found.append(Passed(harm.sort.limit, str(limit), _found(harm, touched, of, count.earlier)))
     return found
 
 
@@ -275,9 +275,10 @@ def _held(harm: Harm, holdings: Holdings) -> int:
             return holdings.users if harm.kind is Kind.USER else holdings.groups
 
 
-def _found(touched: int, of: int, earlier: int) -> str:
+def _found(harm: Harm, touched: int, of: int, earlier: int) -> str:
+    had = f" that had {harm.attribute}" if harm.attribute else ""
     before = f", {earlier} of them in earlier runs" if earlier else ""
-    return f"{100 * touched / max(of, 1):.0f}% ({touched} of {of}{before})"
+    return f"{100 * touched / max(of, 1):.0f}% ({touched} of {of}{had}{before})"
 
 
 def _exceeds(limit: Limit, count: int, of: int) -> bool:

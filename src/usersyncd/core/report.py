@@ -52,17 +52,11 @@ class Counts(Struct):
 
 
 class Passed(Struct, frozen=True):
-    """A limit that the plan passes: ``deletes``, ``5%``, ``38% (80 of 212)``. ``attribute``: which one is emptied, for
-    ``blanked``."""
+    """A limit that the plan passes: ``deletes``, ``5%``, ``38% (80 of 212)``."""
 
     limit: str
     allowed: str
     found: str
-    attribute: str = ""
-
-    def __str__(self) -> str:
-        attribute = f" ({self.attribute})" if self.attribute else ""
-        return f"{self.limit}{attribute}: {self.found}, allowed {self.allowed}"
 
 
 class Skipped(Struct, frozen=True):

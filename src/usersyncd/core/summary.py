@@ -51,7 +51,8 @@ def target(report: TargetReport, *, would: bool = False) -> str:
     if report.error is not None:
         return f"failed: {_first(report.error)}"
     if report.held:
-        text = f"HELD, nothing was delivered: {'; '.join(map(str, report.guard))}"
+        limits = ", ".join(f"{limit.limit} {limit.found}, allowed {limit.allowed}" for limit in report.guard)
+        text = f"HELD, nothing was delivered: {limits}"
     else:
         text = changed(report.counts, would=would) or "nothing to change"
     return f"{text}; {many(report.failures, 'record')} failed" if report.failures else text

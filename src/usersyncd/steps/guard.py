@@ -79,6 +79,8 @@ def _emptied(connection: Connection, target: int, plan: Plan) -> set[int]:
     lost = Counter[int]()
     for group, members in plan.edges(Section.REMOVALS):
         lost[group] += len(members)
+    if not lost:
+        return set()
     gained = {group for group, _ in plan.edges(Section.ADDITIONS)}
     held = sizes(connection, target, lost.keys() - gained)
     return {group for group, size in held.items() if 0 < size <= lost[group]} - plan.deletes(held)
