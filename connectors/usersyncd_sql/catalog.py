@@ -60,6 +60,10 @@ class Catalog:
             )  # fmt: skip
         return self._records[kind]
 
+    def known(self, kind: Kind) -> RecordTable | None:
+        """The table of one kind, if it was used before."""
+        return self._records.get(kind)
+
     def records_if_any(self, connection: sa.Connection, kind: Kind) -> RecordTable | None:
         """The table of one kind; None if the admin has none, or if it is not created yet."""
         role, name = f"{kind}s", self.names[kind]

@@ -12,8 +12,8 @@ from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 
 from usersyncd.errors import TargetError
-from usersyncd.plugin import API, Capabilities, Change, Held, Kind, Lookup, Op, Outcome, TargetContext
-from usersyncd_sql import look, memberships, own, server, upgrade
+from usersyncd.plugin import API, Capabilities, Change, Edge, Held, Kind, Lookup, Op, Outcome, TargetContext, Value
+from usersyncd_sql import forms, listing, look, memberships, own, server, upgrade
 from usersyncd_sql.batch import Batch, Numbered
 from usersyncd_sql.catalog import Catalog
 from usersyncd_sql.creates import create
@@ -42,7 +42,7 @@ class SqlTarget:
 
     api: ClassVar[int] = API
     Options: ClassVar[type[BaseModel]] = SqlOptions
-    capabilities: ClassVar[Capabilities] = Capabilities(find="bulk", read=True, rename=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(rename=True, list=True, members=True, count=True, forms=True)
 
     def __init__(self, options: SqlOptions, context: TargetContext) -> None:
         """Raises PluginError if the driver of the database is not installed."""
@@ -73,6 +73,21 @@ class SqlTarget:
         async for some in self._context.blocking(lambda: self._look(kind, target_ids, self._read)):
             for held in some:
                 yield held
+
+    async def members(self, groups: Sequence[str]) -> AsyncIterator[Sequence[Edge]]:
+        """The memberships of these groups. Raises TargetError."""
+        async for some in self._context.blocking(lambda: self._members(groups)):
+            yield some
+
+    async def count(self, kind: Kind, directory: str) -> int | None:
+        """How many rows belong to records of a directory; None: the table does not say. Raises TargetError."""
+        found = [number async for number in self._context.blocking(lambda: self._count(kind, directory))]
+        return found[0] if found else None
+
+    def is_same(self, kind: Kind, attribute: str, written: Value, held: Value) -> bool:
+        """Whether a value that was read is only another form of what was written."""
+        table = self._catalog.known(kind)
+        return table is not None and forms.is_same(table, attribute, written, held)
 
     async def deliver(self, changes: Sequence[Change]) -> AsyncIterator[Outcome]:
         """Deliver a batch in one transaction. Raises TargetError if the database cannot be written."""
@@ -137,7 +152,7 @@ class SqlTarget:
         yield from ()
 
     def _look(self, kind: Kind, asked: Sequence[Asked], work: Look[Asked, Answer]) -> Iterator[list[Answer]]:
-        if (file := sqlite_file(self._url)) is not None and self._create and not file.exists():
+        if not self._is_made():
             return
         whole = self._context.protects(kind)
         with self._faults(), self._engine.connect() as connection:
@@ -152,6 +167,34 @@ class SqlTarget:
             return protected_member(writer, self._catalog, self._context, table, directory, row)
 
         return look.read(writer, table, target_ids, whole, member_of)
+
+    def _list(self, kind: Kind) -> Iterator[list[Held]]:
+        if not self._is_made():
+            return
+        with self._faults(), self._engine.connect() as connection:
+            if (table := self._catalog.records_if_any(connection, kind)) is not None:
+                yield from listing.rows(connection, table, whole=self._context.protects(kind))
+
+    def _members(self, groups: Sequence[str]) -> Iterator[list[Edge]]:
+        if not self._is_made():
+            return
+        with self._faults(), self._engine.connect() as connection:
+            if None in [self._catalog.records_if_any(connection, kind) for kind in Kind]:
+                return
+            if (edges := self._catalog.edges_if_any(connection)) is not None:
+                yield from listing.Edges(writer(connection), self._catalog, edges).of(groups)
+
+    def _count(self, kind: Kind, directory: str) -> Iterator[int | None]:
+        if not self._is_made():
+            return
+        with self._faults(), self._engine.connect() as connection:
+            if (table := self._catalog.records_if_any(connection, kind)) is not None:
+                yield listing.count(writer(connection), table, directory)
+
+    def _is_made(self) -> bool:
+        """Whether the database exists: usersyncd creates an SQLite file when it first writes."""
+        file = sqlite_file(self._url)
+        return file is None or not self._create or file.exists()
 
     def _deliver(self, changes: Sequence[Change]) -> Iterator[list[Outcome]]:
         with self._faults(), self._writing() as connection:
@@ -174,6 +217,12 @@ class SqlTarget:
     def _check(self) -> Iterator[str]:
         with self._faults():
             yield from survey(self._engine, self._catalog, self._context)
+
+    async def list(self, kind: Kind) -> AsyncIterator[Held]:
+        """All rows of a kind. Raises TargetError."""
+        async for some in self._context.blocking(lambda: self._list(kind)):
+            for held in some:
+                yield held
 
     @contextmanager
     def _faults(self) -> Iterator[None]:

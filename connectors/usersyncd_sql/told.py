@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
@@ -48,6 +48,8 @@ def told(held: Any) -> Value | Unsaid:
         return str(_moment(held))
     if isinstance(held, date | time):
         return held.isoformat()
+    if isinstance(held, timedelta) and timedelta(0) <= held < timedelta(days=1):
+        return (datetime.min + held).time().isoformat()  # a TIME of MariaDB and MySQL
     if isinstance(held, list | tuple | set):
         return [item for item in map(told, held) if not isinstance(item, Unsaid)]
     if isinstance(held, dict):

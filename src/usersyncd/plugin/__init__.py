@@ -21,7 +21,9 @@ from usersyncd.plugin.target import (
     PROTECTED,
     Capabilities,
     Change,
+    Edge,
     Held,
+    Inspectable,
     Layout,
     Lookup,
     Member,
@@ -37,8 +39,9 @@ API = 2
 """The version of this contract. A connector states it in ``api``; another number is refused when it is loaded."""
 
 __all__ = [
-    "API", "CANONICAL", "DELIVERED", "PATIENT", "PROTECTED", "Capabilities", "Change", "Context", "Done", "Gone",
-    "Held", "Kind", "Layout", "Lookup", "Member", "Members", "Op", "Options", "Outcome", "Page", "Patch", "Patience",
+    "API", "CANONICAL", "DELIVERED", "PATIENT", "PROTECTED", "Capabilities", "Change", "Context", "Done", "Edge",
+    "Gone", "Held", "Inspectable", "Kind", "Layout", "Lookup", "Member", "Members", "Op", "Options", "Outcome", "Page",
+    "Patch", "Patience",
     "Present", "Record", "RenamingTarget", "Secret", "Source", "SourceContext", "Target", "TargetContext", "Unread",
     "Value", "holds_protected",
 ]  # fmt: skip

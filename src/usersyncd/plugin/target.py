@@ -102,9 +102,10 @@ class Lookup(Struct, frozen=True, gc=False):
 class Held(Struct, frozen=True, gc=False):
     """An object as the target holds it now.
 
-    ``attributes`` has the names of the layout, as far as the target has them, and whatever else of the object a
-    ``protect`` condition may read. ``record``: directory and id of the record to which the object belongs, where the
-    target itself keeps them. ``lasting``: its target id stays, whatever is written; it does not where rules write what
+    ``attributes`` has the names of the layout, and whatever else of the object a ``protect`` condition may read: None
+    where the object holds nothing. A name that is left out is one that the target cannot tell: it is never compared.
+    ``record``: directory and id of the record to which the object belongs, where the target itself keeps them.
+    ``lasting``: its target id stays, whatever is written; it does not where rules write what
     identifies the object. ``protected_member``: the key of a protected user in this group, in an answer of ``read``:
     such a group is not deleted.
     """
@@ -122,12 +123,20 @@ class Capabilities(Struct, frozen=True):
 
     ``find``: ``bulk`` answers thousands of lookups in one query, ``each`` asks for one after the other, ``list`` reads
     everything whatever is asked; None: it cannot look. ``read``: objects can be read by target id. ``rename``: it has
-    the method of :class:`RenamingTarget`.
+    the method of :class:`RenamingTarget`. The others say which methods of :class:`Inspectable` it has.
     """
 
     find: Literal["bulk", "each", "list"] | None = "bulk"
     read: bool = True
     rename: bool = False
+    list: bool = False
+    members: bool = False
+    count: bool = False
+    forms: bool = False
+
+
+Edge = tuple[str, Kind, str]
+"""A membership as a target holds it: the group's target id, the member's kind and target id."""
 
 
 class Layout(Struct, frozen=True):
@@ -220,6 +229,30 @@ class Target(Protocol):
 
 
 @runtime_checkable
+class Inspectable(Target, Protocol):
+    """What a target may have besides, each method by a capability. None of them changes anything; all work before
+    ``prepare`` was called, and raise TargetError."""
+
+    def members(self, groups: Sequence[str]) -> AsyncIterator[Sequence[Edge]]:
+        """The memberships of the groups with these target ids, in batches (capability ``members``). What refers to an
+        object that does not exist may be left out."""
+        ...
+
+    async def count(self, kind: Kind, directory: str) -> int | None:
+        """How many objects the target itself says belong to records of this directory; None: it does not keep that
+        (capability ``count``). Every complete run asks: it must cost little."""
+        ...
+
+    def is_same(self, kind: Kind, attribute: str, written: Value, held: Value) -> bool:
+        """Whether ``held`` is only another form of what was written, as 1 is of true (capability ``forms``). Asked
+        after ``read``, of values that are not equal."""
+        ...
+
+    def list(self, kind: Kind) -> AsyncIterator[Held]:
+        """Every object of a kind, whoever made it (capability ``list``)."""
+        ...
+
+
 class RenamingTarget(Target, Protocol):
     """A target whose objects name their directory. It says ``rename`` in its capabilities."""
 

@@ -17,6 +17,7 @@ from usersyncd.plugin import (
     PROTECTED,
     Capabilities,
     Change,
+    Edge,
     Held,
     Kind,
     Lookup,
@@ -32,9 +33,6 @@ from usersyncd.plugin import (
 Key = str | int
 Place = tuple[Kind, str, Key]
 """Where a key has to be unique: kind, directory ("" where all directories share the keys), and the key."""
-
-Edge = tuple[str, Kind, str]
-"""The group's target id, the member's kind and target id."""
 
 EDGES = (Op.ADD, Op.REMOVE)
 
@@ -117,7 +115,7 @@ class MemoryTarget:
 
     api: ClassVar[int] = API
     Options: ClassVar[type[BaseModel]] = MemoryTargetOptions
-    capabilities: ClassVar[Capabilities] = Capabilities(rename=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(rename=True, list=True, members=True, count=True)
 
     def __init__(self, options: MemoryTargetOptions, context: TargetContext) -> None:
         self._store = options.store
@@ -143,6 +141,16 @@ class MemoryTarget:
         for target_id in target_ids:
             if target_id in self._store.objects(kind):
                 yield self._held(kind, target_id)
+
+    async def members(self, groups: Sequence[str]) -> AsyncIterator[Sequence[Edge]]:
+        self._knock()
+        yield [edge for edge in self._store.memberships if edge[0] in groups]
+
+    async def count(self, kind: Kind, directory: str) -> int | None:
+        self._knock()
+        if self._context.layouts[kind].ruled:
+            return None
+        return sum(held.directory == directory for held in self._store.objects(kind).values())
 
     async def deliver(self, changes: Sequence[Change]) -> AsyncIterator[Outcome]:
         self._knock()
@@ -359,6 +367,11 @@ class MemoryTarget:
 
     def _protected(self, kind: Kind, held: MemoryObject) -> bool:
         return self._context.protected(kind, held.key, _visible(held))
+
+    async def list(self, kind: Kind) -> AsyncIterator[Held]:
+        self._knock()
+        for target_id in self._store.objects(kind):
+            yield self._held(kind, target_id)
 
 
 class MemoryTargetBlind(MemoryTarget):

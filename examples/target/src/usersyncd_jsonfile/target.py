@@ -13,6 +13,7 @@ from usersyncd.plugin import (
     PROTECTED,
     Capabilities,
     Change,
+    Edge,
     Held,
     Kind,
     Lookup,
@@ -40,7 +41,7 @@ class JsonFileTarget:
 
     api: ClassVar[int] = 2
     Options: ClassVar[type[BaseModel]] = JsonFileOptions
-    capabilities: ClassVar[Capabilities] = Capabilities(find="list", read=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(find="list", read=True, list=True, members=True, count=True)
 
     def __init__(self, options: JsonFileOptions, context: TargetContext) -> None:
         self._path = (context.folder / options.path).resolve()
@@ -57,7 +58,7 @@ class JsonFileTarget:
         known: dict[Place, dict[str, Held]] = defaultdict(dict)
         for target_id, entry in (await self._load()).entries.items():
             for name in (self._place(entry.kind, entry.record, entry.key), (entry.kind, *entry.record)):
-                known[name][target_id] = held(target_id, entry)
+                known[name][target_id] = self._held(target_id, entry)
         for lookup in lookups:
             by_key = known[self._place(kind, (lookup.directory, lookup.id), lookup.key)]
             for found in (by_key | known[kind, lookup.directory, lookup.id]).values():
@@ -67,7 +68,21 @@ class JsonFileTarget:
         entries = (await self._load()).entries
         for target_id in target_ids:
             if (entry := entries.get(target_id)) and entry.kind is kind:
-                yield held(target_id, entry)
+                yield self._held(target_id, entry)
+
+    async def list(self, kind: Kind) -> AsyncIterator[Held]:
+        for target_id, entry in (await self._load()).entries.items():
+            if entry.kind is kind:
+                yield self._held(target_id, entry)
+
+    async def members(self, groups: Sequence[str]) -> AsyncIterator[Sequence[Edge]]:
+        document = await self._load()
+        there = [edge for edge in document.members if edge[0] in groups and edge[1] in document.entries]
+        yield [(group, document.entries[member].kind, member) for group, member in there]
+
+    async def count(self, kind: Kind, directory: str) -> int:
+        entries = (await self._load()).entries.values()
+        return sum(entry.kind is kind and entry.record[0] == directory for entry in entries)
 
     def deliver(self, changes: Sequence[Change]) -> AsyncIterator[Outcome]:
         return self._context.blocking(lambda: self._deliver(changes))
@@ -153,6 +168,6 @@ class JsonFileTarget:
     def _protected(self, entry: Entry | None) -> bool:
         return entry is not None and self._context.protected(entry.kind, entry.key, entry.attributes)
 
-
-def held(target_id: str, entry: Entry) -> Held:
-    return Held(target_id, entry.key, entry.attributes, entry.record)
+    def _held(self, target_id: str, entry: Entry) -> Held:
+        absent = dict.fromkeys(self._context.layouts[entry.kind].attributes)
+        return Held(target_id, entry.key, absent | entry.attributes, entry.record)

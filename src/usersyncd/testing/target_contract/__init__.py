@@ -28,6 +28,7 @@ from usersyncd.testing.target_contract.ending import EndingPromises
 from usersyncd.testing.target_contract.failing import FailurePromises
 from usersyncd.testing.target_contract.interface import InterfacePromises
 from usersyncd.testing.target_contract.keys import KeyPromises
+from usersyncd.testing.target_contract.listing import ListingPromises
 from usersyncd.testing.target_contract.looking import LookingPromises
 from usersyncd.testing.target_contract.memberships import MembershipPromises
 from usersyncd.testing.target_contract.protection import ProtectionPromises
@@ -43,6 +44,7 @@ class TargetContract(
     WaitingPromises,
     MembershipPromises,
     LookingPromises,
+    ListingPromises,
     ProtectionPromises,
     RenamingPromises,
     FailurePromises,

@@ -1,0 +1,151 @@
+"""What a target tells of everything that it holds, as far as its capabilities say that it can."""
+# ruff: noqa: S101 - tests are made of asserts
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar, cast
+
+import pytest
+from msgspec.structs import replace
+
+from usersyncd.plugin import Edge, Held, Inspectable, Kind, Target
+from usersyncd.testing.target_contract.bench import Deliver, Links, Look, Read, Start, TargetBench
+from usersyncd.testing.target_contract.runs import closing
+from usersyncd.testing.target_contract.shapes import ADA, APP, BOB, DIRECTORY, EVE, OPS, OTHER, add, create, delete
+
+T = TypeVar("T")
+Inspect = Callable[[str, Callable[[Inspectable], Awaitable[Any]]], Any]
+
+
+class ListingPromises(TargetBench):
+    """Everything that is there is told, whoever made it, and nothing changes by it."""
+
+    @pytest.fixture
+    def inspect(self, start: Start) -> Inspect:
+        """A function that asks the target in a run of its own; a target without the capability skips the test."""
+
+        def ask(capability: str, act: Callable[[Inspectable], Awaitable[T]]) -> T:
+            if not getattr(self.target.capabilities, capability):
+                pytest.skip(f"this target has not the capability `{capability}`")
+
+            async def in_a_run(target: Target) -> T:
+                await target.identity()
+                return await act(cast("Inspectable", target))
+
+            return asyncio.run(closing(start(), in_a_run))
+
+        return ask
+
+    def test_what_is_empty_lists_nothing(self, inspect: Inspect) -> None:
+        """Also before the target was ever made ready."""
+        assert inspect("list", lambda target: listed(target, Kind.USER)) == []
+        assert inspect("list", lambda target: listed(target, Kind.GROUP)) == []
+
+    def test_every_object_is_listed_as_it_is_read(
+        self, inspect: Inspect, deliver: Deliver, read: Read, links: Links
+    ) -> None:
+        other = replace(create(EVE | {"id": "u1"}), directory=OTHER)
+        outcomes = deliver(create(ADA), create(BOB), create(APP, Kind.GROUP), other)
+        deliver(delete(BOB))
+        found = inspect("list", lambda target: listed(target, Kind.USER))
+        wanted = [outcomes[0].target_id, outcomes[3].target_id]
+        assert by_id(found) == by_id(read(*wanted))
+        assert len(found) == len(wanted)
+        [group] = inspect("list", lambda target: listed(target, Kind.GROUP))
+        assert group.target_id == links.target_id(Kind.GROUP, "g1")
+
+    def test_memberships_are_told_by_target_ids(self, inspect: Inspect, deliver: Deliver, links: Links) -> None:
+        deliver(*(create(one) for one in (ADA, BOB, EVE)), create(APP, Kind.GROUP), create(OPS, Kind.GROUP))
+        deliver(add(APP, ADA, BOB), add(OPS, EVE), add(APP, OPS, kind=Kind.GROUP))
+        app, ops = (links.target_id(Kind.GROUP, id_) for id_ in ("g1", "g2"))
+        ada, bob = (links.target_id(Kind.USER, id_) for id_ in ("u1", "u2"))
+        assert inspect("members", lambda target: edges(target, app, "no such id")) == {
+            (app, Kind.USER, ada), (app, Kind.USER, bob), (app, Kind.GROUP, ops),
+        }  # fmt: skip
+        assert inspect("members", lambda target: edges(target, app, ops)) >= {
+            (ops, Kind.USER, links.target_id(Kind.USER, "u3"))
+        }
+        assert inspect("members", edges) == set()
+
+    def test_a_member_whom_nobody_removed_but_who_is_gone_harms_nothing(
+        self, inspect: Inspect, deliver: Deliver, links: Links
+    ) -> None:
+        deliver(create(ADA), create(BOB), create(APP, Kind.GROUP))
+        deliver(add(APP, ADA, BOB))
+        deliver(delete(ADA))
+        app, bob = links.target_id(Kind.GROUP, "g1"), links.target_id(Kind.USER, "u2")
+        assert (app, Kind.USER, bob) in inspect("members", lambda target: edges(target, app))
+
+    def test_objects_are_counted_by_directory_where_the_target_keeps_that(
+        self, inspect: Inspect, deliver: Deliver
+    ) -> None:
+        """Before the target was ever made ready there are none."""
+        places = [(Kind.USER, DIRECTORY), (Kind.USER, OTHER), (Kind.GROUP, OTHER)]
+
+        async def counted(target: Inspectable) -> list[int | None]:
+            return [await target.count(*place) for place in places]
+
+        assert set(inspect("count", counted)) <= {0, None}
+        deliver(create(ADA), create(BOB), replace(create(EVE), directory=OTHER), create(APP, Kind.GROUP))
+        assert inspect("count", counted) in ([2, 1, 0], [None] * 3)
+
+    def test_what_was_written_comes_back_the_same(
+        self, inspect: Inspect, deliver: Deliver, start: Start, links: Links
+    ) -> None:
+        """Equal, or in another form that the target knows for the same. Another value is not the same."""
+        if not self.target.capabilities.read:
+            pytest.skip("this target cannot be read")
+        made = [create(ADA), create(APP, Kind.GROUP)]
+        deliver(*made)
+
+        async def differing(target: Target) -> list[str]:
+            found = []
+            for change in made:
+                target_id = links.target_id(change.kind, change.id)
+                [held] = [held async for held in target.read(change.kind, [target_id])]
+                found += [
+                    name
+                    for name, value in (change.after or {}).items()
+                    if name in held.attributes
+                    and value != held.attributes[name]
+                    and not (
+                        self.target.capabilities.forms
+                        and cast("Inspectable", target).is_same(change.kind, name, value, held.attributes[name])
+                    )
+                ]
+            return found
+
+        assert asyncio.run(closing(start(), differing)) == []
+
+        async def alike(target: Inspectable) -> bool:
+            await listed_by_id(target, links.target_id(Kind.USER, "u1"))
+            return target.is_same(Kind.USER, "title", "Engineer", "Director")
+
+        assert inspect("forms", alike) is False
+
+    def test_telling_changes_nothing(self, inspect: Inspect, deliver: Deliver, contents: Look, links: Links) -> None:
+        deliver(create(ADA), create(APP, Kind.GROUP))
+        deliver(add(APP, ADA))
+        before = contents()
+        inspect("list", lambda target: listed(target, Kind.USER))
+        inspect("members", lambda target: edges(target, links.target_id(Kind.GROUP, "g1")))
+        assert contents() == before
+
+
+async def listed(target: Inspectable, kind: Kind) -> list[Held]:
+    return [held async for held in target.list(kind)]
+
+
+async def listed_by_id(target: Target, target_id: str) -> list[Held]:
+    return [held async for held in target.read(Kind.USER, [target_id])]
+
+
+async def edges(target: Inspectable, *groups: str) -> set[Edge]:
+    batches: AsyncIterator[Any] = target.members(groups)
+    return {edge async for batch in batches for edge in batch}
+
+
+def by_id(found: list[Held]) -> dict[str, Held]:
+    return {held.target_id: held for held in found}
