@@ -212,6 +212,7 @@ class _Run:
         work = Work(
             self.database, self.lock, self.folder, reading, delivery, self.wish, self.watch, self.log,
             self.report.run, entries, self.seen, _now,
+            complete=self.report.pull is not None and self.report.pull.complete,
         )  # fmt: skip
         try:
             await work.steps(report)

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 Watch = Callable[[str, int], None]
-"""Is told how a run goes on: the step (``reading``, ``saving``, ``looking`` at a target, ``planning``, ``planned``,
-``delivering``), and how much more of it is done: items read, changes planned for a target, changes delivered to it. A
-wait, for a provider or for another directory, is told in words, which begin with ``waiting``."""
+"""Is told how a run goes on: the step (``reading``, ``saving``, ``looking`` at a target, ``verifying``, ``planning``,
+``planned``, ``delivering``), and how much more of it is done: items read, objects verified, changes planned for a
+target, changes delivered to it. A wait, for a provider or for another directory, is told in words, which begin with
+``waiting``."""
 
 
 ALL = "*"
@@ -23,7 +24,7 @@ class Wish:
     adoption of an object a person consents; ``ALL`` for all. ``missing``: attributes that no record has any more, by a
     person's word. ``forget``: names of directories; a person consents to all that leaves the targets which do not list
     them. ``exceed``: hashes, or their first digits, of the harmful changes to which a person consents although a limit
-    is passed."""
+    is passed. ``verify``: compare what the targets hold with the links."""
 
     deliver: bool = True
     complete: bool = False
@@ -33,3 +34,4 @@ class Wish:
     missing: frozenset[str] = frozenset()
     forget: frozenset[str] = frozenset()
     exceed: frozenset[str] = frozenset()
+    verify: bool = False

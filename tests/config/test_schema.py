@@ -61,6 +61,8 @@ def test_the_example_fits(validator: jsonschema.Draft202012Validator) -> None:
             }
         },
         shelf(adopt="never", guard={"adoptions": "5%"}),
+        shelf(verify="daily at 03:00", drift="keep"),
+        shelf(verify="12h", drift={"title": "keep"}),
         shelf(protect=["root", 4711]),
         shelf(protect='role == "superadmin"'),
         shelf(protect={"users": 'role == "superadmin"', "groups": ["owners"]}),

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 
 from tests.run.migrated import migrated_sqlite
 from usersyncd.config import Complete, Directory, Target
-from usersyncd.core.model import Constant, Guard, Leavers, Limit, MembershipMode, Rule, Ruleset
+from usersyncd.core.model import Constant, Drift, Guard, Leavers, Limit, MembershipMode, Rule, Ruleset
 from usersyncd.core.protection import UNPROTECTED, Protection
 from usersyncd.core.report import RunReport, TargetReport
 from usersyncd.job import Job, job, removed
@@ -118,13 +118,15 @@ class World:
         leaving: Mapping[str, Rule | Constant] | None = None,
         guard: Guard = NO_LIMITS,
         protect: Mapping[Kind, Protection] | None = None,
+        verify: Complete | None = None,
+        drift: Drift = Drift(),  # noqa: B008
     ) -> None:
         """Add a target, or give it other rules."""
         store = self.stores.setdefault(name, MemoryStore())
         options = MemoryTargetOptions(store=store)
         self.targets[name] = Target(
             name, "memory", options, (self.name,), users, groups, memberships, Leavers(delete_after, leaving), guard,
-            protect=protect or dict.fromkeys(Kind, UNPROTECTED),
+            protect=protect or dict.fromkeys(Kind, UNPROTECTED), verify=verify, drift=drift,
         )  # fmt: skip
 
     @property

@@ -49,6 +49,10 @@ MissingOption = Annotated[
         show_default=False,
     ),
 ]
+VerifyOption = Annotated[
+    bool,
+    typer.Option("--verify", help="Compare what the targets hold with what was delivered, and put back what differs."),
+]
 AllOption = Annotated[bool, typer.Option("--all", help="Show all changes and names, not the first of each sort.")]
 
 

@@ -16,6 +16,7 @@ from usersyncd.cli.common import (
     DirectoriesArgument,
     JsonOption,
     MissingOption,
+    VerifyOption,
     print_json,
 )
 
@@ -30,6 +31,7 @@ def plan(
     directories: DirectoriesArgument = None,
     config: ConfigOption = None,
     complete: CompleteOption = False,
+    verify: VerifyOption = False,
     adopt: AdoptOption = None,
     accept_missing: MissingOption = None,
     everything: AllOption = False,
@@ -57,6 +59,7 @@ def plan(
             log=json or not sys.stdout.isatty(),
             adopt=runs.adopt,
             missing=frozenset(accept_missing or ()),
+            verify=verify,
         )
         for report, names in runs.each(wish):
             reports.append(report)

@@ -12,7 +12,7 @@ from usersyncd.run import Watch
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-_COUNTED = {"reading", "delivering"}
+_COUNTED = {"reading", "verifying", "delivering"}
 
 
 @contextmanager

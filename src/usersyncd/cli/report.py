@@ -16,7 +16,7 @@ from usersyncd.cli.exceed import command
 from usersyncd.cli.names import Names
 from usersyncd.cli.text import BLANK, clean, error, hanging, show
 from usersyncd.core.report import Counts, Failed, RunReport, Skipped, TargetReport
-from usersyncd.core.summary import many
+from usersyncd.core.summary import many, verified
 from usersyncd.plugin import Kind
 
 NAMED = 10
@@ -26,6 +26,7 @@ STYLES = {
     "failed": "bold red",
 }  # fmt: skip
 
+MISSING = "Were these objects deleted on purpose, or is this another target, or an old copy of it?"
 _OPS = ("create", "adopt", "update", "deactivate", "reactivate", "delete", "add", "remove")
 _HARM = {"deactivate", "delete", "remove"}
 
@@ -92,6 +93,8 @@ def _target(report: RunReport, target: TargetReport, names: Names, *, everything
         yield hanging("  ", Text(note, style="yellow"))
     if target.error is not None:
         yield error(target.error.removeprefix(f"target {target.target}: "))
+    if target.verified is not None:
+        yield Text(verified(target.verified))
     if counts.total:
         yield _table(counts)
     if target.held:
@@ -132,6 +135,8 @@ def _limits(target: TargetReport) -> Iterator[RenderableType]:
 
 def _guard(directory: str, target: TargetReport) -> Iterator[RenderableType]:
     yield from _limits(target)
+    if any(limit.limit == "missing" for limit in target.guard):
+        yield hanging("  → ", MISSING)
     meant = "Is this meant? If not, mend the directory or the rules: the next run plans anew."
     if target.leaving:
         yield hanging("  → ", _leaves(directory, target.target))

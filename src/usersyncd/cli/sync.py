@@ -15,6 +15,7 @@ from usersyncd.cli.common import (
     DirectoriesArgument,
     JsonOption,
     MissingOption,
+    VerifyOption,
     print_error,
     print_json,
 )
@@ -26,6 +27,7 @@ def sync(
     directories: DirectoriesArgument = None,
     config: ConfigOption = None,
     complete: CompleteOption = False,
+    verify: VerifyOption = False,
     adopt: AdoptOption = None,
     accept_missing: MissingOption = None,
     forget: Annotated[
@@ -63,6 +65,7 @@ def sync(
             forget=runs.forget,
             missing=frozenset(accept_missing or ()),
             exceed=consents,
+            verify=verify,
         )
         for report, names in runs.each(wish):
             reports.append(report)

@@ -21,15 +21,15 @@ _LONGEST_WINDOW = timedelta(days=90)
 
 
 class Complete(Struct, frozen=True):
-    """When a directory is read whole, whatever its change feed says: ``every`` so often, or each day ``at`` a local
-    time. Exactly one of the two."""
+    """When a directory is read whole, or a target is verified, whatever changed: ``every`` so often, or each day ``at``
+    a local time. Exactly one of the two."""
 
     every: timedelta | None = None
     at: time | None = None
 
     def is_due(self, last: datetime | None, now: datetime) -> bool:
-        """Whether a complete reading is due, when the ``last`` one was then. Both have time zones. One in the future
-        does not count: the clock was wrong."""
+        """Whether it is due, when it was done ``last`` then. Both have time zones. A ``last`` time that is still to
+        come was read from a clock that was wrong."""
         if last is None or last > now:
             return True
         if self.every is not None:

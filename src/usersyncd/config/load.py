@@ -18,7 +18,7 @@ from usersyncd.config.lookups import read_table
 from usersyncd.config.models import Config, Directory, StateConfig, Target
 from usersyncd.config.validation import validate
 from usersyncd.core.condition import Condition, compile_condition
-from usersyncd.core.model import Constant, Guard, Leavers, Rule, Ruleset
+from usersyncd.core.model import Constant, Drift, Guard, Leavers, Rule, Ruleset
 from usersyncd.core.plain import column
 from usersyncd.core.protection import Protection, protected_keys
 from usersyncd.errors import ConfigError, Fault, PluginError
@@ -139,6 +139,7 @@ def _check_references(document: Document) -> None:
             if isinstance(rules, dict):
                 _check_key(document, (part, name, f"{kind}s"), kind, rules)
         _check_leavers(document, (part, name), section)
+        _check_drift(document, (part, name), section)
 
 
 def _check_leavers(document: Document, place: Place, section: Mapping[str, Any]) -> None:
@@ -204,6 +205,30 @@ def _check_key(document: Document, place: Place, kind: Kind, rules: Mapping[str,
     if isinstance(key, str) and names is not None and key not in names:
         what = "a canonical attribute" if attributes is None else "one of the names under `set`"
         document.fault((*place, "key"), f"must be {what}{nearest(key, names)}")
+
+
+def _check_drift(document: Document, place: Place, section: Mapping[str, Any]) -> None:
+    known = {"active"} | {name for kind in Kind for name in _names(section.get(f"{kind}s"), kind)}
+    kept = section.get("drift")
+    for name in kept if isinstance(kept, dict) else ():
+        if name not in known:
+            what = "the target has no such attribute"
+            document.fault((*place, "drift", name), f"{what}{nearest(name, sorted(known))}", on_key=True)
+    connector = section.get("connector")
+    if section.get("verify") is None or not isinstance(connector, str):
+        return
+    try:
+        capabilities = registry.target(connector).capabilities
+    except PluginError:
+        return
+    if capabilities.find is None or not capabilities.read:
+        document.fault((*place, "verify"), f"targets of the connector {connector} cannot be read: take it out")
+
+
+def _names(rules: Any, kind: Kind) -> tuple[str, ...]:
+    """The attributes that the records of a kind have in a target."""
+    given = rules.get("set") if isinstance(rules, dict) else None
+    return tuple(given) if isinstance(given, dict) else CANONICAL[kind]
 
 
 def _conditions(document: Document) -> Iterator[tuple[Place, Condition]]:
@@ -298,6 +323,8 @@ def _target(
         Guard(**{name: getattr(section.guard, name) for name in Guard.__struct_fields__}),
         section.adopt,
         dict(_protections((*place, "protect"), section.protect, conditions)),
+        section.verify,
+        Drift(None if section.drift == "keep" else frozenset(section.drift or ())),
     )
 
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 from pydantic import BaseModel
 
 from usersyncd.config.duration import Complete
-from usersyncd.core.model import Adopt, Guard, Leavers, MembershipMode, Rule, Ruleset
+from usersyncd.core.model import Adopt, Drift, Guard, Leavers, MembershipMode, Rule, Ruleset
 from usersyncd.core.protection import Protection
 from usersyncd.plugin import Kind, Secret
 
@@ -50,6 +50,8 @@ class Target(Struct, frozen=True):
     guard: Guard
     adopt: Adopt = "first"
     protect: Mapping[Kind, Protection] = {}
+    verify: Complete | None = None
+    drift: Drift = Drift()
 
 
 class Config(Struct, frozen=True):

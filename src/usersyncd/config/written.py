@@ -218,6 +218,15 @@ class GuardSection(Section):
     """How long a change counts, together with the next plan: 1h, 1d, 7d. At most 90d."""
 
 
+Drift = Annotated[
+    Annotated[Literal["keep"], Tag("<text>")]
+    | Annotated[Annotated[dict[Expression, Literal["keep"]], Field(min_length=1)], Tag("<mapping>")],
+    Discriminator(
+        _shape,
+        custom_error_type="shape",
+        custom_error_message="must be keep, or the attributes that are kept: {title: keep}",
+    ),
+]
 Keys = list[str | int]
 Protected = Annotated[
     Annotated[Keys, Tag("<list>")] | Annotated[Expression, Tag("<text>")],
@@ -295,6 +304,11 @@ class TargetSection(Section):
     over the columns of the target's users; or {users, groups} with either."""
     guard: GuardSection = Field(default_factory=lambda: GuardSection())
     """The limits of one plan."""
+    verify: Whole | None = None
+    """When to compare what the target holds with what was delivered, and to put back what differs: “daily at 03:00”
+    (local time), or a duration. Left out: only when a person asks for it."""
+    drift: Drift | None = None
+    """Attributes that a verification leaves as somebody set them in the target: `keep` for all, or {title: keep}."""
 
 
 class LookupFile(Section):

@@ -29,17 +29,24 @@ class Step(Struct, frozen=True):
 
 
 def compare(
-    subject: Subject, shape: Shape | None, link: Link | None, leavers: Leavers, leaving: Shape, now: datetime
+    subject: Subject,
+    shape: Shape | None,
+    link: Link | None,
+    leavers: Leavers,
+    leaving: Shape,
+    now: datetime,
+    *,
+    again: bool = False,
 ) -> Step | None:
     """What to do about one record. ``shape`` None: it has left its directory or the scope, and a user who is kept gets
-    the attributes ``leaving``. None: nothing to do."""
+    the attributes ``leaving``. ``again``: what was delivered is not there any more. None: nothing to do."""
     if shape is not None:
-        return _wanted(subject, shape, link)
+        return _wanted(subject, shape, link, again)
     if link is None:
         return None
     if subject.kind is Kind.GROUP:
         return Step(_change(subject, Op.DELETE, link, None), left=True)
-    return _leaver(subject, link, leavers, leaving, now)
+    return _leaver(subject, link, leavers, leaving, now, again)
 
 
 def look_again(subject: Subject, shape: Shape | None, link: Link) -> Step:
@@ -49,10 +56,10 @@ def look_again(subject: Subject, shape: Shape | None, link: Link) -> Step:
     return Step(_change(subject, op, link, link.shape), left)
 
 
-def _wanted(subject: Subject, shape: Shape, link: Link | None) -> Step | None:
+def _wanted(subject: Subject, shape: Shape, link: Link | None, again: bool) -> Step | None:
     if link is None or (link.state is State.PENDING and link.key == shape[subject.key]):
         return Step(_change(subject, Op.CREATE, link, shape), left=False)
-    if shape != link.shape or link.state is State.PENDING:
+    if again or shape != link.shape or link.state is State.PENDING:
         op = Op.UPDATE
         if "active" in shape and bool(shape["active"]) is not bool(link.shape.get("active", True)):
             op = Op.REACTIVATE if shape["active"] else Op.DEACTIVATE
@@ -62,11 +69,11 @@ def _wanted(subject: Subject, shape: Shape, link: Link | None) -> Step | None:
     return Step(None, left=False) if link.left_at else None
 
 
-def _leaver(subject: Subject, link: Link, leavers: Leavers, leaving: Shape, now: datetime) -> Step | None:
+def _leaver(subject: Subject, link: Link, leavers: Leavers, leaving: Shape, now: datetime, again: bool) -> Step | None:
     kept = leavers.delete_after
     if kept is not None and (not kept or (link.left_at is not None and link.left_at + kept <= now)):
         return Step(_change(subject, Op.DELETE, link, None), left=True)
-    if link.state is not State.PENDING and leaving.items() <= link.shape.items():
+    if link.state is not State.PENDING and not again and leaving.items() <= link.shape.items():
         return None if link.left_at is not None else Step(None, left=True)
     shape = {name: value for name, value in link.shape.items() if name != subject.key or value is not None}
     return Step(_change(subject, Op.DEACTIVATE, link, shape | leaving), left=True)

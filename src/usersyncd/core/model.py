@@ -81,6 +81,16 @@ class Leavers(Struct, frozen=True):
         return self.deactivates and self.set is None
 
 
+class Drift(Struct, frozen=True):
+    """Which attributes stay as somebody set them in the target, when it is verified: those of ``keep``; None: all."""
+
+    keep: frozenset[str] | None = frozenset()
+
+    def keeps(self, attribute: str) -> bool:
+        """Whether an attribute stays as it is in the target."""
+        return self.keep is None or attribute in self.keep
+
+
 MembershipMode = Literal["flattened", "direct"]
 
 Adopt = Literal["first", "always", "never"]

@@ -93,6 +93,16 @@ class PullReport(Struct):
     changed: int = 0
 
 
+class Verified(Struct, frozen=True):
+    """What a target was found to hold. ``objects``: of people and groups who are in the directory; ``missing``: those
+    of them that are not there; ``changed``: objects that differ; ``groups``: those that have other members."""
+
+    objects: int = 0
+    missing: int = 0
+    changed: int = 0
+    groups: int = 0
+
+
 class TargetReport(Struct):
     """What was planned for, and delivered to, one target.
 
@@ -101,7 +111,8 @@ class TargetReport(Struct):
     it is held or was delivered because a person consented to exactly these. ``failed`` names the first of the
     ``failures``. ``error``: the target as a whole. ``entries``: how many of the run's entries in the journal are about
     it. ``notes``: what a person should know of the target. ``leaving``: the target does not list the directory, and
-    what it holds of it leaves. ``changes``, where they are listed, are never written to the state.
+    what it holds of it leaves. ``verified``: None when it was not compared with its links. ``changes``, where they are
+    listed, are never written to the state.
     """
 
     target: str
@@ -120,6 +131,7 @@ class TargetReport(Struct):
     notes: list[str] = []
     leaving: bool = False
     changes: Listing | None = None
+    verified: Verified | None = None
 
 
 class RunReport(Struct):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import structs
 
-from usersyncd.core.report import Counts, PullReport, RunReport, TargetReport
+from usersyncd.core.report import Counts, PullReport, RunReport, TargetReport, Verified
 
 _DONE = {
     "create": "created", "adopt": "adopted", "update": "updated", "deactivate": "deactivated",
@@ -55,7 +55,19 @@ def target(report: TargetReport, *, would: bool = False) -> str:
         text = f"HELD, nothing was delivered: {limits}"
     else:
         text = changed(report.counts, would=would) or "nothing to change"
+    if report.verified is not None:
+        text = f"{verified(report.verified)}; {text}"
     return f"{text}; {many(report.failures, 'record')} failed" if report.failures else text
+
+
+def verified(found: Verified) -> str:
+    """``verified 249 objects: 2 missing, 1 changed, 1 group with other members``"""
+    differing = [
+        f"{number:,} {what}" for number, what in ((found.missing, "missing"), (found.changed, "changed")) if number
+    ]
+    if found.groups:
+        differing.append(f"{many(found.groups, 'group')} with other members")
+    return f"verified {many(found.objects, 'object')}: {', '.join(differing) or 'nothing differs'}"
 
 
 def outcome(report: RunReport) -> str:

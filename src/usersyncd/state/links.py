@@ -107,12 +107,6 @@ def distrust(connection: Connection, directory: int, rules: Mapping[str, str]) -
     connection.execute(update(deliveries).where(deliveries.c.directory == directory, others).values(fingerprint=""))
 
 
-def begin(database: Database, target: int, groups: Iterable[int]) -> None:
-    """Mark groups whose members are about to change, so that the next plan checks them after an interruption."""
-    with database.write() as connection:
-        retry(connection, target, groups)
-
-
 def retry(connection: Connection, target: int, refs: Iterable[int]) -> None:
     """Mark records for the next plan."""
     bulk.upsert(connection, retries, ("target", "ref"), ((target, ref) for ref in refs))
@@ -169,13 +163,6 @@ def forget(connection: Connection, target: int, refs: Collection[int]) -> None:
     for some in batched(refs, PAGE):
         mine = links.c.target == target, among(connection, links.c.ref, some)
         connection.execute(delete(links).where(*mine))
-
-
-def end_all(database: Database, target: int, refs: Collection[int]) -> None:
-    """Like :func:`end`, in a transaction of its own."""
-    if refs:
-        with database.write() as connection:
-            end(connection, target, refs)
 
 
 def known(connection: Connection, target: int, refs: Collection[int]) -> dict[int, Link]:
@@ -320,7 +307,7 @@ def members(connection: Connection, target: int, groups: Collection[int]) -> dic
 
 def write_members(connection: Connection, target: int, groups: Mapping[int, Membership]) -> None:
     """Store the members of groups."""
-    rows = ((target, ref, _packed(one.members), _packed(one.unanswered) or None) for ref, one in groups.items())
+    rows = ((target, ref, packed(one.members), packed(one.unanswered) or None) for ref, one in groups.items())
     bulk.upsert(connection, link_members, ("target", "ref", "members", "unanswered"), rows)
 
 
@@ -352,5 +339,6 @@ def with_members(connection: Connection, target: int, refs: Set[int]) -> dict[in
     return found
 
 
-def _packed(refs: set[int]) -> bytes:
+def packed(refs: set[int]) -> bytes:
+    """Refs as the tables hold them."""
     return pack(array("I", sorted(refs)))

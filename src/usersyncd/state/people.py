@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 import msgspec
 from sqlalchemy import Connection, select
 
@@ -22,13 +24,14 @@ class People:
     """Looks up many refs at once; what was found is remembered for a while.
 
     ``members`` are those who were looked up; None: the target neither holds them nor will. ``here`` are those whom it
-    holds once the plan is links.
+    holds once the plan is links. ``missing`` are those whose objects are gone.
     """
 
-    def __init__(self, connection: Connection, target: int, plan: Plan) -> None:
+    def __init__(self, connection: Connection, target: int, plan: Plan, missing: Set[int] = frozenset()) -> None:
         self._connection = connection
         self._target = target
         self._plan = plan
+        self._missing = missing
         self.members: dict[int, Member | None] = {}
         self.here: set[int] = set()
 
@@ -48,6 +51,8 @@ class People:
             .where(links.c.target == self._target, among(self._connection, links.c.ref, refs))
         )
         for ref, kind, id_, key, left_at, target_id in self._connection.execute(query):
+            if ref in self._missing:
+                continue
             self.members[ref] = _member(KIND[kind], id_, msgspec.json.decode(key), target_id)
             if left_at is None:
                 self.here.add(ref)

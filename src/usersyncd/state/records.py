@@ -25,10 +25,10 @@ CHUNK = 5_000
 _COLUMNS = ("ref", "directory", "kind", "id", "digest", "attributes", "handles", "manager", "revision")
 
 
-def reserve(database: Database, spool: Spool) -> int:
-    """The first of as many refs as there are new records. Nobody else is given them, used or not: another directory's
-    snapshot may be saved at the same time."""
-    if not (many := spool.count_new()):
+def reserve(database: Database, many: int) -> int:
+    """The first of so many refs for new records. Nobody else is given them, used or not: another directory's snapshot
+    may be saved at the same time."""
+    if not many:
         return 0
     with database.write() as connection:
         return counters.take(connection, "ref", many)

@@ -57,7 +57,7 @@ def save(
 ) -> Generator[None, None, Saved]:
     """Fold a whole pull into the snapshot. Pauses now and then; given up between, nothing was changed. Raises
     SourceError, and changes nothing, if all records lost an attribute that is ``watched``."""
-    first = reserve(database, spool)
+    first = reserve(database, spool.count_new())
     vanished = Vanished(watched)
     with database.write() as connection:
         revision = reading.revision + 1

@@ -6,12 +6,14 @@ from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from sqlalchemy import Connection, Select, and_, false, or_, select, union
 
 from usersyncd.core.graph import Graph
 from usersyncd.plugin import Kind
 from usersyncd.state.database import among
+from usersyncd.state.drift import Drift
+from usersyncd.state.links import Row
 from usersyncd.state.names import Names, group_ids
 from usersyncd.state.spool import NUMBER, decode
 from usersyncd.state.tables import directories, links, records, retries
@@ -39,13 +41,15 @@ class Subject(Struct, frozen=True, gc=False):
 
 
 class Scope(Struct, frozen=True):
-    """Which records: all (``since`` None), or those that a pull after ``since`` changed, those that failed before, and
-    the leavers of before ``due``. ``leaving``: everybody counts as having left the directory."""
+    """Which records: all (``since`` None), or those that a pull after ``since`` changed, those that failed before, the
+    leavers of before ``due``, and those of whom the target holds something else (``drift``). ``leaving``: everybody
+    counts as having left the directory."""
 
     directory: int
     target: int
     since: int | None
     due: datetime | None
+    drift: Drift
     leaving: bool = False
 
 
@@ -64,12 +68,29 @@ def pages(connection: Connection, scope: Scope, kind: Kind) -> Iterator[list[Sub
         .order_by(records.c.id)
     )
     if scope.since is not None:
-        query = query.where(records.c.ref.in_(_touched(scope)))
+        query = query.where(records.c.ref.in_(_touched(connection, scope)))
     for rows in connection.execute(query).partitions(PAGE):
-        yield [
+        page = [
             Subject(ref, id_, None if gone_at or scope.leaving else attributes, attributes, manager, *link)
             for ref, id_, attributes, gone_at, manager, *link in rows
         ]
+        yield _as_found(page, scope.drift) if scope.drift else page
+
+
+def _as_found(page: list[Subject], drift: Drift) -> list[Subject]:
+    """The subjects with what the target holds of them now."""
+    found = drift.links(subject.ref for subject in page)
+    return [_with_link(subject, found.get(subject.ref), drift) for subject in page]
+
+
+def _with_link(subject: Subject, found: Row | None, drift: Drift) -> Subject:
+    if subject.ref in drift.missing:
+        return structs.replace(
+            subject, digest=None, key=None, shape=None, left_at=None, state=None, target_id=None
+        )  # fmt: skip
+    if found is None:
+        return subject
+    return structs.replace(subject, digest=found.digest, key=found.key, shape=found.shape)
 
 
 def ids_among(connection: Connection, names: Collection[str], ids: Collection[str]) -> set[str]:
@@ -85,7 +106,7 @@ def revisions_of(connection: Connection, refs: list[int]) -> dict[int, int]:
     return {ref: revision for ref, revision in connection.execute(query)}  # noqa: C416 - rows, not pairs
 
 
-def _touched(scope: Scope) -> Any:
+def _touched(connection: Connection, scope: Scope) -> Any:
     parts: list[Select[Any]] = [
         select(records.c.ref).where(records.c.directory == scope.directory, records.c.revision > scope.since),
         select(retries.c.ref).where(retries.c.target == scope.target),
@@ -93,6 +114,8 @@ def _touched(scope: Scope) -> Any:
     if scope.due is not None:
         due = links.c.left_at <= scope.due.isoformat()
         parts.append(select(links.c.ref).where(links.c.target == scope.target, due))
+    if scope.drift:
+        parts.append(select(records.c.ref).where(among(connection, records.c.ref, scope.drift.refs())))
     return union(*parts).scalar_subquery()
 
 

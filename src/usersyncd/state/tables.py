@@ -166,6 +166,15 @@ retries = Table(
     sqlite_with_rowid=False,
 )
 
+verifications = Table(
+    "verifications",
+    metadata,
+    Column("target", Integer, ForeignKey("targets.id"), primary_key=True),
+    Column("directory", Integer, ForeignKey("directories.id"), primary_key=True),
+    Column("at", Text, comment="when the target was compared with its links; none: the next run has to"),
+    sqlite_with_rowid=False,
+)
+
 harms = Table(
     "harms",
     metadata,

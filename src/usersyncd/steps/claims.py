@@ -144,6 +144,7 @@ class Claims:
         """The records that hold these keys, and these objects, by their links."""
         only = None if self._policy.ruled else self._scope.directory
         owners = links.owners(self._connection, self._scope.target, self._kind, only, keys, objects)
+        owners = [owner for owner in owners if owner.ref not in self._scope.drift.missing]
         going = self._going(owners)
         by_key: dict[Key, dict[int, Holder]] = {}
         by_object: dict[str, Holder] = {}

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Set
+from collections.abc import Iterable, Set
 
 from msgspec import Struct
 from sqlalchemy import Connection
 
 from usersyncd.core.digest import encode
+from usersyncd.core.drift import missing
 from usersyncd.core.guard import Sort, Tally, Window, limited, lines, passed
 from usersyncd.core.plan import PREFIX, Hash, Section
-from usersyncd.core.report import Passed
+from usersyncd.core.report import Passed, Verified
 from usersyncd.plugin import Op
 from usersyncd.state.database import Database
 from usersyncd.state.harms import read_window
 from usersyncd.state.holdings import holdings, sizes
 from usersyncd.state.planned import Plan
-from usersyncd.steps.plan import Planning
+from usersyncd.steps.plan import Draft, Planning
 
 
 class Judgement(Struct, frozen=True):
@@ -38,9 +39,11 @@ CONSENTED = Judgement([], consented=True)
 """A person consented to all of it."""
 
 
-def guard(database: Database, planning: Planning, plan: Plan) -> Judgement:
-    """Judge a plan by the limits of its target. Raises StateError."""
+def guard(database: Database, planning: Planning, draft: Draft, verified: Verified | None) -> Judgement:
+    """Judge a plan by the limits of its target, and by what is missing there if it was ``verified``. Raises
+    StateError."""
     limits, reading, target = planning.delivery.target.guard, planning.reading, planning.target
+    plan, lost = draft.plan, [] if verified is None else missing(verified, planning.delivery.target.guard)
     window = read_window(database, target, reading.id, limits, planning.now, expire=planning.linked)
     with database.read() as connection:
         emptied = _emptied(connection, target, plan) if limits.emptied is not None else set()
@@ -49,9 +52,10 @@ def guard(database: Database, planning: Planning, plan: Plan) -> Judgement:
         if harms := tally.in_question():  # Otherwise no count of the target's objects is needed.
             attributes = [(harm.kind, harm.attribute) for harm in harms if harm.kind and harm.sort is Sort.BLANKED]
             exceeded = passed(limits, tally, holdings(connection, reading.id, target, attributes))
+    exceeded += lost
     if not exceeded and not planning.exceed:
         return Judgement([])
-    harm = _hash(plan, limited(limits), emptied)
+    harm = _hash(plan, limited(limits), emptied, draft.drift.missing if lost else ())
     consented = any(harm.startswith(f"{PREFIX}{digits}") for digits in planning.exceed)
     return Judgement(exceeded, harm if exceeded or consented else None, consented)
 
@@ -86,9 +90,11 @@ def _emptied(connection: Connection, target: int, plan: Plan) -> set[int]:
     return {group for group, size in held.items() if 0 < size <= lost[group]} - plan.deletes(held)
 
 
-def _hash(plan: Plan, sorts: Set[Sort], emptied: Set[int]) -> str:
-    """The hash of exactly the harmful changes of a plan."""
+def _hash(plan: Plan, sorts: Set[Sort], emptied: Set[int], missing_refs: Iterable[int]) -> str:
+    """The hash of exactly the harmful changes of a plan, and of the records whose objects are missing."""
     made = Hash()
+    for ref in sorted(missing_refs):
+        made.add(encode(("missing", ref)))
     for step in plan.harmful_by_ref():
         assert step.change is not None  # noqa: S101 - what harms is a change
         harm = list(lines(step.change, sorts)) if step.counted else []

@@ -43,11 +43,11 @@ def plan_memberships(
     edges = graph()
     if scope.since is not None:
         groups_in_question = _concerned(edges, groups_in_question, moved, plan, mode)
-    people = People(connection, scope.target, plan)
+    people = People(connection, scope.target, plan, scope.drift.missing)
     taken = plan.taken()
     groups_in_question -= taken.keys()
     for groups in batched(sorted(groups_in_question), GROUPS):
-        held = _held(connection, scope.target, groups, taken)
+        held = _held(connection, scope, groups, taken)
         wanted = {group: _members(edges, group, mode) for group in groups}
         both = (refs for one in held.values() for refs in (one.members, one.unanswered))
         people.learn(set(groups).union(*wanted.values(), *both))
@@ -70,7 +70,7 @@ def _touched(connection: Connection, scope: Scope, plan: Plan) -> set[int]:
         return found.union(connection.scalars(here), connection.scalars(held))
     changed = here.where(memberships.c.revision > scope.since)
     failed = here.where(memberships.c.ref.in_(select(retries.c.ref).where(retries.c.target == scope.target)))
-    return found.union(connection.scalars(changed), connection.scalars(failed))
+    return found.union(connection.scalars(changed), connection.scalars(failed), scope.drift.groups())
 
 
 def _concerned(edges: Graph, touched: set[int], people: set[int], plan: Plan, mode: MembershipMode) -> set[int]:
@@ -89,10 +89,17 @@ def _members(edges: Graph, group: int, mode: MembershipMode) -> set[int]:
     return {*edges.users.get(group, NOBODY), *edges.groups.get(group, NOBODY)}
 
 
-def _held(connection: Connection, target: int, groups: list[int], taken: Mapping[int, int]) -> dict[int, Membership]:
+def _held(connection: Connection, scope: Scope, groups: list[int], taken: Mapping[int, int]) -> dict[int, Membership]:
     """The members that the target holds in these groups. Who adopts a leaver's object gets its memberships."""
     adopted = {ref: leaver for leaver, ref in taken.items()}
-    held = links.members(connection, target, [*groups, *(adopted[group] for group in groups if group in adopted)])
+    asked = [*groups, *(adopted[group] for group in groups if group in adopted)]
+    held = links.members(connection, scope.target, asked) | scope.drift.members(asked)
+    if missing := scope.drift.missing:
+        held = {
+            ref: Membership(one.members - missing, one.unanswered - missing)
+            for ref, one in held.items()
+            if ref not in missing
+        }
     found = {group: held[adopted.get(group, group)] for group in groups if adopted.get(group, group) in held}
     if taken:
         for one in found.values():

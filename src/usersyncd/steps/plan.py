@@ -24,6 +24,7 @@ from usersyncd.plugin import Change, Kind
 from usersyncd.state import links
 from usersyncd.state.database import Database
 from usersyncd.state.directories import Reading
+from usersyncd.state.drift import Drift
 from usersyncd.state.links import Progress
 from usersyncd.state.memberships import graph
 from usersyncd.state.planned import Claim, Plan
@@ -47,12 +48,13 @@ SEVERAL = "the target holds several objects with its key, and nothing shows whic
 class Draft(Struct):
     """A plan, and the findings from making it.
 
-    ``reached``: the progress of the target after the delivery. ``again``: refs of records that failed, which the next
-    plan tries again. ``skipped``: the first records that the rules leave out. ``consented``: the guard does not count
-    it again.
+    ``drift``: what the target was found to hold. ``reached``: the progress of the target after the delivery.
+    ``again``: refs of records that failed, which the next plan tries again. ``skipped``: the first records that the
+    rules leave out. ``consented``: the guard does not count it again.
     """
 
     plan: Plan
+    drift: Drift
     reached: Progress
     failed: list[Failed] = field(default_factory=list)
     again: set[int] = field(default_factory=set)
@@ -95,9 +97,10 @@ class Planning(Struct, frozen=True):
         return ALL in self.adopt or id_ in self.adopt
 
 
-def draft_plan(database: Database, planning: Planning) -> Generator[None, None, Draft]:
-    """Compare the shapes with the links. Writes nothing. Yields between pages. Raises StateError."""
-    draft = Draft(Plan(), Progress(planning.reading.revision, planning.delivery.fingerprint))
+def draft_plan(database: Database, planning: Planning, drift: Drift) -> Generator[None, None, Draft]:
+    """Compare the shapes with the links, and with what else the target was found to hold. Writes nothing. Yields
+    between pages. Raises StateError."""
+    draft = Draft(Plan(), drift, Progress(planning.reading.revision, planning.delivery.fingerprint))
     try:
         with database.read() as connection:
             yield from _Planner(connection, planning, draft).compare()
@@ -129,6 +132,7 @@ class _Planner:
             planning.target,
             since=self._done.revision if self._done and same else None,
             due=planning.now - kept if kept else None,
+            drift=draft.drift,
             leaving=planning.delivery.leaving,
         )
         self._edges = cache(lambda: graph(connection, planning.reading.id))  # Many plans do not need it.
@@ -169,20 +173,25 @@ class _Planner:
         key = self._rules.layouts[kind].key
         for shaped in page:
             subject = shaped.subject
+            if (stranger := self._draft.drift.strangers.get(subject.ref)) is not None:
+                self._draft.fail(kind, subject.ref, subject.id, stranger)
+                continue
             if shaped.error is not None:
                 self._draft.fail(kind, subject.ref, subject.id, shaped.error.message, shaped.error.at)
                 continue
             if shaped.shape is None and subject.attributes is not None:
                 self._skip(kind, subject)
-            retried = subject.ref in self._retried
-            if _is_same(shaped) and not retried:
+            retried, again = subject.ref in self._retried, subject.ref in self._draft.drift.renamed
+            if _is_same(shaped) and not retried and not again:
                 continue
             link = self._link(subject)
             if (why := self._doubt(subject, link)) is not None:
                 self._draft.fail(kind, subject.ref, subject.id, why)
                 continue
             about = About(kind, self._reading.name, subject.id, key)
-            step = compare(about, shaped.shape, link, self._target.leavers, shaped.leaving, self._planning.now)
+            step = compare(
+                about, shaped.shape, link, self._target.leavers, shaped.leaving, self._planning.now, again=again
+            )
             if step is None and retried and link is not None:
                 step = look_again(about, shaped.shape, link)
                 self._draft.plan.suspects.add(subject.ref)

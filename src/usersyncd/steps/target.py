@@ -9,21 +9,23 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sqlalchemy import Connection
+
 from usersyncd.blocking import result_of, to_its_end
 from usersyncd.context import TargetRunContext
 from usersyncd.core.listing import Listing
 from usersyncd.core.plan import first
-from usersyncd.core.report import NAMED, TargetReport
+from usersyncd.core.report import NAMED, TargetReport, Verified
 from usersyncd.errors import LockedError, TargetError
 from usersyncd.job import Delivery
 from usersyncd.plugin import Kind, Lookup, Target
-from usersyncd.state import links
+from usersyncd.state import links, verifications
 from usersyncd.state.addresses import Addresses
 from usersyncd.state.database import Database
 from usersyncd.state.directories import Reading
+from usersyncd.state.drift import Drift
 from usersyncd.state.ledger import Book, Ledger
 from usersyncd.state.lock import Lock
-from usersyncd.state.planned import Plan
 from usersyncd.state.renaming import old_names
 from usersyncd.steps.deliver import Outcomes, deliver
 from usersyncd.steps.guard import CONSENTED, Judgement, guard
@@ -34,6 +36,8 @@ from usersyncd.steps.recognise import NOTHING, recognise
 from usersyncd.steps.renaming import rename
 from usersyncd.steps.settle import link_earlier, settle_unanswered
 from usersyncd.steps.shield import shield_members, shield_records
+from usersyncd.steps.unknown import find_unknown
+from usersyncd.steps.verify import Verification
 from usersyncd.wish import ALL, Watch, Wish
 
 T = TypeVar("T")
@@ -44,7 +48,8 @@ TURN = 0.2
 
 class Work:
     """One delivery of one run. ``entries``: the number of entries that the run's journal has already. ``seen``: the
-    targets that this run recognised, each with the number of its links."""
+    targets that this run recognised, each with the number of its links. ``complete``: everything was read of the
+    directory."""
 
     def __init__(
         self,
@@ -60,6 +65,8 @@ class Work:
         entries: int,
         seen: dict[str, int],
         clock: Callable[[], datetime],
+        *,
+        complete: bool,
     ) -> None:
         self._database = database
         self._lock = lock
@@ -73,6 +80,7 @@ class Work:
         self._entries = entries
         self._seen = seen
         self._clock = clock
+        self._complete = complete
         self._number = 0
         """The number of the target, once it is recognised."""
 
@@ -98,12 +106,17 @@ class Work:
             if not found.moved:
                 await self._settle(target, ledger)
             report.counts, report.entries = ledger.settled, ledger.next - self._entries
-            draft = await self._plan(target, context, now, report)
+            drift = Drift()
+            stack.callback(drift.close)
+            report.verified = await self._verify(target, context, now, drift)
+            draft = await self._plan(target, context, now, report, drift)
             try:
                 if self._wish.deliver and not report.held:
                     if draft.consented:
                         ledger.consent()
                     await self._deliver(target, draft, ledger, report)
+                    if report.verified is not None:
+                        await to_its_end(lambda: verifications.done(self._database, *self._pair, now))
             finally:
                 draft.plan.close()
 
@@ -136,6 +149,41 @@ class Work:
             )
         self._seen[name] = self._number
         return not others
+
+    @property
+    def _pair(self) -> tuple[int, int]:
+        """The numbers of directory and target."""
+        return self._reading.id, self._number
+
+    async def _verify(self, target: Target, context: TargetRunContext, now: datetime, drift: Drift) -> Verified | None:
+        """Compare the target with the links, if that is asked for or due. None: it was not."""
+        if not sees(target):
+            return None
+        if self._complete and await self._asked(links.progress) is not None:
+            everywhere = self._wish.verify
+            await find_unknown(self._database, target, context, self._number, self._reading, everywhere=everywhere)
+        last, schedule = await self._asked(verifications.latest), self._delivery.target.verify
+        due = last.wanted or (schedule is not None and schedule.is_due(last.at, now))
+        if not (due or self._wish.verify):
+            return None
+        self._watch("verifying", 0)
+        if self._wish.deliver:
+            # Until it is delivered: what is held, or interrupted, is verified again.
+            await to_its_end(lambda: verifications.want(self._database, *self._pair))
+        rules, adopt = self._delivery.target.drift, self._wish.adopt
+        step = Verification(
+            self._database, target, context, self._number, self._reading, rules, drift, lambda id_: id_ in adopt
+        )
+        return await step.run(lambda count: self._watch("verifying", count))
+
+    async def _asked(self, query: Callable[[Connection, int, int], T]) -> T:
+        """What the state knows of this directory and target."""
+
+        def ask() -> T:
+            with self._database.read() as connection:
+                return query(connection, *self._pair)
+
+        return await to_its_end(ask)
 
     def _context(self) -> TargetRunContext:
         target = self._delivery.target
@@ -177,25 +225,26 @@ class Work:
         finally:
             await to_its_end(stack.close)
 
-    async def _plan(self, target: Target, context: TargetRunContext, now: datetime, report: TargetReport) -> Draft:
+    async def _plan(
+        self, target: Target, context: TargetRunContext, now: datetime, report: TargetReport, drift: Drift
+    ) -> Draft:
         planning = Planning(
             self._reading, self._delivery, self._number, now, sees(target), self._wish.deliver, self._wish.adopt,
             self._wish.exceed,
         )  # fmt: skip
-        draft = await self._thread("planning", lambda: draft_plan(self._database, planning))
+        draft = await self._thread("planning", lambda: draft_plan(self._database, planning, drift))
         try:
             named = self._wish.adopt - {ALL}
             seen = await look(target, context, self._reading.name, draft.plan, named)
             if sees(target):
                 key = context.layouts[Kind.USER].key
                 await look_for_replacements(target, key, self._reading.name, draft.plan, named, seen)
-            if self._wish.deliver:
-                await to_its_end(lambda: links.end_all(self._database, self._number, seen.absent))
+            drift.missing.update(seen.absent)
             draft.fail_all(seen.refused)
             draft.fail_all(await shield_records(target, context, draft.plan))
             await self._thread("planning", lambda: complete_plan(self._database, planning, draft))
             draft.fail_all(await shield_members(target, context, draft.plan))
-            judgement = await self._judge(planning, draft.plan)
+            judgement = await self._judge(planning, draft, report.verified)
             report.guard, report.harm, report.held = judgement.passed, judgement.harm, judgement.held
             draft.consented = judgement.consented
             report.plan = await to_its_end(draft.plan.hash)
@@ -206,10 +255,10 @@ class Work:
         self._watch("planned", len(draft.plan))
         return draft
 
-    async def _judge(self, planning: Planning, plan: Plan) -> Judgement:
+    async def _judge(self, planning: Planning, draft: Draft, verified: Verified | None) -> Judgement:
         if self._delivery.leaving and self._reading.name in self._wish.forget:
             return CONSENTED
-        return await to_its_end(lambda: guard(self._database, planning, plan))
+        return await to_its_end(lambda: guard(self._database, planning, draft, verified))
 
     def _describe(self, report: TargetReport, draft: Draft) -> None:
         report.planned = draft.plan.counts
@@ -223,7 +272,7 @@ class Work:
     async def _deliver(self, target: Target, draft: Draft, ledger: Ledger, report: TargetReport) -> None:
         outcomes = Outcomes(report.counts)
         number, addresses = self._number, Addresses(self._database, self._number)
-        await to_its_end(lambda: links.begin(self._database, number, draft.plan.member_groups()))
+        await to_its_end(lambda: self._begin(draft))
         self._watch("delivering", 0)
         try:
             await deliver(
@@ -236,6 +285,13 @@ class Work:
             report.failures = len(draft.failed) + len(outcomes.failed)
         again = draft.again | outcomes.again | ledger.displaced
         await to_its_end(lambda: links.finish(self._database, self._reading.id, number, draft.reached, again))
+
+    def _begin(self, draft: Draft) -> None:
+        """Bring the links up to what the target was found to hold. Mark the groups whose members are about to change:
+        after an interruption, the next plan looks at them again."""
+        with self._database.write() as connection:
+            draft.drift.apply(connection, self._number)
+            links.retry(connection, self._number, draft.plan.member_groups())
 
     async def _thread(self, step: str, work: Callable[[], Generator[None, None, T]]) -> T:
         """Run a step on the database in a separate thread, so that other directories continue."""

@@ -1,4 +1,4 @@
-"""The order of runs, what they took away, names of targets, and directories that were renamed."""
+"""The order of runs, what they took away, names and verifications of targets, directories that were renamed."""
 
 from __future__ import annotations
 
@@ -39,6 +39,13 @@ def upgrade() -> None:
             "run", sa.BigInteger(), primary_key=True, autoincrement=False, comment="the number of the run that did it"
         ),
         sa.Column("members", sa.LargeBinary(), comment="refs that were removed from the group: sorted uint32"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "verifications",
+        sa.Column("target", sa.Integer(), sa.ForeignKey("targets.id"), primary_key=True),
+        sa.Column("directory", sa.Integer(), sa.ForeignKey("directories.id"), primary_key=True),
+        sa.Column("at", sa.Text(), comment="when the target was compared with its links; none: the next run has to"),
         sqlite_with_rowid=False,
     )
     op.create_table(

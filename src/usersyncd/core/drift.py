@@ -1,0 +1,82 @@
+"""What an object holds otherwise than its link says: changes that somebody made in the target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum, auto
+
+from msgspec import Struct, structs
+
+from usersyncd.core.links import Link, State, is_stranger
+from usersyncd.core.model import Drift, Guard, Limit
+from usersyncd.core.report import Passed, Verified
+from usersyncd.plugin import Held, Layout, Value
+
+Same = Callable[[str, Value, Value], bool]
+"""Whether an attribute's value is what was written, perhaps in another form: name, written value, held value."""
+
+MISSING = Limit(10, percent=True)
+"""How many of the objects may be missing: with more, it is probably another target, or an old copy of it."""
+
+
+class Fate(Enum):
+    """``SAME``: the object is as its link says. ``CHANGED``: attributes differ. ``RENAMED``: it has another key, and
+    only the target can tell whether it is still the one that was linked. ``STRANGER``: it is another one."""
+
+    SAME = auto()
+    CHANGED = auto()
+    RENAMED = auto()
+    STRANGER = auto()
+
+
+class Finding(Struct, frozen=True):
+    """``link``: with what the object holds now (for CHANGED)."""
+
+    fate: Fate
+    link: Link
+
+
+def inspect(held: Held, link: Link, record: tuple[str, str], layout: Layout, drift: Drift, same: Same) -> Finding:
+    """Compare an object with its link. ``record``: directory and id of the linked record. Of a leaver's object only the
+    access counts, whatever ``drift`` says."""
+    key = link.key if same(layout.key, link.key, held.key) else held.key
+    found = {name: _found(name, value, held, same) for name, value in link.shape.items() if name in layout.attributes}
+    if held.record not in (None, record):
+        return Finding(Fate.STRANGER, link)
+    differing = {name: value for name, value in found.items() if _differs(value, link.shape[name])}
+    left = link.state is State.LEAVER or link.left_at is not None
+    if left:
+        # Only the access of a leaver is taken away again; the rest stays as it is.
+        differing = differing if differing.get("active") else {}
+    else:
+        differing = {name: value for name, value in differing.items() if not drift.keeps(name)}
+    if key != link.key and held.record is None:
+        if is_stranger(structs.replace(held, attributes=found), link.shape, {}, link.key, layout.key):
+            return Finding(Fate.STRANGER, link)
+        if differing if left else not drift.keeps(layout.key):
+            return Finding(Fate.RENAMED, link)
+    if not differing:
+        return Finding(Fate.SAME, link)
+    key = key if layout.key in differing else link.key
+    return Finding(Fate.CHANGED, structs.replace(link, shape=link.shape | differing, key=key))
+
+
+def _found(name: str, written: Value, held: Held, same: Same) -> Value:
+    """The value that an object holds, in the form in which it was written. A value that the target does not tell is
+    what was written."""
+    value = held.attributes.get(name, written)
+    if same(name, written, value):
+        return written
+    return value in (True, 1, "true", "1") if name == "active" and value is not None else value
+
+
+def _differs(found: Value, written: Value) -> bool:
+    return found is not written and found != written
+
+
+def missing(verified: Verified, guard: Guard) -> list[Passed]:
+    """The limit, if more objects are missing than may be."""
+    count, of = verified.missing, verified.objects
+    if count < max(guard.at_least, 1) or count * 100 <= MISSING.amount * of:
+        return []
+    return [Passed(limit="missing", allowed=str(MISSING), found=f"{100 * count / of:.0f}% ({count} of {of})")]

@@ -1,0 +1,176 @@
+"""Before the plan, when it is asked for or due: reads what the target holds for every link of a directory.
+
+What differs is noted. The plan compares the shapes with what the target holds then, and so puts it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from typing import cast
+
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from usersyncd.blocking import to_its_end
+from usersyncd.context import TargetRunContext
+from usersyncd.core.drift import Fate, Same, inspect
+from usersyncd.core.model import Drift as Rules
+from usersyncd.core.report import Verified
+from usersyncd.plugin import Held, Inspectable, Kind, Target
+from usersyncd.state import drift as state
+from usersyncd.state import links
+from usersyncd.state.database import Database
+from usersyncd.state.directories import Reading
+from usersyncd.state.drift import Drift, Linked
+from usersyncd.state.links import Membership
+from usersyncd.steps.look import PAGES, read
+
+GROUPS = 200
+"""Groups whose members are compared together."""
+REMEMBERED = 150_000
+"""How many members are remembered at a time, so that memory stays flat."""
+STRANGER = (
+    "its object {0} is not the one that was delivered: it has the key {1!r}; the target was restored, or its ids were "
+    "reused\n  → check whose it is; if it is another's, `usersyncd sync {2} --verify --adopt {3}` forgets it"
+)
+
+Tick = Callable[[int], None]
+
+
+class Counted(Struct):
+    """What was found so far."""
+
+    objects: int = 0
+    missing: int = 0
+
+
+class Verification:
+    """The comparison of one target with the links of one directory. ``consents``: whether a person agreed that a record
+    lets go of an object that is another's."""
+
+    def __init__(
+        self,
+        database: Database,
+        target: Target,
+        context: TargetRunContext,
+        number: int,
+        directory: Reading,
+        rules: Rules,
+        drift: Drift,
+        consents: Callable[[str], bool],
+    ) -> None:
+        self._database = database
+        self._target = target
+        self._context = context
+        self._number = number
+        self._directory = directory
+        self._rules = rules
+        self._drift = drift
+        self._consents = consents
+        self._counted = Counted()
+        self._untouched: set[int] = set()
+        """Refs whose memberships are not compared: their objects are protected, or others'."""
+        self._known: dict[tuple[Kind, str], int | None] = {}
+
+    async def run(self, tick: Tick) -> Verified:
+        """Compare everything. Raises TargetError."""
+        size = min(state.PAGE, PAGES[self._target.capabilities.find or "bulk"])
+        for kind in Kind:
+            async for page in self._pages(kind, size):
+                held = await read(self._target, kind, (one.link.target_id or "" for one in page))
+                await to_its_end(lambda: self._compare(kind, page, held))  # noqa: B023 - it ends before the next page
+                tick(len(page))
+        if self._target.capabilities.members:
+            async for page in self._pages(Kind.GROUP, GROUPS):
+                await self._members(page)
+                tick(len(page))
+        found = self._counted
+        changed = self._drift.changed + len(self._drift.renamed)
+        return Verified(found.objects, found.missing, changed, self._drift.regrouped)
+
+    async def _pages(self, kind: Kind, size: int) -> AsyncIterator[list[Linked]]:
+        after = -1
+        while page := await to_its_end(
+            lambda: state.page(self._database, self._number, self._directory.id, kind, after, size)  # noqa: B023
+        ):
+            yield page
+            after = page[-1].ref
+
+    # ---- objects
+
+    def _compare(self, kind: Kind, page: Sequence[Linked], held: Mapping[str, Held]) -> None:
+        layout, same = self._context.layouts[kind], self._same(kind)
+        changed: list[links.Row] = []
+        for one in page:
+            here = one.link.left_at is None
+            self._counted.objects += here
+            found = held.get(one.link.target_id or "")
+            if found is None:
+                self._drift.missing.add(one.ref)
+                self._counted.missing += here
+                continue
+            if self._context.protected(kind, found.key, found.attributes):
+                self._untouched.add(one.ref)
+                continue
+            finding = inspect(found, one.link, (self._directory.name, one.id), layout, self._rules, same)
+            match finding.fate:
+                case Fate.CHANGED:
+                    changed.append(links.row(one.ref, kind, finding.link))
+                case Fate.RENAMED:
+                    self._drift.renamed.add(one.ref)
+                case Fate.STRANGER:
+                    self._meet(one, found)
+        self._drift.change(changed)
+
+    def _meet(self, one: Linked, held: Held) -> None:
+        """The object of this record is another's."""
+        if self._consents(one.id):
+            self._drift.missing.add(one.ref)
+            return
+        self._untouched.add(one.ref)
+        self._drift.strangers[one.ref] = STRANGER.format(held.target_id, held.key, self._directory.name, one.id)
+
+    def _same(self, kind: Kind) -> Same:
+        if not self._target.capabilities.forms:
+            return lambda _name, written, held: written == held
+        is_same = cast("Inspectable", self._target).is_same
+        return lambda name, written, held: written == held or is_same(kind, name, written, held)
+
+    # ---- memberships
+
+    async def _members(self, page: Sequence[Linked]) -> None:
+        drift = self._drift
+        groups = {
+            one.link.target_id or "": one.ref
+            for one in page
+            if one.ref not in drift.missing and one.ref not in self._untouched
+        }
+        told: dict[int, set[tuple[Kind, str]]] = {ref: set() for ref in groups.values()}
+        async for edges in cast("Inspectable", self._target).members(list(groups)):
+            for group, kind, member in edges:
+                told[groups[group]].add((kind, member))
+        await to_its_end(lambda: self._compare_members(told))
+
+    def _compare_members(self, told: Mapping[int, Collection[tuple[Kind, str]]]) -> None:
+        with self._database.read() as connection:
+            self._learn(connection, {member for some in told.values() for member in some})
+            known = links.members(connection, self._number, told)
+        differing: dict[int, Membership] = {}
+        for group, members in told.items():
+            believed = known.get(group) or Membership(set(), set())
+            found = {ref for member in members if (ref := self._known[member]) is not None} - self._untouched
+            found |= believed.members & self._untouched
+            if found != believed.members or believed.unanswered:
+                differing[group] = Membership(found, set())
+        self._drift.regroup(differing)
+
+    def _learn(self, connection: Connection, members: set[tuple[Kind, str]]) -> None:
+        """Look up who these members are. Objects that no record of this directory has are left alone."""
+        if len(self._known) > REMEMBERED:
+            self._known.clear()
+        unknown = members - self._known.keys()
+        self._known.update(dict.fromkeys(unknown))
+        for kind in Kind:
+            target_ids = [target_id for one, target_id in unknown if one is kind]
+            found = state.refs_of(connection, self._number, self._directory.id, kind, target_ids)
+            self._known.update(((kind, target_id), ref) for target_id, ref in found)

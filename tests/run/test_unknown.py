@@ -1,0 +1,149 @@
+"""Objects of records that nobody knows any more: the state was restored from an older backup."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.run.world import ON_SQLITE, World, rules
+from usersyncd.core.model import Guard
+from usersyncd.core.protection import protected_keys
+from usersyncd.plugin import Kind
+from usersyncd.state.database import open_database
+
+pytestmark = ON_SQLITE
+
+
+def back_up(world: World) -> Path:
+    world.database.close()
+    copy = world.folder / "backup.db"
+    shutil.copy(world.folder / "state.db", copy)
+    world.database = open_database(world.url)
+    return copy
+
+
+def restore(world: World, copy: Path) -> None:
+    world.database.close()
+    for name in ("state.db-wal", "state.db-shm"):
+        (world.folder / name).unlink(missing_ok=True)
+    shutil.copy(copy, world.folder / "state.db")
+    world.database = open_database(world.url)
+
+
+@pytest.fixture
+def restored(world: World) -> World:
+    """Zoe and the group of the new ones came and left after the backup."""
+    world.people("ann", "bob")
+    world.group("staff", "ann", "bob")
+    world.synced()
+    copy = back_up(world)
+    world.people("zoe", "yan")
+    world.group("new", "zoe")
+    world.group("staff", "ann", "bob", "zoe")
+    world.synced()
+    world.leave("zoe", "new")
+    world.leave("new", kind=Kind.GROUP)
+    world.group("staff", "ann", "bob")
+    restore(world, copy)
+    return world
+
+
+def test_they_become_leavers(restored: World) -> None:
+    found = restored.synced()
+    assert (found.counts.users.deactivate, found.counts.users.adopt, found.counts.groups.delete) == (1, 1, 1)
+    assert restored.held()["zoe"]["active"] is False
+    assert restored.held(Kind.GROUP).keys() == {"staff"}
+    assert restored.members() == {"staff": {"ann", "bob"}}
+    assert restored.synced().counts.total == 0
+
+
+def test_they_are_deleted_where_leavers_are(restored: World) -> None:
+    restored.target(delete_after=timedelta(0))
+    restored.synced()
+    assert restored.held().keys() == {"ann", "bob", "yan"}
+    assert restored.synced().counts.total == 0
+
+
+def test_a_plan_says_so(restored: World) -> None:
+    plan = restored.plan().targets[0]
+    assert (plan.counts.users.deactivate, plan.counts.groups.delete) == (1, 1)
+    assert restored.held()["zoe"].get("active") is not False
+    assert restored.synced().counts.users.deactivate == 1
+
+
+def test_the_guard_counts_them(restored: World) -> None:
+    restored.target(guard=Guard(at_least=1))
+    report = restored.run()
+    assert report.status == "held"
+    assert {limit.limit for limit in report.targets[0].guard} >= {"deactivations"}
+    assert restored.run().status == "held"
+
+
+def test_one_who_comes_back_is_the_same(restored: World) -> None:
+    restored.synced()
+    restored.user("zoe", title="Pilot")
+    found = restored.synced()
+    assert (found.counts.users.create, found.counts.users.reactivate + found.counts.users.update) == (0, 1)
+    assert restored.held()["zoe"]["title"] == "Pilot"
+
+
+def test_a_protected_one_is_left_alone(restored: World) -> None:
+    restored.target(protect={Kind.USER: protected_keys(["zoe"]), Kind.GROUP: protected_keys([])})
+    assert restored.synced().counts.users.deactivate == 0
+
+
+def test_what_else_changed_since_the_backup_is_verified(world: World) -> None:
+    world.people("ann", title="Engineer")
+    world.synced()
+    copy = back_up(world)
+    world.people("ann", title="Queen")
+    world.people("zoe")
+    world.synced()
+    world.people("ann", title="Engineer")
+    world.leave("zoe")
+    restore(world, copy)
+    found = world.synced()
+    assert found.verified is not None
+    assert (found.counts.users.update, world.held()["ann"]["title"]) == (1, "Engineer")
+    assert world.synced().verified is None
+
+
+def test_an_incremental_pull_takes_nobody_for_gone(world: World) -> None:
+    world.directory.incremental = True
+    world.people("ann")
+    world.synced()
+    copy = back_up(world)
+    world.people("zoe")
+    world.synced()
+    world.leave("zoe")
+    restore(world, copy)
+    assert world.synced().counts.users.deactivate == 0
+    assert world.synced(complete=True).counts.users.deactivate == 1
+
+
+def test_objects_that_name_no_record_are_nobodys(world: World) -> None:
+    by_id = rules(None, "login", login="user.id")
+    world.target(users=by_id)
+    world.people("ann")
+    world.synced()
+    copy = back_up(world)
+    world.people("zoe")
+    world.synced()
+    world.leave("zoe")
+    restore(world, copy)
+    assert world.synced().counts.total == 0
+
+
+def test_a_lost_state_adopts_first_and_looks_then(world: World) -> None:
+    world.people("ann", "zoe")
+    world.synced()
+    world.leave("zoe")
+    world.database.close()
+    for file in world.folder.glob("state.db*"):
+        file.unlink()
+    world.database = open_database(world.url)
+    first, then = world.synced().counts.users, world.synced().counts.users
+    assert (first.adopt, first.deactivate, then.adopt, then.deactivate) == (1, 0, 0, 1)
