@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from usersyncd.cli.accounts import accounts
 from usersyncd.cli.adopt import AdoptCommand
 from usersyncd.cli.check import check
 from usersyncd.cli.common import ConfigOption, print_error
@@ -46,6 +47,7 @@ app.command()(status)
 app.command()(history)
 app.command()(show)
 app.command()(forget)
+app.command()(accounts)
 app.command()(schema)
 app.command()(connectors)
 

@@ -1,0 +1,171 @@
+"""``usersyncd accounts``: what a target holds that no record is linked to."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from usersyncd.cli.common import ConfigOption, JsonOption, load_config, print_json
+from usersyncd.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
+    from usersyncd.cli.unlinked import Account, Candidate
+    from usersyncd.config import Config
+
+HEADER = (
+    "target", "kind", "target_id", "key", "protected", "attributes",
+    "directory", "id", "name", "why", "linked", "first", "adopt",
+)  # fmt: skip
+WIDEST = 60
+"""What an account shows is cut there."""
+
+
+def accounts(
+    context: typer.Context,
+    target: Annotated[
+        str | None, typer.Argument(metavar="TARGET", help="The target. Default: all.", show_default=False)
+    ] = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV: a row for each account and record.")] = False,
+) -> None:
+    """Show the accounts and groups of a target that no record is linked to, and to whom each might belong. Nothing is
+    changed."""
+    import asyncio
+
+    from usersyncd import logs
+    from usersyncd.cli.looking import looking
+    from usersyncd.cli.unlinked import unlinked
+    from usersyncd.job import jobs
+
+    if json and csv:
+        raise ConfigError("--json and --csv cannot stand together", "choose one of them")
+    logs.configure("warning")
+    loaded = load_config(context, config)
+    names = _chosen(loaded, target)
+    found = jobs(loaded).values()
+    with looking(loaded) as database:
+        held = {
+            name: asyncio.run(
+                unlinked(database, loaded, [one for one in found if _receives(loaded, name, one.directory.name)], name)
+            )
+            for name in names
+        }
+    if json:
+        listed = [{"target": name, "accounts": some} for name, some in held.items()]
+        print_json({"format": 1, "targets": listed})
+    elif csv:
+        _write_csv(held)
+    else:
+        _show(held)
+
+
+def _receives(config: Config, target: str, directory: str) -> bool:
+    return directory in config.targets[target].directories
+
+
+def _chosen(config: Config, target: str | None) -> Collection[str]:
+    from usersyncd.nearest import nearest
+
+    if target is None:
+        return list(config.targets)
+    if target not in config.targets:
+        raise ConfigError(
+            f"there is no target “{target}” in {config.file}{nearest(target, config.targets)}",
+            "name one of those under `targets:`, or none for all",
+        )
+    return [target]
+
+
+# ---- for a program
+
+
+def _write_csv(held: Mapping[str, Collection[Account]]) -> None:
+    import csv
+
+    out = csv.writer(sys.stdout)
+    out.writerow(HEADER)
+    for target, some in held.items():
+        for account in some:
+            shown = bytes(account.attributes).decode()
+            start = (target, account.kind, account.target_id, account.key, _word(account.protected), shown)
+            for one in account.candidates or [None]:  # type: ignore[list-item]
+                out.writerow((*start, *_cells(one)))
+
+
+def _cells(one: Candidate | None) -> Iterator[object]:
+    if one is None:
+        yield from [""] * 7
+    else:
+        yield from (one.directory, one.id, one.name, one.why, _word(one.linked), one.first, one.adopt)
+
+
+def _word(flag: bool) -> str:
+    return "true" if flag else "false"
+
+
+# ---- for a person
+
+
+def _show(held: Mapping[str, Collection[Account]]) -> None:
+    from rich.text import Text
+
+    from usersyncd.cli import text
+    from usersyncd.core.summary import many
+
+    for target, some in held.items():
+        what = f"{many(len(some), 'object')} without a link" if some else "every object has a link"
+        text.show(Text.assemble(("target " + target, "bold"), f": {what}"))
+        if some:
+            text.show(_table(some), indent=2)
+        text.show(text.BLANK)
+
+
+def _table(some: Collection[Account]) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for name in ("kind", "target id", "key", "shows", "might belong to"):
+        table.add_column(name, overflow="fold")
+    for account in some:
+        table.add_row(account.kind.value, *_row(account))
+    return table
+
+
+def _row(account: Account) -> Iterator[Text]:
+    from rich.text import Text
+
+    from usersyncd.cli.text import clean
+
+    yield Text(clean(account.target_id))
+    yield Text("–" if account.key is None else clean(str(account.key)))
+    yield Text(_shown(account) + (", protected" if account.protected else ""))
+    yield Text("\n".join(map(_whose, account.candidates)) or "nobody", style="" if account.candidates else "dim")
+
+
+def _shown(account: Account) -> str:
+    import msgspec
+
+    from usersyncd.cli.text import clean, value
+
+    attributes = msgspec.json.decode(account.attributes)
+    parts = [f"{name} {value(one).plain}" for name, one in attributes.items() if one != account.key]
+    text = clean(", ".join(parts))
+    return text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"
+
+
+def _whose(one: Candidate) -> str:
+    from usersyncd.cli.text import clean
+
+    whose = clean(f"{one.name} ({one.directory} {one.id}), {one.why}")
+    if one.linked:
+        return f"{whose}: has another account"
+    if one.adopt is None:
+        return whose
+    return f"{whose}\n  → {f'{clean(one.first)}, then ' if one.first else ''}{one.adopt}"

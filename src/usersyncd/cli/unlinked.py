@@ -1,0 +1,217 @@
+"""The objects of a target that no record is linked to, and the records to which each might belong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, cast
+
+import msgspec
+import structlog
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from usersyncd.cli.names import Names
+from usersyncd.config import Config
+from usersyncd.context import TargetRunContext
+from usersyncd.core.graph import Graph
+from usersyncd.core.mapping import RuleError
+from usersyncd.errors import ConfigError
+from usersyncd.job import Delivery, Job
+from usersyncd.plugin import Held, Inspectable, Kind
+from usersyncd.state import links, targets
+from usersyncd.state.database import Database
+from usersyncd.state.directories import known
+from usersyncd.state.drift import Drift
+from usersyncd.state.memberships import graph
+from usersyncd.state.spool import decode
+from usersyncd.state.subjects import Scope
+from usersyncd.steps.shape import Shaped, shape_groups, shape_users
+from usersyncd.steps.target import connected
+
+PAGE = 5_000
+ALIKE = ("email", "userName")
+"""The canonical attributes by which an account may be somebody's."""
+NAMED_SO = frozenset({"email", "mail", "username", "login"})
+"""What the target may call them: without case and underscores."""
+
+
+class Candidate(Struct):
+    """A record to which an account might belong, and ``why``: the same record, key, email or userName.
+
+    ``linked``: it has another object. ``adopt``: the command that adopts the account; None if it cannot be adopted.
+    ``first``: what has to be done before.
+    """
+
+    directory: str
+    id: str
+    name: str
+    why: str
+    linked: bool
+    adopt: str | None = None
+    first: str | None = None
+
+
+class Account(Struct):
+    """An object that no record is linked to. ``attributes``: what it shows, as JSON; ``record``: whose it is by the
+    target's own word."""
+
+    kind: Kind
+    target_id: str
+    key: str | int | None
+    attributes: msgspec.Raw
+    protected: bool
+    record: tuple[str, str] | None = None
+    candidates: list[Candidate] = []
+
+
+async def unlinked(database: Database | None, config: Config, jobs: Sequence[Job], name: str) -> list[Account]:
+    """The accounts of a target that nobody is linked to. Changes nothing. Raises ConfigError if the target cannot list
+    what it holds, and TargetError."""
+    deliveries = [(job, one) for job in jobs for one in job.deliveries if one.target.name == name]
+    _, delivery = deliveries[0]
+    if not delivery.connector.capabilities.list:
+        raise ConfigError(
+            f"target {name}: the connector {delivery.target.connector} cannot list what a target holds",
+            "look for the accounts in the application itself",
+        )
+    context = TargetRunContext(
+        name=name,
+        folder=config.folder,
+        log=structlog.get_logger(target=name),
+        layouts=delivery.rules.layouts,
+        directories=delivery.target.directories,
+        protection=delivery.target.protect,
+    )
+    found: list[Account] = []
+    async with context, connected(delivery, context) as target:
+        identity = await target.identity()
+        number = _number(database, identity, name)
+        for kind in Kind:
+            page: list[Held] = []
+            async for held in cast("Inspectable", target).list(kind):
+                page.append(held)
+                if len(page) == PAGE:
+                    found += _of_nobody(database, number, context, kind, page)
+                    page = []
+            found += _of_nobody(database, number, context, kind, page)
+    if database is not None:
+        for job, one in deliveries:
+            _Search(database, number, job, one, found).run()
+    return found
+
+
+def _number(database: Database | None, identity: str, name: str) -> int:
+    """The number of the target in the state; one that nobody has if it was never delivered to."""
+    if database is None:
+        return -1
+    with database.read() as connection:
+        number = targets.by_identity(connection, identity, name)
+    return -1 if number is None else number
+
+
+def _of_nobody(
+    database: Database | None, number: int, context: TargetRunContext, kind: Kind, page: Sequence[Held]
+) -> Iterator[Account]:
+    linked: Mapping[str, int] = {}
+    if database is not None:
+        with database.read() as connection:
+            linked = links.linked(connection, number, kind, [held.target_id for held in page])
+    names = context.layouts[kind].attributes
+    for held in page:
+        if held.target_id not in linked:
+            shown = {one: held.attributes[one] for one in names if held.attributes.get(one) is not None}
+            protected = context.protected(kind, held.key, held.attributes)
+            attributes = msgspec.Raw(msgspec.json.encode(shown))
+            yield Account(kind, held.target_id, held.key, attributes, protected, held.record)
+
+
+class _Search:
+    """Looks for the records of one directory to which accounts might belong."""
+
+    def __init__(
+        self, database: Database, number: int, job: Job, delivery: Delivery, accounts: Iterable[Account]
+    ) -> None:
+        self._database = database
+        self._number = number
+        self._directory = job.directory.name
+        self._names = Names(database, self._directory, job)
+        self._rules = delivery.rules
+        self._by_word: dict[tuple[Kind, str], list[Account]] = {}
+        self._by_record: dict[tuple[Kind, str], list[Account]] = {}
+        for account in accounts:
+            for word in set(_words(account)):
+                self._by_word.setdefault((account.kind, word), []).append(account)
+            if account.record is not None and account.record[0] == self._directory:
+                self._by_record.setdefault((account.kind, account.record[1]), []).append(account)
+
+    def run(self) -> None:
+        with self._database.read() as connection:
+            reading = known(connection, self._directory)
+            if reading is None or not (self._by_word or self._by_record):
+                return
+            drift = Drift()
+            try:
+                scope = Scope(reading.id, self._number, since=None, due=None, drift=drift)
+                for kind, page in self._shaped(connection, scope):
+                    for shaped in page:
+                        self._meet(kind, shaped)
+            finally:
+                drift.close()
+
+    def _shaped(self, connection: Connection, scope: Scope) -> Iterator[tuple[Kind, list[Shaped]]]:
+        def edges() -> Graph:
+            return graph(connection, scope.directory)
+
+        yield from ((Kind.USER, page) for page in shape_users(connection, self._rules, scope, edges))
+        yield from ((Kind.GROUP, page) for page in shape_groups(connection, self._rules, scope))
+
+    def _meet(self, kind: Kind, shaped: Shaped) -> None:
+        subject, layout = shaped.subject, self._rules.layouts[kind]
+        key = (shaped.shape or {}).get(layout.key)
+        words = {_folded(key): f"the same {layout.key}"} if key is not None else {}
+        for name, value in self._alike(kind, shaped).items():
+            words.setdefault(_folded(value), f"the same {name}")
+        reasons: dict[int, tuple[Account, str]] = {}
+        for account in self._by_record.get((kind, subject.id), ()):
+            reasons[id(account)] = account, "its record"
+        for word, why in words.items():
+            for account in self._by_word.get((kind, word), ()):
+                reasons.setdefault(id(account), (account, why))
+        for account, why in reasons.values():
+            account.candidates = [*account.candidates, self._candidate(kind, shaped, account, why, key, layout.key)]
+
+    def _candidate(self, kind: Kind, shaped: Shaped, account: Account, why: str, key: Any, attribute: str) -> Candidate:
+        subject = shaped.subject
+        self._names.learn(kind, [subject.id])
+        name = self._names.alone(kind, subject.id)
+        linked = subject.state is not None
+        found = Candidate(self._directory, subject.id, name, why, linked)
+        if linked or account.protected or key is None:
+            return found
+        found.adopt = f"usersyncd sync {self._directory} --adopt {subject.id}"
+        if account.key != key and account.record != (self._directory, subject.id):
+            found.first = f"change its {attribute} to {key}"
+        return found
+
+    def _alike(self, kind: Kind, shaped: Shaped) -> dict[str, str]:
+        if shaped.subject.attributes is None or kind is Kind.GROUP:
+            return {}
+        try:
+            canonical = self._rules.canonical(kind, shaped.subject.id, decode(shaped.subject.attributes))
+        except RuleError:
+            return {}
+        return {name: canonical[name] for name in ALIKE if isinstance(canonical.get(name), str)}
+
+
+def _words(account: Account) -> Iterator[str]:
+    """The words by which an account may be somebody's."""
+    if account.key is not None:
+        yield _folded(account.key)
+    if account.kind is Kind.USER:
+        for name, value in msgspec.json.decode(account.attributes).items():
+            if name.replace("_", "").casefold() in NAMED_SO and isinstance(value, str) and value.strip():
+                yield _folded(value)
+
+
+def _folded(value: object) -> str:
+    return str(value).strip().casefold()
