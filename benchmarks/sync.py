@@ -1,10 +1,11 @@
 """What a whole run costs, from CSV files to PostgreSQL with the state in SQLite, against a bare COPY of the same rows.
 
 Run: ``python -m benchmarks.sync [people]``. A company of 100,000 people (20 attributes), 5,000 groups and 500,000
-memberships is delivered into an empty database, read again without a change, with 1% changed, and with 100 people
-changed. The floor is psycopg's COPY of the rows that the run has written, into empty tables with the same primary keys.
-Each case is a process of its own; cases are interleaved, and the median of five rounds is taken, in wall time. The
-peak of memory is that of the process. With more than 100,000 people there is one round.
+memberships is delivered into an empty database, read again without a change (and once more with ``--verify``), with
+1% changed, and with 100 people changed. The floor is psycopg's COPY of the rows that the run has written, into empty
+tables with the same primary keys. Each case is a process of its own; cases are interleaved, and the median of five
+rounds is taken, in wall time. The peak of memory is that of the process. With more than 100,000 people there is one
+round.
 """
 
 from __future__ import annotations
@@ -60,8 +61,8 @@ def _measure(server: object, folder: Path, people: int) -> None:
     seconds: dict[str, list[float]] = {}
     peak: dict[str, float] = {}
 
-    def case(name: str, url: str) -> None:
-        took, megabytes = map(float, _process("run", str(folder), url).split())
+    def case(name: str, url: str, *more: str) -> None:
+        took, megabytes = map(float, _process("run", str(folder), url, *more).split())
         seconds.setdefault(name, []).append(took)
         peak[name] = max(peak.get(name, 0), megabytes)
 
@@ -71,6 +72,7 @@ def _measure(server: object, folder: Path, people: int) -> None:
         url = server.database()
         case("first sync", url)
         case("nothing changed", url)
+        case("and verified", url, "verify")
         change(folder, people // 100)
         case("1% changed", url)
         change(folder, 100)
@@ -79,10 +81,12 @@ def _measure(server: object, folder: Path, people: int) -> None:
     floor = statistics.median(seconds["floor: COPY"])
     first = statistics.median(seconds["first sync"])
     print(f"{people:,} people, {people // 20:,} groups, {people * 5:,} memberships")
-    print(f"{'':20}{'seconds':>10}{'× COPY':>10}{'× first':>10}{'peak MB':>10}")
+    same = statistics.median(seconds["nothing changed"])
+    print(f"{'':20}{'seconds':>10}{'× COPY':>10}{'× first':>10}{'× same':>10}{'peak MB':>10}")
     for name, took in seconds.items():
         median = statistics.median(took)
-        print(f"{name:20}{median:10.2f}{median / floor:10.2f}{median / first:10.2f}{peak.get(name, 0):10.0f}")
+        ratios = f"{median / floor:10.2f}{median / first:10.2f}{median / same:10.2f}"
+        print(f"{name:20}{median:10.2f}{ratios}{peak.get(name, 0):10.0f}")
 
 
 def write_company(folder: Path, people: int) -> None:
@@ -128,7 +132,7 @@ def _process(*arguments: str) -> str:
     return subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
 
 
-def one_run(folder: Path, url: str) -> None:
+def one_run(folder: Path, url: str, *, verify: bool = False) -> None:
     """One run, in this process; prints its wall time in seconds and the peak of memory in megabytes."""
     from usersyncd import collector, logs
     from usersyncd.config import load
@@ -143,7 +147,7 @@ def one_run(folder: Path, url: str) -> None:
     began = time.perf_counter()
     database = open_state(config)
     collector.set_aside()  # as the command line does
-    report = asyncio.run(run(database, config.folder, found["company"], Wish()))
+    report = asyncio.run(run(database, config.folder, found["company"], Wish(verify=verify)))
     took = time.perf_counter() - began
     assert report.status == "succeeded", report
     print(took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
@@ -176,8 +180,8 @@ def floor(source: str, url: str) -> None:
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["run", folder, url]:
-            one_run(Path(folder), url)
+        case ["run", folder, url, *more]:
+            one_run(Path(folder), url, verify=bool(more))
         case ["floor", source, url]:
             floor(source, url)
         case [people]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -17,7 +16,8 @@ from usersyncd_sql.told import Unsaid, teller
 from usersyncd_sql.values import adapter, text
 
 COMPARABLE = (
-    sa.String, sa.Integer, sa.Boolean, sa.Numeric, sa.DateTime, sa.Date, sa.Time, sa.JSON, sa.Uuid, sa.ARRAY, mysql.BIT,
+    sa.String, sa.Integer, sa.Boolean, sa.Numeric, sa.Float, sa.DateTime, sa.Date, sa.Time, sa.JSON, sa.Uuid, sa.ARRAY,
+    mysql.BIT,
 )  # fmt: skip
 """Types of which the connector knows the forms. Values of others, as INTERVAL, are never said to differ."""
 ROUNDED = timedelta(seconds=1)
@@ -59,8 +59,6 @@ def _alike(column: sa.Column[Any], kept: Any, shown: Any, held: Any) -> bool:
         return str(shown).partition("+")[0] == str(held).partition("+")[0]
     if isinstance(kind, sa.ARRAY):
         return isinstance(held, list) and [text(one) for one in shown] == [text(one) for one in held]
-    if isinstance(kind, mysql.SET):
-        return _set(shown) == _set(held)
     return False
 
 
@@ -83,8 +81,3 @@ def _moment(value: Any) -> datetime | None:
         return datetime.fromisoformat(value)
     except (TypeError, ValueError):
         return None
-
-
-def _set(value: Any) -> set[str]:
-    parts: Iterable[str] = str(value).split(",")
-    return set(parts)
