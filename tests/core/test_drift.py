@@ -50,6 +50,8 @@ def found(held: dict[str, Any], *, drift: Drift = Drift(), left: bool = False, *
         ({"mail": "zoe@x", "name": "Zoe", "title": "Pilot"}, {"drift": KEEP_ALL}, Fate.STRANGER, None),
         ({}, {"record": ("hr", "2")}, Fate.STRANGER, None),
         ({"mail": "ada.l@x"}, {"record": RECORD}, Fate.CHANGED, {"mail": "ada.l@x"}),
+        ({"mail": None}, {}, Fate.RENAMED, None),
+        ({"mail": None, "name": "Zoe", "title": "Pilot"}, {}, Fate.STRANGER, None),
         ({"title": "Queen"}, {"left": True}, Fate.SAME, None),
         ({"title": "Queen", "active": True}, {"left": True}, Fate.CHANGED, {"active": True, "title": "Queen"}),
         ({"active": True}, {"left": True, "drift": KEEP_ALL}, Fate.CHANGED, {"active": True}),
@@ -63,6 +65,14 @@ def test_each_difference(
 ) -> None:
     key = (changed or {}).get("mail", "ada@x")
     assert found(held, **more) == (fate, changed and (changed, key))
+
+
+def test_a_key_that_was_emptied_is_still_the_links() -> None:
+    finding = inspect(
+        Held("7", None, SHAPE | {"mail": None}, RECORD),  # type: ignore[arg-type]
+        Link(SHAPE, "ada@x", "7"), RECORD, LAYOUT, Drift(), same,
+    )  # fmt: skip
+    assert (finding.fate, finding.link.key, finding.link.shape["mail"]) == (Fate.CHANGED, "ada@x", None)
 
 
 def test_what_the_target_does_not_tell_is_as_it_was_written() -> None:

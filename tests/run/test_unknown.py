@@ -7,14 +7,15 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete, select, update
 
 from tests.run.world import ON_SQLITE, World, rules
+from usersyncd.core.digest import name
 from usersyncd.core.model import Guard
 from usersyncd.core.protection import protected_keys
 from usersyncd.plugin import Kind
 from usersyncd.state.database import open_database
-
-pytestmark = ON_SQLITE
+from usersyncd.state.tables import directories, links, names, records
 
 
 def back_up(world: World) -> Path:
@@ -27,8 +28,8 @@ def back_up(world: World) -> Path:
 
 def restore(world: World, copy: Path) -> None:
     world.database.close()
-    for name in ("state.db-wal", "state.db-shm"):
-        (world.folder / name).unlink(missing_ok=True)
+    for file in ("state.db-wal", "state.db-shm"):
+        (world.folder / file).unlink(missing_ok=True)
     shutil.copy(copy, world.folder / "state.db")
     world.database = open_database(world.url)
 
@@ -51,6 +52,7 @@ def restored(world: World) -> World:
     return world
 
 
+@ON_SQLITE
 def test_they_become_leavers(restored: World) -> None:
     found = restored.synced()
     assert (found.counts.users.deactivate, found.counts.users.adopt, found.counts.groups.delete) == (1, 1, 1)
@@ -60,6 +62,7 @@ def test_they_become_leavers(restored: World) -> None:
     assert restored.synced().counts.total == 0
 
 
+@ON_SQLITE
 def test_they_are_deleted_where_leavers_are(restored: World) -> None:
     restored.target(delete_after=timedelta(0))
     restored.synced()
@@ -67,6 +70,7 @@ def test_they_are_deleted_where_leavers_are(restored: World) -> None:
     assert restored.synced().counts.total == 0
 
 
+@ON_SQLITE
 def test_a_plan_says_so(restored: World) -> None:
     plan = restored.plan().targets[0]
     assert (plan.counts.users.deactivate, plan.counts.groups.delete) == (1, 1)
@@ -74,6 +78,7 @@ def test_a_plan_says_so(restored: World) -> None:
     assert restored.synced().counts.users.deactivate == 1
 
 
+@ON_SQLITE
 def test_the_guard_counts_them(restored: World) -> None:
     restored.target(guard=Guard(at_least=1))
     report = restored.run()
@@ -82,6 +87,7 @@ def test_the_guard_counts_them(restored: World) -> None:
     assert restored.run().status == "held"
 
 
+@ON_SQLITE
 def test_one_who_comes_back_is_the_same(restored: World) -> None:
     restored.synced()
     restored.user("zoe", title="Pilot")
@@ -90,11 +96,13 @@ def test_one_who_comes_back_is_the_same(restored: World) -> None:
     assert restored.held()["zoe"]["title"] == "Pilot"
 
 
+@ON_SQLITE
 def test_a_protected_one_is_left_alone(restored: World) -> None:
     restored.target(protect={Kind.USER: protected_keys(["zoe"]), Kind.GROUP: protected_keys([])})
     assert restored.synced().counts.users.deactivate == 0
 
 
+@ON_SQLITE
 def test_what_else_changed_since_the_backup_is_verified(world: World) -> None:
     world.people("ann", title="Engineer")
     world.synced()
@@ -111,6 +119,7 @@ def test_what_else_changed_since_the_backup_is_verified(world: World) -> None:
     assert world.synced().verified is None
 
 
+@ON_SQLITE
 def test_an_incremental_pull_takes_nobody_for_gone(world: World) -> None:
     world.directory.incremental = True
     world.people("ann")
@@ -124,6 +133,7 @@ def test_an_incremental_pull_takes_nobody_for_gone(world: World) -> None:
     assert world.synced(complete=True).counts.users.deactivate == 1
 
 
+@ON_SQLITE
 def test_objects_that_name_no_record_are_nobodys(world: World) -> None:
     by_id = rules(None, "login", login="user.id")
     world.target(users=by_id)
@@ -137,6 +147,7 @@ def test_objects_that_name_no_record_are_nobodys(world: World) -> None:
     assert world.synced().counts.total == 0
 
 
+@ON_SQLITE
 def test_a_lost_state_adopts_first_and_looks_then(world: World) -> None:
     world.people("ann", "zoe")
     world.synced()
@@ -147,3 +158,17 @@ def test_a_lost_state_adopts_first_and_looks_then(world: World) -> None:
     world.database = open_database(world.url)
     first, then = world.synced().counts.users, world.synced().counts.users
     assert (first.adopt, first.deactivate, then.adopt, then.deactivate) == (1, 0, 0, 1)
+
+
+def test_the_state_may_be_anywhere(world: World) -> None:
+    world.people("ann", "zoe")
+    world.synced()
+    with world.database.write() as connection:
+        forgotten = select(records.c.ref).where(records.c.id == "zoe")
+        connection.execute(delete(links).where(links.c.ref.in_(forgotten)))
+        connection.execute(delete(records).where(records.c.id == "zoe"))
+        connection.execute(delete(names).where(names.c.name == name("zoe")))
+        connection.execute(update(directories).values(users=1))
+    world.leave("zoe")
+    assert world.synced().counts.users.deactivate == 1
+    assert world.synced().counts.total == 0

@@ -158,10 +158,11 @@ class Work:
     async def _verify(self, target: Target, context: TargetRunContext, now: datetime, drift: Drift) -> Verified | None:
         """Compare the target with the links, if that is asked for or due. None: it was not."""
         if not sees(target):
+            if self._wish.verify:
+                self._log.warning(f"target {self._delivery.target.name} is not verified: its objects cannot be read")
             return None
         if self._complete and await self._asked(links.progress) is not None:
-            everywhere = self._wish.verify
-            await find_unknown(self._database, target, context, self._number, self._reading, everywhere=everywhere)
+            await find_unknown(self._database, target, context, self._number, self._reading)
         last, schedule = await self._asked(verifications.latest), self._delivery.target.verify
         due = last.wanted or (schedule is not None and schedule.is_due(last.at, now))
         if not (due or self._wish.verify):

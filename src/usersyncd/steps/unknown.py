@@ -20,10 +20,10 @@ PAGE = 5_000
 
 
 async def find_unknown(
-    database: Database, target: Target, context: TargetRunContext, number: int, directory: Reading, *, everywhere: bool
+    database: Database, target: Target, context: TargetRunContext, number: int, directory: Reading
 ) -> None:
-    """Link such objects to records that are gone. ``everywhere``: also where the target does not hold more objects than
-    there are links. Raises TargetError."""
+    """Link such objects to records that are gone, where the target holds more objects than there are links. Raises
+    TargetError."""
     can = target.capabilities
     if not (can.count and can.list and can.read):
         return
@@ -33,7 +33,7 @@ async def find_unknown(
         if count is None:
             continue
         known = await to_its_end(lambda: unknown.count_links(database, number, directory.id, kind))  # noqa: B023
-        if everywhere or count > known:
+        if count > known:
             await _find(database, inspectable, context, number, directory, kind)
 
 
