@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import msgspec
@@ -162,7 +163,7 @@ class _Search:
         def edges() -> Graph:
             return graph(connection, scope.directory)
 
-        yield from ((Kind.USER, page) for page in shape_users(connection, self._rules, scope, edges))
+        yield from ((Kind.USER, page) for page in shape_users(connection, self._rules, scope, edges, datetime.now(UTC)))
         yield from ((Kind.GROUP, page) for page in shape_groups(connection, self._rules, scope))
 
     def _meet(self, kind: Kind, shaped: Shaped) -> None:
