@@ -58,6 +58,7 @@ WRITES: tuple[tuple[Any, tuple[Chance, ...]], ...] = (
     (Judge.promotes, (_place, _role)),
     (Judge.deletes_by_hand, (_place,)),
     (Judge.rewrites, (_place, _key)),
+    (Judge.gives_id_away, (_place,)),
 )
 
 

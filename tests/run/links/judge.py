@@ -77,6 +77,18 @@ class Judge:
         if rows := [row for row in self.book[kind].values() if row.ref is not None]:
             self.delete(kind, str(rows[who % len(rows)].ref))
 
+    def gives_id_away(self, kind: Kind, who: int) -> None:
+        """The target is restored: somebody of whom no directory knows has the id and the memberships of a record."""
+        rows = [row for row in self.book[kind].values() if row.ref is not None and not row.protected]
+        if self.shop.numbers and rows:
+            row = rows[who % len(rows)]
+            self.writes += 1
+            foreign = Row(f"mark f{self.writes}", None, f"foreign{self.writes}@x", f"foreign {self.writes}", True, None)
+            self.shop.give_away(kind, row.mark, foreign)
+            self.damaged.add((kind, str(row.ref)))
+            self.lost[kind, str(row.ref)] = row.key
+            self.remember()
+
     def delete(self, kind: Kind, id_: str) -> None:
         """The object of a record."""
         if (row := self.object_of(kind, id_)) is not None:
@@ -121,12 +133,14 @@ class Judge:
             raise Broken(f"a {kind} has two objects: {list(rows)}")
 
     def _is_untouchable(self, edge: tuple[str, str], before: Mapping[Kind, Mapping[str, Row]]) -> bool:
-        """Whether it ties a protected object, or two of nobody, and both were there and still are."""
+        """Whether it ties a protected object or one of nobody, and both ends were there and still are."""
         ends = list(zip((Kind.GROUP, Kind.USER), edge, strict=True))
         if not all(mark in before[kind] and mark in self.book[kind] for kind, mark in ends):
             return False
-        rows = [self.book[kind][mark] for kind, mark in ends]
-        return any(row.protected for row in rows) or all(row.ref is None for row in rows)
+        return any(
+            self.book[kind][mark].protected or (before[kind][mark].ref is None and self.book[kind][mark].ref is None)
+            for kind, mark in ends
+        )
 
     def _same(self, life: Life, kind: Kind, before: Row, now: Row, consent: Consent) -> None:
         if before.protected and before != now:
@@ -198,11 +212,15 @@ class Judge:
             way.append(id_)
             if row is not None and row.protected:
                 return
-            if row is None and self.shop.reuses_ids and (kind, id_) in self.lost and not _consents(consent, id_):
+            strange = self.shop.reuses_ids or self.shop.numbers
+            if row is None and strange and (kind, id_) in self.lost and not _consents(consent, id_):
                 return  # A stranger may be under its id: nobody knows before a person has looked.
             rivals = [other for other, one in life.records[kind].items() if one.key == record.key and other != id_]
             if self.shop.unique and rivals:
                 return
+            losers = [other for other in life.records[kind] if self.lost.get((kind, other)) == record.key]
+            if self.shop.numbers and any(other != id_ and not _consents(consent, other) for other in losers):
+                return  # The link of somebody who lost the object keeps the key until a person has looked.
             holder = next((one for one in self.book[kind].values() if one.key == record.key), None)
             if not self.shop.unique or holder is None or holder is row:
                 raise Broken(f"{id_} is to be {record}, and is {row}")

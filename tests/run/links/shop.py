@@ -52,6 +52,8 @@ class Shop(Protocol):
     """Whether marks are the application's own; otherwise the record's id is the mark."""
     reuses_ids: bool
     """Whether a new object may get the id of a deleted one."""
+    numbers: bool
+    """Whether a number that the database gives identifies an object, and no column that rules write."""
 
     @property
     def connector(self) -> Any: ...
@@ -76,6 +78,10 @@ class Shop(Protocol):
         ...
 
     def delete(self, kind: Kind, mark: str) -> None: ...
+
+    def give_away(self, kind: Kind, mark: str, row: Row) -> None:
+        """Another object gets the id and the memberships of this one."""
+        ...
 
     def close(self) -> None: ...
 
@@ -102,7 +108,7 @@ class MemoryShop:
     def __post_init__(self) -> None:
         self.users, self.groups = (BY_ADDRESS, BY_NAME) if self.ruled else (Ruleset(), Ruleset())
         self.unique = self.adoptable = self.ruled
-        self.reuses_ids = False
+        self.reuses_ids = self.numbers = False
         self._names = {
             Kind.USER: ("ref", "email", "name") if self.ruled else ("id", "email", "displayName"),
             Kind.GROUP: ("ref", "name", "about") if self.ruled else ("id", "displayName", "description"),
@@ -136,12 +142,15 @@ class MemoryShop:
         }
 
     def insert(self, kind: Kind, row: Row) -> None:
+        self.store.insert(kind, self._made(kind, row))
+
+    def _made(self, kind: Kind, row: Row) -> MemoryObject:
         ref, key, text = self._names[kind]
         own = row.key if self.ruled else row.mark
         attributes: dict[str, Value] = {ref: row.ref if self.ruled else own, key: row.key, text: row.text}
         if kind is Kind.USER:
             attributes["active"] = row.active
-        self.store.insert(kind, MemoryObject(ELSEWHERE, own, attributes, {"mark": row.mark, "role": row.role}))
+        return MemoryObject(ELSEWHERE, own, attributes, {"mark": row.mark, "role": row.role})
 
     def connect(self, team: str, user: str) -> None:
         self.store.memberships.add((self._id(Kind.GROUP, team), Kind.USER, self._id(Kind.USER, user)))
@@ -159,6 +168,9 @@ class MemoryShop:
 
     def delete(self, kind: Kind, mark: str) -> None:
         self.store.delete(kind, self._id(kind, mark))
+
+    def give_away(self, kind: Kind, mark: str, row: Row) -> None:
+        self.store.objects(kind)[self._id(kind, mark)] = self._made(kind, row)
 
     def close(self) -> None:
         """There is nothing to let go of."""
@@ -191,6 +203,7 @@ class Tables:
     users: Ruleset = BY_ADDRESS
     adoptable: bool = True
     marks: bool = True
+    numbers: bool = False
     renamed: Mapping[Kind, str] = field(default_factory=dict)
     """What else the application writes when it changes a key."""
 
@@ -225,7 +238,7 @@ SERIAL = Tables(
         "CREATE TABLE mem (user_id integer NOT NULL REFERENCES people (id), group_id integer NOT NULL "
         "REFERENCES grp (id), PRIMARY KEY (user_id, group_id))",
     ),
-    _NAMES, _COLUMNS, _BY_ID.format("id"), _CONNECT.format("id"), _disconnect("id"), _OPTIONS,
+    _NAMES, _COLUMNS, _BY_ID.format("id"), _CONNECT.format("id"), _disconnect("id"), _OPTIONS, numbers=True,
 )  # fmt: skip
 NATURAL = Tables(
     (
@@ -295,6 +308,7 @@ class SqlShop:
         self._postgresql = not isinstance(connection, sqlite3.Connection)
         self.reuses_ids = not self._postgresql
         self.users, self.adoptable, self.marks = tables.users, tables.adoptable, tables.marks
+        self.numbers = tables.numbers
         for name in ("mem", "people", "grp", "group_members", "users", "groups"):
             self._sql(f'DROP TABLE IF EXISTS "{name}"')
         for statement in tables.statements:
@@ -374,6 +388,12 @@ class SqlShop:
     def delete(self, kind: Kind, mark: str) -> None:
         self._sql(self._tables.disconnect[kind], mark)
         self._sql(f'DELETE FROM "{self._tables.names[kind]}" WHERE {self._tables.columns[kind][0]} = ?', mark)
+
+    def give_away(self, kind: Kind, mark: str, row: Row) -> None:
+        names = dict(zip(("mark", "ref", "key", "text", "role"), self._tables.columns[kind], strict=True))
+        columns = ", ".join(f"{column} = ?" for column in names.values())
+        values = [row.mark, row.ref, row.key, row.text, row.role]
+        self._sql(f'UPDATE "{self._tables.names[kind]}" SET {columns} WHERE {names["mark"]} = ?', *values, mark)
 
     def close(self) -> None:
         self._connection.close()
