@@ -26,8 +26,8 @@ GROUPS = 200
 REMEMBERED = 150_000
 """How many members are remembered at a time, so that memory stays flat."""
 
-Place = tuple[str, Key]
-"""A directory ("" where all share the values), and the value that represents a record in the membership table."""
+Known = dict[Key, tuple[Kind, str] | None]
+"""The value that represents a record in the membership table -> its kind and target id; None: no row has it."""
 
 
 def rows(connection: sa.Connection, table: RecordTable, *, whole: bool) -> Iterator[list[Held]]:
@@ -56,7 +56,7 @@ class Edges:
         kinds = Kind if edges.nested else (Kind.USER,)
         self._groups = catalog.records(writer.connection, Kind.GROUP)
         self._tables = [catalog.records(writer.connection, kind) for kind in kinds]
-        self._known: dict[Place, tuple[Kind, str] | None] = {}
+        self._known: dict[str, Known] = defaultdict(dict)
 
     def of(self, groups: Sequence[str]) -> Iterator[list[Edge]]:
         """The memberships of these groups, in batches. What refers to no row is left out."""
@@ -72,16 +72,15 @@ class Edges:
         edges = self._edges
         for directory, target_ids in by_directory.items():
             columns = [edges.group, edges.user]
-            found = self._writer.select(edges, columns, edges.fixed(directory), edges.group, adapted[directory])
-            pairs = [
-                (target_ids[str(edges.stored(edges.group, group))], (directory, member)) for group, member in found
-            ]
-            self._learn({place for _, place in pairs})
-            known = ((group, self._known[place]) for group, place in pairs)
-            yield [(group, *member) for group, member in known if member is not None]
+            fixed = edges.fixed(directory)
+            pairs = list(self._writer.select(edges, columns, fixed, edges.group, adapted[directory]))
+            known = self._learn(directory, {member for _, member in pairs})
+            groups_of = {group: target_ids[str(edges.stored(edges.group, group))] for group, _ in pairs}
+            yield [(groups_of[group], *found) for group, member in pairs if (found := known[member]) is not None]
 
-    def _values(self, groups: Sequence[str]) -> Iterator[tuple[str, Place]]:
-        """The target id of each group that exists, with what represents it."""
+    def _values(self, groups: Sequence[str]) -> Iterator[tuple[str, tuple[str, Key]]]:
+        """The target id of each group that exists, its directory ("" where all share the values), and the value that
+        represents it."""
         addresses = {}
         for place, target_id in enumerate(groups):
             try:
@@ -97,32 +96,35 @@ class Edges:
                     continue
                 yield groups[place], (directory if self._edges.scoped else "", value)
 
-    def _learn(self, places: set[Place]) -> None:
+    def _learn(self, directory: str, values: set[Key]) -> Known:
         """Look these members up. Of a user and a group with the same value it is the user."""
-        if len(self._known) > REMEMBERED:
-            self._known.clear()
-        unknown = list(places - self._known.keys())
+        known = self._known[directory]
+        if len(known) > REMEMBERED:
+            known.clear()
+        unknown = values - known.keys()
         for table in self._tables:
-            found = dict(self._look_up(table, unknown))
-            self._known.update(found)
-            unknown = [place for place in unknown if place not in found]
-        self._known.update(dict.fromkeys(unknown))
+            known.update(self._look_up(table, directory, list(unknown)))
+            unknown -= known.keys()
+        known.update(dict.fromkeys(unknown))
+        return known
 
-    def _look_up(self, table: RecordTable, places: Sequence[Place]) -> Iterator[tuple[Place, tuple[Kind, str]]]:
+    def _look_up(
+        self, table: RecordTable, directory: str, values: Sequence[Key]
+    ) -> Iterator[tuple[Key, tuple[Kind, str]]]:
         edges = self._edges
         by: tuple[str, ...] = (edges.value[table.kind],)
         if edges.holds[table.kind] is Holds.RECORD and table.record is not None:
             by = table.record
-        asked: list[tuple[Place, Row]] = []
-        for place in places:
+        asked: list[tuple[Key, Row]] = []
+        for value in values:
             try:
-                value = table.asked_key(place[1]) if edges.holds[table.kind] is Holds.KEY else place[1]
+                wanted = table.asked_key(value) if edges.holds[table.kind] is Holds.KEY else value
             except Refused:
                 continue  # the column cannot hold it
-            asked.append((place, (place[0], value) if len(by) > 1 else (value,)))
+            asked.append((value, (directory, wanted) if len(by) > 1 else (wanted,)))
         columns = list(dict.fromkeys([*by, *(column for some in table.identities for column in some)]))
-        for n, values in self._writer.join(table, columns, by, [row for _, row in asked]):
-            row = dict(zip(columns, values, strict=True))
-            place, wanted = asked[n]
+        for n, found in self._writer.join(table, columns, by, [row for _, row in asked]):
+            row = dict(zip(columns, found, strict=True))
+            value, wanted = asked[n]
             if table.agrees(by, [row[column] for column in by], wanted):
-                yield place, (table.kind, table.target_id(row))
+                yield value, (table.kind, table.target_id(row))
