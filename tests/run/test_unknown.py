@@ -99,7 +99,10 @@ def test_one_who_comes_back_is_the_same(restored: World) -> None:
 @ON_SQLITE
 def test_a_protected_one_is_left_alone(restored: World) -> None:
     restored.target(protect={Kind.USER: protected_keys(["zoe"]), Kind.GROUP: protected_keys([])})
-    assert restored.synced().counts.users.deactivate == 0
+    found = restored.run().targets[0]
+    assert found.counts.users.deactivate == 0
+    assert [one.id for one in found.failed] == ["new"], "the group in which the protected one is"
+    assert restored.held()["zoe"].get("active") is not False
 
 
 @ON_SQLITE
