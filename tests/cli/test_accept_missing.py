@@ -26,7 +26,10 @@ def test_a_renamed_column_discards_the_pull_until_a_person_consents(usersyncd: U
         assert "email: 12 users had it, and no user has it now" in ran.out
         assert "`usersyncd sync hr --accept-missing email`" in ran.out
     assert addresses(tmp_path) == 12
-    assert usersyncd("sync", "hr", "--accept-missing", "email").code == 0
+    ran = usersyncd("sync", "hr", "--accept-missing", "email")
+    assert (ran.code, addresses(tmp_path)) == (3, 12), "the guard still limits what is emptied in the target"
+    assert "blanked" in ran.out
+    assert usersyncd(*ran.out.partition("deliver exactly these changes:\n")[2].split()[1:5]).code == 0
     assert addresses(tmp_path) == 0
 
 
