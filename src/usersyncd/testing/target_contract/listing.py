@@ -11,11 +11,16 @@ import pytest
 from msgspec.structs import replace
 
 from usersyncd.plugin import Edge, Held, Inspectable, Kind, Target
+from usersyncd.testing.target_contract.answers import asks
 from usersyncd.testing.target_contract.bench import Deliver, Links, Look, Read, Start, TargetBench
 from usersyncd.testing.target_contract.runs import closing
 from usersyncd.testing.target_contract.shapes import ADA, APP, BOB, DIRECTORY, EVE, OPS, OTHER, add, create, delete
 
 T = TypeVar("T")
+LIST = asks("`list` yields every object once, as `read` yields it", "what-a-target-may-have-besides")
+MEMBERS = asks("`members` yields the memberships of these groups, by target ids", "what-a-target-may-have-besides")
+COUNT = asks("`count` returns the objects of one directory, or None", "what-a-target-may-have-besides")
+SAME = asks("what was written comes back equal, or `is_same` knows it", "what-a-target-may-have-besides")
 Inspect = Callable[[str, Callable[[Inspectable], Awaitable[Any]]], Any]
 
 
@@ -40,8 +45,8 @@ class ListingPromises(TargetBench):
 
     def test_what_is_empty_lists_nothing(self, inspect: Inspect) -> None:
         """Also before the target was ever made ready."""
-        assert inspect("list", lambda target: listed(target, Kind.USER)) == []
-        assert inspect("list", lambda target: listed(target, Kind.GROUP)) == []
+        assert inspect("list", lambda target: listed(target, Kind.USER)) == [], LIST
+        assert inspect("list", lambda target: listed(target, Kind.GROUP)) == [], LIST
 
     def test_every_object_is_listed_as_it_is_read(
         self, inspect: Inspect, deliver: Deliver, read: Read, links: Links
@@ -51,23 +56,22 @@ class ListingPromises(TargetBench):
         deliver(delete(BOB))
         found = inspect("list", lambda target: listed(target, Kind.USER))
         wanted = [outcomes[0].target_id, outcomes[3].target_id]
-        assert by_id(found) == by_id(read(*wanted))
-        assert len(found) == len(wanted)
+        assert by_id(found) == by_id(read(*wanted)), f"{found} were listed; {LIST}"
+        assert len(found) == len(wanted), f"{found} were listed; {LIST}"
         [group] = inspect("list", lambda target: listed(target, Kind.GROUP))
-        assert group.target_id == links.target_id(Kind.GROUP, "g1")
+        assert group.target_id == links.target_id(Kind.GROUP, "g1"), f"{group} was listed; {LIST}"
 
     def test_memberships_are_told_by_target_ids(self, inspect: Inspect, deliver: Deliver, links: Links) -> None:
         deliver(*(create(one) for one in (ADA, BOB, EVE)), create(APP, Kind.GROUP), create(OPS, Kind.GROUP))
         deliver(add(APP, ADA, BOB), add(OPS, EVE), add(APP, OPS, kind=Kind.GROUP))
         app, ops = (links.target_id(Kind.GROUP, id_) for id_ in ("g1", "g2"))
         ada, bob = (links.target_id(Kind.USER, id_) for id_ in ("u1", "u2"))
-        assert inspect("members", lambda target: edges(target, app, "no such id")) == {
-            (app, Kind.USER, ada), (app, Kind.USER, bob), (app, Kind.GROUP, ops),
-        }  # fmt: skip
-        assert inspect("members", lambda target: edges(target, app, ops)) >= {
-            (ops, Kind.USER, links.target_id(Kind.USER, "u3"))
-        }
-        assert inspect("members", edges) == set()
+        found = inspect("members", lambda target: edges(target, app, "no such id"))
+        wanted = {(app, Kind.USER, ada), (app, Kind.USER, bob), (app, Kind.GROUP, ops)}
+        assert found == wanted, f"{found} were told, and not {wanted}; {MEMBERS}"
+        both = inspect("members", lambda target: edges(target, app, ops))
+        assert (ops, Kind.USER, links.target_id(Kind.USER, "u3")) in both, f"{both} were told; {MEMBERS}"
+        assert inspect("members", edges) == set(), MEMBERS
 
     def test_a_member_whom_nobody_removed_but_who_is_gone_harms_nothing(
         self, inspect: Inspect, deliver: Deliver, links: Links
@@ -76,7 +80,8 @@ class ListingPromises(TargetBench):
         deliver(add(APP, ADA, BOB))
         deliver(delete(ADA))
         app, bob = links.target_id(Kind.GROUP, "g1"), links.target_id(Kind.USER, "u2")
-        assert (app, Kind.USER, bob) in inspect("members", lambda target: edges(target, app))
+        found = inspect("members", lambda target: edges(target, app))
+        assert (app, Kind.USER, bob) in found, f"{found} were told; {MEMBERS}"
 
     def test_objects_are_counted_by_directory_where_the_target_keeps_that(
         self, inspect: Inspect, deliver: Deliver
@@ -87,9 +92,11 @@ class ListingPromises(TargetBench):
         async def counted(target: Inspectable) -> list[int | None]:
             return [await target.count(*place) for place in places]
 
-        assert set(inspect("count", counted)) <= {0, None}
+        empty = inspect("count", counted)
+        assert set(empty) <= {0, None}, f"{empty} were counted of nothing; {COUNT}"
         deliver(create(ADA), create(BOB), replace(create(EVE), directory=OTHER), create(APP, Kind.GROUP))
-        assert inspect("count", counted) in ([2, 1, 0], [None] * 3)
+        found = inspect("count", counted)
+        assert found in ([2, 1, 0], [None] * 3), f"{found} were counted of {places}; {COUNT}"
 
     def test_what_was_written_comes_back_the_same(
         self, inspect: Inspect, deliver: Deliver, start: Start, links: Links
@@ -117,13 +124,14 @@ class ListingPromises(TargetBench):
                 ]
             return found
 
-        assert asyncio.run(closing(start(), differing)) == []
+        found = asyncio.run(closing(start(), differing))
+        assert not found, f"{found} came back otherwise; {SAME}"
 
         async def alike(target: Inspectable) -> bool:
             await listed_by_id(target, links.target_id(Kind.USER, "u1"))
             return target.is_same(Kind.USER, "title", "Engineer", "Director")
 
-        assert inspect("forms", alike) is False
+        assert inspect("forms", alike) is False, f"Director is the same as Engineer; {SAME}"
 
     def test_telling_changes_nothing(self, inspect: Inspect, deliver: Deliver, contents: Look, links: Links) -> None:
         deliver(create(ADA), create(APP, Kind.GROUP))
@@ -131,7 +139,7 @@ class ListingPromises(TargetBench):
         before = contents()
         inspect("list", lambda target: listed(target, Kind.USER))
         inspect("members", lambda target: edges(target, links.target_id(Kind.GROUP, "g1")))
-        assert contents() == before
+        assert contents() == before, f"the target holds something else after it was asked; {LIST}"
 
 
 async def listed(target: Inspectable, kind: Kind) -> list[Held]:

@@ -32,7 +32,6 @@ from usersyncd.testing.target_contract.shapes import (
 Ids = Mapping[Kind, Sequence[str]]
 Rename = Callable[[str, str, Ids], Mapping[Kind, Mapping[str, str]]]
 NEW = "new name"
-SECTION = "renamed-directories"
 
 
 class RenamingPromises(TargetBench):
@@ -62,19 +61,20 @@ class RenamingPromises(TargetBench):
         ids = {Kind.USER: [ada.target_id], Kind.GROUP: [links.target_id(Kind.GROUP, "g1")]}
         now = rename_directory(DIRECTORY, NEW, ids)
         again = rename_directory(DIRECTORY, NEW, ids)
-        assert again == now, (
-            f"{again} was returned, and {now} before; {asks('return the same when called again', SECTION)}"
-        )
+        same = asks("return the same when called again", "renamed-directories")
+        assert again == now, f"{again} was returned, and {now} before; {same}"
         target_id = now.get(Kind.USER, {}).get(ada.target_id, ada.target_id)
-        stays = asks("the objects stay as they are, under the target ids that `rename` returns", SECTION)
+        stays = asks("the objects stay as they are, under the target ids that `rename` returns", "renamed-directories")
         held = single(read(target_id), stays)
         assert (held.key, held.attributes) == (ada.key, ada.attributes), f"{ada} is {held} now; {stays}"
-        assert held.record in (None, (NEW, "u1")), f"{held}; {asks('`record` has the new name', SECTION)}"
-        _, found = single(find(Lookup(NEW, "u1", "u1")), asks("an object is found under the new name", SECTION))
+        assert held.record in (None, (NEW, "u1")), f"{held}; {asks('`record` has the new name', 'renamed-directories')}"
+        _, found = single(
+            find(Lookup(NEW, "u1", "u1")), asks("an object is found under the new name", "renamed-directories")
+        )
         assert found.target_id == target_id, f"{found} was found; {stays}"
         gone = find(Lookup(DIRECTORY, "u1", "u1"))
-        assert not gone, f"{gone} was found; {asks('nothing is found under the old name', SECTION)}"
-        others = asks("other directories stay as they are", SECTION)
+        assert not gone, f"{gone} was found; {asks('nothing is found under the old name', 'renamed-directories')}"
+        others = asks("other directories stay as they are", "renamed-directories")
         _, stranger_held = single(find(Lookup(OTHER, "u1", "u1")), others)
         assert stranger_held.target_id == strange.target_id, f"{stranger_held} was found; {others}"
 
@@ -96,7 +96,7 @@ class RenamingPromises(TargetBench):
         before = contents()
         self._there_and_back(links, rename_directory)
         assert_holds(contents(), before)
-        asked = asks("a directory that gets its old name back is as before", SECTION)
+        asked = asks("a directory that gets its old name back is as before", "renamed-directories")
         _, held = single(find(Lookup(DIRECTORY, "u1", "ada")), asked)
         assert held.target_id == links.target_id(Kind.USER, "u1"), f"{held}; {asked}"
         assert held.record in (None, (DIRECTORY, "u1")), f"{held}; {asked}"
@@ -110,4 +110,6 @@ class RenamingPromises(TargetBench):
         there = {kind: [now.get(kind, {}).get(one, one) for one in some] for kind, some in ids.items()}
         back = rename_directory(NEW, DIRECTORY, there)
         found = {kind: [back.get(kind, {}).get(one, one) for one in some] for kind, some in there.items()}
-        assert found == ids, f"{ids} became {there}, and then {found}; {asks('an object has one target id', SECTION)}"
+        assert found == ids, (
+            f"{ids} became {there}, and then {found}; {asks('an object has one target id', 'renamed-directories')}"
+        )
