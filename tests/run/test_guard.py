@@ -275,7 +275,7 @@ def test_people_who_get_access_again_are_held_against_those_who_have_none(world:
     world.people(*EVERYBODY[60:], active=False)
     world.target(guard=Guard())
     world.synced()
-    world.people(*EVERYBODY)
+    world.people(*EVERYBODY, active=True)
     assert held(world).guard == [Passed("reactivations", "10%", "100% (40 of 40)")]
 
 

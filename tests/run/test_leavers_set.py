@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.run.world import World
-from usersyncd.core.model import Constant, Rule, Ruleset
-from usersyncd.plugin import Op
+from tests.run.world import NO_LIMITS, World
+from usersyncd.core.model import Constant, Guard, Rule, Ruleset
+from usersyncd.plugin import Kind, Op
+from usersyncd.testing.memory_target import MemoryObject
 
 THEN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 USERS = Ruleset(None, "uid", {
@@ -109,3 +111,43 @@ def test_the_plan_shows_what_a_leaver_gets(staff: World) -> None:
     staff.leave("u1")
     [change] = [one for one in staff.changes(staff.plan()) if one["op"] == Op.DEACTIVATE]
     assert change["after"] == {"uid": "u1", "name": "Ada", **LEFT}
+
+
+def test_a_verification_takes_the_access_of_a_leaver_away_again(staff: World) -> None:
+    staff.leave("u1")
+    staff.synced()
+    [(target_id, held)] = [(id_, one) for id_, one in staff.store.users.items() if one.key == "u1"]
+    staff.store.users[target_id] = replace(held, attributes=held.attributes | {"status": "here"})
+    staff.now = THEN + timedelta(days=3)
+    assert staff.synced(verify=True).counts.users.deactivate == 1
+    assert of(staff, "u1") == LEFT
+    assert staff.synced(verify=True).counts.total == 0
+
+
+def test_somebody_without_access_who_gets_it_again_counts_as_reactivated(staff: World) -> None:
+    [(target_id, held)] = [(id_, one) for id_, one in staff.store.users.items() if one.key == "u1"]
+    staff.store.users[target_id] = replace(held, attributes=held.attributes | {"status": "left"})
+    counts = staff.synced(verify=True).counts.users
+    assert (counts.reactivate, counts.update) == (1, 0)
+    assert of(staff, "u1") == HERE
+
+
+def test_many_who_return_are_not_held_because_the_words_for_leavers_are_emptied(staff: World) -> None:
+    guard = Guard(reactivations=None)
+    staff.target(users=USERS, leaving=LEAVING, guard=NO_LIMITS)
+    many = [f"m{number}" for number in range(12)]
+    staff.people(*many)
+    staff.synced()
+    staff.leave(*many)
+    staff.synced()
+    staff.target(users=USERS, leaving=LEAVING, guard=guard)
+    staff.people(*many)
+    assert staff.synced().counts.users.reactivate == 12
+
+
+def test_an_account_that_holds_the_words_for_a_leaver_is_not_adopted_unasked(world: World) -> None:
+    world.target(users=USERS, leaving=LEAVING)
+    world.store.insert(Kind.USER, MemoryObject("", "u1", {"uid": "u1", "name": "Ada", **LEFT}))
+    world.people("u1")
+    [failed] = world.run().targets[0].failed
+    assert "inactive object" in failed.error

@@ -15,7 +15,6 @@ from usersyncd.cli.common import (
     ConfigOption,
     DirectoriesArgument,
     JsonOption,
-    MissingOption,
     VerifyOption,
     print_json,
 )
@@ -33,7 +32,6 @@ def plan(
     complete: CompleteOption = False,
     verify: VerifyOption = False,
     adopt: AdoptOption = None,
-    accept_missing: MissingOption = None,
     everything: AllOption = False,
     json: JsonOption = False,
     exit_code: Annotated[
@@ -58,7 +56,6 @@ def plan(
             changes=None if json or everything else EACH,
             log=json or not sys.stdout.isatty(),
             adopt=runs.adopt,
-            missing=frozenset(accept_missing or ()),
             verify=verify,
         )
         for report, names in runs.each(wish):

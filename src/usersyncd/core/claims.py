@@ -7,13 +7,16 @@ only in the cases that this module names.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from usersyncd.core.model import Adopt
-from usersyncd.plugin import Held, Kind
+from usersyncd.plugin import Held, Kind, Value
+
+DEACTIVATED: Mapping[str, Value] = {"active": False}
+"""What an object holds whose person has no access, where the application has no words of its own."""
 
 
 class Going(Enum):
@@ -61,14 +64,13 @@ class Found(Struct, frozen=True):
     protected: bool
     owner: Holder | None
 
-    @property
-    def active(self) -> bool:
-        return is_active(self.held)
 
-
-def is_active(held: Held) -> bool:
-    """Whether ``active`` of an object is true, or the target has no such attribute."""
-    return held.attributes.get("active", True) in (True, 1, "true")
+def is_active(held: Held, off: Mapping[str, Value] = DEACTIVATED) -> bool:
+    """Whether the person of an object has access: ``active`` is true, or the target has no such attribute. ``off``: the
+    application's own words for somebody without access."""
+    if off == DEACTIVATED or not off:
+        return held.attributes.get("active", True) in (True, 1, "true")
+    return not off.items() <= held.attributes.items()
 
 
 class Claimant(Struct, frozen=True):
@@ -89,13 +91,14 @@ class Policy(Struct, frozen=True):
     """What is adopted without a person's consent.
 
     ``opening``: no delivery of this directory to this target was completed yet; ``adopt: first`` applies only then.
-    ``attribute`` is the name of the key. ``ruled``: all directories share the keys.
+    ``attribute`` is the name of the key. ``ruled``: all directories share the keys. ``off``: see :func:`is_active`.
     """
 
     adopt: Adopt
     opening: bool
     attribute: str
     ruled: bool
+    off: Mapping[str, Value] = field(default_factory=lambda: DEACTIVATED)
 
 
 class Verdict(Struct, frozen=True):
@@ -192,11 +195,12 @@ def _of_nobody(claimant: Claimant, found: Found, named: str, policy: Policy) -> 
         )
     if claimant.consent:
         return Verdict(adopts=found.held)
-    if found.active and policy.adopt == "always":
+    active = is_active(found.held, policy.off)
+    if active and policy.adopt == "always":
         return Verdict(adopts=found.held, counted=not policy.opening)
-    if found.active and policy.adopt == "first" and policy.opening:
+    if active and policy.adopt == "first" and policy.opening:
         return Verdict(adopts=found.held)
-    state = "" if found.active else "inactive "
+    state = "" if active else "inactive "
     return Verdict(f"{named} is that of an {state}object in the target that has no link\n  → {_consent(claimant)}")
 
 

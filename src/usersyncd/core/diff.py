@@ -39,9 +39,10 @@ def compare(
     again: bool = False,
 ) -> Step | None:
     """What to do about one record. ``shape`` None: it has left its directory or the scope, and a user who is kept gets
-    the attributes ``leaving``. ``again``: what was delivered is not there any more. None: nothing to do."""
+    the attributes ``leaving``; of somebody who is here, these say that a person has no access. ``again``: what was
+    delivered is not there any more. None: nothing to do."""
     if shape is not None:
-        return _wanted(subject, shape, link, again)
+        return _wanted(subject, shape, link, leaving, again)
     if link is None:
         return None
     if subject.kind is Kind.GROUP:
@@ -56,17 +57,23 @@ def look_again(subject: Subject, shape: Shape | None, link: Link) -> Step:
     return Step(_change(subject, op, link, link.shape), left)
 
 
-def _wanted(subject: Subject, shape: Shape, link: Link | None, again: bool) -> Step | None:
+def _wanted(subject: Subject, shape: Shape, link: Link | None, off: Shape, again: bool) -> Step | None:
     if link is None or (link.state is State.PENDING and link.key == shape[subject.key]):
         return Step(_change(subject, Op.CREATE, link, shape), left=False)
     if again or shape != link.shape or link.state is State.PENDING:
         op = Op.UPDATE
         if "active" in shape and bool(shape["active"]) is not bool(link.shape.get("active", True)):
             op = Op.REACTIVATE if shape["active"] else Op.DEACTIVATE
-        elif link.left_at is not None and "active" not in shape and subject.kind is Kind.USER:
+        elif "active" not in shape and subject.kind is Kind.USER and _returns(link, shape, off):
             op = Op.REACTIVATE
         return Step(_change(subject, op, link, shape), left=False)
     return Step(None, left=False) if link.left_at else None
+
+
+def _returns(link: Link, shape: Shape, off: Shape) -> bool:
+    """Whether the person of an object gets access again that has no ``active``."""
+    without = bool(off) and off.items() <= link.shape.items() and not off.items() <= shape.items()
+    return link.left_at is not None or without
 
 
 def _leaver(subject: Subject, link: Link, leavers: Leavers, leaving: Shape, now: datetime, again: bool) -> Step | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from enum import Enum, auto
 
 from msgspec import Struct, structs
@@ -36,9 +36,17 @@ class Finding(Struct, frozen=True):
     link: Link
 
 
-def inspect(held: Held, link: Link, record: tuple[str, str], layout: Layout, drift: Drift, same: Same) -> Finding:
+def inspect(
+    held: Held,
+    link: Link,
+    record: tuple[str, str],
+    layout: Layout,
+    drift: Drift,
+    same: Same,
+    access: Collection[str] = ("active",),
+) -> Finding:
     """Compare an object with its link. ``record``: directory and id of the linked record. Of a leaver's object only the
-    access counts, whatever ``drift`` says."""
+    attributes of ``access`` count, whatever ``drift`` says."""
     if held.key == link.key and held.record in (None, record) and _is_equal(held, link):
         return Finding(Fate.SAME, link)  # Nearly all are: comparing forms is slower.
     key = link.key if same(layout.key, link.key, held.key) else held.key
@@ -49,7 +57,8 @@ def inspect(held: Held, link: Link, record: tuple[str, str], layout: Layout, dri
     left = link.state is State.LEAVER or link.left_at is not None
     if left:
         # Only the access of a leaver is taken away again; the rest stays as it is.
-        differing = differing if differing.get("active") else {}
+        mine = {name: value for name, value in differing.items() if name in access}
+        differing = differing if mine and mine.get("active") is not False else {}
     else:
         differing = {name: value for name, value in differing.items() if not drift.keeps(name)}
     if key != link.key and held.record is None:

@@ -59,7 +59,8 @@ HARMFUL = {*_OF_RECORDS, Op.REMOVE}
 """The operations that may harm."""
 _KEPT = {Sort.UPDATES, Sort.ADOPTIONS}
 """The sorts after which an object is held as before."""
-_BLANKING = {Op.UPDATE, Op.DEACTIVATE, Op.REACTIVATE}
+_BLANKING = {Op.UPDATE}
+"""What a deactivation or reactivation empties belongs to it: those have limits of their own."""
 _OPPOSITE = {Sort.DEACTIVATIONS: Sort.REACTIVATIONS, Sort.REACTIVATIONS: Sort.DEACTIVATIONS}
 
 

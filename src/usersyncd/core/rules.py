@@ -84,6 +84,7 @@ class Leaver(Struct, frozen=True):
     template: dict[str, Any]
     rules: Several
     moments: frozenset[str]
+    constants: frozenset[str]
     places: Mapping[str, str]
 
 
@@ -155,6 +156,19 @@ class Rules:
         if shaper.managers is not None and manager is not None:
             manager_raw = self._derive_manager(manager_raw, shaper.managers)
         return _shape(shaper, (id, raw, groups if groups.__class__ is list else list(groups), manager_id, manager_raw))
+
+    @property
+    def off(self) -> dict[str, Any]:
+        """The constants that a leaver's object holds: where it holds them, its person has no access."""
+        leaver = self._leaver
+        if leaver is None:
+            return {"active": False}
+        return {name: leaver.template[name] for name in leaver.constants}
+
+    @property
+    def leaver_attributes(self) -> frozenset[str]:
+        """The attributes that a deactivation writes."""
+        return frozenset({"active"} if self._leaver is None else self._leaver.template)
 
     def leave(self, id: str, raw: Raw, when: datetime) -> dict[str, Any]:  # noqa: A002
         """What a user's object holds from the moment ``when`` the person left: the attributes that change. ``raw`` are
@@ -256,7 +270,8 @@ class _Compiler:
                 compiled |= {name: found} if found else {}
         template = {name: rule.value if isinstance(rule, Constant) else None for name, rule in leaving.items()}
         places = {name: rule.at for name, rule in leaving.items()}
-        return Leaver(template, Several(self._engine, compiled), moments, places)
+        constants = frozenset(name for name, rule in leaving.items() if isinstance(rule, Constant))
+        return Leaver(template, Several(self._engine, compiled), moments, constants, places)
 
     def _draft(self, kind: Kind, ruleset: Ruleset, deactivates: bool) -> _Draft:
         scope = Scope(str(kind), self._needs, kind, self._canonical[kind].attributes)

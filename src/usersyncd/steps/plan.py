@@ -161,7 +161,7 @@ class _Planner:
     def _claims(self, kind: Kind) -> Claims:
         layout = self._rules.layouts[kind]
         opening = self._done is None and len(self._target.directories) == 1
-        policy = Policy(self._target.adopt, opening, layout.key, layout.ruled)
+        policy = Policy(self._target.adopt, opening, layout.key, layout.ruled, self._rules.off)
         return Claims(
             self._connection, self._scope, self._reading.name, self._draft.plan, kind, layout, policy,
             self._planning.consents, self._draft.again, sees=self._planning.sees,

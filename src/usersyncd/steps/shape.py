@@ -21,7 +21,8 @@ from usersyncd.state.subjects import GroupNames, Managers, Scope, Subject, pages
 
 class Shaped(Struct, frozen=True, gc=False):
     """A record and its shape. ``shape`` None: the record left the directory, or ``where`` leaves it out; ``leaving``
-    are the attributes that its object gets then. ``error``: a rule failed, and the record's object remains as it is."""
+    are the attributes that its object gets then, and of somebody who is here those that say that a person has no
+    access. ``error``: a rule failed, and the record's object remains as it is."""
 
     subject: Subject
     shape: dict[str, Any] | None
@@ -56,7 +57,7 @@ def _user(
         if subject.attributes is not None:
             shape = rules.shape_user(subject.id, decode(subject.attributes), groups, manager)
             if shape is not None:
-                return Shaped(subject, shape)
+                return Shaped(subject, shape, leaving=rules.off)
         return Shaped(subject, None, leaving=_leaving(rules, subject, now))
     except RuleError as error:
         return Shaped(subject, None, error)

@@ -173,8 +173,9 @@ class Work:
             await to_its_end(lambda: verifications.want(self._database, *self._pair))
         rules, adopt = self._delivery.target.drift, self._wish.adopt
         step = Verification(
-            self._database, target, context, self._number, self._reading, rules, drift, lambda id_: id_ in adopt
-        )
+            self._database, target, context, self._number, self._reading, rules,
+            self._delivery.rules.leaver_attributes, drift, lambda id_: id_ in adopt,
+        )  # fmt: skip
         return await step.run(lambda count: self._watch("verifying", count))
 
     async def _asked(self, query: Callable[[Connection, int, int], T]) -> T:

@@ -45,8 +45,8 @@ class Counted(Struct):
 
 
 class Verification:
-    """The comparison of one target with the links of one directory. ``consents``: whether a person agreed that a record
-    lets go of an object that is another's."""
+    """The comparison of one target with the links of one directory. ``access``: the attributes that a deactivation
+    writes. ``consents``: whether a person agreed that a record lets go of an object that is another's."""
 
     def __init__(
         self,
@@ -56,6 +56,7 @@ class Verification:
         number: int,
         directory: Reading,
         rules: Rules,
+        access: Collection[str],
         drift: Drift,
         consents: Callable[[str], bool],
     ) -> None:
@@ -65,6 +66,7 @@ class Verification:
         self._number = number
         self._directory = directory
         self._rules = rules
+        self._access = access
         self._drift = drift
         self._consents = consents
         self._counted = Counted()
@@ -112,7 +114,7 @@ class Verification:
             if self._context.protected(kind, found.key, found.attributes):
                 self._untouched.add(one.ref)
                 continue
-            finding = inspect(found, one.link, (self._directory.name, one.id), layout, self._rules, same)
+            finding = inspect(found, one.link, (self._directory.name, one.id), layout, self._rules, same, self._access)
             match finding.fate:
                 case Fate.CHANGED:
                     changed.append(links.row(one.ref, kind, finding.link))
