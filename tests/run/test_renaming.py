@@ -158,3 +158,20 @@ def test_its_runs_stay_its_history(company: World) -> None:
     company.synced()
     with company.database.read() as connection:
         assert [run.directory for run in history(connection, 9, "neu")] == ["neu", "acme"]
+
+
+def test_a_new_directory_with_the_old_name_waits_until_the_target_was_told(company: World) -> None:
+    """Until then, the target's objects of this name are the renamed directory's."""
+    before = company.name
+    rename(company)
+    company.store.faults.down = True
+    assert company.run().status == "failed"
+    company.store.faults.down = False
+    renamed, company.name, company.was = company.name, before, None
+    company.target()
+    [target] = company.run().targets
+    assert str(target.error).startswith(f"{renamed} was called {before} before, and this target was not told yet")
+    company.name, company.was = renamed, before
+    company.target()
+    company.synced()
+    assert (directories_of(company), still_to_tell(company)) == ({renamed}, 0)

@@ -95,7 +95,7 @@ def test_what_was_refused_is_tried_again_at_that_target_alone(world: World) -> N
 
 
 def test_a_target_that_dies_before_it_answers_is_told_again_whatever_the_directory_says_by_then(world: World) -> None:
-    """It has written the leaver-to-be, and never said so."""
+    """It has written the leaver-to-be, and never said so: the next run finds that, and counts it."""
     world.people("u1")
     world.store.faults.die_after, world.store.faults.die_unseen = 0, True
     assert world.run().status == "failed"
@@ -104,7 +104,7 @@ def test_a_target_that_dies_before_it_answers_is_told_again_whatever_the_directo
     world.leave("u1")
     world.people("u2")
     counts = world.synced().counts
-    assert (counts.users.create, counts.users.deactivate) == (1, 1)
+    assert (counts.users.create, counts.users.deactivate) == (2, 1)
     assert {key: shape["active"] for key, shape in world.held().items()} == {"u1": False, "u2": True}
     assert world.plan().targets[0].planned.total == 0
 

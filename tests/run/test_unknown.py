@@ -175,3 +175,14 @@ def test_the_state_may_be_anywhere(world: World) -> None:
     world.leave("zoe")
     assert world.synced().counts.users.deactivate == 1
     assert world.synced().counts.total == 0
+
+
+def test_an_object_that_somebody_deleted_comes_back_when_everything_is_asked_for(world: World) -> None:
+    world.people("ann", "bob")
+    world.group("staff", "ann", "bob")
+    world.synced()
+    [target_id] = [id_ for id_, held in world.store.users.items() if held.key == "bob"]
+    world.store.delete(Kind.USER, target_id)
+    assert world.synced(complete=True).counts.users.create == 1
+    assert world.members() == {"staff": {"ann", "bob"}}
+    assert world.synced(complete=True).verified is None

@@ -22,6 +22,7 @@ from sqlalchemy import (
 from usersyncd.errors import ConfigError
 from usersyncd.plugin import Kind
 from usersyncd.state.database import Database
+from usersyncd.state.directories import Reading
 from usersyncd.state.spool import NUMBER
 from usersyncd.state.tables import (
     deliveries,
@@ -73,6 +74,18 @@ def rename(database: Database, was: str, name: str) -> None:
         noted = exists().where(renames.c.target == targets.c.id, renames.c.directory == old, renames.c.was == was)
         knows = select(targets.c.id, literal(old), literal(was)).where(_holds(targets.c.id, old), ~noted)
         connection.execute(insert(renames).from_select(["target", "directory", "was"], knows))
+
+
+def waiting_for(database: Database, target: int, directory: Reading) -> str | None:
+    """The directory that had this one's name before, and of which this target was not told yet: what the target holds
+    under the name is that directory's."""
+    query = (
+        select(directories.c.name)
+        .join(renames, renames.c.directory == directories.c.id)
+        .where(renames.c.target == target, renames.c.directory != directory.id, renames.c.was == directory.name)
+    )
+    with database.read() as connection:
+        return connection.scalar(query)
 
 
 def old_names(database: Database, target: int, directory: int) -> list[str]:

@@ -26,7 +26,7 @@ from usersyncd.state.directories import Reading
 from usersyncd.state.drift import Drift
 from usersyncd.state.ledger import Book, Ledger
 from usersyncd.state.lock import Lock
-from usersyncd.state.renaming import old_names
+from usersyncd.state.renaming import old_names, waiting_for
 from usersyncd.steps.deliver import Outcomes, deliver
 from usersyncd.steps.guard import CONSENTED, Judgement, guard
 from usersyncd.steps.leavers import look_for_replacements
@@ -96,6 +96,7 @@ class Work:
             self._tell(report, found.note)
             if not self._is_first():
                 return
+            await self._verify_name()
             await stack.enter_async_context(self._turn())
             now = self._clock()
             ledger = self._ledger(now)
@@ -123,6 +124,16 @@ class Work:
     async def _settle(self, target: Target, ledger: Ledger) -> None:
         layouts = self._delivery.rules.layouts
         await settle_unanswered(self._database, target, self._number, self._reading, ledger, layouts)
+
+    async def _verify_name(self) -> None:
+        """Raises TargetError if the target may still hold another directory under this one's name."""
+        name = self._reading.name
+        if other := await to_its_end(lambda: waiting_for(self._database, self._number, self._reading)):
+            raise TargetError(
+                f"{other} was called {name} before, and this target was not told yet: what it holds of {name} may be "
+                f"{other}'s",
+                f"run `usersyncd sync {other}` first; nothing was delivered",
+            )
 
     async def _rename(self, target: Target, ledger: Ledger) -> None:
         """Tell the target the directory's new name, if it has one. What was sent before has the old one."""
@@ -161,10 +172,11 @@ class Work:
             if self._wish.verify:
                 self._log.warning(f"target {self._delivery.target.name} is not verified: its objects cannot be read")
             return None
+        fewer = False
         if self._complete and await self._asked(links.progress) is not None:
-            await find_unknown(self._database, target, context, self._number, self._reading)
+            fewer = await find_unknown(self._database, target, context, self._number, self._reading)
         last, schedule = await self._asked(verifications.latest), self._delivery.target.verify
-        due = last.wanted or (schedule is not None and schedule.is_due(last.at, now))
+        due = last.wanted or (fewer and self._wish.complete) or (schedule is not None and schedule.is_due(last.at, now))
         if not (due or self._wish.verify):
             return None
         self._watch("verifying", 0)

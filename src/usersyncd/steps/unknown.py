@@ -21,12 +21,12 @@ PAGE = 5_000
 
 async def find_unknown(
     database: Database, target: Target, context: TargetRunContext, number: int, directory: Reading
-) -> None:
-    """Link such objects to records that are gone, where the target holds more objects than there are links. Raises
-    TargetError."""
-    can = target.capabilities
+) -> bool:
+    """Link such objects to records that are gone, where the target holds more objects than there are links. Returns
+    whether it holds fewer: somebody deleted them. Raises TargetError."""
+    can, fewer = target.capabilities, False
     if not (can.count and can.list and can.read):
-        return
+        return False
     inspectable = cast("Inspectable", target)
     for kind in Kind:
         count = await inspectable.count(kind, directory.name)
@@ -35,6 +35,8 @@ async def find_unknown(
         known = await to_its_end(lambda: unknown.count_links(database, number, directory.id, kind))  # noqa: B023
         if count > known:
             await _find(database, inspectable, context, number, directory, kind)
+        fewer = fewer or count < known
+    return fewer
 
 
 async def _find(
