@@ -44,7 +44,7 @@ def of_free_keys(batch: Batch, table: RecordTable, items: Sequence[Item]) -> lis
     """
     by = (table.key,)
     moving = {table.target_id(item.held) for item in items}
-    wanted = [item for item in items if _future(table, by, item) != folded(table, by, [item.held[table.key]])]
+    wanted = [item for item in items if _future(table, by, item) != _folded(table, by, [item.held[table.key]])]
     asked = [(item.row[table.place[table.key]],) for item in wanted]
     taken: set[int] = set()
     columns = list(dict.fromkeys([table.key, *(column for some in table.identities for column in some)]))
@@ -71,7 +71,7 @@ def conflicts(table: RecordTable, items: Sequence[Item]) -> Iterator[Conflict]:
             continue
         holders: dict[Row, int] = {}
         for place, item in enumerate(items):
-            held = folded(table, unique, [item.held[c] for c in unique])
+            held = _folded(table, unique, [item.held[c] for c in unique])
             if held is not None and held != _future(table, unique, item):
                 holders[held] = place
         if not holders:
@@ -88,10 +88,10 @@ def conflicts(table: RecordTable, items: Sequence[Item]) -> Iterator[Conflict]:
 
 def _future(table: RecordTable, unique: Columns, item: Item) -> Row | None:
     row = [item.row[table.place[c]] if c in table.place else item.held[c] for c in unique]
-    return folded(table, unique, row)
+    return _folded(table, unique, row)
 
 
-def folded(table: RecordTable, columns: Columns, row: Sequence[Any]) -> Row | None:
+def _folded(table: RecordTable, columns: Columns, row: Sequence[Any]) -> Row | None:
     """Values as a database may compare them; None if one is NULL, because NULL never violates a unique constraint."""
     if None in row:
         return None

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from usersyncd_sql.batch import Batch, Numbered
-from usersyncd_sql.conflicts import folded
 from usersyncd_sql.faults import Refused
 from usersyncd_sql.identity import encode
 from usersyncd_sql.reasons import DROPPED, reason
@@ -95,45 +94,31 @@ def _read_back(batch: Batch, table: RecordTable, sent: Sequence[New], missing: i
 
 def _absent(batch: Batch, table: RecordTable, items: Sequence[New]) -> list[New]:
     """The items that are not in the table. The others are refused."""
-    held = dict(_held(batch, table, items))
+    held = set(_held(batch, table, items))
     table.expect_new = table.expect_new and not held
-    taken: dict[tuple[str, Row | None], New] = {}
+    taken: dict[tuple[str, Key], str] = {}
     absent = []
     for n, item in enumerate(items):
         number, change = item.numbered
         scope = change.directory if table.scoped else ""
-        other = taken.setdefault((scope, folded(table, (table.key,), (item.key,))), item)
-        if n in held:
-            batch.refuse(number, _why_held(table, item.key, held[n]))
-        elif other.key != item.key:
-            batch.refuse(number, _why_held(table, item.key, other.key))
-        elif other.numbered[1].id != change.id:
-            batch.refuse(number, f"`{table.key}` {item.key!r} is that of {other.numbered[1].id}, too")
+        if (other := taken.setdefault((scope, item.key), change.id)) != change.id:
+            batch.refuse(number, f"`{table.key}` {item.key!r} is that of {other}, too")
+        elif n in held:
+            batch.refuse(number, f"a row with `{table.key}` {item.key!r} already exists in `{table.name}`")
         else:
             absent.append(item)
     return absent
 
 
-def _why_held(table: RecordTable, key: Key, held: Key) -> str:
-    if key == held:
-        return f"a row with `{table.key}` {key!r} already exists in `{table.name}`"
-    return (
-        f"`{table.key}` {key!r} is equal to {held!r} for the database, which is the key of another row\n"
-        "  → give one of the two another key"
-    )
-
-
-def _held(batch: Batch, table: RecordTable, items: Sequence[New]) -> Iterator[tuple[int, Key]]:
-    """The indexes of the items whose key or record is in the table, or whose key the database takes for equal to one
-    that is; each with the key that the table holds."""
+def _held(batch: Batch, table: RecordTable, items: Sequence[New]) -> Iterator[int]:
+    """The indexes of the items whose key or record is in the table."""
     forms = {table.record} if table.scoped else {(table.key,), table.record}
     for by in forms - {None}:
         assert by is not None  # noqa: S101 - for the type checker
         asked = [tuple(item.row[table.place[column]] for column in by) for item in items]
-        for n, (key, *found) in batch.writer.join(table, [table.key, *by], by, asked):
-            exact = table.agrees(by, found, asked[n])
-            if exact or by == (table.key,):
-                yield n, items[n].key if exact else table.stored(table.key, key)
+        for n, found in batch.writer.join(table, by, by, asked):
+            if table.agrees(by, found, asked[n]):
+                yield n
 
 
 def _settle(batch: Batch, table: RecordTable, items: Sequence[New], work: Callable[[Sequence[New]], None]) -> None:

@@ -118,13 +118,8 @@ async def test_keys_that_the_database_takes_for_equal_stay_apart(
         )
     database.sql(f"CREATE TABLE app_user ({serial}code {kinds[column]}, name VARCHAR(40), active BOOLEAN)")
     runs = start(APP, tables=TABLES)
-    ines, omar = user(Op.CREATE, "x7a", person("x7a", "Ines")), user(Op.CREATE, "X7A", person("X7A", "Omar"))
-    made, refused = await runs(ines, omar)
-    (again,) = await runs(omar)
-    assert made == DELIVERED
-    why = "`code` 'X7A' is equal to 'x7a' for the database, which is the key of another row\n"
-    assert refused.error == again.error == f"{why}  → give one of the two another key"
-    database.sql("INSERT INTO app_user (code, name, active) VALUES ('X7A', 'Omar', true)")
+    made = [user(Op.CREATE, "x7a", person("x7a", "Ines")), user(Op.CREATE, "X7A", person("X7A", "Omar"))]
+    assert await runs(*made) == [DELIVERED] * 2
     found = await runs.find(Kind.USER, Lookup("hr", "1", "x7a"), Lookup("hr", "2", "x7A"), Lookup("hr", "3", "other"))
     assert sorted((lookup.id, held.key) for lookup, held in found) == [
         ("1", "X7A"), ("1", "x7a"), ("2", "X7A"), ("2", "x7a"),
