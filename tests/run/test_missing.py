@@ -262,3 +262,21 @@ def test_a_newcomer_for_the_key_decides_about_an_account_that_was_made_again(rep
     assert replaced_leaver.synced(adopt=frozenset({"new"})).counts.users.adopt == 1
     assert accounts(replaced_leaver)["Ann"] is True
     assert replaced_leaver.synced().counts.total == 0
+
+
+def test_whose_unanswered_change_nobody_can_tell_gets_an_account_by_consent(world: World) -> None:
+    world.target(users=BY_ADDRESS)
+    world.user("ann", email="ann@x", displayName="Ann")
+    world.group("staff", "ann")
+    world.synced()
+    world.user("ann", email="ann.new@x", displayName="Ann N.")
+    world.store.faults.die_before_commit = True
+    assert world.run().status == "failed"
+    world.store.faults.die_before_commit = False
+    replace_object(world, "ann@x")
+    assert "was not answered" in world.run().targets[0].failed[0].error
+    counts = world.synced(adopt=frozenset({"ann"})).counts
+    assert (counts.users.create, counts.memberships.add) == (1, 1)
+    assert accounts(world) == {"Stranger": True, "Ann N.": True}
+    assert world.members() == {"staff": {"stranger@x", "ann.new@x"}}
+    assert world.synced().counts.total == 0

@@ -204,7 +204,9 @@ class _Planner:
         if subject.shape is None or subject.key is None or subject.state is None:
             return None
         if self._is_unclear(subject) and self._planning.consents(subject.id):
-            return None  # A person corrected the objects: the record is looked up again.
+            # A person corrected the objects: the record is looked up again, as one whose object is missing.
+            self._draft.drift.missing.add(subject.ref)
+            return None
         return links.link_of(subject.shape, subject.key, subject.target_id, subject.state, subject.left_at)
 
     def _doubt(self, subject: Subject, link: Link | None) -> str | None:
