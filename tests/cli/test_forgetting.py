@@ -108,6 +108,7 @@ def test_links_of_a_target_that_was_replaced_are_kept_until_they_are_forgotten(
     usersyncd: Usersyncd, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert usersyncd("forget").out == "Every set of links is used by a target.\n"
+    assert usersyncd("sync", "--verify").code == 0
     configure((BOTH + TARGET).replace("app.db", "other.db"))
     ran = usersyncd("sync", "hr")
     assert "this is another target than before" in ran.out

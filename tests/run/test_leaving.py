@@ -11,6 +11,7 @@ from tests.run.test_moving import active
 from tests.run.world import World, rules
 from usersyncd.core.model import Guard
 from usersyncd.core.report import TargetReport
+from usersyncd.plugin import Kind
 
 PEOPLE = tuple(f"u{number:02}" for number in range(12))
 
@@ -145,6 +146,18 @@ def test_what_got_no_answer_before_leaves_too(world: World, how: str) -> None:
     goes(world, how)
     leaves(world)
     assert active(world.store) == set()
+
+
+@gone
+def test_what_is_missing_in_the_target_is_not_made_again_to_leave(world: World, how: str) -> None:
+    world.people("u1", "u2")
+    world.group("g1", "u1", "u2")
+    world.synced()
+    world.store.delete(Kind.USER, "m1")
+    goes(world, how)
+    leaves(world, verify=True)
+    assert (active(world.store), len(world.store.users), world.store.groups) == (set(), 1, {})
+    assert world.run(verify=True).targets == []
 
 
 def test_the_other_targets_keep_it(world: World) -> None:

@@ -7,6 +7,7 @@ from copy import deepcopy
 from sqlalchemy import select
 
 from tests.run.world import World
+from usersyncd.plugin import Kind
 from usersyncd.state.tables import links, targets
 from usersyncd.steps.recognise import KNOWN, MOVED, OTHER
 from usersyncd.testing import MemoryStore
@@ -68,6 +69,24 @@ def test_what_was_delivered_to_a_copy_is_not_taken_for_delivered_to_the_first_pl
     assert active(here) == {"u1", "u3", "u4"}
     assert world.members() == {"g1": {"u1"}}
     assert world.plan().targets[0].planned.total == 0
+
+
+def test_a_copy_that_is_older_than_the_last_delivery_is_verified(world: World) -> None:
+    """And so is a place to which the target comes back, whatever happened there meanwhile."""
+    world.people("u1", "u2")
+    world.synced()
+    here, there = world.store, copy_of(world.store, "there")
+    world.people("u3")
+    world.leave("u2")
+    world.synced()
+    for store in (there, here):
+        points_to(world, store)
+        report = world.synced()
+        assert report.verified is not None
+        assert active(store) == {"u1", "u3"}
+        assert world.synced().verified is None
+        there.delete(Kind.USER, "m1")
+        here.delete(Kind.USER, "m1")
 
 
 def test_what_got_no_answer_is_looked_up_in_the_place_where_the_target_is_now(world: World) -> None:

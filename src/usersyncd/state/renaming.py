@@ -9,6 +9,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Table,
     bindparam,
     delete,
     exists,
@@ -24,20 +25,7 @@ from usersyncd.plugin import Kind
 from usersyncd.state.database import Database
 from usersyncd.state.directories import Reading
 from usersyncd.state.spool import NUMBER
-from usersyncd.state.tables import (
-    deliveries,
-    directories,
-    harms,
-    links,
-    memberships,
-    names,
-    records,
-    renames,
-    retries,
-    runs,
-    sent,
-    targets,
-)
+from usersyncd.state.tables import directories, links, metadata, records, renames, retries, runs, sent, targets
 
 
 def is_known(database: Database, name: str) -> bool:
@@ -141,6 +129,11 @@ def _drop(connection: Connection, directory: int) -> None:
     """Delete a directory of which no target holds anything."""
     mine = select(records.c.ref).where(records.c.directory == directory)
     connection.execute(delete(retries).where(retries.c.ref.in_(mine)))
-    for table in (names, memberships, deliveries, harms, renames, records):
+    for table in (table for table in metadata.sorted_tables if _belongs(table)):
         connection.execute(delete(table).where(table.c.directory == directory))
     connection.execute(delete(directories).where(directories.c.id == directory))
+
+
+def _belongs(table: Table) -> bool:
+    """Whether the rows of a table belong to a directory."""
+    return "directory" in table.c and bool(table.c.directory.foreign_keys)

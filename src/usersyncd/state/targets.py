@@ -8,19 +8,9 @@ from sqlalchemy import Connection, delete, func, insert, literal, select, update
 from usersyncd.plugin import Kind
 from usersyncd.state import bulk
 from usersyncd.state.spool import NUMBER
-from usersyncd.state.tables import (
-    deliveries,
-    harms,
-    link_members,
-    links,
-    renames,
-    retries,
-    sent,
-    target_names,
-    targets,
-)
+from usersyncd.state.tables import deliveries, links, metadata, target_names, targets, verifications
 
-_PARTS = (links, link_members, sent, deliveries, retries, harms, renames)
+_PARTS = [table for table in metadata.sorted_tables if "target" in table.primary_key.columns]
 """Everything that belongs to one set."""
 
 
@@ -54,15 +44,20 @@ def by_name(connection: Connection, name: str) -> int | None:
 def remember(connection: Connection, identity: str, name: str, copied: int | None) -> int:
     """Store that this name means the target with this identity. Returns the number of its set.
 
-    A new set is empty, or begins as a copy of the set ``copied``: that one still says what the other target holds.
+    A new set is empty, or begins as a copy of the set ``copied``: that one still says what the other target holds. A
+    set that this name did not use last has to be verified: nobody knows what happened in the target meanwhile.
     """
-    number = by_identity(connection, identity, name)
+    number, before = by_identity(connection, identity, name), by_name(connection, name)
     if number is None:
         number, made = _insert(connection, identity, name)
         if made and copied is not None:
             _copy(connection, copied, number)
     else:
         connection.execute(update(targets).where(targets.c.id == number).values(identity=identity, name=name))
+    if before not in (None, number):
+        delivered = connection.scalars(select(deliveries.c.directory).where(deliveries.c.target == number)).all()
+        rows = [(number, directory, None) for directory in delivered]
+        bulk.upsert(connection, verifications, ("target", "directory", "at"), rows)
     bulk.upsert(connection, target_names, ("name", "target"), [(name, number)])
     return number
 

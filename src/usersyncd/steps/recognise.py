@@ -15,14 +15,17 @@ ENOUGH = 0.5
 """The share of them that has to exist."""
 NOTHING = 0
 """The number of a set that has no links: a plan of a target that was never delivered to."""
-MOVED = "the target has moved: its identity is new, and the objects of its links are there. Its links are kept"
+MOVED = (
+    "the target has moved: its identity is new, and the objects of its links are there. Its links are kept, and "
+    "verified"
+)
 OTHER = (
     "this is another target than before: its identity is new, and the objects of the links are not there. It gets "
     "links of its own; `usersyncd forget` lists those of the other one"
 )
 KNOWN = (
-    "this is another target than before, and was known earlier: its own links are used again; `usersyncd forget` lists "
-    "those of the other one"
+    "this is another target than before, and was known earlier: its own links are used again, and verified; `usersyncd "
+    "forget` lists those of the other one"
 )
 
 
