@@ -64,12 +64,16 @@ WRITES: tuple[tuple[Any, tuple[Chance, ...]], ...] = (
 
 class Evening(Enum):
     """What comes after the run of a day: nothing; runs until everything is delivered; a copy of the state, or its
-    return."""
+    return. Then the configuration may change: a directory is taken out of the file, or put back; it gets another name;
+    the target moves."""
 
     QUIET = auto()
     DELIVERED = auto()
     SAVED = auto()
     PUT_BACK = auto()
+    REMOVED = auto()
+    RENAMED = auto()
+    MOVED = auto()
 
 
 @dataclass
@@ -102,7 +106,7 @@ def day(seed: int) -> Day:
         made.mood = mood(random)
     elif random.random() < 0.4:
         made.consent = random.choice(["all", random.sample(IDS[Kind.USER] + IDS[Kind.GROUP], 3)])
-    made.evening = random.choices(list(Evening), [85, 8, 4, 3])[0]
+    made.evening = random.choices(list(Evening), [79, 8, 4, 3, 3, 2, 1])[0]
     return made
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -55,6 +55,15 @@ class Life:
             own = {id_: record for id_, record in life.records[kind].items() if directory_of(id_) == name}
             records.clear()
             records.update(others | own)
+
+    def without(self, names: Collection[str]) -> Life:
+        """As it is where these directories do not count."""
+        records = {
+            kind: {id_: record for id_, record in some.items() if directory_of(id_) not in names}
+            for kind, some in self.records.items()
+        }
+        members = {team: some for team, some in self.members.items() if directory_of(team) not in names}
+        return Life(records, members)
 
     def present(self, kind: Kind) -> list[str]:
         return [id_ for id_ in IDS[kind] if id_ in self.records[kind]]

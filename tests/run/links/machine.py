@@ -81,6 +81,24 @@ class Links(RuleBasedStateMachine):
             self.the_state_is_saved()
         elif today.evening is Evening.PUT_BACK:
             self.the_state_is_put_back(today.mood)
+        else:
+            self.the_configuration_changes(today.evening, today.name)
+
+    def the_configuration_changes(self, evening: Evening, name: str) -> None:
+        """``name``: the directory that it is about."""
+        assert self.town is not None
+        if evening is Evening.REMOVED:
+            self.town.removed ^= {name}
+        elif evening is Evening.RENAMED and name not in self.town.removed:
+            # Whoever knows only the name before last could not be recognised.
+            self._run(name, ())
+            self.town.rename(name)
+        elif evening is Evening.MOVED:
+            self.everything_is_delivered(consent="all")
+            self.town.move()
+            self.judge.remember()
+            self.judge.damaged.clear()
+            self.judge.lost.clear()
 
     def _fails(self, name: str, mood: Mood) -> None:
         assert self.town is not None
@@ -91,6 +109,7 @@ class Links(RuleBasedStateMachine):
 
     def everything_is_delivered(self, consent: Consent) -> None:
         """Until nothing is left to do; then everything is as the directories say."""
+        assert self.town is not None
         for kind, id_ in self.judge.damaged:
             self.life.heal(kind, id_)
         if self.judge.damaged or self.interrupted:
@@ -103,7 +122,7 @@ class Links(RuleBasedStateMachine):
                 break
         else:
             raise Broken("there is always something to do")
-        self.judge.promises(self.life, consent)
+        self.judge.promises(self.life.without(self.town.removed), consent)
 
     # ---- the state is put back
 
@@ -119,12 +138,12 @@ class Links(RuleBasedStateMachine):
         who are gone; and those that the state knows as another one's who is there, or was not told to leave."""
         assert self.town is not None
         self.everything_is_delivered(consent="all")
-        if not self.town.is_saved or not self.judge.all_right(self.life):
+        if not self.town.is_saved or not self.judge.all_right(self.life.without(self.town.removed)):
             return
         self.town.restore()
         owners = {(kind, mark): id_ for (kind, id_), mark in self.homes.items()}
         for (kind, id_), mark in self._homes().items():
-            records = self.life.records[kind]
+            records = self.life.without(self.town.removed).records[kind]
             unknown = mark if id_ in records else None
             owner = owners.get((kind, mark), id_)
             others = owner != id_ and (owner in records or (kind, owner) in self.active)
@@ -145,7 +164,7 @@ class Links(RuleBasedStateMachine):
         """How much was done. ``fails``: the target may."""
         assert self.town is not None
         report = self.town.run(name, self.life, adopt=consent, complete=complete)
-        self.told.learn(name, self.life)
+        self.told.learn(name, self.life.without(self.town.removed))
         self.judge.observe(self.told, consent)
         errors = [error for error in (report.error, *(target.error for target in report.targets)) if error is not None]
         if any(not fails or "unexpected" in error for error in errors):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -83,6 +84,11 @@ class Shop(Protocol):
         """Another object gets the id and the memberships of this one."""
         ...
 
+    def move(self) -> None:
+        """Into a copy in another place; the second time back to the first place, as it was left. Nothing, where that
+        cannot be."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -104,6 +110,8 @@ class MemoryShop:
     store: MemoryStore = field(default_factory=MemoryStore)
     marks: bool = True
     given: int = 0
+    left: MemoryStore | None = None
+    """The place that the target was moved from."""
 
     def __post_init__(self) -> None:
         self.users, self.groups = (BY_ADDRESS, BY_NAME) if self.ruled else (Ruleset(), Ruleset())
@@ -171,6 +179,14 @@ class MemoryShop:
 
     def give_away(self, kind: Kind, mark: str, row: Row) -> None:
         self.store.objects(kind)[self._id(kind, mark)] = self._made(kind, row)
+
+    def move(self) -> None:
+        if self.left is None:
+            users, groups = deepcopy(self.store.users), deepcopy(self.store.groups)
+            copied = MemoryStore("copy", users, groups, set(self.store.memberships), serial=self.store.serial)
+        else:
+            copied = self.left
+        self.left, self.store = self.store, copied
 
     def close(self) -> None:
         """There is nothing to let go of."""
@@ -394,6 +410,9 @@ class SqlShop:
         columns = ", ".join(f"{column} = ?" for column in names.values())
         values = [row.mark, row.ref, row.key, row.text, row.role]
         self._sql(f'UPDATE "{self._tables.names[kind]}" SET {columns} WHERE {names["mark"]} = ?', *values, mark)
+
+    def move(self) -> None:
+        """A database is not copied here."""
 
     def close(self) -> None:
         self._connection.close()

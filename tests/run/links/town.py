@@ -17,7 +17,7 @@ from usersyncd.config import Directory, Target
 from usersyncd.core.model import Leavers
 from usersyncd.core.protection import Protection
 from usersyncd.core.report import RunReport
-from usersyncd.job import Job, job
+from usersyncd.job import Job, job, removed
 from usersyncd.plugin import Kind
 from usersyncd.run import Wish, run
 from usersyncd.state.database import Database, open_database
@@ -35,32 +35,56 @@ class Town:
         self.directories = {name: MemoryDirectory(page_size=3, incremental=incremental) for name in DIRECTORIES}
         self.file = folder / "state.db"
         self.database: Database = open_database(migrated_sqlite(self.file))
-        self.jobs = {name: self._job(name) for name in DIRECTORIES}
+        self.names = {name: name for name in DIRECTORIES}
+        """What each directory is called now."""
+        self.was: dict[str, str] = {}
+        """What it was called before."""
+        self.removed: set[str] = set()
+        """The directories that are out of the file."""
+
+    def rename(self, name: str) -> None:
+        """Give a directory another name; the second time its old one again. A copy of the state is of no use then."""
+        self.was[name] = self.names[name]
+        self.names[name] = name if self.names[name] != name else f"new-{name}"
+        self._drop_saved()
+
+    def move(self) -> None:
+        """The target is in another place, with all that it holds; the second time in the first one again."""
+        self.shop.move()
+        self._drop_saved()
+
+    def _drop_saved(self) -> None:
+        for file in self.folder.glob("saved.db*"):
+            file.unlink()
 
     def run(self, name: str, life: Life, *, adopt: Consent = frozenset(), complete: bool = False) -> RunReport:
         """Deliver one directory as it is now."""
         life.tell(name, self.directories[name])
         ids = {id_ for some in IDS.values() for id_ in some}
         wish = Wish(complete=complete, adopt=frozenset({ALL, *ids} if adopt == "all" else adopt), log=False)
-        return asyncio.run(run(self.database, self.folder, self.jobs[name], wish))
+        return asyncio.run(run(self.database, self.folder, self._job(name), wish))
 
     def _job(self, name: str) -> Job:
         options = MemorySourceOptions(directory=self.directories[name])
-        directory = Directory(name, "memory", timedelta(minutes=15), None, options, {kind: {} for kind in Kind})
+        directory = Directory(
+            self.names[name], "memory", timedelta(minutes=15), None, options, {kind: {} for kind in Kind},
+            self.was.get(name),
+        )  # fmt: skip
         shop = self.shop
+        listed = tuple(self.names[one] for one in DIRECTORIES if one not in self.removed)
         target = Target(
-            "app", "moody", shop.options, DIRECTORIES, shop.users, shop.groups, "flattened",
+            "app", "moody", shop.options, listed or ("nobody",), shop.users, shop.groups, "flattened",
             Leavers(timedelta(0) if self.deletes else None), UNREACHED, protect=dict.fromkeys(Kind, PROTECTION),
         )  # fmt: skip
-        return job(directory, MemorySource, [(target, moody(shop.connector, self.mood))], {})
+        whole = job(directory, MemorySource, [(target, moody(shop.connector, self.mood))], {})
+        return removed(directory, whole.deliveries) if name in self.removed else whole
 
     # ---- the state
 
     def save(self) -> None:
         """Keep a copy of the state as it is."""
         self.database.close()
-        for file in self.folder.glob("saved.db*"):
-            file.unlink()
+        self._drop_saved()
         for file in self.folder.glob("state.db*"):
             shutil.copy(file, self.folder / file.name.replace("state", "saved"))
         self.database = open_database(f"sqlite:///{self.file}")
