@@ -1,11 +1,11 @@
-"""The daemon on an LDAP directory of 20,000 people: what happens there arrives within one interval."""
+"""The daemon on an LDAP directory of 20,000 people: what happens there arrives with the next run."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -39,7 +39,7 @@ def server(tmp_path: Path) -> Iterator[Slapd]:
     started.stop()
 
 
-def test_a_rename_a_leaver_and_a_membership_arrive_within_one_interval(server: Slapd, tmp_path: Path) -> None:
+def test_a_rename_a_leaver_and_a_membership_arrive_with_the_next_run(server: Slapd, tmp_path: Path) -> None:
     (tmp_path / "password").touch(0o600)
     (tmp_path / "password").write_text(server.reader_password)
     config = configure(tmp_path, {}, more=LDAP.format(every=EVERY, server=server))
@@ -57,12 +57,13 @@ def test_a_rename_a_leaver_and_a_membership_arrive_within_one_interval(server: S
 
         left = "SELECT active FROM users WHERE user_name = 'u19999'"
         running.wait("the leaver did not arrive", lambda: query(tmp_path, left) == [(0,)])
-        journal = "SELECT r.started FROM journal j JOIN runs r ON r.id = j.run WHERE j.op = 'deactivate'"
+        journal = "SELECT run FROM journal WHERE op = 'deactivate'"
         with closing(sqlite3.connect(tmp_path / "state.db")) as state:
             # What the target holds stands in the journal a moment later.
             running.wait("nothing was written down", lambda: state.execute(journal).fetchall())
-            [(started,)] = state.execute(journal).fetchall()
-        assert datetime.fromisoformat(started) - done < timedelta(seconds=EVERY)
+            [(run,)] = state.execute(journal).fetchall()
+            earlier = state.execute("SELECT started FROM runs WHERE id < ?", [run]).fetchall()
+        assert all(datetime.fromisoformat(began) < done for (began,) in earlier), "a run after the change missed it"
         renamed = "SELECT id, email FROM users WHERE user_name = 'ada'"
         assert query(tmp_path, renamed) == [(before, "ada@acme.example")], "the same person, under another name"
         members = """SELECT user_name FROM "groups" AS g JOIN group_members AS m ON m.group_id = g.id
