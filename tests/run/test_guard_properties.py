@@ -66,8 +66,11 @@ class Held:
         )  # fmt: skip
 
     def lost(self, after: Held, sort: str) -> Things:
-        """What a run took away that ended as ``after``. A deleted object is not deactivated or emptied."""
+        """What a run took away that ended as ``after``. A deleted object is not deactivated or emptied, and what a
+        deactivation or reactivation empties belongs to it."""
         gone: Things = getattr(self, sort) - getattr(after, sort)
+        if sort == "titled":
+            gone -= self.active ^ after.active
         if sort in ("active", "titled", "inactive"):
             return gone & after.users
         return gone & after.groups if sort == "peopled" else gone
@@ -209,10 +212,13 @@ class Drain(RuleBasedStateMachine):
             assert before == after
             return
         if target.harm is None:
+            lost = {sort: self.judge(sort, before, after, report) for sort in SORTS}
             for sort in SORTS:
-                self.judge(sort, before, after, report)
+                self.past.forget(sort, getattr(after, sort))
+                self.past.losses.append((self.time, sort, lost[sort]))
 
-    def judge(self, sort: str, before: Held, after: Held, report: RunReport) -> None:
+    def judge(self, sort: str, before: Held, after: Held, report: RunReport) -> set[Any]:
+        """What of a sort a run took away without a consent, which is within the limits."""
         lost = before.lost(after, sort)
         if sort in OPPOSITE:
             lost -= self.past.of(OPPOSITE[sort], since=-WINDOW)  # It only restores.
@@ -221,8 +227,7 @@ class Drain(RuleBasedStateMachine):
         harmed = lost | after.misses(earlier, sort)
         of = len(getattr(before, sort)) + len(before.misses(earlier, sort))
         assert not lost or len(harmed) < LEAST or len(harmed) * 100 <= SHARE * of, (sort, harmed, of, report)
-        self.past.forget(sort, getattr(after, sort))
-        self.past.losses.append((self.time, sort, set(lost)))
+        return set(lost)
 
 
 SHORT = settings(
