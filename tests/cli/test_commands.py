@@ -88,6 +88,14 @@ def test_wrong_usage_is_exit_code_2(usersyncd: Usersyncd, arguments: list[str]) 
     assert "Error" in ran.err
 
 
+@pytest.mark.parametrize("arguments", [["show", "\udcff"], ["sync", "--adopt", "J\udcf6rg"]])
+def test_an_argument_that_is_no_utf8_is_refused(usersyncd: Usersyncd, arguments: list[str]) -> None:
+    ran = usersyncd(*arguments)
+    assert (ran.code, ran.out) == (2, "")
+    shown = arguments[-1].encode("utf-8", "backslashreplace").decode()
+    assert ran.err == f"the argument {shown} is no UTF-8\n  → set the terminal's encoding to UTF-8\n"
+
+
 def test_the_version_is_there_at_once_and_nothing_heavy_with_it(usersyncd: Usersyncd) -> None:
     assert usersyncd("--version") == (0, "usersyncd 0.1.0\n", "")
     heavy = ("pydantic", "sqlalchemy", "cel_expr_python", "rich.console", "yaml")

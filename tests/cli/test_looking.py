@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
+from contextlib import closing
 from datetime import datetime, timedelta
 
 from tests.cli.company import DIRECTORY, TARGET, Company
@@ -53,6 +55,13 @@ def test_status_knows_the_last_run_and_derives_the_next(usersyncd: Usersyncd, co
     assert "in 1 h" in out
     assert "\nacme:\n  " in out
     assert "users.csv:61" in out
+
+
+def test_status_calls_no_future_the_past(usersyncd: Usersyncd, company: Company) -> None:
+    usersyncd("sync")
+    with closing(sqlite3.connect(company.folder / "usersyncd.db")) as state, state:
+        state.execute("UPDATE runs SET started = '2999-01-01T00:00:00+00:00', finished = started")
+    assert re.search(r" 3\d{5} d ahead ", usersyncd("status").out)
 
 
 def test_status_says_which_records_failed_and_that_the_rest_was_delivered(

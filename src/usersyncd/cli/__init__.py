@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -29,7 +30,7 @@ from usersyncd.cli.schema import schema
 from usersyncd.cli.show import show
 from usersyncd.cli.status import status
 from usersyncd.cli.sync import sync
-from usersyncd.errors import UsersyncError
+from usersyncd.errors import ConfigError, UsersyncError
 
 app = typer.Typer(
     name="usersyncd",
@@ -71,6 +72,13 @@ def _common(
     context.obj = config
 
 
+def _check_encoding(arguments: Sequence[str]) -> None:
+    """Raises ConfigError for an argument that is no UTF-8: neither a database nor JSON could take it."""
+    for argument in arguments:
+        if any("\ud800" <= letter <= "\udfff" for letter in argument):
+            raise ConfigError(f"the argument {argument} is no UTF-8", "set the terminal's encoding to UTF-8")
+
+
 def main() -> None:
     """Run the command line.
 
@@ -80,6 +88,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # People have names that not every terminal can write.
     try:
+        _check_encoding(sys.argv[1:])
         app()
     except UsersyncError as error:
         print_error(error)

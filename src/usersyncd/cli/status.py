@@ -183,7 +183,11 @@ def _reasons(one: Standing) -> Iterator[RenderableType]:
 def _ago(time: str | None, now: datetime) -> str:
     from usersyncd.cli.text import age
 
-    return f"{age(now - datetime.fromisoformat(time))} ago" if time else "–"
+    if time is None:
+        return "–"
+    past = now - datetime.fromisoformat(time)
+    # A clock that was wrong once is no reason to call the future the past.
+    return f"{age(past)} ahead" if past < timedelta(0) and age(past) != "0 s" else f"{age(past)} ago"
 
 
 def _due(one: Standing, now: datetime) -> Text:
