@@ -287,6 +287,6 @@ def test_runs_on_postgresql_at_length(postgres: Postgres, migrated: str) -> None
 TestRuns: Any = Runs.TestCase
 TestRunsAtLength: Any = pytest.mark.slow(AtLength.TestCase)
 TestRuns.settings = settings(
-    max_examples=60, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=25, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestRunsAtLength.settings = settings(TestRuns.settings, max_examples=1500, stateful_step_count=25)

@@ -177,15 +177,15 @@ async def test_two_foreign_keys_to_users_are_asked_for(database: Database, start
 
 async def test_many_edges_come_and_go(database: Database, start: Start) -> None:
     runs = start(APP, create_tables=True)
-    keys = [f"u{n}" for n in range(3_000)]
-    added = [edges(Op.ADD, f"g{n}", *keys[n : n + 2_500]) for n in range(4)]
-    assert await runs(*people(*keys), *teams(*(f"g{n}" for n in range(4)))) == [DELIVERED] * 3_004
+    keys = [f"u{n}" for n in range(1_200)]
+    added = [edges(Op.ADD, f"g{n}", *keys[n : n + 1_000]) for n in range(4)]
+    assert await runs(*people(*keys), *teams(*(f"g{n}" for n in range(4)))) == [DELIVERED] * 1_204
     assert await runs(*added) == [DELIVERED] * 4
-    assert database.sql("SELECT count(*) FROM group_members") == [(10_000,)]
+    assert database.sql("SELECT count(*) FROM group_members") == [(4_000,)]
     more = [edges(Op.ADD, "g0", *keys), edges(Op.REMOVE, "g1", *keys)]
     assert await runs(*more) == [DELIVERED] * 2
     assert database.sql("SELECT group_id, count(*) FROM group_members GROUP BY group_id ORDER BY group_id") == [
-        ("id of g0", 3_000), ("id of g2", 2_500), ("id of g3", 2_500),
+        ("id of g0", 1_200), ("id of g2", 1_000), ("id of g3", 1_000),
     ]  # fmt: skip
-    assert await runs(*(user(Op.DELETE, key) for key in keys)) == [DELIVERED] * 3_000
+    assert await runs(*(user(Op.DELETE, key) for key in keys)) == [DELIVERED] * 1_200
     assert database.sql("SELECT count(*) FROM group_members") == [(0,)]
