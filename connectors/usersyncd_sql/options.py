@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import Field, field_validator
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -53,6 +55,17 @@ class SqlOptions(Options):
     in_schema: str | None = Field(
         default=None, alias="schema", description="the database's schema that holds the tables"
     )
+
+    def places(self) -> Mapping[str, object]:
+        """The database, and each table that is named or has its default name."""
+        names = {
+            "users": self.tables.users or "users",
+            "groups": self.tables.groups or "groups",
+            "memberships": self.tables.memberships or "group_members",
+        }
+        given = self.tables.model_dump(exclude_none=True)
+        all_ = self.create_tables or not given
+        return {part: (self.url, self.in_schema, name) for part, name in names.items() if all_ or part in given}
 
     @field_validator("url")
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -12,28 +13,54 @@ from usersyncd.plugin import Kind
 from usersyncd_sql.catalog import Catalog
 from usersyncd_sql.own import MYSQL
 
+Database = tuple[str, str | None, str, str | None]
+"""Backend, server, database and schema."""
+
 
 def identity(connection: sa.Connection, url: URL, catalog: Catalog) -> str:
     """Server, database, schema and tables, as JSON."""
+    tables = [catalog.names[Kind.USER], catalog.names[Kind.GROUP], catalog.edges_name]
+    return _told(*_database(connection, url, catalog), tables=tables)
+
+
+def places(connection: sa.Connection, url: URL, catalog: Catalog) -> dict[Kind, str]:
+    """For each kind that has a table: server, database, schema and table, as JSON."""
+    known = _database(connection, url, catalog)
+    return {
+        kind: _told(*known, tables=[name])
+        for kind, name in catalog.names.items()
+        if not catalog.left_out(connection, f"{kind}s", name)
+    }
+
+
+def _database(connection: sa.Connection, url: URL, catalog: Catalog) -> Database:
     if connection.dialect.name == "postgresql":
         server = _cluster(connection) or _address(url)
         asked = sa.text("SELECT current_database(), coalesce(:schema, current_schema())")
         database, schema = connection.execute(asked, {"schema": catalog.schema}).one()
-        return _told("postgresql", server, database, schema, catalog)
+        return "postgresql", server, database, schema
     if connection.dialect.name in MYSQL:
         database = catalog.schema or connection.execute(sa.text("SELECT database()")).scalar_one()
-        return _told("mysql", _server_id(connection) or _address(url), database, None, catalog)
+        return "mysql", _server_id(connection) or _address(url), database, None
     files = connection.exec_driver_sql("PRAGMA database_list").all()
-    return of_file(Path(next(file for _, name, file in files if name == "main")), catalog)
+    return _of_file(Path(next(file for _, name, file in files if name == "main")), catalog)
 
 
-def of_file(file: Path, catalog: Catalog) -> str:
-    """The identity of an SQLite database, which need not exist yet."""
-    return _told("sqlite", None, str(file.resolve()), catalog.schema, catalog)
+def identity_of_file(file: Path, catalog: Catalog) -> str:
+    """The identity of an SQLite database that does not exist yet."""
+    return _told(*_of_file(file, catalog), tables=[*catalog.names.values(), catalog.edges_name])
 
 
-def _told(backend: str, server: str | None, database: str, schema: str | None, catalog: Catalog) -> str:
-    tables = [catalog.names[Kind.USER], catalog.names[Kind.GROUP], catalog.edges_name]
+def places_of_file(file: Path, catalog: Catalog) -> dict[Kind, str]:
+    """The places of the tables that usersyncd will make there."""
+    return {kind: _told(*_of_file(file, catalog), tables=[name]) for kind, name in catalog.names.items()}
+
+
+def _of_file(file: Path, catalog: Catalog) -> Database:
+    return "sqlite", None, str(file.resolve()), catalog.schema
+
+
+def _told(backend: str, server: str | None, database: str, schema: str | None, tables: Sequence[str]) -> str:
     what = {"backend": backend, "server": server, "database": database, "schema": schema, "tables": tables}
     return json.dumps({name: value for name, value in what.items() if value is not None}, ensure_ascii=False)
 

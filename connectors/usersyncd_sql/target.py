@@ -42,7 +42,9 @@ class SqlTarget:
 
     api: ClassVar[int] = API
     Options: ClassVar[type[BaseModel]] = SqlOptions
-    capabilities: ClassVar[Capabilities] = Capabilities(rename=True, list=True, members=True, count=True, forms=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        rename=True, list=True, members=True, count=True, forms=True, places=True
+    )
 
     def __init__(self, options: SqlOptions, context: TargetContext) -> None:
         """Raises PluginError if the driver of the database is not installed."""
@@ -56,6 +58,10 @@ class SqlTarget:
     async def identity(self) -> str:
         """Server, database and tables. Raises TargetError if they cannot be read or the shapes do not fit."""
         return "".join([text async for text in self._context.blocking(self._identity)])
+
+    async def places(self) -> Mapping[Kind, str]:
+        """For each kind that has a table: server, database and this table. Raises TargetError."""
+        return dict([one async for one in self._context.blocking(self._places)])
 
     async def prepare(self) -> None:
         """Create, extend and upgrade the tables of usersyncd. Raises TargetError."""
@@ -117,12 +123,20 @@ class SqlTarget:
             if (file := sqlite_file(self._url)) is not None and not file.exists():
                 if not own_tables:
                     must_exist(file, self._context.name)
-                yield server.of_file(file, self._catalog)
+                yield server.identity_of_file(file, self._catalog)
                 return
             with self._engine.connect() as connection:
                 self._catalog.verify(connection)
                 self._verify_protection(connection)
                 yield server.identity(connection, self._url, self._catalog)
+
+    def _places(self) -> Iterator[tuple[Kind, str]]:
+        with self._faults():
+            if (file := sqlite_file(self._url)) is not None and not file.exists():
+                yield from server.places_of_file(file, self._catalog).items()
+                return
+            with self._engine.connect() as connection:
+                yield from server.places(connection, self._url, self._catalog).items()
 
     def _verify_protection(self, connection: sa.Connection) -> None:
         """Raises TargetError if a condition under ``protect`` reads a missing column: it would protect no object."""

@@ -55,6 +55,11 @@ class Job(Struct, frozen=True):
     manager: bool
     basis: str
 
+    @property
+    def targets(self) -> frozenset[str]:
+        """The names of all targets."""
+        return frozenset(each.target.name for each in (*self.deliveries, *self.leaving))
+
 
 def jobs(config: Config) -> dict[str, Job]:
     """All jobs, by directory. Raises ConfigError: a connector cannot be used, or rules are wrong; it names them all."""

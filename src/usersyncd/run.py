@@ -211,7 +211,7 @@ class _Run:
         self.report.targets.append(report)
         work = Work(
             self.database, self.lock, self.folder, reading, delivery, self.wish, self.watch, self.log,
-            self.report.run, entries, self.seen, _now,
+            self.report.run, entries, self.seen, _now, self.job.targets,
             complete=self.report.pull is not None and self.report.pull.complete,
         )  # fmt: skip
         try:

@@ -439,6 +439,36 @@ targets:
 """
 
 
+SQL = """\
+directories: {desk: {connector: csv, options: {users: u.csv}}, gate: {connector: csv, options: {users: u.csv}}}
+targets:
+  one: {connector: sql, directories: [desk], options: {url: "sqlite:///a.db", tables: {users: people}}}
+  two: {connector: sql, directories: [gate], options: {url: "sqlite:///a.db", tables: {%s}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("tables", "what"),
+    [
+        ("users: people, groups: team", "users as one, and not the same groups"),
+        ("users: people, groups: team, memberships: mem", "users as one, and not the same groups and memberships"),
+        ("users: people", None),
+        ("users: staff", None),
+        ("groups: people", None),
+    ],
+)
+def test_targets_share_all_tables_or_none(tmp_path: Path, tables: str, what: str | None) -> None:
+    if what is None:
+        assert len(loaded(tmp_path, SQL % tables).targets) == 2
+        return
+    found = fault(tmp_path, SQL % tables)
+    assert (place(found), found.message) == (
+        (4, 3, "targets.two"),
+        f"has the same {what}: whose an account is would be stored twice; name the same tables in both, or others in "
+        "each",
+    )
+
+
 def test_targets_with_the_same_options_share_no_directory(tmp_path: Path) -> None:
     assert (
         len(

@@ -23,7 +23,7 @@ from usersyncd.core.plain import column
 from usersyncd.core.protection import Protection, protected_keys
 from usersyncd.errors import ConfigError, Fault, PluginError
 from usersyncd.nearest import nearest
-from usersyncd.plugin import CANONICAL, Kind
+from usersyncd.plugin import CANONICAL, Kind, Options
 
 Conditions = Mapping[Place, Condition]
 """The conditions under ``protect``, by their places."""
@@ -178,22 +178,42 @@ def _check_former_names(document: Document) -> None:
 
 
 def _check_shared(document: Document, options: Connectors) -> None:
-    """Two targets with the same options write to the same objects: they may not share a directory."""
+    """Two targets that write to the same objects may not share a directory. They have all their parts in common, or
+    neither users nor groups."""
     everyone = [name for part, name, _ in _sections(document) if part == "directories"]
-    before: list[tuple[str, Any, list[str]]] = []
+    before: list[tuple[str, Any, Mapping[str, object], list[str]]] = []
     for part, name, section in _sections(document):
         if part != "targets" or (part, name) not in options:
             continue
         given = section.get("directories")
         listed = given if isinstance(given, list) else everyone
-        what = section.get("connector"), options[part, name]
-        for other, its, theirs in before:
-            if its == what and (shared := [one for one in listed if one in theirs]):
-                message = f"is the same target as {other} (connector and options), and both list {', '.join(shared)}"
-                remedy = "give each directory to one of them, under `directories`"
-                document.fault((part, name), f"{message}: {remedy}", on_key=True)
+        connector, parts = section.get("connector"), _places(options[part, name])
+        for other, its, theirs, list_ in before:
+            if its == connector and (message := _shared(other, parts, theirs, [x for x in listed if x in list_])):
+                document.fault((part, name), message, on_key=True)
                 break
-        before.append((name, what, listed))
+        before.append((name, connector, parts, listed))
+
+
+def _shared(other: str, parts: Mapping[str, object], theirs: Mapping[str, object], both: list[str]) -> str | None:
+    """What is wrong with two targets that have these parts, and both list the directories ``both``."""
+    same = [part for part, place in parts.items() if theirs.get(part) == place]
+    rest = [part for part in {**parts, **theirs} if part not in same]
+    if rest and not {"users", "groups"}.isdisjoint(same):
+        return (
+            f"has the same {' and '.join(same)} as {other}, and not the same {' and '.join(rest)}: whose an account is "
+            "would be stored twice; name the same tables in both, or others in each"
+        )
+    if not rest and both:
+        return (
+            f"is the same target as {other} (connector and options), and both list {', '.join(both)}: give each "
+            "directory to one of them, under `directories`"
+        )
+    return None
+
+
+def _places(options: BaseModel) -> Mapping[str, object]:
+    return options.places() if isinstance(options, Options) else {"objects": options}
 
 
 def _check_key(document: Document, place: Place, kind: Kind, rules: Mapping[str, Any]) -> None:

@@ -14,6 +14,11 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
+    def places(self) -> Mapping[str, object]:
+        """Of a target: the part of it that has these users, groups, … -> what of the options says where they are. Two
+        targets of a configuration with an equal place write to the same objects. Without parts, all options count."""
+        return {"objects": self}
+
 
 class Secret(BaseModel):
     """A reference to a secret, never the secret: exactly one of the four. Open it with ``Context.secret``."""

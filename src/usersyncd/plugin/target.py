@@ -133,6 +133,7 @@ class Capabilities(Struct, frozen=True):
     members: bool = False
     count: bool = False
     forms: bool = False
+    places: bool = False
 
 
 Edge = tuple[str, Kind, str]
@@ -250,6 +251,12 @@ class Inspectable(Target, Protocol):
 
     def list(self, kind: Kind) -> AsyncIterator[Held]:
         """Every object of a kind, whoever made it (capability ``list``)."""
+        ...
+
+    async def places(self) -> Mapping[Kind, str]:
+        """Where the objects of each kind are, for a target of which another may share a part: the same users, and other
+        groups (capability ``places``). Equal text means the same objects. A kind that the target does not have is left
+        out. Called after ``identity``."""
         ...
 
 

@@ -110,6 +110,15 @@ target_names = Table(
     Column("target", Integer, ForeignKey("targets.id"), nullable=False, comment="which one that was last"),
 )
 
+places = Table(
+    "places",
+    metadata,
+    Column("target", Integer, ForeignKey("targets.id"), primary_key=True),
+    Column("kind", SmallInteger, primary_key=True, autoincrement=False),
+    Column("place", Text, nullable=False, comment="where the target has its objects of this kind, by its own word"),
+    sqlite_with_rowid=False,
+)
+
 links = Table(
     "links",
     metadata,

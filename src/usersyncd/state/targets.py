@@ -8,10 +8,11 @@ from sqlalchemy import Connection, delete, func, insert, literal, select, update
 from usersyncd.plugin import Kind
 from usersyncd.state import bulk
 from usersyncd.state.spool import NUMBER
-from usersyncd.state.tables import deliveries, links, metadata, target_names, targets, verifications
+from usersyncd.state.tables import deliveries, links, metadata, places, target_names, targets, verifications
 
 _PARTS = [table for table in metadata.sorted_tables if "target" in table.primary_key.columns]
 """Everything that belongs to one set."""
+_COPIED = [table for table in _PARTS if table is not places]
 
 
 class LinkSet(Struct, frozen=True):
@@ -76,7 +77,7 @@ def _insert(connection: Connection, identity: str, name: str) -> tuple[int, bool
 
 
 def _copy(connection: Connection, source: int, number: int) -> None:
-    for table in _PARTS:
+    for table in _COPIED:
         rest = [column for column in table.columns if column.name != "target"]
         rows = select(literal(number), *rest).where(table.c.target == source)
         connection.execute(insert(table).from_select(["target", *(column.name for column in rest)], rows))

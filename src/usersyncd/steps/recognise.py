@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Set
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import cast
+
 from msgspec import Struct
 
-from usersyncd.plugin import Kind, Target
-from usersyncd.state import links, targets
+from usersyncd.blocking import to_its_end
+from usersyncd.errors import TargetError
+from usersyncd.plugin import Inspectable, Kind, Target
+from usersyncd.state import links, places, targets
 from usersyncd.state.database import Database
 from usersyncd.steps.look import read, sees
 
@@ -27,6 +33,10 @@ KNOWN = (
     "this is another target than before, and was known earlier: its own links are used again, and verified; `usersyncd "
     "forget` lists those of the other one"
 )
+PART = "this is another target than before, with the same {0}s: their links are kept, and verified"
+
+Turn = Callable[[int], AbstractAsyncContextManager[None]]
+"""Waits until no other run delivers to the target with this set of links, and keeps others from it meanwhile."""
 
 
 class Recognised(Struct, frozen=True):
@@ -38,31 +48,88 @@ class Recognised(Struct, frozen=True):
     note: str | None
 
 
-async def recognise(database: Database, target: Target, name: str, *, deliver: bool) -> Recognised:
+async def recognise(
+    database: Database, target: Target, name: str, configured: Set[str], turn: Turn, *, deliver: bool
+) -> Recognised:
     """Which set of links is about this target.
 
     It depends on the target's own identity. For a new identity, objects of the links that this name used last are read.
     If at least half of them exist, the target moved: its set begins as a copy, so that the old one still says what the
-    old place holds. Otherwise it begins empty. Without ``deliver`` nothing is stored. Raises TargetError.
+    old place holds. Otherwise it begins empty. But links to objects of which the target itself says that another set
+    knows them are moved from there. Without ``deliver`` nothing else is stored. ``configured``: the names of all
+    targets. Raises TargetError.
     """
     identity = await target.identity()
+    where = await _places(target, identity)
     with database.read() as connection:
         number = targets.by_identity(connection, identity, name)
         before = targets.by_name(connection, name)
-    moved = number is None and before is not None and await _is_there(database, target, before)
+        parts = places.elsewhere(connection, number, where)
+    if parts:
+        _verify_alone(database, parts, where, configured - {name})
+        rest = where.keys() - parts.keys()
+        moved = number is None and before is not None and await _is_there(database, target, before, rest)
+        async with AsyncExitStack() as stack:
+            for source in sorted(set(parts.values())):
+                await stack.enter_async_context(turn(source))
+            number = await to_its_end(lambda: _take_over(database, identity, name, where, before if moved else None))
+        return Recognised(number, False, MOVED if moved else PART.format("s and ".join(sorted(parts, reverse=True))))
+    moved = number is None and before is not None and await _is_there(database, target, before, set(Kind))
     note = None if before in (None, number) else MOVED if moved else OTHER if number is None else KNOWN
     if not deliver:
         return Recognised((before if moved else number) or NOTHING, moved, note)
     with database.write() as connection:
         number = targets.remember(connection, identity, name, before if moved else None)
+        places.store(connection, number, where)
     return Recognised(number, False, note)
 
 
-async def _is_there(database: Database, target: Target, number: int) -> bool:
+async def _places(target: Target, identity: str) -> Mapping[Kind, str]:
+    if not target.capabilities.places:
+        return dict.fromkeys(Kind, identity)
+    return await cast("Inspectable", target).places()
+
+
+def _verify_alone(database: Database, parts: Mapping[Kind, int], where: Mapping[Kind, str], others: Set[str]) -> None:
+    """Raises TargetError if another target of the configuration has a part of these objects, or if changes of these
+    objects got no answer."""
+    with database.read() as connection:
+        for kind, source in parts.items():
+            rest = [f"{one}s" for one in Kind if one not in parts and one in where] or ["memberships"]
+            if names := places.users_of(connection, source, others):
+                raise TargetError(
+                    f"it has the same {kind}s as the target {names[0]}, but not the same {rest[0]}: whose an account "
+                    "is would be stored twice",
+                    f"name the same tables in both, or others in each; if {names[0]} has others by now, run that "
+                    "first; nothing was delivered",
+                )
+            mine = {one for one in parts if parts[one] == source}
+            if places.is_unanswered(connection, source) and not places.is_whole(connection, source, mine):
+                raise TargetError(
+                    f"its last changes got no answer, and it has other {rest[0]} now",
+                    f"restore the former {rest[0]} in the configuration for one run; nothing was delivered",
+                )
+
+
+def _take_over(database: Database, identity: str, name: str, where: Mapping[Kind, str], moved: int | None) -> int:
+    """Move the links to this target's objects into its set. ``moved``: the set with the links of the other objects, if
+    these moved. Returns the number of the set."""
+    with database.write() as connection:
+        number = targets.remember(connection, identity, name, None)
+        parts = places.elsewhere(connection, number, where)
+        if moved is not None:
+            places.copy(connection, moved, number, where.keys() - parts.keys())
+        for source in sorted(set(parts.values())):
+            places.move(connection, source, number, {kind for kind in parts if parts[kind] == source})
+        places.store(connection, number, where)
+    return number
+
+
+async def _is_there(database: Database, target: Target, number: int, kinds: Set[Kind]) -> bool:
     if not sees(target):
         return False
     with database.read() as connection:
-        wanted = {kind: links.sample(connection, number, kind, ASKED) for kind in Kind}
+        wanted = {kind: links.sample(connection, number, kind, ASKED) for kind in kinds}
     there = 0
     for kind, keys in wanted.items():
         held = await read(target, kind, keys)

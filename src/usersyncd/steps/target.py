@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Set
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -48,7 +48,8 @@ TURN = 0.2
 
 class Work:
     """One delivery of one run. ``entries``: the number of entries that the run's journal has already. ``seen``: the
-    targets that this run recognised, each with the number of its links. ``complete``: everything was read of the
+    targets that this run recognised, each with the number of its links. ``configured``: the names of all targets.
+    ``complete``: everything was read of the
     directory."""
 
     def __init__(
@@ -65,6 +66,7 @@ class Work:
         entries: int,
         seen: dict[str, int],
         clock: Callable[[], datetime],
+        configured: Set[str],
         *,
         complete: bool,
     ) -> None:
@@ -80,6 +82,7 @@ class Work:
         self._entries = entries
         self._seen = seen
         self._clock = clock
+        self._configured = configured
         self._complete = complete
         self._number = 0
         """The number of the target, once it is recognised."""
@@ -91,13 +94,16 @@ class Work:
             context = await stack.enter_async_context(self._context())
             target = await stack.enter_async_context(connected(delivery, context))
             self._watch("looking", 0)
-            found = await recognise(self._database, target, delivery.target.name, deliver=self._wish.deliver)
+            found = await recognise(
+                self._database, target, delivery.target.name, self._configured, self._turn, deliver=self._wish.deliver
+            )
             self._number = found.number
             self._tell(report, found.note)
             if not self._is_first():
                 return
             await self._verify_name()
-            await stack.enter_async_context(self._turn())
+            if self._wish.deliver and delivery.shares_keys:
+                await stack.enter_async_context(self._turn(self._number))
             now = self._clock()
             ledger = self._ledger(now)
             if self._wish.deliver:
@@ -222,14 +228,14 @@ class Work:
         return Ledger(self._database, self._lock, book, self._delivery.rules.layouts, now, self._entries)
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
+    async def _turn(self, number: int) -> AsyncIterator[None]:
         """Wait until no other directory is being delivered to a target in which all directories share the keys: a plan
         that is made meanwhile would not know which record has which key."""
         stack = ExitStack()
         try:
-            while self._wish.deliver and self._delivery.shares_keys:
+            while True:
                 try:
-                    await to_its_end(lambda: stack.enter_context(self._lock.at_target(self._number)))
+                    await to_its_end(lambda: stack.enter_context(self._lock.at_target(number)))
                     break
                 except LockedError:
                     name = self._delivery.target.name

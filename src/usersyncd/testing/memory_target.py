@@ -78,6 +78,8 @@ class MemoryStore:
     groups: dict[str, MemoryObject] = field(default_factory=dict)
     memberships: set[Edge] = field(default_factory=set)
     faults: TargetFaults = field(default_factory=TargetFaults)
+    places: dict[Kind, str] = field(default_factory=dict)
+    """Where the objects of a kind are, if another store has the same ones."""
     serial: int = 0
     """The number of the target id that was given last."""
 
@@ -115,7 +117,7 @@ class MemoryTarget:
 
     api: ClassVar[int] = API
     Options: ClassVar[type[BaseModel]] = MemoryTargetOptions
-    capabilities: ClassVar[Capabilities] = Capabilities(rename=True, list=True, members=True, count=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(rename=True, list=True, members=True, count=True, places=True)
 
     def __init__(self, options: MemoryTargetOptions, context: TargetContext) -> None:
         self._store = options.store
@@ -124,6 +126,10 @@ class MemoryTarget:
     async def identity(self) -> str:
         self._knock()
         return self._store.identity
+
+    async def places(self) -> Mapping[Kind, str]:
+        self._knock()
+        return dict.fromkeys(Kind, self._store.identity) | self._store.places
 
     async def prepare(self) -> None:
         self._knock()

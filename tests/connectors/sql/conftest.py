@@ -101,6 +101,13 @@ class Runs:
         finally:
             await target.close()
 
+    async def places(self) -> Mapping[Kind, str]:
+        target = self.target()
+        try:
+            return await target.places()
+        finally:
+            await target.close()
+
     async def find(self, kind: Kind, *lookups: Lookup) -> list[tuple[Lookup, Held]]:
         target = self.target()
         try:

@@ -172,6 +172,18 @@ async def test_the_identity_is_the_targets_own(database: Database, start: Start)
         await start(layouts(("mail", "active")), tables=TABLES).identity()
 
 
+async def test_each_table_has_a_place_of_its_own(database: Database, start: Start) -> None:
+    database.sql(
+        "CREATE TABLE app_user (email VARCHAR(80), name VARCHAR(80), active BOOLEAN)",
+        "CREATE TABLE team (name VARCHAR(80))",
+    )
+    one, two = await start(APP, tables=TABLES).places(), await start(APP, tables=TABLES | {"groups": "team"}).places()
+    assert list(one) == [Kind.USER], "it has no groups"
+    assert one[Kind.USER] == two[Kind.USER] != two[Kind.GROUP]
+    assert json.loads(two[Kind.GROUP])["tables"] == ["team"]
+    assert list(await start(create_tables=True).places()) == list(Kind)
+
+
 async def test_before_anything_is_made_nothing_is_held(database: Database, start: Start) -> None:
     runs = start(create_tables=True)
     assert await runs.identity()

@@ -21,6 +21,7 @@ LIST = asks("`list` yields every object once, as `read` yields it", "what-a-targ
 MEMBERS = asks("`members` yields the memberships of these groups, by target ids", "what-a-target-may-have-besides")
 COUNT = asks("`count` returns the objects of one directory, or None", "what-a-target-may-have-besides")
 SAME = asks("what was written comes back equal, or `is_same` knows it", "what-a-target-may-have-besides")
+PLACES = asks("`places` gives the same text for a kind in every run", "what-a-target-may-have-besides")
 Inspect = Callable[[str, Callable[[Inspectable], Awaitable[Any]]], Any]
 
 
@@ -47,6 +48,14 @@ class ListingPromises(TargetBench):
         """Also before the target was ever made ready."""
         assert inspect("list", lambda target: listed(target, Kind.USER)) == [], LIST
         assert inspect("list", lambda target: listed(target, Kind.GROUP)) == [], LIST
+
+    def test_each_kind_has_the_same_place_in_every_run(self, inspect: Inspect, deliver: Deliver) -> None:
+        """Before anything was written, and after."""
+        before = inspect("places", lambda target: target.places())
+        deliver(create(ADA))
+        after = inspect("places", lambda target: target.places())
+        assert before[Kind.USER], f"{before}; {PLACES}"
+        assert after == before, f"{before} before the target was written, and {after} then; {PLACES}"
 
     def test_every_object_is_listed_as_it_is_read(
         self, inspect: Inspect, deliver: Deliver, read: Read, links: Links
