@@ -422,7 +422,8 @@ def test_a_former_name_is_nobodys_name(tmp_path: Path) -> None:
     assert [(place(one), one.message) for one in found] == [
         (
             (2, 38, "directories.desk.was"),
-            "is the name of another directory, door: write the name that desk had before, and has no more",
+            "is the name of another directory, door: write the name that desk had before, and has no more; if door was "
+            "another one then, rename that first, and run `usersyncd sync` in between",
         ),
         ((3, 38, "directories.door.was"), "is its own name: write the name that door had before, and has no more"),
         ((5, 38, "directories.wall.was"), "“fence” is what gate was already"),

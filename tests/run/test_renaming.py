@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from sqlalchemy import select
 
@@ -141,7 +143,8 @@ def test_two_directories_that_have_people_do_not_become_one(company: World) -> N
         assert (report.status, report.error) == (
             "failed",
             "directories.neu.was: acme cannot be renamed: targets hold people of acme and of neu\n"
-            "  → take `was` out, and acme leaves its targets; or put acme back under `directories`",
+            "  → give acme a name that no directory had, or take `was` out: then acme leaves its targets. If neu has "
+            "another name now, rename that first: `was: neu` there, and a sync of it",
         )
 
 
@@ -158,6 +161,88 @@ def test_its_runs_stay_its_history(company: World) -> None:
     company.synced()
     with company.database.read() as connection:
         assert [run.directory for run in history(connection, 9, "neu")] == ["neu", "acme"]
+
+
+@pytest.fixture
+def beta(company: World) -> Iterator[World]:
+    """A second directory of the same target, which has u1 and u2, too."""
+    made = World(company.folder, state=company.url)
+    made.name, made.stores = "beta", company.stores
+    made.target()
+    made.people("u1", "u4")
+    made.synced()
+    yield made
+    made.database.close()
+
+
+def whose(world: World) -> dict[str, set[str]]:
+    """The users that the target holds of each directory, by target id."""
+    found: dict[str, set[str]] = {}
+    for target_id, held in world.store.users.items():
+        found.setdefault(held.directory, set()).add(target_id)
+    return found
+
+
+def renamed_while_down(world: World, name: str) -> None:
+    world.store.faults.down = True
+    rename(world, name)
+    assert world.run().status == "failed"
+    world.store.faults.down = False
+
+
+@pytest.mark.parametrize("first", ["company", "beta"])
+def test_a_name_that_passes_on_while_the_target_is_down(company: World, beta: World, first: str) -> None:
+    """acme becomes gamma, beta becomes acme, and then delta: the target never knew beta as acme."""
+    before = whose(company)
+    renamed_while_down(company, "gamma")
+    renamed_while_down(beta, "acme")
+    renamed_while_down(beta, "delta")
+    for world in (company, beta) if first == "company" else (beta, company):
+        assert world.synced().counts.total == 0
+    assert whose(company) == {"gamma": before["acme"], "delta": before["beta"]}
+
+
+@pytest.mark.parametrize("first", ["company", "beta"])
+def test_two_directories_exchange_their_names_in_three_edits(company: World, beta: World, first: str) -> None:
+    before = whose(company)
+    renamed_while_down(company, "between")
+    renamed_while_down(beta, "acme")
+    beta.was = None
+    renamed_while_down(company, "beta")
+    worlds = [company, beta] if first == "company" else [beta, company]
+    for world in worlds * 2:
+        world.run()
+    for world in worlds:
+        assert world.synced().counts.total == 0
+    assert whose(company) == {"beta": before["acme"], "acme": before["beta"]}
+
+
+def test_a_directory_that_was_never_told_of_and_is_out_of_the_file_is_still_told(company: World, beta: World) -> None:
+    """Or nobody could ever get its old name: it has only leavers, who are kept."""
+    before = whose(company)
+    company.group("g1")
+    company.leave("u1", "u2", "u3")
+    company.directory.remove(Kind.GROUP, "g1")
+    company.synced()
+    renamed_while_down(company, "gamma")
+    company.removed, company.was = True, None
+    renamed_while_down(beta, "acme")
+    [target] = beta.run().targets
+    assert "run `usersyncd sync gamma` first" in str(target.error)
+    company.run()
+    assert beta.synced().counts.total == 0
+    assert whose(company) == {"gamma": before["acme"], "acme": before["beta"]}
+
+
+def test_a_name_that_another_directory_had_is_refused(company: World, beta: World) -> None:
+    """beta is out of the file, and acme is to be beta."""
+    rename(company, "beta")
+    report = company.run()
+    assert report.status == "failed"
+    assert str(report.error).endswith(
+        "→ give acme a name that no directory had, or take `was` out: then acme leaves its targets. If beta has "
+        "another name now, rename that first: `was: beta` there, and a sync of it"
+    )
 
 
 def test_a_new_directory_with_the_old_name_waits_until_the_target_was_told(company: World) -> None:

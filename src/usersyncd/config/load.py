@@ -171,7 +171,10 @@ def _check_former_names(document: Document) -> None:
             continue
         if was in names:
             whose = "its own name" if was == name else f"the name of another directory, {was}"
-            document.fault((part, name, "was"), f"is {whose}: write the name that {name} had before, and has no more")
+            remedy = f"write the name that {name} had before, and has no more"
+            if was != name:
+                remedy += f"; if {was} was another one then, rename that first, and run `usersyncd sync` in between"
+            document.fault((part, name, "was"), f"is {whose}: {remedy}")
         elif was in renamed:
             document.fault((part, name, "was"), f"“{was}” is what {renamed[was]} was already")
         renamed.setdefault(was, name)

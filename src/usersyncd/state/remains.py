@@ -7,12 +7,12 @@ from sqlalchemy import Connection, func, select
 
 from usersyncd.plugin import Kind
 from usersyncd.state.spool import KIND
-from usersyncd.state.tables import directories, links, records, sent
+from usersyncd.state.tables import directories, links, records, renames, sent
 
 
 class Remains(Struct):
     """What is linked of one directory: ``users`` who are no leavers, ``groups``, and ``leavers`` who are kept.
-    ``unanswered``: a run of the directory got no answer."""
+    ``unanswered``: a run of the directory got no answer, or the target was not told its new name."""
 
     users: int = 0
     groups: int = 0
@@ -41,7 +41,8 @@ def remains(connection: Connection, target: int, directory: str | None = None) -
             one.leavers += count
         else:
             one.users += count
-    open_ = select(directories.c.name).join(sent, sent.c.directory == directories.c.id)
-    for name in connection.scalars(open_.where(sent.c.target == target, *of_one)):
-        found.setdefault(name, Remains()).unanswered = True
+    for table in (sent, renames):
+        open_ = select(directories.c.name).join(table, table.c.directory == directories.c.id)
+        for name in connection.scalars(open_.where(table.c.target == target, *of_one)):
+            found.setdefault(name, Remains()).unanswered = True
     return found

@@ -22,6 +22,7 @@ from sqlalchemy import (
 
 from usersyncd.errors import ConfigError
 from usersyncd.plugin import Kind
+from usersyncd.state import bulk
 from usersyncd.state.database import Database
 from usersyncd.state.directories import Reading
 from usersyncd.state.spool import NUMBER
@@ -44,7 +45,8 @@ def is_due(database: Database, was: str, name: str) -> bool:
         if new is not None and _is_held(connection, new):
             raise ConfigError(
                 f"directories.{name}.was: {was} cannot be renamed: targets hold people of {was} and of {name}",
-                f"take `was` out, and {was} leaves its targets; or put {was} back under `directories`",
+                f"give {was} a name that no directory had, or take `was` out: then {was} leaves its targets. If {name} "
+                f"has another name now, rename that first: `was: {name}` there, and a sync of it",
             )
     return True
 
@@ -59,7 +61,8 @@ def rename(database: Database, was: str, name: str) -> None:
             _drop(connection, new)
         connection.execute(update(directories).where(directories.c.id == old).values(name=name))
         connection.execute(update(runs).where(runs.c.directory == was).values(directory=name))
-        noted = exists().where(renames.c.target == targets.c.id, renames.c.directory == old, renames.c.was == was)
+        # While it has the name of another directory's objects, a target is told nothing of it under this name.
+        noted = exists().where(renames.c.target == targets.c.id, renames.c.was == was)
         knows = select(targets.c.id, literal(old), literal(was)).where(_holds(targets.c.id, old), ~noted)
         connection.execute(insert(renames).from_select(["target", "directory", "was"], knows))
 
@@ -67,13 +70,39 @@ def rename(database: Database, was: str, name: str) -> None:
 def waiting_for(database: Database, target: int, directory: Reading) -> str | None:
     """The directory that had this one's name before, and of which this target was not told yet: what the target holds
     under the name is that directory's."""
-    query = (
-        select(directories.c.name)
-        .join(renames, renames.c.directory == directories.c.id)
-        .where(renames.c.target == target, renames.c.directory != directory.id, renames.c.was == directory.name)
-    )
     with database.read() as connection:
-        return connection.scalar(query)
+        found = _before(connection, target, directory.id, directory.name)
+    return None if found is None else found[1]
+
+
+def is_in_ring(database: Database, target: int, directory: Reading) -> bool:
+    """Whether directories exchanged names, this one among them, so that each waits for another one."""
+    waits, seen = (directory.id, directory.name), set[int]()
+    with database.read() as connection:
+        while waits[0] not in seen:
+            seen.add(waits[0])
+            found = _before(connection, target, *waits)
+            if found is None:
+                return False
+            waits = found
+    return waits[0] == directory.id
+
+
+def _before(connection: Connection, target: int, directory: int, name: str) -> tuple[int, str] | None:
+    """The id and the name of the directory for which this one waits."""
+    query = (
+        select(directories.c.id, directories.c.name)
+        .join(renames, renames.c.directory == directories.c.id)
+        .where(renames.c.target == target, renames.c.directory != directory, renames.c.was == name)
+    )
+    found = connection.execute(query).first()
+    return None if found is None else (found.id, found.name)
+
+
+def note(database: Database, target: int, directory: int, was: str) -> None:
+    """Store that the target may know the directory by this name."""
+    with database.write() as connection:
+        bulk.upsert(connection, renames, ("target", "directory", "was"), [(target, directory, was)])
 
 
 def old_names(database: Database, target: int, directory: int) -> list[str]:

@@ -101,7 +101,6 @@ class Work:
             self._tell(report, found.note)
             if not self._is_first():
                 return
-            await self._verify_name()
             if self._wish.deliver and delivery.shares_keys:
                 await stack.enter_async_context(self._turn(self._number))
             now = self._clock()
@@ -109,6 +108,8 @@ class Work:
             if self._wish.deliver:
                 await target.prepare()
                 await self._rename(target, ledger)
+            await self._verify_name()
+            if self._wish.deliver:
                 await link_earlier(self._database, target, self._number, self._reading, delivery.rules.layouts)
             if not found.moved:
                 await self._settle(target, ledger)
@@ -143,11 +144,9 @@ class Work:
 
     async def _rename(self, target: Target, ledger: Ledger) -> None:
         """Tell the target the directory's new name, if it has one. What was sent before has the old one."""
-        names = await to_its_end(lambda: old_names(self._database, self._number, self._reading.id))
-        if names:
+        if await to_its_end(lambda: old_names(self._database, self._number, self._reading.id)):
             await self._settle(target, ledger)
-        for was in names:
-            await rename(self._database, target, self._number, self._reading, was)
+            await rename(self._database, target, self._number, self._reading)
 
     def _tell(self, report: TargetReport, note: str | None) -> None:
         if note is not None:
