@@ -199,7 +199,7 @@ class _Run:
             return []  # A target that was not recognised may be the same one; and who is to be renamed does not leave.
         everyone = [each.target for each in (*self.job.deliveries, *self.job.leaving)]
         with self.database.read() as connection:
-            found = leaving(connection, everyone, reading.name, self.seen)
+            found = leaving(connection, everyone, reading.name, self.seen, verify=self.wish.verify)
         names = {one.target for one in found}
         return [each for each in self.job.leaving if each.target.name in names]
 

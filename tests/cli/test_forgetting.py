@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -45,13 +46,18 @@ TOLD = (
     "  → `usersyncd plan lab` shows what leaves, `usersyncd sync lab` does it within the guard, "
     "`usersyncd sync --forget lab` whatever the guard says\n"
 )
+FORMER = "  → If lab has another name now, write `was: lab` there, before anything leaves.\n"
 LEAVING = [{"directory": "lab", "target": "app", "users": 12, "groups": 0, "leavers": 0}]
 
 
-@pytest.mark.parametrize("text", [HR + TARGET, BOTH + TARGET + "    directories: [hr]\n"], ids=["removed", "unlisted"])
-def test_it_is_told_held_and_done_with_consent(usersyncd: Usersyncd, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "former"), [(HR + TARGET, True), (BOTH + TARGET + "    directories: [hr]\n", False)],
+    ids=["removed", "unlisted"],
+)  # fmt: skip
+def test_it_is_told_held_and_done_with_consent(usersyncd: Usersyncd, text: str, former: bool) -> None:
     configure(text)
     assert TOLD in usersyncd("check").out
+    assert (FORMER in usersyncd("check").out) is former
     assert json.loads(usersyncd("check", "--json").out)["leaving"] == LEAVING
     assert TOLD in usersyncd("status").out
     standing = json.loads(usersyncd("status", "--json").out)["directories"]
@@ -136,3 +142,17 @@ def test_a_set_of_several_with_one_name_is_forgotten_by_its_number(usersyncd: Us
     assert ran.err.startswith("several sets of links are of a target app: 1, 2\n  → name one by its number")
     assert usersyncd("forget", "2", "--yes").code == 0
     assert [one["number"] for one in json.loads(usersyncd("forget", "--json").out)["targets"]] == [1]
+
+
+def test_leavers_who_are_kept_are_verified_too(usersyncd: Usersyncd, tmp_path: Path) -> None:
+    """The target was restored: they are active again. Nothing leaves, so nobody would look at them."""
+    configure(HR + TARGET)
+    assert usersyncd("sync", "--forget", "lab").code == 0
+    with sqlite3.connect(tmp_path / "app.db") as target:
+        target.execute("UPDATE users SET active = 1")
+    assert "lab" not in usersyncd("check").out
+    assert json.loads(usersyncd("sync", "--json").out)["directories"][0]["directory"] == "hr"
+    assert "12 users to deactivate" in usersyncd("plan", "--verify", "lab").out
+    assert usersyncd("sync", "--verify", "--forget", "lab").code == 0
+    with sqlite3.connect(tmp_path / "app.db") as target:
+        assert dict(target.execute("SELECT directory, sum(active) FROM users GROUP BY 1")) == {"hr": 12, "lab": 0}

@@ -157,7 +157,8 @@ def test_what_is_missing_in_the_target_is_not_made_again_to_leave(world: World, 
     goes(world, how)
     leaves(world, verify=True)
     assert (active(world.store), len(world.store.users), world.store.groups) == (set(), 1, {})
-    assert world.run(verify=True).targets == []
+    assert leaves(world, verify=True).counts.total == 0
+    assert world.run().targets == []
 
 
 def test_the_other_targets_keep_it(world: World) -> None:

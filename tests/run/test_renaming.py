@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from tests.run.test_moving import active, copy_of, points_to
-from tests.run.world import World
+from tests.run.world import World, rules
 from usersyncd.errors import LockedError
 from usersyncd.plugin import Kind
 from usersyncd.state.journal import history
@@ -260,3 +260,53 @@ def test_a_new_directory_with_the_old_name_waits_until_the_target_was_told(compa
     company.target()
     company.synced()
     assert (directories_of(company), still_to_tell(company)) == ({renamed}, 0)
+
+
+@pytest.fixture
+def forgotten(world: World) -> World:
+    """`was` was forgotten: acme has left, and neu was read as another directory, with the account of u1 and a newcomer.
+    The rest failed by name."""
+    by_login(world)
+    for name in ("u1", "u2", "u3"):
+        world.user(name, userName=name)
+    world.group("g1", "u1", "u2")
+    world.synced()
+    world.removed, world.unlisted = True, {"app"}
+    world.run()
+    world.removed, world.unlisted, world.name = False, set(), "neu"
+    by_login(world)
+    world.user("u4", userName="u4")
+    world.group("g1", "u1", "u2", "u4")
+    report = world.run(adopt=frozenset({"u1"}))
+    assert {failed.id for failed in report.targets[0].failed if failed.kind is Kind.USER} == {"u2", "u3"}
+    return world
+
+
+def by_login(world: World) -> None:
+    world.target(users=rules(None, "login", login="user.userName", ref="user.id"))
+
+
+def test_was_may_be_written_later(forgotten: World) -> None:
+    before = {held.key: target_id for target_id, held in forgotten.store.users.items()}
+    forgotten.was = "acme"
+    by_login(forgotten)
+    counts = forgotten.synced().counts.users
+    assert (counts.create, counts.adopt, counts.deactivate, counts.reactivate) == (0, 0, 0, 2)
+    assert {held.key: target_id for target_id, held in forgotten.store.users.items()} == before
+    assert active(forgotten.store) == {"u1", "u2", "u3", "u4"}
+    assert forgotten.members() == {"g1": {"u1", "u2", "u4"}}
+    assert (known(forgotten), still_to_tell(forgotten)) == (["neu"], 0)
+    assert forgotten.run().targets[0].counts.total == 0
+    forgotten.leave("u4", "u1")
+    assert forgotten.synced().counts.users.deactivate == 2
+    assert forgotten.members() == {"g1": {"u2"}}
+
+
+def test_other_people_with_the_same_ids_do_not_become_one(forgotten: World) -> None:
+    """The records of both differ: these are two directories."""
+    for name in ("u1", "u2", "u3"):
+        forgotten.user(name, userName=f"other {name}")
+    forgotten.run()
+    forgotten.was = "acme"
+    report = forgotten.run()
+    assert "acme cannot be renamed: targets hold people of acme and of neu" in str(report.error)

@@ -72,7 +72,7 @@ def _leaving(config: Config) -> tuple[list[Leaving], UsersyncError | None]:
             if database is None:
                 return [], None
             with database.read() as connection:
-                return all_leaving(connection, config), None
+                return [one for one in all_leaving(connection, config) if one.is_held], None
     except UsersyncError as error:
         return [], error
 
@@ -84,7 +84,7 @@ def _show(config: Config, leaving: list[Leaving], unknown: UsersyncError | None,
     directories, targets = ", ".join(config.directories), ", ".join(config.targets) or "none yet"
     typer.echo(f"{config.file} is valid. Directories: {directories}. Targets: {targets}.")
     for one in leaving:
-        text.show(*told(one))
+        text.show(*told(one, config.directories))
     if unknown is not None:
         typer.echo(f"Whether people leave a target is not known: {unknown}")
     if trials:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from rich.text import Text
 
@@ -10,13 +10,23 @@ from usersyncd.core.summary import many
 from usersyncd.steps.leaving import Leaving
 
 
-def told(one: Leaving) -> Iterator[Text]:
-    """What leaves, and the commands that show it, do it, and consent to it."""
-    held = f"{many(one.users, 'user')} and {many(one.groups, 'group')}"
+def told(one: Leaving, configured: Container[str]) -> Iterator[Text]:
+    """What leaves, and the commands that show it, do it, and consent to it. ``configured``: the directories that are in
+    the file."""
+    name = one.directory
+    held = [f"{many(one.users, 'user')} and {many(one.groups, 'group')}"] if one.users + one.groups else []
     if one.leavers:
-        held += f", and {many(one.leavers, 'leaver')} to be deleted later"
-    yield Text.assemble((one.directory, "bold"), f" leaves {one.target}, which does not list it and holds {held}")
-    yield Text(
-        f"  → `usersyncd plan {one.directory}` shows what leaves, `usersyncd sync {one.directory}` does it within the "
-        f"guard, `usersyncd sync --forget {one.directory}` whatever the guard says"
-    )
+        held.append(f"{many(one.leavers, 'leaver')} to be deleted later")
+    yield Text.assemble((name, "bold"), f" leaves {one.target}, which does not list it and holds {', and '.join(held)}")
+    if one.users + one.groups:
+        yield Text(
+            f"  → `usersyncd plan {name}` shows what leaves, `usersyncd sync {name}` does it within the guard, "
+            f"`usersyncd sync --forget {name}` whatever the guard says"
+        )
+        if name not in configured:
+            yield Text(f"  → {former_name(name)}")
+
+
+def former_name(directory: str) -> str:
+    """What to do about a directory that is out of the file only because it is called otherwise now."""
+    return f"If {directory} has another name now, write `was: {directory}` there, before anything leaves."

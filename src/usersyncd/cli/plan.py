@@ -49,7 +49,7 @@ def plan(
     from usersyncd.run import Wish
 
     reports = []
-    with opened(context, config, directories, adopt, json=json) as runs:
+    with opened(context, config, directories, adopt, json=json, verify=verify) as runs:
         wish = Wish(
             deliver=False,
             complete=complete,

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from usersyncd.cli.changes import describe
 from usersyncd.cli.exceed import command
+from usersyncd.cli.leaving import former_name
 from usersyncd.cli.names import Names
 from usersyncd.cli.text import BLANK, clean, error, hanging, show
 from usersyncd.core.report import Counts, Failed, RunReport, Skipped, TargetReport
@@ -99,6 +100,8 @@ def _target(report: RunReport, target: TargetReport, names: Names, *, everything
         yield _table(counts)
     if target.held:
         yield from _guard(report.directory, target)
+    elif planned and counts.total and target.leaving and report.pull is None:
+        yield hanging("  → ", former_name(report.directory))
     elif target.guard:
         yield Text("delivered by consent, over these limits:", style="yellow")
         yield from _limits(target)

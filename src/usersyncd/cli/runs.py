@@ -88,15 +88,16 @@ def opened(
     *,
     json: bool,
     forget: Sequence[str] | None = None,
+    verify: bool = False,
 ) -> Iterator[Runs]:
     """What is needed to run these directories (all, when none is named), the state database open. ``adopt`` and
-    ``forget`` are what stands behind ``--adopt`` and ``--forget``.
+    ``forget`` are what stands behind ``--adopt`` and ``--forget``. ``verify``: the targets are verified.
 
     Raises ConfigError, also for a directory that is not known, and StateError.
     """
     logs.configure("info" if json else "warning")
     config = load(config_file(context, option))
-    found = _jobs(config, forget or ())
+    found = _jobs(config, forget or (), verify=verify)
     adopting, consents = told_apart(adopt or (), found)
     chosen = check_names(config, [*(directories or ()), *adopting, *(forget or ())] or found, found)
     database = open_state(config)
@@ -107,14 +108,14 @@ def opened(
         database.close()
 
 
-def _jobs(config: Config, forget: Collection[str]) -> dict[str, Job]:
-    """The jobs of all directories that are in the file, and of those out of it of which something has to leave. Raises
-    ConfigError when nothing of a directory to ``forget`` leaves."""
+def _jobs(config: Config, forget: Collection[str], *, verify: bool) -> dict[str, Job]:
+    """The jobs of all directories that are in the file, and of those out of it of which something has to leave, or to
+    be verified. Raises ConfigError when nothing of a directory to ``forget`` leaves."""
     found = jobs(config)
     with looking(config) as database:
         if database is not None:
-            found |= removed_jobs(database, config, found)
-            _check_forget(database, config, [name for name in forget if name in found])
+            found |= removed_jobs(database, config, found, verify=verify)
+            _check_forget(database, config, [name for name in forget if name in found], verify=verify)
     return found
 
 
@@ -129,9 +130,9 @@ def check_names(config: Config, names: Collection[str], known: Collection[str]) 
     return list(dict.fromkeys(names))
 
 
-def _check_forget(database: Database, config: Config, names: Collection[str]) -> None:
+def _check_forget(database: Database, config: Config, names: Collection[str], *, verify: bool) -> None:
     with database.read() as connection:
-        leaving = {one.directory for one in all_leaving(connection, config)}
+        leaving = {one.directory for one in all_leaving(connection, config, verify=verify)}
     for name in names:
         if name not in leaving:
             raise ConfigError(

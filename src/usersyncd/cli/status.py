@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +61,7 @@ def status(context: typer.Context, config: ConfigOption = None, json: JsonOption
     with looking(loaded) as database:
         if database is not None:
             with database.read() as connection:
-                leaving = all_leaving(connection, loaded)
+                leaving = [one for one in all_leaving(connection, loaded) if one.is_held]
                 directories += removed_directories(connection, loaded)
         found = [_standing(database, directory) for directory in directories]
     for one in found:
@@ -69,7 +69,7 @@ def status(context: typer.Context, config: ConfigOption = None, json: JsonOption
     if json:
         print_json({"format": 1, "directories": found})
     else:
-        _show(found)
+        _show(found, loaded.directories)
 
 
 def _standing(database: Database | None, directory: Directory) -> Standing:
@@ -120,7 +120,7 @@ def _tell(found: Standing, ended: RunReport) -> None:
 # ---- for a person
 
 
-def _show(directories: list[Standing]) -> None:
+def _show(directories: list[Standing], configured: Container[str]) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -149,7 +149,7 @@ def _show(directories: list[Standing]) -> None:
     text.show(table)
     for one in directories:
         for each in one.leaving:
-            text.show(text.BLANK, *told(each))
+            text.show(text.BLANK, *told(each, configured))
         if reasons := list(_reasons(one)):
             text.show(text.BLANK, Text(f"{one.directory}:", style="bold"))
             text.show(*reasons, indent=2)

@@ -57,7 +57,7 @@ def sync(
 
     reports = []
     consents = hashes(exceed)
-    with opened(context, config, directories, adopt, json=json, forget=forget) as runs:
+    with opened(context, config, directories, adopt, json=json, forget=forget, verify=verify) as runs:
         wish = Wish(
             complete=complete,
             log=json or not sys.stdout.isatty(),

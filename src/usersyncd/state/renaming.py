@@ -25,6 +25,7 @@ from usersyncd.plugin import Kind
 from usersyncd.state import bulk
 from usersyncd.state.database import Database
 from usersyncd.state.directories import Reading
+from usersyncd.state.merging import can_merge, merge
 from usersyncd.state.spool import NUMBER
 from usersyncd.state.tables import directories, links, metadata, records, renames, retries, runs, sent, targets
 
@@ -36,13 +37,14 @@ def is_known(database: Database, name: str) -> bool:
 
 
 def is_due(database: Database, was: str, name: str) -> bool:
-    """Whether the directory ``was`` has to get this name: it was never read under it, or nothing came of that. Raises
-    ConfigError if targets hold something of both."""
+    """Whether the directory ``was`` has to get this name: it was never read under it, or what came of that can be given
+    to it. Raises ConfigError if targets hold something of both, and they are two directories, or people have two
+    objects."""
     with database.read() as connection:
         old, new = _number(connection, was), _number(connection, name)
         if old is None or (new is not None and not _is_held(connection, old)):
             return False
-        if new is not None and _is_held(connection, new):
+        if new is not None and _is_held(connection, new) and not can_merge(connection, old, new):
             raise ConfigError(
                 f"directories.{name}.was: {was} cannot be renamed: targets hold people of {was} and of {name}",
                 f"give {was} a name that no directory had, or take `was` out: then {was} leaves its targets. If {name} "
@@ -57,7 +59,8 @@ def rename(database: Database, was: str, name: str) -> None:
     Call it when :func:`is_due` says so."""
     with database.write() as connection:
         old, new = _number(connection, was), _number(connection, name)
-        if new is not None:
+        if old is not None and new is not None:
+            merge(connection, old, new)
             _drop(connection, new)
         connection.execute(update(directories).where(directories.c.id == old).values(name=name))
         connection.execute(update(runs).where(runs.c.directory == was).values(directory=name))

@@ -26,15 +26,22 @@ class Leaving(Struct, frozen=True):
     groups: int
     leavers: int
 
+    @property
+    def is_held(self) -> bool:
+        """Whether anything is held; otherwise the target is only asked once more."""
+        return self.users + self.groups + self.leavers > 0
+
 
 def leaving(
     connection: Connection,
     configured: Iterable[Target],
     directory: str | None = None,
     seen: Mapping[str, int] | None = None,
+    *,
+    verify: bool = False,
 ) -> list[Leaving]:
     """What is left to do at these targets, which are all that are configured. ``directory``: of this one only.
-    ``seen``: the numbers of targets that a run recognised already.
+    ``seen``: the numbers of targets that a run recognised already. ``verify``: leavers who are kept are looked at, too.
 
     Two targets may have the same links: then what either lists stays, and the first one lets go of the rest.
     """
@@ -47,12 +54,12 @@ def leaving(
         for number, target in reversed(first.items())
         if number is not None
         for name, held in remains(connection, number, directory).items()
-        if (number, name) not in listed and _is_to_do(held, target)
+        if (number, name) not in listed and (_is_to_do(held, target) or (verify and held.leavers))
     ]
 
 
 def _is_to_do(held: Remains, target: Target) -> bool:
-    """Leavers who are kept for good need nothing more."""
+    """Leavers who are kept for good need nothing more but a verification."""
     return held.unanswered or held.users + held.groups + _to_be_deleted(held, target) > 0
 
 
@@ -60,15 +67,15 @@ def _to_be_deleted(held: Remains, target: Target) -> int:
     return held.leavers if target.leavers.delete_after is not None else 0
 
 
-def all_leaving(connection: Connection, config: Config) -> list[Leaving]:
+def all_leaving(connection: Connection, config: Config, *, verify: bool = False) -> list[Leaving]:
     """What is left to do at all targets, in the order of the directories' names. A directory that is about to be
-    renamed (``was``) does not leave."""
+    renamed (``was``) does not leave. ``verify``: leavers who are kept are looked at, too."""
     renamed = {directory.was for directory in config.directories.values()}
-    found = leaving(connection, config.targets.values())
+    found = leaving(connection, config.targets.values(), verify=verify)
     return sorted((one for one in found if one.directory not in renamed), key=lambda one: one.directory)
 
 
-def removed_directories(connection: Connection, config: Config) -> list[Directory]:
+def removed_directories(connection: Connection, config: Config, *, verify: bool = False) -> list[Directory]:
     """The directories that are out of the file, and of which targets still hold something: with the connector that read
     each one last, and the shortest interval of those targets."""
     every = {
@@ -76,7 +83,7 @@ def removed_directories(connection: Connection, config: Config) -> list[Director
         for target in config.targets.values()
     }
     soonest: dict[str, timedelta] = {}
-    for one in all_leaving(connection, config):
+    for one in all_leaving(connection, config, verify=verify):
         if one.directory not in config.directories:
             soonest[one.directory] = min(every[one.target], soonest.get(one.directory, every[one.target]))
     return [_removed(connection, name, interval) for name, interval in soonest.items()]
@@ -87,9 +94,12 @@ def _removed(connection: Connection, name: str, every: timedelta) -> Directory:
     return Directory(name, last[0].connector if last else "", every, None, Options(), {kind: {} for kind in Kind})
 
 
-def removed_jobs(database: Database, config: Config, jobs: Mapping[str, Job]) -> dict[str, Job]:
-    """A job for each directory that is out of the file. ``jobs``: those of the directories that are in the file."""
+def removed_jobs(
+    database: Database, config: Config, jobs: Mapping[str, Job], *, verify: bool = False
+) -> dict[str, Job]:
+    """A job for each directory that is out of the file. ``jobs``: those of the directories that are in the file.
+    ``verify``: also for those of which only leavers are kept."""
     with database.read() as connection:
-        found = removed_directories(connection, config)
+        found = removed_directories(connection, config, verify=verify)
     deliveries = {each.target.name: each for job in jobs.values() for each in (*job.deliveries, *job.leaving)}
     return {directory.name: removed(directory, deliveries.values()) for directory in found}
