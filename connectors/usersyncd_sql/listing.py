@@ -43,8 +43,22 @@ def count(writer: Writer, table: RecordTable, directory: str) -> int | None:
     """How many rows belong to records of a directory; None: the table has no columns for that."""
     if table.record is None:
         return None
-    mine = writer.equals(table, own.DIRECTORY, sa.bindparam(None, directory, type_=sa.types.NullType()))
-    return int(writer.connection.execute(sa.select(sa.func.count()).select_from(table.light).where(mine)).scalar_one())
+    query = sa.select(sa.func.count()).select_from(table.light).where(_of(writer, table, directory))
+    return int(writer.connection.execute(query).scalar_one())
+
+
+def ids(writer: Writer, table: RecordTable, directory: str) -> Iterator[Sequence[str]]:
+    """The record ids of the rows of a directory, in pages."""
+    for column in table.record or ():
+        if column != own.DIRECTORY:
+            query = sa.select(table.light.c[column]).where(_of(writer, table, directory))
+            options = {"stream_results": True, "max_row_buffer": ROWS}
+            found = writer.connection.execute(query, execution_options=options).scalars()
+            yield from ([str(id_) for id_ in page] for page in found.partitions(ROWS))
+
+
+def _of(writer: Writer, table: RecordTable, directory: str) -> sa.ColumnElement[bool]:
+    return writer.equals(table, own.DIRECTORY, sa.bindparam(None, directory, type_=sa.types.NullType()))
 
 
 class Edges:

@@ -43,7 +43,7 @@ class SqlTarget:
     api: ClassVar[int] = API
     Options: ClassVar[type[BaseModel]] = SqlOptions
     capabilities: ClassVar[Capabilities] = Capabilities(
-        rename=True, list=True, members=True, count=True, forms=True, places=True
+        rename=True, list=True, members=True, count=True, forms=True, places=True, ids=True
     )
 
     def __init__(self, options: SqlOptions, context: TargetContext) -> None:
@@ -89,6 +89,11 @@ class SqlTarget:
         """How many rows belong to records of a directory; None: the table does not say. Raises TargetError."""
         found = [number async for number in self._context.blocking(lambda: self._count(kind, directory))]
         return found[0] if found else None
+
+    async def ids(self, kind: Kind, directory: str) -> AsyncIterator[Sequence[str]]:
+        """The record ids of the rows of a directory. Raises TargetError."""
+        async for some in self._context.blocking(lambda: self._ids(kind, directory)):
+            yield some
 
     def is_same(self, kind: Kind, attribute: str, written: Value, held: Value) -> bool:
         """Whether a value that was read is only another form of what was written."""
@@ -204,6 +209,13 @@ class SqlTarget:
         with self._faults(), self._engine.connect() as connection:
             if (table := self._catalog.records_if_any(connection, kind)) is not None:
                 yield listing.count(writer(connection), table, directory)
+
+    def _ids(self, kind: Kind, directory: str) -> Iterator[Sequence[str]]:
+        if not self._is_made():
+            return
+        with self._faults(), self._engine.connect() as connection:
+            if (table := self._catalog.records_if_any(connection, kind)) is not None:
+                yield from listing.ids(writer(connection), table, directory)
 
     def _is_made(self) -> bool:
         """Whether the database exists: usersyncd creates an SQLite file when it first writes."""

@@ -123,6 +123,16 @@ def test_what_else_changed_since_the_backup_is_verified(world: World) -> None:
 
 
 @ON_SQLITE
+def test_somebody_is_found_although_another_object_is_missing(restored: World) -> None:
+    """Both totals are equal: Yan and Zoe came, Ann and Bob were deleted by hand."""
+    for target_id in [target_id for target_id, held in restored.store.users.items() if held.key in ("ann", "bob")]:
+        restored.store.delete(Kind.USER, target_id)
+    restored.synced()
+    held = restored.held()
+    assert {key: one["active"] for key, one in held.items()} == {"ann": True, "bob": True, "yan": True, "zoe": False}
+
+
+@ON_SQLITE
 def test_an_incremental_pull_takes_nobody_for_gone(world: World) -> None:
     world.directory.incremental = True
     world.people("ann")

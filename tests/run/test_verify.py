@@ -180,6 +180,8 @@ def test_a_key_that_was_changed_by_hand_is_put_back(world: World) -> None:
     world.user("1", email="ann@x", displayName="Ann", title="Engineer")
     world.synced()
     edit(world, "ann@x", email="ann.b@x")
+    [change] = world.changes(world.run(deliver=False, verify=True, changes=None))
+    assert (change["key"], change["before"]["email"], change["after"]["email"]) == ("ann@x", "ann.b@x", "ann@x")
     found = verified(world)
     assert (found.verified, found.counts.users.update) == (Verified(objects=1, changed=1), 1)
     assert world.held().keys() == {"ann@x"}

@@ -30,7 +30,7 @@ class Fate(Enum):
 
 
 class Finding(Struct, frozen=True):
-    """``link``: with what the object holds now (for CHANGED)."""
+    """``link``: with what the object holds now (for CHANGED). For RENAMED only its shape is that."""
 
     fate: Fate
     link: Link
@@ -65,7 +65,8 @@ def inspect(
         if is_stranger(structs.replace(held, attributes=found), link.shape, {}, link.key, layout.key):
             return Finding(Fate.STRANGER, link)
         if differing if left else not drift.keeps(layout.key):
-            return Finding(Fate.RENAMED, link)
+            shown = {n: v for n, v in differing.items() if not left or (n in access and n != layout.key)}
+            return Finding(Fate.RENAMED, structs.replace(link, shape=link.shape | shown))
     if not differing:
         return Finding(Fate.SAME, link)
     key = key if differing.get(layout.key) is not None else link.key

@@ -134,6 +134,7 @@ class Capabilities(Struct, frozen=True):
     count: bool = False
     forms: bool = False
     places: bool = False
+    ids: bool = False
 
 
 Edge = tuple[str, Kind, str]
@@ -242,6 +243,11 @@ class Inspectable(Target, Protocol):
     async def count(self, kind: Kind, directory: str) -> int | None:
         """How many objects the target itself says belong to records of this directory; None: it does not keep that
         (capability ``count``). Every complete run asks: it must cost little."""
+        ...
+
+    def ids(self, kind: Kind, directory: str) -> AsyncIterator[Sequence[str]]:
+        """The ids of the records of this directory to which objects belong, in batches, as often as objects name them
+        (capability ``ids``). Every complete run asks a target whose ``count`` keeps that."""
         ...
 
     def is_same(self, kind: Kind, attribute: str, written: Value, held: Value) -> bool:

@@ -10,19 +10,20 @@ from msgspec import Struct
 from sqlalchemy import Connection, select
 
 from usersyncd.core.digest import encode, unpack
-from usersyncd.core.links import Link, State
+from usersyncd.core.links import Link, Shape, State
 from usersyncd.plugin import Kind
 from usersyncd.state import links
 from usersyncd.state.bulk import batched
 from usersyncd.state.database import Database, among
 from usersyncd.state.links import Membership, Row
 from usersyncd.state.scratch import scratch
-from usersyncd.state.spool import NUMBER
+from usersyncd.state.spool import NUMBER, decode
 from usersyncd.state.tables import links as links_table
 from usersyncd.state.tables import records
 
 SCHEMA = """
 CREATE TABLE changed (ref INTEGER PRIMARY KEY, link BLOB);
+CREATE TABLE renamed (ref INTEGER PRIMARY KEY, shape BLOB);
 CREATE TABLE regrouped (ref INTEGER PRIMARY KEY, members BLOB);
 """
 PAGE = 5_000
@@ -57,6 +58,11 @@ class Drift:
         self._file.executemany("INSERT INTO changed VALUES (?, ?)", [(row.ref, _encode(row)) for row in rows])
         self.changed += len(rows)
 
+    def rename(self, ref: int, shape: Shape) -> None:
+        """Note an object that has another key, and what it holds."""
+        self._file.execute("INSERT INTO renamed VALUES (?, ?)", (ref, encode(shape)))
+        self.renamed.add(ref)
+
     def regroup(self, groups: Mapping[int, Membership]) -> None:
         """Note groups with other members."""
         rows = [(ref, links.packed(one.members)) for ref, one in groups.items()]
@@ -75,6 +81,12 @@ class Drift:
         query = "SELECT link FROM changed WHERE ref IN (SELECT value FROM json_each(?))"
         rows = (_row(blob) for (blob,) in self._file.execute(query, (encode(list(refs)).decode(),)))
         return {row.ref: row for row in rows}
+
+    def held(self, ref: int) -> Shape:
+        """What the object of a renamed record holds."""
+        query = "SELECT shape FROM renamed WHERE ref = ?"
+        ((shape,),) = self._file.execute(query, (ref,))
+        return decode(shape)
 
     def groups(self) -> list[int]:
         """The groups with other members."""

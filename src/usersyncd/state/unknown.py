@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from msgspec import structs
 from sqlalchemy import Connection, func, select
 
+from usersyncd.core.digest import names, names_digest, wrapped
 from usersyncd.plugin import Kind
 from usersyncd.state import bulk, links, verifications
 from usersyncd.state.database import Database, among
@@ -28,6 +29,18 @@ def count_links(database: Database, target: int, directory: int, kind: Kind) -> 
     )
     with database.read() as connection:
         return int(connection.scalar(query) or 0)
+
+
+def digest_links(database: Database, target: int, directory: int, kind: Kind) -> int:
+    """The digest of the ids of the records that are linked."""
+    query = (
+        select(records.c.id)
+        .join(links_table, links_table.c.ref == records.c.ref)
+        .where(links_table.c.target == target, records.c.directory == directory, records.c.kind == NUMBER[kind])
+    )
+    with database.read() as connection:
+        pages = connection.execute(query, execution_options={"yield_per": links.PAGE}).scalars().partitions()
+        return wrapped(sum(names_digest(names(page)) for page in pages))
 
 
 def link(

@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterable, Iterator
 from datetime import datetime
 from functools import cache
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 from sqlalchemy import Connection
 
 from usersyncd.core.claims import Policy
@@ -192,6 +192,9 @@ class _Planner:
             step = compare(
                 about, shaped.shape, link, self._target.leavers, shaped.leaving, self._planning.now, again=again
             )
+            if again and step is not None and step.change is not None:
+                change = structs.replace(step.change, before=self._draft.drift.held(subject.ref))
+                step = structs.replace(step, change=change)
             if step is None and retried and link is not None:
                 step = look_again(about, shaped.shape, link)
                 self._draft.plan.suspects.add(subject.ref)

@@ -10,6 +10,7 @@ from typing import cast
 
 from usersyncd.blocking import to_its_end
 from usersyncd.context import TargetRunContext
+from usersyncd.core.digest import names, names_digest, wrapped
 from usersyncd.core.links import Link, shape_of
 from usersyncd.plugin import Held, Inspectable, Kind, Target
 from usersyncd.state import links, unknown
@@ -22,8 +23,8 @@ PAGE = 5_000
 async def find_unknown(
     database: Database, target: Target, context: TargetRunContext, number: int, directory: Reading
 ) -> bool:
-    """Link such objects to records that are gone, where the target holds more objects than there are links. Returns
-    whether it holds fewer: somebody deleted them. Raises TargetError."""
+    """Link such objects to records that are gone, where the target holds more objects than there are links, or others.
+    Returns whether it holds fewer: somebody deleted them. Raises TargetError."""
     can, fewer = target.capabilities, False
     if not (can.count and can.list and can.read):
         return False
@@ -33,10 +34,19 @@ async def find_unknown(
         if count is None:
             continue
         known = await to_its_end(lambda: unknown.count_links(database, number, directory.id, kind))  # noqa: B023
-        if count > known:
+        if count > known or (can.ids and count and await _differ(database, inspectable, number, directory, kind)):
             await _find(database, inspectable, context, number, directory, kind)
         fewer = fewer or count < known
     return fewer
+
+
+async def _differ(database: Database, target: Inspectable, number: int, directory: Reading, kind: Kind) -> bool:
+    """Whether the target holds objects of other records than those that are linked."""
+    held = 0
+    async for page in target.ids(kind, directory.name):
+        held += names_digest(names(page))
+    linked = await to_its_end(lambda: unknown.digest_links(database, number, directory.id, kind))
+    return wrapped(held) != linked
 
 
 async def _find(

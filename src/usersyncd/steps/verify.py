@@ -119,7 +119,7 @@ class Verification:
                 case Fate.CHANGED:
                     changed.append(links.row(one.ref, kind, finding.link))
                 case Fate.RENAMED:
-                    self._drift.renamed.add(one.ref)
+                    self._drift.rename(one.ref, finding.link.shape)
                 case Fate.STRANGER:
                     self._meet(one, found)
         self._drift.change(changed)

@@ -117,7 +117,9 @@ class MemoryTarget:
 
     api: ClassVar[int] = API
     Options: ClassVar[type[BaseModel]] = MemoryTargetOptions
-    capabilities: ClassVar[Capabilities] = Capabilities(rename=True, list=True, members=True, count=True, places=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        rename=True, list=True, members=True, count=True, places=True, ids=True
+    )
 
     def __init__(self, options: MemoryTargetOptions, context: TargetContext) -> None:
         self._store = options.store
@@ -157,6 +159,10 @@ class MemoryTarget:
         if self._context.layouts[kind].ruled:
             return None
         return sum(held.directory == directory for held in self._store.objects(kind).values())
+
+    async def ids(self, kind: Kind, directory: str) -> AsyncIterator[Sequence[str]]:
+        self._knock()
+        yield [str(held.key) for held in self._store.objects(kind).values() if held.directory == directory]
 
     async def deliver(self, changes: Sequence[Change]) -> AsyncIterator[Outcome]:
         self._knock()

@@ -20,6 +20,7 @@ T = TypeVar("T")
 LIST = asks("`list` yields every object once, as `read` yields it", "what-a-target-may-have-besides")
 MEMBERS = asks("`members` yields the memberships of these groups, by target ids", "what-a-target-may-have-besides")
 COUNT = asks("`count` returns the objects of one directory, or None", "what-a-target-may-have-besides")
+IDS = asks("`ids` yields the ids of the records of one directory", "what-a-target-may-have-besides")
 SAME = asks("what was written comes back equal, or `is_same` knows it", "what-a-target-may-have-besides")
 PLACES = asks("`places` gives the same text for a kind in every run", "what-a-target-may-have-besides")
 Inspect = Callable[[str, Callable[[Inspectable], Awaitable[Any]]], Any]
@@ -106,6 +107,16 @@ class ListingPromises(TargetBench):
         deliver(create(ADA), create(BOB), replace(create(EVE), directory=OTHER), create(APP, Kind.GROUP))
         found = inspect("count", counted)
         assert found in ([2, 1, 0], [None] * 3), f"{found} were counted of {places}; {COUNT}"
+
+    def test_the_ids_of_a_directory_are_told(self, inspect: Inspect, deliver: Deliver) -> None:
+        async def told(target: Inspectable) -> list[str] | None:
+            found = [id_ async for page in target.ids(Kind.USER, DIRECTORY) for id_ in page]
+            return None if await target.count(Kind.USER, DIRECTORY) is None else sorted(found)
+
+        assert not inspect("ids", told), f"of nothing; {IDS}"
+        deliver(create(ADA), create(BOB), replace(create(EVE), directory=OTHER), create(APP, Kind.GROUP))
+        found = inspect("ids", told)
+        assert found in (["u1", "u2"], None), f"{found}; {IDS}"
 
     def test_what_was_written_comes_back_the_same(
         self, inspect: Inspect, deliver: Deliver, start: Start, links: Links
