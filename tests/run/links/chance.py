@@ -63,12 +63,13 @@ WRITES: tuple[tuple[Any, tuple[Chance, ...]], ...] = (
 
 
 class Evening(Enum):
-    """What comes after the run of a day: nothing; runs until everything is delivered; a copy of the state, or its
-    return. Then the configuration may change: a directory is taken out of the file, or put back; it gets another name;
-    the target moves."""
+    """What comes after the run of a day: nothing; runs until everything is delivered, by directories that change or by
+    a verification; a copy of the state, or its return. Then the configuration may change: a directory is taken out of
+    the file, or put back; it gets another name; the target moves."""
 
     QUIET = auto()
     DELIVERED = auto()
+    VERIFIED = auto()
     SAVED = auto()
     PUT_BACK = auto()
     REMOVED = auto()
@@ -106,7 +107,7 @@ def day(seed: int) -> Day:
         made.mood = mood(random)
     elif random.random() < 0.4:
         made.consent = random.choice(["all", random.sample(IDS[Kind.USER] + IDS[Kind.GROUP], 3)])
-    made.evening = random.choices(list(Evening), [79, 8, 4, 3, 3, 2, 1])[0]
+    made.evening = random.choices(list(Evening), [74, 8, 5, 4, 3, 3, 2, 1])[0]
     return made
 
 

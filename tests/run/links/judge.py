@@ -22,7 +22,8 @@ class Judge:
     """``book``: each object as it was seen last, by kind and mark; its ``ref`` says to whom it belongs. ``edges``: the
     memberships, by the marks of both ends; ``foreign``: those that the application made. ``damaged``: records whose
     objects the application changed or deleted. ``lost``: those whose objects it deleted, since everything was delivered
-    with consent, with the keys that these had. ``deletes``: leavers are deleted at once."""
+    with consent, with the keys that these had. ``unanswered``: the marks of objects that were made by a run which got
+    no answer: nobody could find one whose key is written by hand. ``deletes``: leavers are deleted at once."""
 
     shop: Shop
     deletes: bool
@@ -31,6 +32,7 @@ class Judge:
     foreign: set[tuple[str, str]] = field(default_factory=set)
     damaged: set[tuple[Kind, str]] = field(default_factory=set)
     lost: dict[tuple[Kind, str], str] = field(default_factory=dict)
+    unanswered: set[str] = field(default_factory=set)
     writes: int = 0
 
     # ---- the application writes; ``who`` is a place among its objects
@@ -66,7 +68,10 @@ class Judge:
 
     def rewrites(self, kind: Kind, who: int, key: str) -> None:
         """A key, by hand."""
-        rows = [row for row in self.book[kind].values() if row.ref is not None and not row.protected]
+        rows = [
+            row for row in self.book[kind].values()
+            if row.ref is not None and not row.protected and row.mark not in self.unanswered
+        ]  # fmt: skip
         if rows and not any(row.key == key for row in self.book[kind].values()):
             row = rows[who % len(rows)]
             self.shop.write(kind, row.mark, "key", key)
@@ -218,7 +223,7 @@ class Judge:
             rivals = [other for other, one in life.records[kind].items() if one.key == record.key and other != id_]
             if self.shop.unique and rivals:
                 return
-            losers = [other for other in life.records[kind] if self.lost.get((kind, other)) == record.key]
+            losers = [other for (one, other), key in self.lost.items() if one is kind and key == record.key]
             if self.shop.numbers and any(other != id_ and not _consents(consent, other) for other in losers):
                 return  # The link of somebody who lost the object keeps the key until a person has looked.
             holder = next((one for one in self.book[kind].values() if one.key == record.key), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from hypothesis import note
@@ -77,6 +78,8 @@ class Links(RuleBasedStateMachine):
             self._fails(today.name, today.mood)
         if today.evening is Evening.DELIVERED:
             self.everything_is_delivered(today.consent)
+        elif today.evening is Evening.VERIFIED:
+            self.everything_is_delivered("all", verify=True)
         elif today.evening is Evening.SAVED:
             self.the_state_is_saved()
         elif today.evening is Evening.PUT_BACK:
@@ -104,25 +107,38 @@ class Links(RuleBasedStateMachine):
         assert self.town is not None
         vars(self.town.mood).update(vars(mood))
         self.interrupted = True
+        before = set(self._marks())
         self._run(name, (), fails=True)
+        self.judge.unanswered |= set(self._marks()) - before
         vars(self.town.mood).update(vars(Mood()))
 
-    def everything_is_delivered(self, consent: Consent) -> None:
-        """Until nothing is left to do; then everything is as the directories say."""
+    def everything_is_delivered(self, consent: Consent, *, verify: bool = False) -> None:
+        """Until nothing is left to do; then everything is as the directories say. ``verify``: nothing changes in the
+        directories, and what the application changed is put back all the same."""
         assert self.town is not None
-        for kind, id_ in self.judge.damaged:
+        for kind, id_ in () if verify else self.judge.damaged:
             self.life.heal(kind, id_)
-        if self.judge.damaged or self.interrupted:
+        if self.judge.damaged or self.judge.lost or self.interrupted:
             # A run may do nothing but find out that an object is gone, or what became of a change that got no answer.
-            self._round(consent)
+            self._round(consent, verify=verify)
         self.judge.damaged.clear()
+        self.judge.unanswered.clear()
         self.interrupted = False
         for _ in range(ROUNDS):
-            if not self._round(consent):
+            if not self._round(consent, verify=verify):
                 break
         else:
             raise Broken("there is always something to do")
         self.judge.promises(self.life.without(self.town.removed), consent)
+
+    def _is_a_leavers(self, kind: Kind, id_: str) -> bool:
+        """Whether an object has the key that the state knows of somebody who is gone: a person would have to look."""
+        row, records = (
+            self.judge.object_of(kind, id_),
+            self.life.without(self.town.removed if self.town else ()).records,
+        )
+        owners = {owner for (one, owner), key in self.keys.items() if one is kind and row and key == row.key}
+        return any(owner != id_ and owner not in records[kind] for owner in owners)
 
     # ---- the state is put back
 
@@ -130,12 +146,14 @@ class Links(RuleBasedStateMachine):
         assert self.town is not None
         self.town.save()
         self.homes = self._homes() | dict.fromkeys(self.judge.damaged, "unknown")
+        self.keys = {(kind, row.ref): row.key for kind in Kind for row in self.judge.book[kind].values()}
         self.active = {(kind, row.ref) for kind in Kind for row in self.judge.book[kind].values() if row.active}
 
     def the_state_is_put_back(self, mood: Mood | None) -> None:
         """When everybody has what the directories say. Objects of which nobody could tell whose they are by then are
         deleted by hand: those made since then of records that the state knows with another object, or not at all and
-        who are gone; and those that the state knows as another one's who is there, or was not told to leave."""
+        who are gone; and those that the state knows as another one's who is there, or was not told to leave; and
+        those with a key that the state knows of somebody who is gone."""
         assert self.town is not None
         self.everything_is_delivered(consent="all")
         if not self.town.is_saved or not self.judge.all_right(self.life.without(self.town.removed)):
@@ -147,23 +165,28 @@ class Links(RuleBasedStateMachine):
             unknown = mark if id_ in records else None
             owner = owners.get((kind, mark), id_)
             others = owner != id_ and (owner in records or (kind, owner) in self.active)
-            if self.homes.get((kind, id_), unknown) != mark or others:
+            if self.homes.get((kind, id_), unknown) != mark or others or self._is_a_leavers(kind, id_):
                 self.judge.delete(kind, id_)
         if mood is not None:
             self._fails(DIRECTORIES[0], mood)
         self.everything_is_delivered(consent="all")
 
-    def _round(self, consent: Consent) -> int:
+    def _round(self, consent: Consent, *, verify: bool = False) -> int:
         """How much was done in a run of each directory."""
-        return sum([self._run(name, consent) for name in DIRECTORIES])
+        return sum([self._run(name, consent, verify=verify) for name in DIRECTORIES])
+
+    def _marks(self) -> Iterator[str]:
+        return (mark for kind in Kind for mark in self.judge.book[kind])
 
     def _homes(self) -> dict[tuple[Kind, str], str]:
         return {(kind, row.ref): row.mark for kind in Kind for row in self.judge.book[kind].values() if row.ref}
 
-    def _run(self, name: str, consent: Consent, *, complete: bool = False, fails: bool = False) -> int:
+    def _run(
+        self, name: str, consent: Consent, *, complete: bool = False, fails: bool = False, verify: bool = False
+    ) -> int:
         """How much was done. ``fails``: the target may."""
         assert self.town is not None
-        report = self.town.run(name, self.life, adopt=consent, complete=complete)
+        report = self.town.run(name, self.life, adopt=consent, complete=complete, verify=verify)
         self.told.learn(name, self.life.without(self.town.removed))
         self.judge.observe(self.told, consent)
         errors = [error for error in (report.error, *(target.error for target in report.targets)) if error is not None]

@@ -57,11 +57,15 @@ class Town:
         for file in self.folder.glob("saved.db*"):
             file.unlink()
 
-    def run(self, name: str, life: Life, *, adopt: Consent = frozenset(), complete: bool = False) -> RunReport:
+    def run(
+        self, name: str, life: Life, *, adopt: Consent = frozenset(), complete: bool = False, verify: bool = False
+    ) -> RunReport:
         """Deliver one directory as it is now."""
         life.tell(name, self.directories[name])
         ids = {id_ for some in IDS.values() for id_ in some}
-        wish = Wish(complete=complete, adopt=frozenset({ALL, *ids} if adopt == "all" else adopt), log=False)
+        wish = Wish(
+            complete=complete, verify=verify, adopt=frozenset({ALL, *ids} if adopt == "all" else adopt), log=False
+        )
         return asyncio.run(run(self.database, self.folder, self._job(name), wish))
 
     def _job(self, name: str) -> Job:
