@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from usersyncd.core.guard import (
     EMPTIED,
@@ -75,8 +76,12 @@ def test_each_operation_harms_in_its_own_way(what: Change, sorts: list[Harm]) ->
     (False, None, True),
     ("Cook", 0, False),
     ("Cook", False, False),
-    ([], None, True),
-    (["a"], [], False),
+    (["a"], [], True),
+    ({"a": 1}, {}, True),
+    ("Cook", [], True),
+    (["a", "b"], ["a"], False),
+    ([], None, False),
+    (None, {}, False),
 ])  # fmt: skip
 def test_an_attribute_is_blanked_when_it_had_a_value_and_has_none(before: Any, after: Any, harms: bool) -> None:
     assert (TITLE in harms_of(blanking(before, after))) is harms
@@ -283,15 +288,49 @@ def test_the_window_is_measured_by_gaps_none_of_which_is_trusted_alone(hours: tu
 # ---- what a person consents to
 
 
-def test_the_harmful_changes_are_told_one_by_one() -> None:
-    members = (Member(USER, "u1", "u1"), Member(GROUP, "g2", "g2"))
-    removal = Change(Op.REMOVE, GROUP, "acme", "g1", "g1", members=members)
-    sorts = limited(Guard())
-    assert list(lines(removal, sorts)) == [
-        ("acme", "group", "g1", "remove", "user", "u1"), ("acme", "group", "g1", "remove", "group", "g2"),
+SORTS = limited(Guard(updates=Limit(10, True)))
+
+
+def told(what: Change) -> list[tuple[object, ...]]:
+    return list(lines(what, SORTS))
+
+
+def test_members_who_are_removed_are_told_one_by_one() -> None:
+    members = (Member(USER, "u1", "ann", "t1"), Member(GROUP, "g2", "staff", "t2"))
+    removal = Change(Op.REMOVE, GROUP, "acme", "g1", "owners", members=members, target_id="t0")
+    assert told(removal) == [
+        ("remove", "group", "acme", "g1", "owners", "t0", "user", "u1", "ann", "t1"),
+        ("remove", "group", "acme", "g1", "owners", "t0", "group", "g2", "staff", "t2"),
     ]  # fmt: skip
-    assert list(lines(change(Op.DELETE), sorts)) == [("acme", "user", "u1", "delete", "")]
-    assert list(lines(blanking("Cook", None), sorts)) == [("acme", "user", "u1", "update", "title")]
+
+
+BEFORE: Any = {"active": True, "title": "Cook", "name": "Ada"}
+AFTER: Any = {"active": True, "title": None, "name": "Eve"}
+
+
+@pytest.mark.parametrize(("op", "harms"), [
+    (Op.UPDATE, [(Sort.UPDATES, [("title", "Cook", None), ("name", "Ada", "Eve")]),
+                 (Sort.BLANKED, [("title", "Cook", None)])]),
+    (Op.ADOPT, [(Sort.ADOPTIONS, [("active", True, True), ("title", "Cook", None), ("name", "Ada", "Eve")])]),
+    (Op.REACTIVATE, [(Sort.REACTIVATIONS, [("title", "Cook", None), ("name", "Ada", "Eve")])]),
+    (Op.DEACTIVATE, [(Sort.DEACTIVATIONS, [])]),
+    (Op.CREATE, []),
+])  # fmt: skip
+def test_a_harm_is_told_with_the_values_that_are_shown(op: Op, harms: list[Any]) -> None:
+    assert told(change(op, BEFORE, AFTER)) == [(op, "user", "acme", "u1", "u1", None, *harm) for harm in harms]
+
+
+def test_a_deletion_is_told_without_values() -> None:
+    assert told(change(Op.DELETE, BEFORE)) == [("delete", "user", "acme", "u1", "u1", None, Sort.DELETES, [])]
+
+
+@pytest.mark.parametrize("other", [
+    {"kind": GROUP}, {"directory": "hr"}, {"id": "u2"}, {"key": "eve"}, {"target_id": "t2"},
+    {"before": {**BEFORE, "title": "Boss"}}, {"after": {**AFTER, "name": "Eva"}},
+])  # fmt: skip
+def test_another_object_or_value_is_another_harm(other: dict[str, Any]) -> None:
+    one = Change(Op.UPDATE, USER, "acme", "u1", "ada", BEFORE, AFTER, target_id="t1")
+    assert told(structs.replace(one, **other)) != told(one)
 
 
 def test_what_has_no_limit_needs_no_consent() -> None:

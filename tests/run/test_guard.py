@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from tests.run.test_pulls import NOON
 from tests.run.world import NO_LIMITS, World, rules
 from usersyncd.core.guard import Sort
-from usersyncd.core.model import Guard, Limit
+from usersyncd.core.model import Constant, Guard, Limit, Rule
 from usersyncd.core.report import Counts, Passed, TargetReport
 from usersyncd.plugin import Kind
 from usersyncd.state.tables import harms, records
@@ -318,6 +318,57 @@ def test_a_person_consents_to_exactly_the_harmful_changes(world: World) -> None:
     target = world.synced(exceed=frozenset({other.removeprefix("sha256:")[:8]}))
     assert (target.counts.users.deactivate, target.held, target.harm) == (41, False, other)
     assert [limit.limit for limit in target.guard] == ["deactivations"]
+
+
+def test_a_consent_is_for_one_target(world: World) -> None:
+    company(world, guard=Guard(member_removals=None))
+    world.target("crm", guard=Guard(member_removals=None))
+    world.run()
+    world.leave(*EVERYBODY[:40])
+    app, crm = world.run().targets
+    assert app.harm is not None
+    assert app.harm != crm.harm
+    report = world.run(exceed=frozenset({app.harm.removeprefix("sha256:")}))
+    assert {target.target: target.held for target in report.targets} == {"app": False, "crm": True}
+
+
+def test_a_consent_is_for_the_values_that_were_shown(world: World) -> None:
+    company(world, guard=Guard(updates=Limit(30, True)))
+    world.people(*EVERYBODY[:32], title="Boss")
+    harm = held(world).harm
+    world.people(EVERYBODY[0], title="Chef")
+    assert held(world).harm not in (None, harm)
+
+
+def test_a_consent_to_what_is_emptied_is_for_the_attribute_alone(world: World) -> None:
+    company(world, guard=Guard())
+    world.people(*EVERYBODY[:32])
+    harm = held(world).harm
+    world.people(*EVERYBODY[:32], department="Kitchen")
+    assert held(world).harm == harm, "another department empties nothing"
+
+
+def test_a_consent_to_reactivations_is_for_the_addresses_that_were_shown(world: World) -> None:
+    world.people(*EVERYBODY[:60], active=True)
+    world.people(*EVERYBODY[60:], active=False, email="ann@x")
+    world.target(guard=Guard())
+    world.synced()
+    world.people(*EVERYBODY[60:], active=True, email="ann@x")
+    harm = held(world).harm
+    world.people(EVERYBODY[60], active=True, email="eve@x")
+    assert held(world).harm not in (None, harm)
+
+
+def test_a_consent_to_leavers_is_not_bound_to_the_moment(world: World) -> None:
+    moment: dict[str, Rule | Constant] = {"title": Rule("now()", "config.yaml:9")}
+    users = rules(None, "uid", uid="user.id", title="user.title")
+    company(world, guard=Guard(member_removals=None), leaving=moment, users=users)
+    world.leave(*EVERYBODY[:40])
+    world.now = NOON
+    harm = held(world).harm
+    later(world, 1)
+    assert harm is not None
+    assert world.synced(exceed=frozenset({harm.removeprefix("sha256:")})).counts.users.deactivate == 40
 
 
 def test_what_a_person_consented_to_does_not_count_again(world: World) -> None:

@@ -14,6 +14,7 @@ from rich.text import Text
 from usersyncd.cli.names import Names
 from usersyncd.cli.text import BLANK, clean, grid, hanging, value
 from usersyncd.core import summary
+from usersyncd.core.plan import differences
 from usersyncd.core.report import Counts
 from usersyncd.plugin import Kind
 
@@ -98,18 +99,9 @@ def _members(members: list[dict[str, Any]], names: Names, *, everything: bool) -
 
 
 def _differences(op: str, before: dict[str, Any], after: dict[str, Any]) -> Iterator[RenderableType]:
-    """What becomes other. An adopt shows the whole object: a person is to see whose it is. What the rules no longer
-    name is not written, so it is not shown."""
     lines = grid(2)
     rows = 0
-    for name, new in after.items():
-        old = before.get(name)
-        if op == "adopt":
-            shown = old is not None or new is not None
-        else:
-            shown = old != new and (name != "active" or op == "update")
-        if not shown:
-            continue
+    for name, old, new in differences(op, before, after):
         text = value(new) if old == new else Text.assemble(value(old), " → ", value(new))
         lines.add_row(Text(clean(name), style="dim"), text)
         rows += 1

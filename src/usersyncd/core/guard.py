@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from usersyncd.core.clock import NO_TIME, gap
 from usersyncd.core.model import Guard, Limit
+from usersyncd.core.plan import differences
 from usersyncd.core.report import Passed
 from usersyncd.plugin import Change, Kind, Op, Value
 
@@ -113,16 +114,30 @@ def undoes(change: Change, harm: Harm) -> bool:
 
 def is_blank(value: Value) -> bool:
     """Whether an attribute holds nothing."""
-    return value is None or value == ""
+    return value is None or value in ("", [], {})
 
 
-def lines(change: Change, sorts: Set[Sort]) -> Iterator[tuple[str, ...]]:
-    """The harms of these sorts that a change does, one by one, as they are hashed: directory, kind, id, operation, and
-    the attribute or the member."""
-    mine = change.directory, change.kind.value, change.id, change.op.value
+def lines(change: Change, sorts: Set[Sort]) -> Iterator[tuple[object, ...]]:
+    """The harms of these sorts that a change does, one by one, as they are hashed: what the change is about, and the
+    member, or the values that a person is shown."""
+    mine = about(change)
     if change.op is Op.REMOVE and Sort.MEMBER_REMOVALS in sorts:
-        yield from ((*mine, member.kind.value, member.id) for member in change.members)
-    yield from ((*mine, harm.attribute) for harm in harms_of(change) if harm.sort in sorts)
+        yield from ((*mine, one.kind, one.id, one.key, one.target_id) for one in change.members)
+    yield from ((*mine, harm.sort, _shown(change, harm)) for harm in harms_of(change) if harm.sort in sorts)
+
+
+def about(change: Change) -> tuple[object, ...]:
+    """The operation, the record, and its object as a target knows it."""
+    return change.op, change.kind, change.directory, change.id, change.key, change.target_id
+
+
+def _shown(change: Change, harm: Harm) -> list[tuple[str, Value, Value]]:
+    """The values before and after that a consent to a harm is bound to. What takes access away is bound to the object
+    alone: a leaver's values may name the moment."""
+    if change.op is Op.DEACTIVATE:
+        return []
+    differing = differences(change.op, change.before or {}, change.after or {})
+    return [one for one in differing if harm.attribute in ("", one[0])]
 
 
 # ---- the window

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from enum import IntEnum
 from typing import Protocol, TypeVar
 
 from msgspec import Struct
 
 from usersyncd.core.report import Counts
-from usersyncd.plugin import Change, Kind, Op
+from usersyncd.plugin import Change, Kind, Op, Value
 
 
 class Section(IntEnum):
@@ -79,6 +79,19 @@ def first(changes: Iterable[S], each: int | None) -> Iterator[S]:
         seen[change.op, change.kind] += 1
         if each is None or seen[change.op, change.kind] <= each:
             yield change
+
+
+def differences(op: str, before: Mapping[str, Value], after: Mapping[str, Value]) -> Iterator[tuple[str, Value, Value]]:
+    """What a change of a record writes otherwise than it was: the attribute with its values before and after.
+
+    An adoption is told with the whole object: a person is to see whose it is. The operations that give or take access
+    say what becomes of ``active``. What the rules no longer name is not written.
+    """
+    for name, new in after.items():
+        old = before.get(name)
+        told = (old, new) != (None, None) if op == Op.ADOPT else old != new and (name != "active" or op == Op.UPDATE)
+        if told:
+            yield name, old, new
 
 
 PREFIX = "sha256:"

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from usersyncd.core.digest import encode
 from usersyncd.core.drift import missing
-from usersyncd.core.guard import Sort, Tally, Window, limited, lines, passed
+from usersyncd.core.guard import Sort, Tally, Window, about, limited, lines, passed
 from usersyncd.core.plan import PREFIX, Hash, Section
 from usersyncd.core.report import Passed, Verified
 from usersyncd.plugin import Op
@@ -55,7 +55,7 @@ def guard(database: Database, planning: Planning, draft: Draft, verified: Verifi
     exceeded += lost
     if not exceeded and not planning.exceed:
         return Judgement([])
-    harm = _hash(plan, limited(limits), emptied, draft.drift.missing if lost else ())
+    harm = _hash(planning.delivery.target.name, plan, limited(limits), emptied, draft.drift.missing if lost else ())
     consented = any(harm.startswith(f"{PREFIX}{digits}") for digits in planning.exceed)
     return Judgement(exceeded, harm if exceeded or consented else None, consented)
 
@@ -90,16 +90,18 @@ def _emptied(connection: Connection, target: int, plan: Plan) -> set[int]:
     return {group for group, size in held.items() if 0 < size <= lost[group]} - plan.deletes(held)
 
 
-def _hash(plan: Plan, sorts: Set[Sort], emptied: Set[int], missing_refs: Iterable[int]) -> str:
-    """The hash of exactly the harmful changes of a plan, and of the records whose objects are missing."""
+def _hash(target: str, plan: Plan, sorts: Set[Sort], emptied: Set[int], missing_refs: Iterable[int]) -> str:
+    """The hash of exactly the harmful changes of a plan for the target of this name, and of the records whose objects
+    are missing."""
     made = Hash()
+    made.add(encode(target))
     for ref in sorted(missing_refs):
         made.add(encode(("missing", ref)))
     for step in plan.harmful_by_ref():
         assert step.change is not None  # noqa: S101 - what harms is a change
         harm = list(lines(step.change, sorts)) if step.counted else []
         if step.change.op is Op.REMOVE and step.ref in emptied:
-            harm.append((step.change.directory, step.change.id, Sort.EMPTIED.limit))
+            harm.append((*about(step.change), Sort.EMPTIED))
         for line in harm:
             made.add(encode(line))
     return str(made)
