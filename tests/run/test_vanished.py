@@ -10,6 +10,7 @@ from tests.run.test_pulls import PART, WHOLE, user
 from tests.run.world import World, rules
 from usersyncd.core.model import Guard
 from usersyncd.plugin import Kind, Patch, Record
+from usersyncd.testing import MemoryStore
 
 MANY = 12
 
@@ -111,3 +112,53 @@ def test_a_pull_that_was_discarded_left_nothing_behind(world: World) -> None:
     world.tell([*people(), user("new")], WHOLE, complete=True)
     assert world.tell([*people(email="a@x"), user("new", email="b@x")], WHOLE, complete=True).status == "succeeded"
     assert world.held()["new"]["email"] == "b@x"
+
+
+# ---- together with people who are gone
+
+
+def test_those_who_are_gone_in_the_same_pull_had_it_too(world: World) -> None:
+    """An export that stopped early, and a header with another name."""
+    world.target(guard=Guard())
+    world.tell(people(40, email="a@x"), WHOLE)
+    report = world.tell(people(5), WHOLE, complete=True)
+    assert str(report.error).startswith("email: 40 users had it, and no user has it now")
+    assert world.tell(people(40, email="a@x"), WHOLE, complete=True).status == "succeeded"
+
+
+def test_those_whose_leave_is_held_had_it(world: World) -> None:
+    world.target(guard=Guard())
+    world.tell(people(40, email="a@x"), WHOLE)
+    assert world.tell(people(5, email="a@x"), WHOLE, complete=True).status == "held"
+    assert str(world.tell(people(5), WHOLE, complete=True).error).startswith("email: 40 users had it")
+
+
+def test_those_who_return_without_it_had_it_if_they_never_left_the_target(world: World) -> None:
+    world.target(guard=Guard())
+    world.tell([*people(40, email="a@x"), user("x")], WHOLE)
+    assert world.tell([user("x")], WHOLE, complete=True).status == "held"
+    assert str(world.tell([*people(40), user("x")], WHOLE, complete=True).error).startswith("email: 40 users had it")
+
+
+def test_those_who_left_the_target_have_nothing_to_lose(world: World) -> None:
+    world.tell(people(40, email="a@x"), WHOLE)
+    assert world.tell(people(5, email="a@x"), WHOLE, complete=True).status == "succeeded"
+    assert world.tell(people(5), WHOLE, complete=True).status == "succeeded"
+    assert world.tell(people(40), WHOLE, complete=True).status == "succeeded"
+
+
+def test_those_who_left_one_target_and_are_held_at_another_had_it(world: World) -> None:
+    world.target("strict", guard=Guard())
+    world.tell(people(40, email="a@x"), WHOLE)
+    assert world.tell(people(5, email="a@x"), WHOLE, complete=True).status == "held"
+    assert str(world.tell(people(5), WHOLE, complete=True).error).startswith("email: 40 users had it")
+
+
+def test_what_a_place_before_still_holds_does_not_count(world: World) -> None:
+    """The target was replaced: nobody will ever leave the old one."""
+    world.tell(people(40, email="a@x"), WHOLE)
+    world.stores["app"] = MemoryStore()
+    world.target()
+    world.tell(people(5, email="a@x"), WHOLE, complete=True)
+    assert len(world.held()) == 5
+    assert world.tell(people(5), WHOLE, complete=True).status == "succeeded"

@@ -143,9 +143,10 @@ class Records:
         )
         self.changed += len(changed)
         names_before: list[tuple[int, str, str | None]] = []
+        never_left = self._vanished.held([ref for ref, (_, _, gone) in held.items() if gone])
         for ref, item in changed.items():
             attributes, handles, gone = held[ref]
-            if not gone:
+            if not gone or ref in never_left:
                 self._vanished.note(item.kind, attributes, item.attributes or "{}")
             if gone:
                 self.count[item.kind] += 1

@@ -58,13 +58,13 @@ def save(
     """Fold a whole pull into the snapshot. Pauses now and then; given up between, nothing was changed. Raises
     SourceError, and changes nothing, if all records lost an attribute that is ``watched``."""
     first = reserve(database, spool.count_new())
-    vanished = Vanished(watched)
     with database.write() as connection:
         revision = reading.revision + 1
+        vanished = Vanished(connection, reading.id, watched)
         changed = Records(connection, reading.id, revision, spool, first, interest.display_name, vanished)
         before = _graph(connection, reading, interest, spool)
         yield from changed.save(complete=done.complete, now=now.isoformat())
-        vanished.verify(connection, reading.id, reading.name)
+        vanished.verify(reading.name)
         members = Memberships(connection, reading.id, revision, spool, changed, complete=done.complete)
         yield from members.save()
         yield from _concerned(connection, reading.id, revision, changed, members, interest, before)

@@ -34,7 +34,8 @@ def snapshot(
     """
     interest = Interest(fingerprints(job), job.groups, job.manager, lambda raw: _or_none(job.rules.display_name, raw))
     at_least = min((delivery.target.guard.at_least for delivery in job.deliveries), default=Guard().at_least)
-    return save(database, reading, spool, done, job.basis, interest, Watched(job.reads, at_least, missing), now)
+    watched = Watched(job.reads, at_least, missing, [delivery.target.name for delivery in job.deliveries])
+    return save(database, reading, spool, done, job.basis, interest, watched, now)
 
 
 def keep(database: Database, reading: Reading, job: Job) -> None:
