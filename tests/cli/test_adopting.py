@@ -80,7 +80,8 @@ def test_a_protected_account_is_not_adopted_with_consent_either(usersyncd: Users
     application.configure(DIRECTORY + TARGET + '    protect: role == "superadmin"\n')
     ran = usersyncd("sync", "--adopt")
     assert ran.code == 1
-    assert f"its email '{ADDRESS}' is that of an object that `protect` names" in ran.out
+    assert f"its email '{ADDRESS}' is that of an object that `protect` names\n" in ran.out
+    assert "→ correct its email in the directory, or take the object out of `protect`\n" in ran.out
     assert rows(application) == [(7, ADDRESS, "Maggie", 1, "superadmin")]
 
 

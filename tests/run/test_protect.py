@@ -9,6 +9,7 @@ import pytest
 from tests.run.world import ON_SQLITE, World
 from usersyncd.core.protection import UNPROTECTED, Protection, protected_keys
 from usersyncd.core.report import RunReport
+from usersyncd.errors import split_remedy
 from usersyncd.plugin import PROTECTED, Kind
 
 KEYS = {Kind.USER: protected_keys(["root"]), Kind.GROUP: protected_keys(["owners"])}
@@ -64,6 +65,9 @@ def test_a_plan_shows_only_what_a_sync_does(company: World) -> None:
     assert company.members() == {"owners": {"ann"}, "staff": {"bob", "root"}}
     assert (company.held(), company.held(Kind.GROUP)) == before
     assert failures(company.run()) == failures(report), "it is tried again, and fails by name in every run"
+    assert {split_remedy(error)[1] for _, _, error in failures(report)} == {
+        "undo the change in the directory or the rules, or take it out of `protect`"
+    }
 
 
 @pytest.mark.parametrize("protect", [KEYS, {**KEYS, Kind.GROUP: UNPROTECTED}], ids=["both", "users"])

@@ -127,7 +127,10 @@ def judge(claimant: Claimant, holders: Sequence[Holder], found: Sequence[Found],
     exact = [one for one in others if one.exact]
     named = f"its {policy.attribute} {claimant.key!r}"
     if any(one.protected for one in (*mine, *exact)):
-        return Verdict(f"{named} is that of an object that `protect` names")
+        return Verdict(
+            f"{named} is that of an object that `protect` names\n"
+            f"  → correct its {policy.attribute} in the directory, or take the object out of `protect`"
+        )
     if mine and claimant.new:
         return _relinked(mine, named)
     if unsure := [one for one in holders if one.going is Going.UNSURE]:

@@ -82,7 +82,10 @@ class Outcome(Struct, frozen=True, gc=False):
 
 
 DELIVERED = Outcome()
-PROTECTED = "`protect` of the target names it: it is never changed or removed"
+PROTECTED = (
+    "`protect` of the target names it: it is never changed or removed\n"
+    "  → undo the change in the directory or the rules, or take it out of `protect`"
+)
 """Why a change of a protected object is refused."""
 
 
