@@ -53,6 +53,8 @@ def test_an_emptied_file_is_held_and_says_which_limit_and_what_to_do(usersyncd: 
     assert target["planned"]["users"]["deactivate"] == active
     (status,) = json.loads(usersyncd("status", "--json").out)["directories"]
     assert (status["status"], status["held"]) == ("held", directory["plan"])
+    assert status["harms"] == [{"target": "app", "harm": target["harm"]}]
+    assert target["harm"].startswith("sha256:")
     assert "→ see `usersyncd plan acme`" in usersyncd("status").out
 
 

@@ -41,6 +41,7 @@ class Standing(Struct):
     memberships: int = 0
     held: str | None = None
     guard: list[dict[str, Any]] = []
+    harms: list[dict[str, Any]] = []
     failures: int = 0
     failed: list[dict[str, Any]] = []
     error: str | None = None
@@ -115,6 +116,7 @@ def _tell(found: Standing, ended: RunReport) -> None:
         if target.held:
             found.held = ended.plan
             found.guard += [name | structs.asdict(violated) for violated in target.guard]
+            found.harms.append(name | {"harm": target.harm})
 
 
 # ---- for a person
