@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 
@@ -31,6 +32,36 @@ def test_a_renamed_column_discards_the_pull_until_a_person_consents(usersyncd: U
     assert "blanked" in ran.out
     assert usersyncd(*ran.out.partition("deliver exactly these changes:\n")[2].split()[1:5]).code == 0
     assert addresses(tmp_path) == 0
+
+
+def test_a_consent_that_is_not_needed_is_an_error_after_everything_is_done(
+    usersyncd: Usersyncd, tmp_path: Path
+) -> None:
+    (tmp_path / "usersyncd.yaml").write_text(CONFIG, "utf-8")
+    (tmp_path / "hr.csv").write_text("id,email\n1,ada@acme.example\n", "utf-8")
+    ran = usersyncd("sync", "--accept-missing", "emial", "--accept-missing", "email")
+    assert ran.code == 2
+    assert addresses(tmp_path) == 1
+    assert "--accept-missing email: hr did not lose this attribute, or no rule reads it\n  → " in ran.err
+    assert "--accept-missing emial: hr did not lose" in ran.err
+
+
+def test_a_consent_is_met_when_few_lost_the_attribute(usersyncd: Usersyncd, tmp_path: Path) -> None:
+    (tmp_path / "usersyncd.yaml").write_text(CONFIG, "utf-8")
+    (tmp_path / "hr.csv").write_text("id,email\n1,ada@acme.example\n", "utf-8")
+    assert usersyncd("sync").code == 0
+    (tmp_path / "hr.csv").write_text("id,email\n1,\n", "utf-8")
+    ran = usersyncd("sync", "--accept-missing", "email", "--json")
+    assert (ran.code, ran.err.count("→")) == (0, 0)
+    assert json.loads(ran.out)["directories"][0]["pull"]["accepted"] == ["email"]
+    assert usersyncd("sync", "--accept-missing", "email").code == 2, "it was accepted before"
+
+
+def test_a_pull_that_fails_says_nothing_of_the_consent(usersyncd: Usersyncd, tmp_path: Path) -> None:
+    (tmp_path / "usersyncd.yaml").write_text(CONFIG, "utf-8")
+    ran = usersyncd("sync", "--accept-missing", "email")
+    assert ran.code == 1
+    assert "--accept-missing" not in ran.err
 
 
 def addresses(folder: Path) -> int:

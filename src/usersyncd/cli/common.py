@@ -40,15 +40,6 @@ DirectoriesArgument = Annotated[
 CompleteOption = Annotated[
     bool, typer.Option("--complete", help="Read everything again, not only what changed since the last time.")
 ]
-MissingOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--accept-missing",
-        metavar="ATTRIBUTE",
-        help="Accept that no record of the directory has this attribute any more (repeatable).",
-        show_default=False,
-    ),
-]
 VerifyOption = Annotated[
     bool,
     typer.Option("--verify", help="Compare what the targets hold with what was delivered, and put back what differs."),

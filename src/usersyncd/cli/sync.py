@@ -14,12 +14,12 @@ from usersyncd.cli.common import (
     ConfigOption,
     DirectoriesArgument,
     JsonOption,
-    MissingOption,
     VerifyOption,
     print_error,
     print_json,
 )
 from usersyncd.cli.exceed import ExceedOption
+from usersyncd.cli.missing import MissingOption
 
 
 def sync(
@@ -51,6 +51,7 @@ def sync(
     from usersyncd.cli.changes import EACH
     from usersyncd.cli.documents import list_changes, runs_document
     from usersyncd.cli.exceed import hashes, unmet
+    from usersyncd.cli.missing import unneeded
     from usersyncd.cli.report import show_run
     from usersyncd.cli.runs import opened
     from usersyncd.run import Wish
@@ -78,7 +79,7 @@ def sync(
         runs.verify_consents()
     statuses = {report.status for report in reports}
     code = 1 if statuses & {"failed", "partial"} else 3 if "held" in statuses else 0
-    for error in unmet(consents, reports):
+    for error in (*unmet(consents, reports), *unneeded(accept_missing or (), reports)):
         print_error(error)
         code = code or error.exit_code
     if code:

@@ -37,12 +37,14 @@ class Interest(Struct, frozen=True):
 
 
 class Saved(Struct, frozen=True):
-    """What was saved: the reading as it is now, how many records and groups' members changed, and what was left out."""
+    """What was saved: the reading as it is now, how many records and groups' members changed, what was left out, and
+    which attributes are missing everywhere by a person's word."""
 
     reading: Reading
     changed: int
     unresolved: int
     left_out: list[Skipped]
+    accepted: list[str]
 
 
 def save(
@@ -64,7 +66,7 @@ def save(
         changed = Records(connection, reading.id, revision, spool, first, interest.display_name, vanished)
         before = _graph(connection, reading, interest, spool)
         yield from changed.save(complete=done.complete, now=now.isoformat())
-        vanished.verify(reading.name)
+        accepted = vanished.verify(reading.name)
         members = Memberships(connection, reading.id, revision, spool, changed, complete=done.complete)
         yield from members.save()
         yield from _concerned(connection, reading.id, revision, changed, members, interest, before)
@@ -86,7 +88,7 @@ def save(
         Skipped(Kind.GROUP, id_, "its members were told, but this directory does not list the group")
         for id_ in members.strangers[:NAMED]
     ]
-    return Saved(after, changed.changed + members.rewritten, count, strangers + left_out)
+    return Saved(after, changed.changed + members.rewritten, count, strangers + left_out, accepted)
 
 
 def _graph(connection: Connection, reading: Reading, interest: Interest, spool: Spool) -> Graph | None:

@@ -59,12 +59,14 @@ class Vanished:
             return set()
         return set(self._connection.scalars(self._held.where(among(self._connection, links.c.ref, list(gone)))))
 
-    def verify(self, name: str) -> None:
-        """Raises SourceError if no record of the directory has an attribute any more that many had."""
+    def verify(self, name: str) -> list[str]:
+        """Raises SourceError if no record of the directory has an attribute any more that many had. Returns those of
+        the accepted attributes that records lost and none has any more."""
+        accepted = self._watched.accepted
         gone = [
             f"{attribute}: {count} {kind}s had it, and no {kind} has it now"
             for (kind, attribute), count in self._had()
-            if count >= max(self._watched.at_least, 1) and not self._has(kind, attribute)
+            if attribute not in accepted and count >= max(self._watched.at_least, 1) and not self._has(kind, attribute)
         ]
         if gone:
             options = " ".join(f"--accept-missing {line.partition(':')[0]}" for line in gone)
@@ -73,10 +75,11 @@ class Vanished:
                 "give the account the right to read it, or the column its old name; if it is really empty everywhere, "
                 f"`usersyncd sync {name} {options}`",
             )
+        return sorted({name for kind, name in self._lost if name in accepted and not self._has(kind, name)})
 
     def _is_watched(self, kind: Kind, attribute: str) -> bool:
         reads = self._watched.reads[kind]
-        return (reads is None or attribute in reads) and attribute not in self._watched.accepted
+        return reads is None or attribute in reads
 
     def _had(self) -> list[tuple[tuple[Kind, str], int]]:
         """The attributes that records lost, each with how many had it: of those who lost it, and of those who are
