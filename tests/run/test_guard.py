@@ -383,6 +383,17 @@ def test_what_a_person_consented_to_does_not_count_again(world: World) -> None:
     assert len(stored(world)) == 6
 
 
+def test_who_returns_after_a_leave_by_consent_needs_another_consent(world: World) -> None:
+    """A person's word that they left is taken back by a person only. Without a consent, who returns is restored."""
+    company(world, guard=Guard(member_removals=None))
+    world.leave(*EVERYBODY[:40])
+    harm = held(world).harm
+    assert harm is not None
+    world.synced(exceed=frozenset({harm.removeprefix("sha256:")}))
+    world.people(*EVERYBODY[:40], title="Cook")
+    assert held(world).guard == [Passed("reactivations", "10%", "100% (40 of 40)")]
+
+
 def test_a_plan_says_what_consent_it_needs_and_that_one_within_the_limits_needs_none(world: World) -> None:
     company(world, guard=Guard(member_removals=None))
     world.leave(*EVERYBODY[:40])

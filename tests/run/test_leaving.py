@@ -80,6 +80,17 @@ def test_many_at_once_are_held_until_a_person_consents(world: World, how: str) -
     assert active(world.store) == set()
 
 
+@gone
+def test_a_few_leave_without_a_consent_unless_at_least_is_smaller(world: World, how: str) -> None:
+    world.target(guard=Guard(at_least=1))
+    world.people(*PEOPLE[:5])
+    world.synced()
+    goes(world, how)
+    assert world.run().status == "held"
+    world.target(guard=Guard())
+    assert leaves(world).counts.users.deactivate == 5
+
+
 def test_consent_is_for_what_leaves_only(world: World) -> None:
     world.target(guard=Guard())
     world.people(*PEOPLE)
