@@ -220,6 +220,23 @@ def test_deleted_people_who_return_are_counted_no_more(world: World) -> None:
     assert stored(world) == set()
 
 
+def test_a_leaver_whose_account_is_adopted_counts_no_more(world: World) -> None:
+    """The account is in use again, so another one may leave."""
+    users = rules(None, "email", email="user.email")
+    world.target(guard=Guard(at_least=1, deactivations=Limit(1, False)), users=users)
+    for id_ in EVERYBODY[:10]:
+        world.user(id_, email=f"{id_}@x")
+    world.synced()
+    world.leave("u000")
+    world.synced()
+    assert stored(world) == {("deactivations", "u000")}
+    world.user("new", email="u000@x")
+    world.leave("u001")
+    counts = world.synced(adopt=frozenset({"new"})).counts.users
+    assert (counts.adopt, counts.deactivate) == (1, 1)
+    assert stored(world) == {("deactivations", "u001")}
+
+
 def test_members_who_were_removed_count_until_they_are_added_again(world: World) -> None:
     company(world, guard=Guard(member_removals=Limit(30, True)))
     world.group("g00", *EVERYBODY[50:])
