@@ -180,6 +180,19 @@ def test_what_earlier_runs_took_away_is_forgotten_after_the_window(world: World)
     assert stored(world) == {("deactivations", id_) for id_ in EVERYBODY[10:19]}
 
 
+def test_the_oldest_run_of_the_window_counts(world: World) -> None:
+    world.now = NOON
+    company(world, guard=Guard(member_removals=None))
+    later(world, 3)
+    world.leave(*EVERYBODY[:10])
+    world.synced()
+    later(world, 11)
+    world.synced()
+    later(world, 11)
+    world.leave(*EVERYBODY[10:19])
+    assert held(world).guard[0].found == "19% (19 of 100, 10 of them in earlier runs)"
+
+
 @pytest.mark.parametrize("wrong", [9600, -9600])
 def test_a_clock_that_is_wrong_once_neither_empties_the_window_nor_keeps_it_full(world: World, wrong: int) -> None:
     company(world, guard=Guard(member_removals=None))
@@ -216,8 +229,9 @@ def test_deleted_people_who_return_are_counted_no_more(world: World) -> None:
     world.synced()
     assert stored(world) == {("deletes", id_) for id_ in EVERYBODY[:10]}
     world.people(*EVERYBODY[:10])
+    world.leave(*EVERYBODY[50:60])
     world.synced()
-    assert stored(world) == set()
+    assert stored(world) == {("deletes", id_) for id_ in EVERYBODY[50:60]}
 
 
 def test_a_leaver_whose_account_is_adopted_counts_no_more(world: World) -> None:
@@ -265,6 +279,14 @@ def test_emptied_groups_are_held_and_count_until_they_have_members_again(world: 
     world.target(guard=Guard(emptied=Limit(10, True), member_removals=None, deletes=None))
     world.synced()
     assert stored(world) == {("emptied", "g02")}
+
+
+def test_a_group_whose_members_are_exchanged_is_not_emptied(world: World) -> None:
+    company(world, guard=Guard(emptied=NONE, member_removals=None, at_least=1))
+    world.people("new")
+    world.group("g00", "new")
+    world.synced()
+    assert stored(world) == set()
 
 
 def test_a_group_that_is_deleted_is_not_emptied(world: World) -> None:
@@ -390,14 +412,16 @@ def test_a_consent_to_leavers_is_not_bound_to_the_moment(world: World) -> None:
 
 def test_what_a_person_consented_to_does_not_count_again(world: World) -> None:
     company(world, guard=Guard(member_removals=None))
+    world.leave(EVERYBODY[99])
+    world.synced()
     world.leave(*EVERYBODY[:40])
     harm = held(world).harm
     assert harm is not None
     world.synced(exceed=frozenset({harm.removeprefix("sha256:")}))
-    assert stored(world) == set()
-    world.leave(*EVERYBODY[40:46])
+    assert stored(world) == {("deactivations", EVERYBODY[99])}
+    world.leave(*EVERYBODY[40:44])
     world.synced()
-    assert len(stored(world)) == 6
+    assert len(stored(world)) == 5
 
 
 def test_who_returns_after_a_leave_by_consent_needs_another_consent(world: World) -> None:
