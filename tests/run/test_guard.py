@@ -193,6 +193,29 @@ def test_the_oldest_run_of_the_window_counts(world: World) -> None:
     assert held(world).guard[0].found == "19% (19 of 100, 10 of them in earlier runs)"
 
 
+def test_only_what_is_older_than_the_window_is_forgotten(world: World) -> None:
+    world.now = NOON
+    company(world, guard=Guard(member_removals=None))
+    world.leave(*EVERYBODY[:2])
+    world.synced()
+    later(world, 12)
+    world.leave(*EVERYBODY[2:4])
+    world.synced()
+    for _ in range(2):
+        later(world, 7)
+        world.synced()
+    assert stored(world) == {("deactivations", id_) for id_ in EVERYBODY[2:4]}
+
+
+def test_another_change_does_not_undo_a_harm(world: World) -> None:
+    company(world, guard=Guard())
+    world.people(EVERYBODY[0])
+    world.synced()
+    world.people(EVERYBODY[0], department="Kitchen")
+    world.synced()
+    assert stored(world) == {("blanked title", EVERYBODY[0])}
+
+
 @pytest.mark.parametrize("wrong", [9600, -9600])
 def test_a_clock_that_is_wrong_once_neither_empties_the_window_nor_keeps_it_full(world: World, wrong: int) -> None:
     company(world, guard=Guard(member_removals=None))
