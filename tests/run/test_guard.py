@@ -470,7 +470,10 @@ def test_a_plan_says_what_consent_it_needs_and_that_one_within_the_limits_needs_
 
 
 def test_what_was_written_and_not_answered_counts(world: World) -> None:
-    company(world, guard=Guard(member_removals=None))
+    """Without groups: removals are sent before, and the target would die of these."""
+    world.people(*EVERYBODY)
+    world.target(guard=Guard())
+    world.synced()
     world.leave(*EVERYBODY[:10])
     world.store.faults.die_after_commit = True
     assert world.run().status == "failed"
