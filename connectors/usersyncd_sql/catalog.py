@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
 import sqlalchemy as sa
 
@@ -27,12 +28,14 @@ class Catalog:
         self.edges_name = given.memberships or "group_members"
         self._records: dict[Kind, RecordTable] = {}
         self._edges: EdgeTable | None = None
+        self._inspector: sa.Inspector | None = None
 
     def own(self) -> list[sa.Table]:
         """The definitions of the tables that usersyncd creates and extends. Raises TargetError."""
-        tables = list(self.own_records().values())
+        tables = list(self.own_records.values())
         return [*tables, own.edge_table(self.edges_name, self.schema)] if self._is_own("memberships") else tables
 
+    @cached_property
     def own_records(self) -> dict[Kind, sa.Table]:
         """The definitions of the record tables that usersyncd creates. Raises TargetError."""
         return {
@@ -42,9 +45,19 @@ class Catalog:
         }
 
     def forget(self) -> None:
-        """Drop the reflected tables after a schema change."""
+        """Drop what was reflected, after a schema change."""
         self._records.clear()
         self._edges = None
+        self._inspector = None
+
+    def is_whole(self) -> bool:
+        """Whether the tables that usersyncd creates are reflected, with all their columns."""
+        if self._is_own("memberships") and self._edges is None:
+            return False
+        return all(
+            kind in self._records and self._records[kind].columns.keys() >= set(table.columns.keys())
+            for kind, table in self.own_records.items()
+        )
 
     def left_out(self, connection: sa.Connection, role: str, name: str) -> bool:
         """Whether the admin named other tables but none for this role."""
@@ -55,8 +68,8 @@ class Catalog:
         if kind not in self._records:
             role = f"{kind}s"
             self._records[kind] = RecordTable(
-                connection, self.names[kind], self.schema, self.target, kind, self.layouts[kind],
-                named=role in self._given, lenient=self._is_own(role),
+                connection, self._inspect(connection), self.names[kind], self.schema, self.target, kind,
+                self.layouts[kind], named=role in self._given, lenient=self._is_own(role),
             )  # fmt: skip
         return self._records[kind]
 
@@ -71,7 +84,7 @@ class Catalog:
             if self.left_out(connection, role, name) or (self._is_own(role) and not self.has(connection, name)):
                 return None
             if self._is_own(role):
-                own.verify_key(sa.inspect(connection), self.own_records()[kind], self.target)
+                own.verify_key(self._inspect(connection), self.own_records[kind], self.target)
         return self.records(connection, kind)
 
     def records_or_none_yet(self, connection: sa.Connection, kind: Kind) -> RecordTable | None:
@@ -84,7 +97,9 @@ class Catalog:
         """The membership table. Raises TargetError if it does not exist or its columns are not known."""
         if self._edges is None:
             records = {kind: self.records(connection, kind) for kind in Kind}
-            self._edges = EdgeTable(connection, self.edges_name, self.schema, self.target, records, self._chosen)
+            self._edges = EdgeTable(
+                connection, self._inspect(connection), self.edges_name, self.schema, self.target, records, self._chosen
+            )
         return self._edges
 
     def edges_if_any(self, connection: sa.Connection) -> EdgeTable | None:
@@ -105,8 +120,14 @@ class Catalog:
 
     def has(self, connection: sa.Connection, name: str) -> bool:
         """Whether a table or view with this name exists."""
-        inspector = sa.inspect(connection)
+        inspector = self._inspect(connection)
         return inspector.has_table(name, self.schema) or name in inspector.get_view_names(self.schema)
+
+    def _inspect(self, connection: sa.Connection) -> sa.Inspector:
+        """The inspector of a connection: it keeps what it has read, so that nothing is queried twice."""
+        if self._inspector is None or self._inspector.bind is not connection:
+            self._inspector = sa.inspect(connection)
+        return self._inspector
 
     def _is_own(self, role: str) -> bool:
         return self._create and role not in self._given

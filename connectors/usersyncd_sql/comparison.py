@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from msgspec import Struct
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import TypeEngine
 
 
 class Comparison(Struct, frozen=True):
@@ -39,19 +40,19 @@ WHERE table_schema = coalesce(:schema, database()) AND table_name = :name
 
 
 def comparisons(
-    connection: sa.Connection, table: sa.TableClause, columns: Mapping[str, sa.Column[Any]]
+    connection: sa.Connection, table: sa.TableClause, types: Mapping[str, TypeEngine[Any]]
 ) -> dict[str, Comparison]:
-    """How each column of a table is compared."""
+    """How each column of a table is compared. ``types``: of all columns."""
     if connection.dialect.name == "postgresql":
         quoted = connection.dialect.identifier_preparer.format_table(table)
         found = connection.execute(sa.text(POSTGRESQL), {"name": quoted})
         return {column: Comparison(exact, name) for column, name, exact in found}
     if connection.dialect.name == "sqlite":
         loose = _sqlite_loose_indexes(connection, table)
-        return {name: Comparison(name not in loose and _is_exact(connection, table, name)) for name in columns}
+        return {name: Comparison(name not in loose and _is_exact(connection, table, name)) for name in types}
     asked = {"schema": table.schema, "name": table.name}
     found = connection.execute(sa.text(MYSQL), asked)
-    return {name: _mysql(columns[name].type, charset, collation) for name, charset, collation in found}
+    return {name: _mysql(types[name], charset, collation) for name, charset, collation in found}
 
 
 def _is_exact(connection: sa.Connection, table: sa.TableClause, column: str) -> bool:

@@ -28,10 +28,10 @@ class EdgeTable(Reflected):
     column of the record's row that has it."""
 
     def __init__(
-        self, connection: sa.Connection, name: str, schema: str | None, target: str,
+        self, connection: sa.Connection, inspector: sa.Inspector, name: str, schema: str | None, target: str,
         records: dict[Kind, RecordTable], chosen: MembershipColumns | None,
     ) -> None:  # fmt: skip
-        super().__init__(connection, name, schema, target, "memberships")
+        super().__init__(connection, inspector, name, schema, target, "memberships")
         users, groups = records[Kind.USER], records[Kind.GROUP]
         remedy = "correct `memberships` of the target's options"
         ours = set(own.EDGE_COLUMNS)
@@ -40,7 +40,7 @@ class EdgeTable(Reflected):
             self.user, self.group = chosen.user, chosen.group
             self.column(self.user, remedy)
             self.column(self.group, remedy)
-        elif ours <= set(self.columns.keys()) and not self.foreign_keys:
+        elif ours <= self.columns.keys() and not self.foreign_keys:
             self.user, self.group, self.nested = own.EDGE_MEMBER, own.EDGE_GROUP, True
         else:
             self.user, self.group = self._referring(users), self._referring(groups)
@@ -48,7 +48,7 @@ class EdgeTable(Reflected):
         self.value: dict[Kind, str] = {}
         for table in (users, groups):
             self.holds[table.kind], self.value[table.kind] = self._what(table)
-        self.adapt = {kind: adapter(self.columns[self.column_of(kind)], self.backend) or text for kind in Kind}
+        self.adapt = {kind: adapter(self.columns[self.column_of(kind)].type, self.backend) or text for kind in Kind}
         self.scoped = self.nested
         self.written = (*([own.DIRECTORY] if self.scoped else []), self.group, self.user)
         self.edges_are_unique = self.is_unique(self.written)

@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
+from sqlalchemy.types import TypeEngine
 
 from usersyncd.plugin import Value
 from usersyncd_sql.tables import RecordTable
@@ -28,23 +29,22 @@ def is_same(table: RecordTable, attribute: str, written: Value, held: Value) -> 
     """Whether ``held`` is what the attribute's column makes of ``written``."""
     if (name := table.names.get(attribute)) is None:
         return True  # The table has no column for it.
-    column = table.columns[name]
-    if not isinstance(column.type, COMPARABLE):
+    kind = table.columns[name].type
+    if not isinstance(kind, COMPARABLE):
         return True
     if written is None or held is None:
         return written is held
     try:
-        kept = (adapter(column, table.backend) or text)(written)
+        kept = (adapter(kind, table.backend) or text)(written)
     except ValueError:
         return False
-    shown = told(kept) if (told := teller(column)) else kept
+    shown = told(kept) if (told := teller(kind)) else kept
     if isinstance(shown, Unsaid) or shown == held or _text(shown) == _text(held):
         return True
-    return _alike(column, kept, shown, held) or (_ignores_case(table, name) and _folded(shown) == _folded(held))
+    return _alike(kind, kept, shown, held) or (_ignores_case(table, name) and _folded(shown) == _folded(held))
 
 
-def _alike(column: sa.Column[Any], kept: Any, shown: Any, held: Any) -> bool:
-    kind = column.type
+def _alike(kind: TypeEngine[Any], kept: Any, shown: Any, held: Any) -> bool:
     if isinstance(kind, sa.Float):
         return isinstance(held, int | float) and math.isclose(kept, held, rel_tol=1e-5)
     if isinstance(kind, sa.Numeric) and kind.scale is not None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.types import TypeEngine
 
 from usersyncd_sql.faults import Refused
 from usersyncd_sql.reflected import Reflected, Row
@@ -49,7 +50,8 @@ def decode(table: Reflected, target_id: str | None) -> Address:
         raise Refused("it has no target id, so its row is not known")
     try:
         named: Mapping[str, Any] = json.loads(target_id)
-        return tuple(named), tuple(_driver(table.columns[name], table.backend, value) for name, value in named.items())
+        types = {name: table.columns[name].type for name in named}
+        return tuple(named), tuple(_driver(types[name], table.backend, value) for name, value in named.items())
     except (ValueError, KeyError, TypeError, AttributeError):
         raise Refused(f"table `{table.name}` has no columns for the target id {target_id}") from None
 
@@ -72,7 +74,7 @@ def _plain(value: Any) -> str | int | None:
     return value.isoformat() if isinstance(value, date | time) else str(value)
 
 
-def _driver(column: sa.Column[Any], backend: str, value: Any) -> Any:
-    if isinstance(column.type, sa.LargeBinary):
+def _driver(kind: TypeEngine[Any], backend: str, value: Any) -> Any:
+    if isinstance(kind, sa.LargeBinary):
         return bytes.fromhex(value)
-    return (adapter(column, backend) or text)(value)
+    return (adapter(kind, backend) or text)(value)

@@ -105,7 +105,7 @@ def create(connection: sa.Connection, tables: Sequence[sa.Table], target: str) -
 def verify_key(inspector: sa.Inspector, table: sa.Table, target: str) -> None:
     """Check the primary key of a table in the database. Raises TargetError if it is neither the defined one nor the one
     of the last release, which was the key."""
-    found = inspector.get_pk_constraint(table.name, table.schema)["constrained_columns"]
+    found = inspector.get_pk_constraint(str(table.name), table.schema)["constrained_columns"]
     wanted = [column.name for column in table.primary_key]
     keys = [column.name for column in table.columns if column.unique]
     uniques = [set(found), *(set(some["column_names"]) for some in _uniques(inspector, table))]
@@ -146,8 +146,9 @@ def is_of_last_release(inspector: sa.Inspector, table: sa.Table) -> bool:
 
 
 def _uniques(inspector: sa.Inspector, table: sa.Table) -> list[Any]:
-    indexes = [index for index in inspector.get_indexes(table.name, table.schema) if index["unique"]]
-    return [*inspector.get_unique_constraints(table.name, table.schema), *indexes]
+    name = str(table.name)  # The inspector would keep the answers for the quoted name apart, and ask again.
+    indexes = [index for index in inspector.get_indexes(name, table.schema) if index["unique"]]
+    return [*inspector.get_unique_constraints(name, table.schema), *indexes]
 
 
 def _extend(connection: sa.Connection, table: sa.Table, column: sa.Column[Any]) -> None:

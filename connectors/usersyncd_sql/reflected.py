@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine.interfaces import ReflectedColumn
+from sqlalchemy.types import TypeEngine
 
 from usersyncd.errors import TargetError
 from usersyncd_sql.comparison import Comparison, comparisons
@@ -17,11 +20,21 @@ Key = Any
 Row = tuple[Any, ...]
 
 
+@dataclass(frozen=True)
+class Column:
+    """A column of a table. ``filled``: the database gives it a value where a row has none."""
+
+    type: TypeEngine[Any]
+    nullable: bool
+    filled: bool
+
+
 class Reflected:
     """One table of the database: its columns, unique sets and foreign keys. Raises TargetError if it does not exist."""
 
-    def __init__(self, connection: sa.Connection, name: str, schema: str | None, target: str, role: str) -> None:
-        inspector = sa.inspect(connection)
+    def __init__(
+        self, connection: sa.Connection, inspector: sa.Inspector, name: str, schema: str | None, target: str, role: str
+    ) -> None:
         self.name = name
         self.backend = connection.dialect.name
         self.cannot_insert: tuple[str, ...] = ()
@@ -34,11 +47,12 @@ class Reflected:
                 f"name the table of {role} under `tables`, or let usersyncd make its own: create_tables: true",
             )
         self.is_view = name in views
-        self.columns = sa.Table(name, sa.MetaData(), schema=schema, autoload_with=connection, resolve_fks=False).columns
-        self.padded = frozenset(column.name for column in self.columns if isinstance(column.type, sa.CHAR))
+        self.columns = {column["name"]: _column(column) for column in inspector.get_columns(name, schema)}
+        self.padded = frozenset(name for name, column in self.columns.items() if isinstance(column.type, sa.CHAR))
         # Statements use a table without types: usersyncd converts the values, not SQLAlchemy.
-        self.light = sa.table(name, *(sa.column(column.name) for column in self.columns), schema=schema)
-        self.comparisons: Mapping[str, Comparison] = comparisons(connection, self.light, dict(self.columns.items()))
+        self.light = sa.table(name, *map(sa.column, self.columns), schema=schema)
+        types = {name: column.type for name, column in self.columns.items()}
+        self.comparisons: Mapping[str, Comparison] = comparisons(connection, self.light, types)
         unique = _sqlite_uniques(connection, self.light) if self.backend == "sqlite" else ()
         self.uniques = list(dict.fromkeys([*_uniques(inspector, name, schema), *unique]))
         self.foreign_keys = inspector.get_foreign_keys(name, schema)
@@ -46,11 +60,11 @@ class Reflected:
         """The columns to which foreign keys refer; None: not read yet."""
         self.primary_key: tuple[str, ...] = tuple(inspector.get_pk_constraint(name, schema)["constrained_columns"])
 
-    def column(self, name: str, remedy: str, why: str = "") -> sa.Column[Any]:
+    def column(self, name: str, remedy: str, why: str = "") -> Column:
         """The column of this name. Raises TargetError with the nearest name if the table has none."""
         if name in self.columns:
             return self.columns[name]
-        raise TargetError(f"{self._place} has no column `{name}`{why}{_nearest(name, self.columns.keys())}", remedy)
+        raise TargetError(f"{self._place} has no column `{name}`{why}{_nearest(name, self.columns)}", remedy)
 
     def is_unique(self, columns: Iterable[str]) -> bool:
         """Whether a unique constraint covers these columns."""
@@ -76,17 +90,19 @@ class Reflected:
         """The NOT NULL columns without a default that are not written. With one of them, no row can be inserted."""
         counted = self.columns[self.primary_key[0]] if len(self.primary_key) == 1 else None
         return tuple(
-            column.name
-            for column in self.columns
-            if column.name not in set(written)
+            name
+            for name, column in self.columns.items()
+            if name not in set(written)
             and not column.nullable
-            and column.server_default is None
-            and column.identity is None
-            and column.computed is None
-            and column.autoincrement is not True
+            and not column.filled
             # SQLite fills an INTEGER PRIMARY KEY with the row number.
             and not (self.backend == "sqlite" and column is counted and isinstance(column.type, sa.Integer))
         )
+
+
+def _column(found: ReflectedColumn) -> Column:
+    filled = found["default"] is not None or found.get("autoincrement") is True or "identity" in found
+    return Column(found["type"], found["nullable"], filled or "computed" in found)
 
 
 def _uniques(inspector: sa.Inspector, name: str, schema: str | None) -> Iterable[tuple[str, ...]]:

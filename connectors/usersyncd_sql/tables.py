@@ -29,10 +29,10 @@ class RecordTable(Reflected):
     """
 
     def __init__(
-        self, connection: sa.Connection, name: str, schema: str | None, target: str, kind: Kind, layout: Layout,
-        *, named: bool, lenient: bool,
+        self, connection: sa.Connection, inspector: sa.Inspector, name: str, schema: str | None, target: str,
+        kind: Kind, layout: Layout, *, named: bool, lenient: bool,
     ) -> None:  # fmt: skip
-        super().__init__(connection, name, schema, target, f"{kind}s")
+        super().__init__(connection, inspector, name, schema, target, f"{kind}s")
         self.kind = kind
         self.names = own.columns_of(layout)
         if lenient:
@@ -71,9 +71,9 @@ class RecordTable(Reflected):
         """Target ids of rows whose key changes in this run: their key may differ from the planned one."""
         self._attribute = {column: attribute for attribute, column in self.names.items()}
         self._tellers = [
-            (column.name, self._attribute.get(column.name, column.name), tell)
-            for column in self.columns
-            if (tell := teller(column)) is not None
+            (name, self._attribute.get(name, name), tell)
+            for name, column in self.columns.items()
+            if (tell := teller(column.type)) is not None
         ]
 
     @property
@@ -98,7 +98,7 @@ class RecordTable(Reflected):
     def looked_at(self, *, whole: bool) -> list[str]:
         """The columns to read: the written ones, the identifying ones and the unique sets of both. ``whole``: all."""
         if whole:
-            return list(self.columns.keys())
+            return list(self.columns)
         together = [unique for unique in self.uniques if not set(unique).isdisjoint(self.written)]
         return list(dict.fromkeys([*self.written, *(c for some in (*self.identities, *together) for c in some)]))
 
@@ -191,7 +191,7 @@ class RecordTable(Reflected):
         return [identifying(self, self.key, frozenset(self.written))]
 
     def _adapter(self, column: str) -> Adapter | None:
-        return adapter(self.columns[column], self.backend)
+        return adapter(self.columns[column].type, self.backend)
 
     def _verify(self, attribute: str, column: str) -> None:
         if attribute == own.ACTIVE and self.kind is Kind.USER:

@@ -159,11 +159,11 @@ class SqlTarget:
                     file.parent.mkdir(parents=True, exist_ok=True)
                 else:
                     must_exist(file, self._context.name)
-            own_tables = self._catalog.own()
             with self._writing() as connection:
                 earlier = upgrade.of_last_release(connection, self._catalog)
-                own.create(connection, own_tables, self._context.name)
-                self._catalog.forget()
+                if not self._catalog.is_whole():
+                    own.create(connection, self._catalog.own(), self._context.name)
+                    self._catalog.forget()
                 if earlier:
                     upgrade.rewrite(writer(connection), self._catalog, earlier, self._context.unlinked)
                     upgrade.index(connection, self._catalog, earlier)

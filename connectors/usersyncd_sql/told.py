@@ -11,6 +11,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
+from sqlalchemy.types import TypeEngine
 
 from usersyncd.plugin import Value
 
@@ -24,9 +25,9 @@ class Unsaid:
 UNSAID: Final = Unsaid()
 
 
-def teller(column: sa.Column[Any]) -> Teller | None:
-    """The conversion for a column; its result is UNSAID if JSON cannot represent the value. None: no conversion."""
-    kind = column.type
+def teller(kind: TypeEngine[Any]) -> Teller | None:
+    """The conversion for a column type; its result is UNSAID if JSON cannot represent the value. None: no
+    conversion."""
     if isinstance(kind, sa.Boolean | mysql.BIT) or (isinstance(kind, mysql.TINYINT) and kind.display_width == 1):
         return _boolean
     if isinstance(kind, sa.DateTime):

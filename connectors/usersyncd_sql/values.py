@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.types import TypeEngine
 
 from usersyncd.plugin import Value
 
@@ -17,9 +18,8 @@ Adapter = Callable[[Any], Any]
 """Converts a value other than None for the driver. Raises ValueError with the reason if it does not fit."""
 
 
-def adapter(column: sa.Column[Any], backend: str) -> Adapter | None:
-    """The conversion for a column; None for a text without a length limit, which takes any ``str``."""
-    kind = column.type
+def adapter(kind: TypeEngine[Any], backend: str) -> Adapter | None:
+    """The conversion for a column type; None for a text without a length limit, which takes any ``str``."""
     if isinstance(kind, sa.Enum):
         return _one_of(tuple(kind.enums))
     if isinstance(kind, sa.Boolean):

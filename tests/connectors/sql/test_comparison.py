@@ -16,6 +16,6 @@ def test_sqlite_is_asked_how_it_compares_each_column() -> None:
         )
         connection.exec_driver_sql("CREATE UNIQUE INDEX one ON person (indexed COLLATE NOCASE)")
         connection.exec_driver_sql("CREATE INDEX two ON person (partly COLLATE NOCASE)")
-        table = Reflected(connection, "person", None, "app", "users")
+        table = Reflected(connection, sa.inspect(connection), "person", None, "app", "users")
         exact = {column for column, comparison in table.comparisons.items() if comparison.exact}
     assert exact == {"id", "plain", "short", "partly"}
