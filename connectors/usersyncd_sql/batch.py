@@ -63,12 +63,13 @@ class Batch:
         """The outcome of a change."""
         if number in self._errors:
             return Outcome(error=self._errors[number])
-        return Outcome(
-            refused=self._refused.get(number, {}),
-            target_id=self._given.get(number),
-            absent=number in self._absent,
-            gone=frozenset(self._gone.get(number, ())),
-        )
+        if number in self._refused:
+            return Outcome(
+                refused=self._refused[number],
+                absent=number in self._absent,
+                gone=frozenset(self._gone.get(number, ())),
+            )
+        return Outcome(target_id=self._given.get(number), absent=number in self._absent)
 
     def is_protected(self, kind: Kind, key: str | int, attributes: Mapping[str, object]) -> bool:
         """Whether the configuration protects a row with this key and these attributes."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from usersyncd_sql.batch import Batch, Numbered
 from usersyncd_sql.faults import Refused
@@ -13,8 +13,7 @@ from usersyncd_sql.reflected import Key, Row
 from usersyncd_sql.tables import RecordTable
 
 
-@dataclass(frozen=True, slots=True)
-class New:
+class New(NamedTuple):
     """A record that is about to be inserted."""
 
     numbered: Numbered

@@ -26,7 +26,7 @@ Known = Mapping[tuple[str, Key], str]
 
 def of_last_release(connection: sa.Connection, catalog: Catalog) -> list[Kind]:
     """The kinds whose table is still to be upgraded. Call it before columns are added."""
-    return [kind for kind, table in catalog.own_records().items() if _is_waiting(connection, table)]
+    return [kind for kind, table in catalog.own_records.items() if _is_waiting(connection, table)]
 
 
 def rewrite(
@@ -46,7 +46,7 @@ def rewrite(
 def index(connection: sa.Connection, catalog: Catalog, kinds: Sequence[Kind]) -> None:
     """Create the unique index on the record of a row."""
     for kind in kinds:
-        table = catalog.own_records()[kind]
+        table = catalog.own_records[kind]
         name = f"{table.name}_record"
         if all(found["name"] != name for found in sa.inspect(connection).get_indexes(table.name, table.schema)):
             sa.Index(name, *(table.c[column] for column in own.RECORD), unique=True).create(connection)
