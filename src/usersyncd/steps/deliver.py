@@ -58,6 +58,7 @@ async def deliver(
             answers = []
         steps = await asyncio.to_thread(addresses.addressed, planned, outcomes.again)
         await _written(ledger, answers, steps)
+        answers = []  # They need memory no longer.
         answered: list[Outcome] = []
         try:
             await _give(target, [step.change for step in steps if step.change is not None], answered)
@@ -107,7 +108,8 @@ def _answers(steps: Sequence[Planned], answered: Sequence[Outcome], outcomes: Ou
             outcomes.fail(step.ref, change.kind, change.id, GONE)
             yield Answer(step, outcome)
         else:
-            outcomes.again.update(found_missing(step, outcome))
+            if outcome.absent or outcome.gone:
+                outcomes.again.update(found_missing(step, outcome))
             members = zip(step.members, change.members, strict=True) if outcome.refused else ()
             refused = [(ref, member) for ref, member in members if member.id in outcome.refused]
             for ref, member in refused:
