@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable
 
 import msgspec
@@ -41,7 +42,8 @@ def write(connection: Connection, target: int, directory: int, steps: Iterable[P
         for step in steps
         if step.change is not None
     ]
-    row = (target, directory, _encode(content))
+    # Names of attributes make most of it. Compressed, the commit waits for a tenth of the bytes to be on disk.
+    row = (target, directory, zlib.compress(_encode(content), level=1))
     bulk.upsert(connection, sent, ("target", "directory", "content"), [row])
 
 
@@ -59,11 +61,15 @@ def clear(connection: Connection, target: int, directory: int) -> None:
 def unanswered(connection: Connection, target: int, directory: int) -> list[Sent]:
     """The steps that a run of this directory sent and that were not answered."""
     content = connection.scalar(select(sent.c.content).where(sent.c.target == target, sent.c.directory == directory))
-    return _decode(content) if content else []
+    return _steps(content) if content else []
 
 
 def elsewhere(connection: Connection, target: int, directory: int) -> dict[str, list[Sent]]:
     """The unanswered steps of the other directories, by directory name."""
     query = select(directories.c.name, sent.c.content).join(directories, directories.c.id == sent.c.directory)
     rows = connection.execute(query.where(sent.c.target == target, sent.c.directory != directory))
-    return {name: _decode(content) for name, content in rows}
+    return {name: _steps(content) for name, content in rows}
+
+
+def _steps(content: bytes) -> list[Sent]:
+    return _decode(zlib.decompress(content))
