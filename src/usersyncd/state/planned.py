@@ -32,6 +32,8 @@ CREATE TABLE claims (
 CREATE TABLE found (kind INTEGER, key TEXT, held BLOB, exact INTEGER, mine INTEGER, protected INTEGER);
 CREATE INDEX found_key ON found (kind, key);
 """
+CACHE = 2_000
+"""Kilobytes. A plan is written and read in order: measured, four times as many make it no faster."""
 QUIET = -1
 """The section of what the target need not know."""
 _HARMFUL = (
@@ -101,7 +103,7 @@ class Plan:
     """
 
     def __init__(self) -> None:
-        self._file = scratch(SCHEMA)
+        self._file = scratch(SCHEMA, CACHE)
         self.counts = Counts()
         self.suspects: set[int] = set()
         self.strangers: set[int] = set()

@@ -7,7 +7,7 @@ from typing import Any
 
 from usersyncd.errors import StateError
 
-SETUP = "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-8000;"
+SETUP = "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;"
 
 
 class Scratch(sqlite3.Connection):
@@ -26,10 +26,10 @@ class Scratch(sqlite3.Connection):
             raise _fault(error) from error
 
 
-def scratch(schema: str) -> Scratch:
-    """A new one with these tables, in a transaction that never ends."""
+def scratch(schema: str, kilobytes: int = 8_000) -> Scratch:
+    """A new one with these tables, in a transaction that never ends. It keeps up to so many ``kilobytes`` in memory."""
     made = sqlite3.connect("", isolation_level=None, check_same_thread=False, factory=Scratch)
-    made.executescript(SETUP + schema)
+    made.executescript(f"{SETUP} PRAGMA cache_size=-{kilobytes}; {schema}")
     made.execute("BEGIN")
     return made
 
