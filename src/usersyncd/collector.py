@@ -10,5 +10,4 @@ def set_aside() -> None:
     without cycles: looking for those as often as usual, and among all that stays for good, is slow (an eighth of a
     re-read in which nothing changed)."""
     gc.set_threshold(10_000, 10, 10)
-    gc.collect()
     gc.freeze()
