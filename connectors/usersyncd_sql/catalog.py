@@ -51,8 +51,11 @@ class Catalog:
         self._inspector = None
 
     def is_whole(self) -> bool:
-        """Whether the tables that usersyncd creates are reflected, with all their columns."""
-        if self._is_own("memberships") and self._edges is None:
+        """Whether the tables that usersyncd creates are reflected, with all their columns and the primary keys that
+        they are to have."""
+        if self._is_own("memberships") and (
+            self._edges is None or set(self._edges.primary_key) != set(own.EDGE_COLUMNS)
+        ):
             return False
         return all(
             kind in self._records and self._records[kind].columns.keys() >= set(table.columns.keys())

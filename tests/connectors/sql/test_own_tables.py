@@ -213,3 +213,15 @@ async def test_sqlite_makes_the_folder_and_leaves_readers_alone(tmp_path: Path) 
     assert await runs(create("u1")) == [DELIVERED]
     with closing(sqlite3.connect(tmp_path / "var/data/app.db")) as reader:
         assert reader.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+async def test_a_membership_table_of_the_application_is_never_taken_for_ours(database: Database, start: Start) -> None:
+    runs = start(layouts(("login",), ("name",)), create_tables=True)
+    await runs(user(Op.CREATE, "ada", {"login": "ada"}))
+    database.sql(
+        "DROP TABLE group_members",
+        "CREATE TABLE group_members (directory VARCHAR(20), group_id VARCHAR(20), member_id VARCHAR(20), "
+        "role VARCHAR(20), PRIMARY KEY (group_id, role))",
+    )
+    with pytest.raises(TargetError, match=r"table `group_members` is there already, with the primary key"):
+        await runs(user(Op.CREATE, "bob", {"login": "bob"}))
