@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from usersyncd.plugin import Change, Kind, Op
 from usersyncd.testing.target_contract.answers import Contents, asks, assert_answers, assert_delivered, assert_holds
 from usersyncd.testing.target_contract.bench import Deliver, Look, TargetBench
@@ -59,6 +61,17 @@ class RecordPromises(TargetBench):
         for _ in range(2):
             assert_delivered(deliver(update(gone, ADA, op=Op.REACTIVATE)))
             assert_holds(contents(), Contents(users={"u1": ADA, "u2": BOB}), "users")
+
+    @pytest.mark.parametrize("active", [True, False], ids=["active stays", "with active"])
+    def test_a_leaver_may_get_other_attributes(self, deliver: Deliver, contents: Look, active: bool) -> None:
+        """`leavers.set` names what a deactivation writes: with `active`, or without it. The op alone writes nothing."""
+        deliver(create(ADA), create(BOB))
+        gone = ADA | {"title": "left", "active": active}
+        del gone["department"]
+        assert_delivered(deliver(update(ADA, gone, op=Op.DEACTIVATE)))
+        assert_holds(contents(), Contents(users={"u1": gone, "u2": BOB}), "users")
+        assert_delivered(deliver(update(gone, ADA, op=Op.REACTIVATE)))
+        assert_holds(contents(), Contents(users={"u1": ADA, "u2": BOB}), "users")
 
     @ruled
     def test_a_leaver_of_earlier_rules_is_deactivated_and_keeps_the_rest(
