@@ -62,15 +62,16 @@ def _of(writer: Writer, table: RecordTable, directory: str) -> sa.ColumnElement[
 
 
 class Edges:
-    """Reads memberships, and tells both ends by their target ids."""
+    """Reads memberships, and tells both ends by their target ids. ``known``: by directory, who the members are, as far
+    as they were looked up before."""
 
-    def __init__(self, writer: Writer, catalog: Catalog, edges: EdgeTable) -> None:
+    def __init__(self, writer: Writer, catalog: Catalog, edges: EdgeTable, known: dict[str, Known]) -> None:
         self._writer = writer
         self._edges = edges
         kinds = Kind if edges.nested else (Kind.USER,)
         self._groups = catalog.records(writer.connection, Kind.GROUP)
         self._tables = [catalog.records(writer.connection, kind) for kind in kinds]
-        self._known: dict[str, Known] = defaultdict(dict)
+        self._known = known
 
     def of(self, groups: Sequence[str]) -> Iterator[list[Edge]]:
         """The memberships of these groups, in batches. What refers to no row is left out."""
@@ -112,7 +113,7 @@ class Edges:
 
     def _learn(self, directory: str, values: set[Key]) -> Known:
         """Look these members up. Of a user and a group with the same value it is the user."""
-        known = self._known[directory]
+        known = self._known.setdefault(directory, {})
         if len(known) > REMEMBERED:
             known.clear()
         unknown = values - known.keys()

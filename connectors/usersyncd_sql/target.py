@@ -54,6 +54,8 @@ class SqlTarget:
         self._catalog = Catalog(options, context.layouts, context.name)
         self._create = options.create_tables
         self._context = context
+        self._known: dict[str, listing.Known] = {}
+        """Who the members are that were read, by directory; until something is written."""
 
     async def identity(self) -> str:
         """Server, database and tables. Raises TargetError if they cannot be read or the shapes do not fit."""
@@ -201,7 +203,7 @@ class SqlTarget:
             if None in [self._catalog.records_if_any(connection, kind) for kind in Kind]:
                 return
             if (edges := self._catalog.edges_if_any(connection)) is not None:
-                yield from listing.Edges(writer(connection), self._catalog, edges).of(groups)
+                yield from listing.Edges(writer(connection), self._catalog, edges, self._known).of(groups)
 
     def _count(self, kind: Kind, directory: str) -> Iterator[int | None]:
         if not self._is_made():
@@ -237,6 +239,7 @@ class SqlTarget:
 
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
+        self._known.clear()
         with self._engine.connect().execution_options(writes=True) as connection, connection.begin():
             yield connection
 

@@ -74,8 +74,10 @@ def inspect(
 
 
 def _is_equal(held: Held, link: Link) -> bool:
-    attributes = held.attributes
-    return all(attributes.get(name, value) == value for name, value in link.shape.items())
+    attributes, shape = held.attributes, link.shape
+    return shape.items() <= attributes.items() or all(
+        attributes.get(name, value) == value for name, value in shape.items()
+    )
 
 
 def _found(name: str, written: Value, held: Held, same: Same) -> Value:

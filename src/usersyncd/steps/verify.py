@@ -25,6 +25,8 @@ from usersyncd.state.drift import Drift, Linked
 from usersyncd.state.links import Membership
 from usersyncd.steps.look import PAGES, read
 
+OBJECTS = 1_000
+"""Objects that are compared together. With five times as many, memory grows by 40 MB and nothing is faster."""
 GROUPS = 200
 """Groups whose members are compared together."""
 REMEMBERED = 150_000
@@ -72,11 +74,12 @@ class Verification:
         self._counted = Counted()
         self._untouched: set[int] = set()
         """Refs whose memberships are not compared: their objects are protected, or others'."""
-        self._known: dict[tuple[Kind, str], int | None] = {}
+        self._known: dict[Kind, dict[str, int | None]] = {kind: {} for kind in Kind}
+        """The target ids of members that were looked up -> refs; None: no record of this directory has the object."""
 
     async def run(self, tick: Tick) -> Verified:
         """Compare everything. Raises TargetError."""
-        size = min(state.PAGE, PAGES[self._target.capabilities.find or "bulk"])
+        size = min(OBJECTS, PAGES[self._target.capabilities.find or "bulk"])
         for kind in Kind:
             async for page in self._pages(kind, size):
                 held = await read(self._target, kind, (one.link.target_id or "" for one in page))
@@ -155,24 +158,25 @@ class Verification:
 
     def _compare_members(self, told: Mapping[int, Collection[tuple[Kind, str]]]) -> None:
         with self._database.read() as connection:
-            self._learn(connection, {member for some in told.values() for member in some})
+            for kind in Kind:
+                self._learn(connection, kind, {member for some in told.values() for one, member in some if one is kind})
             known = links.members(connection, self._number, told)
         differing: dict[int, Membership] = {}
         for group, members in told.items():
             believed = known.get(group) or Membership(set(), set())
-            found = {ref for member in members if (ref := self._known[member]) is not None} - self._untouched
+            found = {
+                ref for kind, member in members if (ref := self._known[kind][member]) is not None
+            } - self._untouched
             found |= believed.members & self._untouched
             if found != believed.members or believed.unanswered:
                 differing[group] = Membership(found, set())
         self._drift.regroup(differing)
 
-    def _learn(self, connection: Connection, members: set[tuple[Kind, str]]) -> None:
+    def _learn(self, connection: Connection, kind: Kind, members: set[str]) -> None:
         """Look up who these members are. Objects that no record of this directory has are left alone."""
-        if len(self._known) > REMEMBERED:
-            self._known.clear()
-        unknown = members - self._known.keys()
-        self._known.update(dict.fromkeys(unknown))
-        for kind in Kind:
-            target_ids = [target_id for one, target_id in unknown if one is kind]
-            found = state.refs_of(connection, self._number, self._directory.id, kind, target_ids)
-            self._known.update(((kind, target_id), ref) for target_id, ref in found)
+        known = self._known[kind]
+        if len(known) > REMEMBERED:
+            known.clear()
+        unknown = members - known.keys()
+        known.update(dict.fromkeys(unknown))
+        known.update(state.refs_of(connection, self._number, self._directory.id, kind, unknown))
