@@ -12,10 +12,12 @@ from sqlalchemy.types import TypeEngine
 
 
 class Comparison(Struct, frozen=True):
-    """``exact``: equal values are identical. ``type``: PostgreSQL's name of the column type, without length.
-    ``charset`` and ``collation``: of a text column in MariaDB and MySQL."""
+    """``exact``: equal values are identical. ``triggered``: the table has triggers, which may change what is written.
+    ``type``: PostgreSQL's name of the column type, without length. ``charset`` and ``collation``: of a text column in
+    MariaDB and MySQL."""
 
     exact: bool
+    triggered: bool
     type: str = "text"
     charset: str | None = None
     collation: str | None = None
@@ -24,7 +26,8 @@ class Comparison(Struct, frozen=True):
 POSTGRESQL = """
 SELECT a.attname,
        CASE WHEN t.typname = 'bpchar' THEN 'bpchar' ELSE format_type(a.atttypid, NULL) END,
-       coalesce(c.collisdeterministic, true) AND coalesce(b.typname, t.typname) <> 'citext'
+       coalesce(c.collisdeterministic, true) AND coalesce(b.typname, t.typname) <> 'citext',
+       EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = a.attrelid AND NOT g.tgisinternal)
 FROM pg_attribute a
 JOIN pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_type b ON b.oid = nullif(t.typbasetype, 0)
@@ -33,7 +36,9 @@ WHERE a.attrelid = to_regclass(:name) AND a.attnum > 0 AND NOT a.attisdropped
 """
 
 MYSQL = """
-SELECT column_name, character_set_name, collation_name
+SELECT column_name, character_set_name, collation_name,
+       EXISTS (SELECT 1 FROM information_schema.triggers
+               WHERE event_object_schema = coalesce(:schema, database()) AND event_object_table = :name)
 FROM information_schema.columns
 WHERE table_schema = coalesce(:schema, database()) AND table_name = :name
 """
@@ -46,13 +51,14 @@ def comparisons(
     if connection.dialect.name == "postgresql":
         quoted = connection.dialect.identifier_preparer.format_table(table)
         found = connection.execute(sa.text(POSTGRESQL), {"name": quoted})
-        return {column: Comparison(exact, name) for column, name, exact in found}
+        return {column: Comparison(exact, triggered, name) for column, name, exact, triggered in found}
     if connection.dialect.name == "sqlite":
-        loose = _sqlite_loose_indexes(connection, table)
-        return {name: Comparison(name not in loose and _is_exact(connection, table, name)) for name in types}
+        loose, triggered = _sqlite_loose_indexes(connection, table), _sqlite_triggered(connection, table)
+        exact = {name: name not in loose and _is_exact(connection, table, name) for name in types}
+        return {name: Comparison(exact[name], triggered) for name in types}
     asked = {"schema": table.schema, "name": table.name}
     found = connection.execute(sa.text(MYSQL), asked)
-    return {name: _mysql(types[name], charset, collation) for name, charset, collation in found}
+    return {name: _mysql(types[name], bool(triggered), *how) for name, *how, triggered in found}
 
 
 def _is_exact(connection: sa.Connection, table: sa.TableClause, column: str) -> bool:
@@ -77,7 +83,14 @@ def _sqlite_loose_indexes(connection: sa.Connection, table: sa.TableClause) -> s
     return {name for (name,) in connection.exec_driver_sql(query, (table.name, schema, schema))}
 
 
-def _mysql(kind: Any, charset: str | None, collation: str | None) -> Comparison:
+def _sqlite_triggered(connection: sa.Connection, table: sa.TableClause) -> bool:
+    quote = connection.dialect.identifier_preparer.quote
+    schema = quote("main" if table.schema is None else table.schema)
+    query = f"SELECT EXISTS (SELECT 1 FROM {schema}.sqlite_master WHERE type = 'trigger' AND tbl_name = ?)"  # noqa: S608
+    return bool(connection.exec_driver_sql(query, (table.name,)).scalar_one())
+
+
+def _mysql(kind: Any, triggered: bool, charset: str | None, collation: str | None) -> Comparison:
     if charset is None or collation is None or isinstance(kind, sa.Enum | sa.Uuid):
-        return Comparison(exact=True)
-    return Comparison(collation.endswith("_bin"), charset=charset, collation=collation)
+        return Comparison(exact=True, triggered=triggered)
+    return Comparison(collation.endswith("_bin"), triggered, charset=charset, collation=collation)

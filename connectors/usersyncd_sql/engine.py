@@ -57,6 +57,7 @@ def build(url: URL, *, own: bool) -> Engine:
     elif backend == "postgresql":
         arguments: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "application_name": "usersyncd"}
         engine = sa.create_engine(url, connect_args=arguments)
+        _postgresql(engine)
     else:
         arguments = {"charset": "utf8mb4", "connect_timeout": CONNECT_SECONDS}
         # Rows are tuples, and PyMySQL writes many of them into one INSERT.
@@ -90,6 +91,14 @@ def _set_wal(connection: sa.Connection) -> None:
         # While another program writes, this fails without waiting. The next transaction tries again.
         if not isinstance(error.orig, sqlite3.OperationalError) or error.orig.sqlite_errorcode != sqlite3.SQLITE_BUSY:
             raise
+
+
+def _postgresql(engine: Engine) -> None:
+    from usersyncd_sql.lenient import register  # its driver comes with an extra
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: Any, _record: object) -> None:
+        register(connection)
 
 
 def _mysql(engine: Engine) -> None:

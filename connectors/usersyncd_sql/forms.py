@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,7 +21,7 @@ COMPARABLE = (
     mysql.BIT,
 )  # fmt: skip
 """Types of which the connector knows the forms. Values of others, as INTERVAL, are never said to differ."""
-ROUNDED = timedelta(seconds=1)
+ROUNDED = timedelta(seconds=1) - timedelta.resolution
 """A column may keep fewer digits of a second."""
 
 
@@ -45,27 +45,26 @@ def is_same(table: RecordTable, attribute: str, written: Value, held: Value) -> 
 
 
 def _alike(kind: TypeEngine[Any], kept: Any, shown: Any, held: Any) -> bool:
-    if isinstance(kind, sa.Float):
-        return isinstance(held, int | float) and math.isclose(kept, held, rel_tol=1e-5)
-    if isinstance(kind, sa.Numeric) and kind.scale is not None:
-        digits = Decimal(1).scaleb(-kind.scale)
-        return isinstance(held, int | float) and Decimal(str(kept)).quantize(digits, ROUND_HALF_UP) == Decimal(
-            str(held)
-        )
+    if isinstance(kind, sa.Float) and isinstance(held, int | float) and math.isclose(kept, held, rel_tol=1e-5):
+        return True
+    if isinstance(kind, sa.Numeric | sa.Float):
+        return _near(_number(kept), _number(held), 0 if kind.scale is None else Decimal(5).scaleb(-kind.scale - 1))
     if isinstance(kind, sa.DateTime):
-        one, other = _moment(shown), _moment(held)
-        return one is not None and other is not None and abs(one - other) < ROUNDED
+        return _near(_moment(shown), _moment(held), ROUNDED)
     if isinstance(kind, sa.Time):
-        return str(shown).partition("+")[0] == str(held).partition("+")[0]
+        return _near(_clock(shown), _clock(held), ROUNDED)
     if isinstance(kind, sa.ARRAY):
         return isinstance(held, list) and [text(one) for one in shown] == [text(one) for one in held]
     return False
 
 
 def _ignores_case(table: RecordTable, column: str) -> bool:
-    """Whether the database takes upper and lower case for equal. SQLite does not say: only the key counts there, which
-    triggers of applications often change."""
-    return column == table.key or (table.backend != "sqlite" and not table.comparisons[column].exact)
+    """Whether upper and lower case, and spaces at the ends, are taken for equal: in the key, where the database does
+    so, and where the table has triggers. Those of applications often write an address in lower case, and would do it
+    again after every verification."""
+    comparison = table.comparisons[column]
+    # SQLite does not say how it compares: `exact` is about unique indexes, too.
+    return column == table.key or comparison.triggered or (table.backend != "sqlite" and not comparison.exact)
 
 
 def _folded(value: Any) -> str:
@@ -76,8 +75,28 @@ def _text(value: Any) -> str:
     return text(value) if isinstance(value, str | int | float | bool | list | dict) else str(value)
 
 
+def _near(one: Any, other: Any, by: Any) -> bool:
+    """Whether two values are there, and differ by no more."""
+    return one is not None and other is not None and abs(one - other) <= by
+
+
+def _number(value: Any) -> Decimal | None:
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
 def _moment(value: Any) -> datetime | None:
     try:
         return datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _clock(value: Any) -> datetime | None:
+    try:
+        return datetime.combine(date.min, time.fromisoformat(value).replace(tzinfo=None))
     except (TypeError, ValueError):
         return None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -23,6 +25,10 @@ class Unsaid:
 
 
 UNSAID: Final = Unsaid()
+LARGE: Final = 2**63
+ITEM: Final = re.compile(r'("(?:[^"\\]|\\.)*")|([^",{}\\]+)', re.DOTALL)
+ARRAY: Final = re.compile(rf"\{{(?:(?:{ITEM.pattern})(?:,(?:{ITEM.pattern}))*)?\}}", re.DOTALL)
+"""A PostgreSQL array of one dimension, and one of its items (manual, "Array Input and Output Syntax")."""
 
 
 def teller(kind: TypeEngine[Any]) -> Teller | None:
@@ -34,6 +40,8 @@ def teller(kind: TypeEngine[Any]) -> Teller | None:
         return _moment
     if isinstance(kind, sa.JSON):
         return _json
+    if isinstance(kind, sa.ARRAY):
+        return _array
     if isinstance(kind, sa.CHAR):
         return lambda held: held.rstrip(" ") if isinstance(held, str) else told(held)
     return None if isinstance(kind, sa.String | sa.Integer) else told
@@ -41,10 +49,10 @@ def teller(kind: TypeEngine[Any]) -> Teller | None:
 
 def told(held: Any) -> Value | Unsaid:
     """The JSON value for a column without a special type, or UNSAID."""
-    if held is None or isinstance(held, str | bool | int | float):
+    if held is None or isinstance(held, str | bool | int):
         return held
-    if isinstance(held, Decimal):
-        return int(held) if held == held.to_integral_value() else float(held)
+    if isinstance(held, float | Decimal):
+        return _number(held)
     if isinstance(held, datetime):
         return str(_moment(held))
     if isinstance(held, date | time):
@@ -58,9 +66,26 @@ def told(held: Any) -> Value | Unsaid:
     return str(held) if isinstance(held, UUID) or not isinstance(held, bytes | bytearray | memoryview) else UNSAID
 
 
+def _number(held: float | Decimal) -> Value:
+    """A number; as text where JSON has none such, as NaN, or none so large."""
+    if not math.isfinite(held) or (isinstance(held, Decimal) and abs(held) >= LARGE):
+        return str(held)
+    if isinstance(held, float):
+        return held
+    return int(held) if held == held.to_integral_value() else float(held)
+
+
+def _array(held: Any) -> Any:
+    """A list. psycopg does not know the types that extensions and applications add, and gives their arrays as text."""
+    if not isinstance(held, str) or not ARRAY.fullmatch(held):
+        return told(held)
+    items = [(quoted, re.sub(r"\\(.)", r"\1", quoted[1:-1]), plain) for quoted, plain in ITEM.findall(held)]
+    return [text if quoted else (None if plain == "NULL" else plain) for quoted, text, plain in items]
+
+
 def _boolean(held: Any) -> Any:
-    if isinstance(held, bytes) and len(held) == 1:
-        held = held[0]
+    if isinstance(held, bytes):
+        held = int.from_bytes(held)
     return bool(held) if held in (0, 1) else told(held)
 
 
@@ -72,15 +97,19 @@ def _moment(held: Any) -> Any:
             return held
     if not isinstance(held, datetime):
         return told(held)
-    # A time without a zone was written in UTC.
-    moment = held.replace(tzinfo=UTC) if held.tzinfo is None else held.astimezone(UTC)
+    try:
+        # A time without a zone was written in UTC.
+        moment = held.replace(tzinfo=UTC) if held.tzinfo is None else held.astimezone(UTC)
+    except OverflowError:  # The year 10000 in UTC.
+        return held.isoformat()
     return moment.isoformat().replace("+00:00", "Z")
 
 
 def _json(held: Any) -> Any:
     if isinstance(held, str):
         try:
-            return json.loads(held)
+            found = json.loads(held)
         except ValueError:
             return held
+        return held if found is None else told(found)  # The text "null", once psycopg has decoded it.
     return told(held)

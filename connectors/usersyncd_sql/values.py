@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
@@ -10,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeEngine
 
 from usersyncd.plugin import Value
@@ -26,10 +28,11 @@ def adapter(kind: TypeEngine[Any], backend: str) -> Adapter | None:
         return _boolean
     if isinstance(kind, sa.Integer):
         return _integer
-    if isinstance(kind, sa.Float):
-        return _float
-    if isinstance(kind, sa.Numeric):
-        return _float if backend == "sqlite" else _decimal
+    if isinstance(kind, mysql.BIT):
+        return _bits
+    if isinstance(kind, sa.Numeric | sa.Float):
+        takes = _decimal if backend == "postgresql" else _finite
+        return _as_float(takes) if isinstance(kind, sa.Float) or backend == "sqlite" else takes
     if isinstance(kind, sa.DateTime):
         return _datetime(aware=kind.timezone, text=backend == "sqlite")
     if isinstance(kind, sa.Date):
@@ -43,8 +46,8 @@ def adapter(kind: TypeEngine[Any], backend: str) -> Adapter | None:
     if isinstance(kind, sa.ARRAY):
         return _array
     if isinstance(kind, sa.String):
-        # SQLite does not enforce a length.
-        limit = None if backend == "sqlite" else kind.length
+        # SQLite does not enforce a length, and that of a SET is for each of its members.
+        limit = None if backend == "sqlite" or isinstance(kind, mysql.SET) else kind.length
         return _limited(limit) if limit is not None else None
     return text
 
@@ -89,23 +92,42 @@ def _integer(value: Value) -> int:
     raise ValueError(f"takes a whole number, and not {_short(value)}")
 
 
-def _float(value: Value) -> float:
-    return float(_decimal(value))
+def _bits(value: Value) -> int:
+    """The number in a BIT column of MariaDB and MySQL, where 1 is true."""
+    return int(value == "true") if value in ("true", "false") else _integer(value)
+
+
+def _as_float(takes: Callable[[Value], Decimal]) -> Adapter:
+    return lambda value: float(takes(value))
+
+
+def _finite(value: Value) -> Decimal:
+    """A number that MariaDB, MySQL and SQLite take: they have no NaN, and no infinity."""
+    number = _decimal(value)
+    if not math.isfinite(float(number)):
+        raise ValueError(f"takes a number, and not {_short(value)}")
+    return number
 
 
 def _decimal(value: Value) -> Decimal:
     if isinstance(value, int | float | str):
         try:
-            return Decimal(str(int(value) if isinstance(value, bool) else value))
+            number = Decimal(str(int(value) if isinstance(value, bool) else value))
         except InvalidOperation:
             pass
+        else:
+            if not number.is_snan():
+                return number
     raise ValueError(f"takes a number, and not {_short(value)}")
 
 
 def _datetime(*, aware: bool, text: bool) -> Adapter:
     def adapt(value: Value | datetime) -> datetime | str:
         moment = value if isinstance(value, datetime) else _moment(value)
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        try:
+            moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        except OverflowError:
+            raise ValueError(f"takes no time after the year 9999 in UTC, as {_short(value)}") from None
         if not aware:
             moment = moment.replace(tzinfo=None)
         return moment.isoformat(sep=" ") if text else moment
