@@ -4,8 +4,8 @@ Run: ``python -m benchmarks.sync [people]``. A company of 100,000 people (20 att
 memberships is delivered into an empty database, read again without a change (and once more with ``--verify``), with
 1% changed, and with 100 people changed. The floor is psycopg's COPY of the rows that the run has written, into empty
 tables with the same primary keys. Each case is a process of its own; cases are interleaved, and the median of five
-rounds is taken, in wall time. The peak of memory is that of the process. With more than 100,000 people there is one
-round.
+rounds is taken: wall time, and CPU of the process. The peak of memory is that of the process. With more than 100,000
+people there is one round.
 """
 
 from __future__ import annotations
@@ -59,11 +59,13 @@ def _measure(server: object, folder: Path, people: int) -> None:
 
     assert isinstance(server, Postgres)
     seconds: dict[str, list[float]] = {}
+    cpu: dict[str, list[float]] = {}
     peak: dict[str, float] = {}
 
     def case(name: str, url: str, *more: str) -> None:
-        took, megabytes = map(float, _process("run", str(folder), url, *more).split())
+        took, busy, megabytes = map(float, _process("run", str(folder), url, *more).split())
         seconds.setdefault(name, []).append(took)
+        cpu.setdefault(name, []).append(busy)
         peak[name] = max(peak.get(name, 0), megabytes)
 
     for _ in range(ROUNDS if people <= 100_000 else 1):
@@ -81,12 +83,15 @@ def _measure(server: object, folder: Path, people: int) -> None:
     floor = statistics.median(seconds["floor: COPY"])
     first = statistics.median(seconds["first sync"])
     print(f"{people:,} people, {people // 20:,} groups, {people * 5:,} memberships")
-    same = statistics.median(seconds["nothing changed"])
-    print(f"{'':20}{'seconds':>10}{'× COPY':>10}{'× first':>10}{'× same':>10}{'peak MB':>10}")
+    same, busy = statistics.median(seconds["nothing changed"]), statistics.median(cpu["nothing changed"])
+    print(f"{'':20}{'seconds':>10}{'× COPY':>10}{'× first':>10}{'× same':>10}{'CPU':>10}{'× same':>10}{'peak MB':>10}")
     for name, took in seconds.items():
         median = statistics.median(took)
         ratios = f"{median / floor:10.2f}{median / first:10.2f}{median / same:10.2f}"
-        print(f"{name:20}{median:10.2f}{ratios}{peak.get(name, 0):10.0f}")
+        if name in cpu:
+            spent = statistics.median(cpu[name])
+            ratios += f"{spent:10.2f}{spent / busy:10.2f}{peak[name]:10.0f}"
+        print(f"{name:20}{median:10.2f}{ratios}")
 
 
 def write_company(folder: Path, people: int) -> None:
@@ -133,7 +138,7 @@ def _process(*arguments: str) -> str:
 
 
 def one_run(folder: Path, url: str, *, verify: bool = False) -> None:
-    """One run, in this process; prints its wall time in seconds and the peak of memory in megabytes."""
+    """One run, in this process; prints its wall and CPU time in seconds, and the peak of memory in megabytes."""
     from usersyncd import collector, logs
     from usersyncd.config import load
     from usersyncd.job import jobs
@@ -144,13 +149,13 @@ def one_run(folder: Path, url: str, *, verify: bool = False) -> None:
     (folder / "config.yaml").write_text(CONFIG % url)
     config = load(folder / "config.yaml")
     found = jobs(config)
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), time.process_time()
     database = open_state(config)
     collector.set_aside()  # as the command line does
     report = asyncio.run(run(database, config.folder, found["company"], Wish(verify=verify)))
-    took = time.perf_counter() - began
+    took, spent = time.perf_counter() - began, time.process_time() - busy
     assert report.status == "succeeded", report
-    print(took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(took, spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 def floor(source: str, url: str) -> None:
