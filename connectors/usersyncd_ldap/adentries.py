@@ -90,13 +90,13 @@ class AdEntryReader(EntryReader):
                 self._primary.setdefault(group, set()).add(self._id)
         return self._id, ()
 
-    def _attributes(self, entry: Entry) -> dict[str, Value]:
+    def _attributes(self, dn: str, entry: Entry) -> dict[str, Value]:
         special = {
             self._fields[name]: self._bytes[name.lower()](entry.pop(name)[0])
             for name in [*entry]
             if name.lower() in self._bytes
         }
-        attributes = super()._attributes(entry)
+        attributes = super()._attributes(dn, entry)
         for name, value in attributes.items():
             first = value[0] if isinstance(value, list) else value
             if isinstance(first, str) and first.startswith("<GUID="):

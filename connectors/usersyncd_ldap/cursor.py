@@ -13,7 +13,7 @@ from usersyncd.plugin import Value
 State = dict[str, Value]
 """What one strategy needs to go on from where it was."""
 
-FORMAT = 1
+FORMAT = 2
 
 
 class StaleError(Exception):

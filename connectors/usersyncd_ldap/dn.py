@@ -2,8 +2,9 @@
 
 ``CN=Ada\\2C Countess , OU=People`` and ``cn=ada\\, countess,ou=people`` name the same entry. The normal form folds
 case, drops spaces that do not count (RFC 4518, section 2.6.1), sorts the parts of a multi-valued RDN, decodes
-hexadecimal values and escapes in one way. Members of groups come by the hundred thousand and nearly all are simple:
-for those, folding case is all there is to do, and a whole group is done at once.
+hexadecimal values and escapes in one way. Case is folded letter by letter, as servers do it: ``ß`` and ``ss``, which
+RFC 4518 folds together, name two entries where a server holds both. Members of groups come by the hundred thousand and
+nearly all are simple: for those, folding case is all there is to do, and a whole group is done at once.
 """
 
 from __future__ import annotations
@@ -40,6 +41,15 @@ _STRING_TAGS = frozenset({0x04, 0x0C, 0x12, 0x13, 0x14, 0x16, 0x1A})
 def normal(dn: str) -> str:
     """The normal form of one DN. Text that is no DN is folded and otherwise left alone."""
     return dn.lower() if _is_plain(dn) else _parsed(dn)
+
+
+def is_named(dn: str, attribute: str, value: str) -> bool:
+    """Whether the first part of a DN names the entry by this value of an attribute."""
+    try:
+        parts = ldap.dn.str2dn(dn)
+    except (ldap.LDAPError, UnicodeDecodeError):
+        return False
+    return bool(parts) and _assertion(attribute, value, 0) in [_assertion(*one) for one in parts[0]]
 
 
 def handles(dns: Sequence[bytes]) -> frozenset[str]:
@@ -83,7 +93,13 @@ def _escape(character: re.Match[str]) -> str:
 
 
 def _folded(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).split())
+    letters = map(_lower, unicodedata.normalize("NFKC", text))
+    return " ".join(unicodedata.normalize("NFKC", "".join(letters)).split())
+
+
+def _lower(letter: str) -> str:
+    """The simple lower case of one letter (UnicodeData.txt): it is one letter too."""
+    return "i" if letter == "İ" else letter.lower()
 
 
 def _text_of_ber(value: str) -> str:

@@ -49,6 +49,7 @@ class EntryReader:
         if reads is not None:
             self._only_asked += [source for _, source, _ in self._fields.derived if source not in reads]
         self._key, self._uid = self._fields.spelled(schema.key), self._fields.spelled("uid")
+        self._naming = [(name, self._fields.spelled(name)) for name in ("cn", "uid")]
         self._certain = next(
             (source for _, source, _ in self._fields.derived if source.lower() == schema.certain), None
         )
@@ -69,7 +70,7 @@ class EntryReader:
         True: the page is full. Raises SourceError when the entry has no immutable id.
         """
         members = None if self.kind is Kind.USER else self._members(entry)
-        attributes = self._attributes(entry)
+        attributes = self._attributes(dn, entry)
         key, handles = self._identity(dn, attributes)
         self._taken += 1
         if self._certain is not None and self._certain not in attributes:
@@ -113,7 +114,7 @@ class EntryReader:
     def _members(self, entry: Entry) -> frozenset[str] | None:
         return _take_members(entry, self._member_names)
 
-    def _attributes(self, entry: Entry) -> dict[str, Value]:
+    def _attributes(self, dn: str, entry: Entry) -> dict[str, Value]:
         fields = self._fields
         try:
             # A pull of 100,000 people spends its time here: nearly every value is text, and the only one.
@@ -124,6 +125,10 @@ class EntryReader:
         except UnicodeDecodeError:
             found = self._with_binary(entry)
         found.pop(LEFT_OUT, None)
+        for name, spelled in self._naming:
+            if isinstance(values := found.get(spelled), list):
+                # A server gives values in any order (RFC 4511, section 4.1.7), and an old name may be one of them.
+                found[spelled] = sorted(values, key=lambda one: not dns.is_named(dn, name, one))
         for name, convert in fields.converts:
             if name in found:
                 found[name] = convert(found[name])

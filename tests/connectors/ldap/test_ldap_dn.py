@@ -23,7 +23,9 @@ SAME = [
     ("cn=ada+uid=7,dc=acme", "uid=7+cn=Ada,dc=acme"),
     ("cn=#0403416461,dc=acme", "cn=ada,dc=acme"),
     ("2.5.4.3=ada,0.9.2342.19200300.100.1.25=acme", "cn=ada,dc=acme"),
-    ("cn=Zoe\u0308 STRASSE,dc=acme", "cn=zoë straße,dc=acme"),
+    ("cn=Zoe\u0308 STRAẞE,dc=acme", "cn=zoë straße,dc=acme"),
+    ("cn=ΟΔΟΣ,dc=acme", "cn=οδοσ,dc=acme"),
+    ("cn=İzmir,dc=acme", "cn=izmir,dc=acme"),
     ("cn=Zo\\C3\\AB,dc=acme", "cn=ZOË,dc=acme"),
     ("cn=\\ ada\\ ,dc=acme", "cn=ada,dc=acme"),
     ("cn=\\#1,dc=acme", "cn=\\231,dc=acme"),
@@ -42,6 +44,8 @@ DIFFERENT = [
     ("cn=ada lovelace,dc=acme", "cn=adalovelace,dc=acme"),
     ("cn=ada,ou=x,dc=acme", "cn=ada,dc=acme"),
     ("cn=#04034164,dc=acme", "cn=ad,dc=acme"),
+    ("cn=Anna Weiß,dc=acme", "cn=Anna Weiss,dc=acme"),
+    ("cn=οδος,dc=acme", "cn=οδοσ,dc=acme"),
 ]
 
 

@@ -123,6 +123,27 @@ async def test_names_in_any_script_are_found_as_members(serve: Serve) -> None:
     assert (await directory.pull()).members("all") == {"u0", "u1", "u2", "u3"}
 
 
+async def test_two_entries_whose_names_differ_in_one_letter_are_two_members(serve: Serve) -> None:
+    names = ["Anna Weiss", "Anna Weiß"]
+    people = [
+        f"dn:: {_b64(f'cn={name},{PEOPLE}')}\nobjectClass: inetOrgPerson\nsn: x\nuid: u{n}\n\n"
+        for n, name in enumerate(names)
+    ]
+    groups = [group(f"g{n}", "groupOfNames", f"member:: {_b64(f'cn={name},{PEOPLE}')}") for n, name in enumerate(names)]
+    pulled = await serve(*people, *groups).pull()
+    assert [pulled.members("g0"), pulled.members("g1")] == [{"u0"}, {"u1"}]
+
+
+@pytest.mark.parametrize("rdn", ["cn=new", "CN=New", "cn=new+description=x"])
+async def test_of_several_names_the_one_in_the_dn_is_first(serve: Serve, rdn: str) -> None:
+    more = ["description: x", "cn: a name from before", "cn: new", "cn: zoo", "member: cn=nobody"]
+    entry = "\n".join([f"dn: {rdn},{GROUPS}", "objectClass: groupOfNames", *more, "", ""])
+    person = user("uid=ada", "uid: a name from before", "uid: zoo")
+    pulled = await serve(entry, person).pull()
+    one, ada = (next(record for record in pulled.records if record.kind is kind) for kind in (Kind.GROUP, Kind.USER))
+    assert [cast("Any", one.attributes["cn"])[0], cast("Any", ada.attributes["uid"])[0]] == ["new", "ada"]
+
+
 def _b64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
