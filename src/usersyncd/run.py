@@ -180,7 +180,7 @@ class _Run:
         self.report.failed, self.report.failures = spool.unread, spool.unread_count
         self.report.pull = PullReport(
             done.complete, after.users, after.groups, after.memberships, round(time.monotonic() - began, 3),
-            saved.unresolved, saved.changed, saved.accepted,
+            saved.unclear.missing, saved.changed, saved.unclear.ambiguous, saved.accepted,
         )  # fmt: skip
         return after
 

@@ -58,17 +58,47 @@ def test_a_handle_that_moves_to_another_takes_memberships_and_reports_along(worl
     assert (world.members(), world.held()["u3"]["manager"]) == ({"g1": {"u2"}}, "u2")
 
 
-def test_a_handle_that_two_have_means_nobody(world: World) -> None:
+def test_who_gets_a_name_that_somebody_has_takes_nothing(world: World) -> None:
     named(world, "u1", "uid:ada")
+    named(world, "u3", "uid:zoe", manager="uid:ada")
     world.group("g1", "uid:ada")
     world.run()
+    named(world, "u2", "uid:ada", title="Boss")
+    report = world.run()
+    assert (world.members(), world.held()["u3"]["manager"]) == ({"g1": {"u1"}}, "u1")
+    assert report.pull is not None
+    assert (report.pull.unresolved, report.pull.ambiguous) == (0, 1)
+    [skipped] = report.skipped
+    assert (skipped.id, skipped.reason) == (
+        "g1", "its member uid:ada is ambiguous: u1 and u2 have this name; u1 had it first, and is the member"
+    )  # fmt: skip
+    # A later change of either changes nothing about that, and a group that is told again neither.
+    named(world, "u1", "uid:ada", "dn:more", title="Cook")
+    world.group("g1", "uid:ada", "u3")
+    world.run()
+    assert world.members() == {"g1": {"u1", "u3"}}
+    leave(world, "u1")
+    report = world.run()
+    assert world.members() == {"g1": {"u2", "u3"}}
+    assert report.pull is not None
+    assert (report.pull.ambiguous, report.skipped) == (0, [])
+
+
+def test_a_name_that_two_get_at_once_means_neither(world: World) -> None:
+    named(world, "u1", "uid:ada")
     named(world, "u2", "uid:ada")
-    world.run()
+    world.group("g1", "uid:ada")
+    [skipped] = world.run().skipped
+    assert skipped.reason == "its member uid:ada is ambiguous: u1 and u2 have this name; none of them is a member by it"
     assert world.members() == {}
-    del world.directory.users["u2"]
-    del world.directory.handles[Kind.USER, "u2"]
-    world.run()
+    leave(world, "u2")
+    assert world.run().skipped == []
     assert world.members() == {"g1": {"u1"}}
+
+
+def leave(world: World, id_: str) -> None:
+    del world.directory.users[id_]
+    del world.directory.handles[Kind.USER, id_]
 
 
 def test_one_who_is_deleted_and_made_anew_under_the_same_handle_is_another(world: World) -> None:

@@ -64,9 +64,10 @@ def _reading(report: RunReport, names: Names, *, everything: bool) -> Iterator[R
         how = "read" if pull.complete else "read what changed; now"
         counts = f"{many(pull.users, 'user')}, {many(pull.groups, 'group')}, {many(pull.memberships, 'membership')}"
         yield Text(f"{how} {counts} in {pull.seconds:.1f} s")
-        if pull.unresolved:
-            yield Text(f"{many(pull.unresolved, 'member')} of groups not found in the directory:", style="yellow")
-            yield from _each(report.skipped, pull.unresolved, names, everything=everything)
+        if unclear := pull.unresolved + pull.ambiguous:
+            also = ", or ambiguous" if pull.ambiguous else ""
+            yield Text(f"{many(unclear, 'member')} of groups not found in the directory{also}:", style="yellow")
+            yield from _each(report.skipped, unclear, names, everything=everything)
     if report.failures:
         yield Text(f"{many(report.failures, 'record')} could not be read, and stay as they were:", style="red")
         yield from _each(report.failed, report.failures, names, everything=everything)

@@ -81,7 +81,8 @@ class PullReport(Struct):
     """What was read: counts are of the snapshot after the pull; ``seconds`` is wall time.
 
     ``changed`` counts records, and groups' members, that are not as they were; ``unresolved`` members of groups whom
-    the directory does not list. ``accepted``: attributes that all records lost, by a person's word.
+    the directory does not list, ``ambiguous`` those whose name several records have. ``accepted``:
+    attributes that all records lost, by a person's word.
     """
 
     complete: bool
@@ -91,6 +92,7 @@ class PullReport(Struct):
     seconds: float
     unresolved: int = 0
     changed: int = 0
+    ambiguous: int = 0
     accepted: list[str] = []
 
 

@@ -23,7 +23,9 @@ def read(pull: PullReport) -> str:
     """``read 249 users, 20 groups, 303 memberships``"""
     all_ = ", ".join((many(pull.users, "user"), many(pull.groups, "group"), many(pull.memberships, "membership")))
     text = f"read {all_}" if pull.complete else f"read what changed of {all_}"
-    return f"{text}; {many(pull.unresolved, 'member')} of groups not found" if pull.unresolved else text
+    for number, what in ((pull.unresolved, "not found"), (pull.ambiguous, "ambiguous")):
+        text += f"; {many(number, 'member')} of groups {what}" if number else ""
+    return text
 
 
 def many(number: int, word: str) -> str:

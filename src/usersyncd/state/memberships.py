@@ -13,7 +13,7 @@ from itertools import groupby
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, or_, select
 
 from usersyncd.core.digest import name, names, names_digest, pack, unpack, wrapped
 from usersyncd.core.graph import Graph
@@ -22,7 +22,7 @@ from usersyncd.plugin import Kind
 from usersyncd.state import bulk
 from usersyncd.state.bulk import batched
 from usersyncd.state.database import among
-from usersyncd.state.names import Names, group_ids
+from usersyncd.state.names import Names, Shared, group_ids, sharing
 from usersyncd.state.records import Records
 from usersyncd.state.spool import Edges, Spool
 from usersyncd.state.tables import memberships
@@ -30,7 +30,9 @@ from usersyncd.state.tables import memberships
 CHUNK = 500
 """How many groups are written at a time."""
 
-_COLUMNS = ("ref", "directory", "digest", "count", "revision", "unresolved", "names", "users", "groups")
+MISSING = "its member {0} is nobody whom this directory lists"
+AMBIGUOUS = "its member {0} is ambiguous: {1} have this name; {2}"
+_COLUMNS = ("ref", "directory", "digest", "count", "revision", "unresolved", "ambiguous", "names", "users", "groups")
 _strings = msgspec.json.Decoder(list[str]).decode
 
 
@@ -160,16 +162,18 @@ class Memberships:
     def _waiting(self) -> Iterator[Members]:
         """Groups of which the directory says nothing new, but whose names may mean others now."""
         renamed = self._records.appeared or self._records.unnamed
-        refs = self._unresolved() if renamed and not self._spool.first else set()
+        refs = self._unclear() if renamed and not self._spool.first else set()
         refs |= self._holding(self._records.unnamed)
         for ref in sorted(refs):
             if ref in self._groups:
                 found, tokens = self._stored(ref)
                 yield Members(ref, found, tokens)
 
-    def _unresolved(self) -> set[int]:
+    def _unclear(self) -> set[int]:
+        """The groups with members whom nobody is, or several are."""
         query = select(memberships.c.ref).where(
-            memberships.c.directory == self._directory, memberships.c.unresolved.is_not(None)
+            memberships.c.directory == self._directory,
+            or_(memberships.c.unresolved.is_not(None), memberships.c.ambiguous.is_not(None)),
         )
         return set(self._connection.scalars(query))
 
@@ -207,10 +211,10 @@ class Memberships:
 
     def _row(self, group: Members, before: Mapping[int, tuple[bytes, bytes, int]]) -> bulk.Row:
         meant = self._names.meant(group.names)
-        refs = set(meant.values())
+        refs = set(meant.refs.values())
         nested = refs & self._groups.keys()
         users, groups = (pack(array("I", sorted(some))) for some in (refs - nested, nested))
-        missing = group.names - meant.keys() if len(meant) < len(group.names) else ()
+        missing = group.names - meant.refs.keys() - meant.ambiguous if len(meant.refs) < len(group.names) else ()
         unresolved = sorted(self._written(group, number) for number in missing)
         users_before, groups_before, revision = before.get(group.ref, (b"", b"", self._revision))
         if (users, groups) != (users_before, groups_before):
@@ -222,6 +226,7 @@ class Memberships:
         return (
             group.ref, self._directory, now.digest, now.count, revision,
             msgspec.json.encode(unresolved).decode() if unresolved else None,
+            pack(array("q", sorted(meant.ambiguous))) if meant.ambiguous else None,
             pack(array("q", sorted(group.names))), users, groups,
         )  # fmt: skip
 
@@ -240,18 +245,36 @@ def _tokens(unresolved: str | None) -> dict[int, str]:
     return {name(token): token for token in _strings(unresolved)} if unresolved else {}
 
 
-def unresolved(connection: Connection, directory: int, limit: int) -> tuple[int, list[Skipped]]:
-    """How many members of groups are in no list, and the first of them by name."""
-    query = select(memberships.c.ref, memberships.c.unresolved).where(
-        memberships.c.directory == directory, memberships.c.unresolved.is_not(None)
+class Unclear(Struct):
+    """Members of groups that are not clear: how many are ``missing``, nobody whom the directory lists, how many
+    ``ambiguous``, and the first of both by name."""
+
+    missing: int = 0
+    ambiguous: int = 0
+    named: list[Skipped] = []
+
+
+def unclear(connection: Connection, directory: int, limit: int) -> Unclear:
+    """The members of groups that are not clear; ``limit`` of them by name."""
+    found = Unclear()
+    query = select(memberships.c.ref, memberships.c.unresolved, memberships.c.ambiguous).where(
+        memberships.c.directory == directory,
+        or_(memberships.c.unresolved.is_not(None), memberships.c.ambiguous.is_not(None)),
     )
     rows = connection.execute(query.order_by(memberships.c.ref)).all()
     ids = group_ids(connection, directory) if rows else {}
-    count, named = 0, list[Skipped]()
-    for ref, tokens in rows:
-        for token in _strings(tokens):
-            count += 1
-            if len(named) < limit:
-                reason = f"its member {token} is nobody whom this directory lists"
-                named.append(Skipped(Kind.GROUP, ids.get(ref, f"#{ref}"), reason))
-    return count, named
+    several = sharing(connection, directory, {number for *_, numbers in rows for number in unpack("q", numbers)})
+    for ref, unresolved, ambiguous in rows:
+        tokens, shared = _strings(unresolved or "[]"), [several[number] for number in unpack("q", ambiguous)]
+        found.missing += len(tokens)
+        found.ambiguous += len(shared)
+        reasons = [AMBIGUOUS.format(one.token, " and ".join(one.ids), _verdict(one)) for one in shared]
+        reasons += [MISSING.format(token) for token in tokens]
+        left = limit - len(found.named)
+        found.named += [Skipped(Kind.GROUP, ids.get(ref, f"#{ref}"), reason) for reason in reasons[:left]]
+    return found
+
+
+def _verdict(shared: Shared) -> str:
+    meant = shared.meant
+    return "none of them is a member by it" if meant is None else f"{meant} had it first, and is the member"

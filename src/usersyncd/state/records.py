@@ -6,7 +6,6 @@ from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-import msgspec
 from sqlalchemy import Connection, bindparam, delete, exists, func, select, update
 
 from usersyncd.core.digest import name, names
@@ -14,6 +13,7 @@ from usersyncd.plugin import Kind
 from usersyncd.state import bulk, counters
 from usersyncd.state.bulk import batched
 from usersyncd.state.database import Database, among
+from usersyncd.state.names import tokens
 from usersyncd.state.spool import KIND, NUMBER, Spool, Spooled, decode
 from usersyncd.state.tables import deliveries, directories, harms, link_members, links, records, sent
 from usersyncd.state.tables import names as names_table
@@ -119,13 +119,13 @@ class Records:
 
     def _name(self, pairs: Iterable[tuple[int, int]]) -> None:
         """Give these names to these refs."""
-        rows = ((self._directory, number, ref) for number, ref in pairs)
-        columns = ("directory", "name", "ref")
+        rows = ((self._directory, number, ref, self._revision) for number, ref in pairs)
+        columns = ("directory", "name", "ref", "since")
         if self._spool.first:
             bulk.insert(self._connection, names_table, columns, rows)
             return
         for some in batched(rows, CHUNK):
-            taken = among(self._connection, names_table.c.name, [number for _, number, _ in some])
+            taken = among(self._connection, names_table.c.name, [row[1] for row in some])
             query = select(names_table.c.ref).where(names_table.c.directory == self._directory, taken)
             self.unnamed.update(self._connection.scalars(query))
             bulk.insert(self._connection, names_table, columns, some)
@@ -142,8 +142,9 @@ class Records:
             ((*self._row(ref, item), None) for ref, item in changed.items()),
         )
         self.changed += len(changed)
-        names_before: list[tuple[int, str, str | None]] = []
         never_left = self._vanished.held([ref for ref, (_, _, gone) in held.items() if gone])
+        lost: list[tuple[int, Iterable[str]]] = []
+        came: list[tuple[int, int]] = []
         for ref, item in changed.items():
             attributes, handles, gone = held[ref]
             if not gone or ref in never_left:
@@ -152,22 +153,18 @@ class Records:
                 self.count[item.kind] += 1
                 self.returned += 1
                 self.appeared = True
+                came.extend((number, ref) for number in _names(item.id, item.handles))
             elif handles != item.handles:
-                names_before.append((ref, item.id, handles))
+                before, after = set(tokens(item.id, handles)), set(tokens(item.id, item.handles))
+                lost.append((ref, before - after))
+                came.extend((number, ref) for number in names(after - before))
                 self.appeared = True
             if item.kind is Kind.USER:
                 self.managers.extend({*_names(item.id, item.handles), *_names(item.id, handles)})
             elif gone or self._display_name(decode(attributes)) != self._display_name(decode(item.attributes or "{}")):
                 self.renamed.add(ref)
-        self._unname(names_before)
-        renamed = {ref for ref, _, _ in names_before}
-        returned = {ref for ref in changed if held[ref][2]}
-        self._name(
-            (number, ref)
-            for ref, item in changed.items()
-            if ref in renamed or ref in returned
-            for number in _names(item.id, item.handles)
-        )
+        self._unname(lost)
+        self._name(came)
 
     def _held(self, refs: Iterable[int]) -> Mapping[int, tuple[str, str | None, bool]]:
         query = select(records.c.ref, records.c.attributes, records.c.handles, records.c.gone_at)
@@ -198,7 +195,7 @@ class Records:
         self._connection.execute(
             mark.values(gone_at=now, revision=self._revision), [{"which": ref} for ref, *_ in rows]
         )
-        self._unname([(ref, id_, handles) for ref, _, id_, handles in rows])
+        self._unname([(ref, tokens(id_, handles)) for ref, _, id_, handles in rows])
         self.changed += len(rows)
         for ref, number, id_, handles in rows:
             self.count[KIND[number]] -= 1
@@ -207,12 +204,12 @@ class Records:
             else:
                 self.managers.extend(_names(id_, handles))
 
-    def _unname(self, whose: Iterable[tuple[int, str, str | None]]) -> None:
-        """Take all their names from these records."""
+    def _unname(self, whose: Iterable[tuple[int, Iterable[str]]]) -> None:
+        """Take these names from these records."""
         gone: list[dict[str, int]] = []
-        for ref, id_, handles in whose:
+        for ref, some in whose:
             self.unnamed.add(ref)
-            for token in _tokens(id_, handles):
+            for token in some:
                 number = name(token)
                 self.lost[number] = token
                 gone.append({"which": number, "whose": ref})
@@ -242,9 +239,5 @@ def purge(database: Database, directory: int) -> None:
         connection.execute(delete(records).where(*forgotten))
 
 
-def _tokens(id_: str, handles: str | None) -> list[str]:
-    return [id_, *msgspec.json.decode(handles, type=list[str])] if handles else [id_]
-
-
 def _names(id_: str, handles: str | None) -> Collection[int]:
-    return dict.fromkeys(names(_tokens(id_, handles))) if handles else (name(id_),)
+    return dict.fromkeys(names(tokens(id_, handles))) if handles else (name(id_),)

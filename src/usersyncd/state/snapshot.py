@@ -16,7 +16,7 @@ from usersyncd.state import directories, links
 from usersyncd.state.bulk import batched
 from usersyncd.state.database import Database, among
 from usersyncd.state.directories import Reading
-from usersyncd.state.memberships import Memberships, graph, unresolved
+from usersyncd.state.memberships import Memberships, Unclear, graph, unclear
 from usersyncd.state.records import CHUNK, Records, reserve
 from usersyncd.state.spool import Spool
 from usersyncd.state.tables import records
@@ -37,12 +37,12 @@ class Interest(Struct, frozen=True):
 
 
 class Saved(Struct, frozen=True):
-    """What was saved: the reading as it is now, how many records and groups' members changed, what was left out, and
-    which attributes are missing everywhere by a person's word."""
+    """What was saved: the reading as it is now, how many records and groups' members changed, which members are not
+    clear, what was left out, and which attributes are missing everywhere by a person's word."""
 
     reading: Reading
     changed: int
-    unresolved: int
+    unclear: Unclear
     left_out: list[Skipped]
     accepted: list[str]
 
@@ -83,12 +83,12 @@ def save(
         )
         directories.save(connection, after)
         links.distrust(connection, reading.id, interest.rules)
-        count, left_out = unresolved(connection, reading.id, NAMED)
+        found = unclear(connection, reading.id, NAMED)
     strangers = [
         Skipped(Kind.GROUP, id_, "its members were told, but this directory does not list the group")
         for id_ in members.strangers[:NAMED]
     ]
-    return Saved(after, changed.changed + members.rewritten, count, strangers + left_out, accepted)
+    return Saved(after, changed.changed + members.rewritten, found, strangers + found.named, accepted)
 
 
 def _graph(connection: Connection, reading: Reading, interest: Interest, spool: Spool) -> Graph | None:

@@ -129,7 +129,7 @@ class Managers:
 
     def of(self, subjects: list[Subject]) -> dict[int, tuple[str, dict[str, Any]]]:
         """Who is meant by the names under ``manager``, as far as somebody is."""
-        meant = self._names.meant({subject.manager for subject in subjects if subject.manager is not None})
+        meant = self._names.meant({subject.manager for subject in subjects if subject.manager is not None}).refs
         refs = [ref for ref in meant.values() if ref not in self._groups]
         query = select(records.c.ref, records.c.id, records.c.attributes)
         rows = self._connection.execute(query.where(among(self._connection, records.c.ref, refs)))

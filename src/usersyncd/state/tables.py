@@ -77,6 +77,7 @@ names = Table(
     Column("directory", Integer, ForeignKey("directories.id"), primary_key=True),
     Column("name", BigInteger, primary_key=True, autoincrement=False, comment="hash of an id or handle"),
     Column("ref", Ref, primary_key=True, autoincrement=False),
+    Column("since", BigInteger, nullable=False, server_default=text("0"), comment="the pull that gave it the name"),
     sqlite_with_rowid=False,
 )
 
@@ -90,6 +91,7 @@ memberships = Table(
     Column("revision", BigInteger, nullable=False, comment="the pull that last changed its users and groups"),
     Column("unresolved", Text, comment="JSON list of the ids and handles that nobody has"),
     # The blobs come last: SQLite reads a row from its beginning, and they are long.
+    Column("ambiguous", LargeBinary, comment="the names that several records have: sorted int64"),
     Column("names", LargeBinary, nullable=False, comment="the members as the directory names them: sorted int64"),
     Column("users", LargeBinary, nullable=False, comment="refs of the members that are users: sorted uint32"),
     Column("groups", LargeBinary, nullable=False, comment="refs of the members that are groups: sorted uint32"),
