@@ -137,6 +137,18 @@ def test_online_says_what_protect_covers(usersyncd: Usersyncd, company: Company,
     assert [warning.split()[2] for warning in target["warnings"]] == ["nobody@acme.example,"]
 
 
+def test_online_names_groups_of_one_name_where_a_rule_goes_by_it(usersyncd: Usersyncd, company: Company) -> None:
+    rule = """    users: {key: id, set: {id: user.id, role: '"app-admins" in user.groups ? "admin" : "member"'}}\n"""
+    company.configure(DIRECTORY + TARGET + rule)
+    assert "are called" not in usersyncd("check", "--online").out
+    company.edit("groups.csv", lambda text: text + "g-9999,app-admins,Not these,\n")
+    ran = usersyncd("check", "--online", "--json")
+    [warning] = json.loads(ran.out)["directories"][0]["warnings"]
+    assert warning.startswith("2 groups are called “app-admins”, and a rule goes by that name: ")
+    assert "(g-0019, g-9999)" in warning
+    assert ran.code == 0
+
+
 def test_online_counts_what_a_condition_under_protect_covers(usersyncd: Usersyncd, company: Company) -> None:
     usersyncd("sync")
     ((expected,),) = company.sql("SELECT count(*) FROM users WHERE user_type = 'Contractor'")

@@ -300,6 +300,27 @@ def test_groups_may_be_any_sequence() -> None:
     assert rules.shape_user("1", {}, ("a", "b")) == {"id": "1", "all": ["a", "b"], "in": True}
 
 
+def test_groups_go_by_name_or_by_id() -> None:
+    rules = compiled({"id": "user.id", "ids": "user.group_ids", "in": '"7" in user.group_ids', "x": "user.groups[0]"})
+    assert rules.reads.groups
+    shape = rules.shape_user("1", {}, ["ops"], None, ["7", "8"])
+    assert shape == {"id": "1", "ids": ["7", "8"], "in": True, "x": "ops"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "names"),
+    [
+        ('"ops" in user.groups ? "admin" : "member"', {"ops", "admin", "member"}),
+        ('user.groups.exists(g, g == "ops" || g in ["dev"])', {"ops", "dev"}),
+        ('"7" in user.group_ids', set()),
+        ('user.title == "ops"', set()),
+    ],
+)
+def test_texts_that_groups_names_may_be_compared_with_are_known(rule: str, names: set[str]) -> None:
+    assert compiled({"id": "user.id", "x": rule}).reads.group_names >= names
+    assert bool(compiled({"id": "user.id", "x": rule}).reads.group_names) is bool(names)
+
+
 def test_where_decides_before_anything_else_can_fail() -> None:
     failing = {"id": "user.id", "plain": "user.title", "cel": "1 / user.raw.n"}
     for where in ("user.raw.wanted", "user.raw.wanted == true"):

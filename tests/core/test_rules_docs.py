@@ -43,7 +43,7 @@ def compiled(text: str) -> Rules:
 
 def shape(rules: Rules) -> dict[str, Any]:
     manager = USER["manager"]["id"], USER["manager"]["attributes"]
-    shape = rules.shape_user(USER["id"], USER["attributes"], USER["groups"], manager)
+    shape = rules.shape_user(USER["id"], USER["attributes"], USER["groups"], manager, USER["group_ids"])
     assert shape is not None
     return shape
 
@@ -92,10 +92,10 @@ def test_the_rules_at_the_top_of_the_page_work() -> None:
         deactivates=False,
     )
     raw = {**USER["attributes"], "mail": "Ada@acme.example"}
-    assert rules.shape_user("1", raw, USER["groups"]) == {
+    assert rules.shape_user("1", raw, USER["groups"], None, USER["group_ids"]) == {
         "external_id": "1",
         "email": "ada@acme.example",
         "full_name": "Ada Lovelace",
         "role": "admin",
     }
-    assert rules.shape_user("1", USER["attributes"], USER["groups"]) is None
+    assert rules.shape_user("1", USER["attributes"], USER["groups"], None, USER["group_ids"]) is None

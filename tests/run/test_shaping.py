@@ -53,6 +53,37 @@ def staff(world: World, *, incremental: bool = True) -> None:
 # ---- what others are
 
 
+def test_two_groups_of_one_name_are_named_where_a_rule_goes_by_it(world: World) -> None:
+    by_name = rules(None, "uid", uid="user.id", role='"ops" in user.groups ? "admin" : "member"')
+    world.target(users=by_name, groups=NO_GROUPS)
+    world.people("u1", "u2")
+    world.group("g1", "u1", displayName="ops")
+    world.group("g2", "u2", displayName="other")
+    assert world.run().targets[0].notes == []
+    world.group("g2", "u2", displayName="ops")
+    [note] = world.run().targets[0].notes
+    assert note == (
+        "2 groups are called “ops”, and a rule goes by that name: whoever is in one of them counts (g1, g2)\n"
+        "  → let the rule go by the id of the group that is meant, in user.group_ids"
+    )
+    world.people("u3")
+    assert world.run().targets[0].notes == [], "said when groups changed"
+    assert world.plan().targets[0].notes == [note], "and in every plan"
+    world.target(users=rules(None, "uid", uid="user.id", role='"g1" in user.group_ids ? "admin" : "member"'))
+    assert world.plan().targets[0].notes == []
+    world.run()
+    assert {id_: held["role"] for id_, held in world.held().items()} == {"u1": "admin", "u2": "member", "u3": "member"}
+
+
+def test_the_ids_of_groups_count_at_any_depth(world: World) -> None:
+    world.target(users=rules(None, "uid", uid="user.id", ids="user.group_ids"), groups=NO_GROUPS)
+    world.people("u1")
+    world.group("inner", "u1")
+    world.group("outer", "inner")
+    world.run()
+    assert world.held()["u1"]["ids"] == ["inner", "outer"]
+
+
 def test_a_renamed_group_concerns_those_in_it(world: World) -> None:
     staff(world)
     world.directory.groups["inner"]["displayName"] = "core"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import aclosing
 from functools import partial
@@ -22,6 +23,7 @@ from usersyncd.core.rules import Rules
 from usersyncd.errors import SourceError, UsersyncError
 from usersyncd.job import Delivery, Job
 from usersyncd.plugin import CANONICAL, Done, Kind, Members, Record, Source
+from usersyncd.steps import alike
 from usersyncd.steps.target import connected
 
 PEOPLE = 3
@@ -101,11 +103,12 @@ async def _try_directory(config: Config, job: Job, trial: DirectoryTrial) -> Non
     async with context:
         source = job.connector(directory.options, context)
         trial.found = list(await source.check())
-        await _count(source, job.rules, trial)
+        await _count(source, job, trial)
 
 
-async def _count(source: Source, rules: Rules, trial: DirectoryTrial) -> None:
-    done = False
+async def _count(source: Source, job: Job, trial: DirectoryTrial) -> None:
+    done, compared = False, frozenset[str]().union(*(one.rules.reads.group_names for one in job.deliveries))
+    named: defaultdict[str, set[str]] = defaultdict(set)
     async with aclosing(cast("Any", source.pull(None))) as pages:
         async for page in pages:
             if isinstance(page, Done):
@@ -116,15 +119,25 @@ async def _count(source: Source, rules: Rules, trial: DirectoryTrial) -> None:
                     trial.memberships += len(item.added)
                 elif isinstance(item, Record) and item.kind is Kind.GROUP:
                     trial.groups += 1
+                    if (name := _group_name(job.rules, item)) in compared:
+                        named[name].add(item.id)
                 elif isinstance(item, Record):
                     trial.users += 1
                     if len(trial.people) < PEOPLE:
-                        trial.people.append(_person(rules, item))
+                        trial.people.append(_person(job.rules, item))
     if not done:
         raise SourceError(
             "the source stopped before `Done`: the pull is incomplete",
             "if the error remains, the connector has a fault",
         )
+    trial.warnings += alike.warnings(named)
+
+
+def _group_name(rules: Rules, record: Record) -> str:
+    try:
+        return rules.display_name(record.attributes) or ""
+    except RuleError:
+        return ""
 
 
 def _person(rules: Rules, record: Record) -> dict[str, Any]:
@@ -178,7 +191,7 @@ def _show_one(console: Console, what: str, trial: Trial) -> None:
     for line in trial.found:
         console.print(Text(f"  {line}"), soft_wrap=True)
     for line in trial.warnings:
-        console.print(Text(f"  warning: {line}", style="yellow"), soft_wrap=True)
+        console.print(Text("\n  ".join(f"  warning: {line}".splitlines()), style="yellow"), soft_wrap=True)
     if trial.error is not None:
         console.print(Text("\n".join(f"  {line}" for line in trial.error.splitlines()), style="red"), soft_wrap=True)
 

@@ -113,6 +113,13 @@ def children(node: Node) -> tuple[Node, ...]:
             return ()
 
 
+def parts(node: Node) -> Iterator[Node]:
+    """The node and all nodes below it."""
+    yield node
+    for child in children(node):
+        yield from parts(child)
+
+
 # ------------------------------------------------------------------------------------------------- the serialized form
 
 

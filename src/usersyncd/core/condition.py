@@ -24,7 +24,7 @@ class Condition(Struct, frozen=True):
     def __call__(self, columns: Mapping[str, Value]) -> bool:
         """Whether it holds for an object with these columns; one that is missing is null."""
         try:
-            return self.program.value(("", dict(columns), (), None, {})) is not False
+            return self.program.value(("", dict(columns), (), None, {}, ())) is not False
         except (UnfitError, TypeError, ValueError, OverflowError):
             return True
 

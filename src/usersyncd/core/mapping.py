@@ -113,7 +113,7 @@ class Canonical:
         """``raw`` and the attributes that expressions give. Raises RuleError."""
         derived = dict(raw)
         try:
-            deriving.fill(derived, ("", raw, (), None, {}))
+            deriving.fill(derived, ("", raw, (), None, {}, ()))
         except UnfitError as unfit:
             raise self.error(unfit) from None
         return derived
@@ -124,7 +124,7 @@ class Canonical:
         if deriving is not None:
             raw = self.derive(raw, deriving)
         try:
-            return self._reads[name].read(("", raw, (), None, {}))
+            return self._reads[name].read(("", raw, (), None, {}, ()))
         except UnfitError as unfit:
             raise self.error(UnfitError(unfit.args[0], name)) from None
 
@@ -133,7 +133,7 @@ class Canonical:
         if self._all is not None:
             raw = self.derive(raw, self._all)
         try:
-            values = self._reader.fill({"id": id}, (id, raw, (), None, {}))
+            values = self._reader.fill({"id": id}, (id, raw, (), None, {}, ()))
         except UnfitError as unfit:
             raise self.error(unfit) from None
         return {name: values[name] for name in CANONICAL[self.kind] if values[name] is not None}

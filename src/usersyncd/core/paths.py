@@ -15,8 +15,9 @@ from msgspec import Struct
 from usersyncd.plugin import CANONICAL, Kind
 
 Raw = dict[str, Any]
-Subject = tuple[str, Raw, Sequence[str], str | None, Raw]
-"""What the rules see of one record: id, native attributes, names of groups, the manager's id and native attributes."""
+Subject = tuple[str, Raw, Sequence[str], str | None, Raw, Sequence[str]]
+"""What the rules see of one record: id, native attributes, names of groups, the manager's id and native attributes, ids
+of groups."""
 
 
 class UnfitError(Exception):
@@ -65,6 +66,7 @@ class Needs:
         self.of_manager: set[str] = set()
         self.tables: set[str] = set()
         self.groups = False
+        self.group_names: set[str] = set()
         self.manager = False
 
     def add(self, kind: Kind, natives: frozenset[str] | None) -> None:
@@ -158,6 +160,9 @@ def look_up(rows: Mapping[str, str], key: Any) -> str | None:
 
 # -------------------------------------------------------------------------------------------------------------- scopes
 
+GROUPS = {"groups": (2, "name"), "group_ids": (5, "id")}
+"""The lists of a user's groups: their place in a subject, and what stands in them."""
+
 
 class Scope:
     """The names that one sort of rule sees, below ``root``. ``needs`` collects what is really read; ``maps`` and
@@ -184,7 +189,7 @@ class Scope:
 
     def _foreign(self, root: str) -> str:
         if self.root == "user" and root == "group":
-            return "a user rule sees no group: the names of the user's groups are in user.groups"
+            return "a user rule sees no group: the user's groups are in user.group_ids and, by name, in user.groups"
         if self.root == "group" and root == "user":
             return "a group rule sees no user: it has group.displayName and the other attributes of the group"
         if self.root == "raw":
@@ -195,11 +200,12 @@ class Scope:
         first, rest = steps[0], steps[1:]
         if first == "raw":
             return self._raw(rest, f"{self.root}.raw", of=1)
-        if self.kind is Kind.USER and first == "groups":
+        if self.kind is Kind.USER and first in GROUPS:
             self.needs.groups = True
+            place, what = GROUPS[str(first)]
             if rest and not (len(rest) == 1 and isinstance(rest[0], int)):
-                raise PathError('user.groups is a list of names: write "name" in user.groups')
-            return Read(path("user", steps), lambda s: dig(s[2], rest), nullable=bool(rest), text=bool(rest))
+                raise PathError(f'user.{first} is a list of {what}s: write "{what}" in user.{first}')
+            return Read(path("user", steps), lambda s: dig(s[place], rest), nullable=bool(rest), text=bool(rest))
         if self.kind is Kind.USER and first == "manager":
             return self._of_manager(rest)
         return self._canonical(first, rest, self.root, of=1)
@@ -212,14 +218,14 @@ class Scope:
         first, rest = steps[0], steps[1:]
         if first == "raw":
             return self._raw(rest, "user.manager.raw", of=4)
-        if first in ("manager", "groups"):
+        if first == "manager" or first in GROUPS:
             raise PathError(f"user.manager.{first} is not followed: rules see one level, the manager's own attributes")
         return self._canonical(first, rest, "user.manager", of=4)
 
     def _canonical(self, name: str | int, rest: Sequence[str | int], prefix: str, of: int) -> Read:
         attribute = self._attributes.get(str(name))
         if attribute is None and name != "id":
-            names = (*CANONICAL[self.kind], "raw", "groups") if prefix == "user" else (*CANONICAL[self.kind], "raw")
+            names = (*CANONICAL[self.kind], "raw", *GROUPS) if prefix == "user" else (*CANONICAL[self.kind], "raw")
             near = get_close_matches(str(name), names, 1, 0.5)
             raise PathError(
                 f"there is no {prefix}.{name}"

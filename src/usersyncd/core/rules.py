@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from usersyncd.core.cel_tree import NULL
+from usersyncd.core.cel_tree import NULL, Literal, parts
 from usersyncd.core.evaluate import Compiled, Several, Tables, compile_expression, engine
 from usersyncd.core.mapping import Canonical, Misfit, RuleError
 from usersyncd.core.model import Constant, Rule, Ruleset
@@ -57,11 +57,13 @@ class RuleErrors(ConfigError):  # noqa: N818 - many of them
 
 class Reads(Struct, frozen=True):
     """What the rules read: the native attributes of each kind that the directory must be asked for (None: all), and
-    whether shapes depend on a user's groups and manager."""
+    whether shapes depend on a user's groups and manager. ``group_names`` are the texts in rules that read names of
+    groups: what they may be compared with."""
 
     native: Mapping[Kind, frozenset[str] | None]
     groups: bool
     manager: bool
+    group_names: frozenset[str] = frozenset()
 
 
 class Shaper(Struct, frozen=True):
@@ -144,10 +146,12 @@ class Rules:
         raw: Raw,
         groups: Sequence[str] = (),
         manager: tuple[str, Raw] | None = None,
+        group_ids: Sequence[str] = (),
     ) -> dict[str, Any] | None:
         """What the target shall hold for a user; None when ``where`` leaves the user out.
 
-        ``groups`` are display names, sorted; ``manager`` is the manager's id and native attributes. Raises RuleError.
+        ``groups`` are display names, ``group_ids`` ids, both sorted; ``manager`` is the manager's id and native
+        attributes. Raises RuleError.
         """
         shaper = self._users
         if shaper.own is not None:
@@ -155,7 +159,7 @@ class Rules:
         manager_id, manager_raw = manager or (None, {})
         if shaper.managers is not None and manager is not None:
             manager_raw = self._derive_manager(manager_raw, shaper.managers)
-        return _shape(shaper, (id, raw, groups if groups.__class__ is list else list(groups), manager_id, manager_raw))
+        return _shape(shaper, (id, raw, _list(groups), manager_id, manager_raw, _list(group_ids)))
 
     @property
     def off(self) -> dict[str, Any]:
@@ -180,7 +184,7 @@ class Rules:
             raw = self._canonical[Kind.USER].derive(raw, self._users.own)
         shape = leaver.template | dict.fromkeys(leaver.moments, f"{when.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
         try:
-            leaver.rules.fill(shape, (id, raw, [], None, {}))
+            leaver.rules.fill(shape, (id, raw, [], None, {}, []))
         except UnfitError as unfit:
             message, name = unfit.args
             raise RuleError(f"{name}: {message}", leaver.places.get(name)) from None
@@ -191,13 +195,17 @@ class Rules:
         shaper = self._groups
         if shaper.own is not None:
             raw = self._canonical[Kind.GROUP].derive(raw, shaper.own)
-        return _shape(shaper, (id, raw, (), None, {}))
+        return _shape(shaper, (id, raw, (), None, {}, ()))
 
     def _derive_manager(self, raw: Raw, managers: Several) -> Raw:
         try:
             return self._canonical[Kind.USER].derive(raw, managers)
         except RuleError as error:
             raise RuleError(f"the manager's {error.message}", error.at) from None
+
+
+def _list(items: Sequence[str]) -> Sequence[str]:
+    return items if items.__class__ is list else list(items)
 
 
 def _shape(shaper: Shaper, subject: Subject) -> dict[str, Any] | None:
@@ -251,7 +259,7 @@ class _Compiler:
         native = {kind: None if names is None else frozenset(names) for kind, names in needs.native.items()}
         return Rules(
             self._fingerprint(rulesets, leaving, deactivates=deactivates),
-            Reads(native, needs.groups, needs.manager),
+            Reads(native, needs.groups, needs.manager, frozenset(needs.group_names)),
             {kind: draft.layout for kind, draft in drafts.items()},
             self._canonical,
             {kind: self._shaper(draft) for kind, draft in drafts.items()},
@@ -311,6 +319,7 @@ class _Compiler:
     def _compile(self, rule: Rule, scope: Scope, label: str, use: str) -> Compiled | None:
         compiled = compile_expression(rule.text, scope, self._lookups, self._engine)
         if isinstance(compiled, Compiled):
+            self._needs.group_names |= _compared(compiled)
             kind = compiled.type.split("<")[0]
             if kind == "DYN" or kind in _WANTED[use]:
                 return compiled
@@ -348,6 +357,13 @@ class _Compiler:
         if leaving:
             content["leaving"] = _written(leaving)
         return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
+
+
+def _compared(compiled: Compiled) -> set[str]:
+    """The texts in an expression that reads the names of groups."""
+    if not any(read.name.startswith("user.groups") for read in compiled.variables.values()):
+        return set()
+    return {part.value for part in parts(compiled.tree) if isinstance(part, Literal) and isinstance(part.value, str)}
 
 
 class _Draft(Struct, frozen=True):

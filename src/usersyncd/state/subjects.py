@@ -137,30 +137,72 @@ class Managers:
         return {name: found[ref] for name, ref in meant.items() if ref in found}
 
 
-class GroupNames:
-    """The display names of the groups that people are in, directly or through nested groups."""
+class Groups(Struct, frozen=True, gc=False):
+    """The groups of one person, directly or through nested groups: display names and ids, each sorted."""
+
+    names: list[str]
+    ids: list[str]
+
+
+NONE = Groups([], [])
+
+
+class InGroups:
+    """The groups that people are in."""
 
     def __init__(
         self, connection: Connection, directory: int, graph: Graph, name: Callable[[dict[str, Any]], str | None]
     ) -> None:
         """``name`` gives a group's display name, from its native attributes; None when it has none."""
-        query = select(records.c.ref, records.c.attributes).where(
-            records.c.directory == directory, records.c.kind == NUMBER[Kind.GROUP], records.c.gone_at.is_(None)
-        )
-        named = ((ref, name(decode(attributes))) for ref, attributes in connection.execute(query))
-        self._names = {ref: text for ref, text in named if text is not None}
+        self._ids: dict[int, str] = {}
+        self._names: dict[int, str] = {}
+        for ref, id_, attributes in connection.execute(_groups(directory)):
+            self._ids[ref] = id_
+            if (text := name(decode(attributes))) is not None:
+                self._names[ref] = text
         self._graph = graph
         self._above: dict[int, set[int]] = {}
 
-    def of(self, subjects: list[Subject]) -> dict[int, list[str]]:
-        """For each person who is in a group, its names, sorted."""
+    def of(self, subjects: list[Subject]) -> dict[int, Groups]:
+        """For each person who is in a group, its groups."""
         direct = self._graph.containing({subject.ref for subject in subjects})
-        return {ref: self._named(groups) for ref, groups in direct.items()}
+        return {ref: self._found(groups) for ref, groups in direct.items()}
 
-    def _named(self, groups: list[int]) -> list[str]:
+    def _found(self, groups: list[int]) -> Groups:
         everywhere: set[int] = set()
         for group in groups:
             if group not in self._above:
                 self._above[group] = self._graph.above([group])
             everywhere |= self._above[group]
-        return sorted({self._names[group] for group in everywhere if group in self._names})
+        names = sorted({self._names[group] for group in everywhere if group in self._names})
+        return Groups(names, sorted(self._ids[group] for group in everywhere if group in self._ids))
+
+
+def _groups(directory: int) -> Select[Any]:
+    return select(records.c.ref, records.c.id, records.c.attributes).where(
+        records.c.directory == directory, records.c.kind == NUMBER[Kind.GROUP], records.c.gone_at.is_(None)
+    )
+
+
+def named_alike(
+    connection: Connection,
+    directory: int,
+    name: Callable[[dict[str, Any]], str | None],
+    wanted: Collection[str],
+    since: int | None,
+) -> dict[str, list[str]]:
+    """The ids of the groups that share one of the ``wanted`` names. ``since``: nothing, if no group changed after that
+    pull."""
+    if not wanted or (since is not None and not _groups_changed(connection, directory, since)):
+        return {}
+    found: dict[str, list[str]] = {}
+    for _, id_, attributes in connection.execute(_groups(directory)):
+        text = name(decode(attributes))
+        if text is not None and text in wanted:
+            found.setdefault(text, []).append(id_)
+    return {text: sorted(ids) for text, ids in found.items() if len(ids) > 1}
+
+
+def _groups_changed(connection: Connection, directory: int, since: int) -> bool:
+    changed = select(records.c.kind).where(records.c.directory == directory, records.c.revision > since)
+    return NUMBER[Kind.GROUP] in set(connection.scalars(changed))

@@ -16,7 +16,7 @@ from usersyncd.core.mapping import RuleError
 from usersyncd.core.rules import Rules
 from usersyncd.plugin import Kind
 from usersyncd.state.spool import decode
-from usersyncd.state.subjects import GroupNames, Managers, Scope, Subject, pages
+from usersyncd.state.subjects import NONE, Groups, InGroups, Managers, Scope, Subject, pages
 
 
 class Shaped(Struct, frozen=True, gc=False):
@@ -37,11 +37,11 @@ def shape_users(
     returns the memberships of the directory; it is called
     only if there are users to shape and the rules read groups."""
     managers = cache(lambda: Managers(connection, scope.directory))
-    groups = cache(lambda: GroupNames(connection, scope.directory, graph(), rules.display_name))
+    groups = cache(lambda: InGroups(connection, scope.directory, graph(), rules.display_name))
     for page in pages(connection, scope, Kind.USER):
         manager_of = managers().of(page) if rules.reads.manager else {}
         groups_of = groups().of(page) if rules.reads.groups else {}
-        yield [_user(rules, s, groups_of.get(s.ref, ()), manager_of.get(s.manager or 0), now) for s in page]
+        yield [_user(rules, s, groups_of.get(s.ref, NONE), manager_of.get(s.manager or 0), now) for s in page]
 
 
 def shape_groups(connection: Connection, rules: Rules, scope: Scope) -> Iterator[list[Shaped]]:
@@ -51,11 +51,11 @@ def shape_groups(connection: Connection, rules: Rules, scope: Scope) -> Iterator
 
 
 def _user(
-    rules: Rules, subject: Subject, groups: Any, manager: tuple[str, dict[str, Any]] | None, now: datetime
+    rules: Rules, subject: Subject, groups: Groups, manager: tuple[str, dict[str, Any]] | None, now: datetime
 ) -> Shaped:
     try:
         if subject.attributes is not None:
-            shape = rules.shape_user(subject.id, decode(subject.attributes), groups, manager)
+            shape = rules.shape_user(subject.id, decode(subject.attributes), groups.names, manager, groups.ids)
             if shape is not None:
                 return Shaped(subject, shape, leaving=rules.off)
         return Shaped(subject, None, leaving=_leaving(rules, subject, now))

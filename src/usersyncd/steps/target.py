@@ -27,6 +27,7 @@ from usersyncd.state.drift import Drift
 from usersyncd.state.ledger import Book, Ledger
 from usersyncd.state.lock import Lock
 from usersyncd.state.renaming import old_names, waiting_for
+from usersyncd.steps import alike
 from usersyncd.steps.deliver import Outcomes, deliver
 from usersyncd.steps.guard import CONSENTED, Judgement, guard
 from usersyncd.steps.leavers import look_for_replacements
@@ -117,6 +118,8 @@ class Work:
             drift = Drift()
             stack.callback(drift.close)
             report.verified = await self._verify(target, context, now, drift)
+            for note in await to_its_end(self._named_alike):
+                self._tell(report, note)
             draft = await self._plan(target, context, now, report, drift)
             try:
                 if self._wish.deliver and not report.held:
@@ -165,6 +168,15 @@ class Work:
             )
         self._seen[name] = self._number
         return not others
+
+    def _named_alike(self) -> list[str]:
+        """A plan says it always, a run when groups changed."""
+        since = None
+        if self._wish.deliver:
+            with self._database.read() as connection:
+                known = links.progress(connection, *self._pair)
+            since = known.revision if known else None
+        return alike.notes(self._database, self._reading, self._delivery.rules, since)
 
     @property
     def _pair(self) -> tuple[int, int]:

@@ -1,0 +1,37 @@
+"""Beside the plan: groups of one name, where a rule goes by that name."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from usersyncd.core.mapping import RuleError
+from usersyncd.core.rules import Rules
+from usersyncd.state.database import Database
+from usersyncd.state.directories import Reading
+from usersyncd.state.subjects import named_alike
+
+SHOWN = 5
+
+
+def notes(database: Database, directory: Reading, rules: Rules, since: int | None) -> list[str]:
+    """What a person should know of such groups. ``since``: nothing, if no group changed after that pull."""
+
+    def name(raw: dict[str, object]) -> str | None:
+        try:
+            return rules.display_name(raw)
+        except RuleError:
+            return None
+
+    with database.read() as connection:
+        return warnings(named_alike(connection, directory.id, name, rules.reads.group_names, since))
+
+
+def warnings(found: Mapping[str, Collection[str]]) -> list[str]:
+    """One text for each name, from the ids of its groups."""
+    return [
+        f"{len(ids)} groups are called “{name}”, and a rule goes by that name: whoever is in one of them counts "
+        f"({', '.join(sorted(ids)[:SHOWN])}{', …' if len(ids) > SHOWN else ''})\n"
+        "  → let the rule go by the id of the group that is meant, in user.group_ids"
+        for name, ids in sorted(found.items())
+        if len(ids) > 1
+    ]
