@@ -17,6 +17,10 @@ _LASTING = frozenset({"accessNotConfigured", "dailyLimitExceeded", "dailyLimitEx
 """Reasons of the domain of quotas that no waiting of minutes ends."""
 
 
+_WHOLE = _LASTING | {"insufficientPermissions", "ACCESS_TOKEN_SCOPE_INSUFFICIENT"}
+"""Reasons that concern all requests, not one object."""
+
+
 class _Detail(Struct):
     domain: str = ""
     reason: str = ""
@@ -52,6 +56,10 @@ class MissingError(SourceError):
     """404: what was asked for is not there."""
 
 
+class ForbiddenError(SourceError):
+    """403: what was asked for may not be read."""
+
+
 def refused(response: httpx.Response, doing: str, options: GoogleOptions, scopes: Sequence[str]) -> SourceError:
     """The error for an answer of the Admin SDK that is not a success. ``doing`` says what was asked."""
     error = _refusal(response)
@@ -61,7 +69,8 @@ def refused(response: httpx.Response, doing: str, options: GoogleOptions, scopes
     said = f"{doing}: Google refused with {response.status_code}: {error.message or 'no reason given'}"
     if response.status_code == 404:
         return MissingError(said, _missing(reasons))
-    return SourceError(said, _remedy(response.status_code, reasons, options, scopes))
+    kind = ForbiddenError if response.status_code == 403 and not reasons & _WHOLE else SourceError
+    return kind(said, _remedy(response.status_code, reasons, options, scopes))
 
 
 def _missing(reasons: set[str]) -> str:

@@ -9,11 +9,11 @@ from contextlib import aclosing
 from typing import Any
 
 from usersyncd.errors import SourceError
-from usersyncd.plugin import Done, Kind, Members, Page, Present, Record
+from usersyncd.plugin import Done, Kind, Members, Page, Present, Record, Unread
 from usersyncd_google.api import Api
 from usersyncd_google.concurrent import concurrently
 from usersyncd_google.cursor import Cursor
-from usersyncd_google.faults import MissingError
+from usersyncd_google.faults import ForbiddenError, MissingError
 from usersyncd_google.fields import Fields, listing
 from usersyncd_google.groups import Edges, GroupReader, Row, domain
 from usersyncd_google.hints import Hints, hints
@@ -26,6 +26,9 @@ AT_ONCE = 20
 ITEMS = 1000
 EDGES = 50_000
 """Records and memberships in a page; one group more than this, at most."""
+
+FEW = 0.1
+"""The share of the groups that are read, and more, that may be forbidden: more are a missing right."""
 
 _ID = Fields().need(["id"])
 _ID_AND_AGE = Fields().need(["id", "creationTime"])
@@ -123,12 +126,16 @@ class Reading:
 
     async def _members(self) -> AsyncGenerator[Page]:
         """The groups that changed, with their members."""
-        page: list[Record | Members] = []
+        page: list[Record | Members | Unread] = []
+        refused: list[ForbiddenError] = []
         edges = 0
         async with aclosing(concurrently(map(self._with_edges, self._changed), AT_ONCE)) as read:
             async for row, found in read:
-                if found is None:
-                    del self._following.groups[row.record.id]
+                if found is None or isinstance(found, ForbiddenError):
+                    del self._following.groups[row.record.id]  # It is read again next time.
+                    if found is not None:
+                        refused.append(found)
+                        page.append(Unread(Kind.GROUP, row.record.id, f"{found.message}\n  → {found.remedy}"))
                     continue
                 self._note(row, found)
                 page += (row.record, Members(row.record.id, found.named, whole=True))
@@ -136,13 +143,17 @@ class Reading:
                 if len(page) >= ITEMS or edges >= EDGES:
                     yield page
                     page, edges = [], 0
+        if len(refused) > max(1, FEW * len(self._changed)):
+            raise refused[0]
         if page:
             yield page
 
-    async def _with_edges(self, row: Row) -> tuple[Row, Edges | None]:
-        """None: the group was deleted since it was listed."""
+    async def _with_edges(self, row: Row) -> tuple[Row, Edges | ForbiddenError | None]:
+        """None: the group was deleted since it was listed. An error: its members may not be read."""
         try:
             return row, await read_edges(self._api, row)
+        except ForbiddenError as error:
+            return row, error
         except MissingError:
             pass
         try:
@@ -215,7 +226,8 @@ class Reading:
         """Records; and each of them is a member of the groups that have everybody in them."""
         records = [record for user in users if (record := self._user_reader.record(user)) is not None]
         for record in records:
-            self._own_domains.update(domain(handle) for handle in record.handles)
+            if isinstance(record, Record):
+                self._own_domains.update(domain(handle) for handle in record.handles)
         everybody = frozenset(record.id for record in records)
         return [*records, *(Members(group, everybody) for group in self._following.everybody if everybody)]
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from usersyncd.plugin import Kind, Record, Value
+from usersyncd.plugin import Kind, Record, Unread, Value
 from usersyncd_google.fields import Fields
 from usersyncd_google.mapping import DERIVED, HIDDEN, MAPPING
 from usersyncd_google.options import within
@@ -37,10 +37,13 @@ class UserReader:
                 self.fields.need(["orgUnitPath"])
         self.projection = "full" if reads is None or "customSchemas" in reads else "basic"
 
-    def record(self, user: Json) -> Record | None:
+    def record(self, user: Json) -> Record | Unread | None:
         """The record of a user; None when the user is in none of the org units."""
         if self._units is not None and not within(user.get("orgUnitPath", "/"), self._units):
             return None
+        if odd := next((name for name, form in _FORMS if not form(user.get(name))), None):
+            address = user.get("primaryEmail", user["id"])
+            return Unread(Kind.USER, user["id"], ODD.format(address, odd))
         attributes: dict[str, Value]
         if self._all:
             hidden = HIDDEN[Kind.USER]
@@ -54,13 +57,36 @@ class UserReader:
         return Record(Kind.USER, user["id"], attributes, _handles(user))
 
 
+ODD = (
+    "{1} of the account {0} does not have the form that Google documents\n"
+    "  → correct it with the tool that wrote it (Directory API, users.update); until then the user stays as it was"
+)
+
+
+def _is_map(value: Any) -> bool:
+    return value is None or isinstance(value, dict)
+
+
+def _is_list(kind: type) -> Callable[[Any], bool]:
+    return lambda value: value is None or (isinstance(value, list) and all(isinstance(item, kind) for item in value))
+
+
+_FORMS: Sequence[tuple[str, Callable[[Any], bool]]] = (
+    ("name", _is_map),
+    *((name, _is_list(dict)) for name in ("organizations", "externalIds", "relations", "languages", "phones")),
+    *((name, _is_list(str)) for name in ("aliases", "nonEditableAliases")),
+)
+"""What the resource documents as a map or list. Several are of the type ``any`` in Google's discovery document, so that
+some accounts hold something else."""
+
+
 def handle(address: str) -> str:
     """The handle for an address, in one normal form: addresses differ neither in case nor in spaces around them."""
     return "email:" + address.strip().lower()
 
 
 def _handles(user: Json) -> tuple[str, ...]:
-    addresses = [user.get("primaryEmail"), *user.get("aliases", ()), *user.get("nonEditableAliases", ())]
+    addresses = [user.get("primaryEmail"), *(user.get("aliases") or ()), *(user.get("nonEditableAliases") or ())]
     return tuple(dict.fromkeys(handle(address) for address in addresses if address))
 
 

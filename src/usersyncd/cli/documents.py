@@ -46,12 +46,16 @@ def failed_document(failed: Failed) -> dict[str, Any]:
 
 
 def error_document(report: RunReport) -> dict[str, str | None]:
-    """Why a run failed, in itself or at its targets: all of it in one text, and the first error in its parts."""
+    """Why a run failed, in itself or at its targets, or which record could not be read: all of it in one text, and the
+    first error in its parts."""
     errors = [report.error] if report.error else []
     for target in report.targets:
         if target.error is not None:
             whose = f"target {target.target}: "
             errors.append(whose + target.error.removeprefix(whose))
+    if not errors and report.failed:
+        first_failed = report.failed[0]
+        errors.append(f"{first_failed.kind} {first_failed.id}: {first_failed.error}")
     return {"error": "\n".join(errors) or None} | _parts(errors[0] if errors else None)
 
 

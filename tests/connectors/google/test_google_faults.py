@@ -13,7 +13,7 @@ from tests.connectors.google.directory import Directory, truth
 from tests.connectors.google.test_google_incremental import Clock, change
 from tests.fakes.google import company
 from usersyncd.errors import SourceError
-from usersyncd.plugin import Kind
+from usersyncd.plugin import Kind, Unread
 
 Start = Callable[..., Directory]
 
@@ -55,6 +55,36 @@ async def test_a_page_that_is_lost_does_no_harm(paged: Directory, spare: int, cu
     knob.times = 0
     await paged.sync()
     paged.assert_equal()
+
+
+async def test_a_group_that_may_not_be_read_keeps_its_members_and_is_named(directory: Directory) -> None:
+    tenant = directory.tenant
+    await directory.sync()
+    before = directory.held
+    assert before is not None
+    group = list(tenant.groups)[1]
+    directory.google.forbidden = {group}
+    tenant.rename_group(group, "Renamed")
+    admins = {id_ for id_, user in tenant.users.items() if user["primaryEmail"] in tenant.admins}
+    spared = admins.union(tenant.members[group])
+    leaver = next(user for user in tenant.users if user not in spared)
+    tenant.leave(leaver)
+    pull = await directory.sync()
+    [unread] = [item for item in pull.items if isinstance(item, Unread)]
+    assert (unread.kind, unread.id) == (Kind.GROUP, group)
+    assert tenant.groups[group]["email"] in unread.why
+    assert directory.held is not None
+    assert (Kind.USER, leaver) not in directory.held.records
+    assert {edge for edge in directory.held.edges if edge[0] == group} == {e for e in before.edges if e[0] == group}
+    directory.google.forbidden = set()
+    await directory.sync()
+    directory.assert_equal()
+
+
+async def test_many_groups_that_may_not_be_read_are_a_missing_right(directory: Directory) -> None:
+    directory.google.forbidden = set(directory.tenant.groups)
+    with pytest.raises(SourceError, match="must be an administrator"):
+        await directory.sync()
 
 
 async def test_members_that_are_missing_twice_for_two_reasons(directory: Directory) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from usersyncd.core.mapping import Canonical
-from usersyncd.plugin import CANONICAL, Kind
+from usersyncd.plugin import CANONICAL, Kind, Record, Unread
 from usersyncd_google.fields import Fields
 from usersyncd_google.mapping import DERIVED, MAPPING
 from usersyncd_google.users import UserReader
@@ -54,7 +54,7 @@ ADA: dict[str, Any] = {
 
 def read(user: dict[str, Any], *reads: str, units: list[str] | None = None) -> dict[str, Any]:
     record = UserReader(frozenset(reads) if reads else None, units).record(user)
-    assert record is not None
+    assert isinstance(record, Record)
     return record.attributes
 
 
@@ -112,9 +112,26 @@ def test_what_changes_by_itself_is_read_only_when_a_rule_names_it() -> None:
     assert read(ADA, "lastLoginTime") == {"lastLoginTime": "2026-01-01T00:00:00.000Z"}
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("organizations", {"title": "Clerk"}), ("relations", [None]), ("phones", "+49 30 1"), ("externalIds", ["7"]),
+        ("name", "Lena Old"), ("aliases", {"a": 1}), ("languages", 7), ("nonEditableAliases", [7]),
+    ],
+)  # fmt: skip
+def test_a_form_that_google_does_not_document_costs_that_account_alone(name: str, value: Any) -> None:
+    found = UserReader(None).record({**ADA, name: value})
+    assert isinstance(found, Unread)
+    assert (found.id, found.why.partition(" does not")[0]) == (
+        ADA["id"],
+        f"{name} of the account {ADA['primaryEmail']}",
+    )
+    assert isinstance(UserReader(None).record({**ADA, name: None}), Record)
+
+
 def test_addresses_are_handles_in_one_form() -> None:
     record = UserReader(None).record(ADA)
-    assert record is not None
+    assert isinstance(record, Record)
     assert record.handles == (
         "email:ada@acme.example",
         "email:countess@acme.example",

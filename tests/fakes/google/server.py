@@ -70,6 +70,8 @@ class Google:
         """Requests by method, refused ones and those of the token endpoint (``token``) included."""
         self.unfaithful: list[str] = []
         """Replies that the discovery document does not allow, and requests that a client must not make."""
+        self.forbidden: set[str] = set()
+        """Groups whose members may not be read."""
         self.waiting = 0
         """Replies that are being held back (:attr:`Knobs.latency`)."""
         self.queries: list[tuple[str, dict[str, str]]] = []
@@ -183,6 +185,8 @@ class Google:
             return _with_etag("user", _one(tenant.users, path["user"], "primaryEmail", "userKey"))
         if method == "groups.get":
             return self._group(_one(tenant.groups, path["group"], "email", "groupKey"))
+        if method == "members.list" and path["group"] in self.forbidden:
+            raise errors.forbidden()
         if method == "orgunits.get":
             return self._unit(path["unit"])
         found = listing(tenant, method, path, query, self.now())
