@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import re
 import stat
 import tempfile
 from collections import Counter
@@ -30,6 +31,9 @@ HEADER = -1
 
 BROKEN = None
 """The number of the row that cannot be parsed."""
+
+BOM = "\ufeff"
+"""The byte order mark (RFC 3629, section 6)."""
 
 Stamp = tuple[int, int, int]
 """What changes when a file is written or replaced: size in bytes, time of change in nanoseconds, inode."""
@@ -73,13 +77,16 @@ def _stamp(path: Path) -> Stamp:
 
 def _copy(path: Path, encoding: str, closing: ExitStack) -> BinaryIO:
     """A copy in UTF-8 without byte order mark, rewound."""
-    decoder = codecs.getincrementaldecoder("utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding)()
+    decoder = codecs.getincrementaldecoder(encoding)()
     copy: BinaryIO = closing.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
     line = 1
     try:
         with path.open("rb") as source:
+            begun = False
             while chunk := source.read(CHUNK):
-                line += _append(copy, path, line, decoder.decode(chunk))
+                text = decoder.decode(chunk)
+                line += _append(copy, path, line, text if begun else text.removeprefix(BOM))
+                begun = begun or bool(text)
         decoder.decode(b"", final=True)
         copy.seek(0)
     except UnicodeError as error:
@@ -184,6 +191,7 @@ class Table:
                 f"write it again; a file without rows still has its header, with at least {', '.join(required)}",
             )
         columns = tuple(name.strip() for name in header)
+        self._verify_first_line(columns)
         if "" in columns:
             place = columns.index("") + 1
             raise self.fault(HEADER, f"column {place} of the header has no name", "name every column, or remove it")
@@ -198,6 +206,21 @@ class Table:
                     f"add {name}, spelt just so; or is the option `delimiter` wrong (now {self._delimiter!r})?",
                 )
         return columns
+
+    def _verify_first_line(self, columns: Sequence[str]) -> None:
+        """Raises SourceError for what exports write before the header."""
+        if match := re.fullmatch(r"sep=(.?)", (columns[0] + self._delimiter)[:5]):
+            raise self.fault(
+                HEADER,
+                f"this is Excel's line sep={match[1]}, and not the header",
+                f"remove the line, and write the option `delimiter: {match[1]!r}`",
+            )
+        if hidden := next((name for name in columns if BOM in name), None):
+            raise self.fault(
+                HEADER,
+                f"the column {hidden.replace(BOM, '')} begins with an invisible byte order mark (BOM, U+FEFF)",
+                "save the file again as UTF-8 with one BOM, or with none",
+            )
 
     def _uneven(self, number: int, row: Sequence[str]) -> SourceError:
         return self.fault(

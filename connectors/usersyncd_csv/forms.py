@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from usersyncd.plugin import Kind
@@ -21,8 +21,7 @@ class Form(NamedTuple):
 
 GROUPS = (Form(ID, str.strip, "there is no id", "give the record the id that it keeps for good"),)
 
-USERS = (
-    *GROUPS,
+_CANONICAL = (
     Form(ACTIVE, lambda cell: not cell or cell.lower() in TRUTH, "neither true nor false", "write true or false"),
     *(
         Form(
@@ -34,6 +33,13 @@ USERS = (
         for name in DATES
     ),
 )
+
+
+def users(key: str, reads: frozenset[str] | None, mapped: Collection[str]) -> Sequence[Form]:
+    """The forms of the file of users, whose ids are in the column ``key``. A column has to have the form of its
+    canonical attribute only if rules read it (``reads``; None: all) and the admin does not map the attribute."""
+    read = (form for form in _CANONICAL if (reads is None or form.column in reads) and form.column not in mapped)
+    return [GROUPS[0]._replace(column=key), *read]
 
 
 def memberships(groups: set[str]) -> Sequence[Form]:
@@ -62,5 +68,6 @@ def check(table: Table, forms: Sequence[Form], first: int, rows: Sequence[list[s
         bad = {cell for cell in {row[index] for row in rows} if not right(cell)}
         if bad:
             place = next(place for place, row in enumerate(rows) if row[index] in bad)
-            whose = f" (id {rows[place][table.columns.index(ID)]})" if ID in table.columns and column != ID else ""
+            key = forms[0].column
+            whose = f" (id {rows[place][table.columns.index(key)]})" if column != key and key != GROUP_ID else ""
             raise table.fault(first + place, f"{column} is {rows[place][index]!r}{whose}: {wrong}", remedy)

@@ -15,8 +15,9 @@ class CsvOptions(Options):
     members: str | None = Field(
         None, min_length=1, description="File of memberships: `group_id`, `member_id`, `member_kind` (may be left out)."
     )
+    id: str = Field("id", min_length=1, description="The column of the file of users that has their immutable ids.")
     delimiter: str = Field(",", min_length=1, max_length=1, description="The character between two cells.")
-    encoding: str = Field("utf-8", description="The encoding of the files. A byte order mark is recognised in UTF-8.")
+    encoding: str = Field("utf-8", description="The encoding of the files; a byte order mark is recognised.")
 
     @field_validator("delimiter")
     @classmethod

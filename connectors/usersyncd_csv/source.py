@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from usersyncd.plugin import API, CANONICAL, Done, Kind, Members, Page, Record, SourceContext, Value
 from usersyncd_csv.client import Table, copies
-from usersyncd_csv.forms import GROUPS, USERS, check, memberships
+from usersyncd_csv.forms import GROUPS, Form, check, memberships, users
 from usersyncd_csv.mapping import ACTIVE, GROUP_ID, ID, MAPPING, MEMBER_ID, MEMBER_KIND, TRUTH
 from usersyncd_csv.options import CsvOptions
 from usersyncd_csv.repeats import Repeats
@@ -82,7 +82,7 @@ class CsvSource:
         options = self._options
         names = [name for name in (options.users, options.groups, options.members) if name is not None]
         paths = [self._context.folder / name for name in names]
-        required = ([ID], [ID], [GROUP_ID, MEMBER_ID])
+        required = ([options.id], [ID], [GROUP_ID, MEMBER_ID])
         tables = [
             Table(path, copy, options.delimiter, columns)
             for path, copy, columns in zip(paths, copies(paths, options.encoding, closing), required, strict=False)
@@ -90,27 +90,30 @@ class CsvSource:
         return Tables(tables[0], tables[1] if len(tables) > 1 else None, tables[2] if len(tables) > 2 else None)
 
     def _pages(self, tables: Tables) -> Iterator[Page]:
-        reads = self._context.reads
+        reads, mapped = self._context.reads, self._context.mapped
         # "7" may be a user and a group. Only edges that say which they mean need handles that tell them apart.
         handles = tables.members is not None and MEMBER_KIND in tables.members.columns
-        yield from _records(tables.users, Kind.USER, reads.get(Kind.USER), handles)
+        forms = users(self._options.id, reads.get(Kind.USER), mapped.get(Kind.USER, ()))
+        yield from _records(tables.users, Kind.USER, self._options.id, forms, reads.get(Kind.USER), handles)
         if tables.groups:
             known = set[str]()
-            for page in _records(tables.groups, Kind.GROUP, reads.get(Kind.GROUP), handles):
+            for page in _records(tables.groups, Kind.GROUP, ID, GROUPS, reads.get(Kind.GROUP), handles):
                 known.update(record.id for record in page)
                 yield page
             if tables.members:
                 yield from _memberships(tables.members, known)
 
 
-def _records(table: Table, kind: Kind, reads: frozenset[str] | None, handles: bool) -> Iterator[list[Record]]:
-    """One record a row; an empty cell is an absent attribute. Raises SourceError when a row is not right."""
+def _records(
+    table: Table, kind: Kind, key_name: str, forms: Sequence[Form], reads: frozenset[str] | None, handles: bool
+) -> Iterator[list[Record]]:
+    """One record a row; an empty cell is an absent attribute. ``key_name``: the column of the ids. Raises SourceError
+    when a row is not right."""
     columns = table.columns
-    key = columns.index(ID)
-    kept = [name for name in columns if name != ID and (reads is None or name in reads)]
+    key = columns.index(key_name)
+    kept = [name for name in columns if (name != key_name if reads is None else name in reads)]
     pick = _picker([columns.index(name) for name in kept])
-    truths = ACTIVE in kept and kind is Kind.USER
-    forms = USERS if kind is Kind.USER else GROUPS
+    truths = ACTIVE in kept and any(form.column == ACTIVE for form in forms)
     repeats = Repeats()
     for first, rows in table.batches(ROWS):
         check(table, forms, first, rows)

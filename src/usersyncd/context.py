@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -75,10 +75,12 @@ class RunContext:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceRunContext(RunContext):
-    """What a source is given. ``reads``: the native attributes that the rules read, for each kind; None: all."""
+    """What a source is given. ``reads``: the native attributes that the rules read, for each kind; None: all.
+    ``mapped``: the canonical attributes of each kind that the admin maps."""
 
     failure = SourceError
     reads: Mapping[Kind, frozenset[str] | None]
+    mapped: Mapping[Kind, Collection[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

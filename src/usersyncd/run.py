@@ -161,8 +161,9 @@ class _Run:
             return reading
         connector = job.connector
         context = SourceRunContext(
-            name=job.directory.name, folder=self.folder, log=self.log, waiting=self._waiting, reads=job.reads
-        )
+            name=job.directory.name, folder=self.folder, log=self.log, waiting=self._waiting, reads=job.reads,
+            mapped=job.directory.attributes,
+        )  # fmt: skip
         spool = await to_its_end(lambda: open_spool(self.database, reading, job))
         try:
             async with context:

@@ -7,7 +7,7 @@ import codecs
 import csv
 import os
 import tracemalloc
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +31,12 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def source(self, reads: Mapping[Kind, frozenset[str] | None] | None = None, **options: Any) -> CsvSource:
+    def source(
+        self, reads: Mapping[Kind, frozenset[str] | None] | None = None, mapped: Sequence[str] = (), **options: Any
+    ) -> CsvSource:
         names = {name: f"{name}.csv" for name in ("users", "groups", "members") if (self.path / f"{name}.csv").exists()}
-        return CsvSource(
-            CsvOptions(**{"users": "users.csv", **names, **options}), source_context(self.path, reads=reads)
-        )
+        context = source_context(self.path, reads=reads, mapped={Kind.USER: mapped})
+        return CsvSource(CsvOptions(**{"users": "users.csv", **names, **options}), context)
 
     def write(self, encoding: str = "utf-8", **files: str | bytes) -> Folder:
         for name, text in files.items():
@@ -149,6 +150,30 @@ def test_encodings(folder: Folder, written: str, encoding: str) -> None:
     assert folder.users(encoding=encoding)["1"]["displayName"].startswith("Zoë")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32-le"])
+def test_a_byte_order_mark_is_no_text(folder: Folder, encoding: str) -> None:
+    mark = "" if encoding == "utf-16" else "\ufeff"
+    folder.write(encoding, users=f"{mark}id,userName\n1,Zoë\ufeff\n")
+    assert folder.users(encoding=encoding) == {"1": {"userName": "Zoë\ufeff"}}
+
+
+def test_ids_may_be_in_any_column(folder: Folder) -> None:
+    folder.write(users="Personnel No.,id,userName\n007,x,ada\n")
+    assert folder.users(id="Personnel No.") == {"007": {"id": "x", "userName": "ada"}}
+    reads = {Kind.USER: frozenset({"Personnel No."})}
+    assert folder.users(id="Personnel No.", reads=reads) == {"007": {"Personnel No.": "007"}}
+    assert "no column PersNo" in folder.void(id="PersNo").message
+    folder.write(users="Personnel No.,active\n007,perhaps\n")
+    assert "users.csv:2: active is 'perhaps' (id 007): neither" in folder.void(id="Personnel No.").message
+
+
+def test_a_column_has_its_form_only_if_rules_read_it_as_that_attribute(folder: Folder) -> None:
+    folder.write(users="id,active,createdAt\n1,Y,12/31/2024 10:15\n")
+    assert folder.users(reads={Kind.USER: frozenset({"active"})}, mapped=["active"]) == {"1": {"active": "Y"}}
+    assert folder.users(reads={Kind.USER: frozenset()}) == {"1": {}}
+    assert "createdAt" in folder.void(reads={Kind.USER: frozenset({"createdAt"})}).message
+
+
 def test_another_delimiter(folder: Folder) -> None:
     folder.write(users='id;title\n1;a, b\n2;"c;d"\n')
     assert folder.users(delimiter=";") == {"1": {"title": "a, b"}, "2": {"title": "c;d"}}
@@ -224,6 +249,8 @@ def test_check_says_what_is_there(folder: Folder) -> None:
         ("id;title\n1;a\n", 1, "the header has no column id; it has id;title"),
         ("id,title,title\n1,a,b\n", 1, "the header names the column title 2 times"),
         ("id,,title\n1,a,b\n", 1, "column 2 of the header has no name"),
+        ("sep=;\nid;title\n1;a\n", 1, "this is Excel's line sep=;, and not the header"),
+        ("\ufeff\ufeffid,title\n1,a\n", 1, "the column id begins with an invisible byte order mark (BOM, U+FEFF)"),
         ("", 1, "the file is empty"),
         ("\n\n", 1, "the file is empty"),
         ('id,title\n1,a\n2,"b\n3,c\n', 3, "a quote is opened here and never closed"),

@@ -97,7 +97,8 @@ async def _try_directory(config: Config, job: Job, trial: DirectoryTrial) -> Non
         name=directory.name,
         folder=config.folder,
         log=structlog.get_logger(directory=directory.name),
-        reads=job.rules.reads.native,
+        reads=job.reads,
+        mapped=directory.attributes,
     )
     assert job.connector is not None  # noqa: S101 - the directory is in the file
     async with context:

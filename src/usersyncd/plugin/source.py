@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from msgspec import Struct
@@ -102,6 +102,11 @@ class SourceContext(Context, Protocol):
     @property
     def reads(self) -> Mapping[Kind, frozenset[str] | None]:
         """The native attributes that the rules really read, for each kind; None: all. Ask the directory for no more."""
+
+    @property
+    def mapped(self) -> Mapping[Kind, Collection[str]]:
+        """The canonical attributes of each kind that the admin maps (``attributes:`` of the directory): what stands
+        under their names need not have their form."""
 
 
 @runtime_checkable

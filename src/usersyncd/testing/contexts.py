@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +55,13 @@ def source_context(
     *,
     name: str = "directory",
     reads: Mapping[Kind, frozenset[str] | None] | None = None,
+    mapped: Mapping[Kind, Collection[str]] | None = None,
     log: Log | None = None,
     clock: Clock | None = None,
     waiting: Callable[[str], None] | None = None,
 ) -> SourceRunContext:
     """The context of a source. ``reads``: the native attributes that the rules read, for each kind; None: all.
+    ``mapped``: the canonical attributes that the admin maps; None: none.
 
     ``clock``: what HTTP requests wait by; None: a clock that does not wait. ``waiting`` is told of every wait.
     """
@@ -69,6 +71,7 @@ def source_context(
         folder=folder,
         log=(log or Log()).logger,
         reads={**everything, **(reads or {})},
+        mapped=mapped or {},
         clock=clock or HurriedClock(),
         waiting=waiting,
     )
