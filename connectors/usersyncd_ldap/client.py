@@ -15,7 +15,8 @@ from ldap.controls import RequestControl
 from usersyncd.errors import SourceError
 from usersyncd_ldap import sockets
 from usersyncd_ldap.entries import Entry
-from usersyncd_ldap.faults import NOT_HERE, TLS_FAILED, fault, unreachable, words
+from usersyncd_ldap.faults import NOT_HERE, TLS_FAILED, Failure, fault, unreachable, words
+from usersyncd_ldap.handshake import Peer, Reason, unexpected, why
 from usersyncd_ldap.operation import Answer, answers
 from usersyncd_ldap.options import LdapOptions
 from usersyncd_ldap.search import Search
@@ -116,18 +117,20 @@ def connect(options: LdapOptions, folder: Path, password: str | None, log: Any) 
             f"the password of {options.bind_dn} is empty, which would sign in anonymously (RFC 4513, section 5.1.2)",
             "put the password where the option password points, or leave out bind_dn and password",
         )
-    failures: list[str] = []
+    failures: list[Failure] = []
     for url in options.urls:
         try:
             server = Server(url, _connected(url, options, folder, password), options)
         except (*NOT_HERE, OSError) as error:
-            failures.append(f"{url}: {words(error)}")
+            failures.append(Failure(url, words(error), _reason(url, options, folder)))
         except ldap.LDAPError as error:
             doing = f"{url}: signing in as {options.account or 'anonymous'} failed"
             raise fault(error, doing, options.bind_dn) from error
         else:
             if failures:
-                log.warning("LDAP server does not answer, another one does", failed=failures, server=url)
+                log.warning(
+                    "LDAP server does not answer, another one does", failed=list(map(str, failures)), server=url
+                )
             return server
     raise unreachable(failures)
 
@@ -152,6 +155,18 @@ def _connected(url: str, options: LdapOptions, folder: Path, password: str | Non
             connection.unbind_ext_s()
         raise
     return connection
+
+
+def _reason(url: str, options: LdapOptions, folder: Path) -> Reason | None:
+    """Why the connection cannot be made, if it is for TLS."""
+    parts, tls = urlsplit(url), options.tls
+    if parts.scheme == "ldapi" or not tls.verify:
+        return None
+    authorities = None if tls.ca_file is None else str(folder / tls.ca_file)
+    own = None if tls.certificate is None or tls.key is None else (str(folder / tls.certificate), str(folder / tls.key))
+    port, secured = parts.port or (636 if parts.scheme == "ldaps" else ldap.PORT), _secured(url, options)
+    peer = Peer(parts.hostname or "", port, tls.start_tls, authorities, own, min(CONNECT_SECONDS, options.timeout))
+    return why(peer) if secured else unexpected(peer)
 
 
 def _bind(connection: ldap.ldapobject.SimpleLDAPObject, url: str, options: LdapOptions, password: str | None) -> None:

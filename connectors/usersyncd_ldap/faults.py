@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import ldap
+from msgspec import Struct
 
 from usersyncd.errors import SourceError
+from usersyncd_ldap.handshake import Reason
 
 NOT_HERE = (ldap.SERVER_DOWN, ldap.CONNECT_ERROR, ldap.TIMEOUT, ldap.BUSY, ldap.UNAVAILABLE)
 """Errors of one server that another one of the same directory need not have."""
@@ -49,13 +51,26 @@ TLS_FAILED = "the TLS handshake failed: the certificate is not trusted or for an
 """libldap gives no reason that it would be the same with each of the TLS libraries that it is built with."""
 
 
-def unreachable(failures: Sequence[str]) -> SourceError:
-    """No server could be used. ``failures`` are ``url: what happened``."""
+class Failure(Struct, frozen=True):
+    """A server that could not be used: what libldap says, and the reason if it was found."""
+
+    url: str
+    said: str
+    reason: Reason | None
+
+    def __str__(self) -> str:
+        return f"{self.url}: {self.reason.text if self.reason else self.said}"
+
+
+def unreachable(failures: Sequence[Failure]) -> SourceError:
+    """No server could be used."""
+    remedies = [failure.reason.remedy for failure in failures if failure.reason]
+    if not remedies and any(failure.said == TLS_FAILED for failure in failures):
+        remedies = ["see that url has the name in the server's certificate, and that tls.ca_file holds its CA"]
+    found = "; ".join(dict.fromkeys(remedies))
     return SourceError(
-        f"no LDAP server answers: {'; '.join(failures)}",
-        "see that url has the name in the server's certificate, and that tls.ca_file holds the CA that signed it"
-        if any(failure.endswith(TLS_FAILED) for failure in failures)
-        else "see that url is right, that the server runs, and that it can be reached from here",
+        f"no LDAP server answers: {'; '.join(map(str, failures))}",
+        found or "see that url is right, that the server runs, and that it can be reached from here",
     )
 
 

@@ -67,13 +67,14 @@ def _cut(connection: socket.socket) -> None:
 def shakes_hands(host: str, port: int, seconds: int) -> None:
     """See that a TLS handshake is answered at all, so that libldap does not wait in vain. Raises OSError.
 
-    Nobody is trusted for that, and nothing is said: it is libldap that verifies, on a connection of its own.
+    Nobody is trusted for that, and nothing is said: it is libldap that verifies, on a connection of its own. A refusal
+    is an answer, too: the server may want a certificate.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    with socket.create_connection((host, port), seconds) as connection, context.wrap_socket(connection):
-        pass
+    with socket.create_connection((host, port), seconds) as connection, suppress(ssl.SSLError):
+        context.wrap_socket(connection).close()
 
 
 def holds_certificates(path: str) -> None:

@@ -41,6 +41,23 @@ async def test_our_certificate_says_who_we_are(serve: Serve, tls: Certificates, 
     )
 
 
+@pytest.mark.parametrize("how", ["ldaps", "StartTLS"])
+@pytest.mark.parametrize("versions", ["NORMAL", "NORMAL:-VERS-TLS1.3"], ids=["1.3", "1.2"])
+async def test_a_server_that_demands_a_certificate_in_the_handshake(
+    serve: Serve, tls: Certificates, how: str, versions: str
+) -> None:
+    directory = serve(person(0), tls=tls)
+    server, settings = directory.server, directory.server.folder / "slapd.conf"
+    server.stop()
+    demand = f"TLSVerifyClient demand\nTLSCipherSuite {versions}"
+    settings.write_text(settings.read_text().replace("TLSVerifyClient try", demand))
+    server.run()
+    own = {"ca_file": str(tls.ca), "certificate": str(tls.client), "key": str(tls.client_key)}
+    url = server.ldaps_url if how == "ldaps" else server.url
+    unsigned(directory, url=url, tls={**own, "start_tls": how == "StartTLS"})
+    assert set((await directory.pull()).users) == {"u0"}
+
+
 async def test_a_socket_says_who_we_are(serve: Serve) -> None:
     directory = unsigned(serve(person(0)))
     directory.options["url"] = directory.server.ldapi_url

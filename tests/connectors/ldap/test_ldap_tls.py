@@ -46,7 +46,7 @@ async def test_the_authority_is_found_beside_the_configuration(secured: Director
 
 
 async def test_a_certificate_of_a_stranger(secured: Directory, tls: Certificates) -> None:
-    with pytest.raises(SourceError, match=r"certificate|TLS") as raised:
+    with pytest.raises(SourceError, match="certificate is not trusted") as raised:
         await secured.pull(tls=tls_of(secured, ca_file=str(tls.stranger)))
     assert "ca_file" in str(raised.value.remedy)
 
@@ -68,12 +68,39 @@ async def test_one_directory_that_does_not_verify_leaves_others_alone(secured: D
         await secured.pull()
 
 
+PAST, FUTURE = ("20240101000000Z", "20250301120000Z"), ("20990101000000Z", "21000101000000Z")
+
+
 @pytest.mark.parametrize("how", ["StartTLS", "ldaps"])
-async def test_a_certificate_for_another_name(serve: Serve, tmp_path: Any, how: str) -> None:
-    other = certificates(tmp_path / "other", names="DNS:elsewhere.example")
+@pytest.mark.parametrize(
+    ("made", "says"),
+    [
+        ({"names": "DNS:elsewhere.example,IP:127.0.0.9"}, "is not for 127.0.0.1, but for elsewhere.example, 127.0.0.9"),
+        ({"dates": PAST}, "expired on 2025-03-01 12:00 UTC"),
+        ({"dates": FUTURE}, "is not valid yet but from 2099-01-01 00:00 UTC"),
+    ],
+    ids=["misnamed", "expired", "not yet"],
+)
+async def test_what_is_wrong_with_a_certificate_is_said(
+    serve: Serve, tmp_path: Any, how: str, made: dict[str, Any], says: str
+) -> None:
+    other = certificates(tmp_path / "other", **made)
     directory = options_for(how, serve(person(0), tls=other))
-    with pytest.raises(SourceError):
+    with pytest.raises(SourceError) as raised:
         await directory.pull(tls=tls_of(directory, ca_file=str(other.ca)))
+    assert f"the TLS handshake failed: the server's certificate {says}" in str(raised.value)
+
+
+async def test_a_scheme_that_does_not_fit_the_port_is_said(serve: Serve, tls: Certificates) -> None:
+    directory = serve(person(0), tls=tls)
+    plain, secure = directory.server.url, directory.server.ldaps_url
+    directory.options["url"] = secure.replace("ldaps:", "ldap:")
+    with pytest.raises(SourceError, match="speaks TLS from the start") as raised:
+        await directory.pull()
+    assert f"write {secure}" in str(raised.value.remedy)
+    directory.options["url"] = plain.replace("ldap:", "ldaps:")
+    with pytest.raises(SourceError, match=r"nothing on port \d+ speaks TLS"):
+        await directory.pull(tls={"ca_file": str(tls.ca)})
 
 
 async def test_an_authority_that_is_not_there(secured: Directory) -> None:
