@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from usersyncd.plugin import Kind, Value
-from usersyncd_entra.mapping import BORN, EVERYTHING, EXTENSIONS, NOT_GRAPHS, VISIBILITY
+from usersyncd_entra.mapping import BORN, EVERYTHING, EXTENSIONS, NOT_GRAPHS, USER_TYPE, VISIBILITY
 from usersyncd_entra.objects import Object
 
 _MANAGER, _MANAGER_DELTA = "manager", "manager@delta"
 _PHONE, _PHONES = "businessPhone", "businessPhones"
+_TYPE, _USER_TYPE = "@odata.type", "userType"
 _ON_PREMISES = "onPremisesExtensionAttributes"
 
 
@@ -28,7 +29,8 @@ class Fields:
             asked |= {VISIBILITY}
         self.manager = kind is Kind.USER and _MANAGER in self.reads
         self.asked = sorted(asked)
-        self._extra = ("@odata.type", *(asked - self.reads))
+        self._user_type = kind is Kind.USER and _USER_TYPE in self.reads
+        self._extra = (_TYPE, *(asked - self.reads))
         self._phone = _PHONE in self.reads
 
     @property
@@ -38,7 +40,8 @@ class Fields:
 
     def attributes(self, found: Object) -> dict[str, Value]:
         """The attributes of an object, which is taken apart for it: its ``id`` and annotations are gone already.
-        None means that the object says that there is no value."""
+        None means that the object says that there is no value. ``userType`` of an object that derives from user is that
+        type, which Graph names only there (OData JSON Format 4.01, section 4.6.3)."""
         if (ends := found.pop(_MANAGER_DELTA, None)) is not None:
             # As a rule there is one, and a pull of 100,000 people spends its time here.
             one = len(ends) == 1 and "@removed" not in ends[0]
@@ -50,6 +53,8 @@ class Fields:
             values = found[_ON_PREMISES] or {}
             for name in self.extensions:
                 found[name] = values.get(name)
+        if self._user_type and (type_ := found.get(_TYPE, USER_TYPE)) != USER_TYPE:
+            found[_USER_TYPE] = type_.rpartition(".")[2]
         for name in self._extra:
             found.pop(name, None)
         return found

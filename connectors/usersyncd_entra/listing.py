@@ -13,7 +13,7 @@ from usersyncd_entra.client import ADVANCED, LARGEST, Graph, Item, for_each
 from usersyncd_entra.client import Page as GraphPage
 from usersyncd_entra.faults import Vanished
 from usersyncd_entra.fields import Fields, present
-from usersyncd_entra.mapping import USER_TYPE
+from usersyncd_entra.mapping import GROUP_TYPE, OTHER_TYPES
 from usersyncd_entra.objects import End, Group, Object
 from usersyncd_entra.options import Groups, Users
 from usersyncd_entra.rounds import GroupRound
@@ -51,11 +51,12 @@ class UserListing:
     async def _members(self) -> set[str]:
         """Who is in the groups that the options name, through nested groups too."""
         found: set[str] = set()
+        not_users = OTHER_TYPES | {GROUP_TYPE}
 
         async def of(group: str) -> None:
             link = self._graph.address(f"groups/{group}/transitiveMembers", select="id", top=LARGEST)
             async for page in self._graph.pages(link, End):
-                found.update(member.id for member in page.value if member.type == USER_TYPE)
+                found.update(member.id for member in page.value if member.type not in not_users)
 
         await for_each(self._only.members_of, of)
         return found

@@ -60,6 +60,9 @@ VISIBILITY = "visibility"
 
 USER_TYPE = "#microsoft.graph.user"
 GROUP_TYPE = "#microsoft.graph.group"
+OTHER_TYPES = frozenset(f"#microsoft.graph.{name}" for name in ("device", "servicePrincipal", "orgContact"))
+"""The members of groups that are neither users nor groups (learn.microsoft.com/graph/api/group-list-members). Any other
+type is one that derives from user, such as agentUser."""
 
 PERMISSIONS = {Kind.USER: "User.Read.All", Kind.GROUP: "GroupMember.Read.All"}
 """The least application permissions that read each kind (learn.microsoft.com/graph/api/user-delta, group-delta)."""

@@ -16,7 +16,7 @@ from msgspec import Struct
 from usersyncd.plugin import Gone, Kind, Members, Page, Patch, Record, Value
 from usersyncd_entra.faults import understood
 from usersyncd_entra.fields import Fields, present
-from usersyncd_entra.mapping import BORN, GROUP_TYPE, USER_TYPE, VISIBILITY
+from usersyncd_entra.mapping import BORN, GROUP_TYPE, OTHER_TYPES, USER_TYPE, VISIBILITY
 from usersyncd_entra.objects import End, Group, Object, group_type
 
 ITEMS = 1000
@@ -182,7 +182,7 @@ class GroupRound:
             return
         joined = dict.fromkeys(group.joined)
         for member in members:
-            if member.type not in _READ:
+            if member.type in OTHER_TYPES:
                 self.others[member.type.rpartition(".")[2]] += member.removed is None
             elif member.removed is None:
                 joined[self._ids.setdefault(member.id, member.id)] = None
@@ -194,5 +194,5 @@ class GroupRound:
 
 
 _READ = frozenset({USER_TYPE, GROUP_TYPE, ""})
-"""The types of members that are read; Graph may leave it out."""
+"""The types that nearly all members have; Graph may leave it out."""
 _ID, _TYPE, _REMOVED = attrgetter("id"), attrgetter("type"), attrgetter("removed")

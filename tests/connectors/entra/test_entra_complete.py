@@ -78,6 +78,19 @@ async def test_members_of_other_kinds_are_counted(graph: Graph, tmp_path: Path) 
     assert not {member for _, member in fold(pull.items).edges} & set(graph.tenant.others)
 
 
+@pytest.mark.parametrize("by_list", [False, True], ids=["delta", "list"])
+async def test_users_of_a_derived_type_are_users_and_members(graph: Graph, tmp_path: Path, by_list: bool) -> None:
+    tenant = graph.tenant
+    group = next(iter(tenant.groups))
+    agent = tenant.add_user(displayName="Invoice agent", userPrincipalName="agent1@acme.example", userType="Member")
+    tenant.users[agent]["@odata.type"] = "#microsoft.graph.agentUser"
+    tenant.join(group, agent)
+    users = {"members_of": [group]} if by_list else {}
+    listing = fold((await read(source_of(graph, tmp_path, users=users))).items)
+    assert listing.records[Kind.USER, agent]["userType"] == "agentUser"
+    assert (group, agent) in listing.edges
+
+
 async def test_what_changes_while_it_is_read_is_in_it(graph: Graph, tmp_path: Path) -> None:
     tenant = graph.tenant
     users, groups = list(tenant.users), list(tenant.groups)

@@ -131,14 +131,15 @@ async def test_members_of_unknown_kinds(replies: respx.Router, tmp_path: Path) -
         {"@odata.type": "#microsoft.graph.user", "id": "ada"},
         {"@odata.type": "#microsoft.graph.agentUser", "id": "robot"},
         {"id": "of no type"},
+        {"@odata.type": "#microsoft.graph.device", "id": "phone"},
     ]
     says(replies, "groups/delta", {"value": [{"id": "g", "members@delta": members}], **DELTA_LINK})
     log = Log()
     pull = await pulled(tmp_path, log)
     assert [item for item in pull.items if isinstance(item, Members)] == [
-        Members("g", frozenset({"ada", "of no type"}))
+        Members("g", frozenset({"ada", "robot", "of no type"}))
     ]
-    assert log.entries[-1]["agentUser"] == 1
+    assert log.entries[-1]["device"] == 1
 
 
 async def test_the_scope_is_that_of_the_cloud(replies: respx.Router, tmp_path: Path) -> None:

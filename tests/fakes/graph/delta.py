@@ -185,7 +185,8 @@ class Rounds:
 
 
 def _selected(name: str, select: frozenset[str] | None) -> bool:
-    return select is None or name in select
+    """An annotation is there whatever is selected."""
+    return select is None or name in select or name.startswith("@")
 
 
 def _removed(identifier: str, reason: str = "changed") -> dict[str, Any]:

@@ -235,7 +235,10 @@ class Graph:
         expands = query.get("$expand") == "manager($select=id)"
         items = []
         for props in found:
-            item = {"id": props["id"], **{k: v for k, v in props.items() if select is None or k in select}}
+            item = {
+                "id": props["id"],
+                **{k: v for k, v in props.items() if select is None or k in select or k[0] == "@"},
+            }
             for name in (select or frozenset()) - {"id", "manager"}:
                 item.setdefault(name, None)
             manager = self.tenant.managers.get(props["id"])

@@ -137,7 +137,7 @@ class Tenant:
     def type_of(self, identifier: str) -> str | None:
         """None: soft-deleted, so that no list shows it."""
         if identifier in self.users:
-            return "user"
+            return str(self.users[identifier].get("@odata.type", "user")).rpartition(".")[2]
         return "group" if identifier in self.groups else self.others.get(identifier)
 
     def direct(self, group: str) -> list[str]:
