@@ -10,10 +10,13 @@ from typing import TypeVar
 
 from usersyncd.plugin import Change, Kind, Outcome, TargetContext
 from usersyncd_sql.catalog import Catalog
-from usersyncd_sql.faults import refusal
+from usersyncd_sql.faults import is_unlisted, refusal
 from usersyncd_sql.write import Writer
 
 Item = TypeVar("Item")
+
+MANY = 100
+"""Items that are not all refused for reasons of their own."""
 Numbered = tuple[int, Change]
 """A change and its index in the batch."""
 
@@ -83,7 +86,14 @@ class Batch:
         """Run ``work`` for all items except those that the database refuses. Returns these with their errors.
 
         All items are tried together; if that fails, each half is tried: one refused item in n costs 2 log n attempts.
+        An error of an unknown sort that comes for each of many items is none of theirs, and is raised.
         """
+        refused = self._halved(items, work)
+        if len(refused) == len(items) >= MANY and all(is_unlisted(error) for _, error in refused):
+            raise refused[0][1]
+        return refused
+
+    def _halved(self, items: Sequence[Item], work: Callable[[Sequence[Item]], None]) -> list[tuple[Item, Exception]]:
         if not items:
             return []
         error = self.attempt(lambda: work(items))
@@ -92,7 +102,7 @@ class Batch:
         if len(items) == 1:
             return [(items[0], error)]
         middle = len(items) // 2
-        return self.halve(items[:middle], work) + self.halve(items[middle:], work)
+        return self._halved(items[:middle], work) + self._halved(items[middle:], work)
 
     def attempt(self, work: Callable[[], None]) -> Exception | None:
         """Run ``work`` in a savepoint. Returns the error, and undoes ``work``, if the database refuses a record."""

@@ -40,12 +40,17 @@ POSTGRESQL = {
     "42": TABLES, "40": BUSY, "55P03": BUSY, "57014": BUSY, "3D": "create the database, or correct its name in the URL",
     "3F": "create the schema, or correct its name",
 }  # fmt: skip
+POSTGRESQL_WHOLE = ("0A", "25", "2D", "53", "54", "55", "57", "58", "F0", "XX")
+"""Further classes of errors that concern the statement or the server, not a record."""
 MYSQL = {
     1040: CONNECTION, 1045: CONNECTION, 1053: CONNECTION, 2002: CONNECTION, 2003: CONNECTION, 2006: CONNECTION,
     2013: CONNECTION, 1044: RIGHTS, 1142: RIGHTS, 1143: RIGHTS, 1227: RIGHTS, 1290: READ_ONLY, 1792: READ_ONLY,
     1836: READ_ONLY, 1021: SPACE, 1114: SPACE, 1054: TABLES, 1146: TABLES, 1205: BUSY, 1213: BUSY,
+    1317: BUSY, 1927: CONNECTION, 1969: BUSY, 3024: BUSY, 4031: CONNECTION,
     1049: "create the database, or correct its name in the URL",
 }  # fmt: skip
+CLIENT = 2
+"""The thousands of the numbers that the client library gives (MySQL reference manual, "Client Error Reference")."""
 SQLITE = {
     "SQLITE_READONLY": READ_ONLY, "SQLITE_CANTOPEN": "check the path, and that its folder exists and is writable",
     "SQLITE_FULL": SPACE, "SQLITE_IOERR": SPACE, "SQLITE_BUSY": BUSY, "SQLITE_LOCKED": BUSY,
@@ -74,14 +79,27 @@ def refusal(error: BaseException) -> str | None:
     if cause is None:
         return None
     if state := _sqlstate(cause):
-        return _postgresql(cause) if state.startswith(POSTGRESQL_RECORD) or _is_of_policy(cause) else None
+        mine = state.startswith(POSTGRESQL_RECORD) or _is_of_policy(cause) or is_unlisted(error)
+        return _postgresql(cause) if mine else None
     if (name := getattr(cause, "sqlite_errorname", None)) is not None:
         return str(cause) if name.startswith(SQLITE_RECORD) else None
     number, message = _mysql(cause)
-    if number in MYSQL_RECORD:
+    if number in MYSQL_RECORD or is_unlisted(error):
         return re.sub(r" at row \d+$", "", message)
     # The driver refused the value before it sent anything: a NUL in a text, a number out of range.
     return str(cause) if type(cause).__name__ == "DataError" else None
+
+
+def is_unlisted(error: BaseException) -> bool:
+    """Whether nobody can tell from the code what the error is about: a trigger may refuse one record with a code of the
+    application's own. Where it is about all records, it refuses them all."""
+    cause = driver_error(error)
+    if cause is None:
+        return False
+    if state := _sqlstate(cause):
+        return not state.startswith((*POSTGRESQL_RECORD, *POSTGRESQL, *POSTGRESQL_WHOLE))
+    number = None if hasattr(cause, "sqlite_errorname") else _mysql(cause)[0]
+    return number is not None and number not in MYSQL_RECORD and number not in MYSQL and number // 1000 != CLIENT
 
 
 def is_unique(error: BaseException) -> bool:

@@ -35,6 +35,35 @@ def person(key: str, email: str) -> dict[str, Value]:
     return {"external_id": key, "email": email, "active": True}
 
 
+OWN_CODE = {
+    "postgresql": (
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.email LIKE 'c%' THEN "
+        "RAISE 'no contractors' USING ERRCODE = 'AB123'; END IF; RETURN NEW; END $$",
+        "CREATE TRIGGER refuse BEFORE INSERT ON app_user FOR EACH ROW EXECUTE FUNCTION refuse()",
+    ),
+    "mariadb": (
+        "CREATE TRIGGER refuse BEFORE INSERT ON app_user FOR EACH ROW BEGIN IF NEW.email LIKE 'c%' THEN "
+        "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no contractors', MYSQL_ERRNO = 9001; END IF; END",
+    ),
+}
+
+
+@only("postgresql", "mariadb")
+async def test_an_error_with_a_code_of_the_applications_own_is_one_records(database: Database, start: Start) -> None:
+    database.sql(TABLE)
+    for statement in OWN_CODE[database.dialect]:
+        database.sql(statement)
+    runs = start(APP, tables=TABLES)
+    ada, bob, cyd, dee = (user(Op.CREATE, mail, person(mail, mail)) for mail in ("a@x", "b@x", "c@x", "c@y"))
+    outcomes = await runs(ada, cyd, bob)
+    assert [outcome.error for outcome in outcomes] == [None, "no contractors", None]
+    assert database.sql("SELECT count(*) FROM app_user") == [(2,)]
+    assert [outcome.error for outcome in await runs(cyd, dee)] == ["no contractors"] * 2
+    others = [user(Op.CREATE, f"u{number}", person(f"u{number}", f"c{number}")) for number in range(200)]
+    with pytest.raises(TargetError, match="no contractors"):
+        await runs(*others)
+
+
 async def test_two_people_with_one_address_are_both_named(database: Database, start: Start) -> None:
     database.sql(TABLE)
     runs = start(APP, tables=TABLES)
