@@ -125,6 +125,8 @@ class Runs(RuleBasedStateMachine):
         self.random = Random(seed)
         self.ruled = self.random.random() < 0.6
         self.mode: MembershipMode = self.random.choice(["flattened", "direct"])
+        self.since: Since = {}
+        self.pulls = 0
         self._rules()
         populate(self.world, self.random)
 
@@ -172,6 +174,7 @@ class Runs(RuleBasedStateMachine):
         store.faults = TargetFaults(refuse={who}, die_after=after, die_unseen=unseen)
         self.world.run()
         store.faults = TargetFaults()
+        self._pulled()
 
     # ---- and in the end
 
@@ -181,54 +184,67 @@ class Runs(RuleBasedStateMachine):
         report = self.world.run(complete=complete)
         self.world.directory.faults = SourceFaults()
         assert report.status == "succeeded", report
+        self._pulled()
         self._is_exact()
         again = self.world.plan()
         assert list(again.targets[0].changes or ()) == []
 
+    def _pulled(self) -> None:
+        """A pull was saved: who has which handle, and since which pull."""
+        self.pulls += 1
+        now = [(id_, handle) for (_, id_), some in self.world.directory.handles.items() for handle in some]
+        self.since = {pair: self.since.get(pair, self.pulls) for pair in now}
+
     def _is_exact(self) -> None:
-        world = self.world
-        wanted = expected(world, ruled=self.ruled)
+        world, since = self.world, self.since
+        wanted = expected(world, since, ruled=self.ruled)
         held = world.held(Kind.USER, self.target)
         assert {key: shape for key, shape in held.items() if key in wanted} == wanted
         assert all(shape["active"] is False for key, shape in held.items() if key not in wanted)
         names = shown_groups(world, ruled=self.ruled)
         assert set(world.held(Kind.GROUP, self.target)) == set(names)
-        assert world.edges(self.target) == edges(world, set(wanted), set(names), self.mode)
+        assert world.edges(self.target) == edges(world, since, set(wanted), set(names), self.mode)
 
 
 # ---- the plain description
 
 
-def resolve(world: World, member: str) -> tuple[Kind, str] | None:
-    """Whom an id or handle means. Users and groups share no ids here."""
-    named = [id_ for (_, id_), handles in world.directory.handles.items() if member in handles]
-    if member in world.directory.users or len(named) == 1:
-        return Kind.USER, named[0] if named else member
+Since = dict[tuple[str, str], int]
+"""Since which pull a user has a handle."""
+
+
+def resolve(world: World, since: Since, member: str) -> tuple[Kind, str] | None:
+    """Whom an id or handle means: of several the one who had it first. Users and groups share no ids here."""
+    named = sorted((pull, id_) for (id_, handle), pull in since.items() if handle == member)
+    if named and (len(named) == 1 or named[0][0] < named[1][0]):
+        return Kind.USER, named[0][1]
+    if member in world.directory.users:
+        return Kind.USER, member
     return (Kind.GROUP, member) if member in world.directory.groups else None
 
 
-def everybody(world: World, group: str, seen: frozenset[str] = frozenset()) -> set[str]:
+def everybody(world: World, since: Since, group: str, seen: frozenset[str] = frozenset()) -> set[str]:
     """The users in a group, directly or through nested ones."""
     found: set[str] = set()
     for member in world.directory.members.get(group, ()):
-        who = resolve(world, member)
+        who = resolve(world, since, member)
         if who is not None and who[0] is Kind.USER:
             found.add(who[1])
         elif who is not None and who[1] not in seen | {group}:
-            found |= everybody(world, who[1], seen | {group})
+            found |= everybody(world, since, who[1], seen | {group})
     return found
 
 
-def expected(world: World, *, ruled: bool) -> dict[str, dict[str, Any]]:
+def expected(world: World, since: Since, *, ruled: bool) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for id_, attributes in world.directory.users.items():
-        boss = resolve(world, str(attributes["manager"])) if "manager" in attributes else None
+        boss = resolve(world, since, str(attributes["manager"])) if "manager" in attributes else None
         boss_id = boss[1] if boss and boss[0] is Kind.USER else None
         if not ruled:
             manager = {} if boss_id is None else {"manager": boss_id}
             found[id_] = {"id": id_, "title": attributes["title"], "active": True} | manager
         elif attributes["title"] != "Porter":
-            holding = [group for group in world.directory.groups if id_ in everybody(world, group)]
+            holding = [group for group in world.directory.groups if id_ in everybody(world, since, group)]
             found[id_] = {
                 "uid": id_,
                 "title": attributes["title"],
@@ -244,14 +260,14 @@ def shown_groups(world: World, *, ruled: bool) -> list[str]:
     return [id_ for id_, group in world.directory.groups.items() if not ruled or group["displayName"] != "hidden"]
 
 
-def edges(world: World, present: set[str], shown: set[str], mode: str) -> set[tuple[str, Kind, str]]:
+def edges(world: World, since: Since, present: set[str], shown: set[str], mode: str) -> set[tuple[str, Kind, str]]:
     found: set[tuple[str, Kind, str]] = set()
     for group in shown:
         if mode == "flattened":
-            found |= {(group, Kind.USER, user) for user in everybody(world, group) & present}
+            found |= {(group, Kind.USER, user) for user in everybody(world, since, group) & present}
             continue
         for member in world.directory.members[group]:
-            who = resolve(world, member)
+            who = resolve(world, since, member)
             if who is not None and who[1] in (present if who[0] is Kind.USER else shown):
                 found.add((group, who[0], who[1]))
     return found
