@@ -300,11 +300,14 @@ class Daemon:
             await asyncio.sleep(interval)
 
     def _follow_clock(self) -> None:
-        """The scheduler waits by the wall clock. When that is set back, a run would have to wait for as long."""
-        now = _now()
+        """The scheduler reads the wall clock once, and then waits by a clock that stands while the machine sleeps. When
+        the wall clock was set back, a run would have to wait for as long; when it is ahead, a run is overdue."""
+        now, tick = _now(), timedelta(seconds=TICK)
         for job in self.scheduler.get_jobs():
-            if job.next_run_time - now > self.jobs[job.id].directory.every + timedelta(seconds=TICK):
+            if job.next_run_time - now > self.jobs[job.id].directory.every + tick:
                 job.modify(next_run_time=now)
+            elif job.next_run_time < now - tick:
+                self.scheduler.wakeup()
 
     def _show(self) -> None:
         """Tell systemd what is going on, if that is something new."""

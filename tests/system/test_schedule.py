@@ -64,3 +64,15 @@ async def test_a_clock_that_is_set_back_delays_nobody(tmp_path: Path) -> None:
         await until(lambda: len(runs(daemon)) == 1 and not daemon.running)
         daemon.scheduler.modify_job("acme", next_run_time=datetime.now(UTC) + timedelta(days=1))
         await until(lambda: len(runs(daemon)) == 2)
+
+
+async def test_who_is_overdue_after_the_machine_slept_runs_at_once(tmp_path: Path) -> None:
+    """The wall clock is ahead then, and the clock by which the scheduler waits is not."""
+    company(tmp_path)
+    async with running(configure(tmp_path, {"acme": "1h"})) as daemon:
+        await until(lambda: len(runs(daemon)) == 1 and not daemon.running)
+        store = daemon.scheduler._jobstores["default"]
+        job = store.lookup_job("acme")
+        job._modify(next_run_time=datetime.now(UTC) - timedelta(hours=8))  # The scheduler is not woken.
+        store.update_job(job)
+        await until(lambda: len(runs(daemon)) == 2)
