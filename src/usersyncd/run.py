@@ -48,6 +48,7 @@ TOO_LONG = (
     f"ended after {DEADLINE.total_seconds() / 3600:.0f} hours, without an end in sight: what was delivered counts\n"
     "  → see in the log what it waited for; the next run goes on from the last saved state"
 )
+MERGES = "{0} was read under this name before `was: {1}` stood there: a plan cannot show how the two become one"
 STOPPED = "stopped before its end: the next run goes on from there"
 
 
@@ -149,6 +150,8 @@ class _Run:
         name, was = self.job.directory.name, self.job.directory.was
         if was is not None and renaming.is_due(self.database, was, name):
             if not self.wish.deliver:
+                if renaming.merges(self.database, name):
+                    raise UsersyncError(MERGES.format(name, was), f"`usersyncd sync {name}`: all keep their accounts")
                 return open_directory(self.database, was)
             renaming.rename(self.database, was, name)
         return open_directory(self.database, name)

@@ -220,9 +220,8 @@ def test_two_with_one_key_are_both_named_and_nothing_is_done_for_either(world: W
     report = world.run()
     assert report.status == "partial"
     assert report.targets[0].failed == [
-        Failed(Kind.USER, "u1", "its email 'same@acme.example' is also that of user u2, user u3"),
-        Failed(Kind.USER, "u2", "its email 'same@acme.example' is also that of user u1, user u3"),
-        Failed(Kind.USER, "u3", "its email 'same@acme.example' is also that of user u1, user u2"),
+        Failed(Kind.USER, who, f"its email 'same@acme.example' is also that of {others}\n  → give each its own")
+        for who, others in (("u1", "user u2, user u3"), ("u2", "user u1, user u3"), ("u3", "user u1, user u2"))
     ]
     assert set(world.held()) == {"other@acme.example"}
     world.people("u2", email="two@acme.example")

@@ -65,11 +65,14 @@ class Found(Struct, frozen=True):
     owner: Holder | None
 
 
-def is_active(held: Held, off: Mapping[str, Value] = DEACTIVATED) -> bool:
+def is_active(held: Held, off: Mapping[str, Value] = DEACTIVATED, on: Mapping[str, Value] | None = None) -> bool:
     """Whether the person of an object has access: ``active`` is true, or the target has no such attribute. ``off``: the
-    application's own words for somebody without access."""
+    application's own words for somebody without access; ``on``: those for somebody with access, as far as they are
+    constants."""
     if off == DEACTIVATED or not off:
         return held.attributes.get("active", True) in (True, 1, "true")
+    if on:
+        return on.items() <= held.attributes.items()
     return not off.items() <= held.attributes.items()
 
 
@@ -91,7 +94,8 @@ class Policy(Struct, frozen=True):
     """What is adopted without a person's consent.
 
     ``opening``: no delivery of this directory to this target was completed yet; ``adopt: first`` applies only then.
-    ``attribute`` is the name of the key. ``ruled``: all directories share the keys. ``off``: see :func:`is_active`.
+    ``attribute`` is the name of the key. ``ruled``: all directories share the keys. ``off``, ``on``: see
+    :func:`is_active`.
     """
 
     adopt: Adopt
@@ -99,6 +103,7 @@ class Policy(Struct, frozen=True):
     attribute: str
     ruled: bool
     off: Mapping[str, Value] = field(default_factory=lambda: DEACTIVATED)
+    on: Mapping[str, Value] = {}
 
 
 class Verdict(Struct, frozen=True):
@@ -198,7 +203,7 @@ def _of_nobody(claimant: Claimant, found: Found, named: str, policy: Policy) -> 
         )
     if claimant.consent:
         return Verdict(adopts=found.held)
-    active = is_active(found.held, policy.off)
+    active = is_active(found.held, policy.off, policy.on)
     if active and policy.adopt == "always":
         return Verdict(adopts=found.held, counted=not policy.opening)
     if active and policy.adopt == "first" and policy.opening:

@@ -53,6 +53,13 @@ def is_due(database: Database, was: str, name: str) -> bool:
     return True
 
 
+def merges(database: Database, name: str) -> bool:
+    """Whether the directory was read under its new name already: a rename makes one directory of the two."""
+    with database.read() as connection:
+        new = _number(connection, name)
+        return new is not None and _is_held(connection, new)
+
+
 def rename(database: Database, was: str, name: str) -> None:
     """Give the directory ``was`` this name, with its records, links and runs. Its targets are still to be told.
 

@@ -84,7 +84,8 @@ class Claims:
             for claim in claims:
                 others = ", ".join(f"{self._kind} {other.id}" for other in claims if other is not claim)
                 self._plan.drop(claim.ref)
-                yield Clash(claim.ref, claim.id, f"its {self._layout.key} {claim.key!r} is also that of {others}")
+                why = f"its {self._layout.key} {claim.key!r} is also that of {others}\n  → give each its own"
+                yield Clash(claim.ref, claim.id, why)
 
     def _stranded(self, waiting: dict[int, tuple[Claim, tuple[int, ...]]], refused: set[int]) -> Iterator[Clash]:
         """Refuse records that wait for a key whose holder was refused and keeps it."""

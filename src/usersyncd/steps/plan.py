@@ -17,10 +17,10 @@ from usersyncd.core.claims import Policy
 from usersyncd.core.diff import Step, compare, look_again
 from usersyncd.core.diff import Subject as About
 from usersyncd.core.digest import digest, encode
-from usersyncd.core.links import Link, State
+from usersyncd.core.links import Link, Shape, State
 from usersyncd.core.report import Failed, Skipped
 from usersyncd.job import Delivery
-from usersyncd.plugin import Change, Kind
+from usersyncd.plugin import Change, Kind, Op
 from usersyncd.state import links
 from usersyncd.state.database import Database
 from usersyncd.state.directories import Reading
@@ -50,7 +50,8 @@ class Draft(Struct):
 
     ``drift``: what the target was found to hold. ``reached``: the progress of the target after the delivery.
     ``again``: refs of records that failed, which the next plan tries again. ``skipped``: the first records that the
-    rules leave out. ``consented``: the guard does not count it again.
+    rules leave out. ``consented``: the guard does not count it again. ``found``: what objects with another key hold. It
+    is only shown: a target tells by what was delivered whether an object is still that of the record.
     """
 
     plan: Plan
@@ -60,6 +61,13 @@ class Draft(Struct):
     again: set[int] = field(default_factory=set)
     skipped: list[Skipped] = field(default_factory=list)
     consented: bool = False
+    found: dict[tuple[Kind, str], Shape] = field(default_factory=dict)
+
+    def changes(self) -> Iterator[Change]:
+        """The changes as a person is shown them: with what the objects hold now."""
+        for change in self.plan.changes():
+            held = None if change.op is Op.CREATE else self.found.get((change.kind, change.id))
+            yield change if held is None or change.members else structs.replace(change, before=held)
 
     def fail(self, kind: Kind, ref: int, id_: str, error: str, at: str | None = None) -> None:
         """Note a record that cannot be planned."""
@@ -161,7 +169,8 @@ class _Planner:
     def _claims(self, kind: Kind) -> Claims:
         layout = self._rules.layouts[kind]
         opening = self._done is None and len(self._target.directories) == 1
-        policy = Policy(self._target.adopt, opening, layout.key, layout.ruled, self._rules.off)
+        on = {name: layout.constants[name] for name in self._rules.off if name in layout.constants}
+        policy = Policy(self._target.adopt, opening, layout.key, layout.ruled, self._rules.off, on)
         return Claims(
             self._connection, self._scope, self._reading.name, self._draft.plan, kind, layout, policy,
             self._planning.consents, self._draft.again, sees=self._planning.sees,
@@ -192,9 +201,8 @@ class _Planner:
             step = compare(
                 about, shaped.shape, link, self._target.leavers, shaped.leaving, self._planning.now, again=again
             )
-            if again and step is not None and step.change is not None:
-                change = structs.replace(step.change, before=self._draft.drift.held(subject.ref))
-                step = structs.replace(step, change=change)
+            if again:
+                self._draft.found[kind, subject.id] = self._draft.drift.held(subject.ref)
             if step is None and retried and link is not None:
                 step = look_again(about, shaped.shape, link)
                 self._draft.plan.suspects.add(subject.ref)

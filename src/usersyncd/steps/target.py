@@ -298,7 +298,7 @@ class Work:
         if not self._wish.deliver:
             report.counts = draft.plan.counts
         if self._wish.changes != 0:
-            report.changes = Listing(first(draft.plan.changes(), self._wish.changes))
+            report.changes = Listing(first(draft.changes(), self._wish.changes))
 
     async def _deliver(self, target: Target, draft: Draft, ledger: Ledger, report: TargetReport) -> None:
         outcomes = Outcomes(report.counts)

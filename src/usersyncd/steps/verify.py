@@ -133,6 +133,7 @@ class Verification:
             self._drift.missing.add(one.ref)
             return
         self._untouched.add(one.ref)
+        self._counted.missing += one.link.left_at is None
         self._drift.strangers[one.ref] = STRANGER.format(held.target_id, held.key, self._directory.name, one.id)
 
     def _same(self, kind: Kind) -> Same:
