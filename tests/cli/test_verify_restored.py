@@ -44,3 +44,34 @@ def test_accounts_of_two_who_share_a_department_do_not_change_hands(usersyncd: U
     assert "2 records failed" in ran.out
     assert "is not the one that was delivered: it has email 'eve@x'" in ran.out
     assert sql(ROWS) == before
+
+
+RENAMED = """\
+state: sqlite:///state.db
+directories: {{{0}: {{connector: csv, options: {{users: hr.csv}}{1}}}}}
+targets:
+  app:
+    connector: sql
+    options: {{url: "sqlite:///app.db", create_tables: true}}
+    leavers: {{delete_after: now}}
+"""
+
+
+def test_a_target_from_before_a_rename_is_verified_under_the_old_name(usersyncd: Usersyncd) -> None:
+    def sync(name: str, was: str = "", *options: str) -> None:
+        Path("usersyncd.yaml").write_text(RENAMED.format(name, was and f", was: {was}"))
+        assert usersyncd("sync", *options).code == 0
+
+    people = "SELECT directory, email FROM users ORDER BY id"
+    Path("hr.csv").write_text("id,email\n1,bob@x\n2,eve@x\n")
+    sync("lab")
+    shutil.copy("app.db", "backup.db")
+    sync("research", "lab")
+    Path("hr.csv").write_text("id,email\n1,bob@x\n3,joe@x\n")
+    sync("research", "lab")
+    shutil.copy("backup.db", "app.db")
+    sync("lab", "research")
+    sync("lab", "research", "--verify")
+    assert sql(people) == [("lab", "bob@x"), ("lab", "joe@x")]
+    sync("research", "lab")
+    assert sql(people) == [("research", "bob@x"), ("research", "joe@x")]
