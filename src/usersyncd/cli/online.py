@@ -24,6 +24,7 @@ from usersyncd.errors import SourceError, UsersyncError
 from usersyncd.job import Delivery, Job
 from usersyncd.plugin import CANONICAL, Done, Kind, Members, Record, Source
 from usersyncd.steps import alike
+from usersyncd.steps.snapshot import group_name_of
 from usersyncd.steps.target import connected
 
 PEOPLE = 3
@@ -110,6 +111,7 @@ async def _try_directory(config: Config, job: Job, trial: DirectoryTrial) -> Non
 async def _count(source: Source, job: Job, trial: DirectoryTrial) -> None:
     done, compared = False, frozenset[str]().union(*(one.rules.reads.group_names for one in job.deliveries))
     named: defaultdict[str, set[str]] = defaultdict(set)
+    group_name = group_name_of(job.rules)
     async with aclosing(cast("Any", source.pull(None))) as pages:
         async for page in pages:
             if isinstance(page, Done):
@@ -120,7 +122,7 @@ async def _count(source: Source, job: Job, trial: DirectoryTrial) -> None:
                     trial.memberships += len(item.added)
                 elif isinstance(item, Record) and item.kind is Kind.GROUP:
                     trial.groups += 1
-                    if (name := _group_name(job.rules, item)) in compared:
+                    if (name := group_name(item.attributes) or "") in compared:
                         named[name].add(item.id)
                 elif isinstance(item, Record):
                     trial.users += 1
@@ -132,13 +134,6 @@ async def _count(source: Source, job: Job, trial: DirectoryTrial) -> None:
             "if the error remains, the connector has a fault",
         )
     trial.warnings += alike.warnings(named)
-
-
-def _group_name(rules: Rules, record: Record) -> str:
-    try:
-        return rules.display_name(record.attributes) or ""
-    except RuleError:
-        return ""
 
 
 def _person(rules: Rules, record: Record) -> dict[str, Any]:

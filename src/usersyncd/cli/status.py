@@ -188,7 +188,7 @@ def _ago(time: str | None, now: datetime) -> str:
     if time is None:
         return "–"
     past = now - datetime.fromisoformat(time)
-    # A clock that was wrong once is no reason to call the future the past.
+    # A run that a wrong clock dated in the future is not shown as past.
     return f"{age(past)} ahead" if past < timedelta(0) and age(past) != "0 s" else f"{age(past)} ago"
 
 

@@ -170,7 +170,7 @@ class Memberships:
                 yield Members(ref, found, tokens)
 
     def _unclear(self) -> set[int]:
-        """The groups with members whom nobody is, or several are."""
+        """The groups with members that are not found, or ambiguous."""
         query = select(memberships.c.ref).where(
             memberships.c.directory == self._directory,
             or_(memberships.c.unresolved.is_not(None), memberships.c.ambiguous.is_not(None)),
@@ -246,7 +246,7 @@ def _tokens(unresolved: str | None) -> dict[int, str]:
 
 
 class Unclear(Struct):
-    """Members of groups that are not clear: how many are ``missing``, nobody whom the directory lists, how many
+    """Members of groups that are not clear: how many are ``missing`` from the directory, how many are
     ``ambiguous``, and the first of both by name."""
 
     missing: int = 0

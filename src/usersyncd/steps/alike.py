@@ -4,26 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from usersyncd.core.mapping import RuleError
 from usersyncd.core.rules import Rules
 from usersyncd.state.database import Database
 from usersyncd.state.directories import Reading
 from usersyncd.state.subjects import named_alike
+from usersyncd.steps.snapshot import group_name_of
 
 SHOWN = 5
 
 
 def notes(database: Database, directory: Reading, rules: Rules, since: int | None) -> list[str]:
     """What a person should know of such groups. ``since``: nothing, if no group changed after that pull."""
-
-    def name(raw: dict[str, object]) -> str | None:
-        try:
-            return rules.display_name(raw)
-        except RuleError:
-            return None
-
     with database.read() as connection:
-        return warnings(named_alike(connection, directory.id, name, rules.reads.group_names, since))
+        return warnings(named_alike(connection, directory.id, group_name_of(rules), rules.reads.group_names, since))
 
 
 def warnings(found: Mapping[str, Collection[str]]) -> list[str]:

@@ -32,7 +32,7 @@ def snapshot(
     ``missing``: attributes that no record has any more, by a person's word. Raises SourceError if other attributes are
     missing everywhere, StateError.
     """
-    interest = Interest(fingerprints(job), job.groups, job.manager, lambda raw: _or_none(job.rules.display_name, raw))
+    interest = Interest(fingerprints(job), job.groups, job.manager, group_name_of(job.rules))
     at_least = min((delivery.target.guard.at_least for delivery in job.deliveries), default=Guard().at_least)
     watched = Watched(job.reads, at_least, missing, [delivery.target.name for delivery in job.deliveries])
     return save(database, reading, spool, done, job.basis, interest, watched, now)
@@ -52,6 +52,11 @@ def fingerprints(job: Job) -> dict[str, str]:
 def manager_of(rules: Rules) -> Callable[[dict[str, Value]], str | None]:
     """Returns the id or handle of a user's manager; None if the mapping fails, which shaping reports."""
     return lambda raw: _or_none(rules.manager, raw)
+
+
+def group_name_of(rules: Rules) -> Callable[[dict[str, Any]], str | None]:
+    """Returns the display name of a group; None if the mapping fails, which shaping reports."""
+    return lambda raw: _or_none(rules.display_name, raw)
 
 
 def _or_none(read: Callable[[dict[str, Any]], str | None], raw: dict[str, Any]) -> str | None:

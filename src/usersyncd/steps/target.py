@@ -118,7 +118,7 @@ class Work:
             drift = Drift()
             stack.callback(drift.close)
             report.verified = await self._verify(target, context, now, drift)
-            for note in await to_its_end(self._named_alike):
+            for note in await self._named_alike():
                 self._tell(report, note)
             draft = await self._plan(target, context, now, report, drift)
             try:
@@ -169,14 +169,11 @@ class Work:
         self._seen[name] = self._number
         return not others
 
-    def _named_alike(self) -> list[str]:
+    async def _named_alike(self) -> list[str]:
         """A plan says it always, a run when groups changed."""
-        since = None
-        if self._wish.deliver:
-            with self._database.read() as connection:
-                known = links.progress(connection, *self._pair)
-            since = known.revision if known else None
-        return alike.notes(self._database, self._reading, self._delivery.rules, since)
+        known = await self._asked(links.progress) if self._wish.deliver else None
+        since, rules = known.revision if known else None, self._delivery.rules
+        return await to_its_end(lambda: alike.notes(self._database, self._reading, rules, since))
 
     @property
     def _pair(self) -> tuple[int, int]:

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from tests.connectors.sql.changes import edges, group, layouts, user
+from tests.connectors.sql.changes import edges, group, user
 from tests.connectors.sql.conftest import Runs
 from tests.connectors.sql.databases import Database, only
+from tests.connectors.sql.written import LAYOUTS, written
 from usersyncd.plugin import Edge, Held, Kind, Op, Value
 from usersyncd_sql.target import SqlTarget
 
 Start = Callable[..., Runs]
-LAYOUTS = layouts(("login", "value"))
 MOMENT = "2026-06-30T17:00:00.123456+02:00"
 FORMS: dict[str, list[tuple[str, Value, Value]]] = {
     "all": [
@@ -58,23 +58,12 @@ def _cases() -> list[Any]:
 async def test_a_value_that_was_written_comes_back_the_same(
     database: Database, start: Start, kind: str, value: Value, other: Value
 ) -> None:
-    database.sql(
-        f"CREATE TABLE users (id {{serial}}, login VARCHAR(20) UNIQUE, value {kind})",
-        "CREATE TABLE teams (id {serial}, name VARCHAR(20) UNIQUE)",
-    )
-    run = start(LAYOUTS, tables={"users": "users", "groups": "teams"})
-    [outcome] = await run(user(Op.CREATE, "ada", {"login": "ada", "value": value}))
-    assert outcome.error is None
-    target = run.target()
-    try:
-        [held] = [one async for one in target.list(Kind.USER)]
+    async with written(database, start, kind, value) as (target, held):
         shown = held.attributes.get("value", value)
         assert value == shown or target.is_same(Kind.USER, "value", value, shown), shown
         if kind not in UNKNOWN:
             assert other != shown
             assert not target.is_same(Kind.USER, "value", other, shown), shown
-    finally:
-        await target.close()
 
 
 async def listed(target: SqlTarget, kind: Kind) -> list[Held]:

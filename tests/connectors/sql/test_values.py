@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from tests.connectors.sql.changes import layouts, user
+from tests.connectors.sql.changes import user
 from tests.connectors.sql.conftest import Runs
 from tests.connectors.sql.databases import Database, only
+from tests.connectors.sql.written import LAYOUTS, written
 from usersyncd.plugin import Kind, Lookup, Op, Value
 
 Start = Callable[..., Runs]
-LAYOUTS = layouts(("login", "value"))
 HELD: dict[str, list[tuple[str, str, Value]]] = {
     "postgresql": [
         ("TIMESTAMP", "infinity", "infinity"), ("TIMESTAMPTZ", "-infinity", "-infinity"),
@@ -115,20 +115,9 @@ async def test_what_was_written_is_the_same_afterwards(
 ) -> None:
     if database.dialect == "postgresql":
         database.sql("CREATE EXTENSION IF NOT EXISTS citext", "CREATE TYPE color AS ENUM ('red', 'blue')")
-    database.sql(
-        f"CREATE TABLE users (id {{serial}}, login VARCHAR(20) UNIQUE, value {kind})",
-        "CREATE TABLE teams (id {serial}, name VARCHAR(20) UNIQUE)",
-    )
-    run = start(LAYOUTS, tables={"users": "users", "groups": "teams"})
-    [outcome] = await run(user(Op.CREATE, "ada", {"login": "ada", "value": value}))
-    assert outcome.error is None
-    target = run.target()
-    try:
-        [held] = [one async for one in target.list(Kind.USER)]
+    async with written(database, start, kind, value) as (target, held):
         shown = held.attributes["value"]
         assert value == shown or target.is_same(Kind.USER, "value", value, shown), shown
-    finally:
-        await target.close()
 
 
 @only("postgresql", "mariadb")
