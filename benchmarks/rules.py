@@ -76,7 +76,13 @@ def rules(set: dict[str, str] | None = None, where: str | None = None) -> Rules:
         set={name: Rule(text, "benchmark:1") for name, text in set.items()} if set else None,
     )
     return compile_rules(
-        mapping={Kind.USER: MAPPING}, attributes={}, users=users, groups=Ruleset(), lookups={}, deactivates=False
+        directory="acme",
+        mapping={Kind.USER: MAPPING},
+        attributes={},
+        users=users,
+        groups=Ruleset(),
+        lookups={},
+        deactivates=False,
     )
 
 

@@ -102,8 +102,8 @@ def _leaving(deliveries: Iterable[Delivery]) -> tuple[Delivery, ...]:
 def removed(directory: Directory, deliveries: Iterable[Delivery]) -> Job:
     """What there is to do for a directory that is out of the file: it leaves all targets."""
     rules = compile_rules(
-        mapping=_mapping(directory.connector), attributes={}, users=Ruleset(), groups=Ruleset(), lookups={},
-        deactivates=False,
+        directory=directory.name, mapping=_mapping(directory.connector), attributes={}, users=Ruleset(),
+        groups=Ruleset(), lookups={}, deactivates=False,
     )  # fmt: skip
     return Job(directory, None, (), _leaving(deliveries), rules, {}, groups=False, manager=False, basis="")
 
@@ -154,6 +154,7 @@ def _rules(
     directory: Directory, connector: type[Source], target: Target | None, lookups: Mapping[str, Mapping[str, str]]
 ) -> Rules:
     return compile_rules(
+        directory=directory.name,
         mapping=connector.mapping,
         attributes=directory.attributes,
         users=target.users if target else Ruleset(),

@@ -34,8 +34,10 @@ def compiled(
     attributes: dict[str, str] | None = None,
     lookups: dict[str, dict[str, str]] | None = None,
     deactivates: bool = False,
+    directory: str = "hr",
 ) -> Rules:
     return compile_rules(
+        directory=directory,
         mapping={USER: mapping or {}, GROUP: group_mapping or {}},
         attributes={USER: {name: Rule(text, "config.yaml:5") for name, text in (attributes or {}).items()}},
         users=ruleset(set, where, key),
@@ -307,6 +309,21 @@ def test_groups_go_by_name_or_by_id() -> None:
     assert shape == {"id": "1", "ids": ["7", "8"], "in": True, "x": "ops"}
 
 
+def test_rules_know_the_name_of_the_directory() -> None:
+    groups = ruleset({"id": "group.id", "from": "group.directory"})
+    rules = compiled({"id": "user.id", "from": 'user.directory + ":" + user.id'}, groups=groups, directory="acme")
+    assert rules.shape_user("1", {}) == {"id": "1", "from": "acme:1"}
+    assert rules.shape_group("2", {}) == {"id": "2", "from": "acme"}
+
+
+def test_a_renamed_directory_is_shaped_again_where_rules_read_its_name() -> None:
+    def mark(rule: str, directory: str) -> str:
+        return compiled({"id": "user.id", "x": rule}, directory=directory).fingerprint
+
+    assert mark("user.directory", "acme") != mark("user.directory", "acme-gmbh")
+    assert mark("user.title", "acme") == mark("user.title", "acme-gmbh")
+
+
 @pytest.mark.parametrize(
     ("rule", "names"),
     [
@@ -531,6 +548,9 @@ def test_every_mistake_is_found_at_once_with_its_place() -> None:
         ("user.manager.emial", "there is no user.manager.emial: did you mean user.manager.email?"),
         ("user.zzz", "there is no user.zzz: the directory's own attribute is user.raw.zzz"),
         ("user.memberOf", "there is no user.memberOf"),
+        ("user.dirctory", "there is no user.dirctory: did you mean user.directory?"),
+        ("user.directory.name", "user.directory is text and has no parts"),
+        ("user.manager.directory", "there is no user.manager.directory"),
         ("user.manager.groups", "user.manager.groups is not followed"),
         ("user.manager.manager.email", "user.manager.manager is not followed"),
         ("user.email.domain", "user.email is text and has no parts"),
@@ -576,6 +596,7 @@ def test_mistakes_in_a_connectors_mapping_and_keys() -> None:
     assert faults(set={"a": "user.id"}, key="b") == ["config.yaml:11:1: users.key: b is not one of a"]
     with pytest.raises(RuleErrors, match=r"users\.key: say which attribute identifies a record in the target: a"):
         compile_rules(
+            directory="hr",
             mapping={},
             attributes={},
             users=Ruleset(set={"a": Rule("user.id", "c.yaml:1")}),

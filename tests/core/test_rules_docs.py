@@ -32,6 +32,7 @@ def rows(first: str, second: str) -> list[tuple[str, str]]:
 def compiled(text: str) -> Rules:
     users = Ruleset(key="id", set={"id": Rule("user.id", "page:1"), "x": Rule(text, "page:2")})
     return compile_rules(
+        directory=USER["directory"],
         mapping={Kind.USER: USER["mapping"]},
         attributes={},
         users=users,
@@ -80,6 +81,7 @@ def test_the_rules_at_the_top_of_the_page_work() -> None:
     target = yaml.safe_load(text[1])["targets"]["app"]
     users = target["users"]
     rules = compile_rules(
+        directory=USER["directory"],
         mapping={Kind.USER: USER["mapping"]},
         attributes={},
         users=Ruleset(

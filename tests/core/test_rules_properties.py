@@ -120,7 +120,13 @@ groups = st.lists(some_text, max_size=4, unique=True).map(sorted)
 def ours(text: str, raw: dict[str, Any], in_groups: list[str]) -> Any:
     users = Ruleset(key="id", set={"id": Rule("user.id", "c:1"), "x": Rule(text, "c:2")})
     rules = compile_rules(
-        mapping={Kind.USER: {}}, attributes={}, users=users, groups=Ruleset(), lookups={}, deactivates=False
+        directory="hr",
+        mapping={Kind.USER: {}},
+        attributes={},
+        users=users,
+        groups=Ruleset(),
+        lookups={},
+        deactivates=False,
     )
     shape = rules.shape_user("1", raw, in_groups)
     assert shape is not None

@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from usersyncd.plugin import CANONICAL, Kind
+from usersyncd.plugin import Kind
 
 Raw = dict[str, Any]
 Subject = tuple[str, Raw, Sequence[str], str | None, Raw, Sequence[str]]
@@ -67,6 +67,7 @@ class Needs:
         self.tables: set[str] = set()
         self.groups = False
         self.group_names: set[str] = set()
+        self.directory = False
         self.manager = False
 
     def add(self, kind: Kind, natives: frozenset[str] | None) -> None:
@@ -166,12 +167,17 @@ GROUPS = {"groups": (2, "name"), "group_ids": (5, "id")}
 
 class Scope:
     """The names that one sort of rule sees, below ``root``. ``needs`` collects what is really read; ``maps`` and
-    ``values`` are the names that an expression may begin with."""
+    ``values`` are the names that an expression may begin with. ``directory``: the name of the record's directory."""
 
     def __init__(
-        self, root: str, needs: Needs, kind: Kind = Kind.USER, attributes: Mapping[str, Attribute] | None = None
+        self,
+        root: str,
+        needs: Needs,
+        kind: Kind = Kind.USER,
+        attributes: Mapping[str, Attribute] | None = None,
+        directory: str = "",
     ) -> None:
-        self.root, self.needs, self.kind = root, needs, kind
+        self.root, self.needs, self.kind, self._directory = root, needs, kind, directory
         self.maps, self.values = {root}, set[str]()
         self._attributes = attributes or {}
 
@@ -208,7 +214,15 @@ class Scope:
             return Read(path("user", steps), lambda s: dig(s[place], rest), nullable=bool(rest), text=bool(rest))
         if self.kind is Kind.USER and first == "manager":
             return self._of_manager(rest)
+        if first == "directory":
+            return self._name(rest)
         return self._canonical(first, rest, self.root, of=1)
+
+    def _name(self, rest: Sequence[str | int]) -> Read:
+        if rest:
+            raise PathError(f"{self.root}.directory is text and has no parts")
+        self.needs.directory, name = True, self._directory
+        return Read(f"{self.root}.directory", lambda _: name, nullable=False, text=True)
 
     def _of_manager(self, steps: Sequence[str | int]) -> Read:
         self.needs.manager = True
@@ -225,7 +239,8 @@ class Scope:
     def _canonical(self, name: str | int, rest: Sequence[str | int], prefix: str, of: int) -> Read:
         attribute = self._attributes.get(str(name))
         if attribute is None and name != "id":
-            names = (*CANONICAL[self.kind], "raw", *GROUPS) if prefix == "user" else (*CANONICAL[self.kind], "raw")
+            names = ["id", "raw", *self._attributes]
+            names += () if of == 4 else ("directory",) if self.kind is Kind.GROUP else ("directory", *GROUPS)
             near = get_close_matches(str(name), names, 1, 0.5)
             raise PathError(
                 f"there is no {prefix}.{name}"

@@ -92,6 +92,7 @@ class Leaver(Struct, frozen=True):
 
 def compile_rules(
     *,
+    directory: str,
     mapping: Mapping[Kind, Mapping[str, str]],
     attributes: Mapping[Kind, Mapping[str, Rule]],
     users: Ruleset,
@@ -102,12 +103,12 @@ def compile_rules(
 ) -> Rules:
     """Compile the mapping of one directory and the rules of one target.
 
-    ``mapping`` is the connector's, ``attributes`` the admin's overrides of it. ``deactivates`` says that the target
-    deactivates leavers by ``active``: then users have it even when ``set`` does not. ``leaving`` are the attributes
-    that a leaver gets instead. Raises RuleErrors.
+    ``directory`` is the name that rules read as ``user.directory``, ``mapping`` the connector's, ``attributes`` the
+    admin's overrides of it. ``deactivates`` says that the target deactivates leavers by ``active``: then users have it
+    even when ``set`` does not. ``leaving`` are the attributes that a leaver gets instead. Raises RuleErrors.
     """
     rulesets = {Kind.USER: users, Kind.GROUP: groups}
-    return _Compiler(mapping, attributes, lookups).rules(rulesets, leaving or {}, deactivates=deactivates)
+    return _Compiler(directory, mapping, attributes, lookups).rules(rulesets, leaving or {}, deactivates=deactivates)
 
 
 class Rules:
@@ -235,9 +236,13 @@ class _Compiler:
     """Compiles everything before it complains, so that the admin sees every mistake at once."""
 
     def __init__(
-        self, mapping: Mapping[Kind, Mapping[str, str]], attributes: Mapping[Kind, Mapping[str, Rule]], lookups: Tables
+        self,
+        directory: str,
+        mapping: Mapping[Kind, Mapping[str, str]],
+        attributes: Mapping[Kind, Mapping[str, Rule]],
+        lookups: Tables,
     ) -> None:
-        self._lookups = lookups
+        self._directory, self._lookups = directory, lookups
         self._engine = engine(lookups)
         self._canonical = {
             kind: Canonical(kind, mapping.get(kind, {}), attributes.get(kind, {}), lookups, self._engine)
@@ -266,8 +271,11 @@ class _Compiler:
             leaver,
         )
 
+    def _scope(self, kind: Kind) -> Scope:
+        return Scope(str(kind), self._needs, kind, self._canonical[kind].attributes, self._directory)
+
     def _leaver(self, leaving: Mapping[str, Rule | Constant]) -> Leaver:
-        scope = Scope("user", self._needs, Kind.USER, self._canonical[Kind.USER].attributes)
+        scope = self._scope(Kind.USER)
         compiled: dict[str, Compiled] = {}
         moments = frozenset(
             name for name, rule in leaving.items() if isinstance(rule, Rule) and rule.text.strip() == MOMENT
@@ -282,7 +290,7 @@ class _Compiler:
         return Leaver(template, Several(self._engine, compiled), moments, constants, places)
 
     def _draft(self, kind: Kind, ruleset: Ruleset, deactivates: bool) -> _Draft:
-        scope = Scope(str(kind), self._needs, kind, self._canonical[kind].attributes)
+        scope = self._scope(kind)
         section = f"{kind}s"
         places: dict[str, str | None] = {}
         where = None
@@ -356,6 +364,8 @@ class _Compiler:
         }
         if leaving:
             content["leaving"] = _written(leaving)
+        if self._needs.directory:
+            content["directory"] = self._directory
         return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
 
 
