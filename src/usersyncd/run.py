@@ -56,7 +56,7 @@ def log_line(report: RunReport) -> None:
     """The one line that an operator reads of a run."""
     faults = list(summary.faults(report))
     more = {"faults": faults} if faults else {}
-    voice(report)(summary.line(report), run=report.run, status=report.status, seconds=round(report.seconds, 2), **more)
+    voice(report)(summary.line(report), run=report.run, status=report.status, seconds=report.seconds, **more)
 
 
 def voice(report: RunReport) -> Callable[..., object]:
@@ -75,7 +75,7 @@ async def run(database: Database, folder: Path, job: Job, wish: Wish, watch: Wat
     """
     # What asks the state database does it in a thread: it may have to wait for the end of another directory's snapshot,
     # and that one needs the event loop; or for a server that does not answer.
-    directory = job.directory
+    directory, began = job.directory, time.monotonic()
     async with _locked(database, directory) as lock:
         report = RunReport(directory.name, directory.connector, str(ULID()), "failed", _now().isoformat())
         log = structlog.get_logger().bind(directory=directory.name, run=report.run)
@@ -96,7 +96,7 @@ async def run(database: Database, folder: Path, job: Job, wish: Wish, watch: Wat
             raise
         finally:
             report.status = status(report, delivered=wish.deliver)
-            report.finished = _now().isoformat()
+            report.finished, report.seconds = _now().isoformat(), round(time.monotonic() - began, 3)
             if wish.log:
                 log_line(report)
             if wish.deliver:

@@ -6,7 +6,9 @@ import json
 import re
 import sqlite3
 from contextlib import closing
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from tests.cli.company import DIRECTORY, TARGET, Company
 from tests.cli.running import Usersyncd
@@ -29,6 +31,16 @@ def test_where_nothing_ever_ran_they_say_so_and_make_no_file(usersyncd: Usersync
                 "harms": [],
                 "failures": 0, "failed": [], "error": None, "message": None, "remedy": None, "run": None,
                 "leaving": [],
+            }
+        ],
+        "targets": [
+            {
+                "target": "app", "connector": "sql",
+                "guard": {
+                    "deletes": "10%", "deactivations": "10%", "member_removals": "30%", "adoptions": "10%",
+                    "reactivations": "10%", "updates": None, "blanked": "30%", "emptied": "10%", "at_least": 10,
+                    "window": 86400,
+                },
             }
         ],
     }  # fmt: skip
@@ -84,6 +96,41 @@ def test_status_says_which_records_failed_and_that_the_rest_was_delivered(
     out = usersyncd("status").out
     assert "  2 records failed, and will be tried again, the first:\n    app: user u-0041: its email 'same@" in out
     assert f"\n    → see all of them with `usersyncd show {last['run']}`\n" in out
+
+
+def test_status_shows_the_guard_that_is_in_force(usersyncd: Usersyncd, company: Company) -> None:
+    company.configure(DIRECTORY + TARGET + "    guard: {deletes: 100%, updates: 500, emptied: unlimited, window: 6h}\n")
+    assert usersyncd("status").out.endswith(
+        "guard of app: deletes 100%, deactivations 10%, member_removals 30%, adoptions 10%, reactivations 10%, "
+        "updates 500, blanked 30%, emptied unlimited; from 10 objects on, within 6 h\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("what", "code"),
+    [("never ran", 1), ("succeeded", 0), ("a pull failed", 1), ("a record failed", 1), ("held", 3), ("late", 1)],
+)
+def test_the_exit_code_of_status_is_for_monitoring(
+    usersyncd: Usersyncd, company: Company, what: str, code: int
+) -> None:
+    if what != "never ran":
+        usersyncd("sync")
+    match what:
+        case "a pull failed":
+            (company.folder / "acme" / "users.csv").unlink()
+        case "a record failed":
+            company.edit_row("u-0050", lambda row: row.replace(",true,", ",perhaps,"))
+        case "held":
+            company.keep("users.csv", 120)
+            company.keep("members.csv", 0)
+    if what != "never ran":
+        usersyncd("sync")
+    if what == "late":
+        began = (datetime.now(UTC) - timedelta(minutes=31)).isoformat()
+        with closing(sqlite3.connect(company.folder / "usersyncd.db")) as state, state:
+            state.execute("UPDATE runs SET report = json_set(report, '$.started', ?)", [began])
+    assert usersyncd("status", "--exit-code").code == code
+    assert usersyncd("status").code == 0
 
 
 def test_an_error_has_its_remedy_apart(usersyncd: Usersyncd, company: Company) -> None:

@@ -51,6 +51,29 @@ def test_all_shows_everybody_and_text_that_is_piped_is_plain_and_uncut(usersyncd
     assert "Wolfeschlegel-Alexander Hausenbergerdorff-Steinhagen zu Oberwaldenburg (u-0034)" in out
 
 
+def test_a_create_shows_its_first_values_and_all_of_them_on_demand(usersyncd: Usersyncd, company: Company) -> None:
+    assert (
+        "    + Marguerite Oyelaran-Lindqvist (u-0001)\n"
+        "        costCenter CC-1000 · department Executive · email marguerite.oyelaran-lindqvist@acme.example · "
+        "employeeNumber 044367 · … and 9 more\n"
+    ) in usersyncd("plan").out
+    everything = usersyncd("plan", "--all").out
+    assert (
+        "    + Marguerite Oyelaran-Lindqvist (u-0001)\n"
+        "        costCenter        CC-1000\n"
+        "        department        Executive\n"
+    ) in everything
+    assert "        userType          Employee\n" in everything
+
+
+def test_a_create_of_an_inactive_user_says_so(usersyncd: Usersyncd, company: Company) -> None:
+    company.edit_row("u-0050", lambda row: row.replace(",true,", ",false,"))
+    out = usersyncd("plan", "--all").out
+    [created] = re.findall(r"    \+ Mafalda Brandão \(u-0050\)\n((?: {8}.*\n)+)", out)
+    assert "active            false\n" in created
+    assert "active            true" not in out
+
+
 def test_the_exit_code_tells_whether_changes_are_waiting(usersyncd: Usersyncd, company: Company) -> None:
     assert usersyncd("plan", "--exit-code").code == 4
     assert usersyncd("sync").code == 0

@@ -16,12 +16,16 @@ from usersyncd.cli.text import BLANK, clean, grid, hanging, value
 from usersyncd.core import summary
 from usersyncd.core.plan import differences
 from usersyncd.core.report import Counts
-from usersyncd.plugin import Kind
+from usersyncd.plugin import Kind, Value
 
 EACH = 10
 """How many changes of each sort are shown, unless all are."""
 MEMBERS = 4
 """How many members of a group's change are then named."""
+VALUES = 4
+"""How many values of a create are then shown."""
+ACTIVE = ("active", True)
+"""What a create need not say."""
 
 Change = dict[str, Any]
 """A change as it stands in JSON documents."""
@@ -87,8 +91,8 @@ def _lines(change: Change, op: str, kind: Kind, names: Names, *, everything: boo
         who = f"{len(change['members']):,} {'to' if op == 'add' else 'from'} {who}: "
         who += _members(change["members"], names, everything=everything)
     yield hanging(Text(*_SIGNS[op]), Text(who))
-    if change["before"] is not None and change["after"] is not None:
-        yield from _differences(op, change["before"], change["after"])
+    if change["after"] is not None:
+        yield from _values(op, change, names.alone(kind, change["id"]), everything=everything)
 
 
 def _members(members: list[dict[str, Any]], names: Names, *, everything: bool) -> str:
@@ -98,12 +102,36 @@ def _members(members: list[dict[str, Any]], names: Names, *, everything: bool) -
     return f"{text} and {more:,} more" if more else text
 
 
-def _differences(op: str, before: dict[str, Any], after: dict[str, Any]) -> Iterator[RenderableType]:
-    lines = grid(2)
-    rows = 0
-    for name, old, new in differences(op, before, after):
-        text = value(new) if old == new else Text.assemble(value(old), " → ", value(new))
-        lines.add_row(Text(clean(name), style="dim"), text)
-        rows += 1
-    if rows:
-        yield Padding(lines, (0, 0, 0, 4), expand=False)
+def _values(op: str, change: Change, name: str, *, everything: bool) -> Iterator[RenderableType]:
+    """What the change writes. Of a create, which writes everything, the first values in one line, unless all are
+    shown; without ``name``, id and key, which stand above it."""
+    before, after = change["before"], change["after"]
+    if before is not None:
+        yield from _below([(what, _became(old, new)) for what, old, new in differences(op, before, after)])
+        return
+    held = [(what, new) for what, new in after.items() if new is not None and (what, new) != ACTIVE]
+    if everything:
+        yield from _below([(what, value(new)) for what, new in held])
+    else:
+        known = (name, change["id"], change["key"])
+        yield from _in_one_line([(what, value(new)) for what, new in held if new not in known])
+
+
+def _became(old: Value, new: Value) -> Text:
+    return value(new) if old == new else Text.assemble(value(old), " → ", value(new))
+
+
+def _below(lines: Sequence[tuple[str, Text]]) -> Iterator[RenderableType]:
+    table = grid(2)
+    for name, text in lines:
+        table.add_row(Text(clean(name), style="dim"), text)
+    if lines:
+        yield Padding(table, (0, 0, 0, 4), expand=False)
+
+
+def _in_one_line(lines: Sequence[tuple[str, Text]]) -> Iterator[RenderableType]:
+    parts = [Text.assemble((f"{clean(name)} ", "dim"), text) for name, text in lines[:VALUES]]
+    if more := len(lines) - len(parts):
+        parts.append(Text(f"… and {more} more", style="dim"))
+    if parts:
+        yield hanging("    ", Text(" · ").join(parts))

@@ -87,6 +87,8 @@ def _target(report: RunReport, target: TargetReport, names: Names, *, everything
         yield heading.append(": would be held" if planned else ": held, nothing was delivered", style="bold yellow")
     elif target.plan is None:
         yield heading.append(": not reached", style="not bold yellow")
+    elif not counts.total and target.failures:
+        yield heading.append(": nothing was changed" if not planned else ": nothing would change", style="not bold")
     elif not counts.total:
         yield heading.append(": nothing to change", style="not bold")
     else:

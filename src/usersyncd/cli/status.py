@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from msgspec import Struct, field
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
-    from usersyncd.config import Directory
+    from usersyncd.config import Config, Directory
     from usersyncd.core.report import RunReport
     from usersyncd.state.database import Database
     from usersyncd.steps.leaving import Leaving
@@ -51,8 +51,22 @@ class Standing(Struct):
     leaving: list[Leaving] = field(default_factory=list)
 
 
-def status(context: typer.Context, config: ConfigOption = None, json: JsonOption = False) -> None:
-    """Show each directory: its last runs, the next one, how much it holds, and what is wrong. Changes nothing."""
+def status(
+    context: typer.Context,
+    config: ConfigOption = None,
+    exit_code: Annotated[
+        bool,
+        typer.Option(
+            "--exit-code",
+            help="For monitoring: exit with 1 when a run failed, a record failed or no run began for two intervals, "
+            "with 3 when a plan is held.",
+        ),
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Show each directory: its last runs, the next one, how much it holds, and what is wrong; and the guard of each
+    target. Changes nothing."""
+    from usersyncd.cli.guards import guard_document
     from usersyncd.cli.looking import looking
     from usersyncd.steps.leaving import all_leaving, removed_directories
 
@@ -68,9 +82,32 @@ def status(context: typer.Context, config: ConfigOption = None, json: JsonOption
     for one in found:
         one.leaving = [each for each in leaving if each.directory == one.directory]
     if json:
-        print_json({"format": 1, "directories": found})
+        print_json(
+            {
+                "format": 1,
+                "directories": found,
+                "targets": [guard_document(target) for target in loaded.targets.values()],
+            }
+        )
     else:
-        _show(found, loaded.directories)
+        _show(found, loaded)
+    if exit_code and (code := _code(found, loaded.directories)):
+        raise typer.Exit(code)
+
+
+def _code(found: list[Standing], configured: Mapping[str, Directory]) -> int:
+    """1 when a directory needs somebody now, 3 when one waits for a decision about its plan."""
+    now = datetime.now(UTC)
+    if any(one.error or one.failures or _is_late(one, configured.get(one.directory), now) for one in found):
+        return 1
+    return 3 if any(one.held for one in found) else 0
+
+
+def _is_late(one: Standing, directory: Directory | None, now: datetime) -> bool:
+    """Whether no run began for two intervals, or ever. A directory that is out of the file has no interval."""
+    if directory is None:
+        return False
+    return one.last_run is None or now - datetime.fromisoformat(one.last_run) > 2 * directory.every
 
 
 def _standing(database: Database | None, directory: Directory) -> Standing:
@@ -122,11 +159,12 @@ def _tell(found: Standing, ended: RunReport) -> None:
 # ---- for a person
 
 
-def _show(directories: list[Standing], configured: Container[str]) -> None:
+def _show(directories: list[Standing], config: Config) -> None:
     from rich.table import Table
     from rich.text import Text
 
     from usersyncd.cli import text
+    from usersyncd.cli.guards import guard_line
     from usersyncd.cli.leaving import told
     from usersyncd.cli.report import STYLES
 
@@ -151,10 +189,11 @@ def _show(directories: list[Standing], configured: Container[str]) -> None:
     text.show(table)
     for one in directories:
         for each in one.leaving:
-            text.show(text.BLANK, *told(each, configured))
+            text.show(text.BLANK, *told(each, config.directories))
         if reasons := list(_reasons(one)):
             text.show(text.BLANK, Text(f"{one.directory}:", style="bold"))
             text.show(*reasons, indent=2)
+    text.show(text.BLANK, *(guard_line(target) for target in config.targets.values()))
 
 
 def _reasons(one: Standing) -> Iterator[RenderableType]:

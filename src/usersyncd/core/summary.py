@@ -52,14 +52,21 @@ def target(report: TargetReport, *, would: bool = False) -> str:
     """What became of one target."""
     if report.error is not None:
         return f"failed: {_first(report.error)}"
+    return "; ".join(_target(report, would=would)) or "nothing to change"
+
+
+def _target(report: TargetReport, *, would: bool) -> Iterator[str]:
+    if report.verified is not None:
+        yield verified(report.verified)
     if report.held:
         limits = ", ".join(f"{limit.limit} {limit.found}, allowed {limit.allowed}" for limit in report.guard)
-        text = f"HELD, nothing was delivered: {limits}"
-    else:
-        text = changed(report.counts, would=would) or "nothing to change"
-    if report.verified is not None:
-        text = f"{verified(report.verified)}; {text}"
-    return f"{text}; {many(report.failures, 'record')} failed" if report.failures else text
+        yield f"HELD, nothing was delivered: {limits}"
+    elif text := changed(report.counts, would=would):
+        yield text
+    elif report.verified is not None and not report.failures:
+        yield "nothing to change"
+    if report.failures:
+        yield f"{many(report.failures, 'record')} failed"
 
 
 def verified(found: Verified) -> str:

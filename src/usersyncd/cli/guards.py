@@ -1,0 +1,29 @@
+"""The guard of a target, as the configuration has it now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from usersyncd.cli import text
+from usersyncd.config import Target
+from usersyncd.core.guard import Sort, limit_of
+from usersyncd.core.summary import many
+
+
+def guard_document(target: Target) -> dict[str, Any]:
+    """One target in ``status --json``; a limit that is null is unlimited."""
+    guard = target.guard
+    limits = {sort.limit: limit and str(limit) for sort in Sort for limit in [limit_of(guard, sort)]}
+    rest = {"at_least": guard.at_least, "window": int(guard.window.total_seconds())}
+    return {"target": target.name, "connector": target.connector, "guard": limits | rest}
+
+
+def guard_line(target: Target) -> RenderableType:
+    """``guard of app: deletes 10%, updates unlimited …; from 10 objects on, within 1 d``"""
+    guard = target.guard
+    limits = ", ".join(f"{sort.limit} {limit_of(guard, sort) or 'unlimited'}" for sort in Sort)
+    rest = f"; from {many(guard.at_least, 'object')} on, within {text.age(guard.window)}"
+    return text.hanging(f"guard of {target.name}: ", Text(limits + rest, style="dim"))
