@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator, Iterable
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -134,9 +134,9 @@ class _Run:
     async def steps(self) -> None:
         known = await to_its_end(self._open)
         reading = await self._read(known)
-        for delivery in self.job.deliveries:
+        for delivery in self._wanted(self.job.deliveries):
             await self._target(reading, delivery)
-        for delivery in await to_its_end(lambda: self._leaving(reading)):
+        for delivery in self._wanted(await to_its_end(lambda: self._leaving(reading))):
             await self._target(reading, delivery)
         plans = Hash()
         for target in self.report.targets:
@@ -144,6 +144,9 @@ class _Run:
         self.report.plan = str(plans)
         if self.wish.deliver:
             await to_its_end(lambda: purge(self.database, reading.id))
+
+    def _wanted(self, deliveries: Iterable[Delivery]) -> list[Delivery]:
+        return [each for each in deliveries if self.wish.target in (None, each.target.name)]
 
     def _open(self) -> Reading:
         """The directory as it was read last, under its new name. A plan leaves it the old one, as its targets do."""

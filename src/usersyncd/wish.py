@@ -24,7 +24,8 @@ class Wish:
     adoption of an object a person consents; ``ALL`` for all. ``missing``: attributes that no record has any more, by a
     person's word. ``forget``: names of directories; a person consents to all that leaves the targets which do not list
     them. ``exceed``: hashes, or their first digits, of the harmful changes to which a person consents although a limit
-    is passed. ``verify``: compare what the targets hold with the links."""
+    is passed. ``verify``: compare what the targets hold with the links. ``target``: the only one that is planned and
+    delivered; None: all."""
 
     deliver: bool = True
     complete: bool = False
@@ -35,3 +36,4 @@ class Wish:
     forget: frozenset[str] = frozenset()
     exceed: frozenset[str] = frozenset()
     verify: bool = False
+    target: str | None = None

@@ -119,7 +119,7 @@ def test_the_exit_code_of_status_is_for_monitoring(
         case "a pull failed":
             (company.folder / "acme" / "users.csv").unlink()
         case "a record failed":
-            company.edit_row("u-0050", lambda row: row.replace(",true,", ",perhaps,"))
+            company.configure(DIRECTORY + TARGET + "    users: {key: id, set: {id: 'int(user.title)'}}\n")
         case "held":
             company.keep("users.csv", 120)
             company.keep("members.csv", 0)

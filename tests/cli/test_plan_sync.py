@@ -82,6 +82,28 @@ def test_the_exit_code_tells_whether_changes_are_waiting(usersyncd: Usersyncd, c
     assert "target app: nothing to change" in ran.out
 
 
+def test_quiet_shows_only_what_somebody_has_to_look_at(usersyncd: Usersyncd, company: Company) -> None:
+    company.configure(DIRECTORY + RULED)
+    for command in ("plan", "sync"):
+        assert usersyncd(command, "--quiet") == (0, "", "")
+    company.edit_row("u-0042", lambda row: row.replace("thihuong.pham@", "sakura.igarashi@"))
+    for command, code in (("plan", 0), ("sync", 1)):
+        ran = usersyncd(command, "-q")
+        assert ran.code == code
+        assert "its email 'sakura.igarashi@acme.example' belongs to user u-0041" in ran.out
+    company.keep("users.csv", 100)
+    company.keep("members.csv", 0)
+    assert usersyncd("sync", "-q").code == 3
+    assert "would be held" in usersyncd("plan", "-q").out
+
+
+def test_verbose_logs_what_is_done_meanwhile(usersyncd: Usersyncd, company: Company) -> None:
+    assert usersyncd("sync").err == ""
+    ran = usersyncd("sync", "--verbose")
+    assert json.loads(ran.err.splitlines()[-1])["status"] == "succeeded"
+    assert ran.out.startswith("acme (csv)  succeeded\n")
+
+
 def test_an_update_shows_what_differs_and_only_that(usersyncd: Usersyncd, company: Company) -> None:
     usersyncd("sync")
     company.edit_row("u-0034", lambda row: row.replace("wolf.", "w."))

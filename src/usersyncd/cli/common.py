@@ -44,6 +44,16 @@ VerifyOption = Annotated[
     bool,
     typer.Option("--verify", help="Compare what the targets hold with what was delivered, and put back what differs."),
 ]
+TargetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--target", metavar="T", help="Only this target, and the directories that it lists.", show_default=False
+    ),
+]
+QuietOption = Annotated[
+    bool, typer.Option("-q", "--quiet", help="Show only what somebody has to look at, and no progress.")
+]
+VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="Log on standard error what is done meanwhile.")]
 AllOption = Annotated[bool, typer.Option("--all", help="Show all changes and names, not the first of each sort.")]
 
 

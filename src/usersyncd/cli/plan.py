@@ -15,6 +15,9 @@ from usersyncd.cli.common import (
     ConfigOption,
     DirectoriesArgument,
     JsonOption,
+    QuietOption,
+    TargetOption,
+    VerboseOption,
     VerifyOption,
     print_json,
 )
@@ -29,11 +32,14 @@ def plan(
     context: typer.Context,
     directories: DirectoriesArgument = None,
     config: ConfigOption = None,
+    target: TargetOption = None,
     complete: CompleteOption = False,
     verify: VerifyOption = False,
     adopt: AdoptOption = None,
     everything: AllOption = False,
     json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help=f"Exit with {WAITING} when changes are waiting.")
     ] = False,
@@ -44,12 +50,14 @@ def plan(
     """
     from usersyncd.cli.changes import EACH
     from usersyncd.cli.documents import runs_document
-    from usersyncd.cli.report import show_run
+    from usersyncd.cli.report import is_well, show_run
     from usersyncd.cli.runs import opened
     from usersyncd.run import Wish
 
     reports = []
-    with opened(context, config, directories, adopt, json=json, verify=verify) as runs:
+    with opened(
+        context, config, directories, adopt, json=json, target=target, verify=verify, quiet=quiet, verbose=verbose
+    ) as runs:
         wish = Wish(
             deliver=False,
             complete=complete,
@@ -57,10 +65,11 @@ def plan(
             log=json or not sys.stdout.isatty(),
             adopt=runs.adopt,
             verify=verify,
+            target=target,
         )
         for report, names in runs.each(wish):
             reports.append(report)
-            if not json:
+            if not json and not (quiet and is_well(report)):
                 show_run(report, names, everything=everything)
         if json:
             print_json(runs_document(reports))

@@ -16,9 +16,9 @@ _COUNTED = {"reading", "verifying", "delivering"}
 
 
 @contextmanager
-def shown_progress(directory: str) -> Iterator[Watch]:
+def shown_progress(directory: str, *, quiet: bool) -> Iterator[Watch]:
     """Show how the run of a directory goes on. It vanishes at the end. Log lines come to stand above it."""
-    if not sys.stderr.isatty():
+    if quiet or not sys.stderr.isatty():
         yield lambda *_: None
         return
     from rich.console import Console

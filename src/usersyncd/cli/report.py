@@ -48,6 +48,12 @@ def show_run(report: RunReport, names: Names, *, everything: bool, status: str |
     show(BLANK)
 
 
+def is_well(report: RunReport) -> bool:
+    """Whether nobody has to look: no part failed, and no plan is held or would be."""
+    failures = report.failures + sum(target.failures for target in report.targets)
+    return report.status in ("planned", "succeeded") and not failures and not any(t.held for t in report.targets)
+
+
 def _connector(report: RunReport) -> str:
     """Of a directory that is out of the file, the one that read it last."""
     return f" ({report.connector})  " if report.connector else "  "

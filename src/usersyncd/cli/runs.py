@@ -44,6 +44,7 @@ class Runs:
     jobs: Sequence[Job]
     adopt: frozenset[str]
     forget: frozenset[str]
+    quiet: bool
 
     def each(self, wish: Wish) -> Iterator[tuple[RunReport, Names]]:
         """Run one directory after the other. What stops one is in its report, and does not stop the next."""
@@ -66,7 +67,7 @@ class Runs:
     def _run(self, job: Job, wish: Wish) -> RunReport:
         name, connector = job.directory.name, job.directory.connector
         try:
-            with shown_progress(name) as watch:
+            with shown_progress(name, quiet=self.quiet) as watch:
                 return asyncio.run(run(self.database, self.folder, job, wish, watch))
         except UsersyncError as error:
             # It never came to a run: somebody else has the directory, or the state cannot be written.
@@ -88,22 +89,33 @@ def opened(
     *,
     json: bool,
     forget: Sequence[str] | None = None,
+    target: str | None = None,
     verify: bool = False,
+    quiet: bool = False,
+    verbose: bool = False,
 ) -> Iterator[Runs]:
     """What is needed to run these directories (all, when none is named), the state database open. ``adopt`` and
-    ``forget`` are what stands behind ``--adopt`` and ``--forget``. ``verify``: the targets are verified.
+    ``forget`` are what stands behind ``--adopt`` and ``--forget``. ``target``: the only one that is delivered to, and
+    the directories are by default its own. ``verify``: the targets are verified.
+    ``quiet``: no progress is shown; ``verbose``: the log tells more than warnings.
 
-    Raises ConfigError, also for a directory that is not known, and StateError.
+    Raises ConfigError, also for a directory or target that is not known, and StateError.
     """
-    logs.configure("info" if json else "warning")
+    logs.configure("debug" if verbose else "info" if json else "warning")
     config = load(config_file(context, option))
     found = _jobs(config, forget or (), verify=verify)
     adopting, consents = told_apart(adopt or (), found)
-    chosen = check_names(config, [*(directories or ()), *adopting, *(forget or ())] or found, found)
+    reached = found if target is None else _reached(config, found, target)
+    chosen = check_names(config, [*(directories or ()), *adopting, *(forget or ())] or reached, found)
+    if missed := [name for name in chosen if name not in reached]:
+        raise ConfigError(
+            f"--target: {target} does not list the directory {missed[0]}",
+            f"name directories under targets.{target}.directories, or leave --target out",
+        )
     database = open_state(config)
     collector.set_aside()
     try:
-        yield Runs(database, config.folder, [found[name] for name in chosen], consents, frozenset(forget or ()))
+        yield Runs(database, config.folder, [found[name] for name in chosen], consents, frozenset(forget or ()), quiet)
     finally:
         database.close()
 
@@ -117,6 +129,18 @@ def _jobs(config: Config, forget: Collection[str], *, verify: bool) -> dict[str,
             found |= removed_jobs(database, config, found, verify=verify)
             _check_forget(database, config, [name for name in forget if name in found], verify=verify)
     return found
+
+
+def _reached(config: Config, found: dict[str, Job], target: str) -> list[str]:
+    """The directories that the target lists, and those out of the file that leave it. Raises ConfigError."""
+    if target not in config.targets:
+        raise ConfigError(
+            f"--target: there is no target “{target}” in {config.file}{nearest(target, config.targets)}",
+            "name one of those under `targets:`, or none for all",
+        )
+    return [
+        name for name, job in found.items() if any(each.target.name == target for each in job.deliveries or job.leaving)
+    ]
 
 
 def check_names(config: Config, names: Collection[str], known: Collection[str]) -> list[str]:

@@ -14,6 +14,9 @@ from usersyncd.cli.common import (
     ConfigOption,
     DirectoriesArgument,
     JsonOption,
+    QuietOption,
+    TargetOption,
+    VerboseOption,
     VerifyOption,
     print_error,
     print_json,
@@ -26,6 +29,7 @@ def sync(
     context: typer.Context,
     directories: DirectoriesArgument = None,
     config: ConfigOption = None,
+    target: TargetOption = None,
     complete: CompleteOption = False,
     verify: VerifyOption = False,
     adopt: AdoptOption = None,
@@ -43,6 +47,8 @@ def sync(
     changes: Annotated[bool, typer.Option("--changes", help="Also show the changes themselves.")] = False,
     everything: AllOption = False,
     json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Read the directories and deliver what changed to their targets, now.
 
@@ -52,13 +58,16 @@ def sync(
     from usersyncd.cli.documents import list_changes, runs_document
     from usersyncd.cli.exceed import hashes, unmet
     from usersyncd.cli.missing import unneeded
-    from usersyncd.cli.report import show_run
+    from usersyncd.cli.report import is_well, show_run
     from usersyncd.cli.runs import opened
     from usersyncd.run import Wish
 
     reports = []
     consents = hashes(exceed)
-    with opened(context, config, directories, adopt, json=json, forget=forget, verify=verify) as runs:
+    with opened(
+        context, config, directories, adopt, json=json, forget=forget, target=target, verify=verify, quiet=quiet,
+        verbose=verbose,
+    ) as runs:  # fmt: skip
         wish = Wish(
             complete=complete,
             log=json or not sys.stdout.isatty(),
@@ -67,12 +76,13 @@ def sync(
             missing=frozenset(accept_missing or ()),
             exceed=consents,
             verify=verify,
+            target=target,
         )
         for report, names in runs.each(wish):
             reports.append(report)
             if changes:
                 list_changes(runs.database, report, each=None if json or everything else EACH)
-            if not json:
+            if not json and not (quiet and is_well(report)):
                 show_run(report, names, everything=everything)
         if json:
             print_json(runs_document(reports))
