@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from tests.servers.postgres import Postgres
 from tests.state.processes import SPAWN, open_all
 from usersyncd.errors import StateError
-from usersyncd.state.database import open_database
+from usersyncd.state import migrations
+from usersyncd.state.database import NEWEST, open_database
 from usersyncd.state.tables import metadata
 
 
@@ -46,6 +50,15 @@ def test_the_migrations_make_the_same_sort_of_sqlite_tables(tmp_path: Path) -> N
     assert without_rowid(database.engine) == without_rowid(wanted)
     database.close()
     wanted.dispose()
+
+
+def test_a_database_at_the_newest_version_needs_no_alembic(tmp_path: Path) -> None:
+    """Its import takes as long as that of all the rest, at each start of a command."""
+    url = f"sqlite:///{tmp_path}/state.db"
+    open_database(url).close()
+    program = "import sys; from usersyncd.state.database import open_database; open_database(sys.argv[1]).close(); "
+    subprocess.run([sys.executable, "-c", program + "assert 'alembic' not in sys.modules", url], check=True)
+    assert ScriptDirectory(str(Path(migrations.__file__).parent)).get_current_head() == NEWEST
 
 
 def test_a_newer_database_is_refused_and_left_alone(state: str) -> None:

@@ -47,7 +47,7 @@ class Names:
     def full(self, kind: Kind, id_: str, key: object = None) -> str:
         """``Ada Byron (u-1)``; with the key in the target where that is another."""
         known = self._known.get((kind, id_))
-        whole = f"{id_}, in the target {key}" if key not in (None, id_) else id_
+        whole = id_ if key in (None, id_, known) else f"{id_}, in the target {key}"
         return clean(f"{known} ({whole})" if known and known != id_ else whole)
 
 

@@ -10,11 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config as AlembicConfig
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Column, Connection, Engine, create_engine, event, func, select, text
+from sqlalchemy import Column, Connection, Engine, create_engine, event, func, inspect, select, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
@@ -30,6 +26,8 @@ PATIENCE = {
 }  # fmt: skip
 """How long a PostgreSQL server may be silent: a run that waits for ever would be a silent stop. Seconds, and
 milliseconds for the last (postgresql.org/docs/current/libpq-connect.html); the URL may say otherwise."""
+NEWEST = "0006"
+"""The newest migration."""
 MIGRATING = 0x7573796D
 """The number of the advisory lock under which a PostgreSQL database is migrated."""
 
@@ -214,25 +212,30 @@ def _try(database: Database) -> None:
 
 
 def _migrate(database: Database) -> None:
-    config = AlembicConfig()
-    config.set_main_option("script_location", "usersyncd.state:migrations")
-    script = ScriptDirectory.from_config(config)
-    head = script.get_current_head()
     with database.read() as connection:  # Not for writing: `usersyncd status` must not wait for a run that saves.
-        current = MigrationContext.configure(connection).get_current_revision()
-    if current == head:
+        current = _version(connection)
+    if current == NEWEST:
         return
-    if current is not None and current not in {revision.revision for revision in script.walk_revisions()}:
+    from usersyncd.state.migrating import known, migrate  # Alembic takes as long to import as all the rest
+
+    if current is not None and current not in known():
         raise StateError(
             f"the state database {database} is of version {current}, which a newer usersyncd has written; this one "
-            f"knows {head}",
+            f"knows {NEWEST}",
             "run the newer usersyncd again, or restore the state database from before the upgrade",
         )
     with database.write() as connection:
         if not database.sqlite:  # which lets one write at a time anyway
             connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": MIGRATING})
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        migrate(connection)
+
+
+def _version(connection: Connection) -> str | None:
+    """The newest migration of the database, in Alembic's own table; None: it has none yet."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    version: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return version
 
 
 def among(connection: Connection, column: Column[Any], values: list[Any]) -> ColumnElement[bool]:
