@@ -21,8 +21,9 @@ MAY_IMPORT = {
     "nearest": set[str](),
     "blocking": set[str](),
     "collector": set[str](),
-    "notify": set[str](),
-    "logs": {"errors"},
+    "notify": {"cleaning"},
+    "cleaning": set[str](),
+    "logs": {"cleaning", "errors"},
     "plugin": {"errors"},
     "secrets": PLUGIN,
     "core": PLUGIN,
@@ -38,7 +39,7 @@ MAY_IMPORT = {
     "run": {"steps", "wish", *PARTS},
     "testing": {"context", "http", "registry", *CORE},
     "daemon": {"logs", "notify", "opening", *RUN},
-    "cli": {"collector", "daemon", "logs", "nearest", "opening", *RUN},
+    "cli": {"cleaning", "collector", "daemon", "logs", "nearest", "opening", *RUN},
     "__main__": {"cli"},
 }
 """What each part of usersyncd may import of the others."""

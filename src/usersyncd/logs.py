@@ -18,6 +18,7 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from usersyncd.cleaning import clean, clean_json
 from usersyncd.errors import ConfigError
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -35,7 +36,6 @@ _TEXT = (
 )
 _INDENT = " " * 10
 _STYLE = {"warning": "33", "error": "31", "critical": "31"}  # yellow, red (ECMA-48, SGR)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}  # syslog(3)
 
 
@@ -91,18 +91,13 @@ def _scrubbed(value: Any) -> Any:
     return text
 
 
-def clean(text: str) -> str:
-    """Text from elsewhere, without what would move a terminal's cursor or turn the writing direction."""
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
-
-
 def _machine() -> list[Processor]:
     render = structlog.processors.JSONRenderer(ensure_ascii=False)
     journal = _to_journal()
 
     def line(logger: WrappedLogger, method: str, event: EventDict) -> str:
         first = {key: event.pop(key) for key in ("timestamp", "level", "event") if key in event}
-        text = str(render(logger, method, {**first, **event}))
+        text = clean_json(str(render(logger, method, {**first, **event})))
         return f"<{_PRIORITY[first['level']]}>{text}" if journal else text
 
     return [line]
@@ -121,14 +116,14 @@ class _Words:
 
     def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> str:
         level, exception = event.pop("level"), event.pop("exception", "")
-        text = f"\n{_INDENT}".join(map(clean, str(event.pop("event")).splitlines()))
+        text = f"\n{_INDENT}".join(map(clean, str(event.pop("event")).split("\n")))
         parts = [self._styled(event.pop("timestamp"), "2"), self._styled(text, _STYLE.get(level, ""))]
         if (directory := event.pop("directory", None)) is not None:
-            parts.insert(1, self._styled(directory, "1"))
+            parts.insert(1, self._styled(clean(str(directory)), "1"))
         event.pop("run", None)  # Nobody reads it here; `usersyncd history` lists the runs.
         if event:
             parts.append(self._styled(" ".join(clean(f"{key}={value}") for key, value in event.items()), "2"))
-        return "\n".join(["  ".join(parts), *map(clean, str(exception).splitlines())])
+        return "\n".join(["  ".join(parts), *map(clean, filter(None, str(exception).split("\n")))])
 
     def _styled(self, text: str, style: str) -> str:
         return f"\x1b[{style}m{text}\x1b[0m" if self._colors and style else text

@@ -10,6 +10,8 @@ import os
 import socket
 import time
 
+from usersyncd.cleaning import clean
+
 
 def ready(text: str) -> None:
     """Configuration, state database and first schedule are up; or a reload is done."""
@@ -48,7 +50,7 @@ def watchdog_interval() -> float | None:
 
 
 def _status(text: str) -> str:
-    return "STATUS=" + " ".join(text.split())
+    return "STATUS=" + clean(" ".join(text.split()))
 
 
 def _send(*assignments: str) -> None:

@@ -16,10 +16,11 @@ from typing import Annotated
 
 import typer
 
+from usersyncd.cleaning import clean
 from usersyncd.cli.accounts import accounts
 from usersyncd.cli.adopt import AdoptCommand
 from usersyncd.cli.check import check
-from usersyncd.cli.common import ConfigOption, print_error
+from usersyncd.cli.common import ConfigOption, print_error, say
 from usersyncd.cli.connectors import connectors
 from usersyncd.cli.forget import forget
 from usersyncd.cli.history import history
@@ -57,7 +58,7 @@ def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        typer.echo(f"usersyncd {version('usersyncd')}")
+        say(f"usersyncd {version('usersyncd')}")
         raise typer.Exit
 
 
@@ -72,11 +73,14 @@ def _common(
     context.obj = config
 
 
-def _check_encoding(arguments: Sequence[str]) -> None:
-    """Raises ConfigError for an argument that is no UTF-8: neither a database nor JSON could take it."""
+def _check_arguments(arguments: Sequence[str]) -> None:
+    """Raises ConfigError for an argument that is no UTF-8, which neither a database nor JSON could take, or that cannot
+    be shown."""
     for argument in arguments:
         if any("\ud800" <= letter <= "\udfff" for letter in argument):
             raise ConfigError(f"the argument {argument} is no UTF-8", "set the terminal's encoding to UTF-8")
+        if (shown := clean(argument)) != argument:
+            raise ConfigError(f"the argument {shown} holds what cannot be shown", "type it, instead of pasting it")
 
 
 def main() -> None:
@@ -88,7 +92,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # People have names that not every terminal can write.
     try:
-        _check_encoding(sys.argv[1:])
+        _check_arguments(sys.argv[1:])
         app()
     except UsersyncError as error:
         print_error(error)

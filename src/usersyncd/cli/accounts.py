@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from usersyncd.cleaning import clean, clean_json
 from usersyncd.cli.common import ConfigOption, JsonOption, load_config, print_json
 from usersyncd.errors import ConfigError
 
@@ -93,10 +94,10 @@ def _write_csv(held: Mapping[str, Collection[Account]]) -> None:
     out.writerow(HEADER)
     for target, some in held.items():
         for account in some:
-            shown = bytes(account.attributes).decode()
+            shown = clean_json(bytes(account.attributes).decode())
             start = (target, account.kind, account.target_id, account.key, _word(account.protected), shown)
             for one in account.candidates or [None]:  # type: ignore[list-item]
-                out.writerow((*start, *_cells(one)))
+                out.writerow([clean(cell) if isinstance(cell, str) else cell for cell in (*start, *_cells(one))])
 
 
 def _cells(one: Candidate | None) -> Iterator[object]:
@@ -141,8 +142,6 @@ def _table(some: Collection[Account]) -> Table:
 def _row(account: Account) -> Iterator[Text]:
     from rich.text import Text
 
-    from usersyncd.cli.text import clean
-
     yield Text(clean(account.target_id))
     yield Text("–" if account.key is None else clean(str(account.key)))
     yield Text(_shown(account) + (", protected" if account.protected else ""))
@@ -152,7 +151,7 @@ def _row(account: Account) -> Iterator[Text]:
 def _shown(account: Account) -> str:
     import msgspec
 
-    from usersyncd.cli.text import clean, value
+    from usersyncd.cli.text import value
 
     attributes = msgspec.json.decode(account.attributes)
     parts = [f"{name} {value(one).plain}" for name, one in attributes.items() if one != account.key]
@@ -161,8 +160,6 @@ def _shown(account: Account) -> str:
 
 
 def _whose(one: Candidate) -> str:
-    from usersyncd.cli.text import clean
-
     whose = clean(f"{one.name} ({one.directory} {one.id}), {one.why}")
     if one.linked:
         return f"{whose}: has another account"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from usersyncd.cli.common import ConfigOption, JsonOption, config_file, print_json
+from usersyncd.cli.common import ConfigOption, JsonOption, config_file, print_json, say
 from usersyncd.errors import ConfigError, UsersyncError
 
 if TYPE_CHECKING:
@@ -82,11 +82,11 @@ def _show(config: Config, leaving: list[Leaving], unknown: UsersyncError | None,
     from usersyncd.cli.leaving import told
 
     directories, targets = ", ".join(config.directories), ", ".join(config.targets) or "none yet"
-    typer.echo(f"{config.file} is valid. Directories: {directories}. Targets: {targets}.")
+    say(f"{config.file} is valid. Directories: {directories}. Targets: {targets}.")
     for one in leaving:
         text.show(*told(one, config.directories))
     if unknown is not None:
-        typer.echo(f"Whether people leave a target is not known: {unknown}")
+        say(f"Whether people leave a target is not known: {unknown}")
     if trials:
         from usersyncd.cli.online import show
 

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import typer
 
+from usersyncd.cleaning import clean_json, clean_lines
 from usersyncd.errors import ConfigError, Fault, UsersyncError
 
 if TYPE_CHECKING:
@@ -96,28 +97,39 @@ def print_json(value: Any) -> None:
         lists.append(long)
         return mark
 
-    text = msgspec.json.format(msgspec.json.encode(value, enc_hook=put_off), indent=1)
-    out = sys.stdout.buffer
-    for long, part in zip((None, *lists), text.split(f'"{mark}"'.encode()), strict=True):
+    text = msgspec.json.format(msgspec.json.encode(value, enc_hook=put_off), indent=1).decode()
+    for long, part in zip((None, *lists), text.split(f'"{mark}"'), strict=True):
         if long is not None:
-            out.write(b"[")
+            _put("[")
             for place, item in enumerate(long.items):
-                out.write((b",\n" if place else b"\n") + item)
-            out.write(b"]")
-        out.write(part)
-    out.write(b"\n")
+                _put((",\n" if place else "\n") + item.decode())
+            _put("]")
+        _put(part)
+    _put("\n")
     sys.stdout.flush()
+
+
+def _put(part: str) -> None:
+    """A part of a JSON document."""
+    sys.stdout.buffer.write(clean_json(part).encode())
+
+
+def say(text: str, *, error: bool = False) -> None:
+    """Print lines of plain text, on standard output or error."""
+    stream = sys.stderr if error else sys.stdout
+    stream.write(f"{clean_lines(text)}\n")
+    stream.flush()
 
 
 def print_error(error: UsersyncError) -> None:
     """The error as text on standard error: each fault with its line."""
     faults = error.faults if isinstance(error, ConfigError) else ()
     for fault in faults:
-        sys.stderr.write(f"{fault}\n")
+        say(str(fault), error=True)
         if excerpt := fault.excerpt or _line(fault):
-            sys.stderr.write(f"{excerpt}\n")
+            say(excerpt, error=True)
     if not faults:
-        sys.stderr.write(f"{error}\n")
+        say(str(error), error=True)
 
 
 def _line(fault: Fault) -> str:

@@ -14,17 +14,17 @@ def connectors(json: JsonOption = False) -> None:
         print_json({"format": 1, "connectors": found})
         return
 
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False)
+    from usersyncd.cli.text import show
+
     table = Table("connector", "kind", "package", "version", "", box=None)
     for one in found:
         table.add_row(
             one.name, one.kind, one.distribution, one.version, Text("cannot be used", style="red") if one.error else ""
         )
-    console.print(table)
+    show(table)
     for one in found:
         if one.error:
-            console.print(Text(f"\n{one.error}"), soft_wrap=True)
+            show(Text(f"\n{one.error}"))

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from usersyncd.cli.common import ConfigOption, JsonOption, load_config, print_json
+from usersyncd.cleaning import clean
+from usersyncd.cli.common import ConfigOption, JsonOption, load_config, print_json, say
 from usersyncd.errors import UsersyncError
 
 if TYPE_CHECKING:
@@ -47,13 +48,13 @@ def forget(
         chosen = _chosen(sets, target)
         assert database is not None  # noqa: S101 - the set came from it
         if not yes:
-            typer.confirm(f"Forget {_described(chosen)}?", abort=True, err=True)
+            typer.confirm(clean(f"Forget {_described(chosen)}?"), abort=True, err=True)
         with database.write() as connection:
             targets.drop(connection, chosen.number)
     if json:
         print_json({"format": 1, "targets": [chosen]})
     else:
-        typer.echo(f"Forgotten: {_described(chosen)}.")
+        say(f"Forgotten: {_described(chosen)}.")
 
 
 def _chosen(sets: Sequence[LinkSet], word: str) -> LinkSet:
@@ -82,7 +83,7 @@ def _show(sets: Sequence[LinkSet]) -> None:
     from usersyncd.cli import text
 
     if not sets:
-        typer.echo("Every set of links is used by a target.")
+        say("Every set of links is used by a target.")
         return
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("number", justify="right")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from usersyncd.cli.common import say
 from usersyncd.errors import ConfigError
 
 
@@ -30,4 +31,4 @@ def init(
         raise ConfigError(
             f"{file} cannot be written: {error.strerror}", "name a file in a folder that you can write to"
         ) from None
-    typer.echo(f"{file} is written. Edit it, then try it: usersyncd -c {file} check --online")
+    say(f"{file} is written. Edit it, then try it: usersyncd -c {file} check --online")

@@ -11,10 +11,10 @@ from typing import Any, cast
 import msgspec
 import structlog
 from msgspec import Struct
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from usersyncd.cli import text
 from usersyncd.cli.protect import protected_by_key
 from usersyncd.config import Config
 from usersyncd.context import SourceRunContext, TargetRunContext
@@ -167,29 +167,28 @@ async def _try_target(config: Config, delivery: Delivery, trial: Trial) -> None:
 
 def show(trials: Trials) -> None:
     """Print the trials."""
-    console = Console(highlight=False)
     for directory in trials.directories:
-        _show_one(console, "directory", directory)
+        _show_one("directory", directory)
         if directory.error is None:
             counts = f"{directory.users:,} users, {directory.groups:,} groups, {directory.memberships:,} memberships"
-            console.print(Text(f"  would read {counts}"), soft_wrap=True)
+            text.show(Text(f"  would read {counts}"))
             if directory.people:
-                console.print(_people(directory))
+                text.show(_people(directory))
     for target in trials.targets:
-        _show_one(console, "target", target)
+        _show_one("target", target)
 
 
-def _show_one(console: Console, what: str, trial: Trial) -> None:
+def _show_one(what: str, trial: Trial) -> None:
     failed = trial.error is not None
     verdict = ("failed", "bold red") if failed else ("ok", "green")
     heading = Text.assemble("\n", (f"{what} {trial.name}", "bold"), f" ({trial.connector}): ", verdict)
-    console.print(heading, soft_wrap=True)
+    text.show(heading)
     for line in trial.found:
-        console.print(Text(f"  {line}"), soft_wrap=True)
+        text.show(Text(f"  {line}"))
     for line in trial.warnings:
-        console.print(Text("\n  ".join(f"  warning: {line}".splitlines()), style="yellow"), soft_wrap=True)
+        text.show(Text("\n  ".join(f"  warning: {line}".split("\n")), style="yellow"))
     if trial.error is not None:
-        console.print(Text("\n".join(f"  {line}" for line in trial.error.splitlines()), style="red"), soft_wrap=True)
+        text.show(Text("\n".join(f"  {line}" for line in trial.error.split("\n")), style="red"))
 
 
 def _people(trial: DirectoryTrial) -> Table:
@@ -200,11 +199,5 @@ def _people(trial: DirectoryTrial) -> Table:
         table.add_column(overflow="fold")
     for name in CANONICAL[Kind.USER]:
         if any(name in person for person in trial.people):
-            table.add_row(Text(f" {name}"), *(_cell(person.get(name)) for person in trial.people))
+            table.add_row(Text(f" {name}"), *(text.value(person.get(name)) for person in trial.people))
     return table
-
-
-def _cell(value: Any) -> Text:
-    if value is None:
-        return Text("–", style="dim")
-    return Text(value if isinstance(value, str) else msgspec.json.encode(value).decode())

@@ -21,8 +21,9 @@ def shown_progress(directory: str, *, quiet: bool) -> Iterator[Watch]:
     if quiet or not sys.stderr.isatty():
         yield lambda *_: None
         return
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    from usersyncd.cli.text import console
 
     columns = (
         SpinnerColumn(),
@@ -31,7 +32,7 @@ def shown_progress(directory: str, *, quiet: bool) -> Iterator[Watch]:
         TextColumn("{task.fields[count]}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=console(stderr=True), transient=True) as progress:
         yield _Shown(progress, directory)
 
 

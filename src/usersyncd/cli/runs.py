@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import typer
 
 from usersyncd import collector, logs
 from usersyncd.cli.adopt import told_apart
-from usersyncd.cli.common import config_file
+from usersyncd.cli.common import config_file, say
 from usersyncd.cli.looking import looking
 from usersyncd.cli.names import Names
 from usersyncd.cli.progress import shown_progress
@@ -73,9 +72,10 @@ class Runs:
             # It never came to a run: somebody else has the directory, or the state cannot be written.
             return RunReport(name, connector, "", "failed", datetime.now(UTC).isoformat(), error=str(error))
         except KeyboardInterrupt:
-            sys.stderr.write(
+            say(
                 f"\n{name}: stopped. Nothing is lost: what was delivered is written down, and the next run goes on "
-                "from there.\n"
+                "from there.",
+                error=True,
             )
             raise typer.Exit(INTERRUPTED) from None
 

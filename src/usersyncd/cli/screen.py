@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
 from usersyncd.cli.names import Names
+from usersyncd.cli.text import console
 from usersyncd.cli.who import who
 from usersyncd.config import Config
 from usersyncd.core import summary
@@ -43,7 +44,7 @@ class Screen:
     """The terminal. A run of which there is nothing else to tell than of the one before is only counted."""
 
     def __init__(self, database: Database) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = console(stderr=True)
         self._database = database
         self._daemon: Daemon | None = None
         self._read: dict[str, tuple[int, int, int]] = {}

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import msgspec
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.padding import Padding
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from usersyncd.logs import clean as clean
+from usersyncd.cleaning import clean as clean
+from usersyncd.cleaning import clean_lines
 from usersyncd.plugin import Value
 
 UNBOUNDED = 100_000
@@ -25,14 +28,26 @@ BLANK = Text()
 """An empty line."""
 
 
+class _Console(Console):
+    """A console whose text is cleaned, whoever made it; only its own escapes reach the terminal."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=clean_lines(segment.text))
+
+
+def console(*, stderr: bool = False, width: int | None = None) -> Console:
+    """A console for text that is no markup."""
+    return _Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=width)
+
+
 def show(*renderables: RenderableType, indent: int = 0) -> None:
     """Print to standard output."""
-    width = None if sys.stdout.isatty() else UNBOUNDED
-    console = Console(highlight=False, markup=False, emoji=False, width=width)
-    with console.capture() as captured:
+    out = console(width=None if sys.stdout.isatty() else UNBOUNDED)
+    with out.capture() as captured:
         for renderable in renderables:
             indented = renderable is not BLANK and indent
-            console.print(Padding(renderable, (0, 0, 0, indent), expand=False) if indented else renderable)
+            out.print(Padding(renderable, (0, 0, 0, indent), expand=False) if indented else renderable)
     sys.stdout.write(_TRAILING.sub(r"\1", captured.get()))
     sys.stdout.flush()
 
@@ -46,7 +61,7 @@ def value(of: Value) -> Text:
 
 def error(text: str) -> RenderableType:
     """An error with its remedy, which stands on a line of its own."""
-    return Group(*(hanging(*_indent(clean(line)), style="red") for line in text.splitlines()))
+    return Group(*(hanging(*_indent(clean(line)), style="red") for line in text.split("\n")))
 
 
 def _indent(line: str) -> tuple[str, str]:

@@ -1,0 +1,31 @@
+"""Text from outside, made safe to be shown: without what moves a terminal's cursor, turns the writing direction, or
+begins a line that nobody wrote."""
+
+from __future__ import annotations
+
+import re
+
+_CONTROL = r"\x7f-\x9f\u2028-\u202e\u2066-\u2069"
+"""DEL and C1, line and paragraph separator, and the bidi controls (Unicode, UAX #9)."""
+_ANY = re.compile(rf"[\x00-\x1f{_CONTROL}]")
+_WITHIN_LINES = re.compile(rf"[\x00-\x08\x0b-\x1f{_CONTROL}]")
+_IN_JSON = re.compile(f"[{_CONTROL}]")
+
+
+def clean(text: str) -> str:
+    """One line of text; what is not to be shown stands there as an escape."""
+    return text if text.isprintable() else _ANY.sub(_escaped, text)
+
+
+def clean_lines(text: str) -> str:
+    """As clean, for text of several lines."""
+    return text if text.isprintable() else _WITHIN_LINES.sub(_escaped, text)
+
+
+def clean_json(document: str) -> str:
+    """The same JSON document, whatever its strings hold. JSON itself escapes no control but C0 (RFC 8259)."""
+    return document if document.isprintable() else _IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", document)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()
