@@ -24,9 +24,10 @@ PATIENCE = 120.0
 class Daemon:
     """One ``usersyncd run``. Make one with :func:`daemon`."""
 
-    def __init__(self, config: Path, environment: dict[str, str]) -> None:
+    def __init__(self, config: Path, environment: dict[str, str], output: Path | None) -> None:
         self.log = config.parent / f"{time.monotonic_ns()}.log"
-        with self.log.open("wb") as out:
+        self.log.touch()
+        with (output or self.log).open("wb") as out:
             self.process = subprocess.Popen(
                 [PROGRAM, "-c", config, "run"],
                 stdin=subprocess.DEVNULL,
@@ -76,9 +77,10 @@ class Daemon:
 
 
 @contextmanager
-def daemon(config: Path, **environment: str) -> Iterator[Daemon]:
-    """Start a daemon; it is killed at the end, if it has not ended by then."""
-    started = Daemon(config, environment)
+def daemon(config: Path, output: Path | None = None, **environment: str) -> Iterator[Daemon]:
+    """Start a daemon; it is killed at the end, if it has not ended by then. ``output``: where it writes instead of its
+    log."""
+    started = Daemon(config, environment, output)
     try:
         yield started
     finally:

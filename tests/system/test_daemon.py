@@ -79,6 +79,16 @@ def test_a_state_database_that_cannot_be_opened_ends_with_1(tmp_path: Path) -> N
         assert running.said("usersyncd cannot start", "state.db", level="error")
 
 
+def test_a_log_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
+    acme = company(tmp_path)
+    with daemon(configure(tmp_path, {"acme": "1s"}), output=Path("/dev/full")) as running:
+        kind = "SELECT user_type FROM users WHERE id = 'u-0005'"
+        running.wait("nothing arrived", lambda: query(tmp_path, kind))
+        edit(acme / "users.csv", "Aoife Ní Shúilleabháin,true,Employee", "Aoife Ní Shúilleabháin,true,Boss")
+        running.wait("it did not go on", lambda: query(tmp_path, kind) == [("Boss",)])
+        assert running.end()[0] == 0
+
+
 # ---- directories beside each other
 
 

@@ -9,7 +9,6 @@ library.
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -30,6 +29,7 @@ from usersyncd.cli.run import run
 from usersyncd.cli.schema import schema
 from usersyncd.cli.show import show
 from usersyncd.cli.status import status
+from usersyncd.cli.streams import guarded
 from usersyncd.cli.sync import sync
 from usersyncd.errors import ConfigError, UsersyncError
 
@@ -84,16 +84,25 @@ def _check_arguments(arguments: Sequence[str]) -> None:
 
 
 def main() -> None:
-    """Run the command line.
+    """Run the command line, and end the process.
 
     Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 a plan is held, 4 changes are waiting.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # People have names that not every terminal can write.
+    sys.exit(guarded(_run))
+
+
+def _run() -> int:
     try:
         _check_arguments(sys.argv[1:])
         app()
     except UsersyncError as error:
         print_error(error)
-        sys.exit(error.exit_code)
+        return error.exit_code
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 0
+    except Exception:
+        from traceback import format_exc
+
+        say(f"unexpected error: this is a fault of usersyncd: report it with these lines\n{format_exc()}", error=True)
+        return 1
+    return 0

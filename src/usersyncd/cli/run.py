@@ -7,6 +7,7 @@ import sys
 import typer
 
 from usersyncd.cli.common import ConfigOption, config_file
+from usersyncd.cli.streams import Stream
 from usersyncd.errors import UsersyncError
 
 
@@ -48,3 +49,5 @@ def run(context: typer.Context, config: ConfigOption = None) -> None:
             asyncio.run(Daemon(loaded, jobs, database).run())
     finally:
         database.close()
+        if isinstance(sys.stderr, Stream):
+            sys.stderr.excuse()  # It was full for a while, or its terminal is gone: the work went on.

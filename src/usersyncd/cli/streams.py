@@ -1,0 +1,107 @@
+"""Standard output and error that may be closed, full, or without a reader.
+
+A write that fails stops nothing: the command goes on with its work, and says at its end that words are missing.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import select
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+POINTING = frozenset({0, 3, 4})
+"""The exit codes that send a person to what was printed."""
+
+
+class Stream(io.TextIOWrapper):
+    """A text stream whose writes never fail."""
+
+    def __init__(self, original: TextIO | None) -> None:
+        """``original`` None: it was closed before the program began."""
+        buffer = getattr(original, "buffer", None)
+        self._file = _File(getattr(buffer, "raw", buffer))
+        super().__init__(
+            io.BufferedWriter(self._file),
+            encoding=original.encoding if original is not None else "utf-8",
+            errors="backslashreplace",  # People have names that not every terminal can write.
+            line_buffering=self._file.isatty(),
+        )
+
+    @property
+    def fault(self) -> OSError | None:
+        """The first error of a write."""
+        return self._file.fault
+
+    def excuse(self) -> None:
+        """Forget the error: the command does not depend on being read."""
+        self._file.fault = None
+
+
+class _File(io.RawIOBase):
+    """A file whose writes never fail."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self.fault: OSError | None = None
+
+    def writable(self) -> bool:
+        return True
+
+    def isatty(self) -> bool:
+        return self._inner is not None and bool(self._inner.isatty())
+
+    def fileno(self) -> int:
+        return int(self._opened().fileno())
+
+    def write(self, data: ReadableBuffer) -> int:
+        try:
+            file = self._opened()
+            while (written := file.write(data)) is None:  # It does not block, and is full.
+                select.select([], [file], [])
+            return int(written)
+        except OSError as error:
+            self.fault = self.fault or error
+            return memoryview(data).nbytes
+
+    def _opened(self) -> Any:
+        if self._inner is None:
+            raise OSError(errno.EBADF, "it is closed")
+        return self._inner
+
+
+def guarded(work: Callable[[], int]) -> int:
+    """Do the work of a command, whatever becomes of standard output and error. Returns its exit code, which is 1 when
+    what it points to could not be printed."""
+    _occupy_closed()
+    out, err = Stream(sys.stdout), Stream(sys.stderr)
+    with redirect_stdout(out), redirect_stderr(err):
+        code = work()
+        out.flush()
+        if out.fault is not None:
+            err.write(
+                f"standard output could not be written ({out.fault.strerror}): words are missing there; what the "
+                "command did is not affected\n"
+            )
+        err.flush()
+    return 1 if code in POINTING and (out.fault or err.fault) else code
+
+
+def _occupy_closed() -> None:
+    """Open those of the standard streams that are closed. The next file to be opened would get their number, and what
+    libraries write to them."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stdin is None:
+        sys.stdin = Path(os.devnull).open()  # noqa: SIM115 - it stays open

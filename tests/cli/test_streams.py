@@ -1,0 +1,134 @@
+"""A print that fails: the work goes on, and one line and the exit code say so."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TextIO
+
+import pytest
+
+from tests.cli.company import DIRECTORY, TARGET, Company
+from tests.cli.running import Usersyncd
+
+SECOND = DIRECTORY.replace("directories:\n  acme", "  other")
+
+
+def full() -> TextIO:
+    return Path("/dev/full").open("w", encoding="utf-8")
+
+
+def unread() -> TextIO:
+    """A pipe whose reader has gone."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    return os.fdopen(writer, "w", encoding="utf-8")
+
+
+@pytest.fixture
+def companies(company: Company) -> Company:
+    company.configure(DIRECTORY + SECOND + TARGET)
+    return company
+
+
+COMMANDS = [
+    ["plan"], ["plan", "--json"], ["sync", "--json"], ["status"], ["status", "--json"], ["history"],
+    ["history", "--json"], ["check"], ["check", "--json"], ["accounts", "--csv"], ["schema"], ["connectors"],
+    ["--version"], ["--help"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("command", "broken", "why"),
+    [
+        (["sync"], full, "No space left on device"),
+        (["sync"], unread, "Broken pipe"),
+        *((command, unread, "Broken pipe") for command in COMMANDS),
+    ],
+)
+def test_the_command_does_its_work_and_says_that_words_are_missing(
+    usersyncd: Usersyncd,
+    companies: Company,
+    monkeypatch: pytest.MonkeyPatch,
+    command: list[str],
+    broken: Callable[[], TextIO],
+    why: str,
+) -> None:
+    with broken() as out, monkeypatch.context() as changed:
+        changed.setattr(sys, "stdout", out)
+        ran = usersyncd(*command)
+    assert ran.code == 1
+    last = ran.err.splitlines()[-1]
+    assert last.startswith(f"standard output could not be written ({why}): ")
+    assert "Traceback" not in ran.err
+    if command[0] == "sync":
+        assert companies.sql("SELECT DISTINCT directory FROM users ORDER BY 1") == [("acme",), ("other",)]
+
+
+def test_what_could_not_be_said_on_standard_error_fails_too(
+    usersyncd: Usersyncd, companies: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with full() as err, monkeypatch.context() as changed:
+        changed.setattr(sys, "stderr", err)
+        ran = usersyncd("sync", "--json")  # It logs each run.
+    assert ran.code == 1
+    assert ran.out.startswith("{")
+    assert companies.sql("SELECT DISTINCT directory FROM users ORDER BY 1") == [("acme",), ("other",)]
+
+
+def test_a_command_that_fails_keeps_its_own_exit_code(
+    usersyncd: Usersyncd, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company.configure("nonsense")
+    with full() as err, monkeypatch.context() as changed:
+        changed.setattr(sys, "stderr", err)
+        assert usersyncd("sync").code == 2
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed_never_becomes_a_file_of_ours(company: Company, closed: str) -> None:
+    """The next file that is opened has its number, unless something else takes it."""
+    code = "from usersyncd.cli import main; main()"
+    done = subprocess.run(
+        f'exec "{sys.executable}" -c "{code}" sync {closed}',
+        shell=True, cwd=company.folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    if closed == ">&-":
+        assert done.stderr.startswith("standard output could not be written (it is closed): ")
+    assert len(company.people()) > 200
+    for file in ("app.db", "usersyncd.db"):
+        assert (company.folder / file).read_bytes().startswith(b"SQLite format 3\0")
+
+
+class Watched(io.RawIOBase):
+    """Standard output that asks, whenever something is written, who has been delivered by then."""
+
+    def __init__(self, company: Company) -> None:
+        self._company = company
+        self.seen: list[tuple[str, list[tuple[Any, ...]]]] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        there = self._company.sql("SELECT DISTINCT directory FROM users ORDER BY 1")
+        self.seen.append((bytes(data).decode(), there))
+        return len(data)
+
+
+def test_each_report_is_printed_before_the_next_run(
+    usersyncd: Usersyncd, companies: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = Watched(companies)
+    with monkeypatch.context() as changed:
+        changed.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(watched), encoding="utf-8"))
+        assert usersyncd("sync").code == 0
+    first = next(there for text, there in watched.seen if text.startswith("acme (csv)  succeeded"))
+    assert first == [("acme",)]
+    assert any(text.startswith("other (csv)  succeeded") for text, _ in watched.seen)
