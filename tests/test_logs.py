@@ -190,3 +190,13 @@ def test_the_journal_learns_the_priority() -> None:
         text = journal.read().splitlines()
     assert [line[:3] for line in text] == ["<6>", "<4>", "<3>"]
     assert [json.loads(line[3:])["event"] for line in text] == ["a", "b", "c"]
+
+
+def test_a_text_has_an_end(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure()
+    try:
+        raise ValueError("x" * 1_000_000)
+    except ValueError:
+        structlog.get_logger().exception("it failed: " + "y" * 1_000_000, answer=["z" * 1_000_000])
+    [line] = lines(capsys)
+    assert [len(line["event"]), len(line["answer"][0]), len(line["exception"])] == [2_001, 2_001, 20_001]

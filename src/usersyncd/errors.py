@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from usersyncd.words import quoted
+
 _ARROW = "\n  → "
 
 
@@ -28,6 +30,11 @@ def split_remedy(text: str) -> tuple[str, str | None]:
     """The message and the remedy of an error that was written as text."""
     message, _, remedy = text.partition(_ARROW)
     return message, remedy or None
+
+
+def in_short(text: str) -> str:
+    """What a connector says of one record, in the form of an error: bounded as :class:`ConnectorError` is."""
+    return str(ConnectorError(*split_remedy(text)))
 
 
 class Fault:
@@ -67,11 +74,22 @@ class PluginError(ConfigError):
     """A connector is missing, was made for another contract, or its extra is not installed."""
 
 
-class SourceError(UsersyncError):
+class ConnectorError(UsersyncError):
+    """What a connector raises. It may quote what a server sent: so each part is one line, of limited length, and
+    without what looks like a secret."""
+
+    LONGEST = 1_000
+    """Characters of the message, and of the remedy."""
+
+    def __init__(self, message: str, remedy: str | None = None) -> None:
+        super().__init__(quoted(message, self.LONGEST), quoted(remedy, self.LONGEST) if remedy else None)
+
+
+class SourceError(ConnectorError):
     """A pull is void: the directory could not be read to its end. Nothing was changed."""
 
 
-class TargetError(UsersyncError):
+class TargetError(ConnectorError):
     """A target as a whole cannot be written. What it did not acknowledge is planned again in the next run."""
 
 

@@ -20,20 +20,15 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from usersyncd.cleaning import clean, clean_json
 from usersyncd.errors import ConfigError
+from usersyncd.words import HIDDEN_KEYS, MASK, masked
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
-MASK = "***"
+LONGEST = 2_000
+"""Characters of one text in a line of the log."""
+LONGEST_TRACE = 20_000
+"""Characters of a traceback."""
 
-_NAMES = (
-    r"(?:password|passwd|passphrase|pwd|secret|token|authorization|cookie|assertion"
-    r"|(?:api|access|private|secret)[_-]?key)s?"
-)
-_KEY = re.compile(f"{_NAMES}$", re.IGNORECASE)
-_TEXT = (
-    (re.compile(r"(://[^\s/:@]*:)[^\s/]*@"), rf"\1{MASK}@"),  # scheme://user:password@host
-    (re.compile(r"\b(Bearer|Basic)\s+[\w+/=.~-]{16,}", re.IGNORECASE), rf"\1 {MASK}"),  # an Authorization header
-    (re.compile(rf"({_NAMES}=)[^\s&;,]+", re.IGNORECASE), rf"\1{MASK}"),  # a query, a form, a connection string
-)
+_KEY = re.compile(f"{HIDDEN_KEYS}$", re.IGNORECASE)
 _INDENT = " " * 10
 _STYLE = {"warning": "33", "error": "31", "critical": "31"}  # yellow, red (ECMA-48, SGR)
 _PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}  # syslog(3)
@@ -75,6 +70,8 @@ def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
 def _masked(key: str, value: Any) -> Any:
     if value is None or isinstance(value, bool):
         return value
+    if key == "exception":
+        return _bounded(str(value), LONGEST_TRACE)
     return MASK if _KEY.search(key) else _scrubbed(value)
 
 
@@ -85,10 +82,12 @@ def _scrubbed(value: Any) -> Any:
         return [_scrubbed(inner) for inner in value]
     if value is None or isinstance(value, int | float):
         return value
-    text = repr(value) if isinstance(value, bytes) else str(value)
-    for pattern, replacement in _TEXT:
-        text = pattern.sub(replacement, text)
-    return text
+    return _bounded(repr(value) if isinstance(value, bytes) else str(value), LONGEST)
+
+
+def _bounded(text: str, most: int) -> str:
+    text = masked(text[: 2 * most])
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def _machine() -> list[Processor]:

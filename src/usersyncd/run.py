@@ -25,7 +25,7 @@ from usersyncd.context import SourceRunContext
 from usersyncd.core import summary
 from usersyncd.core.plan import Hash
 from usersyncd.core.report import PullReport, RunReport, TargetReport, status
-from usersyncd.errors import UsersyncError
+from usersyncd.errors import ConnectorError, UsersyncError
 from usersyncd.job import Delivery, Job
 from usersyncd.state import journal, renaming
 from usersyncd.state.database import Database
@@ -240,10 +240,8 @@ class _Run:
 
 def _unexpected(error: Exception, whose: str, log: FilteringBoundLogger) -> str:
     log.error("unexpected error", exc_info=error)
-    return (
-        f"unexpected: {type(error).__name__}: {error}\n  → this is a fault of usersyncd or of the {whose}: "
-        "report it with the log"
-    )
+    fault = f"this is a fault of usersyncd or of the {whose}: report it with the log"
+    return str(ConnectorError(f"unexpected: {type(error).__name__}: {error}", fault))
 
 
 def _now() -> datetime:

@@ -20,7 +20,7 @@ from usersyncd.config import Config
 from usersyncd.context import SourceRunContext, TargetRunContext
 from usersyncd.core.mapping import RuleError
 from usersyncd.core.rules import Rules
-from usersyncd.errors import SourceError, UsersyncError
+from usersyncd.errors import ConnectorError, SourceError, UsersyncError, in_short
 from usersyncd.job import Delivery, Job
 from usersyncd.plugin import CANONICAL, Done, Kind, Members, Record, Source
 from usersyncd.steps import alike
@@ -87,9 +87,8 @@ async def _guarded(trial: Trial, attempt: Callable[[Any], Coroutine[Any, Any, No
     except UsersyncError as error:
         trial.error = str(error)
     except Exception as error:
-        trial.error = (
-            f"{type(error).__name__}: {error}\n  → this is a fault of the connector {trial.connector}: tell its authors"
-        )
+        fault = f"this is a fault of the connector {trial.connector}: tell its authors"
+        trial.error = str(ConnectorError(f"{type(error).__name__}: {error}", fault))
 
 
 async def _try_directory(config: Config, job: Job, trial: DirectoryTrial) -> None:
@@ -104,7 +103,7 @@ async def _try_directory(config: Config, job: Job, trial: DirectoryTrial) -> Non
     assert job.connector is not None  # noqa: S101 - the directory is in the file
     async with context:
         source = job.connector(directory.options, context)
-        trial.found = list(await source.check())
+        trial.found = [in_short(line) for line in await source.check()]
         await _count(source, job, trial)
 
 
@@ -157,7 +156,7 @@ async def _try_target(config: Config, delivery: Delivery, trial: Trial) -> None:
     )
     async with context, connected(delivery, context) as connector:
         await connector.identity()
-        trial.found = list(await connector.check())
+        trial.found = [in_short(line) for line in await connector.check()]
         covered, trial.warnings = await protected_by_key(connector, context)
         trial.found += covered
 

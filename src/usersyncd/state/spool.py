@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 
 from usersyncd.core.digest import digest, encode, name, names, names_digest
 from usersyncd.core.report import NAMED, Failed
-from usersyncd.errors import SourceError
+from usersyncd.errors import SourceError, in_short
 from usersyncd.plugin import Gone, Kind, Members, Page, Patch, Present, Record, Unread, Value
 from usersyncd.state.database import Database, among
 from usersyncd.state.scratch import scratch
@@ -267,7 +267,7 @@ class Spool:
     def _unread(self, item: Unread, known: Known | None) -> None:
         self.unread_count += 1
         if len(self.unread) < NAMED:
-            self.unread.append(Failed(item.kind, item.id, item.why))
+            self.unread.append(Failed(item.kind, item.id, in_short(item.why)))
         self._keep(item.kind, known)
 
     def _keep(self, kind: Kind, known: Known | None) -> bool:

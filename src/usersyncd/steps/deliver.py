@@ -11,7 +11,7 @@ from msgspec import Struct, field
 
 from usersyncd.core.plan import count
 from usersyncd.core.report import Counts, Failed
-from usersyncd.errors import TargetError
+from usersyncd.errors import TargetError, in_short
 from usersyncd.plugin import DELIVERED, Change, Kind, Outcome, Target
 from usersyncd.state.addresses import Addresses
 from usersyncd.state.ledger import Answer, Ledger, found_missing, is_absent
@@ -33,7 +33,7 @@ class Outcomes(Struct):
 
     def fail(self, ref: int, kind: Kind, id_: str, error: str) -> None:
         """Note a failure, which the next plan tries again with the record ``ref``."""
-        self.failed.append(Failed(kind, id_, error))
+        self.failed.append(Failed(kind, id_, in_short(error)))
         self.again.add(ref)
 
 

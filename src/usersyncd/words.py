@@ -1,0 +1,36 @@
+"""What others say, such as a server's refusal: short enough to be shown, logged and stored, and without secrets."""
+
+from __future__ import annotations
+
+import re
+
+MASK = "***"
+QUOTE = 300
+"""Characters of another's words that a message quotes."""
+
+HIDDEN_KEYS = (
+    r"(?:password|passwd|passphrase|pwd|secret|token|authorization|cookie|assertion"
+    r"|(?:api|access|private|secret)[_-]?key)s?"
+)
+"""A regular expression for the names of keys that hold a secret."""
+_SECRETS = (
+    (re.compile(r"(://[^\s/:@]*:)[^\s/]*@"), rf"\1{MASK}@"),  # scheme://user:password@host
+    (re.compile(r"\b(Bearer|Basic)\s+[\w+/=.~-]{16,}", re.IGNORECASE), rf"\1 {MASK}"),  # an Authorization header
+    (re.compile(rf"({HIDDEN_KEYS}=)[^\s&;,]+", re.IGNORECASE), rf"\1{MASK}"),  # a query, a form, a connection string
+    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+(\.[\w-]*)*"), MASK),  # a JSON Web Token (RFC 7519)
+)
+
+
+def masked(text: str) -> str:
+    """The text, with :data:`MASK` in place of what looks like a secret."""
+    for pattern, replacement in _SECRETS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def quoted(text: str, most: int = QUOTE) -> str:
+    """The beginning of a text, in one line and masked."""
+    # Twice as much is masked, so that the cut leaves no half of a secret that nothing recognises.
+    line = masked(" ".join(text[: 4 * most].split())[: 2 * most])
+    cut = len(line) > most or len(text) > 4 * most
+    return f"{line[:most]}…" if cut else line
