@@ -13,8 +13,8 @@ from sqlalchemy.types import TypeEngine
 
 class Comparison(Struct, frozen=True):
     """``exact``: equal values are identical. ``triggered``: the table has triggers, which may change what is written.
-    ``type``: PostgreSQL's name of the column type, without length. ``charset`` and ``collation``: of a text column in
-    MariaDB and MySQL."""
+    ``type``: PostgreSQL's name of the column type, or of the type below a domain, without length. ``charset`` and
+    ``collation``: of a text column in MariaDB and MySQL."""
 
     exact: bool
     triggered: bool
@@ -24,15 +24,20 @@ class Comparison(Struct, frozen=True):
 
 
 POSTGRESQL = """
-SELECT a.attname,
-       CASE WHEN t.typname = 'bpchar' THEN 'bpchar' ELSE format_type(a.atttypid, NULL) END,
-       coalesce(c.collisdeterministic, true) AND coalesce(b.typname, t.typname) <> 'citext',
-       EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = a.attrelid AND NOT g.tgisinternal)
-FROM pg_attribute a
-JOIN pg_type t ON t.oid = a.atttypid
-LEFT JOIN pg_type b ON b.oid = nullif(t.typbasetype, 0)
-LEFT JOIN pg_collation c ON c.oid = a.attcollation
-WHERE a.attrelid = to_regclass(:name) AND a.attnum > 0 AND NOT a.attisdropped
+WITH RECURSIVE base (name, sorted, type, within) AS (
+    SELECT a.attname, a.attcollation, t.oid, t.typbasetype
+    FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+    WHERE a.attrelid = to_regclass(:name) AND a.attnum > 0 AND NOT a.attisdropped
+    UNION ALL
+    SELECT name, sorted, t.oid, t.typbasetype FROM base JOIN pg_type t ON t.oid = base.within WHERE within <> 0
+)
+SELECT base.name, format_type(type, -1),
+       coalesce(c.collisdeterministic, true) AND t.typname <> 'citext',
+       EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = to_regclass(:name) AND NOT g.tgisinternal)
+FROM base
+JOIN pg_type t ON t.oid = base.type
+LEFT JOIN pg_collation c ON c.oid = sorted
+WHERE within = 0
 """
 
 MYSQL = """

@@ -1,23 +1,29 @@
-"""PostgreSQL: rows are sent by COPY, into the table or a temporary one; lookups are sent as arrays."""
+"""PostgreSQL: new rows are sent by COPY, others as one JSON text, whose values become those of the columns' types.
+
+There is no temporary table: the user needs no right to make one, and behind a pooler a session lasts one transaction.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from psycopg import sql
 
 from usersyncd_sql.reflected import Key, Reflected, Row
 from usersyncd_sql.write import Writer
 
-STAGE = sql.Identifier("usersyncd_stage")
 BYTES = 'COLLATE "C"'
+AS_TEXT: dict[str, Callable[[Any], str]] = {
+    "real": str, "double precision": str, "bytea": lambda value: f"\\x{bytes(value).hex()}"
+}  # fmt: skip
+"""Types whose values JSON cannot represent: NaN, infinity, bytes."""
 
 
 class PostgresqlWriter(Writer):
-    """COPY (manual, "Populating a Database")."""
+    """COPY (manual, "Populating a Database"), and ``json_to_recordset`` (manual, "JSON Functions and Operators")."""
 
     def begin(self) -> None:
         # A deferred constraint would fail at the commit, when the record that violates it is not known.
@@ -27,48 +33,43 @@ class PostgresqlWriter(Writer):
         if self._is_plain(table):
             return self._copy(_name(table), columns, rows)
         names = _list(_identifiers(columns))
-        with self._staged(table, names, columns, rows) as cursor:
-            cursor.execute(sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {}").format(_name(table), names, names, STAGE))
-            return int(cursor.rowcount)
+        picked = _list(_identifiers(_numbered(columns)))
+        statement = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {}").format(
+            _name(table), names, picked, _sent(table, columns)
+        )
+        return int(self._cursor().execute(statement, [_json(table, columns, list(rows))]).rowcount)
 
     def update(self, table: Reflected, columns: Sequence[str], by: Sequence[str], rows: Sequence[Row]) -> int:
-        match = [f"match_{column}" for column in by]
-        pairs = list(zip(_identifiers(by), _identifiers(match), strict=True))
-        picked = _list([*_identifiers(columns), *(sql.SQL("{} AS {}").format(*pair) for pair in pairs)])
-        with self._staged(table, picked, [*columns, *match], rows) as cursor:
-            cursor.execute(
-                sql.SQL("UPDATE {} AS held SET {} FROM {} AS stage WHERE {}").format(
-                    _name(table),
-                    _list([sql.SQL("{0} = stage.{0}").format(name) for name in _identifiers(columns)]),
-                    STAGE,
-                    _same(table, by, "held", "stage", match),
-                )
-            )
-            return int(cursor.rowcount)
+        sent = [*columns, *by]
+        names = _numbered(sent)
+        pairs = zip(_identifiers(columns), _identifiers(names[: len(columns)]), strict=True)
+        statement = sql.SQL("UPDATE {} AS held SET {} FROM {} WHERE {}").format(
+            _name(table),
+            _list([sql.SQL("{} = sent.{}").format(*pair) for pair in pairs]),
+            _sent(table, sent),
+            _same(table, by, names[len(columns) :]),
+        )
+        return int(self._cursor().execute(statement, [_json(table, sent, rows)]).rowcount)
 
     def delete_rows(self, table: Reflected, by: Sequence[str], rows: Sequence[Row]) -> int:
-        keys = [f"k{place}" for place in range(len(by))]
         statement = sql.SQL("DELETE FROM {} AS held USING {} WHERE {}").format(
-            _name(table), _wanted(table, by), _same(table, by, "held", "wanted", keys)
+            _name(table), _sent(table, by), _same(table, by, _numbered(by))
         )
-        return int(self._cursor().execute(statement, _arrays(by, rows)).rowcount)
+        return int(self._cursor().execute(statement, [_json(table, by, rows)]).rowcount)
 
     def join(
         self, table: Reflected, columns: Sequence[str], by: Sequence[str], rows: Sequence[Row], *, lock: bool = False
     ) -> Iterator[tuple[int, Row]]:
-        same = [
-            sql.SQL("held.{} = wanted.{}").format(sql.Identifier(column), sql.Identifier(f"k{place}"))
-            for place, column in enumerate(by)
-        ]
-        statement = sql.SQL("SELECT wanted.n, {} FROM {} JOIN {} AS held ON {}{}").format(
+        pairs = zip(_identifiers(by), _identifiers(_numbered(by)), strict=True)
+        statement = sql.SQL("SELECT sent.n, {} FROM {} JOIN {} AS held ON {}{}").format(
             _list([sql.SQL("held.{}").format(name) for name in _identifiers(columns)]),
-            _wanted(table, by),
+            _sent(table, by),
             _name(table),
-            sql.SQL(" AND ").join(same),
+            sql.SQL(" AND ").join([sql.SQL("held.{} = sent.{}").format(*pair) for pair in pairs]),
             # With FOR UPDATE, a policy for UPDATE or a view that cannot be locked would hide rows.
             sql.SQL(" FOR UPDATE OF held" if lock and self._is_plain(table) else ""),
         )
-        for n, *found in self._cursor().execute(statement, _arrays(by, rows)).fetchall():
+        for n, *found in self._cursor().execute(statement, [_json(table, by, rows)]).fetchall():
             yield n - 1, tuple(found)
 
     def among(self, table: Reflected, column: str, values: Sequence[Key]) -> sa.ColumnElement[bool]:
@@ -80,21 +81,6 @@ class PostgresqlWriter(Writer):
 
     def _plain(self, table: Reflected, column: str) -> sa.ColumnElement[Any]:
         return sa.collate(sa.cast(table.light.c[column], sa.Text()), "C")
-
-    @contextmanager
-    def _staged(
-        self, table: Reflected, picked: sql.Composable, columns: Sequence[str], rows: Iterable[Row]
-    ) -> Iterator[Any]:
-        """Copy rows into a temporary table with the column types of the table and without its constraints."""
-        cursor = self._cursor()
-        cursor.execute(
-            sql.SQL("CREATE TEMP TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA").format(
-                STAGE, picked, _name(table)
-            )
-        )
-        self._copy(STAGE, columns, rows)
-        yield cursor
-        self._cursor().execute(sql.SQL("DROP TABLE {}").format(STAGE))
 
     def _is_plain(self, table: Reflected) -> bool:
         """Whether COPY FROM accepts the table: no view, and no row-level security for this user (manual, "COPY",
@@ -121,25 +107,49 @@ def _any(values: Sequence[Key]) -> Any:
     return sa.any_(sa.bindparam(None, list(values), type_=sa.types.NullType()))
 
 
-def _wanted(table: Reflected, by: Sequence[str]) -> sql.Composable:
-    """The rows asked for, as one array for each column, with their indexes."""
-    arrays = [sql.SQL(f"%s::{table.comparisons[column].type}[]") for column in by]
-    names = [sql.Identifier(f"k{place}") for place in range(len(by))]
-    return sql.SQL("unnest({}) WITH ORDINALITY AS wanted ({}, n)").format(_list(arrays), _list(names))
+def _numbered(columns: Sequence[str]) -> list[str]:
+    return [f"c{place}" for place in range(len(columns))]
 
 
-def _arrays(by: Sequence[str], rows: Sequence[Row]) -> list[list[Any]]:
-    return [[row[place] for row in rows] for place in range(len(by))]
+def _sent(table: Reflected, columns: Sequence[str]) -> sql.Composable:
+    """The rows of a parameter that :func:`_json` made, with the types of these columns, and their numbers from 1."""
+    types = [table.comparisons[column].type for column in columns]
+    names = _identifiers(_numbered(columns))
+    # Type names come from the catalog, quoted where necessary. Arrays of JSON become arrays of text first.
+    read = [sql.SQL(f"{{}} {'text[]' if type_.endswith('[]') else 'text'}") for type_ in types]
+    cast = [sql.SQL(f"{{0}}::{type_} AS {{0}}") for type_ in types]
+    return sql.SQL(
+        "(SELECT n, {} FROM ROWS FROM (json_to_recordset(%s::json) AS ({})) WITH ORDINALITY AS r ({}, n)) AS sent"
+    ).format(
+        _list([part.format(name) for part, name in zip(cast, names, strict=True)]),
+        _list([part.format(name) for part, name in zip(read, names, strict=True)]),
+        _list(names),
+    )
 
 
-def _same(table: Reflected, by: Sequence[str], held: str, other: str, names: Sequence[str]) -> sql.Composable:
-    """The condition that two rows hold exactly the same values, independent of collations."""
+def _json(table: Reflected, columns: Sequence[str], rows: Sequence[Row]) -> str:
+    """Rows as JSON. Raises UnicodeEncodeError for a text that is not valid Unicode."""
+    names = _numbered(columns)
+    special = [
+        (name, as_text)
+        for name, column in zip(names, columns, strict=True)
+        if (as_text := AS_TEXT.get(table.comparisons[column].type)) is not None
+    ]
+    sent = [dict(zip(names, row, strict=True)) for row in rows]
+    for name, as_text in special:
+        for row in sent:
+            row[name] = None if row[name] is None else as_text(row[name])
+    return msgspec.json.encode(sent).decode()
+
+
+def _same(table: Reflected, by: Sequence[str], names: Sequence[str]) -> sql.Composable:
+    """The condition that a row holds exactly the values that were sent, independent of collations."""
     parts: list[sql.Composable] = []
     for column, name in zip(by, names, strict=True):
-        pair = (sql.Identifier(held, column), sql.Identifier(other, name))
-        parts.append(sql.SQL("{} = {}").format(*pair))
+        pair = (sql.Identifier(column), sql.Identifier(name))
+        parts.append(sql.SQL("held.{} = sent.{}").format(*pair))
         if not table.comparisons[column].exact:
-            parts.append(sql.SQL(f"{{}}::text {BYTES} = {{}}::text {BYTES}").format(*pair))
+            parts.append(sql.SQL(f"held.{{}}::text {BYTES} = sent.{{}}::text {BYTES}").format(*pair))
     return sql.SQL(" AND ").join(parts)
 
 
