@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from usersyncd.plugin import Options, Secret
+from usersyncd.plugin import Options, Secret, scheme_lowered
 
 CLOUDS = {
     "global": ("https://login.microsoftonline.com", "https://graph.microsoft.com"),
@@ -21,6 +21,7 @@ CLOUDS = {
 
 
 def _address(text: str) -> str:
+    text = scheme_lowered(text)
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or "@" in text:
         raise ValueError(f"{text!r} is not the address of a service: write https://HOST, without user and password")
@@ -28,9 +29,10 @@ def _address(text: str) -> str:
 
 
 def _url(text: str) -> str:
+    text = _address(text)
     if text.startswith("http://") and not _is_loopback(urlsplit(text).hostname or ""):
         raise ValueError(f"{text!r} would carry secrets unencrypted: write https://")
-    return _address(text)
+    return text
 
 
 def _is_loopback(host: str) -> bool:

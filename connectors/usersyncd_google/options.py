@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from usersyncd.plugin import Options, Secret
+from usersyncd.plugin import Options, Secret, scheme_lowered
 
 
 def _url(text: str) -> str:
+    text = scheme_lowered(text)
     parts = urlsplit(text)
     if parts.scheme not in ("https", "http") or not parts.hostname or parts.query or parts.fragment:
         raise ValueError(f"{text!r} is not the address of a server: write https://HOST[:PORT]")

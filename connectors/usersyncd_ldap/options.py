@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import ldap.dn
 from pydantic import AfterValidator, Field, model_validator
 
-from usersyncd.plugin import Options, Secret
+from usersyncd.plugin import Options, Secret, scheme_lowered
 
 GLOBAL_CATALOG = (3268, 3269)
 
@@ -27,6 +27,7 @@ def _filter(text: str) -> str:
 
 
 def _url(text: str) -> str:
+    text = scheme_lowered(text)
     parts = urlsplit(text)
     if parts.scheme == "ldapi":
         return text  # the path of a socket on this machine, its slashes written %2F; empty: the usual one

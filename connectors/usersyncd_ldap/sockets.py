@@ -74,7 +74,7 @@ def shakes_hands(host: str, port: int, seconds: int) -> None:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     with socket.create_connection((host, port), seconds) as connection, suppress(ssl.SSLError):
-        context.wrap_socket(connection).close()
+        context.wrap_socket(connection, server_hostname=host).close()
 
 
 def holds_certificates(path: str) -> None:

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from usersyncd.plugin import Options, Secret
+from usersyncd.plugin import Options, Secret, scheme_lowered
 
 SCHEMES = {
     "postgresql": "postgresql+psycopg",
@@ -70,6 +70,7 @@ class SqlOptions(Options):
     @field_validator("url")
     @classmethod
     def _known(cls, url: str) -> str:
+        url = scheme_lowered(url)
         # The messages do not repeat the URL: it may contain a password.
         try:
             parsed = make_url(url)

@@ -145,6 +145,8 @@ def test_sections_without_a_value_count_as_left_out(tmp_path: Path) -> None:
         ("sqlite:///state.db?timeout=5", "sqlite:///{folder}/state.db?timeout=5"),
         ("sqlite:////srv/state.db", "sqlite:////srv/state.db"),
         ("postgresql+psycopg://sync@db/state", "postgresql+psycopg://sync@db/state"),
+        ("SQLITE:///state.db", "sqlite:///{folder}/state.db"),
+        ("PostgreSQL://Sync@db/State", "postgresql://Sync@db/State"),
     ],
 )
 def test_the_state_file_is_relative_to_the_configuration(tmp_path: Path, given: str, resolved: str) -> None:
@@ -225,6 +227,7 @@ WRONG = [
     ("state: mysql://db/x\n" + DESK, (1, 8, "state"), "begins with sqlite:/// or postgresql://"),
     ("state: 'sqlite://'\n" + DESK, (1, 8, "state"), "must name a file"),
     ("state: 'sqlite:///:memory:'\n" + DESK, (1, 8, "state"), "must name a file"),
+    ("state: 'SQLite:///:memory:'\n" + DESK, (1, 8, "state"), "must name a file"),
     ("state: {password: {env: X}}\n" + DESK, (1, 1, "state.url"), "is missing"),
     ("state: 5\n" + DESK, (1, 8, "state"), "must be a URL as text, or {url, password}"),
     (

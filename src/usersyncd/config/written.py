@@ -34,7 +34,7 @@ from usersyncd.config.duration import (
 )
 from usersyncd.core.model import Adopt, Guard, Limit
 from usersyncd.nearest import nearest
-from usersyncd.plugin import CANONICAL, Kind, Secret
+from usersyncd.plugin import CANONICAL, Kind, Secret, scheme_lowered
 
 NAME = r"^[a-z0-9][a-z0-9_-]*$"
 STATE_SCHEMES = ("sqlite", "postgresql")
@@ -61,6 +61,7 @@ def _expression(value: str) -> str:
 
 
 def _state_url(value: str) -> str:
+    value = scheme_lowered(value)
     scheme, separator, rest = value.partition("://")
     if not separator or scheme.partition("+")[0] not in STATE_SCHEMES:
         raise ValueError("must be a URL that begins with sqlite:/// or postgresql://")

@@ -13,7 +13,7 @@ context. It never retries, never sleeps and never logs a secret.
 from __future__ import annotations
 
 from usersyncd.plugin.context import PATIENT, Context, Patience
-from usersyncd.plugin.options import Options, Secret
+from usersyncd.plugin.options import Options, Secret, scheme_lowered
 from usersyncd.plugin.records import CANONICAL, Kind, Value
 from usersyncd.plugin.source import Done, Gone, Members, Page, Patch, Present, Record, Source, SourceContext, Unread
 from usersyncd.plugin.target import (
@@ -43,5 +43,5 @@ __all__ = [
     "Gone", "Held", "Inspectable", "Kind", "Layout", "Lookup", "Member", "Members", "Op", "Options", "Outcome", "Page",
     "Patch", "Patience",
     "Present", "Record", "RenamingTarget", "Secret", "Source", "SourceContext", "Target", "TargetContext", "Unread",
-    "Value", "holds_protected",
+    "Value", "holds_protected", "scheme_lowered",
 ]  # fmt: skip

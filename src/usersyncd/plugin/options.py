@@ -20,6 +20,13 @@ class Options(BaseModel):
         return {"objects": self}
 
 
+def scheme_lowered(url: str) -> str:
+    """The URL with its scheme in small letters. Capitals make no other scheme (RFC 3986, section 3.1), so no validator
+    and no connector has to think of them. Text that is no URL is returned as it is."""
+    scheme, separator, rest = url.partition("://")
+    return scheme.lower() + separator + rest if separator else url
+
+
 class Secret(BaseModel):
     """A reference to a secret, never the secret: exactly one of the four. Open it with ``Context.secret``."""
 

@@ -218,6 +218,7 @@ async def test_a_property_that_graph_does_not_have(graph: Graph, tmp_path: Path)
         ({"client_id": None}, "client_id is missing"),
         ({"passphrase": {"env": "X"}}, "passphrase is for certificate"),
         ({"endpoints": {"login": "http://login.example", "graph": "https://graph.example"}}, "unencrypted"),
+        ({"endpoints": {"login": "HTTP://login.example", "graph": "https://graph.example"}}, "unencrypted"),
         (
             {"endpoints": {"login": "https://a:b@login.example", "graph": "https://graph.example"}},
             "without user and password",

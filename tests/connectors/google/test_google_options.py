@@ -56,6 +56,7 @@ def test_org_units_and_domains_are_tidied() -> None:
         ({"org_units": ["Staff"]}, "begins with /"),
         ({"org_units": ["/Staff", "/staff/Engineering"]}, "/staff/Engineering is within /Staff: leave it out"),
         ({"endpoint": "http://admin.googleapis.com"}, "would travel unencrypted"),
+        ({"endpoint": "HTTP://admin.googleapis.com"}, "would travel unencrypted"),
         ({"endpoint": "admin.googleapis.com"}, "is not the address of a server"),
         ({"token_endpoint": "http://10.0.0.1/token"}, "would travel unencrypted"),
         ({"per_minute": 0}, "greater than or equal to 1"),

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 pytest.importorskip("ldap", reason="python-ldap is not installed (the extra ldap)")
 
+import ldap
+
 from tests.connectors.ldap.directory import Directory
 from tests.servers.slapd import person
 from tests.servers.tls import Certificates, certificates
 from usersyncd.errors import SourceError
+from usersyncd_ldap import sockets
 
 Serve = Callable[..., Directory]
 
@@ -49,6 +55,72 @@ async def test_a_certificate_of_a_stranger(secured: Directory, tls: Certificates
     with pytest.raises(SourceError, match="certificate is not trusted") as raised:
         await secured.pull(tls=tls_of(secured, ca_file=str(tls.stranger)))
     assert "ca_file" in str(raised.value.remedy)
+
+
+STRANGERS: dict[str, dict[str, Any]] = {
+    "the system's authorities": {},
+    "another authority": {"ca_file": "stranger"},
+    "said once more": {"verify": True},
+    "a password in plain text": {"plaintext": True},
+    "a certificate of our own": {"certificate": "client", "key": "client_key"},
+}
+"""Options of ``tls``, none of which makes the server's certificate a trusted one. Files are those of Certificates."""
+
+
+@pytest.fixture
+def careless() -> Iterator[None]:
+    """The machine's ldap.conf says that nobody verifies."""
+    ldap.set_option(ldap.OPT_X_TLS_REQUIRE_CERT, ldap.OPT_X_TLS_NEVER)
+    yield
+    ldap.set_option(ldap.OPT_X_TLS_REQUIRE_CERT, ldap.OPT_X_TLS_DEMAND)
+
+
+@pytest.mark.usefixtures("careless")
+async def test_no_option_and_no_spelling_of_the_url_lets_a_stranger_in(serve: Serve, tls: Certificates) -> None:
+    directory = serve(person(0), tls=tls)
+    plain, secure = directory.server.url, directory.server.ldaps_url
+    spelled: list[tuple[str, dict[str, Any]]] = [
+        (secure.replace("ldaps", scheme), {}) for scheme in ("ldaps", "LDAPS", "Ldaps")
+    ]
+    spelled += [(plain.replace("ldap", scheme), {"start_tls": True}) for scheme in ("ldap", "LDAP")]
+    for name, given in STRANGERS.items():
+        options = {key: str(getattr(tls, value)) if isinstance(value, str) else value for key, value in given.items()}
+        for url, secured_by in spelled:
+            said = await refusal(directory, url=url, tls={**secured_by, **options})
+            assert "certificate is not trusted" in said, (name, url)
+
+
+async def refusal(directory: Directory, **options: Any) -> str:
+    try:
+        await directory.pull(**options)
+    except SourceError as error:
+        return str(error)
+    return "nothing was refused"
+
+
+async def test_a_scheme_in_capitals_is_the_same_scheme(serve: Serve, tls: Certificates) -> None:
+    directory = serve(person(0), tls=tls)
+    url = directory.server.ldaps_url.replace("ldaps", "LDAPS")
+    lines = await directory.check(url=url, tls={"ca_file": str(tls.ca)})
+    assert any("by ldaps, the certificate verified" in line for line in lines)
+
+
+async def test_a_server_that_is_chosen_by_name_is_told_the_name(tls: Certificates) -> None:
+    """Many names may be behind one address: what stands before them resets a connection that names none (RFC 6066)."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tls.certificate, tls.key)
+    named: list[str] = []
+    context.sni_callback = lambda _connection, name, _context: named.append(name)
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor() as pool:
+        answered = pool.submit(_shake_hands, server, context)
+        sockets.shakes_hands("localhost", server.getsockname()[1], 5)
+        answered.result()
+    assert named == ["localhost"]
+
+
+def _shake_hands(server: socket.socket, context: ssl.SSLContext) -> None:
+    connection, _ = server.accept()
+    context.wrap_socket(connection, server_side=True).close()
 
 
 async def test_a_certificate_that_nobody_vouches_for(secured: Directory) -> None:

@@ -20,10 +20,12 @@ from usersyncd_sql.options import SqlOptions
         ("postgres://me@db/app?sslmode=require", "postgresql+psycopg://me:pw@db/app?sslmode=require"),
         ("mysql://me@db:3307/app", "mysql+pymysql://me:pw@db:3307/app"),
         ("mariadb://me@db/app", "mariadb+pymysql://me:pw@db/app"),
+        ("POSTGRESQL://Me@db/App", "postgresql+psycopg://Me:pw@db/App"),
+        ("MySQL://me@db/app", "mysql+pymysql://me:pw@db/app"),
     ],
 )
 def test_drivers_are_ours_to_choose(url: str, expected: str, tmp_path: Path) -> None:
-    assert driver_url(url, tmp_path, "pw").render_as_string(hide_password=False) == expected
+    assert driver_url(SqlOptions(url=url).url, tmp_path, "pw").render_as_string(hide_password=False) == expected
 
 
 def test_a_relative_path_is_relative_to_the_configuration() -> None:
