@@ -34,7 +34,7 @@ _REMEDIES: dict[type[ldap.LDAPError], str] = {
     ldap.INAPPROPRIATE_AUTH: "the server allows no such sign-in: give bind_dn and password",
     ldap.UNWILLING_TO_PERFORM: "see the server's log for what it does not want",
     ldap.FILTER_ERROR: "correct the filter (RFC 4515)",
-    ldap.INVALID_DN_SYNTAX: "correct the DN",
+    ldap.INVALID_DN_SYNTAX: "correct the DN; as bind_dn, only Active Directory takes user@domain or DOMAIN\\user",
     ldap.REFERRAL: "ask the server that holds these entries: set url to it",
     ldap.SERVER_DOWN: "see that the server runs and nothing cuts long connections; the next run reads from the start",
     ldap.TIMEOUT: "see why the server is slow, or raise the option timeout; the next run reads from the start",

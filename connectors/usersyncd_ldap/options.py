@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
@@ -12,10 +13,22 @@ from usersyncd.plugin import Options, Secret, scheme_lowered
 
 GLOBAL_CATALOG = (3268, 3269)
 
+_AD_ACCOUNT = re.compile(r"[^@\\\s][^@\\]*@[\w.-]+|[\w.-]+\\[^@\\]+")
+"""The names by which Active Directory knows an account besides its DN (MS-ADTS, section 5.1.1.1.1)."""
+
 
 def _dn(text: str) -> str:
     if not ldap.dn.is_dn(text):
         raise ValueError(f"{text!r} is not a DN (RFC 4514), such as ou=people,dc=acme,dc=example")
+    return text
+
+
+def _account(text: str) -> str:
+    if not ldap.dn.is_dn(text) and not _AD_ACCOUNT.fullmatch(text):
+        raise ValueError(
+            f"{text!r} is neither a DN (RFC 4514), such as cn=sync,dc=acme,dc=example, nor an account of Active "
+            "Directory: user@domain or DOMAIN\\user"
+        )
     return text
 
 
@@ -43,6 +56,7 @@ def _url(text: str) -> str:
     return text.rstrip("/")
 
 
+Account = Annotated[str, AfterValidator(_account)]
 Dn = Annotated[str, AfterValidator(_dn)]
 Filter = Annotated[str, AfterValidator(_filter)]
 Url = Annotated[str, AfterValidator(_url)]
@@ -95,8 +109,8 @@ class LdapOptions(Options):
 
     url: Url | Annotated[list[Url], Field(min_length=1)]
     """The server, or a list of servers that are tried in order."""
-    bind_dn: Dn | None = None
-    """The account that reads. Default: anonymous."""
+    bind_dn: Account | None = None
+    """The account that reads: its DN, or on Active Directory user@domain or DOMAIN\\user. Default: anonymous."""
     password: Secret | None = None
     """The account's password."""
     sasl: Literal["external", "gssapi"] | None = None

@@ -18,8 +18,9 @@ _told: set[Path] = set()
 
 
 def open_secret(secret: Secret, *, folder: Path, owner: str, log: Any) -> str:
-    """The secret, without one trailing newline. ``owner`` is the directory or target that needs it, for the messages;
-    relative files are relative to ``folder``; ``log`` is told, once, when everybody can read the file.
+    """The secret, without one trailing newline and a byte order mark. ``owner`` is the directory or target that needs
+    it, for the messages; relative files are relative to ``folder``; ``log`` is told, once, when everybody can read the
+    file.
 
     Raises ConfigError, naming the reference, when there is nothing to open or it is empty.
     """
@@ -65,7 +66,7 @@ def _file(path: Path, reference: str, owner: str, log: Any) -> str:
 
 def _read(path: Path, what: str, remedy: str) -> str:
     try:
-        return path.read_text("utf-8")
+        return path.read_text("utf-8-sig")  # Editors on Windows begin a file with a byte order mark.
     except FileNotFoundError:
         raise ConfigError(f"{what}: there is no file {path}", remedy) from None
     except UnicodeDecodeError:

@@ -21,8 +21,9 @@ def context(tmp_path: Path) -> Context:
 
 def test_a_systemd_credential(context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    (tmp_path / "bind").write_text("hunter2\n")
-    assert context.secret(Secret(credential="bind")) == "hunter2"
+    for content in ("hunter2\n", "\ufeffhunter2\n"):
+        (tmp_path / "bind").write_text(content)
+        assert context.secret(Secret(credential="bind")) == "hunter2"
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,8 @@ def test_a_systemd_credential(context: Context, tmp_path: Path, monkeypatch: pyt
         ("a b \r\n", "a b "),
         ("\nx", "\nx"),
         ("schlüssel\n", "schlüssel"),
+        ("\ufeffhunter2\r\n", "hunter2"),
+        ("\ufeff\ufeffx", "\ufeffx"),
     ],
 )
 def test_a_file_loses_one_newline_and_nothing_else(context: Context, tmp_path: Path, content: str, secret: str) -> None:

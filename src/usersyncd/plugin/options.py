@@ -35,7 +35,8 @@ class Secret(BaseModel):
     credential: str | None = None
     """The name of a systemd credential (``LoadCredential=``), read from ``$CREDENTIALS_DIRECTORY``."""
     file: str | None = None
-    """A file that holds the secret; relative to the configuration file. A trailing newline is cut."""
+    """A file that holds the secret; relative to the configuration file. A trailing newline and a byte order mark are
+    cut."""
     env: str | None = None
     """An environment variable."""
     keyring: str | None = None

@@ -199,6 +199,8 @@ async def test_a_host_that_does_not_exist(serve: Serve) -> None:
         ({"url": []}, "at least 1"),
         ({"base": "acme"}, "not a DN"),
         ({"bind_dn": "cn=a"}, "belong together"),
+        ({"bind_dn": "sync", "password": {"env": "X"}}, "'sync' is neither a DN .* nor an account of Active Directory"),
+        ({"bind_dn": "sync@", "password": {"env": "X"}}, "neither a DN"),
         ({"password": "hush"}, "never stands in the file"),
         ({"users": {"filter": "objectClass=person"}}, "in parentheses"),
         ({"url": "ldaps://dc1", "tls": {"start_tls": True}}, "secured from its start"),
