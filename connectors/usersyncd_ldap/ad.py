@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from usersyncd.errors import SourceError
 from usersyncd.plugin import Value
 
 EXTENDED = re.compile(r"<GUID=([0-9A-Fa-f-]{36})>;(?:<SID=([^>]*)>;)?(.*)", re.DOTALL)
@@ -29,6 +30,17 @@ def guid(value: bytes) -> str:
 def guid_filter(text: str) -> str:
     """The filter that finds this GUID: its bytes in the order in which they are stored."""
     return "(objectGUID=" + "".join(f"\\{byte:02x}" for byte in uuid.UUID(text).bytes_le) + ")"
+
+
+def identified(dn: str) -> tuple[str, str]:
+    """GUID and SID (empty: it has none) in an extended DN. Raises SourceError when it is none."""
+    match = EXTENDED.fullmatch(dn)
+    if match is None:
+        raise SourceError(
+            f"the domain controller named {dn} without its GUID",
+            "see whether a proxy between takes the extended DN control (1.2.840.113556.1.4.529) away",
+        )
+    return match[1].lower(), match[2] or ""
 
 
 def sid(value: bytes) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from usersyncd.errors import SourceError
 from usersyncd.plugin import Kind, Members, Page, Value
 from usersyncd_ldap import ad
 from usersyncd_ldap.entries import Entry, EntryReader
@@ -74,16 +73,10 @@ class AdEntryReader(EntryReader):
         return self._schema.members if self._asks_members else ("objectClass",)
 
     def _identity(self, dn: str, attributes: dict[str, Value]) -> tuple[str, tuple[str, ...]]:
-        match = ad.EXTENDED.fullmatch(dn)
-        if match is None:
-            raise SourceError(
-                f"the domain controller named {dn} without its GUID",
-                "see whether a proxy between takes the extended DN control (1.2.840.113556.1.4.529) away",
-            )
-        self._id, sid = match[1].lower(), match[2]
+        self._id, sid = ad.identified(dn)
         rid = attributes.get(self._rid) if self.kind is Kind.USER else None
         if self.kind is Kind.GROUP:
-            self.sids[sid or ""] = self._id
+            self.sids[sid] = self._id
         elif sid and isinstance(rid, str):
             group = self._group_of(ad.sid_of_primary_group(sid, rid))
             if group is not None:

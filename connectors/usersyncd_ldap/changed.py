@@ -7,17 +7,14 @@ those that it would not find are gone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct, field
 
 from usersyncd.plugin import Gone, Kind, Members, Page, Record
 from usersyncd_ldap.adentries import AdEntryReader
 from usersyncd_ldap.entries import ITEMS
-from usersyncd_ldap.reading import KINDS, Reading
-
-CHUNK = 100
-"""Entries that one search asks for by id."""
+from usersyncd_ldap.reading import CHUNK, KINDS, Reading
 
 
 class Hint(Struct):
@@ -28,11 +25,8 @@ class Hint(Struct):
     removed: set[str] = field(default_factory=set)
 
 
-def changed(reading: Reading, hints: Mapping[str, Hint], by_id: Callable[[str], str]) -> Iterator[Page]:
-    """What is true now of the entries that have hints. ``by_id`` makes the filter that finds one entry.
-
-    Raises SourceError when they could not be read.
-    """
+def changed(reading: Reading, hints: Mapping[str, Hint]) -> Iterator[Page]:
+    """What is true now of the entries that have hints. Raises SourceError when they could not be read."""
     left = dict.fromkeys(hints)
     primary: dict[str, frozenset[str]] = {}
     for kind in KINDS:
@@ -40,7 +34,7 @@ def changed(reading: Reading, hints: Mapping[str, Hint], by_id: Callable[[str], 
         whole = [each for each in wanted if kind is Kind.USER or hints[each].whole]
         parts = [each for each in wanted if kind is Kind.GROUP and not hints[each].whole]
         for ids, members in ((whole, True), (parts, False)):
-            for page in _read(reading, kind, ids, by_id, members=members):
+            for page in _read(reading, kind, ids, members=members):
                 yield page
                 found = [item.id for item in page if isinstance(item, Record)]
                 for each in found:
@@ -63,12 +57,10 @@ def _difference(group: str, hint: Hint, primary: frozenset[str]) -> Members:
     return Members(group, frozenset(hint.added) | primary, frozenset(hint.removed) - primary)
 
 
-def _read(
-    reading: Reading, kind: Kind, ids: Sequence[str], by_id: Callable[[str], str], *, members: bool
-) -> Iterator[Page]:
+def _read(reading: Reading, kind: Kind, ids: Sequence[str], *, members: bool) -> Iterator[Page]:
     for at in range(0, len(ids), CHUNK):
         reader = reading.reader(kind, members=members, whole=True)
-        yield from reading.pages(reader, f"(|{''.join(map(by_id, ids[at : at + CHUNK]))})")
+        yield from reading.pages(reader, reading.by_id(ids[at : at + CHUNK]))
         if isinstance(reader, AdEntryReader) and kind is Kind.GROUP and members:
             yield from _primary_members(reading, reader)
 

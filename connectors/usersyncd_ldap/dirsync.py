@@ -100,7 +100,7 @@ class DirSync:
         for dn, entry in containers:
             if "name" in entry and "objectClass" not in entry and not entry.get("isDeleted"):
                 raise StaleError(f"{ad.plain(dn)} was moved or renamed, and nobody tells of what is below it")
-        yield from changed(self._reading, self._hints(records), ad.guid_filter)
+        yield from changed(self._reading, self._hints(records))
         return self._state(flags, cookie, seen=bool(state["seen"])), False
 
     def _state(self, flags: int, cookie: bytes, *, seen: bool) -> State:

@@ -16,12 +16,12 @@ import ldap
 
 from usersyncd.plugin import Page
 from usersyncd_ldap import sync
-from usersyncd_ldap.changed import CHUNK, Hint, changed
+from usersyncd_ldap.changed import Hint, changed
 from usersyncd_ldap.cursor import StaleError, State
 from usersyncd_ldap.entries import Entry
 from usersyncd_ldap.faults import words
 from usersyncd_ldap.operation import result_code
-from usersyncd_ldap.reading import Reading
+from usersyncd_ldap.reading import CHUNK, Reading
 from usersyncd_ldap.strategy import UnfitError
 
 ANY = "(objectClass=*)"
@@ -76,7 +76,7 @@ class ContentSync:
             self._unmoved(suffix, named)
             hints.update({each: Hint(whole=True) for each in (*named, *map(unique_id, end.deleted))})
             after[suffix] = cookie if end.cookie is None else end.cookie.decode()
-        yield from changed(self._reading, hints, by_id)
+        yield from changed(self._reading, hints)
         return {"cookies": after}, False
 
     def _trust(self, cookie: str) -> None:
@@ -106,7 +106,7 @@ class ContentSync:
     def _unmoved(self, suffix: str, ids: Sequence[str]) -> None:
         """Raises StaleError when an entry with others below it may have been moved or renamed: nobody tells of them."""
         for at in range(0, len(ids), CHUNK):
-            wanted = f"(&(numSubordinates=*)(|{''.join(map(by_id, ids[at : at + CHUNK]))}))"
+            wanted = f"(&(numSubordinates=*){self._reading.by_id(ids[at : at + CHUNK])})"
             asked = ["numSubordinates", "createTimestamp", "modifyTimestamp"]
             for dn, entry in self._reading.server.find(suffix, wanted, asked):
                 found = {name.lower(): values[0] for name, values in entry.items()}
@@ -119,7 +119,3 @@ def unique_id(identifier: bytes) -> str:
     """The UUID of a sync message as nsUniqueId has it."""
     text = identifier.hex()
     return "-".join(text[at : at + 8] for at in range(0, 32, 8))
-
-
-def by_id(identifier: str) -> str:
-    return f"(nsUniqueId={identifier})"

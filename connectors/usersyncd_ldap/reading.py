@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import ldap
@@ -10,12 +10,14 @@ from ldap.controls import RequestControl
 
 from usersyncd.plugin import Kind, Page
 from usersyncd_ldap import ad, ranges
+from usersyncd_ldap import dn as dns
 from usersyncd_ldap.adentries import AdEntryReader
 from usersyncd_ldap.ber import SEQUENCE, integer, tlv
 from usersyncd_ldap.client import Server
 from usersyncd_ldap.cursor import fingerprint
-from usersyncd_ldap.entries import Entry, EntryReader
+from usersyncd_ldap.entries import Entry, EntryReader, nameless
 from usersyncd_ldap.mapping import SCHEMAS
+from usersyncd_ldap.noted import Name, Noted
 from usersyncd_ldap.options import LdapOptions
 from usersyncd_ldap.rootdse import Product, RootDse
 from usersyncd_ldap.scope import parts, within
@@ -29,6 +31,9 @@ DS389_COUNTS = ("firstChangeNumber", "lastChangeNumber")
 """The ends of the changelog of a 389 Directory Server, which it tells only when they are named."""
 
 KINDS = (Kind.USER, Kind.GROUP)
+
+CHUNK = 100
+"""Entries that one search asks for by id."""
 
 
 class Reading:
@@ -75,23 +80,81 @@ class Reading:
     def pages(self, reader: EntryReader, narrower: str = "") -> Iterator[Page]:
         """The entries of the reader's kind, in pages as they arrive; ``narrower`` is one more filter.
 
+        One search tells what is there at one moment, several do not: who moves to where was read already is in none of
+        them. So after several, the ids are asked for once more, and who was missed is read by id.
+
         Raises SourceError when they could not be read to their end.
         """
-        part = self.parts[reader.kind]
-        filterstr = f"(&{part.filter}{narrower})" if narrower else part.filter
-        for base in part.bases:
-            search = self.server.search(base, filterstr, reader.asks, self.controls)
+        noted = Noted()
+        searches = yield from self._entries(reader, narrower, noted)
+        if searches > 1:
+            missed = yield from self._missed(reader.kind, narrower, noted)
+            for at in range(0, len(missed), CHUNK):
+                yield from self._entries(reader, self.by_id(missed[at : at + CHUNK]), noted)
+        if isinstance(reader, AdEntryReader):
+            for rest in reader.rests:
+                yield from ranges.rest(self.server, rest, self.controls)
+
+    def _entries(self, reader: EntryReader, narrower: str, noted: Noted) -> Generator[Page, None, int]:
+        """What the searches below all bases find; returns how many requests that took."""
+        requests = 0
+        for base in self.parts[reader.kind].bases:
+            search = self.server.search(base, self._filter(reader.kind, narrower), reader.asks, self.controls)
             for _ in search.run(reader.take):
-                yield reader.page()
+                page = reader.page()
+                noted.add(page)
+                yield page
+            requests += search.pages
             if search.referrals:
                 self.log.warning(
                     "parts of this directory are on other servers and were not read",
                     count=len(search.referrals),
                     first=search.referrals[0],
                 )
-        if isinstance(reader, AdEntryReader):
-            for rest in reader.rests:
-                yield from ranges.rest(self.server, rest, self.controls)
+        return requests
+
+    def _missed(self, kind: Kind, narrower: str, noted: Noted) -> Generator[Page, None, list[str]]:
+        """The ids of those who are there and are not ``noted``. Pauses with empty pages."""
+        is_noted = noted.searcher()
+        missed: dict[str, None] = {}
+
+        def note(name: Name) -> None:
+            if not is_noted(name):
+                missed[name[0]] = None
+
+        for _ in self.named(kind, note, narrower):
+            yield []
+        return list(missed)
+
+    def named(self, kind: Kind, note: Callable[[Name], object], narrower: str = "") -> Iterator[None]:
+        """Give ``note`` id and, where members are known by it, name of every entry of a kind. Pauses as a search does.
+
+        Raises SourceError when an entry shows no id, or they were not read to their end.
+        """
+        asked = ["1.1"] if self.is_ad else [self.schema.key]
+
+        def take(dn: str, entry: Entry) -> bool:
+            note(self._name(dn, entry))
+            return False
+
+        for base in self.parts[kind].bases:
+            yield from self.server.search(base, self._filter(kind, narrower), asked, self.controls).run(take)
+
+    def _name(self, dn: str, entry: Entry) -> Name:
+        if self.is_ad:
+            return (ad.identified(dn)[0],)
+        for name, values in entry.items():
+            if name.lower() == self.schema.key.lower():
+                return values[0].decode(), "dn:" + dns.normal(dn)
+        raise nameless(dn, self.schema.key)
+
+    def _filter(self, kind: Kind, narrower: str) -> str:
+        return f"(&{self.parts[kind].filter}{narrower})" if narrower else self.parts[kind].filter
+
+    def by_id(self, ids: Iterable[str]) -> str:
+        """The filter that finds the entries with these ids."""
+        one = ad.guid_filter if self.is_ad else f"({self.schema.key}={{}})".format
+        return f"(|{''.join(map(one, ids))})"
 
     def find(self, kind: Kind, narrower: str, attributes: Sequence[str]) -> list[tuple[str, Entry]]:
         """The few entries of a kind that one more filter leaves."""

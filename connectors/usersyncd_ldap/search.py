@@ -21,7 +21,8 @@ Take = Callable[[str, Entry], bool]
 class Search:
     """Everything below ``base`` that matches ``filterstr``, asked for in pages (RFC 2696).
 
-    :attr:`entries` and :attr:`referrals` count what came so far; references to other servers are not followed.
+    :attr:`entries`, :attr:`pages` and :attr:`referrals` say what came so far; references to other servers are not
+    followed.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class Search:
         controls: Sequence[RequestControl] = (), scope: int = ldap.SCOPE_SUBTREE,
     ) -> None:  # fmt: skip
         self.entries = 0
+        self.pages = 0
         self.referrals: list[str] = []
         self._connection = connection
         self._request = (base, scope, filterstr, list(attributes))
@@ -79,6 +81,7 @@ class Search:
             elif kind == ldap.RES_SEARCH_REFERENCE:
                 self.referrals += found[0][1]
             elif kind == ldap.RES_SEARCH_RESULT:
+                self.pages += 1
                 cookie = self._next(DecodeControlTuples(controls), paging=bool(cookie))
         return cookie
 

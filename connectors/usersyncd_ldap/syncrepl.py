@@ -23,7 +23,7 @@ import msgspec
 from usersyncd.plugin import Kind, Page, Present, Record
 from usersyncd_ldap import sync
 from usersyncd_ldap.cursor import StaleError, State
-from usersyncd_ldap.entries import ITEMS, Entry, nameless
+from usersyncd_ldap.entries import ITEMS, Entry
 from usersyncd_ldap.faults import words
 from usersyncd_ldap.operation import result_code
 from usersyncd_ldap.reading import KINDS, Reading
@@ -107,18 +107,11 @@ class Syncrepl:
 
     def _left(self, kind: Kind) -> set[str]:
         """The ids of all who are there. Raises SourceError when one shows none, or they were not read to their end."""
-        part, key = self._reading.parts[kind], self._reading.schema.key
         found: set[str] = set()
-
-        def take(dn: str, entry: Entry) -> bool:
-            if not entry:
-                raise nameless(dn, key)
-            found.update(value.decode() for values in entry.values() for value in values)
-            return False
-
-        # All but the last one twice: who moves to a base that was read from one that was not would be in neither.
-        for base in (*part.bases, *part.bases[:-1]):
-            for _ in self._reading.server.search(base, part.filter, [key]).run(take):
+        # Who moves from a base that is still to be read to one that was read already is found the second time.
+        times = 1 if len(self._reading.parts[kind].bases) == 1 else 2
+        for _ in range(times):
+            for _ in self._reading.named(kind, lambda name: found.add(name[0])):
                 pass
         return found
 

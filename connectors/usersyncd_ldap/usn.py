@@ -66,7 +66,7 @@ class Usn:
                 raise StaleError(f"{ad.plain(dn)} was changed, perhaps renamed, and nobody tells of what is below it")
         found = [ad.EXTENDED.fullmatch(dn) for dn, _ in self._find(RECORDS, since, ["1.1"])]
         hints: Mapping[str, Hint] = {match[1].lower(): Hint(whole=True) for match in found if match}
-        yield from changed(self._reading, hints, ad.guid_filter)
+        yield from changed(self._reading, hints)
         return now, False
 
     def _find(self, filterstr: str, since: int, attributes: list[str]) -> list[tuple[str, dict[str, list[bytes]]]]:

@@ -36,14 +36,14 @@ async def pull(folder: Path, *script: Answer, **options: Any) -> Pulled:
 
 async def test_pages_are_read_to_the_last(tmp_path: Path) -> None:
     pages = [page(["a", "b"], cookie=b"1"), page([], cookie=b"2"), page(["c"], cookie=b"")]
-    pulled = await pull(tmp_path, bound, root_dse, *pages, NOBODY)
+    pulled = await pull(tmp_path, bound, root_dse, *pages, page(["a", "b", "c"]), NOBODY)
     assert set(pulled.users) == {"a", "b", "c"}
     assert pulled.users["a"].id == "id-a"  # whatever the case in which the server writes entryUUID
 
 
 async def test_a_server_may_use_one_cookie_for_all_pages(tmp_path: Path) -> None:
     pages = [page(["a"], cookie=b"same"), page(["b"], cookie=b"same"), page(["c"], cookie=b"")]
-    assert set((await pull(tmp_path, bound, root_dse, *pages, NOBODY)).users) == {"a", "b", "c"}
+    assert set((await pull(tmp_path, bound, root_dse, *pages, page(["a", "b", "c"]), NOBODY)).users) == {"a", "b", "c"}
 
 
 async def test_a_server_without_pages_is_read_at_once(tmp_path: Path) -> None:

@@ -1,0 +1,36 @@
+"""The entries that a reading came across, so that a second look can tell who was missed."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable
+
+from usersyncd.plugin import Page, Record, Unread
+
+Name = tuple[str, ...]
+"""An entry's id and, where members are known by it, its DN as a handle."""
+
+
+class Noted:
+    """Entries by id and DN, eight bytes each. Who moved after it was read is not among them: its DN is another one."""
+
+    def __init__(self) -> None:
+        self._hashes = array("q")
+
+    def add(self, page: Page) -> None:
+        self._hashes.extend(hash(_name(item)) for item in page if isinstance(item, Record | Unread))
+
+    def searcher(self) -> Callable[[Name], bool]:
+        """A function that tells whether an entry is among these."""
+        known = array("q", sorted(self._hashes))
+
+        def is_noted(name: Name) -> bool:
+            at = bisect_left(known, hash(name))
+            return at < len(known) and known[at] == hash(name)
+
+        return is_noted
+
+
+def _name(item: Record | Unread) -> Name:
+    return (item.id, *item.handles[:1]) if isinstance(item, Record) else (item.id,)
