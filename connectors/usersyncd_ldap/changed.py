@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct, field
 
-from usersyncd.plugin import Gone, Kind, Members, Page, Record
+from usersyncd.plugin import Gone, Kind, Members, Page, Record, Unread
 from usersyncd_ldap.adentries import AdEntryReader
 from usersyncd_ldap.entries import ITEMS
 from usersyncd_ldap.reading import CHUNK, KINDS, Reading
@@ -36,7 +36,7 @@ def changed(reading: Reading, hints: Mapping[str, Hint]) -> Iterator[Page]:
         for ids, members in ((whole, True), (parts, False)):
             for page in _read(reading, kind, ids, members=members):
                 yield page
-                found = [item.id for item in page if isinstance(item, Record)]
+                found = [item.id for item in page if isinstance(item, Record | Unread)]
                 for each in found:
                     left.pop(each, None)
                 if kind is Kind.USER:

@@ -48,7 +48,7 @@ def provision(folder: Path) -> Path:
     database = f"--URL={tree}/private/sam.ldb"
     for name in ("sync", "reader"):
         _run(tool, "user", "create", name, PASSWORD, database)
-    sid = _run(tool, "user", "show", "sync", "--attributes=objectSid", database).split("objectSid:")[1].split()[0]
+    sid = _sid("sync", database)
     _run(tool, "dsacl", "set", f"--objectdn={BASE}", f"--sddl=(OA;;CR;{GET_CHANGES};;{sid})", database)
     _show_deleted(tree, sid)
     return tree
@@ -82,6 +82,11 @@ database.modify(change, shown)
 
 def _show_deleted(tree: Path, trustee: str) -> None:
     _run("/usr/bin/python3", "-c", _GRANT, str(tree), trustee)
+
+
+def _sid(account: str, database: str) -> str:
+    shown = _run("samba-tool", "user", "show", account, "--attributes=objectSid", database)
+    return shown.split("objectSid:")[1].split()[0]
 
 
 def _run(*command: str) -> str:
@@ -189,6 +194,14 @@ class Samba(LdapServer):
         """Let every account read the Deleted Objects container, as an administrator may do by dsacls."""
         self.stop()
         _show_deleted(self.data, "AU")
+        self.run()
+
+    def hide(self, dn: str, properties: str, account: str) -> None:
+        """Let an account not read a property set (its GUID) of an entry any more."""
+        self.stop()
+        tool, database = program("samba-tool", PACKAGES), f"--URL={self.data}/private/sam.ldb"
+        denied = f"--sddl=(OD;;RP;{properties};;{_sid(account, database)})"
+        _run(tool, "dsacl", "set", f"--objectdn={dn}", denied, database)
         self.run()
 
     def dn(self, name: str, parent: str = people) -> str:

@@ -8,8 +8,10 @@ import pytest
 
 pytest.importorskip("ldap", reason="python-ldap is not installed (the extra ldap)")
 
+from tests.connectors.ldap.domain import Domain
 from usersyncd.errors import SourceError
-from usersyncd.plugin import Kind, Record, Unread
+from usersyncd.plugin import Gone, Kind, Record, Unread
+from usersyncd.testing import read
 from usersyncd_ldap.adentries import AdEntryReader
 from usersyncd_ldap.mapping import SCHEMAS
 from usersyncd_ldap.rootdse import Product
@@ -64,3 +66,17 @@ def test_a_group_has_none() -> None:
     reading = reader(None, Kind.GROUP)
     assert not any(isinstance(item, Unread) for item in take(reading, 20, hidden=20))
     reading.verify()
+
+
+async def test_who_changed_and_is_hidden_has_not_left(domain: Domain) -> None:
+    ada = domain.server.add_user("ada")
+    cursor = (await domain.follow()).cursor
+    domain.server.hide(ada, ACCOUNT_RESTRICTIONS, "sync")
+    domain.server.modify(ada, {"title": "Countess"})
+    items = list((await read(domain.source(), cursor)).items)
+    assert [item.id for item in items if isinstance(item, Unread)] == [domain.mirror.id_of(Kind.USER, "ada")]
+    assert not any(isinstance(item, Gone) for item in items)
+
+
+ACCOUNT_RESTRICTIONS = "4c164200-20c0-11d0-a768-00aa006e0529"
+"""The property set User-Account-Restrictions."""
