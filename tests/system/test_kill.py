@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.system.daemon import daemon
 from tests.system.example import configure, content, query
 
-PEOPLE = 4_000
+PEOPLE = 1_500
 MANY = 20_000
 """So many that their delivery takes several batches."""
 GROUPS = 60
