@@ -38,6 +38,8 @@ JITTER = 0.05
 """The part of an interval by which a run may come early,"""
 LONGEST_JITTER = timedelta(seconds=60)
 """and the most."""
+RELOAD = 10.0
+"""Seconds after which a reload takes long: the log is told then, and again whenever that has doubled."""
 TICK = 1.0
 """Seconds between two looks at what is going on."""
 
@@ -259,8 +261,7 @@ class Daemon:
             self._reload.clear()
             notify.reloading()
             try:
-                config, found = await asyncio.to_thread(load_jobs, self.config.file)
-                removed = await asyncio.to_thread(removed_jobs, self.database, config, found)
+                config, found, removed = await self._loaded()
             except UsersyncError as error:
                 log_error(error, "the configuration was not reloaded: the old one stays in force")
             except Exception:
@@ -269,6 +270,24 @@ class Daemon:
                 self._adopt(config, found, removed)
             self._status = self._line()
             notify.ready(self._status)
+
+    async def _loaded(self) -> tuple[Config, dict[str, Job], dict[str, Job]]:
+        """The configuration as it stands in its file now. The log is told when that takes long."""
+
+        def load_all() -> tuple[Config, dict[str, Job], dict[str, Job]]:
+            config, found = load_jobs(self.config.file)
+            return config, found, removed_jobs(self.database, config, found)
+
+        loading = asyncio.ensure_future(asyncio.to_thread(load_all))
+        wait = seconds = RELOAD
+        while not (await asyncio.wait([loading], timeout=wait))[0]:
+            self._log.warning(
+                "the configuration is still being loaded: its folder, a file that it names, or the state database does "
+                "not answer; the old one stays in force",
+                seconds=round(seconds),
+            )
+            wait, seconds = seconds, seconds * 2
+        return loading.result()
 
     def _adopt(self, config: Config, found: dict[str, Job], leaving: dict[str, Job]) -> None:
         """Go on with another configuration. What runs ends under the old one, and what changed runs again at once.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import time, timedelta
 from pathlib import Path
 
@@ -371,6 +372,18 @@ def test_a_missing_file_says_how_to_write_one(tmp_path: Path) -> None:
 def test_a_folder_instead_of_a_file_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
         load(tmp_path)
+
+
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
+    """Whoever opens a named pipe waits until somebody writes to it."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match=r"pipe cannot be read: it is a named pipe, and no file\n  → name a file"):
+        load(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="/dev/zero cannot be read: it is a device, and no file"):
+        load("/dev/zero")
+    found = fault(tmp_path, DESK + "lookups: {sites: {file: pipe, key: code, value: city}}\n")
+    assert place(found) == (4, 25, "lookups.sites.file")
+    assert "pipe cannot be read: it is a named pipe, and no file" in found.message
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+from structlog.testing import capture_logs
+
 from tests.system.example import company, configure
+from usersyncd import daemon as module
+from usersyncd.config import Config
 from usersyncd.daemon import Daemon, load_jobs
+from usersyncd.job import Job
 from usersyncd.opening import open_state
 from usersyncd.state.journal import history
 
@@ -76,3 +85,26 @@ async def test_who_is_overdue_after_the_machine_slept_runs_at_once(tmp_path: Pat
         job._modify(next_run_time=datetime.now(UTC) - timedelta(hours=8))  # The scheduler is not woken.
         store.update_job(job)
         await until(lambda: len(runs(daemon)) == 2)
+
+
+async def test_a_reload_that_hangs_is_told_and_delays_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    company(tmp_path)
+    answers = threading.Event()
+
+    def hangs(file: os.PathLike[str]) -> tuple[Config, dict[str, Job]]:
+        answers.wait(60)
+        return load_jobs(file)
+
+    config = configure(tmp_path, {"acme": "1s"})
+    with capture_logs() as told:
+        async with running(config) as daemon:
+            monkeypatch.setattr(module, "RELOAD", 0.05)
+            monkeypatch.setattr(module, "load_jobs", hangs)
+            await until(lambda: runs(daemon))
+            os.kill(os.getpid(), signal.SIGHUP)
+            await until(lambda: sum("is still being loaded" in one["event"] for one in told) >= 2)
+            before = len(runs(daemon))
+            await until(lambda: len(runs(daemon)) > before)
+            answers.set()
+            await until(lambda: any(one["event"] == "configuration reloaded" for one in told))
+    assert sum("is still being loaded" in one["event"] for one in told) < 10, "the pauses do not grow"

@@ -14,6 +14,7 @@ from usersyncd.config import written
 from usersyncd.config.document import Document
 from usersyncd.config.document import Path as Place
 from usersyncd.config.excerpt import url_password
+from usersyncd.config.files import read_file
 from usersyncd.config.lookups import read_table
 from usersyncd.config.models import Config, Directory, StateConfig, Target
 from usersyncd.config.validation import validate
@@ -63,7 +64,7 @@ def load(path: str | Path) -> Config:
 
 def _read(file: Path) -> str:
     try:
-        data = file.read_bytes()
+        data = read_file(file)
     except FileNotFoundError:
         raise ConfigError(
             f"{file}: there is no such file", f"write a starting configuration with `usersyncd init {file}`"
@@ -71,7 +72,7 @@ def _read(file: Path) -> str:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "this is not a file name"
         raise ConfigError(
-            f"{file} cannot be read: {reason}", "give the account that runs usersyncd the right to read it"
+            f"{file} cannot be read: {reason}", "name a file that the account that runs usersyncd has the right to read"
         ) from None
     try:
         return data.decode("utf-8-sig")

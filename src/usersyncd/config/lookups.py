@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 from typing import Any
 
+from usersyncd.config.files import read_file
 from usersyncd.errors import ConfigError, Fault
 from usersyncd.nearest import nearest
 
@@ -15,8 +17,8 @@ def read_table(file: Path, key: str, value: str) -> tuple[dict[str, str], list[F
 
     UTF-8 (with or without BOM), a header line, RFC 4180 quoting. Raises ConfigError when the file cannot be read."""
     try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            return _rows(str(file), csv.reader(lines, strict=True), key, value)
+        lines = io.StringIO(read_file(file).decode("utf-8-sig"), newline="")
+        return _rows(str(file), csv.reader(lines, strict=True), key, value)
     except FileNotFoundError:
         raise ConfigError(f"there is no file {file}") from None
     except UnicodeDecodeError:
