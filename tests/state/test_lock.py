@@ -128,3 +128,40 @@ def test_two_directories_can_be_saved_at_the_same_time(postgres: Postgres, tmp_p
     spool.close()
     for one in (world, other):
         one.database.close()
+
+
+@pytest.mark.parametrize("way", ["symlink", "folder", "relative"])
+def test_every_path_to_a_state_leads_to_the_same_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "symlink.db").symlink_to("../real/state.db")  # It leads nowhere yet.
+    (tmp_path / "folder").symlink_to("real")
+    monkeypatch.chdir(tmp_path / "other")
+    paths = {
+        "symlink": f"{tmp_path}/other/symlink.db",
+        "folder": f"{tmp_path}/folder/state.db",
+        "relative": "symlink.db",
+    }
+    through = open_database(f"sqlite:///{paths[way]}")
+    database = open_database(f"sqlite:///{tmp_path}/real/state.db")
+    with locked(through, "hr"), pytest.raises(LockedError), locked(database, "hr"):
+        pass
+    with locked(database, "hr") as lock, lock.at_target(1):
+        assert is_locked(through, "hr")
+        with locked(through, "crm") as other, pytest.raises(LockedError), other.at_target(1):
+            pass
+    for one in (through, database):
+        one.close()
+    assert [file.name for file in (tmp_path / "other").iterdir()] == ["symlink.db"]
+
+
+def test_a_state_with_two_names_is_refused(tmp_path: Path) -> None:
+    open_database(f"sqlite:///{tmp_path}/state.db").close()
+    (tmp_path / "other.db").hardlink_to(tmp_path / "state.db")
+    for name in ("state", "other"):
+        with pytest.raises(StateError, match=rf"{name}\.db has 2 names \(hard links\).*\n  → remove all names but one"):
+            open_database(f"sqlite:///{tmp_path}/{name}.db")
+    (tmp_path / "other.db").unlink()
+    open_database(f"sqlite:///{tmp_path}/state.db").close()

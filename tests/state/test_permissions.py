@@ -51,6 +51,17 @@ def test_files_that_everyone_could_read_are_closed_to_them(tmp_path: Path) -> No
     database.close()
 
 
+def test_what_a_symbolic_link_leads_to_is_closed_too(tmp_path: Path) -> None:
+    (tmp_path / "var").mkdir()
+    (tmp_path / "state.db").symlink_to("var/state.db")
+    database = open_database(f"sqlite:///{tmp_path}/state.db")
+    with database.kept_open():
+        (tmp_path / "var" / "state.db-wal").chmod(0o644)
+        open_database(f"sqlite:///{tmp_path}/state.db").close()
+        assert set(modes(tmp_path / "var").values()) == {"600", "777"}
+    database.close()
+
+
 def test_a_group_that_was_let_in_stays_in(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/state.db"
     open_database(url).close()

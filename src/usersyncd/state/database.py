@@ -52,8 +52,8 @@ class Database:
 
     @property
     def file(self) -> Path:
-        """Where an SQLite database lives."""
-        return Path(self.engine.url.database or "")
+        """Where an SQLite database lives, whatever links lead to it: SQLite's other files are there, too."""
+        return _real(self.engine.url)
 
     def __str__(self) -> str:
         return self.engine.url.render_as_string(hide_password=True)
@@ -147,7 +147,7 @@ def _engine(url: str, password: str | None) -> Engine:
 def _sqlite(url: URL) -> Engine:
     if not url.database or url.database == ":memory:":
         raise ConfigError("state: a state database in memory would forget everything", "write sqlite:///FILE")
-    file = Path(url.database)
+    file = _real(url)
     folder = file.parent
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -157,6 +157,7 @@ def _sqlite(url: URL) -> Engine:
             "create it, writable for the user who runs usersyncd",
         ) from error
     _keep_private(file)
+    _refuse_second_name(file)
     engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")
@@ -198,6 +199,23 @@ def _keep_private(file: Path) -> None:
             mode = one.stat().st_mode
             if stat.S_ISREG(mode) and mode & stat.S_IRWXO:
                 one.chmod(0o600)
+
+
+def _real(url: URL) -> Path:
+    return Path(os.path.realpath(url.database or ""))
+
+
+def _refuse_second_name(file: Path) -> None:
+    """Raises StateError for a file with hard links: under each name, it would have a log and locks of its own, and two
+    processes would destroy it (sqlite.org/howtocorrupt.html, section 2.5)."""
+    with suppress(OSError):
+        found = file.stat()
+        if stat.S_ISREG(found.st_mode) and found.st_nlink > 1:
+            raise StateError(
+                f"the state database {file} has {found.st_nlink} names (hard links), and a run under one does not see a run "
+                "under another",
+                f"remove all names but one (`find / -samefile {file}` shows them), or make the others symbolic links",
+            )
 
 
 def _try(database: Database) -> None:
