@@ -212,8 +212,8 @@ def _refuse_second_name(file: Path) -> None:
         found = file.stat()
         if stat.S_ISREG(found.st_mode) and found.st_nlink > 1:
             raise StateError(
-                f"the state database {file} has {found.st_nlink} names (hard links), and a run under one does not see a run "
-                "under another",
+                f"the state database {file} has {found.st_nlink} names (hard links), and a run under one does not see "
+                "a run under another",
                 f"remove all names but one (`find / -samefile {file}` shows them), or make the others symbolic links",
             )
 
