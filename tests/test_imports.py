@@ -40,7 +40,8 @@ MAY_IMPORT = {
     "steps": {"wish", *PARTS},
     "run": {"steps", "wish", *PARTS},
     "testing": {"context", "http", "registry", *CORE},
-    "daemon": {"logs", "notify", "opening", *RUN},
+    "progress": set[str](),
+    "daemon": {"logs", "notify", "opening", "progress", *RUN},
     "cli": {"cleaning", "collector", "daemon", "logs", "nearest", "opening", *RUN},
     "__main__": {"cli"},
 }

@@ -12,7 +12,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -26,6 +26,7 @@ from usersyncd.config import Config, load
 from usersyncd.core.report import RunReport
 from usersyncd.errors import ConfigError, LockedError, StateError, UsersyncError
 from usersyncd.job import Job, jobs
+from usersyncd.progress import Progress
 from usersyncd.run import STOPPED, Wish, run
 from usersyncd.state.database import Database
 from usersyncd.steps.leaving import removed_jobs
@@ -40,32 +41,18 @@ LONGEST_JITTER = timedelta(seconds=60)
 """and the most."""
 RELOAD = 10.0
 """Seconds after which a reload takes long: the log is told then, and again whenever that has doubled."""
+LONGEST_PAUSE = timedelta(seconds=5)
+"""The longest pause between two attempts at a directory that another process is running; a tenth of its interval, if
+that is shorter."""
 TICK = 1.0
 """Seconds between two looks at what is going on."""
 
 
-class Progress(Struct):
-    """A run under way: since when (UTC), at which step, and how much of that step is done."""
+class _Turn(Struct):
+    """A wait for another process: since when (UTC), and how long it has to last until it is told of again."""
 
     since: datetime
-    step: str = "starting"
-    count: int = 0
-    waiting: str = ""
-    """What it waits for, in words."""
-    missed: int = 0
-    """How many of its directory's intervals passed meanwhile."""
-
-    def __str__(self) -> str:
-        done = f"{self.step} {self.count:,}" if self.count else self.step
-        return f"{done}, {self.waiting}" if self.waiting else done
-
-    def watch(self, step: str, count: int) -> None:
-        """See :data:`usersyncd.run.Watch`."""
-        self.waiting = step if step.startswith("waiting") else ""
-        if step == "planned" or self.waiting:
-            return
-        self.count = count if step != self.step else self.count + count
-        self.step = step
+    told: timedelta = timedelta(0)
 
 
 class Daemon:
@@ -159,9 +146,14 @@ class Daemon:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - this is a coroutine of a task
         self._tasks.add(task)
+        turn = _Turn(_now())
         try:
             while not self._end.is_set() and (job := self.jobs.get(name)) is not None:
-                await self._run_once(name, job)
+                try:
+                    await self._run_once(name, job)
+                except LockedError:
+                    await self._wait_for_turn(job, turn)
+                    continue
                 reached = {each.target.name for each in job.deliveries if self._failed.get(name) != "failed"}
                 if job.connector is None or not reached <= self._reached:
                     self._reached |= reached
@@ -181,7 +173,7 @@ class Daemon:
                 self._tell(report)
             self._note(name, None if report.status == "succeeded" else report.status)
         except LockedError:
-            log.warning("another process is running this directory; it is tried again at its next interval")
+            raise
         except StateError as error:
             self._note(name, "failed")
             log.error(str(error))  # noqa: TRY400 - a person can mend it: no traceback
@@ -195,6 +187,19 @@ class Daemon:
         finally:
             del self.running[name]
             self._show()
+
+    async def _wait_for_turn(self, job: Job, turn: _Turn) -> None:
+        """Pause while another process is running the directory. Whoever came again at its next interval only could
+        come too late every time, and would not notice that the other one fails."""
+        every = job.directory.every
+        if _now() - turn.since >= turn.told:
+            turn.told = 2 * turn.told or every  # at once, then after 1, 2, 4, 8 … intervals
+            self._log.warning(
+                "another process is running this directory; it is tried again as soon as that ends",
+                directory=job.directory.name,
+            )
+        with suppress(asyncio.CancelledError):  # as in _run_once
+            await asyncio.sleep(min(every / 10, LONGEST_PAUSE).total_seconds())
 
     async def _look_for_removed(self) -> None:
         """Go on with the directories that are out of the file, as far as something of them has to leave. The

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -16,39 +13,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.system.example import company, configure
+from tests.system.inside import running, runs, until
 from usersyncd import daemon as module
 from usersyncd.config import Config
-from usersyncd.daemon import Daemon, load_jobs
+from usersyncd.daemon import load_jobs
 from usersyncd.job import Job
-from usersyncd.opening import open_state
-from usersyncd.state.journal import history
-
-
-@asynccontextmanager
-async def running(config: Path) -> AsyncIterator[Daemon]:
-    loaded, jobs = load_jobs(config)
-    database = open_state(loaded)
-    daemon = Daemon(loaded, jobs, database)
-    task = asyncio.create_task(daemon.run())
-    try:
-        yield daemon
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-        database.close()
-
-
-async def until(holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(60):
-        while not holds():  # noqa: ASYNC110
-            await asyncio.sleep(0.02)  # what it waits for is in a database
-
-
-def runs(daemon: Daemon) -> list[tuple[datetime, str]]:
-    """When each run began, and of which directory."""
-    with daemon.database.read() as connection:
-        return sorted((datetime.fromisoformat(one.started), one.directory) for one in history(connection, 100))
 
 
 async def test_directories_with_equal_intervals_do_not_run_at_once(tmp_path: Path) -> None:

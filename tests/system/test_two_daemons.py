@@ -1,47 +1,72 @@
-"""Two daemons with one state database: a directory is run by one of them at a time."""
+"""Two daemons with one state database: a directory is run by one of them at a time, and both get their turns.
+
+That locks hold between processes is tested in tests/state/test_lock.py and test_daemon.py.
+"""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
+from structlog.testing import capture_logs
 
 from tests.servers.postgres import Postgres
-from tests.system.daemon import Daemon, daemon
 from tests.system.example import company, configure
-from usersyncd.state.database import open_database
-from usersyncd.state.tables import runs
+from tests.system.inside import running, runs, until
+from usersyncd import daemon
+from usersyncd.state.lock import locked
+from usersyncd.state.tables import runs as runs_table
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_their_runs_never_overlap_and_one_takes_over_from_the_other(
+async def test_their_runs_never_overlap_and_one_goes_on_when_the_other_ends(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     company(tmp_path)
     config = configure(tmp_path, {"acme": "1s"})
-    url = f"sqlite:///{tmp_path}/state.db"
     if kind == "postgresql":
         server: Postgres = request.getfixturevalue("postgres")
-        url = server.database()
-        config.write_text(config.read_text().replace("sqlite:///state.db", url))
-    with daemon(config) as one, daemon(config) as other:
-        # Whose turn it is is chance: with the same interval, one of them may come too late every time.
-        one.wait("nobody runs", lambda: one.runs("acme") + other.runs("acme") >= 4)
-        _ends(one)
-        before = other.runs("acme")
-        other.wait("it does not take over", lambda: other.runs("acme") >= before + 2)
-        _ends(other)
-    database = open_database(url)
-    with database.read() as connection:
-        times = connection.execute(select(runs.c.started, runs.c.finished).order_by(runs.c.started)).all()
-    database.close()
-    assert len(times) >= 6
-    assert all(finished <= started for (_, finished), (started, _) in pairwise(times))
+        config.write_text(config.read_text().replace("sqlite:///state.db", server.database()))
+    with capture_logs() as told:
+        async with running(config) as other:
+            async with running(config) as one:
+                await until(lambda: len(runs(one)) >= 3)
+            before = len(runs(other))
+            await until(lambda: len(runs(other)) >= before + 2)
+            with other.database.read() as connection:
+                columns = runs_table.c.started, runs_table.c.finished
+                times = connection.execute(select(*columns).order_by(runs_table.c.started)).all()
+    ended = [(started, finished) for started, finished in times if finished]
+    assert len(ended) >= 4
+    assert all(finished <= started for (_, finished), (started, _) in pairwise(ended))
+    assert not [one for one in told if one["log_level"] == "error"]
 
 
-def _ends(running: Daemon) -> None:
-    code, _ = running.end()
-    assert code == 0
-    assert not running.said(level="error")
+KEPT_OUT = "another process is running"
+
+
+async def test_who_was_kept_out_runs_as_soon_as_the_other_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever came again at the next interval only could come too late every time."""
+    monkeypatch.setattr(daemon, "LONGEST_PAUSE", timedelta(seconds=0.1))
+    company(tmp_path)
+    config = configure(tmp_path, {"acme": "1h"})
+    with capture_logs() as told:
+        async with running(config) as waiting:
+            with locked(waiting.database, "acme"):
+                await until(lambda: any(KEPT_OUT in one["event"] for one in told))
+                assert not runs(waiting)
+            await until(lambda: runs(waiting))
+    assert sum(KEPT_OUT in one["event"] for one in told) == 1
+
+
+async def test_who_waits_for_a_turn_ends_without_a_fault(tmp_path: Path) -> None:
+    company(tmp_path)
+    config = configure(tmp_path, {"acme": "1h"})
+    with capture_logs() as told:
+        async with running(config) as waiting:
+            with locked(waiting.database, "acme"):
+                await until(lambda: any(KEPT_OUT in one["event"] for one in told))
+        assert not [one for one in told if one["log_level"] == "error"]
