@@ -74,7 +74,12 @@ def test_status_calls_no_future_the_past(usersyncd: Usersyncd, company: Company)
     usersyncd("sync")
     with closing(sqlite3.connect(company.folder / "usersyncd.db")) as state, state:
         state.execute("UPDATE runs SET started = '2999-01-01T00:00:00+00:00', finished = started")
+        state.execute("UPDATE runs SET report = json_set(report, '$.started', started)")
     assert re.search(r" 3\d{5} d ahead ", usersyncd("status").out)
+    assert usersyncd("status", "--exit-code").code == 1, "nobody knows when it ran last"
+    (found,) = json.loads(usersyncd("status", "--json").out)["directories"]
+    assert (found["last_success"], found["last_delivery"]) == (None, None)
+    assert datetime.fromisoformat(found["next_run"]) <= datetime.now(UTC) + timedelta(minutes=15)
 
 
 def test_status_says_which_records_failed_and_that_the_rest_was_delivered(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from sqlalchemy import func, select
@@ -53,8 +54,18 @@ def test_the_last_run_and_the_last_success_are_told_in_their_order(world: World)
     failed = run_on(world, 2)
     with world.database.read() as connection:
         assert [report.run for report in journal.history(connection, 9, world.name)] == [failed, now, ahead]
-        assert journal.last(connection, world.name, "succeeded") == (NOON + timedelta(days=1)).isoformat()
-        assert journal.last(connection, world.name, "failed") == (NOON + timedelta(days=2)).isoformat()
+        last = partial(journal.last, connection, world.name)
+        assert last(NOON + timedelta(days=500), "succeeded") == (NOON + timedelta(days=1)).isoformat()
+        assert last(NOON + timedelta(days=500), "failed") == (NOON + timedelta(days=2)).isoformat()
+
+
+def test_a_success_that_is_dated_in_the_future_is_none(world: World) -> None:
+    """Its age would be small for a year, whatever fails meanwhile."""
+    run_on(world, 1)
+    run_on(world, 400)
+    with world.database.read() as connection:
+        last = journal.last(connection, world.name, NOON + timedelta(days=2), "succeeded")
+    assert last == (NOON + timedelta(days=1)).isoformat()
 
 
 def known(world: World, kind: Kind = Kind.USER) -> set[str]:

@@ -104,10 +104,11 @@ def _code(found: list[Standing], configured: Mapping[str, Directory]) -> int:
 
 
 def _is_late(one: Standing, directory: Directory | None, now: datetime) -> bool:
-    """Whether no run began for two intervals, or ever. A directory that is out of the file has no interval."""
+    """Whether no run began for two intervals, or ever; or a wrong clock said when. A directory that is out of the file
+    has no interval."""
     if directory is None:
         return False
-    return one.last_run is None or now - datetime.fromisoformat(one.last_run) > 2 * directory.every
+    return one.last_run is None or abs(now - datetime.fromisoformat(one.last_run)) > 2 * directory.every
 
 
 def _standing(database: Database | None, directory: Directory) -> Standing:
@@ -119,16 +120,18 @@ def _standing(database: Database | None, directory: Directory) -> Standing:
     from usersyncd.state import journal
     from usersyncd.state.directories import known
 
+    now = datetime.now(UTC)
     with database.read() as connection:
         reading = known(connection, directory.name)
-        found.last_success = journal.last(connection, directory.name, "succeeded")
-        found.last_delivery = journal.last(connection, directory.name, "succeeded", "partial")
+        latest = now + directory.every
+        found.last_success = journal.last(connection, directory.name, latest, "succeeded")
+        found.last_delivery = journal.last(connection, directory.name, latest, "succeeded", "partial")
         runs = journal.history(connection, 2, directory.name)
     if reading is not None:
         found.users, found.groups, found.memberships = reading.users, reading.groups, reading.memberships
     if runs:
         found.last_run = runs[0].started
-        found.next_run = (datetime.fromisoformat(runs[0].started) + directory.every).isoformat()
+        found.next_run = (min(datetime.fromisoformat(runs[0].started), now) + directory.every).isoformat()
         found.status, ended = as_it_stands(database, runs[0])
         if found.status != RUNNING:
             _tell(found, ended)
