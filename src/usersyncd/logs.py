@@ -20,7 +20,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from usersyncd.cleaning import clean, clean_json
 from usersyncd.errors import ConfigError
-from usersyncd.words import HIDDEN_KEYS, MASK, masked
+from usersyncd.words import MASK, masked, names_secret
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 LONGEST = 2_000
@@ -28,7 +28,6 @@ LONGEST = 2_000
 LONGEST_TRACE = 20_000
 """Characters of a traceback."""
 
-_KEY = re.compile(f"{HIDDEN_KEYS}$", re.IGNORECASE)
 _INDENT = " " * 10
 _STYLE = {"warning": "33", "error": "31", "critical": "31"}  # yellow, red (ECMA-48, SGR)
 _PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}  # syslog(3)
@@ -72,7 +71,7 @@ def _masked(key: str, value: Any) -> Any:
         return value
     if key == "exception":
         return _bounded(str(value), LONGEST_TRACE)
-    return MASK if _KEY.search(key) else _scrubbed(value)
+    return MASK if names_secret(key) else _scrubbed(value)
 
 
 def _scrubbed(value: Any) -> Any:

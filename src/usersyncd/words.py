@@ -8,17 +8,22 @@ MASK = "***"
 QUOTE = 300
 """Characters of another's words that a message quotes."""
 
-HIDDEN_KEYS = (
+_NAMES = (
     r"(?:password|passwd|passphrase|pwd|secret|token|authorization|cookie|assertion"
     r"|(?:api|access|private|secret)[_-]?key)s?"
 )
-"""A regular expression for the names of keys that hold a secret."""
+_HIDDEN_KEY = re.compile(f"{_NAMES}$", re.IGNORECASE)
 _SECRETS = (
     (re.compile(r"(://[^\s/:@]*:)[^\s/]*@"), rf"\1{MASK}@"),  # scheme://user:password@host
     (re.compile(r"\b(Bearer|Basic)\s+[\w+/=.~-]{16,}", re.IGNORECASE), rf"\1 {MASK}"),  # an Authorization header
-    (re.compile(rf"({HIDDEN_KEYS}=)[^\s&;,]+", re.IGNORECASE), rf"\1{MASK}"),  # a query, a form, a connection string
+    (re.compile(rf"({_NAMES}=)[^\s&;,]+", re.IGNORECASE), rf"\1{MASK}"),  # a query, a form, a connection string
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+(\.[\w-]*)*"), MASK),  # a JSON Web Token (RFC 7519)
 )
+
+
+def names_secret(key: str) -> bool:
+    """Whether the value under this key is a secret."""
+    return _HIDDEN_KEY.search(key) is not None
 
 
 def masked(text: str) -> str:

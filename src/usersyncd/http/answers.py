@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Any
+from urllib.parse import parse_qsl, quote
 
 import httpx
 import msgspec
 
+from usersyncd.plugin import http_date
+from usersyncd.words import MASK, names_secret, quoted
+
 REQUEST_IDS = ("request-id", "x-ms-request-id", "x-request-id", "x-goog-request-id")
-WORDS = 300
-"""Characters of the provider's own words that are shown."""
+REQUEST_ID = re.compile(r"[\w.:/=+-]{1,100}", re.ASCII)
+"""What a request's id looks like; anything else is not shown."""
+LONG_ENOUGH = 8
+"""Characters from which on a secret is looked for in an answer."""
+SPARE = 300
+"""How many calls deeper than here JSON may be decoded: Python counts them and JSON's own depth together."""
 
 
 def retry_after(response: httpx.Response) -> float | None:
@@ -24,28 +32,36 @@ def retry_after(response: httpx.Response) -> float | None:
     text = response.headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d+)?", text):
         return float(text)
-    then = _date(text)
+    then = http_date(text)
     if then is None:
         return None
-    now = _date(response.headers.get("date", "")) or datetime.now(UTC)
+    now = http_date(response.headers.get("date", "")) or datetime.now(UTC)
     return max(0.0, (then - now).total_seconds())
 
 
-def _date(text: str) -> datetime | None:
-    try:
-        date = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return date if date.tzinfo else date.replace(tzinfo=UTC)
-
-
 def is_json(body: bytes) -> bool:
-    """Whether a body is JSON from its beginning to its end. Costs a tenth of decoding it."""
+    """Whether a body is JSON from its beginning to its end. Costs a tenth of decoding it. Raises RecursionError when it
+    is nested so deeply that nobody could decode it."""
     try:
-        msgspec.json.decode(body, type=msgspec.Raw)
+        _checked(body, SPARE)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return False
     return True
+
+
+def _checked(body: bytes, calls: int) -> None:
+    if calls:
+        return _checked(body, calls - 1)
+    msgspec.json.decode(body, type=msgspec.Raw)
+    return None
+
+
+def phrase(status: int) -> str:
+    """A status with its name, which is not the one that the host sends: that may be any text."""
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)
 
 
 def words(response: httpx.Response) -> str:
@@ -54,29 +70,30 @@ def words(response: httpx.Response) -> str:
     Knows the error bodies of Microsoft Graph and Google (``error.code``, ``error.message``) and of OAuth (RFC 6749,
     section 5.2); of anything else, the beginning of its text.
     """
-    said = _said(response.content)
+    said = _said(without_secrets(response.content, response.request))
     identifier = request_id(response)
     return f"{said} (request-id {identifier})" if identifier else said
 
 
 def request_id(response: httpx.Response) -> str | None:
     """The id under which the provider finds this request."""
-    return next((response.headers[name] for name in REQUEST_IDS if name in response.headers), None)
+    found = (response.headers.get(name, "") for name in REQUEST_IDS)
+    return next((identifier for identifier in found if REQUEST_ID.fullmatch(identifier)), None)
 
 
 def _said(body: bytes) -> str:
     try:
         decoded = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _of_text(body)
     match decoded:
         case {"error": {"message": str(message), **rest}}:
             code = rest.get("code", "")
-            return _line(f"{code}: {message}" if isinstance(code, str) and code else message)
+            return quoted(f"{code}: {message}" if isinstance(code, str) and code else message)
         case {"error": str(code), "error_description": str(message)}:
-            return _line(f"{code}: {message}")
+            return quoted(f"{code}: {message}")
         case Mapping():
-            return _line(_first_text(decoded))
+            return quoted(_first_text(decoded))
         case _:
             return _of_text(body)
 
@@ -88,9 +105,20 @@ def _first_text(body: Mapping[str, Any]) -> str:
 def _of_text(body: bytes) -> str:
     text = body[:8192].decode(errors="replace")
     title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
-    return _line(title.group(1) if title else re.sub(r"<[^>]*>", " ", text))
+    return quoted(title.group(1) if title else re.sub(r"<[^>]*>", " ", text))
 
 
-def _line(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= WORDS else f"{line[:WORDS]}…"
+def without_secrets(body: bytes, request: httpx.Request) -> bytes:
+    """A body that may be shown to somebody: some hosts repeat what they were asked, with its token."""
+    for secret in _secrets(request):
+        for form in {secret, quote(secret, safe="")}:
+            body = body.replace(form.encode(), MASK.encode())
+    return body
+
+
+def _secrets(request: httpx.Request) -> Iterator[str]:
+    """The credentials of the request's header, and those of its form."""
+    values = [request.headers.get("authorization", "").partition(" ")[2]]
+    if request.headers.get("content-type") == "application/x-www-form-urlencoded":
+        values += [value for name, value in parse_qsl(request.content.decode("latin-1")) if names_secret(name)]
+    yield from (value for value in values if len(value) >= LONG_ENOUGH)

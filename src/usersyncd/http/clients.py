@@ -57,7 +57,7 @@ class Clients:
         client = httpx.AsyncClient(
             transport=transport,
             timeout=httpx.Timeout(patience.silence, connect=min(CONNECT_SECONDS, patience.silence), pool=None),
-            headers={"User-Agent": "usersyncd"},
+            headers={"User-Agent": "usersyncd", "Accept-Encoding": "gzip"},
             trust_env=False,
         )
         self._clients = [*(each for each in self._clients if not each.is_closed), client]

@@ -9,8 +9,9 @@ from collections.abc import Callable
 import httpx
 import tenacity
 
-from usersyncd.http.answers import is_json, retry_after, words
+from usersyncd.http.answers import is_json, phrase, retry_after, words
 from usersyncd.plugin import Patience
+from usersyncd.words import quoted
 
 STATUSES = frozenset({429, 500, 502, 503, 504})
 """Answers that are repeated whatever their body says (RFC 6585, section 4; RFC 9110, section 15.6)."""
@@ -27,6 +28,11 @@ OWN_FAULT = "the fault is the provider's: see its status page; the next run read
 THROTTLED = "the provider allows no more for now: the next run tries again; read less often (`every`) if it stays so"
 IN_BETWEEN = "something between here and the host answers in its place, a proxy perhaps: ask the network's admin"
 UNREACHABLE = "see that the host's name is right and that it can be reached from here: DNS, firewall, $HTTPS_PROXY"
+ENDED = ("peer closed connection", "Server disconnected")
+"""How h11 and httpcore begin to tell of an answer that ended too soon, which may happen any day."""
+
+ODD = "see what stands between here and the host: no such answer is expected"
+OWN = "see where the token comes from: the secret that was given, or the host that gave it out"
 UNTRUSTED = "let ca_file (or $SSL_CERT_FILE) name the PEM file of the CA that signed its certificate, perhaps a proxy's"
 
 
@@ -47,37 +53,51 @@ class LastingError(Exception):
 
 
 def trouble_of(response: httpx.Response, patience: Patience) -> PassingError | None:
-    """Why this answer is worth another attempt; None when it is what the connector gets."""
+    """Why this answer is worth another attempt; None when it is what the connector gets. Raises LastingError when
+    nobody could read it."""
     status = response.status_code
     declared = patience.retryable is not None and patience.retryable(response)
     if status in STATUSES or declared:
         asked = retry_after(response)
         throttled = status == 429 or asked is not None or (declared and status < 500)
         said = words(response)
-        what = f"answered {status} {response.reason_phrase}".rstrip() + (f": {said}" if said else "")
+        what = f"answered {phrase(status)}" + (f": {said}" if said else "")
         return PassingError(what, THROTTLED if throttled else OWN_FAULT, asked=asked, throttled=throttled)
-    if patience.json and status == 200 and response.request.method != "HEAD" and not is_json(response.content):
+    try:
+        whole = response.request.method == "HEAD" or is_json(response.content)
+    except RecursionError:
+        raise LastingError(f"answered {status} with JSON that is nested too deeply", ODD) from None
+    if patience.json and status == 200 and not whole:
         return PassingError(f"answered {status}, but not in JSON: {words(response)}", IN_BETWEEN)
     return None
 
 
 def trouble_with(error: httpx.TransportError) -> PassingError | LastingError:
     """What a broken connection means."""
-    said = str(error) or type(error).__name__
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return LastingError(f"has a certificate that is not trusted: {cause.verify_message}", UNTRUSTED)
     match error:
         case httpx.ConnectError() | httpx.ConnectTimeout():
-            return PassingError(f"cannot be reached: {said}", UNREACHABLE)
+            return PassingError(f"cannot be reached: {_said(error)}", UNREACHABLE)
         case httpx.ProxyError():
-            return PassingError(f"cannot be reached by the proxy: {said}", UNREACHABLE)
+            return PassingError(f"cannot be reached by the proxy: {_said(error)}", UNREACHABLE)
         case httpx.TimeoutException():
             return PassingError("was silent for too long", OWN_FAULT)
-        case httpx.UnsupportedProtocol() | httpx.LocalProtocolError():
-            return LastingError(f"cannot be asked: {said}", "correct the address")
+        case httpx.UnsupportedProtocol():
+            return LastingError(f"cannot be asked: {_said(error)}", "correct the address")
+        case httpx.LocalProtocolError():
+            # Its words would show the header, and that is the token.
+            return LastingError("cannot be asked: a header, perhaps the token, has characters that none can have", OWN)
+        case httpx.RemoteProtocolError() if not str(error).startswith(ENDED):
+            # Its words would show what came, such as a cookie.
+            return PassingError("answered with something that is no HTTP", IN_BETWEEN)
         case _:
-            return PassingError(f"broke the connection: {said}", OWN_FAULT)
+            return PassingError(f"broke the connection: {_said(error)}", OWN_FAULT)
+
+
+def _said(error: httpx.TransportError) -> str:
+    return quoted(str(error)) or type(error).__name__
 
 
 def _causes(error: BaseException | None) -> list[BaseException]:

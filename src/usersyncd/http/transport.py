@@ -10,6 +10,8 @@ import httpx
 import tenacity
 
 from usersyncd.errors import UsersyncError
+from usersyncd.http.answers import without_secrets
+from usersyncd.http.bodies import read_body
 from usersyncd.http.budget import Budget
 from usersyncd.http.clock import Clock
 from usersyncd.http.retry import (
@@ -30,6 +32,8 @@ CROWDED = 0.8
 """The part of its quota from which on the provider is spared."""
 SPARED = 10.0
 """Seconds by which the next requests are put off for each whole quota above that."""
+FULLEST = 2.0
+"""Quotas that can be used at once: a host that says more does not know."""
 NOTICED = 0.05
 """Seconds from which on a wait is worth a line."""
 
@@ -101,31 +105,22 @@ class PatientTransport(httpx.AsyncBaseTransport):
         """The whole answer, decompressed."""
         response = await self._inner.handle_async_request(request)
         response.request = request
-        size = 0
-        chunks: list[bytes] = []
         try:
-            async for chunk in response.aiter_bytes():
-                size += len(chunk)
-                if size > self._patience.size:
-                    limit = f"{self._patience.size:,} bytes"
-                    raise LastingError(
-                        f"answered with more than {limit}", "see what is there: no such answer is expected"
-                    )
-                chunks.append(chunk)
-        except httpx.DecodingError as error:
-            raise httpx.ReadError(f"the compressed body is broken ({error})") from error
+            body = await read_body(response, self._patience.size)
         finally:
             await response.aclose()
+        if not response.is_success:
+            body = without_secrets(body, request)
         headers = [(name, value) for name, value in response.headers.multi_items() if name not in _FRAMING]
         extensions = {name: value for name, value in response.extensions.items() if name != "network_stream"}
         return httpx.Response(
-            response.status_code, headers=headers, content=b"".join(chunks), extensions=extensions, request=request
+            response.status_code, headers=headers, content=body, extensions=extensions, request=request
         )
 
     def _spare(self, response: httpx.Response, budget: Budget) -> None:
         """Put the next requests off when the provider says that its quota is nearly used up."""
         load = self._patience.load(response) if self._patience.load else None
-        if load is not None and load > CROWDED:
+        if load is not None and CROWDED < load <= FULLEST:
             seconds = SPARED * (load - CROWDED)
             if budget.put_off(seconds):
                 host = response.request.url.host

@@ -12,6 +12,7 @@ context. It never retries, never sleeps and never logs a secret.
 
 from __future__ import annotations
 
+from usersyncd.plugin.answers import http_date
 from usersyncd.plugin.context import PATIENT, Context, Patience
 from usersyncd.plugin.options import Options, Secret, scheme_lowered
 from usersyncd.plugin.records import CANONICAL, Kind, Value
@@ -34,6 +35,7 @@ from usersyncd.plugin.target import (
     TargetContext,
     holds_protected,
 )
+from usersyncd.words import quoted
 
 API = 2
 """The version of this contract. A connector states it in ``api``; another number is refused when it is loaded."""
@@ -43,5 +45,5 @@ __all__ = [
     "Gone", "Held", "Inspectable", "Kind", "Layout", "Lookup", "Member", "Members", "Op", "Options", "Outcome", "Page",
     "Patch", "Patience",
     "Present", "Record", "RenamingTarget", "Secret", "Source", "SourceContext", "Target", "TargetContext", "Unread",
-    "Value", "holds_protected", "scheme_lowered",
+    "Value", "holds_protected", "http_date", "quoted", "scheme_lowered",
 ]  # fmt: skip
