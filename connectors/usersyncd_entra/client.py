@@ -10,17 +10,17 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Generic, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import httpx
 import msgspec
 from msgspec import Struct, field
 
 from usersyncd.errors import SourceError
-from usersyncd.plugin import Patience
+from usersyncd.plugin import Patience, http_date
 from usersyncd_entra.faults import CursorExpired, error_of, is_expired, refused
+from usersyncd_entra.links import is_within, place
 from usersyncd_entra.objects import Object
 from usersyncd_entra.options import EntraOptions
 from usersyncd_entra.signin import SignIn
@@ -31,8 +31,10 @@ LARGEST = 999
 """Objects that a page of a plain list may have (learn.microsoft.com/graph/paging)."""
 CIRCLES = 3
 """How often one page may be asked for before the round is taken for one without end."""
-EMPTY = 200
-"""Pages without items in a row that are taken for a round without end (microsoft-graph-docs, issue 4263)."""
+IDLE = 200
+"""Pages in a row that bring nothing new, and are taken for a round without end (microsoft-graph-docs, issue 4263)."""
+PAGES = 100_000
+"""Pages that a round has at the most: 20 million objects in pages of 200."""
 
 ADVANCED = {"ConsistencyLevel": "eventual"}
 """The header of advanced queries (learn.microsoft.com/graph/aad-advanced-queries); every page needs it."""
@@ -77,17 +79,14 @@ class Graph:
     @property
     def time(self) -> datetime:
         """When Graph gave its last answer, by its own clock if it tells (RFC 9110, section 6.6.1)."""
-        try:
-            return parsedate_to_datetime(self._date)
-        except ValueError:
-            return datetime.now(UTC)
+        return http_date(self._date) or datetime.now(UTC)
 
     def address(self, path: str, **query: str | int | None) -> str:
         """The URL of a path, with query options: ``select`` is $select."""
         options = "&".join(
             f"${name}={quote(str(value), safe=_SAFE)}" for name, value in query.items() if value is not None
         )
-        return f"{self._base}{path}{'?' if options else ''}{options}"
+        return f"{self._base}{quote(path)}{'?' if options else ''}{options}"
 
     async def pages(
         self, link: str, of: type[Item], headers: Mapping[str, str] | None = None, *, from_cursor: bool = False
@@ -95,18 +94,19 @@ class Graph:
         """All pages from ``link`` on; the next is fetched while one is read. Raises SourceError when they do not end
         as they should, and CursorExpired when ``link`` is a delta link that Graph does not know any more."""
         asked = Counter[str]()
-        empty = 0
+        idle, before = 0, 0
         coming = asyncio.create_task(self._page(link, of, headers, from_cursor))
         try:
             while True:
-                page = await coming
+                page, mark = await coming
                 following = page.next_link
                 if following is not None:
                     asked[following] += 1
-                    empty = 0 if page.value else empty + 1
-                    if asked[following] > CIRCLES or empty > EMPTY:
+                    idle = idle + 1 if mark == before or not page.value else 0
+                    before = mark
+                    if asked[following] > CIRCLES or idle > IDLE or len(asked) > PAGES:
                         raise SourceError(
-                            f"{self._place(link)} goes on without end: {sum(asked.values())} pages so far",
+                            f"{place(link)} goes on without end: {sum(asked.values())} pages so far",
                             "this is a fault of Microsoft Graph: the next run tries again",
                         )
                     coming = asyncio.create_task(self._page(following, of, headers, False))
@@ -130,14 +130,14 @@ class Graph:
                 yield page
         if last is None:
             raise SourceError(
-                f"{self._place(link)} ended without the link to the next round: it is not whole",
+                f"{place(link)} ended without the link to the next round: it is not whole",
                 "this is no answer of Microsoft Graph that is known: the next run tries again",
             )
         self._must_be_ours(last)
 
     async def count(self, path: str) -> int:
         """How many objects there are. Not by ``/$count``: half a number looks like a number."""
-        page = await self._page(self.address(path, select="id", count="true", top=1), Object, ADVANCED, False)
+        page, _ = await self._page(self.address(path, select="id", count="true", top=1), Object, ADVANCED, False)
         if page.count is None:
             raise SourceError(
                 f"{self._options.graph} does not count its {path}", "see that cloud and endpoints are right"
@@ -173,32 +173,30 @@ class Graph:
 
     async def _page(
         self, link: str, of: type[Item], headers: Mapping[str, str] | None, from_cursor: bool
-    ) -> Page[Item]:
+    ) -> tuple[Page[Item], int]:
+        """A page, and a hash of all that it says but of the link to the next one."""
         if of not in self._decoders:
             self._decoders[of] = msgspec.json.Decoder(Page[of])  # type: ignore[valid-type]
         response = await self.get(link, headers, from_cursor=from_cursor)
         try:
-            return self._decoders[of].decode(response.content)
+            page = self._decoders[of].decode(response.content)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise self._nonsense(response, str(error)) from None
+        return page, hash(response.content.replace((page.next_link or "").encode(), b"", 1))
 
     def _must_be_ours(self, url: str) -> None:
         """Links come from outside, and the token goes where they lead."""
-        if not url.startswith(self._base):
+        if not is_within(url, self._base):
             raise SourceError(
-                f"{self._options.graph} leads to another host: {self._place(url)}",
+                f"{self._options.graph} leads to another host, or to none: {place(url)}",
                 "see that cloud and endpoints are right, and that nothing in between changes what Graph answers",
             )
 
     def _nonsense(self, response: httpx.Response, why: str) -> SourceError:
         return SourceError(
-            f"{self._place(str(response.request.url))} answered with something that is no page of objects: {why}",
+            f"{place(str(response.request.url))} answered with something that is no page of objects: {why}",
             "this is no answer of Microsoft Graph that is known: the next run tries again",
         )
-
-    def _place(self, url: str) -> str:
-        parts = urlsplit(url)
-        return f"{parts.hostname}{parts.path}"
 
 
 async def for_each(items: Iterable[str], work: Callable[[str], Awaitable[None]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from usersyncd.errors import SourceError
-from usersyncd.plugin import Kind
+from usersyncd.plugin import Kind, quoted
 from usersyncd_entra.client import Graph
 from usersyncd_entra.faults import Forbidden, missing
 from usersyncd_entra.mapping import HIDDEN, PERMISSIONS
@@ -51,8 +51,8 @@ async def _name(graph: Graph) -> str:
     """The tenant's own name, where we may read it: no permission that usersyncd asks for includes it."""
     try:
         response = await graph.get(graph.address("organization", select="displayName"))
-        return f" ({response.json()['value'][0]['displayName']})"
-    except (SourceError, ValueError, LookupError):
+        return f" ({quoted(response.json()['value'][0]['displayName'], 100)})"
+    except (SourceError, ValueError, LookupError, TypeError, AttributeError):
         return ""
 
 

@@ -11,11 +11,8 @@ import httpx
 import msgspec
 
 from usersyncd.errors import SourceError
-from usersyncd.plugin import Kind
+from usersyncd.plugin import Kind, quoted
 from usersyncd_entra.mapping import PERMISSIONS
-
-WORDS = 400
-"""Characters of the provider's own words that are shown."""
 
 EXPIRED_CODES = frozenset({"syncstatenotfound", "syncstateinvalid", "resyncrequired", "resyncapplydifferences"})
 EXPIRED_WORDS = "sync state generation is not found"
@@ -70,9 +67,9 @@ def error_of(response: httpx.Response) -> tuple[str, str]:
         body = None
     match body:
         case {"error": {"code": str(code), "message": str(message)}}:
-            return code, _line(message)
+            return code, quoted(message)
         case _:
-            return "", _line(response.text)
+            return "", quoted(response.content[:8192].decode(errors="replace"))
 
 
 def is_expired(response: httpx.Response) -> bool:
@@ -93,8 +90,8 @@ def refused(response: httpx.Response, client: str | None) -> SourceError:
     """Graph answered, and not with what was asked for."""
     code, message = error_of(response)
     url = response.request.url
-    said = f"{response.status_code} {code}: {message}" if code else f"{response.status_code} {message}"
-    identifier = response.headers.get("request-id")
+    said = f"{response.status_code} {quoted(code, 60)}: {message}" if code else f"{response.status_code} {message}"
+    identifier = quoted(response.headers.get("request-id", ""), 60)
     what = f"{url.host}{url.path} answered {said}" + (f" (request-id {identifier})" if identifier else "")
     match response.status_code:
         case 403:
@@ -114,11 +111,12 @@ def refused(response: httpx.Response, client: str | None) -> SourceError:
 def not_signed_in(answer: Mapping[str, Any], login: str) -> SourceError:
     """Entra gave no token. ``answer`` is what MSAL returned."""
     description = str(answer.get("error_description") or answer.get("error") or "it gave no reason")
-    said = _line(re.split(r"\s*Trace ID:", description)[0])
-    codes = [code for code in answer.get("error_codes") or [] if isinstance(code, int)]
-    codes += [int(number) for number in re.findall(r"AADSTS(\d+)", description)]
+    said = quoted(re.split(r"\s*Trace ID:", description)[0])
+    given = answer.get("error_codes")
+    codes = [code for code in given if isinstance(code, int)] if isinstance(given, list) else []
+    codes += [int(number) for number in re.findall(r"AADSTS(\d{1,9})", description)]
     remedy = next((_SIGN_IN[code] for code in codes if code in _SIGN_IN), None)
-    correlation = answer.get("correlation_id")
+    correlation = quoted(str(answer.get("correlation_id") or ""), 60)
     what = f"{login} refuses the sign-in: {said}" + (f" (correlation id {correlation})" if correlation else "")
     return SourceError(what, remedy or "see the sign-in logs of service principals in the Entra admin centre")
 
@@ -133,8 +131,3 @@ def understood() -> Iterator[None]:
             f"Microsoft Graph sent an object of an unknown form: {type(error).__name__} {error}",
             "this may be a fault of the connector: report it to the authors of usersyncd",
         ) from error
-
-
-def _line(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= WORDS else f"{line[:WORDS]}…"

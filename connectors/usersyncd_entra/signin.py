@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import math
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import msal
@@ -19,13 +21,18 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from usersyncd.errors import SourceError
+from usersyncd.errors import SourceError, UsersyncError
 from usersyncd.plugin import Context, Secret
 from usersyncd_entra.faults import not_signed_in
+from usersyncd_entra.links import is_within, place
 from usersyncd_entra.options import EntraOptions
 
 EARLY = 120.0
 """Seconds before its end at which a token is renewed."""
+LONGEST_LIFE = 86_400.0
+"""Seconds that a token is used without asking for another one, whatever its answer says."""
+TOKEN = re.compile(r"[\x21-\x7e]{1,20000}")
+"""What a header can carry."""
 EXCHANGE = "api://AzureADTokenExchange"
 """The audience of a token that an application trusts in place of its secret."""
 
@@ -53,10 +60,13 @@ class SignIn:
         async with self._lock:
             if self._token == refused:
                 answer = await self._in_thread(claims)
-                if "access_token" not in answer:
+                token = answer.get("access_token")
+                if token is None:
                     raise not_signed_in(answer, self._options.login)
-                self._token = answer["access_token"]
-                self._ends = time.monotonic() + max(0.0, float(answer.get("expires_in", 0)) - EARLY)
+                if not isinstance(token, str) or not TOKEN.fullmatch(token):
+                    raise SourceError(f"{self._options.login} gave a token that no header can carry", ODD)
+                self._token = token
+                self._ends = time.monotonic() + max(0.0, _seconds(answer.get("expires_in")) - EARLY)
             return self._token
 
     @property
@@ -66,7 +76,7 @@ class SignIn:
             payload = self._token.split(".")[1]
             claims = msgspec.json.decode(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
             return frozenset(claims.get("roles", ()))
-        except (IndexError, ValueError, AttributeError, TypeError, msgspec.DecodeError):
+        except (IndexError, ValueError, AttributeError, TypeError, RecursionError, msgspec.DecodeError):
             return None
 
     async def _in_thread(self, claims: str | None) -> Mapping[str, Any]:
@@ -75,9 +85,14 @@ class SignIn:
         try:
             # A new application each time: MSAL would give the refused token once more, out of its cache.
             return await asyncio.to_thread(lambda: self._acquire(http, claims))
-        except ValueError as error:
-            # MSAL says that the tenant cannot be found; why, stands in the answer that it got.
-            raise not_signed_in(http.refusal or {"error": str(error)}, self._options.login) from None
+        except UsersyncError:
+            raise
+        except Exception as error:
+            # MSAL says that the tenant cannot be found, and why stands in the answer that it got; or it met with
+            # something that it did not expect, and says so with any error that Python has.
+            unknown = f"an answer of an unknown form ({type(error).__name__})"
+            said = str(error) if isinstance(error, ValueError) else unknown
+            raise not_signed_in(http.refusal or {"error": said}, self._options.login) from None
         finally:
             http.cancel()
 
@@ -153,6 +168,19 @@ class SignIn:
         return {**credential, "passphrase": passphrase} if passphrase else credential
 
 
+SECRETS = frozenset({"client_secret", "client_assertion"})
+"""The fields of a form that prove who the application is."""
+ODD = "see that cloud and endpoints are right, and what stands between here and the login"
+
+
+def _seconds(life: Any) -> float:
+    try:
+        found = float(life)
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+    return min(found, LONGEST_LIFE) if math.isfinite(found) else 0.0
+
+
 _PEM = re.compile(r"(-----BEGIN ([A-Z ]+)-----.*?-----END \2-----)", re.DOTALL)
 
 
@@ -177,6 +205,11 @@ class _BlockingClient:
         return self._wait("GET", url, params=params, headers=headers)
 
     def post(self, url: str, params: Any = None, data: Any = None, headers: Any = None, **_: Any) -> httpx.Response:
+        if SECRETS.intersection(data or ()) and not self._is_login(url):
+            raise SourceError(
+                f"{self._login} leads the sign-in to another host: {place(url)}",
+                "see that cloud and endpoints are right, and that nothing in between changes what the login answers",
+            )
         # A signed assertion comes as bytes, of which httpx would make their Python notation.
         if isinstance(data, Mapping):
             data = {name: value.decode() if isinstance(value, bytes) else value for name, value in data.items()}
@@ -191,6 +224,13 @@ class _BlockingClient:
         self._cancelled = True
         if self._under_way is not None:
             self._under_way.cancel()
+
+    def _is_login(self, url: str) -> bool:
+        """Whether an address is the login's. Microsoft's own logins stand for each other."""
+        known = msal.authority.WELL_KNOWN_AUTHORITY_HOSTS
+        hosts = known if urlsplit(self._login).hostname in known else ()
+        logins = [_https(self._login), *(f"https://{host}" for host in hosts)]
+        return any(is_within(url, f"{login}/") for login in logins)
 
     def _wait(self, method: str, url: str, **arguments: Any) -> httpx.Response:
         if self._cancelled:

@@ -12,7 +12,7 @@ from usersyncd.plugin import API, Done, Kind, Page, SourceContext
 from usersyncd_entra.client import Graph, patience
 from usersyncd_entra.cursor import read_cursor
 from usersyncd_entra.describe import describe
-from usersyncd_entra.faults import CursorExpired
+from usersyncd_entra.faults import CursorExpired, understood
 from usersyncd_entra.fields import Fields
 from usersyncd_entra.mapping import MAPPING
 from usersyncd_entra.options import EntraOptions
@@ -68,4 +68,5 @@ class EntraSource:
     async def _graph(self) -> AsyncIterator[Graph]:
         options = self._options
         async with self._context.http(patience(options), ca_file=options.ca_file, proxy=options.proxy) as client:
-            yield Graph(options, client, SignIn(options, self._context, client))
+            with understood():
+                yield Graph(options, client, SignIn(options, self._context, client))

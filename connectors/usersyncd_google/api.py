@@ -28,6 +28,8 @@ LONGEST = 2048
 """Characters of an address; a longer one is sent as a form, as google-api-python-client's own transport does."""
 PAGES = 100_000
 """Pages that a listing has at the most: 50 million users."""
+IDLE = 200
+"""Pages in a row that bring nothing new, and are taken for a listing without end."""
 
 
 class Api:
@@ -102,22 +104,26 @@ class Api:
     ) -> AsyncIterator[list[Json]]:
         """The pages of a listing. A collection that is empty is absent from its reply."""
         tokens: set[str] = set()
+        idle, before = 0, 0
         for _ in range(PAGES):
             reply, _ = await self._execute(request, doing)
-            if "kind" not in reply or not isinstance(reply.get(collection, []), list):
+            items, token = reply.get(collection, []), reply.get("nextPageToken", "")
+            listed = isinstance(items, list) and all(map(_is_item, items))
+            if "kind" not in reply or not listed or not isinstance(token, str):
                 raise SourceError(
                     f"{doing}: {self._options.endpoint} answered with something that is no list of {collection}",
                     "see whether the option endpoint is right, and what stands between here and Google",
                 )
-            yield reply.get(collection, [])
+            mark = hash(json.dumps(items[:1] + items[-1:]))
+            idle, before = idle + 1 if mark == before or not items else 0, mark
+            yield items
             if (request := following(request, reply)) is None:
                 return
-            token = reply["nextPageToken"]
-            if token in tokens:
+            if token in tokens or idle > IDLE:
                 break
             tokens.add(token)
         raise SourceError(
-            f"{doing}: Google gave the same page twice, so the listing has no end",
+            f"{doing}: Google gives pages that it gave before, so the listing has no end",
             "the next run reads again; if it stays so, tell Google's support",
         )
 
@@ -149,6 +155,11 @@ class Api:
 def properties(resource: str) -> frozenset[str]:
     """The names of the attributes that a resource (``User``, ``Group``) has."""
     return frozenset(_document("directory_v1")["schemas"][resource]["properties"])
+
+
+def _is_item(item: object) -> bool:
+    """Whether this is an object; its id is text, or in the logs an object of its own."""
+    return isinstance(item, dict) and isinstance(item.get("id", ""), str | dict)
 
 
 def _said(what: str, extent: Json) -> str:

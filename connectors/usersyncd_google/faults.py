@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 import httpx
 import msgspec
 from msgspec import Struct
 
 from usersyncd.errors import SourceError
+from usersyncd.plugin import http_date, quoted
 from usersyncd_google.options import GoogleOptions
 
 _LASTING = frozenset({"accessNotConfigured", "dailyLimitExceeded", "dailyLimitExceededUnreg", "SERVICE_DISABLED"})
@@ -66,7 +67,7 @@ def refused(response: httpx.Response, doing: str, options: GoogleOptions, scopes
     reasons = {detail.reason for detail in (*error.errors, *error.details)}
     if "page_token" in error.message.lower().replace(" ", "_"):
         reasons.add("pageToken")
-    said = f"{doing}: Google refused with {response.status_code}: {error.message or 'no reason given'}"
+    said = f"{doing}: Google refused with {response.status_code}: {quoted(error.message) or 'no reason given'}"
     if response.status_code == 404:
         return MissingError(said, _missing(reasons))
     kind = ForbiddenError if response.status_code == 403 and not reasons & _WHOLE else SourceError
@@ -116,7 +117,8 @@ def delegation(scopes: Sequence[str], client_id: str | None) -> str:
 def no_token(response: httpx.Response, account: str, options: GoogleOptions) -> SourceError:
     """The error for an answer of the token endpoint that is not a token. Missing scopes are told by the caller."""
     error, description = oauth(response)
-    said = f"no access token for {account} in the name of {options.subject}: {error}: {description}"
+    refusal = quoted(f"{error}: {description}")
+    said = f"no access token for {account} in the name of {options.subject}: {refusal}"
     if "email or User ID" in description:
         remedy = f"correct the option subject: Google knows no user {options.subject} who may be acted for"
     elif "JWT Signature" in description:
@@ -137,7 +139,7 @@ def oauth(response: httpx.Response) -> tuple[str, str]:
     """Code and description of an error (RFC 6749, section 5.2)."""
     try:
         found = msgspec.json.decode(response.content, type=_OAuth)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return str(response.status_code), "no reason given"
     return found.error, found.error_description
 
@@ -145,16 +147,25 @@ def oauth(response: httpx.Response) -> tuple[str, str]:
 def _refusal(response: httpx.Response) -> _Error:
     try:
         return msgspec.json.decode(response.content, type=_Refusal).error
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _Error()
+
+
+@contextmanager
+def understood() -> Iterator[None]:
+    """What is done in here with Google's answers is done to those of the documented form, or SourceError is raised."""
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError, ValueError, OverflowError) as error:
+        raise SourceError(
+            f"Google sent something of an unknown form: {type(error).__name__} {error}",
+            "this may be a fault of the connector: report it to the authors of usersyncd",
+        ) from error
 
 
 def server_time(response: httpx.Response) -> datetime | None:
     """The server's time (RFC 9110, section 6.6.1)."""
-    try:
-        return parsedate_to_datetime(response.headers["date"]).replace(tzinfo=UTC)
-    except (KeyError, ValueError):
-        return None
+    return http_date(response.headers.get("date", ""))
 
 
 def _apart(response: httpx.Response) -> str:

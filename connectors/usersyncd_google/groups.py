@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -18,6 +19,8 @@ from usersyncd_google.users import handle
 
 Json = dict[str, Any]
 
+COUNT = re.compile("[0-9]{1,9}")
+"""How Google writes how many members a group has."""
 EDGE_FIELDS = Fields().need(["id", "email", "type"])
 
 
@@ -51,9 +54,9 @@ class GroupReader:
         }
         address = str(group.get("email", ""))
         record = Record(Kind.GROUP, group["id"], attributes, (handle(address),) if address else ())
-        count = group.get("directMembersCount")
+        count = str(group.get("directMembersCount", ""))
         whole = json.dumps([attributes, address, count, group.get("etag")], sort_keys=True)
-        return Row(record, address.lower(), short_digest(whole), None if count is None else int(count))
+        return Row(record, address.lower(), short_digest(whole), int(count) if COUNT.fullmatch(count) else None)
 
 
 class Edges(Struct):

@@ -19,7 +19,7 @@ from google.auth.transport import Request, Response
 from msgspec import Struct
 
 from usersyncd.errors import SourceError, UsersyncError
-from usersyncd.plugin import Patience, SourceContext
+from usersyncd.plugin import Patience, SourceContext, quoted
 from usersyncd_google.options import GoogleOptions, Keyless
 
 CLOUD = "https://www.googleapis.com/auth/cloud-platform"
@@ -60,7 +60,7 @@ class KeylessSigner:
         )
         try:
             return msgspec.json.decode(response.content, type=_Signed).signedJwt
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             raise SourceError(
                 f"IAM Credentials does not sign for {self.account}: {response.status_code}: {_words(response)}",
                 "enable the IAM Service Account Credentials API, and give this workload the role Service Account Token "
@@ -84,13 +84,18 @@ class KeylessSigner:
                 return await _only(self._context.blocking(work), request)
             except DefaultCredentialsError as error:
                 raise SourceError(
-                    f"this machine has no credentials to sign with: {error}",
+                    f"this machine has no credentials to sign with: {quoted(str(error))}",
                     "run on Google Cloud with a service account, or give the configuration file of workload identity "
                     "federation under keyless.credentials or in $GOOGLE_APPLICATION_CREDENTIALS",
                 ) from None
-            except (GoogleAuthError, ValueError) as error:
+            except UsersyncError:
+                raise
+            except Exception as error:
+                # The library says of an answer that it did not expect whatever Python says.
+                known = isinstance(error, (GoogleAuthError, ValueError))
+                said = quoted(str(error)) if known else f"an answer of an unknown form ({type(error).__name__})"
                 raise SourceError(
-                    f"the workload's own credentials cannot be used: {error}",
+                    f"the workload's own credentials cannot be used: {said}",
                     "correct the configuration file of workload identity federation",
                 ) from None
 
@@ -181,6 +186,6 @@ class _Answer(Response):
 
 def _words(response: httpx.Response) -> str:
     try:
-        return str(msgspec.json.decode(response.content)["error"]["message"])
-    except (msgspec.MsgspecError, KeyError, TypeError):
+        return quoted(str(msgspec.json.decode(response.content)["error"]["message"]))
+    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, TypeError):
         return "no reason given"

@@ -14,7 +14,7 @@ from usersyncd.plugin import API, CANONICAL, Done, Kind, Page, Patience, SourceC
 from usersyncd_google.api import Api, properties
 from usersyncd_google.cursor import FORMAT, Cursor, extent, trusted
 from usersyncd_google.describe import describe
-from usersyncd_google.faults import MissingError, retryable
+from usersyncd_google.faults import MissingError, retryable, understood
 from usersyncd_google.keyless import KeylessSigner
 from usersyncd_google.mapping import DERIVED, GROUPS, MAPPING, REPORTS, UNITS, USERS
 from usersyncd_google.options import GoogleOptions
@@ -73,7 +73,8 @@ class GoogleSource:
                 signer = KeySigner(context.secret(options.service_account), f"service_account ({where})")
             scopes = [USERS, GROUPS, *[UNITS][: bool(options.org_units)], *[REPORTS][: options.incremental]]
             client.auth = Delegated(signer, options, scopes)
-            yield Api(client, options, scopes)
+            with understood():
+                yield Api(client, options, scopes)
 
     async def _identified(self, api: Api) -> tuple[Json, datetime]:
         """The subject and Google's time; and every org unit of the options is there. Raises SourceError."""

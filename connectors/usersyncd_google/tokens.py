@@ -4,6 +4,7 @@ server applications"): an assertion, signed with the account's key or by IAM Cre
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -22,6 +23,10 @@ AUDIENCE = "https://oauth2.googleapis.com/token"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 LIFE = 3600
 """Seconds that an assertion is good for, at the most."""
+LONGEST_LIFE = 86_400.0
+"""Seconds that a token is used without asking for another one, whatever its answer says."""
+TOKEN = re.compile(r"[\x21-\x7e]{1,20000}")
+"""What a header can carry."""
 EARLY = 60.0
 """Seconds before its end that a token is replaced."""
 
@@ -126,13 +131,18 @@ class Delegated(httpx.Auth):
             raise no_token(response, self._signer.account, self._options)
         try:
             token = msgspec.json.decode(response.content, type=_Token)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise SourceError(
                 f"{self._options.token_endpoint} answered without an access token ({error})",
                 "correct the option token_endpoint",
             ) from None
+        if not TOKEN.fullmatch(token.access_token):
+            raise SourceError(
+                f"{self._options.token_endpoint} gave an access token that no header can carry",
+                "see what stands between here and Google, and that the option token_endpoint is right",
+            )
         self._token = token.access_token
-        self._until = self._clock() + token.expires_in - EARLY
+        self._until = self._clock() + min(token.expires_in, LONGEST_LIFE) - EARLY
 
     def _denied(self, denied: list[str]) -> SourceError:
         some = denied and len(denied) < len(self._scopes)

@@ -17,6 +17,7 @@ _SECRETS = (
     (re.compile(r"(://[^\s/:@]*:)[^\s/]*@"), rf"\1{MASK}@"),  # scheme://user:password@host
     (re.compile(r"\b(Bearer|Basic)\s+[\w+/=.~-]{16,}", re.IGNORECASE), rf"\1 {MASK}"),  # an Authorization header
     (re.compile(rf"({_NAMES}=)[^\s&;,]+", re.IGNORECASE), rf"\1{MASK}"),  # a query, a form, a connection string
+    (re.compile(rf'({_NAMES}"\s*:\s*")[^"]*', re.IGNORECASE), rf"\1{MASK}"),  # a member of a JSON object
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+(\.[\w-]*)*"), MASK),  # a JSON Web Token (RFC 7519)
 )
 

@@ -102,10 +102,14 @@ def _first_text(body: Mapping[str, Any]) -> str:
     return next((body[key] for key in ("error", "message", "detail") if isinstance(body.get(key), str)), "")
 
 
+def title(body: bytes) -> str:
+    """The title of a page of HTML; empty when it has none."""
+    found = re.search(rb"<title[^>]*>(.*?)</title>", body[:8192], re.IGNORECASE | re.DOTALL)
+    return quoted(found.group(1).decode(errors="replace")) if found else ""
+
+
 def _of_text(body: bytes) -> str:
-    text = body[:8192].decode(errors="replace")
-    title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
-    return quoted(title.group(1) if title else re.sub(r"<[^>]*>", " ", text))
+    return title(body) or quoted(re.sub(r"<[^>]*>", " ", body[:8192].decode(errors="replace")))
 
 
 def without_secrets(body: bytes, request: httpx.Request) -> bytes:

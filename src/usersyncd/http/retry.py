@@ -9,7 +9,7 @@ from collections.abc import Callable
 import httpx
 import tenacity
 
-from usersyncd.http.answers import is_json, phrase, retry_after, words
+from usersyncd.http.answers import is_json, phrase, retry_after, title, words
 from usersyncd.plugin import Patience
 from usersyncd.words import quoted
 
@@ -68,7 +68,9 @@ def trouble_of(response: httpx.Response, patience: Patience) -> PassingError | N
     except RecursionError:
         raise LastingError(f"answered {status} with JSON that is nested too deeply", ODD) from None
     if patience.json and status == 200 and not whole:
-        return PassingError(f"answered {status}, but not in JSON: {words(response)}", IN_BETWEEN)
+        # Only a page's title: half an answer would show who is in it.
+        found = title(response.content)
+        return PassingError(f"answered {status}, but not in JSON" + (f": {found}" if found else ""), IN_BETWEEN)
     return None
 
 

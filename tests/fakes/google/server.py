@@ -79,6 +79,8 @@ class Google:
         """When each method was asked first and last, in seconds of the monotonic clock."""
         self.meanwhile: Callable[[str], object] = lambda _: None
         """What happens to the customer before a request of a method is answered: changes in the middle of a pull."""
+        self.spoil: Callable[[str, Reply], Reply] = lambda path, reply: reply
+        """What becomes of each reply, by its path: where a test makes it one that Google would not give."""
         self._recent: deque[datetime] = deque()
         self._http = HttpServer(self._answer, self.now)
 
@@ -110,7 +112,7 @@ class Google:
 
     async def _answer(self, request: Request) -> Reply:
         try:
-            return await self._reply(request)
+            return self.spoil(request.path, await self._reply(request))
         except Exception as error:
             self.unfaithful.append(f"the fake failed: {error!r}")
             raise

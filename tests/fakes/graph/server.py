@@ -8,7 +8,7 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -48,6 +48,8 @@ class Graph:
         """Pages that were served, where the tenant never changes and speed is measured."""
         self.between: Callable[[], object] = lambda: None
         """Called before each answer of Graph: where a test changes the tenant while it is read."""
+        self.spoil: Callable[[str, Response], Response] = lambda path, answer: answer
+        """What becomes of each answer, by its path: where a test makes it one that Graph would not give."""
         self._spent: deque[tuple[float, int]] = deque()
         self.now = time.monotonic
         """What the ten seconds of the resource units are measured by."""
@@ -88,13 +90,19 @@ class Graph:
             async def endpoint(request: Request) -> Response:
                 return await self._guarded(request, answer)
 
-            return Route(f"/v1.0/{path}", endpoint)
+            return route(f"/v1.0/{path}", endpoint)
+
+        def route(path: str, answer: Callable[[Request], Awaitable[Response]], **more: Any) -> Route:
+            async def endpoint(request: Request) -> Response:
+                return self.spoil(request.url.path, await answer(request))
+
+            return Route(path, endpoint, **more)
 
         return Starlette(
             routes=[
-                Route("/{tenant}/v2.0/.well-known/openid-configuration", self._configuration),
-                Route("/{tenant}/oauth2/v2.0/token", self._token, methods=["POST"]),
-                Route("/metadata/identity/oauth2/token", self._managed),
+                route("/{tenant}/v2.0/.well-known/openid-configuration", self._configuration),
+                route("/{tenant}/oauth2/v2.0/token", self._token, methods=["POST"]),
+                route("/metadata/identity/oauth2/token", self._managed),
                 api("organization", self._organization),
                 api("{kind}/delta", self._delta),
                 api("{kind}/delta()", self._delta),  # as Microsoft's own client writes it
