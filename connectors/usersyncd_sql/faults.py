@@ -26,6 +26,10 @@ MYSQL_RECORD = frozenset(
      1586, 1644, 3140, 3819, 4025, 4078)
 )  # fmt: skip
 SQLITE_RECORD = ("SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG")
+# A value that a column cannot have: too large, not of the column's form, or with a character that it cannot hold.
+POSTGRESQL_VALUE = frozenset(("22001", "22003", "22007", "22008", "22021", "22023", "22P02", "22P03", "22P05"))
+MYSQL_VALUE = frozenset((1264, 1292, 1300, 1366, 1367, 1406, 1411))
+NUL = "the value has a NUL character, which PostgreSQL cannot hold"
 
 CONNECTION = "check the URL and the password, and that the server runs and can be reached"
 RIGHTS = "grant the user SELECT, INSERT, UPDATE and DELETE on the tables"
@@ -102,6 +106,17 @@ def is_unlisted(error: BaseException) -> bool:
     return number is not None and number not in MYSQL_RECORD and number not in MYSQL and number // 1000 != CLIENT
 
 
+def is_of_value(error: BaseException) -> bool:
+    """Whether the database cannot take a value that it is asked for, so that no row has it."""
+    if isinstance(error, UnicodeEncodeError | OverflowError):
+        return True
+    if (cause := driver_error(error)) is None:
+        return False
+    if state := _sqlstate(cause):
+        return state in POSTGRESQL_VALUE
+    return type(cause).__name__ == "DataError" or _mysql(cause)[0] in MYSQL_VALUE
+
+
 def is_unique(error: BaseException) -> bool:
     """Whether a unique constraint refuses the record."""
     if (cause := driver_error(error)) is None:
@@ -151,6 +166,8 @@ def _postgresql(cause: BaseException) -> str:
     diag = cause.diag  # type: ignore[attr-defined]
     if diag is None or diag.message_primary is None:
         return str(cause).splitlines()[0]
+    if diag.sqlstate == "22P05":
+        return NUL
     parts = [diag.message_primary]
     if diag.message_detail and not diag.message_detail.startswith("Failing row"):
         parts.append(diag.message_detail.rstrip("."))

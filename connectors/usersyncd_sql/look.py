@@ -40,7 +40,7 @@ def find(writer: Writer, table: RecordTable, lookups: Sequence[Lookup], whole: b
 
 def _as_asked(table: RecordTable, held: Held, lookup: Lookup, stored: Any) -> Held:
     """The object with the key in the form of the lookup, if the column holds exactly this key."""
-    same = table.stored(table.key, stored) == table.asked_key(lookup.key)
+    same = table.agrees((table.key,), (stored,), (table.asked_key(lookup.key),))
     return structs.replace(held, key=lookup.key) if same else held
 
 

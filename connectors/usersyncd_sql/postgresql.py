@@ -57,7 +57,7 @@ class PostgresqlWriter(Writer):
         )
         return int(self._cursor().execute(statement, [_json(table, by, rows)]).rowcount)
 
-    def join(
+    def _join(
         self, table: Reflected, columns: Sequence[str], by: Sequence[str], rows: Sequence[Row], *, lock: bool = False
     ) -> Iterator[tuple[int, Row]]:
         pairs = zip(_identifiers(by), _identifiers(_numbered(by)), strict=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from usersyncd.plugin import Kind, TargetContext
 from usersyncd_sql.catalog import Catalog
+from usersyncd_sql.faults import Refused
 from usersyncd_sql.follow import stands_for
 from usersyncd_sql.tables import RecordTable
 from usersyncd_sql.write import Writer
@@ -20,7 +21,10 @@ def protected_member(
         return None
     if (edges := catalog.edges_if_any(writer.connection)) is None:
         return None
-    where, value = stands_for(table, edges, directory, row)
+    try:
+        where, value = stands_for(table, edges, directory, row)
+    except Refused:
+        return None  # The memberships cannot hold the key of this group, so it has none.
     members = [found[0] for found in writer.select(edges, [edges.user], edges.fixed(where), edges.group, [value])]
     users = catalog.records(writer.connection, Kind.USER)
     columns, by = users.looked_at(whole=True), (edges.value[Kind.USER],)

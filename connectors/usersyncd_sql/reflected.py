@@ -8,11 +8,13 @@ from difflib import get_close_matches
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import DOMAIN
 from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.types import TypeEngine
 
 from usersyncd.errors import TargetError
 from usersyncd_sql.comparison import Comparison, comparisons
+from usersyncd_sql.told import teller
 
 Key = Any
 """A key in the form of the driver: text, number or UUID."""
@@ -22,7 +24,8 @@ Row = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table. ``filled``: the database gives it a value where a row has none."""
+    """A column of a table. ``type``: of a domain, the type below it. ``filled``: the database gives it a value where a
+    row has none."""
 
     type: TypeEngine[Any]
     nullable: bool
@@ -78,8 +81,15 @@ class Reflected:
     def agrees(self, columns: Sequence[str], found: Sequence[Any], asked: Row) -> bool:
         """Whether the values found are exactly those asked for, independent of the collation."""
         return tuple(found) == asked or all(
-            self.stored(c, f) == self.stored(c, a) for c, f, a in zip(columns, found, asked, strict=True)
+            self._agree(c, self.stored(c, f), self.stored(c, a)) for c, f, a in zip(columns, found, asked, strict=True)
         )
+
+    def _agree(self, column: str, found: Any, asked: Any) -> bool:
+        """Whether two values are equal, also where the driver reads another type than it writes, as for INET."""
+        if found == asked or type(found) is type(asked):
+            return bool(found == asked)
+        tell = teller(self.columns[column].type)
+        return tell is not None and str(tell(found)) == str(tell(asked))
 
     def why_no_insert(self) -> str:
         """The message for a table with ``cannot_insert``."""
@@ -102,7 +112,11 @@ class Reflected:
 
 def _column(found: ReflectedColumn) -> Column:
     filled = found["default"] is not None or found.get("autoincrement") is True or "identity" in found
-    return Column(found["type"], found["nullable"], filled or "computed" in found)
+    kind, nullable = found["type"], found["nullable"]
+    while isinstance(kind, DOMAIN):
+        nullable, filled = nullable and not kind.not_null, filled or kind.default is not None
+        kind = kind.data_type
+    return Column(kind, nullable, filled or "computed" in found)
 
 
 def _uniques(inspector: sa.Inspector, name: str, schema: str | None) -> Iterable[tuple[str, ...]]:

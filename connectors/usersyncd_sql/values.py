@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
@@ -16,6 +17,7 @@ from sqlalchemy.types import TypeEngine
 
 from usersyncd.plugin import Value
 
+WHOLE = re.compile(r"\s*[+-]?[0-9]+\s*")
 Adapter = Callable[[Any], Any]
 """Converts a value other than None for the driver. Raises ValueError with the reason if it does not fit."""
 
@@ -27,9 +29,11 @@ def adapter(kind: TypeEngine[Any], backend: str) -> Adapter | None:
     if isinstance(kind, sa.Boolean):
         return _boolean
     if isinstance(kind, sa.Integer):
-        return _integer
+        return _ranged(_bits_of(kind, backend), signed=not getattr(kind, "unsigned", False))
     if isinstance(kind, mysql.BIT):
         return _bits
+    if isinstance(kind, mysql.YEAR):
+        return _integer
     if isinstance(kind, sa.Numeric | sa.Float):
         takes = _decimal if backend == "postgresql" else _finite
         return _as_float(takes) if isinstance(kind, sa.Float) or backend == "sqlite" else takes
@@ -84,12 +88,37 @@ def _boolean(value: Value) -> bool:
 
 
 def _integer(value: Value) -> int:
-    if isinstance(value, int | str) or (isinstance(value, float) and value.is_integer()):
+    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
+        return int(value)
+    if isinstance(value, str) and WHOLE.fullmatch(value):
         try:
             return int(value)
         except ValueError:
-            pass
+            pass  # thousands of digits
     raise ValueError(f"takes a whole number, and not {_short(value)}")
+
+
+def _bits_of(kind: sa.Integer, backend: str) -> int:
+    """How many bits a whole number in a column has at most."""
+    if backend == "sqlite" or isinstance(kind, sa.BigInteger):
+        return 64
+    if isinstance(kind, mysql.TINYINT):
+        return 8
+    if isinstance(kind, sa.SmallInteger):
+        return 16
+    return 24 if isinstance(kind, mysql.MEDIUMINT) else 32
+
+
+def _ranged(bits: int, *, signed: bool) -> Adapter:
+    lowest, highest = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+
+    def adapt(value: Value) -> int:
+        number = _integer(value)
+        if not lowest <= number <= highest:
+            raise ValueError(f"takes a whole number from {lowest} to {highest}, and not {_short(value)}")
+        return number
+
+    return adapt
 
 
 def _bits(value: Value) -> int:
@@ -127,7 +156,7 @@ def _datetime(*, aware: bool, text: bool) -> Adapter:
         try:
             moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
         except OverflowError:
-            raise ValueError(f"takes no time after the year 9999 in UTC, as {_short(value)}") from None
+            raise ValueError(f"takes a time of the years 1 to 9999 in UTC, and not {_short(value)}") from None
         if not aware:
             moment = moment.replace(tzinfo=None)
         return moment.isoformat(sep=" ") if text else moment

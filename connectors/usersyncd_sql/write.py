@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.sql import ClauseElement
 
+from usersyncd_sql.faults import is_of_value
 from usersyncd_sql.reflected import Key, Reflected, Row
 
 T = TypeVar("T")
@@ -54,8 +55,29 @@ class Writer:
     ) -> Iterator[tuple[int, Row]]:
         """The rows of the table that equal one of ``rows`` in the columns ``by``, each with the index of that one.
 
-        Comparison is by the collation of the columns. ``lock``: lock the rows until the end of the transaction.
+        Comparison is by the collation of the columns. A value that a column cannot have equals none. ``lock``: lock
+        the rows until the end of the transaction; their values were in the table before.
         """
+        if lock:
+            yield from self._join(table, columns, by, rows, lock=True)
+            return
+        parts = [(0, rows)] if rows else []
+        while parts:
+            start, some = parts.pop()
+            try:
+                with self.connection.begin_nested():
+                    found = list(self._join(table, columns, by, some))
+            except Exception as error:
+                if not is_of_value(error):
+                    raise
+                middle = len(some) // 2
+                parts += [(start + middle, some[middle:]), (start, some[:middle])] if middle else []
+                continue
+            yield from ((start + n, row) for n, row in found)
+
+    def _join(
+        self, table: Reflected, columns: Sequence[str], by: Sequence[str], rows: Sequence[Row], *, lock: bool = False
+    ) -> Iterator[tuple[int, Row]]:
         quote = self.connection.dialect.identifier_preparer.quote
         name = self._name(table)
         wanted = ", ".join(["n", *(f"k{place}" for place in range(len(by)))])
