@@ -18,6 +18,11 @@ from usersyncd_sql.options import SCHEMES
 EXTRAS = {"psycopg": "postgresql", "pymysql": "mysql"}
 CONNECT_SECONDS = 10
 BUSY_SECONDS = 30
+"""How long SQLite waits for another writer."""
+LOCK_SECONDS = 10
+"""How long a server lets a statement wait for a lock."""
+ISOLATION = "READ COMMITTED"
+"""Whatever the database's default is: at a higher level, a change by the application fails the whole batch."""
 
 
 def driver_url(text: str, folder: Path, password: str | None) -> URL:
@@ -55,13 +60,16 @@ def build(url: URL, *, own: bool) -> Engine:
         engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS})
         _sqlite(engine, own)
     elif backend == "postgresql":
-        arguments: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "application_name": "usersyncd"}
-        engine = sa.create_engine(url, connect_args=arguments)
+        # Behind a pooler, a prepared statement would be one of another session.
+        arguments: dict[str, Any] = {
+            "connect_timeout": CONNECT_SECONDS, "application_name": "usersyncd", "prepare_threshold": None
+        }  # fmt: skip
+        engine = sa.create_engine(url, connect_args=arguments, isolation_level=ISOLATION)
         _postgresql(engine)
     else:
         arguments = {"charset": "utf8mb4", "connect_timeout": CONNECT_SECONDS}
         # Rows are tuples, and PyMySQL writes many of them into one INSERT.
-        engine = sa.create_engine(url, paramstyle="format", connect_args=arguments)
+        engine = sa.create_engine(url, paramstyle="format", connect_args=arguments, isolation_level=ISOLATION)
         _mysql(engine)
     return engine
 
@@ -100,6 +108,11 @@ def _postgresql(engine: Engine) -> None:
     def connect(connection: Any, _record: object) -> None:
         register(connection)
 
+    @event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        # For this transaction alone: behind a pooler, the next one is another program's.
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
+
 
 def _mysql(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
@@ -108,3 +121,5 @@ def _mysql(engine: Engine) -> None:
             # Without strict mode, the server truncates values that are too long.
             cursor.execute("SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')")
             cursor.execute("SET SESSION time_zone = '+00:00'")
+            # Of rows, and of tables that are being altered.
+            cursor.execute(f"SET SESSION innodb_lock_wait_timeout = {LOCK_SECONDS}, lock_wait_timeout = {LOCK_SECONDS}")

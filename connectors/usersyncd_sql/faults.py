@@ -36,7 +36,8 @@ RIGHTS = "grant the user SELECT, INSERT, UPDATE and DELETE on the tables"
 READ_ONLY = "point the URL at the primary server, or make the database writable"
 SPACE = "free some disk space; what was not acknowledged is planned again in the next run"
 TABLES = "compare the tables with the configuration: `usersyncd check --online`"
-BUSY = "another program held the tables; what was not acknowledged is planned again in the next run"
+BUSY = "end the other program's transaction, or wait for it; what was not acknowledged is planned again in the next run"
+ROW_LOG = "set binlog_format to MIXED or ROW on the server: usersyncd writes at READ COMMITTED"
 OTHER = "see the database's log; what was not acknowledged is planned again in the next run"
 
 POSTGRESQL = {
@@ -50,7 +51,7 @@ MYSQL = {
     1040: CONNECTION, 1045: CONNECTION, 1053: CONNECTION, 2002: CONNECTION, 2003: CONNECTION, 2006: CONNECTION,
     2013: CONNECTION, 1044: RIGHTS, 1142: RIGHTS, 1143: RIGHTS, 1227: RIGHTS, 1290: READ_ONLY, 1792: READ_ONLY,
     1836: READ_ONLY, 1021: SPACE, 1114: SPACE, 1054: TABLES, 1146: TABLES, 1205: BUSY, 1213: BUSY,
-    1317: BUSY, 1927: CONNECTION, 1969: BUSY, 3024: BUSY, 4031: CONNECTION,
+    1020: BUSY, 1665: ROW_LOG, 1317: BUSY, 1927: CONNECTION, 1969: BUSY, 3024: BUSY, 4031: CONNECTION,
     1049: "create the database, or correct its name in the URL",
 }  # fmt: skip
 CLIENT = 2
@@ -135,20 +136,39 @@ def is_reference(error: BaseException) -> bool:
     return _sqlstate(cause) == "23503" or _mysql(cause)[0] in {1216, 1217, 1451, 1452, 1557}
 
 
+def is_busy(error: BaseException) -> bool:
+    """Whether another program was in the way: the same may succeed a moment later."""
+    cause = driver_error(error)
+    return cause is not None and _remedy(cause) == BUSY
+
+
+def busy(error: BaseException) -> str:
+    """The reason for refusing a change of a batch that another program keeps from being written."""
+    return f"another program holds rows or tables that its batch needs: {_message(driver_error(error))}\n  → {BUSY}"
+
+
 def target_error(error: BaseException, target: str, where: str) -> TargetError:
     """The error for a database that cannot be written; ``where`` is its URL without a password."""
     cause = driver_error(error) or error
-    message, remedy = str(cause).strip(), OTHER
+    return TargetError(f"target {target}: {where} cannot be written: {_message(cause)}", _remedy(cause))
+
+
+def _message(cause: BaseException | None) -> str:
+    """What an error says, in one line."""
+    if cause is not None and _sqlstate(cause):
+        return str(cause).strip().splitlines()[0]
+    return " ".join((str(cause) if cause is None else _mysql(cause)[1]).split())
+
+
+def _remedy(cause: BaseException) -> str:
     if state := _sqlstate(cause):
-        remedy = next((POSTGRESQL[state[:n]] for n in (5, 3, 2) if state[:n] in POSTGRESQL), OTHER)
-        message = message.splitlines()[0]
-    elif name := getattr(cause, "sqlite_errorname", None):
-        remedy = next((text for code, text in SQLITE.items() if name.startswith(code)), OTHER)
-    elif (number := _mysql(cause)[0]) is not None:
-        remedy, message = MYSQL.get(number, OTHER), _mysql(cause)[1]
-    elif type(cause).__name__ == "OperationalError":
-        remedy = CONNECTION  # psycopg has no SQLSTATE for a lost connection
-    return TargetError(f"target {target}: {where} cannot be written: {message}", remedy)
+        return next((POSTGRESQL[state[:n]] for n in (5, 3, 2) if state[:n] in POSTGRESQL), OTHER)
+    if name := getattr(cause, "sqlite_errorname", None):
+        return next((text for code, text in SQLITE.items() if name.startswith(code)), OTHER)
+    if (number := _mysql(cause)[0]) is not None:
+        return MYSQL.get(number, OTHER)
+    # psycopg has no SQLSTATE for a lost connection
+    return CONNECTION if type(cause).__name__ == "OperationalError" else OTHER
 
 
 def _sqlstate(cause: BaseException) -> str | None:

@@ -24,8 +24,9 @@ ROWS = 1_000
 RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 
-def survey(engine: Engine, catalog: Catalog, context: TargetContext) -> Iterator[str]:
-    """One line each for the server and its tables. Raises TargetError if a table is missing or does not fit."""
+def survey(engine: Engine, url: str, catalog: Catalog, context: TargetContext) -> Iterator[str]:
+    """One line each for the server and its tables. Raises TargetError if a table is missing or does not fit. ``url``:
+    as the admin wrote it, without a password."""
     tables = {table.name: table for table in catalog.own()}
     if (file := sqlite_file(engine.url)) is not None and not file.exists():
         if not tables:
@@ -34,7 +35,7 @@ def survey(engine: Engine, catalog: Catalog, context: TargetContext) -> Iterator
         yield from (_to_create(table) for table in tables.values())
         return
     with engine.connect() as connection:
-        yield f"{_server(connection)} at {engine.url.render_as_string()}"
+        yield f"{_server(connection)} at {url}"
         unfinished = False
         for kind in Kind:
             name = catalog.names[kind]

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeVar
 
 import sqlalchemy as sa
 from pydantic import BaseModel
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from usersyncd.errors import TargetError
@@ -19,11 +20,12 @@ from usersyncd_sql.catalog import Catalog
 from usersyncd_sql.creates import create
 from usersyncd_sql.deletes import delete
 from usersyncd_sql.engine import build, driver_url, sqlite_file
-from usersyncd_sql.faults import driver_error, target_error
+from usersyncd_sql.faults import busy, driver_error, is_busy, target_error
 from usersyncd_sql.mysql import MysqlWriter
 from usersyncd_sql.options import SqlOptions
 from usersyncd_sql.protected import protected_member
 from usersyncd_sql.rename import Renamed, rename
+from usersyncd_sql.repeat import repeated
 from usersyncd_sql.survey import must_exist, survey
 from usersyncd_sql.tables import RecordTable
 from usersyncd_sql.updates import update
@@ -51,6 +53,8 @@ class SqlTarget:
         password = context.secret(options.password) if options.password else None
         self._url = driver_url(options.url, context.folder, password)
         self._engine = build(self._url, own=options.create_tables)
+        self._written = make_url(options.url).render_as_string(hide_password=True)
+        """The URL as the admin wrote it."""
         self._catalog = Catalog(options, context.layouts, context.name)
         self._create = options.create_tables
         self._context = context
@@ -225,16 +229,35 @@ class SqlTarget:
         return file is None or not self._create or file.exists()
 
     def _deliver(self, changes: Sequence[Change]) -> Iterator[list[Outcome]]:
-        with self._faults(), self._writing() as connection:
-            batch = Batch(writer(connection), self._catalog, self._context)
-            batch.writer.begin()
-            for (op, kind), phase in groupby(enumerate(changes), key=lambda numbered: _phase(numbered[1])):
-                _carry_out(batch, op, kind, list(phase))
-        yield [batch.outcome(number) for number in range(len(changes))]
+        outcomes: list[Outcome] = []
+
+        def work() -> None:
+            with self._writing() as connection:
+                batch = Batch(writer(connection), self._catalog, self._context)
+                batch.writer.begin()
+                for (op, kind), phase in groupby(enumerate(changes), key=lambda numbered: _phase(numbered[1])):
+                    _carry_out(batch, op, kind, list(phase))
+            outcomes[:] = [batch.outcome(number) for number in range(len(changes))]
+
+        with self._faults():
+            try:
+                yield from ([] for _ in repeated(work))
+            except Exception as error:
+                if not is_busy(error):
+                    raise
+                outcomes = [Outcome(error=busy(error))] * len(changes)
+        yield outcomes
 
     def _rename(self, old: str, new: str, target_ids: Mapping[Kind, Sequence[str]]) -> Iterator[Renamed]:
-        with self._faults(), self._writing() as connection:
-            found = rename(connection, self._catalog, old, new, target_ids)
+        found: Renamed = {}
+
+        def work() -> None:
+            with self._writing() as connection:
+                found.update(rename(connection, self._catalog, old, new, target_ids))
+
+        with self._faults():
+            for _ in repeated(work):
+                pass
         yield found
 
     @contextmanager
@@ -245,7 +268,7 @@ class SqlTarget:
 
     def _check(self) -> Iterator[str]:
         with self._faults():
-            yield from survey(self._engine, self._catalog, self._context)
+            yield from survey(self._engine, self._written, self._catalog, self._context)
 
     async def list(self, kind: Kind) -> AsyncIterator[Held]:
         """All rows of a kind. Raises TargetError."""
@@ -265,7 +288,7 @@ class SqlTarget:
             self._engine.dispose()
             if not isinstance(error, SQLAlchemyError | OSError) and driver_error(error) is None:
                 raise
-            raise target_error(error, self._context.name, self._url.render_as_string()) from error
+            raise target_error(error, self._context.name, self._written) from error
 
 
 def writer(connection: sa.Connection) -> Writer:
