@@ -4,7 +4,7 @@
 # the tests that need it are then skipped.
 set -eu
 
-PACKAGES="slapd ldap-utils samba samba-ad-dc samba-ad-provision samba-dsdb-modules winbind krb5-user libsasl2-modules-gssapi-mit 389-ds-base libldap-dev libsasl2-dev gcc python3-dev python3-venv postgresql mariadb-server openssl strace systemd jq"
+PACKAGES="slapd ldap-utils samba samba-ad-dc samba-ad-provision samba-dsdb-modules winbind krb5-user libsasl2-modules-gssapi-mit 389-ds-base libldap-dev libsasl2-dev gcc python3-dev python3-venv postgresql pgbouncer mariadb-server openssl strace systemd jq"
 
 if ! command -v apt-get >/dev/null; then
     echo "This is not a Debian system. Tests whose server is not installed are skipped; they use: $PACKAGES"

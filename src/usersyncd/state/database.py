@@ -6,7 +6,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,8 @@ class Database:
         return _real(self.engine.url)
 
     def __str__(self) -> str:
-        return self.engine.url.render_as_string(hide_password=True)
+        url = self.engine.url
+        return url.set(drivername=url.get_backend_name()).render_as_string(hide_password=True)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -92,12 +93,19 @@ class Database:
         try:
             yield
         except (SQLAlchemyError, self.engine.dialect.loaded_dbapi.Error) as error:
-            # The statement and its parameters stay out: they hold personal data.
-            cause = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
+            cause = _cause(error)
             raise StateError(f"the state database {self} cannot be used: {cause}", _remedy(cause)) from error
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def _cause(error: Exception) -> str:
+    """What the driver says, in one line. The statement, its parameters, and PostgreSQL's details, which follow in lines
+    of their own, stay out: they hold personal data."""
+    said = getattr(error, "orig", None) or error
+    text = str(said).strip() or type(error).__name__
+    return text.splitlines()[0] if getattr(said, "sqlstate", None) else " ".join(text.split())
 
 
 def _remedy(cause: str) -> str:
@@ -116,6 +124,8 @@ def open_database(url: str, password: str | None = None) -> Database:
     try:
         _try(database)
         with database.reported():
+            if not database.sqlite:
+                _refuse_shared_sessions(database)
             _migrate(database)
     except BaseException:
         database.close()
@@ -224,9 +234,31 @@ def _try(database: Database) -> None:
             pass
     except SQLAlchemyError as error:
         raise StateError(
-            f"the state database {database} cannot be opened: {getattr(error, 'orig', None) or error}",
+            f"the state database {database} cannot be opened: {_cause(error)}",
             "check that it exists, is reachable, and is writable for the user who runs usersyncd",
         ) from error
+
+
+def _refuse_shared_sessions(database: Database) -> None:
+    """Raises StateError behind a pooler that gives each transaction another session. A lock belongs to a session."""
+    pid = func.pg_backend_pid()
+    with ExitStack() as stack:
+        one, other = (
+            stack.enter_context(database.engine.connect().execution_options(isolation_level="AUTOCOMMIT"))
+            for _ in range(2)
+        )
+        driver: Any = one.connection.driver_connection
+        if one.scalar(select(pid)) == driver.info.backend_pid:
+            return  # No pooler: each connection has the session that it was told.
+        # In session mode each of the two has one session, and they are not the same. Twice each, one after the other: a
+        # pooler that gives its sessions out in turn would look like that if they alternated.
+        mine, theirs = ({asked.scalar(select(pid)) for _ in range(2)} for asked in (one, other))
+    if len(mine | theirs) != 2 or len(mine) > 1:
+        raise StateError(
+            f"the state database {database} is behind a pooler that gives each transaction another session: the locks "
+            "that keep two runs of one directory apart do not hold there",
+            "connect to PostgreSQL itself, or through a pool in session mode (PgBouncer: pool_mode = session)",
+        )
 
 
 def _migrate(database: Database) -> None:
