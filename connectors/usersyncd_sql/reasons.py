@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
+from usersyncd_sql import own
 from usersyncd_sql.batch import Batch
 from usersyncd_sql.faults import is_reference, is_unique, refusal
 from usersyncd_sql.present import told
@@ -21,6 +23,11 @@ UNTOUCHED = (
 CASCADES = "if another table refers to the row by this column, let its foreign key follow: ON UPDATE CASCADE"
 REFERS = "let the rules give what the table that the column refers to holds"
 
+UNSEEN = (
+    "the row that has it was not found: it may have it by an expression of a unique index, or be one that the user of "
+    "the URL may not see (row-level security)"
+)
+
 
 def reason(
     batch: Batch, table: RecordTable, row: Row, own_keys: Collection[Key], error: Exception, *, moves: bool = False
@@ -34,19 +41,28 @@ def reason(
         return f"{words}\n  → {CASCADES if moves else REFERS}"
     if not is_unique(error):
         return words
+    active = table.names.get(own.ACTIVE)
     wanted = dict(zip(table.written, row, strict=True))
     for unique in table.uniques:
         if any(wanted.get(column) is None for column in unique):
             continue
-        columns = list(dict.fromkeys([table.key, *table.identity]))
+        columns = list(dict.fromkeys([table.key, *table.identity, *([active] if active else [])]))
         for _, values in batch.writer.join(table, columns, unique, [tuple(wanted[column] for column in unique)]):
             held = dict(zip(columns, values, strict=True))
             if (other := table.stored(table.key, held[table.key])) not in own_keys:
                 value = ", ".join(f"`{column}` {wanted[column]!r}" for column in unique)
                 at = told((table.identity, tuple(held[column] for column in table.identity)))
                 place = f"`{table.key}` {other!r}" + ("" if table.identity == (table.key,) else f" ({at})")
-                return (
-                    f"{value} already belongs to the row with {place}: {words}\n"
-                    "  → if that row is a leaver's, delete it or clear the value there; else one value is given to two"
-                )
-    return words
+                state, remedy = _holder(table, active, held)
+                return f"{value} already belongs to the row with {place}{state}: {words}\n  → {remedy}"
+    return f"{words}\n  → {UNSEEN}"
+
+
+def _holder(table: RecordTable, active: str | None, held: Mapping[str, Any]) -> tuple[str, str]:
+    """Whether the row that holds a value is that of a leaver, and what to do."""
+    shown = None if active is None else table.attributes({active: held[active]}, whole=False)[own.ACTIVE]
+    if shown is False:
+        return ", which is inactive", "it is a leaver's, as it seems: delete that row, or clear the value there"
+    if shown is True:
+        return ", which is active", "two people are given one value: correct it in the directory, or in the rules"
+    return "", "if that row is a leaver's, delete it or clear the value there; else one value is given to two"

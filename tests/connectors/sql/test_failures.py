@@ -71,10 +71,19 @@ async def test_two_people_with_one_address_are_both_named(database: Database, st
     for changes in ([ada, bob], [bob]):  # in one batch, and against a row that is there
         *_, refused = await runs(*changes)
         assert refused.error is not None
-        expected = "`email` 'ada@acme.example' already belongs to the row with `external_id` 'a1': "
+        expected = "`email` 'ada@acme.example' already belongs to the row with `external_id` 'a1', which is active: "
         assert refused.error.startswith(expected)
+        assert refused.error.endswith("→ two people are given one value: correct it in the directory, or in the rules")
         assert ("app_user.email" if database.dialect == "sqlite" else "one_address") in refused.error
     assert columns(database, "app_user", ["external_id"], "external_id") == [("a1",)]
+
+
+async def test_a_leaver_who_has_the_address_is_called_that(database: Database, start: Start) -> None:
+    database.sql(TABLE, "INSERT INTO app_user VALUES ('a1', 'ada@acme.example', false)")
+    [refused] = await start(APP, tables=TABLES)(user(Op.CREATE, "b2", person("b2", "ada@acme.example")))
+    fault, _, remedy = str(refused.error).partition("\n  → ")
+    assert "already belongs to the row with `external_id` 'a1', which is inactive: " in fault
+    assert remedy == "it is a leaver's, as it seems: delete that row, or clear the value there"
 
 
 async def test_a_check_is_named(database: Database, start: Start) -> None:

@@ -1,0 +1,119 @@
+"""Row-level security, exclusion constraints and triggers that refuse one row: the record fails alone and by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.connectors.sql.changes import edges, group, layouts, user
+from tests.connectors.sql.conftest import Runs
+from tests.connectors.sql.databases import ServerDatabase, only
+from usersyncd.plugin import Op, Value
+
+Start = Callable[..., Runs]
+
+APP = layouts(("external_id", "email", "active"))
+TABLES = {"users": "app_user", "groups": "app_group", "memberships": "app_user_group"}
+SCHEMA = (
+    "CREATE TABLE app_user (id SERIAL PRIMARY KEY, external_id TEXT UNIQUE, email TEXT, active BOOLEAN)",
+    "CREATE TABLE app_group (id SERIAL PRIMARY KEY, name TEXT UNIQUE)",
+    "CREATE TABLE app_user_group (user_id INTEGER REFERENCES app_user, group_id INTEGER REFERENCES app_group)",
+    "GRANT SELECT, INSERT, UPDATE, DELETE ON app_user, app_group, app_user_group TO PUBLIC",
+    "GRANT USAGE ON SEQUENCE app_user_id_seq, app_group_id_seq TO PUBLIC",
+)
+NAMES = ("ada", "bob", "eve")
+
+
+def person(key: str, email: str | None = None) -> dict[str, Value]:
+    return {"external_id": key, "email": email or f"{key}@acme.example", "active": True}
+
+
+@pytest.fixture
+def runs(database: ServerDatabase, start: Start) -> Iterator[Runs]:
+    """Runs of a role that the policies of the tables are for."""
+    database.sql(*SCHEMA, "DROP ROLE IF EXISTS subject", "CREATE ROLE subject LOGIN")
+    yield start(APP, tables=TABLES, url=database.server.url(database.name, "subject"))
+    database.sql("DROP OWNED BY subject", "DROP ROLE subject")
+
+
+def secure(database: ServerDatabase, table: str, **policies: str) -> None:
+    """Row-level security: what is not named is allowed."""
+    database.sql(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+    for command in ("select", "insert", "update", "delete"):
+        clause = policies.get(command, f"{'WITH CHECK' if command == 'insert' else 'USING'} (true)")
+        database.sql(f"CREATE POLICY {command}s ON {table} FOR {command} {clause}")
+
+
+POLICIES = {
+    "an update is checked": {"update": "USING (true) WITH CHECK (external_id <> 'eve')"},
+    "a row is not to be updated": {"update": "USING (external_id <> 'eve')"},
+    "an insert is checked": {"insert": "WITH CHECK (external_id <> 'eve')"},
+    "a row is not to be deleted": {"delete": "USING (external_id <> 'eve')"},
+    "a row is hidden": {"select": "USING (external_id <> 'eve')"},
+}
+
+
+@only("postgresql")
+@pytest.mark.parametrize("policy", POLICIES)
+async def test_a_policy_for_one_row_costs_no_other(database: ServerDatabase, runs: Runs, policy: str) -> None:
+    if policy != "an insert is checked":
+        for name in NAMES:
+            assert [one.error for one in await runs(user(Op.CREATE, name, person(name)))] == [None]
+    secure(database, "app_user", **POLICIES[policy])
+    if policy == "an insert is checked":
+        changes = [user(Op.CREATE, name, person(name)) for name in NAMES]
+    elif "deleted" in policy:
+        changes = [user(Op.DELETE, name, None, **person(name)) for name in NAMES]
+    else:
+        changes = [user(Op.UPDATE, name, person(name, "new"), **person(name)) for name in NAMES]
+    ada, bob, eve = await runs(*changes)
+    assert (ada.error, bob.error) == (None, None)
+    assert eve.absent if policy == "a row is hidden" else eve.error
+    held = dict(database.sql("SELECT external_id, email FROM app_user"))
+    assert ("ada" in held, "bob" in held) == ("deleted" not in policy,) * 2
+    assert held.get("eve") == (None if policy == "an insert is checked" else "eve@acme.example")
+
+
+@only("postgresql")
+async def test_a_new_row_that_is_hidden_at_once_costs_no_other(database: ServerDatabase, runs: Runs) -> None:
+    secure(database, "app_user", select="USING (external_id <> 'eve')")
+    ada, eve, bob = await runs(*(user(Op.CREATE, name, person(name)) for name in ("ada", "eve", "bob")))
+    assert (ada.error, bob.error) == (None, None)
+    assert eve.error
+    assert database.sql("SELECT external_id FROM app_user ORDER BY 1") == [("ada",), ("bob",)]
+
+
+@only("postgresql")
+async def test_a_key_of_a_hidden_row_is_refused_with_a_remedy(database: ServerDatabase, runs: Runs) -> None:
+    database.sql("INSERT INTO app_user (external_id) VALUES ('eve')")
+    secure(database, "app_user", select="USING (external_id <> 'eve')")
+    ada, eve = await runs(*(user(Op.CREATE, name, person(name)) for name in ("ada", "eve")))
+    assert ada.error is None
+    assert "duplicate key value" in str(eve.error)
+    assert "row-level security" in str(eve.error).partition("→")[2]
+
+
+@only("postgresql")
+async def test_a_policy_for_one_membership_costs_no_other(database: ServerDatabase, runs: Runs) -> None:
+    await runs(*(user(Op.CREATE, name, person(name)) for name in NAMES), group(Op.CREATE, "staff", {"name": "staff"}))
+    others = "user_id <> (SELECT id FROM app_user WHERE external_id = 'eve')"
+    secure(database, "app_user_group", insert=f"WITH CHECK ({others})", delete=f"USING ({others})")
+    [added] = await runs(edges(Op.ADD, "staff", *NAMES))
+    assert list(added.refused) == ["id of eve"]
+    assert "row-level security" in added.refused["id of eve"]
+    members = "SELECT external_id FROM app_user_group JOIN app_user ON id = user_id ORDER BY 1"
+    assert database.sql(members) == [("ada",), ("bob",)]
+    database.sql("INSERT INTO app_user_group SELECT u.id, g.id FROM app_user u, app_group g WHERE external_id = 'eve'")
+    [removed] = await runs(edges(Op.REMOVE, "staff", *NAMES))
+    assert list(removed.refused) == ["id of eve"]
+    assert database.sql(members) == [("eve",)]
+
+
+@only("postgresql")
+async def test_an_exclusion_constraint_refuses_one_record(database: ServerDatabase, runs: Runs) -> None:
+    database.sql("ALTER TABLE app_user ADD CONSTRAINT lone EXCLUDE USING btree (email WITH =)")
+    changes = [user(Op.CREATE, name, person(name, "same" if name != "ada" else None)) for name in NAMES]
+    ada, bob, eve = await runs(*changes)
+    assert (ada.error, bob.error) == (None, None)
+    assert "lone" in str(eve.error)
