@@ -32,7 +32,10 @@ MYSQL_VALUE = frozenset((1264, 1292, 1300, 1366, 1367, 1406, 1411))
 NUL = "the value has a NUL character, which PostgreSQL cannot hold"
 
 CONNECTION = "check the URL and the password, and that the server runs and can be reached"
-RIGHTS = "grant the user SELECT, INSERT, UPDATE and DELETE on the tables"
+RIGHTS = (
+    "grant the user SELECT, INSERT, UPDATE and DELETE on the tables, and in PostgreSQL USAGE on their schema and on "
+    "the sequences of serial columns; `usersyncd check --online` names what is missing"
+)
 READ_ONLY = "point the URL at the primary server, or make the database writable"
 SPACE = "free some disk space; what was not acknowledged is planned again in the next run"
 TABLES = "compare the tables with the configuration: `usersyncd check --online`"

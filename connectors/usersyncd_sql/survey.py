@@ -10,18 +10,16 @@ from sqlalchemy.engine import Engine
 
 from usersyncd.errors import TargetError
 from usersyncd.plugin import Kind, Layout, TargetContext
-from usersyncd_sql import own
+from usersyncd_sql import own, rights
 from usersyncd_sql.catalog import Catalog
 from usersyncd_sql.edges import EdgeTable
 from usersyncd_sql.engine import sqlite_file
-from usersyncd_sql.reflected import Reflected
 from usersyncd_sql.tables import RecordTable
 
 PRODUCTS = {"postgresql": "PostgreSQL", "mysql": "MySQL", "mariadb": "MariaDB", "sqlite": "SQLite"}
 
 ROWS = 1_000
 """Rows that are read at once."""
-RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 
 def survey(engine: Engine, url: str, catalog: Catalog, context: TargetContext) -> Iterator[str]:
@@ -36,6 +34,7 @@ def survey(engine: Engine, url: str, catalog: Catalog, context: TargetContext) -
         return
     with engine.connect() as connection:
         yield f"{_server(connection)} at {url}"
+        rights.verify_schema(connection, catalog.schema, catalog.target)
         unfinished = False
         for kind in Kind:
             name = catalog.names[kind]
@@ -86,6 +85,7 @@ def _to_create(table: sa.Table) -> str:
 def _unfinished(connection: sa.Connection, table: sa.Table, catalog: Catalog) -> str | None:
     """The line for a table that a run would create or extend; None if it is complete."""
     if not catalog.has(connection, table.name):
+        rights.verify_creation(connection, table.schema, catalog.target)
         return _to_create(table)
     inspector = sa.inspect(connection)
     own.verify_key(inspector, table, catalog.target)
@@ -95,14 +95,20 @@ def _unfinished(connection: sa.Connection, table: sa.Table, catalog: Catalog) ->
 
 
 def _found(connection: sa.Connection, table: RecordTable | EdgeTable, target: str) -> str:
-    _may_write(connection, table, target)
+    rights.verify(connection, table, table.written, target)
     rows = connection.execute(sa.select(sa.func.count()).select_from(table.light)).scalar_one()
     if isinstance(table, EdgeTable):
         what = f"group in `{table.group}`, member in `{table.user}`"
     else:
         what = f"writes {', '.join(table.written)}; {_identity(table)}"
     warning = f"; {table.why_no_insert()}" if table.cannot_insert else ""
+    if not rights.knows_savepoints(connection, table):
+        warning += f"; its engine cannot undo a refused row, which then costs others: {_as_innodb(connection, table)}"
     return f"table `{table.name}`: {rows:,} {'row' if rows == 1 else 'rows'}; {what}{warning}"
+
+
+def _as_innodb(connection: sa.Connection, table: RecordTable | EdgeTable) -> str:
+    return f"ALTER TABLE {connection.dialect.identifier_preparer.format_table(table.light)} ENGINE = InnoDB"
 
 
 def _protected(connection: sa.Connection, table: RecordTable, context: TargetContext) -> int:
@@ -132,19 +138,3 @@ def _constants_fit(table: RecordTable, layout: Layout, target: str) -> None:
                 f"target {target}: table `{table.name}`: the constant {name} does not fit: {why}",
                 f"correct `{name}` under `set` of the target's {table.kind}s",
             )
-
-
-def _may_write(connection: sa.Connection, table: Reflected, target: str) -> None:
-    """Raises TargetError if the user lacks a privilege. Only PostgreSQL can be asked before writing."""
-    if connection.dialect.name != "postgresql":
-        return
-    name = connection.dialect.identifier_preparer.format_table(table.light)
-    asked = sa.text(
-        "SELECT current_user, right_, has_table_privilege(:name, right_) FROM unnest(CAST(:rights AS text[])) AS right_"
-    )
-    found = connection.execute(asked, {"name": name, "rights": list(RIGHTS)}).all()
-    if missing := [right for _, right, has in found if not has]:
-        raise TargetError(
-            f"target {target}: {found[0][0]} may not {', '.join(missing)} on table `{table.name}`",
-            f"GRANT {', '.join(missing)} ON {name} TO {found[0][0]}",
-        )

@@ -199,7 +199,7 @@ async def test_a_user_without_the_right_to_write_is_told_what_to_grant(database:
     with pytest.raises(TargetError) as raised:
         await runs(user(Op.CREATE, "1", person("1", "a")))
     assert "denied" in str(raised.value), raised.value
-    assert raised.value.remedy == "grant the user SELECT, INSERT, UPDATE and DELETE on the tables"
+    assert str(raised.value.remedy).startswith("grant the user SELECT, INSERT, UPDATE and DELETE on the tables")
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "mariadb", "mysql"])

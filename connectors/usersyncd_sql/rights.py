@@ -1,0 +1,96 @@
+"""What the database user may do, asked before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from usersyncd.errors import TargetError
+from usersyncd_sql import own
+from usersyncd_sql.reflected import Reflected
+
+RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
+
+TABLE = """
+SELECT right_ FROM unnest(CAST(:rights AS text[])) AS right_ WHERE NOT has_table_privilege(:name, right_)
+"""
+SCHEMA = """
+SELECT quote_ident(nspname) FROM pg_namespace
+WHERE NOT has_schema_privilege(oid, 'USAGE')
+  AND nspname = ANY (CASE WHEN CAST(:schema AS text) IS NOT NULL THEN ARRAY[CAST(:schema AS text)]
+                          WHEN current_schema() IS NULL THEN ARRAY(
+                              SELECT trim(BOTH ' "' FROM replace(part, '$user', current_user))
+                              FROM unnest(string_to_array(current_setting('search_path'), ',')) AS part) END)
+"""
+"""The schema, or those of the search path if the user may use none of them: PostgreSQL hides their tables."""
+SEQUENCES = """
+SELECT DISTINCT CAST(CAST(s.oid AS regclass) AS text)
+FROM pg_attrdef d
+JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+JOIN pg_depend p ON p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid AND p.refclassid = 'pg_class'::regclass
+JOIN pg_class s ON s.oid = p.refobjid
+WHERE d.adrelid = to_regclass(:name) AND a.attname <> ALL (CAST(:written AS text[]))
+  AND CASE s.relkind WHEN 'S' THEN NOT has_sequence_privilege(s.oid, 'USAGE, UPDATE') ELSE false END
+"""
+"""The sequences that give values to columns that are not written. Those of identity columns need no right."""
+
+
+def verify_schema(connection: sa.Connection, schema: str | None, target: str) -> None:
+    """Raises TargetError if the user may not use the schema. Only PostgreSQL has such a right."""
+    if connection.dialect.name != "postgresql":
+        return
+    if found := connection.execute(sa.text(SCHEMA), {"schema": schema}).scalars().all():
+        _raise(connection, target, "USAGE", f"SCHEMA {found[0]}")
+
+
+def verify(connection: sa.Connection, table: Reflected, written: Sequence[str], target: str) -> None:
+    """Raises TargetError if the user lacks a right on a table or a sequence. SQLite has no rights."""
+    if connection.dialect.name == "postgresql":
+        _verify_postgresql(connection, table, written, target)
+    elif connection.dialect.name in own.MYSQL:
+        _try_mysql(connection, table, written)
+
+
+def verify_creation(connection: sa.Connection, schema: str | None, target: str) -> None:
+    """Raises TargetError if the user may not create tables. Only PostgreSQL can be asked."""
+    if connection.dialect.name != "postgresql":
+        return
+    asked = "SELECT quote_ident(nspname) FROM pg_namespace WHERE nspname = coalesce(:schema, current_schema())"
+    lacking = f"{asked} AND NOT has_schema_privilege(oid, 'CREATE')"
+    if found := connection.execute(sa.text(lacking), {"schema": schema}).scalars().all():
+        _raise(connection, target, "CREATE", f"SCHEMA {found[0]}")
+
+
+def knows_savepoints(connection: sa.Connection, table: Reflected) -> bool:
+    """Whether what is refused in a table can be undone: MyISAM and Aria of MariaDB and MySQL cannot."""
+    if connection.dialect.name not in own.MYSQL:
+        return True
+    asked = sa.text(
+        "SELECT count(*) FROM information_schema.tables JOIN information_schema.engines USING (engine) "
+        "WHERE table_schema = coalesce(:schema, database()) AND table_name = :name AND savepoints <> 'YES'"
+    )
+    return not connection.execute(asked, {"schema": table.light.schema, "name": table.name}).scalar_one()
+
+
+def _verify_postgresql(connection: sa.Connection, table: Reflected, written: Sequence[str], target: str) -> None:
+    name = connection.dialect.identifier_preparer.format_table(table.light)
+    asked = {"name": name, "rights": list(RIGHTS), "written": list(written)}
+    if missing := connection.execute(sa.text(TABLE), asked).scalars().all():
+        _raise(connection, target, ", ".join(missing), name)
+    if sequences := connection.execute(sa.text(SEQUENCES), asked).scalars().all():
+        _raise(connection, target, "USAGE", f"SEQUENCE {', '.join(sequences)}")
+
+
+def _raise(connection: sa.Connection, target: str, right: str, on: str) -> None:
+    user = connection.exec_driver_sql("SELECT quote_ident(current_user)").scalar_one()
+    raise TargetError(f"target {target}: {user} may not {right} on {on}", f"GRANT {right} ON {on} TO {user}")
+
+
+def _try_mysql(connection: sa.Connection, table: Reflected, written: Sequence[str]) -> None:
+    """Try the statements on no row. Raises the database's error if one is not allowed."""
+    columns = [table.light.c[column] for column in written]
+    none = sa.literal(1) == sa.literal(0)
+    connection.execute(sa.insert(table.light).from_select(list(written), sa.select(*columns).where(none)))
+    connection.execute(sa.update(table.light).values({column: column for column in columns}).where(none))
+    connection.execute(sa.delete(table.light).where(none))
