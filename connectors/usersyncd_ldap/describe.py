@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import ldap
 
+from usersyncd.plugin import Kind
 from usersyncd_ldap.choice import choose
 from usersyncd_ldap.options import LdapOptions
 from usersyncd_ldap.reading import Reading
@@ -27,6 +28,8 @@ def describe(reading: Reading, options: LdapOptions) -> Iterator[str]:
         for base in part.bases:
             server.read(base, ["1.1"])
         yield f"{kind}s: {part.filter} below {' and '.join(base or 'the root' for base in part.bases)}"
+    if reading.schema.dynamic and (groups := len(reading.find(Kind.GROUP, reading.schema.dynamic, ["1.1"]))):
+        yield f"dynamic groups, whose members are read in every pull: {groups:,}"
     choice = choose(reading, options)
     yield f"strategy {choice.name}: {choice.why}"
 

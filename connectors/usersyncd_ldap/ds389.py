@@ -77,6 +77,7 @@ class ContentSync:
             hints.update({each: Hint(whole=True) for each in (*named, *map(unique_id, end.deleted))})
             after[suffix] = cookie if end.cookie is None else end.cookie.decode()
         yield from changed(self._reading, hints)
+        yield from self._reading.dynamic()
         return {"cookies": after}, False
 
     def _trust(self, cookie: str) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Sequence
+
+from msgspec import Struct
 
 from usersyncd.errors import SourceError
 from usersyncd.plugin import Kind, Members, Page, Record, Unread, Value
@@ -26,6 +29,15 @@ FEW = 0.1
 """The share of the entries, and more, that may not hide what each of them has."""
 
 
+class Dynamic(Struct, frozen=True):
+    """A group: the members that it names itself, and the URLs (RFC 4516) that find the others."""
+
+    id: str
+    dn: str
+    members: frozenset[str]
+    urls: Sequence[bytes]
+
+
 class EntryReader:
     """Reads the entries of one kind into pages.
 
@@ -40,6 +52,7 @@ class EntryReader:
         self._schema = schema
         self._fields = Fields(kind, reads, schema, never)
         self._member_names = frozenset(map(str.lower, schema.members))
+        self._url_names = frozenset(map(str.lower, schema.urls if kind is Kind.GROUP else ()))
         needed = self._needed()
         asked = {*self._fields.names, *needed}
         self.asks = sorted({"*", *schema.operational, *asked} if reads is None else asked)
@@ -53,6 +66,8 @@ class EntryReader:
         self._certain = next(
             (source for _, source, _ in self._fields.derived if source.lower() == schema.certain), None
         )
+        self.dynamic: list[Dynamic] = []
+        """Groups whose other members are still to be searched for: they are in no page."""
         self._items: list[Record | Unread | Members] = []
         self._edges = 0
         self._whole = True
@@ -70,6 +85,7 @@ class EntryReader:
         True: the page is full. Raises SourceError when the entry has no immutable id.
         """
         members = None if self.kind is Kind.USER else self._members(entry)
+        urls = self._urls(entry)
         attributes = self._attributes(dn, entry)
         key, handles = self._identity(dn, attributes)
         self._taken += 1
@@ -82,7 +98,9 @@ class EntryReader:
         for name in self._only_asked:
             attributes.pop(name, None)
         self._items.append(Record(self.kind, key, attributes, handles))
-        if members is not None:
+        if members is not None and urls:
+            self.dynamic.append(Dynamic(key, dn, members, urls))
+        elif members is not None:
             self._items.append(Members(key, members, whole=self._whole))
             self._edges += len(members)
         return len(self._items) >= ITEMS or self._edges >= EDGES
@@ -98,7 +116,8 @@ class EntryReader:
 
     def _needed(self) -> tuple[str, ...]:
         """What identifies an entry and its members."""
-        return (self._schema.key, "uid") if self.kind is Kind.USER else (self._schema.key, *self._schema.members)
+        schema = self._schema
+        return (schema.key, "uid") if self.kind is Kind.USER else (schema.key, *schema.members, *schema.urls)
 
     def _identity(self, dn: str, attributes: dict[str, Value]) -> tuple[str, tuple[str, ...]]:
         """An entry's id and handles."""
@@ -113,6 +132,11 @@ class EntryReader:
 
     def _members(self, entry: Entry) -> frozenset[str] | None:
         return _take_members(entry, self._member_names)
+
+    def _urls(self, entry: Entry) -> list[bytes]:
+        if not self._url_names:
+            return []
+        return [url for name, values in entry.items() if name.lower() in self._url_names for url in values]
 
     def _attributes(self, dn: str, entry: Entry) -> dict[str, Value]:
         fields = self._fields

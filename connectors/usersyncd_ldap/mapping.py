@@ -65,6 +65,10 @@ class Schema(Struct, frozen=True):
     """How a user's manager is named, so that it is found as a member is."""
     bytes: Mapping[str, Callable[[bytes], str]] = {}
     """Attributes that are not text but have a text form."""
+    urls: tuple[str, ...] = ()
+    """The attributes of a group whose LDAP URLs say who is a member, where the server itself makes nothing of them."""
+    dynamic: str = ""
+    """The filter that finds groups whose members change without a change of the group."""
     unreported: frozenset[str] = frozenset()
     """Attributes whose changes no change feed of this server tells: computed, or kept by each server for itself."""
 
@@ -88,12 +92,16 @@ RFC_4511 = Schema(
     members=_MEMBERS,
     names=_INETORGPERSON,
     operational=("entryUUID", *_TIMES),
+    urls=("memberURL",),
+    dynamic="(|(memberURL=*)(labeledURI=*))",
 )
 
 SCHEMAS: Mapping[Product, Schema] = {
     Product.OTHER: RFC_4511,
     Product.OPENLDAP: replace(
-        RFC_4511, unreported=frozenset({"memberof", "hassubordinates", "numsubordinates", "authtimestamp"})
+        RFC_4511,
+        urls=(),  # The overlay dynlist is set to fill in the members; without it, the URLs are nobody's.
+        unreported=frozenset({"memberof", "hassubordinates", "numsubordinates", "authtimestamp"}),
     ),
     Product.DS389: replace(
         RFC_4511,

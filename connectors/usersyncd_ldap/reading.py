@@ -7,9 +7,10 @@ from typing import Any
 
 import ldap
 from ldap.controls import RequestControl
+from msgspec.structs import replace
 
 from usersyncd.plugin import Kind, Page
-from usersyncd_ldap import ad, ranges
+from usersyncd_ldap import ad, adschema, dynamic, ranges
 from usersyncd_ldap import dn as dns
 from usersyncd_ldap.adentries import AdEntryReader
 from usersyncd_ldap.ber import SEQUENCE, integer, tlv
@@ -47,6 +48,8 @@ class Reading:
         self.schema = SCHEMAS[self.root.product]
         self.parts = parts(options, self.schema, self.root)
         self.reads = reads
+        if self.is_ad:
+            self.schema = replace(self.schema, unreported=self.schema.unreported | self._computed())
         self.log = log
         self.never: frozenset[str] = frozenset()
         """Attributes that the strategy cannot keep up to date, in lower case: they are not read."""
@@ -94,6 +97,8 @@ class Reading:
         if isinstance(reader, AdEntryReader):
             for rest in reader.rests:
                 yield from ranges.rest(self.server, rest, self.controls)
+        for group in reader.dynamic:
+            yield from dynamic.members(self.server, group)
 
     def _entries(self, reader: EntryReader, narrower: str, noted: Noted) -> Generator[Page, None, int]:
         """What the searches below all bases find; returns how many requests that took."""
@@ -173,6 +178,18 @@ class Reading:
             return None
         entries = [answer[1][0][1] for answer in found if answer and answer[0] == ldap.RES_SEARCH_ENTRY]
         return entries[0] if entries else None
+
+    def dynamic(self) -> Iterator[Page]:
+        """The groups whose members change without a change of the group, each whole."""
+        if self.schema.dynamic:
+            yield from self.pages(self.reader(Kind.GROUP), self.schema.dynamic)
+
+    def _computed(self) -> frozenset[str]:
+        """Those of the attributes that are looked at that Active Directory works out."""
+        read = [self.reads[kind] for kind in KINDS]
+        filtered = [part.attributes for part in self.parts.values()]
+        names = None if None in read else frozenset[str]().union(*(each or () for each in read), *filtered)
+        return adschema.computed(self.server, self.root.text("schemaNamingContext"), names)
 
     def _group_of(self, sid: str) -> str | None:
         """The id of the group with this SID, if it is one of those that are read."""

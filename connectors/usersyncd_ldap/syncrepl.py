@@ -92,6 +92,8 @@ class Syncrepl:
             left = {kind: self._left(kind) for kind in KINDS} if complete else {}
             if complete:
                 self._catch_up(after, told)
+            if not behind:
+                told[Kind.GROUP, self._reading.parts[Kind.GROUP].bases[-1]][0].extend(self._reading.dynamic())
         except ldap.LDAPError as error:
             if result_code(error) == sync.REFRESH_REQUIRED or isinstance(error, _REFUSED):
                 raise StaleError(f"the server does not take the cookie: {words(error)}") from error

@@ -49,7 +49,7 @@ ou: groups
 """The entries that every server has; :meth:`Slapd.start` loads them before the LDIF that it is given."""
 
 UNLIMITED = "size=unlimited size.prtotal=unlimited time=unlimited"
-SCHEMAS = ("core", "cosine", "inetorgperson", "nis")
+SCHEMAS = ("core", "cosine", "inetorgperson", "nis", "dyngroup")
 
 Changes = Literal["", "present", "session", "accesslog"]
 SYNCPROV: Mapping[Changes, str] = {
@@ -152,6 +152,7 @@ class Slapd(LdapServer):
 moduleload back_mdb
 moduleload syncprov
 moduleload accesslog
+moduleload dynlist
 pidfile {self.folder}/slapd.pid
 authz-regexp "^cn=sync$" "{READER}"
 authz-regexp "cn=peercred,cn=external,cn=auth" "{READER}"

@@ -1,0 +1,62 @@
+"""Dynamic groups (draft-haripriya-dynamicgroup): a search says who is a member. Who matches changes without a change of
+the group, so no change feed tells of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import ldap
+from ldapurl import LDAPUrl
+
+from usersyncd.errors import SourceError
+from usersyncd.plugin import Kind, Members, Page, Unread
+from usersyncd_ldap import dn as dns
+from usersyncd_ldap.client import Server
+from usersyncd_ldap.entries import Dynamic, Entry
+from usersyncd_ldap.faults import words
+from usersyncd_ldap.search import Search
+
+_REFUSED = (ldap.NO_SUCH_OBJECT, ldap.FILTER_ERROR, ldap.INVALID_DN_SYNTAX, ldap.INSUFFICIENT_ACCESS, ldap.REFERRAL)
+"""Errors of one search, which another one need not have."""
+
+
+def members(server: Server, group: Dynamic) -> Iterator[Page]:
+    """All members of a group. Pauses with empty pages. A group with a URL that cannot be followed keeps those that it
+    had, and is named."""
+    found: list[bytes] = []
+
+    def take(dn: str, _entry: Entry) -> bool:
+        found.append(dn.encode())
+        return False
+
+    for number, url in enumerate(group.urls, 1):
+        try:
+            for _ in _search(server, url).run(take):
+                yield []
+        except ValueError as error:
+            yield [_unread(group, number, str(error))]
+            return
+        except SourceError as error:
+            if not isinstance(error.__cause__, _REFUSED):
+                raise
+            yield [_unread(group, number, words(error.__cause__))]
+            return
+    yield [Members(group.id, group.members | dns.handles(found), whole=True)]
+
+
+def _search(server: Server, text: bytes) -> Search:
+    """Raises ValueError, which says why, when the URL means no search of this server."""
+    url = LDAPUrl(text.decode())
+    if url.hostport:
+        raise ValueError(f"it leads to the server {url.hostport}")
+    scope = ldap.SCOPE_BASE if url.scope is None else url.scope
+    return server.search(url.dn, url.filterstr or "(objectClass=*)", ["1.1"], scope=scope)
+
+
+def _unread(group: Dynamic, number: int, why: str) -> Unread:
+    return Unread(
+        Kind.GROUP,
+        group.id,
+        f"URL {number} of the dynamic group {group.dn} cannot be followed: {why}\n  → correct memberURL of the group: "
+        "ldap:///BASE??sub?(FILTER), in parts of this server that the account that reads may search",
+    )
