@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import re
 import uuid
 from collections import Counter
@@ -178,11 +179,19 @@ class Graph:
         if of not in self._decoders:
             self._decoders[of] = msgspec.json.Decoder(Page[of])  # type: ignore[valid-type]
         response = await self.get(link, headers, from_cursor=from_cursor)
-        try:
-            page = self._decoders[of].decode(response.content)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise self._nonsense(response, str(error)) from None
+        page = self._decoded(response, of)
         return page, hash(response.content.replace((page.next_link or "").encode(), b"", 1))
+
+    def _decoded(self, response: httpx.Response, of: type[Item]) -> Page[Item]:
+        try:
+            return self._decoders[of].decode(response.content)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            why = str(error)
+        try:
+            # JSON may have half a character (RFC 8259, section 8.2), as in a text that was cut; msgspec refuses it.
+            return msgspec.convert(json.loads(response.content), Page[of])  # type: ignore[valid-type]
+        except (ValueError, RecursionError):
+            raise self._nonsense(response, why) from None
 
     def _must_be_ours(self, url: str) -> None:
         """Links come from outside, and the token goes where they lead."""

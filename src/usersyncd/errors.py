@@ -18,9 +18,10 @@ class UsersyncError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, remedy: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.remedy = remedy
+        # What is quoted comes from anywhere: halves of characters can be neither stored nor printed.
+        self.message = message.encode(errors="backslashreplace").decode()
+        self.remedy = remedy and remedy.encode(errors="backslashreplace").decode()
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message}{_ARROW}{self.remedy}" if self.remedy else self.message

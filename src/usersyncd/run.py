@@ -48,6 +48,8 @@ TOO_LONG = (
     f"ended after {DEADLINE.total_seconds() / 3600:.0f} hours, without an end in sight: what was delivered counts\n"
     "  → see in the log what it waited for; the next run goes on from the last saved state"
 )
+MENDED_SHOWN = 20
+"""How many records with text that was mended the log names."""
 MERGES = "{0} was read under this name before `was: {1}` stood there: a plan cannot show how the two become one"
 STOPPED = "stopped before its end: the next run goes on from there"
 
@@ -185,6 +187,11 @@ class _Run:
         after = saved.reading
         self.report.skipped = saved.left_out
         self.report.failed, self.report.failures = spool.unread, spool.unread_count
+        if spool.mended_count:
+            self.log.warning(
+                "text is not valid Unicode: what cannot be read was replaced by U+FFFD",
+                count=spool.mended_count, first=spool.mended[:MENDED_SHOWN],
+            )  # fmt: skip
         self.report.pull = PullReport(
             done.complete, after.users, after.groups, after.memberships, round(time.monotonic() - began, 3),
             saved.unclear.missing, saved.changed, saved.unclear.ambiguous, saved.accepted,

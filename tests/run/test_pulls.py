@@ -233,15 +233,11 @@ FAULTS = {
     "an empty id": ([user("")], WHOLE),
     "an id that is a number": ([Record(Kind.USER, 7, {})], WHOLE),  # type: ignore[arg-type]
     "a kind that is text": ([Record("user", "u1", {})], WHOLE),  # type: ignore[arg-type]
-    "an id with a NUL character": ([user("u\0one")], WHOLE),
-    "an id that is no Unicode": ([user("u\ud800")], WHOLE),
     "an id without end": ([user("u" * 2000)], WHOLE),
     "an attribute that JSON cannot say": ([user("u1", photo=object())], WHOLE),
-    "an attribute that is no Unicode": ([user("u1", title="\ud800")], WHOLE),
     "attributes that are no dict": ([Record(Kind.USER, "u1", ["title"])], WHOLE),  # type: ignore[arg-type]
     "handles that are no text": ([Record(Kind.USER, "u1", {}, (7,))], WHOLE),  # type: ignore[arg-type]
     "members that are no text": ([group("g1"), Members("g1", frozenset({7}))], WHOLE),  # type: ignore[arg-type]
-    "a member that is no Unicode": ([group("g1"), Members("g1", frozenset({"\ud800"}))], WHOLE),
     "a group of members without a name": ([Members("", frozenset({"u1"}))], WHOLE),
     "a cursor that is a number": ([user("u1")], Done(7, complete=True)),  # type: ignore[arg-type]
     "a cursor with a NUL character": ([user("u1")], Done("a\0b", complete=True)),

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from usersyncd.core.cel_tree import NULL, Literal, parts
 from usersyncd.core.evaluate import Compiled, Several, Tables, compile_expression, engine
+from usersyncd.core.legible import MENDED
 from usersyncd.core.mapping import Canonical, Misfit, RuleError
 from usersyncd.core.model import Constant, Rule, Ruleset
 from usersyncd.core.paths import Needs, Raw, Scope, Subject, UnfitError, named
@@ -221,12 +222,13 @@ def _shape(shaper: Shaper, subject: Subject) -> dict[str, Any] | None:
         reason = f"is {named(shape['active'])}, and must be true or false"
         raise RuleError(f"active: {reason}", shaper.places.get("active"))
     key = shape[shaper.key]
-    if (key.__class__ is str and 0 < len(key) <= LONGEST_KEY) or key.__class__ is int:
+    if (key.__class__ is str and 0 < len(key) <= LONGEST_KEY and MENDED not in key) or key.__class__ is int:
         return shape
     if key is None or key == "":
         reason = "is empty"
     elif key.__class__ is str:
-        reason = f"has more than {LONGEST_KEY} characters"
+        broken = "has a character that could not be read (U+FFFD): correct it in the directory"
+        reason = broken if MENDED in key else f"has more than {LONGEST_KEY} characters"
     else:
         reason = f"is {named(key)}, and a key is text or a whole number"
     raise RuleError(f"has no key: {shaper.key} {reason}", shaper.places.get(shaper.key))

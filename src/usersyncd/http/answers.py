@@ -44,7 +44,10 @@ def is_json(body: bytes) -> bool:
     is nested so deeply that nobody could decode it."""
     try:
         _checked(body, SPARE)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except msgspec.DecodeError:
+        whole = _without_halves(body)
+        return whole != body and is_json(whole)
+    except UnicodeDecodeError:
         return False
     return True
 
@@ -62,6 +65,16 @@ def phrase(status: int) -> str:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
         return str(status)
+
+
+_ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u([dD][89a-fA-F]..)|.)", re.DOTALL)
+"""An escape of JSON: both halves of a character that UTF-16 writes as two; one half, captured; any other one."""
+
+
+def _without_halves(body: bytes) -> bytes:
+    """The body where other text stands for single halves, which JSON may have (RFC 8259, section 8.2) and msgspec
+    refuses."""
+    return _ESCAPE.sub(lambda escape: rb"\ufffd" if escape[1] else escape[0], body)
 
 
 def words(response: httpx.Response) -> str:

@@ -6,13 +6,14 @@ costs little more than the reading. Memory stays flat: a lot at a time, and one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, select
 
 from usersyncd.core.digest import digest, encode, name, names, names_digest
+from usersyncd.core.legible import is_legible, mended
 from usersyncd.core.report import NAMED, Failed
 from usersyncd.errors import SourceError, in_short
 from usersyncd.plugin import Gone, Kind, Members, Page, Patch, Present, Record, Unread, Value
@@ -41,6 +42,11 @@ CREATE TABLE edges (
 );
 """
 _NEW = "ref IS NULL AND attributes IS NOT NULL"
+
+
+ILLEGIBLE = (
+    "its {} is not valid Unicode, and what a record is known by is not repaired\n  → correct it in the directory"
+)
 
 
 class Known(Struct, frozen=True, gc=False):
@@ -126,8 +132,14 @@ class Spool:
         """The first records of which the directory hides what the rules need,"""
         self.unread_count = 0
         """and how many there are."""
+        self._unnamed = set[str]()
+        """The known groups with a member whose name cannot be stored."""
         self.edge_count = 0
         """How many edges were told."""
+        self.mended: list[str] = []
+        """Of the first records with text that cannot be stored: which, and where;"""
+        self.mended_count = 0
+        """and how many there are."""
         with database.read() as connection:
             self.first = (
                 connection.scalar(select(records.c.ref).where(records.c.directory == directory).limit(1)) is None
@@ -185,7 +197,8 @@ class Spool:
         """What was said about members, group by group, in the order in which it came."""
         query = 'SELECT "group", whole, added, removed, digest, count FROM edges ORDER BY "group", seq'
         for row in self._file.execute(query):
-            yield Edges(*row)
+            if row[0] not in self._unnamed:
+                yield Edges(*row)
 
     def _records(self, kind: Kind, said: Mapping[str, Item]) -> None:
         if self.first:
@@ -231,7 +244,10 @@ class Spool:
                 if ref is not None:
                     self.seen.discard(ref)
                 continue
-            body = _encoded(record)
+            if not all(map(is_legible, record.handles)):
+                self._unread(Unread(kind, id_, ILLEGIBLE.format("name")), found)
+                continue
+            attributes, body = self._written(record)
             handles = encode(sorted(set(record.handles))).decode() if record.handles else None
             fingerprint = digest(body + handles.encode()) if handles else digest(body)
             if found:
@@ -239,7 +255,7 @@ class Spool:
                 if found.digest == fingerprint and not found.gone:
                     unchanged.append(id_)
                     continue
-            manager = self._manager_of(record.attributes) if kind is Kind.USER else None
+            manager = self._manager_of(attributes) if kind is Kind.USER else None
             changed.append(
                 (
                     number,
@@ -258,6 +274,20 @@ class Spool:
         if changed:
             self._file.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?)", changed)
             self._empty = False
+
+    def _written(self, record: Record) -> tuple[dict[str, Value], bytes]:
+        """A record's attributes, and how they are written. What cannot be stored is mended and noted."""
+        try:
+            return record.attributes, _encoded(record, record.attributes)
+        except UnicodeEncodeError:
+            attributes, names = mended(record.attributes)
+            self._note(f"{record.kind} {record.id}: {', '.join(names)}")
+            return attributes, _encoded(record, attributes)
+
+    def _note(self, what: str) -> None:
+        self.mended_count += 1
+        if len(self.mended) < NAMED:
+            self.mended.append(what)
 
     def _present(self, item: Present, known: Known | None) -> None:
         self.named += 1
@@ -297,6 +327,10 @@ class Spool:
         return Record(patch.kind, patch.id, _merged(decode(row[0]), patch.attributes), handles)
 
     def _edges(self, edges: list[Members]) -> None:
+        unnamed = {item.group for item in edges if not is_legible("".join((*item.added, *item.removed)))}
+        if unnamed:
+            self._keep_unnamed(unnamed)
+            edges = [_legible_part(item) for item in edges]
         rows = [
             (
                 item.group,
@@ -312,6 +346,20 @@ class Spool:
         self._file.executemany(
             'INSERT INTO edges ("group", whole, added, removed, digest, count) VALUES (?, ?, ?, ?, ?, ?)', rows
         )
+
+    def _keep_unnamed(self, groups: Collection[str]) -> None:
+        """Groups with a member whose name cannot be stored fail by name, and the known ones keep their members."""
+        with self._database.read() as connection:
+            known = self._known(connection, Kind.GROUP, list(groups))
+        for group in groups:
+            self._unread(Unread(Kind.GROUP, group, ILLEGIBLE.format("member's name")), known.get(group))
+            if group in known and not known[group].gone:
+                self._unnamed.add(group)
+
+
+def _legible_part(item: Members) -> Members:
+    added, removed = (frozenset(filter(is_legible, some)) for some in (item.added, item.removed))
+    return Members(item.group, added, removed, item.whole)
 
 
 def _bodies(connection: Connection, refs: list[int]) -> dict[int, Body]:
@@ -338,9 +386,11 @@ def _merged(attributes: Mapping[str, Value], changes: Mapping[str, Value]) -> di
     return {key: value for key, value in {**attributes, **changes}.items() if value is not None}
 
 
-def _encoded(record: Record) -> bytes:
+def _encoded(record: Record, attributes: dict[str, Value]) -> bytes:
     try:
-        return encode(record.attributes)
+        return encode(attributes)
+    except UnicodeEncodeError:
+        raise
     except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
         raise SourceError(
             f"{record.kind} {record.id}: an attribute is nothing that JSON can say ({error})",

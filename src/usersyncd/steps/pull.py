@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import aclosing
 from functools import partial
 from typing import Any, cast
 
 from usersyncd.blocking import to_its_end
+from usersyncd.core.legible import escaped, is_legible
 from usersyncd.errors import SourceError
 from usersyncd.plugin import Done, Gone, Kind, Members, Page, Patch, Present, Record, Source, Unread
-from usersyncd.state.spool import Item, Spool
+from usersyncd.state.spool import ILLEGIBLE, Item, Spool
 
 LONGEST = 600
 """The longest id, in characters: an index entry of PostgreSQL takes at most 2,700 bytes."""
@@ -34,7 +35,7 @@ async def pull(source: Source, cursor: str | None, spool: Spool, tick: Callable[
                 done = page
             else:
                 _inspect(page)
-                await lot.take(page)
+                await lot.take(page if all(map(_has_legible_id, page)) else list(_known_by_legible_ids(page)))
                 tick(len(page))
     await lot.hand_over()
     if done is None:
@@ -69,15 +70,8 @@ class _Lot:
             await self.hand_over()
 
     async def hand_over(self) -> None:
-        await to_its_end(partial(_add, self._spool, self._items))
+        await to_its_end(partial(self._spool.add, self._items))
         self._items, self._weight = [], 0
-
-
-def _add(spool: Spool, page: Page) -> None:
-    try:
-        spool.add(page)
-    except UnicodeEncodeError as error:
-        raise _broken(f"gave text that is not valid Unicode: {error.object!r}") from error
 
 
 def _inspect(page: Page) -> None:
@@ -103,14 +97,27 @@ _ITEMS, _ATTRIBUTED = (Record, Patch, Present, Unread, Gone), (Record, Patch)
 
 
 def _is_id(text: object) -> bool:
-    return isinstance(text, str) and 0 < len(text) <= LONGEST and _is_text(text)
+    return isinstance(text, str) and 0 < len(text) <= LONGEST
+
+
+def _has_legible_id(item: Item | Members) -> bool:
+    return _is_text(item.group if isinstance(item, Members) else item.id)
+
+
+def _known_by_legible_ids(page: Page) -> Iterator[Item | Members]:
+    """The page, where a record whose id cannot be stored is one that cannot be read."""
+    for item in page:
+        if _has_legible_id(item):
+            yield item
+        elif not isinstance(item, Members):
+            yield Unread(item.kind, escaped(item.id)[:LONGEST], ILLEGIBLE.format("id"))
 
 
 def _is_text(text: object) -> bool:
     """Whether every state database can store it: PostgreSQL does not store NUL characters."""
     if not isinstance(text, str) or "\0" in text:
         return False
-    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+    return is_legible(text)
 
 
 def _all_text(some: Iterable[object]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,16 @@ async def test_a_round_of_one(replies: respx.Router, tmp_path: Path) -> None:
     assert request.headers["authorization"] == "Bearer opaque"
     assert request.headers["client-request-id"]
     assert request.url.params["$select"] == "createdDateTime,displayName,visibility,members"
+
+
+async def test_half_an_emoji_costs_no_page(replies: respx.Router, tmp_path: Path) -> None:
+    """Who cuts a text after so many units of UTF-16 leaves half of it."""
+    ada, bob = {"id": "ada", "displayName": "Ada \ud83d"}, {"id": "bob", "displayName": "Bob \\ud83d \U0001f600"}
+    body = json.dumps({"value": [ada, bob], **DELTA_LINK})
+    assert '"Ada \\ud83d"' in body
+    says(replies, "users/delta", httpx.Response(200, text=body, headers={"content-type": "application/json"}))
+    names = [item.attributes["displayName"] for item in (await pulled(tmp_path)).items if isinstance(item, Record)]
+    assert names == ["Ada \ud83d", "Bob \\ud83d \U0001f600", "G"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,27 @@
+"""What is JSON and what is not: an answer that is none is asked for again."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from usersyncd.http.answers import is_json
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        json.dumps({"value": ["\ud83d", "\ude00 ", "\U0001f600", "\\ud83d", "\\\\\ud83d", "ä"]}).encode(),
+        b'"\\ud83d"',
+        b'"\\uD83D\\uD83D\\uDE00"',
+        b"{}",
+    ],
+)
+def test_json_may_have_half_a_character(body: bytes) -> None:
+    assert is_json(body)
+
+
+@pytest.mark.parametrize("body", [b"", b'{"a": "\\ud83d"', b'{"a": "\\ud83d', b'"\\ud8', b"<html>", b'{"a": "\\x"}'])
+def test_its_beginning_is_not_json(body: bytes) -> None:
+    assert not is_json(body)
