@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from usersyncd.plugin import API, CANONICAL, Done, Kind, Members, Page, Record, SourceContext, Value
 from usersyncd_csv.client import Table, copies
 from usersyncd_csv.forms import GROUPS, Form, check, memberships, users
+from usersyncd_csv.lacking import lacking
 from usersyncd_csv.mapping import ACTIVE, GROUP_ID, ID, MAPPING, MEMBER_ID, MEMBER_KIND, TRUTH
 from usersyncd_csv.options import CsvOptions
 from usersyncd_csv.repeats import Repeats
@@ -58,7 +59,10 @@ class CsvSource:
 
     def _pull(self) -> Iterator[Page | Done]:
         with ExitStack() as closing:
-            yield from self._pages(self._open(closing))
+            tables = self._open(closing)
+            for line in self._lacking(tables):
+                self._context.log.warning(line)
+            yield from self._pages(tables)
         yield Done(cursor=None, complete=True)
 
     def _describe(self) -> Iterator[str]:
@@ -77,6 +81,14 @@ class CsvSource:
                 yield _summary(tables.groups, f"{groups:,} groups", CANONICAL[Kind.GROUP])
             if tables.members:
                 yield _summary(tables.members, f"{edges:,} memberships", (GROUP_ID, MEMBER_ID, MEMBER_KIND))
+            for line in self._lacking(tables):
+                yield f"warning: {line}"
+
+    def _lacking(self, tables: Tables) -> Iterator[str]:
+        for table, kind in ((tables.users, Kind.USER), (tables.groups, Kind.GROUP)):
+            if table is not None:
+                reads, mapped = self._context.reads.get(kind), self._context.mapped.get(kind, ())
+                yield from lacking(table, kind, reads, mapped)
 
     def _open(self, closing: ExitStack) -> Tables:
         options = self._options
