@@ -47,7 +47,7 @@ def is_named(dn: str, attribute: str, value: str) -> bool:
     """Whether the first part of a DN names the entry by this value of an attribute."""
     try:
         parts = ldap.dn.str2dn(dn)
-    except (ldap.LDAPError, UnicodeDecodeError):
+    except (ldap.LDAPError, UnicodeError):
         return False
     return bool(parts) and _assertion(attribute, value, 0) in [_assertion(*one) for one in parts[0]]
 
@@ -77,7 +77,7 @@ def _has_any(text: bytes, parts: Sequence[bytes]) -> bool:
 def _parsed(dn: str) -> str:
     try:
         parts = ldap.dn.str2dn(dn)
-    except (ldap.LDAPError, UnicodeDecodeError):
+    except (ldap.LDAPError, UnicodeError):
         return _folded(dn)
     return ",".join("+".join(sorted(_assertion(*one) for one in rdn)) for rdn in parts)
 

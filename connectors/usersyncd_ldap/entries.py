@@ -13,7 +13,7 @@ from usersyncd.plugin import Kind, Members, Page, Record, Unread, Value
 from usersyncd_ldap import ad
 from usersyncd_ldap import dn as dns
 from usersyncd_ldap.fields import LEFT_OUT, Fields
-from usersyncd_ldap.mapping import Schema
+from usersyncd_ldap.mapping import TEXT, Schema
 
 Entry = dict[str, list[bytes]]
 """Attribute name, as the server spells it, to values."""
@@ -166,16 +166,20 @@ class EntryReader:
         return found
 
     def _with_binary(self, entry: Entry) -> dict[str, Value]:
-        """What is no text is given in base64 when a rule names the attribute, and else left out."""
+        """What is no text is given in base64 when a rule names the attribute, and else left out. Text that is broken is
+        given with its broken bytes (PEP 383), which are repaired where they stand, or refused."""
         found: dict[str, Value] = {}
         for name, values in entry.items():
             key = self._fields[name]
             try:
                 texts = [value.decode() for value in values]
             except UnicodeDecodeError:
-                if not self._fields.named(key):
+                if name.lower().partition(";")[0] in TEXT:
+                    texts = [value.decode(errors="surrogateescape") for value in values]
+                elif not self._fields.named(key):
                     continue
-                texts = [base64.b64encode(value).decode() for value in values]
+                else:
+                    texts = [base64.b64encode(value).decode() for value in values]
             found[key] = texts[0] if len(texts) == 1 else texts
         return found
 

@@ -145,6 +145,19 @@ BINARY = frozenset({
 })  # fmt: skip
 """Attributes that are not text. They are read only when a rule names them."""
 
+TEXT = frozenset({
+    "c", "carlicense", "cn", "co", "comment", "company", "department", "departmentnumber", "description",
+    "destinationindicator", "displayname", "displaynameprintable", "division", "employeeid", "employeenumber",
+    "employeetype", "facsimiletelephonenumber", "gecos", "generationqualifier", "givenname", "homedirectory",
+    "homephone", "homepostaladdress", "info", "initials", "ipphone", "l", "labeleduri", "mail", "mailnickname",
+    "manager", "middlename", "mobile", "name", "o", "ou", "pager", "personaltitle", "physicaldeliveryofficename",
+    "postaladdress", "postalcode", "postofficebox", "preferredlanguage", "proxyaddresses", "roomnumber",
+    "samaccountname", "secretary", "sn", "st", "street", "streetaddress", "telephonenumber", "title", "uid",
+    "uniqueidentifier", "url", "userprincipalname", "wwwhomepage", "entryuuid", "nsuniqueid",
+    *(f"extensionattribute{number}" for number in range(1, 16)),
+})  # fmt: skip
+"""Attributes that are text, in lower case: what is no UTF-8 in them is broken, and not binary."""
+
 SECRET = frozenset({
     "authpassword", "krbprincipalkey", "msds-managedpassword", "ms-mcs-admpwd", "mslaps-password", "olcrootpw",
     "pwdhistory", "sambalmpassword", "sambantpassword", "sambapasswordhistory", "unicodepwd", "userpassword",
