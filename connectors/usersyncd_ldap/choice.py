@@ -25,6 +25,10 @@ STRATEGIES: Mapping[Product, Sequence[type[Strategy]]] = {
 """What may be tried, the best first."""
 
 
+COMPLETE = "complete"
+"""The strategy of those for which there is none."""
+
+
 class Choice(Struct, frozen=True):
     """``strategy`` None: every pull is complete. ``state`` is where to go on from after a complete reading."""
 
@@ -34,12 +38,12 @@ class Choice(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        return self.strategy.name if self.strategy else "complete"
+        return self.strategy.name if self.strategy else COMPLETE
 
 
 def choose(reading: Reading, options: LdapOptions) -> Choice:
     """Try what the server offers. Raises SourceError when the admin wants a strategy that does not work here."""
-    if options.strategy == "complete":
+    if options.strategy == COMPLETE:
         return Choice(None, {}, "the option strategy says so")
     reasons = [*_unreported(reading)]
     if not reasons:
@@ -70,7 +74,7 @@ def _candidates(reading: Reading, options: LdapOptions) -> list[type[Strategy]]:
     if options.strategy == "auto":
         return list(offered)
     wanted = [each for each in offered if each.name == options.strategy]
-    if not wanted and options.strategy != "complete":
+    if not wanted and options.strategy != COMPLETE:
         raise SourceError(
             f"{reading.server.url} is {reading.root.name}: there is no strategy {options.strategy} for it",
             f"set strategy to {', '.join(['auto', 'complete', *(each.name for each in offered)])}",

@@ -107,8 +107,8 @@ class Server:
         return answer.removeprefix("dn:") or self._options.account
 
 
-def connect(options: LdapOptions, folder: Path, password: str | None, log: Any) -> Server:
-    """Connect to the first of the servers that answers, secure the connection and bind.
+def connect(urls: Sequence[str], options: LdapOptions, folder: Path, password: str | None, log: Any) -> Server:
+    """Connect to the first of the servers at ``urls`` that answers, secure the connection and bind.
 
     Raises SourceError when none answers, and at once when one refuses the account: others would refuse it too.
     """
@@ -118,7 +118,7 @@ def connect(options: LdapOptions, folder: Path, password: str | None, log: Any) 
             "put the password where the option password points, or leave out bind_dn and password",
         )
     failures: list[Failure] = []
-    for url in options.urls:
+    for url in urls:
         try:
             server = Server(url, _connected(url, options, folder, password), options)
         except (*NOT_HERE, OSError) as error:

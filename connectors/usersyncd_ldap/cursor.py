@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from usersyncd.plugin import Value
+from usersyncd_ldap.position import Position
 
 State = dict[str, Value]
 """What one strategy needs to go on from where it was."""
@@ -21,12 +22,14 @@ class StaleError(Exception):
 
 
 class Cursor(Struct, frozen=True):
-    """``scope`` is the :func:`fingerprint` of what was read: a change feed tells only of what changed within it."""
+    """``scope`` is the :func:`fingerprint` of what was read: a change feed tells only of what changed within it.
+    ``position``: which server was read, and how far it was; None: it does not tell."""
 
     format: int
     strategy: str
     scope: str
     state: State
+    position: Position | None = None
 
     def encoded(self) -> str:
         return msgspec.json.encode(self).decode()
@@ -43,6 +46,14 @@ def decoded(text: str, scope: str) -> Cursor:
     if cursor.scope != scope:
         raise StaleError("bases, filters or attributes are not those of the last pull")
     return cursor
+
+
+def remembered(text: str | None) -> Position | None:
+    """How far the directory was read, whatever was read of it. None: nobody knows."""
+    try:
+        return None if text is None else msgspec.json.decode(text, type=Cursor).position
+    except msgspec.MsgspecError:
+        return None
 
 
 def fingerprint(what: Mapping[str, object]) -> str:

@@ -35,8 +35,7 @@ class ContentSync:
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
-        bases = {base for part in reading.parts.values() for base in part.bases}
-        self._suffixes = sorted({reading.suffix(base) for base in bases})
+        self._suffixes = reading.suffixes
 
     def begin(self) -> tuple[State, str]:
         if sync.REQUEST not in self._reading.root.controls:

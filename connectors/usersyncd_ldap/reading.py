@@ -71,6 +71,11 @@ class Reading:
         """The naming context that holds a base; the longest, should one lie in another."""
         return max((context for context in self.root.contexts if within(base, context)), key=len, default=base)
 
+    @property
+    def suffixes(self) -> list[str]:
+        """The naming contexts that are read."""
+        return sorted({self.suffix(base) for part in self.parts.values() for base in part.bases})
+
     def reader(self, kind: Kind, *, members: bool = True, whole: bool = False) -> EntryReader:
         """A reader for entries of one kind. ``members`` and ``whole`` are for Active Directory, see AdEntryReader."""
         if not self.is_ad:

@@ -33,3 +33,21 @@ class Strategy(Protocol):
 
         Raises StaleError, before the first page, when that cannot be told.
         """
+
+
+class Passing:
+    """The pages of a strategy as they pass, with what it returns. ``told``: they said something."""
+
+    def __init__(self, pages: Generator[Page, None, tuple[State, bool]]) -> None:
+        self._pages = pages
+        self.told = False
+
+    def __iter__(self) -> Generator[Page, None, tuple[State, bool]]:
+        while True:
+            try:
+                page = next(self._pages)
+            except StopIteration as end:
+                found: tuple[State, bool] = end.value
+                return found
+            self.told = self.told or bool(page)
+            yield page

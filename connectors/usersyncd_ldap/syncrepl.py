@@ -13,7 +13,6 @@ is gone.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import ClassVar
 
@@ -27,6 +26,7 @@ from usersyncd_ldap.entries import ITEMS, Entry
 from usersyncd_ldap.faults import words
 from usersyncd_ldap.operation import result_code
 from usersyncd_ldap.reading import KINDS, Reading
+from usersyncd_ldap.replicas import csns
 from usersyncd_ldap.strategy import UnfitError
 
 Stream = tuple[Kind, str]
@@ -36,8 +36,6 @@ Told = dict[Stream, tuple[list[Page], str | None]]
 
 CATCH_UPS = 5
 CONTAINERS = "(hasSubordinates=TRUE)"
-_CSN = re.compile(r"(\d{14}[^#]*#[^#]*#([^#]*)#[^;,]*)")
-"""A CSN, which begins with its time, and the number of the server that made it."""
 
 
 class Syncrepl:
@@ -71,7 +69,7 @@ class Syncrepl:
             cookies = msgspec.convert(state["cookies"], dict[str, str])
         except (KeyError, msgspec.ValidationError) as error:
             raise StaleError("the cursor has no sync cookies") from error
-        if set(cookies) != set(map(self._reading.suffix, self._bases)):
+        if set(cookies) != set(self._reading.suffixes):
             raise StaleError("there are other bases now")
         after: dict[str, str] = {}
         try:
@@ -169,7 +167,7 @@ class Syncrepl:
 
         request = (base, ldap.SCOPE_SUBTREE, CONTAINERS, ["createTimestamp"])
         end = sync.drained(self._refresh(*request, cookie.encode(), take))
-        since = max((csn[:14] for csn in _csns(cookie).values()), default="")
+        since = max((csn[:14] for csn in csns([cookie]).values()), default="")
         for dn, created in changed:
             if created[:14] <= since or not since:
                 raise StaleError(f"{dn} was changed, perhaps renamed, and nobody tells of what is below it")
@@ -185,15 +183,10 @@ _REFUSED = (ldap.UNWILLING_TO_PERFORM, ldap.PROTOCOL_ERROR, ldap.UNAVAILABLE_CRI
 """A cookie that is newer than the server (which was restored from a backup), no cookie at all, and no syncprov."""
 
 
-def _csns(cookie: str) -> dict[str, str]:
-    """The newest CSN of each server."""
-    return {server: csn for csn, server in _CSN.findall(cookie)}
-
-
 def _behind(cookie: str, other: str) -> bool:
     """Whether who gave a cookie lacks changes that another one had, as a replica may."""
-    here = _csns(cookie)
-    return any(here.get(server, csn) < csn for server, csn in _csns(other).items())
+    here = csns([cookie])
+    return any(here.get(server, csn) < csn for server, csn in csns([other]).items())
 
 
 def _sent(pages: Sequence[Page]) -> set[str]:

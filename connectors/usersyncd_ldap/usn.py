@@ -16,6 +16,7 @@ from usersyncd_ldap.changed import Hint, changed
 from usersyncd_ldap.cursor import StaleError, State
 from usersyncd_ldap.dirsync import CONTAINERS, RECORDS, SHOW_DELETED, sees_deleted
 from usersyncd_ldap.reading import EXTENDED_DN, Reading
+from usersyncd_ldap.replicas import invocation
 from usersyncd_ldap.scope import within
 from usersyncd_ldap.strategy import UnfitError
 
@@ -75,8 +76,7 @@ class Usn:
 
     def _state(self) -> State | None:
         root = self._reading.root
-        service, usn = root.text("dsServiceName"), root.text("highestCommittedUSN")
-        invocation = self._reading.server.read(service, ["invocationId"]).get("invocationId") if service else None
-        if not invocation or not usn:
+        usn, found = root.text("highestCommittedUSN"), invocation(self._reading)
+        if found is None or not usn:
             return None
-        return {"server": root.text("dnsHostName"), "invocation": ad.guid(invocation[0]), "usn": int(usn)}
+        return {"server": root.text("dnsHostName"), "invocation": found, "usn": int(usn)}

@@ -76,11 +76,12 @@ class RunContext:
 @dataclass(frozen=True, kw_only=True)
 class SourceRunContext(RunContext):
     """What a source is given. ``reads``: the native attributes that the rules read, for each kind; None: all.
-    ``mapped``: the canonical attributes of each kind that the admin maps."""
+    ``mapped``: the canonical attributes of each kind that the admin maps. ``last_cursor``: that of the last pull."""
 
     failure = SourceError
     reads: Mapping[Kind, frozenset[str] | None]
     mapped: Mapping[Kind, Collection[str]] = field(default_factory=dict)
+    last_cursor: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

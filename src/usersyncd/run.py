@@ -170,7 +170,7 @@ class _Run:
         connector = job.connector
         context = SourceRunContext(
             name=job.directory.name, folder=self.folder, log=self.log, waiting=self._waiting, reads=job.reads,
-            mapped=job.directory.attributes,
+            mapped=job.directory.attributes, last_cursor=reading.cursor,
         )  # fmt: skip
         spool = await to_its_end(lambda: open_spool(self.database, reading, job))
         try:

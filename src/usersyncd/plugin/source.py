@@ -108,6 +108,11 @@ class SourceContext(Context, Protocol):
         """The canonical attributes of each kind that the admin maps (``attributes:`` of the directory): what stands
         under their names need not have their form."""
 
+    @property
+    def last_cursor(self) -> str | None:
+        """The cursor of the last pull, also when ``pull`` is given none because everything is to be read: for what a
+        source must know of that pull in any case, such as how far the server was. None: there is none."""
+
 
 @runtime_checkable
 class Source(Protocol):

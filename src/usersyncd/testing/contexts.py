@@ -56,12 +56,13 @@ def source_context(
     name: str = "directory",
     reads: Mapping[Kind, frozenset[str] | None] | None = None,
     mapped: Mapping[Kind, Collection[str]] | None = None,
+    last_cursor: str | None = None,
     log: Log | None = None,
     clock: Clock | None = None,
     waiting: Callable[[str], None] | None = None,
 ) -> SourceRunContext:
     """The context of a source. ``reads``: the native attributes that the rules read, for each kind; None: all.
-    ``mapped``: the canonical attributes that the admin maps; None: none.
+    ``mapped``: the canonical attributes that the admin maps; None: none. ``last_cursor``: that of the last pull.
 
     ``clock``: what HTTP requests wait by; None: a clock that does not wait. ``waiting`` is told of every wait.
     """
@@ -72,6 +73,7 @@ def source_context(
         log=(log or Log()).logger,
         reads={**everything, **(reads or {})},
         mapped=mapped or {},
+        last_cursor=last_cursor,
         clock=clock or HurriedClock(),
         waiting=waiting,
     )

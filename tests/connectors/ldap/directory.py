@@ -17,8 +17,14 @@ from usersyncd_ldap.options import LdapOptions
 Reads = Mapping[Kind, frozenset[str] | None]
 
 
-def source(options: Mapping[str, Any], folder: Path, reads: Reads | None = None, log: Log | None = None) -> LdapSource:
-    context = source_context(folder, name="corp", reads=reads, log=log)
+def source(
+    options: Mapping[str, Any],
+    folder: Path,
+    reads: Reads | None = None,
+    log: Log | None = None,
+    last_cursor: str | None = None,
+) -> LdapSource:
+    context = source_context(folder, name="corp", reads=reads, log=log, last_cursor=last_cursor)
     return LdapSource(LdapOptions.model_validate(options), context)
 
 
@@ -34,7 +40,7 @@ class Followed:
         self.options: dict[str, Any] = {"password": {"file": "password"}, **options}
 
     def source(self, *, reads: Reads | None = None, **options: Any) -> LdapSource:
-        return source({**self.options, **options}, self.folder, reads or self.reads, self.log)
+        return source({**self.options, **options}, self.folder, reads or self.reads, self.log, self.mirror.cursor)
 
     async def follow(self, **options: Any) -> Mirror:
         """Pull from where the last pull ended."""

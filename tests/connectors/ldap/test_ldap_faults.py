@@ -150,7 +150,7 @@ async def test_an_empty_password_does_not_sign_in_anonymously(serve: Serve) -> N
     directory = serve(person(0))
     options = LdapOptions.model_validate(directory.options)
     with pytest.raises(SourceError, match="is empty"):
-        connect(options, directory.folder, "", directory.log.logger)
+        connect([], options, directory.folder, "", directory.log.logger)
 
 
 async def test_a_base_that_is_not_there(serve: Serve) -> None:
