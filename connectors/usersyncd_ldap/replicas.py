@@ -73,8 +73,8 @@ def _openldap(reading: Reading) -> tuple[str, Mapping[str, Counts]]:
     return "", {suffix: csns(_texts(reading, suffix, "contextCSN")) for suffix in reading.suffixes}
 
 
-_ELEMENT = re.compile(r"\{replica (\d+)[^}]*\} [0-9a-f]{20} ([0-9a-f]{20})")
-"""A replica's number, and its newest change, in nsds50ruv."""
+_ELEMENT = re.compile(r"\{(replicageneration|replica \d+)[^}]*\}(?: [0-9a-f]{20})? ([0-9a-f]{20})")
+"""In nsds50ruv: since when the suffix is replicated, and each replica with its first change and its newest one."""
 _RUV = "(&(objectClass=nsTombstone)(nsUniqueId=ffffffff-ffffffff-ffffffff-ffffffff))"
 """The entry with the replica update vector, which is in every suffix that is replicated."""
 
@@ -133,7 +133,7 @@ def _values(reading: Reading, dn: str, attribute: str) -> Sequence[bytes]:
 
 TELLS: Mapping[Product, str] = {
     Product.OPENLDAP: "contextCSN of the suffix",
-    Product.DS389: "nsds50ruv of the suffix (the entry with nsUniqueId ffffffff-ffffffff-ffffffff-ffffffff)",
+    Product.DS389: "nsds50ruv of the replica, below cn=mapping tree,cn=config",
     Product.ACTIVE_DIRECTORY: "replUpToDateVector of the domain",
 }
 """What the account must be allowed to read."""

@@ -49,6 +49,7 @@ def test_everything_is_read_again_when_it_is_asked_for(world: World) -> None:
     world.tell(PART)
     world.tell([user("u1")], WHOLE, complete=True)
     assert world.cursors == [None, "1", None]
+    assert world.last_cursors == [None, "1", "2"], "a source may need it all the same"
     assert {key: shape["active"] for key, shape in world.held().items()} == {"u1": True, "u2": False}
 
 

@@ -52,10 +52,12 @@ def rules(where: str | None = None, key: str | None = None, **attributes: str) -
 
 
 class ScriptOptions(Options):
-    """Pages, in the order in which they are told; in ``cursors`` it is noted with what each pull was asked."""
+    """Pages, in the order in which they are told; in ``cursors`` it is noted with what each pull was asked, in
+    ``last_cursors`` what its context has as the last one."""
 
     pages: list[Any] = Field(exclude=True)
     cursors: list[str | None] = Field(exclude=True)
+    last_cursors: list[str | None] = Field(exclude=True)
 
 
 class Script:
@@ -67,9 +69,11 @@ class Script:
 
     def __init__(self, options: ScriptOptions, context: SourceContext) -> None:
         self._options = options
+        self._last_cursor = context.last_cursor
 
     async def pull(self, cursor: str | None) -> AsyncIterator[Page | Done]:
         self._options.cursors.append(cursor)
+        self._options.last_cursors.append(self._last_cursor)
         for page in self._options.pages:
             yield page
 
@@ -92,7 +96,8 @@ class World:
         self.now: datetime | None = None
         """What the clock of the runs shows; None: the real one's time."""
         self.cursors: list[str | None] = []
-        """With what each scripted pull was asked."""
+        self.last_cursors: list[str | None] = []
+        """With what each scripted pull was asked, and what it was told to be the last cursor."""
         self.stores: dict[str, MemoryStore] = {}
         self.targets: dict[str, Target] = {}
         self.unlisted: set[str] = set()
@@ -163,7 +168,7 @@ class World:
 
     def tell(self, *pages: Any, **wish: Any) -> RunReport:
         """A run with a source that says just this: lists of items, and Done."""
-        options = ScriptOptions.model_construct(pages=list(pages), cursors=self.cursors)
+        options = ScriptOptions.model_construct(pages=list(pages), cursors=self.cursors, last_cursors=self.last_cursors)
         return self._run(self._job(Script, options), **wish)
 
     def _run(self, job: Job, watch: Watch = lambda *_: None, **wish: Any) -> RunReport:

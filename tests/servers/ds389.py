@@ -55,6 +55,11 @@ READABLE = (
     f'(targetattr="*")(version 3.0; acl "reader"; allow (read,search,compare) userdn="ldap:///cn=reader,{BASE}";)'
 )
 
+REPLICA_READABLE = (
+    '(target="ldap:///cn=replica,cn=*,cn=mapping tree,cn=config")(targetattr="objectClass || nsUniqueId || nsds50ruv")'
+    f'(version 3.0; acl "replicas"; allow (read,search) userdn="ldap:///cn=reader,{BASE}";)'
+)
+
 
 def create(folder: Path) -> Path:
     """A new instance, without entries; the tree to copy. Without 389-ds, or root, the test is skipped."""
@@ -119,6 +124,14 @@ class Ds389(LdapServer):
     @classmethod
     def start(cls, folder: Path, tree: Path) -> Ds389:
         """Copy the ``tree`` into ``folder``, and start a server on the copy, with the entries that every one has."""
+        server = cls.copied(folder, tree)
+        server.load([SKELETON.partition("\n\n")[2]])  # the base is there
+        server.modify(BASE, {"aci": READABLE})
+        return server
+
+    @classmethod
+    def copied(cls, folder: Path, tree: Path) -> Ds389:
+        """A server on a copy of the ``tree``, which may be the data of another one that does not run."""
         own = folder / "ds389"
         subprocess.run(["cp", "-a", "--reflink=auto", str(tree), str(own)], check=True)
         port = free_port()
@@ -127,8 +140,6 @@ class Ds389(LdapServer):
         _give(own)
         server = cls(own, port)
         server.run()
-        server.load([SKELETON.partition("\n\n")[2]])  # the base is there
-        server.modify(BASE, {"aci": READABLE})
         return server
 
     def run(self) -> None:
@@ -143,6 +154,15 @@ class Ds389(LdapServer):
         self.modify(dn, attributes)
         self.stop()
         self.run()
+
+    def replicate(self) -> None:
+        """Count changes as a supplier, and let the reader read how far it is."""
+        replica: Attributes = {
+            "objectClass": ["nsds5Replica", "extensibleObject"], "nsDS5ReplicaRoot": BASE, "nsDS5ReplicaType": "3",
+            "nsDS5Flags": "1", "nsDS5ReplicaId": "1", "nsDS5ReplicaBindDN": "cn=replication manager,cn=config",
+        }  # fmt: skip
+        self.add(f'cn=replica,cn="{BASE}",cn=mapping tree,cn=config', replica)
+        self.modify("cn=mapping tree,cn=config", {"aci": REPLICA_READABLE})
 
     def load(self, pieces: Iterable[str]) -> None:
         """Add the entries of pieces of LDIF, one by one."""

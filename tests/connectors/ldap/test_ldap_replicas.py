@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 pytest.importorskip("ldap", reason="python-ldap is not installed (the extra ldap)")
 
-from tests.connectors.ldap.directory import Directory
+from tests.connectors.ldap.directory import Directory, Directory389, Followed
+from tests.connectors.ldap.domain import Domain
 from tests.connectors.ldap.people import PEOPLE, READS, person
+from tests.servers.ds389 import Ds389
+from tests.servers.samba import Samba
 from tests.servers.slapd import Slapd, company
 from usersyncd.errors import SourceError
 from usersyncd.testing import read
@@ -44,19 +48,66 @@ def directory(request: pytest.FixtureRequest, serve: Callable[..., Directory], t
     replica.stop()
 
 
-async def test_a_replica_that_is_behind_is_not_read(directory: Directory) -> None:
+@pytest.fixture
+def directory389(serve389: Callable[..., Directory389]) -> Iterator[Directory389]:
+    """A supplier, and a copy of it that gets no changes."""
+    found = serve389(*COMPANY)
+    found.reads = READS
+    found.server.replicate()
+    found.server.stop()
+    with TemporaryDirectory(prefix="ds389-") as folder:
+        replica = Ds389.copied(Path(folder), found.server.data)
+        found.server.run()
+        found.options["url"] = [found.server.url, replica.url]
+        yield found
+        replica.kill()
+
+
+@pytest.fixture(params=["dirsync", "usn"])
+def corp(request: pytest.FixtureRequest, domain: Domain, tmp_path: Path) -> Iterator[Domain]:
+    """A domain controller, and a copy of it that gets no changes."""
+    domain.server.stop()
+    copy = Samba.start(tmp_path / "copy", domain.server.data)
+    domain.server.run()
+    domain.options |= {"url": [domain.server.url, copy.url], "tls": {"verify": False}, "strategy": request.param}
+    yield domain
+    copy.stop()
+
+
+async def is_not_read(directory: Followed, cursor: str | None) -> None:
+    """Nothing is read from a copy that is behind, neither what changed nor everything, and the log says so."""
+    for known in (cursor, None):
+        with pytest.raises(SourceError, match=r"no server that answers has everything that ldaps?://.* told last"):
+            await read(directory.source(), known)
+    warnings = [entry for entry in directory.log.entries if "does not have yet" in entry["event"]]
+    assert [entry["log_level"] for entry in warnings] == ["warning", "warning"]
+
+
+async def test_a_replica_of_openldap(directory: Directory) -> None:
     await directory.follow()
     person(directory, "eve")
     directory.server.delete(f"uid=u2,{PEOPLE}")
     cursor = (await directory.follow()).cursor
     directory.server.kill()
-    for known in (cursor, None):  # what changed, or everything
-        with pytest.raises(SourceError, match=r"no server that answers has everything that ldap://.* told last"):
-            await read(directory.source(), known)
-    warnings = [entry for entry in directory.log.entries if "does not have yet" in entry["event"]]
-    assert [entry["log_level"] for entry in warnings] == ["warning", "warning"]
+    await is_not_read(directory, cursor)
     directory.server.run()
     assert (await directory.follow()).has_user("eve")
+
+
+async def test_a_replica_of_389(directory389: Directory389) -> None:
+    await directory389.follow()
+    person(directory389, "eve")
+    cursor = (await directory389.follow()).cursor
+    directory389.server.kill()
+    await is_not_read(directory389, cursor)
+
+
+async def test_a_copy_of_a_domain_controller(corp: Domain) -> None:
+    await corp.follow()
+    corp.server.add_user("eve")
+    cursor = (await corp.follow()).cursor
+    corp.server.kill()
+    await is_not_read(corp, cursor)
 
 
 async def test_a_replica_that_has_everything_is_read(directory: Directory) -> None:
