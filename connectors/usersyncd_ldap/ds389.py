@@ -4,18 +4,21 @@ It speaks RFC 4533 with deviations (seen on 2.3; ``ldap/servers/plugins/sync`` i
 incremental answer says that whatever was not named is gone, but names nobody who is unchanged: taken at its word,
 everybody would be. So only what is named as deleted is. An entry that no longer fits the filter is not named at all,
 and the cookie holds for one base and filter: so the whole suffix is watched, and what changed is read again. Nor does
-the server notice when the changelog was trimmed beyond the cookie; its root DSE tells.
+the server notice when the changelog was trimmed beyond the cookie; its root DSE tells. And an attribute that a role or
+a class of service gives, such as nsAccountLock, changes without a word about those who have it (:mod:`virtual`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 import ldap
 
-from usersyncd.plugin import Page
-from usersyncd_ldap import sync
+from usersyncd.errors import SourceError
+from usersyncd.plugin import Page, Value
+from usersyncd_ldap import sync, virtual
 from usersyncd_ldap.changed import Hint, changed
 from usersyncd_ldap.cursor import StaleError, State
 from usersyncd_ldap.entries import Entry
@@ -25,6 +28,9 @@ from usersyncd_ldap.reading import CHUNK, Reading
 from usersyncd_ldap.strategy import UnfitError
 
 ANY = "(objectClass=*)"
+
+SKEW = timedelta(minutes=1)
+"""By how much the clocks of servers may differ."""
 
 
 class ContentSync:
@@ -43,6 +49,9 @@ class ContentSync:
                 "the server tells no changes: enable its plugins Retro Changelog (with the attribute "
                 "nsuniqueid:targetUniqueId) and Content Synchronization"
             )
+        if given := virtual.given_by_others(self._reading):
+            raise UnfitError(f"{given}, and nobody tells of those who have it")
+        marks = self._marks()
         cookies: dict[str, str] = {}
         for suffix in self._suffixes:
             try:
@@ -54,12 +63,15 @@ class ContentSync:
             if not cookie.rpartition("#")[2].isdecimal():
                 raise UnfitError(f"the server's sync cookie has no change number: {cookie!r}")
             cookies[suffix] = cookie
-        return {"cookies": cookies}, "the plugin Content Synchronization tells what changed"
+        return {**marks, "cookies": cookies}, "the plugin Content Synchronization tells what changed"
 
     def changes(self, state: State) -> Generator[Page, None, tuple[State, bool]]:
         cookies = state["cookies"]
         if not isinstance(cookies, dict) or sorted(cookies) != self._suffixes:
             raise StaleError("there are other suffixes now")
+        marks = self._marks()
+        if state.get("definitions") != marks["definitions"]:
+            raise StaleError("a role or a class of service changed, and nobody tells of those who have it")
         after: dict[str, str] = {}
         hints: dict[str, Hint] = {}
         for suffix, cookie in cookies.items():
@@ -72,12 +84,22 @@ class ContentSync:
                 ):
                     raise StaleError(f"the server does not take the cookie: {words(error)}") from error
                 raise self._reading.server.fault(error, "reading changes by syncrepl") from error
-            self._unmoved(suffix, named)
+            self._unmoved(suffix, named, _time(state.get("since")))
             hints.update({each: Hint(whole=True) for each in (*named, *map(unique_id, end.deleted))})
             after[suffix] = cookie if end.cookie is None else end.cookie.decode()
         yield from changed(self._reading, hints)
         yield from self._reading.dynamic()
-        return {"cookies": after}, False
+        return {**marks, "cookies": after}, False
+
+    def _marks(self) -> State:
+        """What is compared the next time, besides the cookies: the server's time, and what roles and classes of service
+        are."""
+        try:
+            monitor = self._reading.server.read("cn=monitor", ["currentTime"])
+        except SourceError:
+            monitor = {}  # It is not for this account.
+        since = next((values[0].decode() for values in monitor.values()), "")
+        return {"since": since, "definitions": virtual.definitions(self._reading)}
 
     def _trust(self, cookie: str) -> None:
         """Raises StaleError when the changelog no longer reaches back to a cookie, or does not yet reach it."""
@@ -103,16 +125,28 @@ class ContentSync:
 
         return sync.drained(sync.refresh(self._reading.server, suffix, scope, ANY, ["1.1"], cookie, take)), named
 
-    def _unmoved(self, suffix: str, ids: Sequence[str]) -> None:
-        """Raises StaleError when an entry with others below it may have been moved or renamed: nobody tells of them."""
+    def _unmoved(self, suffix: str, ids: Sequence[str], since: datetime | None) -> None:
+        """Raises StaleError when an entry with others below it may have been moved or renamed: nobody tells of them.
+
+        It may, unless it was made after the last pull. Times have seconds only, and other servers other clocks.
+        """
         for at in range(0, len(ids), CHUNK):
             wanted = f"(&(numSubordinates=*){self._reading.by_id(ids[at : at + CHUNK])})"
-            asked = ["numSubordinates", "createTimestamp", "modifyTimestamp"]
-            for dn, entry in self._reading.server.find(suffix, wanted, asked):
-                found = {name.lower(): values[0] for name, values in entry.items()}
-                # Who once had others below him keeps the attribute.
-                if int(found["numsubordinates"]) and found.get("createtimestamp") != found.get("modifytimestamp"):
+            for dn, entry in self._reading.server.find(suffix, wanted, ["numSubordinates", "createTimestamp"]):
+                found = {name.lower(): values[0].decode() for name, values in entry.items()}
+                created = _time(found.get("createtimestamp"))
+                is_new = created is not None and since is not None and created > since + SKEW
+                # Who once had others below it keeps the attribute.
+                if int(found["numsubordinates"]) and not is_new:
                     raise StaleError(f"{dn} was changed, perhaps renamed, and nobody tells of what is below it")
+
+
+def _time(text: Value) -> datetime | None:
+    """Generalized time as the server writes it."""
+    try:
+        return datetime.strptime(str(text), "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def unique_id(identifier: bytes) -> str:

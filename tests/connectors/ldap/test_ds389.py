@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable
 
 import pytest
@@ -11,7 +13,7 @@ pytest.importorskip("ldap", reason="python-ldap is not installed (the extra ldap
 import ldap
 
 from tests.connectors.ldap.directory import Directory389
-from tests.connectors.ldap.people import PEOPLE, READS, person
+from tests.connectors.ldap.people import PEOPLE, READS, members, person
 from tests.servers.slapd import company
 from usersyncd.errors import SourceError
 from usersyncd.plugin import Gone, Kind
@@ -87,6 +89,25 @@ async def test_a_server_restored_from_a_backup(directory: Directory389) -> None:
     assert not (await directory.follow()).has_user("eve")
     assert directory.mirror.pulls == [0, 2]
     assert any("the server was restored" in str(entry.get("why")) for entry in directory.log.entries)
+
+
+async def test_a_unit_that_is_made_read_and_renamed_within_a_second(directory: Directory389) -> None:
+    """The server's times have seconds only: it looks as if it had just been made."""
+    inner = f"ou=inner,{PEOPLE}"
+    await asyncio.sleep(1 - time.time() % 1)
+    directory.server.add(inner, {"objectClass": "organizationalUnit"})
+    person(directory, "eve", inner)
+    await directory.follow()
+    directory.server.rename(inner, "ou=other")
+    members(directory, "g0", f"uid=eve,ou=other,{PEOPLE}")
+    assert (await directory.follow()).members_of("g0") == {"eve"}
+
+
+async def test_who_changes_twice_within_a_second_is_followed(directory: Directory389) -> None:
+    await asyncio.sleep(1 - time.time() % 1)
+    for title in ("Countess", "Duchess"):
+        directory.server.modify(f"uid=u1,{PEOPLE}", {"title": title})
+        assert (await directory.follow()).user("u1")["title"] == title
 
 
 async def test_a_changelog_that_was_trimmed_beyond_the_cursor(directory: Directory389) -> None:
