@@ -96,6 +96,19 @@ def test_an_argument_that_is_no_utf8_is_refused(usersyncd: Usersyncd, arguments:
     assert ran.err == f"the argument {shown} is no UTF-8\n  → set the terminal's encoding to UTF-8\n"
 
 
+def test_a_path_that_is_no_utf8_is_refused(usersyncd: Usersyncd, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Path("f\udcfflder")
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    Path("usersyncd.yaml").write_text("")
+    for command in (["sync"], ["check"], ["status", "--json"]):
+        ran = usersyncd(*command)
+        assert (ran.code, ran.out) == (2, "")
+        assert ran.err.endswith("/f\\udcfflder/usersyncd.yaml is no UTF-8\n  → rename that file or folder\n")
+    monkeypatch.setenv("USERSYNCD_CONFIG", "x\udcff.yaml")
+    assert "x\\udcff.yaml is no UTF-8" in json.loads(usersyncd("check", "--json").out)["errors"][0]["message"]
+
+
 def test_the_version_is_there_at_once_and_nothing_heavy_with_it(usersyncd: Usersyncd) -> None:
     assert usersyncd("--version") == (0, "usersyncd 0.1.0\n", "")
     heavy = ("pydantic", "sqlalchemy", "cel_expr_python", "rich.console", "yaml")

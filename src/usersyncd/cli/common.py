@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import typer
 
-from usersyncd.cleaning import clean_json, clean_lines
+from usersyncd.cleaning import clean, clean_json, clean_lines
 from usersyncd.errors import ConfigError, Fault, UsersyncError
 
 if TYPE_CHECKING:
@@ -59,13 +59,14 @@ AllOption = Annotated[bool, typer.Option("--all", help="Show all changes and nam
 
 
 def config_file(context: typer.Context, option: Path | None) -> Path:
-    """The configuration file to use. Raises ConfigError when none is named and none is found."""
+    """The configuration file to use. Raises ConfigError when none is named and none is found, or when its path is no
+    UTF-8: neither JSON nor a database could take it."""
     named = option or context.find_object(Path) or os.environ.get(ENVIRONMENT)
-    if named:
-        return Path(named)
-    for place in PLACES:
-        if place.exists():
-            return place
+    for place in [Path(named)] if named else filter(Path.exists, PLACES):
+        whole = str(place.absolute())
+        if (shown := whole.encode("utf-8", "backslashreplace").decode()) != whole:
+            raise ConfigError(f"the path {clean(shown)} is no UTF-8", "rename that file or folder")
+        return place
     raise ConfigError(
         f"there is no configuration file: neither {' nor '.join(map(str, PLACES))}",
         "name one with --config FILE, or write one with `usersyncd init`",
