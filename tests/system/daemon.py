@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from tests.system.forks import Forked
+
 PROGRAM = Path(sys.executable).with_name("usersyncd")
 PATIENCE = 120.0
 """Seconds within which the daemon does what it is asked for, on a machine that is busy with other things too."""
@@ -24,17 +26,18 @@ PATIENCE = 120.0
 class Daemon:
     """One ``usersyncd run``. Make one with :func:`daemon`."""
 
-    def __init__(self, config: Path, environment: dict[str, str], output: Path | None) -> None:
+    def __init__(self, config: Path, environment: dict[str, str], output: Path | None, *, forked: bool) -> None:
         self.log = config.parent / f"{time.monotonic_ns()}.log"
         self.log.touch()
-        with (output or self.log).open("wb") as out:
-            self.process = subprocess.Popen(
-                [PROGRAM, "-c", config, "run"],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                env={**os.environ, "TZ": "UTC", **environment},
-            )
+        command = [str(PROGRAM), "-c", str(config), "run"]
+        variables = {**os.environ, "TZ": "UTC", **environment}
+        if forked:
+            self.process: Forked | subprocess.Popen[bytes] = Forked(command, output or self.log, variables)
+        else:
+            with (output or self.log).open("wb") as out:
+                self.process = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=variables
+                )
 
     def lines(self) -> list[dict[str, Any]]:
         """What it has logged; a line that is being written is left for the next time."""
@@ -77,10 +80,10 @@ class Daemon:
 
 
 @contextmanager
-def daemon(config: Path, output: Path | None = None, **environment: str) -> Iterator[Daemon]:
+def daemon(config: Path, output: Path | None = None, *, forked: bool = False, **environment: str) -> Iterator[Daemon]:
     """Start a daemon; it is killed at the end, if it has not ended by then. ``output``: where it writes instead of its
-    log."""
-    started = Daemon(config, environment, output)
+    log; ``forked``: it is not started from the command line, which takes seconds less."""
+    started = Daemon(config, environment, output, forked=forked)
     try:
         yield started
     finally:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import csv
-import multiprocessing
 import os
 import random
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -20,14 +18,10 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 
 from tests.servers.process import program
+from tests.system.forks import FORKS, usersyncd
 
 CALLS = "write,pwrite64,fsync,fdatasync,ftruncate,unlink"
 """What SQLite does to a file: the process may die at any of these."""
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(
-    ["usersyncd.run", "usersyncd.cli.runs", "usersyncd_csv", "usersyncd_sql", "alembic.command"]
-)
-"""Each run is a process of its own, which need not import everything again."""
 CONFIG = """\
 state: sqlite:///state.db
 directories:
@@ -361,7 +355,9 @@ class Folder:
     def _run(self, consent: bool, *tracing: str) -> int:
         """``usersyncd sync`` under strace: its exit code, or less than 0, the signal that ended it."""
         command = ["usersyncd", "-c", str(self.path / "config.yaml"), "sync", *(["--adopt"] if consent else [])]
-        process = FORKS.Process(target=_usersyncd, args=(command, self.path / "said.log"))
+        said = self.path / "said.log"
+        said.unlink(missing_ok=True)
+        process = FORKS.Process(target=usersyncd, args=(command, said, dict(os.environ)), kwargs={"stop": True})
         process.start()
         status = Path(f"/proc/{process.pid}/status")
         _wait(lambda: "State:\tT" in status.read_text())
@@ -382,18 +378,6 @@ def _wait(happened: Callable[[], bool]) -> None:
     while not happened():
         assert time.monotonic() < deadline
         time.sleep(0.005)
-
-
-def _usersyncd(command: list[str], log: Path) -> None:
-    """The command, as soon as somebody traces this process and lets it go on."""
-    from usersyncd.cli import main
-
-    with log.open("wb") as said:
-        os.dup2(said.fileno(), 1)
-        os.dup2(said.fileno(), 2)
-    os.kill(os.getpid(), signal.SIGSTOP)
-    sys.argv = command
-    main()
 
 
 def _people(connection: sqlite3.Connection, table: str) -> set[tuple[Any, ...]]:
