@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,11 +13,14 @@ import yaml
 pytest.importorskip("msal", reason="the extra entra is not installed")
 pytest.importorskip("googleapiclient", reason="the extra google is not installed")
 
+from tests.cli.conftest import usersyncd
+from tests.cli.running import Usersyncd
 from tests.system.cloud import CLOUDS
-from tests.system.daemon import PROGRAM
 from tests.system.example import query
 from tests.system.test_systemd import ROOT
 from usersyncd.http import Clock
+
+__all__ = ["usersyncd"]
 
 
 def first_configuration(page: str) -> dict[str, Any]:
@@ -29,12 +31,11 @@ def first_configuration(page: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", CLOUDS)
-def test_the_first_run(name: str, tmp_path: Path) -> None:
-    def usersyncd(*arguments: str) -> str:
-        command = [str(PROGRAM), *arguments]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+def test_the_first_run(name: str, tmp_path: Path, usersyncd: Usersyncd) -> None:
+    def printed(*arguments: str) -> str:
+        ran = usersyncd(*arguments)
+        assert ran.code == 0, ran.out + ran.err
+        return ran.out
 
     cloud = CLOUDS[name](Random(1), Clock())
     try:
@@ -46,9 +47,9 @@ def test_the_first_run(name: str, tmp_path: Path) -> None:
             directory["options"][option] = real[option]
         assert directory["options"] == real, "the page names secrets otherwise than they lie here"
         (tmp_path / "usersyncd.yaml").write_text(yaml.safe_dump(config))
-        assert "would read 60 users, 8 groups" in usersyncd("check", "--online")
-        assert "60 users to create" in usersyncd("plan")
-        assert "succeeded" in usersyncd("sync")
+        assert "would read 60 users, 8 groups" in printed("check", "--online")
+        assert "60 users to create" in printed("plan")
+        assert "succeeded" in printed("sync")
         wanted = cloud.contents()
         assert {row[0] for row in query(tmp_path, "SELECT id FROM users")} == wanted.people.keys()
         assert set(query(tmp_path, "SELECT group_id, member_id FROM group_members")) == wanted.members
