@@ -1,4 +1,4 @@
-"""The real daemon, started from the command line, stopped by its process id."""
+"""The daemon, in a process of its own, stopped by its process id."""
 
 from __future__ import annotations
 
@@ -26,18 +26,19 @@ PATIENCE = 120.0
 class Daemon:
     """One ``usersyncd run``. Make one with :func:`daemon`."""
 
-    def __init__(self, config: Path, environment: dict[str, str], output: Path | None, *, forked: bool) -> None:
+    def __init__(self, config: Path, environment: dict[str, str], output: Path | None, *, real: bool) -> None:
         self.log = config.parent / f"{time.monotonic_ns()}.log"
         self.log.touch()
         command = [str(PROGRAM), "-c", str(config), "run"]
         variables = {**os.environ, "TZ": "UTC", **environment}
-        if forked:
-            self.process: Forked | subprocess.Popen[bytes] = Forked(command, output or self.log, variables)
-        else:
+        self.process: Forked | subprocess.Popen[bytes]
+        if real:
             with (output or self.log).open("wb") as out:
                 self.process = subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=variables
                 )
+        else:
+            self.process = Forked(command, output or self.log, variables)
 
     def lines(self) -> list[dict[str, Any]]:
         """What it has logged; a line that is being written is left for the next time."""
@@ -80,10 +81,10 @@ class Daemon:
 
 
 @contextmanager
-def daemon(config: Path, output: Path | None = None, *, forked: bool = False, **environment: str) -> Iterator[Daemon]:
+def daemon(config: Path, output: Path | None = None, *, real: bool = False, **environment: str) -> Iterator[Daemon]:
     """Start a daemon; it is killed at the end, if it has not ended by then. ``output``: where it writes instead of its
-    log; ``forked``: it is not started from the command line, which takes seconds less."""
-    started = Daemon(config, environment, output, forked=forked)
+    log; ``real``: it is started from the command line, which takes seconds more."""
+    started = Daemon(config, environment, output, real=real)
     try:
         yield started
     finally:

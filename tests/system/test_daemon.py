@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals and sys
 
 def test_the_example_arrives_and_an_edit_and_then_nothing_more(tmp_path: Path) -> None:
     acme = company(tmp_path)
-    with daemon(configure(tmp_path, {"acme": "1s"})) as running:
+    with daemon(configure(tmp_path, {"acme": "1s"}), real=True) as running:
         running.wait("nothing arrived", lambda: running.runs("acme"))
         assert query(tmp_path, "SELECT count(*) FROM users") == [(249,)]
         edit(acme / "users.csv", "Aoife Ní Shúilleabháin,true,Employee", "Aoife Ní Shúilleabháin,true,Boss")
@@ -64,7 +64,7 @@ def test_half_a_file_is_held_and_nothing_delivered(tmp_path: Path) -> None:
 
 def test_a_wrong_configuration_ends_with_2_and_names_the_place(tmp_path: Path) -> None:
     config = configure(tmp_path, {"acme": "1 s"})
-    with daemon(config) as running:
+    with daemon(config, real=True) as running:
         assert running.process.wait(PATIENCE) == 2
         [fault, end] = running.lines()
     assert fault["event"].startswith(f"{config}:5:12: directories.acme.every: must be a duration")
@@ -81,7 +81,7 @@ def test_a_state_database_that_cannot_be_opened_ends_with_1(tmp_path: Path) -> N
 
 def test_a_log_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
     acme = company(tmp_path)
-    with daemon(configure(tmp_path, {"acme": "1s"}), output=Path("/dev/full")) as running:
+    with daemon(configure(tmp_path, {"acme": "1s"}), output=Path("/dev/full"), real=True) as running:
         kind = "SELECT user_type FROM users WHERE id = 'u-0005'"
         running.wait("nothing arrived", lambda: query(tmp_path, kind))
         edit(acme / "users.csv", "Aoife Ní Shúilleabháin,true,Employee", "Aoife Ní Shúilleabháin,true,Boss")
@@ -115,8 +115,8 @@ def test_a_directory_that_hangs_delays_no_other_and_not_the_end(tmp_path: Path, 
     config = configure(tmp_path, {"acme": "1s"}, more=SILENT.format(port=silent))
     with daemon(config) as running:
         running.wait("acme did not go on", lambda: running.runs("acme") >= 4)
-        [hangs, *_] = running.said("takes longer than its interval", level="warning")
-        assert hangs["directory"] == "silent"
+        hangs = running.said("takes longer than its interval", level="warning")
+        assert any(one["directory"] == "silent" for one in hangs)  # On a busy machine, acme may, too.
         code, seconds = running.end()
         assert code == 0
         assert seconds < 8
@@ -317,7 +317,7 @@ def test_a_connector_that_will_not_end_is_left(tmp_path: Path) -> None:
     (package / "entry_points.txt").write_text("[usersyncd.sources]\nstubborn = stubborn:Stubborn\n")
     company(tmp_path)
     config = configure(tmp_path, {"acme": "1s"}, more="  other: {connector: stubborn, every: 1s}\n")
-    with daemon(config, PYTHONPATH=str(tmp_path)) as running:
+    with daemon(config, real=True, PYTHONPATH=str(tmp_path)) as running:
         running.wait("acme did not go on", lambda: running.runs("acme") >= 2)
         code, seconds = running.end()
     assert code == 0

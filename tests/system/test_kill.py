@@ -39,7 +39,7 @@ def person(n: int, later: bool) -> str:
 
 def complete(config: Path) -> float:
     """Run until everything has arrived: how many seconds the run took."""
-    with daemon(config, forked=True) as running:
+    with daemon(config) as running:
         running.wait("it did not arrive", lambda: running.runs("acme"))
         running.end()
         [done] = running.said('"succeeded"')
@@ -52,7 +52,7 @@ def test_ended_during_a_delivery_it_is_completed_at_the_next_start(tmp_path: Pat
         write(one, later=False, people=MANY)
     complete(configure(calm, {"acme": "1h"}))
     config = configure(ended, {"acme": "1h"})
-    with daemon(config, forked=True) as running:
+    with daemon(config) as running:
         running.wait("it did not deliver", lambda: query(ended, "SELECT 1 FROM users LIMIT 1"))
         code, seconds = running.end()
     assert code == 0
@@ -72,7 +72,7 @@ def test_killed_at_any_moment_it_goes_on(tmp_path: Path) -> None:
         seconds = complete(configure(calm, {"acme": "1h"}))
         config = configure(killed, {"acme": "1h"})
         for _ in range(KILLS):
-            with daemon(config, forked=True) as running:
+            with daemon(config) as running:
                 running.wait("it did not start", lambda: running.said("started"))
                 time.sleep(chance.uniform(0, seconds))
                 code, _ = running.end(signal.SIGKILL)
