@@ -107,28 +107,60 @@ def test_a_stream_that_is_closed_never_becomes_a_file_of_ours(company: Company, 
 
 
 class Watched(io.RawIOBase):
-    """Standard output that asks, whenever something is written, who has been delivered by then."""
+    """Standard output that does something with every piece that is written, at that moment."""
 
-    def __init__(self, company: Company) -> None:
-        self._company = company
-        self.seen: list[tuple[str, list[tuple[Any, ...]]]] = []
+    def __init__(self, act: Callable[[str], object]) -> None:
+        self._act = act
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any) -> int:
-        there = self._company.sql("SELECT DISTINCT directory FROM users ORDER BY 1")
-        self.seen.append((bytes(data).decode(), there))
+        self._act(bytes(data).decode())
         return len(data)
+
+
+def watched(act: Callable[[str], object]) -> TextIO:
+    return io.TextIOWrapper(io.BufferedWriter(Watched(act)), encoding="utf-8")
 
 
 def test_each_report_is_printed_before_the_next_run(
     usersyncd: Usersyncd, companies: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    watched = Watched(companies)
+    seen: dict[str, list[tuple[Any, ...]]] = {}
+
+    def look(text: str) -> None:
+        seen[text.partition("  ")[0]] = companies.sql("SELECT DISTINCT directory FROM users ORDER BY 1")
+
     with monkeypatch.context() as changed:
-        changed.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(watched), encoding="utf-8"))
+        changed.setattr(sys, "stdout", watched(look))
         assert usersyncd("sync").code == 0
-    first = next(there for text, there in watched.seen if text.startswith("acme (csv)  succeeded"))
-    assert first == [("acme",)]
-    assert any(text.startswith("other (csv)  succeeded") for text, _ in watched.seen)
+    assert seen["acme (csv)"] == [("acme",)]
+    assert seen["other (csv)"] == [("acme",), ("other",)]
+
+
+def test_each_trial_is_printed_before_the_next_one(
+    usersyncd: Usersyncd, companies: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    printed: list[str] = []
+
+    def lose_the_file(text: str) -> None:
+        printed.append(text)
+        if "directory acme" in text:
+            (companies.folder / "acme" / "users.csv").unlink()
+
+    with monkeypatch.context() as changed:
+        changed.setattr(sys, "stdout", watched(lose_the_file))
+        assert usersyncd("check", "--online").code == 1
+    assert "\ndirectory acme (csv): ok\n" in printed
+    assert "\ndirectory other (csv): failed\n" in printed
+
+
+def test_the_accounts_of_a_target_are_printed_before_the_next_is_asked(usersyncd: Usersyncd, company: Company) -> None:
+    lost = TARGET.replace("targets:\n  app", "  lost").replace("app.db", "lost.db")
+    company.configure(DIRECTORY + TARGET + lost)
+    (company.folder / "lost.db").write_text("this is no database, and never was one")
+    ran = usersyncd("accounts")
+    assert ran.code == 1
+    assert ran.out == "target app: every object has a link\n\n"
+    assert "lost" in ran.err

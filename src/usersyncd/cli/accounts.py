@@ -51,20 +51,18 @@ def accounts(
     loaded = load_config(context, config)
     names = _chosen(loaded, target)
     found = jobs(loaded).values()
+    held: dict[str, list[Account]] = {}
     with looking(loaded) as database:
-        held = {
-            name: asyncio.run(
-                unlinked(database, loaded, [one for one in found if _receives(loaded, name, one.directory.name)], name)
-            )
-            for name in names
-        }
+        for name in names:
+            receiving = [one for one in found if _receives(loaded, name, one.directory.name)]
+            held[name] = asyncio.run(unlinked(database, loaded, receiving, name))
+            if not json and not csv:
+                _show(name, held[name])
     if json:
         listed = [{"target": name, "accounts": some} for name, some in held.items()]
         print_json({"format": 1, "targets": listed})
     elif csv:
         _write_csv(held)
-    else:
-        _show(held)
 
 
 def _receives(config: Config, target: str, directory: str) -> bool:
@@ -114,18 +112,17 @@ def _word(flag: bool) -> str:
 # ---- for a person
 
 
-def _show(held: Mapping[str, Collection[Account]]) -> None:
+def _show(target: str, some: Collection[Account]) -> None:
     from rich.text import Text
 
     from usersyncd.cli import text
     from usersyncd.core.summary import many
 
-    for target, some in held.items():
-        what = f"{many(len(some), 'object')} without a link" if some else "every object has a link"
-        text.show(Text.assemble(("target " + target, "bold"), f": {what}"))
-        if some:
-            text.show(_table(some), indent=2)
-        text.show(text.BLANK)
+    what = f"{many(len(some), 'object')} without a link" if some else "every object has a link"
+    text.show(Text.assemble(("target " + target, "bold"), f": {what}"))
+    if some:
+        text.show(_table(some), indent=2)
+    text.show(text.BLANK)
 
 
 def _table(some: Collection[Account]) -> Table:

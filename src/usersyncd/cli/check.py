@@ -40,25 +40,25 @@ def check(
             raise
         print_json({"ok": False, "errors": _faults(error, file)})
         raise typer.Exit(error.exit_code) from None
-    trials = _try(loaded, found) if online else None
     leaving, unknown = _leaving(loaded)
+    if not json:
+        _show(loaded, leaving, unknown)
+    trials = _try(loaded, found, json=json) if online else None
     if json:
         more = trials.as_json() if trials else {}
         print_json({"ok": trials is None or trials.ok, "errors": [], "leaving": None if unknown else leaving, **more})
-    else:
-        _show(loaded, leaving, unknown, trials)
     if trials and not trials.ok:
         raise typer.Exit(1)
 
 
-def _try(config: Config, jobs: Mapping[str, Job]) -> Trials:
+def _try(config: Config, jobs: Mapping[str, Job], *, json: bool) -> Trials:
     import asyncio
 
     from usersyncd import logs
-    from usersyncd.cli.online import try_all
+    from usersyncd.cli.online import show, try_all
 
     logs.configure("warning")
-    return asyncio.run(try_all(config, jobs))
+    return asyncio.run(try_all(config, jobs, tell=(lambda _: None) if json else show))
 
 
 def _leaving(config: Config) -> tuple[list[Leaving], UsersyncError | None]:
@@ -77,7 +77,7 @@ def _leaving(config: Config) -> tuple[list[Leaving], UsersyncError | None]:
         return [], error
 
 
-def _show(config: Config, leaving: list[Leaving], unknown: UsersyncError | None, trials: Trials | None) -> None:
+def _show(config: Config, leaving: list[Leaving], unknown: UsersyncError | None) -> None:
     from usersyncd.cli import text
     from usersyncd.cli.leaving import told
 
@@ -87,10 +87,6 @@ def _show(config: Config, leaving: list[Leaving], unknown: UsersyncError | None,
         text.show(*told(one, config.directories))
     if unknown is not None:
         say(f"Whether people leave a target is not known: {unknown}")
-    if trials:
-        from usersyncd.cli.online import show
-
-        show(trials)
 
 
 def _faults(error: ConfigError, file: Path | None) -> list[dict[str, Any]]:

@@ -65,18 +65,21 @@ class Trials(Struct):
         return cast("dict[str, Any]", msgspec.to_builtins(self))
 
 
-async def try_all(config: Config, jobs: Mapping[str, Job]) -> Trials:
-    """Try everything, one after the other; one that fails does not stop the next. Writes nothing anywhere."""
+async def try_all(config: Config, jobs: Mapping[str, Job], tell: Callable[[Trial], None]) -> Trials:
+    """Try everything, one after the other, and ``tell`` of each; one that fails does not stop the next. Writes nothing
+    anywhere."""
     trials = Trials([], [])
     for job in jobs.values():
         directory_trial = DirectoryTrial(job.directory.name, job.directory.connector)
         await _guarded(directory_trial, partial(_try_directory, config, job))
+        tell(directory_trial)
         trials.directories.append(directory_trial)
     # How shapes look does not depend on the directory: the first one stands for all.
     deliveries = {one.target.name: one for job in reversed([*jobs.values()]) for one in job.deliveries}
     for target in config.targets.values():
         trial = Trial(target.name, target.connector)
         await _guarded(trial, partial(_try_target, config, deliveries[target.name]))
+        tell(trial)
         trials.targets.append(trial)
     return trials
 
@@ -164,20 +167,20 @@ async def _try_target(config: Config, delivery: Delivery, trial: Trial) -> None:
 # ---- for a person
 
 
-def show(trials: Trials) -> None:
-    """Print the trials."""
-    for directory in trials.directories:
-        _show_one("directory", directory)
-        if directory.error is None:
-            counts = f"{directory.users:,} users, {directory.groups:,} groups, {directory.memberships:,} memberships"
-            text.show(Text(f"  would read {counts}"))
-            if directory.people:
-                text.show(_people(directory))
-    for target in trials.targets:
-        _show_one("target", target)
+def show(trial: Trial) -> None:
+    """Print one trial."""
+    if not isinstance(trial, DirectoryTrial):
+        _show("target", trial)
+        return
+    _show("directory", trial)
+    if trial.error is None:
+        counts = f"{trial.users:,} users, {trial.groups:,} groups, {trial.memberships:,} memberships"
+        text.show(Text(f"  would read {counts}"))
+        if trial.people:
+            text.show(_people(trial))
 
 
-def _show_one(what: str, trial: Trial) -> None:
+def _show(what: str, trial: Trial) -> None:
     failed = trial.error is not None
     verdict = ("failed", "bold red") if failed else ("ok", "green")
     heading = Text.assemble("\n", (f"{what} {trial.name}", "bold"), f" ({trial.connector}): ", verdict)
