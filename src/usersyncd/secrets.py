@@ -5,12 +5,14 @@ No error and no log line holds the secret, only the reference to it.
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from pathlib import Path
 from typing import Any
 
 from usersyncd.errors import ConfigError
+from usersyncd.files import read_file
 from usersyncd.plugin import Secret
 
 _told: set[Path] = set()
@@ -66,7 +68,8 @@ def _file(path: Path, reference: str, owner: str, log: Any) -> str:
 
 def _read(path: Path, what: str, remedy: str) -> str:
     try:
-        return path.read_text("utf-8-sig")  # Editors on Windows begin a file with a byte order mark.
+        # Editors on Windows begin a file with a byte order mark, and end lines in their way.
+        return io.TextIOWrapper(io.BytesIO(read_file(path)), "utf-8-sig").read()
     except FileNotFoundError:
         raise ConfigError(f"{what}: there is no file {path}", remedy) from None
     except UnicodeDecodeError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import ClassVar
 
@@ -110,6 +111,7 @@ def test_a_keyring_entry(context: Context) -> None:
             r"corp: the secret in file none cannot be opened: there is no file .*/none\n.*readable by the account",
         ),
         (Secret(file="."), "cannot be opened: Is a directory"),
+        (Secret(file="/dev/zero"), "cannot be opened: it is a device, and no file"),
         (Secret(file="a\0b"), "this is not a file name"),
         (Secret(env="NOT_THERE"), "corp: the environment variable NOT_THERE is not set\n.*set NOT_THERE"),
         (Secret(keyring="nameless"), "named SERVICE/NAME"),
@@ -152,3 +154,10 @@ async def test_contexts_carry_what_connectors_ask_for(tmp_path: Path) -> None:
     target = TargetRunContext(**common, layouts={}, directories=("hr",))
     assert [item async for item in source.blocking(lambda: range(3))] == [0, 1, 2]
     assert (target.name, target.folder, target.directories) == ("corp", tmp_path, ("hr",))
+
+
+def test_nobody_waits_for_what_a_named_pipe_says(context: Context, tmp_path: Path) -> None:
+    """The daemon would stand still, with all its directories."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="pipe cannot be opened: it is a named pipe, and no file"):
+        context.secret(Secret(file=str(tmp_path / "pipe")))

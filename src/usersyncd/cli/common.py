@@ -136,7 +136,7 @@ def print_error(error: UsersyncError) -> None:
 def _line(fault: Fault) -> str:
     """The line of a fault that was found after loading: by then the file is known to hold no secret."""
     from usersyncd.config.excerpt import Excerpts, split_lines
-    from usersyncd.config.files import read_file
+    from usersyncd.files import read_file
 
     try:
         lines = split_lines(read_file(Path(fault.file)).decode("utf-8-sig"))

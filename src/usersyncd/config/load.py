@@ -14,7 +14,6 @@ from usersyncd.config import written
 from usersyncd.config.document import Document
 from usersyncd.config.document import Path as Place
 from usersyncd.config.excerpt import url_password
-from usersyncd.config.files import read_file
 from usersyncd.config.lookups import read_table
 from usersyncd.config.models import Config, Directory, StateConfig, Target
 from usersyncd.config.validation import validate
@@ -23,6 +22,7 @@ from usersyncd.core.model import Constant, Drift, Guard, Leavers, Rule, Ruleset
 from usersyncd.core.plain import column
 from usersyncd.core.protection import Protection, protected_keys
 from usersyncd.errors import ConfigError, Fault, PluginError
+from usersyncd.files import read_file
 from usersyncd.nearest import nearest
 from usersyncd.plugin import CANONICAL, Kind, Options
 

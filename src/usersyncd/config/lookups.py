@@ -7,8 +7,8 @@ import io
 from pathlib import Path
 from typing import Any
 
-from usersyncd.config.files import read_file
 from usersyncd.errors import ConfigError, Fault
+from usersyncd.files import read_file
 from usersyncd.nearest import nearest
 
 

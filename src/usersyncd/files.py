@@ -1,4 +1,5 @@
-"""Reading a file of the configuration, and nothing else: a named pipe or a terminal would be waited for without end."""
+"""Reading a file that a configuration is in or names, and nothing else: a named pipe or a terminal would be waited for
+without end."""
 
 from __future__ import annotations
 
