@@ -23,22 +23,25 @@ class Comparison(Struct, frozen=True):
     collation: str | None = None
 
 
-POSTGRESQL = """
+TABLE = "to_regclass(concat_ws('.', quote_ident(CAST(:schema AS text)), quote_ident(CAST(:name AS text))))"
+"""PostgreSQL's object id of a table."""
+
+POSTGRESQL = f"""
 WITH RECURSIVE base (name, sorted, type, within) AS (
     SELECT a.attname, a.attcollation, t.oid, t.typbasetype
     FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
-    WHERE a.attrelid = to_regclass(:name) AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE a.attrelid = {TABLE} AND a.attnum > 0 AND NOT a.attisdropped
     UNION ALL
     SELECT name, sorted, t.oid, t.typbasetype FROM base JOIN pg_type t ON t.oid = base.within WHERE within <> 0
 )
 SELECT base.name, format_type(type, -1),
        coalesce(c.collisdeterministic, true) AND t.typname <> 'citext',
-       EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = to_regclass(:name) AND NOT g.tgisinternal)
+       EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = {TABLE} AND NOT g.tgisinternal)
 FROM base
 JOIN pg_type t ON t.oid = base.type
 LEFT JOIN pg_collation c ON c.oid = sorted
 WHERE within = 0
-"""
+"""  # noqa: S608 - no name is in the text
 
 MYSQL = """
 SELECT column_name, character_set_name, collation_name,
@@ -54,8 +57,7 @@ def comparisons(
 ) -> dict[str, Comparison]:
     """How each column of a table is compared. ``types``: of all columns."""
     if connection.dialect.name == "postgresql":
-        quoted = connection.dialect.identifier_preparer.format_table(table)
-        found = connection.execute(sa.text(POSTGRESQL), {"name": quoted})
+        found = connection.execute(sa.text(POSTGRESQL), {"schema": table.schema, "name": table.name})
         return {column: Comparison(exact, triggered, name) for column, name, exact, triggered in found}
     if connection.dialect.name == "sqlite":
         loose, triggered = _sqlite_loose_indexes(connection, table), _sqlite_triggered(connection, table)

@@ -18,8 +18,8 @@ class MysqlWriter(Writer):
 
     def _plain(self, table: Reflected, column: str) -> sa.ColumnElement[Any]:  # noqa: ARG002
         # The conversion is needed because a column in another character set has no utf8mb4 collation.
-        name = self.connection.dialect.identifier_preparer.quote(column)
-        return sa.collate(sa.literal_column(f"CONVERT({name} USING utf8mb4)"), "utf8mb4_bin")
+        converted = sa.column(column).op("USING")(sa.literal_column("utf8mb4"))
+        return sa.collate(sa.func.convert(converted), "utf8mb4_bin")
 
     def _loosely(self, table: Reflected, held: str, column: str, asked: str) -> str:
         comparison = table.comparisons[column]

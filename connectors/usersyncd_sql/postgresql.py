@@ -12,6 +12,7 @@ import msgspec
 import sqlalchemy as sa
 from psycopg import sql
 
+from usersyncd_sql.comparison import TABLE
 from usersyncd_sql.reflected import Key, Reflected, Row
 from usersyncd_sql.write import Writer
 
@@ -85,15 +86,15 @@ class PostgresqlWriter(Writer):
     def _is_plain(self, table: Reflected) -> bool:
         """Whether COPY FROM accepts the table: no view, and no row-level security for this user (manual, "COPY",
         Notes)."""
-        name = _name(table).as_string(self._cursor())
-        kind = "SELECT relkind IN ('r', 'p') AND NOT row_security_active(oid) FROM pg_class WHERE oid = %s::regclass"
-        (takes,) = self._cursor().execute(kind, [name]).fetchone()
-        return bool(takes)
+        kind = f"SELECT relkind IN ('r', 'p') AND NOT row_security_active(oid) FROM pg_class WHERE oid = {TABLE}"  # noqa: S608
+        asked = {"schema": table.light.schema, "name": table.name}
+        return bool(self.connection.execute(sa.text(kind), asked).scalar_one())
 
     def _copy(self, name: sql.Composable, columns: Sequence[str], rows: Iterable[Row]) -> int:
         statement = sql.SQL("COPY {} ({}) FROM STDIN").format(name, _list(_identifiers(columns)))
         cursor = self._cursor()
-        with cursor.copy(statement) as copy:
+        # Without parameters, psycopg does not halve the percent signs.
+        with cursor.copy(statement.as_string(cursor).replace("%%", "%").encode()) as copy:
             write = copy.write_row
             for row in rows:
                 write(row)
@@ -113,16 +114,16 @@ def _numbered(columns: Sequence[str]) -> list[str]:
 
 def _sent(table: Reflected, columns: Sequence[str]) -> sql.Composable:
     """The rows of a parameter that :func:`_json` made, with the types of these columns, and their numbers from 1."""
-    types = [table.comparisons[column].type for column in columns]
+    types = [table.comparisons[column].type for column in columns]  # from the catalog, quoted where necessary
     names = _identifiers(_numbered(columns))
-    # Type names come from the catalog, quoted where necessary. Arrays of JSON become arrays of text first.
-    read = [sql.SQL(f"{{}} {'text[]' if type_.endswith('[]') else 'text'}") for type_ in types]
-    cast = [sql.SQL(f"{{0}}::{type_} AS {{0}}") for type_ in types]
+    # Arrays of JSON become arrays of text first.
+    read = [sql.SQL("text[]" if type_.endswith("[]") else "text") for type_ in types]
+    cast = [sql.SQL(type_.replace("%", "%%")) for type_ in types]
     return sql.SQL(
         "(SELECT n, {} FROM ROWS FROM (json_to_recordset(%s::json) AS ({})) WITH ORDINALITY AS r ({}, n)) AS sent"
     ).format(
-        _list([part.format(name) for part, name in zip(cast, names, strict=True)]),
-        _list([part.format(name) for part, name in zip(read, names, strict=True)]),
+        _list([sql.SQL("{0}::{1} AS {0}").format(*pair) for pair in zip(names, cast, strict=True)]),
+        _list([sql.SQL("{} {}").format(*pair) for pair in zip(names, read, strict=True)]),
         _list(names),
     )
 
@@ -146,7 +147,7 @@ def _same(table: Reflected, by: Sequence[str], names: Sequence[str]) -> sql.Comp
     """The condition that a row holds exactly the values that were sent, independent of collations."""
     parts: list[sql.Composable] = []
     for column, name in zip(by, names, strict=True):
-        pair = (sql.Identifier(column), sql.Identifier(name))
+        pair = (*_identifiers([column, name]),)
         parts.append(sql.SQL("held.{} = sent.{}").format(*pair))
         if not table.comparisons[column].exact:
             parts.append(sql.SQL(f"held.{{}}::text {BYTES} = sent.{{}}::text {BYTES}").format(*pair))
@@ -154,11 +155,12 @@ def _same(table: Reflected, by: Sequence[str], names: Sequence[str]) -> sql.Comp
 
 
 def _name(table: Reflected) -> sql.Identifier:
-    return sql.Identifier(*(part for part in (table.light.schema, table.name) if part))
+    return sql.Identifier(*(part.replace("%", "%%") for part in (table.light.schema, table.name) if part))
 
 
 def _identifiers(names: Sequence[str]) -> list[sql.Identifier]:
-    return [sql.Identifier(name) for name in names]
+    """Names for a statement with parameters, where a percent sign is written twice."""
+    return [sql.Identifier(name.replace("%", "%%")) for name in names]
 
 
 def _list(parts: Sequence[sql.Composable]) -> sql.Composable:

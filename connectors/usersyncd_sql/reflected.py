@@ -50,18 +50,24 @@ class Reflected:
                 f"name the table of {role} under `tables`, or let usersyncd make its own: create_tables: true",
             )
         self.is_view = name in views
-        self.columns = {column["name"]: _column(column) for column in inspector.get_columns(name, schema)}
+        read = inspector.get_columns(name, schema)
+        self.columns = {_name(self.backend, column["name"]): _column(column) for column in read}
         self.padded = frozenset(name for name, column in self.columns.items() if isinstance(column.type, sa.CHAR))
         # Statements use a table without types: usersyncd converts the values, not SQLAlchemy.
         self.light = sa.table(name, *map(sa.column, self.columns), schema=schema)
         types = {name: column.type for name, column in self.columns.items()}
         self.comparisons: Mapping[str, Comparison] = comparisons(connection, self.light, types)
         unique = _sqlite_uniques(connection, self.light) if self.backend == "sqlite" else ()
-        self.uniques = list(dict.fromkeys([*_uniques(inspector, name, schema), *unique]))
+        told = (tuple(_name(self.backend, column) for column in some) for some in _uniques(inspector, name, schema))
+        self.uniques = list(dict.fromkeys([*told, *unique]))
         self.foreign_keys = inspector.get_foreign_keys(name, schema)
+        for key in self.foreign_keys:
+            for end in ("constrained_columns", "referred_columns"):
+                key[end] = [_name(self.backend, column) for column in key[end]]
         self.referenced: frozenset[str] | None = None
         """The columns to which foreign keys refer; None: not read yet."""
-        self.primary_key: tuple[str, ...] = tuple(inspector.get_pk_constraint(name, schema)["constrained_columns"])
+        primary = inspector.get_pk_constraint(name, schema)["constrained_columns"]
+        self.primary_key: tuple[str, ...] = tuple(_name(self.backend, column) for column in primary)
 
     def column(self, name: str, remedy: str, why: str = "") -> Column:
         """The column of this name. Raises TargetError with the nearest name if the table has none."""
@@ -108,6 +114,11 @@ class Reflected:
             # SQLite fills an INTEGER PRIMARY KEY with the row number.
             and not (self.backend == "sqlite" and column is counted and isinstance(column.type, sa.Integer))
         )
+
+
+def _name(backend: str, name: str) -> str:
+    """The name of a column. SQLAlchemy gives that of MariaDB and MySQL as SHOW CREATE TABLE writes it."""
+    return name.replace("``", "`") if backend in ("mysql", "mariadb") else name
 
 
 def _column(found: ReflectedColumn) -> Column:

@@ -8,13 +8,14 @@ import sqlalchemy as sa
 
 from usersyncd.errors import TargetError
 from usersyncd_sql import own
+from usersyncd_sql.comparison import TABLE
 from usersyncd_sql.reflected import Reflected
 
 RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
-TABLE = """
-SELECT right_ FROM unnest(CAST(:rights AS text[])) AS right_ WHERE NOT has_table_privilege(:name, right_)
-"""
+ON_TABLE = f"""
+SELECT right_ FROM unnest(CAST(:rights AS text[])) AS right_ WHERE NOT has_table_privilege({TABLE}, right_)
+"""  # noqa: S608 - no name is in the text
 SCHEMA = """
 SELECT quote_ident(nspname) FROM pg_namespace
 WHERE NOT has_schema_privilege(oid, 'USAGE')
@@ -24,15 +25,15 @@ WHERE NOT has_schema_privilege(oid, 'USAGE')
                               FROM unnest(string_to_array(current_setting('search_path'), ',')) AS part) END)
 """
 """The schema, or those of the search path if the user may use none of them: PostgreSQL hides their tables."""
-SEQUENCES = """
+SEQUENCES = f"""
 SELECT DISTINCT CAST(CAST(s.oid AS regclass) AS text)
 FROM pg_attrdef d
 JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
 JOIN pg_depend p ON p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid AND p.refclassid = 'pg_class'::regclass
 JOIN pg_class s ON s.oid = p.refobjid
-WHERE d.adrelid = to_regclass(:name) AND a.attname <> ALL (CAST(:written AS text[]))
+WHERE d.adrelid = {TABLE} AND a.attname <> ALL (CAST(:written AS text[]))
   AND CASE s.relkind WHEN 'S' THEN NOT has_sequence_privilege(s.oid, 'USAGE, UPDATE') ELSE false END
-"""
+"""  # noqa: S608 - no name is in the text
 """The sequences that give values to columns that are not written. Those of identity columns need no right."""
 
 
@@ -74,10 +75,12 @@ def knows_savepoints(connection: sa.Connection, table: Reflected) -> bool:
 
 
 def _verify_postgresql(connection: sa.Connection, table: Reflected, written: Sequence[str], target: str) -> None:
-    name = connection.dialect.identifier_preparer.format_table(table.light)
-    asked = {"name": name, "rights": list(RIGHTS), "written": list(written)}
-    if missing := connection.execute(sa.text(TABLE), asked).scalars().all():
-        _raise(connection, target, ", ".join(missing), name)
+    asked = {
+        "schema": table.light.schema, "name": table.name, "rights": list(RIGHTS), "written": list(written)
+    }  # fmt: skip
+    if missing := connection.execute(sa.text(ON_TABLE), asked).scalars().all():
+        name = connection.scalar(sa.text(f"SELECT CAST({TABLE} AS text)"), asked)
+        _raise(connection, target, ", ".join(missing), str(name))
     if sequences := connection.execute(sa.text(SEQUENCES), asked).scalars().all():
         _raise(connection, target, "USAGE", f"SEQUENCE {', '.join(sequences)}")
 
