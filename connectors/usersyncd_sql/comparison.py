@@ -13,12 +13,13 @@ from sqlalchemy.types import TypeEngine
 
 class Comparison(Struct, frozen=True):
     """``exact``: equal values are identical. ``triggered``: the table has triggers, which may change what is written.
-    ``type``: PostgreSQL's name of the column type, or of the type below a domain, without length. ``charset`` and
+    ``type``: PostgreSQL's name of the column type, or of the type below a ``domain``, without length. ``charset`` and
     ``collation``: of a text column in MariaDB and MySQL."""
 
     exact: bool
     triggered: bool
     type: str = "text"
+    domain: bool = False
     charset: str | None = None
     collation: str | None = None
 
@@ -27,14 +28,15 @@ TABLE = "to_regclass(concat_ws('.', quote_ident(CAST(:schema AS text)), quote_id
 """PostgreSQL's object id of a table."""
 
 POSTGRESQL = f"""
-WITH RECURSIVE base (name, sorted, type, within) AS (
-    SELECT a.attname, a.attcollation, t.oid, t.typbasetype
+WITH RECURSIVE base (name, sorted, type, within, of_domain) AS (
+    SELECT a.attname, a.attcollation, t.oid, t.typbasetype, t.typbasetype <> 0
     FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
     WHERE a.attrelid = {TABLE} AND a.attnum > 0 AND NOT a.attisdropped
     UNION ALL
-    SELECT name, sorted, t.oid, t.typbasetype FROM base JOIN pg_type t ON t.oid = base.within WHERE within <> 0
+    SELECT name, sorted, t.oid, t.typbasetype, of_domain
+    FROM base JOIN pg_type t ON t.oid = base.within WHERE within <> 0
 )
-SELECT base.name, format_type(type, -1),
+SELECT base.name, format_type(type, -1), of_domain,
        coalesce(c.collisdeterministic, true) AND t.typname <> 'citext',
        EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = {TABLE} AND NOT g.tgisinternal)
 FROM base
@@ -58,7 +60,7 @@ def comparisons(
     """How each column of a table is compared. ``types``: of all columns."""
     if connection.dialect.name == "postgresql":
         found = connection.execute(sa.text(POSTGRESQL), {"schema": table.schema, "name": table.name})
-        return {column: Comparison(exact, triggered, name) for column, name, exact, triggered in found}
+        return {column: Comparison(exact, triggered, name, domain) for column, name, domain, exact, triggered in found}
     if connection.dialect.name == "sqlite":
         loose, triggered = _sqlite_loose_indexes(connection, table), _sqlite_triggered(connection, table)
         exact = {name: name not in loose and _is_exact(connection, table, name) for name in types}

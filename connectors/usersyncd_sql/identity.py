@@ -17,7 +17,7 @@ from sqlalchemy.types import TypeEngine
 
 from usersyncd_sql.faults import Refused
 from usersyncd_sql.reflected import Reflected, Row
-from usersyncd_sql.values import adapter, text
+from usersyncd_sql.values import BINARY, adapter, text
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 
@@ -75,6 +75,6 @@ def _plain(value: Any) -> str | int | None:
 
 
 def _driver(kind: TypeEngine[Any], backend: str, value: Any) -> Any:
-    if isinstance(kind, sa.LargeBinary):
+    if isinstance(kind, BINARY):
         return bytes.fromhex(value)
     return (adapter(kind, backend) or text)(value)

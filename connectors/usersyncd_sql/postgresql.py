@@ -61,12 +61,12 @@ class PostgresqlWriter(Writer):
     def _join(
         self, table: Reflected, columns: Sequence[str], by: Sequence[str], rows: Sequence[Row], *, lock: bool = False
     ) -> Iterator[tuple[int, Row]]:
-        pairs = zip(_identifiers(by), _identifiers(_numbered(by)), strict=True)
+        pairs = zip((_held(table, column) for column in by), _identifiers(_numbered(by)), strict=True)
         statement = sql.SQL("SELECT sent.n, {} FROM {} JOIN {} AS held ON {}{}").format(
             _list([sql.SQL("held.{}").format(name) for name in _identifiers(columns)]),
             _sent(table, by),
             _name(table),
-            sql.SQL(" AND ").join([sql.SQL("held.{} = sent.{}").format(*pair) for pair in pairs]),
+            sql.SQL(" AND ").join([sql.SQL("{} = sent.{}").format(*pair) for pair in pairs]),
             # With FOR UPDATE, a policy for UPDATE or a view that cannot be locked would hide rows.
             sql.SQL(" FOR UPDATE OF held" if lock and self._is_plain(table) else ""),
         )
@@ -147,11 +147,19 @@ def _same(table: Reflected, by: Sequence[str], names: Sequence[str]) -> sql.Comp
     """The condition that a row holds exactly the values that were sent, independent of collations."""
     parts: list[sql.Composable] = []
     for column, name in zip(by, names, strict=True):
-        pair = (*_identifiers([column, name]),)
-        parts.append(sql.SQL("held.{} = sent.{}").format(*pair))
+        pair = (_held(table, column), sql.Identifier(name))
+        parts.append(sql.SQL("{} = sent.{}").format(*pair))
         if not table.comparisons[column].exact:
-            parts.append(sql.SQL(f"held.{{}}::text {BYTES} = sent.{{}}::text {BYTES}").format(*pair))
+            parts.append(sql.SQL(f"{{}}::text {BYTES} = sent.{{}}::text {BYTES}").format(*pair))
     return sql.SQL(" AND ").join(parts)
+
+
+def _held(table: Reflected, column: str) -> sql.Composable:
+    """The value of a column in the type in which values are sent: a domain over an enum equals none of the enum."""
+    comparison, (name,) = table.comparisons[column], _identifiers([column])
+    if not comparison.domain:
+        return sql.SQL("held.{}").format(name)
+    return sql.SQL("held.{}::{}").format(name, sql.SQL(comparison.type.replace("%", "%%")))
 
 
 def _name(table: Reflected) -> sql.Identifier:

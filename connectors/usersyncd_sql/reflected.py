@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -52,6 +52,9 @@ class Reflected:
         self.is_view = name in views
         read = inspector.get_columns(name, schema)
         self.columns = {_name(self.backend, column["name"]): _column(column) for column in read}
+        if self.backend == "sqlite":
+            for text in _sqlite_texts(connection, name, schema):
+                self.columns[text] = replace(self.columns[text], type=sa.Text())
         self.padded = frozenset(name for name, column in self.columns.items() if isinstance(column.type, sa.CHAR))
         # Statements use a table without types: usersyncd converts the values, not SQLAlchemy.
         self.light = sa.table(name, *map(sa.column, self.columns), schema=schema)
@@ -140,6 +143,13 @@ def _uniques(inspector: sa.Inspector, name: str, schema: str | None) -> Iterable
         columns = index["column_names"]
         if index["unique"] and not partial and None not in columns:
             yield tuple(str(column) for column in columns)
+
+
+def _sqlite_texts(connection: sa.Connection, name: str, schema: str | None) -> Iterable[str]:
+    """The columns of an SQLite table with a type that neither SQLite nor SQLAlchemy knows, such as UUID and STRING.
+    SQLAlchemy takes them for numbers, as SQLite does, which keeps there whatever is no number."""
+    found = connection.exec_driver_sql("SELECT name, type FROM pragma_table_xinfo(?, ?)", (name, schema or "main"))
+    return [column for column, declared in found if declared.upper() in ("UUID", "GUID", "STRING", "CITEXT")]
 
 
 def _sqlite_uniques(connection: sa.Connection, table: sa.TableClause) -> Iterable[tuple[str, ...]]:

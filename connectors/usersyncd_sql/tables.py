@@ -123,7 +123,7 @@ class RecordTable(Reflected):
         record = None if self.record is None else tuple(row[column] for column in self.record)
         known = record if record is not None and None not in record else None
         lasting = known is not None or set(self.identities[-1]).isdisjoint(self.names.values())
-        key: Any = attributes[self.key_attribute]
+        key: Any = attributes.get(self.key_attribute)
         return Held(self.target_id(row), "" if key is None else key, attributes, known, lasting)
 
     def row(self, change: Change, now: dict[str, Any]) -> Row:

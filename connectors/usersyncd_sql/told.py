@@ -42,6 +42,8 @@ def teller(kind: TypeEngine[Any]) -> Teller | None:
         return _json
     if isinstance(kind, sa.ARRAY):
         return _array
+    if isinstance(kind, sa.LargeBinary | sa.BINARY | sa.VARBINARY):
+        return _binary
     if isinstance(kind, sa.CHAR):
         return lambda held: held.rstrip(" ") if isinstance(held, str) else told(held)
     return None if isinstance(kind, sa.String | sa.Integer) else told
@@ -81,6 +83,14 @@ def _array(held: Any) -> Any:
         return told(held)
     items = [(quoted, re.sub(r"\\(.)", r"\1", quoted[1:-1]), plain) for quoted, plain in ITEM.findall(held)]
     return [text if quoted else (None if plain == "NULL" else plain) for quoted, text, plain in items]
+
+
+def _binary(held: Any) -> Any:
+    """The text in a binary column: some applications keep names in one."""
+    try:
+        return bytes(held).decode() if isinstance(held, bytes | bytearray | memoryview) else told(held)
+    except UnicodeDecodeError:
+        return UNSAID
 
 
 def _boolean(held: Any) -> Any:

@@ -17,6 +17,7 @@ from sqlalchemy.types import TypeEngine
 
 from usersyncd.plugin import Value
 
+BINARY = (sa.LargeBinary, sa.BINARY, sa.VARBINARY)
 WHOLE = re.compile(r"\s*[+-]?[0-9]+\s*")
 Adapter = Callable[[Any], Any]
 """Converts a value other than None for the driver. Raises ValueError with the reason if it does not fit."""
@@ -29,7 +30,9 @@ def adapter(kind: TypeEngine[Any], backend: str) -> Adapter | None:
     if isinstance(kind, sa.Boolean):
         return _boolean
     if isinstance(kind, sa.Integer):
-        return _ranged(_bits_of(kind, backend), signed=not getattr(kind, "unsigned", False))
+        whole = _ranged(_bits_of(kind, backend), signed=not getattr(kind, "unsigned", False))
+        # BOOLEAN of MariaDB and MySQL
+        return _or_boolean(whole) if isinstance(kind, mysql.TINYINT) and kind.display_width == 1 else whole
     if isinstance(kind, mysql.BIT):
         return _bits
     if isinstance(kind, mysql.YEAR):
@@ -49,6 +52,8 @@ def adapter(kind: TypeEngine[Any], backend: str) -> Adapter | None:
         return _uuid if backend == "postgresql" else _uuid_text
     if isinstance(kind, sa.ARRAY):
         return _array
+    if isinstance(kind, BINARY) and backend != "sqlite":
+        return _binary
     if isinstance(kind, sa.String):
         # SQLite does not enforce a length, and that of a SET is for each of its members.
         limit = None if backend == "sqlite" or isinstance(kind, mysql.SET) else kind.length
@@ -119,6 +124,10 @@ def _ranged(bits: int, *, signed: bool) -> Adapter:
         return number
 
     return adapt
+
+
+def _or_boolean(whole: Adapter) -> Adapter:
+    return lambda value: int(value == "true") if value in ("true", "false") else whole(value)
 
 
 def _bits(value: Value) -> int:
@@ -214,6 +223,17 @@ def _uuid(value: Value) -> UUID:
 
 def _uuid_text(value: Value) -> str:
     return str(_uuid(value))
+
+
+def _binary(value: Value) -> bytes:
+    """A text as bytes; as PostgreSQL writes them, too: ``\\x616263``."""
+    written = text(value)
+    if written.startswith("\\x"):
+        try:
+            return bytes.fromhex(written[2:])
+        except ValueError:
+            pass
+    return written.encode()
 
 
 def _array(value: Value) -> list[str]:

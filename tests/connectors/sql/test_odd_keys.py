@@ -22,7 +22,8 @@ KEYS: dict[str, list[tuple[str, str, str]]] = {
         ("DATE", "2026-01-31", "0000-01-01"), ("TIMESTAMPTZ", "2026-01-31T00:00:00Z", "0001-01-01T00:00:00+01:00"),
         ("TIMESTAMPTZ", "2026-01-31T00:00:00Z", "9999-12-31T23:59:59-01:00"), ("INET", "10.0.0.1", "ada"),
         ("color", "red", "mauve"), ("positive", "7", "-1"), ("positive", "7", HUGE), ("nickname", "ada", "toolong"),
-        ("number_of_number", "7", "-1"), ("CITEXT", "ada", "a\x00b"), ("BIT(3)", "101", "1010"),
+        ("number_of_number", "7", "-1"), ("paint", "red", "mauve"), ("BYTEA", "ada", "\ud83d"),
+        ("CITEXT", "ada", "a\x00b"), ("BIT(3)", "101", "1010"),
     ],
     "mariadb": [
         ("BIGINT", "7", HUGE), ("INTEGER UNSIGNED", "7", "-1"), ("TINYINT", "7", "128"), ("MEDIUMINT", "7", "8388608"),
@@ -33,6 +34,7 @@ KEYS: dict[str, list[tuple[str, str, str]]] = {
         ("DATE", "2026-01-31", "0000-01-01"), ("TIMESTAMP", "2026-01-31T00:00:00Z", "1969-01-01T00:00:00Z"),
         ("DATETIME", "2026-01-31T00:00:00Z", "0001-01-01T00:00:00+01:00"), ("ENUM('red','blue')", "red", "mauve"),
         ("INET6", "2001:db8::1", "ada"), ("DECIMAL(5)", "7", "1000000"), ("YEAR", "2026", "9999"),
+        ("VARBINARY(5)", "ada", "toolong"),
     ],
     "sqlite": [
         ("INTEGER", "7", HUGE), ("INTEGER", "7", "seven"), ("TEXT", "ada", "\ud83d"),
@@ -43,6 +45,7 @@ KEYS: dict[str, list[tuple[str, str, str]]] = {
 TYPES = (
     "CREATE EXTENSION IF NOT EXISTS citext",
     "CREATE TYPE color AS ENUM ('red', 'blue')",
+    "CREATE DOMAIN paint AS color",
     "CREATE DOMAIN positive AS BIGINT CHECK (VALUE > 0)",
     "CREATE DOMAIN nickname AS VARCHAR(5) NOT NULL",
     "CREATE DOMAIN number_of_number AS positive",
@@ -76,3 +79,26 @@ async def test_a_refused_key_leaves_the_lookup_of_thousands_quick(database: Data
     lookups = [Lookup("hr", f"i{n}", "k\x00" if n == 777 else f"k{n}") for n in range(1, 10000)]
     found = await start(APP, tables={"users": "app_user"}).find(Kind.USER, *lookups)
     assert len(found) == 9998
+
+
+UUIDS = {
+    "postgresql": "BYTEA PRIMARY KEY DEFAULT decode(replace(gen_random_uuid()::text, '-', ''), 'hex')",
+    "mariadb": "BINARY(16) PRIMARY KEY DEFAULT (unhex(replace(uuid(), '-', '')))",
+    "sqlite": "BLOB PRIMARY KEY NOT NULL DEFAULT (randomblob(16))",
+}
+
+
+async def test_a_row_may_be_identified_by_bytes(database: Database, start: Start) -> None:
+    """Hibernate keeps UUIDs as BINARY(16)."""
+    database.sql(
+        f"CREATE TABLE app_user (id {UUIDS[database.dialect]}, code VARCHAR(40) NOT NULL UNIQUE, "
+        "email VARCHAR(80), active BOOLEAN)"
+    )
+    runs = start(APP, tables={"users": "app_user"})
+    ada: dict[str, Value] = {"code": "ada", "email": "a", "active": True}
+    eve: dict[str, Value] = {"code": "eve", "email": "a", "active": True}
+    assert await runs(user(Op.CREATE, "ada", ada)) == [DELIVERED]
+    assert await runs(user(Op.UPDATE, "ada", eve, **ada)) == [DELIVERED]
+    assert columns(database, "app_user", ["code"], "code") == [("eve",)]
+    assert await runs(user(Op.DELETE, "ada", None, **eve)) == [DELIVERED]
+    assert columns(database, "app_user", ["code"], "code") == []

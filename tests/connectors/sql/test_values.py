@@ -93,15 +93,17 @@ WRITTEN: dict[str, list[tuple[str, Value]]] = {
         ("JSON", "null"), ("JSONB", "true"), ("JSONB", None), ("CITEXT[]", ["Ada", 'b, "c\\']),
         ("color[]", ["red", "blue"]), ("color[]", []), ('"char"', "x"),
         ("NUMERIC(40,2)", "1" * 30), ("NUMERIC", "NaN"), ("REAL", "NaN"),
-        ("DOUBLE PRECISION", "inf"), ("BIT(3)", "101"), ("TIME(0)", "09:05:01.6"), ("CHAR(5)", "a "),
+        ("DOUBLE PRECISION", "inf"), ("BIT(3)", "101"), ("BYTEA", "abc"), ("BYTEA", "\\x6162"),
+        ("TIME(0)", "09:05:01.6"), ("CHAR(5)", "a "),
         ("TIMESTAMPTZ", "9999-12-31T23:59:59Z"), ("TIMESTAMPTZ(0)", "2026-06-30T17:00:00.6Z"), ("NUMERIC(4,1)", "2.25"),
     ],
     "mariadb": [
-        ("BIT(1)", True), ("BIT(1)", False), ("BIT(8)", 5), ("BIT(16)", 257), ("TIME", "09:05:01.6"),
+        ("BOOLEAN", "true"), ("BOOLEAN", "false"), ("VARBINARY(8)", "abc"), ("BIT(1)", True), ("BIT(1)", False),
+        ("BIT(8)", 5), ("BIT(16)", 257), ("TIME", "09:05:01.6"),
         ("DECIMAL(65,0)", "1" * 60), ("SET('a','b')", "a,b"), ("CHAR(5)", "a "),
         ("FLOAT(8,2)", "1.555"), ("YEAR", 2026),
     ],
-    "sqlite": [("JSON", "null"), ("REAL", "1e300"), ("NUMERIC(8,2)", "1.555")],
+    "sqlite": [("UUID", "ada"), ("STRING", "ada"), ("JSON", "null"), ("REAL", "1e300"), ("NUMERIC(8,2)", "1.555")],
 }  # fmt: skip
 
 
