@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import warnings
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,10 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from usersyncd.errors import PluginError
 from usersyncd_sql.options import SCHEMES
+
+# An application may have types and indexes that SQLAlchemy does not know. usersyncd needs none of them.
+UNKNOWN = "Did not recognize type|Skipped unsupported reflection|Predicate of"
+warnings.filterwarnings("ignore", UNKNOWN, sa.exc.SAWarning)
 
 EXTRAS = {"psycopg": "postgresql", "pymysql": "mysql"}
 CONNECT_SECONDS = 10

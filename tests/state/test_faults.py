@@ -13,6 +13,7 @@ from sqlalchemy import event
 
 from tests.run.world import World
 from tests.servers.postgres import Postgres
+from tests.servers.process import free_port
 from usersyncd.core.report import RunReport
 from usersyncd.errors import StateError
 from usersyncd.plugin import Kind
@@ -213,3 +214,11 @@ def test_no_space_for_temporary_files_is_an_error_that_says_so(
         "  → free space in the folder for temporary files"
     )
     is_exact(world)
+
+
+def test_a_server_that_does_not_answer_is_named_in_one_line() -> None:
+    url = f"postgresql://me@127.0.0.1:{free_port()}/state"
+    with pytest.raises(StateError) as raised:
+        open_database(url)
+    assert raised.value.message.startswith(f"the state database {url} cannot be opened: ")
+    assert not set("\n\t") & set(raised.value.message)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,15 @@ async def checked(target: SqlTarget) -> Sequence[str]:
         return await target.check()
     finally:
         await target.close()
+
+
+def test_a_type_that_sqlalchemy_does_not_know_is_no_matter_for_the_terminal() -> None:
+    code = (
+        "import usersyncd_sql.engine, warnings, sqlalchemy as sa; "
+        "warnings.warn(\"Did not recognize type 'ltree' of column 'path'\", sa.exc.SAWarning)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stderr == ""
 
 
 def test_a_constant_that_fits_is_no_matter(tmp_path: Path) -> None:

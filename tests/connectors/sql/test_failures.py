@@ -204,10 +204,13 @@ async def test_a_user_without_the_right_to_write_is_told_what_to_grant(database:
 
 @pytest.mark.parametrize("scheme", ["postgresql", "mariadb", "mysql"])
 async def test_a_server_that_is_down_is_an_error_of_the_target(tmp_path: Path, scheme: str) -> None:
-    runs = Runs(tmp_path, {"url": f"{scheme}://me@127.0.0.1:{free_port()}/app", "create_tables": True}, OWN_LAYOUTS)
+    url = f"{scheme}://me@127.0.0.1:{free_port()}/app"
+    runs = Runs(tmp_path, {"url": url, "create_tables": True}, OWN_LAYOUTS)
     for attempt in (runs(create("u1")), runs.check()):
         with pytest.raises(TargetError) as raised:
             await attempt
+        assert raised.value.message.startswith(f"target app: {url} cannot be written: ")
+        assert not set("\n\t") & set(raised.value.message)
         assert raised.value.remedy == "check the URL and the password, and that the server runs and can be reached"
 
 
