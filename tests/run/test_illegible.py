@@ -35,6 +35,17 @@ def test_a_record_with_a_broken_id_fails_by_name(world: World, id_: str, shown: 
     msgspec.json.encode(report)
 
 
+def test_nobody_is_taken_for_gone_while_an_id_is_broken(world: World) -> None:
+    """The one who is missing may be the one with the broken id."""
+    world.tell([user("u1"), user("u2"), user("u3", title="Cook")], WHOLE)
+    world.tell([user(f"u{HALF}"), user("u2"), user("u3", title="Boss")], WHOLE)
+    assert {key: shape["active"] for key, shape in world.held().items()} == {"u1": True, "u2": True, "u3": True}
+    assert world.held()["u3"]["title"] == "Boss"
+    world.tell([user("u2"), user("u3", title="Boss")], WHOLE)
+    assert world.cursors == [None, "1", None]
+    assert not world.held()["u1"]["active"]
+
+
 def test_a_known_record_whose_name_is_broken_now_stays_as_it_was(world: World) -> None:
     world.tell([Record(Kind.USER, "u1", {"title": "Cook"}, ("uid:u1",)), user("u2")], WHOLE)
     report = world.tell([Record(Kind.USER, "u1", {"title": "Boss"}, (f"uid:{HALF}",)), user("u2")], WHOLE)

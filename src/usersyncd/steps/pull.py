@@ -26,6 +26,7 @@ async def pull(source: Source, cursor: str | None, spool: Spool, tick: Callable[
     Raises SourceError if the source stops before ``Done`` or breaks the contract: the pull is discarded then.
     """
     done: Done | None = None
+    unidentified = False
     lot = _Lot(spool)
     async with aclosing(cast("Any", source.pull(cursor))) as pages:
         async for page in pages:
@@ -35,7 +36,9 @@ async def pull(source: Source, cursor: str | None, spool: Spool, tick: Callable[
                 done = page
             else:
                 _inspect(page)
-                await lot.take(page if all(map(_has_legible_id, page)) else list(_known_by_legible_ids(page)))
+                if not all(map(_has_legible_id, page)):
+                    page, unidentified = list(_known_by_legible_ids(page)), True
+                await lot.take(page)
                 tick(len(page))
     await lot.hand_over()
     if done is None:
@@ -45,8 +48,9 @@ async def pull(source: Source, cursor: str | None, spool: Spool, tick: Callable[
         )
     if done.cursor is not None and not _is_text(done.cursor):
         raise _broken(f"gave a cursor that is not text: {done.cursor!r}")
-    if spool.doubtful:
-        # A change concerns an unknown record: keep what is certain, and make the next pull complete.
+    if spool.doubtful or unidentified:
+        # Something concerns a record that nobody knows, and who was not told may be that one: keep what is certain, and
+        # make the next pull complete.
         return Done(cursor=None, complete=False)
     return done
 
