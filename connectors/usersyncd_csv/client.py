@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import re
 import stat
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -16,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from usersyncd.errors import SourceError
+from usersyncd_csv.copying import BOM, copy_of
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -23,17 +22,11 @@ if TYPE_CHECKING:
 TRIES = 3
 """How often files that change while they are read are read."""
 
-CHUNK = 1 << 20
-"""Bytes that are copied at a time."""
-
 HEADER = -1
 """The number of the header among the rows of a table."""
 
 BROKEN = None
 """The number of the row that cannot be parsed."""
-
-BOM = "\ufeff"
-"""The byte order mark (RFC 3629, section 6)."""
 
 Stamp = tuple[int, int, int]
 """What changes when a file is written or replaced: size in bytes, time of change in nanoseconds, inode."""
@@ -43,7 +36,7 @@ def copies(paths: Sequence[Path], encoding: str, closing: ExitStack) -> list[Bin
     """Copy files that belong together to nameless temporary files in UTF-8, which ``closing`` will close.
 
     When one of them changes meanwhile, all are copied again, ``TRIES`` times in all. Raises SourceError when a file is
-    missing or unreadable, is not in ``encoding``, holds a NUL, or keeps changing.
+    missing or unreadable, is not in ``encoding`` (a few lines may have broken text), holds a NUL, or keeps changing.
     """
     for _ in range(TRIES):
         before = [_stamp(path) for path in paths]
@@ -76,42 +69,10 @@ def _stamp(path: Path) -> Stamp:
 
 
 def _copy(path: Path, encoding: str, closing: ExitStack) -> BinaryIO:
-    """A copy in UTF-8 without byte order mark, rewound."""
-    decoder = codecs.getincrementaldecoder(encoding)()
-    copy: BinaryIO = closing.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
-    line = 1
     try:
-        with path.open("rb") as source:
-            begun = False
-            while chunk := source.read(CHUNK):
-                text = decoder.decode(chunk)
-                line += _append(copy, path, line, text if begun else text.removeprefix(BOM))
-                begun = begun or bool(text)
-        decoder.decode(b"", final=True)
-        copy.seek(0)
-    except UnicodeError as error:
-        if isinstance(error, UnicodeDecodeError):
-            line += error.object[: error.start].decode(encoding, "replace").count("\n")
-        raise SourceError(
-            f"{path}:{line}: not {encoding}: {error}",
-            "save the file in UTF-8, or name its encoding in the option `encoding`",
-        ) from error
+        return copy_of(path, encoding, closing)
     except OSError as error:
         raise _unreadable(path, error) from error
-    return copy
-
-
-def _append(copy: BinaryIO, path: Path, line: int, text: str) -> int:
-    """Write ``text``, which starts in this line, and return how many lines it ends."""
-    if "\0" in text:
-        line += text.count("\n", 0, text.index("\0"))
-        raise SourceError(f"{path}:{line}: a NUL character", "the file is damaged or no text: write it again")
-    try:
-        copy.write(text.encode())
-    except OSError as error:
-        folder = tempfile.gettempdir()
-        raise SourceError(f"{path} cannot be copied to {folder}: {error.strerror}", "make room there") from error
-    return text.count("\n")
 
 
 def _unreadable(path: Path, error: OSError) -> SourceError:
@@ -122,13 +83,21 @@ def _unreadable(path: Path, error: OSError) -> SourceError:
     return SourceError(f"{path}: {error.strerror}", remedies.get(type(error), "see that the file can be read"))
 
 
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 class Table:
     """The rows of one file, below its header."""
 
     def __init__(self, path: Path, copy: BinaryIO, delimiter: str, required: Sequence[str]) -> None:
         """Reads the header. Raises SourceError when there is none, or one that lacks a ``required`` column."""
         self.path = path
-        self._text = TextIOWrapper(copy, encoding="utf-8", newline="")
+        self._text = TextIOWrapper(copy, encoding="utf-8", errors="surrogateescape", newline="")
         self._delimiter = delimiter
         self.columns = self._header(required)
 
@@ -214,6 +183,12 @@ class Table:
                 HEADER,
                 f"this is Excel's line sep={match[1]}, and not the header",
                 f"remove the line, and write the option `delimiter: {match[1]!r}`",
+            )
+        if not all(map(_is_text, columns)):
+            raise self.fault(
+                HEADER,
+                "the header has bytes that are not in the encoding",
+                "save the file in UTF-8, or name its encoding in the option `encoding`",
             )
         if hidden := next((name for name in columns if BOM in name), None):
             raise self.fault(

@@ -258,7 +258,7 @@ def test_check_says_what_is_there(folder: Folder) -> None:
         ('"id,title\n1,a\n', 1, "a quote is opened here and never closed"),
         ('id,title\n1,a\n2,"' + "b,c\n" * 40_000, 3, "a quote is opened here and never closed"),
         ("id,title\n1,a\0\n", 2, "a NUL character"),
-        (b"id,title\n1,a\n2,\xe9\n", 3, "not utf-8"),
+        (b"id,title\n" + b"1,\xe9\n" * 11, 2, "not utf-8: so are 11 of 13 lines"),
         (b"id,title\n1,a\n2,\xe2\x82", 3, "not utf-8"),
         ("id,active\n1,true\n2,perhaps\n", 3, "active is 'perhaps' (id 2): neither true nor false"),
         ("id,validUntil\n1,31.03.2026\n", 2, "validUntil is '31.03.2026' (id 1): no date"),
@@ -308,7 +308,7 @@ def test_a_fault_in_groups_or_members_voids_the_pull(
 
 def test_another_encoding_than_the_one_named_voids_the_pull(folder: Folder) -> None:
     assert "users.csv:1: not utf-16" in folder.write(users="id,title\n1,a\n").void(encoding="utf-16").message
-    assert "users.csv:2: not ascii" in folder.write(users="id,title\n1,é\n").void(encoding="ascii").message
+    assert "users.csv:2: not ascii" in folder.write(users="id,title\n" + "1,é\n" * 11).void(encoding="ascii").message
     assert "users.csv:1: not utf-8" in folder.write("utf-16", users="id,title\n1,a\n").void().message
 
 

@@ -1,0 +1,86 @@
+"""A private copy of one file, in UTF-8, and how much of it is not in the encoding that it should be in."""
+
+from __future__ import annotations
+
+import codecs
+import re
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import BinaryIO
+
+from usersyncd.errors import SourceError
+
+CHUNK = 1 << 20
+"""Bytes that are copied at a time."""
+
+BOM = "\ufeff"
+"""The byte order mark (RFC 3629, section 6)."""
+
+FEW_LINES, FEW = 10, 0.1
+"""As many lines, or as large a share of them, may have bytes that are not in the encoding: beyond both, the file is in
+another one."""
+
+_BROKEN = re.compile("[\udc80-\udcff]")
+
+
+def copy_of(path: Path, encoding: str, closing: ExitStack) -> BinaryIO:
+    """A copy in UTF-8 without byte order mark, rewound. Bytes that are not in ``encoding`` remain as they are: read it
+    with ``surrogateescape`` (PEP 383). Raises SourceError, and OSError for ``path``."""
+    return _Copying(path, encoding, closing.enter_context(tempfile.TemporaryFile())).whole()
+
+
+class _Copying:
+    def __init__(self, path: Path, encoding: str, copy: BinaryIO) -> None:
+        self._path, self._encoding, self._copy = path, encoding, copy
+        self._decoder = codecs.getincrementaldecoder(encoding)("surrogateescape")
+        self._line = 1
+        self._broken: list[int] = []
+        self._begun = False
+
+    def whole(self) -> BinaryIO:
+        with self._path.open("rb") as source:
+            while chunk := source.read(CHUNK):
+                self._take(chunk)
+        if _BROKEN.search(self._decoded(b"", final=True)):
+            raise self._not_text(self._line, "it ends within a character")
+        if len(self._broken) > FEW_LINES and len(self._broken) > FEW * self._line:
+            raise self._not_text(self._broken[0], f"so are {len(self._broken):,} of {self._line:,} lines")
+        self._copy.seek(0)
+        return self._copy
+
+    def _take(self, chunk: bytes) -> None:
+        text = self._decoded(chunk)
+        if not self._begun:
+            text, self._begun = text.removeprefix(BOM), bool(text)
+        broken = [] if text.isascii() or not _BROKEN.search(text) else self._broken_lines(text)
+        if "\0" in text:
+            line = self._line + text.count("\n", 0, text.index("\0"))
+            if broken:
+                raise self._not_text(broken[0], "nor is it text")
+            raise SourceError(f"{self._path}:{line}: a NUL character", "the file is damaged or no text: write it again")
+        self._broken += broken
+        self._line += text.count("\n")
+        try:
+            self._copy.write(text.encode(errors="surrogateescape"))
+        except OSError as error:
+            folder = tempfile.gettempdir()
+            problem = f"{self._path} cannot be copied to {folder}: {error.strerror}"
+            raise SourceError(problem, "make room there") from error
+
+    def _decoded(self, chunk: bytes, *, final: bool = False) -> str:
+        try:
+            return self._decoder.decode(chunk, final=final)
+        except UnicodeError as error:  # Of an encoding in which a byte is no unit, such as UTF-16.
+            before = error.object[: error.start] if isinstance(error, UnicodeDecodeError) else b""
+            line = self._line + before.decode(self._encoding, "replace").count("\n")
+            raise self._not_text(line, str(error)) from error
+
+    def _broken_lines(self, text: str) -> list[int]:
+        return [number for number, line in enumerate(text.split("\n"), self._line) if _BROKEN.search(line)]
+
+    def _not_text(self, line: int, why: str) -> SourceError:
+        return SourceError(
+            f"{self._path}:{line}: not {self._encoding}: {why}",
+            "save the file in UTF-8, or name its encoding in the option `encoding`",
+        )

@@ -1,0 +1,68 @@
+"""A few bytes that are not in the encoding cost their own cells; many, and the file is in another one."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from usersyncd.errors import SourceError
+from usersyncd.plugin import Members, Record
+from usersyncd.testing import read, source_context
+from usersyncd_csv import CsvSource
+from usersyncd_csv.options import CsvOptions
+
+
+def pulled(folder: Path, users: bytes, members: bytes = b"group_id,member_id\n", **options: Any) -> list[Any]:
+    for name, content in (("users", users), ("groups", b"id,displayName\nops,Ops\n"), ("members", members)):
+        (folder / f"{name}.csv").write_bytes(content)
+    given = {"users": "users.csv", "groups": "groups.csv", "members": "members.csv", **options}
+    return list(asyncio.run(read(CsvSource(CsvOptions.model_validate(given), source_context(folder)))).items)
+
+
+def users_of(items: list[Any]) -> dict[str, dict[str, Any]]:
+    return {item.id: item.attributes for item in items if isinstance(item, Record) and item.id != "ops"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "UTF-8-sig", "ascii"])
+def test_a_broken_cell_keeps_its_bytes_and_the_others_are_whole(tmp_path: Path, encoding: str) -> None:
+    items = pulled(tmp_path, b"id,displayName\n1,Ada\n2,J\xf6rg\n3,Bob\n", encoding=encoding)
+    assert users_of(items) == {
+        "1": {"displayName": "Ada"}, "2": {"displayName": "J\udcf6rg"}, "3": {"displayName": "Bob"},
+    }  # fmt: skip
+
+
+def test_a_byte_that_the_encoding_does_not_have(tmp_path: Path) -> None:
+    items = pulled(tmp_path, b"id,displayName\n1,J\xf6rg \x81\n", encoding="cp1252")
+    assert users_of(items) == {"1": {"displayName": "Jörg \udc81"}}
+
+
+def test_ids_and_members_keep_their_bytes(tmp_path: Path) -> None:
+    items = pulled(tmp_path, b"id\nj\xf6rg\n", b"group_id,member_id\nops,j\xf6rg\n")
+    assert set(users_of(items)) == {"j\udcf6rg"}
+    assert [item.added for item in items if isinstance(item, Members)] == [frozenset({"j\udcf6rg"})]
+
+
+def test_few_broken_lines_of_many_are_no_other_encoding(tmp_path: Path) -> None:
+    lines = [b"%d,%b\n" % (number, b"\xe9" if number % 20 == 0 else "é".encode()) for number in range(1, 1001)]
+    found = users_of(pulled(tmp_path, b"id,title\n" + b"".join(lines)))
+    assert [id_ for id_, held in found.items() if held["title"] != "é"] == [
+        str(number) for number in range(20, 1001, 20)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("users", "says"),
+    [
+        (b"id,title\n1,a\n" + b"2,\xe9\n" * 11, r"users.csv:3: not utf-8: so are 11 of 14 lines"),
+        (b"id,t\xe9\n1,a\n", r"users.csv:1: the header has bytes that are not in the encoding"),
+        (b"id,title\n1,a\n2,\xe2\x82", r"users.csv:3: not utf-8: it ends within a character"),
+        ("id,title\n1,a\n".encode("utf-16"), r"users.csv:1: not utf-8: nor is it text"),
+    ],
+)
+def test_another_encoding_voids_the_pull(tmp_path: Path, users: bytes, says: str) -> None:
+    with pytest.raises(SourceError, match=says) as raised:
+        pulled(tmp_path, users)
+    assert "name its encoding in the option `encoding`" in str(raised.value.remedy)
