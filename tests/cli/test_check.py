@@ -149,6 +149,27 @@ def test_online_names_groups_of_one_name_where_a_rule_goes_by_it(usersyncd: User
     assert ran.code == 0
 
 
+def test_online_names_records_with_broken_text(usersyncd: Usersyncd, company: Company) -> None:
+    company.keep("users.csv", 0)
+    company.keep("members.csv", 0)
+    with (company.folder / "acme" / "users.csv").open("rb") as file:
+        columns = file.readline().decode().strip().split(",")
+    cells = {"id": b"1", "displayName": b"J\xf6rg"}
+    row = b",".join(cells.get(column, b"") for column in columns)
+    with (company.folder / "acme" / "users.csv").open("ab") as file:
+        file.write(row + b"\n" + row.replace(b"1,", b"\xe9,", 1) + b"\n")
+    ran = usersyncd("check", "--online", "--json")
+    [directory] = json.loads(ran.out)["directories"]
+    assert directory["warnings"] == [
+        "user 1: displayName: this is not valid Unicode",
+        "user \\udce9: displayName: this is not valid Unicode",
+    ]
+    assert [(one["id"], one["displayName"]) for one in directory["people"]] == [
+        ("1", "J\ufffdrg"), ("\\udce9", "J\ufffdrg"),
+    ]  # fmt: skip
+    assert "user 1: displayName: this is not valid Unicode" in usersyncd("check", "--online").out
+
+
 def test_online_counts_what_a_condition_under_protect_covers(usersyncd: Usersyncd, company: Company) -> None:
     usersyncd("sync")
     ((expected,),) = company.sql("SELECT count(*) FROM users WHERE user_type = 'Contractor'")

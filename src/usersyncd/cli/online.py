@@ -18,6 +18,8 @@ from usersyncd.cli import text
 from usersyncd.cli.protect import protected_by_key
 from usersyncd.config import Config
 from usersyncd.context import SourceRunContext, TargetRunContext
+from usersyncd.core.digest import encode
+from usersyncd.core.legible import escaped, mended
 from usersyncd.core.mapping import RuleError
 from usersyncd.core.rules import Rules
 from usersyncd.errors import ConnectorError, SourceError, UsersyncError, in_short
@@ -29,6 +31,8 @@ from usersyncd.steps.target import connected
 
 PEOPLE = 3
 """How many people are shown as they would be read."""
+BROKEN_SHOWN = 20
+"""How many records with text that cannot be stored are named."""
 
 
 class Trial(Struct):
@@ -114,12 +118,15 @@ async def _count(source: Source, job: Job, trial: DirectoryTrial) -> None:
     done, compared = False, frozenset[str]().union(*(one.rules.reads.group_names for one in job.deliveries))
     named: defaultdict[str, set[str]] = defaultdict(set)
     group_name = group_name_of(job.rules)
+    broken: list[str] = []
     async with aclosing(cast("Any", source.pull(None))) as pages:
         async for page in pages:
             if isinstance(page, Done):
                 done = True
                 continue
             for item in page:
+                if isinstance(item, Record):
+                    broken += _broken(item)
                 if isinstance(item, Members):
                     trial.memberships += len(item.added)
                 elif isinstance(item, Record) and item.kind is Kind.GROUP:
@@ -136,11 +143,24 @@ async def _count(source: Source, job: Job, trial: DirectoryTrial) -> None:
             "if the error remains, the connector has a fault",
         )
     trial.warnings += alike.warnings(named)
+    trial.warnings += [f"{what}: this is not valid Unicode" for what in broken[:BROKEN_SHOWN]]
+    if len(broken) > BROKEN_SHOWN:
+        trial.warnings.append(f"and {len(broken) - BROKEN_SHOWN:,} more have text that is not valid Unicode")
+
+
+def _broken(record: Record) -> list[str]:
+    """What of a record cannot be stored, if anything."""
+    try:
+        encode([record.id, record.attributes, record.handles])
+    except UnicodeEncodeError:
+        names = mended(record.attributes)[1] or ["its id, or a name by which it is known"]
+        return [f"{record.kind} {escaped(record.id)}: {', '.join(names)}"]
+    return []
 
 
 def _person(rules: Rules, record: Record) -> dict[str, Any]:
     try:
-        return rules.canonical(record.kind, record.id, record.attributes)
+        return rules.canonical(record.kind, escaped(record.id), mended(record.attributes)[0])
     except RuleError as error:
         raise SourceError(
             f"the user {record.id} cannot be mapped: {error}", "mend the rule under `attributes`"
