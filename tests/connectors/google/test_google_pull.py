@@ -223,3 +223,13 @@ async def test_check_says_who_is_there(start: Start) -> None:
         "members are read of groups that changed, as their rows and the logs admin and groups_enterprise say",
         "at most 2,400 requests a minute",
     ]
+
+
+async def test_half_an_emoji_costs_no_listing(directory: Directory) -> None:
+    """Who cuts a text after so many units of UTF-16 leaves half of it; the run repairs it."""
+    user, group = next(iter(directory.tenant.users)), next(iter(directory.tenant.groups))
+    directory.tenant.change(user, customSchemas={"Badge": {"colour": "\ud83d"}})
+    directory.tenant.groups[group]["name"] = "Staff \ud83d"
+    listing = await directory.listing()
+    assert listing.records[Kind.USER, user]["customSchemas"] == {"Badge": {"colour": "\ud83d"}}
+    assert listing.records[Kind.GROUP, group]["name"] == "Staff \ud83d"
