@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from tests.run.test_pulls import WHOLE, group, user
 from tests.run.world import World, rules
 from usersyncd.errors import SourceError
-from usersyncd.plugin import Kind, Members, Patch, Record
+from usersyncd.plugin import Kind, Members, Patch, Record, Unread
 
 HALF = "\ud83d"
 
@@ -86,6 +86,11 @@ def test_a_key_is_not_repaired(world: World) -> None:
     assert {shape["login"]: shape.get("title") for shape in world.held().values()} == {"ada": "Cook", "bob": None}
     world.tell([user("u1", userName="ada", title="Boss"), user("u2", userName="bob")], WHOLE)
     assert {shape.get("title") for shape in world.held().values()} == {"Boss", None}
+
+
+def test_a_reason_that_quotes_it_can_be_stored(world: World) -> None:
+    report = world.tell([user("u1"), Unread(Kind.USER, "u2", f"its name {HALF} is odd")], WHOLE)
+    assert [one.error for one in report.failed] == ["its name \\ud83d is odd"]
 
 
 def test_an_error_that_quotes_it_can_be_stored() -> None:
