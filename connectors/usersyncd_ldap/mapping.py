@@ -101,7 +101,11 @@ SCHEMAS: Mapping[Product, Schema] = {
     Product.OPENLDAP: replace(
         RFC_4511,
         urls=(),  # The overlay dynlist is set to fill in the members; without it, the URLs are nobody's.
-        unreported=frozenset({"memberof", "hassubordinates", "numsubordinates", "authtimestamp"}),
+        unreported=frozenset({
+            "memberof", "hassubordinates", "numsubordinates", "authtimestamp",
+            # A replica notes by itself who failed to sign in there (slapo-ppolicy).
+            "pwdaccountlockedtime", "pwdfailuretime", "pwdgraceusetime", "pwdlastsuccess",
+        }),
     ),
     Product.DS389: replace(
         RFC_4511,

@@ -13,9 +13,9 @@ import ldap
 
 from tests.connectors.ldap.directory import Directory
 from tests.connectors.ldap.people import PEOPLE, READS, person
-from tests.servers.slapd import company
+from tests.servers.slapd import BASE, company
 from usersyncd.errors import SourceError
-from usersyncd.plugin import Present
+from usersyncd.plugin import Kind, Present
 
 Serve = Callable[..., Directory]
 
@@ -172,3 +172,18 @@ async def test_a_size_limit_voids_an_incremental_pull(serve: Serve) -> None:
         directory.server.modify(f"uid=u{number},{PEOPLE}", {"title": "Countess"})
     with pytest.raises(SourceError, match="Size limit exceeded"):
         await directory.follow()
+
+
+async def test_who_is_locked_on_a_replica_is_noticed(serve: Serve) -> None:
+    """slapo-ppolicy on a replica locks whoever guesses too often there, and counts no change."""
+    policy = f"dn: cn=policy,{BASE}\nobjectClass: device\nobjectClass: pwdPolicy\npwdAttribute: userPassword\n"
+    policy += "pwdLockout: TRUE\npwdMaxFailure: 1\n\n"
+    overlay = f"moduleload ppolicy\noverlay ppolicy\nppolicy_default cn=policy,{BASE}\n"
+    provider = f'syncrepl rid=1 provider=ldap://127.0.0.1:1 searchbase="{BASE}" bindmethod=simple retry="60 +"\n'
+    ada = f"dn: uid=ada,{PEOPLE}\nobjectClass: inetOrgPerson\ncn: Ada\nsn: Ada\nuserPassword: secret\n\n"
+    directory = serve(*COMPANY, policy, ada, changes="session", database=overlay + provider)
+    directory.reads = {Kind.USER: frozenset({"userName", "pwdAccountLockedTime"}), Kind.GROUP: frozenset({"cn"})}
+    assert "pwdAccountLockedTime" not in (await directory.follow()).user("ada")
+    with pytest.raises(ldap.INVALID_CREDENTIALS):
+        ldap.initialize(directory.server.url).simple_bind_s(f"uid=ada,{PEOPLE}", "wrong")
+    assert "pwdAccountLockedTime" in (await directory.follow()).user("ada")
