@@ -58,7 +58,10 @@ class UserListing:
             async for page in self._graph.pages(link, End):
                 found.update(member.id for member in page.value if member.type not in not_users)
 
-        await for_each(self._only.members_of, of)
+        # Who moves from a group that is still to be read to one that was read already is found the second time.
+        times = 1 if len(self._only.members_of) == 1 else 2
+        for _ in range(times):
+            await for_each(self._only.members_of, of)
         return found
 
     async def _managers(self) -> dict[str, str]:

@@ -170,6 +170,28 @@ async def test_only_the_members_of_a_group(graph: Graph, tmp_path: Path) -> None
     assert len(users) < len(graph.tenant.users)
 
 
+async def test_who_moves_between_groups_while_they_are_read_stays(
+    graph: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the group that is asked last to the one that was asked first."""
+    tenant, asked = graph.tenant, list[str]()
+    groups = {tenant.add_group(): tenant.add_user() for _ in range(2)}
+    for group, user in groups.items():
+        tenant.join(group, user)
+    transitive = tenant.transitive
+
+    def moving(group: str) -> list[str]:
+        asked.append(group)
+        if len(asked) == 2:
+            tenant.leave(group, groups[group])
+            tenant.join(asked[0], groups[group])
+        return transitive(group)
+
+    monkeypatch.setattr(tenant, "transitive", moving)
+    found = fold((await read(source_of(graph, tmp_path, users={"members_of": [*groups]}))).items)
+    assert {identifier for kind, identifier in found.records if kind is Kind.USER} == set(groups.values())
+
+
 async def test_the_group_whose_members_are_read_must_be_there(graph: Graph, tmp_path: Path) -> None:
     nobody = "00000000-0000-0000-0000-00000000000a"
     with pytest.raises(SourceError, match="Request_ResourceNotFound"):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
 
 from tests.connectors.google.directory import Directory
-from tests.fakes.google import Tenant, company
+from tests.fakes.google import Tenant, company, listings
 from usersyncd.errors import SourceError
 from usersyncd.plugin import Kind
 
@@ -96,6 +96,32 @@ async def test_a_customer_by_its_id(start: Start) -> None:
     await directory.sync()
     await directory.sync()
     directory.assert_equal()
+
+
+@pytest.mark.parametrize("complete", [True, False])
+async def test_who_moves_between_units_while_they_are_read_stays(
+    start: Start, monkeypatch: pytest.MonkeyPatch, complete: bool
+) -> None:
+    """From the unit that is still to be read to the one that was read already."""
+    directory = start(org_units=["/Staff", "/Contractors"])
+    await directory.sync()
+    assert directory.held is not None
+    before = set(directory.held.records)
+    tenant = directory.tenant
+    someone = next(key for key, user in tenant.users.items() if user["orgUnitPath"] == "/Contractors")
+    listed, asked = listings._users, list[str]()
+
+    def moving(tenant: Tenant, held: Any, query: Mapping[str, str]) -> Iterator[str]:
+        asked.append(query.get("query", ""))
+        if "Contractors" in asked[-1] and len(asked) < 3:
+            tenant.change(someone, orgUnitPath="/Staff")
+        return listed(tenant, held, query)
+
+    monkeypatch.setattr(listings, "_users", moving)
+    tenant.change(someone, suspended=True)
+    await directory.sync(complete=complete)
+    assert set(directory.held.records) == before
+    assert tenant.users[someone]["orgUnitPath"] == "/Staff"
 
 
 async def test_only_the_domains_that_are_named(start: Start) -> None:
