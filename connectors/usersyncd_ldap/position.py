@@ -15,6 +15,12 @@ class Position(Struct, frozen=True):
     identity: str
     counts: dict[str, Counts]
 
+    def can_tell(self, other: Position) -> bool:
+        """Whether it says anything of what that one had: a domain controller may tell of its own changes only."""
+        if self.identity != other.identity and all(counts.keys() == {self.identity} for counts in self.counts.values()):
+            return False
+        return bool(self.counts.keys() & other.counts)
+
     def is_before(self, other: Position) -> bool:
         """Whether this is another server that lacks something which that one had.
 

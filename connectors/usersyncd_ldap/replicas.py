@@ -34,7 +34,7 @@ def position(reading: Reading) -> Position | None:
 def is_behind(reading: Reading, reached: Position) -> bool:
     """Whether this is another server than the one that was read last, and lacks what that one had. The log says so."""
     url, here = reading.server.url, position(reading)
-    if here is None or not here.counts.keys() & reached.counts:
+    if here is None or not here.can_tell(reached):
         if url != reached.url:
             reading.log.warning(
                 "it cannot be told whether this server has everything that another one told",
@@ -93,10 +93,9 @@ def _active_directory(reading: Reading) -> tuple[str, Mapping[str, Counts]]:
     count = now.text("highestCommittedUSN")
     if own is None or not count:
         return "", {}
-    domain, mine = reading.root.text("defaultNamingContext"), {own: _padded(int(count))}
+    domain = reading.root.text("defaultNamingContext")
     vector = _values(reading, domain, "replUpToDateVector")
-    # Without the vector it can only be compared with itself.
-    return own, {domain: {**up_to_date(vector[0]), **mine} if vector else {}, f"{own} in {domain}": mine}
+    return own, {domain: {**(up_to_date(vector[0]) if vector else {}), own: _padded(int(count))}}
 
 
 def invocation(reading: Reading) -> str | None:

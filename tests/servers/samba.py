@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import random
 import subprocess
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,6 +83,35 @@ database.modify(change, shown)
 
 def _show_deleted(tree: Path, trustee: str) -> None:
     _run("/usr/bin/python3", "-c", _GRANT, str(tree), trustee)
+
+
+_BECOME = """
+import sys
+import ldb
+from samba.auth import system_session
+from samba.dcerpc import drsblobs, drsuapi, misc
+from samba.ndr import ndr_pack
+from samba.param import LoadParm
+from samba.samdb import SamDB
+
+tree, own, other, usn = sys.argv[1:]
+settings = LoadParm()
+settings.load(f"{tree}/etc/smb.conf")
+database = SamDB(url=f"{tree}/private/sam.ldb", session_info=system_session(settings), lp=settings)
+cursor = drsuapi.DsReplicaCursor2()
+cursor.source_dsa_invocation_id, cursor.highest_usn = misc.GUID(other), int(usn)
+vector = drsblobs.replUpToDateVectorBlob()
+vector.version, vector.ctr = 2, drsblobs.replUpToDateVectorCtr2()
+vector.ctr.count, vector.ctr.cursors = 1, [cursor]
+for name, attribute, value in (
+    (database.get_dsServiceName(), "invocationId", ndr_pack(misc.GUID(own))),
+    (database.domain_dn(), "replUpToDateVector", ndr_pack(vector)),
+):
+    change = ldb.Message(ldb.Dn(database, name))
+    change[attribute] = ldb.MessageElement(value, ldb.FLAG_MOD_REPLACE, attribute)
+    database.modify(change, ["relax:0"])
+"""
+"""What replication between two domain controllers leaves."""
 
 
 def _sid(account: str, database: str) -> str:
@@ -202,6 +232,12 @@ class Samba(LdapServer):
         tool, database = program("samba-tool", PACKAGES), f"--URL={self.data}/private/sam.ldb"
         denied = f"--sddl=(OD;;RP;{properties};;{_sid(account, database)})"
         _run(tool, "dsacl", "set", f"--objectdn={dn}", denied, database)
+        self.run()
+
+    def become_another(self, invocation: str, usn: int) -> None:
+        """Be a controller of its own, which has all changes of the one with this invocationId up to this count."""
+        self.stop()
+        _run("/usr/bin/python3", "-c", _BECOME, str(self.data), str(uuid.uuid4()), invocation, str(usn))
         self.run()
 
     def dn(self, name: str, parent: str = people) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,6 +10,8 @@ from tempfile import TemporaryDirectory
 import pytest
 
 pytest.importorskip("ldap", reason="python-ldap is not installed (the extra ldap)")
+
+import ldap
 
 from tests.connectors.ldap.directory import Directory, Directory389, Followed
 from tests.connectors.ldap.domain import Domain
@@ -108,6 +111,32 @@ async def test_a_copy_of_a_domain_controller(corp: Domain) -> None:
     cursor = (await corp.follow()).cursor
     corp.server.kill()
     await is_not_read(corp, cursor)
+
+
+@pytest.mark.parametrize("has_everything", [True, False])
+async def test_another_domain_controller(domain: Domain, tmp_path: Path, has_everything: bool) -> None:
+    """It has a count of its own; of the other one it has all up to a certain change."""
+    with domain.server.session() as session:
+        ((_, root),) = session.search_s("", ldap.SCOPE_BASE, attrlist=["dsServiceName", "highestCommittedUSN"])
+        ((_, entry),) = session.search_s(root["dsServiceName"][0].decode(), ldap.SCOPE_BASE, attrlist=["invocationId"])
+    domain.server.stop()
+    other = Samba.start(tmp_path / "other", domain.server.data)
+    usn = 2**40 if has_everything else int(root["highestCommittedUSN"][0])
+    other.become_another(str(uuid.UUID(bytes_le=entry["invocationId"][0])), usn)
+    domain.server.run()
+    domain.options |= {"url": [domain.server.url, other.url], "tls": {"verify": False}}
+    await domain.follow()
+    domain.server.add_user("eve")
+    cursor = (await domain.follow()).cursor
+    domain.server.kill()
+    try:
+        if has_everything:
+            other.add_user("eve")
+            assert (await domain.follow()).has_user("eve")
+        else:
+            await is_not_read(domain, cursor)
+    finally:
+        other.stop()
 
 
 async def test_a_replica_that_has_everything_is_read(directory: Directory) -> None:
