@@ -31,6 +31,10 @@ class TestCsv(SourceContract):
     def break_directory(self, tmp_path: Path) -> Callable[[], object]:
         return (tmp_path / "members.csv").unlink
 
+    @pytest.fixture
+    def counts(self) -> tuple[int, int, int]:
+        return 3, 3, 4
+
 
 class TestUsersOnly(TestCsv):
     @pytest.fixture
@@ -41,3 +45,7 @@ class TestUsersOnly(TestCsv):
     @pytest.fixture
     def break_directory(self, tmp_path: Path) -> Callable[[], object]:
         return lambda: (tmp_path / "users.csv").write_text("id\n1\n1\n")
+
+    @pytest.fixture
+    def counts(self) -> tuple[int, int, int]:
+        return 2, 0, 0

@@ -31,6 +31,31 @@ class TestEntra(SourceContract):
     def break_directory(self, graph: Graph) -> Callable[[], object]:
         return graph.stop
 
+    @pytest.fixture
+    def counts(self, graph: Graph) -> tuple[int, int, int] | None:
+        tenant = graph.tenant
+        return len(tenant.users), len(tenant.groups), len(set(tenant.edges()))
+
+    @pytest.fixture
+    def change_directory(self, graph: Graph) -> Callable[[], object]:
+        tenant = graph.tenant
+
+        def change() -> None:
+            group, first, second = next((each, *tenant.direct(each)[:2]) for each in tenant.groups)
+            tenant.leave(group, first)
+            tenant.delete(second)
+            tenant.add_user()
+
+        return change
+
+    @pytest.fixture
+    def lock_out(self, graph: Graph) -> Callable[[], object]:
+        def revoke() -> None:
+            graph.signin.app.secret_expired = True
+            graph.signin.revoke()
+
+        return revoke
+
 
 class TestListing(TestEntra):
     """With conditions, every pull is complete and made of plain lists."""
@@ -39,3 +64,7 @@ class TestListing(TestEntra):
     def options(self, graph: Graph, tmp_path: Path) -> Mapping[str, Any]:
         narrow = {"users": {"filter": "userType eq 'Member'"}, "groups": {"filter": "startsWith(displayName,'team')"}}
         return {**options_of(graph, tmp_path), **narrow}
+
+    @pytest.fixture
+    def counts(self) -> None:
+        return None

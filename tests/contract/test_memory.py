@@ -60,6 +60,10 @@ class TestMemorySource(SourceContract):
     def break_directory(self, directory: MemoryDirectory) -> Callable[[], object]:
         return lambda: setattr(directory.faults, "down", True)
 
+    @pytest.fixture
+    def counts(self) -> tuple[int, int, int]:
+        return 3, 3, 4
+
     # It is a part of usersyncd itself.
     test_imports_nothing_else_of_usersyncd = None  # type: ignore[assignment]
 
@@ -68,6 +72,15 @@ class TestIncrementalMemorySource(TestMemorySource):
     @pytest.fixture
     def directory(self) -> MemoryDirectory:
         return acme(incremental=True)
+
+    @pytest.fixture
+    def change_directory(self, directory: MemoryDirectory) -> Callable[[], object]:
+        def change() -> None:
+            directory.remove(Kind.USER, "3")
+            directory.members["a"].remove("login:ada")
+            directory.users["4"] = {}
+
+        return change
 
 
 def pull(directory: MemoryDirectory, cursor: str | None = None) -> Any:

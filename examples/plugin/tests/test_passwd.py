@@ -49,6 +49,10 @@ class TestContract(SourceContract):
     def break_directory(self, machine: Path) -> Callable[[], object]:
         return (machine / "group").unlink
 
+    @pytest.fixture
+    def counts(self) -> tuple[int, int, int]:
+        return 3, 4, 6
+
 
 def listing(machine: Path, **options: Any) -> Listing:
     source = PasswdSource(PasswdOptions(passwd="passwd", group="group", **options), source_context(machine))

@@ -21,7 +21,7 @@ class SourceFaults:
     """What goes wrong in the next pulls, until it is set otherwise."""
 
     down: bool = False
-    """Nothing can be read at all."""
+    """Nothing can be read at all, or no further."""
     fail_after: int | None = None
     """The pull breaks off with SourceError after this many pages."""
     no_done: bool = False
@@ -110,6 +110,7 @@ class MemorySource:
             if number == faults.fail_after:
                 raise SourceError(f"the directory in memory broke off after {number} pages", "pull again")
             yield page
+            self._knock()
         if faults.fail_after is not None:
             raise SourceError("the directory in memory broke off before the end", "pull again")
         if faults.no_done:

@@ -9,6 +9,16 @@
         @pytest.fixture
         def break_directory(self, tmp_path): ...    # return a function that makes it unreadable
 
+        @pytest.fixture
+        def counts(self): ...                       # how many users, groups and memberships it has
+
+        @pytest.fixture
+        def change_directory(self, tmp_path): ...   # for a source with a cursor: return a function that changes it
+
+        @pytest.fixture
+        def lock_out(self): ...                     # for a source that signs in: return a function that ends its right
+
+Without the last three the suite cannot see a lost page, a forgotten change, or a sign-in that ends midway.
 The tests are plain functions and start their own event loops, so pytest is all they need.
 """
 # ruff: noqa: A001, S101 - `id` is the word of the contract; tests are made of asserts
@@ -32,6 +42,9 @@ from usersyncd.testing.contexts import Log, source_context
 from usersyncd.testing.inspection import threads_and_files
 from usersyncd.testing.pulls import Listing, Pull, fold, read
 
+Counts = tuple[int, int, int]
+"""Users, groups, memberships."""
+
 
 class SourceContract(ConnectorContract):
     """One test for each promise. Override ``source``, ``options`` and ``break_directory``."""
@@ -54,6 +67,21 @@ class SourceContract(ConnectorContract):
     def break_directory(self) -> Callable[[], object]:
         """What makes the directory unreadable: take a file away, stop the server."""
         raise NotImplementedError("override the fixture `break_directory`: return a function")
+
+    @pytest.fixture
+    def counts(self) -> Counts | None:
+        """How many users, groups and memberships the directory has: more than a page of each."""
+        return None
+
+    @pytest.fixture
+    def change_directory(self) -> Callable[[], object] | None:
+        """What changes the directory: at least one user is gone, and one who stays is in one group less."""
+        return None
+
+    @pytest.fixture
+    def lock_out(self) -> Callable[[], object] | None:
+        """What makes the directory refuse who is signed in, now and later: revoke its token, change its password."""
+        return None
 
     @pytest.fixture
     def start(self, options: Mapping[str, Any], folder: Path, log: Log) -> Callable[..., Source]:
@@ -86,6 +114,13 @@ class SourceContract(ConnectorContract):
         assert pull.after_end == 0, "Done comes last"
         assert pull.ends[0].complete, "a pull without cursor lists everything"
         assert any(isinstance(item, Record) for item in pull.items), "the directory of this test must hold someone"
+
+    def test_reads_everything(self, start: Callable[..., Source], counts: Counts | None) -> None:
+        if counts is None:
+            pytest.skip("override the fixture `counts`: return how many users, groups and memberships there are")
+        held = fold(asyncio.run(read(start())).items)
+        users, groups = (sum(of is kind for of, _ in held.records) for kind in Kind)
+        assert (users, groups, len(held.edges)) == counts, "users, groups and memberships that were read, and are there"
 
     def test_ids_are_text_and_come_once(self, start: Callable[..., Source]) -> None:
         seen = set()
@@ -134,6 +169,27 @@ class SourceContract(ConnectorContract):
         before = fold(pull.items)
         assert fold(later.items, onto=None if later.ends[0].complete else before, known=before) == before
 
+    def test_a_pull_after_the_cursor_tells_what_changed(
+        self, start: Callable[..., Source], change_directory: Callable[[], object] | None
+    ) -> None:
+        """Who left, too, and who is in a group no more: it ends with what a complete pull says."""
+        pull = asyncio.run(read(start()))
+        cursor = pull.ends[0].cursor
+        if cursor is None:
+            pytest.skip("this source reads everything each time")
+        if change_directory is None:
+            pytest.skip("override the fixture `change_directory`: return a function that changes the directory")
+        before = fold(pull.items)
+        change_directory()
+        now = fold(asyncio.run(read(start())).items)
+        assert before.records.keys() - now.records.keys(), "`change_directory` must delete a user"
+        assert _ended(before, now), "`change_directory` must take somebody who stays out of a group that stays"
+        later = asyncio.run(read(start(), cursor))
+        assert len(later.ends) == 1, "a pull ends with exactly one Done"
+        told = fold(later.items, onto=None if later.ends[0].complete else before, known=before)
+        assert told.records == now.records, "records after the cursor, and in a complete pull"
+        assert _among(told) == _among(now), "memberships after the cursor, and in a complete pull: `whole` replaces all"
+
     def test_reading_less_lists_the_same_people(self, start: Callable[..., Source]) -> None:
         everything = fold(asyncio.run(read(start())).items)
         one = {kind: frozenset(_some_attribute(everything, kind)) for kind in Kind}
@@ -169,6 +225,18 @@ class SourceContract(ConnectorContract):
                 asyncio.run(_read_into(pull, each))
             assert not pull.ends, "a pull that fails has no Done"
             assert raised.value.message.strip()
+
+    def test_a_directory_that_breaks_midway_is_never_taken_for_whole(
+        self, start: Callable[..., Source], break_directory: Callable[[], object]
+    ) -> None:
+        _assert_whole_or_void(start, break_directory)
+
+    def test_a_sign_in_that_ends_midway_is_never_taken_for_the_end(
+        self, start: Callable[..., Source], lock_out: Callable[[], object] | None
+    ) -> None:
+        if lock_out is None:
+            pytest.skip("override the fixture `lock_out`: return a function that ends the right to read")
+        _assert_whole_or_void(start, lock_out)
 
     def test_check_describes_the_directory(self, start: Callable[..., Source]) -> None:
         lines = asyncio.run(start().check())
@@ -231,8 +299,40 @@ def _is_json(value: Value) -> bool:
             return value is None or isinstance(value, str | int)
 
 
-async def _read_into(pull: Pull, source: Source) -> None:
+def _ended(before: Listing, now: Listing) -> set[tuple[str, str]]:
+    """The memberships that ended though both ends stay."""
+    names = {id for _, id in now.records} | now.handles.keys()
+    return {(group, member) for group, member in before.edges - now.edges if {group, member} <= names}
+
+
+def _among(held: Listing) -> set[tuple[str, str]]:
+    """The memberships of those who are there, by id."""
+    ids = {id: id for _, id in held.records}
+    ids |= {handle: id for handle, (kind, id) in held.handles.items() if (kind, id) in held.records}
+    edges = {(group, ids[member]) for group, member in held.edges if member in ids}
+    return {edge for edge in edges if (Kind.GROUP, edge[0]) in held.records}
+
+
+def _assert_whole_or_void(start: Callable[..., Source], stop: Callable[[], object]) -> None:
+    """A pull whose directory stops after the first page raises SourceError, unless it had read everything before."""
+    whole = fold(asyncio.run(read(start())).items)
+    pull, error = Pull(), None
+    try:
+        asyncio.run(_read_into(pull, start(), after_first=stop))
+    except SourceError as raised:
+        error = raised
+    if error is not None:
+        assert not pull.ends, "a pull that fails has no Done"
+        assert error.message.strip()
+    else:
+        assert pull.ends, "a pull that cannot go on raises SourceError: it never ends quietly"
+        assert fold(pull.items) == whole, "Done says that everything was read"
+
+
+async def _read_into(pull: Pull, source: Source, after_first: Callable[[], object] | None = None) -> None:
     async for page in source.pull(None):
+        if after_first is not None and not pull.pages and not pull.ends:
+            after_first()
         (pull.ends if isinstance(page, Done) else pull.pages).append(page)  # type: ignore[arg-type]
 
 

@@ -22,7 +22,9 @@ class EndingPromises(TargetBench):
     def test_a_change_is_durable_once_it_is_acknowledged(self, start: Start, contents: Look) -> None:
         """Whoever looks from outside sees it, before the delivery goes on."""
         target = start()
-        outcomes = begun(target, [create(ADA), create(BOB)])
+        # More than a target with a thread of its own works ahead: it must not come to its end meanwhile.
+        many = [EVE | {name: f"{n}{EVE[name]}" for name in ("id", "userName", "email")} for n in range(30)]
+        outcomes = begun(target, [create(each) for each in (ADA, *many)])
         with asyncio.Runner() as runner:
             first = runner.run(_next(outcomes))
             held = contents().users

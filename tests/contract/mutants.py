@@ -1,0 +1,172 @@
+"""Connectors with one fault each, and the suite of the contract for each, which ``test_mutants.py`` runs. A class says
+in ``fails`` which test must find its fault."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import aclosing
+from typing import Any, ClassVar, cast
+
+import pytest
+from examples.plugin.tests.test_passwd import TestContract as Passwd
+from examples.plugin.tests.test_passwd import machine as machine
+from examples.target.tests.test_jsonfile import TestContract as JsonFile
+from msgspec.structs import replace
+from usersyncd_jsonfile.file import Document, load, save
+from usersyncd_jsonfile.target import JsonFileTarget
+from usersyncd_passwd.source import PasswdSource
+
+from tests.contract.test_memory import TestIncrementalMemorySource as Incremental
+from usersyncd.errors import SourceError
+from usersyncd.plugin import Change, Done, Gone, Members, Op, Outcome, Page
+from usersyncd.testing import MemoryDirectory, MemorySource
+
+# ---- sources
+
+
+class FirstPage(PasswdSource):
+    """Reads the first page only."""
+
+    def _pages(self) -> Iterator[Page | Done]:
+        yield next(iter(super()._pages()))
+        yield Done(cursor=None, complete=True)
+
+
+class TestFirstPage(Passwd):
+    fails = "test_reads_everything"
+    source = FirstPage
+
+
+class FirstPageOfMany(MemorySource):
+    """Reads the first page only."""
+
+    def _pages(self, items: list[Any]) -> list[Page]:
+        return super()._pages(items)[:1]
+
+
+class TestFirstPageOfMany(Incremental):
+    fails = "test_reads_everything"
+    source = FirstPageOfMany
+
+
+class Delta(MemorySource):
+    """Tells after a cursor what :meth:`told` makes of the changes."""
+
+    def told(self, item: Any) -> Any:
+        """None: it is not told."""
+        return item
+
+    async def pull(self, cursor: str | None) -> AsyncIterator[Page | Done]:
+        async with aclosing(cast("Any", super().pull(cursor))) as pages:
+            async for page in pages:
+                if isinstance(page, Done) or cursor is None:
+                    yield page
+                else:
+                    yield [told for item in page if (told := self.told(item)) is not None]
+
+
+class NobodyLeaves(Delta):
+    """Does not tell who left."""
+
+    def told(self, item: Any) -> Any:
+        return None if isinstance(item, Gone) else item
+
+
+class TestNobodyLeaves(Incremental):
+    fails = "test_a_pull_after_the_cursor_tells_what_changed"
+    source = NobodyLeaves
+
+
+class NothingIsWhole(Delta):
+    """Tells all members of a group that changed, and not that they are all."""
+
+    def told(self, item: Any) -> Any:
+        return replace(item, whole=False) if isinstance(item, Members) else item
+
+
+class TestNothingIsWhole(Incremental):
+    fails = "test_a_pull_after_the_cursor_tells_what_changed"
+    source = NothingIsWhole
+
+
+class Quiet(MemorySource):
+    """Ends when it is refused midway; ``end`` is what it says then."""
+
+    end: ClassVar[Sequence[Done]] = ()
+
+    async def pull(self, cursor: str | None) -> AsyncIterator[Page | Done]:
+        pages = 0
+        try:
+            async for page in super().pull(cursor):
+                pages += 1
+                yield page
+        except SourceError:
+            if not pages:
+                raise
+            for end in self.end:
+                yield end
+
+
+class QuietAndDone(Quiet):
+    end = (Done(cursor=None, complete=True),)
+
+
+class TestQuiet(Incremental):
+    fails = "test_a_sign_in_that_ends_midway_is_never_taken_for_the_end"
+    source = Quiet
+
+    @pytest.fixture
+    def lock_out(self, directory: MemoryDirectory) -> Callable[[], object]:
+        return lambda: setattr(directory.faults, "down", True)
+
+
+class TestQuietAndDone(TestQuiet):
+    source = QuietAndDone
+
+
+# ---- targets
+
+
+class EdgesByKey(JsonFileTarget):
+    """Keeps memberships by the keys that group and member had when they were joined."""
+
+    def _deliver(self, changes: Sequence[Change]) -> Iterator[Outcome]:
+        before = load(self._path)
+        outcomes = list(super()._deliver(changes))
+        after = load(self._path)
+        keys = {each: entry.key for each, entry in before.entries.items()}
+        moved = {each for each, entry in after.entries.items() if keys.get(each, entry.key) != entry.key}
+        after.members = {edge for edge in after.members if moved.isdisjoint(edge)}
+        save(self._path, after)
+        yield from outcomes
+
+
+class TestEdgesByKey(JsonFile):
+    fails = "test_a_record_keeps_its_object_when_its_key_changes"
+    target = EdgesByKey
+
+
+class NotYetDurable(JsonFileTarget):
+    """Answers first, and writes the file then."""
+
+    def _deliver(self, changes: Sequence[Change]) -> Iterator[Outcome]:
+        document: Document = load(self._path)
+        yield from [self._apply(change, document) for change in changes]
+        save(self._path, document)
+
+
+class TestNotYetDurable(JsonFile):
+    fails = "test_a_change_is_durable_once_it_is_acknowledged"
+    target = NotYetDurable
+
+
+class NeverRemoves(JsonFileTarget):
+    """Answers that a membership ended, and keeps it."""
+
+    def _connect(self, change: Change, group: str, document: Document) -> Outcome:
+        return Outcome() if change.op is Op.REMOVE else super()._connect(change, group, document)
+
+
+class TestNeverRemoves(JsonFile):
+    fails = "test_memberships_come_and_go"
+    target = NeverRemoves
