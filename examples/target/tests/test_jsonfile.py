@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Any
 
 import pytest
@@ -70,6 +72,18 @@ def test_the_file_is_replaced_and_never_half_written(tmp_path: Path) -> None:
         assert len(json.load(reader)["entries"]) == 1
     assert len(json.loads(file.read_text())["entries"]) == 2
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_what_was_acknowledged_survives_a_power_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is written before it gets its name, and the folder with the name after that."""
+    written: list[tuple[bool, bool]] = []
+
+    def fsync(opened: int) -> None:
+        written.append((S_ISDIR(os.fstat(opened).st_mode), (tmp_path / "people.json").exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    deliver(tmp_path, create("u1"))
+    assert written == [(False, False), (True, True)]
 
 
 def test_a_folder_that_does_not_exist_is_an_error(tmp_path: Path) -> None:

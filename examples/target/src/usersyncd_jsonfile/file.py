@@ -37,7 +37,8 @@ def load(path: Path) -> Document:
 
 
 def save(path: Path, document: Document) -> None:
-    """Replace the file in one step: a reader sees the old one or the new one. Raises TargetError."""
+    """Replace the file in one step: a reader sees the old one or the new one. When this returns, the new one survives a
+    power loss. Raises TargetError."""
     new = path.with_name(f".{path.name}.new")
     try:
         with new.open("wb") as file:
@@ -45,5 +46,15 @@ def save(path: Path, document: Document) -> None:
             file.flush()
             os.fsync(file.fileno())
         new.replace(path)
+        _sync(path.parent)
     except OSError as error:
         raise TargetError(f"{path} cannot be written: {error}", "let usersyncd write to its folder") from error
+
+
+def _sync(folder: Path) -> None:
+    """The new name of a file is in its folder, and is written with it."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
