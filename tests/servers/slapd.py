@@ -49,7 +49,10 @@ ou: groups
 """The entries that every server has; :meth:`Slapd.start` loads them before the LDIF that it is given."""
 
 UNLIMITED = "size=unlimited size.prtotal=unlimited time=unlimited"
-SCHEMAS = ("core", "cosine", "inetorgperson", "nis", "dyngroup")
+SCHEMAS = ("core", "cosine", "inetorgperson", "nis")
+
+DYNLIST = "overlay dynlist"
+"""With this among the lines of a database, its module and schema are loaded."""
 
 Changes = Literal["", "present", "session", "accesslog"]
 SYNCPROV: Mapping[Changes, str] = {
@@ -145,15 +148,16 @@ class Slapd(LdapServer):
         if tls:
             secure = f"TLSCertificateFile {tls.certificate}\nTLSCertificateKeyFile {tls.key}\n"
             secure += f"TLSCACertificateFile {tls.ca}\nTLSVerifyClient try\n"
-        schemas = "".join(f"include /etc/ldap/schema/{name}.schema\n" for name in SCHEMAS)
+        names = (*SCHEMAS, "dyngroup") if DYNLIST in database else SCHEMAS
+        schemas = "".join(f"include /etc/ldap/schema/{name}.schema\n" for name in names)
+        modules = "moduleload dynlist\n" if DYNLIST in database else ""
         log = LOG.format(folder=self.folder, size=log_kilobytes * 1024) if changes == "accesslog" else ""
         return f"""\
 {schemas}modulepath /usr/lib/ldap
 moduleload back_mdb
 moduleload syncprov
 moduleload accesslog
-moduleload dynlist
-pidfile {self.folder}/slapd.pid
+{modules}pidfile {self.folder}/slapd.pid
 authz-regexp "^cn=sync$" "{READER}"
 authz-regexp "cn=peercred,cn=external,cn=auth" "{READER}"
 {secure}{log}database mdb
