@@ -32,6 +32,20 @@ def _account(text: str) -> str:
     return text
 
 
+def _domain(dn: str) -> str:
+    """The domain that a DN is in (RFC 2247); empty when it is in none."""
+    parts = (part for rdn in ldap.dn.str2dn(dn) for part in rdn)
+    return ".".join(value for name, value, _ in parts if name.lower() == "dc").lower()
+
+
+def _is_of(account: str, domain: str) -> bool:
+    """Whether Active Directory may know an account by this name in a domain, or in one above or below it."""
+    if "\\" in account:
+        return account.partition("\\")[0].lower() in domain.split(".")
+    other = account.rpartition("@")[2].lower()
+    return f".{other}".endswith(f".{domain}") or f".{domain}".endswith(f".{other}")
+
+
 def _filter(text: str) -> str:
     text = text.strip()
     if not (text.startswith("(") and text.endswith(")")):
@@ -135,6 +149,13 @@ class LdapOptions(Options):
     def _bind_is_whole(self) -> Self:
         if (self.bind_dn is None) != (self.password is None):
             raise ValueError("bind_dn and password belong together: give both, or neither to read anonymously")
+        domains = [_domain(base) for base in ([self.base] if isinstance(self.base, str) else self.base or [])]
+        named = self.bind_dn is not None and not ldap.dn.is_dn(self.bind_dn)
+        if named and domains and not any(_is_of(self.bind_dn or "", domain) for domain in domains):
+            raise ValueError(
+                f"{self.bind_dn} is no account of {', '.join(domains)}: write its DN, or on Active Directory "
+                "user@domain with the domain of base"
+            )
         if self.sasl is not None and self.bind_dn is not None:
             raise ValueError("sasl signs in without bind_dn and password: leave them out")
         if (self.tls.certificate is None) != (self.tls.key is None):

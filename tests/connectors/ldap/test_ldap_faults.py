@@ -200,6 +200,11 @@ async def test_a_host_that_does_not_exist(serve: Serve) -> None:
         ({"base": "acme"}, "not a DN"),
         ({"bind_dn": "cn=a"}, "belong together"),
         ({"bind_dn": "sync", "password": {"env": "X"}}, "'sync' is neither a DN .* nor an account of Active Directory"),
+        (
+            {"bind_dn": "sync@corp.example", "password": {"env": "X"}, "base": "dc=acme,dc=example"},
+            "sync@corp.example is no account of acme.example: write its DN",
+        ),
+        ({"bind_dn": "CORP\\sync", "password": {"env": "X"}}, "is no account of acme: write its DN"),
         ({"bind_dn": "sync@", "password": {"env": "X"}}, "neither a DN"),
         ({"password": "hush"}, "never stands in the file"),
         ({"users": {"filter": "objectClass=person"}}, "in parentheses"),
