@@ -33,6 +33,9 @@ DS389_COUNTS = ("firstChangeNumber", "lastChangeNumber")
 
 KINDS = (Kind.USER, Kind.GROUP)
 
+STEADY = (Product.OPENLDAP, Product.DS389)
+"""Servers that number their entries for life, and go through the pages of a search by these numbers."""
+
 CHUNK = 100
 """Entries that one search asks for by id."""
 
@@ -89,13 +92,14 @@ class Reading:
         """The entries of the reader's kind, in pages as they arrive; ``narrower`` is one more filter.
 
         One search tells what is there at one moment, several do not: who moves to where was read already is in none of
-        them. So after several, the ids are asked for once more, and who was missed is read by id.
+        them. So after several, the ids are asked for once more, and who was missed is read by id. The pages of a search
+        are several, too, unless the server goes through its entries in an order that does not change.
 
         Raises SourceError when they could not be read to their end.
         """
         noted = Noted()
-        searches = yield from self._entries(reader, narrower, noted)
-        if searches > 1:
+        looks = yield from self._entries(reader, narrower, noted)
+        if looks > 1:
             missed = yield from self._missed(reader.kind, narrower, noted)
             for at in range(0, len(missed), CHUNK):
                 yield from self._entries(reader, self.by_id(missed[at : at + CHUNK]), noted)
@@ -106,22 +110,22 @@ class Reading:
             yield from dynamic.members(self.server, group)
 
     def _entries(self, reader: EntryReader, narrower: str, noted: Noted) -> Generator[Page, None, int]:
-        """What the searches below all bases find; returns how many requests that took."""
-        requests = 0
+        """What the searches below all bases find; returns how many times something was looked for."""
+        looks = 0
         for base in self.parts[reader.kind].bases:
             search = self.server.search(base, self._filter(reader.kind, narrower), reader.asks, self.controls)
             for _ in search.run(reader.take):
                 page = reader.page()
                 noted.add(page)
                 yield page
-            requests += search.pages
+            looks += 1 if self.root.product in STEADY else search.pages
             if search.referrals:
                 self.log.warning(
                     "parts of this directory are on other servers and were not read",
                     count=len(search.referrals),
                     first=search.referrals[0],
                 )
-        return requests
+        return looks
 
     def _missed(self, kind: Kind, narrower: str, noted: Noted) -> Generator[Page, None, list[str]]:
         """The ids of those who are there and are not ``noted``. Pauses with empty pages."""
@@ -132,12 +136,14 @@ class Reading:
             if not is_noted(name):
                 missed[name[0]] = None
 
-        for _ in self.named(kind, note, narrower):
+        for _ in self.named(kind, self.parts[kind].bases, note, narrower):
             yield []
         return list(missed)
 
-    def named(self, kind: Kind, note: Callable[[Name], object], narrower: str = "") -> Iterator[None]:
-        """Give ``note`` id and, where members are known by it, name of every entry of a kind. Pauses as a search does.
+    def named(
+        self, kind: Kind, bases: Iterable[str], note: Callable[[Name], object], narrower: str = ""
+    ) -> Iterator[None]:
+        """Give ``note`` id and, where members are known by it, name of the entries of a kind. Pauses as a search does.
 
         Raises SourceError when an entry shows no id, or they were not read to their end.
         """
@@ -147,7 +153,7 @@ class Reading:
             note(self._name(dn, entry))
             return False
 
-        for base in self.parts[kind].bases:
+        for base in bases:
             yield from self.server.search(base, self._filter(kind, narrower), asked, self.controls).run(take)
 
     def _name(self, dn: str, entry: Entry) -> Name:

@@ -108,11 +108,10 @@ class Syncrepl:
     def _left(self, kind: Kind) -> set[str]:
         """The ids of all who are there. Raises SourceError when one shows none, or they were not read to their end."""
         found: set[str] = set()
-        # Who moves from a base that is still to be read to one that was read already is found the second time.
-        times = 1 if len(self._reading.parts[kind].bases) == 1 else 2
-        for _ in range(times):
-            for _ in self._reading.named(kind, lambda name: found.add(name[0])):
-                pass
+        bases = self._reading.parts[kind].bases
+        # All but the last one twice: who moves to a base that was read from one that was not would be in neither.
+        for _ in self._reading.named(kind, (*bases, *bases[:-1]), lambda name: found.add(name[0])):
+            pass
         return found
 
     def _catch_up(self, since: Mapping[str, str], told: Told) -> None:
