@@ -13,7 +13,8 @@ Name = tuple[str, ...]
 
 
 class Noted:
-    """Entries by id and DN, eight bytes each. Who moved after it was read is not among them: its DN is another one."""
+    """Entries by id and DN, eight bytes each. Who moved after it was read is not among them: its DN is another one.
+    Who could not be read is known by id alone."""
 
     def __init__(self) -> None:
         self._hashes = array("q")
@@ -25,11 +26,11 @@ class Noted:
         """A function that tells whether an entry is among these."""
         known = array("q", sorted(self._hashes))
 
-        def is_noted(name: Name) -> bool:
+        def has(name: Name) -> bool:
             at = bisect_left(known, hash(name))
             return at < len(known) and known[at] == hash(name)
 
-        return is_noted
+        return lambda name: has(name) or has(name[:1])
 
 
 def _name(item: Record | Unread) -> Name:
