@@ -140,7 +140,7 @@ def _json(table: Reflected, columns: Sequence[str], rows: Sequence[Row]) -> str:
     for name, as_text in special:
         for row in sent:
             row[name] = None if row[name] is None else as_text(row[name])
-    return msgspec.json.encode(sent).decode()
+    return msgspec.json.encode(sent, enc_hook=str).decode()
 
 
 def _same(table: Reflected, by: Sequence[str], names: Sequence[str]) -> sql.Composable:

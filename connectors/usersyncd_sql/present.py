@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import sqlalchemy as sa
+
 from usersyncd.plugin import PROTECTED, Value
 from usersyncd_sql.batch import Batch, Numbered
 from usersyncd_sql.faults import Refused
@@ -84,6 +86,8 @@ def is_same(
 
 
 def _is_shared(writer: Writer, table: RecordTable, column: str, value: Any) -> bool:
+    if isinstance(table.columns[column].type, sa.JSON):
+        return False  # PostgreSQL compares no JSON.
     return len(list(writer.join(table, [table.key], (column,), [(value,)]))) > 1
 
 

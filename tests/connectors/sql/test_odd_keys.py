@@ -102,3 +102,20 @@ async def test_a_row_may_be_identified_by_bytes(database: Database, start: Start
     assert columns(database, "app_user", ["code"], "code") == [("eve",)]
     assert await runs(user(Op.DELETE, "ada", None, **eve)) == [DELIVERED]
     assert columns(database, "app_user", ["code"], "code") == []
+
+
+@only("postgresql")
+async def test_a_row_whose_key_was_changed_is_recognised_by_values_of_any_type(
+    database: Database, start: Start
+) -> None:
+    for number, (kind, value) in enumerate([("JSON", '{"a": 1}'), ("JSONB", '{"a": 1}'), ("INET", "10.0.0.1")]):
+        table = f"app_user{number}"
+        database.sql(f"CREATE TABLE {table} (id {{serial}}, code TEXT UNIQUE, value {kind}, name TEXT)")
+        runs = start(layouts(("code", "value", "name")), tables={"users": table})
+        runs.links.clear()
+        shown: Value = {"a": 1} if kind.startswith("JSON") else value
+        ada: dict[str, Value] = {"code": "ada", "value": shown, "name": "Ada"}
+        assert await runs(user(Op.CREATE, "ada", ada)) == [DELIVERED], kind
+        database.sql(f"UPDATE {table} SET code = 'theirs'")
+        assert await runs(user(Op.UPDATE, "ada", {**ada, "name": "Ada B"}, **ada)) == [DELIVERED], kind
+        assert columns(database, table, ["code", "name"], "code") == [("ada", "Ada B")], kind
