@@ -88,7 +88,7 @@ class PostgresqlWriter(Writer):
         Notes)."""
         kind = f"SELECT relkind IN ('r', 'p') AND NOT row_security_active(oid) FROM pg_class WHERE oid = {TABLE}"  # noqa: S608
         asked = {"schema": table.light.schema, "name": table.name}
-        return bool(self.connection.execute(sa.text(kind), asked).scalar_one())
+        return bool(self.connection.execute(sa.text(kind), asked).scalar())  # None: the table was dropped
 
     def _copy(self, name: sql.Composable, columns: Sequence[str], rows: Iterable[Row]) -> int:
         statement = sql.SQL("COPY {} ({}) FROM STDIN").format(name, _list(_identifiers(columns)))
