@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "nearest": set[str](),
     "blocking": set[str](),
     "collector": set[str](),
+    "interval": set[str](),
     "notify": {"cleaning"},
     "cleaning": set[str](),
     "files": set[str](),
@@ -42,7 +43,7 @@ MAY_IMPORT = {
     "run": {"steps", "wish", *PARTS},
     "testing": {"context", "http", "registry", *CORE},
     "progress": set[str](),
-    "daemon": {"logs", "notify", "opening", "progress", *RUN},
+    "daemon": {"interval", "logs", "notify", "opening", "progress", *RUN},
     "cli": {"cleaning", "files", "collector", "daemon", "logs", "nearest", "opening", *RUN},
     "__main__": {"cli"},
 }

@@ -18,13 +18,13 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.interval import IntervalTrigger
 from msgspec import Struct, structs
 
 from usersyncd import notify
 from usersyncd.config import Config, load
 from usersyncd.core.report import RunReport
 from usersyncd.errors import ConfigError, LockedError, StateError, UsersyncError
+from usersyncd.interval import Interval
 from usersyncd.job import Job, jobs
 from usersyncd.progress import Progress
 from usersyncd.run import STOPPED, Wish, run
@@ -35,10 +35,6 @@ GRACE = 10.0
 """Seconds that the end may take. After them the process ends, whatever is still under way: killing it does no harm."""
 SPREAD = timedelta(seconds=60)
 """The first runs of all directories are spread over this, or over a tenth of the shortest interval."""
-JITTER = 0.05
-"""The part of an interval by which a run may come early,"""
-LONGEST_JITTER = timedelta(seconds=60)
-"""and the most."""
 RELOAD = 10.0
 """Seconds after which a reload takes long: the log is told then, and again whenever that has doubled."""
 LONGEST_PAUSE = timedelta(seconds=5)
@@ -130,15 +126,10 @@ class Daemon:
         shortest = min((self.jobs[name].directory.every for name in names), default=SPREAD)
         for place, name in enumerate(names):
             every = self.jobs[name].directory.every
-            jitter = min(every * JITTER, LONGEST_JITTER)
-            # Early rather than late: no change waits for longer than the interval.
-            trigger = IntervalTrigger(
-                seconds=(every - jitter).total_seconds(), jitter=jitter.total_seconds(), timezone=UTC
-            )
             # What runs now, under an older configuration, is run again when it has ended: see _run.
             wait = every if name in self.running else min(shortest / 10, SPREAD) * place / len(names)
             self.scheduler.add_job(
-                self._run, trigger, args=[name], id=name, next_run_time=_now() + wait, replace_existing=True
+                self._run, Interval(every), args=[name], id=name, next_run_time=_now() + wait, replace_existing=True
             )
 
     async def _run(self, name: str) -> None:

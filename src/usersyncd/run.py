@@ -80,6 +80,7 @@ async def run(database: Database, folder: Path, job: Job, wish: Wish, watch: Wat
     directory, began = job.directory, time.monotonic()
     async with _locked(database, directory) as lock:
         report = RunReport(directory.name, directory.connector, str(ULID()), "failed", _now().isoformat())
+        report.only = wish.target
         log = structlog.get_logger().bind(directory=directory.name, run=report.run)
         try:
             if wish.deliver:

@@ -129,7 +129,7 @@ def test_links_of_a_target_that_was_replaced_are_kept_until_they_are_forgotten(
     assert "Forgotten: the links of 24 users and 0 groups of app: " in usersyncd("forget", "1").out
     ran = usersyncd("forget", "app", "--yes")
     assert (ran.code, ran.out) == (1, "")
-    assert ran.err.startswith("there is no set of links of a target app that is not used\n  → ")
+    assert ran.err.startswith("app names no set of links that can be forgotten: ")
     assert usersyncd("sync", "hr").code == 0
 
 

@@ -27,7 +27,7 @@ def test_where_nothing_ever_ran_they_say_so_and_make_no_file(usersyncd: Usersync
         "directories": [
             {
                 "directory": "acme", "connector": "csv", "last_run": None, "last_success": None, "last_delivery": None,
-                "next_run": None, "status": None, "users": 0, "groups": 0, "memberships": 0, "held": None, "guard": [],
+                "next_run": None, "late": True, "status": None, "users": 0, "groups": 0, "memberships": 0, "held": None, "guard": [],
                 "harms": [],
                 "failures": 0, "failed": [], "error": None, "message": None, "remedy": None, "run": None,
                 "leaving": [],
@@ -135,6 +135,7 @@ def test_the_exit_code_of_status_is_for_monitoring(
         with closing(sqlite3.connect(company.folder / "usersyncd.db")) as state, state:
             state.execute("UPDATE runs SET report = json_set(report, '$.started', ?)", [began])
     assert usersyncd("status", "--exit-code").code == code
+    assert ("no run began for two intervals" in usersyncd("status").out) is (what == "late")
     assert usersyncd("status").code == 0
 
 

@@ -61,6 +61,16 @@ def test_the_others_get_later_what_they_missed(usersyncd: Usersyncd, folder: Pat
     assert held(folder, "app") == {"hr-2", "lab-1"}
 
 
+def test_a_run_of_one_target_says_nothing_of_the_directory(usersyncd: Usersyncd, folder: Path) -> None:
+    """A plan that is held at another target must not look as if it had been delivered."""
+    usersyncd("sync")
+    before = usersyncd("status", "--json").out
+    assert usersyncd("sync", "--target", "wiki").code == 0
+    assert usersyncd("status", "--json").out == before
+    [run, *_] = json.loads(usersyncd("history", "--json").out)
+    assert run["only"] == "wiki"
+
+
 def test_a_directory_that_is_out_of_the_file_leaves_that_target_only(usersyncd: Usersyncd, folder: Path) -> None:
     usersyncd("sync")
     without = CONFIGURATION.replace("  hr: {connector: csv, options: {users: hr.csv}}\n", "").replace("[hr]", "[lab]")

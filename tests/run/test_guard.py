@@ -153,6 +153,15 @@ def test_nine_at_a_time_never_drain_a_company(world: World) -> None:
     assert sum(shape["active"] for shape in world.held().values()) == 273
 
 
+def test_a_share_that_is_just_over_a_limit_does_not_look_as_if_it_kept_it(world: World) -> None:
+    people = [f"p{number:03}" for number in range(115)]
+    world.people(*people)
+    world.target(guard=Guard())
+    world.synced()
+    world.leave(*people[:12])
+    assert held(world).guard[0].found == "10.4% (12 of 115)"
+
+
 def test_normal_leavers_pass_day_after_day(world: World) -> None:
     company(world, guard=Guard(at_least=2, member_removals=None))
     world.now = NOON

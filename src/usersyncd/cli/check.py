@@ -26,7 +26,7 @@ def check(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Check the configuration file, and say what leaves a target by it. Changes nothing, with --online neither."""
+    """Check the configuration file, and say what leaves a target by it. Changes nothing, not even with --online."""
     from usersyncd.config import load
     from usersyncd.job import jobs
 

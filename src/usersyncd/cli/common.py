@@ -43,7 +43,9 @@ CompleteOption = Annotated[
 ]
 VerifyOption = Annotated[
     bool,
-    typer.Option("--verify", help="Compare what the targets hold with what was delivered, and put back what differs."),
+    typer.Option(
+        "--verify", help="Compare what the targets hold with what was delivered; a sync puts back what differs."
+    ),
 ]
 TargetOption = Annotated[
     str | None,

@@ -65,8 +65,8 @@ def _chosen(sets: Sequence[LinkSet], word: str) -> LinkSet:
         numbers = ", ".join(str(one.number) for one in found)
         raise UsersyncError(f"several sets of links are of a target {word}: {numbers}", "name one by its number")
     raise UsersyncError(
-        f"there is no set of links of a target {word} that is not used",
-        "`usersyncd forget` lists them; one that a target of the file uses is not forgotten",
+        f"{word} names no set of links that can be forgotten: it does not exist, or a target of the file uses it",
+        "name one that `usersyncd forget` lists",
     )
 
 

@@ -22,6 +22,7 @@ from usersyncd.core.digest import encode
 from usersyncd.core.legible import escaped, mended
 from usersyncd.core.mapping import RuleError
 from usersyncd.core.rules import Rules
+from usersyncd.core.summary import many
 from usersyncd.errors import ConnectorError, SourceError, UsersyncError, in_short
 from usersyncd.job import Delivery, Job
 from usersyncd.plugin import CANONICAL, Done, Kind, Members, Record, Source
@@ -194,7 +195,9 @@ def show(trial: Trial) -> None:
         return
     _show("directory", trial)
     if trial.error is None:
-        counts = f"{trial.users:,} users, {trial.groups:,} groups, {trial.memberships:,} memberships"
+        counts = ", ".join(
+            (many(trial.users, "user"), many(trial.groups, "group"), many(trial.memberships, "membership"))
+        )
         text.show(Text(f"  would read {counts}"))
         if trial.people:
             text.show(_people(trial))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,6 +35,7 @@ class Standing(Struct):
     last_success: str | None = None
     last_delivery: str | None = None
     next_run: str | None = None
+    late: bool = False
     status: str | None = None
     users: int = 0
     groups: int = 0
@@ -79,7 +80,9 @@ def status(
                 leaving = [one for one in all_leaving(connection, loaded) if one.is_held]
                 directories += removed_directories(connection, loaded)
         found = [_standing(database, directory) for directory in directories]
+    now = datetime.now(UTC)
     for one in found:
+        one.late = _is_late(one, loaded.directories.get(one.directory), now)
         one.leaving = [each for each in leaving if each.directory == one.directory]
     if json:
         print_json(
@@ -91,14 +94,13 @@ def status(
         )
     else:
         _show(found, loaded)
-    if exit_code and (code := _code(found, loaded.directories)):
+    if exit_code and (code := _code(found)):
         raise typer.Exit(code)
 
 
-def _code(found: list[Standing], configured: Mapping[str, Directory]) -> int:
+def _code(found: list[Standing]) -> int:
     """1 when a directory needs somebody now, 3 when one waits for a decision about its plan."""
-    now = datetime.now(UTC)
-    if any(one.error or one.failures or _is_late(one, configured.get(one.directory), now) for one in found):
+    if any(one.error or one.failures or one.late for one in found):
         return 1
     return 3 if any(one.held for one in found) else 0
 
@@ -126,7 +128,7 @@ def _standing(database: Database | None, directory: Directory) -> Standing:
         latest = now + directory.every
         found.last_success = journal.last(connection, directory.name, latest, "succeeded")
         found.last_delivery = journal.last(connection, directory.name, latest, "succeeded", "partial")
-        runs = journal.history(connection, 2, directory.name)
+        runs = journal.history(connection, 2, directory.name, whole=True)
     if reading is not None:
         found.users, found.groups, found.memberships = reading.users, reading.groups, reading.memberships
     if runs:
@@ -206,6 +208,9 @@ def _reasons(one: Standing) -> Iterator[RenderableType]:
     from usersyncd.cli import text
     from usersyncd.core.summary import many
 
+    if one.late and one.last_run is not None:
+        yield Text("no run began for two intervals")
+        yield text.hanging("  → ", "is the daemon running? `systemctl status usersyncd`")
     if one.error:
         yield text.error(one.error)
     if one.held:

@@ -267,7 +267,7 @@ def passed(guard: Guard, tally: Tally, holdings: Holdings) -> list[Passed]:
         touched = count.planned + count.earlier
         of = _held(harm, holdings) + (0 if harm.sort in _KEPT else count.earlier + count.restored)
         if limit is not None and _exceeds(limit, touched, of):
-            found.append(Passed(harm.sort.limit, str(limit), _found(harm, touched, of, count.earlier)))
+            found.append(Passed(harm.sort.limit, str(limit), _found(harm, limit, touched, of, count.earlier)))
     return found
 
 
@@ -291,10 +291,13 @@ def _held(harm: Harm, holdings: Holdings) -> int:
             return holdings.users if harm.kind is Kind.USER else holdings.groups
 
 
-def _found(harm: Harm, touched: int, of: int, earlier: int) -> str:
+def _found(harm: Harm, limit: Limit, touched: int, of: int, earlier: int) -> str:
+    """``38% (80 of 212)``: whole, unless that would look as if it kept the limit."""
+    share = 100 * touched / max(of, 1)
+    digits = next((n for n in range(3) if not limit.percent or round(share, n) > limit.amount), 3)
     had = f" that had {harm.attribute}" if harm.attribute else ""
     before = f", {earlier} of them in earlier runs" if earlier else ""
-    return f"{100 * touched / max(of, 1):.0f}% ({touched} of {of}{had}{before})"
+    return f"{share:.{digits}f}% ({touched} of {of}{had}{before})"
 
 
 def _exceeds(limit: Limit, count: int, of: int) -> bool:

@@ -140,7 +140,7 @@ class TargetReport(Struct):
 class RunReport(Struct):
     """One run of one directory. ``skipped`` names members of groups that the directory does not list, ``failed`` the
     first of the ``failures``: records of which it hides what the rules need. ``seconds``: wall time of all steps, those
-    of a failed run too."""
+    of a failed run too. ``only``: the one target that was asked for; None: all."""
 
     directory: str
     connector: str
@@ -156,6 +156,7 @@ class RunReport(Struct):
     failures: int = 0
     plan: str | None = None
     seconds: float = 0
+    only: str | None = None
 
 
 def status(report: RunReport, *, delivered: bool) -> Status:

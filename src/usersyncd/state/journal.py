@@ -28,6 +28,8 @@ INTERRUPTED = (
     "it was interrupted: the process ended before the run did. Nothing is lost: the next run goes on from there"
 )
 
+_WHOLE = ~runs.c.report.contains('"only":"')
+"""A run that was for all targets: its report, as JSON, names no single one."""
 _COLUMNS = ("run", "seq", "target", "op", "kind", "id", "key", "before", "after", "members")
 _members = msgspec.json.Decoder(list[Member]).decode
 _written = msgspec.json.Encoder(enc_hook=lambda _listing: None).encode
@@ -118,12 +120,20 @@ def write(
 
 
 def history(
-    connection: Connection, limit: int, directory: str | None = None, *, changed: bool = False
+    connection: Connection,
+    limit: int,
+    directory: str | None = None,
+    *,
+    changed: bool = False,
+    whole: bool = False,
 ) -> list[RunReport]:
-    """The last runs, newest first; of one directory when it is named. ``changed``: only those that changed a target."""
+    """The last runs, newest first; of one directory when it is named. ``changed``: only those that changed a target;
+    ``whole``: only those that were for all targets."""
     query = select(runs.c.report).order_by(runs.c.number.desc()).limit(limit)
     if directory is not None:
         query = query.where(runs.c.directory == directory)
+    if whole:
+        query = query.where(_WHOLE)
     if changed:
         query = query.where(exists().where(journal.c.run == runs.c.id))
     return [_report(text) for text in connection.scalars(query)]
@@ -137,10 +147,10 @@ def find(connection: Connection, run: str) -> list[RunReport]:
 
 
 def last(connection: Connection, directory: str, latest: datetime, *statuses: Status) -> str | None:
-    """When the last run of a directory that ended with one of these statuses began. One that is dated later than
+    """When the last run of a directory, for all targets, that ended with one of these statuses began. One that is dated later than
     ``latest`` does not count: its clock was wrong, and its date would hide for long that nothing succeeds any more."""
     query = select(runs.c.started).where(runs.c.directory == directory, runs.c.status.in_(statuses))
-    query = query.where(runs.c.started <= latest.isoformat())
+    query = query.where(runs.c.started <= latest.isoformat(), _WHOLE)
     began: str | None = connection.scalar(query.order_by(runs.c.number.desc()).limit(1))
     return began
 

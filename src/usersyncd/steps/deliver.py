@@ -25,11 +25,13 @@ GONE = "its object is not in the target any more: the next run creates it"
 
 
 class Outcomes(Struct):
-    """The outcome of a plan so far: counts, failures, and in ``again`` the refs to try again."""
+    """The outcome of a plan so far: counts, failures, and in ``again`` the refs to try again. ``missing``: objects were
+    not in the target any more, which the next plan creates."""
 
     counts: Counts = field(default_factory=Counts)
     failed: list[Failed] = field(default_factory=list)
     again: set[int] = field(default_factory=set)
+    missing: bool = False
 
     def fail(self, ref: int, kind: Kind, id_: str, error: str) -> None:
         """Note a failure, which the next plan tries again with the record ``ref``."""
@@ -106,10 +108,13 @@ def _answers(steps: Sequence[Planned], answered: Sequence[Outcome], outcomes: Ou
             yield Answer(step, outcome)
         elif is_absent(change, outcome):
             outcomes.fail(step.ref, change.kind, change.id, GONE)
+            outcomes.missing = True
             yield Answer(step, outcome)
         else:
             if outcome.absent or outcome.gone:
-                outcomes.again.update(found_missing(step, outcome))
+                found = found_missing(step, outcome)
+                outcomes.again.update(found)
+                outcomes.missing = outcomes.missing or bool(found)
             members = zip(step.members, change.members, strict=True) if outcome.refused else ()
             refused = [(ref, member) for ref, member in members if member.id in outcome.refused]
             for ref, member in refused:

@@ -121,15 +121,18 @@ class Work:
             for note in await self._named_alike():
                 self._tell(report, note)
             draft = await self._plan(target, context, now, report, drift)
+            missing = False
             try:
                 if self._wish.deliver and not report.held:
                     if draft.consented:
                         ledger.consent()
-                    await self._deliver(target, draft, ledger, report)
+                    missing = await self._deliver(target, draft, ledger, report)
                     if report.verified is not None:
                         await to_its_end(lambda: verifications.done(self._database, *self._pair, now))
             finally:
                 draft.plan.close()
+            if missing:
+                await self._create_missing(target, context, now, ledger, report)
 
     async def _settle(self, target: Target, ledger: Ledger) -> None:
         layouts = self._delivery.rules.layouts
@@ -297,7 +300,24 @@ class Work:
         if self._wish.changes != 0:
             report.changes = Listing(first(draft.changes(), self._wish.changes))
 
-    async def _deliver(self, target: Target, draft: Draft, ledger: Ledger, report: TargetReport) -> None:
+    async def _create_missing(
+        self, target: Target, context: TargetRunContext, now: datetime, ledger: Ledger, report: TargetReport
+    ) -> None:
+        """Plan and deliver once more what failed, as objects were not in the target any more: they are created now."""
+        second = TargetReport(report.target, report.counts, leaving=report.leaving)
+        draft = await self._plan(target, context, now, second, Drift())
+        try:
+            if not second.held:
+                try:
+                    await self._deliver(target, draft, ledger, second)
+                finally:
+                    report.counts, report.entries = second.counts, second.entries
+                    report.failed, report.failures = second.failed, second.failures
+        finally:
+            draft.plan.close()
+
+    async def _deliver(self, target: Target, draft: Draft, ledger: Ledger, report: TargetReport) -> bool:
+        """Returns whether objects were not in the target any more."""
         outcomes = Outcomes(report.counts)
         number, addresses = self._number, Addresses(self._database, self._number)
         await to_its_end(lambda: self._begin(draft))
@@ -313,6 +333,7 @@ class Work:
             report.failures = len(draft.failed) + len(outcomes.failed)
         again = draft.again | outcomes.again | ledger.displaced
         await to_its_end(lambda: links.finish(self._database, self._reading.id, number, draft.reached, again))
+        return outcomes.missing
 
     def _begin(self, draft: Draft) -> None:
         """Bring the links up to what the target was found to hold. Mark the groups whose members are about to change:

@@ -1,0 +1,29 @@
+"""The interval at which a directory is run, on a machine whose clock may jump."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from apscheduler.triggers.interval import IntervalTrigger
+
+JITTER = 0.05
+"""The part of an interval by which a run may come early,"""
+LONGEST_JITTER = timedelta(seconds=60)
+"""and the most."""
+
+
+class Interval(IntervalTrigger):  # type: ignore[misc]
+    """Early rather than late: no change waits for longer than ``every``.
+
+    What was missed is one run. APScheduler goes through all missed times, one after the other: after a jump of the
+    clock by years, such as on a machine without a battery, that takes minutes, in which nothing else happens.
+    """
+
+    def __init__(self, every: timedelta) -> None:
+        jitter = min(every * JITTER, LONGEST_JITTER)
+        super().__init__(seconds=(every - jitter).total_seconds(), jitter=jitter.total_seconds(), timezone=UTC)
+
+    def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
+        """The first time after ``now``."""
+        found: datetime | None = super().get_next_fire_time(previous and max(previous, now), now)
+        return found
