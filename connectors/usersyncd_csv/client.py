@@ -28,6 +28,9 @@ HEADER = -1
 BROKEN = None
 """The number of the row that cannot be parsed."""
 
+QUOTED = 60
+"""Characters of a cell that a message shows at most."""
+
 Stamp = tuple[int, int, int]
 """What changes when a file is written or replaced: size in bytes, time of change in nanoseconds, inode."""
 
@@ -89,6 +92,11 @@ def _is_text(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def quoted(cell: str) -> str:
+    """A cell for a message: its beginning, with escapes for what cannot be seen."""
+    return repr(cell) if len(cell) <= QUOTED else f"{cell[:QUOTED]!r}… ({len(cell):,} characters)"
 
 
 class Table:

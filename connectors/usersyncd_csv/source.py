@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from usersyncd.plugin import API, CANONICAL, Done, Kind, Members, Page, Record, SourceContext, Value
 from usersyncd_csv.client import Table, copies
 from usersyncd_csv.forms import GROUPS, Form, check, memberships, users
+from usersyncd_csv.ids import check_ids
 from usersyncd_csv.lacking import lacking
 from usersyncd_csv.mapping import ACTIVE, GROUP_ID, ID, MAPPING, MEMBER_ID, MEMBER_KIND, TRUTH
 from usersyncd_csv.options import CsvOptions
@@ -128,6 +129,7 @@ def _records(
     truths = ACTIVE in kept and any(form.column == ACTIVE for form in forms)
     repeats = Repeats()
     for first, rows in table.batches(ROWS):
+        check_ids(table, [key_name], first, rows)
         check(table, forms, first, rows)
         ids = [row[key] for row in rows]
         repeats.add(ids)
@@ -180,6 +182,7 @@ def _memberships(table: Table, groups: set[str]) -> Iterator[Page]:
     edges: defaultdict[str, set[str]] = defaultdict(set)
     gathered = 0
     for first, rows in table.batches(ROWS):
+        check_ids(table, [GROUP_ID, MEMBER_ID], first, rows)
         check(table, forms, first, rows)
         for row in rows:
             member = row[member_column]

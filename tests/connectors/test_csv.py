@@ -86,9 +86,10 @@ def test_text_stays_as_it_is_written(folder: Folder) -> None:
 
 
 CELLS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
+IDS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs", "Cf"]), max_size=20).map("<{}>".format)
 
 
-@given(st.dictionaries(CELLS.filter(str.strip), st.tuples(CELLS, CELLS), max_size=10))
+@given(st.dictionaries(IDS, st.tuples(CELLS, CELLS), max_size=10))
 def test_whatever_a_program_writes_is_read(
     tmp_path_factory: pytest.TempPathFactory, people: dict[str, tuple[str, str]]
 ) -> None:
