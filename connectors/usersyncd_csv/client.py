@@ -6,7 +6,7 @@ import csv
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from io import TextIOWrapper
 from itertools import islice
@@ -27,6 +27,9 @@ HEADER = -1
 
 BROKEN = None
 """The number of the row that cannot be parsed."""
+
+_NUMBER = re.compile(r"[+(]?\d[\d\s.:/()-]*\Z")
+"""A number, a date or a telephone number: no name of a column."""
 
 QUOTED = 60
 """Characters of a cell that a message shows at most."""
@@ -99,15 +102,24 @@ def quoted(cell: str) -> str:
     return repr(cell) if len(cell) <= QUOTED else f"{cell[:QUOTED]!r}… ({len(cell):,} characters)"
 
 
+def _is_header(columns: Sequence[str], known: Collection[str]) -> bool:
+    """Whether a first line names a known column and holds no data, whatever the delimiter is."""
+    names = {name.strip(f"{BOM} ") for column in columns for name in re.split(r"[,;|\t]", column)}
+    return not names.isdisjoint(known) and not any("@" in name or _NUMBER.match(name) for name in names)
+
+
 class Table:
     """The rows of one file, below its header."""
 
-    def __init__(self, path: Path, copy: BinaryIO, delimiter: str, required: Sequence[str]) -> None:
-        """Reads the header. Raises SourceError when there is none, or one that lacks a ``required`` column."""
+    def __init__(
+        self, path: Path, copy: BinaryIO, delimiter: str, required: Sequence[str], known: Collection[str] = ()
+    ) -> None:
+        """Reads the header. Raises SourceError when there is none, or one that lacks a ``required`` column. A first
+        line with neither these names nor ``known`` ones is no header."""
         self.path = path
         self._text = TextIOWrapper(copy, encoding="utf-8", errors="surrogateescape", newline="")
         self._delimiter = delimiter
-        self.columns = self._header(required)
+        self.columns = self._header(required, known)
 
     def batches(self, size: int) -> Iterator[tuple[int, list[list[str]]]]:
         """All rows, ``size`` at a time, with the number of the first of each batch. Numbers count from 0 and pass over
@@ -157,7 +169,7 @@ class Table:
         self._text.seek(0)
         return csv.reader(self._text, delimiter=self._delimiter, strict=True)
 
-    def _header(self, required: Sequence[str]) -> tuple[str, ...]:
+    def _header(self, required: Sequence[str], known: Collection[str]) -> tuple[str, ...]:
         try:
             header = next((row for row in self._reader() if row), None)
         except csv.Error as error:
@@ -169,6 +181,15 @@ class Table:
             )
         columns = tuple(name.strip() for name in header)
         self._verify_first_line(columns)
+        if not ({*required} <= {*columns} or _is_header(columns, {*required, *known})):
+            # It is somebody's row, and no message shows personal data.
+            raise self.fault(
+                HEADER,
+                "the first line names none of the known columns: is the header missing?",
+                f"write the header above the rows, with at least {', '.join(required)}, spelt just so; "
+                f"or is the option `delimiter` wrong (now {self._delimiter!r})?",
+            )
+        self._verify_no_bom(columns)
         if "" in columns:
             place = columns.index("") + 1
             raise self.fault(HEADER, f"column {place} of the header has no name", "name every column, or remove it")
@@ -198,6 +219,8 @@ class Table:
                 "the header has bytes that are not in the encoding",
                 "save the file in UTF-8, or name its encoding in the option `encoding`",
             )
+
+    def _verify_no_bom(self, columns: Sequence[str]) -> None:
         if hidden := next((name for name in columns if BOM in name), None):
             raise self.fault(
                 HEADER,

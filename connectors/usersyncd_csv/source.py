@@ -96,9 +96,11 @@ class CsvSource:
         names = [name for name in (options.users, options.groups, options.members) if name is not None]
         paths = [self._context.folder / name for name in names]
         required = ([options.id], [ID], [GROUP_ID, MEMBER_ID])
+        known = (CANONICAL[Kind.USER], CANONICAL[Kind.GROUP], [MEMBER_KIND])
+        copied = copies(paths, options.encoding, closing)
         tables = [
-            Table(path, copy, options.delimiter, columns)
-            for path, copy, columns in zip(paths, copies(paths, options.encoding, closing), required, strict=False)
+            Table(path, copy, options.delimiter, *names)
+            for path, copy, *names in zip(paths, copied, required, known, strict=False)
         ]
         return Tables(tables[0], tables[1] if len(tables) > 1 else None, tables[2] if len(tables) > 2 else None)
 
