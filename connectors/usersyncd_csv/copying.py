@@ -21,19 +21,36 @@ FEW_LINES, FEW = 10, 0.1
 """As many lines, or as large a share of them, may have bytes that are not in the encoding: beyond both, the file is in
 another one."""
 
-_BROKEN = re.compile("[\udc80-\udcff]")
+_BROKEN = re.compile("[\ud800-\udfff]")
+
+WIDE = {
+    rb"\xff\xfe\0\0": ("utf-32", "utf-32-le"),
+    rb"\0\0\xfe\xff": ("utf-32", "utf-32-be"),
+    rb"\xff\xfe": ("utf-16", "utf-16-le"),
+    rb"\xfe\xff": ("utf-16", "utf-16-be"),
+    rb"[^\0]\0\0\0[^\0]\0\0\0": ("utf-32-le",),
+    rb"\0\0\0[^\0]\0\0\0[^\0]": ("utf-32-be",),
+    rb"[^\0]\0[^\0]\0": ("utf-16-le",),
+    rb"\0[^\0]\0[^\0]": ("utf-16-be",),
+}
+"""How a file begins whose characters take two or four bytes each, by its byte order mark or by two characters of ASCII,
+and the encodings that read it: first the one to name to the admin."""
 
 
 def copy_of(path: Path, encoding: str, closing: ExitStack) -> BinaryIO:
-    """A copy in UTF-8 without byte order mark, rewound. Bytes that are not in ``encoding`` remain as they are: read it
-    with ``surrogateescape`` (PEP 383). Raises SourceError, and OSError for ``path``."""
+    """A copy in UTF-8 without byte order mark, rewound. Bytes that are not in ``encoding`` remain as they are, and halves
+    of characters of UTF-16 become such bytes: read it with ``surrogateescape`` (PEP 383). Raises SourceError, and
+    OSError for ``path``."""
     return _Copying(path, encoding, closing.enter_context(tempfile.TemporaryFile())).whole()
 
 
 class _Copying:
     def __init__(self, path: Path, encoding: str, copy: BinaryIO) -> None:
         self._path, self._encoding, self._copy = path, encoding, copy
-        self._decoder = codecs.getincrementaldecoder(encoding)("surrogateescape")
+        self._codec = codecs.lookup(encoding).name
+        self._wide = self._codec.startswith(("utf-16", "utf-32"))
+        self._errors = "surrogatepass" if self._wide else "surrogateescape"
+        self._decoder = codecs.getincrementaldecoder(encoding)(self._errors)
         self._line = 1
         self._broken: list[int] = []
         self._begun = False
@@ -50,6 +67,8 @@ class _Copying:
         return self._copy
 
     def _take(self, chunk: bytes) -> None:
+        if not self._begun:
+            self._verify_width(chunk)
         text = self._decoded(chunk)
         if not self._begun:
             text, self._begun = text.removeprefix(BOM), bool(text)
@@ -62,16 +81,27 @@ class _Copying:
         self._broken += broken
         self._line += text.count("\n")
         try:
-            self._copy.write(text.encode(errors="surrogateescape"))
+            self._copy.write(text.encode(errors=self._errors))
         except OSError as error:
             folder = tempfile.gettempdir()
             problem = f"{self._path} cannot be copied to {folder}: {error.strerror}"
             raise SourceError(problem, "make room there") from error
 
+    def _verify_width(self, beginning: bytes) -> None:
+        """Raises SourceError if characters plainly take more or fewer bytes than in the encoding."""
+        readers = next((readers for start, readers in WIDE.items() if re.match(start, beginning)), None)
+        if readers and self._codec not in readers:
+            name = readers[0]
+            raise SourceError(
+                f"{self._path}:1: not {self._encoding}: this is {name.upper()}", f"write the option `encoding: {name}`"
+            )
+        if self._wide and b"\0" not in beginning:
+            raise self._not_text(1, "it has no NUL bytes, with which commas and line breaks are written there")
+
     def _decoded(self, chunk: bytes, *, final: bool = False) -> str:
         try:
             return self._decoder.decode(chunk, final=final)
-        except UnicodeError as error:  # Of an encoding in which a byte is no unit, such as UTF-16.
+        except UnicodeError as error:  # Of an encoding in which a byte is no unit.
             before = error.object[: error.start] if isinstance(error, UnicodeDecodeError) else b""
             line = self._line + before.decode(self._encoding, "replace").count("\n")
             raise self._not_text(line, str(error)) from error

@@ -15,8 +15,14 @@ from usersyncd_csv import CsvSource
 from usersyncd_csv.options import CsvOptions
 
 
-def pulled(folder: Path, users: bytes, members: bytes = b"group_id,member_id\n", **options: Any) -> list[Any]:
-    for name, content in (("users", users), ("groups", b"id,displayName\nops,Ops\n"), ("members", members)):
+def pulled(
+    folder: Path,
+    users: bytes,
+    members: bytes = b"group_id,member_id\n",
+    groups: bytes = b"id,displayName\nops,Ops\n",
+    **options: Any,
+) -> list[Any]:
+    for name, content in (("users", users), ("groups", groups), ("members", members)):
         (folder / f"{name}.csv").write_bytes(content)
     given = {"users": "users.csv", "groups": "groups.csv", "members": "members.csv", **options}
     return list(asyncio.run(read(CsvSource(CsvOptions.model_validate(given), source_context(folder)))).items)
@@ -59,10 +65,55 @@ def test_few_broken_lines_of_many_are_no_other_encoding(tmp_path: Path) -> None:
         (b"id,title\n1,a\n" + b"2,\xe9\n" * 11, r"users.csv:3: not utf-8: so are 11 of 14 lines"),
         (b"id,t\xe9\n1,a\n", r"users.csv:1: the header has bytes that are not in the encoding"),
         (b"id,title\n1,a\n2,\xe2\x82", r"users.csv:3: not utf-8: it ends within a character"),
-        ("id,title\n1,a\n".encode("utf-16"), r"users.csv:1: not utf-8: nor is it text"),
+        (b"id,title\n1,\xe9\0", r"users.csv:2: not utf-8: nor is it text"),
     ],
 )
 def test_another_encoding_voids_the_pull(tmp_path: Path, users: bytes, says: str) -> None:
     with pytest.raises(SourceError, match=says) as raised:
         pulled(tmp_path, users)
     assert "name its encoding in the option `encoding`" in str(raised.value.remedy)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_half_a_character_of_utf_16_costs_its_own_cell(tmp_path: Path, encoding: str) -> None:
+    users = "id,displayName\n1,A\ud83d\n2,\ude00B\n3,😀\n".encode(encoding, "surrogatepass")
+    other = {"groups": "id\nops\n".encode(encoding), "members": "group_id,member_id\n".encode(encoding)}
+    items = pulled(tmp_path, users, **other, encoding=encoding)
+    assert users_of(items) == {
+        "1": {"displayName": "A\udced\udca0\udcbd"},
+        "2": {"displayName": "\udced\udcb8\udc80B"},
+        "3": {"displayName": "😀"},
+    }
+
+
+@pytest.mark.parametrize("cut", [1, 2])
+def test_utf_16_that_ends_within_a_character_voids_the_pull(tmp_path: Path, cut: int) -> None:
+    users = "id,displayName\n1,😀".encode("utf-16")[:-cut]
+    with pytest.raises(SourceError, match=r"users.csv:2: not utf-16: "):
+        pulled(tmp_path, users, encoding="utf-16")
+
+
+@pytest.mark.parametrize(
+    ("written", "mark", "encoding", "name"),
+    [
+        ("utf-16-le", "\ufeff", "utf-8", "utf-16"),
+        ("utf-16-be", "\ufeff", "cp1252", "utf-16"),
+        ("utf-16-le", "", "utf-8", "utf-16-le"),
+        ("utf-16-be", "", "utf-8", "utf-16-be"),
+        ("utf-16-le", "", "utf-16", "utf-16-le"),
+        ("utf-16-be", "\ufeff", "utf-16-le", "utf-16"),
+        ("utf-32-le", "\ufeff", "utf-16", "utf-32"),
+        ("utf-32-be", "", "utf-8", "utf-32-be"),
+    ],
+)
+def test_utf_16_is_called_by_its_name(tmp_path: Path, written: str, mark: str, encoding: str, name: str) -> None:
+    with pytest.raises(SourceError) as raised:
+        pulled(tmp_path, f"{mark}id,title\n1,a\n".encode(written), encoding=encoding)
+    assert raised.value.message.endswith(f"users.csv:1: not {encoding}: this is {name.upper()}")
+    assert raised.value.remedy == f"write the option `encoding: {name}`"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32-be"])
+def test_utf_8_is_no_utf_16(tmp_path: Path, encoding: str) -> None:
+    with pytest.raises(SourceError, match=f"users.csv:1: not {encoding}: it has no NUL bytes"):
+        pulled(tmp_path, b"id,title\n1,ab\n", encoding=encoding)
