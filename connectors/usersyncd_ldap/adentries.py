@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from usersyncd.plugin import Kind, Members, Page, Value
+from usersyncd.plugin import Kind, Members, Page, Unread, Value
 from usersyncd_ldap import ad
 from usersyncd_ldap.entries import Entry, EntryReader
 from usersyncd_ldap.fields import LEFT_OUT
@@ -63,7 +63,7 @@ class AdEntryReader(EntryReader):
     def take(self, dn: str, entry: Entry) -> bool:
         self._next = 0
         full = super().take(dn, entry)
-        if self._next and self._asks_members:
+        if self._next and self._asks_members and not isinstance(self._items[-1], Unread):
             self.rests.append(Rest(self._id, self._next))
         return full
 

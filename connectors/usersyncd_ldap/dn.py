@@ -52,6 +52,18 @@ def is_named(dn: str, attribute: str, value: str) -> bool:
     return bool(parts) and _assertion(attribute, value, 0) in [_assertion(*one) for one in parts[0]]
 
 
+def own_attributes(dn: str) -> Sequence[str]:
+    """The attributes, in lower case, whose values name the entry: those of the first part of its DN."""
+    first = dn.partition(",")[0]
+    if "+" not in first and "\\" not in first:
+        return (_attribute(first.partition("=")[0].strip()),)
+    try:
+        parts = ldap.dn.str2dn(dn)
+    except (ldap.LDAPError, UnicodeError):
+        return ()
+    return [_attribute(name) for name, _, _ in parts[0]] if parts else ()
+
+
 def handles(dns: Sequence[bytes]) -> frozenset[str]:
     """The handles ``dn:<normal form>`` of many DNs, as they stand in a group's ``member``. An empty DN names nobody."""
     lines = b"\n".join(dns)
@@ -83,9 +95,12 @@ def _parsed(dn: str) -> str:
 
 
 def _assertion(name: str, value: str | None, flags: int) -> str:
-    name = name.lower()
     text = _text_of_ber(value or "") if flags & _BINARY else value or ""
-    return f"{_NAMES.get(name, name)}={_ESCAPED.sub(_escape, _folded(text))}"
+    return f"{_attribute(name)}={_ESCAPED.sub(_escape, _folded(text))}"
+
+
+def _attribute(name: str) -> str:
+    return _NAMES.get(name.lower(), name.lower())
 
 
 def _escape(character: re.Match[str]) -> str:

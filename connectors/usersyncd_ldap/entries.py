@@ -12,6 +12,7 @@ from usersyncd.errors import SourceError
 from usersyncd.plugin import Kind, Members, Page, Record, Unread, Value
 from usersyncd_ldap import ad
 from usersyncd_ldap import dn as dns
+from usersyncd_ldap.certain import NOTHING, Certain, Musts
 from usersyncd_ldap.fields import LEFT_OUT, Fields
 from usersyncd_ldap.mapping import TEXT, Schema
 
@@ -46,7 +47,12 @@ class EntryReader:
     """
 
     def __init__(
-        self, kind: Kind, reads: frozenset[str] | None, schema: Schema, never: frozenset[str] = frozenset()
+        self,
+        kind: Kind,
+        reads: frozenset[str] | None,
+        schema: Schema,
+        never: frozenset[str] = frozenset(),
+        musts: Musts = NOTHING,
     ) -> None:
         self.kind = kind
         self._schema = schema
@@ -63,16 +69,18 @@ class EntryReader:
             self._only_asked += [source for _, source, _ in self._fields.derived if source not in reads]
         self._key, self._uid = self._fields.spelled(schema.key), self._fields.spelled("uid")
         self._naming = [(name, self._fields.spelled(name)) for name in ("cn", "uid")]
-        self._certain = next(
-            (source for _, source, _ in self._fields.derived if source.lower() == schema.certain), None
-        )
+        known = {name.lower() for name in asked}
+        always = [name for name in schema.certain if kind is Kind.USER and (reads is None or name.lower() in known)]
+        self._always = always
+        named = asked if reads is not None else {*asked, "cn", "uid"}
+        self._certain = Certain(always, named, schema.members if kind is Kind.GROUP else (), musts)
         self.dynamic: list[Dynamic] = []
         """Groups whose other members are still to be searched for: they are in no page."""
         self._items: list[Record | Unread | Members] = []
         self._edges = 0
         self._whole = True
         self._taken = 0
-        self._hiding: list[str] = []
+        self._hiding: dict[str, list[str]] = {}
 
     def page(self) -> Page:
         """What was read since the last page."""
@@ -84,16 +92,14 @@ class EntryReader:
 
         True: the page is full. Raises SourceError when the entry has no immutable id.
         """
+        self._taken += 1
+        hidden = self._certain.hidden(ad.plain(dn), entry)
         members = None if self.kind is Kind.USER else self._members(entry)
         urls = self._urls(entry)
         attributes = self._attributes(dn, entry)
         key, handles = self._identity(dn, attributes)
-        self._taken += 1
-        if self._certain is not None and self._certain not in attributes:
-            self._hiding.append(ad.plain(dn))
-            self._items.append(
-                Unread(self.kind, key, f"the directory hides {self._certain} of {ad.plain(dn)}\n  → {GRANT}")
-            )
+        if hidden is not None:
+            self._items.append(self._unread(key, ad.plain(dn), hidden))
             return len(self._items) >= ITEMS
         for name in self._only_asked:
             attributes.pop(name, None)
@@ -105,19 +111,28 @@ class EntryReader:
             self._edges += len(members)
         return len(self._items) >= ITEMS or self._edges >= EDGES
 
+    def _unread(self, key: str, dn: str, hidden: str) -> Unread:
+        if hidden in self._always:
+            self._hiding.setdefault(hidden, []).append(dn)
+        remedy = GRANT if hidden in self._always else f"grant the account that reads the right to read {hidden} of it"
+        return Unread(self.kind, key, f"the directory hides {hidden} of {dn}\n  → {remedy}")
+
     def verify(self) -> None:
-        """Raises SourceError if many entries hide what each of them has: the account lacks the right to read it."""
-        if self._hiding and len(self._hiding) >= FEW * self._taken:
-            raise SourceError(
-                f"{self._certain} is hidden on {len(self._hiding)} of {self._taken} users, and every user has it (the "
-                f"first: {self._hiding[0]}): who is disabled cannot be told, and the pull was discarded",
-                GRANT,
-            )
+        """Raises SourceError if many users hide what each of them has: the account lacks the right to read it."""
+        for name, hiding in self._hiding.items():
+            if len(hiding) >= FEW * self._taken:
+                raise SourceError(
+                    f"{name} is hidden on {len(hiding)} of {self._taken} users, and every user has it (the first: "
+                    f"{hiding[0]}): the pull was discarded",
+                    GRANT,
+                )
 
     def _needed(self) -> tuple[str, ...]:
         """What identifies an entry and its members."""
         schema = self._schema
-        return (schema.key, "uid") if self.kind is Kind.USER else (schema.key, *schema.members, *schema.urls)
+        if self.kind is Kind.USER:
+            return (schema.key, "uid")
+        return (schema.key, "objectClass", *schema.members, *schema.urls)
 
     def _identity(self, dn: str, attributes: dict[str, Value]) -> tuple[str, tuple[str, ...]]:
         """An entry's id and handles."""

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import ldap
 from ldap.controls import RequestControl
 from msgspec.structs import replace
 
+from usersyncd.errors import SourceError
 from usersyncd.plugin import Kind, Page
 from usersyncd_ldap import ad, adschema, dynamic, ranges
 from usersyncd_ldap import dn as dns
 from usersyncd_ldap.adentries import AdEntryReader
 from usersyncd_ldap.ber import SEQUENCE, integer, tlv
+from usersyncd_ldap.certain import Musts, musts
 from usersyncd_ldap.client import Server
 from usersyncd_ldap.cursor import fingerprint
 from usersyncd_ldap.entries import Entry, EntryReader, nameless
@@ -82,7 +85,7 @@ class Reading:
     def reader(self, kind: Kind, *, members: bool = True, whole: bool = False) -> EntryReader:
         """A reader for entries of one kind. ``members`` and ``whole`` are for Active Directory, see AdEntryReader."""
         if not self.is_ad:
-            return EntryReader(kind, self.reads[kind], self.schema, self.never)
+            return EntryReader(kind, self.reads[kind], self.schema, self.never, self._musts)
         return AdEntryReader(
             kind, self.reads[kind], self.schema, self.never,
             group_of=self._group_of, members=members, whole=whole,
@@ -194,6 +197,16 @@ class Reading:
         """The groups whose members change without a change of the group, each whole."""
         if self.schema.dynamic:
             yield from self.pages(self.reader(Kind.GROUP), self.schema.dynamic)
+
+    @cached_property
+    def _musts(self) -> Musts:
+        """What the server's schema demands. Where it may not be read, nothing is known."""
+        subschema = self.root.text("subschemaSubentry")
+        try:
+            found = self.server.read(subschema, ["objectClasses"]) if subschema else {}
+        except SourceError:
+            return {}
+        return musts(text for texts in found.values() for text in texts)
 
     def _computed(self) -> frozenset[str]:
         """Those of the attributes that are looked at that Active Directory works out."""

@@ -19,7 +19,7 @@ from typing import ClassVar
 import ldap
 import msgspec
 
-from usersyncd.plugin import Kind, Page, Present, Record
+from usersyncd.plugin import Kind, Page, Present, Record, Unread
 from usersyncd_ldap import sync
 from usersyncd_ldap.cursor import StaleError, State
 from usersyncd_ldap.entries import ITEMS, Entry
@@ -189,8 +189,8 @@ def _behind(cookie: str, other: str) -> bool:
 
 
 def _sent(pages: Sequence[Page]) -> set[str]:
-    """The ids of the records that were told whole."""
-    return {item.id for page in pages for item in page if isinstance(item, Record)}
+    """The ids of the records that were told whole, or that cannot be read."""
+    return {item.id for page in pages for item in page if isinstance(item, Record | Unread)}
 
 
 def _ignore(_dn: str, _entry: Entry, _identifier: bytes) -> bool:

@@ -27,7 +27,7 @@ def take(reading: AdEntryReader, count: int, *, hidden: int) -> list[object]:
     for number in range(count):
         shown = {} if number < hidden else {"userAccountControl": [b"544"]}
         dn = f"<GUID={uuid.UUID(int=number)}>;<SID=S-1-5-21-1-{number}>;CN=u{number},DC=acme"
-        reading.take(dn, {"sAMAccountName": [b"u%d" % number], **shown})
+        reading.take(dn, {"cn": [b"u%d" % number], "sAMAccountName": [b"u%d" % number], **shown})
     return list(reading.page())
 
 

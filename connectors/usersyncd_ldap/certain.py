@@ -1,0 +1,71 @@
+"""What an entry certainly has: where such an attribute is absent, the directory hides it, and it is not empty."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from ldap.schema.models import ObjectClass
+
+from usersyncd_ldap import dn as dns
+
+Musts = Mapping[str, frozenset[str]]
+"""Object class -> what each of its entries must have. All names are in lower case."""
+
+NOTHING: Musts = {}
+"""Of a server whose schema is not looked at."""
+
+
+def musts(definitions: Iterable[bytes]) -> Musts:
+    """What the object classes of a schema demand (RFC 4512, section 4.1.1)."""
+    classes = [ObjectClass(text.decode(errors="replace")) for text in definitions]
+    named = {name.lower(): each for each in classes for name in (*each.names, each.oid)}
+    return {name: _demanded(name, named) for name in named}
+
+
+def _demanded(name: str, classes: Mapping[str, ObjectClass], below: frozenset[str] = frozenset()) -> frozenset[str]:
+    """With what the classes above it demand; ``below`` are those that it was reached from."""
+    found = classes.get(name.lower())
+    if found is None or name.lower() in below:
+        return frozenset()
+    own = frozenset(map(str.lower, found.must))
+    return own.union(*(_demanded(each, classes, below | {name.lower()}) for each in found.sup))
+
+
+class Certain:
+    """Finds what is hidden of entries of one kind.
+
+    ``always`` are attributes that every entry has, ``named`` those that are looked for where they stand in the entry's
+    own DN, ``demanded`` those that are looked for where ``musts`` demands them of one of the entry's classes.
+    """
+
+    def __init__(self, always: Sequence[str], named: Iterable[str], demanded: Sequence[str], musts: Musts) -> None:
+        self._always = always
+        self._named = frozenset(map(str.lower, named))
+        self._demanded = demanded
+        self._musts = musts
+        self._by_classes: dict[tuple[bytes, ...], list[str]] = {}
+
+    def hidden(self, dn: str, entry: Mapping[str, Sequence[bytes]]) -> str | None:
+        """An attribute that the entry has and does not show; None: there is none."""
+        own = (name for name in dns.own_attributes(dn) if name in self._named)
+        return next((name for name in (*self._always, *own, *self._of_classes(entry)) if not _shows(entry, name)), None)
+
+    def _of_classes(self, entry: Mapping[str, Sequence[bytes]]) -> Sequence[str]:
+        if not self._demanded or not self._musts:
+            return ()
+        classes = tuple(_values(entry, "objectClass"))
+        if classes not in self._by_classes:
+            all_of_them = frozenset[str]().union(*(self._musts.get(each.decode().lower(), ()) for each in classes))
+            self._by_classes[classes] = [name for name in self._demanded if name.lower() in all_of_them]
+        return self._by_classes[classes]
+
+
+def _values(entry: Mapping[str, Sequence[bytes]], name: str) -> Sequence[bytes]:
+    if name in entry:
+        return entry[name]
+    return next((values for key, values in entry.items() if key.lower() == name.lower()), ())
+
+
+def _shows(entry: Mapping[str, Sequence[bytes]], name: str) -> bool:
+    """Whether an attribute is there; with options (``cn;lang-de``) is enough."""
+    return name in entry or any(key.lower().partition(";")[0] == name.lower() for key in entry)
