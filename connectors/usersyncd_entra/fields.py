@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from usersyncd.plugin import Kind, Value
+from usersyncd_entra.forms import FORMS, REQUIRED
 from usersyncd_entra.mapping import BORN, EVERYTHING, EXTENSIONS, NOT_GRAPHS, USER_TYPE, VISIBILITY
 from usersyncd_entra.objects import Object
 
@@ -32,16 +33,27 @@ class Fields:
         self._user_type = kind is Kind.USER and _USER_TYPE in self.reads
         self._extra = (_TYPE, *(asked - self.reads))
         self._phone = _PHONE in self.reads
+        self._forms = [(name, form, name in REQUIRED & asked) for name, form in FORMS.items()]
 
     @property
     def select(self) -> str:
         """The value of $select, relationships left out."""
         return ",".join(name for name in self.asked if name != _MANAGER)
 
+    def odd(self, found: Object, *, whole: bool) -> str | None:
+        """The first property without the form that :meth:`attributes` expects. ``whole``: all properties are told."""
+        for name, form, required in self._forms:
+            if name in found:
+                if not form(found[name]):
+                    return name
+            elif whole and required:
+                return name
+        return None
+
     def attributes(self, found: Object) -> dict[str, Value]:
-        """The attributes of an object, which is taken apart for it: its ``id`` and annotations are gone already.
-        None means that the object says that there is no value. ``userType`` of an object that derives from user is that
-        type, which Graph names only there (OData JSON Format 4.01, section 4.6.3)."""
+        """The attributes of an object, which is taken apart for it: its ``id`` is gone already, and nothing is
+        :meth:`odd`. None means that the object says that there is no value. ``userType`` of an object that derives from
+        user is that type, which Graph names only there (OData JSON Format 4.01, section 4.6.3)."""
         if (ends := found.pop(_MANAGER_DELTA, None)) is not None:
             # As a rule there is one, and a pull of 100,000 people spends its time here.
             one = len(ends) == 1 and "@removed" not in ends[0]

@@ -8,11 +8,12 @@ from contextlib import aclosing
 from msgspec import Struct, field
 
 from usersyncd.errors import SourceError
-from usersyncd.plugin import Kind, Page, Record
+from usersyncd.plugin import Kind, Page, Record, Unread
 from usersyncd_entra.client import ADVANCED, LARGEST, Graph, Item, for_each
 from usersyncd_entra.client import Page as GraphPage
 from usersyncd_entra.faults import Vanished
 from usersyncd_entra.fields import Fields, present
+from usersyncd_entra.forms import Unreadable
 from usersyncd_entra.mapping import GROUP_TYPE, OTHER_TYPES
 from usersyncd_entra.objects import End, Group, Object
 from usersyncd_entra.options import Groups, Users
@@ -27,6 +28,7 @@ class UserListing:
         self._graph = graph
         self._fields = fields
         self._only = only
+        self._unreadable = Unreadable()
 
     async def pages(self) -> AsyncGenerator[Page, None]:
         members = await self._members() if self._only.members_of else None
@@ -39,10 +41,13 @@ class UserListing:
                     for user in found.value
                     if user["id"] not in self.ids and (members is None or user["id"] in members)
                 ]
+        self._unreadable.verify(len(self.ids))
 
-    def _record(self, user: Object, managers: Mapping[str, str]) -> Record:
+    def _record(self, user: Object, managers: Mapping[str, str]) -> Record | Unread:
         identifier = user.pop("id")
         self.ids.add(identifier)
+        if odd := self._fields.odd(user, whole=True):
+            return self._unreadable.user(identifier, user, odd)
         attributes = self._fields.attributes(user)
         if manager := managers.get(identifier):
             attributes["manager"] = manager

@@ -108,6 +108,7 @@ class Pull:
                 began = began or self._graph.time
                 yield users.take(page.value)
                 self.users_link = page.delta_link or ""
+        users.unreadable.verify(len(users))
         yield await self._unseen(Kind.USER, users, began or self._graph.time)
 
     async def _groups(self) -> tuple[GroupRound, Page]:

@@ -13,9 +13,10 @@ from operator import attrgetter
 
 from msgspec import Struct
 
-from usersyncd.plugin import Gone, Kind, Members, Page, Patch, Record, Value
+from usersyncd.plugin import Gone, Kind, Members, Page, Patch, Record, Unread, Value
 from usersyncd_entra.faults import understood
 from usersyncd_entra.fields import Fields, present
+from usersyncd_entra.forms import Unreadable
 from usersyncd_entra.mapping import BORN, GROUP_TYPE, OTHER_TYPES, USER_TYPE, VISIBILITY
 from usersyncd_entra.objects import End, Group, Object, group_type
 
@@ -31,6 +32,7 @@ class UserRound:
     def __init__(self, fields: Fields, *, complete: bool) -> None:
         self.whole: dict[str, None] = {}
         """In a round of changes: who came whole, so is new or was restored."""
+        self.unreadable = Unreadable()
         self._fields = fields
         self._complete = complete
         self._seen: set[int] = set()
@@ -47,7 +49,7 @@ class UserRound:
         with understood():
             return list(self._told(found))
 
-    def _told(self, found: Iterable[Object]) -> Iterator[Record | Patch | Gone]:
+    def _told(self, found: Iterable[Object]) -> Iterator[Record | Patch | Unread | Gone]:
         seen, complete, read = self._seen, self._complete, self._fields.attributes
         for user in found:
             identifier = user.pop("id")
@@ -62,10 +64,12 @@ class UserRound:
                 self.whole.pop(identifier, None)
                 continue
             seen.add(key)
-            if not complete and BORN in user:
+            whole = not told if complete else BORN in user
+            if whole and not complete:
                 self.whole[identifier] = None
-                yield Record(Kind.USER, identifier, present(read(user)))
-            elif complete and not told:
+            if odd := self._fields.odd(user, whole=whole):
+                yield self.unreadable.user(identifier, user, odd)
+            elif whole:
                 yield Record(Kind.USER, identifier, present(read(user)))
             elif attributes := read(user):
                 yield Patch(Kind.USER, identifier, attributes)

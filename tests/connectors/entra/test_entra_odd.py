@@ -1,0 +1,106 @@
+"""Users with a value of another form than documented: each costs itself alone, and stays as it was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.responses import Response
+
+from tests.connectors.entra.following import Follower
+from tests.fakes.graph import Graph
+from usersyncd.errors import SourceError
+from usersyncd.plugin import Kind, Unread
+
+READS: Mapping[Kind, frozenset[str] | None] = {
+    Kind.USER: frozenset(
+        {"accountEnabled", "userPrincipalName", "userType", "manager", "extensionAttribute1", "businessPhone"}
+    ),
+    Kind.GROUP: frozenset({"displayName"}),
+}
+NARROWED = {"users": {"filter": "userType ne null"}}
+
+
+def sends(graph: Graph, identifier: str, **values: Any) -> None:
+    """Wherever Graph tells this object, it has these values."""
+
+    def spoil(path: str, answer: Response) -> Response:
+        page = json.loads(bytes(answer.body))
+        for item in page.get("value", ()):
+            if item.get("id") == identifier:
+                item.update(values)
+        return Response(json.dumps(page), answer.status_code, media_type="application/json")
+
+    graph.spoil = spoil
+
+
+def unread(follower: Follower) -> list[Unread]:
+    return [item for item in follower.items if isinstance(item, Unread)]
+
+
+ODD: list[tuple[str, Any]] = [
+    ("accountEnabled", None), ("accountEnabled", "false"), ("accountEnabled", 0),
+    ("userPrincipalName", None), ("userPrincipalName", ""), ("userPrincipalName", 7),
+    ("businessPhones", {"a": 1}), ("businessPhones", "+49 30 1"), ("businessPhones", [{"n": 1}]),
+    ("onPremisesExtensionAttributes", "x"), ("onPremisesExtensionAttributes", ["x"]), ("@odata.type", 7),
+    ("manager@delta", "x"), ("manager@delta", [{}]), ("manager@delta", [{"id": None}]), ("manager@delta", ["x"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), ODD)
+@pytest.mark.parametrize("complete", [True, False], ids=["complete", "changes"])
+async def test_a_user_with_an_odd_value_stays_as_it_was(
+    graph: Graph, tmp_path: Path, name: str, value: Any, complete: bool
+) -> None:
+    tenant, follower = graph.tenant, Follower(graph, tmp_path)
+    odd, leaver = list(tenant.users)[5:7]
+    tenant.change(odd, accountEnabled=False)
+    await follower.pull(reads=READS)
+    before = follower.held.records[Kind.USER, odd]
+    tenant.change(odd, displayName="New", mail="new@acme.example", accountEnabled=False)
+    tenant.delete(leaver)
+    sends(graph, odd, **{name: value})
+    follower.cursor = None if complete else follower.cursor
+    await follower.pull(reads=READS)
+    (found,) = unread(follower)
+    assert (found.id, name in found.why, "→" in found.why) == (odd, True, True)
+    assert follower.held.records[Kind.USER, odd] == before
+    assert (Kind.USER, leaver) not in follower.held.records
+
+
+@pytest.mark.parametrize(("name", "value"), [each for each in ODD if each[0] != "manager@delta"])
+async def test_a_user_of_a_list_with_an_odd_value_stays_as_it_was(
+    graph: Graph, tmp_path: Path, name: str, value: Any
+) -> None:
+    follower = Follower(graph, tmp_path)
+    odd = list(graph.tenant.users)[5]
+    await follower.pull(reads=READS, **NARROWED)
+    before = dict(follower.held.records)
+    sends(graph, odd, **{name: value})
+    await follower.pull(reads=READS, **NARROWED)
+    assert [item.id for item in unread(follower)] == [odd]
+    assert follower.held.records == before
+
+
+@pytest.mark.parametrize("name", ["accountEnabled", "userPrincipalName"])
+async def test_what_every_user_has_is_not_left_out(graph: Graph, tmp_path: Path, name: str) -> None:
+    follower = Follower(graph, tmp_path)
+    odd = list(graph.tenant.users)[5]
+    graph.tenant.change(odd, **{name: None})  # A complete round leaves out what has no value.
+    await follower.pull(reads=READS)
+    (found,) = unread(follower)
+    assert (found.id, name in found.why) == (odd, True)
+    await follower.pull(reads={**READS, Kind.USER: frozenset({"mail"})})
+    assert not unread(follower)
+
+
+@pytest.mark.parametrize("more", [{}, NARROWED], ids=["delta", "list"])
+async def test_what_is_hidden_of_many_voids_the_pull(graph: Graph, tmp_path: Path, more: dict[str, Any]) -> None:
+    for user in list(graph.tenant.users)[:7]:
+        graph.tenant.change(user, accountEnabled=None)
+    with pytest.raises(SourceError, match="7 of 60 users") as raised:
+        await Follower(graph, tmp_path).pull(reads=READS, **more)
+    assert "User.Read.All" in str(raised.value.remedy)
