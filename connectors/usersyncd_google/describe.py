@@ -22,9 +22,9 @@ async def describe(api: Api, options: GoogleOptions, me: Json, now: datetime) ->
     groups, users = Counter[str](), Counter[str]()
     for extent in extents:
         async for page in api.groups(extent, listing("groups", Fields().need(["email"]))):
-            groups.update(domain(group["email"]) for group in page)
+            groups.update(_domain(group.get("email")) for group in page)
         async for page in api.users(extent, listing("users", Fields().need(["primaryEmail"])), "basic"):
-            users.update(domain(user["primaryEmail"]) for user in page)
+            users.update(_domain(user.get("primaryEmail")) for user in page)
     yield f"users: {_counts(users)}"
     if options.org_units:
         yield f"of them are read those in {', '.join(options.org_units)}"
@@ -35,6 +35,10 @@ async def describe(api: Api, options: GoogleOptions, me: Json, now: datetime) ->
     else:
         yield "members are read of all groups"
     yield f"at most {options.per_minute:,} requests a minute"
+
+
+def _domain(address: object) -> str:
+    return domain(address) if isinstance(address, str) else "no address"
 
 
 def _counts(found: Counter[str]) -> str:

@@ -196,7 +196,7 @@ class Reading:
                 user["id"]
                 async for users in self._listed_users(_ID_AND_AGE, "basic")
                 for user in users
-                if user.get("creationTime", "") < began  # Who comes while we read is read next time.
+                if not _is_new(user, began)
             )
             missed = await found_later(again, is_listed, "users")
             fields = None if reader.fields is None else str(reader.fields)
@@ -261,6 +261,12 @@ class Reading:
             self._log.info(
                 "members from outside are in groups", count=sum(outside.values()), domains=dict([*outside.items()][:5])
             )
+
+
+def _is_new(user: Json, began: str) -> bool:
+    """Whether somebody came while we read, and is read next time."""
+    born = user.get("creationTime")
+    return isinstance(born, str) and born >= began
 
 
 def _escaped(text: str) -> str:

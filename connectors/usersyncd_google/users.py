@@ -39,11 +39,14 @@ class UserReader:
 
     def record(self, user: Json) -> Record | Unread | None:
         """The record of a user; None when the user is in none of the org units."""
-        if self._units is not None and not within(user.get("orgUnitPath", "/"), self._units):
-            return None
-        if odd := next((name for name, form in _FORMS if not form(user.get(name))), None):
-            address = user.get("primaryEmail", user["id"])
-            return Unread(Kind.USER, user["id"], ODD.format(address, odd))
+        if self._units is not None:
+            unit = user.get("orgUnitPath")
+            if not isinstance(unit, str):
+                return _unread(user, "orgUnitPath")
+            if not within(unit, self._units):
+                return None
+        if odd := _odd(user):
+            return _unread(user, odd)
         attributes: dict[str, Value]
         if self._all:
             hidden = HIDDEN[Kind.USER]
@@ -63,6 +66,30 @@ ODD = (
 )
 
 
+def _unread(user: Json, name: str) -> Unread:
+    address = user.get("primaryEmail")
+    return Unread(Kind.USER, user["id"], ODD.format(address if _is_address(address) else user["id"], name))
+
+
+def _odd(user: Json) -> str | None:
+    """The first property that does not have its form."""
+    if not _is_address(user.get("primaryEmail")):
+        return "primaryEmail"
+    return next((name for name, form in _FORMS if name in user and not form(user[name])), None)
+
+
+def _is_address(value: Any) -> bool:
+    return isinstance(value, str) and value.strip() != ""
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_time(value: Any) -> bool:
+    return value is None or isinstance(value, str)
+
+
 def _is_map(value: Any) -> bool:
     return value is None or isinstance(value, dict)
 
@@ -72,11 +99,14 @@ def _is_list(kind: type) -> Callable[[Any], bool]:
 
 
 _FORMS: Sequence[tuple[str, Callable[[Any], bool]]] = (
+    ("suspended", _is_flag),
+    ("archived", _is_flag),
+    ("creationTime", _is_time),
     ("name", _is_map),
     *((name, _is_list(dict)) for name in ("organizations", "externalIds", "relations", "languages", "phones")),
     *((name, _is_list(str)) for name in ("aliases", "nonEditableAliases")),
 )
-"""What the resource documents as a map or list. Several are of the type ``any`` in Google's discovery document, so that
+"""What the resource documents as such. Several lists are of the type ``any`` in Google's discovery document, so that
 some accounts hold something else."""
 
 

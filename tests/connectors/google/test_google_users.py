@@ -85,13 +85,15 @@ def test_every_canonical_attribute_has_its_place() -> None:
 
 @pytest.mark.parametrize(
     ("suspended", "archived", "active"),
-    [(False, False, True), (True, False, False), (False, True, False), (True, True, False), (None, None, True)],
+    [(False, False, True), (True, False, False), (False, True, False), (True, True, False)],
 )
-def test_who_is_suspended_or_archived_is_not_active(
-    suspended: bool | None, archived: bool | None, active: bool
-) -> None:
+def test_who_is_suspended_or_archived_is_not_active(suspended: bool, archived: bool, active: bool) -> None:
     user = {"id": "1", "primaryEmail": "a@acme.example", "suspended": suspended, "archived": archived}
     assert read(user)["active"] is active
+
+
+def test_who_is_not_said_to_be_suspended_or_archived_is_active() -> None:
+    assert read({"id": "1", "primaryEmail": "a@acme.example"})["active"] is True
 
 
 def test_what_google_does_not_hold_is_left_out() -> None:

@@ -1,0 +1,74 @@
+"""Accounts with a value of another form than documented: each costs itself alone, and stays as it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.connectors.google.directory import Directory
+from tests.connectors.google.test_google_hostile import USERS, answers
+from usersyncd.plugin import Kind, Unread
+
+
+def sends(directory: Directory, identifier: str, **values: Any) -> None:
+    """Wherever Google lists this user, it has these values."""
+
+    def changed(page: dict[str, Any]) -> dict[str, Any]:
+        users = [{**user, **values} if user["id"] == identifier else user for user in page.get("users", [])]
+        return {**page, "users": users}
+
+    answers(directory, USERS, changed)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("suspended", "false"), ("suspended", None), ("archived", "false"), ("archived", 0), ("creationTime", 17),
+        ("primaryEmail", 7), ("primaryEmail", None), ("primaryEmail", " "), ("primaryEmail", ["a@acme.example"]),
+    ],
+)  # fmt: skip
+async def test_an_account_with_an_odd_value_stays_as_it_was(directory: Directory, name: str, value: Any) -> None:
+    await directory.sync()
+    assert directory.held is not None
+    odd, leaver = list(directory.tenant.users)[5:7]
+    before = directory.held.records[Kind.USER, odd]
+    directory.tenant.leave(leaver)
+    sends(directory, odd, **{name: value})
+    pull = await directory.sync()
+    (unread,) = [item for item in pull.items if isinstance(item, Unread)]
+    assert (unread.id, unread.why.startswith(f"{name} of the account")) == (odd, True)
+    assert directory.held.records[Kind.USER, odd] == before
+    assert (Kind.USER, leaver) not in directory.held.records
+
+
+async def test_a_creation_time_that_is_empty_is_absent(directory: Directory) -> None:
+    await directory.sync()
+    assert directory.held is not None
+    odd, leaver = list(directory.tenant.users)[5:7]
+    directory.tenant.leave(leaver)
+    sends(directory, odd, creationTime=None)
+    await directory.sync()
+    assert "creationTime" not in directory.held.records[Kind.USER, odd]
+    directory.assert_equal()
+
+
+@pytest.mark.parametrize("value", [None, 7])
+async def test_an_odd_org_unit_takes_nobody_out_of_scope(start: Any, value: object) -> None:
+    directory = start(org_units=["/Staff"])
+    await directory.sync()
+    odd = next(key for kind, key in directory.held.records if kind is Kind.USER)
+    before = dict(directory.held.records)
+    sends(directory, odd, orgUnitPath=value)
+    pull = await directory.sync()
+    assert [item.id for item in pull.items if isinstance(item, Unread)] == [odd]
+    assert directory.held.records == before
+
+
+@pytest.mark.parametrize("value", [None, 7])
+async def test_check_counts_an_account_without_an_address(directory: Directory, value: object) -> None:
+    answers(directory, USERS, lambda page: {**page, "users": [{"primaryEmail": value}, *page["users"][1:]]})
+    lines = await directory.source().check()
+    users = next(line for line in lines if line.startswith("users: "))
+    assert users.startswith(f"users: {len(directory.tenant.users)} ")
+    assert "no address 1" in users
