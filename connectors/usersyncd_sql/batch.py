@@ -11,6 +11,7 @@ from typing import TypeVar
 from usersyncd.plugin import Change, Kind, Outcome, TargetContext
 from usersyncd_sql.catalog import Catalog
 from usersyncd_sql.faults import is_unlisted, refusal
+from usersyncd_sql.savepoint import savepoint
 from usersyncd_sql.write import Writer
 
 Item = TypeVar("Item")
@@ -107,7 +108,7 @@ class Batch:
     def attempt(self, work: Callable[[], None]) -> Exception | None:
         """Run ``work`` in a savepoint. Returns the error, and undoes ``work``, if the database refuses a record."""
         try:
-            with self.writer.connection.begin_nested():
+            with savepoint(self.writer.connection):
                 work()
         except Exception as error:
             if refusal(error) is None:

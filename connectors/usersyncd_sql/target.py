@@ -26,6 +26,7 @@ from usersyncd_sql.options import SqlOptions
 from usersyncd_sql.protected import protected_member
 from usersyncd_sql.rename import Renamed, rename
 from usersyncd_sql.repeat import repeated
+from usersyncd_sql.savepoint import Undone
 from usersyncd_sql.survey import must_exist, survey
 from usersyncd_sql.tables import RecordTable
 from usersyncd_sql.updates import update
@@ -284,6 +285,9 @@ class SqlTarget:
         except TargetError:
             self._engine.dispose()
             raise
+        except Undone as error:
+            self._engine.dispose()
+            raise TargetError(f"target {self._context.name}: {self._written}: {error}", error.remedy) from error
         except Exception as error:
             self._engine.dispose()
             if not isinstance(error, SQLAlchemyError | OSError) and driver_error(error) is None:

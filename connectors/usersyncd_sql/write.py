@@ -15,6 +15,7 @@ from sqlalchemy.sql import ClauseElement
 
 from usersyncd_sql.faults import is_of_value
 from usersyncd_sql.reflected import Key, Reflected, Row
+from usersyncd_sql.savepoint import savepoint
 
 T = TypeVar("T")
 
@@ -65,7 +66,7 @@ class Writer:
         while parts:
             start, some = parts.pop()
             try:
-                with self.connection.begin_nested():
+                with savepoint(self.connection):
                     found = list(self._join(table, columns, by, some))
             except Exception as error:
                 if not is_of_value(error):

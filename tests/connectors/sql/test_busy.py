@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -26,6 +27,7 @@ TABLE = "CREATE TABLE app_user (external_id VARCHAR(40) PRIMARY KEY, email VARCH
 ADA: dict[str, Value] = {"external_id": "ada", "email": "a", "active": True}
 BOB: dict[str, Value] = {"external_id": "bob", "email": "b", "active": True}
 CHANGED = user(Op.UPDATE, "ada", {**ADA, "email": "new"}, **ADA)
+WAITING = "SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
 
 
 @contextmanager
@@ -128,3 +130,33 @@ async def test_a_table_that_is_held_does_not_make_a_lookup_wait_for_ever(databas
         with pytest.raises(TargetError, match=r"[Ll]ock") as raised:
             await runs.find(Kind.USER, Lookup("hr", "1", "ada"))
         assert "end the other program's transaction" in str(raised.value.remedy)
+
+
+@only("mariadb")
+async def test_a_deadlock_among_new_rows_repeats_the_whole_batch(database: ServerDatabase, start: Start) -> None:
+    """MariaDB undoes the whole transaction then, with its savepoints."""
+    database.sql(TABLE, "CREATE TABLE heavy (number INTEGER)")
+    runs = start(APP, tables=TABLES)
+    await runs(user(Op.CREATE, "ada", ADA))
+    target = runs.target()
+    many = [f"('m{number}', 'm', true)" for number in range(100)]
+    # Among many rows, those of the batch are found by the index, which locks no other.
+    database.sql(f"INSERT INTO app_user VALUES {', '.join(many)}")
+    new = [f"n{number}" for number in range(9)]
+    try:
+        with application(database) as theirs:
+            theirs.rollback()
+            # The server ends the transaction that has written less.
+            theirs.cursor().execute(f"INSERT INTO heavy VALUES {', '.join(['(1)'] * 1000)}")
+            theirs.cursor().execute("INSERT INTO app_user VALUES ('n5', 'theirs', true)")
+            creates = [user(Op.CREATE, key, {**BOB, "external_id": key}) for key in new]
+            delivery = asyncio.create_task(runs.deliver(target, CHANGED, *creates))
+            while not database.sql(WAITING)[0][0]:  # noqa: ASYNC110 - the server gives no event
+                await asyncio.sleep(0.01)
+            theirs.cursor().execute("INSERT INTO app_user VALUES ('n1', 'theirs', true)")
+            theirs.rollback()
+            assert await delivery == [DELIVERED] * 10
+    finally:
+        await target.close()
+    written = database.sql("SELECT external_id, email FROM app_user WHERE email <> 'm' ORDER BY external_id")
+    assert written == [("ada", "new"), *((key, "b") for key in new)]
