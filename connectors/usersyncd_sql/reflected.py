@@ -58,6 +58,7 @@ class Reflected:
         self.padded = frozenset(name for name, column in self.columns.items() if isinstance(column.type, sa.CHAR))
         # Statements use a table without types: usersyncd converts the values, not SQLAlchemy.
         self.light = sa.table(name, *map(sa.column, self.columns), schema=schema)
+        self.has_on_conflict = self.backend == "sqlite" and _has_on_conflict(connection, self.light)
         types = {name: column.type for name, column in self.columns.items()}
         self.comparisons: Mapping[str, Comparison] = comparisons(connection, self.light, types)
         unique = _sqlite_uniques(connection, self.light) if self.backend == "sqlite" else ()
@@ -150,6 +151,15 @@ def _sqlite_texts(connection: sa.Connection, name: str, schema: str | None) -> I
     SQLAlchemy takes them for numbers, as SQLite does, which keeps there whatever is no number."""
     found = connection.exec_driver_sql("SELECT name, type FROM pragma_table_xinfo(?, ?)", (name, schema or "main"))
     return [column for column, declared in found if declared.upper() in ("UUID", "GUID", "STRING", "CITEXT")]
+
+
+def _has_on_conflict(connection: sa.Connection, table: sa.TableClause) -> bool:
+    """Whether a constraint of an SQLite table may say ``ON CONFLICT``. REPLACE deletes the other row,
+    ROLLBACK undoes the transaction, IGNORE hides the conflict."""
+    quote = connection.dialect.identifier_preparer.quote
+    schema = quote("main" if table.schema is None else table.schema)
+    query = f"SELECT 1 FROM {schema}.sqlite_master WHERE lower(name) = lower(?) AND sql LIKE '%CONFLICT%'"  # noqa: S608
+    return connection.exec_driver_sql(query, (table.name,)).first() is not None
 
 
 def _sqlite_uniques(connection: sa.Connection, table: sa.TableClause) -> Iterable[tuple[str, ...]]:

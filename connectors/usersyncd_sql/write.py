@@ -18,6 +18,7 @@ from usersyncd_sql.reflected import Key, Reflected, Row
 from usersyncd_sql.savepoint import savepoint
 
 T = TypeVar("T")
+Write = TypeVar("Write", sa.Insert, sa.Update)
 
 CHUNK = 1_000
 """Rows, or values of an IN list, in one statement."""
@@ -35,7 +36,7 @@ class Writer:
     def insert(self, table: Reflected, columns: Sequence[str], rows: Iterable[Row]) -> int:
         """Insert rows; an existing row is an error. Returns the row count of the database."""
         statement = sa.insert(table.light).values({column: sa.bindparam(column) for column in columns})
-        return self._many(statement, columns, list(rows))
+        return self._many(_aborting(table, statement), columns, list(rows))
 
     def update(self, table: Reflected, columns: Sequence[str], by: Sequence[str], rows: Sequence[Row]) -> int:
         """Set ``columns`` of the rows that ``by`` identifies. Returns the row count.
@@ -44,7 +45,7 @@ class Writer:
         """
         names, where = self._exactly(table, by)
         statement = sa.update(table.light).values({c: sa.bindparam(f"set_{c}") for c in columns}).where(*where)
-        return self._many(statement, [*(f"set_{column}" for column in columns), *names], list(rows))
+        return self._many(_aborting(table, statement), [*(f"set_{column}" for column in columns), *names], list(rows))
 
     def delete_rows(self, table: Reflected, by: Sequence[str], rows: Sequence[Row]) -> int:
         """Delete the rows that ``by`` identifies. Returns the row count."""
@@ -171,6 +172,12 @@ class Writer:
             places = [names.index(name) for name in compiled.positiontup]
             rows = [tuple(row[place] for place in places) for row in rows]
         return self.connection.exec_driver_sql(str(compiled), rows).rowcount
+
+
+def _aborting(table: Reflected, statement: Write) -> Write:
+    """The statement, refused where it conflicts with a row, whatever ``ON CONFLICT`` of a constraint says. It also
+    overrides what a trigger says in its own statements, so only tables with such a constraint get it."""
+    return statement.prefix_with("OR ABORT") if table.has_on_conflict else statement
 
 
 def _bound(value: Any) -> sa.BindParameter[Any]:

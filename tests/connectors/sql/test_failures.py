@@ -318,3 +318,47 @@ async def test_a_leaver_whose_row_cannot_be_deleted_loses_access(database: Datab
         assert "ON DELETE CASCADE" in remedy
         assert ("name `active` under `set`" in remedy) is not ruled
     assert columns(database, "app_user", ["email", "active"], "email") == [("a", not ruled)]
+
+
+@only("sqlite")
+@pytest.mark.parametrize("resolution", ["REPLACE", "ROLLBACK", "IGNORE", "FAIL"])
+async def test_a_value_of_another_is_refused_whatever_the_constraint_does(
+    database: Database, start: Start, resolution: str
+) -> None:
+    columns_ = f"external_id TEXT UNIQUE, email TEXT UNIQUE ON CONFLICT {resolution}, active BOOLEAN"
+    database.sql(f"CREATE TABLE app_user (id {{serial}}, {columns_})")
+    runs = start(APP, tables=TABLES)
+    await runs(*(user(Op.CREATE, key, person(key, key)) for key in ("ada", "bob")))
+    taker = user(Op.UPDATE, "ada", person("ada", "bob"), **person("ada", "ada"))
+    updated, new, other = await runs(
+        taker, user(Op.CREATE, "cyd", person("cyd", "bob")), user(Op.CREATE, "dee", person("dee", "dee"))
+    )
+    for outcome in (updated, new):
+        assert "`email` 'bob' already belongs to the row with `external_id` 'bob'" in str(outcome.error)
+    assert other == DELIVERED
+    rows = columns(database, "app_user", ["external_id", "email"], "external_id")
+    assert rows == [(key, key) for key in ("ada", "bob", "dee")]
+
+
+@only("sqlite")
+async def test_what_a_trigger_does_at_a_conflict_is_its_own_matter(database: Database, start: Start) -> None:
+    database.sql(
+        TABLE,
+        "CREATE TABLE touched (what TEXT PRIMARY KEY)",
+        "CREATE TRIGGER t AFTER INSERT ON app_user BEGIN INSERT OR IGNORE INTO touched VALUES ('users'); END",
+    )
+    outcomes = await start(APP, tables=TABLES)(*(user(Op.CREATE, mail, person(mail, mail)) for mail in "ab"))
+    assert outcomes == [DELIVERED] * 2
+
+
+@only("sqlite")
+async def test_a_trigger_that_undoes_the_batch_is_named(database: Database, start: Start) -> None:
+    database.sql(
+        TABLE,
+        "CREATE TRIGGER t BEFORE INSERT ON app_user WHEN NEW.email = 'c' BEGIN SELECT RAISE(ROLLBACK, 'no c'); END",
+    )
+    runs = start(APP, tables=TABLES)
+    with pytest.raises(TargetError, match="the database undid the whole batch: no c") as raised:
+        await runs(*(user(Op.CREATE, mail, person(mail, mail)) for mail in ("a", "c")))
+    assert "RAISE(ABORT, …)" in str(raised.value.remedy)
+    assert database.sql("SELECT * FROM app_user") == []
