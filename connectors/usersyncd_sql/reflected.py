@@ -25,11 +25,12 @@ Row = tuple[Any, ...]
 @dataclass(frozen=True)
 class Column:
     """A column of a table. ``type``: of a domain, the type below it. ``filled``: the database gives it a value where a
-    row has none."""
+    row has none. ``generated``: it takes no other value."""
 
     type: TypeEngine[Any]
     nullable: bool
     filled: bool
+    generated: bool
 
 
 class Reflected:
@@ -131,7 +132,8 @@ def _column(found: ReflectedColumn) -> Column:
     while isinstance(kind, DOMAIN):
         nullable, filled = nullable and not kind.not_null, filled or kind.default is not None
         kind = kind.data_type
-    return Column(kind, nullable, filled or "computed" in found)
+    always = "identity" in found and found["identity"]["always"]
+    return Column(kind, nullable, filled or "computed" in found, always or "computed" in found)
 
 
 def _uniques(inspector: sa.Inspector, name: str, schema: str | None) -> Iterable[tuple[str, ...]]:
