@@ -11,6 +11,7 @@ from usersyncd_sql.batch import Batch
 from usersyncd_sql.edges import EdgeTable, Holds
 from usersyncd_sql.faults import Refused
 from usersyncd_sql.follow import stands_for
+from usersyncd_sql.hidden import hidden, may_hide
 from usersyncd_sql.identity import Address, decode
 from usersyncd_sql.look import by_address
 from usersyncd_sql.present import has_key, is_protected, several, stranger, told
@@ -62,6 +63,8 @@ class Ends:
         found = self._found[target_id]
         if isinstance(found, Refused):
             raise found
+        if not found.rows and self._unseen:
+            raise Refused(hidden(self._table, f"row with {told(found.address)}"))
         if not found.rows:
             raise Absent(f"table `{self._table.name}` has no row with {told(found.address)}")
         row = self._one(found, target_id, member)
@@ -103,3 +106,5 @@ class Ends:
         rows = by_address(self._batch.writer, self._table, addresses, columns)
         for place, address in addresses.items():
             self._found[target_ids[place]] = _Row(address, rows.get(place, []))
+        connection = self._batch.writer.connection
+        self._unseen = any(place not in rows for place in addresses) and may_hide(connection, self._table)

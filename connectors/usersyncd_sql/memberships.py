@@ -10,6 +10,7 @@ from usersyncd_sql.batch import Batch, Numbered
 from usersyncd_sql.edges import EdgeTable
 from usersyncd_sql.ends import Absent, Ends
 from usersyncd_sql.faults import Refused, refusal
+from usersyncd_sql.hidden import hidden, may_hide
 from usersyncd_sql.reasons import DROPPED, UNTOUCHED
 from usersyncd_sql.reflected import Key, Row
 
@@ -95,6 +96,8 @@ def remove(batch: Batch, changes: Sequence[Numbered]) -> None:
     """Remove memberships. One that does not exist is no error."""
     table = batch.catalog.edges(batch.writer.connection)
     groups = [(number, some) for number, some in Meant(batch, table, changes).edges(removing=True) if some]
+    if may_hide(batch.writer.connection, table):
+        _refuse_unseen(batch, table, groups)
 
     def work(some: Sequence[tuple[int, list[tuple[Member, Row]]]]) -> None:
         for number, edges in some:
@@ -107,6 +110,11 @@ def remove(batch: Batch, changes: Sequence[Numbered]) -> None:
 
     for (number, _), error in batch.halve(groups, work):
         batch.refuse(number, str(refusal(error)))
+
+
+def _refuse_unseen(batch: Batch, table: EdgeTable, groups: Sequence[tuple[int, list[tuple[Member, Row]]]]) -> None:
+    for number, member, _ in _missing(batch, table, [(number, *edge) for number, edges in groups for edge in edges]):
+        batch.refuse_member(number, member.id, hidden(table, "such membership"))
 
 
 def _stream(batch: Batch, table: EdgeTable, meant: Meant, sent: list[int]) -> None:

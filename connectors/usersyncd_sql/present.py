@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from usersyncd.plugin import PROTECTED, Value
 from usersyncd_sql.batch import Batch, Numbered
 from usersyncd_sql.faults import Refused
+from usersyncd_sql.hidden import hidden, may_hide
 from usersyncd_sql.identity import Address, decode
 from usersyncd_sql.look import by_address
 from usersyncd_sql.reflected import Key
@@ -40,12 +41,15 @@ def present(batch: Batch, table: RecordTable, changes: Sequence[Numbered]) -> li
         except Refused as error:
             batch.refuse(number, str(error))
     found = by_address(batch.writer, table, addresses, table.looked_at(whole=whole), lock=True)
+    unseen = any(number not in found for number in addresses) and may_hide(batch.writer.connection, table)
     rows = []
     for number, change in changes:
         if number not in addresses:
             continue
         candidates = found.get(number, [])
-        if not candidates:
+        if not candidates and unseen:
+            batch.refuse(number, hidden(table, f"row with {told(addresses[number])}"))
+        elif not candidates:
             batch.absent(number)
         elif len(candidates) > 1:
             batch.refuse(number, several(table, addresses[number], len(candidates)))

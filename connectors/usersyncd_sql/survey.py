@@ -14,6 +14,7 @@ from usersyncd_sql import own, rights
 from usersyncd_sql.catalog import Catalog
 from usersyncd_sql.edges import EdgeTable
 from usersyncd_sql.engine import sqlite_file
+from usersyncd_sql.hidden import REMEDY, may_hide
 from usersyncd_sql.tables import RecordTable
 
 PRODUCTS = {"postgresql": "PostgreSQL", "mysql": "MySQL", "mariadb": "MariaDB", "sqlite": "SQLite"}
@@ -102,6 +103,8 @@ def _found(connection: sa.Connection, table: RecordTable | EdgeTable, target: st
     else:
         what = f"writes {', '.join(table.written)}; {_identity(table)}"
     warning = f"; {table.why_no_insert()}" if table.cannot_insert else ""
+    if may_hide(connection, table):
+        warning += f"; row-level security may hide rows, and what is not found is refused: {REMEDY}"
     if not rights.knows_savepoints(connection, table):
         warning += f"; its engine cannot undo a refused row, which then costs others: {_as_innodb(connection, table)}"
     return f"table `{table.name}`: {rows:,} {'row' if rows == 1 else 'rows'}; {what}{warning}"

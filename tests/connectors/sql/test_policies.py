@@ -69,7 +69,7 @@ async def test_a_policy_for_one_row_costs_no_other(database: ServerDatabase, run
         changes = [user(Op.UPDATE, name, person(name, "new"), **person(name)) for name in NAMES]
     ada, bob, eve = await runs(*changes)
     assert (ada.error, bob.error) == (None, None)
-    assert eve.absent if policy == "a row is hidden" else eve.error
+    assert eve.error
     held = dict(database.sql("SELECT external_id, email FROM app_user"))
     assert ("ada" in held, "bob" in held) == ("deleted" not in policy,) * 2
     assert held.get("eve") == (None if policy == "an insert is checked" else "eve@acme.example")
@@ -117,3 +117,64 @@ async def test_an_exclusion_constraint_refuses_one_record(database: ServerDataba
     ada, bob, eve = await runs(*changes)
     assert (ada.error, bob.error) == (None, None)
     assert "lone" in str(eve.error)
+
+
+@only("postgresql")
+@pytest.mark.parametrize("op", [Op.DEACTIVATE, Op.DELETE, Op.UPDATE])
+async def test_a_row_that_a_policy_may_hide_is_not_taken_for_gone(database: ServerDatabase, runs: Runs, op: Op) -> None:
+    await runs(*(user(Op.CREATE, name, person(name)) for name in NAMES))
+    assert "row-level security" not in "".join(await runs.check())
+    secure(database, "app_user", select="USING (external_id <> 'eve')")
+    assert "row-level security may hide rows" in "".join(await runs.check())
+    after = None if op is Op.DELETE else {**person("eve", "new"), "active": op is Op.UPDATE}
+    [hidden] = await runs(user(op, "eve", after, **person("eve")))
+    assert not hidden.absent
+    assert "row-level security may hide it\n  → add a policy FOR SELECT USING (true)" in str(hidden.error)
+
+
+VISIBLE = {
+    "a policy shows all": ("CREATE POLICY all_rows ON app_user FOR SELECT TO subject USING (true)", True),
+    "a policy shows all to others": ("CREATE POLICY all_rows ON app_user TO CURRENT_USER USING (true)", False),
+    "a policy for all commands shows all": ("CREATE POLICY all_rows ON app_user TO subject USING (true)", True),
+    "a policy for updates does not count": ("CREATE POLICY all_rows ON app_user FOR UPDATE USING (true)", False),
+    "a policy restricts": ("CREATE POLICY few ON app_user AS RESTRICTIVE USING (active)", False),
+    "the user bypasses it": ("ALTER ROLE subject BYPASSRLS", True),
+}
+
+
+@only("postgresql")
+@pytest.mark.parametrize("policy", VISIBLE)
+async def test_a_row_is_gone_where_the_user_sees_all_of_them(database: ServerDatabase, runs: Runs, policy: str) -> None:
+    await runs(user(Op.CREATE, "eve", person("eve")))
+    statement, sees_all = VISIBLE[policy]
+    shown = "true" if "restricts" in policy else "active"
+    secure(database, "app_user", select=f"USING ({shown})")
+    database.sql(statement, "DELETE FROM app_user")
+    [gone] = await runs(user(Op.DELETE, "eve", None, **person("eve")))
+    assert gone.absent is sees_all
+    assert (gone.error is None) is sees_all
+
+
+@only("postgresql")
+async def test_a_membership_that_a_policy_may_hide_is_not_taken_for_gone(database: ServerDatabase, runs: Runs) -> None:
+    await runs(*(user(Op.CREATE, name, person(name)) for name in NAMES), group(Op.CREATE, "staff", {"name": "staff"}))
+    await runs(edges(Op.ADD, "staff", *NAMES))
+    eve = "(SELECT id FROM app_user WHERE external_id = 'eve')"
+    secure(database, "app_user_group", select=f"USING (user_id <> {eve})")
+    [removed] = await runs(edges(Op.REMOVE, "staff", *NAMES))
+    assert list(removed.refused) == ["id of eve"]
+    assert "shows no such membership, and row-level security may hide it" in removed.refused["id of eve"]
+    assert database.sql("SELECT count(*) FROM app_user_group") == [(1,)]
+
+
+@only("postgresql")
+@pytest.mark.parametrize(("table", "column"), [("app_user", "external_id"), ("app_group", "name")])
+async def test_a_membership_of_a_row_that_a_policy_may_hide_is_not_taken_for_gone(
+    database: ServerDatabase, runs: Runs, table: str, column: str
+) -> None:
+    await runs(user(Op.CREATE, "eve", person("eve")), group(Op.CREATE, "staff", {"name": "staff"}))
+    await runs(edges(Op.ADD, "staff", "eve"))
+    secure(database, table, select=f"USING ({column} NOT IN ('eve', 'staff'))")
+    [removed] = await runs(edges(Op.REMOVE, "staff", "eve"))
+    assert not removed.absent
+    assert "row-level security may hide it" in str([removed.error, *removed.refused.values()])
