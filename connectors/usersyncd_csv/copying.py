@@ -38,8 +38,8 @@ and the encodings that read it: first the one to name to the admin."""
 
 
 def copy_of(path: Path, encoding: str, closing: ExitStack) -> BinaryIO:
-    """A copy in UTF-8 without byte order mark, rewound. Bytes that are not in ``encoding`` remain as they are, and halves
-    of characters of UTF-16 become such bytes: read it with ``surrogateescape`` (PEP 383). Raises SourceError, and
+    """A copy in UTF-8 without byte order mark, rewound. Bytes that are not in ``encoding`` remain as they are, and
+    halves of characters of UTF-16 become such bytes: read it with ``surrogateescape`` (PEP 383). Raises SourceError, and
     OSError for ``path``."""
     return _Copying(path, encoding, closing.enter_context(tempfile.TemporaryFile())).whole()
 

@@ -27,7 +27,8 @@ def test_where_nothing_ever_ran_they_say_so_and_make_no_file(usersyncd: Usersync
         "directories": [
             {
                 "directory": "acme", "connector": "csv", "last_run": None, "last_success": None, "last_delivery": None,
-                "next_run": None, "late": True, "status": None, "users": 0, "groups": 0, "memberships": 0, "held": None, "guard": [],
+                "next_run": None, "late": True,
+                "status": None, "users": 0, "groups": 0, "memberships": 0, "held": None, "guard": [],
                 "harms": [],
                 "failures": 0, "failed": [], "error": None, "message": None, "remedy": None, "run": None,
                 "leaving": [],

@@ -43,9 +43,7 @@ CompleteOption = Annotated[
 ]
 VerifyOption = Annotated[
     bool,
-    typer.Option(
-        "--verify", help="Compare what the targets hold with what was delivered; a sync puts back what differs."
-    ),
+    typer.Option("--verify", help="Compare what the targets hold with what was delivered; a sync puts it back."),
 ]
 TargetOption = Annotated[
     str | None,

@@ -110,9 +110,7 @@ def opened(
     if missed := [name for name in chosen if name not in reached]:
         raise ConfigError(
             f"--target: {target} does not list the directory {missed[0]}",
-            f"name those that it lists, such as {reached[0]}, or leave --target out"
-            if reached
-            else "leave --target out",
+            "name one that it lists on the command line, or leave --target out",
         )
     database = open_state(config)
     collector.set_aside()

@@ -147,8 +147,11 @@ def find(connection: Connection, run: str) -> list[RunReport]:
 
 
 def last(connection: Connection, directory: str, latest: datetime, *statuses: Status) -> str | None:
-    """When the last run of a directory, for all targets, that ended with one of these statuses began. One that is dated later than
-    ``latest`` does not count: its clock was wrong, and its date would hide for long that nothing succeeds any more."""
+    """When the last run of a directory, for all targets, that ended with one of these statuses began.
+
+    One that is dated later than ``latest`` does not count: its clock was wrong, and its date would hide for long that
+    nothing succeeds any more.
+    """
     query = select(runs.c.started).where(runs.c.directory == directory, runs.c.status.in_(statuses))
     query = query.where(runs.c.started <= latest.isoformat(), _WHOLE)
     began: str | None = connection.scalar(query.order_by(runs.c.number.desc()).limit(1))
