@@ -39,8 +39,8 @@ and the encodings that read it: first the one to name to the admin."""
 
 def copy_of(path: Path, encoding: str, closing: ExitStack) -> BinaryIO:
     """A copy in UTF-8 without byte order mark, rewound. Bytes that are not in ``encoding`` remain as they are, and
-    halves of characters of UTF-16 become such bytes: read it with ``surrogateescape`` (PEP 383). Raises SourceError, and
-    OSError for ``path``."""
+    halves of characters of UTF-16 become such bytes: read it with ``surrogateescape`` (PEP 383). Raises SourceError,
+    and OSError for ``path``."""
     return _Copying(path, encoding, closing.enter_context(tempfile.TemporaryFile())).whole()
 
 
@@ -62,7 +62,7 @@ class _Copying:
         if _BROKEN.search(self._decoded(b"", final=True)):
             raise self._not_text(self._line, "it ends within a character")
         if len(self._broken) > FEW_LINES and len(self._broken) > FEW * self._line:
-            raise self._not_text(self._broken[0], f"so are {len(self._broken):,} of {self._line:,} lines")
+            raise self._not_text(self._broken[0], f"{len(self._broken):,} of the file's lines are not")
         self._copy.seek(0)
         return self._copy
 

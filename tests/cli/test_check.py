@@ -80,7 +80,7 @@ def test_online_says_what_would_be_read_and_shows_the_first_people(usersyncd: Us
     ran = usersyncd("check", "--online")
     assert (ran.code, ran.err) == (0, "")
     assert (
-        "directory desk (acme-paper): ok\n  paper at paper://desk\n  would read 4 users, 1 groups, 4 memberships\n"
+        "directory desk (acme-paper): ok\n  paper at paper://desk\n  would read 4 users, 1 group, 4 memberships\n"
         in ran.out
     )
     assert "user0@acme.example user1@acme.example user2@acme.example" in " ".join(ran.out.split())

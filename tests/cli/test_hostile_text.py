@@ -23,10 +23,9 @@ def harmless(ran: Ran) -> Ran:
 
 @pytest.fixture
 def hostile(company: Company) -> Company:
-    """The company, with such text in a name, an id and the name of a group."""
+    """The company, with such text in a name and in the name of a group."""
     company.edit_row("u-0002", lambda row: row.replace("Stanisław Źrebiec", HOSTILE))
-    company.edit_row("u-0005", lambda row: row.replace("u-0005", f"u-0005{HOSTILE}", 1))
-    company.edit("groups.csv", lambda text: text.replace("web", f"web{HOSTILE}", 1))
+    company.edit("groups.csv", lambda text: text.replace(",web,", f",web{HOSTILE},", 1))
     return company
 
 

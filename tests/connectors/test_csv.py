@@ -259,7 +259,7 @@ def test_check_says_what_is_there(folder: Folder) -> None:
         ('"id,title\n1,a\n', 1, "a quote is opened here and never closed"),
         ('id,title\n1,a\n2,"' + "b,c\n" * 40_000, 3, "a quote is opened here and never closed"),
         ("id,title\n1,a\0\n", 2, "a NUL character"),
-        (b"id,title\n" + b"1,\xe9\n" * 11, 2, "not utf-8: so are 11 of 13 lines"),
+        (b"id,title\n" + b"1,\xe9\n" * 11, 2, "not utf-8: 11 of the file's lines are not"),
         (b"id,title\n1,a\n2,\xe2\x82", 3, "not utf-8"),
         ("id,active\n1,true\n2,perhaps\n", 3, "active is 'perhaps' (id 2): neither true nor false"),
         ("id,validUntil\n1,31.03.2026\n", 2, "validUntil is '31.03.2026' (id 1): no date"),

@@ -62,7 +62,7 @@ def test_few_broken_lines_of_many_are_no_other_encoding(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("users", "says"),
     [
-        (b"id,title\n1,a\n" + b"2,\xe9\n" * 11, r"users.csv:3: not utf-8: so are 11 of 14 lines"),
+        (b"id,title\n1,a\n" + b"2,\xe9\n" * 11, r"users.csv:3: not utf-8: 11 of the file's lines are not"),
         (b"id,t\xe9\n1,a\n", r"users.csv:1: the header has bytes that are not in the encoding"),
         (b"id,title\n1,a\n2,\xe2\x82", r"users.csv:3: not utf-8: it ends within a character"),
         (b"id,title\n1,\xe9\0", r"users.csv:2: not utf-8: nor is it text"),
