@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 import stat
 from collections import Counter
@@ -31,7 +32,9 @@ BROKEN = None
 _NUMBER = re.compile(r"[+(]?\d[\d\s.:/()-]*\Z")
 """A number, a date or a telephone number: no name of a column."""
 
-QUOTED = 60
+OPEN_QUOTE = "a quote is opened here and never closed"
+
+SHOWN = 60
 """Characters of a cell that a message shows at most."""
 
 Stamp = tuple[int, int, int]
@@ -97,9 +100,9 @@ def _is_text(name: str) -> bool:
     return True
 
 
-def quoted(cell: str) -> str:
-    """A cell for a message: its beginning, with escapes for what cannot be seen."""
-    return repr(cell) if len(cell) <= QUOTED else f"{cell[:QUOTED]!r}… ({len(cell):,} characters)"
+def shortened(cell: str) -> str:
+    """A cell for a message."""
+    return cell if len(cell) <= SHOWN else f"{cell[:SHOWN]}…"
 
 
 def _is_header(columns: Sequence[str], known: Collection[str]) -> bool:
@@ -179,8 +182,9 @@ class Table:
                 f"{self.path}:1: the file is empty: it has no header line",
                 f"write it again; a file without rows still has its header, with at least {', '.join(required)}",
             )
+        self._verify_no_sep(header)
         columns = tuple(name.strip() for name in header)
-        self._verify_first_line(columns)
+        self._verify_text(columns)
         if not ({*required} <= {*columns} or _is_header(columns, {*required, *known})):
             # It is somebody's row, and no message shows personal data.
             raise self.fault(
@@ -205,14 +209,17 @@ class Table:
                 )
         return columns
 
-    def _verify_first_line(self, columns: Sequence[str]) -> None:
-        """Raises SourceError for what exports write before the header."""
-        if match := re.fullmatch(r"sep=(.?)", (columns[0] + self._delimiter)[:5]):
+    def _verify_no_sep(self, header: Sequence[str]) -> None:
+        if match := re.fullmatch(r"sep=(.?)", header[0]):
+            # The line is split at its delimiter if that is the one of the options.
+            delimiter = json.dumps(match[1] or self._delimiter, ensure_ascii=False)
             raise self.fault(
                 HEADER,
-                f"this is Excel's line sep={match[1]}, and not the header",
-                f"remove the line, and write the option `delimiter: {match[1]!r}`",
+                f"this is Excel's line sep={delimiter[1:-1]}, and not the header",
+                f"remove the line, and write the option `delimiter: {delimiter}`",
             )
+
+    def _verify_text(self, columns: Sequence[str]) -> None:
         if not all(map(_is_text, columns)):
             raise self.fault(
                 HEADER,
@@ -236,11 +243,11 @@ class Table:
         )
 
     def _malformed(self, error: csv.Error) -> SourceError:
-        open_quote = "a quote is opened here and never closed"
-        reasons = {"unexpected end of data": open_quote, "field larger": f"{open_quote}, or a cell is too long"}
-        reason = next((reason for start, reason in reasons.items() if str(error).startswith(start)), str(error))
-        return self.fault(
-            BROKEN,
-            reason,
-            'put a cell with a delimiter, line break or quote in quotes, and double every quote in it ("")',
-        )
+        reason = str(error)
+        remedy = 'put a cell with a delimiter, line break or quote in quotes, and double every quote in it ("")'
+        if reason.startswith("unexpected end of data"):
+            reason = OPEN_QUOTE
+        elif reason.startswith("field larger"):
+            reason = f"{OPEN_QUOTE}, or a cell has more than {csv.field_size_limit():,} characters"
+            remedy += "; shorten a longer cell"
+        return self.fault(BROKEN, reason, remedy)

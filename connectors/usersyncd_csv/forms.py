@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from usersyncd.plugin import Kind
-from usersyncd_csv.client import Table
+from usersyncd_csv.client import Table, shortened
 from usersyncd_csv.mapping import ACTIVE, DATES, GROUP_ID, ID, MEMBER_ID, MEMBER_KIND, TRUTH, is_date
 
 
@@ -21,14 +21,28 @@ class Form(NamedTuple):
 
 GROUPS = (Form(ID, str.strip, "there is no id", "give the record the id that it keeps for good"),)
 
+
+def _day_first(column: str) -> str:
+    """The expression that reads dates such as 31.12.2026."""
+    raw = f"raw.{column}"
+    return f'{raw} == null ? null : {raw}.substring(6) + "-" + {raw}.substring(3, 5) + "-" + {raw}.substring(0, 2)'
+
+
 _CANONICAL = (
-    Form(ACTIVE, lambda cell: not cell or cell.lower() in TRUTH, "neither true nor false", "write true or false"),
+    Form(
+        ACTIVE,
+        lambda cell: not cell or cell.lower() in TRUTH,
+        "neither true nor false",
+        "write true or false; if the file is not yours, map the column with its word for true, such as "
+        """`attributes: {active: 'raw.active == "WAHR"'}`""",
+    ),
     *(
         Form(
             name,
             lambda cell: not cell or is_date(cell),
             "no date",
-            "write ISO 8601: 2026-03-31 or 2026-03-31T17:00:00+02:00",
+            "write ISO 8601: 2026-03-31 or 2026-03-31T17:00:00+02:00; if the file is not yours, map the column, "
+            f"31.12.2026 with `attributes: {{{name}: '{_day_first(name)}'}}`",
         )
         for name in DATES
     ),
@@ -67,7 +81,7 @@ def check(table: Table, forms: Sequence[Form], first: int, rows: Sequence[list[s
         # Cells of a column are often alike, and a set of them is quickly built.
         bad = {cell for cell in {row[index] for row in rows} if not right(cell)}
         if bad:
-            place = next(place for place, row in enumerate(rows) if row[index] in bad)
+            place, row = next((place, row) for place, row in enumerate(rows) if row[index] in bad)
             key = forms[0].column
-            whose = f" (id {rows[place][table.columns.index(key)]})" if column != key and key != GROUP_ID else ""
-            raise table.fault(first + place, f"{column} is {rows[place][index]!r}{whose}: {wrong}", remedy)
+            whose = f" (id {shortened(row[table.columns.index(key)])})" if column != key and key != GROUP_ID else ""
+            raise table.fault(first + place, f"{column} is {shortened(row[index])!r}{whose}: {wrong}", remedy)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from usersyncd.errors import SourceError
-from usersyncd_csv.client import Table, quoted
+from usersyncd_csv.client import Table, shortened
 
 
 class Change(NamedTuple):
@@ -88,7 +88,7 @@ def _fault(table: Table, number: int, row: Sequence[str], column: str) -> Source
     cell = row[table.columns.index(column)]
     for pattern, wrong, remedy in CHANGES:
         if re.search(pattern, cell):
-            return table.fault(number, f"{column} is {quoted(cell)}: {wrong}", remedy)
+            return table.fault(number, f"{column} is {shortened(cell)!r}: {wrong}", remedy)
     return None
 
 

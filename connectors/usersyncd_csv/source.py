@@ -12,7 +12,7 @@ from typing import ClassVar, NamedTuple
 from pydantic import BaseModel
 
 from usersyncd.plugin import API, CANONICAL, Done, Kind, Members, Page, Record, SourceContext, Value
-from usersyncd_csv.client import Table, copies
+from usersyncd_csv.client import Table, copies, shortened
 from usersyncd_csv.forms import GROUPS, Form, check, memberships, users
 from usersyncd_csv.ids import check_ids
 from usersyncd_csv.lacking import lacking
@@ -167,9 +167,10 @@ def _name_repeated(table: Table, key: int, kind: Kind, suspects: set[int]) -> No
             identifier = row[key]
             if hash(identifier) in suspects:
                 if identifier in seen:
+                    other = table.line(seen[identifier])
                     raise table.fault(
                         number,
-                        f"the id {identifier} is also that of the {kind} in line {table.line(seen[identifier])}",
+                        f"the id {shortened(identifier)} is also that of the {kind} in line {other}",
                         "an id belongs to one record for good: remove one row, or correct its id",
                     )
                 seen[identifier] = number

@@ -1,4 +1,4 @@
-"""A first line that is no header: the message helps, and shows nobody's data."""
+"""What a message about a file says and shows: the next step for the admin, and nobody's data at length."""
 
 from __future__ import annotations
 
@@ -6,13 +6,23 @@ import asyncio
 from pathlib import Path
 
 import pytest
+import yaml
 
+from usersyncd.core.model import Rule, Ruleset
+from usersyncd.core.rules import compile_rules
 from usersyncd.errors import SourceError
+from usersyncd.plugin import Kind
 from usersyncd.testing import read, source_context
 from usersyncd_csv import CsvSource
 from usersyncd_csv.options import CsvOptions
 
 MISSING = "the first line names none of the known columns: is the header missing?"
+
+
+def attributes(remedy: str) -> dict[str, str]:
+    """The mapping that a remedy proposes."""
+    mapping: dict[str, str] = yaml.safe_load(remedy.split("`")[1])["attributes"]
+    return mapping
 
 
 def void(folder: Path, users: str, members: str = "group_id,member_id\n", **options: str) -> str:
@@ -60,3 +70,57 @@ def test_memberships_need_a_header_too(tmp_path: Path) -> None:
 )
 def test_a_header_is_shown(tmp_path: Path, users: str, says: str) -> None:
     assert void(tmp_path, users).startswith(f"users.csv:1: {says}\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "shown", "delimiter"),
+    [("sep=\t", r"sep=\t", "\t"), ("sep=;", "sep=;", ";"), ('"sep=|"', "sep=|", "|"), ("sep=,", "sep=,", ",")],
+)
+def test_the_line_sep_names_the_delimiter_to_write(tmp_path: Path, line: str, shown: str, delimiter: str) -> None:
+    for configured in (",", delimiter):
+        told = void(tmp_path, f"{line}\nid{delimiter}userName\n", delimiter=configured)
+        assert told.startswith(f"users.csv:1: this is Excel's line {shown}, and not the header\n")
+        assert yaml.safe_load(told.split("`")[1]) == {"delimiter": delimiter}
+
+
+@pytest.mark.parametrize("cell", ["x" * 200_000, '"' + "x\n" * 200_000])
+def test_a_cell_that_is_too_long_is_told_the_limit(tmp_path: Path, cell: str) -> None:
+    told = void(tmp_path, f"id,displayName\n1,{cell}\n")
+    assert told.startswith("users.csv:2: a quote is opened here and never closed, or a cell has more than 131,072 char")
+    assert "shorten a longer cell" in told
+
+
+@pytest.mark.parametrize(
+    "users",
+    [
+        f"id,validUntil\n1,{'x' * 100_000}\n",
+        f"id,active\n{'x' * 100_000},perhaps\n",
+        f"id\n{'x' * 100_000}\n{'x' * 100_000}\n",
+        f"id\n={'x' * 100_000}\n",
+    ],
+)
+def test_a_long_cell_is_shown_by_its_beginning(tmp_path: Path, users: str) -> None:
+    told = void(tmp_path, users)
+    assert f"{'x' * 50}" in told
+    assert "…" in told
+    assert len(told) < 600
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "meant"),
+    [("active", "WAHR", True), ("active", "FALSCH", False), ("validUntil", "31.12.2026", "2026-12-31")],
+)
+def test_who_does_not_own_the_file_is_told_a_mapping(tmp_path: Path, column: str, cell: str, meant: bool | str) -> None:
+    mapping = attributes(void(tmp_path, f"id,{column}\n1,{cell}\n"))
+    at = "config.yaml:1"
+    rules = compile_rules(
+        directory="hr",
+        mapping={},
+        attributes={Kind.USER: {name: Rule(text, at) for name, text in mapping.items()}},
+        users=Ruleset(None, "key", {"key": Rule("user.id", at), "got": Rule(f"user.{column}", at)}),
+        groups=Ruleset(),
+        lookups={},
+        deactivates=False,
+    )
+    for held, read_as in (({column: cell}, meant), ({}, False if column == "active" else None)):
+        assert rules.shape_user("1", held) == {"key": "1", "got": read_as}
