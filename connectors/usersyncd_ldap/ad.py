@@ -17,6 +17,10 @@ EXTENDED = re.compile(r"<GUID=([0-9A-Fa-f-]{36})>;(?:<SID=([^>]*)>;)?(.*)", re.D
 DISABLED = 0x2
 """ADS_UF_ACCOUNTDISABLE of userAccountControl."""
 
+ACCOUNT_RESTRICTIONS = "“Account Restrictions” (User-Account-Restrictions)"
+GENERAL_INFORMATION = "“General Information” (General-Information)"
+"""Property sets, which rights are granted on: as the dialogs call them, and as the schema does."""
+
 EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
 NEVER = frozenset({0, 0x7FFF_FFFF_FFFF_FFFF})
 """The two values of accountExpires that mean that an account does not expire."""
@@ -52,6 +56,10 @@ def sid(value: bytes) -> str:
 def sid_of_primary_group(user_sid: str, rid: str) -> str:
     """The SID of a user's primary group: it is always one of the user's own domain."""
     return f"{user_sid.rpartition('-')[0]}-{rid}"
+
+
+DOMAIN_USERS = "513"
+"""The relative id of the group that is a user's primary group unless somebody chooses another one."""
 
 
 def is_active(value: Value) -> Value:

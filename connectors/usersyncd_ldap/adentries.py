@@ -77,8 +77,10 @@ class AdEntryReader(EntryReader):
         rid = attributes.get(self._rid) if self.kind is Kind.USER else None
         if self.kind is Kind.GROUP:
             self.sids[sid] = self._id
-        elif sid and isinstance(rid, str):
-            group = self._group_of(ad.sid_of_primary_group(sid, rid))
+        elif sid:
+            # Who does not show it is left where nearly everybody is.
+            shown = rid if isinstance(rid, str) else ad.DOMAIN_USERS
+            group = self._group_of(ad.sid_of_primary_group(sid, shown))
             if group is not None:
                 self._primary.setdefault(group, set()).add(self._id)
         return self._id, ()

@@ -114,8 +114,12 @@ class EntryReader:
     def _unread(self, key: str, dn: str, hidden: str) -> Unread:
         if hidden in self._always:
             self._hiding.setdefault(hidden, []).append(dn)
-        remedy = GRANT if hidden in self._always else f"grant the account that reads the right to read {hidden} of it"
+        remedy = self._grant(hidden) if hidden in self._always else GRANT.format(hidden)
         return Unread(self.kind, key, f"the directory hides {hidden} of {dn}\n  → {remedy}")
+
+    def _grant(self, name: str) -> str:
+        """The remedy where an attribute that every user has is hidden."""
+        return GRANT_ON_SET.format(self._schema.certain[name])
 
     def verify(self) -> None:
         """Raises SourceError if many users hide what each of them has: the account lacks the right to read it."""
@@ -124,7 +128,7 @@ class EntryReader:
                 raise SourceError(
                     f"{name} is hidden on {len(hiding)} of {self._taken} users, and every user has it (the first: "
                     f"{hiding[0]}): the pull was discarded",
-                    GRANT,
+                    self._grant(name),
                 )
 
     def _needed(self) -> tuple[str, ...]:
@@ -199,10 +203,8 @@ class EntryReader:
         return found
 
 
-GRANT = (
-    "grant the account that reads the right Read on the property set “Account Restrictions” "
-    "(User-Account-Restrictions) of all users"
-)
+GRANT = "grant the account that reads the right to read {} of it"
+GRANT_ON_SET = "grant the account that reads the right Read on the property set {} of all users"
 
 
 def nameless(dn: str, key: str) -> SourceError:

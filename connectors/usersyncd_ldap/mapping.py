@@ -57,8 +57,8 @@ class Schema(Struct, frozen=True):
     """The attribute behind a name of the mapping that is no attribute here."""
     derived: Mapping[str, tuple[str, Callable[[Value], Value]]] = {}
     """Canonical name -> the attribute that it is computed from, and how."""
-    certain: tuple[str, ...] = ()
-    """Attributes that every user has, so that they are hidden where they are absent."""
+    certain: Mapping[str, str] = {}
+    """Attributes that every user has, so that they are hidden where they are absent -> the property set of each."""
     operational: tuple[str, ...] = ()
     """Attributes that the server gives only when they are named (RFC 4511, section 4.5.1.8)."""
     reference: Callable[[Value], Value] = by_dn
@@ -128,7 +128,10 @@ SCHEMAS: Mapping[Product, Schema] = {
             "active": ("userAccountControl", ad.is_active),
             "validUntil": ("accountExpires", ad.valid_until),
         },
-        certain=("userAccountControl",),
+        certain={
+            "userAccountControl": ad.ACCOUNT_RESTRICTIONS, "accountExpires": ad.ACCOUNT_RESTRICTIONS,
+            "sAMAccountName": ad.GENERAL_INFORMATION, "primaryGroupID": ad.GENERAL_INFORMATION,
+        },
         reference=ad.reference,
         bytes={"objectguid": ad.guid, "objectsid": ad.sid},
         unreported=frozenset({

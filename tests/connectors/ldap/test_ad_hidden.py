@@ -1,4 +1,4 @@
-"""userAccountControl, which every user of Active Directory has, is absent where the account may not read it."""
+"""What every user of Active Directory has, as userAccountControl, is absent where the account may not read it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ pytest.importorskip("ldap", reason="python-ldap is not installed (the extra ldap
 
 from tests.connectors.ldap.domain import Domain
 from usersyncd.errors import SourceError
-from usersyncd.plugin import Gone, Kind, Record, Unread
+from usersyncd.plugin import Gone, Kind, Members, Record, Unread
 from usersyncd.testing import read
 from usersyncd_ldap.adentries import AdEntryReader
 from usersyncd_ldap.mapping import SCHEMAS
@@ -23,11 +23,14 @@ def reader(reads: frozenset[str] | None = ACTIVE, kind: Kind = Kind.USER) -> AdE
     return AdEntryReader(kind, reads, SCHEMAS[Product.ACTIVE_DIRECTORY])
 
 
-def take(reading: AdEntryReader, count: int, *, hidden: int) -> list[object]:
+def take(reading: AdEntryReader, count: int, *, hidden: int, name: str = "userAccountControl") -> list[object]:
     for number in range(count):
-        shown = {} if number < hidden else {"userAccountControl": [b"544"]}
+        shown = {"userAccountControl": [b"544"], "accountExpires": [b"0"], "primaryGroupID": [b"513"]}
+        shown["cn"] = shown["sAMAccountName"] = [b"u%d" % number]
+        if number < hidden:
+            del shown[name]
         dn = f"<GUID={uuid.UUID(int=number)}>;<SID=S-1-5-21-1-{number}>;CN=u{number},DC=acme"
-        reading.take(dn, {"cn": [b"u%d" % number], "sAMAccountName": [b"u%d" % number], **shown})
+        reading.take(dn, shown)
     return list(reading.page())
 
 
@@ -57,9 +60,45 @@ def test_whatever_else_the_rules_read(reads: frozenset[str] | None) -> None:
 
 
 def test_nobody_misses_it_where_no_rule_reads_it() -> None:
-    reading = reader(frozenset({"userName"}))
+    reading = reader(frozenset({"email"}))
     assert all(isinstance(item, Record) for item in take(reading, 20, hidden=20))
     reading.verify()
+
+
+SETS = {
+    "accountExpires": "Account Restrictions",
+    "sAMAccountName": "General Information",
+    "primaryGroupID": "General Information",
+}
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_each_attribute_that_every_user_has(name: str) -> None:
+    reading = reader(frozenset({"active", "validUntil", "userName"}))
+    [unread] = [item for item in take(reading, 20, hidden=1, name=name) if isinstance(item, Unread)]
+    assert unread.why.startswith(f"the directory hides {name} of CN=u0,DC=acme\n  → grant")
+    assert SETS[name] in unread.why
+    reading.verify()
+    take(reading, 20, hidden=20, name=name)
+    with pytest.raises(SourceError, match=f"{name} is hidden on 21 of 40 users"):
+        reading.verify()
+
+
+async def test_a_primary_group_that_is_hidden_loses_nobody(domain: Domain) -> None:
+    for number in range(8):
+        domain.server.add_user(f"u{number}")
+    dn = domain.server.add_user("ada")
+    mirror = await domain.follow()
+    assert "ada" in mirror.members_of("Domain Users")
+    domain.server.hide(dn, PRIMARY_GROUP, "sync")
+    listing = await read(domain.source())
+    ada, everybody = mirror.id_of(Kind.USER, "ada"), mirror.id_of(Kind.GROUP, "Domain Users")
+    assert [item.id for item in listing.items if isinstance(item, Unread)] == [ada]
+    assert any(isinstance(item, Members) and item.group == everybody and ada in item.added for item in listing.items)
+
+
+PRIMARY_GROUP = "bf967a00-0de6-11d0-a285-00aa003049e2"
+"""The attribute primaryGroupID."""
 
 
 def test_a_group_has_none() -> None:
