@@ -20,6 +20,7 @@ from usersyncd_ldap.handshake import Peer, Reason, unexpected, why
 from usersyncd_ldap.operation import Answer, answers
 from usersyncd_ldap.options import LdapOptions
 from usersyncd_ldap.search import Search
+from usersyncd_ldap.trust import trust
 
 CONNECT_SECONDS = 10
 """Seconds that connecting, and then the TLS handshake, may take at most."""
@@ -141,7 +142,7 @@ def _connected(url: str, options: LdapOptions, folder: Path, password: str | Non
     try:
         _configure(connection, options, seconds)
         if _secured(url, options):
-            _trust(connection, options, folder)
+            trust(connection, options.tls, folder)
         try:
             if options.tls.start_tls:
                 with sockets.cut_after(connection.fileno(), seconds):
@@ -225,30 +226,3 @@ def _configure(connection: ldap.ldapobject.SimpleLDAPObject, options: LdapOption
 
 def _secured(url: str, options: LdapOptions) -> bool:
     return options.tls.start_tls or url.startswith("ldaps:")
-
-
-def _trust(connection: ldap.ldapobject.SimpleLDAPObject, options: LdapOptions, folder: Path) -> None:
-    if options.tls.ca_file is not None:
-        authorities = str(folder / options.tls.ca_file)
-        try:
-            sockets.holds_certificates(authorities)
-        except OSError as error:
-            problem = f"tls.ca_file {authorities} cannot be used: {words(error)}"
-            raise SourceError(problem, "name a PEM file of certificates that usersyncd may read") from error
-        connection.set_option(ldap.OPT_X_TLS_CACERTFILE, authorities)
-    if options.tls.certificate is not None and options.tls.key is not None:
-        connection.set_option(ldap.OPT_X_TLS_CERTFILE, _readable(folder, options.tls.certificate, "certificate"))
-        connection.set_option(ldap.OPT_X_TLS_KEYFILE, _readable(folder, options.tls.key, "key"))
-    verify = ldap.OPT_X_TLS_DEMAND if options.tls.verify else ldap.OPT_X_TLS_NEVER
-    connection.set_option(ldap.OPT_X_TLS_REQUIRE_CERT, verify)
-    connection.set_option(ldap.OPT_X_TLS_NEWCTX, 0)
-
-
-def _readable(folder: Path, name: str, option: str) -> str:
-    path = folder / name
-    try:
-        path.open("rb").close()
-    except OSError as error:
-        problem = f"tls.{option} {path} cannot be used: {words(error)}"
-        raise SourceError(problem, "name a PEM file that usersyncd may read") from error
-    return str(path)

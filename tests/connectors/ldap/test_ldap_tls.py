@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import socket
 import ssl
+import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -184,6 +186,32 @@ async def test_an_authority_that_is_no_certificate(secured: Directory) -> None:
     (secured.folder / "ca.pem").write_text("not a certificate")
     with pytest.raises(SourceError, match=r"ca\.pem"):
         await secured.pull(tls=tls_of(secured, ca_file="ca.pem"))
+
+
+UNFIT = {
+    "the key is that of another certificate": ("client", "key"),
+    "the key is encrypted": ("client", "encrypted"),
+    "one of them is no PEM file of its kind": ("client_key", "client"),
+    "cannot be used: one of them is no PEM": ("empty", "client_key"),
+    "No such file": ("client", "missing"),
+}
+"""What is said of a certificate and a key of our own. Files are those of Certificates and of the test."""
+
+
+def encrypt(key: Path, encrypted: Path) -> None:
+    subprocess.run(["openssl", "pkey", "-in", key, "-aes256", "-passout", "pass:x", "-out", encrypted], check=True)
+
+
+async def test_a_certificate_and_a_key_that_do_not_fit(serve: Serve, tls: Certificates, tmp_path: Path) -> None:
+    directory = serve(person(0), tls=tls)
+    directory.options["url"] = directory.server.ldaps_url
+    (tmp_path / "empty").touch()
+    encrypt(tls.client_key, tmp_path / "encrypted")
+    for says, names in UNFIT.items():
+        certificate, key = (str(getattr(tls, name, tmp_path / name)) for name in names)
+        said = await refusal(directory, tls={"ca_file": str(tls.ca), "certificate": certificate, "key": key})
+        assert says in said
+        assert key in said
 
 
 async def test_a_server_without_tls_gets_no_password(serve: Serve) -> None:

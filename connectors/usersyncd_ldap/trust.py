@@ -1,0 +1,79 @@
+"""The files of TLS: whom to trust, and who we are. They are looked at first, as libldap does not say what is wrong."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+import ldap
+import ldap.ldapobject
+
+from usersyncd.errors import SourceError
+from usersyncd_ldap import sockets
+from usersyncd_ldap.faults import words
+from usersyncd_ldap.options import Tls
+
+
+def trust(connection: ldap.ldapobject.SimpleLDAPObject, tls: Tls, folder: Path) -> None:
+    """Let a connection use the files. Raises SourceError when it cannot."""
+    if tls.ca_file is not None:
+        authorities = str(folder / tls.ca_file)
+        try:
+            sockets.holds_certificates(authorities)
+        except OSError as error:
+            problem = f"tls.ca_file {authorities} cannot be used: {words(error)}"
+            raise SourceError(problem, "name a PEM file of certificates that usersyncd may read") from error
+        connection.set_option(ldap.OPT_X_TLS_CACERTFILE, authorities)
+    if tls.certificate is not None and tls.key is not None:
+        certificate, key = _readable(folder, tls.certificate, "certificate"), _readable(folder, tls.key, "key")
+        _fits(certificate, key)
+        connection.set_option(ldap.OPT_X_TLS_CERTFILE, certificate)
+        connection.set_option(ldap.OPT_X_TLS_KEYFILE, key)
+    connection.set_option(ldap.OPT_X_TLS_REQUIRE_CERT, ldap.OPT_X_TLS_DEMAND if tls.verify else ldap.OPT_X_TLS_NEVER)
+    try:
+        connection.set_option(ldap.OPT_X_TLS_NEWCTX, 0)
+    except ValueError as error:
+        files = ", ".join(str(folder / name) for name in (tls.ca_file, tls.certificate, tls.key) if name is not None)
+        raise SourceError(
+            f"libldap cannot set up TLS{f' with {files}' if files else ''}, and does not say why",
+            "see that the files are PEM, with a certificate and a key of a usual kind (RSA or EC)",
+        ) from error
+
+
+def _readable(folder: Path, name: str, option: str) -> str:
+    path = folder / name
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        problem = f"tls.{option} {path} cannot be used: {words(error)}"
+        raise SourceError(problem, "name a PEM file that usersyncd may read") from error
+    return str(path)
+
+
+_OTHERS = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH")
+"""How OpenSSL says that a key is not that of the certificate."""
+
+
+def _fits(certificate: str, key: str) -> None:
+    """See that a certificate and its private key can be used. Raises SourceError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.set_ciphers("DEFAULT@SECLEVEL=0")  # Which keys are too short is for libldap and the server to say.
+    asked: list[str] = []
+
+    def passphrase() -> str:
+        asked.append(key)
+        return ""
+
+    try:
+        context.load_cert_chain(certificate, key, passphrase)
+    except (ssl.SSLError, ValueError) as error:
+        if asked:
+            why, remedy = "the key is encrypted", f"take the passphrase away: openssl pkey -in {key} -out NEW"
+        elif isinstance(error, ssl.SSLError) and error.reason in _OTHERS:
+            why, remedy = "the key is that of another certificate", "name the key that the certificate was made for"
+        else:
+            why, remedy = (
+                "one of them is no PEM file of its kind",
+                "name a certificate and its private key, both in PEM",
+            )
+        raise SourceError(f"tls.certificate {certificate} and tls.key {key} cannot be used: {why}", remedy) from error
