@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import ldap
 import ldap.ldapobject
 from ldap.controls import RequestControl
+from ldap.controls.ppolicy import PasswordPolicyControl
 
 from usersyncd.errors import SourceError
 from usersyncd_ldap import sockets
@@ -21,6 +22,9 @@ from usersyncd_ldap.operation import Answer, answers
 from usersyncd_ldap.options import LdapOptions
 from usersyncd_ldap.search import Search
 from usersyncd_ldap.trust import trust
+
+MUST_CHANGE = 2
+"""The error changeAfterReset of a password policy (draft-behera-ldap-password-policy)."""
 
 CONNECT_SECONDS = 10
 """Seconds that connecting, and then the TLS handshake, may take at most."""
@@ -172,7 +176,14 @@ def _reason(url: str, options: LdapOptions, folder: Path) -> Reason | None:
 
 def _bind(connection: ldap.ldapobject.SimpleLDAPObject, url: str, options: LdapOptions, password: str | None) -> None:
     if options.sasl is None:
-        connection.simple_bind_s(options.bind_dn or "", password or "")
+        account = options.bind_dn or ""
+        *_, controls = connection.simple_bind_s(account, password or "", [PasswordPolicyControl()] if account else [])
+        if any(getattr(control, "error", None) == MUST_CHANGE for control in controls):
+            raise SourceError(
+                f"{url}: the password of {account} must be changed, and until then the server lets it read nothing",
+                "an administrator set it, and the server demands that the account itself sets it again: run "
+                f"ldappasswd -H {url} -D '{account}' -W -S; then put the new one where the option password points",
+            )
         return
     # Active Directory takes no second layer of encryption within TLS; without TLS, Kerberos must encrypt.
     layers = "maxssf=0" if _secured(url, options) or options.sasl == "external" else "minssf=56"

@@ -11,7 +11,7 @@ pytest.importorskip("ldap", reason="python-ldap is not installed (the extra ldap
 from tests.connectors.ldap.directory import Directory
 from tests.connectors.ldap.domain import Domain
 from tests.servers.samba import REALM
-from tests.servers.slapd import person
+from tests.servers.slapd import BASE, person
 from tests.servers.text import PRINTABLE
 from usersyncd.errors import SourceError
 
@@ -21,6 +21,21 @@ async def test_every_printable_character(serve: Callable[..., Directory], mark: 
     directory = serve(person(0))
     directory.server.modify(directory.server.reader_dn, {"userPassword": PRINTABLE})
     (directory.folder / "password").write_text(f"{mark}{PRINTABLE}\n")
+    assert set((await directory.pull()).users) == {"u0"}
+
+
+async def test_a_password_that_must_be_changed(serve: Callable[..., Directory]) -> None:
+    """slapo-ppolicy demands it once an administrator has set the password."""
+    policy = f"dn: cn=policy,{BASE}\nobjectClass: device\nobjectClass: pwdPolicy\npwdAttribute: userPassword\n"
+    policy += "pwdMustChange: TRUE\n\n"
+    overlay = f"moduleload ppolicy\noverlay ppolicy\nppolicy_default cn=policy,{BASE}\n"
+    directory = serve(person(0), policy, database=overlay)
+    reader = directory.server.reader_dn
+    directory.server.modify(reader, {"pwdReset": "TRUE"})
+    with pytest.raises(SourceError, match=f"the password of {reader} must be changed") as raised:
+        await directory.pull()
+    assert f"ldappasswd -H {directory.server.url} -D '{reader}' -W -S" in str(raised.value.remedy)
+    directory.server.modify(reader, {"pwdReset": []})
     assert set((await directory.pull()).users) == {"u0"}
 
 
