@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 from urllib.parse import quote
 
 import httpx
@@ -22,7 +22,7 @@ from usersyncd.errors import SourceError
 from usersyncd.plugin import Patience, http_date
 from usersyncd_entra.faults import CursorExpired, error_of, is_expired, refused
 from usersyncd_entra.links import is_within, place
-from usersyncd_entra.objects import Object
+from usersyncd_entra.objects import Item, Object, converted
 from usersyncd_entra.options import EntraOptions
 from usersyncd_entra.signin import SignIn
 
@@ -39,9 +39,6 @@ PAGES = 100_000
 
 ADVANCED = {"ConsistencyLevel": "eventual"}
 """The header of advanced queries (learn.microsoft.com/graph/aad-advanced-queries); every page needs it."""
-
-
-Item = TypeVar("Item")
 
 
 class Page(Struct, Generic[Item]):
@@ -188,10 +185,13 @@ class Graph:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             why = str(error)
         try:
-            # JSON may have half a character (RFC 8259, section 8.2), as in a text that was cut; msgspec refuses it.
-            return msgspec.convert(json.loads(response.content), Page[of])  # type: ignore[valid-type]
+            # JSON may have half a character (RFC 8259, section 8.2), as in a text that was cut; msgspec refuses it. And
+            # one object of another form must not cost the others of its page.
+            page = msgspec.convert(json.loads(response.content), Page[Any])
+            page.value = [converted(item, of) for item in page.value]
         except (ValueError, RecursionError):
             raise self._nonsense(response, why) from None
+        return page
 
     def _must_be_ours(self, url: str) -> None:
         """Links come from outside, and the token goes where they lead."""

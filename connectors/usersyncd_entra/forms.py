@@ -22,6 +22,11 @@ _HIDDEN = (
     "  → see in the Entra admin centre that the user has it and that the application may read it; until then the user "
     "stays as it was"
 )
+ODD_MEMBERS = (
+    "the members of the group do not have the form that Microsoft Graph documents: one has no id\n"
+    "  → the next run reads them again; if it stays so, tell Microsoft's support; until then the group stays as it was"
+)
+"""What is said of a group whose members cannot all be told."""
 
 
 def _is_flag(value: Any) -> bool:
@@ -42,7 +47,7 @@ def _is_texts(value: Any) -> bool:
 
 def _is_ends(value: Any) -> bool:
     return value is None or (
-        isinstance(value, list) and all(isinstance(end, dict) and isinstance(end.get("id"), str) for end in value)
+        isinstance(value, list) and all(isinstance(end, dict) and _is_text(end.get("id")) for end in value)
     )
 
 
@@ -64,6 +69,9 @@ class Unreadable:
 
     def __init__(self) -> None:
         self._names: list[str] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._names)
 
     def user(self, identifier: str, user: Object, name: str) -> Unread:
         """What is told of a user whose property ``name`` is odd or absent."""

@@ -9,13 +9,13 @@ from msgspec import Struct, field
 
 from usersyncd.errors import SourceError
 from usersyncd.plugin import Kind, Page, Record, Unread
-from usersyncd_entra.client import ADVANCED, LARGEST, Graph, Item, for_each
+from usersyncd_entra.client import ADVANCED, LARGEST, Graph, for_each
 from usersyncd_entra.client import Page as GraphPage
 from usersyncd_entra.faults import Vanished
 from usersyncd_entra.fields import Fields, present
 from usersyncd_entra.forms import Unreadable
 from usersyncd_entra.mapping import GROUP_TYPE, OTHER_TYPES
-from usersyncd_entra.objects import End, Group, Object
+from usersyncd_entra.objects import End, Group, Item, Object
 from usersyncd_entra.options import Groups, Users
 from usersyncd_entra.rounds import GroupRound
 
@@ -43,14 +43,16 @@ class UserListing:
                 ]
         self._unreadable.verify(len(self.ids))
 
-    def _record(self, user: Object, managers: Mapping[str, str]) -> Record | Unread:
+    def _record(self, user: Object, managers: Mapping[str, End]) -> Record | Unread:
         identifier = user.pop("id")
         self.ids.add(identifier)
-        if odd := self._fields.odd(user, whole=True):
+        manager = managers.get(identifier)
+        odd = "manager" if manager is not None and not manager.id else self._fields.odd(user, whole=True)
+        if odd is not None:
             return self._unreadable.user(identifier, user, odd)
         attributes = self._fields.attributes(user)
-        if manager := managers.get(identifier):
-            attributes["manager"] = manager
+        if manager is not None and manager.removed is None:
+            attributes["manager"] = manager.id
         return Record(Kind.USER, identifier, present(attributes))
 
     async def _members(self) -> set[str]:
@@ -61,6 +63,12 @@ class UserListing:
         async def of(group: str) -> None:
             link = self._graph.address(f"groups/{group}/transitiveMembers", select="id", top=LARGEST)
             async for page in self._graph.pages(link, End):
+                if not all(member.id for member in page.value):
+                    raise SourceError(
+                        f"Microsoft Graph tells a member of the group {group} without an id, so that it is not known "
+                        "who is to be read",
+                        "the next run reads again; if it stays so, tell Microsoft's support",
+                    )
                 found.update(member.id for member in page.value if member.type not in not_users)
 
         # Who moves from a group that is still to be read to one that was read already is found the second time.
@@ -69,14 +77,14 @@ class UserListing:
             await for_each(self._only.members_of, of)
         return found
 
-    async def _managers(self) -> dict[str, str]:
+    async def _managers(self) -> dict[str, End]:
         """Who leads whom. No list with a condition tells it; a delta query tells of everybody."""
-        found: dict[str, str] = {}
+        found: dict[str, End] = {}
         async with aclosing(self._graph.round(self._graph.address("users/delta", select="manager"), _Led)) as pages:
             async for page in pages:
                 for user in page.value:
                     for manager in user.managers:
-                        found[user.id] = manager.id if manager.removed is None else ""
+                        found[user.id] = manager
         return found
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, field
 
+Item = TypeVar("Item")
 Object = dict[str, Any]
 """A user, or any other object of which all that was selected is kept."""
 
 
 class End(Struct, gc=False):
-    """One end of a relationship, such as a member. ``removed`` is set when it ended, and says why."""
+    """One end of a relationship, such as a member. ``removed`` is set when it ended, and says why. The id is empty
+    where Graph told none (see :func:`converted`)."""
 
     id: str
     type: str = field(name="@odata.type", default="")
@@ -39,3 +41,23 @@ def group_type(names: Sequence[str]) -> type[Group]:
         (f"property{number}", Any | UnsetType, field(name=name, default=UNSET)) for number, name in enumerate(names)
     ]
     return cast("type[Group]", msgspec.defstruct("SelectedGroup", fields, bases=(Group,)))
+
+
+def converted(item: Any, of: type[Item]) -> Item:
+    """An object of another form than documented, as far as it can be read: what should be an end, and has no id,
+    becomes one with an empty id, so that it costs only the object that it is an end of. Raises ValidationError."""
+    if of is End:
+        item = _end(item)
+    elif isinstance(item, dict):
+        item = item | {name: _ends(item[name]) for name in ("members@delta", "manager@delta") if name in item}
+    return msgspec.convert(item, of)
+
+
+def _ends(found: Any) -> list[Object]:
+    return list(map(_end, found if isinstance(found, list) else [None]))
+
+
+def _end(found: Any) -> Object:
+    end = found if isinstance(found, dict) else {}
+    texts = {name: text for name in ("id", "@odata.type") if isinstance(text := end.get(name), str)}
+    return {"id": "", "@removed": end.get("@removed"), **texts}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 from usersyncd.errors import SourceError
@@ -35,6 +36,8 @@ class Pull:
         self._options = options
         self._fields = fields
         self._log = log
+        self._lost = False
+        """Whether a change could not be read: no later round tells it again."""
 
     @property
     def select(self) -> str:
@@ -42,9 +45,9 @@ class Pull:
         return f"{','.join(self._fields[Kind.USER].asked)};{','.join(self._fields[Kind.GROUP].asked)}"
 
     @property
-    def cursor(self) -> str:
-        """The cursor for the next pull."""
-        return Cursor(self.users_link, self.groups_link, self.select).write()
+    def cursor(self) -> str | None:
+        """The cursor for the next pull. None: it must read everything."""
+        return None if self._lost else Cursor(self.users_link, self.groups_link, self.select).write()
 
     async def everything(self) -> AsyncGenerator[Page, None]:
         """Complete rounds of users and groups, or lists where the options narrow them down.
@@ -68,7 +71,7 @@ class Pull:
             yield each
         if groups.restored:
             found = await self._memberships([f"groups/{identifier}" for identifier in groups.restored])
-            yield [each for each in found if each.group in groups]
+            yield [each for each in found if groups.reads(each.group)]
         self._tell(groups)
 
     async def changes(self, since: Cursor) -> AsyncGenerator[Page, None]:
@@ -95,8 +98,10 @@ class Pull:
             again = GroupRound(self._fields[Kind.GROUP], complete=True)
             await read_members(self._graph, again, groups.whole)
             yield again.wholes()
+            self._lost = self._lost or again.odd
         for each in groups.pages():
             yield each
+        self._lost = self._lost or groups.odd or bool(users.unreadable)
         self._tell(groups)
 
     async def _all_users(self) -> AsyncGenerator[Page, None]:
@@ -140,12 +145,7 @@ class Pull:
             return []
         link = self._graph.address(path, select=f"id,{BORN}", top=LARGEST)
         pages = self._graph.pages(link, Object)
-        born = {
-            item["id"]: str(item.get(BORN) or "")
-            async for page in pages
-            for item in page.value
-            if item["id"] not in found
-        }
+        born = {item["id"]: _born(item) async for page in pages for item in page.value if item["id"] not in found}
         missing = [each for each, moment in born.items() if moment < began.isoformat()]
         if lost := [each for each in missing if born[each] < (began - OLD).isoformat()]:
             raise SourceError(
@@ -162,7 +162,10 @@ class Pull:
             link = self._graph.address(f"{path}/memberOf/microsoft.graph.group", select="id", top=LARGEST)
             try:
                 async for page in self._graph.pages(link, End):
-                    for group in page.value:
+                    if not all(group.id for group in page.value):
+                        self._log.warning("a group without an id was passed over", member=path)
+                        self._lost = True
+                    for group in filter(attrgetter("id"), page.value):
                         groups.setdefault(group.id, set()).add(path.partition("/")[2])
             except Vanished:
                 return  # Deleted once more: the next round says so.
@@ -192,3 +195,9 @@ class Pull:
             )
         if groups.outside:
             self._log.info("members that the options leave out were passed over", count=groups.outside)
+
+
+def _born(item: Object) -> str:
+    """When an object was made; empty where Graph does not say so in text, and it counts as old then."""
+    born = item.get(BORN)
+    return born if isinstance(born, str) else ""

@@ -16,7 +16,7 @@ from msgspec import Struct
 from usersyncd.plugin import Gone, Kind, Members, Page, Patch, Record, Unread, Value
 from usersyncd_entra.faults import understood
 from usersyncd_entra.fields import Fields, present
-from usersyncd_entra.forms import Unreadable
+from usersyncd_entra.forms import ODD_MEMBERS, Unreadable
 from usersyncd_entra.mapping import BORN, GROUP_TYPE, OTHER_TYPES, USER_TYPE, VISIBILITY
 from usersyncd_entra.objects import End, Group, Object, group_type
 
@@ -76,12 +76,14 @@ class UserRound:
 
 
 class _Group(Struct):
-    """What was said of a group so far. Who ``left`` is not among those who ``joined``, who may come twice there."""
+    """What was said of a group so far. Who ``left`` is not among those who ``joined``, who may come twice there.
+    ``odd``: a member has no id."""
 
     attributes: dict[str, Value] = {}
     whole: bool = False
     gone: bool = False
     hidden: bool = False
+    odd: bool = False
     joined: list[str] = []
     left: set[str] = set()
 
@@ -109,10 +111,19 @@ class GroupRound:
     def __contains__(self, identifier: str) -> bool:
         return identifier in self._groups and not self._groups[identifier].gone
 
+    def reads(self, identifier: str) -> bool:
+        """Whether the group is there, and its members can be told."""
+        return identifier in self and not self._groups[identifier].odd
+
     @property
     def whole(self) -> list[str]:
         """In a round of changes: what came whole, so is new or was restored."""
-        return [identifier for identifier, group in self._groups.items() if group.whole]
+        return [identifier for identifier, group in self._groups.items() if group.whole and not group.odd]
+
+    @property
+    def odd(self) -> bool:
+        """Whether a group has members that cannot be told."""
+        return any(group.odd for group in self._groups.values())
 
     @property
     def hidden(self) -> int:
@@ -141,19 +152,22 @@ class GroupRound:
     def wholes(self) -> Page:
         """The groups' members as all that there are, in one page."""
         return [
-            Members(identifier, frozenset(group.joined), whole=True)
+            _unread(identifier) if group.odd else Members(identifier, frozenset(group.joined), whole=True)
             for identifier, group in self._groups.items()
             if not group.gone
         ]
 
     def pages(self, scope: Container[str] | None = None) -> Iterator[Page]:
         """All that was said, in pages. ``scope``: the users that are read, None for all."""
-        page: list[Record | Patch | Members | Gone] = []
+        page: list[Record | Patch | Unread | Members | Gone] = []
         edges = 0
         for identifier, group in self._groups.items():
             if group.gone:
                 if not self._complete:
                     page.append(Gone(Kind.GROUP, identifier))
+                continue
+            if group.odd:
+                page.append(_unread(identifier))
                 continue
             if self._complete or group.whole:
                 page.append(Record(Kind.GROUP, identifier, present(group.attributes)))
@@ -178,6 +192,9 @@ class GroupRound:
         return inside
 
     def _move(self, group: _Group, members: Sequence[End]) -> None:
+        if not all(map(_ID, members)):
+            group.odd = True
+            return
         if not any(map(_REMOVED, members)) and _READ.issuperset(map(_TYPE, members)):
             # A pull of 500,000 memberships spends its time here, and nearly always they are of this kind.
             ids = list(map(_ID, members))
@@ -195,6 +212,10 @@ class GroupRound:
                 joined.pop(member.id, None)
                 group.left.add(member.id)
         group.joined = list(joined)
+
+
+def _unread(group: str) -> Unread:
+    return Unread(Kind.GROUP, group, ODD_MEMBERS)
 
 
 _READ = frozenset({USER_TYPE, GROUP_TYPE, ""})

@@ -1,4 +1,4 @@
-"""Users with a value of another form than documented: each costs itself alone, and stays as it was."""
+"""Users and groups with a value of another form than documented: each costs itself alone, and stays as it was."""
 
 from __future__ import annotations
 
@@ -69,6 +69,7 @@ async def test_a_user_with_an_odd_value_stays_as_it_was(
     assert (found.id, name in found.why, "→" in found.why) == (odd, True, True)
     assert follower.held.records[Kind.USER, odd] == before
     assert (Kind.USER, leaver) not in follower.held.records
+    assert (follower.cursor is None) is not complete  # No later round tells a change again.
 
 
 @pytest.mark.parametrize(("name", "value"), [each for each in ODD if each[0] != "manager@delta"])
@@ -104,3 +105,98 @@ async def test_what_is_hidden_of_many_voids_the_pull(graph: Graph, tmp_path: Pat
     with pytest.raises(SourceError, match="7 of 60 users") as raised:
         await Follower(graph, tmp_path).pull(reads=READS, **more)
     assert "User.Read.All" in str(raised.value.remedy)
+
+
+MEMBERS: list[Any] = [
+    "x", {"id": "ada"}, None, 7, ["x"], [{}], [{"id": 7}], [{"id": ""}], [{"@odata.type": "#microsoft.graph.user"}],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", MEMBERS)
+@pytest.mark.parametrize("complete", [True, False], ids=["complete", "changes"])
+async def test_a_group_with_odd_members_stays_as_it_was(
+    graph: Graph, tmp_path: Path, value: Any, complete: bool
+) -> None:
+    tenant, follower = graph.tenant, Follower(graph, tmp_path)
+    odd, other = list(tenant.groups)[4:6]
+    await follower.pull()
+    records, edges = dict(follower.held.records), set(follower.held.edges)
+    leaver = next(iter(tenant.members[other]))
+    tenant.change(odd, description="new")
+    tenant.leave(odd, next(iter(tenant.members[odd])))
+    tenant.leave(other, leaver)
+    sends(graph, odd, **{"members@delta": value})
+    follower.cursor = None if complete else follower.cursor
+    await follower.pull()
+    (found,) = unread(follower)
+    assert (found.kind, found.id, "members" in found.why, "→" in found.why) == (Kind.GROUP, odd, True, True)
+    assert follower.held.records == records
+    assert follower.held.edges == edges - {(other, leaver)}
+    assert (follower.cursor is None) is not complete
+
+
+async def test_a_member_of_an_odd_type_is_a_member(graph: Graph, tmp_path: Path) -> None:
+    follower = Follower(graph, tmp_path)
+    group = list(graph.tenant.groups)[4]
+    members = [{"id": member, "@odata.type": 7} for member in graph.tenant.members[group]]
+    sends(graph, group, **{"members@delta": members})
+    await follower.pull()
+    assert not unread(follower)
+    assert follower.is_right
+
+
+async def test_a_group_whose_listed_members_are_odd_stays_as_it_was(graph: Graph, tmp_path: Path) -> None:
+    follower = Follower(graph, tmp_path)
+    odd = list(graph.tenant.groups)[4]
+    narrowed = {"groups": {"filter": "securityEnabled eq true"}}
+    await follower.pull(**narrowed)
+    records, edges = dict(follower.held.records), set(follower.held.edges)
+    spoil_list(graph, f"/groups/{odd}/members")
+    await follower.pull(**narrowed)
+    assert [item.id for item in unread(follower)] == [odd]
+    assert (follower.held.records, follower.held.edges) == (records, edges)
+
+
+async def test_an_odd_manager_of_a_listed_user_keeps_that_user(graph: Graph, tmp_path: Path) -> None:
+    follower = Follower(graph, tmp_path)
+    odd = list(graph.tenant.users)[5]
+    await follower.pull(**NARROWED)
+    records = dict(follower.held.records)
+    sends(graph, odd, **{"manager@delta": [{}]})
+    await follower.pull(**NARROWED)
+    assert [item.id for item in unread(follower)] == [odd]
+    assert follower.held.records == records
+
+
+async def test_a_group_without_an_id_leaves_memberships_that_are_told(graph: Graph, tmp_path: Path) -> None:
+    tenant, follower = graph.tenant, Follower(graph, tmp_path)
+    user = next(iter(tenant.members[list(tenant.groups)[4]]))
+    await follower.pull()
+    tenant.delete(user)
+    await follower.pull()
+    tenant.restore(user)
+    spoil_list(graph, f"/users/{user}/memberOf/microsoft.graph.group")
+    await follower.pull()
+    assert (Kind.USER, user) in follower.held.records
+    assert any("without an id" in entry["event"] for entry in follower.log.entries)
+    assert follower.cursor is None
+
+
+async def test_who_is_in_scope_must_have_an_id(graph: Graph, tmp_path: Path) -> None:
+    group = list(graph.tenant.groups)[4]
+    spoil_list(graph, f"/groups/{group}/transitiveMembers")
+    with pytest.raises(SourceError, match=f"member of the group {group} without an id"):
+        await Follower(graph, tmp_path).pull(users={"members_of": [group]})
+
+
+def spoil_list(graph: Graph, path: str) -> None:
+    """The first object of each page of this list has no id."""
+
+    def spoil(asked: str, answer: Response) -> Response:
+        if not asked.endswith(path):
+            return answer
+        page = json.loads(bytes(answer.body))
+        page["value"][0].pop("id")
+        return Response(json.dumps(page), answer.status_code, media_type="application/json")
+
+    graph.spoil = spoil
