@@ -61,6 +61,10 @@ class ForbiddenError(SourceError):
     """403: what was asked for may not be read."""
 
 
+class OddError(SourceError):
+    """One object does not have the form that Google documents."""
+
+
 def refused(response: httpx.Response, doing: str, options: GoogleOptions, scopes: Sequence[str]) -> SourceError:
     """The error for an answer of the Admin SDK that is not a success. ``doing`` says what was asked."""
     error = _refusal(response)

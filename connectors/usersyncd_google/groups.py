@@ -12,7 +12,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from usersyncd.plugin import Kind, Record, Value
+from usersyncd.plugin import Kind, Record, Unread, Value
+from usersyncd_google.faults import OddError
 from usersyncd_google.fields import Fields
 from usersyncd_google.mapping import HIDDEN
 from usersyncd_google.users import handle
@@ -44,8 +45,10 @@ class GroupReader:
         if reads is not None:
             self.fields = Fields().need(["id", "email", "directMembersCount", "etag", *reads])
 
-    def row(self, group: Json) -> Row:
+    def row(self, group: Json) -> Row | Unread:
         """The row of a group."""
+        if not isinstance(group.get("email", ""), str):
+            return Unread(Kind.GROUP, group["id"], ODD.format(group["id"]))
         hidden = HIDDEN[Kind.GROUP]
         attributes: dict[str, Value] = {
             name: value
@@ -57,6 +60,12 @@ class GroupReader:
         count = str(group.get("directMembersCount", ""))
         whole = json.dumps([attributes, address, count, group.get("etag")], sort_keys=True)
         return Row(record, address.lower(), short_digest(whole), int(count) if COUNT.fullmatch(count) else None)
+
+
+ODD = (
+    "email of the group {} does not have the form that Google documents\n"
+    "  → correct it with the tool that wrote it (Directory API, groups.update); until then the group stays as it was"
+)
 
 
 class Edges(Struct):
@@ -76,17 +85,22 @@ def edges(members: Iterable[Json]) -> Edges:
     """The edges of one group's members.
 
     A nested group is an edge as a user is. ``CUSTOMER`` stands for everybody and has no address. People from outside
-    may have no id: they are named by address.
+    may have no id: they are named by address. Raises OddError.
     """
     found = Edges(frozenset(), outside=Counter())
     named: set[str] = set()
     for member in members:
         found.entries += 1
         identifier, address = member.get("id"), member.get("email")
+        if not (isinstance(identifier, str | None) and isinstance(address, str | None)):
+            raise OddError(
+                "a member of the group has an id or email that does not have the form that Google documents",
+                "the next run reads it again; if it stays so, tell Google's support; the group stays as it was",
+            )
         if member.get("type") == "CUSTOMER":
             found.everybody = True
         elif identifier or address:
-            named.add(identifier or handle(str(address)))
+            named.add(identifier or handle(address or ""))
             if address and member.get("type") != "GROUP":
                 found.outside[domain(address)] += 1
         else:

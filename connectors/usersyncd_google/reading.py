@@ -13,7 +13,7 @@ from usersyncd.plugin import Done, Kind, Members, Page, Present, Record, Unread
 from usersyncd_google.api import Api
 from usersyncd_google.concurrent import concurrently
 from usersyncd_google.cursor import Cursor
-from usersyncd_google.faults import ForbiddenError, MissingError
+from usersyncd_google.faults import ForbiddenError, MissingError, OddError
 from usersyncd_google.fields import Fields, listing
 from usersyncd_google.groups import Edges, GroupReader, Row, domain
 from usersyncd_google.hints import Hints, hints
@@ -61,8 +61,11 @@ class Reading:
     async def pages(self) -> AsyncGenerator[Page | Done]:
         """All pages, and the end."""
         hinted = await self._hints()
-        kept: list[Present] = []
+        kept: list[Present | Unread] = []
         async for row in self._rows():
+            if isinstance(row, Unread):
+                kept.append(row)
+                continue
             self._following.groups[row.record.id] = row.digest
             self._own_domains.add(domain(row.address))
             if self._is_unchanged(row, hinted):
@@ -105,7 +108,7 @@ class Reading:
             and hinted.groups.isdisjoint((row.address, group.lower()))
         )
 
-    async def _rows(self) -> AsyncIterator[Row]:
+    async def _rows(self) -> AsyncIterator[Row | Unread]:
         fields = self._group_reader.fields
         listed: set[str] = set()
         async for group in self._listed_groups(fields):
@@ -127,11 +130,11 @@ class Reading:
     async def _members(self) -> AsyncGenerator[Page]:
         """The groups that changed, with their members."""
         page: list[Record | Members | Unread] = []
-        refused: list[ForbiddenError] = []
+        refused: list[SourceError] = []
         edges = 0
         async with aclosing(concurrently(map(self._with_edges, self._changed), AT_ONCE)) as read:
             async for row, found in read:
-                if found is None or isinstance(found, ForbiddenError):
+                if found is None or isinstance(found, SourceError):
                     del self._following.groups[row.record.id]  # It is read again next time.
                     if found is not None:
                         refused.append(found)
@@ -148,11 +151,11 @@ class Reading:
         if page:
             yield page
 
-    async def _with_edges(self, row: Row) -> tuple[Row, Edges | ForbiddenError | None]:
-        """None: the group was deleted since it was listed. An error: its members may not be read."""
+    async def _with_edges(self, row: Row) -> tuple[Row, Edges | SourceError | None]:
+        """None: the group was deleted since it was listed. An error: its members may not be read, or are odd."""
         try:
             return row, await read_edges(self._api, row)
-        except ForbiddenError as error:
+        except (ForbiddenError, OddError) as error:
             return row, error
         except MissingError:
             pass

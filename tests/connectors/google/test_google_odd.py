@@ -1,4 +1,4 @@
-"""Accounts with a value of another form than documented: each costs itself alone, and stays as it was."""
+"""Accounts and groups with a value of another form than documented: each costs itself alone, and stays as it was."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.connectors.google.directory import Directory
-from tests.connectors.google.test_google_hostile import USERS, answers
+from tests.connectors.google.test_google_hostile import GROUPS, USERS, answers
 from usersyncd.plugin import Kind, Unread
 
 
@@ -72,3 +72,40 @@ async def test_check_counts_an_account_without_an_address(directory: Directory, 
     users = next(line for line in lines if line.startswith("users: "))
     assert users.startswith(f"users: {len(directory.tenant.users)} ")
     assert "no address 1" in users
+
+
+@pytest.mark.parametrize("value", [None, 7, ["x"]])
+async def test_a_group_with_an_odd_address_stays_as_it_was(directory: Directory, value: object) -> None:
+    await directory.sync()
+    assert directory.held is not None
+    odd, leaver = next(iter(directory.tenant.groups)), list(directory.tenant.users)[6]
+    before = directory.held
+    directory.tenant.leave(leaver)
+
+    def changed(page: dict[str, Any]) -> dict[str, Any]:
+        return {
+            **page,
+            "groups": [group | ({"email": value} if group["id"] == odd else {}) for group in page["groups"]],
+        }
+
+    answers(directory, GROUPS, changed)
+    pull = await directory.sync()
+    assert [item.id for item in pull.items if isinstance(item, Unread)] == [odd]
+    assert directory.held.records[Kind.GROUP, odd] == before.records[Kind.GROUP, odd]
+    assert (Kind.USER, leaver) not in directory.held.records
+    assert {edge for edge in directory.held.edges if edge[0] == odd} == {e for e in before.edges if e[0] == odd}
+
+
+@pytest.mark.parametrize("member", [{"id": {"a": 1}}, {"id": "7", "email": 7}, {"id": "7", "email": ["x"]}])
+async def test_a_group_with_an_odd_member_stays_as_it_was(directory: Directory, member: dict[str, Any]) -> None:
+    await directory.sync()
+    assert directory.held is not None
+    before, odd = directory.held, list(directory.tenant.groups)[1]
+    directory.tenant.rename_group(odd, "Renamed")
+    answers(directory, f"/{odd}/members", lambda page: {**page, "members": [member, *page["members"][1:]]})
+    pull = await directory.sync()
+    assert [item.id for item in pull.items if isinstance(item, Unread)] == [odd]
+    assert directory.held.edges == before.edges
+    directory.google.spoil = lambda path, reply: reply
+    await directory.sync()
+    directory.assert_equal()
