@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import sqlalchemy as sa
-
 from usersyncd.plugin import PROTECTED, Value
 from usersyncd_sql.batch import Batch, Numbered
-from usersyncd_sql.faults import Refused
+from usersyncd_sql.faults import Refused, driver_error
 from usersyncd_sql.hidden import hidden, may_hide
 from usersyncd_sql.identity import Address, decode
 from usersyncd_sql.look import by_address
@@ -18,6 +16,8 @@ from usersyncd_sql.reflected import Key
 from usersyncd_sql.tables import RecordTable
 from usersyncd_sql.write import Writer
 
+NO_EQUALITY = "42883"
+"""PostgreSQL's SQLSTATE for an operator that a type does not have."""
 RESTORED = "the target was restored, or its ids were reused"
 
 
@@ -90,9 +90,13 @@ def is_same(
 
 
 def _is_shared(writer: Writer, table: RecordTable, column: str, value: Any) -> bool:
-    if isinstance(table.columns[column].type, sa.JSON):
-        return False  # PostgreSQL compares no JSON.
-    return len(list(writer.join(table, [table.key], (column,), [(value,)]))) > 1
+    try:
+        return len(list(writer.join(table, [table.key], (column,), [(value,)]))) > 1
+    except Exception as error:
+        # PostgreSQL compares no JSON, XML or points, nor arrays of them.
+        if getattr(driver_error(error), "sqlstate", None) != NO_EQUALITY:
+            raise
+        return False
 
 
 def has_key(table: RecordTable, row: Mapping[str, Any], keys: Sequence[Key]) -> bool:
