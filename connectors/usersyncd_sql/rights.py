@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from usersyncd.errors import TargetError
 from usersyncd_sql import own
 from usersyncd_sql.comparison import TABLE
+from usersyncd_sql.faults import READ_ONLY
 from usersyncd_sql.reflected import Reflected
 
 RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
@@ -35,6 +36,15 @@ WHERE d.adrelid = {TABLE} AND a.attname <> ALL (CAST(:written AS text[]))
   AND CASE s.relkind WHEN 'S' THEN NOT has_sequence_privilege(s.oid, 'USAGE, UPDATE') ELSE false END
 """  # noqa: S608 - no name is in the text
 """The sequences that give values to columns that are not written. Those of identity columns need no right."""
+
+
+def verify_writable(connection: sa.Connection, target: str) -> None:
+    """Raises TargetError for a replica, and where transactions are read-only. MariaDB and MySQL say so in
+    :func:`verify`."""
+    if connection.dialect.name != "postgresql":
+        return
+    if connection.exec_driver_sql("SELECT current_setting('transaction_read_only')").scalar_one() == "on":
+        raise TargetError(f"target {target}: the database is read-only for this user", READ_ONLY)
 
 
 def verify_schema(connection: sa.Connection, schema: str | None, target: str) -> None:

@@ -35,6 +35,7 @@ def survey(engine: Engine, url: str, catalog: Catalog, context: TargetContext) -
         return
     with engine.connect() as connection:
         yield f"{_server(connection)} at {url}"
+        rights.verify_writable(connection, catalog.target)
         rights.verify_schema(connection, catalog.schema, catalog.target)
         unfinished = False
         for kind in Kind:
