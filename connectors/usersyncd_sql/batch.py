@@ -10,7 +10,8 @@ from typing import TypeVar
 
 from usersyncd.plugin import Change, Kind, Outcome, TargetContext
 from usersyncd_sql.catalog import Catalog
-from usersyncd_sql.faults import is_unlisted, refusal
+from usersyncd_sql.faults import code, is_either, is_unlisted, refusal
+from usersyncd_sql.norow import is_of_statement
 from usersyncd_sql.savepoint import savepoint
 from usersyncd_sql.write import Writer
 
@@ -36,6 +37,7 @@ class Batch:
     _absent: set[int] = field(default_factory=set)
     _given: dict[int, str] = field(default_factory=dict)
     _present: dict[tuple[Kind, str, str], str] = field(default_factory=dict)
+    _of_statement: dict[str | int | None, bool] = field(default_factory=dict)
 
     def refuse(self, number: int, reason: str) -> None:
         """Refuse a change as a whole."""
@@ -90,7 +92,7 @@ class Batch:
         An error of an unknown sort that comes for each of many items is none of theirs, and is raised.
         """
         refused = self._halved(items, work)
-        if len(refused) == len(items) >= MANY and all(is_unlisted(error) for _, error in refused):
+        if len(refused) == len(items) >= MANY and all(is_unlisted(error) or is_either(error) for _, error in refused):
             raise refused[0][1]
         return refused
 
@@ -111,7 +113,14 @@ class Batch:
             with savepoint(self.writer.connection):
                 work()
         except Exception as error:
-            if refusal(error) is None:
+            if refusal(error) is None or (is_either(error) and self._is_of_statement(error)):
                 raise
             return error
         return None
+
+    def _is_of_statement(self, error: Exception) -> bool:
+        found = code(error)
+        if found not in self._of_statement:
+            tables = self.catalog.reflected()
+            self._of_statement[found] = any(is_of_statement(self.writer.connection, one, error) for one in tables)
+        return self._of_statement[found]

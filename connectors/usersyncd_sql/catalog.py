@@ -111,6 +111,10 @@ class Catalog:
             return None
         return self.edges(connection)
 
+    def reflected(self) -> list[RecordTable | EdgeTable]:
+        """The tables that were used before."""
+        return [*self._records.values(), *([] if self._edges is None else [self._edges])]
+
     def verify(self, connection: sa.Connection) -> None:
         """Check the tables. Raises TargetError if a table or column of the admin is missing, or may not be read."""
         records = [self.records_if_any(connection, kind) for kind in Kind]

@@ -27,8 +27,13 @@ MYSQL_RECORD = frozenset(
 )  # fmt: skip
 SQLITE_RECORD = ("SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG")
 # A value that a column cannot have: too large, not of the column's form, or with a character that it cannot hold.
-POSTGRESQL_VALUE = frozenset(("22001", "22003", "22007", "22008", "22021", "22023", "22P02", "22P03", "22P05"))
+# 42601: the form of an ltree or a tsvector.
+POSTGRESQL_VALUE = frozenset(("22001", "22003", "22007", "22008", "22021", "22023", "22P02", "22P03", "22P05", "42601"))
 MYSQL_VALUE = frozenset((1264, 1292, 1300, 1366, 1367, 1406, 1411))
+# Errors of a statement, or of one record: of its value, or of what a trigger or a generated column makes of it.
+POSTGRESQL_EITHER = ("0A", "42", "54", "55", "XX000")
+MYSQL_EITHER = frozenset((1054, 1142, 1143, 1146))
+SQLITE_EITHER = "SQLITE_ERROR"
 NUL = "the value has a NUL character, which PostgreSQL cannot hold"
 
 CONNECTION = "check the URL and the password, and that the server runs and can be reached"
@@ -41,6 +46,7 @@ SPACE = "free some disk space; what was not acknowledged is planned again in the
 TABLES = "compare the tables with the configuration: `usersyncd check --online`"
 BUSY = "end the other program's transaction, or wait for it; what was not acknowledged is planned again in the next run"
 ROW_LOG = "set binlog_format to MIXED or ROW on the server: usersyncd writes at READ COMMITTED"
+TRIGGER = "see why a trigger of the database refuses every record"
 OTHER = "see the database's log; what was not acknowledged is planned again in the next run"
 
 POSTGRESQL = {
@@ -76,7 +82,7 @@ def driver_error(error: BaseException) -> BaseException | None:
 
 
 def refusal(error: BaseException) -> str | None:
-    """The message of the database if it refuses one record; None if the error does not concern a record."""
+    """The message of the database if it may have refused one record; None if the error does not concern a record."""
     if isinstance(error, Refused):
         return str(error)
     if isinstance(error, UnicodeEncodeError):
@@ -87,12 +93,12 @@ def refusal(error: BaseException) -> str | None:
     if cause is None:
         return None
     if state := _sqlstate(cause):
-        mine = state.startswith(POSTGRESQL_RECORD) or _is_of_policy(cause) or is_unlisted(error)
+        mine = state.startswith(POSTGRESQL_RECORD) or _is_of_policy(cause) or is_unlisted(error) or is_either(error)
         return _postgresql(cause) if mine else None
     if (name := getattr(cause, "sqlite_errorname", None)) is not None:
-        return str(cause) if name.startswith(SQLITE_RECORD) else None
+        return str(cause) if name.startswith((*SQLITE_RECORD, SQLITE_EITHER)) else None
     number, message = _mysql(cause)
-    if number in MYSQL_RECORD or is_unlisted(error):
+    if number in MYSQL_RECORD or is_unlisted(error) or is_either(error):
         return re.sub(r" at row \d+$", "", message)
     # The driver refused the value before it sent anything: a NUL in a text, a number out of range.
     return str(cause) if type(cause).__name__ == "DataError" else None
@@ -105,9 +111,26 @@ def is_unlisted(error: BaseException) -> bool:
     if cause is None:
         return False
     if state := _sqlstate(cause):
-        return not state.startswith((*POSTGRESQL_RECORD, *POSTGRESQL, *POSTGRESQL_WHOLE))
+        listed = state.startswith((*POSTGRESQL, *POSTGRESQL_WHOLE)) and not _is_raised(cause)
+        return not (listed or state.startswith(POSTGRESQL_RECORD))
     number = None if hasattr(cause, "sqlite_errorname") else _mysql(cause)[0]
     return number is not None and number not in MYSQL_RECORD and number not in MYSQL and number // 1000 != CLIENT
+
+
+def is_either(error: BaseException) -> bool:
+    """Whether an error may be one of the statement, for all records, or one that a single record causes."""
+    found = code(error)
+    if isinstance(found, str):
+        return found.startswith((*POSTGRESQL_EITHER, SQLITE_EITHER)) and found != "55P03" and not is_unlisted(error)
+    return found in MYSQL_EITHER
+
+
+def code(error: BaseException) -> str | int | None:
+    """The code of an error: SQLSTATE, the number of MariaDB or MySQL, or the name of SQLite's result code."""
+    if (cause := driver_error(error)) is None:
+        return None
+    name: str | None = _sqlstate(cause) or getattr(cause, "sqlite_errorname", None)
+    return name or _mysql(cause)[0]
 
 
 def is_of_value(error: BaseException) -> bool:
@@ -165,6 +188,8 @@ def _message(cause: BaseException | None) -> str:
 
 def _remedy(cause: BaseException) -> str:
     if state := _sqlstate(cause):
+        if _is_raised(cause):
+            return TRIGGER
         return next((POSTGRESQL[state[:n]] for n in (5, 3, 2) if state[:n] in POSTGRESQL), OTHER)
     if name := getattr(cause, "sqlite_errorname", None):
         return next((text for code, text in SQLITE.items() if name.startswith(code)), OTHER)
@@ -183,6 +208,12 @@ def _is_of_policy(cause: BaseException) -> bool:
     """Whether row-level security refuses a new row. Its code is that of a missing privilege."""
     diag = cause.diag  # type: ignore[attr-defined]
     return diag is not None and diag.sqlstate == "42501" and diag.source_function == "ExecWithCheckOptions"
+
+
+def _is_raised(cause: BaseException) -> bool:
+    """Whether a trigger in PL/pgSQL raised the error: it chose the code."""
+    diag = cause.diag  # type: ignore[attr-defined]
+    return diag is not None and diag.source_function == "exec_stmt_raise"
 
 
 def _postgresql(cause: BaseException) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa
+from sqlalchemy.sql.dml import UpdateBase
 
 from usersyncd.errors import TargetError
 from usersyncd_sql import own
@@ -85,14 +86,18 @@ def knows_savepoints(connection: sa.Connection, table: Reflected) -> bool:
 
 
 def _verify_postgresql(connection: sa.Connection, table: Reflected, written: Sequence[str], target: str) -> None:
-    asked = {
-        "schema": table.light.schema, "name": table.name, "rights": list(RIGHTS), "written": list(written)
-    }  # fmt: skip
+    asked = {"schema": table.light.schema, "name": table.name, "rights": list(RIGHTS)}
     if missing := connection.execute(sa.text(ON_TABLE), asked).scalars().all():
         name = connection.scalar(sa.text(f"SELECT CAST({TABLE} AS text)"), asked)
         _raise(connection, target, ", ".join(missing), str(name))
-    if sequences := connection.execute(sa.text(SEQUENCES), asked).scalars().all():
+    if sequences := closed_sequences(connection, table, written):
         _raise(connection, target, "USAGE", f"SEQUENCE {', '.join(sequences)}")
+
+
+def closed_sequences(connection: sa.Connection, table: Reflected, written: Sequence[str]) -> Sequence[str]:
+    """The sequences of a PostgreSQL table that the user needs and may not use."""
+    asked = {"schema": table.light.schema, "name": table.name, "written": list(written)}
+    return connection.execute(sa.text(SEQUENCES), asked).scalars().all()
 
 
 def _raise(connection: sa.Connection, target: str, right: str, on: str) -> None:
@@ -102,8 +107,14 @@ def _raise(connection: sa.Connection, target: str, right: str, on: str) -> None:
 
 def _try_mysql(connection: sa.Connection, table: Reflected, written: Sequence[str]) -> None:
     """Try the statements on no row. Raises the database's error if one is not allowed."""
+    for statement in of_no_row(table, written):
+        connection.execute(statement)
+
+
+def of_no_row(table: Reflected, written: Sequence[str]) -> Iterator[UpdateBase]:
+    """Statements that insert, update and delete no row."""
     columns = [table.light.c[column] for column in written]
     none = sa.literal(1) == sa.literal(0)
-    connection.execute(sa.insert(table.light).from_select(list(written), sa.select(*columns).where(none)))
-    connection.execute(sa.update(table.light).values({column: column for column in columns}).where(none))
-    connection.execute(sa.delete(table.light).where(none))
+    yield sa.insert(table.light).from_select(list(written), sa.select(*columns).where(none))
+    yield sa.update(table.light).values({column: column for column in columns}).where(none)
+    yield sa.delete(table.light).where(none)

@@ -18,7 +18,7 @@ from tests.servers.mariadb import Mariadb
 from tests.servers.postgres import Postgres
 from tests.servers.process import free_port
 from usersyncd.errors import TargetError
-from usersyncd.plugin import DELIVERED, Kind, Op, Value
+from usersyncd.plugin import DELIVERED, Kind, Lookup, Op, Value
 from usersyncd.testing import OWN_LAYOUTS
 
 Start = Callable[..., Runs]
@@ -62,6 +62,92 @@ async def test_an_error_with_a_code_of_the_applications_own_is_one_records(datab
     others = [user(Op.CREATE, f"u{number}", person(f"u{number}", f"c{number}")) for number in range(200)]
     with pytest.raises(TargetError, match="no contractors"):
         await runs(*others)
+
+
+ONE_RECORDS = {
+    "postgresql, a trigger with the code of a missing right": (
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.email LIKE 'c%' THEN "
+        "RAISE 'no contractors' USING ERRCODE = 'insufficient_privilege'; END IF; RETURN NEW; END $$",
+        "CREATE TRIGGER refuse BEFORE INSERT ON app_user FOR EACH ROW EXECUTE FUNCTION refuse()",
+    ),
+    "postgresql, a trigger with the code of a conflict": (
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.email LIKE 'c%' THEN "
+        "RAISE 'no contractors' USING ERRCODE = 'serialization_failure'; END IF; RETURN NEW; END $$",
+        "CREATE TRIGGER refuse BEFORE INSERT ON app_user FOR EACH ROW EXECUTE FUNCTION refuse()",
+    ),
+    "postgresql, a trigger that writes a table that is missing": (
+        "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.email LIKE 'c%' THEN "
+        "INSERT INTO contractors VALUES (NEW.email); END IF; RETURN NEW; END $$",
+        "CREATE TRIGGER note BEFORE INSERT ON app_user FOR EACH ROW EXECUTE FUNCTION note()",
+    ),
+    "postgresql, the form of a type": (
+        "CREATE FUNCTION parse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.email LIKE 'c%' THEN "
+        "PERFORM ('''' || NEW.email)::tsvector; END IF; RETURN NEW; END $$",
+        "CREATE TRIGGER parse BEFORE INSERT ON app_user FOR EACH ROW EXECUTE FUNCTION parse()",
+    ),
+    "mariadb, a trigger with the code of a missing right": (
+        "CREATE TRIGGER refuse BEFORE INSERT ON app_user FOR EACH ROW BEGIN IF NEW.email LIKE 'c%' THEN "
+        "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no contractors', MYSQL_ERRNO = 1142; END IF; END",
+    ),
+    "mariadb, a trigger that writes a table that is missing": (
+        "CREATE TRIGGER note BEFORE INSERT ON app_user FOR EACH ROW BEGIN IF NEW.email LIKE 'c%' THEN "
+        "INSERT INTO contractors VALUES (NEW.email); END IF; END",
+    ),
+    "sqlite, a generated column": (
+        "ALTER TABLE app_user ADD parsed TEXT AS (json_extract(CASE WHEN email LIKE 'c%' THEN 'x' ELSE '{}' END, '$'))",
+        "CREATE INDEX parsed ON app_user (parsed)",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("database", "case"), [(case.partition(",")[0], case) for case in ONE_RECORDS], indirect=["database"]
+)
+async def test_an_error_that_one_record_causes_costs_no_other_whatever_its_code(
+    database: Database, start: Start, case: str
+) -> None:
+    database.sql(TABLE, "INSERT INTO app_user VALUES ('leaver', 'leaver', true)", *ONE_RECORDS[case])
+    runs = start(APP, tables=TABLES)
+    left = user(Op.DEACTIVATE, "leaver", {**person("leaver", "leaver"), "active": False}, **person("leaver", "leaver"))
+    ada, bob, cyd = (user(Op.CREATE, mail, person(mail, mail)) for mail in ("a@x", "b@x", "c@x"))
+    for changes in ([ada, cyd, bob, left], [cyd]):  # among others, and alone
+        refused = {change.key: outcome.error for change, outcome in zip(changes, await runs(*changes), strict=True)}
+        assert [key for key, error in refused.items() if error] == ["c@x"]
+        assert not {"→", "grant"} & set(str(refused["c@x"]).split())
+    held = columns(database, "app_user", ["external_id", "active"], "external_id")
+    assert held == [("a@x", True), ("b@x", True), ("leaver", False)]
+
+
+@only("postgresql")
+async def test_a_trigger_that_refuses_every_record_is_no_missing_right(database: Database, start: Start) -> None:
+    database.sql(TABLE, *ONE_RECORDS["postgresql, a trigger with the code of a missing right"])
+    others = [user(Op.CREATE, f"u{number}", person(f"u{number}", f"c{number}")) for number in range(200)]
+    with pytest.raises(TargetError, match="no contractors") as raised:
+        await start(APP, tables=TABLES)(*others)
+    assert raised.value.remedy == "see why a trigger of the database refuses every record"
+
+
+@only("postgresql")
+async def test_a_sequence_without_a_grant_is_an_error_of_the_target(database: ServerDatabase, start: Start) -> None:
+    database.sql(
+        "CREATE TABLE app_user (id {serial}, external_id TEXT UNIQUE, email TEXT, active BOOLEAN)",
+        "DROP ROLE IF EXISTS counter", "CREATE ROLE counter LOGIN", "GRANT ALL ON app_user TO counter",
+    )  # fmt: skip
+    runs = start(APP, tables=TABLES, url=database.server.url(database.name, "counter"))
+    with pytest.raises(TargetError, match="permission denied for sequence") as raised:
+        await runs(user(Op.CREATE, "1", person("1", "a")))
+    assert "USAGE on their schema and on the sequences" in str(raised.value.remedy)
+
+
+@only("postgresql")
+async def test_a_key_without_the_form_of_its_column_is_not_found(database: Database, start: Start) -> None:
+    database.sql("CREATE TABLE app_user (external_id tsvector PRIMARY KEY, email TEXT, active BOOLEAN)")
+    runs = start(APP, tables=TABLES)
+    good, bad = "'ada'", "'open"
+    outcomes = await runs(*(user(Op.CREATE, key, person(key, "a")) for key in (good, bad)))
+    assert [outcome.error is None for outcome in outcomes] == [True, False]
+    found = await runs.find(Kind.USER, *(Lookup("hr", key, key) for key in (good, bad)))
+    assert [lookup.key for lookup, _ in found] == [good]
 
 
 async def test_two_people_with_one_address_are_both_named(database: Database, start: Start) -> None:
