@@ -14,7 +14,7 @@ from sqlalchemy.types import TypeEngine
 from usersyncd.plugin import Value
 from usersyncd_sql.tables import RecordTable
 from usersyncd_sql.told import Unsaid, teller
-from usersyncd_sql.values import adapter, text
+from usersyncd_sql.values import Loose, adapter, text
 
 COMPARABLE = (
     sa.String, sa.Integer, sa.Boolean, sa.Numeric, sa.Float, sa.DateTime, sa.Date, sa.Time, sa.JSON, sa.Uuid, sa.ARRAY,
@@ -47,6 +47,8 @@ def is_same(table: RecordTable, attribute: str, written: Value, held: Value) -> 
 def _alike(kind: TypeEngine[Any], kept: Any, shown: Any, held: Any) -> bool:
     if isinstance(kind, sa.Float) and isinstance(held, int | float) and math.isclose(kept, held, rel_tol=1e-5):
         return True
+    if isinstance(kind, Loose):
+        return _near(_number(kept), _number(held), 0)
     if isinstance(kind, sa.Numeric | sa.Float):
         return _near(_number(kept), _number(held), 0 if kind.scale is None else Decimal(5).scaleb(-kind.scale - 1))
     if isinstance(kind, sa.DateTime):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -15,11 +16,20 @@ from sqlalchemy.types import TypeEngine
 from usersyncd.errors import TargetError
 from usersyncd_sql.comparison import Comparison, comparisons
 from usersyncd_sql.told import teller
+from usersyncd_sql.values import Loose
 
 Key = Any
 """A key in the form of the driver: text, number or UUID."""
 
 Row = tuple[Any, ...]
+
+SQLITE_KNOWN = re.compile(
+    r"(UNSIGNED )?(TINY|SMALL|MEDIUM|BIG|BIG |U|UBIG)?INT(EGER)?[0-9]*\b|(SMALL|BIG)?SERIAL\b|(SMALL)?MONEY\b|"
+    r"(CURRENCY|DEC(IMAL)?|NUM(ERIC|BER)?|FIXED|REAL|FLOAT[0-9]*|DOUBLE|YEAR|BIT|BOOL(EAN)?|JSONB?)\b|"
+    r"(DATE|TIME|DATETIME|TIMESTAMP)(_CHAR)?\s*(\(|$)|.*(CHAR|CLOB|TEXT|BLOB)",
+    re.IGNORECASE,
+)
+"""Types of SQLite columns whose name says what they hold: numbers, times, texts and bytes."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +64,8 @@ class Reflected:
         read = inspector.get_columns(name, schema)
         self.columns = {_name(self.backend, column["name"]): _column(column) for column in read}
         if self.backend == "sqlite":
-            for text in _sqlite_texts(connection, name, schema):
-                self.columns[text] = replace(self.columns[text], type=sa.Text())
+            for loose, kind in _sqlite_loose(connection, name, schema):
+                self.columns[loose] = replace(self.columns[loose], type=kind)
         self.padded = frozenset(name for name, column in self.columns.items() if isinstance(column.type, sa.CHAR))
         # Statements use a table without types: usersyncd converts the values, not SQLAlchemy.
         self.light = sa.table(name, *map(sa.column, self.columns), schema=schema)
@@ -148,11 +158,20 @@ def _uniques(inspector: sa.Inspector, name: str, schema: str | None) -> Iterable
             yield tuple(str(column) for column in columns)
 
 
-def _sqlite_texts(connection: sa.Connection, name: str, schema: str | None) -> Iterable[str]:
-    """The columns of an SQLite table with a type that neither SQLite nor SQLAlchemy knows, such as UUID and STRING.
-    SQLAlchemy takes them for numbers, as SQLite does, which keeps there whatever is no number."""
-    found = connection.exec_driver_sql("SELECT name, type FROM pragma_table_xinfo(?, ?)", (name, schema or "main"))
-    return [column for column, declared in found if declared.upper() in ("UUID", "GUID", "STRING", "CITEXT")]
+def _sqlite_loose(connection: sa.Connection, name: str, schema: str | None) -> Iterable[tuple[str, TypeEngine[Any]]]:
+    """The columns of an SQLite table with a type that neither SQLite nor SQLAlchemy knows, such as UUID and INET.
+    SQLAlchemy takes them for numbers, as SQLite does, which keeps there whatever is no number. In a STRICT table, ANY
+    keeps everything as it is."""
+    asked = (name, schema or "main")
+    listed = "SELECT strict FROM pragma_table_list WHERE lower(name) = lower(?) AND schema = ?"
+    knows_strict = (connection.dialect.server_version_info or ()) >= (3, 37)
+    strict = knows_strict and connection.exec_driver_sql(listed, asked).scalar()
+    found = connection.exec_driver_sql("SELECT name, type FROM pragma_table_xinfo(?, ?)", asked)
+    return [
+        (column, sa.types.NullType() if strict else Loose())
+        for column, declared in found
+        if declared and not SQLITE_KNOWN.match(declared)
+    ]
 
 
 def _has_on_conflict(connection: sa.Connection, table: sa.TableClause) -> bool:

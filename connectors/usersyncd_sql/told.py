@@ -16,6 +16,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeEngine
 
 from usersyncd.plugin import Value
+from usersyncd_sql.values import Loose
 
 Teller = Callable[[Any], Any]
 
@@ -46,7 +47,7 @@ def teller(kind: TypeEngine[Any]) -> Teller | None:
         return _binary
     if isinstance(kind, sa.CHAR):
         return lambda held: held.rstrip(" ") if isinstance(held, str) else told(held)
-    return None if isinstance(kind, sa.String | sa.Integer) else told
+    return None if isinstance(kind, sa.String | sa.Integer) and not isinstance(kind, Loose) else told
 
 
 def told(held: Any) -> Value | Unsaid:

@@ -19,12 +19,21 @@ from usersyncd.plugin import Value
 
 BINARY = (sa.LargeBinary, sa.BINARY, sa.VARBINARY)
 WHOLE = re.compile(r"\s*[+-]?[0-9]+\s*")
+SHORT_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
+"""A whole number of 64 bits, written as SQLite writes it."""
 Adapter = Callable[[Any], Any]
 """Converts a value other than None for the driver. Raises ValueError with the reason if it does not fit."""
 
 
+class Loose(sa.Text):
+    """A column of SQLite whose declared type says nothing, such as INET: it keeps text and numbers. Text that is a
+    number becomes one."""
+
+
 def adapter(kind: TypeEngine[Any], backend: str) -> Adapter | None:
     """The conversion for a column type; None for a text without a length limit, which takes any ``str``."""
+    if isinstance(kind, Loose):
+        return _loose
     if isinstance(kind, sa.Enum):
         return _one_of(tuple(kind.enums))
     if isinstance(kind, sa.Boolean):
@@ -64,6 +73,12 @@ def adapter(kind: TypeEngine[Any], backend: str) -> Adapter | None:
 def text(value: Value) -> str:
     """Any value as text; everything but text as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _loose(value: Value) -> str | int | float:
+    if isinstance(value, str):
+        return int(value) if SHORT_WHOLE.fullmatch(value) else value
+    return value if isinstance(value, int | float) else text(value)
 
 
 def _limited(limit: int) -> Adapter:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from tests.connectors.sql.changes import create, edges, group, layouts, own_edges, user
 from tests.connectors.sql.conftest import Runs
-from tests.connectors.sql.databases import Database, ServerDatabase, columns, only
+from tests.connectors.sql.databases import Database, ServerDatabase, SqliteDatabase, columns, only
 from usersyncd.errors import TargetError
 from usersyncd.plugin import DELIVERED, Kind, Op, Value
 
@@ -334,3 +334,28 @@ async def test_a_leaver_of_earlier_rules_is_deactivated_and_nothing_else_changes
     leaver = user(Op.DEACTIVATE, "b@x", before | {"active": False}, **before)
     assert await runs(replace(leaver, target_id='{"id":1}')) == [DELIVERED]
     assert columns(database, "app_user", ["email", "login", "name", "active"], "id") == [("b@x", None, "B", False)]
+
+
+@only("sqlite")
+@pytest.mark.parametrize("kind", ["STRING", "ACCOUNT", "NUMBER", ""])
+async def test_a_key_that_is_a_number_stays_its_own_whatever_type_is_declared(
+    database: Database, start: Start, kind: str
+) -> None:
+    database.sql(f"CREATE TABLE app_user (code {kind} PRIMARY KEY, email TEXT, active FLAG)")
+    runs = start(layouts(("code", "email", "active")), tables={"users": "app_user"})
+    old: dict[str, Value] = {"code": "1234", "email": "a", "active": True}
+    new = old | {"email": "b", "active": False}
+    assert await runs(user(Op.CREATE, "1234", old)) == [DELIVERED]
+    assert await runs(user(Op.DEACTIVATE, "1234", new, **old)) == [DELIVERED]
+    assert database.sql("SELECT code + 0, email, active FROM app_user") == [(1234, "b", 0)]
+
+
+@only("sqlite")
+async def test_a_strict_table_keeps_any_value_as_it_is(database: SqliteDatabase, start: Start) -> None:
+    database.sql("CREATE TABLE app_user (code ANY PRIMARY KEY, email ANY) STRICT")
+    runs = start(layouts(("code", "email")), tables={"users": "app_user"})
+    old: dict[str, Value] = {"code": "0123", "email": "12"}
+    new = old | {"email": "13"}
+    assert await runs(user(Op.CREATE, "0123", old)) == [DELIVERED]
+    assert await runs(user(Op.UPDATE, "0123", new, **old)) == [DELIVERED]
+    assert database.sql("SELECT code, email FROM app_user") == [("0123", "13")]

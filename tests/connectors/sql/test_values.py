@@ -103,7 +103,12 @@ WRITTEN: dict[str, list[tuple[str, Value]]] = {
         ("DECIMAL(65,0)", "1" * 60), ("SET('a','b')", "a,b"), ("CHAR(5)", "a "),
         ("FLOAT(8,2)", "1.555"), ("YEAR", 2026),
     ],
-    "sqlite": [("UUID", "ada"), ("STRING", "ada"), ("JSON", "null"), ("REAL", "1e300"), ("NUMERIC(8,2)", "1.555")],
+    "sqlite": [
+        ("UUID", "ada"), ("STRING", "ada"), ("ENUM", "ada"), ("INET", "10.0.0.1"), ("POINT", "(1,2)"), ("ANY", True),
+        ("TIMESTAMPTZ", "2030-01-01T00:00:00Z"), ("timestamp with time zone", "2030-01-01"), ("ADDRESS", {"a": 1}),
+        ("INET", 5), ("INET", "1.50"), ("STRING", "12"),
+        ("JSON", "null"), ("REAL", "1e300"), ("NUMERIC(8,2)", "1.555"),
+    ],
 }  # fmt: skip
 
 
