@@ -93,10 +93,10 @@ def _is_shared(writer: Writer, table: RecordTable, column: str, value: Any) -> b
     try:
         return len(list(writer.join(table, [table.key], (column,), [(value,)]))) > 1
     except Exception as error:
-        # PostgreSQL compares no JSON, XML or points, nor arrays of them.
+        # PostgreSQL compares no JSON, XML or points, nor arrays of them: who else has the value cannot be told.
         if getattr(driver_error(error), "sqlstate", None) != NO_EQUALITY:
             raise
-        return False
+        return True
 
 
 def has_key(table: RecordTable, row: Mapping[str, Any], keys: Sequence[Key]) -> bool:

@@ -212,6 +212,21 @@ def lookup(key: str) -> Lookup:
     return Lookup("hr", key, key)
 
 
+@only("postgresql")
+async def test_a_value_without_equality_does_not_tell_whose_a_row_is(database: Database, start: Start) -> None:
+    database.sql("CREATE TABLE app_user (id {serial}, email TEXT UNIQUE, value XML)")
+    runs = start(layouts(("email", "value")), tables={"users": "app_user"})
+    ada, bob = ({"email": email, "value": "<same/>"} for email in ("ada", "bob"))
+    assert await runs(user(Op.CREATE, "ada", ada), user(Op.CREATE, "bob", bob)) == [DELIVERED] * 2
+    database.sql("UPDATE app_user SET email = 'theirs' WHERE email = 'ada'")
+    ada_after = {**ada, "value": "<other/>"}
+    refused, other = await runs(
+        user(Op.UPDATE, "ada", ada_after, **ada), user(Op.UPDATE, "bob", {**bob, "value": "<other/>"}, **bob)
+    )
+    assert "is not the one that was delivered" in str(refused.error)
+    assert other == DELIVERED
+
+
 async def test_what_others_have_too_does_not_tell_whose_a_row_is(database: Database, start: Start) -> None:
     database.sql(
         "CREATE TABLE app_user (id {serial}, email VARCHAR(80) UNIQUE, name VARCHAR(80), active BOOLEAN)",
