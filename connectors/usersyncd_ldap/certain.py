@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ldap.schema.models import ObjectClass
 
@@ -35,20 +35,33 @@ class Certain:
     """Finds what is hidden of entries of one kind.
 
     ``always`` are attributes that every entry has, ``named`` those that are looked for where they stand in the entry's
-    own DN, ``demanded`` those that are looked for where ``musts`` demands them of one of the entry's classes.
+    own DN, ``demanded`` those that are looked for where ``musts`` demands them of one of the entry's classes: unless
+    ``is_shown`` says that the account reads them of nobody.
     """
 
-    def __init__(self, always: Sequence[str], named: Iterable[str], demanded: Sequence[str], musts: Musts) -> None:
+    def __init__(
+        self,
+        always: Sequence[str],
+        named: Iterable[str],
+        demanded: Sequence[str],
+        musts: Musts,
+        is_shown: Callable[[str], bool] = lambda _: True,
+    ) -> None:
         self._always = always
         self._named = frozenset(map(str.lower, named))
         self._demanded = demanded
         self._musts = musts
+        self._is_shown = is_shown
         self._by_classes: dict[tuple[bytes, ...], list[str]] = {}
 
     def hidden(self, dn: str, entry: Mapping[str, Sequence[bytes]]) -> str | None:
         """An attribute that the entry has and does not show; None: there is none."""
         own = (name for name in dns.own_attributes(dn) if name in self._named)
-        return next((name for name in (*self._always, *own, *self._of_classes(entry)) if not _shows(entry, name)), None)
+        for name in (*self._always, *own):
+            if not _shows(entry, name):
+                return name
+        of_classes = (name for name in self._of_classes(entry) if not _shows(entry, name))
+        return next((name for name in of_classes if self._is_shown(name)), None)
 
     def _of_classes(self, entry: Mapping[str, Sequence[bytes]]) -> Sequence[str]:
         if not self._demanded or not self._musts:

@@ -90,6 +90,18 @@ class Server:
             raise self.fault(error, f"reading {dn!r}") from error
         return next((entry for name, entry in found if name is not None), {})
 
+    def shows(self, base: str, filterstr: str, attribute: str) -> bool:
+        """Whether the first entry that a search finds shows an attribute. Other searches may run meanwhile: this one
+        has no pages, of which a server may keep those of one search only."""
+        connection = self._connection
+        try:
+            message = connection.search_ext(base, ldap.SCOPE_SUBTREE, filterstr, [attribute], sizelimit=1)
+            kind, found = connection.result(message, all=0, timeout=self._options.timeout)
+            connection.abandon_ext(message)
+        except ldap.LDAPError:
+            return False
+        return kind == ldap.RES_SEARCH_ENTRY and any(entry for _, entry in found)
+
     def answers(
         self, base: str, scope: int, filterstr: str, attributes: Sequence[str], controls: Sequence[RequestControl]
     ) -> Iterator[Answer | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
@@ -53,6 +53,7 @@ class EntryReader:
         schema: Schema,
         never: frozenset[str] = frozenset(),
         musts: Musts = NOTHING,
+        is_shown: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self.kind = kind
         self._schema = schema
@@ -72,8 +73,9 @@ class EntryReader:
         known = {name.lower() for name in asked}
         always = [name for name in schema.certain if kind is Kind.USER and (reads is None or name.lower() in known)]
         self._always = always
-        named = asked if reads is not None else {*asked, "cn", "uid"}
-        self._certain = Certain(always, named, schema.members if kind is Kind.GROUP else (), musts)
+        named = asked if reads is not None else {*asked, "cn", "sn", "uid"}
+        demanded = schema.members if kind is Kind.GROUP else sorted({*self._fields.names, *named} - {"objectClass"})
+        self._certain = Certain(always, named, demanded, musts, is_shown)
         self.dynamic: list[Dynamic] = []
         """Groups whose other members are still to be searched for: they are in no page."""
         self._items: list[Record | Unread | Members] = []
@@ -135,7 +137,7 @@ class EntryReader:
         """What identifies an entry and its members."""
         schema = self._schema
         if self.kind is Kind.USER:
-            return (schema.key, "uid")
+            return (schema.key, "uid", "objectClass")
         return (schema.key, "objectClass", *schema.members, *schema.urls)
 
     def _identity(self, dn: str, attributes: dict[str, Value]) -> tuple[str, tuple[str, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property, partial
 from typing import Any
 
 import ldap
@@ -61,6 +61,7 @@ class Reading:
         """Attributes that the strategy cannot keep up to date, in lower case: they are not read."""
         self.controls = [EXTENDED_DN, DOMAIN_SCOPE] if self.is_ad else []
         self._groups: dict[str, str | None] = {}
+        self._is_shown = {kind: cache(partial(self._shows, kind)) for kind in KINDS}
 
     @property
     def is_ad(self) -> bool:
@@ -85,7 +86,7 @@ class Reading:
     def reader(self, kind: Kind, *, members: bool = True, whole: bool = False) -> EntryReader:
         """A reader for entries of one kind. ``members`` and ``whole`` are for Active Directory, see AdEntryReader."""
         if not self.is_ad:
-            return EntryReader(kind, self.reads[kind], self.schema, self.never, self._musts)
+            return EntryReader(kind, self.reads[kind], self.schema, self.never, self._musts, self._is_shown[kind])
         return AdEntryReader(
             kind, self.reads[kind], self.schema, self.never,
             group_of=self._group_of, members=members, whole=whole,
@@ -207,6 +208,12 @@ class Reading:
         except SourceError:
             return {}
         return musts(text for texts in found.values() for text in texts)
+
+    def _shows(self, kind: Kind, attribute: str) -> bool:
+        """Whether the account reads an attribute of anybody. A group without members is never as it should be."""
+        part = self.parts[kind]
+        narrower = f"(&{part.filter}({attribute}=*))"
+        return kind is Kind.GROUP or any(self.server.shows(base, narrower, attribute) for base in part.bases)
 
     def _computed(self) -> frozenset[str]:
         """Those of the attributes that are looked at that Active Directory works out."""

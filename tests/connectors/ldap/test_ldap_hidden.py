@@ -80,6 +80,24 @@ async def test_the_name_in_the_entry_s_own_dn(serve: Serve) -> None:
     ]
 
 
+@pytest.mark.parametrize("page_size", [1, 1000])
+async def test_what_a_person_must_have(serve: Serve, page_size: int) -> None:
+    directory = serve(database=hiding((ADA, "sn")))
+    directory.options["page_size"] = page_size
+    for name in ("ada", "bob", "cy"):
+        person(directory, name)
+    assert [why.partition("\n")[0] for why in (await unread(directory)).values()] == [
+        f"the directory hides sn of {ADA}"
+    ]
+
+
+async def test_an_account_may_read_people_without_their_names(serve: Serve) -> None:
+    directory = serve(database=f'access to attrs=sn by dn.exact="{READER}" none by * read')
+    for name in ("ada", "bob"):
+        person(directory, name)
+    assert not await unread(directory)
+
+
 async def test_who_comes_hidden_is_named_once(serve: Serve) -> None:
     """By an incremental pull, which also names who is there."""
     directory = serve(changes="present", database=hiding((ADA, "uid")))
