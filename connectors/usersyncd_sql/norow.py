@@ -6,8 +6,9 @@ import sqlalchemy as sa
 from sqlalchemy.sql.dml import UpdateBase
 
 from usersyncd_sql.edges import EdgeTable
-from usersyncd_sql.faults import code
+from usersyncd_sql.faults import code, is_busy
 from usersyncd_sql.rights import closed_sequences, of_no_row
+from usersyncd_sql.savepoint import savepoint
 from usersyncd_sql.tables import RecordTable
 
 
@@ -20,8 +21,10 @@ def is_of_statement(connection: sa.Connection, table: RecordTable | EdgeTable, e
 
 def _fails_alike(connection: sa.Connection, statement: UpdateBase, error: BaseException) -> bool:
     try:
-        with connection.begin_nested():
+        with savepoint(connection):
             connection.execute(statement)
     except sa.exc.SQLAlchemyError as found:
+        if is_busy(found):
+            raise
         return code(found) == code(error)
     return False
