@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
+from collections.abc import Iterator
 
+import pytest
+import structlog
 from hypothesis import settings
 
 from tests.servers.shared import ds389_tree, mariadb, migrated, postgres, postgres_server, samba_tree
@@ -19,3 +23,13 @@ if os.environ.get("CI"):
 # A shell lets what it starts in the background ignore Ctrl-C; the programs that tests start would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    """What a command sets up for its process is taken back: the next test may be about the log."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers, root.level = handlers, level

@@ -8,7 +8,6 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import redirect_stderr
 from datetime import UTC, datetime
 from io import StringIO
@@ -19,15 +18,6 @@ import structlog
 
 from usersyncd import logs
 from usersyncd.errors import ConfigError
-
-
-@pytest.fixture(autouse=True)
-def own_logging() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    structlog.reset_defaults()
-    root.handlers, root.level = handlers, level
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:

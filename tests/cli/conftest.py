@@ -3,7 +3,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import structlog
 
 from tests.cli.company import Company
 from tests.cli.running import Usersyncd
@@ -14,11 +13,10 @@ __all__ = ["acme"]
 
 @pytest.fixture
 def usersyncd(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Usersyncd:
-    """The command, run in an empty folder. What it sets up for the process is taken back."""
+    """The command, run in an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("USERSYNCD_CONFIG", raising=False)
     monkeypatch.setenv("COLUMNS", "200")
-    structlog.reset_defaults()
     return Usersyncd(monkeypatch, capsys)
 
 
