@@ -8,7 +8,7 @@ from typing import Any
 
 from usersyncd.plugin import PROTECTED, Value
 from usersyncd_sql.batch import Batch, Numbered
-from usersyncd_sql.faults import Refused, driver_error
+from usersyncd_sql.faults import Refused, code
 from usersyncd_sql.hidden import hidden, may_hide
 from usersyncd_sql.identity import Address, decode
 from usersyncd_sql.look import by_address
@@ -94,7 +94,7 @@ def _is_shared(writer: Writer, table: RecordTable, column: str, value: Any) -> b
         return len(list(writer.join(table, [table.key], (column,), [(value,)]))) > 1
     except Exception as error:
         # PostgreSQL compares no JSON, XML or points, nor arrays of them: who else has the value cannot be told.
-        if getattr(driver_error(error), "sqlstate", None) != NO_EQUALITY:
+        if code(error) != NO_EQUALITY:
             raise
         return True
 

@@ -9,6 +9,13 @@ from usersyncd.plugin import CANONICAL, Change, Kind, Layout, Member, Op, Value
 
 DIRECTORY = "hr"
 
+TABLES_OF_AN_APPLICATION = (
+    "CREATE TABLE app_user (id SERIAL PRIMARY KEY, external_id TEXT UNIQUE, email TEXT, active BOOLEAN)",
+    "CREATE TABLE app_group (id SERIAL PRIMARY KEY, name TEXT UNIQUE)",
+    "CREATE TABLE app_user_group (user_id INTEGER REFERENCES app_user, group_id INTEGER REFERENCES app_group)",
+)
+"""The tables of an application in PostgreSQL, whose ids the database gives."""
+
 
 def layouts(users: tuple[str, ...], groups: tuple[str, ...] = ("name",)) -> Mapping[Kind, Layout]:
     """Shapes as an admin's ``set`` makes them, each identified by its first attribute."""

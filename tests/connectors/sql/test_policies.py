@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.connectors.sql.changes import edges, group, layouts, user
+from tests.connectors.sql.changes import TABLES_OF_AN_APPLICATION, edges, group, layouts, user
 from tests.connectors.sql.conftest import Runs
 from tests.connectors.sql.databases import ServerDatabase, only
 from usersyncd.plugin import Op, Value
@@ -16,9 +16,7 @@ Start = Callable[..., Runs]
 APP = layouts(("external_id", "email", "active"))
 TABLES = {"users": "app_user", "groups": "app_group", "memberships": "app_user_group"}
 SCHEMA = (
-    "CREATE TABLE app_user (id SERIAL PRIMARY KEY, external_id TEXT UNIQUE, email TEXT, active BOOLEAN)",
-    "CREATE TABLE app_group (id SERIAL PRIMARY KEY, name TEXT UNIQUE)",
-    "CREATE TABLE app_user_group (user_id INTEGER REFERENCES app_user, group_id INTEGER REFERENCES app_group)",
+    *TABLES_OF_AN_APPLICATION,
     "GRANT SELECT, INSERT, UPDATE, DELETE ON app_user, app_group, app_user_group TO PUBLIC",
     "GRANT USAGE ON SEQUENCE app_user_id_seq, app_group_id_seq TO PUBLIC",
 )

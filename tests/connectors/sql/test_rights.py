@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.connectors.sql.changes import edges, group, layouts, user
+from tests.connectors.sql.changes import TABLES_OF_AN_APPLICATION, edges, group, layouts, user
 from tests.connectors.sql.conftest import Runs
 from tests.connectors.sql.databases import ServerDatabase, only
 from usersyncd.errors import TargetError
@@ -16,18 +16,13 @@ Start = Callable[..., Runs]
 
 APP = layouts(("external_id", "email", "active"))
 TABLES = {"users": "app_user", "groups": "app_group", "memberships": "app_user_group"}
-SCHEMA = (
-    "CREATE TABLE app_user (id SERIAL PRIMARY KEY, external_id TEXT UNIQUE, email TEXT, active BOOLEAN)",
-    "CREATE TABLE app_group (id SERIAL PRIMARY KEY, name TEXT UNIQUE)",
-    "CREATE TABLE app_user_group (user_id INTEGER REFERENCES app_user, group_id INTEGER REFERENCES app_group)",
-)
 PEOPLE = [{"external_id": key, "email": f"{key}@acme.example", "active": True} for key in ("a1", "b2")]
 
 
 def least(database: ServerDatabase, start: Start) -> Runs:
     """Runs of a role that may do what docs/sql.md says, and nothing else."""
     database.sql(
-        *SCHEMA,
+        *TABLES_OF_AN_APPLICATION,
         "DROP ROLE IF EXISTS modest",
         "CREATE ROLE modest LOGIN",
         f"REVOKE TEMPORARY ON DATABASE {database.name} FROM PUBLIC",
