@@ -135,7 +135,7 @@ def one_run(folder: Path, *, complete: bool) -> Work:
     from usersyncd.config import load
     from usersyncd.job import jobs
     from usersyncd.opening import open_state
-    from usersyncd.run import Wish, run
+    from usersyncd.run import RunOptions, run
 
     logs.configure("error")
     config = load(folder / "config.yaml")
@@ -143,7 +143,7 @@ def one_run(folder: Path, *, complete: bool) -> Work:
 
     async def work() -> tuple[int, str]:
         database = open_state(config)
-        report = await run(database, config.folder, job, Wish(complete=complete))
+        report = await run(database, config.folder, job, RunOptions(complete=complete))
         database.close()
         assert report.status == "succeeded", report
         assert report.pull is not None

@@ -143,7 +143,7 @@ def one_run(folder: Path, url: str, *, verify: bool = False) -> None:
     from usersyncd.config import load
     from usersyncd.job import jobs
     from usersyncd.opening import open_state
-    from usersyncd.run import Wish, run
+    from usersyncd.run import RunOptions, run
 
     logs.configure("error")
     (folder / "config.yaml").write_text(CONFIG % url)
@@ -152,7 +152,7 @@ def one_run(folder: Path, url: str, *, verify: bool = False) -> None:
     began, busy = time.perf_counter(), time.process_time()
     database = open_state(config)
     collector.set_aside()  # as the command line does
-    report = asyncio.run(run(database, config.folder, found["company"], Wish(verify=verify)))
+    report = asyncio.run(run(database, config.folder, found["company"], RunOptions(verify=verify)))
     took, spent = time.perf_counter() - began, time.process_time() - busy
     assert report.status == "succeeded", report
     print(took, spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

@@ -16,7 +16,7 @@ CONNECTOR = {"plugin", "errors"}
 PLUGIN = {"words", *CONNECTOR}
 CORE = {"core", *PLUGIN}
 PARTS = {"blocking", "config", "context", "job", "registry", "secrets", "state", *CORE}
-RUN = {"run", "steps", "wish", *PARTS}
+RUN = {"run", "pull", "deliver", "options", *PARTS}
 MAY_IMPORT = {
     "words": set[str](),
     "errors": {"words"},
@@ -38,9 +38,10 @@ MAY_IMPORT = {
     "state": CORE,
     "job": {"config", "registry", *CORE},
     "opening": {"config", "secrets", "state", *CORE},
-    "wish": set[str](),
-    "steps": {"wish", *PARTS},
-    "run": {"steps", "wish", *PARTS},
+    "options": set[str](),
+    "pull": {"options", *PARTS},
+    "deliver": {"options", "pull", *PARTS},
+    "run": {"pull", "deliver", "options", *PARTS},
     "testing": {"context", "http", "registry", *CORE},
     "progress": set[str](),
     "daemon": {"interval", "logs", "notify", "opening", "progress", *RUN},

@@ -23,13 +23,13 @@ from msgspec import Struct, structs
 from usersyncd import notify
 from usersyncd.config import Config, load
 from usersyncd.core.report import RunReport
+from usersyncd.deliver.leaving import removed_jobs
 from usersyncd.errors import ConfigError, LockedError, StateError, UsersyncError
 from usersyncd.interval import Interval
 from usersyncd.job import Job, jobs
 from usersyncd.progress import Progress
-from usersyncd.run import STOPPED, Wish, run
+from usersyncd.run import STOPPED, RunOptions, run
 from usersyncd.state.database import Database
-from usersyncd.steps.leaving import removed_jobs
 
 GRACE = 10.0
 """Seconds that the end may take. After them the process ends, whatever is still under way: killing it does no harm."""
@@ -158,8 +158,8 @@ class Daemon:
         progress = self.running[name] = Progress(_now())
         log = self._log.bind(directory=name)
         try:
-            wish = Wish(log=self._tell is None)
-            report = await run(self.database, self.config.folder, job, wish, progress.watch)
+            options = RunOptions(log=self._tell is None)
+            report = await run(self.database, self.config.folder, job, options, progress.watch)
             if self._tell is not None:
                 self._tell(report)
             self._note(name, None if report.status == "succeeded" else report.status)

@@ -17,7 +17,7 @@ from usersyncd.plugin import Kind, Source
 from usersyncd.plugin import Target as TargetConnector
 
 
-class Delivery(Struct, frozen=True):
+class TargetRules(Struct, frozen=True):
     """One target of a directory. ``leaving``: the target does not list the directory, and everything that it holds of
     it leaves."""
 
@@ -47,8 +47,8 @@ class Job(Struct, frozen=True):
 
     directory: Directory
     connector: type[Source] | None
-    deliveries: tuple[Delivery, ...]
-    leaving: tuple[Delivery, ...]
+    deliveries: tuple[TargetRules, ...]
+    leaving: tuple[TargetRules, ...]
     rules: Rules
     reads: Mapping[Kind, frozenset[str] | None]
     groups: bool
@@ -95,11 +95,11 @@ def _with_leaving(found: dict[str, Job]) -> dict[str, Job]:
     }
 
 
-def _leaving(deliveries: Iterable[Delivery]) -> tuple[Delivery, ...]:
+def _leaving(deliveries: Iterable[TargetRules]) -> tuple[TargetRules, ...]:
     return tuple(structs.replace(each, leaving=True) for each in deliveries)
 
 
-def removed(directory: Directory, deliveries: Iterable[Delivery]) -> Job:
+def removed(directory: Directory, deliveries: Iterable[TargetRules]) -> Job:
     """What there is to do for a directory that is out of the file: it leaves all targets."""
     rules = compile_rules(
         directory=directory.name, mapping=_mapping(directory.connector), attributes={}, users=Ruleset(),
@@ -124,14 +124,14 @@ def job(
 ) -> Job:
     """What there is to do for one directory. Raises ConfigError with all that is wrong in the rules."""
     faults: list[Fault] = []
-    deliveries: list[Delivery] = []
+    deliveries: list[TargetRules] = []
     for target, target_connector in targets:
         try:
             rules = _rules(directory, connector, target, lookups)
         except ConfigError as error:
             faults += [_placed(fault, directory, target) for fault in error.faults]
         else:
-            deliveries.append(Delivery(target, target_connector, rules))
+            deliveries.append(TargetRules(target, target_connector, rules))
     if faults:
         raise ConfigError("the rules cannot be used", faults=faults)
     own = _rules(directory, connector, None, lookups)

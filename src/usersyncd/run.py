@@ -25,20 +25,20 @@ from usersyncd.context import SourceRunContext
 from usersyncd.core import summary
 from usersyncd.core.plan import Hash
 from usersyncd.core.report import PullReport, RunReport, TargetReport, status
+from usersyncd.deliver.leaving import leaving
+from usersyncd.deliver.run import Work
 from usersyncd.errors import ConnectorError, UsersyncError
-from usersyncd.job import Delivery, Job
+from usersyncd.job import Job, TargetRules
+from usersyncd.options import RunOptions, Watch
+from usersyncd.pull.receive import pull
+from usersyncd.pull.save import keep, open_spool, snapshot
 from usersyncd.state import journal, renaming
 from usersyncd.state.database import Database
-from usersyncd.state.directories import Reading, open_directory
+from usersyncd.state.directories import DirectoryState, open_directory
 from usersyncd.state.lock import Lock, locked
 from usersyncd.state.records import purge
-from usersyncd.steps.leaving import leaving
-from usersyncd.steps.pull import pull
-from usersyncd.steps.snapshot import keep, open_spool, snapshot
-from usersyncd.steps.target import Work
-from usersyncd.wish import Watch, Wish
 
-__all__ = ["Watch", "Wish", "log_line", "run", "voice"]
+__all__ = ["RunOptions", "Watch", "log_line", "run", "voice"]
 
 T = TypeVar("T")
 
@@ -69,7 +69,9 @@ def voice(report: RunReport) -> Callable[..., object]:
     return cast("Callable[..., object]", found)
 
 
-async def run(database: Database, folder: Path, job: Job, wish: Wish, watch: Watch = lambda *_: None) -> RunReport:
+async def run(
+    database: Database, folder: Path, job: Job, options: RunOptions, watch: Watch = lambda *_: None
+) -> RunReport:
     """Run a directory once. ``folder`` is the configuration file's.
 
     What goes wrong in a run stands in its report. Raises LockedError when this directory is being run elsewhere,
@@ -80,13 +82,13 @@ async def run(database: Database, folder: Path, job: Job, wish: Wish, watch: Wat
     directory, began = job.directory, time.monotonic()
     async with _locked(database, directory) as lock:
         report = RunReport(directory.name, directory.connector, str(ULID()), "failed", _now().isoformat())
-        report.only = wish.target
+        report.only = options.target
         log = structlog.get_logger().bind(directory=directory.name, run=report.run)
         try:
-            if wish.deliver:
+            if options.deliver:
                 await to_its_end(lambda: journal.begin(database, report))
             async with asyncio.timeout(DEADLINE.total_seconds()) as deadline:
-                await _Run(database, lock, folder, job, wish, watch, log, report).steps()
+                await _Run(database, lock, folder, job, options, watch, log, report).steps()
         except UsersyncError as error:
             report.error = str(error)
         except TimeoutError as error:
@@ -98,11 +100,11 @@ async def run(database: Database, folder: Path, job: Job, wish: Wish, watch: Wat
             report.error = STOPPED
             raise
         finally:
-            report.status = status(report, delivered=wish.deliver)
+            report.status = status(report, delivered=options.deliver)
             report.finished, report.seconds = _now().isoformat(), round(time.monotonic() - began, 3)
-            if wish.log:
+            if options.log:
                 log_line(report)
-            if wish.deliver:
+            if options.deliver:
                 await to_its_end(lambda: journal.finish(database, report))
     return report
 
@@ -127,7 +129,7 @@ class _Run:
     lock: Lock
     folder: Path
     job: Job
-    wish: Wish
+    options: RunOptions
     watch: Watch
     log: FilteringBoundLogger
     report: RunReport
@@ -145,24 +147,24 @@ class _Run:
         for target in self.report.targets:
             plans.add(f"{target.target} {target.plan}\n".encode())
         self.report.plan = str(plans)
-        if self.wish.deliver:
+        if self.options.deliver:
             await to_its_end(lambda: purge(self.database, reading.id))
 
-    def _wanted(self, deliveries: Iterable[Delivery]) -> list[Delivery]:
-        return [each for each in deliveries if self.wish.target in (None, each.target.name)]
+    def _wanted(self, deliveries: Iterable[TargetRules]) -> list[TargetRules]:
+        return [each for each in deliveries if self.options.target in (None, each.target.name)]
 
-    def _open(self) -> Reading:
+    def _open(self) -> DirectoryState:
         """The directory as it was read last, under its new name. A plan leaves it the old one, as its targets do."""
         name, was = self.job.directory.name, self.job.directory.was
         if was is not None and renaming.is_due(self.database, was, name):
-            if not self.wish.deliver:
+            if not self.options.deliver:
                 if renaming.merges(self.database, name):
                     raise UsersyncError(MERGES.format(name, was), f"`usersyncd sync {name}`: all keep their accounts")
                 return open_directory(self.database, was)
             renaming.rename(self.database, was, name)
         return open_directory(self.database, name)
 
-    async def _read(self, reading: Reading) -> Reading:
+    async def _read(self, reading: DirectoryState) -> DirectoryState:
         """Pull and snapshot. A directory that is out of the file stays as it was read last."""
         began, now, job = time.monotonic(), _now(), self.job
         if job.connector is None:
@@ -181,7 +183,7 @@ class _Run:
                 done = await pull(source, cursor, spool, lambda count: self.watch("reading", count))
             await to_its_end(self.lock.verify)
             saved = await self._thread(
-                "saving", lambda: snapshot(self.database, reading, job, spool, done, self.wish.missing, now)
+                "saving", lambda: snapshot(self.database, reading, job, spool, done, self.options.missing, now)
             )
         finally:
             spool.close()
@@ -199,33 +201,33 @@ class _Run:
         )  # fmt: skip
         return after
 
-    def _complete(self, reading: Reading, now: datetime) -> bool:
+    def _complete(self, reading: DirectoryState, now: datetime) -> bool:
         """Whether to read everything: asked for, due, or because it is read in another way than last time."""
         due = self.job.directory.complete
         return (
-            self.wish.complete
+            self.options.complete
             or reading.basis != self.job.basis
             or (due is not None and due.is_due(reading.completed_at, now))
         )
 
-    def _leaving(self, reading: Reading) -> list[Delivery]:
+    def _leaving(self, reading: DirectoryState) -> list[TargetRules]:
         """The targets that do not list the directory, and of which something of it has to leave."""
         if len(self.seen) < len(self.job.deliveries) or reading.name != self.job.directory.name:
             return []  # A target that was not recognised may be the same one; and who is to be renamed does not leave.
         everyone = [each.target for each in (*self.job.deliveries, *self.job.leaving)]
         with self.database.read() as connection:
-            found = leaving(connection, everyone, reading.name, self.seen, verify=self.wish.verify)
+            found = leaving(connection, everyone, reading.name, self.seen, verify=self.options.verify)
         names = {one.target for one in found}
         return [each for each in self.job.leaving if each.target.name in names]
 
-    async def _target(self, reading: Reading, delivery: Delivery) -> None:
+    async def _target(self, reading: DirectoryState, delivery: TargetRules) -> None:
         """Settle, shape, plan, guard and deliver for one target. Its failure is no other's."""
         began = time.monotonic()
         entries = sum(target.entries for target in self.report.targets)
         report = TargetReport(delivery.target.name, leaving=delivery.leaving)
         self.report.targets.append(report)
         work = Work(
-            self.database, self.lock, self.folder, reading, delivery, self.wish, self.watch, self.log,
+            self.database, self.lock, self.folder, reading, delivery, self.options, self.watch, self.log,
             self.report.run, entries, self.seen, _now, self.job.targets,
             complete=self.report.pull is not None and self.report.pull.complete,
         )  # fmt: skip

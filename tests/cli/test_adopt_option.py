@@ -11,7 +11,7 @@ from tests.cli.running import Usersyncd
 from usersyncd.cli import runs
 from usersyncd.cli.names import Names
 from usersyncd.core.report import RunReport
-from usersyncd.run import Wish
+from usersyncd.run import RunOptions
 
 Asked = list[tuple[list[str], frozenset[str]]]
 
@@ -22,8 +22,8 @@ def asked(monkeypatch: pytest.MonkeyPatch, company: Company) -> Asked:
     company.configure(DIRECTORY + "  hr: {connector: csv, options: {users: acme/users.csv}}\n")
     found: Asked = []
 
-    def each(self: runs.Runs, wish: Wish) -> Iterator[tuple[RunReport, Names]]:
-        found.append(([job.directory.name for job in self.jobs], wish.adopt))
+    def each(self: runs.Runs, asked: RunOptions) -> Iterator[tuple[RunReport, Names]]:
+        found.append(([job.directory.name for job in self.jobs], asked.adopt))
         return iter(())
 
     monkeypatch.setattr(runs.Runs, "each", each)

@@ -20,12 +20,12 @@ from usersyncd.core.guard import (
     harms_of,
     limited,
     lines,
-    passed,
     undoes,
+    violations,
     within,
 )
 from usersyncd.core.model import Guard, Limit
-from usersyncd.core.report import Passed
+from usersyncd.core.report import Violation
 from usersyncd.plugin import Change, Kind, Member, Op
 
 HOLDINGS = Holdings(80, 90, 10, 1000, 8, {(Kind.USER, "title"): 40})
@@ -148,27 +148,27 @@ def earlier(harm: Harm, refs: Iterable[int]) -> Window:
     ("limit", "adoptions", "found"),
     [
         (Limit(10, True), 10, []),
-        (Limit(10, True), 11, [Passed("adoptions", "10%", "11% (11 of 100)")]),
+        (Limit(10, True), 11, [Violation("adoptions", "10%", "11% (11 of 100)")]),
         (Limit(12, False), 12, []),
-        (Limit(12, False), 13, [Passed("adoptions", "12", "13% (13 of 100)")]),
+        (Limit(12, False), 13, [Violation("adoptions", "12", "13% (13 of 100)")]),
         (Limit(0, True), 9, []),
-        (Limit(0, True), 10, [Passed("adoptions", "0%", "10% (10 of 100)")]),
+        (Limit(0, True), 10, [Violation("adoptions", "0%", "10% (10 of 100)")]),
         (None, 100, []),
     ],
 )
 def test_adoptions_are_held_against_users_and_groups_together(
-    limit: Limit | None, adoptions: int, found: list[Passed]
+    limit: Limit | None, adoptions: int, found: list[Violation]
 ) -> None:
     guard = Guard(adoptions=limit)
     both = [change(Op.ADOPT, kind=(USER, GROUP)[number % 2]) for number in range(adoptions)]
-    assert passed(guard, tally(guard, *both), HOLDINGS) == found
+    assert violations(guard, tally(guard, *both), HOLDINGS) == found
 
 
 def test_only_the_adoptions_that_count_do() -> None:
     made = Tally(Guard(), Window())
     for ref in range(50):
         made.add(ref, change(Op.ADOPT), counted=False)
-    assert passed(Guard(), made, HOLDINGS) == []
+    assert violations(Guard(), made, HOLDINGS) == []
 
 
 @pytest.mark.parametrize(("what", "found"), [
@@ -181,54 +181,54 @@ def test_only_the_adoptions_that_count_do() -> None:
 ])  # fmt: skip
 def test_each_sort_is_held_against_its_own_number(what: Change, found: str) -> None:
     guard = Guard(updates=Limit(10, True))
-    (limit,) = passed(guard, tally(guard, *[what] * 13), HOLDINGS)
+    (limit,) = violations(guard, tally(guard, *[what] * 13), HOLDINGS)
     assert limit.found == found
 
 
 def test_each_attribute_is_held_against_those_who_had_it() -> None:
     emptied = change(Op.UPDATE, {"title": "Cook", "phone": "1"}, {"title": None, "phone": None})
     holdings = Holdings(80, 90, 10, 1000, 8, {(USER, "title"): 40, (USER, "phone"): 80})
-    found = passed(Guard(), tally(Guard(), *[emptied] * 13), holdings)
-    assert found == [Passed("blanked", "30%", "32% (13 of 40 that had title)")]
+    found = violations(Guard(), tally(Guard(), *[emptied] * 13), holdings)
+    assert found == [Violation("blanked", "30%", "32% (13 of 40 that had title)")]
 
 
 def test_what_earlier_runs_did_counts_and_counts_as_held() -> None:
     """The window took 20 of 100; together with 11 of the 80 that are left they are 31 of 100."""
     guard = Guard(deactivations=Limit(30, True))
     made = tally(guard, *[change(Op.DEACTIVATE)] * 11, window=earlier(DEACTIVATED, range(100, 120)))
-    assert passed(guard, made, HOLDINGS) == [
-        Passed("deactivations", "30%", "31% (31 of 100, 20 of them in earlier runs)")
+    assert violations(guard, made, HOLDINGS) == [
+        Violation("deactivations", "30%", "31% (31 of 100, 20 of them in earlier runs)")
     ]
     made = tally(guard, *[change(Op.DEACTIVATE)] * 10, window=earlier(DEACTIVATED, range(100, 120)))
-    assert passed(guard, made, HOLDINGS) == []
+    assert violations(guard, made, HOLDINGS) == []
 
 
 def test_what_was_only_changed_is_held_as_before() -> None:
     guard = Guard(updates=Limit(30, True))
     made = tally(guard, *[change(Op.UPDATE)] * 11, window=earlier(Harm(Sort.UPDATES, USER), range(100, 120)))
-    (limit,) = passed(guard, made, HOLDINGS)
+    (limit,) = violations(guard, made, HOLDINGS)
     assert limit.found == "34% (31 of 90, 20 of them in earlier runs)"
 
 
 def test_an_object_counts_once() -> None:
     guard = Guard(deactivations=Limit(11, False))
     made = tally(guard, *[change(Op.DEACTIVATE)] * 11, window=earlier(DEACTIVATED, range(11)))
-    assert passed(guard, made, HOLDINGS) == []
+    assert violations(guard, made, HOLDINGS) == []
 
 
 def test_what_the_plan_restores_does_not_count() -> None:
     """Twenty were deactivated by mistake: they come back, and eight others leave."""
     window = earlier(DEACTIVATED, range(20))
     mended = tally(Guard(), *[change(Op.REACTIVATE)] * 20, window=window)
-    assert passed(Guard(), mended, HOLDINGS) == []
+    assert violations(Guard(), mended, HOLDINGS) == []
     for ref in range(20, 28):
         mended.add(ref, change(Op.DEACTIVATE))
-    assert passed(Guard(), mended, HOLDINGS) == []
+    assert violations(Guard(), mended, HOLDINGS) == []
 
 
 def test_a_plan_that_does_nothing_of_a_sort_does_not_pass_its_limit() -> None:
     made = tally(Guard(), change(Op.CREATE), change(Op.DELETE), window=earlier(DEACTIVATED, range(50, 90)))
-    assert passed(Guard(), made, HOLDINGS) == []
+    assert violations(Guard(), made, HOLDINGS) == []
 
 
 def test_at_least_applies_to_the_sum() -> None:
@@ -236,8 +236,8 @@ def test_at_least_applies_to_the_sum() -> None:
     few, enough = (
         tally(guard, change(Op.DEACTIVATE), window=earlier(DEACTIVATED, range(10, 10 + many))) for many in (8, 9)
     )
-    assert passed(guard, few, HOLDINGS) == []
-    assert passed(guard, enough, HOLDINGS) != []
+    assert violations(guard, few, HOLDINGS) == []
+    assert violations(guard, enough, HOLDINGS) != []
 
 
 def test_members_are_counted_one_by_one_and_once() -> None:
@@ -247,8 +247,8 @@ def test_members_are_counted_one_by_one_and_once() -> None:
     made.restore(2, {20, 21})
     made.remove(3, set(range(40, 58)))
     assert made.counts[REMOVAL].planned + made.counts[REMOVAL].earlier == 30
-    assert passed(guard, made, HOLDINGS) == [
-        Passed("member_removals", "29", "3% (30 of 1012, 10 of them in earlier runs)")
+    assert violations(guard, made, HOLDINGS) == [
+        Violation("member_removals", "29", "3% (30 of 1012, 10 of them in earlier runs)")
     ]
 
 
@@ -257,7 +257,9 @@ def test_groups_that_are_emptied_are_held_against_those_that_have_members() -> N
     made = Tally(guard, Window(harms={1: {EMPTIED}, 2: {EMPTIED}}))
     made.empty(3)
     made.restore(2, {10})
-    assert passed(guard, made, HOLDINGS) == [Passed("emptied", "10%", "20% (2 of 10, 1 of them in earlier runs)")]
+    assert violations(guard, made, HOLDINGS) == [
+        Violation("emptied", "10%", "20% (2 of 10, 1 of them in earlier runs)")
+    ]
 
 
 # ---- the window

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from usersyncd.core import summary
-from usersyncd.core.report import Failed, Passed, RunReport, TargetReport
+from usersyncd.core.report import Failed, RunReport, TargetReport, Violation
 from usersyncd.plugin import Kind
 
 
@@ -11,7 +11,7 @@ def test_a_held_run_names_its_limits_and_the_records_that_failed() -> None:
     target = TargetReport(
         "app",
         held=True,
-        guard=[Passed("deletes", "10%", "38% (80 of 212)")],
+        guard=[Violation("deletes", "10%", "38% (80 of 212)")],
         failed=[Failed(Kind.USER, "u1", "its key is another's", "usersyncd.yaml:7")],
         failures=1,
         plan="sha256:1",

@@ -48,5 +48,5 @@ def failed(report: RunReport) -> dict[str, str]:
     return {failure.id: failure.error for failure in target.failed}
 
 
-def is_quiet(world: World, **wish: Any) -> bool:
-    return world.synced(**wish).counts.total == 0
+def is_quiet(world: World, **asked: Any) -> bool:
+    return world.synced(**asked).counts.total == 0

@@ -13,7 +13,7 @@ from msgspec import structs
 from tests.run.world import World
 from usersyncd.core.report import RunReport
 from usersyncd.plugin import Change, Outcome
-from usersyncd.run import DEADLINE, STOPPED, TOO_LONG, Wish, run
+from usersyncd.run import DEADLINE, STOPPED, TOO_LONG, RunOptions, run
 from usersyncd.state.journal import history
 from usersyncd.state.lock import is_locked
 from usersyncd.testing import MemoryTarget
@@ -45,7 +45,7 @@ def stop(world: World, moment: str, ticks: int) -> bool:
                 if seen == ticks:
                     task.cancel()
 
-        task = asyncio.create_task(run(world.database, world.folder, world.job, Wish(), watch))
+        task = asyncio.create_task(run(world.database, world.folder, world.job, RunOptions(), watch))
         with contextlib.suppress(asyncio.CancelledError):
             await task
         return task.cancelled()
@@ -107,7 +107,7 @@ def test_a_run_without_end_is_ended_says_so_and_the_next_one_goes_on(
 
     async def endless() -> RunReport:
         Slow.waits = asyncio.Event()
-        task = asyncio.create_task(run(world.database, world.folder, job, Wish()))
+        task = asyncio.create_task(run(world.database, world.folder, job, RunOptions()))
         await asyncio.wait_for(Slow.waits.wait(), 60)
         made[DEADLINE.total_seconds()].reschedule(asyncio.get_running_loop().time())  # the hours have gone by
         return await task
@@ -126,7 +126,7 @@ def test_what_a_target_had_answered_before_it_was_stopped_is_written_down(world:
 
     async def stopped() -> None:
         Slow.waits = asyncio.Event()
-        task = asyncio.create_task(run(world.database, world.folder, job, Wish()))
+        task = asyncio.create_task(run(world.database, world.folder, job, RunOptions()))
         await asyncio.wait_for(Slow.waits.wait(), 60)
         task.cancel()
         await asyncio.wait([task], timeout=60)

@@ -12,7 +12,7 @@ from tests.run.test_pulls import NOON
 from tests.run.world import NO_LIMITS, World, rules
 from usersyncd.core.guard import Sort
 from usersyncd.core.model import Constant, Guard, Limit, Rule
-from usersyncd.core.report import Counts, Passed, TargetReport
+from usersyncd.core.report import Counts, TargetReport, Violation
 from usersyncd.plugin import Kind
 from usersyncd.state.tables import harms, records
 
@@ -31,10 +31,10 @@ def company(world: World, **target: object) -> None:
     world.synced()
 
 
-def held(world: World, **wish: Any) -> TargetReport:
+def held(world: World, **asked: Any) -> TargetReport:
     """A run that is held, and changes nothing in the target."""
     before = dict(world.store.users), dict(world.store.groups), set(world.store.memberships)
-    report = world.run(**wish)
+    report = world.run(**asked)
     assert report.status == "held"
     [target] = report.targets
     assert target.held
@@ -49,8 +49,8 @@ def test_what_a_plan_would_do_beyond_the_limits_is_told_in_percent_and_numbers(w
     world.people("new")
     target = held(world)
     assert target.guard == [
-        Passed("deletes", "10%", "38% (38 of 100)"),
-        Passed("member_removals", "30%", "38% (760 of 2000)"),
+        Violation("deletes", "10%", "38% (38 of 100)"),
+        Violation("member_removals", "30%", "38% (760 of 2000)"),
     ]
     assert (target.planned.users.create, target.planned.users.delete) == (1, 38)
 
@@ -58,7 +58,7 @@ def test_what_a_plan_would_do_beyond_the_limits_is_told_in_percent_and_numbers(w
 def test_deactivations_have_a_limit_of_their_own(world: World) -> None:
     company(world, guard=Guard(deactivations=Limit(10, True), member_removals=None, emptied=None))
     world.leave(*EVERYBODY[:11])
-    assert held(world).guard == [Passed("deactivations", "10%", "11% (11 of 100)")]
+    assert held(world).guard == [Violation("deactivations", "10%", "11% (11 of 100)")]
 
 
 def test_a_percentage_of_active_people_does_not_count_those_who_left_before(world: World) -> None:
@@ -67,7 +67,7 @@ def test_a_percentage_of_active_people_does_not_count_those_who_left_before(worl
     world.synced()
     world.target(guard=Guard(deactivations=Limit(20, True), member_removals=None, emptied=None))
     world.leave(*EVERYBODY[50:61])
-    assert held(world).guard == [Passed("deactivations", "20%", "22% (11 of 50)")]
+    assert held(world).guard == [Violation("deactivations", "20%", "22% (11 of 50)")]
 
 
 def test_a_limit_may_be_a_number(world: World) -> None:
@@ -76,7 +76,7 @@ def test_a_limit_may_be_a_number(world: World) -> None:
     world.leave(*EVERYBODY[:12])
     assert world.synced().counts.users.deactivate == 12
     world.leave(*EVERYBODY[12:25])
-    assert held(world).guard == [Passed("deactivations", "12", "25% (25 of 100, 12 of them in earlier runs)")]
+    assert held(world).guard == [Violation("deactivations", "12", "25% (25 of 100, 12 of them in earlier runs)")]
 
 
 def test_below_at_least_nothing_is_held(world: World) -> None:
@@ -89,20 +89,20 @@ def test_below_at_least_nothing_is_held(world: World) -> None:
     world.people(*EVERYBODY[:10])
     world.synced()
     world.leave(*EVERYBODY[:10])
-    assert held(world).guard == [Passed("deactivations", "0%", "100% (10 of 10)")]
+    assert held(world).guard == [Violation("deactivations", "0%", "100% (10 of 10)")]
 
 
 def test_the_memberships_of_deleted_groups_count_as_removals(world: World) -> None:
     company(world, guard=Guard(deletes=None))
     world.leave(*(f"g{number:02}" for number in range(7)), kind=Kind.GROUP)
-    assert held(world).guard == [Passed("member_removals", "30%", "35% (700 of 2000)")]
+    assert held(world).guard == [Violation("member_removals", "30%", "35% (700 of 2000)")]
 
 
 def test_groups_are_held_against_their_own_number(world: World) -> None:
     """Eleven of twenty groups are few among a hundred and twenty records."""
     company(world, guard=Guard(deletes=Limit(50, True), member_removals=None, emptied=None))
     world.leave(*(f"g{number:02}" for number in range(11)), kind=Kind.GROUP)
-    assert held(world).guard == [Passed("deletes", "50%", "55% (11 of 20)")]
+    assert held(world).guard == [Violation("deletes", "50%", "55% (11 of 20)")]
 
 
 def test_a_rule_that_suddenly_fits_nobody_is_held_too(world: World) -> None:
@@ -293,7 +293,9 @@ def test_members_who_were_removed_count_until_they_are_added_again(world: World)
     assert stored(world) == {("member_removals", "g00", 10), ("member_removals", "g01", 95)}
     for number in range(2, 7):
         world.group(f"g{number:02}")
-    assert held(world).guard == [Passed("member_removals", "30%", "30.2% (605 of 2000, 105 of them in earlier runs)")]
+    assert held(world).guard == [
+        Violation("member_removals", "30%", "30.2% (605 of 2000, 105 of them in earlier runs)")
+    ]
 
 
 def test_emptied_groups_are_held_and_count_until_they_have_members_again(world: World) -> None:
@@ -303,7 +305,7 @@ def test_emptied_groups_are_held_and_count_until_they_have_members_again(world: 
     world.synced()
     assert stored(world) == {("emptied", "g00"), ("emptied", "g01")}
     world.group("g02")
-    assert held(world).guard == [Passed("emptied", "10%", "15% (3 of 20, 2 of them in earlier runs)")]
+    assert held(world).guard == [Violation("emptied", "10%", "15% (3 of 20, 2 of them in earlier runs)")]
     world.group("g00", "u001")
     world.synced()
     assert stored(world) == {("emptied", "g01"), ("emptied", "g02")}
@@ -334,7 +336,9 @@ def test_an_attribute_that_is_emptied_is_held(world: World) -> None:
     world.synced()
     assert stored(world) == {("blanked title", id_) for id_ in EVERYBODY[:30]}
     world.people(*EVERYBODY[30:32])
-    assert held(world).guard == [Passed("blanked", "30%", "32% (32 of 100 that had title, 30 of them in earlier runs)")]
+    assert held(world).guard == [
+        Violation("blanked", "30%", "32% (32 of 100 that had title, 30 of them in earlier runs)")
+    ]
     world.people(EVERYBODY[0], title="Chef")
     world.people(EVERYBODY[30], title="Chef")
     world.synced()
@@ -347,7 +351,7 @@ def test_people_who_get_access_again_are_held_against_those_who_have_none(world:
     world.target(guard=Guard())
     world.synced()
     world.people(*EVERYBODY, active=True)
-    assert held(world).guard == [Passed("reactivations", "10%", "100% (40 of 40)")]
+    assert held(world).guard == [Violation("reactivations", "10%", "100% (40 of 40)")]
 
 
 def test_updates_are_limited_only_when_asked_for(world: World) -> None:
@@ -359,7 +363,7 @@ def test_updates_are_limited_only_when_asked_for(world: World) -> None:
     world.people(*EVERYBODY[:30], title="Cook")
     world.synced()
     world.people(*EVERYBODY[29:31], title="Chef")
-    assert held(world).guard == [Passed("updates", "30%", "31% (31 of 100, 29 of them in earlier runs)")]
+    assert held(world).guard == [Violation("updates", "30%", "31% (31 of 100, 29 of them in earlier runs)")]
 
 
 def test_each_target_has_a_window_of_its_own(world: World) -> None:
@@ -464,7 +468,7 @@ def test_who_returns_after_a_leave_by_consent_needs_another_consent(world: World
     assert harm is not None
     world.synced(exceed=frozenset({harm.removeprefix("sha256:")}))
     world.people(*EVERYBODY[:40], title="Cook")
-    assert held(world).guard == [Passed("reactivations", "10%", "100% (40 of 40)")]
+    assert held(world).guard == [Violation("reactivations", "10%", "100% (40 of 40)")]
 
 
 def test_a_plan_says_what_consent_it_needs_and_that_one_within_the_limits_needs_none(world: World) -> None:

@@ -26,8 +26,8 @@ def returns(world: World) -> None:
     world.removed, world.unlisted = False, set()
 
 
-def leaves(world: World, **wish: Any) -> TargetReport:
-    report = world.run(**wish)
+def leaves(world: World, **asked: Any) -> TargetReport:
+    report = world.run(**asked)
     [target] = report.targets
     assert (report.error, target.error, target.leaving) == (None, None, True)
     assert (report.pull is None) is world.removed

@@ -7,9 +7,9 @@ from copy import deepcopy
 from sqlalchemy import select
 
 from tests.run.world import World
+from usersyncd.deliver.recognize import KNOWN, MOVED, OTHER
 from usersyncd.plugin import Kind
 from usersyncd.state.tables import links, targets
-from usersyncd.steps.recognise import KNOWN, MOVED, OTHER
 from usersyncd.testing import MemoryStore
 
 

@@ -12,7 +12,7 @@ import pytest
 from tests.run.world import World, rules
 from usersyncd.core.report import RunReport
 from usersyncd.plugin import Kind
-from usersyncd.run import Wish, run
+from usersyncd.run import RunOptions, run
 from usersyncd.state.lock import is_locked, locked
 
 NUMBER = 1
@@ -78,7 +78,7 @@ def test_who_waits_for_a_target_ends_at_once_when_it_is_stopped(world: World, ot
             if step.startswith("waiting"):
                 task.cancel()
 
-        task = asyncio.create_task(run(other.database, other.folder, other.job, Wish(), watch))
+        task = asyncio.create_task(run(other.database, other.folder, other.job, RunOptions(), watch))
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.wait_for(task, 60)
         assert task.cancelled()

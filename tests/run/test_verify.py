@@ -48,8 +48,8 @@ def edit(world: World, key: str, kind: Kind = Kind.USER, **attributes: Any) -> N
     objects[id_] = replace(held, key=now[name], attributes=now)
 
 
-def verified(world: World, **wish: Any) -> TargetReport:
-    return world.synced(verify=True, **wish)
+def verified(world: World, **asked: Any) -> TargetReport:
+    return world.synced(verify=True, **asked)
 
 
 def test_nothing_differs_right_after_a_run(staff: World) -> None:

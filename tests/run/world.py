@@ -20,7 +20,7 @@ from usersyncd.core.protection import UNPROTECTED, Protection
 from usersyncd.core.report import RunReport, TargetReport
 from usersyncd.job import Job, job, removed
 from usersyncd.plugin import API, Done, Kind, Options, Page, SourceContext
-from usersyncd.run import Watch, Wish, run
+from usersyncd.run import RunOptions, Watch, run
 from usersyncd.state.database import Database, open_database
 from usersyncd.testing import (
     MemoryDirectory,
@@ -163,28 +163,28 @@ class World:
         listed = ("elsewhere",) if self.removed or target.name in self.unlisted else (self.name,)
         return structs.replace(target, directories=listed)
 
-    def run(self, watch: Watch = lambda *_: None, **wish: Any) -> RunReport:
-        return self._run(self.job, watch, **wish)
+    def run(self, watch: Watch = lambda *_: None, **asked: Any) -> RunReport:
+        return self._run(self.job, watch, **asked)
 
-    def tell(self, *pages: Any, **wish: Any) -> RunReport:
+    def tell(self, *pages: Any, **asked: Any) -> RunReport:
         """A run with a source that says just this: lists of items, and Done."""
         options = ScriptOptions.model_construct(pages=list(pages), cursors=self.cursors, last_cursors=self.last_cursors)
-        return self._run(self._job(Script, options), **wish)
+        return self._run(self._job(Script, options), **asked)
 
-    def _run(self, job: Job, watch: Watch = lambda *_: None, **wish: Any) -> RunReport:
+    def _run(self, job: Job, watch: Watch = lambda *_: None, **asked: Any) -> RunReport:
         with pytest.MonkeyPatch.context() as patch:
             if (now := self.now) is not None:
                 patch.setattr("usersyncd.run._now", lambda: now)
-            return asyncio.run(run(self.database, self.folder, job, Wish(**wish), watch))
+            return asyncio.run(run(self.database, self.folder, job, RunOptions(**asked), watch))
 
     @staticmethod
     def changes(report: RunReport) -> list[dict[str, Any]]:
         """Those that a report lists of its first target."""
         return [msgspec.json.decode(change) for change in report.targets[0].changes or ()]
 
-    def synced(self, **wish: Any) -> TargetReport:
+    def synced(self, **asked: Any) -> TargetReport:
         """Run, which must succeed for the one target."""
-        report = self.run(**wish)
+        report = self.run(**asked)
         assert report.status == "succeeded", report
         [target] = report.targets
         return target

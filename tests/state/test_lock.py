@@ -14,10 +14,10 @@ from tests.servers.postgres import Postgres
 from tests.state.processes import SPAWN, holding, run_alone
 from usersyncd.errors import LockedError, StateError
 from usersyncd.plugin import Done, Kind, Record
+from usersyncd.pull.save import open_spool, snapshot
 from usersyncd.state.database import open_database
 from usersyncd.state.directories import open_directory
 from usersyncd.state.lock import is_locked, locked
-from usersyncd.steps.snapshot import open_spool, snapshot
 
 
 def test_a_lock_ends_with_the_process_that_is_killed(state: str) -> None:

@@ -27,7 +27,7 @@ from usersyncd.config import load
 from usersyncd.http import Clock
 from usersyncd.job import jobs
 from usersyncd.opening import open_state
-from usersyncd.run import Wish, run
+from usersyncd.run import RunOptions, run
 from usersyncd.testing import HurriedClock
 
 HOUR = float(os.environ.get("USERSYNCD_SOAK_SECONDS", "3600"))
@@ -121,9 +121,9 @@ class Runs:
         """How one run ended; ``cancelled``: after so many seconds. Nothing may be wrong afterwards."""
         cloud, before, happened = self.cloud, content(self.folder), self.cloud.happened
         honest = cloud.is_honest
-        wish = Wish(complete=complete)
+        asked = RunOptions(complete=complete)
         try:
-            report = await asyncio.wait_for(run(self._database, self.folder, self._job, wish), ends_after)
+            report = await asyncio.wait_for(run(self._database, self.folder, self._job, asked), ends_after)
         except TimeoutError:
             assert_nobody_is_wrong(cloud, self.folder, self._succeeded)
             return "cancelled"

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from usersyncd.wish import ALL
+from usersyncd.options import ALL
 
 FLAG = "--adopt"
 

@@ -14,8 +14,8 @@ from usersyncd.errors import ConfigError, UsersyncError
 if TYPE_CHECKING:
     from usersyncd.cli.online import Trials
     from usersyncd.config import Config
+    from usersyncd.deliver.leaving import Leaving
     from usersyncd.job import Job
-    from usersyncd.steps.leaving import Leaving
 
 
 def check(
@@ -65,7 +65,7 @@ def _leaving(config: Config) -> tuple[list[Leaving], UsersyncError | None]:
     """What targets hold of directories that they do not list; and why the state cannot say so, if it cannot: the file
     may be right all the same."""
     from usersyncd.cli.looking import looking
-    from usersyncd.steps.leaving import all_leaving
+    from usersyncd.deliver.leaving import all_leaving
 
     try:
         with looking(config) as database:

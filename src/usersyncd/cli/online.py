@@ -23,12 +23,12 @@ from usersyncd.core.legible import escaped, mended
 from usersyncd.core.mapping import RuleError
 from usersyncd.core.rules import Rules
 from usersyncd.core.summary import many
+from usersyncd.deliver import alike
+from usersyncd.deliver.run import connected
 from usersyncd.errors import ConnectorError, SourceError, UsersyncError, in_short
-from usersyncd.job import Delivery, Job
+from usersyncd.job import Job, TargetRules
 from usersyncd.plugin import CANONICAL, Done, Kind, Members, Record, Source
-from usersyncd.steps import alike
-from usersyncd.steps.snapshot import group_name_of
-from usersyncd.steps.target import connected
+from usersyncd.pull.save import group_name_of
 
 PEOPLE = 3
 """How many people are shown as they would be read."""
@@ -168,7 +168,7 @@ def _person(rules: Rules, record: Record) -> dict[str, Any]:
         ) from None
 
 
-async def _try_target(config: Config, delivery: Delivery, trial: Trial) -> None:
+async def _try_target(config: Config, delivery: TargetRules, trial: Trial) -> None:
     target = delivery.target
     context = TargetRunContext(
         name=target.name,

@@ -52,13 +52,13 @@ def plan(
     from usersyncd.cli.documents import runs_document
     from usersyncd.cli.report import is_well, show_run
     from usersyncd.cli.runs import opened
-    from usersyncd.run import Wish
+    from usersyncd.run import RunOptions
 
     reports = []
     with opened(
         context, config, directories, adopt, json=json, target=target, verify=verify, quiet=quiet, verbose=verbose
     ) as runs:
-        wish = Wish(
+        options = RunOptions(
             deliver=False,
             complete=complete,
             changes=None if json or everything else EACH,
@@ -67,7 +67,7 @@ def plan(
             verify=verify,
             target=target,
         )
-        for report, names in runs.each(wish):
+        for report, names in runs.each(options):
             reports.append(report)
             if not json and not (quiet and is_well(report)):
                 show_run(report, names, everything=everything)

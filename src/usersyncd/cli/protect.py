@@ -8,9 +8,9 @@ from contextlib import suppress
 from usersyncd.context import TargetRunContext
 from usersyncd.core.protection import UNPROTECTED
 from usersyncd.core.summary import many
+from usersyncd.deliver.look import sees
 from usersyncd.errors import TargetError
 from usersyncd.plugin import Kind, Lookup, Target
-from usersyncd.steps.look import sees
 
 Key = str | int
 

@@ -19,15 +19,15 @@ from usersyncd.cli.names import Names
 from usersyncd.cli.progress import shown_progress
 from usersyncd.config import Config, load
 from usersyncd.core.report import RunReport
+from usersyncd.deliver.leaving import all_leaving, removed_jobs
 from usersyncd.errors import ConfigError, UsersyncError
 from usersyncd.job import Job, jobs
 from usersyncd.nearest import nearest
 from usersyncd.opening import open_state
-from usersyncd.run import Wish, run
+from usersyncd.options import ALL
+from usersyncd.run import RunOptions, run
 from usersyncd.state.database import Database
 from usersyncd.state.subjects import ids_among
-from usersyncd.steps.leaving import all_leaving, removed_jobs
-from usersyncd.wish import ALL
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells have it: 128 and the signal's number."""
@@ -45,10 +45,10 @@ class Runs:
     forget: frozenset[str]
     quiet: bool
 
-    def each(self, wish: Wish) -> Iterator[tuple[RunReport, Names]]:
+    def each(self, options: RunOptions) -> Iterator[tuple[RunReport, Names]]:
         """Run one directory after the other. What stops one is in its report, and does not stop the next."""
         for job in self.jobs:
-            yield self._run(job, wish), Names(self.database, job.directory.name, job)
+            yield self._run(job, options), Names(self.database, job.directory.name, job)
 
     def verify_consents(self) -> None:
         """Raises ConfigError when a person consented for a record that is in none of the directories."""
@@ -63,11 +63,11 @@ class Runs:
                 "give the id that the report names, and the name of its directory",
             )
 
-    def _run(self, job: Job, wish: Wish) -> RunReport:
+    def _run(self, job: Job, options: RunOptions) -> RunReport:
         name, connector = job.directory.name, job.directory.connector
         try:
             with shown_progress(name, quiet=self.quiet) as watch:
-                return asyncio.run(run(self.database, self.folder, job, wish, watch))
+                return asyncio.run(run(self.database, self.folder, job, options, watch))
         except UsersyncError as error:
             # It never came to a run: somebody else has the directory, or the state cannot be written.
             return RunReport(name, connector, "", "failed", datetime.now(UTC).isoformat(), error=str(error))

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from usersyncd.config import Config, Directory
     from usersyncd.core.report import RunReport
+    from usersyncd.deliver.leaving import Leaving
     from usersyncd.state.database import Database
-    from usersyncd.steps.leaving import Leaving
 
 
 FEW = 10
@@ -69,7 +69,7 @@ def status(
     target. Changes nothing."""
     from usersyncd.cli.guards import guard_document
     from usersyncd.cli.looking import looking
-    from usersyncd.steps.leaving import all_leaving, removed_directories
+    from usersyncd.deliver.leaving import all_leaving, removed_directories
 
     loaded = load_config(context, config)
     directories = list(loaded.directories.values())

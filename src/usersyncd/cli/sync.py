@@ -60,7 +60,7 @@ def sync(
     from usersyncd.cli.missing import unneeded
     from usersyncd.cli.report import is_well, show_run
     from usersyncd.cli.runs import opened
-    from usersyncd.run import Wish
+    from usersyncd.run import RunOptions
 
     reports = []
     consents = hashes(exceed)
@@ -68,7 +68,7 @@ def sync(
         context, config, directories, adopt, json=json, forget=forget, target=target, verify=verify, quiet=quiet,
         verbose=verbose,
     ) as runs:  # fmt: skip
-        wish = Wish(
+        options = RunOptions(
             complete=complete,
             log=json or not sys.stdout.isatty(),
             adopt=runs.adopt,
@@ -78,7 +78,7 @@ def sync(
             verify=verify,
             target=target,
         )
-        for report, names in runs.each(wish):
+        for report, names in runs.each(options):
             reports.append(report)
             if changes:
                 list_changes(runs.database, report, each=None if json or everything else EACH)

@@ -16,8 +16,10 @@ from usersyncd.config import Config
 from usersyncd.context import TargetRunContext
 from usersyncd.core.graph import Graph
 from usersyncd.core.mapping import RuleError
+from usersyncd.deliver.run import connected
+from usersyncd.deliver.shape import Shaped, shape_groups, shape_users
 from usersyncd.errors import ConfigError
-from usersyncd.job import Delivery, Job
+from usersyncd.job import Job, TargetRules
 from usersyncd.plugin import Held, Inspectable, Kind
 from usersyncd.state import links, targets
 from usersyncd.state.database import Database
@@ -26,8 +28,6 @@ from usersyncd.state.drift import Drift
 from usersyncd.state.memberships import graph
 from usersyncd.state.spool import decode
 from usersyncd.state.subjects import Scope
-from usersyncd.steps.shape import Shaped, shape_groups, shape_users
-from usersyncd.steps.target import connected
 
 PAGE = 5_000
 ALIKE = ("email", "userName")
@@ -130,7 +130,7 @@ class _Search:
     """Looks for the records of one directory to which accounts might belong."""
 
     def __init__(
-        self, database: Database, number: int, job: Job, delivery: Delivery, accounts: Iterable[Account]
+        self, database: Database, number: int, job: Job, delivery: TargetRules, accounts: Iterable[Account]
     ) -> None:
         self._database = database
         self._number = number

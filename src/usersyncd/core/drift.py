@@ -9,7 +9,7 @@ from msgspec import Struct, structs
 
 from usersyncd.core.links import Link, State, is_stranger
 from usersyncd.core.model import Drift, Guard, Limit
-from usersyncd.core.report import Passed, Verified
+from usersyncd.core.report import Verified, Violation
 from usersyncd.plugin import Held, Layout, Value
 
 Same = Callable[[str, Value, Value], bool]
@@ -93,9 +93,9 @@ def _differs(found: Value, written: Value) -> bool:
     return found is not written and found != written
 
 
-def missing(verified: Verified, guard: Guard) -> list[Passed]:
+def missing(verified: Verified, guard: Guard) -> list[Violation]:
     """The limit, if more objects are missing than may be."""
     count, of = verified.missing, verified.objects
     if count < max(guard.at_least, 1) or count * 100 <= MISSING.amount * of:
         return []
-    return [Passed(limit="missing", allowed=str(MISSING), found=f"{100 * count / of:.0f}% ({count} of {of})")]
+    return [Violation(limit="missing", allowed=str(MISSING), found=f"{100 * count / of:.0f}% ({count} of {of})")]

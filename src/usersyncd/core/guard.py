@@ -16,7 +16,7 @@ from msgspec import Struct
 from usersyncd.core.clock import NO_TIME, gap
 from usersyncd.core.model import Guard, Limit
 from usersyncd.core.plan import differences
-from usersyncd.core.report import Passed
+from usersyncd.core.report import Violation
 from usersyncd.plugin import Change, Kind, Op, Value
 
 
@@ -256,18 +256,18 @@ class Holdings(Struct, frozen=True):
     filled: Mapping[tuple[Kind, str], int] = {}
 
 
-def passed(guard: Guard, tally: Tally, holdings: Holdings) -> list[Passed]:
+def violations(guard: Guard, tally: Tally, holdings: Holdings) -> list[Violation]:
     """The limits that a plan passes: none, and it may be delivered. What the window took away counts as held.
 
     Users and groups are held against their own numbers, so that all groups cannot go unnoticed among many users.
     """
-    found: list[Passed] = []
+    found: list[Violation] = []
     for harm in tally.in_question():
         count, limit = tally.counts[harm], limit_of(guard, harm.sort)
         touched = count.planned + count.earlier
         of = _held(harm, holdings) + (0 if harm.sort in _KEPT else count.earlier + count.restored)
         if limit is not None and _exceeds(limit, touched, of):
-            found.append(Passed(harm.sort.limit, str(limit), _found(harm, limit, touched, of, count.earlier)))
+            found.append(Violation(harm.sort.limit, str(limit), _found(harm, limit, touched, of, count.earlier)))
     return found
 
 

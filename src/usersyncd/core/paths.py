@@ -1,4 +1,4 @@
-"""Reading attributes: what a path such as ``user.manager.email`` means, as a Python function.
+"""DirectoryState attributes: what a path such as ``user.manager.email`` means, as a Python function.
 
 A path needs no evaluator. Everything that the evaluator is given comes through these functions too, so that an
 attribute means the same in a plain rule and in an expression.

@@ -51,7 +51,7 @@ class Counts(Struct):
         return sum(sum(structs.astuple(part)) for part in (self.users, self.groups, self.memberships))
 
 
-class Passed(Struct, frozen=True):
+class Violation(Struct, frozen=True):
     """A limit that the plan passes: ``deletes``, ``5%``, ``38% (80 of 212)``."""
 
     limit: str
@@ -122,7 +122,7 @@ class TargetReport(Struct):
     counts: Counts = field(default_factory=Counts)
     planned: Counts = field(default_factory=Counts)
     held: bool = False
-    guard: list[Passed] = []
+    guard: list[Violation] = []
     harm: str | None = None
     skipped: list[Skipped] = []
     failed: list[Failed] = []

@@ -16,7 +16,7 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-class Reading(Struct, frozen=True):
+class DirectoryState(Struct, frozen=True):
     """How far a directory was read.
 
     ``cursor`` is the connector's, ``basis`` the digest of everything that decides how it reads, ``revision`` the number
@@ -34,18 +34,18 @@ class Reading(Struct, frozen=True):
     memberships: int
 
 
-def known(connection: Connection, name: str) -> Reading | None:
+def known(connection: Connection, name: str) -> DirectoryState | None:
     """What is known of a directory; None when it was never read."""
     row = connection.execute(select(*_COLUMNS).where(directories.c.name == name)).one_or_none()
     if row is None:
         return None
     identifier, name, cursor, basis, completed_at, *numbers = row
-    return Reading(
+    return DirectoryState(
         identifier, name, cursor, basis, completed_at and datetime.fromisoformat(completed_at), *numbers
     )  # fmt: skip
 
 
-def open_directory(database: Database, name: str) -> Reading:
+def open_directory(database: Database, name: str) -> DirectoryState:
     """What is known of a directory, which from now on has a number of its own."""
     with database.read() as connection:
         found = known(connection, name)
@@ -57,7 +57,7 @@ def open_directory(database: Database, name: str) -> Reading:
     return found
 
 
-def save(connection: Connection, reading: Reading) -> None:
+def save(connection: Connection, reading: DirectoryState) -> None:
     """Write how far a directory is read now."""
     connection.execute(
         update(directories)

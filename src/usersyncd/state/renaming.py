@@ -24,7 +24,7 @@ from usersyncd.errors import ConfigError
 from usersyncd.plugin import Kind
 from usersyncd.state import bulk
 from usersyncd.state.database import Database
-from usersyncd.state.directories import Reading
+from usersyncd.state.directories import DirectoryState
 from usersyncd.state.merging import can_merge, merge
 from usersyncd.state.spool import NUMBER
 from usersyncd.state.tables import directories, links, metadata, records, renames, retries, runs, sent, targets
@@ -77,7 +77,7 @@ def rename(database: Database, was: str, name: str) -> None:
         connection.execute(insert(renames).from_select(["target", "directory", "was"], knows))
 
 
-def waiting_for(database: Database, target: int, directory: Reading) -> str | None:
+def waiting_for(database: Database, target: int, directory: DirectoryState) -> str | None:
     """The directory that had this one's name before, and of which this target was not told yet: what the target holds
     under the name is that directory's."""
     with database.read() as connection:
@@ -85,7 +85,7 @@ def waiting_for(database: Database, target: int, directory: Reading) -> str | No
     return None if found is None else found[1]
 
 
-def is_in_ring(database: Database, target: int, directory: Reading) -> bool:
+def is_in_ring(database: Database, target: int, directory: DirectoryState) -> bool:
     """Whether directories exchanged names, this one among them, so that each waits for another one."""
     waits, seen = (directory.id, directory.name), set[int]()
     with database.read() as connection:

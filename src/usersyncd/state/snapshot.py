@@ -15,7 +15,7 @@ from usersyncd.plugin import Done, Kind
 from usersyncd.state import directories, links
 from usersyncd.state.bulk import batched
 from usersyncd.state.database import Database, among
-from usersyncd.state.directories import Reading
+from usersyncd.state.directories import DirectoryState
 from usersyncd.state.memberships import Memberships, Unclear, graph, unclear
 from usersyncd.state.records import CHUNK, Records, reserve
 from usersyncd.state.spool import Spool
@@ -40,7 +40,7 @@ class Saved(Struct, frozen=True):
     """What was saved: the reading as it is now, how many records and groups' members changed, which members are not
     clear, what was left out, and which attributes are missing everywhere by a person's word."""
 
-    reading: Reading
+    reading: DirectoryState
     changed: int
     unclear: Unclear
     left_out: list[Skipped]
@@ -49,7 +49,7 @@ class Saved(Struct, frozen=True):
 
 def save(
     database: Database,
-    reading: Reading,
+    reading: DirectoryState,
     spool: Spool,
     done: Done,
     basis: str,
@@ -91,7 +91,7 @@ def save(
     return Saved(after, changed.changed + members.rewritten, found, strangers + found.named, accepted)
 
 
-def _graph(connection: Connection, reading: Reading, interest: Interest, spool: Spool) -> Graph | None:
+def _graph(connection: Connection, reading: DirectoryState, interest: Interest, spool: Spool) -> Graph | None:
     """Who was in which group until now; None when nobody asks, or nobody was."""
     return graph(connection, reading.id) if interest.groups and not spool.first else None
 

@@ -12,7 +12,7 @@ from usersyncd.core.digest import names, names_digest, wrapped
 from usersyncd.plugin import Kind
 from usersyncd.state import bulk, links, verifications
 from usersyncd.state.database import Database, among
-from usersyncd.state.directories import Reading
+from usersyncd.state.directories import DirectoryState
 from usersyncd.state.records import reserve
 from usersyncd.state.spool import NUMBER
 from usersyncd.state.tables import links as links_table
@@ -44,7 +44,7 @@ def digest_links(database: Database, target: int, directory: int, kind: Kind) ->
 
 
 def link(
-    database: Database, target: int, directory: Reading, kind: Kind, rows: Sequence[tuple[str, links.Row]]
+    database: Database, target: int, directory: DirectoryState, kind: Kind, rows: Sequence[tuple[str, links.Row]]
 ) -> None:
     """Of these objects, link those that are linked to nobody, and whose records the directory does not have: to records
     that are gone. ``rows``: each record's id, and its link without a ref. The next verification is wanted: what else

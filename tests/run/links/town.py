@@ -18,11 +18,11 @@ from usersyncd.core.model import Leavers
 from usersyncd.core.protection import Protection
 from usersyncd.core.report import RunReport
 from usersyncd.job import Job, job, removed
+from usersyncd.options import ALL
 from usersyncd.plugin import Kind
-from usersyncd.run import Wish, run
+from usersyncd.run import RunOptions, run
 from usersyncd.state.database import Database, open_database
 from usersyncd.testing import MemoryDirectory, MemorySource, MemorySourceOptions
-from usersyncd.wish import ALL
 
 PROTECTION = Protection(condition=lambda columns: columns.get("role") == PROTECTED_ROLE)
 
@@ -63,10 +63,10 @@ class Town:
         """Deliver one directory as it is now."""
         life.tell(name, self.directories[name])
         ids = {id_ for some in IDS.values() for id_ in some}
-        wish = Wish(
+        asked = RunOptions(
             complete=complete, verify=verify, adopt=frozenset({ALL, *ids} if adopt == "all" else adopt), log=False
         )
-        return asyncio.run(run(self.database, self.folder, self._job(name), wish))
+        return asyncio.run(run(self.database, self.folder, self._job(name), asked))
 
     def _job(self, name: str) -> Job:
         options = MemorySourceOptions(directory=self.directories[name])

@@ -17,7 +17,7 @@ ALL = "*"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class RunOptions:
     """What is asked of a run. Without ``deliver`` no target is changed. ``complete``: read everything again.
     ``changes``: how many changes of each sort the report lists for each target; None: all. ``log``: whether the log
     gets the run's one line, which a person who is shown the report can do without. ``adopt``: ids of records to whose

@@ -12,11 +12,11 @@ from sqlalchemy import Connection
 
 from usersyncd.core.claims import is_active
 from usersyncd.core.links import answers, is_stranger, shape_of, written
+from usersyncd.deliver.look import PAGES, Refusal, Seen, read
 from usersyncd.plugin import Change, Held, Kind, Lookup, Target
 from usersyncd.state import links
 from usersyncd.state.bulk import batched
 from usersyncd.state.planned import Plan
-from usersyncd.steps.look import PAGES, Refusal, Seen, read
 
 
 async def look_for_replacements(

@@ -15,13 +15,13 @@ from usersyncd.core.links import Link, shape_of
 from usersyncd.plugin import Held, Inspectable, Kind, Target
 from usersyncd.state import links, unknown
 from usersyncd.state.database import Database
-from usersyncd.state.directories import Reading
+from usersyncd.state.directories import DirectoryState
 
 PAGE = 5_000
 
 
 async def find_unknown(
-    database: Database, target: Target, context: TargetRunContext, number: int, directory: Reading
+    database: Database, target: Target, context: TargetRunContext, number: int, directory: DirectoryState
 ) -> bool:
     """Link such objects to records that are gone, where the target holds more objects than there are links, or others.
     Returns whether it holds fewer: somebody deleted them. Raises TargetError."""
@@ -40,7 +40,7 @@ async def find_unknown(
     return fewer
 
 
-async def _differ(database: Database, target: Inspectable, number: int, directory: Reading, kind: Kind) -> bool:
+async def _differ(database: Database, target: Inspectable, number: int, directory: DirectoryState, kind: Kind) -> bool:
     """Whether the target holds objects of other records than those that are linked."""
     held = 0
     async for page in target.ids(kind, directory.name):
@@ -50,7 +50,12 @@ async def _differ(database: Database, target: Inspectable, number: int, director
 
 
 async def _find(
-    database: Database, target: Inspectable, context: TargetRunContext, number: int, directory: Reading, kind: Kind
+    database: Database,
+    target: Inspectable,
+    context: TargetRunContext,
+    number: int,
+    directory: DirectoryState,
+    kind: Kind,
 ) -> None:
     page: list[Held] = []
 

@@ -16,30 +16,30 @@ from usersyncd.context import TargetRunContext
 from usersyncd.core.listing import Listing
 from usersyncd.core.plan import first
 from usersyncd.core.report import NAMED, TargetReport, Verified
+from usersyncd.deliver import alike
+from usersyncd.deliver.guard import CONSENTED, Judgement, guard
+from usersyncd.deliver.leavers import look_for_replacements
+from usersyncd.deliver.look import look, sees
+from usersyncd.deliver.plan import Draft, Planning, complete_plan, draft_plan
+from usersyncd.deliver.recognize import NOTHING, recognise
+from usersyncd.deliver.renaming import rename
+from usersyncd.deliver.send import Outcomes, deliver
+from usersyncd.deliver.settle import link_earlier, settle_unanswered
+from usersyncd.deliver.shield import shield_members, shield_records
+from usersyncd.deliver.unknown import find_unknown
+from usersyncd.deliver.verify import Verification
 from usersyncd.errors import LockedError, TargetError
-from usersyncd.job import Delivery
+from usersyncd.job import TargetRules
+from usersyncd.options import ALL, RunOptions, Watch
 from usersyncd.plugin import Kind, Lookup, Target
 from usersyncd.state import links, verifications
 from usersyncd.state.addresses import Addresses
 from usersyncd.state.database import Database
-from usersyncd.state.directories import Reading
+from usersyncd.state.directories import DirectoryState
 from usersyncd.state.drift import Drift
 from usersyncd.state.ledger import Book, Ledger
 from usersyncd.state.lock import Lock
 from usersyncd.state.renaming import old_names, waiting_for
-from usersyncd.steps import alike
-from usersyncd.steps.deliver import Outcomes, deliver
-from usersyncd.steps.guard import CONSENTED, Judgement, guard
-from usersyncd.steps.leavers import look_for_replacements
-from usersyncd.steps.look import look, sees
-from usersyncd.steps.plan import Draft, Planning, complete_plan, draft_plan
-from usersyncd.steps.recognise import NOTHING, recognise
-from usersyncd.steps.renaming import rename
-from usersyncd.steps.settle import link_earlier, settle_unanswered
-from usersyncd.steps.shield import shield_members, shield_records
-from usersyncd.steps.unknown import find_unknown
-from usersyncd.steps.verify import Verification
-from usersyncd.wish import ALL, Watch, Wish
 
 T = TypeVar("T")
 
@@ -58,9 +58,9 @@ class Work:
         database: Database,
         lock: Lock,
         folder: Path,
-        reading: Reading,
-        delivery: Delivery,
-        wish: Wish,
+        reading: DirectoryState,
+        delivery: TargetRules,
+        options: RunOptions,
         watch: Watch,
         log: Any,
         run: str,
@@ -76,7 +76,7 @@ class Work:
         self._folder = folder
         self._reading = reading
         self._delivery = delivery
-        self._wish = wish
+        self._options = options
         self._watch = watch
         self._log = log
         self._run = run
@@ -96,21 +96,26 @@ class Work:
             target = await stack.enter_async_context(connected(delivery, context))
             self._watch("looking", 0)
             found = await recognise(
-                self._database, target, delivery.target.name, self._configured, self._turn, deliver=self._wish.deliver
+                self._database,
+                target,
+                delivery.target.name,
+                self._configured,
+                self._turn,
+                deliver=self._options.deliver,
             )
             self._number = found.number
             self._tell(report, found.note)
             if not self._is_first():
                 return
-            if self._wish.deliver and delivery.shares_keys:
+            if self._options.deliver and delivery.shares_keys:
                 await stack.enter_async_context(self._turn(self._number))
             now = self._clock()
             ledger = self._ledger(now)
-            if self._wish.deliver:
+            if self._options.deliver:
                 await target.prepare()
                 await self._rename(target, ledger)
             await self._verify_name()
-            if self._wish.deliver:
+            if self._options.deliver:
                 await link_earlier(self._database, target, self._number, self._reading, delivery.rules.layouts)
             if not found.moved:
                 await self._settle(target, ledger)
@@ -123,7 +128,7 @@ class Work:
             draft = await self._plan(target, context, now, report, drift)
             missing = False
             try:
-                if self._wish.deliver and not report.held:
+                if self._options.deliver and not report.held:
                     if draft.consented:
                         ledger.consent()
                     missing = await self._deliver(target, draft, ledger, report)
@@ -174,7 +179,7 @@ class Work:
 
     async def _named_alike(self) -> list[str]:
         """A plan says it always, a run when groups changed."""
-        known = await self._asked(links.progress) if self._wish.deliver else None
+        known = await self._asked(links.progress) if self._options.deliver else None
         since, rules = known.revision if known else None, self._delivery.rules
         return await to_its_end(lambda: alike.notes(self._database, self._reading, rules, since))
 
@@ -186,21 +191,25 @@ class Work:
     async def _verify(self, target: Target, context: TargetRunContext, now: datetime, drift: Drift) -> Verified | None:
         """Compare the target with the links, if that is asked for or due. None: it was not."""
         if not sees(target):
-            if self._wish.verify:
+            if self._options.verify:
                 self._log.warning(f"target {self._delivery.target.name} is not verified: its objects cannot be read")
             return None
         fewer = False
         if self._complete and await self._asked(links.progress) is not None:
             fewer = await find_unknown(self._database, target, context, self._number, self._reading)
         last, schedule = await self._asked(verifications.latest), self._delivery.target.verify
-        due = last.wanted or (fewer and self._wish.complete) or (schedule is not None and schedule.is_due(last.at, now))
-        if not (due or self._wish.verify):
+        due = (
+            last.wanted
+            or (fewer and self._options.complete)
+            or (schedule is not None and schedule.is_due(last.at, now))
+        )
+        if not (due or self._options.verify):
             return None
         self._watch("verifying", 0)
-        if self._wish.deliver:
+        if self._options.deliver:
             # Until it is delivered: what is held, or interrupted, is verified again.
             await to_its_end(lambda: verifications.want(self._database, *self._pair))
-        rules, adopt = self._delivery.target.drift, self._wish.adopt
+        rules, adopt = self._delivery.target.drift, self._options.adopt
         step = Verification(
             self._database, target, context, self._number, self._reading, rules,
             self._delivery.rules.leaver_attributes, drift, lambda id_: id_ in adopt,
@@ -260,12 +269,12 @@ class Work:
         self, target: Target, context: TargetRunContext, now: datetime, report: TargetReport, drift: Drift
     ) -> Draft:
         planning = Planning(
-            self._reading, self._delivery, self._number, now, sees(target), self._wish.deliver, self._wish.adopt,
-            self._wish.exceed,
+            self._reading, self._delivery, self._number, now, sees(target), self._options.deliver, self._options.adopt,
+            self._options.exceed,
         )  # fmt: skip
         draft = await self._thread("planning", lambda: draft_plan(self._database, planning, drift))
         try:
-            named = self._wish.adopt - {ALL}
+            named = self._options.adopt - {ALL}
             seen = await look(target, context, self._reading.name, draft.plan, named)
             if sees(target):
                 key = context.layouts[Kind.USER].key
@@ -276,7 +285,7 @@ class Work:
             await self._thread("planning", lambda: complete_plan(self._database, planning, draft))
             draft.fail_all(await shield_members(target, context, draft.plan))
             judgement = await self._judge(planning, draft, report.verified)
-            report.guard, report.harm, report.held = judgement.passed, judgement.harm, judgement.held
+            report.guard, report.harm, report.held = judgement.violations, judgement.harm, judgement.held
             draft.consented = judgement.consented
             report.plan = await to_its_end(draft.plan.hash)
             self._describe(report, draft)
@@ -287,7 +296,7 @@ class Work:
         return draft
 
     async def _judge(self, planning: Planning, draft: Draft, verified: Verified | None) -> Judgement:
-        if self._delivery.leaving and self._reading.name in self._wish.forget:
+        if self._delivery.leaving and self._reading.name in self._options.forget:
             return CONSENTED
         return await to_its_end(lambda: guard(self._database, planning, draft, verified))
 
@@ -295,10 +304,10 @@ class Work:
         report.planned = draft.plan.counts
         report.failed, report.failures = draft.failed[:NAMED], len(draft.failed)
         report.skipped = draft.skipped
-        if not self._wish.deliver:
+        if not self._options.deliver:
             report.counts = draft.plan.counts
-        if self._wish.changes != 0:
-            report.changes = Listing(first(draft.changes(), self._wish.changes))
+        if self._options.changes != 0:
+            report.changes = Listing(first(draft.changes(), self._options.changes))
 
     async def _create_missing(
         self, target: Target, context: TargetRunContext, now: datetime, ledger: Ledger, report: TargetReport
@@ -349,7 +358,7 @@ class Work:
 
 
 @asynccontextmanager
-async def connected(delivery: Delivery, context: TargetRunContext) -> AsyncIterator[Target]:
+async def connected(delivery: TargetRules, context: TargetRunContext) -> AsyncIterator[Target]:
     """The connector of the target, closed on exit."""
     target = delivery.connector(delivery.target.options, context)
     try:

@@ -16,14 +16,14 @@ from usersyncd.context import TargetRunContext
 from usersyncd.core.drift import Fate, Same, inspect
 from usersyncd.core.model import Drift as Rules
 from usersyncd.core.report import Verified
+from usersyncd.deliver.look import PAGES, read
 from usersyncd.plugin import Held, Inspectable, Kind, Target
 from usersyncd.state import drift as state
 from usersyncd.state import links
 from usersyncd.state.database import Database
-from usersyncd.state.directories import Reading
+from usersyncd.state.directories import DirectoryState
 from usersyncd.state.drift import Drift, Linked
 from usersyncd.state.links import Membership
-from usersyncd.steps.look import PAGES, read
 
 OBJECTS = 1_000
 """Objects that are compared together. With five times as many, memory grows by 40 MB and nothing is faster."""
@@ -56,7 +56,7 @@ class Verification:
         target: Target,
         context: TargetRunContext,
         number: int,
-        directory: Reading,
+        directory: DirectoryState,
         rules: Rules,
         access: Collection[str],
         drift: Drift,

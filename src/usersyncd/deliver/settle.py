@@ -6,18 +6,23 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 
 from usersyncd.core.links import Fate, Link, Settled, State, answers, settle, shape_of
+from usersyncd.deliver.look import PAGES, read, sees
 from usersyncd.plugin import Held, Kind, Layout, Lookup, Op, Target
 from usersyncd.state import links, sent
 from usersyncd.state.bulk import batched
 from usersyncd.state.database import Database
-from usersyncd.state.directories import Reading
+from usersyncd.state.directories import DirectoryState
 from usersyncd.state.ledger import Ledger
 from usersyncd.state.sent import Sent
-from usersyncd.steps.look import PAGES, read, sees
 
 
 async def settle_unanswered(
-    database: Database, target: Target, number: int, directory: Reading, ledger: Ledger, layouts: Mapping[Kind, Layout]
+    database: Database,
+    target: Target,
+    number: int,
+    directory: DirectoryState,
+    ledger: Ledger,
+    layouts: Mapping[Kind, Layout],
 ) -> None:
     """Read the objects of changes that a run of this directory sent without getting an answer, and store the outcome.
     Raises TargetError."""
@@ -130,7 +135,7 @@ def _is_others(held: Held, ref: int, taken: Mapping[str, set[int]]) -> bool:
 
 
 async def link_earlier(
-    database: Database, target: Target, number: int, directory: Reading, layouts: Mapping[Kind, Layout]
+    database: Database, target: Target, number: int, directory: DirectoryState, layouts: Mapping[Kind, Layout]
 ) -> None:
     """Look up the target ids of links that have none: those from the last release, and those that lost theirs.
 

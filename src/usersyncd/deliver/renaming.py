@@ -10,13 +10,13 @@ from usersyncd.blocking import to_its_end
 from usersyncd.plugin import Kind, RenamingTarget, Target
 from usersyncd.state import renaming
 from usersyncd.state.database import Database
-from usersyncd.state.directories import Reading
+from usersyncd.state.directories import DirectoryState
 
 BETWEEN = "{0} #{1}"
 """What a target calls a directory that waits for its new name. No directory of a configuration can have this name."""
 
 
-async def rename(database: Database, target: Target, number: int, directory: Reading) -> None:
+async def rename(database: Database, target: Target, number: int, directory: DirectoryState) -> None:
     """Tell a target the directory's new name, if it knows an old one. Interrupted anywhere, the next run does it again.
 
     While the target holds another directory under the new name, that one has to be told first. In a ring, in which each
@@ -33,7 +33,9 @@ async def rename(database: Database, target: Target, number: int, directory: Rea
             await _rename(database, target, number, directory, was, name)
 
 
-async def _rename(database: Database, target: Target, number: int, directory: Reading, was: str, name: str) -> None:
+async def _rename(
+    database: Database, target: Target, number: int, directory: DirectoryState, was: str, name: str
+) -> None:
     target_ids: Mapping[Kind, Mapping[str, str]] = {}
     if target.capabilities.rename and was != name:
         held = await asyncio.to_thread(renaming.linked, database, number, directory.id)

@@ -10,29 +10,29 @@ from sqlalchemy import Connection
 
 from usersyncd.core.digest import encode
 from usersyncd.core.drift import missing
-from usersyncd.core.guard import Sort, Tally, Window, about, limited, lines, passed
+from usersyncd.core.guard import Sort, Tally, Window, about, limited, lines, violations
 from usersyncd.core.plan import PREFIX, Hash, Section
-from usersyncd.core.report import Passed, Verified
+from usersyncd.core.report import Verified, Violation
+from usersyncd.deliver.plan import Draft, Planning
 from usersyncd.plugin import Op
 from usersyncd.state.database import Database
 from usersyncd.state.harms import read_window
 from usersyncd.state.holdings import holdings, sizes
 from usersyncd.state.planned import Plan
-from usersyncd.steps.plan import Draft, Planning
 
 
 class Judgement(Struct, frozen=True):
     """What the guard says of a plan: the limits that it passes, the hash of its harmful changes (None: nobody has to
     consent to them), and whether a person did."""
 
-    passed: list[Passed]
+    violations: list[Violation]
     harm: str | None = None
     consented: bool = False
 
     @property
     def held(self) -> bool:
         """Whether the plan is not to be delivered."""
-        return bool(self.passed) and not self.consented
+        return bool(self.violations) and not self.consented
 
 
 CONSENTED = Judgement([], consented=True)
@@ -48,10 +48,10 @@ def guard(database: Database, planning: Planning, draft: Draft, verified: Verifi
     with database.read() as connection:
         emptied = _emptied(connection, target, plan) if limits.emptied is not None else set()
         tally = _tally(plan, Tally(limits, window), window, emptied)
-        exceeded: list[Passed] = []
+        exceeded: list[Violation] = []
         if harms := tally.in_question():  # Otherwise no count of the target's objects is needed.
             attributes = [(harm.kind, harm.attribute) for harm in harms if harm.kind and harm.sort is Sort.BLANKED]
-            exceeded = passed(limits, tally, holdings(connection, reading.id, target, attributes))
+            exceeded = violations(limits, tally, holdings(connection, reading.id, target, attributes))
     exceeded += lost
     if not exceeded and not planning.exceed:
         return Judgement([])

@@ -12,20 +12,26 @@ from usersyncd.core.rules import Rules
 from usersyncd.job import Job
 from usersyncd.plugin import Done, Value
 from usersyncd.state.database import Database
-from usersyncd.state.directories import Reading
+from usersyncd.state.directories import DirectoryState
 from usersyncd.state.links import distrust
 from usersyncd.state.snapshot import Interest, Saved, save
 from usersyncd.state.spool import Spool
 from usersyncd.state.vanished import Watched
 
 
-def open_spool(database: Database, reading: Reading, job: Job) -> Spool:
+def open_spool(database: Database, reading: DirectoryState, job: Job) -> Spool:
     """The spool for the pages of a pull."""
     return Spool(database, reading.id, manager_of(job.rules))
 
 
 def snapshot(
-    database: Database, reading: Reading, job: Job, spool: Spool, done: Done, missing: Collection[str], now: datetime
+    database: Database,
+    reading: DirectoryState,
+    job: Job,
+    spool: Spool,
+    done: Done,
+    missing: Collection[str],
+    now: datetime,
 ) -> Generator[None, None, Saved]:
     """Save a complete pull. Yields between parts; if it is closed early, nothing changes.
 
@@ -38,7 +44,7 @@ def snapshot(
     return save(database, reading, spool, done, job.basis, interest, watched, now)
 
 
-def keep(database: Database, reading: Reading, job: Job) -> None:
+def keep(database: Database, reading: DirectoryState, job: Job) -> None:
     """What a pull stores of the targets, where the directory is not read any more. Raises StateError."""
     with database.write() as connection:
         distrust(connection, reading.id, fingerprints(job))

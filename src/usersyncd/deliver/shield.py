@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from usersyncd.context import TargetRunContext
+from usersyncd.deliver.look import PAGES, Refusal, read, sees
 from usersyncd.plugin import PROTECTED, Kind, Op, Target, holds_protected
 from usersyncd.state.planned import Plan, Planned
-from usersyncd.steps.look import PAGES, Refusal, read, sees
 
 STEPS = 200
 """How many membership changes are looked at together."""

@@ -19,22 +19,22 @@ from usersyncd.core.diff import Subject as About
 from usersyncd.core.digest import digest, encode
 from usersyncd.core.links import Link, Shape, State
 from usersyncd.core.report import Failed, Skipped
-from usersyncd.job import Delivery
+from usersyncd.deliver.claims import Claims
+from usersyncd.deliver.leavers import decide_replacements
+from usersyncd.deliver.look import Refusal
+from usersyncd.deliver.memberships import plan_memberships
+from usersyncd.deliver.shape import Shaped, shape_groups, shape_users
+from usersyncd.job import TargetRules
+from usersyncd.options import ALL
 from usersyncd.plugin import Change, Kind, Op
 from usersyncd.state import links
 from usersyncd.state.database import Database
-from usersyncd.state.directories import Reading
+from usersyncd.state.directories import DirectoryState
 from usersyncd.state.drift import Drift
 from usersyncd.state.links import Progress
 from usersyncd.state.memberships import graph
 from usersyncd.state.planned import Claim, Plan
 from usersyncd.state.subjects import Scope, Subject
-from usersyncd.steps.claims import Claims
-from usersyncd.steps.leavers import decide_replacements
-from usersyncd.steps.look import Refusal
-from usersyncd.steps.memberships import plan_memberships
-from usersyncd.steps.shape import Shaped, shape_groups, shape_users
-from usersyncd.wish import ALL
 
 NAMED = 100
 """Records left out by the rules that a report names."""
@@ -91,8 +91,8 @@ class Planning(Struct, frozen=True):
     for which a person consents to an adoption; ``exceed``: hashes of the harm to which a person consents.
     """
 
-    reading: Reading
-    delivery: Delivery
+    reading: DirectoryState
+    delivery: TargetRules
     target: int
     now: datetime
     sees: bool

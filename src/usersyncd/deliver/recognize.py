@@ -9,11 +9,11 @@ from typing import cast
 from msgspec import Struct
 
 from usersyncd.blocking import to_its_end
+from usersyncd.deliver.look import read, sees
 from usersyncd.errors import TargetError
 from usersyncd.plugin import Inspectable, Kind, Target
 from usersyncd.state import links, places, targets
 from usersyncd.state.database import Database
-from usersyncd.steps.look import read, sees
 
 ASKED = 100
 """Objects of each kind that are read to find out whether a target moved."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from usersyncd.core.rules import Rules
+from usersyncd.pull.save import group_name_of
 from usersyncd.state.database import Database
-from usersyncd.state.directories import Reading
+from usersyncd.state.directories import DirectoryState
 from usersyncd.state.subjects import named_alike
-from usersyncd.steps.snapshot import group_name_of
 
 SHOWN = 5
 
 
-def notes(database: Database, directory: Reading, rules: Rules, since: int | None) -> list[str]:
+def notes(database: Database, directory: DirectoryState, rules: Rules, since: int | None) -> list[str]:
     """What a person should know of such groups. ``since``: nothing, if no group changed after that pull."""
     with database.read() as connection:
         return warnings(named_alike(connection, directory.id, group_name_of(rules), rules.reads.group_names, since))

@@ -1,0 +1,1 @@
+"""A delivery: brings one target from its progress to the present."""
