@@ -14,9 +14,8 @@ from structlog.testing import capture_logs
 
 from tests.system.example import company, configure
 from tests.system.inside import running, runs, until
-from usersyncd import daemon as module
 from usersyncd.config import Config
-from usersyncd.daemon import load_jobs
+from usersyncd.daemon import load_jobs, reload
 from usersyncd.job import Job
 
 
@@ -25,7 +24,7 @@ async def test_directories_with_equal_intervals_do_not_run_at_once(tmp_path: Pat
     for name in names:
         company(tmp_path, name)
     async with running(configure(tmp_path, dict.fromkeys(names, "20s"))) as daemon:
-        await until(lambda: len(runs(daemon)) == 3 and not daemon.running)
+        await until(lambda: len(runs(daemon)) == 3 and not daemon.activity.running)
         began = runs(daemon)
         assert [name for _, name in began] == names
         assert all(later - before > timedelta(seconds=0.3) for (before, _), (later, _) in pairwise(began))
@@ -39,8 +38,8 @@ async def test_a_clock_that_is_set_back_delays_nobody(tmp_path: Path) -> None:
     """What the scheduler remembers lies in the future then."""
     company(tmp_path)
     async with running(configure(tmp_path, {"acme": "1h"})) as daemon:
-        await until(lambda: len(runs(daemon)) == 1 and not daemon.running)
-        daemon.scheduler.modify_job("acme", next_run_time=datetime.now(UTC) + timedelta(days=1))
+        await until(lambda: len(runs(daemon)) == 1 and not daemon.activity.running)
+        daemon.schedule.scheduler.modify_job("pull acme", next_run_time=datetime.now(UTC) + timedelta(days=1))
         await until(lambda: len(runs(daemon)) == 2)
 
 
@@ -48,9 +47,9 @@ async def test_who_is_overdue_after_the_machine_slept_runs_at_once(tmp_path: Pat
     """The wall clock is ahead then, and the clock by which the scheduler waits is not."""
     company(tmp_path)
     async with running(configure(tmp_path, {"acme": "1h"})) as daemon:
-        await until(lambda: len(runs(daemon)) == 1 and not daemon.running)
-        store = daemon.scheduler._jobstores["default"]
-        job = store.lookup_job("acme")
+        await until(lambda: len(runs(daemon)) == 1 and not daemon.activity.running)
+        store = daemon.schedule.scheduler._jobstores["default"]
+        job = store.lookup_job("pull acme")
         job._modify(next_run_time=datetime.now(UTC) - timedelta(hours=8))  # The scheduler is not woken.
         store.update_job(job)
         await until(lambda: len(runs(daemon)) == 2)
@@ -67,8 +66,8 @@ async def test_a_reload_that_hangs_is_told_and_delays_nobody(tmp_path: Path, mon
     config = configure(tmp_path, {"acme": "1s"})
     with capture_logs() as told:
         async with running(config) as daemon:
-            monkeypatch.setattr(module, "RELOAD", 0.05)
-            monkeypatch.setattr(module, "load_jobs", hangs)
+            monkeypatch.setattr(reload, "SLOW", 0.05)
+            monkeypatch.setattr(reload, "load_jobs", hangs)
             await until(lambda: runs(daemon))
             os.kill(os.getpid(), signal.SIGHUP)
             await until(lambda: sum("is still being loaded" in one["event"] for one in told) >= 2)

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from tests.servers.postgres import Postgres
 from tests.system.example import company, configure
 from tests.system.inside import running, runs, until
-from usersyncd import daemon
+from usersyncd.daemon import daemon
 from usersyncd.state.lock import locked
 from usersyncd.state.tables import runs as runs_table
 

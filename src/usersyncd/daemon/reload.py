@@ -1,0 +1,84 @@
+"""Loads the configuration again, and says what is different."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
+
+import structlog
+from msgspec import Struct
+
+from usersyncd.config import Config, load
+from usersyncd.errors import ConfigError, UsersyncError
+from usersyncd.job import Job, jobs
+
+T = TypeVar("T")
+
+SLOW = 10.0
+"""Seconds after which a reload takes long. The log is told then, and again whenever that time has doubled."""
+KEPT = "the configuration was not reloaded: the old one stays in force"
+
+
+class Changes(Struct, frozen=True):
+    """The directories that a reload added, changed and removed."""
+
+    added: list[str]
+    changed: list[str]
+    removed: list[str]
+
+
+def load_jobs(file: os.PathLike[str]) -> tuple[Config, dict[str, Job]]:
+    """A configuration and its compiled jobs. Raises ConfigError."""
+    config = load(str(file))
+    return config, jobs(config)
+
+
+def compare(old: Mapping[str, Job], new: Mapping[str, Job]) -> Changes:
+    """What is different between two sets of jobs."""
+    return Changes(
+        added=[name for name in new if name not in old],
+        changed=[name for name, job in new.items() if name in old and not is_same(old[name], job)],
+        removed=[name for name in old if name not in new],
+    )
+
+
+def is_same(one: Job, other: Job) -> bool:
+    """Whether two configurations mean the same by a directory, however they are written."""
+    return (
+        (one.directory, one.basis) == (other.directory, other.basis)
+        and [(each.target, each.fingerprint) for each in (*one.deliveries, *one.leaving)]
+        == [(each.target, each.fingerprint) for each in (*other.deliveries, *other.leaving)]
+    )  # fmt: skip
+
+
+async def attempt(load_all: Callable[[], T]) -> T | None:
+    """What ``load_all`` returns, which runs in a thread. None: it failed, and the log was told. The log is told when it
+    takes long, too."""
+    log = structlog.get_logger()
+    loading = asyncio.ensure_future(asyncio.to_thread(load_all))
+    wait = seconds = SLOW
+    while not (await asyncio.wait([loading], timeout=wait))[0]:
+        log.warning(
+            "the configuration is still being loaded: its folder, a file that it names, or the state database does "
+            "not answer; the old one stays in force",
+            seconds=round(seconds),
+        )
+        wait, seconds = seconds, seconds * 2
+    try:
+        return loading.result()
+    except UsersyncError as error:
+        log_error(error, KEPT)
+    except Exception:
+        log.exception(KEPT)
+    return None
+
+
+def log_error(error: UsersyncError, consequence: str) -> None:
+    """Log what is wrong, each fault of a configuration with its place, and what follows from it."""
+    log = structlog.get_logger()
+    faults: Iterable[object] = error.faults if isinstance(error, ConfigError) else ()
+    for fault in faults:
+        log.error(str(fault))
+    log.error(consequence if faults else f"{consequence}: {error}")

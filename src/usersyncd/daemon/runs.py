@@ -1,0 +1,96 @@
+"""Runs one item of work, notes how it ended, and logs what its report cannot say."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from msgspec import Struct
+
+from usersyncd.core.report import RunReport
+from usersyncd.daemon.activity import Activity
+from usersyncd.daemon.engine import WorkItem
+from usersyncd.errors import LockedError, StateError
+from usersyncd.options import RunOptions, Watch
+from usersyncd.progress import Progress
+from usersyncd.run import STOPPED
+
+
+class _Wait(Struct):
+    """A wait for another process: since when (UTC), and how long it has to last until it is logged again."""
+
+    since: datetime
+    logged_at: timedelta = timedelta(0)
+
+
+class Runs:
+    """``tell`` is told of every run, instead of the log."""
+
+    def __init__(self, activity: Activity, tell: Callable[[RunReport], None] | None) -> None:
+        self._activity = activity
+        self._tell = tell
+        self._waits: dict[WorkItem, _Wait] = {}
+
+    async def follow(
+        self, item: WorkItem, interval: timedelta, run: Callable[[RunOptions, Watch], Awaitable[RunReport]]
+    ) -> RunReport | None:
+        """Await a run. None: it could not even take its report. ``interval`` is that of the item.
+
+        Raises LockedError when another process does the same.
+        """
+        progress = self._activity.running[item] = Progress(_now())
+        log = structlog.get_logger().bind(directory=item.name)
+        try:
+            report = await run(RunOptions(log=self._tell is None), progress.watch)
+            self._waits.pop(item, None)
+            if self._tell is not None:
+                self._tell(report)
+            self._activity.note(item, report.status)
+        except LockedError:
+            self._log_wait(item, interval)
+            raise
+        except StateError as error:
+            self._activity.note(item, "failed")
+            log.error(str(error))  # noqa: TRY400 - a person can correct it: no traceback
+        except asyncio.CancelledError:  # the daemon ends
+            if self._tell is not None:
+                log.info(STOPPED)
+            raise
+        except Exception:
+            self._activity.note(item, "failed")
+            log.exception("unexpected error: this is a fault of usersyncd: report it with this log")
+        else:
+            return report
+        finally:
+            del self._activity.running[item]
+        return None
+
+    def log_missed(self, item: WorkItem) -> None:
+        """The item is due, and runs since its last time."""
+        progress = self._activity.running.get(item)
+        if progress is None:
+            return
+        progress.missed += 1
+        if progress.missed.bit_count() == 1:  # 1, 2, 4, 8 … times: a run that hangs must not fill the log
+            structlog.get_logger().warning(
+                f"takes longer than its interval: it is still {progress.step}",
+                directory=item.name,
+                minutes=round((_now() - progress.since).total_seconds() / 60, 1),
+                intervals_missed=progress.missed,
+            )
+
+    def _log_wait(self, item: WorkItem, interval: timedelta) -> None:
+        """At once, then after 1, 2, 4, 8 … intervals."""
+        wait = self._waits.setdefault(item, _Wait(_now()))
+        if _now() - wait.since < wait.logged_at:
+            return
+        wait.logged_at = 2 * wait.logged_at or interval
+        structlog.get_logger().warning(
+            "another process is running this directory; it is tried again as soon as that ends", directory=item.name
+        )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,36 @@
+"""The one line that says what the daemon does."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from usersyncd.daemon.activity import Activity
+from usersyncd.daemon.engine import WorkItem
+from usersyncd.progress import Progress
+
+HR, CORP = WorkItem("pull", "hr"), WorkItem("pull", "corp")
+NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
+
+
+def test_it_names_what_runs_what_comes_next_and_what_failed() -> None:
+    activity = Activity()
+    progress = activity.running[HR] = Progress(NOON)
+    progress.watch("reading", 12_000)
+    activity.note(HR, "failed")
+    activity.note(CORP, "held")
+    line = activity.line([(NOON, HR), (NOON, CORP)])
+    assert line == f"hr: reading 12,000; next: corp at {NOON.astimezone():%H:%M:%S}; corp held"
+
+
+def test_a_success_ends_a_failure() -> None:
+    activity = Activity()
+    activity.note(HR, "failed")
+    activity.note(HR, "succeeded")
+    assert activity.line([]) == "no directories"
+
+
+def test_a_failure_of_work_that_is_not_run_any_more_is_not_named() -> None:
+    activity = Activity()
+    activity.note(HR, "failed")
+    activity.forget(HR)
+    assert activity.line([]) == "no directories"
