@@ -45,7 +45,7 @@ MAY_IMPORT = {
     "testing": {"context", "http", "registry", *CORE},
     "progress": set[str](),
     "daemon": {"interval", "logs", "notify", "opening", "progress", *RUN},
-    "cli": {"cleaning", "files", "collector", "daemon", "logs", "nearest", "opening", *RUN},
+    "cli": {"cleaning", "files", "collector", "daemon", "logs", "nearest", "opening", "progress", *RUN},
     "__main__": {"cli"},
 }
 """What each part of usersyncd may import of the others."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from usersyncd.daemon.activity import Activity
+from usersyncd.daemon.activity import Activity, Running
 from usersyncd.daemon.engine import WorkItem
-from usersyncd.progress import Progress
 
 HR, CORP = WorkItem("pull", "hr"), WorkItem("pull", "corp")
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -14,8 +13,9 @@ NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 
 def test_it_names_what_runs_what_comes_next_and_what_failed() -> None:
     activity = Activity()
-    progress = activity.running[HR] = Progress(NOON)
-    progress.watch("reading", 12_000)
+    running = activity.running[HR] = Running(NOON)
+    running.progress.begin("reading")
+    running.progress.advance(12_000)
     activity.note(HR, "failed")
     activity.note(CORP, "held")
     line = activity.line([(NOON, HR), (NOON, CORP)])

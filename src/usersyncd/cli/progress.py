@@ -7,21 +7,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from usersyncd.progress import Progress
 from usersyncd.run import Watch
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
-_COUNTED = {"reading", "verifying", "delivering"}
+    import rich.progress
 
 
 @contextmanager
 def shown_progress(directory: str, *, quiet: bool) -> Iterator[Watch]:
     """Show how the run of a directory goes on. It vanishes at the end. Log lines come to stand above it."""
     if quiet or not sys.stderr.isatty():
-        yield lambda *_: None
+        yield Progress().watch
         return
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
 
     from usersyncd.cli.text import console
 
@@ -32,35 +32,28 @@ def shown_progress(directory: str, *, quiet: bool) -> Iterator[Watch]:
         TextColumn("{task.fields[count]}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console(stderr=True), transient=True) as progress:
-        yield _Shown(progress, directory)
+    with Bars(*columns, console=console(stderr=True), transient=True) as bars:
+        yield Progress(_Shown(bars, directory).show).watch
 
 
 class _Shown:
-    """Each step has a bar of its own; that of delivering knows how long it is."""
+    """Each step has a bar of its own, with a length if the number of its items is known."""
 
-    def __init__(self, progress: Progress, directory: str) -> None:
-        self._progress = progress
+    def __init__(self, bars: rich.progress.Progress, directory: str) -> None:
+        self._bars = bars
         self._directory = directory
-        self._step = ""
-        self._count = 0
-        self._planned: int | None = None
-        self._task: TaskID = progress.add_task(f"{directory}: reading", total=None, count="")
+        self._step = "reading"
+        self._task = bars.add_task(f"{directory}: reading", total=None, count="")
 
-    def __call__(self, step: str, more: int) -> None:
-        if step == "planned":
-            self._planned = more
-            return
-        if step.startswith("waiting"):
-            self._progress.update(self._task, description=f"{self._directory}: {step}")
-            return
-        self._progress.update(self._task, description=f"{self._directory}: {step}")
-        if step != self._step:
-            self._step, self._count = step, 0
-            self._progress.remove_task(self._task)
-            total = self._planned if step == "delivering" else None
-            self._task = self._progress.add_task(f"{self._directory}: {step}", total=total, count="")
-        if step in _COUNTED:
-            self._count += more
-            of = f" of {self._planned:,}" if step == "delivering" and self._planned else ""
-            self._progress.update(self._task, advance=more, count=f"{self._count:,}{of}")
+    def show(self, progress: Progress) -> None:
+        if progress.step != self._step:
+            self._step = progress.step
+            self._bars.remove_task(self._task)
+            self._task = self._bars.add_task("", total=progress.total, count="")
+        of = f" of {progress.total:,}" if progress.total else ""
+        self._bars.update(
+            self._task,
+            description=f"{self._directory}: {progress.waiting or progress.step}",
+            completed=progress.count,
+            count=f"{progress.count:,}{of}" if progress.count else "",
+        )

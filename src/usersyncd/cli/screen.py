@@ -139,7 +139,7 @@ class Screen:
     def _now(self, daemon: Daemon, spinner: Spinner) -> RenderableType:
         """The living line. Rich asks for it in a thread of its own."""
         if running := list(daemon.activity.running.items()):
-            doing = (f"{item.name}: {one}" for item, one in running)
+            doing = (f"{item.name}: {one.progress}" for item, one in running)
             spinner.update(text=Text(", ".join(doing), style="dim", no_wrap=True, overflow="ellipsis"))
             return spinner
         parts = self._still()

@@ -5,16 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from msgspec import Struct, field
+
 from usersyncd.daemon.engine import WorkItem
 from usersyncd.progress import Progress
 
 
+class Running(Struct):
+    """A run under way: since when (UTC), how far it is, and how many times it was due meanwhile (``missed``)."""
+
+    since: datetime
+    progress: Progress = field(default_factory=Progress)
+    missed: int = 0
+
+
 class Activity:
-    """``running`` is the progress of each run under way, ``failures`` the status of each item whose last run did not
+    """``running`` has the runs under way, ``failures`` the status of each item whose last run did not
     succeed."""
 
     def __init__(self) -> None:
-        self.running: dict[WorkItem, Progress] = {}
+        self.running: dict[WorkItem, Running] = {}
         self.failures: dict[WorkItem, str] = {}
 
     def note(self, item: WorkItem, status: str) -> None:
@@ -30,7 +40,7 @@ class Activity:
 
     def line(self, upcoming: Iterable[tuple[datetime, WorkItem]]) -> str:
         """``hr: reading 12,000; next: corp at 14:05:10; app held``"""
-        parts = [f"{item.name}: {progress}" for item, progress in self.running.items()]
+        parts = [f"{item.name}: {running.progress}" for item, running in self.running.items()]
         waiting = [(when, item) for when, item in upcoming if item not in self.running]
         if waiting:
             when, item = waiting[0]

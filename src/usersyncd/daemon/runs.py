@@ -10,11 +10,10 @@ import structlog
 from msgspec import Struct
 
 from usersyncd.core.report import RunReport
-from usersyncd.daemon.activity import Activity
+from usersyncd.daemon.activity import Activity, Running
 from usersyncd.daemon.engine import WorkItem
 from usersyncd.errors import LockedError, StateError
 from usersyncd.options import RunOptions, Watch
-from usersyncd.progress import Progress
 from usersyncd.run import STOPPED
 
 
@@ -40,10 +39,10 @@ class Runs:
 
         Raises LockedError when another process does the same.
         """
-        progress = self._activity.running[item] = Progress(_now())
+        running = self._activity.running[item] = Running(_now())
         log = structlog.get_logger().bind(directory=item.name)
         try:
-            report = await run(RunOptions(log=self._tell is None), progress.watch)
+            report = await run(RunOptions(log=self._tell is None), running.progress.watch)
             self._waits.pop(item, None)
             if self._tell is not None:
                 self._tell(report)
@@ -69,16 +68,16 @@ class Runs:
 
     def log_missed(self, item: WorkItem) -> None:
         """The item is due, and runs since its last time."""
-        progress = self._activity.running.get(item)
-        if progress is None:
+        running = self._activity.running.get(item)
+        if running is None:
             return
-        progress.missed += 1
-        if progress.missed.bit_count() == 1:  # 1, 2, 4, 8 … times: a run that hangs must not fill the log
+        running.missed += 1
+        if running.missed.bit_count() == 1:  # 1, 2, 4, 8 … times: a run that hangs must not fill the log
             structlog.get_logger().warning(
-                f"takes longer than its interval: it is still {progress.step}",
+                f"takes longer than its interval: it is still {running.progress.step}",
                 directory=item.name,
-                minutes=round((_now() - progress.since).total_seconds() / 60, 1),
-                intervals_missed=progress.missed,
+                minutes=round((_now() - running.since).total_seconds() / 60, 1),
+                intervals_missed=running.missed,
             )
 
     def _log_wait(self, item: WorkItem, interval: timedelta) -> None:
