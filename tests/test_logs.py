@@ -28,18 +28,26 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 
 def test_a_line_is_one_json_object_with_time_level_event_and_context(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure()
-    structlog.get_logger().bind(directory="hr", run="01J").info("run finished", users=212)
+    structlog.get_logger().bind(directory="hr", run="01J").info("run finished", users=212, event_name="run.finished")
     [line] = lines(capsys)
-    assert list(line) == ["timestamp", "level", "event", "directory", "run", "users"]
+    assert list(line) == ["timestamp", "level", "event", "event_name", "directory", "run", "users"]
     assert line | {"timestamp": ""} == {
         "timestamp": "",
         "level": "info",
         "event": "run finished",
+        "event_name": "run.finished",
         "directory": "hr",
         "run": "01J",
         "users": 212,
     }
     assert abs((datetime.now(UTC) - datetime.fromisoformat(line["timestamp"])).total_seconds()) < 60
+
+
+def test_a_line_of_a_plugin_that_has_no_name_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure()
+    structlog.get_logger().info("read everything")
+    [line] = lines(capsys)
+    assert line["event_name"] == "unnamed"
 
 
 def test_names_in_any_script_stay_readable(capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,13 +88,16 @@ def test_libraries_speak_from_warning_on_and_in_the_same_form(capsys: pytest.Cap
     library.warning("lost %s", "postgresql://sync:hunter2@db/app")
     [line] = lines(capsys)
     assert (line["level"], line["logger"]) == ("warning", "sqlalchemy.pool")
+    assert line["event_name"] == "library.message"
     assert line["event"] == "lost postgresql://sync:***@db/app"
 
 
 def test_a_person_reads_words(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     logs.configure(json=False)
-    structlog.get_logger().info("run finished\nwell", directory="hr", run="01J", password="hunter2")
+    structlog.get_logger().info(
+        "run finished\nwell", event_name="run.finished", directory="hr", run="01J", password="hunter2"
+    )
     text = capsys.readouterr().err
     assert text[8:] == "  hr  run finished\n          well  password=***\n"
 

@@ -13,9 +13,11 @@ _ARROW = "\n  → "
 
 
 class UsersyncError(Exception):
-    """Base of all errors that a person can do something about: what happened, and the remedy."""
+    """Base of all errors that a person can do something about: what happened, and the remedy. ``code`` stays the same
+    when the message changes: programs read it in JSON and in the log (docs/logs.md lists the codes)."""
 
     exit_code = 1
+    code = "error"
 
     def __init__(self, message: str, remedy: str | None = None) -> None:
         # What is quoted comes from anywhere: halves of characters can be neither stored nor printed.
@@ -62,6 +64,7 @@ class ConfigError(UsersyncError):
     """The configuration cannot be used. ``faults`` names every place that is wrong, not only the first."""
 
     exit_code = 2
+    code = "config"
 
     def __init__(self, message: str, remedy: str | None = None, faults: Sequence[Fault] = ()) -> None:
         super().__init__(message, remedy)
@@ -74,11 +77,14 @@ class ConfigError(UsersyncError):
 class PluginError(ConfigError):
     """A connector is missing, was made for another contract, or its extra is not installed."""
 
+    code = "plugin"
+
 
 class ConnectorError(UsersyncError):
     """What a connector raises. It may quote what a server sent: so each part is one line, of limited length, and
     without what looks like a secret."""
 
+    code = "connector"
     LONGEST = 1_000
     """Characters of the message, and of the remedy."""
 
@@ -89,14 +95,22 @@ class ConnectorError(UsersyncError):
 class SourceError(ConnectorError):
     """A pull is void: the directory could not be read to its end. Nothing was changed."""
 
+    code = "source"
+
 
 class TargetError(ConnectorError):
     """A target as a whole cannot be written. What it did not acknowledge is planned again in the next run."""
+
+    code = "target"
 
 
 class StateError(UsersyncError):
     """The state database cannot be used."""
 
+    code = "state"
+
 
 class LockedError(UsersyncError):
     """Another process is running this directory now."""
+
+    code = "locked"

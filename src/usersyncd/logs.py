@@ -1,8 +1,10 @@
 """Logs on standard error: one JSON object a line for machines, colour for a person at a terminal; never a secret.
 
-Every line has ``timestamp`` (UTC, ISO 8601), ``level`` and ``event``, then what the logger is bound to (``directory``,
-``run`` …). When systemd reads standard error, lines begin with their priority (sd-daemon(3)), which it cuts off again:
-so ``journalctl -p warning`` works. What libraries log by the standard module goes the same way, from WARNING on.
+Every line has ``timestamp`` (UTC, ISO 8601), ``level``, ``event`` (the text) and ``event_name``, which stays the same
+when the text changes: docs/logs.md lists them, and OpenTelemetry has a field of this name. Then follows what the logger
+is bound to (``directory``, ``run`` …). When systemd reads standard error, lines begin with their priority
+(sd-daemon(3)), which it cuts off again: so ``journalctl -p warning`` works. What libraries log by the standard module
+goes the same way, from WARNING on.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ LONGEST = 2_000
 """Characters of one text in a line of the log."""
 LONGEST_TRACE = 20_000
 """Characters of a traceback."""
+UNNAMED = "unnamed"
+"""The ``event_name`` of a line of a plugin that gives none."""
 
 _INDENT = " " * 10
 _STYLE = {"warning": "33", "error": "31", "critical": "31"}  # yellow, red (ECMA-48, SGR)
@@ -93,7 +97,8 @@ def _machine() -> list[Processor]:
     journal = _to_journal()
 
     def line(logger: WrappedLogger, method: str, event: EventDict) -> str:
-        first = {key: event.pop(key) for key in ("timestamp", "level", "event") if key in event}
+        event.setdefault("event_name", UNNAMED)
+        first = {key: event.pop(key) for key in ("timestamp", "level", "event", "event_name")}
         text = clean_json(str(render(logger, method, {**first, **event})))
         return f"<{_PRIORITY[first['level']]}>{text}" if journal else text
 
@@ -117,7 +122,8 @@ class _Words:
         parts = [self._styled(event.pop("timestamp"), "2"), self._styled(text, _STYLE.get(level, ""))]
         if (directory := event.pop("directory", None)) is not None:
             parts.insert(1, self._styled(clean(str(directory)), "1"))
-        event.pop("run", None)  # Nobody reads it here; `usersyncd history` lists the runs.
+        for key in ("run", "event_name", "code"):  # For programs; `usersyncd history` lists the runs.
+            event.pop(key, None)
         if event:
             parts.append(self._styled(" ".join(clean(f"{key}={value}") for key, value in event.items()), "2"))
         return "\n".join(["  ".join(parts), *map(clean, filter(None, str(exception).split("\n")))])
@@ -154,6 +160,7 @@ class _Bridge(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         level = max(logging.DEBUG, min(logging.CRITICAL, record.levelno // 10 * 10))
         try:
-            structlog.get_logger().bind(logger=record.name).log(level, record.getMessage(), exc_info=record.exc_info)
+            log = structlog.get_logger().bind(logger=record.name)
+            log.log(level, record.getMessage(), event_name="library.message", exc_info=record.exc_info)
         except Exception:
             self.handleError(record)

@@ -32,7 +32,7 @@ def run(context: typer.Context, config: ConfigOption = None) -> None:
     except UsersyncError as error:
         if terminal:
             raise
-        log_error(error, "usersyncd cannot start")
+        log_error(error, "usersyncd cannot start", event_name="daemon.not_started")
         raise typer.Exit(error.exit_code) from None
     collector.set_aside()
     try:
@@ -45,7 +45,9 @@ def run(context: typer.Context, config: ConfigOption = None) -> None:
             with screen.watch(daemon):
                 asyncio.run(daemon.run())
         else:
-            structlog.get_logger().info("started", configuration=str(loaded.file), directories=list(jobs))
+            structlog.get_logger().info(
+                "started", event_name="daemon.started", configuration=str(loaded.file), directories=list(jobs)
+            )
             asyncio.run(Daemon(loaded, jobs, database).run())
     finally:
         database.close()

@@ -89,9 +89,9 @@ class Daemon:
         names = ", ".join(item.name for item in self.activity.running)
         notify.stopping(f"ending {names}".rstrip())
         if names:
-            self._log.info(f"ending, while it runs: {names}")
+            self._log.info(f"ending, while it runs: {names}", event_name="daemon.ending")
         await self.engine.stop()
-        self._log.info("ended")
+        self._log.info("ended", event_name="daemon.ended")
 
     def next_runs(self) -> list[tuple[datetime, str]]:
         """When each directory is read next, the soonest first."""
@@ -137,7 +137,7 @@ class Daemon:
         try:
             found = await asyncio.to_thread(removed_jobs, self.database, self.config, listed)
         except StateError as error:
-            self._log.error(str(error))
+            self._log.error(str(error), event_name="state.failed", code=error.code)
             return
         if listed is self._listed and not self._end.is_set():
             self._replace({**listed, **found})
@@ -169,12 +169,15 @@ class Daemon:
         ``leaving``: the jobs of directories that are out of the file."""
         changes = reload.compare(self._listed, found)
         if config.state != self.config.state:
-            self._log.warning("state: has changed: this needs a restart, and the old state database is used until then")
+            self._log.warning(
+                "state: has changed: this needs a restart, and the old state database is used until then",
+                event_name="config.state_changed",
+            )
             config = structs.replace(config, state=self.config.state)
         self.config, self._listed = config, found
         self._reached.clear()
         self._replace({**found, **leaving})
-        self._log.info("configuration reloaded", **structs.asdict(changes))
+        self._log.info("configuration reloaded", event_name="config.reloaded", **structs.asdict(changes))
 
     async def _follow_clock(self) -> None:
         self.schedule.follow_clock()

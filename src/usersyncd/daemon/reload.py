@@ -63,22 +63,23 @@ async def attempt(load_all: Callable[[], T]) -> T | None:
         log.warning(
             "the configuration is still being loaded: its folder, a file that it names, or the state database does "
             "not answer; the old one stays in force",
+            event_name="config.loading",
             seconds=round(seconds),
         )
         wait, seconds = seconds, seconds * 2
     try:
         return loading.result()
     except UsersyncError as error:
-        log_error(error, KEPT)
+        log_error(error, KEPT, event_name="config.not_reloaded")
     except Exception:
-        log.exception(KEPT)
+        log.exception(KEPT, event_name="config.not_reloaded")
     return None
 
 
-def log_error(error: UsersyncError, consequence: str) -> None:
+def log_error(error: UsersyncError, consequence: str, *, event_name: str) -> None:
     """Log what is wrong, each fault of a configuration with its place, and what follows from it."""
     log = structlog.get_logger()
     faults: Iterable[object] = error.faults if isinstance(error, ConfigError) else ()
     for fault in faults:
-        log.error(str(fault))
-    log.error(consequence if faults else f"{consequence}: {error}")
+        log.error(str(fault), event_name="config.fault", code=error.code)
+    log.error(consequence if faults else f"{consequence}: {error}", event_name=event_name, code=error.code)

@@ -52,14 +52,17 @@ class Runs:
             raise
         except StateError as error:
             self._activity.note(item, "failed")
-            log.error(str(error))  # noqa: TRY400 - a person can correct it: no traceback
+            # A person can correct it: no traceback.
+            log.error(str(error), event_name="state.failed", code=error.code)  # noqa: TRY400
         except asyncio.CancelledError:  # the daemon ends
             if self._tell is not None:
-                log.info(STOPPED)
+                log.info(STOPPED, event_name="run.stopped")
             raise
         except Exception:
             self._activity.note(item, "failed")
-            log.exception("unexpected error: this is a fault of usersyncd: report it with this log")
+            log.exception(
+                "unexpected error: this is a fault of usersyncd: report it with this log", event_name="run.crashed"
+            )
         else:
             return report
         finally:
@@ -75,6 +78,7 @@ class Runs:
         if running.missed.bit_count() == 1:  # 1, 2, 4, 8 … times: a run that hangs must not fill the log
             structlog.get_logger().warning(
                 f"takes longer than its interval: it is still {running.progress.step}",
+                event_name="run.overdue",
                 directory=item.name,
                 minutes=round((_now() - running.since).total_seconds() / 60, 1),
                 intervals_missed=running.missed,
@@ -87,7 +91,9 @@ class Runs:
             return
         wait.logged_at = 2 * wait.logged_at or interval
         structlog.get_logger().warning(
-            "another process is running this directory; it is tried again as soon as that ends", directory=item.name
+            "another process is running this directory; it is tried again as soon as that ends",
+            event_name="run.locked",
+            directory=item.name,
         )
 
 

@@ -54,7 +54,9 @@ def _limit_end() -> None:
 
 
 def _abandon() -> None:
-    structlog.get_logger().warning("what runs does not end, and is left: the next start goes on from there")
+    structlog.get_logger().warning(
+        "what runs does not end, and is left: the next start goes on from there", event_name="daemon.abandoned"
+    )
     os._exit(0)
 
 

@@ -1,0 +1,91 @@
+"""Every line of the log has a name, and docs/logs.md lists these names and the codes of errors."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from usersyncd import errors
+from usersyncd.logs import UNNAMED
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = ("src/usersyncd/daemon", "src/usersyncd/cli", "src/usersyncd/logs.py")
+LEVELS = {"debug", "info", "warning", "error", "critical", "exception", "log"}
+NAME = re.compile(r"[a-z_]+\.[a-z_]+")
+
+
+def calls() -> Iterator[tuple[str, ast.Call]]:
+    """All calls, each with its place."""
+    for folder in FOLDERS:
+        top = ROOT / folder
+        for path in [top] if top.is_file() else sorted(top.rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.Call):
+                    yield f"{path.relative_to(ROOT)}:{node.lineno}", node
+
+
+def is_log_call(call: ast.Call) -> bool:
+    """``log.info(…)``, ``self._log.bind(…).warning(…)``, ``structlog.get_logger().error(…)``"""
+    if not (isinstance(call.func, ast.Attribute) and call.func.attr in LEVELS):
+        return False
+    return re.search(r"\b_?log(ger)?\b|get_logger\(\)", ast.unparse(call.func.value)) is not None
+
+
+def event_name(call: ast.Call) -> ast.expr | None:
+    return next((keyword.value for keyword in call.keywords if keyword.arg == "event_name"), None)
+
+
+def listed(heading: str) -> list[str]:
+    """The first column of the table under a heading."""
+    text = (ROOT / "docs" / "logs.md").read_text("utf-8")
+    section = text.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    return re.findall(r"^\| `([a-z_.]+)` \|", section, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("line", "is_one"),
+    [
+        ("log.info('x')", True),
+        ("self._log.bind(target='app').warning('x')", True),
+        ("structlog.get_logger().exception('x')", True),
+        ("self._context.log.info('x')", True),
+        ("parser.error('x')", False),
+        ("math.log(2)", False),
+    ],
+)
+def test_log_calls_are_seen(line: str, is_one: bool) -> None:
+    call = ast.parse(line, mode="eval").body
+    assert isinstance(call, ast.Call)
+    assert is_log_call(call) == is_one
+
+
+def test_every_log_call_names_its_event() -> None:
+    unnamed = [place for place, call in calls() if is_log_call(call) and event_name(call) is None]
+    assert not unnamed, "these log calls have no event_name"
+
+
+def test_the_names_are_the_listed_ones() -> None:
+    names = {
+        value.value
+        for _, call in calls()
+        if isinstance(value := event_name(call), ast.Constant) and isinstance(value.value, str)
+    }
+    assert all(map(NAME.fullmatch, names))
+    assert listed("Events") == sorted(names | {UNNAMED})
+
+
+def kinds(base: type[errors.UsersyncError]) -> Iterator[type[errors.UsersyncError]]:
+    yield base
+    for kind in base.__subclasses__():
+        yield from kinds(kind)
+
+
+def test_the_codes_are_the_listed_ones() -> None:
+    codes = {kind.code for kind in kinds(errors.UsersyncError) if kind.__module__ == errors.__name__}
+    assert listed("Error codes") == sorted(codes)
+    own = [kind for kind in kinds(errors.UsersyncError) if kind.__module__ == errors.__name__]
+    assert len(codes) == len(own), "two kinds of errors have the same code"
