@@ -62,7 +62,7 @@ class CsvSource:
         with ExitStack() as closing:
             tables = self._open(closing)
             for line in self._lacking(tables):
-                self._context.log.warning(line)
+                self._context.log.warning(line, event_name="csv.attribute_missing")
             yield from self._pages(tables)
         yield Done(cursor=None, complete=True)
 

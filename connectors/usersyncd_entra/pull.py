@@ -163,7 +163,9 @@ class Pull:
             try:
                 async for page in self._graph.pages(link, End):
                     if not all(group.id for group in page.value):
-                        self._log.warning("a group without an id was passed over", member=path)
+                        self._log.warning(
+                            "a group without an id was passed over", event_name="entra.group_without_id", member=path
+                        )
                         self._lost = True
                     for group in filter(attrgetter("id"), page.value):
                         groups.setdefault(group.id, set()).add(path.partition("/")[2])
@@ -171,7 +173,12 @@ class Pull:
                 return  # Deleted once more: the next round says so.
 
         await for_each(ends, of)
-        self._log.info("read the memberships of what is new or was restored", objects=len(ends), groups=len(groups))
+        self._log.info(
+            "read the memberships of what is new or was restored",
+            event_name="entra.memberships_read",
+            objects=len(ends),
+            groups=len(groups),
+        )
         return [Members(group, frozenset(members)) for group, members in groups.items()]
 
     async def _may_read_hidden(self) -> None:
@@ -185,16 +192,24 @@ class Pull:
     def _tell(self, groups: GroupRound) -> None:
         if total := sum(groups.others.values()):
             self._log.info(
-                "members that are neither users nor groups were left out", count=total, **dict(groups.others)
+                "members that are neither users nor groups were left out",
+                event_name="entra.members_left_out",
+                count=total,
+                **dict(groups.others),
             )
         if groups.hidden and not self._options.groups.hidden:
             self._log.warning(
                 "groups with hidden membership were read without members",
+                event_name="entra.members_hidden",
                 groups=groups.hidden,
                 remedy=f"grant {HIDDEN}, and set groups: {{hidden: true}}",
             )
         if groups.outside:
-            self._log.info("members that the options leave out were passed over", count=groups.outside)
+            self._log.info(
+                "members that the options leave out were passed over",
+                event_name="entra.members_outside",
+                count=groups.outside,
+            )
 
 
 def _born(item: Object) -> str:

@@ -49,7 +49,9 @@ class EntraSource:
                             yield page
                 except CursorExpired as error:
                     self._context.log.info(
-                        "Graph does not know the last reading any more: reading all", said=error.said
+                        "Graph does not know the last reading any more: reading all",
+                        event_name="entra.cursor_expired",
+                        said=error.said,
                     )
                 else:
                     yield Done(pull.cursor, complete=False)

@@ -93,7 +93,11 @@ class Reading:
             found = await hints(self._api, self._known.at, self._following.at, frozenset(self._known.seen))
         except SourceError as error:
             # They only spare requests.
-            self._log.warning("the audit logs cannot be read: the members of all groups are", error=str(error))
+            self._log.warning(
+                "the audit logs cannot be read: the members of all groups are",
+                event_name="google.audit_unreadable",
+                error=str(error),
+            )
             return Hints(set(), [], too_many=True)
         self._following.seen = found.seen
         return found
@@ -162,7 +166,9 @@ class Reading:
         try:
             await self._api.group(row.record.id, "id")
         except MissingError:
-            self._log.info("a group was deleted while it was read", group=row.address)
+            self._log.info(
+                "a group was deleted while it was read", event_name="google.group_deleted", group=row.address
+            )
             return row, None
         try:
             return row, await read_edges(self._api, row)
@@ -182,7 +188,12 @@ class Reading:
         if not counted and not told:
             self._following.doubtful.append(group)
         if found.unnamed:
-            self._log.warning("members without id and address are left out", group=row.address, count=found.unnamed)
+            self._log.warning(
+                "members without id and address are left out",
+                event_name="google.members_unnamed",
+                group=row.address,
+                count=found.unnamed,
+            )
         self._outside += found.outside
 
     # ------------------------------------------------------------------------------------------------------- users
@@ -262,7 +273,10 @@ class Reading:
         outside = {name: count for name, count in self._outside.most_common() if name not in self._own_domains}
         if outside:
             self._log.info(
-                "members from outside are in groups", count=sum(outside.values()), domains=dict([*outside.items()][:5])
+                "members from outside are in groups",
+                event_name="google.members_outside",
+                count=sum(outside.values()),
+                domains=dict([*outside.items()][:5]),
             )
 
 

@@ -99,7 +99,10 @@ class GoogleSource:
             has = properties("User") | DERIVED.keys() if kind is Kind.USER else properties("Group")
             if names is not None and (unknown := names - has - set(CANONICAL[kind])):
                 self._context.log.warning(
-                    f"Google has no such attributes of a {kind}", attributes=sorted(unknown), remedy="correct the rules"
+                    f"Google has no such attributes of a {kind}",
+                    event_name="google.attribute_unknown",
+                    attributes=sorted(unknown),
+                    remedy="correct the rules",
                 )
             found[kind] = None if names is None else names & has
         return found

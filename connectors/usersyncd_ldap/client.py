@@ -146,7 +146,10 @@ def connect(urls: Sequence[str], options: LdapOptions, folder: Path, password: s
         else:
             if failures:
                 log.warning(
-                    "LDAP server does not answer, another one does", failed=list(map(str, failures)), server=url
+                    "LDAP server does not answer, another one does",
+                    event_name="ldap.server_down",
+                    failed=list(map(str, failures)),
+                    server=url,
                 )
             return server
     raise unreachable(failures)

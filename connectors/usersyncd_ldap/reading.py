@@ -126,6 +126,7 @@ class Reading:
             if search.referrals:
                 self.log.warning(
                     "parts of this directory are on other servers and were not read",
+                    event_name="ldap.referrals",
                     count=len(search.referrals),
                     first=search.referrals[0],
                 )

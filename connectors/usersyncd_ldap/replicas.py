@@ -38,6 +38,7 @@ def is_behind(reading: Reading, reached: Position) -> bool:
         if url != reached.url:
             reading.log.warning(
                 "it cannot be told whether this server has everything that another one told",
+                event_name="ldap.replica_unknown",
                 server=url,
                 other=reached.url,
                 remedy=f"let the account read {TELLS.get(reading.root.product, '')}",
@@ -46,7 +47,10 @@ def is_behind(reading: Reading, reached: Position) -> bool:
     if not here.is_before(reached):
         return False
     reading.log.warning(
-        "this server does not have yet what another one told: it is not read", server=url, other=reached.url
+        "this server does not have yet what another one told: it is not read",
+        event_name="ldap.replica_behind",
+        server=url,
+        other=reached.url,
     )
     return True
 

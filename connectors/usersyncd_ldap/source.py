@@ -62,7 +62,9 @@ class LdapSource:
             try:
                 yield (yield from self._changes(reading, cursor, reached))
             except StaleError as stale:
-                self._context.log.info("everything is read, not only what changed", why=str(stale))
+                self._context.log.info(
+                    "everything is read, not only what changed", event_name="ldap.cursor_expired", why=str(stale)
+                )
             else:
                 return
         yield (yield from self._everything(reading))

@@ -84,6 +84,7 @@ class Syncrepl:
                 after = cookies
                 self._reading.log.warning(
                     "this server does not have yet what another one told: nobody is taken for gone",
+                    event_name="ldap.replica_behind",
                     server=self._reading.server.url,
                 )
             complete = changed and not behind

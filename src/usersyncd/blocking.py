@@ -47,6 +47,7 @@ async def in_own_thread(work: Callable[[], Iterable[T]], *, name: str, log: Any)
         if producer.error is not None:
             log.warning(
                 "a blocking call failed while it was being stopped",
+                event_name="thread.failed",
                 error=f"{type(producer.error).__name__}: {producer.error}",
             )
         raise
@@ -91,7 +92,9 @@ async def _join(producer: _Producer[Any], thread: threading.Thread, log: Any) ->
         try:
             await asyncio.wait_for(producer.gone.wait(), max(deadline - loop.time(), 0))
         except TimeoutError:
-            log.warning("a blocking call does not end; it is left to itself", thread=thread.name)
+            log.warning(
+                "a blocking call does not end; it is left to itself", event_name="thread.left", thread=thread.name
+            )
             break
         except asyncio.CancelledError:
             cancelled = True

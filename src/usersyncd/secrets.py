@@ -62,7 +62,12 @@ def _file(path: Path, reference: str, owner: str, log: Any) -> str:
         _told.discard(path)
     elif path not in _told:
         _told.add(path)
-        log.warning("everybody on this machine can read a secret", file=str(path), remedy=f"chmod o-r {path}")
+        log.warning(
+            "everybody on this machine can read a secret",
+            event_name="secret.readable",
+            file=str(path),
+            remedy=f"chmod o-r {path}",
+        )
     return text
 
 

@@ -136,7 +136,7 @@ class PatientTransport(httpx.AsyncBaseTransport):
 
     def _say(self, text: str, host: str, seconds: float, **more: Any) -> None:
         if seconds >= NOTICED:
-            self._log.info(text, host=host, seconds=round(seconds, 1), **more)
+            self._log.info(text, event_name="http.waiting", host=host, seconds=round(seconds, 1), **more)
             if self._waiting:
                 self._waiting(text)
 
