@@ -7,16 +7,16 @@ from datetime import UTC, datetime, timedelta
 from apscheduler.triggers.interval import IntervalTrigger
 
 JITTER = 0.05
-"""The part of an interval by which a run may come early,"""
+"""The part of an interval by which a run may come early."""
 LONGEST_JITTER = timedelta(seconds=60)
-"""and the most."""
+"""The longest time by which a run may come early."""
 
 
 class Interval(IntervalTrigger):  # type: ignore[misc]
-    """Early rather than late: no change waits for longer than ``every``.
+    """A run comes early rather than late: no change waits longer than ``every``.
 
-    What was missed is one run. APScheduler goes through all missed times, one after the other: after a jump of the
-    clock by years, such as on a machine without a battery, that takes minutes, in which nothing else happens.
+    All missed times together are one run. APScheduler would step through them one by one: after the clock jumped by
+    years, as on a machine without a battery, that takes minutes and blocks everything else.
     """
 
     def __init__(self, every: timedelta) -> None:

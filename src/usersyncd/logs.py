@@ -1,10 +1,10 @@
-"""Logs on standard error: one JSON object a line for machines, colour for a person at a terminal; never a secret.
+"""Logs on standard error: one JSON object a line for programs, coloured text at a terminal; never a secret.
 
 Every line has ``timestamp`` (UTC, ISO 8601), ``level``, ``event`` (the text) and ``event_name``, which stays the same
 when the text changes: docs/logs.md lists them, and OpenTelemetry has a field of this name. Then follows what the logger
 is bound to (``directory``, ``run`` …). When systemd reads standard error, lines begin with their priority
-(sd-daemon(3)), which it cuts off again: so ``journalctl -p warning`` works. What libraries log by the standard module
-goes the same way, from WARNING on.
+(sd-daemon(3)), which systemd removes: so ``journalctl -p warning`` works. Lines of libraries, which log by the standard
+module, are treated the same way, from WARNING on.
 """
 
 from __future__ import annotations
@@ -110,8 +110,8 @@ def _person() -> list[Processor]:
 
 
 class _Words:
-    """``14:02:11  hr  3 users created``: the time, the directory, what happened; behind it whatever else is known, and
-    below it an error's traceback, without local variables, which may hold secrets."""
+    """``14:02:11  hr  3 users created``: the time, the directory, what happened, then the other fields. Below it the
+    traceback of an error, without local variables, which may hold secrets."""
 
     def __init__(self, colors: bool) -> None:
         self._colors = colors
@@ -142,10 +142,10 @@ def _to_journal() -> bool:
 
 
 class _StandardError:
-    """``sys.stderr`` as it is when a line is written: a progress bar puts its own in place while it is shown."""
+    """``sys.stderr`` at the moment when a line is written: a progress bar replaces it while it is shown."""
 
     def write(self, text: str) -> int:
-        with suppress(OSError):  # A full disk or a reader that went away is no reason to stop the work.
+        with suppress(OSError):  # A full disk, or a reader that has exited, does not stop the daemon.
             sys.stderr.write(text)
         return len(text)
 
@@ -155,7 +155,7 @@ class _StandardError:
 
 
 class _Bridge(logging.Handler):
-    """Hands what libraries log by the standard module to structlog."""
+    """Passes what libraries log through :mod:`logging` to structlog."""
 
     def emit(self, record: logging.LogRecord) -> None:
         level = max(logging.DEBUG, min(logging.CRITICAL, record.levelno // 10 * 10))

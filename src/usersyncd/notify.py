@@ -1,4 +1,4 @@
-"""Tells systemd how the daemon is doing: sd_notify(3), by datagrams to ``$NOTIFY_SOCKET``; without that, nothing.
+"""Tells systemd what the daemon does: sd_notify(3), by datagrams to ``$NOTIFY_SOCKET``. Without it, nothing is sent.
 
 Written here because the libraries are no better than these lines: ``sdnotify`` has had no release since 2017 and knows
 neither the watchdog's interval nor reloading, ``systemd-python`` and ``cysystemd`` need a compiler and libsystemd.
@@ -14,7 +14,7 @@ from usersyncd.cleaning import clean
 
 
 def ready(text: str) -> None:
-    """Configuration, state database and first schedule are up; or a reload is done."""
+    """The daemon has started, or a reload has ended."""
     _send("READY=1", _status(text))
 
 
@@ -34,13 +34,13 @@ def stopping(text: str) -> None:
 
 
 def watchdog() -> None:
-    """A sign of life, due every :func:`watchdog_interval` seconds."""
+    """The keep-alive message, due every :func:`watchdog_interval` seconds."""
     _send("WATCHDOG=1")
 
 
 def watchdog_interval() -> float | None:
-    """Seconds between two signs of life: half of the unit's ``WatchdogSec``, as sd_watchdog_enabled(3) advises. None
-    when systemd expects none of this process."""
+    """Seconds between two keep-alive messages: half of the unit's ``WatchdogSec``, as sd_watchdog_enabled(3) advises.
+    None when systemd expects none from this process."""
     microseconds = os.environ.get("WATCHDOG_USEC", "")
     if not microseconds.isdecimal() or int(microseconds) == 0:
         return None
@@ -64,4 +64,4 @@ def _send(*assignments: str) -> None:
         try:
             manager.sendto("\n".join(assignments).encode(), address)
         except OSError:
-            return  # a manager that does not listen is no reason to stop the work
+            return  # systemd does not listen: the daemon continues

@@ -1,4 +1,4 @@
-"""What a person sees on standard error while a run goes on; nothing, where that is no terminal."""
+"""Shows the progress of a run on standard error, if that is a terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def shown_progress(directory: str, *, quiet: bool) -> Iterator[Watch]:
-    """Show how the run of a directory goes on. It vanishes at the end. Log lines come to stand above it."""
+    """Show the progress of a directory's run. The bar disappears at the end. Log lines appear above it."""
     if quiet or not sys.stderr.isatty():
         yield Progress().watch
         return
@@ -33,11 +33,11 @@ def shown_progress(directory: str, *, quiet: bool) -> Iterator[Watch]:
         TimeElapsedColumn(),
     )
     with Bars(*columns, console=console(stderr=True), transient=True) as bars:
-        yield Progress(_Shown(bars, directory).show).watch
+        yield Progress(_StepBar(bars, directory).show).watch
 
 
-class _Shown:
-    """Each step has a bar of its own, with a length if the number of its items is known."""
+class _StepBar:
+    """A bar for each step. It has a length if the number of items is known."""
 
     def __init__(self, bars: rich.progress.Progress, directory: str) -> None:
         self._bars = bars

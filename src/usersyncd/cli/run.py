@@ -41,7 +41,7 @@ def run(context: typer.Context, config: ConfigOption = None) -> None:
 
             screen = Screen(database)
             screen.welcome(loaded, jobs)
-            daemon = Daemon(loaded, jobs, database, screen.tell)
+            daemon = Daemon(loaded, jobs, database, screen.show)
             with screen.watch(daemon):
                 asyncio.run(daemon.run())
         else:
@@ -52,4 +52,4 @@ def run(context: typer.Context, config: ConfigOption = None) -> None:
     finally:
         database.close()
         if isinstance(sys.stderr, Stream):
-            sys.stderr.excuse()  # It was full for a while, or its terminal is gone: the work went on.
+            sys.stderr.excuse()  # It was full for a while, or its terminal is gone: that stopped no run.

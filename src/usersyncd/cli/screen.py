@@ -1,4 +1,4 @@
-"""What ``usersyncd run`` shows to a person at a terminal: what each run did, and below it one line that lives."""
+"""What ``usersyncd run`` shows at a terminal: what each run did, and below it one line that says what happens now."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from usersyncd.run import voice
 from usersyncd.state.database import Database
 
 FEW = 8
-"""So many changes of a run are shown one by one."""
+"""Up to so many changes of a run are shown one by one."""
 NOTHING = "nothing has changed"
 
 
-class _Told(Struct):
-    """What was last said of a directory: its status since when, and how many runs it holds for."""
+class _LastRun(Struct):
+    """What was shown last of a directory: the text, the status since when, and how many runs had this text."""
 
     text: str
     status: Status
@@ -41,17 +41,17 @@ class _Told(Struct):
 
 
 class Screen:
-    """The terminal. A run of which there is nothing else to tell than of the one before is only counted."""
+    """The terminal. A run whose text is the same as that of the run before is only counted."""
 
     def __init__(self, database: Database) -> None:
         self._console = console(stderr=True)
         self._database = database
         self._daemon: Daemon | None = None
-        self._read: dict[str, tuple[int, int, int]] = {}
-        self._last: dict[str, _Told] = {}
+        self._counts: dict[str, tuple[int, int, int]] = {}
+        self._last: dict[str, _LastRun] = {}
 
     def welcome(self, config: Config, jobs: dict[str, Job]) -> None:
-        """Say what is going to happen."""
+        """Show which directories and targets will run."""
         table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim", pad_edge=False)
         for heading in ("directory", "connector", "every", "targets"):
             table.add_column(heading)
@@ -70,7 +70,7 @@ class Screen:
         self._daemon = daemon
         spinner = Spinner("dots")
         live = Live(
-            get_renderable=lambda: self._now(daemon, spinner),
+            get_renderable=lambda: self._current(daemon, spinner),
             console=self._console,
             refresh_per_second=5,
             transient=True,
@@ -79,8 +79,8 @@ class Screen:
             self._console.show_cursor(True)  # It would stay hidden when the process is killed.
             yield
 
-    def tell(self, report: RunReport) -> None:
-        """Say what became of a run."""
+    def show(self, report: RunReport) -> None:
+        """Show what a run did."""
         text = "\n".join(self._lines(report)) or NOTHING
         last = self._last.get(report.directory)
         if last is not None and last.text == text and not any(one.counts.total for one in report.targets):
@@ -88,46 +88,46 @@ class Screen:
             return
         goes_on = last is not None and last.status == report.status and (text == NOTHING or last.status != "succeeded")
         since = last.since if last is not None and goes_on else time.strftime("%H:%M:%S")
-        self._last[report.directory] = _Told(text, report.status, since)
+        self._last[report.directory] = _LastRun(text, report.status, since)
         voice(report)(text)
 
     def _lines(self, report: RunReport) -> Iterator[str]:
-        yield from self._what_was_read(report)
-        yield from self._what_was_done(report)
-        yield from self._what_is_wrong(report)
+        yield from self._pull(report)
+        yield from self._changes(report)
+        yield from self._faults(report)
 
-    def _what_was_read(self, report: RunReport) -> Iterator[str]:
-        """Only when it is not as many as last time."""
+    def _pull(self, report: RunReport) -> Iterator[str]:
+        """How much was read, if the counts are not those of the last run."""
         if (pull := report.pull) is None:
             return
         numbers = pull.users, pull.groups, pull.memberships
-        if self._read.get(report.directory) != numbers:
-            self._read[report.directory] = numbers
+        if self._counts.get(report.directory) != numbers:
+            self._counts[report.directory] = numbers
             yield summary.read(pull)
 
-    def _what_was_done(self, report: RunReport) -> Iterator[str]:
+    def _changes(self, report: RunReport) -> Iterator[str]:
         for one in report.targets:
             if total := one.counts.total:
                 yield f"{one.target}: {summary.changed(one.counts)}"
                 if total <= FEW:
-                    yield from (f"  {line}" for line in self._who(report, one.target))
+                    yield from (f"  {line}" for line in self._subjects(report, one.target))
 
-    def _what_is_wrong(self, report: RunReport) -> Iterator[str]:
+    def _faults(self, report: RunReport) -> Iterator[str]:
         for one in report.targets:
             if one.held:
                 yield f"{one.target}: {summary.target(one)}"
                 yield f"  → `usersyncd plan {report.directory}` shows the plan"
         yield from (f"failed: {fault}" for fault in summary.faults(report))
 
-    def _who(self, report: RunReport, target: str) -> list[str]:
+    def _subjects(self, report: RunReport, target: str) -> list[str]:
         job = self._daemon.jobs.get(report.directory) if self._daemon else None
         try:
             return who(self._database, Names(self._database, report.directory, job), report.run, target)
         except StateError:
-            return []  # The run itself was told; who it was is in the journal.
+            return []  # The run itself is shown; the changes are in the journal.
 
-    def _still(self) -> list[str]:
-        """What is wrong since when; or since when nothing has changed anywhere."""
+    def _since(self) -> list[str]:
+        """Since when something is wrong; or, if nothing is, since when nothing has changed."""
         wrong = [(name, one) for name, one in self._last.items() if one.status != "succeeded"]
         if wrong:
             return [f"{name} {one.status} since {one.since} ({summary.many(one.runs, 'run')})" for name, one in wrong]
@@ -136,13 +136,13 @@ class Screen:
         runs = summary.many(sum(one.runs for one in self._last.values()), "run")
         return [f"{NOTHING} since {max(one.since for one in self._last.values())} ({runs})"]
 
-    def _now(self, daemon: Daemon, spinner: Spinner) -> RenderableType:
-        """The living line. Rich asks for it in a thread of its own."""
+    def _current(self, daemon: Daemon, spinner: Spinner) -> RenderableType:
+        """What happens now. Rich asks for it in a separate thread."""
         if running := list(daemon.activity.running.items()):
             doing = (f"{item.name}: {one.progress}" for item, one in running)
             spinner.update(text=Text(", ".join(doing), style="dim", no_wrap=True, overflow="ellipsis"))
             return spinner
-        parts = self._still()
+        parts = self._since()
         if waiting := daemon.next_runs():
             when, name = waiting[0]
             parts.append(f"next: {name} in {every(max(when - datetime.now(UTC), timedelta(0)))}")

@@ -36,14 +36,14 @@ that is shorter."""
 
 
 class Daemon:
-    """Runs the directories of a configuration. ``tell`` is told of every run, instead of the log."""
+    """Runs the directories of a configuration. ``on_run`` gets the report of every run, instead of the log."""
 
     def __init__(
         self,
         config: Config,
         found: Mapping[str, Job],
         database: Database,
-        tell: Callable[[RunReport], None] | None = None,
+        on_run: Callable[[RunReport], None] | None = None,
     ) -> None:
         self.config = config
         self._listed = dict(found)
@@ -54,7 +54,7 @@ class Daemon:
         self.activity = Activity()
         self.schedule = Schedule(self._is_due)
         self.engine: Engine = LocalEngine(self._perform, self._longest_pause)
-        self._runs = Runs(self.activity, tell)
+        self._runs = Runs(self.activity, on_run)
         self._reached: set[str] = set()
         """The targets to which a directory was delivered under this configuration."""
         self._end = asyncio.Event()

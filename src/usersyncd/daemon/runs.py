@@ -25,11 +25,11 @@ class _Wait(Struct):
 
 
 class Runs:
-    """``tell`` is told of every run, instead of the log."""
+    """``on_run`` gets the report of every run, instead of the log."""
 
-    def __init__(self, activity: Activity, tell: Callable[[RunReport], None] | None) -> None:
+    def __init__(self, activity: Activity, on_run: Callable[[RunReport], None] | None) -> None:
         self._activity = activity
-        self._tell = tell
+        self._on_run = on_run
         self._waits: dict[WorkItem, _Wait] = {}
 
     async def follow(
@@ -42,10 +42,10 @@ class Runs:
         running = self._activity.running[item] = Running(_now())
         log = structlog.get_logger().bind(directory=item.name)
         try:
-            report = await run(RunOptions(log=self._tell is None), running.progress.watch)
+            report = await run(RunOptions(log=self._on_run is None), running.progress.watch)
             self._waits.pop(item, None)
-            if self._tell is not None:
-                self._tell(report)
+            if self._on_run is not None:
+                self._on_run(report)
             self._activity.note(item, report.status)
         except LockedError:
             self._log_wait(item, interval)
@@ -55,7 +55,7 @@ class Runs:
             # A person can correct it: no traceback.
             log.error(str(error), event_name="state.failed", code=error.code)  # noqa: TRY400
         except asyncio.CancelledError:  # the daemon ends
-            if self._tell is not None:
+            if self._on_run is not None:
                 log.info(STOPPED, event_name="run.stopped")
             raise
         except Exception:
