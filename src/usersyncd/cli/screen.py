@@ -138,9 +138,8 @@ class Screen:
 
     def _current(self, daemon: Daemon, spinner: Spinner) -> RenderableType:
         """What happens now. Rich asks for it in a separate thread."""
-        if running := list(daemon.activity.running.items()):
-            doing = (f"{item.name}: {one.progress}" for item, one in running)
-            spinner.update(text=Text(", ".join(doing), style="dim", no_wrap=True, overflow="ellipsis"))
+        if current := daemon.activity.current():
+            spinner.update(text=Text(", ".join(current), style="dim", no_wrap=True, overflow="ellipsis"))
             return spinner
         parts = self._since()
         if waiting := daemon.next_runs():

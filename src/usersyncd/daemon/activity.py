@@ -8,7 +8,7 @@ from datetime import datetime
 from msgspec import Struct, field
 
 from usersyncd.daemon.engine import WorkItem
-from usersyncd.progress import Progress
+from usersyncd.progress import Progress, Wait
 
 
 class Running(Struct):
@@ -20,12 +20,19 @@ class Running(Struct):
 
 
 class Activity:
-    """``running`` has the runs under way, ``failures`` the status of each item whose last run did not
-    succeed."""
+    """``running`` has the runs under way, ``waiting`` the items that cannot run yet, ``failures`` the status of each
+    item whose last run did not succeed."""
 
     def __init__(self) -> None:
         self.running: dict[WorkItem, Running] = {}
+        self.waiting: dict[WorkItem, Wait] = {}
         self.failures: dict[WorkItem, str] = {}
+
+    def begin(self, item: WorkItem, now: datetime) -> Running:
+        """A run begins."""
+        self.waiting.pop(item, None)
+        running = self.running[item] = Running(now)
+        return running
 
     def note(self, item: WorkItem, status: str) -> None:
         """Remember how a run ended."""
@@ -36,14 +43,20 @@ class Activity:
 
     def forget(self, item: WorkItem) -> None:
         """The item is not run any more."""
+        self.waiting.pop(item, None)
         self.failures.pop(item, None)
+
+    def current(self) -> list[str]:
+        """``hr: reading 12,000``, for each item that runs or cannot run yet. Another thread may ask."""
+        running = [(item, running.progress) for item, running in list(self.running.items())]
+        return [f"{item.name}: {state}" for item, state in (*running, *list(self.waiting.items()))]
 
     def line(self, upcoming: Iterable[tuple[datetime, WorkItem]]) -> str:
         """``hr: reading 12,000; next: corp at 14:05:10; app held``"""
-        parts = [f"{item.name}: {running.progress}" for item, running in self.running.items()]
-        waiting = [(when, item) for when, item in upcoming if item not in self.running]
-        if waiting:
-            when, item = waiting[0]
+        parts = self.current()
+        busy = {*self.running, *self.waiting}
+        if due := [(when, item) for when, item in upcoming if item not in busy]:
+            when, item = due[0]
             parts.append(f"next: {item.name} at {when.astimezone():%H:%M:%S}")
-        parts += [f"{item.name} {status}" for item, status in self.failures.items() if item not in self.running]
+        parts += [f"{item.name} {status}" for item, status in self.failures.items() if item not in busy]
         return "; ".join(parts) or "no directories"

@@ -10,10 +10,11 @@ import structlog
 from msgspec import Struct
 
 from usersyncd.core.report import RunReport
-from usersyncd.daemon.activity import Activity, Running
+from usersyncd.daemon.activity import Activity
 from usersyncd.daemon.engine import WorkItem
 from usersyncd.errors import LockedError, StateError
 from usersyncd.options import RunOptions, Watch
+from usersyncd.progress import Wait
 from usersyncd.run import STOPPED
 
 
@@ -39,7 +40,7 @@ class Runs:
 
         Raises LockedError when another process does the same.
         """
-        running = self._activity.running[item] = Running(_now())
+        running = self._activity.begin(item, _now())
         log = structlog.get_logger().bind(directory=item.name)
         try:
             report = await run(RunOptions(log=self._on_run is None), running.progress.watch)
@@ -48,6 +49,7 @@ class Runs:
                 self._on_run(report)
             self._activity.note(item, report.status)
         except LockedError:
+            self._activity.waiting[item] = Wait("another process", f"another process is running {item.name}")
             self._log_wait(item, interval)
             raise
         except StateError as error:
