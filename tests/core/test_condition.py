@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from usersyncd.core.condition import Condition, compile_condition
+from usersyncd.core.rules.condition import Condition, compile_condition
 from usersyncd.plugin import Value
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.core.test_rules import compiled, faults
-from usersyncd.core.condition import Condition, compile_condition
+from usersyncd.core.rules.condition import Condition, compile_condition
 
 
 def hints(expression: str) -> list[str]:

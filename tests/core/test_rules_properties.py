@@ -10,10 +10,10 @@ from cel_expr_python.ext import ext_strings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from usersyncd.core.cel import Engine, ExpressionError, parse
-from usersyncd.core.cel_tree import decode, encode
 from usersyncd.core.model import Rule, Ruleset
 from usersyncd.core.rules import RuleError, RuleErrors, compile_rules
+from usersyncd.core.rules.cel import Engine, ExpressionError, parse
+from usersyncd.core.rules.tree import decode, encode
 from usersyncd.plugin import Kind
 
 TYPES = cel.Type

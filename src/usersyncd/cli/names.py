@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from usersyncd.cli.text import clean
-from usersyncd.core.mapping import RuleError
+from usersyncd.core.rules import RuleError
 from usersyncd.job import Job
 from usersyncd.plugin import Kind
 from usersyncd.state.database import Database

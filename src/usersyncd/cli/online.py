@@ -20,8 +20,7 @@ from usersyncd.config import Config
 from usersyncd.context import SourceRunContext, TargetRunContext
 from usersyncd.core.digest import encode
 from usersyncd.core.legible import escaped, mended
-from usersyncd.core.mapping import RuleError
-from usersyncd.core.rules import Rules
+from usersyncd.core.rules import RuleError, Rules
 from usersyncd.core.summary import many
 from usersyncd.deliver import alike
 from usersyncd.deliver.run import connected

@@ -15,7 +15,7 @@ from usersyncd.cli.names import Names
 from usersyncd.config import Config
 from usersyncd.context import TargetRunContext
 from usersyncd.core.graph import Graph
-from usersyncd.core.mapping import RuleError
+from usersyncd.core.rules import RuleError
 from usersyncd.deliver.run import connected
 from usersyncd.deliver.shape import Shaped, shape_groups, shape_users
 from usersyncd.errors import ConfigError

@@ -17,10 +17,10 @@ from usersyncd.config.excerpt import url_password
 from usersyncd.config.lookups import read_table
 from usersyncd.config.models import Config, Directory, StateConfig, Target
 from usersyncd.config.validation import validate
-from usersyncd.core.condition import Condition, compile_condition
 from usersyncd.core.model import Constant, Drift, Guard, Leavers, Rule, Ruleset
-from usersyncd.core.plain import column
 from usersyncd.core.protection import Protection, protected_keys
+from usersyncd.core.rules.condition import Condition, compile_condition
+from usersyncd.core.rules.plain import column
 from usersyncd.errors import ConfigError, Fault, PluginError
 from usersyncd.files import read_file
 from usersyncd.nearest import nearest

@@ -12,8 +12,7 @@ from sqlalchemy import Connection
 
 from usersyncd.core.graph import Graph
 from usersyncd.core.links import Shape
-from usersyncd.core.mapping import RuleError
-from usersyncd.core.rules import Rules
+from usersyncd.core.rules import RuleError, Rules
 from usersyncd.plugin import Kind
 from usersyncd.state.spool import decode
 from usersyncd.state.subjects import NONE, Groups, InGroups, Managers, Scope, Subject, pages

@@ -6,9 +6,8 @@ from collections.abc import Callable, Collection, Generator
 from datetime import datetime
 from typing import Any
 
-from usersyncd.core.mapping import RuleError
 from usersyncd.core.model import Guard
-from usersyncd.core.rules import Rules
+from usersyncd.core.rules import RuleError, Rules
 from usersyncd.job import Job
 from usersyncd.plugin import Done, Value
 from usersyncd.state.database import Database

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from usersyncd.core.mapping import Canonical
+from usersyncd.core.rules.mapping import Canonical
 from usersyncd.plugin import CANONICAL, Kind, Record, Unread
 from usersyncd_google.fields import Fields
 from usersyncd_google.mapping import DERIVED, MAPPING

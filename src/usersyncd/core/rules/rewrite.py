@@ -15,7 +15,10 @@ from functools import reduce
 
 from msgspec.structs import replace
 
-from usersyncd.core.cel_tree import (
+from usersyncd.core.rules.parts import Part, bound_by, grown_by, is_null, joined, settle
+from usersyncd.core.rules.paths import Read, Scope
+from usersyncd.core.rules.plain import Fault, Plain
+from usersyncd.core.rules.tree import (
     EMPTY_LIST,
     EMPTY_TEXT,
     FALSE,
@@ -34,9 +37,6 @@ from usersyncd.core.cel_tree import (
     bind,
     call,
 )
-from usersyncd.core.parts import Part, bound_by, grown_by, is_null, joined, settle
-from usersyncd.core.paths import Read, Scope
-from usersyncd.core.plain import Fault, Plain
 
 MAX_SIZE = 20_000
 """Characters or items of a result, and of what one text function hands to another that makes it grow."""

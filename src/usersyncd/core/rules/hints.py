@@ -8,8 +8,8 @@ from difflib import get_close_matches
 
 from msgspec import Struct
 
-from usersyncd.core.paths import Scope
-from usersyncd.core.plain import Fault
+from usersyncd.core.rules.paths import Scope
+from usersyncd.core.rules.plain import Fault
 from usersyncd.plugin import CANONICAL
 
 FUNCTIONS = (

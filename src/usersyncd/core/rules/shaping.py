@@ -14,14 +14,14 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from usersyncd.core.cel_tree import NULL, Literal, parts
-from usersyncd.core.evaluate import Compiled, Several, Tables, compile_expression, engine
 from usersyncd.core.legible import MENDED
-from usersyncd.core.mapping import Canonical, Misfit, RuleError
 from usersyncd.core.model import Constant, Rule, Ruleset
-from usersyncd.core.paths import Needs, Raw, Scope, Subject, UnfitError, named
-from usersyncd.core.plain import Fault as Mistake
-from usersyncd.core.plain import column
+from usersyncd.core.rules.evaluate import Compiled, Several, Tables, compile_expression, engine
+from usersyncd.core.rules.mapping import Canonical, Misfit, RuleError
+from usersyncd.core.rules.paths import Needs, Raw, Scope, Subject, UnfitError, named
+from usersyncd.core.rules.plain import Fault as Mistake
+from usersyncd.core.rules.plain import column
+from usersyncd.core.rules.tree import NULL, Literal, parts
 from usersyncd.errors import ConfigError, Fault
 from usersyncd.plugin import CANONICAL, Kind, Layout
 

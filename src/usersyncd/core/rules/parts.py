@@ -7,7 +7,7 @@ from functools import reduce
 
 from msgspec import Struct
 
-from usersyncd.core.cel_tree import FALSE, NULL, Name, Node, bind, call
+from usersyncd.core.rules.tree import FALSE, NULL, Name, Node, bind, call
 
 
 class Part(Struct, frozen=True):

@@ -10,12 +10,12 @@ from typing import Any
 
 from msgspec import Struct
 
-from usersyncd.core.cel import Engine, ExpressionError, check, parse
-from usersyncd.core.cel_tree import EMPTY_LIST, ListOf, Literal, Node, call
-from usersyncd.core.hints import explained
-from usersyncd.core.nulls import MAX_SIZE, Rewriter
-from usersyncd.core.paths import Read, Scope, Subject, UnfitError, as_text, look_up, named
-from usersyncd.core.plain import Fault
+from usersyncd.core.rules.cel import Engine, ExpressionError, check, parse
+from usersyncd.core.rules.hints import explained
+from usersyncd.core.rules.paths import Read, Scope, Subject, UnfitError, as_text, look_up, named
+from usersyncd.core.rules.plain import Fault
+from usersyncd.core.rules.rewrite import MAX_SIZE, Rewriter
+from usersyncd.core.rules.tree import EMPTY_LIST, ListOf, Literal, Node, call
 
 Tables = Mapping[str, Mapping[str, str]]
 

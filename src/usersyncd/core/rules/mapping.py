@@ -9,11 +9,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from usersyncd.core.cel import Engine
-from usersyncd.core.evaluate import Compiled, Reader, Several, Tables, compile_expression
 from usersyncd.core.model import Rule
-from usersyncd.core.paths import DERIVED, Attribute, Needs, Raw, Scope, UnfitError, own, path
-from usersyncd.core.plain import Fault
+from usersyncd.core.rules.cel import Engine
+from usersyncd.core.rules.evaluate import Compiled, Reader, Several, Tables, compile_expression
+from usersyncd.core.rules.paths import DERIVED, Attribute, Needs, Raw, Scope, UnfitError, own, path
+from usersyncd.core.rules.plain import Fault
 from usersyncd.plugin import CANONICAL, Kind
 
 EXPRESSION = re.compile(r"\braw[.\[]")

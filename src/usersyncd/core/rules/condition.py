@@ -7,9 +7,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from usersyncd.core.evaluate import Compiled, Program, compile_expression, engine
-from usersyncd.core.paths import Needs, PathError, Read, Scope, UnfitError, dig, path
-from usersyncd.core.plain import Fault
+from usersyncd.core.rules.evaluate import Compiled, Program, compile_expression, engine
+from usersyncd.core.rules.paths import Needs, PathError, Read, Scope, UnfitError, dig, path
+from usersyncd.core.rules.plain import Fault
 from usersyncd.plugin import Value
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from usersyncd.core.cel_tree import Call, Literal, Name, Node, Select
-from usersyncd.core.paths import PathError, Read, Scope, Subject, look_up
+from usersyncd.core.rules.paths import PathError, Read, Scope, Subject, look_up
+from usersyncd.core.rules.tree import Call, Literal, Name, Node, Select
 
 
 class Fault(Struct, frozen=True):
