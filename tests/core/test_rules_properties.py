@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from usersyncd.core.model import Rule, Ruleset
 from usersyncd.core.rules import RuleError, RuleErrors, compile_rules
 from usersyncd.core.rules.cel import Engine, ExpressionError, parse
-from usersyncd.core.rules.tree import decode, encode
+from usersyncd.core.rules.wire import decode, encode
 from usersyncd.plugin import Kind
 
 TYPES = cel.Type

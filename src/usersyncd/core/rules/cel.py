@@ -15,7 +15,8 @@ from typing import Any
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_optional, ext_strings
 
-from usersyncd.core.rules.tree import Literal, Name, Node, children, decode, encode
+from usersyncd.core.rules.tree import Literal, Name, Node, children
+from usersyncd.core.rules.wire import decode, encode
 
 MAX_TEXT = 4000
 """Characters in one expression. The library's parser itself refuses nesting beyond 32 levels."""

@@ -7,7 +7,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from usersyncd.core.rules.evaluate import Compiled, Program, compile_expression, engine
+from usersyncd.core.rules.evaluate import Program
+from usersyncd.core.rules.expression import Compiled, compile_expression, engine
 from usersyncd.core.rules.paths import Needs, PathError, Read, Scope, UnfitError, dig, path
 from usersyncd.core.rules.plain import Fault
 from usersyncd.plugin import Value

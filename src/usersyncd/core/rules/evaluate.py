@@ -1,76 +1,16 @@
-"""One expression, compiled and applied: plain reading where that is all, the evaluator where it must be."""
+"""Evaluates compiled expressions for one record."""
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
-from msgspec import Struct
-
-from usersyncd.core.rules.cel import Engine, ExpressionError, check, parse
-from usersyncd.core.rules.hints import explained
-from usersyncd.core.rules.paths import Read, Scope, Subject, UnfitError, as_text, look_up, named
-from usersyncd.core.rules.plain import Fault
-from usersyncd.core.rules.rewrite import MAX_SIZE, Rewriter
-from usersyncd.core.rules.tree import EMPTY_LIST, ListOf, Literal, Node, call
-
-Tables = Mapping[str, Mapping[str, str]]
-
-
-class Compiled(Struct, frozen=True):
-    """An expression that was found right.
-
-    ``read`` is set when it needs no evaluator; otherwise ``tree`` gives its value and ``truth`` the same as a
-    condition, both over ``variables``. ``type`` is its static type, DYN when that is open.
-    """
-
-    read: Read | None
-    tree: Node
-    truth: Node
-    variables: Mapping[str, Read]
-    type: str
-
-
-def engine(tables: Tables) -> Engine:
-    """The evaluator for rules that may look up in ``tables``."""
-
-    def lookup(table: str, key: Any) -> str | None:
-        return look_up(tables[table], key)
-
-    def too_large(limit: int) -> None:
-        raise UnfitError(f"a text or list on the way has more than {limit} characters or items")
-
-    return Engine({"lookup": (2, lookup), "tooLarge": (1, too_large)})
-
-
-def compile_expression(text: str, scope: Scope, tables: Tables, evaluator: Engine) -> Compiled | list[Fault]:
-    """Compile one expression, or say everything that is wrong with it."""
-    try:
-        tree = parse(text)
-        rewriter = Rewriter(scope, tables)
-        read = rewriter.plain(tree) or _literal(tree)
-        settled, truth = rewriter.settled(tree), rewriter.truth(tree)
-        if rewriter.faults:
-            return rewriter.faults
-        static = check(text, tree, scope.maps, scope.values)
-        # A rule runs inside the list of all rules, two levels further down: it must not be too deep there.
-        evaluator.expression(ListOf((ListOf((settled, truth)),)))
-    except ExpressionError as fault:
-        return explained(text, fault.problems, scope)
-    return Compiled(read, settled, truth, rewriter.reads, static)
-
-
-def _literal(tree: Node) -> Read | None:
-    if isinstance(tree, Literal) and not isinstance(tree.value, bytes):
-        value = tree.value
-        return Read("", lambda _: value)
-    return None
-
-
-# -------------------------------------------------------------------------------------------------------- what is read
+from usersyncd.core.rules.cel import Engine
+from usersyncd.core.rules.expression import Compiled
+from usersyncd.core.rules.paths import Read, Subject, UnfitError, as_text, named
+from usersyncd.core.rules.results import in_words, presentable
+from usersyncd.core.rules.rewrite import MAX_SIZE
+from usersyncd.core.rules.tree import EMPTY_LIST, ListOf, Node, call
 
 
 class Reader:
@@ -96,9 +36,6 @@ class Reader:
         except UnfitError as unfit:
             raise UnfitError(unfit.args[0], name) from None
         return values
-
-
-# ---------------------------------------------------------------------------------------------------------- evaluating
 
 
 class Program:
@@ -201,87 +138,3 @@ def _all_in_one(evaluator: Engine, where: Compiled | None, rules: Sequence[Compi
         tree = call("_?_:_", where.truth, tree, EMPTY_LIST)
     together = [*rules, *([where] if where else [])]
     return Program(evaluator, tree, {name: read for rule in together for name, read in rule.variables.items()})
-
-
-# ------------------------------------------------------------------------------------------------------------- results
-
-
-def presentable(value: Any) -> Any:
-    """A result as a shape may hold it: what JSON can say. Timestamps become ISO 8601 text. Raises UnfitError."""
-    budget = [MAX_SIZE]
-    return _presentable(value, budget)
-
-
-def _presentable(value: Any, budget: list[int]) -> Any:
-    budget[0] -= len(value) if isinstance(value, str) else 1
-    if budget[0] < 0:
-        raise UnfitError(f"the result has more than {MAX_SIZE} characters or items")
-    match value:
-        case None | str() | bool() | int():
-            return value
-        case float():
-            if not math.isfinite(value):
-                raise UnfitError("the result is not a finite number")
-            return value
-        case datetime():
-            return value.isoformat().replace("+00:00", "Z")
-        case list():
-            return [_presentable(item, budget) for item in value]
-        case dict():
-            if not all(isinstance(key, str) for key in value):
-                raise UnfitError("the result is a map whose keys are not text")
-            return {key: _presentable(value[key], budget) for key in sorted(value)}
-        case _:
-            raise UnfitError(
-                f"the result is {named(value)}: give text, a number, true or false, a timestamp, a list or a map"
-            )
-
-
-# ------------------------------------------------------------------------------------------------------------- reasons
-
-_TYPES = {
-    "string": "text", "int64": "a whole number", "uint64": "a whole number", "double": "a number",
-    "bool": "true or false", "list": "a list", "map": "a map", "null_type": "null", "bytes": "bytes", "type": "a type",
-    "google.protobuf.Timestamp": "a timestamp", "google.protobuf.Duration": "a duration",
-}  # fmt: skip
-
-_REASONS: Sequence[tuple[str, str]] = (
-    (r"(_&&_|_\|\|_|!_|<jump_condition>)", "a condition is neither true nor false"),
-    (r"@in\b", "the right side of `in` is neither a list nor a map"),
-    (r"<iter_range>", "exists, all, map and filter need a list"),
-    (r"_\[\??_\]", "only lists and maps have items in [ ]"),
-    (r"Key not found", "the map has no such key"),
-    (r"SELECT to non-message", "only a map has parts to name after a dot"),
-    (r"Index error", "the list is shorter than that"),
-    (r"Timestamp conversion", "the text is not a timestamp, such as 2026-03-31T00:00:00Z"),
-    (r"Duration conversion|^Duration", "the text is not a duration, such as 24h, or out of range"),
-    (r"Type conversion error from '(\w+)' to '(\w+)'", r"cannot convert \1 to \2"),
-    (r"invalid regular expression", "the regular expression is not valid"),
-    (r"Iteration budget", "it goes through too many items"),
-    (r"duplicate key", "a key stands twice in a map"),
-    (r"map key type", "the key of a map is neither text, a number nor true or false"),
-    (r"Integer value .* out of range", "a number is larger than 64 bits can hold"),
-    (r"construction from null", "a text is not valid Unicode"),
-)
-
-
-def in_words(message: str) -> str:
-    """The reason why an evaluation failed, without any value that the library put into it."""
-    message = re.sub(r"^[A-Z_]+: ", "", re.sub(r" \[[A-Z_]+\]$", "", message))
-    for pattern, words in _REASONS:
-        found = re.search(pattern, message)
-        if found:
-            return found.expand(words)
-    overload = re.fullmatch(r"No matching overloads found : (?:\((\S+)\)\.)?([^\s(]+)(?:\((.*)\))?", message)
-    if overload is None:
-        return re.sub(r"([\"']).*\1", "…", message)
-    receiver, function, arguments = overload.groups()
-    types = [_TYPES.get(name, name) for name in (receiver, *(arguments or "").split(", ")) if name]
-    operator = re.fullmatch(r"_([^_]+)_|(-)_", function)
-    if operator:
-        return f"{operator[1] or operator[2]} does not work on {' and '.join(types)}"
-    return f"no such function {function}" + (f" for {types[0]}" if types else "") + _with(types[1:])
-
-
-def _with(types: Sequence[str]) -> str:
-    return f" with {' and '.join(types)}" if types else ""

@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from usersyncd.core.model import Rule
 from usersyncd.core.rules.cel import Engine
-from usersyncd.core.rules.evaluate import Compiled, Reader, Several, Tables, compile_expression
+from usersyncd.core.rules.evaluate import Reader, Several
+from usersyncd.core.rules.expression import Compiled, Tables, compile_expression
 from usersyncd.core.rules.paths import DERIVED, Attribute, Needs, Raw, Scope, UnfitError, own, path
 from usersyncd.core.rules.plain import Fault
 from usersyncd.plugin import CANONICAL, Kind

@@ -1,0 +1,260 @@
+"""Compiles the mapping of one directory and the rules of one target."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from usersyncd.core.model import Constant, Rule, Ruleset
+from usersyncd.core.rules.evaluate import Several
+from usersyncd.core.rules.expression import Compiled, Tables, compile_expression, engine
+from usersyncd.core.rules.mapping import Canonical, Misfit
+from usersyncd.core.rules.paths import Needs, Scope, named
+from usersyncd.core.rules.plain import Fault as Mistake
+from usersyncd.core.rules.plain import column
+from usersyncd.core.rules.shaping import Leaver, Reads, Rules, Shaper
+from usersyncd.core.rules.tree import NULL, Literal, parts
+from usersyncd.errors import ConfigError, Fault
+from usersyncd.plugin import CANONICAL, Kind, Layout
+
+ENGINE = 1
+"""Changes when the same rules begin to give other shapes: then every record is shaped again."""
+
+MOMENT = "now()"
+"""In a rule of a leaver: when the person left."""
+
+_WANTED = {
+    "where": ("BOOL",),
+    "active": ("BOOL",),
+    "key": ("STRING", "INT", "UINT"),
+    "set": ("STRING", "INT", "UINT", "DOUBLE", "BOOL", "TIMESTAMP", "LIST", "MAP"),
+}
+_WANTED_WORDS = {
+    "where": "true or false", "active": "true or false", "key": "text or a whole number",
+    "set": "text, a number, true or false, a timestamp, a list or a map",
+}  # fmt: skip
+_STATIC = {
+    "STRING": "text", "INT": "a whole number", "UINT": "a whole number", "DOUBLE": "a number with a fraction",
+    "BOOL": "true or false", "LIST": "a list", "MAP": "a map", "TIMESTAMP": "a timestamp", "DURATION": "a duration",
+}  # fmt: skip
+
+
+class RuleErrors(ConfigError):  # noqa: N818 - many of them
+    """The rules cannot be used; ``faults`` names every mistake, with the column inside its expression in the
+    message."""
+
+
+def compile_rules(
+    *,
+    directory: str,
+    mapping: Mapping[Kind, Mapping[str, str]],
+    attributes: Mapping[Kind, Mapping[str, Rule]],
+    users: Ruleset,
+    groups: Ruleset,
+    lookups: Tables,
+    deactivates: bool,
+    leaving: Mapping[str, Rule | Constant] | None = None,
+) -> Rules:
+    """Compile the mapping of one directory and the rules of one target.
+
+    ``directory`` is the name that rules read as ``user.directory``, ``mapping`` the connector's, ``attributes`` the
+    admin's overrides of it. ``deactivates`` says that the target deactivates leavers by ``active``: then users have it
+    even when ``set`` does not. ``leaving`` are the attributes that a leaver gets instead. Raises RuleErrors.
+    """
+    rulesets = {Kind.USER: users, Kind.GROUP: groups}
+    return _Compiler(directory, mapping, attributes, lookups).rules(rulesets, leaving or {}, deactivates=deactivates)
+
+
+class _Compiler:
+    """Compiles everything before it complains, so that the admin sees every mistake at once."""
+
+    def __init__(
+        self,
+        directory: str,
+        mapping: Mapping[Kind, Mapping[str, str]],
+        attributes: Mapping[Kind, Mapping[str, Rule]],
+        lookups: Tables,
+    ) -> None:
+        self._directory, self._lookups = directory, lookups
+        self._engine = engine(lookups)
+        self._canonical = {
+            kind: Canonical(kind, mapping.get(kind, {}), attributes.get(kind, {}), lookups, self._engine)
+            for kind in Kind
+        }
+        self._needs = Needs()
+        self._misfits = [misfit for canonical in self._canonical.values() for misfit in canonical.misfits]
+
+    def rules(
+        self, rulesets: Mapping[Kind, Ruleset], leaving: Mapping[str, Rule | Constant], *, deactivates: bool
+    ) -> Rules:
+        leaver = self._leaver(leaving) if leaving else None
+        drafts = {kind: self._draft(kind, ruleset, deactivates) for kind, ruleset in rulesets.items()}
+        needs = self._needs
+        if needs.groups:
+            needs.add(Kind.GROUP, self._canonical[Kind.GROUP].attributes["displayName"].natives)
+        if self._misfits:
+            raise RuleErrors("the rules cannot be used", faults=[_fault(misfit) for misfit in self._misfits])
+        native = {kind: None if names is None else frozenset(names) for kind, names in needs.native.items()}
+        return Rules(
+            self._fingerprint(rulesets, leaving, deactivates=deactivates),
+            Reads(native, needs.groups, needs.manager, frozenset(needs.group_names)),
+            {kind: draft.layout for kind, draft in drafts.items()},
+            self._canonical,
+            {kind: self._shaper(draft) for kind, draft in drafts.items()},
+            leaver,
+        )
+
+    def _scope(self, kind: Kind) -> Scope:
+        return Scope(str(kind), self._needs, kind, self._canonical[kind].attributes, self._directory)
+
+    def _leaver(self, leaving: Mapping[str, Rule | Constant]) -> Leaver:
+        scope = self._scope(Kind.USER)
+        compiled: dict[str, Compiled] = {}
+        moments = frozenset(
+            name for name, rule in leaving.items() if isinstance(rule, Rule) and rule.text.strip() == MOMENT
+        )
+        for name, rule in leaving.items():
+            if isinstance(rule, Rule) and name not in moments:
+                found = self._compile(rule, scope, f"leavers.set.{name}", "set")
+                compiled |= {name: found} if found else {}
+        template = {name: rule.value if isinstance(rule, Constant) else None for name, rule in leaving.items()}
+        places = {name: rule.at for name, rule in leaving.items()}
+        constants = frozenset(name for name, rule in leaving.items() if isinstance(rule, Constant))
+        return Leaver(template, Several(self._engine, compiled), moments, constants, places)
+
+    def _draft(self, kind: Kind, ruleset: Ruleset, deactivates: bool) -> _Draft:
+        scope = self._scope(kind)
+        section = f"{kind}s"
+        places: dict[str, str | None] = {}
+        where = None
+        if ruleset.where is not None:
+            places["where"] = ruleset.where.at
+            where = self._compile(ruleset.where, scope, f"{section}.where", "where")
+        compiled: dict[str, Compiled] = {}
+        template: dict[str, Any] = {}
+        for name, rule in (ruleset.set or {}).items():
+            places[name], label = rule.at, f"{section}.set.{name}"
+            template[name] = rule.value if isinstance(rule, Constant) else None
+            if isinstance(rule, Rule):
+                found = self._compile(rule, scope, label, _use(kind, name, ruleset))
+                compiled |= {name: found} if found else {}
+            elif _use(kind, name, ruleset) == "active" and rule.value.__class__ is not bool:
+                mistake = Mistake(-1, f"this is {named(rule.value)}, and must be true or false")
+                self._misfits.append(Misfit(rule.at, label, "", mistake))
+        implied = CANONICAL[kind] if ruleset.set is None else ()
+        for name in (*implied, "active") if kind is Kind.USER and deactivates else implied:
+            if name not in template:
+                template[name], places[name] = None, self._place(kind, name)
+                compiled[name] = Compiled(scope.resolve(scope.root, [name]), NULL, NULL, {}, "DYN")
+        key = ruleset.key or ("id" if ruleset.set is None else "")
+        if key not in template:
+            self._misfits.append(_no_key(ruleset, tuple(ruleset.set or template), section))
+        constants = {name: value for name, value in template.items() if name not in compiled}
+        layout = Layout(tuple(template), key, ruleset.set is not None, constants)
+        return _Draft(kind, layout, template, compiled, where, places)
+
+    def _place(self, kind: Kind, name: str) -> str | None:
+        attribute = self._canonical[kind].attributes.get(name)
+        return attribute.at if attribute else None
+
+    def _compile(self, rule: Rule, scope: Scope, label: str, use: str) -> Compiled | None:
+        compiled = compile_expression(rule.text, scope, self._lookups, self._engine)
+        if isinstance(compiled, Compiled):
+            self._needs.group_names |= _compared(compiled)
+            kind = compiled.type.split("<")[0]
+            if kind == "DYN" or kind in _WANTED[use]:
+                return compiled
+            given = _STATIC.get(kind, kind.lower())
+            compiled = [Mistake(-1, f"this gives {given}, and must give {_WANTED_WORDS[use]}")]
+        self._misfits += [Misfit(rule.at, label, rule.text, mistake) for mistake in compiled]
+        return None
+
+    def _shaper(self, draft: _Draft) -> Shaper:
+        canonical, needs = self._canonical[draft.kind], self._needs
+        return Shaper(
+            draft.template,
+            Several(self._engine, draft.compiled, draft.where),
+            draft.layout.key,
+            draft.places,
+            draft.kind is Kind.USER and "active" in draft.template,
+            canonical.deriving(needs.of_record[draft.kind]),
+            canonical.deriving(needs.of_manager) if draft.kind is Kind.USER else None,
+        )
+
+    def _fingerprint(
+        self, rulesets: Mapping[Kind, Ruleset], leaving: Mapping[str, Rule | Constant], *, deactivates: bool
+    ) -> str:
+        """Places do not count, nor do tables that no rule looks up."""
+        content = {
+            "engine": ENGINE,
+            "mapping": {
+                kind: {name: attribute.source for name, attribute in canonical.attributes.items()}
+                for kind, canonical in self._canonical.items()
+            },
+            "rules": {kind: _texts(ruleset) for kind, ruleset in rulesets.items()},
+            "lookups": {table: self._lookups[table] for table in self._needs.tables},
+            "deactivates": deactivates,
+        }
+        if leaving:
+            content["leaving"] = _written(leaving)
+        if self._needs.directory:
+            content["directory"] = self._directory
+        return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
+
+
+def _compared(compiled: Compiled) -> set[str]:
+    """The texts in an expression that reads the names of groups."""
+    if not any(read.name.startswith("user.groups") for read in compiled.variables.values()):
+        return set()
+    return {part.value for part in parts(compiled.tree) if isinstance(part, Literal) and isinstance(part.value, str)}
+
+
+class _Draft(Struct, frozen=True):
+    """The rules of one kind, compiled, before it is known whether anything is wrong."""
+
+    kind: Kind
+    layout: Layout
+    template: dict[str, Any]
+    compiled: dict[str, Compiled]
+    where: Compiled | None
+    places: dict[str, str | None]
+
+
+def _use(kind: Kind, name: str, ruleset: Ruleset) -> str:
+    """For what the value of an attribute is used."""
+    if name == ruleset.key:
+        return "key"
+    return "active" if kind is Kind.USER and name == "active" else "set"
+
+
+def _texts(ruleset: Ruleset) -> Any:
+    rules = ruleset.set
+    return {
+        "where": ruleset.where and ruleset.where.text,
+        "key": ruleset.key,
+        "set": rules and _written(rules),
+    }
+
+
+def _written(rules: Mapping[str, Rule | Constant]) -> Any:
+    return {name: rule.text if isinstance(rule, Rule) else {"value": rule.value} for name, rule in rules.items()}
+
+
+def _no_key(ruleset: Ruleset, names: Sequence[str], section: str) -> Misfit:
+    at = next((rule.at for rule in (ruleset.set or {}).values()), ruleset.where and ruleset.where.at)
+    message = (
+        f"{ruleset.key} is not one of" if ruleset.key else "say which attribute identifies a record in the target:"
+    )
+    return Misfit(at or None, f"{section}.key", "", Mistake(-1, f"{message} {', '.join(names)}"))
+
+
+def _fault(misfit: Misfit) -> Fault:
+    file, _, line = (misfit.at or "").rpartition(":")
+    if not line.isdigit():
+        file, line = misfit.at or "the connector's mapping", "1"
+    message = f"{misfit.fault.message}{column(misfit.text, misfit.fault.offset)}"
+    return Fault(file, int(line), 1, misfit.path, message)

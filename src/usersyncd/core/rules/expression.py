@@ -1,0 +1,67 @@
+"""Compiles one expression: into a Python function where that is enough, and otherwise into trees to evaluate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from usersyncd.core.rules.cel import Engine, ExpressionError, check, parse
+from usersyncd.core.rules.hints import explained
+from usersyncd.core.rules.paths import Read, Scope, UnfitError, look_up
+from usersyncd.core.rules.plain import Fault
+from usersyncd.core.rules.rewrite import Rewriter
+from usersyncd.core.rules.tree import ListOf, Literal, Node
+
+Tables = Mapping[str, Mapping[str, str]]
+
+
+class Compiled(Struct, frozen=True):
+    """An expression that was found right.
+
+    ``read`` is set when it needs no evaluator; otherwise ``tree`` gives its value and ``truth`` the same as a
+    condition, both over ``variables``. ``type`` is its static type, DYN when that is open.
+    """
+
+    read: Read | None
+    tree: Node
+    truth: Node
+    variables: Mapping[str, Read]
+    type: str
+
+
+def engine(tables: Tables) -> Engine:
+    """The evaluator for rules that may look up in ``tables``."""
+
+    def lookup(table: str, key: Any) -> str | None:
+        return look_up(tables[table], key)
+
+    def too_large(limit: int) -> None:
+        raise UnfitError(f"a text or list on the way has more than {limit} characters or items")
+
+    return Engine({"lookup": (2, lookup), "tooLarge": (1, too_large)})
+
+
+def compile_expression(text: str, scope: Scope, tables: Tables, evaluator: Engine) -> Compiled | list[Fault]:
+    """Compile one expression, or say everything that is wrong with it."""
+    try:
+        tree = parse(text)
+        rewriter = Rewriter(scope, tables)
+        read = rewriter.plain(tree) or _literal(tree)
+        settled, truth = rewriter.settled(tree), rewriter.truth(tree)
+        if rewriter.faults:
+            return rewriter.faults
+        static = check(text, tree, scope.maps, scope.values)
+        # A rule runs inside the list of all rules, two levels further down: it must not be too deep there.
+        evaluator.expression(ListOf((ListOf((settled, truth)),)))
+    except ExpressionError as fault:
+        return explained(text, fault.problems, scope)
+    return Compiled(read, settled, truth, rewriter.reads, static)
+
+
+def _literal(tree: Node) -> Read | None:
+    if isinstance(tree, Literal) and not isinstance(tree.value, bytes):
+        value = tree.value
+        return Read("", lambda _: value)
+    return None
