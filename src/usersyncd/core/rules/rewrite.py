@@ -1,11 +1,11 @@
-"""Null kindly: a rule's tree becomes one in which an absent attribute does not fail the record.
+"""Rewrites an expression so that a missing attribute evaluates to null instead of failing the record.
 
-CEL has no matching overload for ``null.endsWith("x")`` and would err. So each operation that may meet a null is wrapped
-in native conditions (``v != null && v.endsWith("x")``): several times faster than functions of our own, and what is not
-null is computed by the library alone. What each operation makes of a null is in docs/rules.md.
+CEL has no overload for ``null.endsWith("x")`` and would fail. So each operation that may meet a null is wrapped in
+CEL's own conditions (``v != null && v.endsWith("x")``), which is several times faster than functions in Python. What is
+not null is computed by the library alone. docs/rules.md says what each operation makes of a null.
 
-The library bounds the nesting of an expression and the steps of all its loops together (10,000), but neither the size
-of texts nor the cost of ``map`` and ``filter``, which is quadratic. Those bounds are put in here.
+The library limits the nesting of an expression and the steps of all its loops together (10,000), but neither the size
+of texts nor the cost of ``map`` and ``filter``, which is quadratic. The rewriter adds those limits.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from usersyncd.core.rules.parts import Part, bound_by, grown_by, is_null, joined, settle
@@ -44,23 +45,26 @@ MAX_SIZE = 20_000
 MAX_ITEMS = 2_000
 """Items that ``map`` and ``filter`` take."""
 
-_FALSE_FOR_NULL = frozenset(["startsWith", "endsWith", "contains", "matches", "_<_", "_<=_", "_>_", "_>=_"])
-_OTHERWISE: Mapping[str, Node] = {"size": ZERO, "split": EMPTY_LIST}
-_TEXT = frozenset(
-    [
-        "lowerAscii",
-        "upperAscii",
-        "trim",
-        "replace",
-        "substring",
-        "charAt",
-        "reverse",
-        "join",
-        "format",
-        "quote",
-        "string",
-    ]
-)
+
+class NullRule(Struct, frozen=True):
+    """What a function that cannot take null gives where an operand is null: ``absent``. ``text``: otherwise it gives
+    text."""
+
+    absent: Node = NULL
+    text: bool = False
+
+
+_NO = NullRule(FALSE)
+_TEXT = NullRule(text=True)
+_NULL_RULES: Mapping[str, NullRule] = {
+    "startsWith": _NO, "endsWith": _NO, "contains": _NO, "matches": _NO,
+    "_<_": _NO, "_<=_": _NO, "_>_": _NO, "_>=_": _NO,
+    "size": NullRule(ZERO), "split": NullRule(EMPTY_LIST),
+    "lowerAscii": _TEXT, "upperAscii": _TEXT, "trim": _TEXT, "replace": _TEXT, "substring": _TEXT, "charAt": _TEXT,
+    "reverse": _TEXT, "join": _TEXT, "format": _TEXT, "quote": _TEXT, "string": _TEXT,
+}  # fmt: skip
+"""The functions of which docs/rules.md promises something; with any other one, null gives null."""
+
 _NAMESPACES = frozenset(["strings"])
 _MAX_GROWTH = 64
 
@@ -225,11 +229,10 @@ class Rewriter:
             parts = [self._limited(part, MAX_SIZE) if part.grown > 1 else part for part in parts]
         trees = [part.tree for part in parts]
         target = trees.pop(0) if has_receiver else receiver
-        part = joined(parts, Call(function, tuple(trees), target), text=function in _TEXT)
-        if function in _FALSE_FOR_NULL:
-            return Part(settle(part, FALSE))
-        if function in _OTHERWISE:
-            return Part(settle(part, _OTHERWISE[function]), grown=part.grown)
+        rule = _NULL_RULES.get(function, NullRule())
+        part = joined(parts, Call(function, tuple(trees), target), text=rule.text)
+        if rule.absent is not NULL:
+            return Part(settle(part, rule.absent), grown=part.grown)
         return replace(part, grown=part.grown * growth)
 
     def _is_namespace(self, node: Node) -> bool:
