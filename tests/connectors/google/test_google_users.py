@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from usersyncd.core.rules.mapping import Canonical
+from usersyncd.core.rules.mapping import CanonicalMapping
 from usersyncd.plugin import CANONICAL, Kind, Record, Unread
 from usersyncd_google.fields import Fields
 from usersyncd_google.mapping import DERIVED, MAPPING
@@ -59,7 +59,7 @@ def read(user: dict[str, Any], *reads: str, units: list[str] | None = None) -> d
 
 
 def test_every_canonical_attribute_has_its_place() -> None:
-    canonical = Canonical(Kind.USER, MAPPING[Kind.USER], {}, {}, None)  # type: ignore[arg-type]
+    canonical = CanonicalMapping(Kind.USER, MAPPING[Kind.USER], {}, {}, None)  # type: ignore[arg-type]
     assert not canonical.misfits
     assert canonical.view("101", read(ADA)) == {
         "id": "101",

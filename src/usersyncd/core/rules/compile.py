@@ -10,13 +10,13 @@ import msgspec
 from msgspec import Struct
 
 from usersyncd.core.model import Constant, Rule, Ruleset
-from usersyncd.core.rules.evaluate import Several
-from usersyncd.core.rules.expression import Compiled, Tables, compile_expression, engine
-from usersyncd.core.rules.mapping import Canonical, Misfit
-from usersyncd.core.rules.paths import Needs, Scope, named
+from usersyncd.core.rules.evaluate import CombinedRules
+from usersyncd.core.rules.expression import CompiledExpression, Tables, compile_expression, engine
+from usersyncd.core.rules.mapping import CanonicalMapping, Misfit
+from usersyncd.core.rules.paths import RequiredReads, RuleScope, named
 from usersyncd.core.rules.plain import Fault as Mistake
 from usersyncd.core.rules.plain import column
-from usersyncd.core.rules.shaping import Leaver, Reads, Rules, Shaper
+from usersyncd.core.rules.shaping import KindRules, LeaverRules, Reads, Rules
 from usersyncd.core.rules.tree import NULL, Literal, parts
 from usersyncd.errors import ConfigError, Fault
 from usersyncd.plugin import CANONICAL, Kind, Layout
@@ -82,10 +82,10 @@ class _Compiler:
         self._directory, self._lookups = directory, lookups
         self._engine = engine(lookups)
         self._canonical = {
-            kind: Canonical(kind, mapping.get(kind, {}), attributes.get(kind, {}), lookups, self._engine)
+            kind: CanonicalMapping(kind, mapping.get(kind, {}), attributes.get(kind, {}), lookups, self._engine)
             for kind in Kind
         }
-        self._needs = Needs()
+        self._needs = RequiredReads()
         self._misfits = [misfit for canonical in self._canonical.values() for misfit in canonical.misfits]
 
     def rules(
@@ -108,12 +108,12 @@ class _Compiler:
             leaver,
         )
 
-    def _scope(self, kind: Kind) -> Scope:
-        return Scope(str(kind), self._needs, kind, self._canonical[kind].attributes, self._directory)
+    def _scope(self, kind: Kind) -> RuleScope:
+        return RuleScope(str(kind), self._needs, kind, self._canonical[kind].attributes, self._directory)
 
-    def _leaver(self, leaving: Mapping[str, Rule | Constant]) -> Leaver:
+    def _leaver(self, leaving: Mapping[str, Rule | Constant]) -> LeaverRules:
         scope = self._scope(Kind.USER)
-        compiled: dict[str, Compiled] = {}
+        compiled: dict[str, CompiledExpression] = {}
         moments = frozenset(
             name for name, rule in leaving.items() if isinstance(rule, Rule) and rule.text.strip() == MOMENT
         )
@@ -124,9 +124,9 @@ class _Compiler:
         template = {name: rule.value if isinstance(rule, Constant) else None for name, rule in leaving.items()}
         places = {name: rule.at for name, rule in leaving.items()}
         constants = frozenset(name for name, rule in leaving.items() if isinstance(rule, Constant))
-        return Leaver(template, Several(self._engine, compiled), moments, constants, places)
+        return LeaverRules(template, CombinedRules(self._engine, compiled), moments, constants, places)
 
-    def _draft(self, kind: Kind, ruleset: Ruleset, deactivates: bool) -> _Draft:
+    def _draft(self, kind: Kind, ruleset: Ruleset, deactivates: bool) -> _CompiledKind:
         scope = self._scope(kind)
         section = f"{kind}s"
         places: dict[str, str | None] = {}
@@ -134,7 +134,7 @@ class _Compiler:
         if ruleset.where is not None:
             places["where"] = ruleset.where.at
             where = self._compile(ruleset.where, scope, f"{section}.where", "where")
-        compiled: dict[str, Compiled] = {}
+        compiled: dict[str, CompiledExpression] = {}
         template: dict[str, Any] = {}
         for name, rule in (ruleset.set or {}).items():
             places[name], label = rule.at, f"{section}.set.{name}"
@@ -149,21 +149,21 @@ class _Compiler:
         for name in (*implied, "active") if kind is Kind.USER and deactivates else implied:
             if name not in template:
                 template[name], places[name] = None, self._place(kind, name)
-                compiled[name] = Compiled(scope.resolve(scope.root, [name]), NULL, NULL, {}, "DYN")
+                compiled[name] = CompiledExpression(scope.resolve(scope.root, [name]), NULL, NULL, {}, "DYN")
         key = ruleset.key or ("id" if ruleset.set is None else "")
         if key not in template:
             self._misfits.append(_no_key(ruleset, tuple(ruleset.set or template), section))
         constants = {name: value for name, value in template.items() if name not in compiled}
         layout = Layout(tuple(template), key, ruleset.set is not None, constants)
-        return _Draft(kind, layout, template, compiled, where, places)
+        return _CompiledKind(kind, layout, template, compiled, where, places)
 
     def _place(self, kind: Kind, name: str) -> str | None:
         attribute = self._canonical[kind].attributes.get(name)
         return attribute.at if attribute else None
 
-    def _compile(self, rule: Rule, scope: Scope, label: str, use: str) -> Compiled | None:
+    def _compile(self, rule: Rule, scope: RuleScope, label: str, use: str) -> CompiledExpression | None:
         compiled = compile_expression(rule.text, scope, self._lookups, self._engine)
-        if isinstance(compiled, Compiled):
+        if isinstance(compiled, CompiledExpression):
             self._needs.group_names |= _compared(compiled)
             kind = compiled.type.split("<")[0]
             if kind == "DYN" or kind in _WANTED[use]:
@@ -173,11 +173,11 @@ class _Compiler:
         self._misfits += [Misfit(rule.at, label, rule.text, mistake) for mistake in compiled]
         return None
 
-    def _shaper(self, draft: _Draft) -> Shaper:
+    def _shaper(self, draft: _CompiledKind) -> KindRules:
         canonical, needs = self._canonical[draft.kind], self._needs
-        return Shaper(
+        return KindRules(
             draft.template,
-            Several(self._engine, draft.compiled, draft.where),
+            CombinedRules(self._engine, draft.compiled, draft.where),
             draft.layout.key,
             draft.places,
             draft.kind is Kind.USER and "active" in draft.template,
@@ -206,21 +206,21 @@ class _Compiler:
         return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
 
 
-def _compared(compiled: Compiled) -> set[str]:
+def _compared(compiled: CompiledExpression) -> set[str]:
     """The texts in an expression that reads the names of groups."""
     if not any(read.name.startswith("user.groups") for read in compiled.variables.values()):
         return set()
     return {part.value for part in parts(compiled.tree) if isinstance(part, Literal) and isinstance(part.value, str)}
 
 
-class _Draft(Struct, frozen=True):
+class _CompiledKind(Struct, frozen=True):
     """The rules of one kind, compiled, before it is known whether anything is wrong."""
 
     kind: Kind
     layout: Layout
     template: dict[str, Any]
-    compiled: dict[str, Compiled]
-    where: Compiled | None
+    compiled: dict[str, CompiledExpression]
+    where: CompiledExpression | None
     places: dict[str, str | None]
 
 

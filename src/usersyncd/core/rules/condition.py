@@ -8,8 +8,8 @@ from typing import Any
 from msgspec import Struct
 
 from usersyncd.core.rules.evaluate import Program
-from usersyncd.core.rules.expression import Compiled, compile_expression, engine
-from usersyncd.core.rules.paths import Needs, PathError, Read, Scope, UnfitError, dig, path
+from usersyncd.core.rules.expression import CompiledExpression, compile_expression, engine
+from usersyncd.core.rules.paths import Accessor, PathError, RequiredReads, RuleInput, RuleScope, UnfitError, dig, path
 from usersyncd.core.rules.plain import Fault
 from usersyncd.plugin import Value
 
@@ -25,24 +25,24 @@ class Condition(Struct, frozen=True):
     def __call__(self, columns: Mapping[str, Value]) -> bool:
         """Whether it holds for an object with these columns; one that is missing is null."""
         try:
-            return self.program.value(("", dict(columns), (), None, {}, ())) is not False
+            return self.program.value(RuleInput("", dict(columns))) is not False
         except (UnfitError, TypeError, ValueError, OverflowError):
             return True
 
 
-class Columns(Scope):
+class ColumnScope(RuleScope):
     """What a condition sees: every name is a column of the target."""
 
     def __init__(self) -> None:
-        super().__init__("", Needs())
+        super().__init__("", RequiredReads())
         self.maps.clear()
 
-    def resolve(self, root: str, steps: Sequence[str | int]) -> Read:
+    def resolve(self, root: str, steps: Sequence[str | int]) -> Accessor:
         """What a path reads: a column, or a part of one that holds JSON. Raises PathError."""
         if root in ("user", "group", "raw") and steps:
             raise PathError(f"this sees the target's own columns, without {root} before them: {steps[-1]}")
         self.values.add(root)
-        return Read(path(root, steps), lambda subject: _column(subject[1], root, steps))
+        return Accessor(path(root, steps), lambda subject: _column(subject.raw, root, steps))
 
 
 def _column(columns: Mapping[str, Any], name: str, steps: Sequence[str | int]) -> Any:
@@ -53,9 +53,9 @@ def _column(columns: Mapping[str, Any], name: str, steps: Sequence[str | int]) -
 def compile_condition(text: str) -> Condition | list[Fault]:
     """Compile a condition, or say everything that is wrong with it."""
     evaluator = engine({})
-    scope = Columns()
+    scope = ColumnScope()
     compiled = compile_expression(text, scope, {}, evaluator)
-    if not isinstance(compiled, Compiled):
+    if not isinstance(compiled, CompiledExpression):
         return compiled
     if compiled.type != "BOOL":
         return [Fault(-1, "this is no condition: compare a column with something, or list keys: [first, second]")]

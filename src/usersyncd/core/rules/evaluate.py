@@ -6,23 +6,23 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from usersyncd.core.rules.cel import Engine
-from usersyncd.core.rules.expression import Compiled
-from usersyncd.core.rules.paths import Read, Subject, UnfitError, as_text, named
+from usersyncd.core.rules.expression import CompiledExpression
+from usersyncd.core.rules.paths import Accessor, RuleInput, UnfitError, as_text, named
 from usersyncd.core.rules.results import in_words, presentable
 from usersyncd.core.rules.rewrite import MAX_SIZE
 from usersyncd.core.rules.tree import EMPTY_LIST, ListOf, Node, call
 
 
-class Reader:
+class AttributeReader:
     """Reads attributes of a subject into a dict: by the fast way whatever is nothing but text of the record's own."""
 
-    def __init__(self, reads: Mapping[str, Read]) -> None:
+    def __init__(self, reads: Mapping[str, Accessor]) -> None:
         self._texts = [(name, read.native, read.source) for name, read in reads.items() if read.native is not None]
         self._others = [(name, read.read) for name, read in reads.items() if read.native is None]
 
-    def fill(self, values: dict[str, Any], subject: Subject) -> dict[str, Any]:
+    def fill(self, values: dict[str, Any], subject: RuleInput) -> dict[str, Any]:
         """Raises UnfitError with the name as its second argument."""
-        get = subject[1].get
+        get = subject.raw.get
         name = ""
         try:
             for name, native, source in self._texts:
@@ -41,11 +41,11 @@ class Reader:
 class Program:
     """One tree and what it reads."""
 
-    def __init__(self, evaluator: Engine, tree: Node, variables: Mapping[str, Read]) -> None:
-        self._reader = Reader(variables)
+    def __init__(self, evaluator: Engine, tree: Node, variables: Mapping[str, Accessor]) -> None:
+        self._reader = AttributeReader(variables)
         self._evaluate = evaluator.expression(tree).eval
 
-    def value(self, subject: Subject) -> Any:
+    def value(self, subject: RuleInput) -> Any:
         """The value. Raises UnfitError when there is none."""
         try:
             result = self._evaluate(data=self._reader.fill({}, subject))
@@ -57,7 +57,7 @@ class Program:
             raise UnfitError(in_words(value))
         return value
 
-    def list(self, subject: Subject) -> Sequence[Any] | None:
+    def list(self, subject: RuleInput) -> Sequence[Any] | None:
         """The values of a list expression; None when something in it failed."""
         try:
             values = self._evaluate(data=self._reader.fill({}, subject)).plain_value()
@@ -69,14 +69,16 @@ class Program:
 _READY = frozenset([bool, int, type(None)])
 
 
-class Several:
+class CombinedRules:
     """Several rules of one record: plain ones are read, the others are one evaluation together.
 
     Only when that fails is each evaluated for itself, to find the culprit; and none is where ``where`` does not hold.
     """
 
-    def __init__(self, evaluator: Engine, rules: Mapping[str, Compiled], where: Compiled | None = None) -> None:
-        self._plain = Reader({name: rule.read for name, rule in rules.items() if rule.read is not None})
+    def __init__(
+        self, evaluator: Engine, rules: Mapping[str, CompiledExpression], where: CompiledExpression | None = None
+    ) -> None:
+        self._plain = AttributeReader({name: rule.read for name, rule in rules.items() if rule.read is not None})
         evaluated = {name: rule for name, rule in rules.items() if rule.read is None}
         self._names = tuple(evaluated)
         self._each = {name: Program(evaluator, rule.tree, rule.variables).value for name, rule in evaluated.items()}
@@ -88,7 +90,7 @@ class Several:
             self._together = _all_in_one(evaluator, condition, tuple(evaluated.values()))
             self._where_first = where is not None and where.read is not None
 
-    def fill(self, values: dict[str, Any], subject: Subject) -> bool:
+    def fill(self, values: dict[str, Any], subject: RuleInput) -> bool:
         """Set the values by name; False when ``where`` does not hold. Raises UnfitError, the name second."""
         if self._where_first and not self._holds(subject):
             return False
@@ -104,7 +106,7 @@ class Several:
         self._plain.fill(values, subject)
         return True
 
-    def _holds(self, subject: Subject) -> bool:
+    def _holds(self, subject: RuleInput) -> bool:
         if self._where is None:
             return True
         holds = _named("where", self._where, subject)
@@ -112,7 +114,7 @@ class Several:
             return bool(holds)
         raise UnfitError(f"it gives {named(holds)}, and must give true or false", "where")
 
-    def _one_by_one(self, subject: Subject) -> Sequence[Any]:
+    def _one_by_one(self, subject: RuleInput) -> Sequence[Any]:
         if not self._holds(subject):
             return ()
         return [_named(name, value, subject) for name, value in self._each.items()]
@@ -125,13 +127,13 @@ def _named(name: str, function: Callable[[Any], Any], argument: Any) -> Any:
         raise UnfitError(unfit.args[0], name) from None
 
 
-def _value_of(compiled: Compiled, evaluator: Engine) -> Callable[[Subject], Any]:
+def _value_of(compiled: CompiledExpression, evaluator: Engine) -> Callable[[RuleInput], Any]:
     if compiled.read is not None:
         return compiled.read.read
     return Program(evaluator, compiled.tree, compiled.variables).value
 
 
-def _all_in_one(evaluator: Engine, where: Compiled | None, rules: Sequence[Compiled]) -> Program:
+def _all_in_one(evaluator: Engine, where: CompiledExpression | None, rules: Sequence[CompiledExpression]) -> Program:
     """Every rule in one evaluation, as a list; an empty one where ``where`` does not hold."""
     tree: Node = ListOf(tuple(rule.tree for rule in rules))
     if where is not None:

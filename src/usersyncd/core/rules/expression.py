@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from usersyncd.core.rules.cel import Engine, ExpressionError, check, parse
 from usersyncd.core.rules.hints import explained
-from usersyncd.core.rules.paths import Read, Scope, UnfitError, look_up
+from usersyncd.core.rules.paths import Accessor, RuleScope, UnfitError, look_up
 from usersyncd.core.rules.plain import Fault
 from usersyncd.core.rules.rewrite import Rewriter
 from usersyncd.core.rules.tree import ListOf, Literal, Node
@@ -17,17 +17,17 @@ from usersyncd.core.rules.tree import ListOf, Literal, Node
 Tables = Mapping[str, Mapping[str, str]]
 
 
-class Compiled(Struct, frozen=True):
+class CompiledExpression(Struct, frozen=True):
     """An expression that was found right.
 
     ``read`` is set when it needs no evaluator; otherwise ``tree`` gives its value and ``truth`` the same as a
     condition, both over ``variables``. ``type`` is its static type, DYN when that is open.
     """
 
-    read: Read | None
+    read: Accessor | None
     tree: Node
     truth: Node
-    variables: Mapping[str, Read]
+    variables: Mapping[str, Accessor]
     type: str
 
 
@@ -43,7 +43,9 @@ def engine(tables: Tables) -> Engine:
     return Engine({"lookup": (2, lookup), "tooLarge": (1, too_large)})
 
 
-def compile_expression(text: str, scope: Scope, tables: Tables, evaluator: Engine) -> Compiled | list[Fault]:
+def compile_expression(
+    text: str, scope: RuleScope, tables: Tables, evaluator: Engine
+) -> CompiledExpression | list[Fault]:
     """Compile one expression, or say everything that is wrong with it."""
     try:
         tree = parse(text)
@@ -57,11 +59,11 @@ def compile_expression(text: str, scope: Scope, tables: Tables, evaluator: Engin
         evaluator.expression(ListOf((ListOf((settled, truth)),)))
     except ExpressionError as fault:
         return explained(text, fault.problems, scope)
-    return Compiled(read, settled, truth, rewriter.reads, static)
+    return CompiledExpression(read, settled, truth, rewriter.reads, static)
 
 
-def _literal(tree: Node) -> Read | None:
+def _literal(tree: Node) -> Accessor | None:
     if isinstance(tree, Literal) and not isinstance(tree.value, bytes):
         value = tree.value
-        return Read("", lambda _: value)
+        return Accessor("", lambda _: value)
     return None

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 from msgspec import Struct
 
-from usersyncd.core.rules.paths import Scope
+from usersyncd.core.rules.paths import RuleScope
 from usersyncd.core.rules.plain import Fault
 from usersyncd.plugin import CANONICAL
 
@@ -57,7 +57,7 @@ class _Foreign(Struct, frozen=True):
     fault: Fault
 
 
-def explained(text: str, problems: Sequence[tuple[int, str]], scope: Scope) -> list[Fault]:
+def explained(text: str, problems: Sequence[tuple[int, str]], scope: RuleScope) -> list[Fault]:
     """The mistakes in an expression that the library found, as offsets and messages, and what was probably meant."""
     foreign = list(_foreign(text))
     if any(one.start <= offset <= one.next for one in foreign for offset, _ in problems):
@@ -82,7 +82,7 @@ def _operator(sign: str) -> str:
     return _OPERATORS[" ".join(sign.lower().split())]
 
 
-def _fault(text: str, offset: int, message: str, scope: Scope) -> Fault:
+def _fault(text: str, offset: int, message: str, scope: RuleScope) -> Fault:
     unknown = re.fullmatch(r"undeclared reference to '(\w+)'", message)
     if unknown is None:
         return Fault(offset, message)
@@ -98,7 +98,7 @@ def _function(word: str) -> str:
     return f"did you mean `{meant}`?" if meant else "docs/rules.md lists those that there are"
 
 
-def _name(word: str, text: str, scope: Scope) -> str:
+def _name(word: str, text: str, scope: RuleScope) -> str:
     if constant := _CONSTANTS.get(word.lower()):
         return f": did you mean `{constant}`?"
     if not scope.root:

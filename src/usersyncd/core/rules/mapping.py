@@ -11,9 +11,19 @@ from msgspec import Struct
 
 from usersyncd.core.model import Rule
 from usersyncd.core.rules.cel import Engine
-from usersyncd.core.rules.evaluate import Reader, Several
-from usersyncd.core.rules.expression import Compiled, Tables, compile_expression
-from usersyncd.core.rules.paths import DERIVED, Attribute, Needs, Raw, Scope, UnfitError, own, path
+from usersyncd.core.rules.evaluate import AttributeReader, CombinedRules
+from usersyncd.core.rules.expression import CompiledExpression, Tables, compile_expression
+from usersyncd.core.rules.paths import (
+    DERIVED,
+    Attribute,
+    Raw,
+    RequiredReads,
+    RuleInput,
+    RuleScope,
+    UnfitError,
+    own,
+    path,
+)
 from usersyncd.core.rules.plain import Fault
 from usersyncd.plugin import CANONICAL, Kind
 
@@ -42,7 +52,7 @@ class Misfit(Struct, frozen=True):
     fault: Fault
 
 
-class Canonical:
+class CanonicalMapping:
     """The canonical attributes of one kind: what the connector's mapping says, and the admin's overrides.
 
     An attribute that comes from an expression is evaluated first and put beside the native ones, under a key of its own
@@ -56,7 +66,7 @@ class Canonical:
         self.attributes: dict[str, Attribute] = {}
         self.misfits: list[Misfit] = []
         self._evaluator = evaluator
-        self._derived: dict[str, Compiled] = {}
+        self._derived: dict[str, CompiledExpression] = {}
         self._unknown_names(mapping, overrides)
         for name in CANONICAL[kind]:
             if name != "id":
@@ -64,7 +74,7 @@ class Canonical:
         self._all = self.deriving(self._derived)
         self._single = {name: self.deriving([name]) for name in self._derived}
         self._reads = {name: own(attribute, name) for name, attribute in self.attributes.items()}
-        self._reader = Reader(self._reads)
+        self._reader = AttributeReader(self._reads)
 
     def _unknown_names(self, mapping: Mapping[str, str], overrides: Mapping[str, Rule]) -> None:
         places = dict.fromkeys(mapping) | {name: rule.at for name, rule in overrides.items()}
@@ -90,11 +100,15 @@ class Canonical:
             if not text:
                 self._wrong(name, at, text, "name a native attribute, or an expression over raw")
             return
-        needs = Needs()
-        compiled = compile_expression(text, Scope("raw", needs, self.kind), tables, self._evaluator)
+        needs = RequiredReads()
+        compiled = compile_expression(text, RuleScope("raw", needs, self.kind), tables, self._evaluator)
         natives = needs.native[self.kind]
         single = next(iter(natives)) if natives and len(natives) == 1 else ""
-        if isinstance(compiled, Compiled) and compiled.read is not None and compiled.read.name == path("raw", [single]):
+        if (
+            isinstance(compiled, CompiledExpression)
+            and compiled.read is not None
+            and compiled.read.name == path("raw", [single])
+        ):
             self.attributes[name] = Attribute(name, single, single, at, frozenset([single]))
             return
         key = f"{DERIVED}{name}"
@@ -105,16 +119,16 @@ class Canonical:
         else:
             self._derived[name] = compiled
 
-    def deriving(self, names: Iterable[str]) -> Several | None:
+    def deriving(self, names: Iterable[str]) -> CombinedRules | None:
         """What evaluates these attributes for :meth:`derive`; None when none of them comes from an expression."""
         rules = {f"{DERIVED}{name}": self._derived[name] for name in sorted(names) if name in self._derived}
-        return Several(self._evaluator, rules) if rules else None
+        return CombinedRules(self._evaluator, rules) if rules else None
 
-    def derive(self, raw: Raw, deriving: Several) -> Raw:
+    def derive(self, raw: Raw, deriving: CombinedRules) -> Raw:
         """``raw`` and the attributes that expressions give. Raises RuleError."""
         derived = dict(raw)
         try:
-            deriving.fill(derived, ("", raw, (), None, {}, ()))
+            deriving.fill(derived, RuleInput("", raw))
         except UnfitError as unfit:
             raise self.error(unfit) from None
         return derived
@@ -125,7 +139,7 @@ class Canonical:
         if deriving is not None:
             raw = self.derive(raw, deriving)
         try:
-            return self._reads[name].read(("", raw, (), None, {}, ()))
+            return self._reads[name].read(RuleInput("", raw))
         except UnfitError as unfit:
             raise self.error(UnfitError(unfit.args[0], name)) from None
 
@@ -134,7 +148,7 @@ class Canonical:
         if self._all is not None:
             raw = self.derive(raw, self._all)
         try:
-            values = self._reader.fill({"id": id}, (id, raw, (), None, {}, ()))
+            values = self._reader.fill({"id": id}, RuleInput(id, raw))
         except UnfitError as unfit:
             raise self.error(unfit) from None
         return {name: values[name] for name in CANONICAL[self.kind] if values[name] is not None}

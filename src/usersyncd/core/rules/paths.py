@@ -1,4 +1,4 @@
-"""DirectoryState attributes: what a path such as ``user.manager.email`` means, as a Python function.
+"""What a path such as ``user.manager.email`` reads, as a Python function.
 
 A path needs no evaluator. Everything that the evaluator is given comes through these functions too, so that an
 attribute means the same in a plain rule and in an expression.
@@ -15,9 +15,18 @@ from msgspec import Struct
 from usersyncd.plugin import Kind
 
 Raw = dict[str, Any]
-Subject = tuple[str, Raw, Sequence[str], str | None, Raw, Sequence[str]]
-"""What the rules see of one record: id, native attributes, names of groups, the manager's id and native attributes, ids
-of groups."""
+
+
+class RuleInput(Struct, frozen=True, gc=False):
+    """What the rules read of one record: ``id`` and native attributes ``raw``; of a user also the names and the ids of
+    the groups, and the manager's id and native attributes."""
+
+    id: str
+    raw: Raw
+    groups: Sequence[str] = ()
+    group_ids: Sequence[str] = ()
+    manager: str | None = None
+    manager_raw: Raw = {}
 
 
 class UnfitError(Exception):
@@ -28,7 +37,7 @@ class PathError(Exception):
     """A path means nothing here. The message says what to write instead."""
 
 
-class Read(Struct, frozen=True):
+class Accessor(Struct, frozen=True):
     """One thing to read of a subject; null where the directory holds nothing.
 
     ``native`` is set when it is nothing but the text under that key of the record's own attributes: the fast way;
@@ -36,7 +45,7 @@ class Read(Struct, frozen=True):
     """
 
     name: str
-    read: Callable[[Subject], Any]
+    read: Callable[[RuleInput], Any]
     native: str | None = None
     source: str = ""
     text: bool = False
@@ -57,7 +66,7 @@ class Attribute(Struct, frozen=True):
     natives: frozenset[str] | None
 
 
-class Needs:
+class RequiredReads:
     """What the rules read, collected while they are compiled."""
 
     def __init__(self) -> None:
@@ -161,18 +170,28 @@ def look_up(rows: Mapping[str, str], key: Any) -> str | None:
 
 # -------------------------------------------------------------------------------------------------------------- scopes
 
-GROUPS = {"groups": (2, "name"), "group_ids": (5, "id")}
-"""The lists of a user's groups: their place in a subject, and what stands in them."""
+GROUPS: Mapping[str, tuple[Callable[[RuleInput], Sequence[str]], str]] = {
+    "groups": (lambda s: s.groups, "name"), "group_ids": (lambda s: s.group_ids, "id"),
+}  # fmt: skip
+"""The lists of a user's groups: how to read them, and what their items are."""
 
 
-class Scope:
+def _own_raw(subject: RuleInput) -> Raw:
+    return subject.raw
+
+
+def _manager_raw(subject: RuleInput) -> Raw:
+    return subject.manager_raw
+
+
+class RuleScope:
     """The names that one sort of rule sees, below ``root``. ``needs`` collects what is really read; ``maps`` and
     ``values`` are the names that an expression may begin with. ``directory``: the name of the record's directory."""
 
     def __init__(
         self,
         root: str,
-        needs: Needs,
+        needs: RequiredReads,
         kind: Kind = Kind.USER,
         attributes: Mapping[str, Attribute] | None = None,
         directory: str = "",
@@ -181,14 +200,14 @@ class Scope:
         self.maps, self.values = {root}, set[str]()
         self._attributes = attributes or {}
 
-    def resolve(self, root: str, steps: Sequence[str | int]) -> Read | None:
+    def resolve(self, root: str, steps: Sequence[str | int]) -> Accessor | None:
         """What a path reads; None when its root is no record. Raises PathError."""
         if root not in ("user", "group", "raw"):
             return None
         if root != self.root:
             raise PathError(self._foreign(root))
         if self.root == "raw":
-            return self._raw(steps, "raw", of=1)
+            return self._raw(steps, "raw", _own_raw)
         if not steps:
             raise PathError(f"{root} alone has no value: name an attribute, such as {root}.displayName")
         return self._of_record(steps)
@@ -202,45 +221,49 @@ class Scope:
             return f"a mapping sees the directory's own attributes only: write raw.… instead of {root}.…"
         return f"write {self.root}.raw.…"
 
-    def _of_record(self, steps: Sequence[str | int]) -> Read:
+    def _of_record(self, steps: Sequence[str | int]) -> Accessor:
         first, rest = steps[0], steps[1:]
         if first == "raw":
-            return self._raw(rest, f"{self.root}.raw", of=1)
+            return self._raw(rest, f"{self.root}.raw", _own_raw)
         if self.kind is Kind.USER and first in GROUPS:
             self.needs.groups = True
-            place, what = GROUPS[str(first)]
+            groups_of, what = GROUPS[str(first)]
             if rest and not (len(rest) == 1 and isinstance(rest[0], int)):
                 raise PathError(f'user.{first} is a list of {what}s: write "{what}" in user.{first}')
-            return Read(path("user", steps), lambda s: dig(s[place], rest), nullable=bool(rest), text=bool(rest))
+            return Accessor(
+                path("user", steps), lambda s: dig(groups_of(s), rest), nullable=bool(rest), text=bool(rest)
+            )
         if self.kind is Kind.USER and first == "manager":
             return self._of_manager(rest)
         if first == "directory":
             return self._name(rest)
-        return self._canonical(first, rest, self.root, of=1)
+        return self._canonical(first, rest, self.root)
 
-    def _name(self, rest: Sequence[str | int]) -> Read:
+    def _name(self, rest: Sequence[str | int]) -> Accessor:
         if rest:
             raise PathError(f"{self.root}.directory is text and has no parts")
         self.needs.directory, name = True, self._directory
-        return Read(f"{self.root}.directory", lambda _: name, nullable=False, text=True)
+        return Accessor(f"{self.root}.directory", lambda _: name, nullable=False, text=True)
 
-    def _of_manager(self, steps: Sequence[str | int]) -> Read:
+    def _of_manager(self, steps: Sequence[str | int]) -> Accessor:
         self.needs.manager = True
         self.needs.add(Kind.USER, self._attributes["manager"].natives)
         if not steps:
-            return Read("user.manager", lambda s: s[3], text=True)
+            return Accessor("user.manager", lambda s: s.manager, text=True)
         first, rest = steps[0], steps[1:]
         if first == "raw":
-            return self._raw(rest, "user.manager.raw", of=4)
+            return self._raw(rest, "user.manager.raw", _manager_raw)
         if first == "manager" or first in GROUPS:
             raise PathError(f"user.manager.{first} is not followed: rules see one level, the manager's own attributes")
-        return self._canonical(first, rest, "user.manager", of=4)
+        return self._canonical(first, rest, "user.manager", of_manager=True)
 
-    def _canonical(self, name: str | int, rest: Sequence[str | int], prefix: str, of: int) -> Read:
+    def _canonical(
+        self, name: str | int, rest: Sequence[str | int], prefix: str, *, of_manager: bool = False
+    ) -> Accessor:
         attribute = self._attributes.get(str(name))
         if attribute is None and name != "id":
             names = ["id", "raw", *self._attributes]
-            names += () if of == 4 else ("directory",) if self.kind is Kind.GROUP else ("directory", *GROUPS)
+            names += () if of_manager else ("directory",) if self.kind is Kind.GROUP else ("directory", *GROUPS)
             near = get_close_matches(str(name), names, 1, 0.5)
             raise PathError(
                 f"there is no {prefix}.{name}"
@@ -254,41 +277,39 @@ class Scope:
             raise PathError(f"{prefix}.{name} is {'true or false' if name == 'active' else 'text'} and has no parts")
         full = f"{prefix}.{name}"
         if attribute is None:
-            return Read(full, (lambda s: s[0]) if of == 1 else (lambda s: s[3]), text=True, nullable=of == 4)
+            return Accessor(
+                full, (lambda s: s.manager) if of_manager else (lambda s: s.id), text=True, nullable=of_manager
+            )
         self.needs.add(self.kind, attribute.natives)
-        (self.needs.of_record[self.kind] if of == 1 else self.needs.of_manager).add(attribute.name)
-        if of == 1:
+        (self.needs.of_manager if of_manager else self.needs.of_record[self.kind]).add(attribute.name)
+        if not of_manager:
             return own(attribute, full)
         native, source = attribute.native, attribute.source
         if name == "active":
-            return Read(full, lambda s: None if s[3] is None else as_active(s[4].get(native), source))
-        return Read(full, lambda s: as_text(s[4].get(native), source), text=True)
+            return Accessor(full, lambda s: None if s.manager is None else as_active(s.manager_raw.get(native), source))
+        return Accessor(full, lambda s: as_text(s.manager_raw.get(native), source), text=True)
 
-    def _raw(self, steps: Sequence[str | int], prefix: str, of: int) -> Read:
+    def _raw(self, steps: Sequence[str | int], prefix: str, raw_of: Callable[[RuleInput], Raw]) -> Accessor:
         known = bool(steps) and isinstance(steps[0], str)
         self.needs.add(self.kind, frozenset([str(steps[0])]) if known else None)
         name, steps = path(prefix, steps), tuple(steps)
         if known:
-            return Read(name, lambda s: dig(s[of], steps))
-        return Read(
-            name, lambda s: dig({key: value for key, value in _raw_of(s, of).items() if key[:1] != DERIVED}, steps)
+            return Accessor(name, lambda s: dig(raw_of(s), steps))
+        return Accessor(
+            name, lambda s: dig({key: value for key, value in raw_of(s).items() if key[:1] != DERIVED}, steps)
         )
 
 
-def own(attribute: Attribute, name: str) -> Read:
+def own(attribute: Attribute, name: str) -> Accessor:
     """A canonical attribute of the record itself, under ``name``."""
     native, source = attribute.native, attribute.source
     if attribute.name == "active":
-        return Read(name, lambda s: as_active(s[1].get(native), source), nullable=False)
-    return Read(name, lambda s: as_text(s[1].get(native), source), native=native, source=source, text=True)
+        return Accessor(name, lambda s: as_active(s.raw.get(native), source), nullable=False)
+    return Accessor(name, lambda s: as_text(s.raw.get(native), source), native=native, source=source, text=True)
 
 
 DERIVED = "\0"
 """Keys that begin so are ours: what an expression of the mapping gave for a canonical attribute."""
-
-
-def _raw_of(subject: Subject, of: int) -> Raw:
-    return subject[1] if of == 1 else subject[4]
 
 
 def path(root: str, steps: Sequence[str | int]) -> str:

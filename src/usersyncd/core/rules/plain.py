@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from usersyncd.core.rules.paths import PathError, Read, Scope, Subject, look_up
+from usersyncd.core.rules.paths import Accessor, PathError, RuleInput, RuleScope, look_up
 from usersyncd.core.rules.tree import Call, Literal, Name, Node, Select
 
 
@@ -27,15 +27,15 @@ def column(text: str, offset: int) -> str:
     return f" ({row}column {len(before) - before.rfind(chr(10))} of the expression)"
 
 
-class Plain:
+class PlainReads:
     """Finds what a Python function can read. ``hidden`` are names that the expression itself gives to other things."""
 
-    def __init__(self, scope: Scope, tables: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(self, scope: RuleScope, tables: Mapping[str, Mapping[str, str]]) -> None:
         self._scope, self._tables = scope, tables
         self.hidden: Collection[str] = ()
         self.faults: list[Fault] = []
 
-    def read(self, node: Node) -> Read | None:
+    def read(self, node: Node) -> Accessor | None:
         """How to read ``node``; None when that takes the evaluator. Mistakes in paths are added to ``faults``."""
         match node:
             case Name() | Select(test=False) | Call("_[_]"):
@@ -47,7 +47,7 @@ class Plain:
             case _:
                 return None
 
-    def _path(self, node: Node) -> Read | None:
+    def _path(self, node: Node) -> Accessor | None:
         steps: list[str | int] = []
         offset = 0
         while not isinstance(node, Name):
@@ -66,9 +66,9 @@ class Plain:
             return self._scope.resolve(node.name.removeprefix("."), steps)
         except PathError as fault:
             self.faults.append(Fault(offset if steps else node.offset, str(fault)))
-            return Read("", lambda _: None)
+            return Accessor("", lambda _: None)
 
-    def _lookup(self, table: Node, key: Read | None, offset: int) -> Read | None:
+    def _lookup(self, table: Node, key: Accessor | None, offset: int) -> Accessor | None:
         if not isinstance(table, Literal):
             self.faults.append(Fault(offset, 'write the table\'s name in quotes: lookup("table", key)'))
             return None
@@ -80,25 +80,25 @@ class Plain:
         if key is None:
             return None
         rows, read = self._tables.get(name, {}), key.read
-        return Read(f"lookup({name!r}, {key.name})", lambda s: look_up(rows, read(s)), text=True)
+        return Accessor(f"lookup({name!r}, {key.name})", lambda s: look_up(rows, read(s)), text=True)
 
 
-def constant(node: Node) -> Read | None:
+def constant(node: Node) -> Accessor | None:
     """A literal, as something to read; None for anything else."""
     if not isinstance(node, Literal) or isinstance(node.value, bytes):
         return None
     value = node.value
-    return Read(repr(value), lambda _: value, text=isinstance(value, str), nullable=value is None)
+    return Accessor(repr(value), lambda _: value, text=isinstance(value, str), nullable=value is None)
 
 
-def _default(first: Read | None, second: Read | None) -> Read | None:
+def _default(first: Accessor | None, second: Accessor | None) -> Accessor | None:
     if first is None or second is None:
         return None
     read, otherwise = first.read, second.read
 
-    def default(subject: Subject) -> Any:
+    def default(subject: RuleInput) -> Any:
         value = read(subject)
         return otherwise(subject) if value is None or value == "" else value
 
     name = f"default({first.name}, {second.name})"
-    return Read(name, default, text=first.text and second.text, nullable=second.nullable)
+    return Accessor(name, default, text=first.text and second.text, nullable=second.nullable)

@@ -17,8 +17,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from usersyncd.core.rules.parts import Part, bound_by, grown_by, is_null, joined, settle
-from usersyncd.core.rules.paths import Read, Scope
-from usersyncd.core.rules.plain import Fault, Plain
+from usersyncd.core.rules.paths import Accessor, RuleScope
+from usersyncd.core.rules.plain import Fault, PlainReads
 from usersyncd.core.rules.tree import (
     EMPTY_LIST,
     EMPTY_TEXT,
@@ -72,19 +72,19 @@ _MAX_GROWTH = 64
 class Rewriter:
     """Rewrites the trees of one scope. ``reads`` says what must be put under which name for the evaluator."""
 
-    def __init__(self, scope: Scope, tables: Mapping[str, Mapping[str, str]]) -> None:
-        self._plain = Plain(scope, tables)
+    def __init__(self, scope: RuleScope, tables: Mapping[str, Mapping[str, str]]) -> None:
+        self._plain = PlainReads(scope, tables)
         self._locals: dict[str, bool] = {}
         self._count = 0
         self._faults: list[Fault] = []
-        self.reads: dict[str, Read] = {}
+        self.reads: dict[str, Accessor] = {}
 
     @property
     def faults(self) -> list[Fault]:
         """What is wrong with the trees that were rewritten."""
         return list(dict.fromkeys([*self._plain.faults, *self._faults]))
 
-    def plain(self, node: Node) -> Read | None:
+    def plain(self, node: Node) -> Accessor | None:
         """How to read ``node`` without the evaluator, when that is possible."""
         return self._plain.read(node)
 

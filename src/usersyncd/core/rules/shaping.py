@@ -9,9 +9,9 @@ from typing import Any
 from msgspec import Struct
 
 from usersyncd.core.legible import MENDED
-from usersyncd.core.rules.evaluate import Several
-from usersyncd.core.rules.mapping import Canonical, RuleError
-from usersyncd.core.rules.paths import Raw, Subject, UnfitError, named
+from usersyncd.core.rules.evaluate import CombinedRules
+from usersyncd.core.rules.mapping import CanonicalMapping, RuleError
+from usersyncd.core.rules.paths import Raw, RuleInput, UnfitError, named
 from usersyncd.plugin import Kind, Layout
 
 LONGEST_KEY = 600
@@ -29,25 +29,25 @@ class Reads(Struct, frozen=True):
     group_names: frozenset[str] = frozenset()
 
 
-class Shaper(Struct, frozen=True):
+class KindRules(Struct, frozen=True):
     """The compiled rules of one kind. ``template`` has every attribute of the layout, constants with their values;
     ``active``: one of them says who is active."""
 
     template: dict[str, Any]
-    rules: Several
+    rules: CombinedRules
     key: str
     places: Mapping[str, str | None]
     active: bool
-    own: Several | None
-    managers: Several | None
+    own: CombinedRules | None
+    managers: CombinedRules | None
 
 
-class Leaver(Struct, frozen=True):
+class LeaverRules(Struct, frozen=True):
     """The compiled rules for leavers. ``template`` has every attribute that they set; ``moments`` are those that get
     the time."""
 
     template: dict[str, Any]
-    rules: Several
+    rules: CombinedRules
     moments: frozenset[str]
     constants: frozenset[str]
     places: Mapping[str, str]
@@ -57,8 +57,8 @@ class Rules:
     """Compiled rules. They keep no state: shaping the same record gives the same shape."""
 
     def __init__(
-        self, fingerprint: str, reads: Reads, layouts: Mapping[Kind, Layout], canonical: Mapping[Kind, Canonical],
-        shapers: Mapping[Kind, Shaper], leaver: Leaver | None,
+        self, fingerprint: str, reads: Reads, layouts: Mapping[Kind, Layout],
+        canonical: Mapping[Kind, CanonicalMapping], shapers: Mapping[Kind, KindRules], leaver: LeaverRules | None,
     ) -> None:  # fmt: skip
         self.fingerprint = fingerprint
         """sha256 over everything that decides what a shape looks like."""
@@ -102,7 +102,7 @@ class Rules:
         manager_id, manager_raw = manager or (None, {})
         if shaper.managers is not None and manager is not None:
             manager_raw = self._derive_manager(manager_raw, shaper.managers)
-        return _shape(shaper, (id, raw, _list(groups), manager_id, manager_raw, _list(group_ids)))
+        return _shape(shaper, RuleInput(id, raw, _list(groups), _list(group_ids), manager_id, manager_raw))
 
     @property
     def off(self) -> dict[str, Any]:
@@ -127,7 +127,7 @@ class Rules:
             raw = self._canonical[Kind.USER].derive(raw, self._users.own)
         shape = leaver.template | dict.fromkeys(leaver.moments, f"{when.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
         try:
-            leaver.rules.fill(shape, (id, raw, [], None, {}, []))
+            leaver.rules.fill(shape, RuleInput(id, raw, [], []))
         except UnfitError as unfit:
             message, name = unfit.args
             raise RuleError(f"{name}: {message}", leaver.places.get(name)) from None
@@ -138,9 +138,9 @@ class Rules:
         shaper = self._groups
         if shaper.own is not None:
             raw = self._canonical[Kind.GROUP].derive(raw, shaper.own)
-        return _shape(shaper, (id, raw, (), None, {}, ()))
+        return _shape(shaper, RuleInput(id, raw))
 
-    def _derive_manager(self, raw: Raw, managers: Several) -> Raw:
+    def _derive_manager(self, raw: Raw, managers: CombinedRules) -> Raw:
         try:
             return self._canonical[Kind.USER].derive(raw, managers)
         except RuleError as error:
@@ -151,7 +151,7 @@ def _list(items: Sequence[str]) -> Sequence[str]:
     return items if items.__class__ is list else list(items)
 
 
-def _shape(shaper: Shaper, subject: Subject) -> dict[str, Any] | None:
+def _shape(shaper: KindRules, subject: RuleInput) -> dict[str, Any] | None:
     shape = shaper.template.copy()
     try:
         if not shaper.rules.fill(shape, subject):
