@@ -12,6 +12,7 @@ from typing import Any
 
 from usersyncd.core.model import Rule, Ruleset
 from usersyncd.core.rules import Rules, compile_rules
+from usersyncd.errors import Place
 from usersyncd.plugin import CANONICAL, Kind
 
 ROUNDS, CALLS = 5, 20_000
@@ -71,9 +72,9 @@ CANONICAL_TO_NATIVE = [(name, MAPPING.get(name, name)) for name in CANONICAL[Kin
 
 def rules(set: dict[str, str] | None = None, where: str | None = None) -> Rules:  # noqa: A002 - as in the configuration
     users = Ruleset(
-        where=Rule(where, "benchmark:1") if where else None,
+        where=Rule(where, Place("benchmark")) if where else None,
         key="external_id" if set else None,
-        set={name: Rule(text, "benchmark:1") for name, text in set.items()} if set else None,
+        set={name: Rule(text, Place("benchmark")) for name, text in set.items()} if set else None,
     )
     return compile_rules(
         directory="acme",

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec import Struct
+
 from usersyncd.words import quoted
 
 _ARROW = "\n  → "
@@ -40,21 +42,27 @@ def in_short(text: str) -> str:
     return str(ConnectorError(*split_remedy(text)))
 
 
-class Fault:
+class Place(Struct, frozen=True):
+    """A place in a file; ``line`` and ``column`` count from 1. As text it is ``config.yaml:31``, without the column."""
+
+    file: str
+    line: int = 1
+    column: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+class Fault(Struct, frozen=True):
     """One fault in a configuration file, with its place: ``line`` and ``column`` count from 1, ``path`` is dotted.
     ``excerpt`` is the line itself with a caret below it, secrets blanked out; empty when it is not known."""
 
-    __slots__ = ("column", "excerpt", "file", "line", "message", "path")
-
-    def __init__(self, file: str, line: int, column: int, path: str, message: str, excerpt: str = "") -> None:
-        self.file, self.line, self.column, self.path, self.message, self.excerpt = (
-            file,
-            line,
-            column,
-            path,
-            message,
-            excerpt,
-        )
+    file: str
+    line: int
+    column: int
+    path: str
+    message: str
+    excerpt: str = ""
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}: {self.path + ': ' if self.path else ''}{self.message}"

@@ -9,9 +9,11 @@ from msgspec import Struct, structs
 
 from usersyncd import registry
 from usersyncd.config import Config, Directory, Target
+from usersyncd.config.excerpt import in_order
+from usersyncd.config.rules import distinct, placed
 from usersyncd.core.digest import encode
 from usersyncd.core.model import Ruleset
-from usersyncd.core.rules import Rules, compile_rules
+from usersyncd.core.rules import RuleErrors, Rules, compile_rules
 from usersyncd.errors import ConfigError, Fault, PluginError
 from usersyncd.plugin import Kind, Source
 from usersyncd.plugin import Target as TargetConnector
@@ -63,7 +65,7 @@ class Job(Struct, frozen=True):
 
 def jobs(config: Config) -> dict[str, Job]:
     """All jobs, by directory. Raises ConfigError: a connector cannot be used, or rules are wrong; it names them all."""
-    faults: dict[tuple[str, int, str, str], Fault] = {}
+    faults: list[Fault] = []
     found: dict[str, Job] = {}
     for directory in config.directories.values():
         source = registry.source(directory.connector)
@@ -74,12 +76,11 @@ def jobs(config: Config) -> dict[str, Job]:
         ]
         try:
             found[directory.name] = job(directory, source, targets, config.lookups)
-        except ConfigError as error:
-            if not error.faults:
-                raise
-            faults |= {(fault.file, fault.line, fault.path, fault.message): fault for fault in error.faults}
+        except RuleErrors as error:
+            faults += error.faults
     if faults:
-        raise ConfigError(f"{config.file}: the rules cannot be used", faults=list(faults.values()))
+        shown = in_order(str(config.file), config.excerpts, distinct(faults))
+        raise ConfigError(f"{config.file}: the rules cannot be used", faults=shown)
     return _with_leaving(found)
 
 
@@ -122,18 +123,18 @@ def job(
     targets: Iterable[tuple[Target, type[TargetConnector]]],
     lookups: Mapping[str, Mapping[str, str]],
 ) -> Job:
-    """What there is to do for one directory. Raises ConfigError with all that is wrong in the rules."""
+    """What there is to do for one directory. Raises RuleErrors with all that is wrong in the rules."""
     faults: list[Fault] = []
     deliveries: list[TargetRules] = []
     for target, target_connector in targets:
         try:
             rules = _rules(directory, connector, target, lookups)
-        except ConfigError as error:
-            faults += [_placed(fault, directory, target) for fault in error.faults]
+        except RuleErrors as error:
+            faults += placed(error.faults, directory.name, target.name)
         else:
             deliveries.append(TargetRules(target, target_connector, rules))
     if faults:
-        raise ConfigError("the rules cannot be used", faults=faults)
+        raise RuleErrors("the rules cannot be used", faults=faults)
     own = _rules(directory, connector, None, lookups)
     everything = [delivery.rules for delivery in deliveries] or [own]
     reads = {kind: _union(rules.reads.native[kind] for rules in everything) for kind in Kind}
@@ -183,9 +184,3 @@ def _basis(directory: Directory, reads: Mapping[Kind, frozenset[str] | None]) ->
         "manager": manager and manager.text,
     }
     return hashlib.sha256(encode(content)).hexdigest()
-
-
-def _placed(fault: Fault, directory: Directory, target: Target) -> Fault:
-    """The fault with its whole path in the configuration file."""
-    section = f"directories.{directory.name}" if fault.path.startswith("attributes.") else f"targets.{target.name}"
-    return Fault(fault.file, fault.line, fault.column, f"{section}.{fault.path}", fault.message, fault.excerpt)

@@ -64,6 +64,46 @@ def test_faults_as_json(usersyncd: Usersyncd) -> None:
     }
 
 
+RULES = """\
+directories:
+  desk: {connector: acme-paper}
+targets:
+  shelf:
+    connector: acme-shelf
+    options: {height: 3}
+    users:
+      where: |
+        user.active and
+          user.emial != null
+      key: login
+      set: {login: user.id, mail: user.emial}
+"""
+
+
+def test_each_fault_of_a_rule_is_shown_with_its_line_and_a_caret(usersyncd: Usersyncd) -> None:
+    write(RULES)
+    ran = usersyncd("check")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.splitlines() == [
+        "usersyncd.yaml:9:21: targets.shelf.users.where: CEL has no `and`: did you mean `&&`?",
+        "            user.active and",
+        "                        ^",
+        "usersyncd.yaml:12:40: targets.shelf.users.set.mail: there is no user.emial: did you mean user.email?",
+        "          set: {login: user.id, mail: user.emial}",
+        "                                           ^",
+    ]
+
+
+def test_faults_of_the_file_and_of_its_rules_as_json_together(usersyncd: Usersyncd) -> None:
+    write(RULES.replace("and\n", "&&\n").replace("key: login", "key: lgin"))
+    errors = json.loads(usersyncd("check", "--json").out)["errors"]
+    assert [(one["line"], one["column"], one["path"]) for one in errors] == [
+        (10, 16, "targets.shelf.users.where"),
+        (11, 12, "targets.shelf.users.key"),
+        (12, 40, "targets.shelf.users.set.mail"),
+    ]
+
+
 def test_a_missing_file_is_an_error_as_json_too(usersyncd: Usersyncd) -> None:
     ran = usersyncd("check", "--json", "-c", "none.yaml")
     assert ran.code == 2

@@ -12,7 +12,7 @@ from tests.config.writing import DESK, fault, faults, loaded, written
 from usersyncd.config import Complete, load
 from usersyncd.core.model import Constant, Guard, Leavers, Limit, Rule, Ruleset
 from usersyncd.core.protection import Protection
-from usersyncd.errors import ConfigError, Fault
+from usersyncd.errors import ConfigError, Fault, Place
 from usersyncd.plugin import Kind, Secret
 
 pytestmark = pytest.mark.usefixtures("acme")
@@ -97,7 +97,10 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
           sites: {file: sites.csv, key: code, value: city}
         """,
     )
-    at = f"{tmp_path}/config.yaml"
+
+    def at(line: int, column: int) -> Place:
+        return Place(f"{tmp_path}/config.yaml", line, column)
+
     assert config.state.password == Secret(credential="state")
     desk = config.directories["desk"]
     assert (desk.every, desk.complete) == (timedelta(minutes=90), Complete(at=time(2)))
@@ -107,19 +110,19 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
         "inks": {"a": {"colour": "black", "blots": 2, "seal": None}},
     }  # fmt: skip
     assert desk.attributes[Kind.USER] == {
-        "title": Rule("role", f"{at}:14"),
-        "active": Rule('raw.state == "in"', f"{at}:15"),
+        "title": Rule("role", at(14, 14)),
+        "active": Rule('raw.state == "in"', at(15, 15)),
     }
     shelf = config.targets["shelf"]
     assert shelf.directories == ("drawer",)
     assert shelf.users == Ruleset(
-        Rule("user.active", f"{at}:23"),
+        Rule("user.active", at(23, 14)),
         "login",
         {
-            "login": Rule("user.id", f"{at}:26"),
-            "role": Constant("member", f"{at}:27"),
-            "nothing": Constant(None, f"{at}:28"),
-            "long": Rule("user.givenName\n", f"{at}:29"),
+            "login": Rule("user.id", at(26, 16)),
+            "role": Constant("member", at(27, 15)),
+            "nothing": Constant(None, at(28, 18)),
+            "long": Rule("user.givenName\n", at(30, 11)),
         },
     )
     assert (shelf.groups.key, shelf.memberships) == ("displayName", "direct")
@@ -163,7 +166,7 @@ def test_the_file_is_named_as_the_user_named_it(tmp_path: Path, monkeypatch: pyt
     written(tmp_path, DESK + "    attributes: {title: role}\n")
     monkeypatch.chdir(tmp_path)
     config = load("config.yaml")
-    assert config.directories["desk"].attributes[Kind.USER]["title"].at == "config.yaml:4"
+    assert config.directories["desk"].attributes[Kind.USER]["title"].at == Place("config.yaml", 4, 25)
     assert (config.file, config.folder) == (Path("config.yaml"), tmp_path)
 
 
@@ -419,8 +422,11 @@ def test_the_words_for_a_leaver_are_rules_and_constants(tmp_path: Path) -> None:
         "    leavers: {set: {status: {value: left}, note: now()}}\n"
     )
     found = load(tmp_path / "config.yaml").targets["shelf"].leavers.set
-    at = f"{tmp_path / 'config.yaml'}:9"
-    assert found == {"status": Constant("left", at), "note": Rule("now()", at)}
+    file = f"{tmp_path / 'config.yaml'}"
+    assert found == {
+        "status": Constant("left", Place(file, 9, 29)),
+        "note": Rule("now()", Place(file, 9, 50)),
+    }
 
 
 def test_a_former_name_is_nobodys_name(tmp_path: Path) -> None:

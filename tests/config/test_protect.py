@@ -58,18 +58,18 @@ def test_nothing_protects_nothing(tmp_path: Path, protect: str) -> None:
 @pytest.mark.parametrize(
     ("protect", "path", "message"),
     [
-        ("role ==", "", "Syntax error: it ends too early (column 8 of the expression)"),
-        ("{groups: role ==}", ".groups", "Syntax error: it ends too early (column 8 of the expression)"),
-        ("admin", "", "this is no condition: compare a column with something, or list keys: [first, second]"),
+        ("role ==", "", "Syntax error: it ends too early"),
+        ("{groups: role ==}", ".groups", "Syntax error: it ends too early"),
+        ("admin", "", "this is not a condition: compare a column with something, or list keys: [first, second]"),
         (
             'user.role == "x"',
             "",
-            "this sees the target's own columns, without user before them: role (column 6 of the expression)",
+            "this sees the target's own columns, without user before them: role",
         ),
         (
             'starts(role, "x")',
             "",
-            "there is no function `starts`: did you mean `startsWith`? (column 1 of the expression)",
+            "there is no function `starts`: did you mean `startsWith`?",
         ),
         ("7", "", "must be a list of keys, a condition over the target's columns as text, or {users, groups}"),
         ("[root, 1.5]", ".1", "must be text or a whole number: put it in quotes"),

@@ -10,6 +10,7 @@ import pytest
 from tests.config.writing import DESK, fault, faults, loaded
 from usersyncd.config.document import Document
 from usersyncd.core.model import Constant
+from usersyncd.errors import Place
 
 pytestmark = pytest.mark.usefixtures("acme")
 
@@ -172,6 +173,6 @@ def test_a_shared_value_that_is_wrong_is_one_fault(tmp_path: Path) -> None:
     )
     rules = config.targets["t"].users.set
     assert rules is not None
-    assert rules["a"] == Constant([1, None, "x"], f"{tmp_path}/config.yaml:8")
+    assert rules["a"] == Constant([1, None, "x"], Place(f"{tmp_path}/config.yaml", 8, 42))
     both = DESK + "lookups:\n  a: &t {x: 007}\n  b: *t\n"
     assert fault(tmp_path, both).line == 5

@@ -6,6 +6,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from msgspec import structs
 
 from usersyncd.config import Config, load
 from usersyncd.errors import ConfigError, Fault
@@ -35,9 +36,7 @@ def faults(folder: Path, text: str | bytes) -> list[Fault]:
         load(file)
     assert caught.value.faults
     assert caught.value.exit_code == 2
-    for fault in caught.value.faults:
-        fault.file = fault.file.removeprefix(f"{folder}/")
-    return list(caught.value.faults)
+    return [structs.replace(fault, file=fault.file.removeprefix(f"{folder}/")) for fault in caught.value.faults]
 
 
 def fault(folder: Path, text: str | bytes) -> Fault:

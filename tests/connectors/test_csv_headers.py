@@ -10,7 +10,7 @@ import yaml
 
 from usersyncd.core.model import Rule, Ruleset
 from usersyncd.core.rules import compile_rules
-from usersyncd.errors import SourceError
+from usersyncd.errors import Place, SourceError
 from usersyncd.plugin import Kind
 from usersyncd.testing import read, source_context
 from usersyncd_csv import CsvSource
@@ -112,7 +112,7 @@ def test_a_long_cell_is_shown_by_its_beginning(tmp_path: Path, users: str) -> No
 )
 def test_who_does_not_own_the_file_is_told_a_mapping(tmp_path: Path, column: str, cell: str, meant: bool | str) -> None:
     mapping = attributes(void(tmp_path, f"id,{column}\n1,{cell}\n"))
-    at = "config.yaml:1"
+    at = Place("config.yaml")
     rules = compile_rules(
         directory="hr",
         mapping={},

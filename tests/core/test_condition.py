@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from usersyncd.core.model import Rule
 from usersyncd.core.rules.condition import Condition, compile_condition
+from usersyncd.errors import Place
 from usersyncd.plugin import Value
 
 
 def compiled(text: str) -> Condition:
-    found = compile_condition(text)
+    found = compile_condition(Rule(text, Place("config.yaml")), "targets.app.protect")
     assert isinstance(found, Condition)
     return found
 
@@ -65,6 +67,6 @@ def test_names_are_the_columns_as_the_target_has_them(text: str, columns: dict[s
 
 def test_only_a_condition_is_one() -> None:
     for text in ("role", "level + 1", '"root"', "[role]"):
-        found = compile_condition(text)
+        found = compile_condition(Rule(text, Place("config.yaml")), "targets.app.protect")
         assert not isinstance(found, Condition)
-        assert found[0].message.startswith("this is no condition")
+        assert found[0].message.startswith("this is not a condition")

@@ -12,25 +12,27 @@ import yaml
 
 from usersyncd.core.model import Rule, Ruleset
 from usersyncd.core.rules import RuleError, RuleErrors, Rules, compile_rules
+from usersyncd.errors import Place
 from usersyncd.plugin import CANONICAL, Kind
 
 PAGE = (Path(__file__).parents[2] / "docs" / "rules.md").read_text(encoding="utf-8")
 USER: dict[str, Any] = yaml.safe_load(re.search(r"```yaml\n# example user\n(.*?)```", PAGE, re.DOTALL)[1])  # type: ignore[index]
 
 
-def rows(first: str, second: str) -> list[tuple[str, str]]:
-    """The rows of all tables with these two columns."""
+def rows(*columns: str) -> list[tuple[str, ...]]:
+    """The rows of all tables with these columns."""
     found = []
-    for table in re.findall(rf"^\| {first} \| {second} \|\n\|---\|---\|\n((?:\|.*\n)+)", PAGE, re.MULTILINE):
+    head = re.escape(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n")
+    for table in re.findall(rf"^{head}((?:\|.*\n)+)", PAGE, re.MULTILINE):
         for row in table.splitlines():
-            left, right = re.split(r"(?<!\\)\|", row.strip("|"), maxsplit=1)
-            found.append((left.strip().strip("`").replace("\\|", "|"), right.strip()))
+            first, *others = re.split(r"(?<!\\)\|", row.strip("|"), maxsplit=len(columns) - 1)
+            found.append((first.strip().strip("`").replace("\\|", "|"), *(other.strip() for other in others)))
     assert found, "the page has lost its examples"
     return found
 
 
 def compiled(text: str) -> Rules:
-    users = Ruleset(key="id", set={"id": Rule("user.id", "page:1"), "x": Rule(text, "page:2")})
+    users = Ruleset(key="id", set={"id": Rule("user.id", Place("page", 1)), "x": Rule(text, Place("page", 2))})
     return compile_rules(
         directory=USER["directory"],
         mapping={Kind.USER: USER["mapping"]},
@@ -56,11 +58,11 @@ def test_examples_give_what_the_page_says(text: str, value: str) -> None:
     assert type(given) is type(said)
 
 
-@pytest.mark.parametrize(("text", "message"), rows("rule", "message"))
-def test_mistakes_are_reported_as_the_page_says(text: str, message: str) -> None:
+@pytest.mark.parametrize(("text", "column", "message"), rows("rule", "column", "message"))
+def test_faults_are_reported_as_the_page_says(text: str, column: str, message: str) -> None:
     with pytest.raises(RuleErrors) as caught:
         compiled(text)
-    assert [str(fault) for fault in caught.value.faults] == [f"page:2:1: users.set.x: {message}"]
+    assert [str(fault) for fault in caught.value.faults] == [f"page:2:{column}: users.set.x: {message}"]
 
 
 @pytest.mark.parametrize(("text", "reason"), rows("rule", "reason"))
@@ -85,11 +87,11 @@ def test_the_rules_at_the_top_of_the_page_work() -> None:
         mapping={Kind.USER: USER["mapping"]},
         attributes={},
         users=Ruleset(
-            Rule(users["where"], "page:1"),
+            Rule(users["where"], Place("page", 1)),
             users["key"],
-            {name: Rule(rule, "page:2") for name, rule in users["set"].items() if isinstance(rule, str)},
+            {name: Rule(rule, Place("page", 2)) for name, rule in users["set"].items() if isinstance(rule, str)},
         ),
-        groups=Ruleset(Rule(target["groups"]["where"], "page:3")),
+        groups=Ruleset(Rule(target["groups"]["where"], Place("page", 3))),
         lookups={},
         deactivates=False,
     )

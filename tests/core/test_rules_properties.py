@@ -14,6 +14,7 @@ from usersyncd.core.model import Rule, Ruleset
 from usersyncd.core.rules import RuleError, RuleErrors, compile_rules
 from usersyncd.core.rules.cel import Engine, ExpressionError, parse
 from usersyncd.core.rules.wire import decode, encode
+from usersyncd.errors import Place
 from usersyncd.plugin import Kind
 
 TYPES = cel.Type
@@ -118,7 +119,7 @@ groups = st.lists(some_text, max_size=4, unique=True).map(sorted)
 
 
 def ours(text: str, raw: dict[str, Any], in_groups: list[str]) -> Any:
-    users = Ruleset(key="id", set={"id": Rule("user.id", "c:1"), "x": Rule(text, "c:2")})
+    users = Ruleset(key="id", set={"id": Rule("user.id", Place("c", 1)), "x": Rule(text, Place("c", 2))})
     rules = compile_rules(
         directory="hr",
         mapping={Kind.USER: {}},

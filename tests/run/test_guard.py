@@ -13,6 +13,7 @@ from tests.run.world import NO_LIMITS, World, rules
 from usersyncd.core.guard import Sort
 from usersyncd.core.model import Constant, Guard, Limit, Rule
 from usersyncd.core.report import Counts, TargetReport, Violation
+from usersyncd.errors import Place
 from usersyncd.plugin import Kind
 from usersyncd.state.tables import harms, records
 
@@ -435,7 +436,7 @@ def test_a_consent_to_reactivations_is_for_the_addresses_that_were_shown(world: 
 
 
 def test_a_consent_to_leavers_is_not_bound_to_the_moment(world: World) -> None:
-    moment: dict[str, Rule | Constant] = {"title": Rule("now()", "config.yaml:9")}
+    moment: dict[str, Rule | Constant] = {"title": Rule("now()", Place("config.yaml", 9))}
     users = rules(None, "uid", uid="user.id", title="user.title")
     company(world, guard=Guard(member_removals=None), leaving=moment, users=users)
     world.leave(*EVERYBODY[:40])

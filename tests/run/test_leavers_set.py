@@ -9,21 +9,22 @@ import pytest
 
 from tests.run.world import NO_LIMITS, World
 from usersyncd.core.model import Constant, Guard, Rule, Ruleset
+from usersyncd.errors import Place
 from usersyncd.plugin import Kind, Op
 from usersyncd.testing.memory_target import MemoryObject
 
 THEN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 USERS = Ruleset(None, "uid", {
-    "uid": Rule("user.id", "config.yaml:7"),
-    "name": Rule("user.displayName", "config.yaml:8"),
-    "status": Constant("here", "config.yaml:9"),
-    "disabled_at": Constant(None, "config.yaml:10"),
-    "note": Constant(None, "config.yaml:11"),
+    "uid": Rule("user.id", Place("config.yaml", 7)),
+    "name": Rule("user.displayName", Place("config.yaml", 8)),
+    "status": Constant("here", Place("config.yaml", 9)),
+    "disabled_at": Constant(None, Place("config.yaml", 10)),
+    "note": Constant(None, Place("config.yaml", 11)),
 })  # fmt: skip
 LEAVING: dict[str, Rule | Constant] = {
-    "status": Constant("left", "config.yaml:12"),
-    "disabled_at": Rule("now()", "config.yaml:13"),
-    "note": Rule("'was ' + user.displayName", "config.yaml:14"),
+    "status": Constant("left", Place("config.yaml", 12)),
+    "disabled_at": Rule("now()", Place("config.yaml", 13)),
+    "note": Rule("'was ' + user.displayName", Place("config.yaml", 14)),
 }
 HERE = {"status": "here", "disabled_at": None, "note": None}
 LEFT = {"status": "left", "disabled_at": "2026-03-01T12:00:00Z", "note": "was Ada"}
@@ -71,7 +72,7 @@ def test_whoever_returns_gets_the_normal_values_and_counts_as_reactivated(staff:
 
 
 def test_one_whom_where_leaves_out_is_a_leaver(staff: World) -> None:
-    staff.target(users=Ruleset(Rule("user.id != 'u1'", "config.yaml:6"), USERS.key, USERS.set), leaving=LEAVING)
+    staff.target(users=Ruleset(Rule("user.id != 'u1'", Place("config.yaml", 6)), USERS.key, USERS.set), leaving=LEAVING)
     staff.synced()
     assert of(staff, "u1") == LEFT
 
@@ -80,7 +81,7 @@ def test_other_words_are_given_to_those_who_left_before(staff: World) -> None:
     staff.leave("u1")
     staff.synced()
     staff.now = THEN + timedelta(days=3)
-    staff.target(users=USERS, leaving=LEAVING | {"status": Constant("gone", "config.yaml:12")})
+    staff.target(users=USERS, leaving=LEAVING | {"status": Constant("gone", Place("config.yaml", 12))})
     staff.synced()
     assert of(staff, "u1") == LEFT | {"status": "gone"}
 
@@ -98,7 +99,9 @@ def test_a_deactivation_without_an_answer_is_looked_up(staff: World) -> None:
 
 
 def test_a_rule_that_fails_names_the_leaver(staff: World) -> None:
-    staff.target(users=USERS, leaving=LEAVING | {"note": Rule("string(1 / size(user.groups))", "config.yaml:14")})
+    staff.target(
+        users=USERS, leaving=LEAVING | {"note": Rule("string(1 / size(user.groups))", Place("config.yaml", 14))}
+    )
     staff.leave("u1")
     report = staff.run()
     assert report.status == "partial"

@@ -18,6 +18,7 @@ from usersyncd.config import Complete, Directory, Target
 from usersyncd.core.model import Constant, Drift, Guard, Leavers, Limit, MembershipMode, Rule, Ruleset
 from usersyncd.core.protection import UNPROTECTED, Protection
 from usersyncd.core.report import RunReport, TargetReport
+from usersyncd.errors import Place
 from usersyncd.job import Job, job, removed
 from usersyncd.plugin import API, Done, Kind, Options, Page, SourceContext
 from usersyncd.run import RunOptions, Watch, run
@@ -47,8 +48,10 @@ UNREACHED = Guard(
 
 def rules(where: str | None = None, key: str | None = None, **attributes: str) -> Ruleset:
     """Rules as in the YAML, all of them on line 7."""
-    chosen: dict[str, Rule | Constant] = {name: Rule(text, "config.yaml:7") for name, text in attributes.items()}
-    return Ruleset(Rule(where, "config.yaml:7") if where else None, key, chosen or None)
+    chosen: dict[str, Rule | Constant] = {
+        name: Rule(text, Place("config.yaml", 7)) for name, text in attributes.items()
+    }
+    return Ruleset(Rule(where, Place("config.yaml", 7)) if where else None, key, chosen or None)
 
 
 class ScriptOptions(Options):
@@ -139,7 +142,7 @@ class World:
         return self._job(MemorySource, MemorySourceOptions(directory=self.directory))
 
     def _job(self, connector: Any, options: BaseModel) -> Job:
-        mapped = {name: Rule(text, "config.yaml:3") for name, text in self.attributes.items()}
+        mapped = {name: Rule(text, Place("config.yaml", 3)) for name, text in self.attributes.items()}
         directory = Directory(
             self.name,
             "memory",

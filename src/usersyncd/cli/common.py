@@ -11,7 +11,7 @@ from uuid import uuid4
 import typer
 
 from usersyncd.cleaning import clean, clean_json, clean_lines
-from usersyncd.errors import ConfigError, Fault, UsersyncError
+from usersyncd.errors import ConfigError, UsersyncError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -127,19 +127,7 @@ def print_error(error: UsersyncError) -> None:
     faults = error.faults if isinstance(error, ConfigError) else ()
     for fault in faults:
         say(str(fault), error=True)
-        if excerpt := fault.excerpt or _line(fault):
-            say(excerpt, error=True)
+        if fault.excerpt:
+            say(fault.excerpt, error=True)
     if not faults:
         say(str(error), error=True)
-
-
-def _line(fault: Fault) -> str:
-    """The line of a fault that was found after loading: by then the file is known to hold no secret."""
-    from usersyncd.config.excerpt import Excerpts, split_lines
-    from usersyncd.files import read_file
-
-    try:
-        lines = split_lines(read_file(Path(fault.file)).decode("utf-8-sig"))
-    except (OSError, ValueError):
-        return ""
-    return Excerpts(lines).show(fault.line, fault.column)

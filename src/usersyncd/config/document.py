@@ -6,17 +6,19 @@ blanked out that may be a secret.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import yaml
 
-from usersyncd.config.excerpt import Excerpts, looks_secret, split_lines
+from usersyncd.config.excerpt import Excerpts, in_order, looks_secret, split_lines
+from usersyncd.config.positions import turns
 from usersyncd.config.scalars import scalar
 from usersyncd.config.syntax import compose
-from usersyncd.errors import ConfigError, Fault
+from usersyncd.core.model import Rule
+from usersyncd.errors import ConfigError, Fault, Place
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 Entries = dict[str, tuple[yaml.Node, yaml.Node]]
 
 EXPANDED = 1_000_000
@@ -33,8 +35,11 @@ class Document:
 
     def __init__(self, file: str, text: str) -> None:
         self.file = file
+        self._text = text
         self.excerpts = Excerpts(split_lines(text))
-        self._faults: dict[tuple[int, int, str], Fault] = {}
+        self._faults: list[Fault] = []
+        self._paths: set[tuple[int, int, str]] = set()
+        self._messages: set[tuple[str, int, int, str, str]] = set()
         self._unreadable: set[tuple[int, int]] = set()
         self._entries: dict[int, Entries] = {}
         self._values: dict[int, Any] = {}
@@ -52,11 +57,11 @@ class Document:
 
     # ---- reading
 
-    def node(self, path: Path) -> tuple[yaml.Node | None, yaml.Node | None, Path]:
+    def node(self, path: KeyPath) -> tuple[yaml.Node | None, yaml.Node | None, KeyPath]:
         """The key and value nodes of the deepest piece that exists on ``path``, and the path to it."""
         key: yaml.Node | None = None
         value = self.root
-        found: Path = ()
+        found: KeyPath = ()
         for part in path:
             if isinstance(value, yaml.MappingNode) and part in self._entries.get(id(value), {}):
                 key, value = self._entries[id(value)][str(part)]
@@ -67,16 +72,27 @@ class Document:
             found = (*found, part)
         return key, value, found
 
-    def at(self, path: Path) -> str:
-        """``config.yaml:31``: the file and the line of the value at ``path``."""
-        _, value, _ = self.node(path)
-        return f"{self.file}:{value.start_mark.line + 1 if value else 1}"
-
-    def texts(self, path: Path) -> Iterator[tuple[Path, str]]:
-        """Every text below ``path``, with its own path."""
+    def value(self, path: KeyPath) -> Any:
+        """The plain data at ``path``; None where there is nothing."""
         _, node, found = self.node(path)
-        value = self._values.get(id(node)) if found == path else None
-        pending: list[tuple[Path, Any]] = [(path, value)]
+        return self._values.get(id(node)) if found == path else None
+
+    def at(self, path: KeyPath) -> Place:
+        """The place of the value at ``path``."""
+        _, value, _ = self.node(path)
+        return Place(self.file, *_place(value)) if value else Place(self.file)
+
+    def rule(self, path: KeyPath) -> Rule:
+        """The text at ``path`` as a rule, which knows the place of each of its characters."""
+        _, value, found = self.node(path)
+        if not isinstance(value, yaml.ScalarNode) or found != path:
+            raise TypeError(f"{path} is not text")
+        all_turns = turns(self.file, self._text, value)
+        return Rule(value.value, all_turns[0][1], all_turns[1:])
+
+    def texts(self, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+        """Every text below ``path``, with its own path."""
+        pending: list[tuple[KeyPath, Any]] = [(path, self.value(path))]
         while pending:
             here, value = pending.pop()
             if isinstance(value, str):
@@ -88,31 +104,39 @@ class Document:
 
     # ---- faults
 
-    def fault(self, path: Path, message: str, *, on_key: bool = False, hide: bool = False) -> None:
+    def fault(self, path: KeyPath, message: str, *, on_key: bool = False, hide: bool = False) -> None:
         """Note a fault at ``path``: at its value, or at its key. ``hide`` blanks the value out wherever the line is
         shown."""
         key, value, _ = self.node(path)
         node = (key if on_key else value) or value
         if hide and value is not None:
             self.excerpts.hide(value)
-        mark = node.start_mark if node else None
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        line, column = _place(node) if node else (1, 1)
         # What could not be read has its fault already: whatever validation says of the same place follows from that.
         if (line, column) not in self._unreadable:
             self._add(line, column, ".".join(map(str, path)), message)
 
+    def note(self, faults: Iterable[Fault]) -> None:
+        """Note faults that others found: in this file, or in one that it names."""
+        for fault in faults:
+            # What an anchor repeats is said once.
+            said = (fault.file, fault.line, fault.column, fault.path.rpartition(".")[2], fault.message)
+            if said not in self._messages:
+                self._messages.add(said)
+                self._faults.append(fault)
+
     def _add(self, line: int, column: int, path: str, message: str) -> None:
-        self._faults.setdefault((line, column, path), Fault(self.file, line, column, path, message))
+        if (line, column, path) not in self._paths:
+            self._paths.add((line, column, path))
+            self.note([Fault(self.file, line, column, path, message)])
 
     def faults(self) -> list[Fault]:
-        """All faults so far, in the order of the file."""
-        for fault in self._faults.values():
-            fault.excerpt = self.excerpts.show(fault.line, fault.column)
-        return [self._faults[place] for place in sorted(self._faults)]
+        """All faults so far, in the order of the file; then those of other files."""
+        return in_order(self.file, self.excerpts, self._faults)
 
-    def raise_faults(self, others: Sequence[Fault] = ()) -> None:
-        """Raise ConfigError with all faults, and ``others`` from elsewhere. Nothing happens when there are none."""
-        if faults := [*self.faults(), *others]:
+    def raise_faults(self) -> None:
+        """Raise ConfigError with all faults. Nothing happens when there are none."""
+        if faults := self.faults():
             count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
             raise ConfigError(f"{self.file}: {count}", faults=faults)
 
@@ -126,7 +150,7 @@ class Document:
             self.root = None
             self._add(1, 1, "", f"with its aliases written out, this file has more than {EXPANDED:,} values")
 
-    def _value(self, node: yaml.Node, path: Path) -> Any:
+    def _value(self, node: yaml.Node, path: KeyPath) -> Any:
         known = id(node)
         if known in self._open:
             self._wrong(node, path, "this alias contains itself")
@@ -151,14 +175,14 @@ class Document:
         self._sizes[known] = self._expanded - before
         return value
 
-    def _scalar(self, node: yaml.ScalarNode, path: Path) -> Any:
+    def _scalar(self, node: yaml.ScalarNode, path: KeyPath) -> Any:
         try:
             return scalar(node)
         except ValueError as error:
             self._wrong(node, path, str(error))
             return node.value
 
-    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+    def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
         entries: Entries = {}
         merged: Entries = {}
         for key_node, value_node in node.value:
@@ -179,7 +203,7 @@ class Document:
         self._entries[id(node)] = entries
         return {key: self._value(value_node, (*path, key)) for key, (_, value_node) in entries.items()}
 
-    def _key(self, node: yaml.Node, path: Path) -> str | None:
+    def _key(self, node: yaml.Node, path: KeyPath) -> str | None:
         if not isinstance(node, yaml.ScalarNode):
             self._wrong(node, path, "a key must be text, not a list or a mapping")
             return None
@@ -190,7 +214,7 @@ class Document:
         text: str = node.value
         return text
 
-    def _merge(self, node: yaml.Node, merged: Entries, path: Path) -> None:
+    def _merge(self, node: yaml.Node, merged: Entries, path: KeyPath) -> None:
         """Take the entries of the mappings behind ``<<``; the first one wins (https://yaml.org/type/merge.html)."""
         for part in node.value if isinstance(node, yaml.SequenceNode) else [node]:
             if not isinstance(part, yaml.MappingNode):
@@ -205,7 +229,12 @@ class Document:
         if self._expanded > EXPANDED:
             raise _TooBigError
 
-    def _wrong(self, node: yaml.Node, path: Path, message: str) -> None:
-        line, column = node.start_mark.line + 1, node.start_mark.column + 1
+    def _wrong(self, node: yaml.Node, path: KeyPath, message: str) -> None:
+        line, column = _place(node)
         self._unreadable.add((line, column))
         self._add(line, column, ".".join(map(str, path)), message)
+
+
+def _place(node: yaml.Node) -> tuple[int, int]:
+    """Line and column of a node, from 1."""
+    return node.start_mark.line + 1, node.start_mark.column + 1

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import yaml
+from msgspec import structs
+
+from usersyncd.errors import Fault
 
 BLANK = "…"
 
 _SECRET_KEY = re.compile(r"pass|pwd|secret|token|credential|private|passphrase", re.IGNORECASE)
 _URL_PASSWORD = re.compile(r"://[^:/@\s]*:(?![0-9]+(?:/|$))(?P<password>[^@]*)@")
 _URL_PARAMETER = re.compile(r"[?&;][\w-]*(?:pass|pwd|secret|token)[\w-]*=(?P<password>[^&;\s\"']+)", re.IGNORECASE)
-_LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 
 
 def split_lines(text: str) -> list[str]:
     """Lines as YAML 1.1 counts them (section 5.4: also NEL, LS and PS break a line)."""
-    return _LINE_BREAK.split(text)
+    return LINE_BREAK.split(text)
 
 
 def looks_secret(key: str) -> bool:
@@ -76,3 +79,12 @@ class Excerpts:
         if not "".join(shown).strip(f" {BLANK}"):
             return ""
         return f"    {''.join(shown)}\n    {' ' * min(caret, len(shown))}^"
+
+
+def in_order(file: str, excerpts: Excerpts, faults: Iterable[Fault]) -> list[Fault]:
+    """Faults in the order of ``file``, each with its line; then those of other files."""
+    shown = [
+        structs.replace(fault, excerpt=excerpts.show(fault.line, fault.column)) if fault.file == file else fault
+        for fault in faults
+    ]
+    return sorted(shown, key=lambda fault: (fault.file != file, fault.file, fault.line, fault.column, fault.path))

@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+from usersyncd.config.excerpt import Excerpts, in_order, split_lines
 from usersyncd.errors import ConfigError, Fault
 from usersyncd.files import read_file
 from usersyncd.nearest import nearest
@@ -17,8 +18,9 @@ def read_table(file: Path, key: str, value: str) -> tuple[dict[str, str], list[F
 
     UTF-8 (with or without BOM), a header line, RFC 4180 quoting. Raises ConfigError when the file cannot be read."""
     try:
-        lines = io.StringIO(read_file(file).decode("utf-8-sig"), newline="")
-        return _rows(str(file), csv.reader(lines, strict=True), key, value)
+        text = read_file(file).decode("utf-8-sig")
+        table, faults = _rows(str(file), csv.reader(io.StringIO(text, newline=""), strict=True), key, value)
+        return table, in_order(str(file), Excerpts(split_lines(text)), faults)
     except FileNotFoundError:
         raise ConfigError(f"there is no file {file}") from None
     except UnicodeDecodeError:

@@ -10,6 +10,7 @@ from msgspec import Struct
 from pydantic import BaseModel
 
 from usersyncd.config.duration import Complete
+from usersyncd.config.excerpt import Excerpts
 from usersyncd.core.model import Adopt, Drift, Guard, Leavers, MembershipMode, Rule, Ruleset
 from usersyncd.core.protection import Protection
 from usersyncd.plugin import Kind, Secret
@@ -56,7 +57,7 @@ class Target(Struct, frozen=True):
 
 class Config(Struct, frozen=True):
     """A valid configuration. ``file`` is as the user named it; ``folder`` is absolute, and relative paths are relative
-    to it."""
+    to it. ``excerpts`` are its lines, for faults that are found later."""
 
     file: Path
     folder: Path
@@ -64,3 +65,4 @@ class Config(Struct, frozen=True):
     directories: Mapping[str, Directory]
     targets: Mapping[str, Target]
     lookups: Mapping[str, Mapping[str, str]]
+    excerpts: Excerpts

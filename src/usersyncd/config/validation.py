@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from usersyncd.config.document import Document, Path
+from usersyncd.config.document import Document, KeyPath
 from usersyncd.nearest import nearest
 from usersyncd.plugin import Secret
 
@@ -50,7 +50,7 @@ _LIMITS = {
 }
 
 
-def validate(document: Document, model: type[M], data: Any, path: Path = ()) -> M | None:
+def validate(document: Document, model: type[M], data: Any, path: KeyPath = ()) -> M | None:
     """An instance of ``model`` made from ``data``, which stands at ``path``; None when there were faults, which are
     then noted in the document."""
     errors: list[ErrorDetails] = []
@@ -64,9 +64,9 @@ def validate(document: Document, model: type[M], data: Any, path: Path = ()) -> 
     return None
 
 
-def _note(document: Document, model: type[BaseModel], errors: Sequence[ErrorDetails], path: Path) -> None:
+def _note(document: Document, model: type[BaseModel], errors: Sequence[ErrorDetails], path: KeyPath) -> None:
     located = [(error, *_locate(document, path, error)) for error in errors]
-    shapes: dict[Path, list[str]] = {}
+    shapes: dict[KeyPath, list[str]] = {}
     for error, where, tagged in located:
         if tagged and any(len(other) > len(where) and other[: len(where)] == where for _, other, _ in located):
             continue  # One branch of a union fits in outline: what is wrong inside it says more.
@@ -82,12 +82,12 @@ def _note(document: Document, model: type[BaseModel], errors: Sequence[ErrorDeta
                 where, _words(error), on_key=on_key, hide=not on_key and _is_secret(model, where[len(path) :])
             )
     for where, expected in shapes.items():
-        empty = " (it has no value)" if _value(document, where) is None else ""
+        empty = " (it has no value)" if document.value(where) is None else ""
         message = f"must be {' or '.join(dict.fromkeys(expected))}{empty}{_quote_it(document, where, expected)}"
         document.fault(where, message, hide=_is_secret(model, where[len(path) :]))
 
 
-def _locate(document: Document, path: Path, error: ErrorDetails) -> tuple[Path, bool]:
+def _locate(document: Document, path: KeyPath, error: ErrorDetails) -> tuple[KeyPath, bool]:
     """Where in the file an error is, and whether it came out of a union: then its location has steps that name the
     branch."""
     here, tagged = path, False
@@ -101,22 +101,12 @@ def _locate(document: Document, path: Path, error: ErrorDetails) -> tuple[Path, 
     return here, tagged
 
 
-def _exists(document: Document, path: Path) -> bool:
+def _exists(document: Document, path: KeyPath) -> bool:
     return document.node(path)[2] == path
 
 
-def _value(document: Document, path: Path) -> Any:
-    value = document.data
-    for step in path:
-        if isinstance(value, dict):
-            value = value.get(step)
-        else:
-            value = value[step] if isinstance(value, list) and isinstance(step, int) else None
-    return value
-
-
-def _quote_it(document: Document, path: Path, expected: Iterable[str]) -> str:
-    scalar = isinstance(_value(document, path), int | float | bool)
+def _quote_it(document: Document, path: KeyPath, expected: Iterable[str]) -> str:
+    scalar = isinstance(document.value(path), int | float | bool)
     return ": put it in quotes" if scalar and "text" in expected else ""
 
 
@@ -135,7 +125,7 @@ def _words(error: ErrorDetails) -> str:
 # ---- what a model says of a path
 
 
-def _note_unknown_key(document: Document, model: type[BaseModel], path: Path, where: Path) -> None:
+def _note_unknown_key(document: Document, model: type[BaseModel], path: KeyPath, where: KeyPath) -> None:
     known = {name for parent in _models_at(model, where[len(path) : -1]) for name in _keys(parent)}
     document.fault(where, f"unknown key{nearest(str(where[-1]), known)}", on_key=True, hide=True)
 
@@ -145,12 +135,12 @@ def _keys(model: type[BaseModel]) -> Iterator[str]:
         yield field.alias or name
 
 
-def _is_secret(model: type[BaseModel], path: Path) -> bool:
+def _is_secret(model: type[BaseModel], path: KeyPath) -> bool:
     """Whether a secret, or a part of a reference to one, is expected at ``path``."""
     return Secret in _models_at(model, path) | _models_at(model, path[:-1])
 
 
-def _models_at(model: type[BaseModel], path: Path) -> set[type[BaseModel]]:
+def _models_at(model: type[BaseModel], path: KeyPath) -> set[type[BaseModel]]:
     """The models that may describe what stands at ``path`` below ``model``."""
     here: set[type[BaseModel]] = {model}
     containers: list[Any] = []

@@ -101,7 +101,7 @@ Period = Annotated[
 ]
 
 
-class Section(BaseModel):
+class FileSection(BaseModel):
     """Base of all sections: frozen, typed strictly, an unknown key is an error. A key without a value counts as left
     out."""
 
@@ -128,7 +128,7 @@ def _protected(value: Any) -> str | None:
     return "<list>" if isinstance(value, list) else _shape(value)
 
 
-class StateSection(Section):
+class StateSection(FileSection):
     """The database that holds the snapshots, what was delivered, the runs and the journal."""
 
     url: StateUrl
@@ -159,7 +159,7 @@ Attributes = dict[
 ]
 
 
-class RulesSection(Section):
+class RulesSection(FileSection):
     """The rules for one kind of record: who is in scope, what identifies a record in the target, and how it looks
     there."""
 
@@ -173,7 +173,7 @@ class RulesSection(Section):
     canonical attributes as they are."""
 
 
-class LeaversSection(Section):
+class LeaversSection(FileSection):
     """What becomes of users who have left the directory or the scope."""
 
     deactivate: Literal["now"] = "now"
@@ -192,7 +192,7 @@ def _limit(name: str) -> Any:
     return Field(default_factory=lambda: default, json_schema_extra={"default": shown})
 
 
-class GuardSection(Section):
+class GuardSection(FileSection):
     """The limits of a plan together with the changes of the last `window` that are still in effect. A plan that passes
     one is held, and nothing of it is delivered, until a person has looked. Each limit is a percentage of what the
     target holds, a number of objects, or `unlimited`."""
@@ -239,7 +239,7 @@ Protected = Annotated[
 ]
 
 
-class ProtectSection(Section):
+class ProtectSection(FileSection):
     """The objects of the target that are never adopted, changed or removed, for each kind."""
 
     users: Protected | None = None
@@ -248,7 +248,7 @@ class ProtectSection(Section):
     """Keys of groups, or a CEL condition over the columns of the target's groups."""
 
 
-class DirectorySection(Section):
+class DirectorySection(FileSection):
     """A directory: where people and groups are read from."""
 
     connector: str
@@ -266,7 +266,7 @@ class DirectorySection(Section):
     """The name that the directory had before: its people keep their accounts under the new one. It may stay here."""
 
 
-class TargetSection(Section):
+class TargetSection(FileSection):
     """A target: where people and groups are delivered to."""
 
     connector: str
@@ -312,7 +312,7 @@ class TargetSection(Section):
     """Attributes that a verification leaves as somebody set them in the target: `keep` for all, or {title: keep}."""
 
 
-class LookupFile(Section):
+class LookupFile(FileSection):
     """A lookup table that is read from a CSV file when the configuration is loaded."""
 
     file: str
@@ -323,7 +323,7 @@ class LookupFile(Section):
     """The column that is the answer."""
 
 
-class ConfigFile(Section):
+class ConfigFile(FileSection):
     """The configuration of usersyncd."""
 
     state: (

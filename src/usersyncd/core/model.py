@@ -8,21 +8,34 @@ from typing import Literal
 
 from msgspec import Struct
 
+from usersyncd.errors import Place
 from usersyncd.plugin import Value
 
 
 class Rule(Struct, frozen=True):
-    """A CEL expression and where it stands: ``at`` is ``config.yaml:31``."""
+    """A CEL expression and the place where its text begins (None: it is the connector's own).
+
+    ``turns``: from which offset of the text on it stands at which place, where it has several lines or escapes.
+    """
 
     text: str
-    at: str
+    at: Place | None = None
+    turns: tuple[tuple[int, Place], ...] = ()
+
+    def place(self, offset: int) -> Place:
+        """The place of one character of the text."""
+        begin, place = 0, self.at or Place("the connector's mapping")
+        for turn in self.turns:
+            if turn[0] <= offset:
+                begin, place = turn
+        return Place(place.file, place.line, place.column + offset - begin)
 
 
 class Constant(Struct, frozen=True):
     """A value that the admin gave as it is: ``{value: member}``."""
 
     value: Value
-    at: str
+    at: Place
 
 
 class Ruleset(Struct, frozen=True):

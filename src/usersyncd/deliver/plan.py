@@ -235,7 +235,7 @@ class _Planner:
         if len(self._draft.skipped) < NAMED:
             where = (self._target.users if kind is Kind.USER else self._target.groups).where
             self._draft.skipped.append(
-                Skipped(kind, subject.id, f"{kind}s.where leaves it out", where.at if where else None)
+                Skipped(kind, subject.id, f"{kind}s.where leaves it out", str(where.at) if where else None)
             )
 
 

@@ -60,7 +60,7 @@ def read(user: dict[str, Any], *reads: str, units: list[str] | None = None) -> d
 
 def test_every_canonical_attribute_has_its_place() -> None:
     canonical = CanonicalMapping(Kind.USER, MAPPING[Kind.USER], {}, {}, None)  # type: ignore[arg-type]
-    assert not canonical.misfits
+    assert not canonical.faults
     assert canonical.view("101", read(ADA)) == {
         "id": "101",
         "userName": "Ada@Acme.example",

@@ -12,13 +12,12 @@ from msgspec import Struct
 from usersyncd.core.model import Constant, Rule, Ruleset
 from usersyncd.core.rules.evaluate import CombinedRules
 from usersyncd.core.rules.expression import CompiledExpression, Tables, compile_expression, engine
-from usersyncd.core.rules.mapping import CanonicalMapping, Misfit
+from usersyncd.core.rules.faults import ExpressionFaults
+from usersyncd.core.rules.mapping import CanonicalMapping
 from usersyncd.core.rules.paths import RequiredReads, RuleScope, named
-from usersyncd.core.rules.plain import Fault as Mistake
-from usersyncd.core.rules.plain import column
 from usersyncd.core.rules.shaping import KindRules, LeaverRules, Reads, Rules
 from usersyncd.core.rules.tree import NULL, Literal, parts
-from usersyncd.errors import ConfigError, Fault
+from usersyncd.errors import ConfigError, Place
 from usersyncd.plugin import CANONICAL, Kind, Layout
 
 ENGINE = 1
@@ -44,8 +43,7 @@ _STATIC = {
 
 
 class RuleErrors(ConfigError):  # noqa: N818 - many of them
-    """The rules cannot be used; ``faults`` names every mistake, with the column inside its expression in the
-    message."""
+    """The rules cannot be used; ``faults`` names every fault with its place."""
 
 
 def compile_rules(
@@ -86,7 +84,7 @@ class _Compiler:
             for kind in Kind
         }
         self._needs = RequiredReads()
-        self._misfits = [misfit for canonical in self._canonical.values() for misfit in canonical.misfits]
+        self._faults = [fault for canonical in self._canonical.values() for fault in canonical.faults]
 
     def rules(
         self, rulesets: Mapping[Kind, Ruleset], leaving: Mapping[str, Rule | Constant], *, deactivates: bool
@@ -96,8 +94,8 @@ class _Compiler:
         needs = self._needs
         if needs.groups:
             needs.add(Kind.GROUP, self._canonical[Kind.GROUP].attributes["displayName"].natives)
-        if self._misfits:
-            raise RuleErrors("the rules cannot be used", faults=[_fault(misfit) for misfit in self._misfits])
+        if self._faults:
+            raise RuleErrors("the rules cannot be used", faults=self._faults)
         native = {kind: None if names is None else frozenset(names) for kind, names in needs.native.items()}
         return Rules(
             self._fingerprint(rulesets, leaving, deactivates=deactivates),
@@ -129,7 +127,7 @@ class _Compiler:
     def _draft(self, kind: Kind, ruleset: Ruleset, deactivates: bool) -> _CompiledKind:
         scope = self._scope(kind)
         section = f"{kind}s"
-        places: dict[str, str | None] = {}
+        places: dict[str, Place | None] = {}
         where = None
         if ruleset.where is not None:
             places["where"] = ruleset.where.at
@@ -143,8 +141,7 @@ class _Compiler:
                 found = self._compile(rule, scope, label, _use(kind, name, ruleset))
                 compiled |= {name: found} if found else {}
             elif _use(kind, name, ruleset) == "active" and rule.value.__class__ is not bool:
-                mistake = Mistake(-1, f"this is {named(rule.value)}, and must be true or false")
-                self._misfits.append(Misfit(rule.at, label, "", mistake))
+                self._wrong(label, rule.at, f"this is {named(rule.value)}, and must be true or false")
         implied = CANONICAL[kind] if ruleset.set is None else ()
         for name in (*implied, "active") if kind is Kind.USER and deactivates else implied:
             if name not in template:
@@ -152,25 +149,38 @@ class _Compiler:
                 compiled[name] = CompiledExpression(scope.resolve(scope.root, [name]), NULL, NULL, {}, "DYN")
         key = ruleset.key or ("id" if ruleset.set is None else "")
         if key not in template:
-            self._misfits.append(_no_key(ruleset, tuple(ruleset.set or template), section))
+            self._no_key(ruleset, tuple(ruleset.set or template), section)
         constants = {name: value for name, value in template.items() if name not in compiled}
         layout = Layout(tuple(template), key, ruleset.set is not None, constants)
         return _CompiledKind(kind, layout, template, compiled, where, places)
 
-    def _place(self, kind: Kind, name: str) -> str | None:
+    def _no_key(self, ruleset: Ruleset, names: Sequence[str], section: str) -> None:
+        where = ruleset.where.at if ruleset.where else None
+        at = next((rule.at for rule in (ruleset.set or {}).values()), where)
+        missing = "say which attribute identifies a record in the target:"
+        message = f"{ruleset.key} is not one of" if ruleset.key else missing
+        self._wrong(f"{section}.key", at, f"{message} {', '.join(names)}")
+
+    def _wrong(self, label: str, at: Place | None, message: str) -> None:
+        faults = ExpressionFaults(Rule("", at), label)
+        faults.add(0, message)
+        self._faults += faults.sorted()
+
+    def _place(self, kind: Kind, name: str) -> Place | None:
         attribute = self._canonical[kind].attributes.get(name)
         return attribute.at if attribute else None
 
     def _compile(self, rule: Rule, scope: RuleScope, label: str, use: str) -> CompiledExpression | None:
-        compiled = compile_expression(rule.text, scope, self._lookups, self._engine)
+        compiled = compile_expression(rule, label, scope, self._lookups, self._engine)
         if isinstance(compiled, CompiledExpression):
             self._needs.group_names |= _compared(compiled)
             kind = compiled.type.split("<")[0]
             if kind == "DYN" or kind in _WANTED[use]:
                 return compiled
             given = _STATIC.get(kind, kind.lower())
-            compiled = [Mistake(-1, f"this gives {given}, and must give {_WANTED_WORDS[use]}")]
-        self._misfits += [Misfit(rule.at, label, rule.text, mistake) for mistake in compiled]
+            self._wrong(label, rule.at, f"this gives {given}, and must give {_WANTED_WORDS[use]}")
+        else:
+            self._faults += compiled
         return None
 
     def _shaper(self, draft: _CompiledKind) -> KindRules:
@@ -221,7 +231,7 @@ class _CompiledKind(Struct, frozen=True):
     template: dict[str, Any]
     compiled: dict[str, CompiledExpression]
     where: CompiledExpression | None
-    places: dict[str, str | None]
+    places: dict[str, Place | None]
 
 
 def _use(kind: Kind, name: str, ruleset: Ruleset) -> str:
@@ -242,19 +252,3 @@ def _texts(ruleset: Ruleset) -> Any:
 
 def _written(rules: Mapping[str, Rule | Constant]) -> Any:
     return {name: rule.text if isinstance(rule, Rule) else {"value": rule.value} for name, rule in rules.items()}
-
-
-def _no_key(ruleset: Ruleset, names: Sequence[str], section: str) -> Misfit:
-    at = next((rule.at for rule in (ruleset.set or {}).values()), ruleset.where and ruleset.where.at)
-    message = (
-        f"{ruleset.key} is not one of" if ruleset.key else "say which attribute identifies a record in the target:"
-    )
-    return Misfit(at or None, f"{section}.key", "", Mistake(-1, f"{message} {', '.join(names)}"))
-
-
-def _fault(misfit: Misfit) -> Fault:
-    file, _, line = (misfit.at or "").rpartition(":")
-    if not line.isdigit():
-        file, line = misfit.at or "the connector's mapping", "1"
-    message = f"{misfit.fault.message}{column(misfit.text, misfit.fault.offset)}"
-    return Fault(file, int(line), 1, misfit.path, message)

@@ -7,10 +7,22 @@ from typing import Any
 
 from msgspec import Struct
 
+from usersyncd.core.model import Rule
 from usersyncd.core.rules.evaluate import Program
 from usersyncd.core.rules.expression import CompiledExpression, compile_expression, engine
-from usersyncd.core.rules.paths import Accessor, PathError, RequiredReads, RuleInput, RuleScope, UnfitError, dig, path
-from usersyncd.core.rules.plain import Fault
+from usersyncd.core.rules.faults import ExpressionFaults
+from usersyncd.core.rules.paths import (
+    ROOTS,
+    Accessor,
+    PathError,
+    RequiredReads,
+    RuleInput,
+    RuleScope,
+    UnfitError,
+    dig,
+    path,
+)
+from usersyncd.errors import Fault
 from usersyncd.plugin import Value
 
 
@@ -39,9 +51,9 @@ class ColumnScope(RuleScope):
 
     def resolve(self, root: str, steps: Sequence[str | int]) -> Accessor:
         """What a path reads: a column, or a part of one that holds JSON. Raises PathError."""
-        if root in ("user", "group", "raw") and steps:
-            raise PathError(f"this sees the target's own columns, without {root} before them: {steps[-1]}")
         self.values.add(root)
+        if root in ROOTS and steps:
+            raise PathError(f"this sees the target's own columns, without {root} before them: {steps[-1]}")
         return Accessor(path(root, steps), lambda subject: _column(subject.raw, root, steps))
 
 
@@ -50,13 +62,15 @@ def _column(columns: Mapping[str, Any], name: str, steps: Sequence[str | int]) -
     return dig(value, steps) if steps else value
 
 
-def compile_condition(text: str) -> Condition | list[Fault]:
-    """Compile a condition, or say everything that is wrong with it."""
+def compile_condition(rule: Rule, label: str) -> Condition | list[Fault]:
+    """Compile a condition, or say everything that is wrong with it. ``label`` is its path in the file."""
     evaluator = engine({})
     scope = ColumnScope()
-    compiled = compile_expression(text, scope, {}, evaluator)
+    compiled = compile_expression(rule, label, scope, {}, evaluator)
     if not isinstance(compiled, CompiledExpression):
         return compiled
     if compiled.type != "BOOL":
-        return [Fault(-1, "this is no condition: compare a column with something, or list keys: [first, second]")]
-    return Condition(text, Program(evaluator, compiled.truth, compiled.variables), frozenset(scope.values))
+        faults = ExpressionFaults(rule, label)
+        faults.add(0, "this is not a condition: compare a column with something, or list keys: [first, second]")
+        return faults.sorted()
+    return Condition(rule.text, Program(evaluator, compiled.truth, compiled.variables), frozenset(scope.values))

@@ -7,12 +7,14 @@ from typing import Any
 
 from msgspec import Struct
 
+from usersyncd.core.model import Rule
 from usersyncd.core.rules.cel import Engine, ExpressionError, check, parse
-from usersyncd.core.rules.hints import explained
+from usersyncd.core.rules.faults import ExpressionFaults
+from usersyncd.core.rules.hints import explain
 from usersyncd.core.rules.paths import Accessor, RuleScope, UnfitError, look_up
-from usersyncd.core.rules.plain import Fault
 from usersyncd.core.rules.rewrite import Rewriter
 from usersyncd.core.rules.tree import ListOf, Literal, Node
+from usersyncd.errors import Fault
 
 Tables = Mapping[str, Mapping[str, str]]
 
@@ -44,22 +46,27 @@ def engine(tables: Tables) -> Engine:
 
 
 def compile_expression(
-    text: str, scope: RuleScope, tables: Tables, evaluator: Engine
+    rule: Rule, label: str, scope: RuleScope, tables: Tables, evaluator: Engine
 ) -> CompiledExpression | list[Fault]:
-    """Compile one expression, or say everything that is wrong with it."""
+    """Compile one expression, or say everything that is wrong with it. ``label`` is the rule's path in the file."""
+    faults = ExpressionFaults(rule, label)
     try:
-        tree = parse(text)
-        rewriter = Rewriter(scope, tables)
-        read = rewriter.plain(tree) or _literal(tree)
-        settled, truth = rewriter.settled(tree), rewriter.truth(tree)
-        if rewriter.faults:
-            return rewriter.faults
-        static = check(text, tree, scope.maps, scope.values)
-        # A rule runs inside the list of all rules, two levels further down: it must not be too deep there.
-        evaluator.expression(ListOf((ListOf((settled, truth)),)))
-    except ExpressionError as fault:
-        return explained(text, fault.problems, scope)
-    return CompiledExpression(read, settled, truth, rewriter.reads, static)
+        tree = parse(rule.text)
+    except ExpressionError as error:
+        explain(error.problems, scope, faults)
+        return faults.sorted()
+    rewriter = Rewriter(scope, tables, faults)
+    read = rewriter.plain(tree) or _literal(tree)
+    settled, truth = rewriter.settled(tree), rewriter.truth(tree)
+    static = "DYN"
+    try:
+        static = check(rule.text, tree, scope.maps, scope.values)
+        if not faults:
+            # A rule runs inside the list of all rules, two levels further down: it must not be too deep there.
+            evaluator.expression(ListOf((ListOf((settled, truth)),)))
+    except ExpressionError as error:
+        explain(error.problems, scope, faults)
+    return faults.sorted() or CompiledExpression(read, settled, truth, rewriter.reads, static)
 
 
 def _literal(tree: Node) -> Accessor | None:

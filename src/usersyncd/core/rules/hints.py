@@ -8,8 +8,8 @@ from difflib import get_close_matches
 
 from msgspec import Struct
 
+from usersyncd.core.rules.faults import ExpressionFaults
 from usersyncd.core.rules.paths import RuleScope
-from usersyncd.core.rules.plain import Fault
 from usersyncd.plugin import CANONICAL
 
 FUNCTIONS = (
@@ -49,29 +49,32 @@ _TOKENS = re.compile(
 )
 
 
-class _Foreign(Struct, frozen=True):
+class _ForeignOperator(Struct, frozen=True):
     """An operator of another language: where it stands, and where the next thing behind it does."""
 
     start: int
     next: int
-    fault: Fault
+    sign: str
 
 
-def explained(text: str, problems: Sequence[tuple[int, str]], scope: RuleScope) -> list[Fault]:
-    """The mistakes in an expression that the library found, as offsets and messages, and what was probably meant."""
-    foreign = list(_foreign(text))
+def explain(problems: Sequence[tuple[int, str]], scope: RuleScope, faults: ExpressionFaults) -> None:
+    """Note what the library found wrong with an expression, as offsets and messages, and what was probably meant."""
+    foreign = list(_foreign_operators(faults.text))
     if any(one.start <= offset <= one.next for one in foreign for offset, _ in problems):
-        return [one.fault for one in foreign]  # The library's other words come of these.
-    return [_fault(text, offset, message, scope) for offset, message in problems]
+        # The library's other messages are consequences of these.
+        for one in foreign:
+            faults.add(one.start, f"CEL has no `{one.sign}`: did you mean `{_operator(one.sign)}`?")
+        return
+    for offset, message in problems:
+        faults.add(*_in_words(faults.text, offset, message, scope))
 
 
-def _foreign(text: str) -> Iterator[_Foreign]:
+def _foreign_operators(text: str) -> Iterator[_ForeignOperator]:
     for found in _TOKENS.finditer(text):
         if sign := found["foreign"]:
             following = text[found.end() :]
             behind = found.end() + len(following) - len(following.lstrip())
-            message = f"CEL has no `{sign}`: did you mean `{_operator(sign)}`?"
-            yield _Foreign(found.start(), behind, Fault(found.start(), message))
+            yield _ForeignOperator(found.start(), behind, sign)
 
 
 def _operator(sign: str) -> str:
@@ -82,14 +85,14 @@ def _operator(sign: str) -> str:
     return _OPERATORS[" ".join(sign.lower().split())]
 
 
-def _fault(text: str, offset: int, message: str, scope: RuleScope) -> Fault:
+def _in_words(text: str, offset: int, message: str, scope: RuleScope) -> tuple[int, str]:
     unknown = re.fullmatch(r"undeclared reference to '(\w+)'", message)
     if unknown is None:
-        return Fault(offset, message)
+        return offset, message
     word = unknown[1]
     if text[offset : offset + 1] == "(":
-        return Fault(text.rfind(word, 0, offset), f"there is no function `{word}`: {_function(word)}")
-    return Fault(offset, f"there is no `{word}` here{_name(word, text, scope)}")
+        return text.rfind(word, 0, offset), f"there is no function `{word}`: {_function(word)}"
+    return offset, f"there is no `{word}` here{_name(word, text, scope)}"
 
 
 def _function(word: str) -> str:

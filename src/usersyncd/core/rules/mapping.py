@@ -7,12 +7,11 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from msgspec import Struct
-
 from usersyncd.core.model import Rule
 from usersyncd.core.rules.cel import Engine
 from usersyncd.core.rules.evaluate import AttributeReader, CombinedRules
 from usersyncd.core.rules.expression import CompiledExpression, Tables, compile_expression
+from usersyncd.core.rules.faults import ExpressionFaults
 from usersyncd.core.rules.paths import (
     DERIVED,
     Attribute,
@@ -24,7 +23,7 @@ from usersyncd.core.rules.paths import (
     own,
     path,
 )
-from usersyncd.core.rules.plain import Fault
+from usersyncd.errors import Fault, Place
 from usersyncd.plugin import CANONICAL, Kind
 
 EXPRESSION = re.compile(r"\braw[.\[]")
@@ -32,24 +31,20 @@ EXPRESSION = re.compile(r"\braw[.\[]")
 
 
 class RuleError(Exception):
-    """One record cannot be shaped: ``message`` names the attribute and says why in words, ``at`` is the rule's place
-    (``config.yaml:31``; None: the connector's own mapping)."""
+    """One record cannot be shaped: ``message`` names the attribute and says why in words, ``place`` is the rule's
+    (None: the connector's own mapping)."""
 
-    def __init__(self, message: str, at: str | None) -> None:
+    def __init__(self, message: str, place: Place | None) -> None:
         super().__init__(message)
-        self.message, self.at = message, at
+        self.message, self.place = message, place
+
+    @property
+    def at(self) -> str | None:
+        """The place as reports have it: ``config.yaml:31``."""
+        return str(self.place) if self.place else None
 
     def __str__(self) -> str:
-        return f"{self.at}: {self.message}" if self.at else self.message
-
-
-class Misfit(Struct, frozen=True):
-    """A mistake found while compiling: ``path`` says in which rule, ``fault`` what and where in its text."""
-
-    at: str | None
-    path: str
-    text: str
-    fault: Fault
+        return f"{self.place}: {self.message}" if self.place else self.message
 
 
 class CanonicalMapping:
@@ -64,21 +59,20 @@ class CanonicalMapping:
     ) -> None:
         self.kind = kind
         self.attributes: dict[str, Attribute] = {}
-        self.misfits: list[Misfit] = []
+        self.faults: list[Fault] = []
         self._evaluator = evaluator
         self._derived: dict[str, CompiledExpression] = {}
         self._unknown_names(mapping, overrides)
         for name in CANONICAL[kind]:
             if name != "id":
-                self._add(name, overrides.get(name) or Rule(mapping.get(name, name), ""), tables)
+                self._add(name, overrides.get(name) or Rule(mapping.get(name, name)), tables)
         self._all = self.deriving(self._derived)
         self._single = {name: self.deriving([name]) for name in self._derived}
         self._reads = {name: own(attribute, name) for name, attribute in self.attributes.items()}
         self._reader = AttributeReader(self._reads)
 
     def _unknown_names(self, mapping: Mapping[str, str], overrides: Mapping[str, Rule]) -> None:
-        places = dict.fromkeys(mapping) | {name: rule.at for name, rule in overrides.items()}
-        for name, at in places.items():
+        for name, rule in ({name: Rule(text) for name, text in mapping.items()} | dict(overrides)).items():
             if name not in CANONICAL[self.kind]:
                 near = get_close_matches(name, CANONICAL[self.kind], 1, 0.5)
                 hint = (
@@ -86,36 +80,35 @@ class CanonicalMapping:
                     if near
                     else f": the canonical attributes are {', '.join(CANONICAL[self.kind])}"
                 )
-                self._wrong(name, at, "", f"there is no canonical attribute {name}{hint}")
+                self._wrong(name, rule, f"there is no canonical attribute {name}{hint}")
         if "id" in overrides:
-            self._wrong("id", overrides["id"].at, "", "id is always the record's own id in its directory: leave it out")
+            self._wrong("id", overrides["id"], "id is always the record's own id in its directory: leave it out")
 
-    def _wrong(self, name: str, at: str | None, text: str, message: str, offset: int = 0) -> None:
-        self.misfits.append(Misfit(at, f"attributes.{name}", text, Fault(offset, message)))
+    def _wrong(self, name: str, rule: Rule, message: str) -> None:
+        faults = ExpressionFaults(rule, f"attributes.{name}")
+        faults.add(0, message)
+        self.faults += faults.sorted()
 
     def _add(self, name: str, rule: Rule, tables: Tables) -> None:
-        text, at = rule.text.strip(), rule.at or None
+        text = rule.text.strip()
         if not EXPRESSION.search(text):
-            self.attributes[name] = Attribute(name, text, text, at, frozenset([text]))
+            self.attributes[name] = Attribute(name, text, text, rule.at, frozenset([text]))
             if not text:
-                self._wrong(name, at, text, "name a native attribute, or an expression over raw")
+                self._wrong(name, rule, "name a native attribute, or an expression over raw")
             return
         needs = RequiredReads()
-        compiled = compile_expression(text, RuleScope("raw", needs, self.kind), tables, self._evaluator)
+        scope = RuleScope("raw", needs, self.kind)
+        compiled = compile_expression(rule, f"attributes.{name}", scope, tables, self._evaluator)
         natives = needs.native[self.kind]
         single = next(iter(natives)) if natives and len(natives) == 1 else ""
-        if (
-            isinstance(compiled, CompiledExpression)
-            and compiled.read is not None
-            and compiled.read.name == path("raw", [single])
-        ):
-            self.attributes[name] = Attribute(name, single, single, at, frozenset([single]))
+        read = compiled.read if isinstance(compiled, CompiledExpression) else None
+        if read is not None and read.name == path("raw", [single]):
+            self.attributes[name] = Attribute(name, single, single, rule.at, frozenset([single]))
             return
-        key = f"{DERIVED}{name}"
-        self.attributes[name] = Attribute(name, key, f"`{text}`", at, None if natives is None else frozenset(natives))
+        key, asked = f"{DERIVED}{name}", None if natives is None else frozenset(natives)
+        self.attributes[name] = Attribute(name, key, f"`{text}`", rule.at, asked)
         if isinstance(compiled, list):
-            for fault in compiled:
-                self._wrong(name, at, text, fault.message, fault.offset)
+            self.faults += compiled
         else:
             self._derived[name] = compiled
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from usersyncd.errors import Place
 from usersyncd.plugin import Kind
 
 Raw = dict[str, Any]
@@ -34,7 +35,12 @@ class UnfitError(Exception):
 
 
 class PathError(Exception):
-    """A path means nothing here. The message says what to write instead."""
+    """A path means nothing here. The message says what to write instead; ``step`` is the part of the path that is
+    wrong, 0 for the first one behind the root."""
+
+    def __init__(self, message: str, step: int = 0) -> None:
+        super().__init__(message)
+        self.step = step
 
 
 class Accessor(Struct, frozen=True):
@@ -62,7 +68,7 @@ class Attribute(Struct, frozen=True):
     name: str
     native: str
     source: str
-    at: str | None
+    at: Place | None
     natives: frozenset[str] | None
 
 
@@ -184,9 +190,15 @@ def _manager_raw(subject: RuleInput) -> Raw:
     return subject.manager_raw
 
 
+ROOTS = ("user", "group", "raw")
+
+
 class RuleScope:
-    """The names that one sort of rule sees, below ``root``. ``needs`` collects what is really read; ``maps`` and
-    ``values`` are the names that an expression may begin with. ``directory``: the name of the record's directory."""
+    """The names that one sort of rule sees, below ``root``.
+
+    ``needs`` collects what is really read; ``directory`` is the name of the record's directory. The library's checker
+    is given ``maps`` and ``values``; ``resolve`` refuses the maps that are not the root.
+    """
 
     def __init__(
         self,
@@ -197,12 +209,12 @@ class RuleScope:
         directory: str = "",
     ) -> None:
         self.root, self.needs, self.kind, self._directory = root, needs, kind, directory
-        self.maps, self.values = {root}, set[str]()
+        self.maps, self.values = set(ROOTS), set[str]()
         self._attributes = attributes or {}
 
     def resolve(self, root: str, steps: Sequence[str | int]) -> Accessor | None:
         """What a path reads; None when its root is no record. Raises PathError."""
-        if root not in ("user", "group", "raw"):
+        if root not in ROOTS:
             return None
         if root != self.root:
             raise PathError(self._foreign(root))
@@ -229,7 +241,7 @@ class RuleScope:
             self.needs.groups = True
             groups_of, what = GROUPS[str(first)]
             if rest and not (len(rest) == 1 and isinstance(rest[0], int)):
-                raise PathError(f'user.{first} is a list of {what}s: write "{what}" in user.{first}')
+                raise PathError(f'user.{first} is a list of {what}s: write "{what}" in user.{first}', 1)
             return Accessor(
                 path("user", steps), lambda s: dig(groups_of(s), rest), nullable=bool(rest), text=bool(rest)
             )
@@ -241,7 +253,7 @@ class RuleScope:
 
     def _name(self, rest: Sequence[str | int]) -> Accessor:
         if rest:
-            raise PathError(f"{self.root}.directory is text and has no parts")
+            raise PathError(f"{self.root}.directory is text and has no parts", 1)
         self.needs.directory, name = True, self._directory
         return Accessor(f"{self.root}.directory", lambda _: name, nullable=False, text=True)
 
@@ -254,27 +266,25 @@ class RuleScope:
         if first == "raw":
             return self._raw(rest, "user.manager.raw", _manager_raw)
         if first == "manager" or first in GROUPS:
-            raise PathError(f"user.manager.{first} is not followed: rules see one level, the manager's own attributes")
+            raise PathError(
+                f"user.manager.{first} is not followed: rules see one level, the manager's own attributes", 1
+            )
         return self._canonical(first, rest, "user.manager", of_manager=True)
 
     def _canonical(
         self, name: str | int, rest: Sequence[str | int], prefix: str, *, of_manager: bool = False
     ) -> Accessor:
-        attribute = self._attributes.get(str(name))
+        attribute, step = self._attributes.get(str(name)), int(of_manager)
         if attribute is None and name != "id":
             names = ["id", "raw", *self._attributes]
             names += () if of_manager else ("directory",) if self.kind is Kind.GROUP else ("directory", *GROUPS)
             near = get_close_matches(str(name), names, 1, 0.5)
-            raise PathError(
-                f"there is no {prefix}.{name}"
-                + (
-                    f": did you mean {prefix}.{near[0]}?"
-                    if near
-                    else f": the directory's own attribute is {prefix}.raw.{name}"
-                )
-            )
+            missing = f": the directory's own attribute is {prefix}.raw.{name}"
+            hint = f": did you mean {prefix}.{near[0]}?" if near else missing
+            raise PathError(f"there is no {prefix}.{name}{hint}", step)
         if rest:
-            raise PathError(f"{prefix}.{name} is {'true or false' if name == 'active' else 'text'} and has no parts")
+            what = "true or false" if name == "active" else "text"
+            raise PathError(f"{prefix}.{name} is {what} and has no parts", step + 1)
         full = f"{prefix}.{name}"
         if attribute is None:
             return Accessor(

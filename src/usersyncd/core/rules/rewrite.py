@@ -16,9 +16,10 @@ from functools import reduce
 from msgspec import Struct
 from msgspec.structs import replace
 
+from usersyncd.core.rules.faults import ExpressionFaults
 from usersyncd.core.rules.parts import Part, bound_by, grown_by, is_null, joined, settle
 from usersyncd.core.rules.paths import Accessor, RuleScope
-from usersyncd.core.rules.plain import Fault, PlainReads
+from usersyncd.core.rules.plain import PlainReads
 from usersyncd.core.rules.tree import (
     EMPTY_LIST,
     EMPTY_TEXT,
@@ -72,17 +73,12 @@ _MAX_GROWTH = 64
 class Rewriter:
     """Rewrites the trees of one scope. ``reads`` says what must be put under which name for the evaluator."""
 
-    def __init__(self, scope: RuleScope, tables: Mapping[str, Mapping[str, str]]) -> None:
-        self._plain = PlainReads(scope, tables)
+    def __init__(self, scope: RuleScope, tables: Mapping[str, Mapping[str, str]], faults: ExpressionFaults) -> None:
+        self._plain = PlainReads(scope, tables, faults)
         self._locals: dict[str, bool] = {}
         self._count = 0
-        self._faults: list[Fault] = []
+        self._faults = faults
         self.reads: dict[str, Accessor] = {}
-
-    @property
-    def faults(self) -> list[Fault]:
-        """What is wrong with the trees that were rewritten."""
-        return list(dict.fromkeys([*self._plain.faults, *self._faults]))
 
     def plain(self, node: Node) -> Accessor | None:
         """How to read ``node`` without the evaluator, when that is possible."""
@@ -127,7 +123,7 @@ class Rewriter:
                 return Part(node, loose=value is None, text=isinstance(value, str))
             case Name(name, offset):
                 if name == "NULL":  # what the checker is given for null
-                    self._faults.append(Fault(offset, "write null"))
+                    self._faults.add(offset, "write null")
                 return Part(node, (name,) if self._locals.get(name) else ())
             case Select():
                 return self._select(node)
@@ -140,9 +136,7 @@ class Rewriter:
             case Loop():
                 return self._loop(node)
             case Message(name, offset):
-                self._faults.append(
-                    Fault(offset, f"{name} cannot be made in a rule: use text, numbers, lists and maps")
-                )
+                self._faults.add(offset, f"{name} cannot be made in a rule: use text, numbers, lists and maps")
                 return Part(NULL)
 
     def _select(self, node: Select) -> Part:

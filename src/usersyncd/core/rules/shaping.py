@@ -12,6 +12,7 @@ from usersyncd.core.legible import MENDED
 from usersyncd.core.rules.evaluate import CombinedRules
 from usersyncd.core.rules.mapping import CanonicalMapping, RuleError
 from usersyncd.core.rules.paths import Raw, RuleInput, UnfitError, named
+from usersyncd.errors import Place
 from usersyncd.plugin import Kind, Layout
 
 LONGEST_KEY = 600
@@ -36,7 +37,7 @@ class KindRules(Struct, frozen=True):
     template: dict[str, Any]
     rules: CombinedRules
     key: str
-    places: Mapping[str, str | None]
+    places: Mapping[str, Place | None]
     active: bool
     own: CombinedRules | None
     managers: CombinedRules | None
@@ -50,7 +51,7 @@ class LeaverRules(Struct, frozen=True):
     rules: CombinedRules
     moments: frozenset[str]
     constants: frozenset[str]
-    places: Mapping[str, str]
+    places: Mapping[str, Place | None]
 
 
 class Rules:
@@ -144,7 +145,7 @@ class Rules:
         try:
             return self._canonical[Kind.USER].derive(raw, managers)
         except RuleError as error:
-            raise RuleError(f"the manager's {error.message}", error.at) from None
+            raise RuleError(f"the manager's {error.message}", error.place) from None
 
 
 def _list(items: Sequence[str]) -> Sequence[str]:

@@ -1,0 +1,18 @@
+"""The sections of a configuration file, as far as they can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from usersyncd.config.document import Document
+
+
+def sections(document: Document) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Each directory and target that is at least a mapping: the name of its part of the file, its own name, what it
+    holds."""
+    for part in ("directories", "targets"):
+        entries = document.data.get(part) if isinstance(document.data, dict) else None
+        for name, section in entries.items() if isinstance(entries, dict) else ():
+            if isinstance(section, dict):
+                yield part, name, section
