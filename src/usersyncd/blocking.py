@@ -1,8 +1,8 @@
 """A blocking library's generator, run in one thread of its own and read from the event loop.
 
-Handles of C libraries (python-ldap, sqlite3) belong to the thread that made them: so the generator is made, stepped and
-closed in one and the same thread. The thread works ahead by a few items at most, so memory stays flat however slow the
-reader is.
+Handles of C libraries (python-ldap, sqlite3) belong to the thread that made them: so one thread creates, steps and
+closes the generator. The thread produces only a few items ahead of the reader, so memory stays flat even for a slow
+reader.
 """
 
 from __future__ import annotations

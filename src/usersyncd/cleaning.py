@@ -1,5 +1,5 @@
-"""Text from outside, made safe to be shown: without what moves a terminal's cursor, turns the writing direction, or
-begins a line that nobody wrote."""
+"""Makes text from outside safe to print: escapes characters that move a terminal's cursor, change the writing
+direction, or start a forged line."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ _IN_JSON = re.compile(f"[{_CONTROL}]")
 
 
 def clean(text: str) -> str:
-    """One line of text; what is not to be shown stands there as an escape."""
+    """One line of text, with unsafe characters escaped."""
     return text if text.isprintable() else _ANY.sub(_escaped, text)
 
 
 def clean_lines(text: str) -> str:
-    """As clean, for text of several lines."""
+    """Like clean, for text of several lines."""
     return text if text.isprintable() else _WITHIN_LINES.sub(_escaped, text)
 
 
 def clean_json(document: str) -> str:
-    """The same JSON document, whatever its strings hold. JSON itself escapes no control but C0 (RFC 8259)."""
+    """An equivalent JSON document that is safe to print. JSON itself requires escapes for the C0 controls only (RFC
+    8259)."""
     return document if document.isprintable() else _IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", document)
 
 

@@ -1,4 +1,5 @@
-"""What a connector is handed for one run: its name, its folder, a logger, secrets, a thread for blocking libraries."""
+"""The context that a connector receives for one run: its name, its folder, a logger, secrets, HTTP clients, and threads
+for blocking libraries."""
 
 from __future__ import annotations
 
@@ -25,8 +26,8 @@ T = TypeVar("T")
 @dataclass(frozen=True, kw_only=True)
 class RunContext:
     """The common part (see :class:`usersyncd.plugin.Context`): ``name`` of the directory or target, ``folder`` of the
-    configuration file, ``log`` a structlog logger that is bound to the run. ``waiting`` is told, in words for a person,
-    of every wait of the patient transport; ``clock`` is what it waits by (None: the real time)."""
+    configuration file, ``log`` a structlog logger that is bound to the run. ``waiting`` is called with a line of text
+    for every wait of the HTTP transport; ``clock`` is the clock for these waits (None: the real time)."""
 
     name: str
     folder: Path
@@ -34,10 +35,11 @@ class RunContext:
     waiting: Callable[[str], None] | None = None
     clock: Clock | None = None
     failure: ClassVar[type[UsersyncError]] = UsersyncError
-    """What HTTP requests raise when their patience ends."""
+    """The error that HTTP requests raise."""
 
     def secret(self, secret: Secret) -> str:
-        """Open a secret. Raises ConfigError, naming the reference, when there is nothing to open."""
+        """Return the secret that a reference names. Raises ConfigError, with the reference, when it cannot be
+        opened."""
         return open_secret(secret, folder=self.folder, owner=self.name, log=self.log)
 
     def blocking(self, work: Callable[[], Iterable[T]]) -> AsyncIterator[T]:
@@ -48,7 +50,7 @@ class RunContext:
     def http(
         self, patience: Patience = PATIENT, *, ca_file: str | None = None, proxy: str | None = None
     ) -> httpx.AsyncClient:
-        """A client on the patient transport. All clients of a context share one budget for each host. Raises
+        """A client on the retrying transport. All clients of a context share one request budget for each host. Raises
         ConfigError when ``ca_file`` cannot be used."""
         return self._clients.client(patience, ca_file=ca_file, proxy=proxy)
 
@@ -56,13 +58,13 @@ class RunContext:
         return self
 
     async def __aexit__(self, *exception: object) -> None:
-        """Close what the connector left open."""
+        """Close the clients that the connector left open."""
         if "_clients" in self.__dict__:
             await self._clients.close()
 
     @cached_property
     def _clients(self) -> Clients:
-        from usersyncd.http import Clients, Clock  # httpx is slow to import, and most connectors need none of it.
+        from usersyncd.http import Clients, Clock  # httpx is slow to import, and most connectors do not use it.
 
         return Clients(
             clock=self.clock or Clock(),
@@ -75,8 +77,9 @@ class RunContext:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceRunContext(RunContext):
-    """What a source is given. ``reads``: the native attributes that the rules read, for each kind; None: all.
-    ``mapped``: the canonical attributes of each kind that the admin maps. ``last_cursor``: that of the last pull."""
+    """The context of a source. ``reads``: the native attributes that the rules read, for each kind; None: all.
+    ``mapped``: the canonical attributes of each kind that the admin maps. ``last_cursor``: the cursor of the last
+    pull."""
 
     failure = SourceError
     reads: Mapping[Kind, frozenset[str] | None]
@@ -86,8 +89,8 @@ class SourceRunContext(RunContext):
 
 @dataclass(frozen=True, kw_only=True)
 class TargetRunContext(RunContext):
-    """What a target is given: how the shapes of each kind look, the directories that it receives, what is protected,
-    and (``earlier``) the records that it was given before targets returned target ids."""
+    """The context of a target: the layout of each kind, the directories that it receives, the protected objects, and
+    (``earlier``) the records that were delivered before targets returned target ids."""
 
     failure = TargetError
     layouts: Mapping[Kind, Layout]
@@ -108,5 +111,5 @@ class TargetRunContext(RunContext):
         return self.protection.get(kind, UNPROTECTED).columns
 
     def unlinked(self, kind: Kind) -> Iterator[Lookup]:
-        """The records that this target was given before targets returned target ids."""
+        """The records that were delivered before targets returned target ids."""
         return self.earlier(kind)

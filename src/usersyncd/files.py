@@ -1,5 +1,5 @@
-"""Reading a file that a configuration is in or names, and nothing else: a named pipe or a terminal would be waited for
-without end."""
+"""Reads a configuration file, or a file that it names. Only regular files: reading a named pipe or a terminal could
+block forever."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 
 
 def read_file(path: Path) -> bytes:
-    """What a regular file holds. Raises OSError, at once for what is none, and ValueError."""
+    """The content of a regular file. Raises ValueError, and OSError (immediately for anything but a regular file)."""
     with open(path, "rb", opener=_opener) as file:
         mode = os.fstat(file.fileno()).st_mode
         if not stat.S_ISREG(mode):
             what = "a named pipe" if stat.S_ISFIFO(mode) else "a device"
-            raise OSError(errno.EINVAL, f"it is {what}, and no file")
+            raise OSError(errno.EINVAL, f"it is {what}, not a file")
         return file.read()
 
 

@@ -1,4 +1,4 @@
-"""The nearest right word for a wrong one."""
+"""Suggests the closest valid word for an unknown one."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from difflib import get_close_matches
 
 
 def nearest(wrong: str, right: Iterable[str]) -> str:
-    """The end of a message about an unknown word: what was probably meant, or else what there is."""
+    """The end of a message about an unknown word: the closest valid word, or else all valid words."""
     words = sorted(right)
     by_folded = {word.lower().replace("-", "_"): word for word in words}
     close = get_close_matches(wrong.lower().replace("-", "_"), by_folded, n=1, cutoff=0.6)
     if close:
         return f": did you mean {by_folded[close[0]]}?"
-    return f": there is {', '.join(words)}" if words else ""
+    return f": use one of {', '.join(words)}" if words else ""

@@ -1,4 +1,4 @@
-"""Opening the state database that a configuration names: what every command and the daemon do first."""
+"""Opens the state database that a configuration names; every command and the daemon do this first."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from usersyncd.state.database import Database, open_database
 
 
 def open_state(config: Config) -> Database:
-    """The state database, brought to the newest version; whoever opens it closes it.
+    """Open the state database and migrate it to the newest version; the caller closes it.
 
-    Raises ConfigError: its password cannot be opened, or it is of no kind that can be used. StateError: it cannot be
+    Raises ConfigError when its password cannot be opened or its kind is not supported; StateError when it cannot be
     opened, or a newer usersyncd has written it.
     """
     state = config.state
@@ -25,6 +25,7 @@ def open_state(config: Config) -> Database:
 
 
 def open_existing(config: Config) -> Database | None:
-    """As open_state; None where nothing has ever run: whoever only looks makes no file that would then be theirs."""
+    """Like open_state; None where nothing has ever run: a command that only reads must not create the file, which it
+    would own."""
     kind, _, file = config.state.url.partition(":///")
     return None if kind == "sqlite" and not Path(file.partition("?")[0]).exists() else open_state(config)

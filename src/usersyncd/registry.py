@@ -1,4 +1,4 @@
-"""Finds connectors by entry point, checks that they fit, and loads only those that are asked for."""
+"""Finds connectors by entry point, loads only the requested ones, and checks that they implement the contract."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _EXTRAS = {
     "psycopg": "postgresql",
     "pymysql": "mysql",
 }
-"""Modules of optional libraries, and the extra of usersyncd that installs each."""
+"""Module of an optional library -> the extra of usersyncd that installs it."""
 
 
 class Installed(Struct, frozen=True):
-    """One installed connector. ``error`` says why it cannot be used; None when it can."""
+    """One installed connector. ``error``: why it cannot be used; None when it can."""
 
     name: str
     kind: Side
@@ -42,30 +42,30 @@ class Installed(Struct, frozen=True):
 
 
 def source(name: str) -> type[Source]:
-    """The source connector of this name. Raises PluginError: not installed, an extra is missing, made for another
-    contract."""
+    """The source connector of this name. Raises PluginError when it is not installed, an extra is missing, or it was
+    made for another version of the contract."""
     return cast("type[Source]", _load("source", name))
 
 
 def target(name: str) -> type[Target]:
-    """The target connector of this name. Raises PluginError: not installed, an extra is missing, made for another
-    contract."""
+    """The target connector of this name. Raises PluginError when it is not installed, an extra is missing, or it was
+    made for another version of the contract."""
     return cast("type[Target]", _load("target", name))
 
 
 def names(kind: Side) -> list[str]:
-    """The names of the installed connectors of one kind, sorted. Loads none of them."""
+    """The names of the installed connectors of one kind, sorted. Does not load them."""
     return sorted({point.name for point in _points(kind)})
 
 
 def installed() -> list[Installed]:
-    """All installed connectors, sources first, each loaded and checked: one that fails is listed with its error."""
+    """All installed connectors, sources first, each loaded and checked; one that fails is listed with its error."""
     return [_inspect(kind, name) for kind in ("source", "target") for name in names(kind)]
 
 
 def missing_library(error: ImportError) -> str | None:
-    """How to install the library that could not be imported: ``pip install 'usersyncd[ldap]'``; None when it is none of
-    ours."""
+    """The command that installs the library that could not be imported (``pip install 'usersyncd[ldap]'``); None for a
+    library that no extra installs."""
     extra = _EXTRAS.get((error.name or "").partition(".")[0])
     return f"pip install 'usersyncd[{extra}]'" if extra else None
 
@@ -110,12 +110,10 @@ def _load(kind: Side, name: str) -> Any:
         install = missing_library(error)
         own = error.name is None or error.name == point.module.partition(".")[0]
         what = f"cannot be imported: {error}" if own else f"needs the Python library {error.name}"
-        raise PluginError(
-            f"{who} {what}", install or f"install {distribution} again, with all that it needs"
-        ) from error
+        raise PluginError(f"{who} {what}", install or f"install {distribution} again, with its dependencies") from error
     except Exception as error:
         raise PluginError(
-            f"{who} cannot be loaded: {type(error).__name__}: {error}", f"tell the authors of {distribution}"
+            f"{who} cannot be loaded: {type(error).__name__}: {error}", f"report this to the authors of {distribution}"
         ) from error
     _check(kind, who, distribution, found)
     return found
@@ -124,17 +122,22 @@ def _load(kind: Side, name: str) -> Any:
 def _check(kind: Side, who: str, distribution: str, found: Any) -> None:
     api = getattr(found, "api", None)
     if api != API:
-        has = "states no contract version" if api is None else f"was made for version {api} of the connector contract"
+        has = (
+            "has no contract version (`api`)"
+            if api is None
+            else f"was made for version {api} of the connector contract"
+        )
         raise PluginError(
-            f"{who} {has}; this usersyncd needs version {API}", f"install a {distribution} that fits this usersyncd"
+            f"{who} {has}; this usersyncd needs version {API}",
+            f"install a version of {distribution} for this usersyncd",
         )
     if lacking := [member for member in _MEMBERS[kind] if not hasattr(found, member)]:
-        lacks = f"it has no {', '.join(lacking)}"
+        lacks = f"it lacks {', '.join(lacking)}"
     elif _is_model(found.Options) and isinstance(found, type):
         return
     else:
-        lacks = "it is no class, or its Options is no pydantic model"
-    raise PluginError(f"{who} is no {kind}: {lacks}", f"tell the authors of {distribution}")
+        lacks = "it is not a class, or its Options is not a pydantic model"
+    raise PluginError(f"{who} is not a {kind}: {lacks}", f"report this to the authors of {distribution}")
 
 
 def _is_model(options: Any) -> bool:
@@ -146,7 +149,8 @@ def _unknown(kind: Side, name: str) -> PluginError:
     if name in names(other):
         reads = "delivers to targets" if other == "target" else "reads directories"
         return PluginError(
-            f"“{name}” is a {other} connector: it {reads}", f"{kind} connectors are {', '.join(names(kind))}"
+            f"“{name}” is a {other} connector: it {reads}",
+            f"the installed {kind} connectors are {', '.join(names(kind))}",
         )
     return PluginError(
         f"no {kind} connector “{name}” is installed{nearest(name, names(kind))}", "see `usersyncd connectors`"

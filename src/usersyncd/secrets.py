@@ -1,6 +1,6 @@
-"""Opening secrets: systemd credentials, files, the environment, the system's keyring.
+"""Opens secrets: systemd credentials, files, environment variables, entries of the system's keyring.
 
-No error and no log line holds the secret, only the reference to it.
+Errors and log lines never contain the secret, only the reference to it.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from usersyncd.files import read_file
 from usersyncd.plugin import Secret
 
 _told: set[Path] = set()
-"""The files of which the log knows that everybody can read them: every run opens them again."""
+"""World-readable files for which the warning was already logged: every run opens them again."""
 
 
 def open_secret(secret: Secret, *, folder: Path, owner: str, log: Any) -> str:
-    """The secret, without one trailing newline and a byte order mark. ``owner`` is the directory or target that needs
-    it, for the messages; relative files are relative to ``folder``; ``log`` is told, once, when everybody can read the
-    file.
+    """Return the secret without a trailing newline and a byte order mark. ``owner`` is the directory or target that
+    needs it, for messages; relative files are relative to ``folder``; ``log`` gets one warning when everybody can read
+    the file.
 
-    Raises ConfigError, naming the reference, when there is nothing to open or it is empty.
+    Raises ConfigError, with the reference, when the secret cannot be opened or is empty.
     """
     if secret.credential is not None:
         reference, text = f"credential {secret.credential}", _credential(secret.credential, owner)
@@ -36,14 +36,14 @@ def open_secret(secret: Secret, *, folder: Path, owner: str, log: Any) -> str:
         reference, text = f"keyring entry {secret.keyring}", _keyring(secret.keyring or "", owner)
     text = text.removesuffix("\r\n") if text.endswith("\r\n") else text.removesuffix("\n")
     if not text:
-        # An LDAP server takes an empty password for an unauthenticated bind, and says yes (RFC 4513, section 5.1.2).
+        # An LDAP server accepts a bind with an empty password as an unauthenticated one (RFC 4513, section 5.1.2).
         raise ConfigError(f"{owner}: the secret in {reference} is empty", "write the secret there")
     return text
 
 
 def _credential(name: str, owner: str) -> str:
     what = f"{owner}: the credential {name} cannot be opened"
-    remedy = f"add LoadCredential={name}:/path/to/the/secret to the systemd unit; outside of systemd use {{file: PATH}}"
+    remedy = f"add LoadCredential={name}:/path/to/the/secret to the systemd unit; without systemd use {{file: PATH}}"
     if "/" in name or name in {"", ".", ".."}:
         raise ConfigError(f"{what}: this is not the name of a credential", remedy)
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
@@ -73,15 +73,15 @@ def _file(path: Path, reference: str, owner: str, log: Any) -> str:
 
 def _read(path: Path, what: str, remedy: str) -> str:
     try:
-        # Editors on Windows begin a file with a byte order mark, and end lines in their way.
+        # Editors on Windows write a byte order mark and other line ends.
         return io.TextIOWrapper(io.BytesIO(read_file(path)), "utf-8-sig").read()
     except FileNotFoundError:
-        raise ConfigError(f"{what}: there is no file {path}", remedy) from None
+        raise ConfigError(f"{what}: the file {path} does not exist", remedy) from None
     except UnicodeDecodeError:
         reason = "it is not UTF-8"
     except (OSError, ValueError) as error:
-        reason = (error.strerror or "") if isinstance(error, OSError) else "this is not a file name"
-    # Outside of the except block: a decoding error carries the bytes along.
+        reason = (error.strerror or "") if isinstance(error, OSError) else "this is not a valid file name"
+    # Outside of the except block, because a decoding error contains the bytes of the secret.
     raise ConfigError(f"{what}: {reason}", remedy)
 
 
@@ -109,5 +109,5 @@ def _keyring(reference: str, owner: str) -> str:
     except KeyringError as error:
         raise ConfigError(f"{what}: {error}", "unlock the keyring, or use {credential: NAME} or {file: PATH}") from None
     if text is None:
-        raise ConfigError(f"{what}: there is none", f"store it with `keyring set {service} {name}`")
+        raise ConfigError(f"{what}: it does not exist", f"store it with `keyring set {service} {name}`")
     return str(text)

@@ -1,4 +1,5 @@
-"""What others say, such as a server's refusal: short enough to be shown, logged and stored, and without secrets."""
+"""Quotes text from outside, such as a server's error message: shortened for display, log and storage, and without
+secrets."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import re
 
 MASK = "***"
 QUOTE = 300
-"""Characters of another's words that a message quotes."""
+"""Maximum number of characters that a message quotes."""
 
 _NAMES = (
     r"(?:password|passwd|passphrase|pwd|secret|token|authorization|cookie|assertion"
@@ -28,15 +29,15 @@ def names_secret(key: str) -> bool:
 
 
 def masked(text: str) -> str:
-    """The text, with :data:`MASK` in place of what looks like a secret."""
+    """The text, with :data:`MASK` in place of everything that looks like a secret."""
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     return text
 
 
 def quoted(text: str, most: int = QUOTE) -> str:
-    """The beginning of a text, in one line and masked."""
-    # Twice as much is masked, so that the cut leaves no half of a secret that nothing recognises.
+    """The beginning of a text, in one line and with secrets masked."""
+    # Mask twice the length first: otherwise the cut could leave half of a secret that no pattern matches.
     line = masked(" ".join(text[: 4 * most].split())[: 2 * most])
     cut = len(line) > most or len(text) > 4 * most
     return f"{line[:most]}…" if cut else line

@@ -173,7 +173,7 @@ def test_the_file_is_named_as_the_user_named_it(tmp_path: Path, monkeypatch: pyt
 WRONG = [
     ("directorys: {}\n" + DESK, (1, 1, "directorys"), "unknown key: did you mean directories?"),
     (DESK + "    evry: 5m\n", (4, 5, "directories.desk.evry"), "unknown key: did you mean every?"),
-    (DESK + "    zzz: 5m\n", (4, 5, "directories.desk.zzz"), "unknown key: there is attributes, complete, connector"),
+    (DESK + "    zzz: 5m\n", (4, 5, "directories.desk.zzz"), "unknown key: use one of attributes, complete, connector"),
     (DESK + "    options: {trn: true}\n", (4, 15, "directories.desk.options.trn"), "did you mean torn?"),
     (
         DESK + "    options: {inks: {a: {color: blue}}}\n",
@@ -380,19 +380,19 @@ def test_a_folder_instead_of_a_file_cannot_be_read(tmp_path: Path) -> None:
 def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
     """Whoever opens a named pipe waits until somebody writes to it."""
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ConfigError, match=r"pipe cannot be read: it is a named pipe, and no file\n  → name a file"):
+    with pytest.raises(ConfigError, match=r"pipe cannot be read: it is a named pipe, not a file\n  → name a file"):
         load(tmp_path / "pipe")
-    with pytest.raises(ConfigError, match="/dev/zero cannot be read: it is a device, and no file"):
+    with pytest.raises(ConfigError, match="/dev/zero cannot be read: it is a device, not a file"):
         load("/dev/zero")
     found = fault(tmp_path, DESK + "lookups: {sites: {file: pipe, key: code, value: city}}\n")
     assert place(found) == (4, 25, "lookups.sites.file")
-    assert "pipe cannot be read: it is a named pipe, and no file" in found.message
+    assert "pipe cannot be read: it is a named pipe, not a file" in found.message
 
 
 @pytest.mark.parametrize(
     ("content", "line", "says"),
     [
-        (b"code,town\nB,Berlin\n", 1, "there is no column “city”: there is code, town"),
+        (b"code,town\nB,Berlin\n", 1, "there is no column “city”: use one of code, town"),
         (b"", 1, "there is no column “code”"),
         (b"code,city\nB,Berlin,x\n", 2, "this row has 3 fields, the header has 2"),
         (b"code,city\nB,Berlin\nB,Bonn\n", 3, "“B” stands in the column “code” twice; first on line 2"),

@@ -68,7 +68,7 @@ def test_a_secret_in_the_file_is_refused_and_never_repeated(
 
 @pytest.mark.parametrize("text", LITERAL[:2])
 def test_the_remedy_for_a_literal_secret_is_a_reference(tmp_path: Path, text: str) -> None:
-    with pytest.raises(ConfigError, match=r"a secret never stands in the file: write \{credential: NAME\}"):
+    with pytest.raises(ConfigError, match=r"a secret must not be in the file: write \{credential: NAME\}"):
         load(written(tmp_path, text))
 
 

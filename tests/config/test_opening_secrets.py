@@ -90,7 +90,7 @@ def test_a_keyring_entry(context: Context) -> None:
     keyring.set_keyring(Drawer())  # type: ignore[no-untyped-call]
     try:
         assert context.secret(Secret(keyring="usersyncd/prod/bind")) == "hunter2"
-        with pytest.raises(ConfigError, match="there is none"):
+        with pytest.raises(ConfigError, match="it does not exist"):
             context.secret(Secret(keyring="usersyncd/other"))
         with pytest.raises(ConfigError, match="the keyring is locked"):
             context.secret(Secret(keyring="locked/x"))
@@ -108,11 +108,11 @@ def test_a_keyring_entry(context: Context) -> None:
         (Secret(credential="../bind"), "not the name of a credential"),
         (
             Secret(file="none"),
-            r"corp: the secret in file none cannot be opened: there is no file .*/none\n.*readable by the account",
+            r"the secret in file none cannot be opened: the file .*/none does not exist\n.*readable by the account",
         ),
         (Secret(file="."), "cannot be opened: Is a directory"),
-        (Secret(file="/dev/zero"), "cannot be opened: it is a device, and no file"),
-        (Secret(file="a\0b"), "this is not a file name"),
+        (Secret(file="/dev/zero"), "cannot be opened: it is a device, not a file"),
+        (Secret(file="a\0b"), "this is not a valid file name"),
         (Secret(env="NOT_THERE"), "corp: the environment variable NOT_THERE is not set\n.*set NOT_THERE"),
         (Secret(keyring="nameless"), "named SERVICE/NAME"),
     ],
@@ -130,7 +130,7 @@ def test_a_credential_that_the_unit_does_not_load(
     context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    with pytest.raises(ConfigError, match="there is no file"):
+    with pytest.raises(ConfigError, match="/bind does not exist"):
         context.secret(Secret(credential="bind"))
 
 
@@ -159,5 +159,5 @@ async def test_contexts_carry_what_connectors_ask_for(tmp_path: Path) -> None:
 def test_nobody_waits_for_what_a_named_pipe_says(context: Context, tmp_path: Path) -> None:
     """The daemon would stand still, with all its directories."""
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ConfigError, match="pipe cannot be opened: it is a named pipe, and no file"):
+    with pytest.raises(ConfigError, match="pipe cannot be opened: it is a named pipe, not a file"):
         context.secret(Secret(file=str(tmp_path / "pipe")))

@@ -31,22 +31,30 @@ def test_a_connector_of_another_package_is_found() -> None:
         (
             "acme-future",
             "of acme-connectors 1.2 was made for version 3 of the connector contract; this usersyncd needs version 2",
-            "install a acme",
+            "install a version of acme",
         ),
         (
             "acme-former",
             "of acme-connectors 1.2 was made for version 1 of the connector contract; this usersyncd needs version 2",
-            "install a acme",
+            "install a version of acme",
         ),
-        ("acme-ancient", "states no contract version; this usersyncd needs version 2", "install a acme-connectors"),
-        ("acme-half", "is no source: it has no mapping, pull, check", "tell the authors of acme-connectors"),
+        (
+            "acme-ancient",
+            "has no contract version (`api`); this usersyncd needs version 2",
+            "install a version of acme-connectors",
+        ),
+        (
+            "acme-half",
+            "is not a source: it lacks mapping, pull, check",
+            "report this to the authors of acme-connectors",
+        ),
         (
             "acme-needs-more",
             "of acme-connectors 1.2 needs the Python library acme_parchment",
             "install acme-connectors again",
         ),
-        ("acme-broken", "cannot be loaded: RuntimeError: out of ink", "tell the authors of acme-connectors"),
-        ("acme-absent", "cannot be loaded: AttributeError", "tell the authors of acme-connectors"),
+        ("acme-broken", "cannot be loaded: RuntimeError: out of ink", "report this to the authors of acme-connectors"),
+        ("acme-absent", "cannot be loaded: AttributeError", "report this to the authors of acme-connectors"),
     ],
 )
 def test_a_connector_that_cannot_be_used_says_why(name: str, says: str, remedy: str) -> None:

@@ -66,7 +66,7 @@ def test_a_plan_shows_only_what_a_sync_does(company: World) -> None:
     assert (company.held(), company.held(Kind.GROUP)) == before
     assert failures(company.run()) == failures(report), "it is tried again, and fails by name in every run"
     assert {split_remedy(error)[1] for _, _, error in failures(report)} == {
-        "undo the change in the directory or the rules, or take it out of `protect`"
+        "undo the change in the directory or the rules, or remove it from `protect`"
     }
 
 
@@ -82,7 +82,7 @@ def test_a_plan_keeps_a_group_that_a_protected_user_is_in_as_a_sync_does(
         failures(plan)
         == failures(report)
         == [
-            ("group", "staff", f"id 'root' is in it: {PROTECTED}"),
+            ("group", "staff", f"the group has the member id 'root': {PROTECTED}"),
             ("user", "root", f"as a member of group staff: {PROTECTED}"),
         ]
     )

@@ -116,7 +116,7 @@ async def test_a_silent_host_is_given_up() -> None:
         writer.close()
 
     async with listening(silent) as host, source_context(Path()).http(Patience(silence=0.05, seconds=3)) as client:
-        with pytest.raises(SourceError, match=r"silent for too long|did not answer"):
+        with pytest.raises(SourceError, match=r"did not respond in time|did not respond within"):
             await client.get(f"http://{host}")
 
 
@@ -132,7 +132,7 @@ async def test_a_host_that_drips_is_given_up() -> None:
             pass
 
     async with listening(drip) as host, source_context(Path()).http(Patience(silence=0.2, seconds=0.3)) as client:
-        with pytest.raises(SourceError, match=r"did not answer within 0\.3 s"):
+        with pytest.raises(SourceError, match=r"did not respond within 0\.3 s"):
             await client.get(f"http://{host}")
 
 

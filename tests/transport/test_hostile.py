@@ -42,7 +42,7 @@ def bomb(zeros: int) -> bytes:
 async def test_what_is_packed_many_times_is_not_unpacked() -> None:
     nested = gzip.compress(gzip.compress(bomb(100)))
     said = await refused(whole(nested, "Content-Encoding: gzip, gzip, gzip"))
-    assert "packed its answer in a way that nobody asked for" in said
+    assert "sent a response with an encoding that was not requested" in said
     assert "Content-Encoding" in said
 
 
@@ -60,7 +60,7 @@ async def test_what_would_fill_the_memory_is_unpacked_only_as_far_as_it_may_go(m
 
 @pytest.mark.parametrize("encoding", ["br", "zstd", "deflate", "gzip;q=1", "x", "gzip\tgzip"])
 async def test_another_encoding_is_said_to_be_one(encoding: str) -> None:
-    assert "packed its answer" in await refused(whole(BODY, f"Content-Encoding: {encoding}"))
+    assert "sent a response with an encoding" in await refused(whole(BODY, f"Content-Encoding: {encoding}"))
 
 
 @pytest.mark.parametrize("encoding", ["identity", "", "GZIP", "x-gzip", "identity, gzip"])
@@ -147,7 +147,7 @@ async def test_the_secret_of_a_form_is_not_shown() -> None:
 @pytest.mark.parametrize("token", [TOKEN + "\n", TOKEN + "\r\nX-More: 1", TOKEN + "\0"])
 async def test_a_token_that_no_header_can_have_is_not_shown(token: str) -> None:
     async with served(whole()) as (script, client, url):
-        with pytest.raises(SourceError, match="has characters that none can have") as raised:
+        with pytest.raises(SourceError, match="has invalid characters") as raised:
             await client.get(url, headers={"Authorization": f"Bearer {token}"})
         assert script.heads == []
     assert TOKEN not in str(raised.value)
@@ -165,7 +165,7 @@ async def test_a_token_that_no_header_can_have_is_not_shown(token: str) -> None:
 async def test_a_broken_header_is_not_shown(head: bytes) -> None:
     said = await refused(head, patience=Patience(seconds=2))
     assert "0123456789" not in said
-    assert "no HTTP" in said
+    assert "is not HTTP" in said
 
 
 async def test_the_names_of_status_and_request_are_not_the_hosts() -> None:

@@ -75,7 +75,7 @@ async def test_what_is_asked_for_is_waited_for() -> None:
     assert 12 <= max(host.clock.slept) <= 13.2
     assert host.told == [host.log.entries[0]["event"]]
     assert host.told[0].startswith("waiting 1")
-    assert host.told[0].endswith(" s: graph.example asked for it")
+    assert host.told[0].endswith(" s: graph.example requested it")
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ async def test_a_full_quota_is_spared() -> None:
     await host.get()
     await host.get()
     assert host.clock.slept == [pytest.approx(5, abs=0.1)]
-    assert host.told == ["waiting 5.0 s: graph.example says that 130% of its quota is used"]
+    assert host.told == ["waiting 5.0 s: graph.example reports that 130% of its quota is used"]
 
 
 async def test_redirects_are_not_followed(tmp_path: Path) -> None:

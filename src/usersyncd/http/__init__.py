@@ -1,4 +1,4 @@
-"""The patient transport: all HTTP of the connectors goes through it, so waiting and repeating is done once."""
+"""HTTP for connectors: one transport that paces, waits and retries for all of them."""
 
 from __future__ import annotations
 

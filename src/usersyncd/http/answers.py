@@ -1,4 +1,4 @@
-"""What an answer says: when to come again, whether it is whole, and the provider's own words."""
+"""Parsing of responses: the time to wait, whether JSON is complete, and the provider's error message."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from usersyncd.words import MASK, names_secret, quoted
 
 REQUEST_IDS = ("request-id", "x-ms-request-id", "x-request-id", "x-goog-request-id")
 REQUEST_ID = re.compile(r"[\w.:/=+-]{1,100}", re.ASCII)
-"""What a request's id looks like; anything else is not shown."""
+"""The form of a request id; other text is not shown."""
 LONG_ENOUGH = 8
-"""Characters from which on a secret is looked for in an answer."""
+"""Minimum length, in characters, of a secret that is masked in a response body."""
 SPARE = 300
-"""How many calls deeper than here JSON may be decoded: Python counts them and JSON's own depth together."""
+"""Stack frames that the real decoding may be deeper than the check: Python's recursion limit counts frames and JSON
+nesting together."""
 
 
 def retry_after(response: httpx.Response) -> float | None:
-    """Seconds to wait, as the answer asks for (RFC 9110, section 10.2.3): a number or a date.
+    """The seconds to wait that the response requests (RFC 9110, section 10.2.3): a number or a date.
 
-    A date counts from the answer's own ``Date``, so that the two clocks need not agree.
+    A date counts from the response's own ``Date``, so the two clocks may differ.
     """
     text = response.headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d+)?", text):
@@ -40,8 +41,8 @@ def retry_after(response: httpx.Response) -> float | None:
 
 
 def is_json(body: bytes) -> bool:
-    """Whether a body is JSON from its beginning to its end. Costs a tenth of decoding it. Raises RecursionError when it
-    is nested so deeply that nobody could decode it."""
+    """Whether the whole body is valid JSON. Costs a tenth of decoding it. Raises RecursionError when it is nested too
+    deeply to be decoded."""
     try:
         _checked(body, SPARE)
     except msgspec.DecodeError:
@@ -60,7 +61,7 @@ def _checked(body: bytes, calls: int) -> None:
 
 
 def phrase(status: int) -> str:
-    """A status with its name, which is not the one that the host sends: that may be any text."""
+    """A status with its standard name, not the reason phrase that the host sends, which may be any text."""
     try:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
@@ -68,20 +69,19 @@ def phrase(status: int) -> str:
 
 
 _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u([dD][89a-fA-F]..)|.)", re.DOTALL)
-"""An escape of JSON: both halves of a character that UTF-16 writes as two; one half, captured; any other one."""
+"""An escape of JSON: a surrogate pair; a lone surrogate, captured; any other escape."""
 
 
 def _without_halves(body: bytes) -> bytes:
-    """The body where other text stands for single halves, which JSON may have (RFC 8259, section 8.2) and msgspec
-    refuses."""
+    """The body with lone surrogates replaced: JSON allows them (RFC 8259, section 8.2), msgspec rejects them."""
     return _ESCAPE.sub(lambda escape: rb"\ufffd" if escape[1] else escape[0], body)
 
 
 def words(response: httpx.Response) -> str:
-    """What the provider says of its refusal, in one line, with its code and the id of the request, if it gives them.
+    """The provider's error message in one line, with the error code and the request id if present.
 
     Knows the error bodies of Microsoft Graph and Google (``error.code``, ``error.message``) and of OAuth (RFC 6749,
-    section 5.2); of anything else, the beginning of its text.
+    section 5.2); for other bodies, the beginning of the text.
     """
     said = _said(without_secrets(response.content, response.request))
     identifier = request_id(response)
@@ -89,7 +89,7 @@ def words(response: httpx.Response) -> str:
 
 
 def request_id(response: httpx.Response) -> str | None:
-    """The id under which the provider finds this request."""
+    """The id by which the provider's support can find this request."""
     found = (response.headers.get(name, "") for name in REQUEST_IDS)
     return next((identifier for identifier in found if REQUEST_ID.fullmatch(identifier)), None)
 
@@ -116,7 +116,7 @@ def _first_text(body: Mapping[str, Any]) -> str:
 
 
 def title(body: bytes) -> str:
-    """The title of a page of HTML; empty when it has none."""
+    """The title of an HTML page; empty when there is none."""
     found = re.search(rb"<title[^>]*>(.*?)</title>", body[:8192], re.IGNORECASE | re.DOTALL)
     return quoted(found.group(1).decode(errors="replace")) if found else ""
 
@@ -126,7 +126,7 @@ def _of_text(body: bytes) -> str:
 
 
 def without_secrets(body: bytes, request: httpx.Request) -> bytes:
-    """A body that may be shown to somebody: some hosts repeat what they were asked, with its token."""
+    """The body with the request's credentials masked: some hosts echo the request, including its token."""
     for secret in _secrets(request):
         for form in {secret, quote(secret, safe="")}:
             body = body.replace(form.encode(), MASK.encode())
@@ -134,7 +134,7 @@ def without_secrets(body: bytes, request: httpx.Request) -> bytes:
 
 
 def _secrets(request: httpx.Request) -> Iterator[str]:
-    """The credentials of the request's header, and those of its form."""
+    """The credentials in the request's header and form."""
     values = [request.headers.get("authorization", "").partition(" ")[2]]
     if request.headers.get("content-type") == "application/x-www-form-urlencoded":
         values += [value for name, value in parse_qsl(request.content.decode("latin-1")) if names_secret(name)]

@@ -1,4 +1,4 @@
-"""The body of an answer: read and unpacked within a limit."""
+"""Reads and decompresses the body of a response, up to a size limit."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import httpx
 from usersyncd.http.retry import LastingError
 
 GZIP = frozenset({"gzip", "x-gzip"})
-"""The encoding that is asked for, by its names (RFC 9110, section 8.4.1)."""
+"""The names of the encoding that requests accept (RFC 9110, section 8.4.1)."""
 GZIP_WINDOW = 16 + zlib.MAX_WBITS
-"""How zlib is told that gzip comes."""
+"""The value by which zlib expects gzip."""
 PART = 256 * 1024
-"""Bytes that are unpacked at a time."""
+"""Bytes that are decompressed at a time."""
 
 
 async def read_body(response: httpx.Response, limit: int) -> bytes:
-    """The whole body, unpacked. Raises LastingError when it is larger than ``limit`` or packed in another way than once
-    with gzip, httpx.ReadError when it is broken."""
+    """The whole body, decompressed. Raises LastingError when it is larger than ``limit`` or has another encoding than
+    gzip (once); httpx.ReadError when it is corrupt."""
     body = _Body(response.headers.get("content-encoding", ""), limit)
     assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - the client is asynchronous
     async for chunk in response.stream:
@@ -32,8 +32,8 @@ class _Body:
         names = [name for each in encoding.split(",") if (name := each.strip().lower()) not in ("", "identity")]
         if len(names) > 1 or not GZIP.issuperset(names):
             raise LastingError(
-                "packed its answer in a way that nobody asked for (Content-Encoding)",
-                "only gzip, once, is read: see what stands between here and the host",
+                "sent a response with an encoding that was not requested (Content-Encoding)",
+                "only gzip, applied once, can be decoded: check the proxies between usersyncd and the host",
             )
         self._limit = limit
         self._left = self._raw_left = limit
@@ -53,24 +53,25 @@ class _Body:
 
     def whole(self) -> bytes:
         if self._gzip is not None and self._raw_left < self._limit:
-            raise httpx.ReadError("the packed body ends too soon")
+            raise httpx.ReadError("the compressed body is incomplete")
         return b"".join(self._parts)
 
     def _unpacked(self, chunk: bytes) -> Iterator[bytes]:
-        """Part by part: a few bytes may stand for gigabytes. ``_gzip`` is None between two members of a file (RFC 1952,
-        section 2.2)."""
+        """Decompress in parts, because a few bytes may expand to gigabytes. ``_gzip`` is None between two members of a
+        gzip file (RFC 1952, section 2.2)."""
         while chunk:
             if self._gzip is None:
                 self._gzip = zlib.decompressobj(GZIP_WINDOW)
             try:
                 yield self._gzip.decompress(chunk, PART)
             except zlib.error as error:
-                raise httpx.ReadError("the packed body is broken") from error
+                raise httpx.ReadError("the compressed body is corrupt") from error
             chunk = self._gzip.unconsumed_tail or self._gzip.unused_data
             if self._gzip.eof:
                 self._gzip = None
 
     def _too_large(self) -> LastingError:
         return LastingError(
-            f"answered with more than {self._limit:,} bytes", "see what is there: no such answer is expected"
+            f"sent a response of more than {self._limit:,} bytes",
+            "check what the host sends: responses are much smaller",
         )

@@ -1,7 +1,7 @@
-"""How many requests one host gets at a time, and how many a minute: as many as it takes, and no more.
+"""Limits the concurrent requests to one host and their rate to what the host accepts.
 
-It is the rule by which TCP shares a line (RFC 5681): a little more after every answer, half of it after a refusal. Who
-shares the host, other runs and other programs, is found out in this way and not configured.
+The rule is TCP's congestion control (RFC 5681): a small increase after every response, half after a throttled one. So
+the limit adapts to other runs and programs that use the same host, without configuration.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from usersyncd.http.clock import Clock
 from usersyncd.plugin import Patience
 
 STEP = 0.01
-"""What an answer adds to the share that is used."""
+"""The increase of the share after a response."""
 LEAST = 1 / 64
-"""The share never gets smaller than this."""
+"""The minimum of the share."""
 MARGIN = 0.97
-"""The part of a known quota that is used: both sides count, and not in the same second."""
+"""The part of a known quota that is used, because both sides count in slightly different windows."""
 CATCH_UP = 0.25
-"""Seconds of a known quota that may be used later than they came."""
+"""Seconds of unused quota that may be used later."""
 
 
 class Budget:
-    """The budget of one host. ``async with budget:`` waits for a turn, and holds it for one attempt."""
+    """The request budget of one host. ``async with budget:`` waits for a free slot and holds it for one attempt."""
 
     def __init__(self, patience: Patience, clock: Clock) -> None:
         self.answered = False
-        """Whether the host has ever answered in this run."""
+        """Whether the host has responded at least once in this run."""
         self._clock = clock
         self._most = patience.concurrency
         self._per_second = MARGIN * patience.per_minute / 60 if patience.per_minute else None
@@ -40,7 +40,7 @@ class Budget:
 
     @property
     def limit(self) -> int:
-        """Requests that may be under way now."""
+        """The current maximum of concurrent requests."""
         return max(1, int(self._most * self._share))
 
     async def __aenter__(self) -> None:
@@ -63,13 +63,13 @@ class Budget:
         self._call()
 
     def took(self) -> None:
-        """The host took a request and answered it."""
+        """Record a response that was not throttled."""
         self.answered = True
         self._share = min(1.0, self._share + STEP)
 
     def throttled(self, began: float, seconds: float) -> bool:
-        """The host asked to be left alone for these seconds, in the answer to a request that ``began`` then. Requests
-        that were under way together count as one refusal. True: the wait is longer than the one that was known."""
+        """Record that the host requested a wait of ``seconds`` in the response to a request that began at ``began``.
+        Concurrent requests count as one throttling. True: this extends the current wait."""
         now = self._clock.now()
         if began > self._halved:
             self._share = max(LEAST, self._share / 2)
@@ -77,7 +77,7 @@ class Budget:
         return self.put_off(seconds)
 
     def put_off(self, seconds: float) -> bool:
-        """No new request for these seconds. True: this is longer than what was known."""
+        """Start no new request for these seconds. True: this extends the current wait."""
         until = self._clock.now() + seconds
         longer = until > self._shut_until
         self._shut_until = max(self._shut_until, until)
@@ -90,7 +90,7 @@ class Budget:
             await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled():
-                self._call()  # The place was given to us, and somebody else wants it.
+                self._call()  # The slot was assigned to this request: pass it on.
             raise
 
     def _call(self) -> None:

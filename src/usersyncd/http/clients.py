@@ -1,4 +1,4 @@
-"""The clients that a connector is handed, all those of one run, with one budget for each host."""
+"""The HTTP clients of one connector in one run, with one request budget for each host."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ KEEP_ALIVE_SECONDS = 60.0
 
 
 class Clients:
-    """Makes clients. ``failure``: what they raise when their patience ends; ``waiting`` is told of every wait."""
+    """Creates clients. ``failure``: the error that they raise; ``waiting`` is called with a line of text for every
+    wait."""
 
     def __init__(
         self,
@@ -64,7 +65,7 @@ class Clients:
         return client
 
     async def close(self) -> None:
-        """Close what is still open."""
+        """Close all open clients."""
         for client in self._clients:
             await client.aclose()
         self._clients.clear()
@@ -76,10 +77,10 @@ class Clients:
 
 
 class _Routes(httpx.AsyncBaseTransport):
-    """HTTP/1.1 with keep-alive, straight or through the proxy that is meant for the host.
+    """HTTP/1.1 with keep-alive, direct or through the proxy that is configured for the host.
 
-    httpx reads the environment only when it makes the transport itself; so it is read here, by the standard library.
-    What is on this machine or its own link, such as a cloud's metadata service, is never asked through a proxy.
+    httpx reads the environment only when it creates the transport itself, so this class reads it with the standard
+    library. Loopback and link-local addresses, such as a cloud's metadata service, never go through a proxy.
     """
 
     def __init__(self, patience: Patience, trust: ssl.SSLContext, proxy: str | None) -> None:
@@ -130,14 +131,14 @@ def _trust(ca_file: Path | None) -> ssl.SSLContext:
 
 
 @lru_cache(maxsize=8)
-def _context(ca_file: Path | None, version: Sequence[int]) -> ssl.SSLContext:  # noqa: ARG001 - another one is read anew
-    """Reading the system's CAs takes longer than a run in which nothing changed."""
+def _context(ca_file: Path | None, version: Sequence[int]) -> ssl.SSLContext:  # noqa: ARG001 - a new version is a new cache entry
+    """Cached: loading the system's CAs takes longer than a run without changes."""
     return ssl.create_default_context(cafile=ca_file)
 
 
 def _version(ca_file: Path | None) -> Sequence[int]:
-    """Another one when the CAs were changed. Raises OSError when ``ca_file`` is not there."""
-    system = ssl.get_default_verify_paths()  # It heeds $SSL_CERT_FILE, and leaves out what is not there.
+    """Changes when the CA files change. Raises OSError when ``ca_file`` does not exist."""
+    system = ssl.get_default_verify_paths()  # Respects $SSL_CERT_FILE and leaves out missing files.
     files = [ca_file] if ca_file else [Path(each) for each in (system.cafile, system.capath) if each]
     return tuple(
         number

@@ -1,4 +1,4 @@
-"""The time that waits are measured in. Tests hand in one that does not wait."""
+"""The clock for waits and deadlines. Tests pass one that does not wait."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class Clock:
     """The real time."""
 
     def now(self) -> float:
-        """Seconds since some moment; never goes back."""
+        """Seconds since an arbitrary moment; monotonic."""
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""When a request is repeated, after how long, and when patience ends."""
+"""When a request is retried, after which wait, and when it fails for good."""
 
 from __future__ import annotations
 
@@ -14,30 +14,31 @@ from usersyncd.plugin import Patience
 from usersyncd.words import quoted
 
 STATUSES = frozenset({429, 500, 502, 503, 504})
-"""Answers that are repeated whatever their body says (RFC 6585, section 4; RFC 9110, section 15.6)."""
+"""Statuses that are retried whatever the body says (RFC 6585, section 4; RFC 9110, section 15.6)."""
 FLOOR = 1.0
-"""Seconds that a wait has at least, unless the provider says how long."""
+"""Minimum seconds of a wait, unless the provider gives the time."""
 CEILING = 60.0
-"""Seconds that a wait has at the most, unless the provider says how long."""
+"""Maximum seconds of a wait, unless the provider gives the time."""
 STRANGER = 30.0
-"""Seconds for which a host is tried that never answered in this run: its name may be a typing error."""
+"""Seconds of retrying a host that has not responded in this run: its name may be misspelt."""
 JITTER = 0.1
-"""The part of a wait that the provider asked for that is added by chance, so that not all come back at once."""
+"""Maximum random addition to a wait that the provider requested, as a part of it, so that clients do not return all at
+once."""
 
-OWN_FAULT = "the fault is the provider's: see its status page; the next run reads again"
-THROTTLED = "the provider allows no more for now: the next run tries again; read less often (`every`) if it stays so"
-IN_BETWEEN = "something between here and the host answers in its place, a proxy perhaps: ask the network's admin"
-UNREACHABLE = "see that the host's name is right and that it can be reached from here: DNS, firewall, $HTTPS_PROXY"
+OWN_FAULT = "the provider has a problem: see its status page; the next run tries again"
+THROTTLED = "the provider limits the requests: the next run tries again; if this persists, pull less often (`every`)"
+IN_BETWEEN = "another system, perhaps a proxy, responds in place of the host: ask the network's admin"
+UNREACHABLE = "check the host's name, and that this machine can reach the host: DNS, firewall, $HTTPS_PROXY"
 ENDED = ("peer closed connection", "Server disconnected")
-"""How h11 and httpcore begin to tell of an answer that ended too soon, which may happen any day."""
+"""How the errors of h11 and httpcore begin when a response ends too early, an everyday network failure."""
 
-ODD = "see what stands between here and the host: no such answer is expected"
-OWN = "see where the token comes from: the secret that was given, or the host that gave it out"
-UNTRUSTED = "let ca_file (or $SSL_CERT_FILE) name the PEM file of the CA that signed its certificate, perhaps a proxy's"
+ODD = "check what the host sends, and the proxies between usersyncd and the host"
+OWN = "check the source of the token: the configured secret, or the host that issued it"
+UNTRUSTED = "set ca_file (or $SSL_CERT_FILE) to the PEM file of the CA that signed the certificate, perhaps a proxy's"
 
 
 class PassingError(Exception):
-    """One attempt failed in a way that another need not. ``asked``: the seconds that the provider asks for."""
+    """One attempt failed; a retry may succeed. ``asked``: the seconds to wait that the provider requests."""
 
     def __init__(self, what: str, remedy: str, *, asked: float | None = None, throttled: bool = False) -> None:
         super().__init__(what)
@@ -45,7 +46,7 @@ class PassingError(Exception):
 
 
 class LastingError(Exception):
-    """The request failed, and would fail again."""
+    """The request failed, and a retry would fail too."""
 
     def __init__(self, what: str, remedy: str) -> None:
         super().__init__(what)
@@ -53,8 +54,8 @@ class LastingError(Exception):
 
 
 def trouble_of(response: httpx.Response, patience: Patience) -> PassingError | None:
-    """Why this answer is worth another attempt; None when it is what the connector gets. Raises LastingError when
-    nobody could read it."""
+    """The reason to retry after this response; None when the connector receives the response. Raises LastingError when
+    it cannot be decoded."""
     status = response.status_code
     declared = patience.retryable is not None and patience.retryable(response)
     if status in STATUSES or declared:
@@ -68,14 +69,14 @@ def trouble_of(response: httpx.Response, patience: Patience) -> PassingError | N
     except RecursionError:
         raise LastingError(f"answered {status} with JSON that is nested too deeply", ODD) from None
     if patience.json and status == 200 and not whole:
-        # Only a page's title: half an answer would show who is in it.
+        # Quote only a page's title: an incomplete response would show personal data.
         found = title(response.content)
-        return PassingError(f"answered {status}, but not in JSON" + (f": {found}" if found else ""), IN_BETWEEN)
+        return PassingError(f"answered {status} without valid JSON" + (f": {found}" if found else ""), IN_BETWEEN)
     return None
 
 
 def trouble_with(error: httpx.TransportError) -> PassingError | LastingError:
-    """What a broken connection means."""
+    """Classify a connection error."""
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return LastingError(f"has a certificate that is not trusted: {cause.verify_message}", UNTRUSTED)
@@ -83,17 +84,17 @@ def trouble_with(error: httpx.TransportError) -> PassingError | LastingError:
         case httpx.ConnectError() | httpx.ConnectTimeout():
             return PassingError(f"cannot be reached: {_said(error)}", UNREACHABLE)
         case httpx.ProxyError():
-            return PassingError(f"cannot be reached by the proxy: {_said(error)}", UNREACHABLE)
+            return PassingError(f"cannot be reached through the proxy: {_said(error)}", UNREACHABLE)
         case httpx.TimeoutException():
-            return PassingError("was silent for too long", OWN_FAULT)
+            return PassingError("did not respond in time", OWN_FAULT)
         case httpx.UnsupportedProtocol():
-            return LastingError(f"cannot be asked: {_said(error)}", "correct the address")
+            return LastingError(f"cannot be requested: {_said(error)}", "correct the address")
         case httpx.LocalProtocolError():
-            # Its words would show the header, and that is the token.
-            return LastingError("cannot be asked: a header, perhaps the token, has characters that none can have", OWN)
+            # The error's text would show the header, which contains the token.
+            return LastingError("cannot be requested: a header, perhaps the token, has invalid characters", OWN)
         case httpx.RemoteProtocolError() if not str(error).startswith(ENDED):
-            # Its words would show what came, such as a cookie.
-            return PassingError("answered with something that is no HTTP", IN_BETWEEN)
+            # The error's text would show received data, such as a cookie.
+            return PassingError("sent a response that is not HTTP", IN_BETWEEN)
         case _:
             return PassingError(f"broke the connection: {_said(error)}", OWN_FAULT)
 
@@ -114,9 +115,10 @@ _backoff = tenacity.wait_random_exponential(multiplier=2 * FLOOR, min=FLOOR, max
 
 
 def wait(state: tenacity.RetryCallState) -> float:
-    """What the provider asks for; otherwise exponentially longer, by chance between the floor and that (full jitter).
+    """The wait that the provider requests; otherwise a random time between the floor and an exponentially growing limit
+    (full jitter).
 
-    Providers are known to ask for one second again and again: from the second time on it is the longer of the two.
+    Some providers request one second again and again: from the second attempt on, the longer of the two applies.
     """
     asked = trouble(state).asked
     if asked is None:
@@ -126,13 +128,13 @@ def wait(state: tenacity.RetryCallState) -> float:
 
 
 def stop_when(over: Callable[[float], bool]) -> Callable[[tenacity.RetryCallState], bool]:
-    """Stop when ``over`` says so of the wait that is coming."""
+    """Stop when ``over`` is true for the next wait."""
     return lambda state: over(state.upcoming_sleep)
 
 
 def trouble(state: tenacity.RetryCallState) -> PassingError:
-    """What ended the last attempt."""
+    """The error of the last attempt."""
     error = state.outcome.exception() if state.outcome else None
     if not isinstance(error, PassingError):
-        raise TypeError(f"only trouble is repeated, not {error!r}")
+        raise TypeError(f"only PassingError is retried, not {error!r}")
     return error

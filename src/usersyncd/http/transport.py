@@ -1,4 +1,4 @@
-"""httpx's transport, made patient: it paces, waits, repeats, and says what it waits for."""
+"""An httpx transport that paces requests, waits, retries, and reports its waits."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from usersyncd.http.retry import (
 from usersyncd.plugin import Patience
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-"""Methods that may be repeated (RFC 9110, section 9.2.1)."""
+"""Methods that are safe to retry (RFC 9110, section 9.2.1)."""
 CROWDED = 0.8
-"""The part of its quota from which on the provider is spared."""
+"""The used part of the quota above which requests are delayed."""
 SPARED = 10.0
-"""Seconds by which the next requests are put off for each whole quota above that."""
+"""Seconds of delay for each whole quota above that."""
 FULLEST = 2.0
-"""Quotas that can be used at once: a host that says more does not know."""
+"""The highest plausible load; a higher value is ignored."""
 NOTICED = 0.05
-"""Seconds from which on a wait is worth a line."""
+"""Minimum seconds of a wait that is logged."""
 
 
 class PatientTransport(httpx.AsyncBaseTransport):
-    """Answers are read whole. ``failure`` is the error that is raised when patience ends."""
+    """Responses are read as a whole. ``failure`` is the error that is raised when the retries end."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class PatientTransport(httpx.AsyncBaseTransport):
                     response = await self._read(request)
             except TimeoutError as error:
                 raise LastingError(
-                    f"did not answer within {_seconds(self._patience.seconds)}", "see why it is slow"
+                    f"did not respond within {_seconds(self._patience.seconds)}", "find out why it is slow"
                 ) from error
             except httpx.TransportError as error:
                 raise trouble_with(error) from error
@@ -102,7 +102,7 @@ class PatientTransport(httpx.AsyncBaseTransport):
         return response
 
     async def _read(self, request: httpx.Request) -> httpx.Response:
-        """The whole answer, decompressed."""
+        """The whole response, decompressed."""
         response = await self._inner.handle_async_request(request)
         response.request = request
         try:
@@ -118,20 +118,20 @@ class PatientTransport(httpx.AsyncBaseTransport):
         )
 
     def _spare(self, response: httpx.Response, budget: Budget) -> None:
-        """Put the next requests off when the provider says that its quota is nearly used up."""
+        """Delay the next requests when the provider reports that its quota is nearly used up."""
         load = self._patience.load(response) if self._patience.load else None
         if load is not None and CROWDED < load <= FULLEST:
             seconds = SPARED * (load - CROWDED)
             if budget.put_off(seconds):
                 host = response.request.url.host
-                why = f"{host} says that {load:.0%} of its quota is used"
+                why = f"{host} reports that {load:.0%} of its quota is used"
                 self._say(f"waiting {_seconds(seconds)}: {why}", host, seconds)
 
     def _tell(self, request: httpx.Request, state: tenacity.RetryCallState, call: _Call) -> None:
         found, seconds, host = trouble(state), state.upcoming_sleep, request.url.host
         if found.throttled and not call.budget.throttled(call.began, seconds):
-            return  # The host asked for it before: it was said then.
-        why = f"{host} asked for it" if found.asked is not None else f"{host} {found.what}"
+            return  # This wait is not longer than the one already reported.
+        why = f"{host} requested it" if found.asked is not None else f"{host} {found.what}"
         self._say(f"waiting {_seconds(seconds)}: {why}", host, seconds, attempt=state.attempt_number, reason=found.what)
 
     def _say(self, text: str, host: str, seconds: float, **more: Any) -> None:
@@ -142,11 +142,12 @@ class PatientTransport(httpx.AsyncBaseTransport):
 
 
 _FRAMING = frozenset({"content-encoding", "content-length", "transfer-encoding"})
-"""Headers that speak of the body as it travelled."""
+"""Headers that describe the encoded body."""
 
 
 class _Call:
-    """One request with all its attempts. Its time begins with its first turn: queueing for that is not its fault."""
+    """One request with all its attempts. Its time begins with its first attempt; waiting for a free slot does not
+    count."""
 
     def __init__(self, budget: Budget, clock: Clock, seconds: float) -> None:
         self.budget = budget
@@ -164,11 +165,11 @@ class _Call:
 
     @property
     def left(self) -> float:
-        """Seconds that are left."""
+        """Seconds that remain."""
         return self._seconds - (self._clock.now() - (self._first or 0.0))
 
     def is_over(self, wait: float) -> bool:
-        """Whether patience would end in a wait of so many seconds."""
+        """Whether the time would end during a wait of so many seconds."""
         left = self.left
         if not self.budget.answered:
             left -= max(0.0, self._seconds - STRANGER)

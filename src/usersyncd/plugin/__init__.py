@@ -1,13 +1,13 @@
-"""The plugin contract: what a connector is given and what it gives back.
+"""The plugin contract: what usersyncd passes to a connector and what the connector returns.
 
 A *source* connector reads one directory, a *target* connector delivers to one target. Both are plain classes, named by
 an entry point in the group ``usersyncd.sources`` or ``usersyncd.targets``, and constructed once per run::
 
     Source(options, context)        Target(options, context)
 
-where ``options`` is an instance of the class's own ``Options`` model, already validated. A connector imports nothing of
-usersyncd but this package (not its modules) and :mod:`usersyncd.errors`; what it needs of the world comes through its
-context. It never retries, never sleeps and never logs a secret.
+where ``options`` is an instance of the class's own ``Options`` model, already validated. A connector imports only this
+package (not its modules) and :mod:`usersyncd.errors` from usersyncd; everything else that it needs (secrets, HTTP,
+threads, the log) comes through its context. It never retries, never sleeps and never logs a secret.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ from usersyncd.plugin.target import (
 from usersyncd.words import quoted
 
 API = 2
-"""The version of this contract. A connector states it in ``api``; another number is refused when it is loaded."""
+"""The version of this contract. A connector states it in ``api``; a connector with another number is refused when it is
+loaded."""
 
 __all__ = [
     "API", "CANONICAL", "DELIVERED", "PATIENT", "PROTECTED", "Capabilities", "Change", "Context", "Done", "Edge",

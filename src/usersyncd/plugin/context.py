@@ -1,4 +1,4 @@
-"""What every connector is given."""
+"""The context that every connector receives."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ T = TypeVar("T")
 
 
 class Patience(Struct, frozen=True):
-    """How a connector's requests are repeated and paced."""
+    """How a connector's requests are retried and paced."""
 
     retryable: Callable[[httpx.Response], bool] | None = None
-    """Answers that are repeated besides 429, 500, 502, 503 and 504. Its body has been read."""
+    """Which responses are retried besides 429, 500, 502, 503 and 504. The body of the response is already read."""
     load: Callable[[httpx.Response], float | None] | None = None
-    """How much of its quota the provider says is used up, from 0 to 1 and above; None: it does not say. Above 0.8 the
-    next requests are put off."""
+    """The used part of the quota that the provider reports, from 0 to 1 and above; None: it reports nothing. Above 0.8
+    the next requests are delayed."""
     json: bool = True
-    """A 200 whose body is no JSON, or only its beginning, is repeated: it comes from something in between."""
+    """Retry a 200 whose body is not JSON, or is cut off: it comes from a proxy or another device on the way."""
     concurrency: int = 8
-    """Requests to one host under way at once, at the most."""
+    """Maximum number of concurrent requests to one host."""
     per_minute: int | None = None
-    """A known quota of one host; None: only what the provider's throttling teaches."""
+    """A known quota of one host, in requests; None: the rate adapts to the provider's throttling alone."""
     silence: float = 60.0
-    """Seconds that a host may be silent before the request counts as failed."""
+    """Seconds without data from the host after which the request fails."""
     seconds: float = 600.0
-    """Seconds that one request may take, with all its repetitions and waits."""
+    """Seconds that one request may take, including all retries and waits."""
     size: int = 64 * 1024 * 1024
-    """Bytes that one answer may have, decompressed."""
+    """Maximum size of one decompressed response, in bytes."""
 
 
 PATIENT = Patience()
 
 
 class Context(Protocol):
-    """What every connector is given."""
+    """The context that every connector receives."""
 
     @property
     def name(self) -> str:
@@ -50,26 +50,27 @@ class Context(Protocol):
 
     @property
     def folder(self) -> Path:
-        """Relative paths in options are relative to this folder: the configuration file's."""
+        """The folder of the configuration file: relative paths in options are relative to it."""
 
     @property
     def log(self) -> Any:
         """A structlog logger, bound to the run."""
 
     def secret(self, secret: Secret) -> str:
-        """Open a secret. Raises ConfigError, naming the reference, when there is nothing to open."""
+        """Return the secret that a reference names. Raises ConfigError, with the reference, when it cannot be
+        opened."""
 
     def blocking(self, work: Callable[[], Iterable[T]]) -> AsyncIterator[T]:
         """Run a blocking library's generator in one thread of its own, from its first step to its last, so that the run
-        can be cancelled and other directories go on. The generator is closed in that thread."""
+        can be cancelled and other directories continue. The generator is closed in that thread."""
 
     def http(
         self, patience: Patience = PATIENT, *, ca_file: str | None = None, proxy: str | None = None
     ) -> httpx.AsyncClient:
-        """A client on the patient transport: it waits when the provider asks for it, repeats what is worth repeating
-        (GET and HEAD; another method where the request says ``extensions={"repeatable": True}``), and raises
-        SourceError, or TargetError, naming host and remedy, when its patience ends. Every other answer is returned.
+        """A client that waits when the provider requests it, and retries failures that may pass (GET and HEAD; another
+        method where the request has ``extensions={"repeatable": True}``). When the limits of ``patience`` are reached,
+        it raises SourceError or TargetError with host and remedy. Every other response is returned.
 
-        Use it with ``async with``. What is left open is closed when the run ends. It follows no redirects.
-        ``ca_file``: PEM file of the CAs to trust, relative to the configuration file (default: the system's, or
-        ``$SSL_CERT_FILE``); ``proxy``: its URL (default: ``$HTTPS_PROXY``, ``$HTTP_PROXY`` and ``$NO_PROXY``)."""
+        Use it with ``async with``. A client that is left open is closed when the run ends. It does not follow
+        redirects. ``ca_file``: PEM file of the CAs to trust, relative to the configuration file (default: the system's,
+        or ``$SSL_CERT_FILE``); ``proxy``: its URL (default: ``$HTTPS_PROXY``, ``$HTTP_PROXY`` and ``$NO_PROXY``)."""

@@ -15,14 +15,15 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
     def places(self) -> Mapping[str, object]:
-        """Of a target: the part of it that has these users, groups, … -> what of the options says where they are. Two
-        targets of a configuration with an equal place write to the same objects. Without parts, all options count."""
+        """Of a target: each part of it (users, groups, …) -> the options that say where this part is stored. Two
+        targets of a configuration with an equal place write to the same objects. By default all options together are
+        one place."""
         return {"objects": self}
 
 
 def scheme_lowered(url: str) -> str:
-    """The URL with its scheme in small letters. Capitals make no other scheme (RFC 3986, section 3.1), so no validator
-    and no connector has to think of them. Text that is no URL is returned as it is."""
+    """The URL with its scheme in lower case. Schemes are case-insensitive (RFC 3986, section 3.1): this way validators
+    and connectors compare lower case only. Text without a scheme is returned unchanged."""
     scheme, separator, rest = url.partition("://")
     return scheme.lower() + separator + rest if separator else url
 
@@ -36,7 +37,7 @@ class Secret(BaseModel):
     """The name of a systemd credential (``LoadCredential=``), read from ``$CREDENTIALS_DIRECTORY``."""
     file: str | None = None
     """A file that holds the secret; relative to the configuration file. A trailing newline and a byte order mark are
-    cut."""
+    removed."""
     env: str | None = None
     """An environment variable."""
     keyring: str | None = None
@@ -49,7 +50,7 @@ class Secret(BaseModel):
             return value
         # The value itself stays out of the message: it may be the secret.
         raise ValueError(
-            "a secret never stands in the file: write {credential: NAME}, {file: PATH}, {env: NAME} or "
+            "a secret must not be in the file: write {credential: NAME}, {file: PATH}, {env: NAME} or "
             "{keyring: SERVICE/NAME}"
         )
 

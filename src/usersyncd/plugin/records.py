@@ -1,4 +1,4 @@
-"""Users and groups, and what an attribute may hold."""
+"""The kinds of record, their canonical attributes, and the type of an attribute's value."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import Any
 
 Value = str | int | float | bool | None | list[Any] | dict[str, Any]
-"""What an attribute may hold: what JSON can say. Dates are ISO 8601 text; bytes are for the connector to encode."""
+"""The value of an attribute: anything that JSON can represent. Dates are ISO 8601 text; a connector encodes bytes
+itself."""
 
 
 class Kind(StrEnum):

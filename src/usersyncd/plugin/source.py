@@ -1,4 +1,4 @@
-"""A source: what it yields, what it is given, and its methods."""
+"""A source: the items that it yields, the context that it receives, and its methods."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from usersyncd.plugin.records import Kind, Value
 
 
 class Record(Struct, frozen=True, gc=False):
-    """A whole user or group, as its directory holds it.
+    """A user or group with all its attributes, as the directory holds it.
 
     ``id`` is the directory's immutable id, never an address, a login name or a DN; at most 600 characters.
-    ``attributes`` has native names; leave out what the directory does not hold. ``handles`` are other names by which a
-    membership or a manager attribute may refer to this record (``"dn:uid=ada,ou=people,dc=acme"``, ``"uid:ada"``):
-    write them in one normal form.
+    ``attributes`` has native names; leave out attributes that the directory does not hold. ``handles`` are other names
+    by which a membership or a manager attribute may refer to this record (``"dn:uid=ada,ou=people,dc=acme"``,
+    ``"uid:ada"``): write them in one normal form.
     """
 
     kind: Kind
@@ -28,7 +28,7 @@ class Record(Struct, frozen=True, gc=False):
 
 
 class Patch(Struct, frozen=True, gc=False):
-    """Only these attributes of a known record changed; ``None`` clears one. ``handles`` None: they are as they were."""
+    """Changed attributes of a known record; ``None`` clears one. ``handles`` None: the handles did not change."""
 
     kind: Kind
     id: str
@@ -37,11 +37,12 @@ class Patch(Struct, frozen=True, gc=False):
 
 
 class Present(Struct, frozen=True, gc=False):
-    """This known record, and if it is a group its members, are as they were told last.
+    """A known record that still exists and did not change; for a group, its members did not change either.
 
-    For directories that answer a cursor by naming everything that is still there (the present phase of RFC 4533,
-    section 3.3.2): such a pull ends with ``Done(complete=True)``, and what was neither told nor named so is gone. Where
-    the record is not known after all, nobody is taken for gone, and the next pull is complete.
+    For directories that answer a cursor with a list of everything that still exists (the present phase of RFC 4533,
+    section 3.3.2): such a pull ends with ``Done(complete=True)``, and every record that was neither yielded nor named
+    as present counts as deleted. When a named record is not in the snapshot, no record counts as deleted, and the next
+    pull is complete.
     """
 
     kind: Kind
@@ -49,10 +50,10 @@ class Present(Struct, frozen=True, gc=False):
 
 
 class Unread(Struct, frozen=True, gc=False):
-    """The directory lists this record, but hides what the rules need of it: ``why`` names that, and the remedy.
+    """The directory lists this record but hides attributes that the rules need: ``why`` names them and the remedy.
 
-    A known record stays as it was told last, an unknown one is left out; both fail by name. For single records: where
-    the directory hides it of many, raise SourceError.
+    A known record keeps its last state, an unknown one is left out; the report names both as failed. Use it for single
+    records: when the directory hides attributes of many records, raise SourceError.
     """
 
     kind: Kind
@@ -61,10 +62,10 @@ class Unread(Struct, frozen=True, gc=False):
 
 
 class Members(Struct, frozen=True, gc=False):
-    """Edges of one group, given by the members' ids or handles; users and nested groups alike.
+    """Memberships of one group, given by the members' ids or handles; users and nested groups alike.
 
-    In an incremental pull ``whole`` replaces the group's members, otherwise edges are added and removed. In a complete
-    pull a group may come in as many pieces as the source likes: its members are all that were ``added``.
+    In an incremental pull ``whole`` replaces the group's members; otherwise members are added and removed. In a
+    complete pull a source may yield several items for one group: its members are all that were ``added``.
     """
 
     group: str
@@ -81,10 +82,10 @@ class Gone(Struct, frozen=True, gc=False):
 
 
 class Done(Struct, frozen=True):
-    """The end of a pull. It must come last: a pull without it is void and changes nothing.
+    """The end of a pull. It must come last: a pull without it is discarded and changes nothing.
 
-    ``cursor`` is handed to the next pull (None: the next one is complete again). ``complete`` says that everything was
-    listed, so what was not seen is gone.
+    ``cursor`` is passed to the next pull (None: the next pull is complete again). ``complete`` says that everything was
+    listed: a record that was not listed counts as deleted.
     """
 
     cursor: str | None
@@ -92,26 +93,27 @@ class Done(Struct, frozen=True):
 
 
 Page = Sequence[Record | Patch | Present | Unread | Members | Gone]
-"""Some hundred to some thousand items; the order of items and pages has no meaning, except that the last word about a
+"""Some hundred to some thousand items. The order of items and pages has no meaning, except that the last item about a
 record wins."""
 
 
 class SourceContext(Context, Protocol):
-    """What a source is given."""
+    """The context that a source receives."""
 
     @property
     def reads(self) -> Mapping[Kind, frozenset[str] | None]:
-        """The native attributes that the rules really read, for each kind; None: all. Ask the directory for no more."""
+        """The native attributes that the rules read, for each kind; None: all. Request only these from the
+        directory."""
 
     @property
     def mapped(self) -> Mapping[Kind, Collection[str]]:
-        """The canonical attributes of each kind that the admin maps (``attributes:`` of the directory): what stands
-        under their names need not have their form."""
+        """The canonical attributes of each kind that the admin maps (``attributes:`` of the directory): the native
+        attributes of the same names need not have the canonical form."""
 
     @property
     def last_cursor(self) -> str | None:
-        """The cursor of the last pull, also when ``pull`` is given none because everything is to be read: for what a
-        source must know of that pull in any case, such as how far the server was. None: there is none."""
+        """The cursor of the last pull, also when ``pull`` receives None because the pull is complete: for what a source
+        must know about the last pull in any case, such as the server's position. None: there was no pull."""
 
 
 @runtime_checkable
@@ -122,17 +124,18 @@ class Source(Protocol):
     Options: ClassVar[type[BaseModel]]
     mapping: ClassVar[Mapping[Kind, Mapping[str, str]]]
     """For each kind: canonical name -> native name, or a CEL expression over ``raw`` (anything that contains ``raw.``
-    or ``raw[``). A canonical name that is left out maps to the native attribute of the same name; ``id`` is the
+    or ``raw[``). A canonical name that is not listed maps to the native attribute of the same name; ``id`` is the
     record's id."""
 
     def __init__(self, options: Any, context: SourceContext) -> None: ...
 
     def pull(self, cursor: str | None) -> AsyncIterator[Page | Done]:
-        """Read everything (``cursor`` None) or what changed since ``cursor``; a source may answer a cursor that it
-        cannot use with a complete pull. Raise SourceError when the reading is not whole: never end quietly."""
+        """Read everything (``cursor`` None) or the changes since ``cursor``; a source may answer a cursor that it
+        cannot use with a complete pull. Raises SourceError when the directory could not be read to its end: a pull
+        never ends silently."""
         ...
 
     async def check(self) -> Sequence[str]:
-        """Try the directory, and say in a few lines for a person what was found (server, version, rights). Raises
+        """Test the directory and describe it in a few lines for a person (server, version, rights). Raises
         SourceError."""
         ...

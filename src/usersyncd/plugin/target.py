@@ -1,4 +1,4 @@
-"""A target: what it gets and answers, what it is given, and its methods."""
+"""A target: the changes that it receives, the outcomes that it returns, its context, and its methods."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Op(StrEnum):
 
 
 class Member(Struct, frozen=True, gc=False):
-    """One end of a membership change: the record's id in its directory, its key in this target, and its target id
-    (None only in a plan that is shown: when the change is delivered, it is there)."""
+    """One member of a membership change: the record's id in its directory, its key in this target, and its target id
+    (None only in a plan that is shown, never in a change that is delivered)."""
 
     kind: Kind
     id: str
@@ -40,13 +40,13 @@ class Member(Struct, frozen=True, gc=False):
 class Change(Struct, frozen=True, gc=False):
     """One step of a plan.
 
-    ``target_id`` is the target's own immutable identifier of the object, as an outcome, ``find`` or ``read`` gave it:
-    everything but a create is addressed by it. For a record: ``key`` is the key that the object has now (for a create:
-    will have). ``before`` is what the target was last known to hold and ``after`` what it is to hold, whole shapes;
-    None where there is nothing. An update may change the key: then ``before`` and ``after`` differ in it. An adopt
-    brings an object that was in the target before to the shape ``after``; ``before`` is what it held in the plan. The
-    shapes of a leaver's deactivate are those of the last delivery: when the rules changed since then, ``after`` may
-    lack attributes of the layout, the key too. These stay as they are.
+    ``target_id`` is the target's own immutable identifier of the object, as an outcome, ``find`` or ``read`` returned
+    it: every change but a create is addressed by it. For a record: ``key`` is the current key of the object (for a
+    create: its future key). ``before`` is the last known shape in the target and ``after`` the required one, both with
+    all attributes; None where there is no object. An update may change the key: then ``before`` and ``after`` differ in
+    it. An adopt changes an object that the target already had to the shape ``after``; ``before`` is what the object
+    held when the plan was made. A leaver's deactivate has the shapes of the last delivery: when the rules changed since
+    then, ``after`` may lack attributes of the layout, even the key. The target leaves these attributes unchanged.
 
     For memberships (op ADD or REMOVE): ``kind``, ``id``, ``key`` and ``target_id`` are those of the group and
     ``members`` is never empty; ``before`` and ``after`` are None.
@@ -64,14 +64,13 @@ class Change(Struct, frozen=True, gc=False):
 
 
 class Outcome(Struct, frozen=True, gc=False):
-    """What became of one change.
+    """The result of one change.
 
-    Nothing to say: delivered. ``target_id``: the object's identifier, which a create must give; any other change that
-    was delivered may give a new one. ``absent``: the target has no object under the change's target id; a delete, a
-    deactivate or a remove counts as delivered then, and what was to be updated, or to get members, is created by the
-    next plan. ``error``: refused as a whole, and why. ``refused``: the members of a membership change that were
-    refused, by id, each with its reason; ``gone`` are those of them that have no object in the target: the next plan
-    creates it.
+    ``Outcome()``: delivered. ``target_id``: the object's identifier, required for a create; any other delivered change
+    may return a new one. ``absent``: the target has no object with the change's target id; then a delete, a deactivate
+    or a remove counts as delivered, and for an update or added members the next plan creates the object. ``error``: the
+    change was refused as a whole, with the reason. ``refused``: the refused members of a membership change, by id, each
+    with its reason; ``gone``: those of them that have no object in the target; the next plan creates it.
     """
 
     error: str | None = None
@@ -83,19 +82,20 @@ class Outcome(Struct, frozen=True, gc=False):
 
 DELIVERED = Outcome()
 PROTECTED = (
-    "`protect` of the target names it: it is never changed or removed\n"
-    "  → undo the change in the directory or the rules, or take it out of `protect`"
+    "`protect` of the target names it: usersyncd never changes or removes it\n"
+    "  → undo the change in the directory or the rules, or remove it from `protect`"
 )
-"""Why a change of a protected object is refused."""
+"""The error of a change to a protected object."""
 
 
 def holds_protected(key: str, member: str | int) -> str:
-    """Why the deletion of a group with a protected member is refused. ``key``: the name of the members' key."""
-    return f"{key} {member!r} is in it: {PROTECTED}"
+    """The error of deleting a group with a protected member. ``key``: the name of the members' key attribute."""
+    return f"the group has the member {key} {member!r}: {PROTECTED}"
 
 
 class Lookup(Struct, frozen=True, gc=False):
-    """A record that may be in the target already: its directory, its id there, and the key that it is to have."""
+    """A record that may already have an object in the target: its directory, its id there, and the key that the rules
+    give it."""
 
     directory: str
     id: str
@@ -105,12 +105,12 @@ class Lookup(Struct, frozen=True, gc=False):
 class Held(Struct, frozen=True, gc=False):
     """An object as the target holds it now.
 
-    ``attributes`` has the names of the layout, and whatever else of the object a ``protect`` condition may read: None
-    where the object holds nothing. A name that is left out is one that the target cannot tell: it is never compared.
-    ``record``: directory and id of the record to which the object belongs, where the target itself keeps them.
-    ``lasting``: its target id stays, whatever is written; it does not where rules write what
-    identifies the object. ``protected_member``: the key of a protected user in this group, in an answer of ``read``:
-    such a group is not deleted.
+    ``attributes`` has the names of the layout, and all others that a ``protect`` condition may read: None where the
+    object has no value. A name is left out when the target cannot read it: it is never compared. ``record``: directory
+    and id of the record to which the object belongs, where the target itself stores them. ``lasting``: the target id
+    stays the same whatever is written; False where the rules write the attribute that identifies the object.
+    ``protected_member``: the key of a protected user in this group, in results of ``read``: such a group is not
+    deleted.
     """
 
     target_id: str
@@ -122,11 +122,11 @@ class Held(Struct, frozen=True, gc=False):
 
 
 class Capabilities(Struct, frozen=True):
-    """How a target can be looked at.
+    """Which reads a target supports.
 
-    ``find``: ``bulk`` answers thousands of lookups in one query, ``each`` asks for one after the other, ``list`` reads
-    everything whatever is asked; None: it cannot look. ``read``: objects can be read by target id. ``rename``: it has
-    the method of :class:`RenamingTarget`. The others say which methods of :class:`Inspectable` it has.
+    ``find``: ``bulk`` answers thousands of lookups with one query, ``each`` needs one query per lookup, ``list`` reads
+    all objects for any lookup; None: it has no ``find``. ``read``: objects can be read by target id. ``rename``: it has
+    the method of :class:`RenamingTarget`. The others name the methods of :class:`Inspectable` that it has.
     """
 
     find: Literal["bulk", "each", "list"] | None = "bulk"
@@ -145,11 +145,12 @@ Edge = tuple[str, Kind, str]
 
 
 class Layout(Struct, frozen=True):
-    """How the records of one kind look in this target.
+    """The attributes of the shapes of one kind in this target.
 
     ``attributes`` are the names that shapes have, in order; ``key`` is the one that identifies a record. ``ruled`` is
-    True when the admin wrote ``set``: then the names are the admin's own, otherwise they are the canonical ones.
-    ``constants`` are the attributes that have the same value in every shape: ``check`` can tell whether they fit.
+    True when the admin wrote ``set``: then the names are the admin's own; otherwise they are the canonical ones.
+    ``constants`` are the attributes with the same value in every shape: ``check`` can test whether the target accepts
+    them.
     """
 
     attributes: tuple[str, ...]
@@ -159,28 +160,28 @@ class Layout(Struct, frozen=True):
 
 
 class TargetContext(Context, Protocol):
-    """What a target is given."""
+    """The context that a target receives."""
 
     @property
     def layouts(self) -> Mapping[Kind, Layout]:
-        """How the shapes of each kind look."""
+        """The layout of the shapes of each kind."""
 
     @property
     def directories(self) -> Sequence[str]:
         """The directories that this target receives."""
 
     def protected(self, kind: Kind, key: str | int, attributes: Mapping[str, Value]) -> bool:
-        """Whether ``protect`` of the configuration names this object, which holds these attributes now. Such an object
-        and its memberships are never written: refuse what is asked of it, with the reason :data:`PROTECTED`."""
+        """Whether ``protect`` of the configuration names this object, which now has these attributes. Such an object
+        and its memberships are never written: refuse every change to it with the error :data:`PROTECTED`."""
 
     def protects(self, kind: Kind) -> bool:
         """Whether ``protect`` names anything of this kind at all."""
 
     def protection_reads(self, kind: Kind) -> frozenset[str]:
-        """The target's own columns that a ``protect`` condition reads: one that is not there is an error."""
+        """The target's own columns that a ``protect`` condition reads: a missing one is an error."""
 
     def unlinked(self, kind: Kind) -> Iterator[Lookup]:
-        """Records that this target was given before it returned target ids, with the keys that they have there. Only
+        """Records that were delivered to this target before it returned target ids, with their keys in the target. Only
         for targets that were in use under contract 1."""
 
 
@@ -195,89 +196,91 @@ class Target(Protocol):
     def __init__(self, options: Any, context: TargetContext) -> None: ...
 
     async def identity(self) -> str:
-        """Which target this is, whatever the configuration calls it: server and tables, tenant, application. Called at
-        the start of every run. Changes nothing. Raises TargetError when the target cannot be read, or cannot hold what
-        the layouts ask for."""
+        """The identity of this target, independent of its name in the configuration: server and tables, tenant,
+        application. Called at the start of every run. Changes nothing. Raises TargetError when the target cannot be
+        read, or cannot store the attributes of the layouts."""
         ...
 
     async def prepare(self) -> None:
-        """Make the target ready to be written, before anything is looked up or delivered: its own tables, for example.
-        Not called for a plan that is only shown; what would be made then counts as empty. Raises TargetError."""
+        """Prepare the target for writing, for example create its own tables. Called before any lookup or delivery, but
+        not for a plan that is only shown: what ``prepare`` would create then counts as empty. Raises TargetError."""
         ...
 
     def find(self, kind: Kind, lookups: Sequence[Lookup]) -> AsyncIterator[tuple[Lookup, Held]]:
-        """The objects that have one of these keys now, or that the target itself says are these records; each with the
-        lookup that it answers. An object whose key the target takes for equal to the one asked for, though it differs
-        (by case, by padding), is an answer too. Raises TargetError."""
+        """The objects that now have one of these keys, or that the target itself stores as the objects of these
+        records; each with its lookup. This includes objects whose key differs from the requested one but is equal to it
+        for the target (by case, by padding). Raises TargetError."""
         ...
 
     def read(self, kind: Kind, target_ids: Sequence[str]) -> AsyncIterator[Held]:
-        """The objects under these target ids, as far as they are there. Raises TargetError."""
+        """The objects with these target ids, as far as they exist. Raises TargetError."""
         ...
 
     def deliver(self, changes: Sequence[Change]) -> AsyncIterator[Outcome]:
-        """Deliver a batch: one outcome per change, in the order of the changes, each yielded only once it is durable.
+        """Deliver a batch: one outcome per change, in the order of the changes, each yielded only after the change is
+        durable.
 
-        A create never takes over an object that exists: it is refused. Deleting what is not there, adding a member
-        that is there and removing one that is not succeed. Changes of one batch may exchange keys, or hand them on:
-        what frees a value goes first. One refused change must not stop the others. Raise TargetError when the target as
-        a whole cannot be written: what was not acknowledged is looked up by the next run."""
+        A create never takes over an existing object: refuse it. Deleting an object that does not exist, adding a member
+        that exists and removing one that does not exist all succeed. Changes of one batch may swap keys or pass them
+        on: the change that frees a value is written first. One refused change must not stop the others. Raises
+        TargetError when the target as a whole cannot be written: the next run looks up the changes without an
+        outcome."""
         ...
 
     async def check(self) -> Sequence[str]:
-        """Try the target and say in a few lines for a person what was found. Changes nothing. Raises TargetError."""
+        """Test the target and describe it in a few lines for a person. Changes nothing. Raises TargetError."""
         ...
 
     async def close(self) -> None:
-        """Let go of connections. Called once, whatever happened."""
+        """Close all connections. Called once, also after an error."""
         ...
 
 
 @runtime_checkable
 class Inspectable(Target, Protocol):
-    """What a target may have besides, each method by a capability. None of them changes anything; all work before
-    ``prepare`` was called, and raise TargetError."""
+    """Optional methods of a target, each announced by a capability. None of them changes anything; all work before
+    ``prepare`` is called, and raise TargetError."""
 
     def members(self, groups: Sequence[str]) -> AsyncIterator[Sequence[Edge]]:
-        """The memberships of the groups with these target ids, in batches (capability ``members``). What refers to an
-        object that does not exist may be left out."""
+        """The memberships of the groups with these target ids, in batches (capability ``members``). Memberships of
+        objects that do not exist may be left out."""
         ...
 
     async def count(self, kind: Kind, directory: str) -> int | None:
-        """How many objects the target itself says belong to records of this directory; None: it does not keep that
-        (capability ``count``). Every complete run asks: it must cost little."""
+        """How many objects belong to records of this directory, where the target itself stores that; None: it does not
+        store it (capability ``count``). Every complete run calls this: it must be cheap."""
         ...
 
     def ids(self, kind: Kind, directory: str) -> AsyncIterator[Sequence[str]]:
-        """The ids of the records of this directory to which objects belong, in batches, as often as objects name them
-        (capability ``ids``). Every complete run asks a target whose ``count`` keeps that."""
+        """The ids of the records of this directory that have objects, in batches, once for each object (capability
+        ``ids``). Called by every complete run where ``count`` does not return None."""
         ...
 
     def is_same(self, kind: Kind, attribute: str, written: Value, held: Value) -> bool:
-        """Whether ``held`` is only another form of what was written, as 1 is of true (capability ``forms``). Asked
-        after ``read``, of values that are not equal."""
+        """Whether ``held`` is only another form of the written value, such as 1 for true (capability ``forms``). Called
+        after ``read``, for values that are not equal."""
         ...
 
     def list(self, kind: Kind) -> AsyncIterator[Held]:
-        """Every object of a kind, whoever made it (capability ``list``)."""
+        """Every object of a kind, also those that usersyncd did not create (capability ``list``)."""
         ...
 
     async def places(self) -> Mapping[Kind, str]:
-        """Where the objects of each kind are, for a target of which another may share a part: the same users, and other
-        groups (capability ``places``). Equal text means the same objects. A kind that the target does not have is left
-        out. Called after ``identity``."""
+        """Where the objects of each kind are stored, for targets that may share a part, such as the same users with
+        different groups (capability ``places``). Equal text means the same objects. A kind that the target does not
+        have is left out. Called after ``identity``."""
         ...
 
 
 class RenamingTarget(Target, Protocol):
-    """A target whose objects name their directory. It says ``rename`` in its capabilities."""
+    """A target whose objects store the name of their directory. Its capabilities have ``rename``."""
 
     async def rename(
         self, old: str, new: str, target_ids: Mapping[Kind, Sequence[str]]
     ) -> Mapping[Kind, Mapping[str, str]]:
-        """Make everything of the directory ``old`` that of ``new``: all of it, or nothing. ``target_ids``: the objects
-        that are linked. Returns for each kind those that have another target id now: before -> now.
+        """Rename the directory ``old`` to ``new`` in all its objects: all of them or none. ``target_ids``: the linked
+        objects. Returns for each kind the target ids that changed: old -> new.
 
-        Called after ``prepare``, and before anything is looked up. Called again after an interruption: what has the new
-        name already stays, and the answer is the same. Raises TargetError."""
+        Called after ``prepare`` and before any lookup. Called again after an interruption: objects that already have
+        the new name stay as they are, and the result is the same. Raises TargetError."""
         ...

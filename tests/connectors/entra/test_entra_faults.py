@@ -158,7 +158,7 @@ async def test_a_clock_that_is_wrong(follower: Follower) -> None:
     follower.graph.faults.rate = {"throttle_date": 0.5}
     await follower.pull()
     assert follower.is_right
-    asked = [entry["seconds"] for entry in follower.log.entries if "asked for it" in entry["event"]]
+    asked = [entry["seconds"] for entry in follower.log.entries if "requested it" in entry["event"]]
     assert asked
     assert max(asked) < 120
 

@@ -178,7 +178,7 @@ async def test_a_refused_sign_in_says_why(
 
 
 async def test_a_secret_that_is_not_there(graph: Graph, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="there is no file"):
+    with pytest.raises(ConfigError, match="does not exist"):
         await read(source_of(graph, tmp_path, client_secret={"file": "missing"}))
 
 

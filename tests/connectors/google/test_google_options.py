@@ -48,7 +48,7 @@ def test_org_units_and_domains_are_tidied() -> None:
     [
         ({"service_account": None}, "give one of service_account"),
         ({"keyless": {"service_account": "a@b.iam.gserviceaccount.com"}}, "give one of service_account"),
-        ({"service_account": "-----BEGIN"}, "a secret never stands in the file"),
+        ({"service_account": "-----BEGIN"}, "a secret must not be in the file"),
         ({"subject": "admin"}, "not an e-mail address"),
         ({"customer": "C1", "domains": ["acme.example"]}, "give one of customer and domains"),
         ({"domains": []}, "at least 1 item"),

@@ -130,7 +130,7 @@ async def test_what_is_not(api: Api, refusal: httpx.Response, words: str) -> Non
 )
 async def test_what_is_no_listing_is_not_taken_for_an_empty_one(api: Api, body: str) -> None:
     respx.get(f"{BASE}/users").mock(return_value=httpx.Response(200, text=body))
-    with pytest.raises(SourceError, match=r"answered with something that is|but not in JSON"):
+    with pytest.raises(SourceError, match=r"answered with something that is|without valid JSON"):
         await listed(api)
 
 

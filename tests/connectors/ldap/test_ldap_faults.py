@@ -206,7 +206,7 @@ async def test_a_host_that_does_not_exist(serve: Serve) -> None:
         ),
         ({"bind_dn": "CORP\\sync", "password": {"env": "X"}}, "is no account of acme: write its DN"),
         ({"bind_dn": "sync@", "password": {"env": "X"}}, "neither a DN"),
-        ({"password": "hush"}, "never stands in the file"),
+        ({"password": "hush"}, "must not be in the file"),
         ({"users": {"filter": "objectClass=person"}}, "in parentheses"),
         ({"url": "ldaps://dc1", "tls": {"start_tls": True}}, "secured from its start"),
         ({"page_size": 0}, "greater than or equal to 1"),

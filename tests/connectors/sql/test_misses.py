@@ -170,7 +170,7 @@ async def test_what_is_protected_is_left_alone(database: Database, start: Start)
     for key, member in (("g", "root"), ("wheel", "root")):
         target_id = runs.links[Kind.GROUP, "hr", f"id of {key}"]
         assert [one.protected_member for one in await runs.read(Kind.GROUP, target_id)] == [member]
-    assert f"code 'root' is in it: {PROTECTED}" == (await runs(group(Op.DELETE, "g")))[0].error
+    assert f"the group has the member code 'root': {PROTECTED}" == (await runs(group(Op.DELETE, "g")))[0].error
     ((_, held),) = await runs.find(Kind.USER, Lookup("hr", "x", "root"))
     assert held.attributes == {"code": "root", "name": "n", "active": True, "id": 1, "role": "superadmin"}
     assert columns(database, "app_user", ["code", "name"], "id") == [("root", "n"), ("ada", "delete")]
