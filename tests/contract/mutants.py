@@ -73,7 +73,7 @@ class NobodyLeaves(Delta):
 
 
 class TestNobodyLeaves(Incremental):
-    fails = "test_a_pull_after_the_cursor_tells_what_changed"
+    fails = "test_a_pull_after_the_cursor_yields_the_changes"
     source = NobodyLeaves
 
 
@@ -85,7 +85,7 @@ class NothingIsWhole(Delta):
 
 
 class TestNothingIsWhole(Incremental):
-    fails = "test_a_pull_after_the_cursor_tells_what_changed"
+    fails = "test_a_pull_after_the_cursor_yields_the_changes"
     source = NothingIsWhole
 
 
@@ -112,7 +112,7 @@ class QuietAndDone(Quiet):
 
 
 class TestQuiet(Incremental):
-    fails = "test_a_sign_in_that_ends_midway_is_never_taken_for_the_end"
+    fails = "test_access_revoked_midway_is_never_taken_for_the_end"
     source = Quiet
 
     @pytest.fixture

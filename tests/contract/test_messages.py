@@ -1,4 +1,4 @@
-"""A promise that a target breaks says what the target did, what the contract asks for, and where to read about it."""
+"""A promise that a target breaks says what the target did, what the contract requires, and where that is documented."""
 
 from __future__ import annotations
 
@@ -53,26 +53,28 @@ def test_an_answer_that_is_wrong_is_named_with_its_change() -> None:
     changes = [create(ADA), add(APP, ADA, BOB), create(APP, Kind.GROUP)]
     answers = Answers(changes, [Outcome(error="no room"), Outcome(refused={"u2": "no"}), Outcome()])
     text = failure(assert_delivered, answers)
-    assert text.startswith("CREATE (user u1, key 'u1') was refused, and not delivered: Outcome(error='no room'")
-    assert "\nADD of u1, u2 (group g1, key 'g1') was partly refused, and not delivered: " in text
+    assert text.startswith("CREATE (user u1, key 'u1') was refused, not delivered: Outcome(error='no room'")
+    assert "\nADD of u1, u2 (group g1, key 'g1') was partly refused, not delivered: " in text
     assert "group g1, key 'g1') was delivered" not in text
     assert text.endswith("`Outcome()`\n  → read docs/connectors.md#outcome")
     text = failure(assert_answers, answers, ["refused", "partly refused", "refused"], asks("refuse it", "change"))
-    assert text.startswith("CREATE (group g1, key 'g1') was delivered, and not refused: ")
+    assert text.startswith("CREATE (group g1, key 'g1') was delivered, not refused: ")
 
 
-def test_a_wrong_number_of_outcomes_is_told() -> None:
+def test_a_wrong_number_of_outcomes_is_reported() -> None:
     text = failure(assert_delivered, Answers([create(ADA), create(BOB)], [Outcome()]))
-    assert text.startswith("the target gave 1 outcomes for 2 changes; the contract asks: one outcome for each change")
+    assert text.startswith(
+        "the target returned 1 outcomes for 2 changes; the contract requires: one outcome for each change"
+    )
 
 
-def test_what_the_target_should_hold_is_told_piece_by_piece() -> None:
+def test_each_difference_in_content_is_listed() -> None:
     found = Contents({"u1": {"id": "u1", "title": None}}, memberships={("g1", "u1")})
     expected = Contents({"u1": {"id": "u1"}, "u2": {"id": "u2"}}, memberships={("g1", "u2")})
     text = failure(assert_holds, found, expected)
-    assert "  users, key 'u1': holds {'id': 'u1', 'title': None}, and should hold {'id': 'u1'}\n" in text
-    assert "  users, key 'u2': holds None, and should hold {'id': 'u2'}\n" in text
-    assert "  memberships: ('g1', 'u1') is there\n  memberships: ('g1', 'u2') is missing\n" in text
+    assert "  users, key 'u1': holds {'id': 'u1', 'title': None}, expected {'id': 'u1'}\n" in text
+    assert "  users, key 'u2': holds None, expected {'id': 'u2'}\n" in text
+    assert "  memberships: ('g1', 'u1') is not expected\n  memberships: ('g1', 'u2') is missing\n" in text
     assert "(`Contents` leaves absent attributes out: the fixture `contents` must not give None)\n" in text
     assert text.endswith("docs/connectors.md#testing-it")
     assert_holds(Contents({"u1": {}}), Contents(), "groups", "memberships")

@@ -13,7 +13,7 @@ def test_a_target_that_is_down_keeps_nothing_from_the_others(world: World) -> No
     report = world.run()
     app, crm = report.targets
     assert report.status == "failed"
-    assert app.error == "the store in memory is down\n  → set its faults otherwise"
+    assert app.error == "the store in memory is down\n  → reset its faults"
     assert (app.counts.total, crm.counts.total, crm.error) == (0, 1, None)
     world.people("u2")
     world.people("u1", title="Boss")

@@ -1,12 +1,12 @@
-"""What the author of a connector needs to test it.
+"""Tools with which authors test their connectors.
 
-- :class:`SourceContract` and :class:`TargetContract`: suites of tests that your test class inherits. They need
-  pytest, and are imported only when they are asked for.
-- :func:`source_context`, :func:`target_context`: the contexts that a run would hand over, with a log that can be read
-  and a clock that does not wait.
+- :class:`SourceContract` and :class:`TargetContract`: test suites that your test class inherits. They need pytest, and
+  are imported on first use.
+- :func:`source_context`, :func:`target_context`: contexts as in a run, with a log that tests can read and a clock that
+  does not wait.
 - :class:`MemoryDirectory` with :class:`MemorySource`, :class:`MemoryStore` with :class:`MemoryTarget`: a directory and
-  a target in memory that fail on demand.
-- :func:`read`, :func:`fold`: a pull, and what it says in the end.
+  a target in memory, with faults that a test switches on.
+- :func:`read`, :func:`fold`: run a pull to its end, and merge its items.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SUITES = {
     "Contents": "usersyncd.testing.target_contract",
 }
 _COMMON = "usersyncd.testing.connector_contract"
-"""What both suites inherit."""
+"""The base class of both suites."""
 
 
 def __getattr__(name: str) -> Any:
@@ -44,7 +44,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import pytest
 
-    # pytest explains a failed assert only in modules that it was told of before they are imported.
+    # pytest explains failed asserts only in modules that are registered before their import.
     pytest.register_assert_rewrite(_COMMON, _SUITES[name])
     return getattr(import_module(_SUITES[name]), name)
 

@@ -1,4 +1,4 @@
-"""What the promises of a source and those of a target have in common."""
+"""The tests that sources and targets have in common."""
 # ruff: noqa: S101 - tests are made of asserts
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from usersyncd.testing.inspection import imported_of_usersyncd
 
 
 class ConnectorContract:
-    """The options of a connector, and what it imports."""
+    """Tests of a connector's options and imports."""
 
     def _connector(self) -> Any:
         """The class under test."""
@@ -23,7 +23,7 @@ class ConnectorContract:
 
     @pytest.fixture
     def folder(self, tmp_path: Path) -> Path:
-        """The folder to which relative paths in options are relative."""
+        """The folder of the configuration file: relative paths in options are relative to it."""
         return tmp_path
 
     @pytest.fixture
@@ -41,6 +41,6 @@ class ConnectorContract:
         bare = [name for name, option in schema.get("properties", {}).items() if not option.get("description")]
         assert not bare, "give each option a Field(description=…)"
 
-    def test_imports_nothing_else_of_usersyncd(self) -> None:
-        """What a connector needs of the world comes through its context: everything else may change at any time."""
+    def test_imports_only_the_plugin_contract(self) -> None:
+        """A connector uses only these two modules and its context: all other modules may change at any time."""
         assert imported_of_usersyncd(self._connector()) <= {"usersyncd.plugin", "usersyncd.errors"}

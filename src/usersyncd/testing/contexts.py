@@ -1,4 +1,4 @@
-"""The contexts that a run would hand to a connector, for tests."""
+"""The contexts of connectors, for tests."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from usersyncd.http import Clock
 from usersyncd.plugin import CANONICAL, Kind, Layout, Lookup
 
 OWN_LAYOUTS: Mapping[Kind, Layout] = {kind: Layout(CANONICAL[kind], key="id", ruled=False) for kind in Kind}
-"""Shapes without rules: the canonical attributes, identified by ``id``."""
+"""The layouts without ``set``: the canonical attributes, identified by ``id``."""
 
 
 class HurriedClock(Clock):
-    """A clock that does not wait, but moves on by as much: ``slept`` is what would have been waited."""
+    """A clock that advances instead of waiting: ``slept`` has the seconds of each wait."""
 
     def __init__(self) -> None:
         self.slept: list[float] = []
@@ -36,7 +36,7 @@ class HurriedClock(Clock):
 
 
 class Log:
-    """A logger that keeps what it is told: ``logger`` is for the context, ``entries`` for the test."""
+    """A logger that keeps its entries: ``logger`` is for the context, ``entries`` for the test."""
 
     def __init__(self) -> None:
         self._capture = LogCapture()
@@ -46,7 +46,7 @@ class Log:
 
     @property
     def entries(self) -> Sequence[Mapping[str, Any]]:
-        """One mapping an entry: ``event``, ``log_level`` and what was bound."""
+        """One mapping for each entry: ``event``, ``log_level`` and the bound values."""
         return self._capture.entries
 
 
@@ -62,9 +62,10 @@ def source_context(
     waiting: Callable[[str], None] | None = None,
 ) -> SourceRunContext:
     """The context of a source. ``reads``: the native attributes that the rules read, for each kind; None: all.
-    ``mapped``: the canonical attributes that the admin maps; None: none. ``last_cursor``: that of the last pull.
+    ``mapped``: the canonical attributes that the admin maps; None: none. ``last_cursor``: the cursor of the last pull.
 
-    ``clock``: what HTTP requests wait by; None: a clock that does not wait. ``waiting`` is told of every wait.
+    ``clock``: the clock for waits of HTTP requests; None: one that does not wait. ``waiting`` is called with a line of
+    text for every wait.
     """
     everything = {kind: None for kind in Kind}  # noqa: C420 - dict.fromkeys has another type
     return SourceRunContext(
@@ -90,9 +91,9 @@ def target_context(
     log: Log | None = None,
     clock: Clock | None = None,
 ) -> TargetRunContext:
-    """The context of a target, which receives ``directories`` in shapes that look like ``layouts``. ``protection``: the
-    objects that it must not write; ``earlier``: the records that it was given under contract 1. ``clock``: what HTTP
-    requests wait by; None: a clock that does not wait."""
+    """The context of a target, which receives ``directories`` in shapes of ``layouts``. ``protection``: the objects
+    that it must not write; ``earlier``: the records that were delivered under contract 1. ``clock``: the clock for
+    waits of HTTP requests; None: one that does not wait."""
     return TargetRunContext(
         name=name,
         folder=folder,

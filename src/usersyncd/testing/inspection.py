@@ -1,4 +1,4 @@
-"""What a test sees of a connector from outside: the modules that it imports, and what it leaves behind."""
+"""Inspects a connector from outside: the modules that it imports, and the threads and files that it leaves open."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from pathlib import Path
 
 
 def threads_and_files() -> tuple[int, int]:
-    """Threads and open files of this process."""
+    """The numbers of threads and of open files of this process."""
     gc.collect()
     descriptors = Path("/proc/self/fd")
     return threading.active_count(), len(list(descriptors.iterdir())) if descriptors.exists() else 0
 
 
 def imported_of_usersyncd(connector: type) -> set[str]:
-    """The modules of usersyncd that the connector's package imports anywhere, lazily too."""
+    """The modules of usersyncd that the connector's package imports anywhere, including inside functions."""
     return {name for path in _modules(connector) for name in _imported(path)}
 
 
 def _modules(connector: type) -> Iterator[Path]:
-    """The files of the package that defines the connector; of its module, when it is in none."""
+    """The files of the package that defines the connector; the file of its module when there is no package."""
     package = sys.modules[connector.__module__.partition(".")[0]]
     if hasattr(package, "__path__"):
         for folder in package.__path__:

@@ -1,4 +1,4 @@
-"""A directory in memory, and the source that reads it: it fails on demand, and tells changes when asked to."""
+"""A directory in memory, and the source that reads it, completely or incrementally, with faults on demand."""
 # ruff: noqa: A001, A002 - `id` is the word of the contract
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ Item = Record | Members | Gone
 
 @dataclass
 class SourceFaults:
-    """What goes wrong in the next pulls, until it is set otherwise."""
+    """The faults of the next pulls, until they are reset."""
 
     down: bool = False
-    """Nothing can be read at all, or no further."""
+    """Nothing can be read; a pull in progress fails."""
     fail_after: int | None = None
-    """The pull breaks off with SourceError after this many pages."""
+    """The pull fails with SourceError after this many pages."""
     no_done: bool = False
-    """The pull ends quietly, without Done: what a connector must never do, and the core must survive."""
+    """The pull ends silently, without Done: a connector must never do that, and the core must cope with it."""
     repeat: bool = False
-    """Every page comes twice, which changes nothing."""
+    """Every page is yielded twice; the result must be the same."""
     shuffle: Random | None = None
-    """Items and pages come in an order by this generator, which changes nothing."""
+    """Items and pages are shuffled by this generator; the result must be the same."""
 
 
 @dataclass
 class MemoryDirectory:
-    """Users, groups and memberships that a test changes as it likes; ``members`` holds ids or handles, by group id."""
+    """Users, groups and memberships that a test changes directly; ``members`` holds ids or handles, by group id."""
 
     users: dict[str, dict[str, Value]] = field(default_factory=dict)
     groups: dict[str, dict[str, Value]] = field(default_factory=dict)
@@ -42,13 +42,13 @@ class MemoryDirectory:
     handles: dict[tuple[Kind, str], tuple[str, ...]] = field(default_factory=dict)
     page_size: int = 100
     incremental: bool = False
-    """Whether a pull hands out a cursor, and a pull with a cursor tells changes only."""
+    """Whether pulls return a cursor, and a pull with a cursor yields changes only."""
     faults: SourceFaults = field(default_factory=SourceFaults)
-    told: list[dict[Any, Item]] = field(default_factory=list)
-    """What each pull with a cursor to give has told; the cursor is the number of the listing."""
+    listings: list[dict[Any, Item]] = field(default_factory=list)
+    """The listing at the end of each pull that returned a cursor; the cursor is its index."""
 
     def remove(self, kind: Kind, id: str) -> None:
-        """The record is gone, with its memberships."""
+        """Delete the record with its memberships."""
         (self.users if kind is Kind.USER else self.groups).pop(id, None)
         names = {id, *self.handles.pop((kind, id), ())}
         if kind is Kind.GROUP:
@@ -57,7 +57,7 @@ class MemoryDirectory:
             members -= names
 
     def listing(self) -> dict[Any, Item]:
-        """All records, and the members of each group, keyed by what they are about."""
+        """All records and the members of each group, each under a unique key."""
         items: dict[Any, Item] = {}
         for kind, records in ((Kind.USER, self.users), (Kind.GROUP, self.groups)):
             for id, attributes in records.items():
@@ -68,7 +68,7 @@ class MemoryDirectory:
 
 
 def changes(before: Mapping[Any, Item], after: Mapping[Any, Item]) -> Iterator[Item]:
-    """What an incremental pull tells: each record and each group's members once, if they are others than before."""
+    """The items of an incremental pull: each changed record and each changed group's members, once."""
     for key, item in after.items():
         if before.get(key) != item:
             yield Members(item.group, item.added, whole=True) if isinstance(item, Members) else item
@@ -90,7 +90,7 @@ class MemorySourceOptions(Options):
 
 
 class MemorySource:
-    """Reads a :class:`MemoryDirectory`, with the faults that it asks for."""
+    """Reads a :class:`MemoryDirectory`, with its faults."""
 
     api: ClassVar[int] = API
     Options: ClassVar[type[BaseModel]] = MemorySourceOptions
@@ -105,19 +105,19 @@ class MemorySource:
         self._knock()
         listing = directory.listing()
         incremental = directory.incremental and cursor is not None
-        items = list(changes(directory.told[int(cursor or 0)], listing) if incremental else listing.values())
+        items = list(changes(directory.listings[int(cursor or 0)], listing) if incremental else listing.values())
         for number, page in enumerate(self._pages(items)):
             if number == faults.fail_after:
-                raise SourceError(f"the directory in memory broke off after {number} pages", "pull again")
+                raise SourceError(f"the directory in memory failed after {number} pages", "pull again")
             yield page
             self._knock()
         if faults.fail_after is not None:
-            raise SourceError("the directory in memory broke off before the end", "pull again")
+            raise SourceError("the directory in memory failed before the end", "pull again")
         if faults.no_done:
             return
         if directory.incremental:
-            directory.told.append(listing)
-        yield Done(str(len(directory.told) - 1) if directory.incremental else None, complete=not incremental)
+            directory.listings.append(listing)
+        yield Done(str(len(directory.listings) - 1) if directory.incremental else None, complete=not incremental)
 
     async def check(self) -> Sequence[str]:
         self._knock()
@@ -125,7 +125,7 @@ class MemorySource:
 
     def _knock(self) -> None:
         if self._directory.faults.down:
-            raise SourceError("the directory in memory is down", "set its faults otherwise")
+            raise SourceError("the directory in memory is down", "reset its faults")
 
     def _pages(self, items: list[Item]) -> list[Page]:
         faults, size = self._directory.faults, self._directory.page_size

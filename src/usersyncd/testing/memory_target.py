@@ -1,4 +1,4 @@
-"""A target in memory, which fails on demand."""
+"""A target in memory, with faults on demand."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from usersyncd.plugin import (
 
 Key = str | int
 Place = tuple[Kind, str, Key]
-"""Where a key has to be unique: kind, directory ("" where all directories share the keys), and the key."""
+"""The scope in which a key is unique, and the key: kind, directory ("" where all directories share the keys), key."""
 
 EDGES = (Op.ADD, Op.REMOVE)
 
@@ -41,7 +41,7 @@ _stores = count(1)
 
 @dataclass(frozen=True)
 class MemoryObject:
-    """A user or group as the store holds it: the attributes that the rules set, and those that only others write."""
+    """A user or group in the store: the attributes that the rules set, and those that only other programs write."""
 
     directory: str
     key: Key
@@ -51,27 +51,28 @@ class MemoryObject:
 
 @dataclass
 class TargetFaults:
-    """What goes wrong in the next deliveries, until it is set otherwise."""
+    """The faults of the next deliveries, until they are reset."""
 
     down: bool = False
     """Nothing can be read or written at all."""
     refuse: set[str] = field(default_factory=set)
-    """Ids of records, and texts in attributes, that are refused; a member is refused by its id."""
+    """Ids of records and texts in attributes that are refused; members are refused by id."""
     drop: set[str] = field(default_factory=set)
-    """Ids of records whose writes something in the store drops: they are refused by name."""
+    """Ids of records whose writes are dropped in the store, as a trigger would: they are refused by name."""
     die_after: int | None = None
-    """The target dies after this many outcomes, counted over all deliveries from now on."""
+    """The target fails after this many outcomes, counted over all deliveries from now on."""
     die_unseen: bool = False
-    """The change at which it dies is written all the same, though never acknowledged."""
+    """The change at which it fails is written but never acknowledged."""
     die_before_commit: bool = False
-    """A batch is one transaction, and the target dies before its end: nothing is written."""
+    """A batch is one transaction, and the target fails before its commit: nothing is written."""
     die_after_commit: bool = False
-    """A batch is one transaction, and the target dies after its end: all is written, nothing acknowledged."""
+    """A batch is one transaction, and the target fails after its commit: everything is written, nothing
+    acknowledged."""
 
 
 @dataclass
 class MemoryStore:
-    """What the target holds: objects by target id, and memberships. A target id is never given twice."""
+    """The content of the target: objects by target id, and memberships. A target id is never reused."""
 
     identity: str = field(default_factory=lambda: f"memory {next(_stores)}")
     users: dict[str, MemoryObject] = field(default_factory=dict)
@@ -79,23 +80,23 @@ class MemoryStore:
     memberships: set[Edge] = field(default_factory=set)
     faults: TargetFaults = field(default_factory=TargetFaults)
     places: dict[Kind, str] = field(default_factory=dict)
-    """Where the objects of a kind are, if another store has the same ones."""
+    """The place of each kind's objects, if another store shares them."""
     serial: int = 0
-    """The number of the target id that was given last."""
+    """The number in the last assigned target id."""
 
     def objects(self, kind: Kind) -> dict[str, MemoryObject]:
         """The users or the groups."""
         return self.users if kind is Kind.USER else self.groups
 
     def insert(self, kind: Kind, made: MemoryObject) -> str:
-        """Put an object into the store, and return its target id."""
+        """Insert an object, and return its target id."""
         self.serial += 1
         target_id = f"m{self.serial}"
         self.objects(kind)[target_id] = made
         return target_id
 
     def delete(self, kind: Kind, target_id: str) -> None:
-        """Take an object out of the store, with its memberships."""
+        """Delete an object with its memberships."""
         self.objects(kind).pop(target_id, None)
         self.memberships = {
             (group, member_kind, member)
@@ -113,7 +114,7 @@ class MemoryTargetOptions(Options):
 
 
 class MemoryTarget:
-    """Writes to a :class:`MemoryStore`, with the faults that it asks for."""
+    """Writes to a :class:`MemoryStore`, with its faults."""
 
     api: ClassVar[int] = API
     Options: ClassVar[type[BaseModel]] = MemoryTargetOptions
@@ -192,7 +193,7 @@ class MemoryTarget:
         new: str,
         target_ids: Mapping[Kind, Sequence[str]],  # noqa: ARG002 - they stay
     ) -> Mapping[Kind, Mapping[str, str]]:
-        """The target ids of the store name no directory: none is another one now."""
+        """Target ids of the store do not contain the directory, so they do not change."""
         self._knock()
         if self._store.faults.die_before_commit:
             self._die()
@@ -210,17 +211,17 @@ class MemoryTarget:
         return [f"in memory: {len(self._store.users)} users, {len(self._store.groups)} groups"]
 
     async def close(self) -> None:
-        """There is nothing to let go of."""
+        """There is nothing to close."""
 
     # ---- what fails
 
     def _knock(self) -> None:
         if self._store.faults.down:
-            raise TargetError("the store in memory is down", "set its faults otherwise")
+            raise TargetError("the store in memory is down", "reset its faults")
 
     @staticmethod
     def _die() -> None:
-        raise TargetError("the store in memory died", "deliver again")
+        raise TargetError("the store in memory failed", "deliver again")
 
     # ---- keys
 
@@ -228,7 +229,7 @@ class MemoryTarget:
         return kind, "" if self._context.layouts[kind].ruled else directory, key
 
     def _holders(self) -> dict[Place, str]:
-        """Target ids by the keys that they have now."""
+        """Target ids by their current keys."""
         return {
             self._place(kind, held.directory, held.key): target_id
             for kind in Kind
@@ -236,17 +237,17 @@ class MemoryTarget:
         }
 
     def _claim(self, change: Change) -> Place | None:
-        """The key that this change gives to an object."""
+        """The key that an object has after this change."""
         if change.after is None:
             return None
         return self._place(change.kind, change.directory, self._key(change))
 
     def _key(self, change: Change) -> Key:
-        """The key that an object is to have; a leaver's shape may be of earlier rules, and not say it."""
+        """The key after the change; a leaver's shape may come from earlier rules and lack the key."""
         return _key((change.after or {}).get(self._context.layouts[change.kind].key, change.key))
 
     def _kept(self, change: Change) -> Change:
-        """A change that only deactivates leaves the key as it is: a conflict of keys must not keep a leaver active."""
+        """A change that only deactivates keeps the current key: a key conflict must not keep a leaver active."""
         held = self._store.objects(change.kind).get(change.target_id or "")
         before, after = change.before or {}, change.after or {}
         if held is None or change.op is not Op.DEACTIVATE or before | {"active": False} != after:
@@ -257,7 +258,8 @@ class MemoryTarget:
     # ---- a batch
 
     def _knots(self, changes: Sequence[Change]) -> list[list[int]]:
-        """For each change those, itself among them, whose keys depend on each other: they are written at once."""
+        """For each change the group of changes (including itself) whose keys depend on each other: a group is written
+        together."""
         knots = [[position] for position in range(len(changes))]
         owners = {
             _object(change): position
@@ -276,7 +278,8 @@ class MemoryTarget:
         return knots
 
     def _apply(self, changes: Sequence[Change], knot: Sequence[int], outcomes: dict[int, Outcome]) -> None:
-        """Write the changes of a knot, if it is not written yet. Whose key belongs to another in the end is refused."""
+        """Write the changes of a group that is not written yet. A change whose key would belong to two objects is
+        refused."""
         if knot[0] in outcomes:
             return
         found = {position: self._refusal(changes[position]) for position in knot}
@@ -289,13 +292,13 @@ class MemoryTarget:
         outcomes.update({position: outcome or DELIVERED for position, outcome in found.items()})
 
     def _refusal(self, change: Change) -> Outcome | None:
-        """Why a change cannot be, whatever becomes of the others; or that its object is absent."""
+        """Why a change is refused independent of the others, or that its object is absent."""
         faults = self._store.faults
         texts = {value for value in (change.after or {}).values() if isinstance(value, str)}
         if not faults.refuse.isdisjoint({change.id, *texts}):
             return Outcome(error=f"the store refuses the {change.kind} {change.id}")
         if change.id in faults.drop:
-            return Outcome(error=f"the {change.kind} {change.id} was not written: something in the store drops it")
+            return Outcome(error=f"the {change.kind} {change.id} was not written: the store drops the write")
         if change.op is Op.CREATE:
             return None
         held = self._store.objects(change.kind).get(change.target_id or "")
@@ -307,7 +310,7 @@ class MemoryTarget:
         return Outcome(error=PROTECTED) if self._protected(change.kind, held) else None
 
     def _collision(self, changes: Sequence[Change], accepted: Sequence[int]) -> int | None:
-        """The first change whose key would belong to another object too, when all of these are written."""
+        """The first change whose key another object would have too, if all of these were written."""
         leaving = {_object(changes[position]) for position in accepted if changes[position].op not in EDGES}
         taken = {place for place, target_id in self._holders().items() if (place[0], target_id) not in leaving}
         for position in sorted(accepted, key=lambda position: changes[position].op is Op.CREATE):
@@ -387,7 +390,7 @@ class MemoryTarget:
 
 
 class MemoryTargetBlind(MemoryTarget):
-    """Cannot look at its store: to create what is there takes it over."""
+    """A target without ``find`` and ``read``: a create of an existing object takes it over."""
 
     capabilities: ClassVar[Capabilities] = Capabilities(find=None, read=False, rename=True)
 
@@ -398,7 +401,7 @@ class MemoryTargetBlind(MemoryTarget):
         return super().deliver([self._known(change, holders) for change in changes])
 
     def _known(self, change: Change, holders: Mapping[Place, str]) -> Change:
-        """A create of what is there, and stays there, is an adoption."""
+        """A create of an object that exists, and stays, becomes an adoption."""
         place = self._claim(change)
         if change.op is not Op.CREATE or place is None or place not in holders:
             return change

@@ -1,4 +1,4 @@
-"""A pull from its first page to its end, and what it says."""
+"""Runs a pull to its end, and merges its items to the directory's content."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from usersyncd.plugin import Done, Gone, Kind, Members, Page, Patch, Present, Re
 
 
 class Pull(Struct):
-    """What a source yielded: its pages, and the ends that it declared. A whole pull has one end, and it comes last."""
+    """Everything that a source yielded: its pages, and its ``Done`` items. A correct pull has one, and it comes
+    last."""
 
     pages: list[Page] = field(default_factory=list)
     ends: list[Done] = field(default_factory=list)
     after_end: int = 0
-    """Pages that came after an end."""
+    """Number of pages after a ``Done``."""
 
     @property
     def items(self) -> Iterator[Record | Patch | Present | Unread | Members | Gone]:
@@ -24,7 +25,7 @@ class Pull(Struct):
 
 
 async def read(source: Source, cursor: str | None = None) -> Pull:
-    """Pull to the end. Raises what the source raises."""
+    """Run a pull to its end. Raises the source's errors."""
     pull = Pull()
     async for page in source.pull(cursor):
         if isinstance(page, Done):
@@ -36,7 +37,7 @@ async def read(source: Source, cursor: str | None = None) -> Pull:
 
 
 class Listing(Struct):
-    """What a directory holds. ``edges`` are (group id, member's id or handle)."""
+    """The content of a directory. ``edges`` are (group id, member's id or handle)."""
 
     records: dict[tuple[Kind, str], dict[str, Value]] = field(default_factory=dict)
     handles: dict[str, tuple[Kind, str]] = field(default_factory=dict)
@@ -49,8 +50,8 @@ def fold(
     *,
     known: Listing | None = None,
 ) -> Listing:
-    """What ``items`` say, one after the other; ``onto``: what was there before, when the pull was incremental.
-    ``known``: what was there before a pull that lists everything, and names some of it as present."""
+    """Apply ``items`` in order. ``onto``: the content before an incremental pull. ``known``: the content before a
+    complete pull that yields ``Present`` or ``Unread``."""
     held = Listing(dict(onto.records), dict(onto.handles), set(onto.edges)) if onto else Listing()
     for item in items:
         match item:
@@ -81,7 +82,7 @@ def fold(
 
 
 def _keep(held: Listing, known: Listing, record: tuple[Kind, str]) -> None:
-    """As it was told last: attributes, handles, and the members of a group."""
+    """Copy a record's last state: attributes, handles, and the members of a group."""
     held.records[record] = known.records[record]
     held.handles.update((handle, named) for handle, named in known.handles.items() if named == record)
     if record[0] is Kind.GROUP:

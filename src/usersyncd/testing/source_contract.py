@@ -1,4 +1,4 @@
-"""The promises of a source, as tests. Inherit them, and say how to get at a directory that you hold::
+"""The contract of a source, as tests. Inherit them, and provide a test directory::
 
     class TestPasswd(SourceContract):
         source = PasswdSource
@@ -6,20 +6,18 @@
         @pytest.fixture
         def options(self, tmp_path): ...            # write a small directory; return its options, as in the YAML
 
-        @pytest.fixture
-        def break_directory(self, tmp_path): ...    # return a function that makes it unreadable
+        @pytest.fixture def break_directory(self, tmp_path): ...    # return a function that makes it unreadable
 
-        @pytest.fixture
-        def counts(self): ...                       # how many users, groups and memberships it has
+        @pytest.fixture def counts(self): ...                       # the numbers of its users, groups and memberships
 
-        @pytest.fixture
-        def change_directory(self, tmp_path): ...   # for a source with a cursor: return a function that changes it
+        @pytest.fixture def change_directory(self, tmp_path): ...   # for a source with a cursor: return a function that
+        changes it
 
-        @pytest.fixture
-        def lock_out(self): ...                     # for a source that signs in: return a function that ends its right
+        @pytest.fixture def lock_out(self): ...                     # for a source that signs in: return a function that
+        revokes access
 
-Without the last three the suite cannot see a lost page, a forgotten change, or a sign-in that ends midway.
-The tests are plain functions and start their own event loops, so pytest is all they need.
+Without the last three the suite cannot detect a lost page, a missed change, or access that is revoked midway. The tests
+are plain functions and start their own event loops, so pytest is all they need.
 """
 # ruff: noqa: A001, S101 - `id` is the word of the contract; tests are made of asserts
 
@@ -47,45 +45,47 @@ Counts = tuple[int, int, int]
 
 
 class SourceContract(ConnectorContract):
-    """One test for each promise. Override ``source``, ``options`` and ``break_directory``."""
+    """One test for each rule of the contract. Override ``source``, ``options`` and ``break_directory``."""
 
     source: ClassVar[type[Source]]
     """The class under test."""
 
     secrets: ClassVar[tuple[str, ...]] = ()
-    """Secrets that the directory's options refer to. They must not be seen anywhere."""
+    """Secrets to which the directory's options refer. They must not appear anywhere."""
 
     def _connector(self) -> type[Source]:
         return self.source
 
     @pytest.fixture
     def options(self) -> Mapping[str, Any]:
-        """The options of a small directory that holds still: some users, some groups, some memberships."""
+        """The options of a small directory that does not change by itself: some users, groups and memberships."""
         raise NotImplementedError("override the fixture `options`: return options as the admin writes them")
 
     @pytest.fixture
     def break_directory(self) -> Callable[[], object]:
-        """What makes the directory unreadable: take a file away, stop the server."""
+        """A function that makes the directory unreadable, for example deletes a file or stops the server."""
         raise NotImplementedError("override the fixture `break_directory`: return a function")
 
     @pytest.fixture
     def counts(self) -> Counts | None:
-        """How many users, groups and memberships the directory has: more than a page of each."""
+        """The numbers of users, groups and memberships in the directory: more than a page of each."""
         return None
 
     @pytest.fixture
     def change_directory(self) -> Callable[[], object] | None:
-        """What changes the directory: at least one user is gone, and one who stays is in one group less."""
+        """A function that changes the directory: it deletes at least one user, and removes another user from a
+        group."""
         return None
 
     @pytest.fixture
     def lock_out(self) -> Callable[[], object] | None:
-        """What makes the directory refuse who is signed in, now and later: revoke its token, change its password."""
+        """A function that revokes access, for signed-in sessions too, for example revokes the token or changes the
+        password."""
         return None
 
     @pytest.fixture
     def start(self, options: Mapping[str, Any], folder: Path, log: Log) -> Callable[..., Source]:
-        """A function that constructs the source anew, as every run does; ``reads`` as in the context."""
+        """A function that constructs a new source, as every run does; ``reads`` as in the context."""
 
         def construct(reads: Mapping[Kind, frozenset[str] | None] | None = None) -> Source:
             return self.source(
@@ -113,28 +113,30 @@ class SourceContract(ConnectorContract):
         assert len(pull.ends) == 1, "a pull ends with exactly one Done"
         assert pull.after_end == 0, "Done comes last"
         assert pull.ends[0].complete, "a pull without cursor lists everything"
-        assert any(isinstance(item, Record) for item in pull.items), "the directory of this test must hold someone"
+        assert any(isinstance(item, Record) for item in pull.items), "the test directory must contain records"
 
     def test_reads_everything(self, start: Callable[..., Source], counts: Counts | None) -> None:
         if counts is None:
-            pytest.skip("override the fixture `counts`: return how many users, groups and memberships there are")
+            pytest.skip("override the fixture `counts`: return the numbers of users, groups and memberships")
         held = fold(asyncio.run(read(start())).items)
         users, groups = (sum(of is kind for of, _ in held.records) for kind in Kind)
-        assert (users, groups, len(held.edges)) == counts, "users, groups and memberships that were read, and are there"
+        assert (users, groups, len(held.edges)) == counts, "users, groups and memberships: read, and expected"
 
-    def test_ids_are_text_and_come_once(self, start: Callable[..., Source]) -> None:
+    def test_ids_are_text_and_unique(self, start: Callable[..., Source]) -> None:
         seen = set()
         for record in _records(asyncio.run(read(start()))):
             assert isinstance(record.kind, Kind)
             assert isinstance(record.id, str)
             assert record.id.strip()
-            assert (record.kind, record.id) not in seen, "a record comes once in a complete pull"
+            assert (record.kind, record.id) not in seen, "a complete pull yields each record once"
             seen.add((record.kind, record.id))
 
-    def test_attributes_are_what_json_can_say(self, start: Callable[..., Source]) -> None:
+    def test_attributes_are_json_values(self, start: Callable[..., Source]) -> None:
         for record in _records(asyncio.run(read(start()))):
             for name, value in record.attributes.items():
-                assert value is not None, f"{name} of {record.id}: leave out what the directory does not hold"
+                assert value is not None, (
+                    f"{name} of {record.id}: leave out attributes that the directory does not hold"
+                )
                 assert _is_json(value), f"{name} of {record.id}: {value!r}"
 
     def test_handles_are_text_and_name_one_record(self, start: Callable[..., Source]) -> None:
@@ -150,18 +152,18 @@ class SourceContract(ConnectorContract):
         pull = asyncio.run(read(start()))
         groups = {record.id for record in _records(pull) if record.kind is Kind.GROUP}
         for item in pull.items:
-            assert not isinstance(item, Patch), "a complete pull lists whole records"
+            assert not isinstance(item, Patch), "a complete pull yields Record, not Patch"
             if isinstance(item, Members):
                 assert item.group in groups
-                assert not item.removed, "a complete pull lists what is there"
+                assert not item.removed, "a complete pull removes no members"
                 assert all(isinstance(member, str) and member for member in item.added)
 
-    def test_two_pulls_say_the_same(self, start: Callable[..., Source]) -> None:
+    def test_two_pulls_have_the_same_result(self, start: Callable[..., Source]) -> None:
         source = start()
         first, second, third = (fold(asyncio.run(read(each)).items) for each in (source, source, start()))
         assert first == second == third
 
-    def test_a_pull_after_the_cursor_says_the_same(self, start: Callable[..., Source]) -> None:
+    def test_a_pull_after_the_cursor_has_the_same_result(self, start: Callable[..., Source]) -> None:
         pull = asyncio.run(read(start()))
         cursor = pull.ends[0].cursor
         later = asyncio.run(read(start(), cursor))
@@ -169,10 +171,10 @@ class SourceContract(ConnectorContract):
         before = fold(pull.items)
         assert fold(later.items, onto=None if later.ends[0].complete else before, known=before) == before
 
-    def test_a_pull_after_the_cursor_tells_what_changed(
+    def test_a_pull_after_the_cursor_yields_the_changes(
         self, start: Callable[..., Source], change_directory: Callable[[], object] | None
     ) -> None:
-        """Who left, too, and who is in a group no more: it ends with what a complete pull says."""
+        """Including deletions and ended memberships: the result equals a complete pull."""
         pull = asyncio.run(read(start()))
         cursor = pull.ends[0].cursor
         if cursor is None:
@@ -183,12 +185,14 @@ class SourceContract(ConnectorContract):
         change_directory()
         now = fold(asyncio.run(read(start())).items)
         assert before.records.keys() - now.records.keys(), "`change_directory` must delete a user"
-        assert _ended(before, now), "`change_directory` must take somebody who stays out of a group that stays"
+        assert _ended(before, now), "`change_directory` must remove a remaining user from a remaining group"
         later = asyncio.run(read(start(), cursor))
         assert len(later.ends) == 1, "a pull ends with exactly one Done"
-        told = fold(later.items, onto=None if later.ends[0].complete else before, known=before)
-        assert told.records == now.records, "records after the cursor, and in a complete pull"
-        assert _among(told) == _among(now), "memberships after the cursor, and in a complete pull: `whole` replaces all"
+        result = fold(later.items, onto=None if later.ends[0].complete else before, known=before)
+        assert result.records == now.records, "records: by the incremental pull, and by a complete one"
+        assert _among(result) == _among(now), (
+            "memberships: by the incremental pull, and by a complete one (`whole` replaces all)"
+        )
 
     def test_reading_less_lists_the_same_people(self, start: Callable[..., Source]) -> None:
         everything = fold(asyncio.run(read(start())).items)
@@ -209,7 +213,7 @@ class SourceContract(ConnectorContract):
         deadline = time.monotonic() + 5
         while (left := threads_and_files()) > before and time.monotonic() < deadline:
             time.sleep(0.02)
-        assert left <= before, "threads and open files after the pull, and before it"
+        assert left <= before, "threads and open files: after the abandoned pulls, and before"
         assert fold(asyncio.run(read(start())).items) == whole
 
     # --------------------------------------------------------------------------------------------------- failing
@@ -231,11 +235,11 @@ class SourceContract(ConnectorContract):
     ) -> None:
         _assert_whole_or_void(start, break_directory)
 
-    def test_a_sign_in_that_ends_midway_is_never_taken_for_the_end(
+    def test_access_revoked_midway_is_never_taken_for_the_end(
         self, start: Callable[..., Source], lock_out: Callable[[], object] | None
     ) -> None:
         if lock_out is None:
-            pytest.skip("override the fixture `lock_out`: return a function that ends the right to read")
+            pytest.skip("override the fixture `lock_out`: return a function that revokes access")
         _assert_whole_or_void(start, lock_out)
 
     def test_check_describes_the_directory(self, start: Callable[..., Source]) -> None:
@@ -250,7 +254,7 @@ class SourceContract(ConnectorContract):
         with pytest.raises(SourceError):
             asyncio.run(start().check())
 
-    def test_secrets_are_not_seen(
+    def test_secrets_are_not_shown(
         self,
         start: Callable[..., Source],
         options: Mapping[str, Any],
@@ -276,7 +280,7 @@ class SourceContract(ConnectorContract):
                 "options": f"{self.source.Options.model_validate(options)!r} {source!r}",
                 "cursor": f"{pull.ends}",
             }.items():
-                assert secret not in text, f"the secret is seen in: {where}"
+                assert secret not in text, f"the secret appears in: {where}"
 
 
 def _records(pull: Pull) -> Iterator[Record]:
@@ -300,13 +304,13 @@ def _is_json(value: Value) -> bool:
 
 
 def _ended(before: Listing, now: Listing) -> set[tuple[str, str]]:
-    """The memberships that ended though both ends stay."""
+    """The removed memberships of which group and member still exist."""
     names = {id for _, id in now.records} | now.handles.keys()
     return {(group, member) for group, member in before.edges - now.edges if {group, member} <= names}
 
 
 def _among(held: Listing) -> set[tuple[str, str]]:
-    """The memberships of those who are there, by id."""
+    """The memberships of existing records, by id."""
     ids = {id: id for _, id in held.records}
     ids |= {handle: id for handle, (kind, id) in held.handles.items() if (kind, id) in held.records}
     edges = {(group, ids[member]) for group, member in held.edges if member in ids}
@@ -314,7 +318,7 @@ def _among(held: Listing) -> set[tuple[str, str]]:
 
 
 def _assert_whole_or_void(start: Callable[..., Source], stop: Callable[[], object]) -> None:
-    """A pull whose directory stops after the first page raises SourceError, unless it had read everything before."""
+    """A pull whose directory fails after the first page raises SourceError, unless it had already read everything."""
     whole = fold(asyncio.run(read(start())).items)
     pull, error = Pull(), None
     try:
@@ -325,7 +329,7 @@ def _assert_whole_or_void(start: Callable[..., Source], stop: Callable[[], objec
         assert not pull.ends, "a pull that fails has no Done"
         assert error.message.strip()
     else:
-        assert pull.ends, "a pull that cannot go on raises SourceError: it never ends quietly"
+        assert pull.ends, "a pull that cannot continue raises SourceError: it never ends silently"
         assert fold(pull.items) == whole, "Done says that everything was read"
 
 
@@ -337,8 +341,8 @@ async def _read_into(pull: Pull, source: Source, after_first: Callable[[], objec
 
 
 async def _abandon(source: Source) -> None:
-    """Take the first page, and go."""
+    """Read the first page, then close the pull."""
     pages = cast("Any", source.pull(None))
-    assert hasattr(pages, "aclose"), "pull is an asynchronous generator, which a run can close"
+    assert hasattr(pages, "aclose"), "`pull` must be an asynchronous generator, so that a run can close it"
     async with aclosing(pages):
         await anext(pages)

@@ -1,4 +1,4 @@
-"""What a failed promise says: what the target did, what the contract asks for, and where to read about it."""
+"""The messages of failed tests: what the target did, what the contract requires, and where that is documented."""
 # ruff: noqa: S101 - tests are made of asserts
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Answer = Literal["delivered", "refused", "partly refused", "absent"]
 
 
 class Contents(Struct):
-    """What a target holds for the directory of the tests, in the words of its layouts: shapes by key, without absent
+    """The target's content for the directory of the tests, with the names of its layouts: shapes by key, without absent
     attributes; memberships as (group's key, member's key)."""
 
     users: dict[Key, Shape] = field(default_factory=dict)
@@ -28,7 +28,7 @@ class Contents(Struct):
 
 
 class Answers(list[Outcome]):
-    """The outcomes of a delivery, and the ``changes`` that they answer."""
+    """The outcomes of a delivery, with its ``changes``."""
 
     def __init__(self, changes: Sequence[Change], outcomes: Sequence[Outcome]) -> None:
         super().__init__(outcomes)
@@ -36,24 +36,24 @@ class Answers(list[Outcome]):
 
 
 def asks(text: str, section: str) -> str:
-    """The end of a message: what the contract asks for, and the section of the documentation that says so."""
-    return f"the contract asks: {text}\n  → read docs/connectors.md#{section}"
+    """The end of a message: what the contract requires, and the section of the documentation."""
+    return f"the contract requires: {text}\n  → read docs/connectors.md#{section}"
 
 
 def assert_delivered(answers: Answers) -> None:
-    """Every change was delivered as a whole."""
+    """Assert that every change was delivered as a whole."""
     expected: list[Answer] = ["delivered"] * len(answers.changes)
     assert_answers(answers, expected, asks("carry out the change, and answer with `Outcome()`", "outcome"))
 
 
 def assert_answers(answers: Answers, expected: Sequence[Answer], asked: str) -> None:
-    """Each change was answered as expected. ``asked``: what the contract asks for."""
-    count = f"the target gave {len(answers)} outcomes for {len(answers.changes)} changes"
+    """Assert the outcome of each change. ``asked``: what the contract requires."""
+    count = f"the target returned {len(answers)} outcomes for {len(answers.changes)} changes"
     assert len(answers) == len(answers.changes), (
         f"{count}; {asks('one outcome for each change, in the order of the changes', 'rules-for-deliver')}"
     )
     wrong = [
-        f"{_described(change)} was {_answer(outcome)}, and not {wanted}: {outcome}"
+        f"{_described(change)} was {_answer(outcome)}, not {wanted}: {outcome}"
         for change, outcome, wanted in zip(answers.changes, answers, expected, strict=True)
         if _answer(outcome) != wanted
     ]
@@ -62,32 +62,32 @@ def assert_answers(answers: Answers, expected: Sequence[Answer], asked: str) -> 
 
 
 def assert_holds(found: Contents, expected: Contents, *only: Literal["users", "groups", "memberships"]) -> None:
-    """The target holds what is expected; ``only``: of these."""
+    """Assert the target's content; ``only``: compare only these parts."""
     parts = only or ("users", "groups", "memberships")
     wrong = [line for part in parts for line in _differences(part, getattr(found, part), getattr(expected, part))]
     if wrong:
         nulls = any(None in shape.values() for shape in (*found.users.values(), *found.groups.values()))
         hint = ["(`Contents` leaves absent attributes out: the fixture `contents` must not give None)"] if nulls else []
-        asked = asks("after each delivery the target holds just what was acknowledged", "testing-it")
-        pytest.fail("\n".join(["the target does not hold what it should:", *wrong, *hint, asked]))
+        asked = asks("after each delivery the target holds exactly the acknowledged changes", "testing-it")
+        pytest.fail("\n".join(["the target does not hold the expected content:", *wrong, *hint, asked]))
 
 
 def assert_down(act: Callable[[], object], what: str) -> TargetError:
-    """``act`` raises TargetError, because the target is down. ``what``: what it calls."""
+    """Assert that ``act`` raises TargetError when the target is down. ``what``: the name of the call."""
     raised: TargetError | None = None
     try:
         act()
     except TargetError as error:
         raised = error
     asked = asks("`TargetError(message, remedy)` when the target as a whole cannot be used", "methods")
-    assert raised is not None, f"the target is down, and {what} raised no TargetError; {asked}"
+    assert raised is not None, f"the target is down, but {what} did not raise TargetError; {asked}"
     assert raised.message.strip(), f"the error of {what} has no message; {asked}"
     return raised
 
 
 def single(found: Sequence[T], asked: str) -> T:
-    """The only one of what was found. ``asked``: what the contract asks for."""
-    assert len(found) == 1, f"the target gave {list(found)}; {asked}"
+    """The only item of ``found``. ``asked``: what the contract requires."""
+    assert len(found) == 1, f"the target returned {list(found)}; {asked}"
     return found[0]
 
 
@@ -108,9 +108,9 @@ def _differences(
     part: str, found: Mapping[Key, Shape] | set[tuple[Key, Key]], expected: Mapping[Key, Shape] | set[tuple[Key, Key]]
 ) -> Iterator[str]:
     if isinstance(found, set) and isinstance(expected, set):
-        yield from (f"  {part}: {edge} is there" for edge in sorted(found - expected, key=str))
+        yield from (f"  {part}: {edge} is not expected" for edge in sorted(found - expected, key=str))
         yield from (f"  {part}: {edge} is missing" for edge in sorted(expected - found, key=str))
     elif isinstance(found, Mapping) and isinstance(expected, Mapping):
         for key in {**found, **expected}:
             if found.get(key) != expected.get(key):
-                yield f"  {part}, key {key!r}: holds {found.get(key)}, and should hold {expected.get(key)}"
+                yield f"  {part}, key {key!r}: holds {found.get(key)}, expected {expected.get(key)}"

@@ -1,4 +1,4 @@
-"""What holds when a delivery ends too early."""
+"""Tests of a delivery that ends too early."""
 # ruff: noqa: S101 - tests are made of asserts
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from contextlib import aclosing
 from usersyncd.plugin import Outcome, Target
 from usersyncd.testing.inspection import threads_and_files
 from usersyncd.testing.target_contract.answers import Answers, Contents, asks, assert_delivered, assert_holds
-from usersyncd.testing.target_contract.bench import Deliver, Look, Start, TargetBench
+from usersyncd.testing.target_contract.fixtures import Deliver, Look, Start, TargetFixtures
 from usersyncd.testing.target_contract.runs import begun, closing
 from usersyncd.testing.target_contract.shapes import ADA, BOB, EVE, create
 
 
-class EndingPromises(TargetBench):
-    """What was acknowledged is there, and nothing is left behind in this process."""
+class EndingPromises(TargetFixtures):
+    """Acknowledged changes are durable, and no thread or file stays open in this process."""
 
     def test_a_change_is_durable_once_it_is_acknowledged(self, start: Start, contents: Look) -> None:
-        """Whoever looks from outside sees it, before the delivery goes on."""
+        """Another connection sees it before the delivery continues."""
         target = start()
-        # More than a target with a thread of its own works ahead: it must not come to its end meanwhile.
+        # More changes than a target with its own thread works ahead: it must not finish meanwhile.
         many = [EVE | {name: f"{n}{EVE[name]}" for name in ("id", "userName", "email")} for n in range(30)]
         outcomes = begun(target, [create(each) for each in (ADA, *many)])
         with asyncio.Runner() as runner:
@@ -42,8 +42,9 @@ class EndingPromises(TargetBench):
         deadline = time.monotonic() + 5
         while (left := threads_and_files()) > before and time.monotonic() < deadline:
             time.sleep(0.02)
-        assert left <= before, f"{left} threads and open files after the delivery, {before} before it; " + asks(
-            "let go of all when the delivery is abandoned: use `with` and `finally`", "7-blocking-calls"
+        assert left <= before, (
+            f"{left} threads and open files after the abandoned deliveries, {before} before; "
+            + asks("release everything when the delivery is abandoned: use `with` and `finally`", "7-blocking-calls")
         )
         assert_delivered(deliver(create(EVE)))
         held = contents()
@@ -63,6 +64,6 @@ async def _left(outcomes: AsyncGenerator[Outcome]) -> None:
 
 
 async def _abandon(target: Target) -> None:
-    """Take the first outcome, and go."""
+    """Read the first outcome, then close the delivery."""
     async with aclosing(begun(target, [create(ADA), create(BOB)])) as outcomes:
         await anext(outcomes)

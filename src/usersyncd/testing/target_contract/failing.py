@@ -1,4 +1,4 @@
-"""What is refused, and a target that is down."""
+"""Tests of refused changes, and of a target that is down."""
 # ruff: noqa: S101 - tests are made of asserts
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from usersyncd.testing.target_contract.answers import (
     assert_down,
     assert_holds,
 )
-from usersyncd.testing.target_contract.bench import Act, Deliver, Find, Links, Look, Read, Start, TargetBench
+from usersyncd.testing.target_contract.fixtures import Act, Deliver, Find, Links, Look, Read, Start, TargetFixtures
 from usersyncd.testing.target_contract.runs import check, closing, deliver_bob, identity, prepare
 from usersyncd.testing.target_contract.shapes import ADA, APP, BOB, EVE, Shape, add, create, delete, update, wanted
 
 
-class FailurePromises(TargetBench):
-    """A refusal stops nothing else; a target that cannot be used is an error."""
+class FailurePromises(TargetFixtures):
+    """A refused change does not stop others; an unusable target raises TargetError."""
 
     def test_a_refused_record_fails_alone_and_says_why(self, deliver: Deliver, contents: Look, refused: Shape) -> None:
         deliver(create(BOB))
@@ -36,7 +36,7 @@ class FailurePromises(TargetBench):
         assert_delivered(deliver(create(EVE)))
         assert_holds(contents(), Contents(users={"u1": ADA, "u2": newer, "u3": EVE}), "users")
 
-    def test_a_refused_update_leaves_the_record_as_it_was(
+    def test_a_refused_update_leaves_the_record_unchanged(
         self, deliver: Deliver, contents: Look, refused: Shape
     ) -> None:
         deliver(create(ADA), create(BOB))
@@ -56,7 +56,7 @@ class FailurePromises(TargetBench):
         for act in (identity, prepare, check, deliver_bob):
             assert_down(partial(asyncio.run, closing(start(), act)), f"`{act.__name__}`")
 
-    def test_an_unreachable_target_cannot_be_looked_at(
+    def test_find_and_read_fail_for_an_unreachable_target(
         self,
         find: Find,
         read: Read,

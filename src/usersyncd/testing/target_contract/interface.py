@@ -1,4 +1,4 @@
-"""What every target says of itself, and what it keeps to itself."""
+"""Tests of the class, its descriptions, and its secrets."""
 # ruff: noqa: S101 - tests are made of asserts
 
 from __future__ import annotations
@@ -12,30 +12,32 @@ import pytest
 from usersyncd.plugin import API, Capabilities, Target
 from usersyncd.testing.contexts import Log
 from usersyncd.testing.target_contract.answers import Contents, asks, assert_down, assert_holds
-from usersyncd.testing.target_contract.bench import Act, Deliver, Look, Start, TargetBench
+from usersyncd.testing.target_contract.fixtures import Act, Deliver, Look, Start, TargetFixtures
 from usersyncd.testing.target_contract.runs import check, closing, identity
 from usersyncd.testing.target_contract.shapes import ADA, BOB, create
 
 
-class InterfacePromises(TargetBench):
-    """The class, its options, and what it says of the target."""
+class InterfacePromises(TargetFixtures):
+    """Tests of the class, its options, ``identity`` and ``check``."""
 
     def test_states_the_version_of_the_contract(self, start: Start) -> None:
         assert self.target.api == API, asks(f"`api = {API}`, the version of the contract", "1-the-package-1")
         assert isinstance(start(), Target), asks("all methods of a target", "methods")
         assert isinstance(self.target.capabilities, Capabilities), asks("`capabilities`", "capabilities")
 
-    def test_says_which_target_it_is(self, start: Start, deliver: Deliver) -> None:
-        """The same in every run, before and after the target was made ready and written."""
+    def test_the_identity_is_the_same_in_every_run(self, start: Start, deliver: Deliver) -> None:
+        """The same in every run, before and after the target was prepared and written."""
         before = asyncio.run(closing(start(), identity))
         asked = asks("a text that is the same in every run", "3-which-target-it-is")
         assert before.strip(), asked
         deliver(create(ADA))
         after = asyncio.run(closing(start(), identity))
-        assert after == before, f"`identity` gave {before!r} before the target was written, and {after!r} then; {asked}"
+        assert after == before, (
+            f"`identity` gave {before!r} before the target was written, and {after!r} after; {asked}"
+        )
 
-    def test_another_target_is_another_one(self, start: Start, other_options: Mapping[str, Any] | None) -> None:
-        """Links are stored under the identity: with a constant one, two targets would share them."""
+    def test_another_target_has_another_identity(self, start: Start, other_options: Mapping[str, Any] | None) -> None:
+        """Links are stored under the identity: two targets with the same identity would share them."""
         if other_options is None:
             pytest.skip("override the fixture `other_options`: return the options of another target")
         here, there = (asyncio.run(closing(each, identity)) for each in (start(), start(options=other_options)))
@@ -53,7 +55,7 @@ class InterfacePromises(TargetBench):
         assert all(isinstance(line, str) and line.strip() and "\n" not in line for line in lines), asked
         assert_holds(contents(), Contents(users={"u1": ADA}))
 
-    def test_secrets_are_not_seen(
+    def test_secrets_are_not_shown(
         self,
         start: Start,
         deliver: Deliver,

@@ -1,4 +1,4 @@
-"""Keys that change, move on, and are taken."""
+"""Tests of keys that change, that are passed on, and that are taken."""
 # ruff: noqa: S101 - tests are made of asserts
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from usersyncd.plugin import Kind, Lookup, Op
 from usersyncd.testing.target_contract.answers import Contents, asks, assert_answers, assert_delivered, assert_holds
-from usersyncd.testing.target_contract.bench import Deliver, Find, Links, Look, TargetBench
+from usersyncd.testing.target_contract.fixtures import Deliver, Find, Links, Look, TargetFixtures
 from usersyncd.testing.target_contract.shapes import (
     DIRECTORY,
     Key,
@@ -25,13 +25,11 @@ from usersyncd.testing.target_contract.shapes import (
 )
 
 
-class KeyPromises(TargetBench):
-    """An object stays with its record, whatever becomes of its key."""
+class KeyPromises(TargetFixtures):
+    """An object keeps its record when its key changes."""
 
     @ruled
-    def test_a_key_that_is_taken_is_refused_and_leaves_both_as_they_were(
-        self, deliver: Deliver, contents: Look
-    ) -> None:
+    def test_a_key_that_is_taken_is_refused_and_leaves_both_unchanged(self, deliver: Deliver, contents: Look) -> None:
         self.must_look()
         ada, bob, eve = person("ada"), person("bob"), person("eve")
         deliver(make("u1", ada), make("u2", bob))
@@ -43,7 +41,7 @@ class KeyPromises(TargetBench):
 
     @ruled
     def test_a_record_keeps_its_object_when_its_key_changes(self, deliver: Deliver, contents: Look) -> None:
-        """It is addressed by the target id: the one that it had, or the one that the change gave."""
+        """It is addressed by the target id: the old one, or the one that the change returned."""
         ada, app = person("ada"), team("app")
         deliver(make("u1", ada), make("g1", app, Kind.GROUP))
         deliver(join("g1", "app", ("u1", "ada")))
@@ -51,7 +49,7 @@ class KeyPromises(TargetBench):
         assert_delivered(deliver(rename("u1", ada, "ada.k"), rename("g1", app, "app users", Kind.GROUP)))
         renamed = app | {"name": "app users"}
         assert_holds(contents(), Contents({"ada.k": married}, {"app users": renamed}), "users", "groups")
-        # Some targets name the ends of a membership by their records' ids, which stay.
+        # Some targets store memberships by record ids, which do not change.
         assert contents().memberships in ({("app users", "ada.k")}, {("g1", "u1")}), asks(
             "memberships stay with their objects when a key changes", "rules-for-deliver"
         )
@@ -83,7 +81,7 @@ class KeyPromises(TargetBench):
     @ruled
     @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)], ids=["first", "last", "mixed"])
     def test_a_chain_of_keys_moves_in_one_batch(self, deliver: Deliver, contents: Look, order: Sequence[int]) -> None:
-        """And the key that the chain leaves goes to a newcomer."""
+        """The key that becomes free at the end of the chain goes to a new user."""
         people = [person(login) for login in ("a", "b", "c")]
         deliver(*(make(f"u{number}", shape) for number, shape in enumerate(people)))
         moves = [rename(f"u{number}", people[number], login) for number, login in enumerate(("b", "c", "d"))]
@@ -95,7 +93,7 @@ class KeyPromises(TargetBench):
 
     @ruled
     def test_a_key_may_be_a_whole_number(self, deliver: Deliver, find: Find, links: Links) -> None:
-        """An employee number, for example. Where the target keeps it as text, it is still found as the number."""
+        """An employee number, for example. Where the target stores it as text, it is still found as a number."""
         ada = person("ada") | {"login": 1815}
         assert_delivered(deliver(make("u1", ada), make("u2", person("bob") | {"login": 7})))
         assert_delivered(deliver(alter("u1", ada, ada | {"login": 1816})))
@@ -107,7 +105,7 @@ class KeyPromises(TargetBench):
         assert_answers(answers, ["refused"], asks("a key that is taken is refused", "change"))
 
     @ruled
-    def test_the_key_of_who_is_deleted_is_free_in_the_same_batch(self, deliver: Deliver, contents: Look) -> None:
+    def test_the_key_of_a_deleted_user_is_free_in_the_same_batch(self, deliver: Deliver, contents: Look) -> None:
         ada, bob = person("ada"), person("bob")
         deliver(make("u1", ada), make("u2", bob))
         removal = replace(alter("u1", ada, ada, op=Op.DELETE), after=None)

@@ -1,16 +1,16 @@
-"""Who is in which group."""
+"""Tests of memberships."""
 # ruff: noqa: S101 - tests are made of asserts
 
 from __future__ import annotations
 
 from usersyncd.plugin import Kind
 from usersyncd.testing.target_contract.answers import Answers, Contents, asks, assert_delivered, assert_holds
-from usersyncd.testing.target_contract.bench import Deliver, Look, TargetBench
+from usersyncd.testing.target_contract.fixtures import Deliver, Look, TargetFixtures
 from usersyncd.testing.target_contract.shapes import ADA, APP, BOB, OPS, add, create, delete, remove
 
 
-class MembershipPromises(TargetBench):
-    """Edges come and go."""
+class MembershipPromises(TargetFixtures):
+    """Members are added and removed."""
 
     def test_memberships_come_and_go(self, deliver: Deliver, contents: Look) -> None:
         deliver(create(ADA), create(BOB), create(APP, Kind.GROUP))
@@ -29,8 +29,8 @@ class MembershipPromises(TargetBench):
         assert_delivered(deliver(remove(APP, OPS, kind=Kind.GROUP)))
         assert_holds(contents(), Contents(memberships={("g1", "u1")}), "memberships")
 
-    def test_a_member_that_is_gone_is_refused_by_name_or_held(self, deliver: Deliver, contents: Look) -> None:
-        """What is acknowledged is there. The other members of the change are added."""
+    def test_a_deleted_member_is_refused_by_name_or_stored(self, deliver: Deliver, contents: Look) -> None:
+        """An acknowledged membership exists. The other members of the change are added."""
         deliver(create(ADA), create(BOB), create(APP, Kind.GROUP), create(OPS, Kind.GROUP))
         deliver(delete(ADA), delete(OPS, Kind.GROUP))
         people, groups = deliver(add(APP, ADA, BOB), add(APP, OPS, kind=Kind.GROUP))
@@ -42,21 +42,21 @@ class MembershipPromises(TargetBench):
         assert ("g1", "u1") in held or people.refused.keys() == people.gone == {"u1"}, asked
         assert ("g1", "g2") in held or groups.refused.keys() == groups.gone == {"g2"}, asked
 
-    def test_a_member_that_is_gone_is_removed_already(self, deliver: Deliver, contents: Look) -> None:
+    def test_removing_a_deleted_member_succeeds(self, deliver: Deliver, contents: Look) -> None:
         deliver(create(ADA), create(BOB), create(APP, Kind.GROUP), create(OPS, Kind.GROUP))
         deliver(add(APP, ADA, BOB), add(APP, OPS, kind=Kind.GROUP))
         deliver(delete(ADA), delete(OPS, Kind.GROUP))
         assert_delivered(deliver(remove(APP, ADA, BOB), remove(APP, OPS, kind=Kind.GROUP)))
         assert_holds(contents(), Contents(users={"u2": BOB}, groups={"g1": APP}))
 
-    def test_a_group_that_is_gone_gets_no_member_unnoticed(self, deliver: Deliver, contents: Look) -> None:
+    def test_adding_a_member_to_a_deleted_group_is_reported(self, deliver: Deliver, contents: Look) -> None:
         deliver(create(ADA), create(BOB), create(APP, Kind.GROUP), create(OPS, Kind.GROUP))
         deliver(add(APP, BOB))
         deliver(delete(APP, Kind.GROUP))
         added, removed, other = deliver(add(APP, ADA), remove(APP, BOB), add(OPS, ADA))
-        told = added.absent or added.error is not None or added.refused.keys() == {"u1"}
+        reported = added.absent or added.error is not None or added.refused.keys() == {"u1"}
         asked = asks("`absent=True` for a group that does not exist; removing from it is delivered", "outcome")
-        assert told or ("g1", "u1") in contents().memberships, asked
+        assert reported or ("g1", "u1") in contents().memberships, asked
         assert (removed.error, removed.refused) == (None, {}), asked
         assert_delivered(Answers([add(OPS, ADA)], [other]))
         assert contents().memberships - {("g1", "u1")} == {("g2", "u1")}, asked

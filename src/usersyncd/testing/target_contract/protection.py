@@ -1,4 +1,4 @@
-"""What the admin protects."""
+"""Tests of ``protect``."""
 # ruff: noqa: S101 - tests are made of asserts
 
 from __future__ import annotations
@@ -8,16 +8,16 @@ import pytest
 from usersyncd.core.protection import Protection
 from usersyncd.plugin import PROTECTED, Kind, Op
 from usersyncd.testing.target_contract.answers import Contents, asks, assert_holds
-from usersyncd.testing.target_contract.bench import Deliver, Look, TargetBench
+from usersyncd.testing.target_contract.fixtures import Deliver, Look, TargetFixtures
 from usersyncd.testing.target_contract.shapes import ADA, APP, BOB, OPS, add, create, delete, remove, update
 
 ASKED = asks(
-    "ask `context.protected` with what the object holds now, and refuse the change, or the member, with `PROTECTED`",
+    "call `context.protected` with the object's current attributes, and refuse the change or member with `PROTECTED`",
     "targetcontext",
 )
 
 
-class ProtectionPromises(TargetBench):
+class ProtectionPromises(TargetFixtures):
     """A protected object and its memberships are never written."""
 
     @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What becomes of one user or group."""
+"""Tests of changes to one user or group."""
 # ruff: noqa: S101 - tests are made of asserts
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ import pytest
 
 from usersyncd.plugin import Change, Kind, Op
 from usersyncd.testing.target_contract.answers import Contents, asks, assert_answers, assert_delivered, assert_holds
-from usersyncd.testing.target_contract.bench import Deliver, Look, TargetBench
+from usersyncd.testing.target_contract.fixtures import Deliver, Look, TargetFixtures
 from usersyncd.testing.target_contract.shapes import (
     ADA,
     APP,
@@ -27,11 +27,11 @@ from usersyncd.testing.target_contract.shapes import (
 )
 
 
-class RecordPromises(TargetBench):
-    """Objects are made, changed, kept and deleted as each change says."""
+class RecordPromises(TargetFixtures):
+    """Objects are created, changed, kept and deleted as each change says."""
 
     def test_one_outcome_for_each_change_in_their_order(self, deliver: Deliver, contents: Look) -> None:
-        assert deliver() == [], asks("one outcome for each change: none for none", "rules-for-deliver")
+        assert deliver() == [], asks("one outcome for each change: none for an empty batch", "rules-for-deliver")
         assert_delivered(deliver(create(ADA), create(BOB), create(APP, Kind.GROUP), create(OPS, Kind.GROUP)))
         assert_delivered(deliver(add(APP, ADA, BOB), add(OPS, ADA)))
         memberships: set[tuple[Key, Key]] = {("g1", "u1"), ("g1", "u2"), ("g2", "u1")}
@@ -44,7 +44,7 @@ class RecordPromises(TargetBench):
         assert all(isinstance(target_id, str) and target_id for target_id in given), asked
         assert len(set(given)) == len(given), asked
 
-    def test_an_update_writes_what_changed_and_clears_what_is_gone(self, deliver: Deliver, contents: Look) -> None:
+    def test_an_update_writes_changed_and_clears_removed_attributes(self, deliver: Deliver, contents: Look) -> None:
         deliver(create(ADA), create(BOB), create(APP, Kind.GROUP))
         moved = ADA | {"department": "Works", "familyName": "Łącka 李"}
         del moved["title"]
@@ -64,7 +64,8 @@ class RecordPromises(TargetBench):
 
     @pytest.mark.parametrize("active", [True, False], ids=["active stays", "with active"])
     def test_a_leaver_may_get_other_attributes(self, deliver: Deliver, contents: Look, active: bool) -> None:
-        """`leavers.set` names what a deactivation writes: with `active`, or without it. The op alone writes nothing."""
+        """`leavers.set` names what a deactivation writes: with `active`, or without it. The op alone changes no
+        attribute."""
         deliver(create(ADA), create(BOB))
         gone = ADA | {"title": "left", "active": active}
         del gone["department"]
@@ -77,8 +78,8 @@ class RecordPromises(TargetBench):
     def test_a_leaver_of_earlier_rules_is_deactivated_and_keeps_the_rest(
         self, deliver: Deliver, contents: Look
     ) -> None:
-        """The shapes have the names of the rules under which the record was delivered last: the key may be missing, and
-        there may be names that the layout does not have. The target may write those, or pass over them."""
+        """The shapes have the names of the rules of the last delivery: the key may be missing, and there may be names
+        that the layout does not have. The target may write or ignore those."""
         ada = person("ada")
         deliver(make("u1", ada), make("u2", person("bob")))
         before: Shape = {"email": ada["email"], "nickname": "Countess", "active": True}
@@ -95,7 +96,9 @@ class RecordPromises(TargetBench):
         assert_delivered(deliver(delete(OPS, Kind.GROUP), delete(ADA)))
         assert_holds(contents(), Contents({"u2": BOB}, {"g1": APP}, {("g1", "u2")}))
 
-    def test_creating_what_is_there_is_refused_and_leaves_it_as_it_was(self, deliver: Deliver, contents: Look) -> None:
+    def test_creating_an_existing_object_is_refused_and_leaves_it_unchanged(
+        self, deliver: Deliver, contents: Look
+    ) -> None:
         self.must_look()
         deliver(create(ADA), create(APP, Kind.GROUP))
         deliver(add(APP, ADA))
@@ -106,7 +109,7 @@ class RecordPromises(TargetBench):
         assert_holds(contents(), Contents({"u1": ADA, "u2": BOB}, {"g1": APP}, {("g1", "u1")}))
 
     def test_an_object_may_be_adopted(self, deliver: Deliver, contents: Look) -> None:
-        """It is brought to the new shape, and keeps its memberships: to take those is the plan's part."""
+        """It gets the new shape and keeps its memberships: only the plan removes those."""
         deliver(create(ADA), create(APP, Kind.GROUP))
         deliver(add(APP, ADA))
         newer, renamed = ADA | {"email": "ada.l@acme.example"}, APP | {"displayName": "mine"}
@@ -114,15 +117,17 @@ class RecordPromises(TargetBench):
         assert_delivered(deliver(*changes))
         assert_holds(contents(), Contents({"u1": newer}, {"g1": renamed}, {("g1", "u1")}))
 
-    def test_deleting_what_is_not_there_succeeds(self, deliver: Deliver, contents: Look) -> None:
+    def test_deleting_a_missing_object_succeeds(self, deliver: Deliver, contents: Look) -> None:
         deliver(create(ADA), create(BOB), create(APP, Kind.GROUP))
         for _ in range(2):
             outcomes = deliver(delete(ADA), delete(APP, Kind.GROUP))
-            asked = asks("a delete of what does not exist is no error: `absent=True`, or delivered", "outcome")
+            asked = asks(
+                "deleting an object that does not exist is not an error: `absent=True`, or delivered", "outcome"
+            )
             assert [outcome.error for outcome in outcomes] == [None, None], asked
         assert_holds(contents(), Contents(users={"u2": BOB}))
 
-    def test_what_is_not_there_is_told_and_not_made(self, deliver: Deliver, contents: Look) -> None:
+    def test_a_missing_object_is_reported_and_not_created(self, deliver: Deliver, contents: Look) -> None:
         deliver(create(ADA), create(BOB), create(APP, Kind.GROUP), create(OPS, Kind.GROUP))
         deliver(delete(ADA), delete(APP, Kind.GROUP))
         outcomes = deliver(

@@ -1,4 +1,4 @@
-"""A directory that has another name now."""
+"""Tests of renaming a directory."""
 # ruff: noqa: S101 - tests are made of asserts
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from usersyncd.plugin import Kind, Lookup, RenamingTarget, Target
 from usersyncd.testing.target_contract.answers import asks, assert_delivered, assert_holds, single
-from usersyncd.testing.target_contract.bench import Deliver, Find, Links, Look, Read, Start, TargetBench
+from usersyncd.testing.target_contract.fixtures import Deliver, Find, Links, Look, Read, Start, TargetFixtures
 from usersyncd.testing.target_contract.runs import closing
 from usersyncd.testing.target_contract.shapes import (
     ADA,
@@ -34,14 +34,14 @@ Rename = Callable[[str, str, Ids], Mapping[Kind, Mapping[str, str]]]
 NEW = "new name"
 
 
-class RenamingPromises(TargetBench):
-    """Objects that name their directory get the new name, all at once; what is asked again has the same answer."""
+class RenamingPromises(TargetFixtures):
+    """Objects that store their directory get the new name, all at once; a repeated call returns the same."""
 
     @pytest.fixture
     def rename_directory(self, start: Start) -> Rename:
-        """A function that renames a directory in a run of its own."""
+        """A function that renames a directory in a separate run."""
         if not self.target.capabilities.rename:
-            pytest.skip("the objects of this target do not name their directory")
+            pytest.skip("the objects of this target do not store their directory")
 
         async def act(target: Target, old: str, new: str, ids: Ids) -> Mapping[Kind, Mapping[str, str]]:
             await target.identity()
@@ -56,7 +56,7 @@ class RenamingPromises(TargetBench):
         stranger = replace(create(BOB | {"id": "u1"}), directory=OTHER)
         deliver(create(ADA), create(APP, Kind.GROUP))
         [strange] = deliver(stranger)
-        # Both have the id u1: the links of the bench know the last one only.
+        # Both have the id u1: the fixture `links` has only the last one.
         _, ada = single(find(Lookup(DIRECTORY, "u1", "u1")), asks("an object is found by its key", "methods"))
         ids = {Kind.USER: [ada.target_id], Kind.GROUP: [links.target_id(Kind.GROUP, "g1")]}
         now = rename_directory(DIRECTORY, NEW, ids)

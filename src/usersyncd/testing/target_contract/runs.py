@@ -1,4 +1,4 @@
-"""What a run does with a target, as functions that a test can call."""
+"""The calls that a run makes to a target, as functions for tests."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def deliver_bob(target: Target) -> Sequence[Outcome]:
 
 
 async def deliver_in_a_run(target: Target, changes: Sequence[Change]) -> list[Outcome]:
-    """As a run does: who is it, is it ready, and then the changes."""
+    """As in a run: ``identity``, ``prepare``, ``deliver``."""
 
     async def act(target: Target) -> list[Outcome]:
         return [outcome async for outcome in begun(target, changes)]
@@ -45,7 +45,7 @@ async def deliver_in_a_run(target: Target, changes: Sequence[Change]) -> list[Ou
 
 
 async def begun(target: Target, changes: Sequence[Change]) -> AsyncGenerator[Outcome]:
-    """The outcomes of a run, as they come. Who goes before the last one ends the delivery."""
+    """The outcomes of a run, as they arrive. Closing this generator early ends the delivery."""
     await target.identity()
     await target.prepare()
     async with aclosing(cast("Any", target.deliver(changes))) as outcomes:

@@ -19,7 +19,7 @@ RULED_LAYOUTS: Mapping[Kind, Layout] = {
     Kind.USER: Layout(("login", *CANONICAL[Kind.USER][2:]), key="login", ruled=True),
     Kind.GROUP: Layout(("name", "note"), key="name", ruled=True),
 }
-"""Shapes as an admin's rules may make them, with a key that can change: `login` instead of `id` and `userName`."""
+"""Layouts as with ``set``, with a key that can change: `login` instead of `id` and `userName`."""
 
 ruled = pytest.mark.parametrize("layouts", [RULED_LAYOUTS], ids=["ruled"])
 
@@ -115,5 +115,5 @@ def _key(shape: Shape, layout: Layout) -> Key:
 
 
 def _whole(shape: Shape, layout: Layout) -> Shape:
-    """With every attribute of the layout, as the core shapes it: an absent one is None."""
+    """With every attribute of the layout, as in shapes of the core: an absent one is None."""
     return {name: shape.get(name) for name in layout.attributes}

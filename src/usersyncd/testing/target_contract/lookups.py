@@ -1,4 +1,4 @@
-"""What a target says that it holds."""
+"""Tests of `find` and `read`."""
 # ruff: noqa: S101 - tests are made of asserts
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from usersyncd.plugin import Kind, Lookup
 from usersyncd.testing.target_contract.answers import asks, assert_delivered, assert_holds, single
-from usersyncd.testing.target_contract.bench import Deliver, Find, Links, Look, Read, TargetBench, assert_held
+from usersyncd.testing.target_contract.fixtures import Deliver, Find, Links, Look, Read, TargetFixtures, assert_held
 from usersyncd.testing.target_contract.shapes import (
     ADA,
     APP,
@@ -30,16 +30,16 @@ FIND = asks("`find` yields each object that has one of these keys now, with the 
 READ = asks("`read` yields each of these objects that exists", "methods")
 
 
-class LookingPromises(TargetBench):
-    """What is found and read is what was delivered."""
+class LookupPromises(TargetFixtures):
+    """`find` and `read` return what was delivered."""
 
-    def test_what_is_not_there_is_not_found(self, find: Find) -> None:
-        """Also before the target was ever made ready."""
+    def test_a_missing_object_is_not_found(self, find: Find) -> None:
+        """Also before the target was ever prepared."""
         assert find(wanted(ADA)) == [], FIND
         assert find(wanted(APP), kind=Kind.GROUP) == [], FIND
 
-    def test_what_is_not_there_is_not_read(self, read: Read) -> None:
-        """Also before the target was ever made ready, and under an id that it never gave."""
+    def test_a_missing_object_is_not_read(self, read: Read) -> None:
+        """Also before the target was ever prepared, and with an id that it never returned."""
         assert read("no such id") == [], READ
         assert read("no such id", kind=Kind.GROUP) == [], READ
 
@@ -76,7 +76,7 @@ class LookingPromises(TargetBench):
 
     @ruled
     def test_each_lookup_has_its_answer(self, deliver: Deliver, find: Find, links: Links) -> None:
-        """Two records may ask for the same key. A lookup of users finds no group with this key."""
+        """Two lookups may have the same key. A lookup of users does not find a group with this key."""
         deliver(make("u1", person("ada")))
         found = find(Lookup(DIRECTORY, "u8", "ada"), Lookup(DIRECTORY, "u9", "ada"))
         asked = asks("answer both of two lookups that ask for the same key", "lookup")
@@ -86,7 +86,7 @@ class LookingPromises(TargetBench):
 
     def test_thousands_are_found_and_read_at_once(self, deliver: Deliver, find: Find, read: Read, links: Links) -> None:
         if self.target.capabilities.find == "each":
-            pytest.skip("this target asks for one after the other")
+            pytest.skip("this target needs one query per lookup")
         deliver(create(ADA), create(BOB))
         strangers = [Lookup(DIRECTORY, f"s{number}", f"s{number}") for number in range(5000)]
         found = find(wanted(ADA), *strangers, wanted(BOB))
@@ -96,31 +96,31 @@ class LookingPromises(TargetBench):
 
     @ruled
     @pytest.mark.parametrize("alike", ["ADA", "ada "], ids=["by case", "by padding"])
-    def test_a_key_that_the_target_takes_for_equal_is_found(
+    def test_a_key_that_is_equal_for_the_target_is_found(
         self, deliver: Deliver, find: Find, links: Links, alike: str
     ) -> None:
-        """Or else it is another one, and both are there."""
+        """Otherwise it is another key, and both objects exist."""
         deliver(make("u1", person("ada")))
         [outcome] = deliver(make("u2", person(alike)))
         holder = "u2" if outcome.error is None else "u1"
         found = [held.target_id for _, held in find(Lookup(DIRECTORY, "u9", alike))]
         assert found == [links.target_id(Kind.USER, holder)], asks(
-            "a key that the target takes for equal is an answer too: refuse the create, and find its holder", "methods"
+            "a key that is equal for the target is found too: refuse the create, and return its object", "methods"
         )
 
     @ruled
-    def test_an_object_is_found_by_its_record_where_the_target_keeps_that(self, deliver: Deliver, find: Find) -> None:
+    def test_an_object_is_found_by_its_record_where_the_target_stores_it(self, deliver: Deliver, find: Find) -> None:
         deliver(make("u1", person("ada")), make("u2", person("bob")))
         _, held = single(find(Lookup(DIRECTORY, "u1", "ada")), FIND)
         if held.record is None:
-            pytest.skip("this target does not keep whose an object is")
-        asked = asks("an object that the target itself says is a record's is found for it, under whatever key", "held")
+            pytest.skip("this target does not store the record of an object")
+        asked = asks("an object whose record the target stores is found for this record, whatever its key", "held")
         assert held.record == (DIRECTORY, "u1"), asked
         _, again = single(find(Lookup(DIRECTORY, "u1", "ada.k")), asked)
         assert again == held, asked
 
     def test_a_record_of_another_directory_is_another_one(self, deliver: Deliver, find: Find) -> None:
-        """Without rules a key is the record's id, which is unique in its directory only."""
+        """Without ``set`` a key is the record's id, which is unique in its directory only."""
         other = replace(create(BOB | {"id": "u1"}), directory=OTHER)
         outcomes = deliver(create(ADA), other)
         assert_delivered(outcomes)
@@ -134,7 +134,7 @@ class LookingPromises(TargetBench):
     def test_a_target_id_that_lasts_stays_when_the_key_changes(
         self, deliver: Deliver, read: Read, links: Links
     ) -> None:
-        """If it does not last, the outcome gives the new one."""
+        """If it is not lasting, the outcome returns the new one."""
         ada = person("ada")
         deliver(make("u1", ada))
         before = links.target_id(Kind.USER, "u1")

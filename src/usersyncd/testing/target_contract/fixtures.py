@@ -1,4 +1,4 @@
-"""What all promises of a target are tested with: the target, what it holds, and functions that use it as a run does."""
+"""The fixtures of all target tests: the target, its content, and functions that use it as a run does."""
 # ruff: noqa: A002, S101 - `id` is the word of the contract; tests are made of asserts
 
 from __future__ import annotations
@@ -28,55 +28,56 @@ Start = Callable[..., Target]
 Deliver = Callable[..., Answers]
 Find = Callable[..., list[tuple[Lookup, Held]]]
 Read = Callable[..., list[Held]]
-"""What the fixtures give: see each one."""
+"""The types of the fixtures' values: see each fixture."""
 
 
-class TargetBench(ConnectorContract):
-    """The fixtures of all tests; those that raise NotImplementedError are for the author of the target."""
+class TargetFixtures(ConnectorContract):
+    """The fixtures of all tests; the author of the target overrides those that raise NotImplementedError."""
 
     target: ClassVar[type[Target]]
     """The class under test."""
 
     secrets: ClassVar[tuple[str, ...]] = ()
-    """Secrets that the target's options refer to. They must not be seen anywhere."""
+    """Secrets to which the target's options refer. They must not appear anywhere."""
 
     def _connector(self) -> type[Target]:
         return self.target
 
     @pytest.fixture
     def layouts(self) -> Mapping[Kind, Layout]:
-        """How shapes look. Some tests set ``RULED_LAYOUTS`` here."""
+        """The layouts of the shapes. Some tests set ``RULED_LAYOUTS`` here."""
         return OWN_LAYOUTS
 
     @pytest.fixture
     def options(self) -> Mapping[str, Any]:
-        """The options of a target that is empty, and ready for shapes that look like ``layouts``."""
+        """The options of an empty target that accepts shapes of ``layouts``."""
         raise NotImplementedError("override the fixture `options`: return options as the admin writes them")
 
     @pytest.fixture
     def other_options(self) -> Mapping[str, Any] | None:
-        """The options of a second target, as far as the connector is concerned another one."""
+        """The options of a second target with another identity."""
         return None
 
     @pytest.fixture
     def contents(self) -> Look:
-        """A function that reads what the target holds."""
+        """A function that reads the target's content."""
         raise NotImplementedError("override the fixture `contents`: return a function that returns Contents")
 
     @pytest.fixture
     def refused(self) -> Shape:
-        """Attributes (of the own layout) with which the target refuses a user: too long, of a wrong form."""
+        """Attributes (of the layout without ``set``) with which the target refuses a user: too long, of a wrong
+        form."""
         raise NotImplementedError("override the fixture `refused`: return attributes")
 
     @pytest.fixture
     def break_target(self) -> Act:
-        """What makes the target unreachable."""
+        """A function that makes the target unreachable."""
         raise NotImplementedError("override the fixture `break_target`: return a function")
 
     @pytest.fixture
     def start(self, options: Mapping[str, Any], layouts: Mapping[Kind, Layout], folder: Path, log: Log) -> Start:
-        """A function that constructs a new target, as each run does; ``protection``: what it must not write;
-        ``options``: those of another target."""
+        """A function that constructs a new target, as each run does; ``protection``: the objects that it must not
+        write; ``options``: for another target."""
         own = options
 
         def construct(*, protection: Protections | None = None, options: Mapping[str, Any] | None = None) -> Target:
@@ -89,18 +90,20 @@ class TargetBench(ConnectorContract):
 
     @pytest.fixture
     def links(self) -> Links:
-        """The target ids that the target gave."""
+        """The target ids that the target returned."""
         return Links()
 
     @pytest.fixture
     def deliver(self, start: Start, links: Links) -> Deliver:
-        """A function that delivers changes in a run of their own, and returns the outcomes. Changes are addressed by
-        the target ids that earlier outcomes gave."""
+        """A function that delivers changes in a separate run, and returns the outcomes. Changes are addressed by the
+        target ids of earlier outcomes."""
 
         def run(*changes: Change, protection: Protections | None = None) -> Answers:
             addressed = [links.address(change) for change in changes]
             outcomes = asyncio.run(deliver_in_a_run(start(protection=protection), addressed))
-            for change, outcome in zip(changes, outcomes, strict=False):  # A wrong number is for the test to tell.
+            for change, outcome in zip(
+                changes, outcomes, strict=False
+            ):  # The test itself reports a wrong number of outcomes.
                 links.learn(change, outcome)
             return Answers(changes, outcomes)
 
@@ -108,9 +111,9 @@ class TargetBench(ConnectorContract):
 
     @pytest.fixture
     def find(self, start: Start) -> Find:
-        """A function that looks for records by their keys."""
+        """A function that finds objects by the records' keys."""
         if self.target.capabilities.find is None:
-            pytest.skip("this target cannot look for keys")
+            pytest.skip("this target cannot find objects by key")
         return lambda *lookups, kind=Kind.USER: asyncio.run(find_in_a_run(start(), kind, lookups))
 
     @pytest.fixture
@@ -122,17 +125,17 @@ class TargetBench(ConnectorContract):
 
     def must_look(self) -> None:
         if self.target.capabilities.find is None:
-            pytest.skip("a target that cannot look takes over what is there")
+            pytest.skip("a target without `find` takes over existing objects")
 
 
 class Links:
-    """Which object belongs to which record, as the outcomes said."""
+    """The object of each record, as reported by the outcomes."""
 
     def __init__(self) -> None:
         self._target_ids: dict[tuple[Kind, str], str] = {}
 
     def target_id(self, kind: Kind, id: str) -> str:
-        """Also of a record that is deleted."""
+        """The target id of a record, also of a deleted one."""
         return self._target_ids[kind, id]
 
     def address(self, change: Change) -> Change:
@@ -148,11 +151,11 @@ class Links:
 
 
 def assert_held(held: Held, shape: Shape) -> None:
-    """It has the shape's attributes, whatever else the target says of it."""
+    """Assert that the object has the shape's attributes; it may have others."""
     wrong = {name: held.attributes.get(name) for name, value in shape.items() if held.attributes.get(name) != value}
-    asked = asks("`attributes` are what the object holds now", "held")
-    assert not wrong, f"{shape} was delivered, and {wrong} is found; {asked}"
-    assert held.key == shape["id"], asks("`key` is the key that the object has now, in type too", "held")
+    asked = asks("`attributes` are the object's current attributes", "held")
+    assert not wrong, f"{shape} was delivered, but {wrong} was read; {asked}"
+    assert held.key == shape["id"], asks("`key` is the object's current key, with the same type", "held")
     assert held.record in (None, (DIRECTORY, shape["id"])), asks(
         "`record` is the record to which the object belongs, or None where the target does not store that", "held"
     )
