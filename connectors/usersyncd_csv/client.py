@@ -1,4 +1,4 @@
-"""Reading CSV files: a private copy that nobody writes to, then its rows, each with its place."""
+"""Reads CSV files: makes private copies that no other program writes to, and yields their rows with line numbers."""
 
 from __future__ import annotations
 
@@ -15,37 +15,38 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from usersyncd.errors import SourceError
-from usersyncd_csv.copying import BOM, copy_of
+from usersyncd_csv.copying import BOM, copy_file
 
 if TYPE_CHECKING:
     from _csv import Reader
 
 TRIES = 3
-"""How often files that change while they are read are read."""
+"""Attempts to read files that change while they are read."""
 
 HEADER = -1
-"""The number of the header among the rows of a table."""
+"""The row number of the header."""
 
 BROKEN = None
-"""The number of the row that cannot be parsed."""
+"""Stands for the row that cannot be parsed."""
 
 _NUMBER = re.compile(r"[+(]?\d[\d\s.:/()-]*\Z")
-"""A number, a date or a telephone number: no name of a column."""
+"""A number, a date or a telephone number, which is not a column name."""
 
 OPEN_QUOTE = "a quote is opened here and never closed"
 
 SHOWN = 60
-"""Characters of a cell that a message shows at most."""
+"""Maximum number of characters of a cell in a message."""
 
 Stamp = tuple[int, int, int]
-"""What changes when a file is written or replaced: size in bytes, time of change in nanoseconds, inode."""
+"""Changes when a file is written or replaced: size in bytes, modification time in nanoseconds, inode."""
 
 
-def copies(paths: Sequence[Path], encoding: str, closing: ExitStack) -> list[BinaryIO]:
-    """Copy files that belong together to nameless temporary files in UTF-8, which ``closing`` will close.
+def copy_files(paths: Sequence[Path], encoding: str, closing: ExitStack) -> list[BinaryIO]:
+    """Copy files that belong together to unnamed temporary files in UTF-8, which ``closing`` closes.
 
-    When one of them changes meanwhile, all are copied again, ``TRIES`` times in all. Raises SourceError when a file is
-    missing or unreadable, is not in ``encoding`` (a few lines may have broken text), holds a NUL, or keeps changing.
+    When one of them changes meanwhile, all are copied again, in at most ``TRIES`` attempts. Raises SourceError when a
+    file is missing or unreadable, is not in ``encoding`` (a few lines may have invalid bytes), contains a NUL, or keeps
+    changing.
     """
     for _ in range(TRIES):
         before = [_stamp(path) for path in paths]
@@ -63,7 +64,7 @@ def copies(paths: Sequence[Path], encoding: str, closing: ExitStack) -> list[Bin
                 return copied
     raise SourceError(
         f"{changed[0]}: the file keeps changing while it is read ({TRIES} tries)",
-        "wait until it is written; whoever writes it should write a new file beside it and rename it at the end",
+        "wait until it is written; the export should write a new file beside it and rename it at the end",
     )
 
 
@@ -79,17 +80,17 @@ def _stamp(path: Path) -> Stamp:
 
 def _copy(path: Path, encoding: str, closing: ExitStack) -> BinaryIO:
     try:
-        return copy_of(path, encoding, closing)
+        return copy_file(path, encoding, closing)
     except OSError as error:
         raise _unreadable(path, error) from error
 
 
 def _unreadable(path: Path, error: OSError) -> SourceError:
     remedies = {
-        FileNotFoundError: "write it, or correct its path; a relative path starts at the configuration file's folder",
-        PermissionError: "let the user that runs usersyncd read the file and enter its folders",
+        FileNotFoundError: "create it, or correct its path; a relative path starts at the configuration file's folder",
+        PermissionError: "allow the user that runs usersyncd to read the file and enter its folders",
     }
-    return SourceError(f"{path}: {error.strerror}", remedies.get(type(error), "see that the file can be read"))
+    return SourceError(f"{path}: {error.strerror}", remedies.get(type(error), "make sure that the file can be read"))
 
 
 def _is_text(name: str) -> bool:
@@ -101,32 +102,32 @@ def _is_text(name: str) -> bool:
 
 
 def shortened(cell: str) -> str:
-    """A cell for a message."""
+    """A cell, shortened for a message."""
     return cell if len(cell) <= SHOWN else f"{cell[:SHOWN]}…"
 
 
 def _is_header(columns: Sequence[str], known: Collection[str]) -> bool:
-    """Whether a first line names a known column and holds no data, whatever the delimiter is."""
+    """Whether a first line has a known column name and no data, for any delimiter."""
     names = {name.strip(f"{BOM} ") for column in columns for name in re.split(r"[,;|\t]", column)}
     return not names.isdisjoint(known) and not any("@" in name or _NUMBER.match(name) for name in names)
 
 
 class Table:
-    """The rows of one file, below its header."""
+    """One file: its header, and the rows below."""
 
     def __init__(
         self, path: Path, copy: BinaryIO, delimiter: str, required: Sequence[str], known: Collection[str] = ()
     ) -> None:
-        """Reads the header. Raises SourceError when there is none, or one that lacks a ``required`` column. A first
-        line with neither these names nor ``known`` ones is no header."""
+        """Reads the header. Raises SourceError when it is missing or lacks a ``required`` column. A first line with
+        neither ``required`` nor ``known`` names is not a header."""
         self.path = path
         self._text = TextIOWrapper(copy, encoding="utf-8", errors="surrogateescape", newline="")
         self._delimiter = delimiter
         self.columns = self._header(required, known)
 
     def batches(self, size: int) -> Iterator[tuple[int, list[list[str]]]]:
-        """All rows, ``size`` at a time, with the number of the first of each batch. Numbers count from 0 and pass over
-        empty lines. Every row is as wide as the header, or SourceError is raised."""
+        """All rows in batches of ``size``, each with the number of its first row. Numbers start at 0 and skip empty
+        lines. Raises SourceError for a row that has more or fewer cells than the header."""
         reader = self._reader()
         width = len(self.columns)
         number = 0
@@ -147,13 +148,13 @@ class Table:
             raise self._malformed(error) from error
 
     def fault(self, number: int | None, message: str, remedy: str) -> SourceError:
-        """The error to raise about the row of this number."""
+        """The error about the row with this number."""
         return SourceError(f"{self.path}:{self.line(number)}: {message}", remedy)
 
     def line(self, number: int | None) -> int:
-        """The physical line, from 1, at which this row starts; None: the row that cannot be parsed.
+        """The physical line, from 1, at which this row starts; None: of the row that cannot be parsed.
 
-        Found by reading again, since counting lines while reading would cost as much as the reading itself.
+        Found by reading again, because counting lines during every read would double its cost.
         """
         reader = self._reader()
         start, place = 1, HEADER
@@ -180,17 +181,17 @@ class Table:
         if header is None:
             raise SourceError(
                 f"{self.path}:1: the file is empty: it has no header line",
-                f"write it again; a file without rows still has its header, with at least {', '.join(required)}",
+                f"write it again; a file without rows still needs its header, with at least {', '.join(required)}",
             )
         self._verify_no_sep(header)
         columns = tuple(name.strip() for name in header)
         self._verify_text(columns)
         if not ({*required} <= {*columns} or _is_header(columns, {*required, *known})):
-            # It is somebody's row, and no message shows personal data.
+            # The line may be a person's row, and messages never show personal data.
             raise self.fault(
                 HEADER,
                 "the first line names none of the known columns: is the header missing?",
-                f"write the header above the rows, with at least {', '.join(required)}, spelt just so; "
+                f"write the header above the rows, with at least {', '.join(required)}, spelt exactly so; "
                 f"or is the option `delimiter` wrong (now {self._delimiter!r})?",
             )
         self._verify_no_bom(columns)
@@ -205,17 +206,17 @@ class Table:
                 raise self.fault(
                     HEADER,
                     f"the header has no column {name}; it has {', '.join(columns)}",
-                    f"add {name}, spelt just so; or is the option `delimiter` wrong (now {self._delimiter!r})?",
+                    f"add {name}, spelt exactly so; or is the option `delimiter` wrong (now {self._delimiter!r})?",
                 )
         return columns
 
     def _verify_no_sep(self, header: Sequence[str]) -> None:
         if match := re.fullmatch(r"sep=(.?)", header[0]):
-            # The line is split at its delimiter if that is the one of the options.
+            # The line is split if it has the delimiter of the options.
             delimiter = json.dumps(match[1] or self._delimiter, ensure_ascii=False)
             raise self.fault(
                 HEADER,
-                f"this is Excel's line sep={delimiter[1:-1]}, and not the header",
+                f"this is Excel's line sep={delimiter[1:-1]}, not the header",
                 f"remove the line, and write the option `delimiter: {delimiter}`",
             )
 
@@ -232,7 +233,7 @@ class Table:
             raise self.fault(
                 HEADER,
                 f"the column {hidden.replace(BOM, '')} begins with an invisible byte order mark (BOM, U+FEFF)",
-                "save the file again as UTF-8 with one BOM, or with none",
+                "save the file again as UTF-8, with one BOM or without",
             )
 
     def _uneven(self, number: int, row: Sequence[str]) -> SourceError:

@@ -1,4 +1,4 @@
-"""A private copy of one file, in UTF-8, and how much of it is not in the encoding that it should be in."""
+"""Copies one file to UTF-8, and checks how much of it is not in the configured encoding."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ BOM = "\ufeff"
 """The byte order mark (RFC 3629, section 6)."""
 
 FEW_LINES, FEW = 10, 0.1
-"""As many lines, or as large a share of them, may have bytes that are not in the encoding: beyond both, the file is in
-another one."""
+"""Number and share of the lines that may have bytes outside the encoding: a file that exceeds both has another
+encoding."""
 
 _BROKEN = re.compile("[\ud800-\udfff]")
 
@@ -33,14 +33,14 @@ WIDE = {
     rb"[^\0]\0[^\0]\0": ("utf-16-le",),
     rb"\0[^\0]\0[^\0]": ("utf-16-be",),
 }
-"""How a file begins whose characters take two or four bytes each, by its byte order mark or by two characters of ASCII,
-and the encodings that read it: first the one to name to the admin."""
+"""The beginning of a file with two or four bytes per character (a byte order mark or two ASCII characters) -> the
+encodings that can read it; messages name the first."""
 
 
-def copy_of(path: Path, encoding: str, closing: ExitStack) -> BinaryIO:
-    """A copy in UTF-8 without byte order mark, rewound. Bytes that are not in ``encoding`` remain as they are, and
-    halves of characters of UTF-16 become such bytes: read it with ``surrogateescape`` (PEP 383). Raises SourceError,
-    and OSError for ``path``."""
+def copy_file(path: Path, encoding: str, closing: ExitStack) -> BinaryIO:
+    """A copy in UTF-8 without byte order mark, positioned at its start. Bytes outside ``encoding`` are kept, and lone
+    surrogates of UTF-16 become such bytes: read the copy with ``surrogateescape`` (PEP 383). Raises SourceError, and
+    OSError for ``path``."""
     return _Copying(path, encoding, closing.enter_context(tempfile.TemporaryFile())).whole()
 
 
@@ -60,7 +60,7 @@ class _Copying:
             while chunk := source.read(CHUNK):
                 self._take(chunk)
         if _BROKEN.search(self._decoded(b"", final=True)):
-            raise self._not_text(self._line, "it ends within a character")
+            raise self._not_text(self._line, "it ends in the middle of a character")
         if len(self._broken) > FEW_LINES and len(self._broken) > FEW * self._line:
             raise self._not_text(self._broken[0], f"{len(self._broken):,} of the file's lines are not")
         self._copy.seek(0)
@@ -77,7 +77,9 @@ class _Copying:
             line = self._line + text.count("\n", 0, text.index("\0"))
             if broken:
                 raise self._not_text(broken[0], "nor is it text")
-            raise SourceError(f"{self._path}:{line}: a NUL character", "the file is damaged or no text: write it again")
+            raise SourceError(
+                f"{self._path}:{line}: a NUL character", "the file is damaged or not text: write it again"
+            )
         self._broken += broken
         self._line += text.count("\n")
         try:
@@ -85,10 +87,10 @@ class _Copying:
         except OSError as error:
             folder = tempfile.gettempdir()
             problem = f"{self._path} cannot be copied to {folder}: {error.strerror}"
-            raise SourceError(problem, "make room there") from error
+            raise SourceError(problem, "free disk space there") from error
 
     def _verify_width(self, beginning: bytes) -> None:
-        """Raises SourceError if characters plainly take more or fewer bytes than in the encoding."""
+        """Raises SourceError if the characters clearly have another width than in the encoding."""
         readers = next((readers for start, readers in WIDE.items() if re.match(start, beginning)), None)
         if readers and self._codec not in readers:
             name = readers[0]
@@ -96,12 +98,12 @@ class _Copying:
                 f"{self._path}:1: not {self._encoding}: this is {name.upper()}", f"write the option `encoding: {name}`"
             )
         if self._wide and b"\0" not in beginning:
-            raise self._not_text(1, "it has no NUL bytes, with which commas and line breaks are written there")
+            raise self._not_text(1, "it has no NUL bytes, which commas and line breaks have in this encoding")
 
     def _decoded(self, chunk: bytes, *, final: bool = False) -> str:
         try:
             return self._decoder.decode(chunk, final=final)
-        except UnicodeError as error:  # Of an encoding in which a byte is no unit.
+        except UnicodeError as error:  # From a multi-byte encoding.
             before = error.object[: error.start] if isinstance(error, UnicodeDecodeError) else b""
             line = self._line + before.decode(self._encoding, "replace").count("\n")
             raise self._not_text(line, str(error)) from error

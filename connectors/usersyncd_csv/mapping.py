@@ -1,4 +1,4 @@
-"""What the columns mean. Columns already have canonical names, so there is nothing to map; some have a form to keep."""
+"""The meaning of the columns. They have canonical names, so no mapping is needed; some have a required format."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from functools import lru_cache
 from usersyncd.plugin import Kind
 
 MAPPING: Mapping[Kind, Mapping[str, str]] = {Kind.USER: {}, Kind.GROUP: {}}
-"""Every canonical attribute is the column of the same name."""
+"""Every canonical attribute has the column of the same name."""
 
 ID = "id"
 GROUP_ID, MEMBER_ID, MEMBER_KIND = "group_id", "member_id", "member_kind"
 
 ACTIVE = "active"
 TRUTH: Mapping[str, bool] = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-"""What a cell of ``active`` may say, in any case."""
+"""The allowed values of ``active``, in any case."""
 
 DATES = ("validFrom", "validUntil", "createdAt", "updatedAt")
 

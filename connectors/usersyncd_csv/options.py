@@ -1,4 +1,4 @@
-"""What the admin may write under ``options`` of a directory with ``connector: csv``."""
+"""The ``options`` of a directory with ``connector: csv``."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ class CsvOptions(Options):
     members: str | None = Field(
         None, min_length=1, description="File of memberships: `group_id`, `member_id`, `member_kind` (may be left out)."
     )
-    id: str = Field("id", min_length=1, description="The column of the file of users that has their immutable ids.")
+    id: str = Field("id", min_length=1, description="The column of the file of users with the immutable ids.")
     delimiter: str = Field(",", min_length=1, max_length=1, description="The character between two cells.")
-    encoding: str = Field("utf-8", description="The encoding of the files; a byte order mark is recognised.")
+    encoding: str = Field("utf-8", description="The encoding of the files; they may begin with a byte order mark.")
 
     @field_validator("delimiter")
     @classmethod
     def _separates(cls, delimiter: str) -> str:
         if delimiter in '"\r\n\0':
-            raise ValueError('a delimiter is one character, but not a quote (") and not a line break')
+            raise ValueError('a delimiter is one character other than a quote (") or a line break')
         return delimiter
 
     @field_validator("encoding")
@@ -33,7 +33,7 @@ class CsvOptions(Options):
             "".encode(encoding)
         except (LookupError, UnicodeError):
             usual = "utf-8, utf-16, cp1252, latin-1"
-            raise ValueError(f"{encoding!r} is not an encoding that Python knows; usual ones are {usual}") from None
+            raise ValueError(f"{encoding!r} is not an encoding of Python; common ones are {usual}") from None
         return encoding
 
     @model_validator(mode="after")

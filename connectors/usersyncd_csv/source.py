@@ -1,4 +1,4 @@
-"""The loop: copy the files, then read users, groups and memberships from the copies, page by page."""
+"""The CSV source: copies the files, then reads users, groups and memberships from the copies, page by page."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from typing import ClassVar, NamedTuple
 from pydantic import BaseModel
 
 from usersyncd.plugin import API, CANONICAL, Done, Kind, Members, Page, Record, SourceContext, Value
-from usersyncd_csv.client import Table, copies, shortened
-from usersyncd_csv.forms import GROUPS, Form, check, memberships, users
+from usersyncd_csv.cells import GROUP_RULES, CellRule, check_cells, membership_rules, user_rules
+from usersyncd_csv.client import Table, copy_files, shortened
+from usersyncd_csv.duplicates import Duplicates
 from usersyncd_csv.ids import check_ids
-from usersyncd_csv.lacking import lacking
 from usersyncd_csv.mapping import ACTIVE, GROUP_ID, ID, MAPPING, MEMBER_ID, MEMBER_KIND, TRUTH
+from usersyncd_csv.missing_columns import missing_columns
 from usersyncd_csv.options import CsvOptions
-from usersyncd_csv.repeats import Repeats
 
 ROWS = 250
-"""Rows that are handled at a time, and records in a page. So few stay in the processor's cache: measured, that takes
-half the time that 20,000 take."""
+"""Rows per batch, and records per page. A batch of this size fits into the processor's cache: measured, it takes half
+the time per row of a batch of 20,000."""
 
 EDGES = 20_000
-"""Member rows that are gathered for a page."""
+"""Rows of memberships per page."""
 
 
 class Tables(NamedTuple):
-    """The files of one pull, copied."""
+    """The copied files of one pull."""
 
     users: Table
     groups: Table | None
@@ -37,9 +37,9 @@ class Tables(NamedTuple):
 
 
 class CsvSource:
-    """Users from one file, groups and memberships from two more if there are any.
+    """Reads users from one file, and groups and memberships from two optional ones.
 
-    Every pull is complete. A file that is not right in every row voids it: half a directory is worse than yesterday's.
+    Every pull is complete. One invalid row discards the pull, because an incomplete directory is worse than an old one.
     """
 
     api: ClassVar[int] = API
@@ -51,17 +51,18 @@ class CsvSource:
         self._context = context
 
     def pull(self, cursor: str | None) -> AsyncIterator[Page | Done]:  # noqa: ARG002 - a file keeps no history
-        """Read everything. Raises SourceError, naming file and line, when a file cannot be read or is not right."""
+        """Read everything. Raises SourceError, with file and line, when a file cannot be read or a row is invalid."""
         return self._context.blocking(self._pull)
 
     async def check(self) -> Sequence[str]:
-        """Read everything, keep nothing, and say what is there. Raises SourceError as ``pull`` does."""
+        """Read everything, and describe the files without keeping their content. Raises SourceError as ``pull``
+        does."""
         return [line async for line in self._context.blocking(self._describe)]
 
     def _pull(self) -> Iterator[Page | Done]:
         with ExitStack() as closing:
             tables = self._open(closing)
-            for line in self._lacking(tables):
+            for line in self._missing_columns(tables):
                 self._context.log.warning(line, event_name="csv.attribute_missing")
             yield from self._pages(tables)
         yield Done(cursor=None, complete=True)
@@ -82,14 +83,14 @@ class CsvSource:
                 yield _summary(tables.groups, f"{groups:,} groups", CANONICAL[Kind.GROUP])
             if tables.members:
                 yield _summary(tables.members, f"{edges:,} memberships", (GROUP_ID, MEMBER_ID, MEMBER_KIND))
-            for line in self._lacking(tables):
+            for line in self._missing_columns(tables):
                 yield f"warning: {line}"
 
-    def _lacking(self, tables: Tables) -> Iterator[str]:
+    def _missing_columns(self, tables: Tables) -> Iterator[str]:
         for table, kind in ((tables.users, Kind.USER), (tables.groups, Kind.GROUP)):
             if table is not None:
                 reads, mapped = self._context.reads.get(kind), self._context.mapped.get(kind, ())
-                yield from lacking(table, kind, reads, mapped)
+                yield from missing_columns(table, kind, reads, mapped)
 
     def _open(self, closing: ExitStack) -> Tables:
         options = self._options
@@ -97,7 +98,7 @@ class CsvSource:
         paths = [self._context.folder / name for name in names]
         required = ([options.id], [ID], [GROUP_ID, MEMBER_ID])
         known = (CANONICAL[Kind.USER], CANONICAL[Kind.GROUP], [MEMBER_KIND])
-        copied = copies(paths, options.encoding, closing)
+        copied = copy_files(paths, options.encoding, closing)
         tables = [
             Table(path, copy, options.delimiter, *names)
             for path, copy, *names in zip(paths, copied, required, known, strict=False)
@@ -106,13 +107,14 @@ class CsvSource:
 
     def _pages(self, tables: Tables) -> Iterator[Page]:
         reads, mapped = self._context.reads, self._context.mapped
-        # "7" may be a user and a group. Only edges that say which they mean need handles that tell them apart.
+        # "7" may be both a user and a group. Handles with the kind are needed only if memberships name the member's
+        # kind.
         handles = tables.members is not None and MEMBER_KIND in tables.members.columns
-        forms = users(self._options.id, reads.get(Kind.USER), mapped.get(Kind.USER, ()))
-        yield from _records(tables.users, Kind.USER, self._options.id, forms, reads.get(Kind.USER), handles)
+        rules = user_rules(self._options.id, reads.get(Kind.USER), mapped.get(Kind.USER, ()))
+        yield from _records(tables.users, Kind.USER, self._options.id, rules, reads.get(Kind.USER), handles)
         if tables.groups:
             known = set[str]()
-            for page in _records(tables.groups, Kind.GROUP, ID, GROUPS, reads.get(Kind.GROUP), handles):
+            for page in _records(tables.groups, Kind.GROUP, ID, GROUP_RULES, reads.get(Kind.GROUP), handles):
                 known.update(record.id for record in page)
                 yield page
             if tables.members:
@@ -120,21 +122,21 @@ class CsvSource:
 
 
 def _records(
-    table: Table, kind: Kind, key_name: str, forms: Sequence[Form], reads: frozenset[str] | None, handles: bool
+    table: Table, kind: Kind, key_name: str, rules: Sequence[CellRule], reads: frozenset[str] | None, handles: bool
 ) -> Iterator[list[Record]]:
-    """One record a row; an empty cell is an absent attribute. ``key_name``: the column of the ids. Raises SourceError
-    when a row is not right."""
+    """One record per row; an empty cell is an absent attribute. ``key_name``: the column of the ids. Raises SourceError
+    for an invalid row."""
     columns = table.columns
     key = columns.index(key_name)
     kept = [name for name in columns if (name != key_name if reads is None else name in reads)]
     pick = _picker([columns.index(name) for name in kept])
-    truths = ACTIVE in kept and any(form.column == ACTIVE for form in forms)
-    repeats = Repeats()
+    truths = ACTIVE in kept and any(rule.column == ACTIVE for rule in rules)
+    duplicates = Duplicates()
     for first, rows in table.batches(ROWS):
         check_ids(table, [key_name], first, rows)
-        check(table, forms, first, rows)
+        check_cells(table, rules, first, rows)
         ids = [row[key] for row in rows]
-        repeats.add(ids)
+        duplicates.add(ids)
         attributes: list[dict[str, Value]] = [
             {name: cell for name, cell in zip(kept, cells) if cell}  # noqa: B905 - picked to be equally long
             for cells in map(pick, rows)
@@ -148,19 +150,19 @@ def _records(
             yield list(map(Record, repeat(kind), ids, attributes, names))
         else:
             yield list(map(Record, repeat(kind), ids, attributes))
-    if suspects := repeats.suspects():
+    if suspects := duplicates.suspects():
         _name_repeated(table, key, kind, suspects)
 
 
 def _picker(indices: Sequence[int]) -> Callable[[list[str]], Sequence[str]]:
-    """What takes the cells at ``indices`` out of a row."""
+    """A function that returns the cells at ``indices`` of a row."""
     if len(indices) > 1:
-        return itemgetter(*indices)  # the fastest there is, but it gives a tuple for two and more only
+        return itemgetter(*indices)  # the fastest way, but it returns a tuple only for two or more
     return lambda row: [row[index] for index in indices]
 
 
 def _name_repeated(table: Table, key: int, kind: Kind, suspects: set[int]) -> None:
-    """Raise SourceError if one of the ids with these hashes really comes twice."""
+    """Raise SourceError if an id with one of these hashes really occurs twice."""
     seen: dict[str, int] = {}
     for first, rows in table.batches(ROWS):
         for number, row in enumerate(rows, first):
@@ -170,23 +172,23 @@ def _name_repeated(table: Table, key: int, kind: Kind, suspects: set[int]) -> No
                     other = table.line(seen[identifier])
                     raise table.fault(
                         number,
-                        f"the id {shortened(identifier)} is also that of the {kind} in line {other}",
-                        "an id belongs to one record for good: remove one row, or correct its id",
+                        f"the id {shortened(identifier)} is also the id of the {kind} in line {other}",
+                        "an id belongs to one record forever: remove one row, or correct its id",
                     )
                 seen[identifier] = number
 
 
 def _memberships(table: Table, groups: set[str]) -> Iterator[Page]:
-    """Edges, gathered by group within a page. Raises SourceError when a row is not right."""
+    """Memberships, grouped by group within a page. Raises SourceError for an invalid row."""
     columns = table.columns
     group_column, member_column = columns.index(GROUP_ID), columns.index(MEMBER_ID)
     kind_column = columns.index(MEMBER_KIND) if MEMBER_KIND in columns else None
-    forms = memberships(groups)
+    rules = membership_rules(groups)
     edges: defaultdict[str, set[str]] = defaultdict(set)
     gathered = 0
     for first, rows in table.batches(ROWS):
         check_ids(table, [GROUP_ID, MEMBER_ID], first, rows)
-        check(table, forms, first, rows)
+        check_cells(table, rules, first, rows)
         for row in rows:
             member = row[member_column]
             if kind_column is not None and (kind := row[kind_column]):

@@ -1,4 +1,5 @@
-"""The csv connector: what a file may say, and that whatever is wrong voids the pull, naming file and line."""
+"""The csv connector: what files may contain, and that every fault discards the pull with file and line in the
+message."""
 
 from __future__ import annotations
 
@@ -77,7 +78,7 @@ def test_columns_are_attributes_and_empty_cells_are_absent(folder: Folder) -> No
     assert folder.users() == {"1": {"userName": "ada", "email": "ada@acme.example"}, "2": {"shoeSize": "44"}}
 
 
-def test_text_stays_as_it_is_written(folder: Folder) -> None:
+def test_text_is_kept_unchanged(folder: Folder) -> None:
     folder.write(users="id,employeeNumber,displayName,costCenter\n007,0042,  Ada ,1e5\nNA,null,NaN,None\n")
     assert folder.users() == {
         "007": {"employeeNumber": "0042", "displayName": "  Ada ", "costCenter": "1e5"},
@@ -90,7 +91,7 @@ IDS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs", "
 
 
 @given(st.dictionaries(IDS, st.tuples(CELLS, CELLS), max_size=10))
-def test_whatever_a_program_writes_is_read(
+def test_output_of_common_programs_is_read(
     tmp_path_factory: pytest.TempPathFactory, people: dict[str, tuple[str, str]]
 ) -> None:
     path = tmp_path_factory.mktemp("csv")
@@ -128,7 +129,7 @@ def test_dates_are_iso_8601(folder: Folder, date: str) -> None:
     assert folder.users() == {"1": {"validUntil": date}}
 
 
-def test_quoted_cells_may_hold_anything(folder: Folder) -> None:
+def test_quoted_cells_may_contain_anything(folder: Folder) -> None:
     folder.write(users='id,title,displayName\r\n1,"Head, Works","said ""no""\r\nand left"\r\n2,"",李\r\n')
     assert folder.users() == {
         "1": {"title": "Head, Works", "displayName": 'said "no"\r\nand left'},
@@ -137,7 +138,7 @@ def test_quoted_cells_may_hold_anything(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_any_line_end_will_do_and_the_last_may_be_missing(folder: Folder, end: str) -> None:
+def test_any_line_end_is_accepted_and_the_last_is_optional(folder: Folder, end: str) -> None:
     folder.write(users=end.join(["id,title", "1,a", "", "2,b"]))
     assert folder.users() == {"1": {"title": "a"}, "2": {"title": "b"}}
 
@@ -152,7 +153,7 @@ def test_encodings(folder: Folder, written: str, encoding: str) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32-le"])
-def test_a_byte_order_mark_is_no_text(folder: Folder, encoding: str) -> None:
+def test_a_byte_order_mark_is_not_text(folder: Folder, encoding: str) -> None:
     mark = "" if encoding == "utf-16" else "\ufeff"
     folder.write(encoding, users=f"{mark}id,userName\n1,Zoë\ufeff\n")
     assert folder.users(encoding=encoding) == {"1": {"userName": "Zoë\ufeff"}}
@@ -168,7 +169,7 @@ def test_ids_may_be_in_any_column(folder: Folder) -> None:
     assert "users.csv:2: active is 'perhaps' (id 007): neither" in folder.void(id="Personnel No.").message
 
 
-def test_a_column_has_its_form_only_if_rules_read_it_as_that_attribute(folder: Folder) -> None:
+def test_a_column_needs_its_format_only_if_rules_read_it_as_that_attribute(folder: Folder) -> None:
     folder.write(users="id,active,createdAt\n1,Y,12/31/2024 10:15\n")
     assert folder.users(reads={Kind.USER: frozenset({"active"})}, mapped=["active"]) == {"1": {"active": "Y"}}
     assert folder.users(reads={Kind.USER: frozenset()}) == {"1": {}}
@@ -187,7 +188,7 @@ def test_only_what_the_rules_read_is_kept(folder: Folder) -> None:
     assert listing.records == {(Kind.USER, "1"): {"email": "x"}, (Kind.GROUP, "g"): {}}
 
 
-def test_a_header_alone_is_a_directory_without_people(folder: Folder) -> None:
+def test_a_header_alone_is_an_empty_directory(folder: Folder) -> None:
     folder.write(users="id,userName\n", groups="id,displayName\n", members="group_id,member_id\n")
     pull = folder.pull()
     assert not list(pull.items)
@@ -199,7 +200,7 @@ def test_memberships(folder: Folder) -> None:
     assert fold(folder.pull().items).edges == {("ops", "1"), ("ops", "2"), ("staff", "ops")}
 
 
-def test_member_kind_tells_a_user_from_a_group_of_the_same_id(folder: Folder) -> None:
+def test_member_kind_distinguishes_a_user_and_a_group_with_the_same_id(folder: Folder) -> None:
     folder.write(
         users="id\n7\n8\n",
         groups="id\n1\n7\n",
@@ -222,7 +223,7 @@ def test_relative_and_absolute_paths(folder: Folder, tmp_path: Path) -> None:
     assert folder.users(users="in/people.csv") == folder.users(users=str(tmp_path / "in" / "people.csv")) == {"1": {}}
 
 
-def test_check_says_what_is_there(folder: Folder) -> None:
+def test_check_describes_the_files(folder: Folder) -> None:
     folder.write(users="id,email,shoeSize\n1,x,38\n2,y,\n", groups=GROUPS, members="group_id,member_id\nops,1\n")
     lines = asyncio.run(folder.source().check())
     assert lines == [
@@ -242,15 +243,15 @@ def test_check_says_what_is_there(folder: Folder) -> None:
         ("id,title\n1,a\n2,b,c\n3,d\n", 3, "the row has 3 cells"),
         ("\nid,title\n\n1,a\n\n\n2\n", 7, "the row has 1 cells"),
         ('id,title\n1,"a\nb\nc"\n2\n', 5, "the row has 1 cells"),
-        ("id,title\n1,a\n2,b\n1,c\n", 4, "the id 1 is also that of the user in line 2"),
-        ('id,title\n1,"a\nb"\n"1","c\nd"\n', 4, "the id 1 is also that of the user in line 2"),
-        ("id,title\n,a\n", 2, "id is '': there is no id"),
-        ("id,title\n1,a\n  ,a\n", 3, "there is no id"),
+        ("id,title\n1,a\n2,b\n1,c\n", 4, "the id 1 is also the id of the user in line 2"),
+        ('id,title\n1,"a\nb"\n"1","c\nd"\n', 4, "the id 1 is also the id of the user in line 2"),
+        ("id,title\n,a\n", 2, "id is '': the id is missing"),
+        ("id,title\n1,a\n  ,a\n", 3, "the id is missing"),
         ("title,email\na,b\n", 1, "the header has no column id; it has title, email"),
         ("id;title\n1;a\n", 1, "the header has no column id; it has id;title"),
         ("id,title,title\n1,a,b\n", 1, "the header names the column title 2 times"),
         ("id,,title\n1,a,b\n", 1, "column 2 of the header has no name"),
-        ("sep=;\nid;title\n1;a\n", 1, "this is Excel's line sep=;, and not the header"),
+        ("sep=;\nid;title\n1;a\n", 1, "this is Excel's line sep=;, not the header"),
         ("\ufeff\ufeffid,title\n1,a\n", 1, "the column id begins with an invisible byte order mark (BOM, U+FEFF)"),
         ("", 1, "the file is empty"),
         ("\n\n", 1, "the file is empty"),
@@ -262,7 +263,7 @@ def test_check_says_what_is_there(folder: Folder) -> None:
         (b"id,title\n" + b"1,\xe9\n" * 11, 2, "not utf-8: 11 of the file's lines are not"),
         (b"id,title\n1,a\n2,\xe2\x82", 3, "not utf-8"),
         ("id,active\n1,true\n2,perhaps\n", 3, "active is 'perhaps' (id 2): neither true nor false"),
-        ("id,validUntil\n1,31.03.2026\n", 2, "validUntil is '31.03.2026' (id 1): no date"),
+        ("id,validUntil\n1,31.03.2026\n", 2, "validUntil is '31.03.2026' (id 1): not a date"),
         ("id,validFrom\n1,2026-02-30\n", 2, "validFrom is '2026-02-30'"),
         ("id,createdAt\n1,20260331\n", 2, "createdAt is '20260331'"),
         ("id,updatedAt\n1,2026-03-31T25:00\n", 2, "updatedAt is"),
@@ -282,7 +283,7 @@ def test_a_fault_in_users_voids_the_pull(folder: Folder, users: str | bytes, lin
             "groups",
             "id,displayName\nops,Ops\nstaff,Staff\nops,Ops\n",
             4,
-            "the id ops is also that of the group in line 2",
+            "the id ops is also the id of the group in line 2",
         ),
         ("groups", "", 1, "the file is empty"),
         (
@@ -307,7 +308,7 @@ def test_a_fault_in_groups_or_members_voids_the_pull(
     assert says in error.message
 
 
-def test_another_encoding_than_the_one_named_voids_the_pull(folder: Folder) -> None:
+def test_an_encoding_other_than_the_configured_one_voids_the_pull(folder: Folder) -> None:
     assert "users.csv:1: not utf-16" in folder.write(users="id,title\n1,a\n").void(encoding="utf-16").message
     assert "users.csv:2: not ascii" in folder.write(users="id,title\n" + "1,é\n" * 11).void(encoding="ascii").message
     assert "users.csv:1: not utf-8" in folder.write("utf-16", users="id,title\n1,a\n").void().message
@@ -321,7 +322,7 @@ def test_a_fault_far_below_is_found_with_its_line(folder: Folder) -> None:
     rows[4_321] = "17,c"
     folder.write(users="id,title\n" + "\n".join(rows))
     assert folder.void().message == (
-        f"{folder.path}/users.csv:{2 + 2 * 4_321}: the id 17 is also that of the user in line {2 + 2 * 17}"
+        f"{folder.path}/users.csv:{2 + 2 * 4_321}: the id 17 is also the id of the user in line {2 + 2 * 17}"
     )
 
 
@@ -332,14 +333,14 @@ def test_a_missing_file_voids_the_pull(folder: Folder, missing: str) -> None:
     assert error.message == f"{folder.path}/elsewhere.csv: No such file or directory"
 
 
-def test_a_folder_or_a_pipe_is_not_waited_for(folder: Folder, tmp_path: Path) -> None:
+def test_a_folder_or_a_pipe_does_not_block_the_pull(folder: Folder, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.csv")
     for name in ("pipe.csv", "."):
         assert "not a regular file" in folder.void(users=name).message
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read_voids_the_pull(folder: Folder, tmp_path: Path) -> None:
+def test_a_file_without_read_permission_voids_the_pull(folder: Folder, tmp_path: Path) -> None:
     folder.write(users="id\n1\n")
     (tmp_path / "users.csv").chmod(0)
     assert "Permission denied" in folder.void().message
@@ -350,7 +351,7 @@ def test_a_file_that_may_not_be_read_voids_the_pull(folder: Folder, tmp_path: Pa
 
 @pytest.fixture
 def meanwhile() -> Iterator[Callable[[Callable[[], object]], str]]:
-    """Something that happens while a file is read: whenever a decoder of the encoding that this returns is made."""
+    """An encoding whose decoder calls a function when it is created: simulates an event while a file is read."""
     happens: list[Callable[[], object]] = []
 
     def search(name: str) -> codecs.CodecInfo | None:
@@ -404,7 +405,7 @@ def test_a_file_that_is_being_written_is_read_again(
 def test_files_that_belong_together_are_read_together(
     folder: Folder, meanwhile: Callable[[Callable[[], object]], str]
 ) -> None:
-    """The file of users is replaced after it was read, while the groups are."""
+    """The file of users is replaced after it was read, while the file of groups is being read."""
     folder.write(users="id\n1\n", groups=GROUPS)
     calls: list[int] = []
 
@@ -443,7 +444,7 @@ def test_a_file_that_keeps_changing_voids_the_pull(
         ({"users": "u.csv", "members": "m.csv"}, "members is given without groups"),
         ({"users": "u.csv", "delimiter": ";;"}, "delimiter"),
         ({"users": "u.csv", "delimiter": '"'}, "a delimiter is one character"),
-        ({"users": "u.csv", "encoding": "utf-9"}, "'utf-9' is not an encoding that Python knows"),
+        ({"users": "u.csv", "encoding": "utf-9"}, "'utf-9' is not an encoding of Python"),
         ({"users": "u.csv", "encoding": "base64"}, "'base64' is not an encoding"),
         ({"users": "u.csv", "quote": "'"}, "quote"),
     ],
@@ -457,7 +458,8 @@ def test_options_that_are_refused(options: Mapping[str, Any], says: str) -> None
 
 
 def test_memory_does_not_grow_with_the_files(folder: Folder) -> None:
-    """100,000 users and as many memberships: the files are 14 MB, and records that are let go of are not kept."""
+    """100,000 users and as many memberships: the files are 14 MB, and the source does not keep the records that it
+    yielded."""
     folder.write(
         users="id,userName,email,title\n"
         + "".join(f"user-{n},{n},{n}@acme.example,{'x' * 80}\n" for n in range(100_000)),
@@ -484,8 +486,8 @@ def test_memory_does_not_grow_with_the_files(folder: Folder) -> None:
 # ---------------------------------------------------------------------------------------------------------- the example
 
 
-def test_the_example_company_holds_together() -> None:
-    """What its README says: everyone's manager and every member is there, and nothing is left over."""
+def test_the_example_company_is_consistent() -> None:
+    """As its README says: every manager and every member exists, and every group is used."""
     acme = Path(__file__).parents[2] / "examples" / "acme"
     listing = fold(Folder(acme).pull().items)
     users = {key: attributes for (kind, key), attributes in listing.records.items() if kind is Kind.USER}

@@ -1,4 +1,4 @@
-"""A few bytes that are not in the encoding cost their own cells; many, and the file is in another one."""
+"""A few bytes outside the encoding affect only their cells; many mean that the file has another encoding."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def users_of(items: list[Any]) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "UTF-8-sig", "ascii"])
-def test_a_broken_cell_keeps_its_bytes_and_the_others_are_whole(tmp_path: Path, encoding: str) -> None:
+def test_an_invalid_cell_keeps_its_bytes_and_the_others_are_intact(tmp_path: Path, encoding: str) -> None:
     items = pulled(tmp_path, b"id,displayName\n1,Ada\n2,J\xf6rg\n3,Bob\n", encoding=encoding)
     assert users_of(items) == {
         "1": {"displayName": "Ada"}, "2": {"displayName": "J\udcf6rg"}, "3": {"displayName": "Bob"},
@@ -51,7 +51,7 @@ def test_ids_and_members_keep_their_bytes(tmp_path: Path) -> None:
     assert [item.added for item in items if isinstance(item, Members)] == [frozenset({"j\udcf6rg"})]
 
 
-def test_few_broken_lines_of_many_are_no_other_encoding(tmp_path: Path) -> None:
+def test_few_invalid_lines_among_many_do_not_mean_another_encoding(tmp_path: Path) -> None:
     lines = [b"%d,%b\n" % (number, b"\xe9" if number % 20 == 0 else "é".encode()) for number in range(1, 1001)]
     found = users_of(pulled(tmp_path, b"id,title\n" + b"".join(lines)))
     assert [id_ for id_, held in found.items() if held["title"] != "é"] == [
@@ -64,7 +64,7 @@ def test_few_broken_lines_of_many_are_no_other_encoding(tmp_path: Path) -> None:
     [
         (b"id,title\n1,a\n" + b"2,\xe9\n" * 11, r"users.csv:3: not utf-8: 11 of the file's lines are not"),
         (b"id,t\xe9\n1,a\n", r"users.csv:1: the header has bytes that are not in the encoding"),
-        (b"id,title\n1,a\n2,\xe2\x82", r"users.csv:3: not utf-8: it ends within a character"),
+        (b"id,title\n1,a\n2,\xe2\x82", r"users.csv:3: not utf-8: it ends in the middle of a character"),
         (b"id,title\n1,\xe9\0", r"users.csv:2: not utf-8: nor is it text"),
     ],
 )
@@ -75,7 +75,7 @@ def test_another_encoding_voids_the_pull(tmp_path: Path, users: bytes, says: str
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
-def test_half_a_character_of_utf_16_costs_its_own_cell(tmp_path: Path, encoding: str) -> None:
+def test_a_lone_surrogate_of_utf_16_affects_only_its_cell(tmp_path: Path, encoding: str) -> None:
     users = "id,displayName\n1,A\ud83d\n2,\ude00B\n3,😀\n".encode(encoding, "surrogatepass")
     other = {"groups": "id\nops\n".encode(encoding), "members": "group_id,member_id\n".encode(encoding)}
     items = pulled(tmp_path, users, **other, encoding=encoding)
@@ -87,7 +87,7 @@ def test_half_a_character_of_utf_16_costs_its_own_cell(tmp_path: Path, encoding:
 
 
 @pytest.mark.parametrize("cut", [1, 2])
-def test_utf_16_that_ends_within_a_character_voids_the_pull(tmp_path: Path, cut: int) -> None:
+def test_utf_16_that_ends_in_the_middle_of_a_character_voids_the_pull(tmp_path: Path, cut: int) -> None:
     users = "id,displayName\n1,😀".encode("utf-16")[:-cut]
     with pytest.raises(SourceError, match=r"users.csv:2: not utf-16: "):
         pulled(tmp_path, users, encoding="utf-16")
@@ -106,7 +106,7 @@ def test_utf_16_that_ends_within_a_character_voids_the_pull(tmp_path: Path, cut:
         ("utf-32-be", "", "utf-8", "utf-32-be"),
     ],
 )
-def test_utf_16_is_called_by_its_name(tmp_path: Path, written: str, mark: str, encoding: str, name: str) -> None:
+def test_utf_16_is_named_in_the_message(tmp_path: Path, written: str, mark: str, encoding: str, name: str) -> None:
     with pytest.raises(SourceError) as raised:
         pulled(tmp_path, f"{mark}id,title\n1,a\n".encode(written), encoding=encoding)
     assert raised.value.message.endswith(f"users.csv:1: not {encoding}: this is {name.upper()}")
@@ -114,6 +114,6 @@ def test_utf_16_is_called_by_its_name(tmp_path: Path, written: str, mark: str, e
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32-be"])
-def test_utf_8_is_no_utf_16(tmp_path: Path, encoding: str) -> None:
+def test_utf_8_is_not_taken_for_utf_16(tmp_path: Path, encoding: str) -> None:
     with pytest.raises(SourceError, match=f"users.csv:1: not {encoding}: it has no NUL bytes"):
         pulled(tmp_path, b"id,title\n1,ab\n", encoding=encoding)

@@ -1,4 +1,4 @@
-"""A column that rules read and the header lacks would be null for everybody: whoever looks is told."""
+"""A column that rules read and the header lacks would be null for all records: the log and `check` warn."""
 
 from __future__ import annotations
 
@@ -16,32 +16,35 @@ HEADER = "id,userName,Cost centre,Departement,E-Mail,phone,mobile\n1,ada,42,R&D,
 CANONICAL_USER = frozenset(CANONICAL[Kind.USER]) - {"id"}
 
 
-def lacks(name: str, there: str) -> str:
+def warning(name: str, there: str) -> str:
     return f"users.csv: the rules read the column {name} of users, which the header lacks: {there}"
 
 
 @pytest.mark.parametrize(
-    ("reads", "told"),
+    ("reads", "warnings"),
     [
         ({"userName", "phone"}, []),
-        ({"Cost center"}, [lacks("Cost center", "did you mean Cost centre?")]),
-        ({"cost_centre"}, [lacks("cost_centre", "did you mean Cost centre?")]),
-        ({"badge"}, [lacks("badge", "it has id, userName, Cost centre, Departement, E-Mail, phone, mobile")]),
-        ({"title", "active"}, [lacks("title", "it has id, userName, Cost centre, Departement, E-Mail, phone, mobile")]),
+        ({"Cost center"}, [warning("Cost center", "did you mean Cost centre?")]),
+        ({"cost_centre"}, [warning("cost_centre", "did you mean Cost centre?")]),
+        ({"badge"}, [warning("badge", "it has id, userName, Cost centre, Departement, E-Mail, phone, mobile")]),
+        (
+            {"title", "active"},
+            [warning("title", "it has id, userName, Cost centre, Departement, E-Mail, phone, mobile")],
+        ),
         (
             CANONICAL_USER,
             [
-                lacks("costCenter", "did you mean Cost centre?"),
-                lacks("department", "did you mean Departement?"),
-                lacks("email", "did you mean E-Mail?"),
+                warning("costCenter", "did you mean Cost centre?"),
+                warning("department", "did you mean Departement?"),
+                warning("email", "did you mean E-Mail?"),
             ],
         ),
         (CANONICAL_USER | {"Phone"}, 4),
         (None, []),
     ],
 )
-def test_a_column_that_rules_read_in_vain_is_said_with_the_nearest_one(
-    tmp_path: Path, reads: set[str] | None, told: list[str] | int
+def test_a_missing_column_is_reported_with_the_most_similar_one(
+    tmp_path: Path, reads: set[str] | None, warnings: list[str] | int
 ) -> None:
     (tmp_path / "users.csv").write_text(HEADER)
     log = Log()
@@ -53,10 +56,10 @@ def test_a_column_that_rules_read_in_vain_is_said_with_the_nearest_one(
     said = [entry["event"].removeprefix(f"{tmp_path}/") for entry in log.entries]
     checked = [line.removeprefix(f"warning: {tmp_path}/") for line in asyncio.run(source.check()) if "lacks" in line]
     assert said == checked
-    assert (len(said) if isinstance(told, int) else said) == told
+    assert (len(said) if isinstance(warnings, int) else said) == warnings
 
 
-def test_groups_have_columns_too(tmp_path: Path) -> None:
+def test_missing_columns_of_groups_are_reported_too(tmp_path: Path) -> None:
     (tmp_path / "users.csv").write_text("id\n1\n")
     (tmp_path / "groups.csv").write_text("id,Display Name\ng,Staff\n")
     log = Log()

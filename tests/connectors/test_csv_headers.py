@@ -1,4 +1,4 @@
-"""What a message about a file says and shows: the next step for the admin, and nobody's data at length."""
+"""Messages about a file: they give the next step, and show little or no personal data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MISSING = "the first line names none of the known columns: is the header missing
 
 
 def attributes(remedy: str) -> dict[str, str]:
-    """The mapping that a remedy proposes."""
+    """The mapping in a remedy."""
     mapping: dict[str, str] = yaml.safe_load(remedy.split("`")[1])["attributes"]
     return mapping
 
@@ -48,11 +48,11 @@ def void(folder: Path, users: str, members: str = "group_id,member_id\n", **opti
     ],
 )
 def test_a_row_in_place_of_the_header_is_not_shown(tmp_path: Path, row: str) -> None:
-    told = void(tmp_path, f"{row}\n8,bob,,,\n")
-    assert told.startswith(f"users.csv:1: {MISSING}\n")
-    assert not any(cell in told for cell in ("Private", "ann", "7", "170", "secret"))
-    assert "with at least id, spelt just so" in told
-    assert "option `delimiter` wrong (now ',')" in told
+    message = void(tmp_path, f"{row}\n8,bob,,,\n")
+    assert message.startswith(f"users.csv:1: {MISSING}\n")
+    assert not any(cell in message for cell in ("Private", "ann", "7", "170", "secret"))
+    assert "with at least id, spelt exactly so" in message
+    assert "option `delimiter` wrong (now ',')" in message
 
 
 def test_memberships_need_a_header_too(tmp_path: Path) -> None:
@@ -78,16 +78,18 @@ def test_a_header_is_shown(tmp_path: Path, users: str, says: str) -> None:
 )
 def test_the_line_sep_names_the_delimiter_to_write(tmp_path: Path, line: str, shown: str, delimiter: str) -> None:
     for configured in (",", delimiter):
-        told = void(tmp_path, f"{line}\nid{delimiter}userName\n", delimiter=configured)
-        assert told.startswith(f"users.csv:1: this is Excel's line {shown}, and not the header\n")
-        assert yaml.safe_load(told.split("`")[1]) == {"delimiter": delimiter}
+        message = void(tmp_path, f"{line}\nid{delimiter}userName\n", delimiter=configured)
+        assert message.startswith(f"users.csv:1: this is Excel's line {shown}, not the header\n")
+        assert yaml.safe_load(message.split("`")[1]) == {"delimiter": delimiter}
 
 
 @pytest.mark.parametrize("cell", ["x" * 200_000, '"' + "x\n" * 200_000])
-def test_a_cell_that_is_too_long_is_told_the_limit(tmp_path: Path, cell: str) -> None:
-    told = void(tmp_path, f"id,displayName\n1,{cell}\n")
-    assert told.startswith("users.csv:2: a quote is opened here and never closed, or a cell has more than 131,072 char")
-    assert "shorten a longer cell" in told
+def test_a_too_long_cell_is_reported_with_the_limit(tmp_path: Path, cell: str) -> None:
+    message = void(tmp_path, f"id,displayName\n1,{cell}\n")
+    assert message.startswith(
+        "users.csv:2: a quote is opened here and never closed, or a cell has more than 131,072 char"
+    )
+    assert "shorten a longer cell" in message
 
 
 @pytest.mark.parametrize(
@@ -99,18 +101,20 @@ def test_a_cell_that_is_too_long_is_told_the_limit(tmp_path: Path, cell: str) ->
         f"id\n={'x' * 100_000}\n",
     ],
 )
-def test_a_long_cell_is_shown_by_its_beginning(tmp_path: Path, users: str) -> None:
-    told = void(tmp_path, users)
-    assert f"{'x' * 50}" in told
-    assert "…" in told
-    assert len(told) < 600
+def test_only_the_beginning_of_a_long_cell_is_shown(tmp_path: Path, users: str) -> None:
+    message = void(tmp_path, users)
+    assert f"{'x' * 50}" in message
+    assert "…" in message
+    assert len(message) < 600
 
 
 @pytest.mark.parametrize(
     ("column", "cell", "meant"),
     [("active", "WAHR", True), ("active", "FALSCH", False), ("validUntil", "31.12.2026", "2026-12-31")],
 )
-def test_who_does_not_own_the_file_is_told_a_mapping(tmp_path: Path, column: str, cell: str, meant: bool | str) -> None:
+def test_a_mapping_is_proposed_for_a_file_that_cannot_be_changed(
+    tmp_path: Path, column: str, cell: str, meant: bool | str
+) -> None:
     mapping = attributes(void(tmp_path, f"id,{column}\n1,{cell}\n"))
     at = Place("config.yaml")
     rules = compile_rules(

@@ -1,4 +1,4 @@
-"""An id that an export or a spreadsheet changed would make the same person somebody else: it voids the pull."""
+"""An id that an export or a spreadsheet damaged would turn a record into another one: it discards the pull."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ def ids(folder: Path, **files: str) -> set[str]:
         (
             "\ufeff2",
             r"id is '\ufeff2': an invisible byte order mark",
-            "put the files together without byte order marks",
+            "concatenate the files without byte order marks",
         ),
-        ("2\u200b", r"id is '2\u200b': an invisible character", "copy and paste"),
-        ("\u200e2", r"id is '\u200e2': an invisible character", "copy and paste"),
+        ("2\u200b", r"id is '2\u200b': an invisible character", "pasted"),
+        ("\u200e2", r"id is '\u200e2': an invisible character", "pasted"),
         (" 2", "id is ' 2': spaces around", "no padding"),
         ("2 ", "id is '2 ': spaces around", "no padding"),
         ("2\u00a0", r"id is '2\xa0': spaces around", "no padding"),
         ("2\t", r"id is '2\t': spaces around", "no padding"),
         ('"2\n"', r"id is '2\n': spaces around", "no padding"),
-        ('="2"', "id is '=\"2\"': an id in the form of a text cell for Excel", "bare"),
-        ('"=""  2"""', "id is '=\" 2\"': an id in the form of a text cell", "bare"),
-        ("'2", 'id is "\'2": an id in the form of a text cell', "bare"),
+        ('="2"', "id is '=\"2\"': an id in the form of a text cell for Excel", "plain ids"),
+        ('"=""  2"""', "id is '=\" 2\"': an id in the form of a text cell", "plain ids"),
+        ("'2", 'id is "\'2": an id in the form of a text cell', "plain ids"),
         ('"""2"""', "id is '\"2\"': quotes around an id", "one pair of double quotes"),
         ("'ann'", "id is \"'ann'\": quotes around an id", "one pair of double quotes"),
         *(
@@ -64,22 +64,22 @@ def ids(folder: Path, **files: str) -> set[str]:
             for cell in ("#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NV", "#¡VALOR!", "#####")
         ),
         *(
-            (cell, f"id is '{cell.strip(chr(34))}': a number that a spreadsheet shortened", "the format Text")
+            (cell, f"id is '{cell.strip(chr(34))}': a number that a spreadsheet shortened", "column's format to Text")
             for cell in ("1.23457E+11", '"1,23457E+11"', "1E+05", "1.23457e+11")
         ),
     ],
 )
-def test_an_id_that_was_changed_voids_the_pull(tmp_path: Path, cell: str, says: str, remedy: str) -> None:
+def test_a_damaged_id_voids_the_pull(tmp_path: Path, cell: str, says: str, remedy: str) -> None:
     for file, column, text in (
         ("users", "id", f"id,userName\n1,ada\n{cell},bob\n"),
         ("groups", "id", f"id,displayName\nops,Ops\n{cell},Staff\n"),
         ("members", "member_id", f"group_id,member_id\nops,1\nops,{cell}\n"),
         ("members", "group_id", f"group_id,member_id\nops,1\n{cell},1\n"),
     ):
-        told = void(tmp_path, **{file: text})
-        assert told.startswith(f"{file}.csv:3: {column} is"), told
-        assert says in told
-        assert remedy in told
+        message = void(tmp_path, **{file: text})
+        assert message.startswith(f"{file}.csv:3: {column} is"), message
+        assert says in message
+        assert remedy in message
 
 
 @pytest.mark.parametrize(
@@ -92,12 +92,14 @@ def test_an_id_that_was_changed_voids_the_pull(tmp_path: Path, cell: str, says: 
     ],
 )
 def test_a_header_among_the_rows_voids_the_pull(tmp_path: Path, file: str, text: str) -> None:
-    told = void(tmp_path, **{file: text})
-    assert told.startswith(f"{file}.csv:3: this is a header line among the rows: two files were put together"), told
-    assert "remove the line" in told
+    message = void(tmp_path, **{file: text})
+    assert message.startswith(f"{file}.csv:3: this is a header line among the rows: two files were concatenated"), (
+        message
+    )
+    assert "remove the line" in message
 
 
-def test_other_ids_are_taken_as_they_are(tmp_path: Path) -> None:
+def test_other_ids_are_read_unchanged(tmp_path: Path) -> None:
     usual = [
         "0042",
         "id",

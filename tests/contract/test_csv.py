@@ -1,4 +1,4 @@
-"""The csv connector keeps the promises of a source."""
+"""The csv connector fulfils the contract of a source."""
 
 from __future__ import annotations
 

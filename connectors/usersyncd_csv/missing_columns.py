@@ -1,5 +1,5 @@
-"""Columns that the rules read and the header lacks: a name that is written otherwise there would be null for everybody,
-and nobody would be told."""
+"""Columns that the rules read and the header lacks: without a warning, a misspelt column would silently be null for all
+records."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from usersyncd_csv.client import Table
 from usersyncd_csv.mapping import ACTIVE, ID
 
 ALIKE = 0.75
-"""How alike two names are at least (difflib's ratio) so that one may be meant by the other."""
+"""Minimum similarity (difflib's ratio) of two names for one to be suggested for the other."""
 
 
-def lacking(table: Table, kind: Kind, reads: frozenset[str] | None, mapped: Collection[str]) -> Iterator[str]:
-    """What to say of each column that is read and is not there. ``mapped``: canonical attributes that the admin maps.
+def missing_columns(table: Table, kind: Kind, reads: frozenset[str] | None, mapped: Collection[str]) -> Iterator[str]:
+    """A warning for each column that the rules read and the file lacks. ``mapped``: canonical attributes that the admin
+    maps.
 
-    A target without rules of its own takes whatever canonical attributes there are. Then a column is missed only if the
-    file has one of its own that is named much like it.
+    Targets without ``set`` accept whatever canonical attributes exist. Then a missing column gets a warning only if the
+    file has a column with a similar name.
     """
     if reads is None:
         return
@@ -27,8 +28,8 @@ def lacking(table: Table, kind: Kind, reads: frozenset[str] | None, mapped: Coll
     for name in sorted(reads - {*table.columns, ID}):
         meant = _nearest(name, [column for column in table.columns if name not in optional or column not in reads])
         if meant is not None or name not in optional:
-            there = f"did you mean {meant}?" if meant else f"it has {', '.join(table.columns)}"
-            yield f"{table.path}: the rules read the column {name} of {kind}s, which the header lacks: {there}"
+            hint = f"did you mean {meant}?" if meant else f"it has {', '.join(table.columns)}"
+            yield f"{table.path}: the rules read the column {name} of {kind}s, which the header lacks: {hint}"
 
 
 def _nearest(name: str, columns: Sequence[str]) -> str | None:

@@ -1,4 +1,4 @@
-"""Finding an id that a file names twice, in eight bytes an id."""
+"""Finds duplicate ids with eight bytes of memory per id."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Iterable
 
 
-class Repeats:
-    """Remembers ids by their hash. What it finds is a suspicion only, for two ids may share a hash."""
+class Duplicates:
+    """Stores the hashes of ids. A repeated hash is only a suspicion, because two ids may share a hash."""
 
     def __init__(self) -> None:
-        # Many small parts: a set is built of one part at a time, and never of them all.
+        # Many small parts, so that only one part at a time becomes a set.
         self._parts = [array("q") for _ in range(64)]
 
     def add(self, identifiers: Iterable[str]) -> None:
@@ -19,7 +19,7 @@ class Repeats:
             self._parts[digest & 63].append(digest)
 
     def suspects(self) -> set[int]:
-        """The hashes that came more than once."""
+        """The hashes that occur more than once."""
         found = set[int]()
         for part in self._parts:
             if len(set(part)) != len(part):
