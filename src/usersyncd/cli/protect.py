@@ -1,4 +1,4 @@
-"""Which of the keys under ``protect`` a target holds."""
+"""Compares the keys under ``protect`` with what a target holds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ Key = str | int
 
 
 async def protected_by_key(target: Target, context: TargetRunContext) -> tuple[list[str], list[str]]:
-    """How many objects the keys protect, and a warning for each key that protects none. Raises TargetError."""
+    """Count the objects that the keys under ``protect`` cover, and warn of each key that covers none.
+
+    Raises TargetError.
+    """
     listed = {kind: context.protection.get(kind, UNPROTECTED).written for kind in Kind}
     if not sees(target) or not any(listed.values()):
         return [], []
