@@ -68,3 +68,19 @@ def test_the_example_of_a_docstring_exists() -> None:
     shown = [line.strip() for line in example.splitlines()]
     files = [file.read_text("utf-8") for file in (ROOT / "src").rglob("*.py")]
     assert any("\n".join(shown) in "\n".join(map(str.strip, text.splitlines())) for text in files)
+
+
+DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+
+
+@pytest.mark.parametrize("record", DECISIONS, ids=[record.stem for record in DECISIONS])
+def test_a_decision_is_short_and_numbered(record: Path) -> None:
+    lines = record.read_text("utf-8").splitlines()
+    assert lines[0].startswith(f"# {record.stem[:4]} ")
+    assert len(lines) <= 50
+    assert any(line.startswith("**Decision.**") for line in lines)
+
+
+def test_no_two_decisions_have_one_number() -> None:
+    numbers = [record.stem[:4] for record in DECISIONS]
+    assert len(set(numbers)) == len(numbers)
