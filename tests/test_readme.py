@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.process import program
-
 pytest.importorskip("msal", reason="the extra entra is not installed")
 
 from tests.fakes.graph import SECRET, Graph, company
@@ -74,7 +72,6 @@ def configure(folder: Path, graph: Graph) -> None:
 
 
 def test_every_command_prints_what_readme_shows(folder: Path) -> None:
-    program("jq", "jq")
     with Graph(company()) as graph:
         configure(folder, graph)
         ran = actual(folder, graph)
