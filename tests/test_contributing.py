@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md is true: the files, names and make targets on it exist."""
+"""CONTRIBUTING.md is true, and decisions and changelog have the form that it asks for."""
 
 from __future__ import annotations
 
@@ -83,3 +83,12 @@ def test_a_decision_is_a_short_record(record: Path) -> None:
 def test_no_two_decisions_have_one_number() -> None:
     numbers = [record.stem[:4] for record in DECISIONS]
     assert len(set(numbers)) == len(numbers)
+
+
+def test_the_changelog_has_the_form_of_keep_a_changelog() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    releases = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    assert releases[0] == "[Unreleased]"
+    assert [one for one in releases[1:] if not re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", one)] == []
+    kinds = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert set(re.findall(r"^### (.*)$", text, re.MULTILINE)) <= kinds
