@@ -9,7 +9,7 @@ import pytest
 from tests.cli.company import DIRECTORY, Company
 from tests.cli.running import Usersyncd
 from usersyncd.cli import runs
-from usersyncd.cli.names import Names
+from usersyncd.cli.names import RecordNames
 from usersyncd.core.report import RunReport
 from usersyncd.run import RunOptions
 
@@ -22,7 +22,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, company: Company) -> Asked:
     company.configure(DIRECTORY + "  hr: {connector: csv, options: {users: acme/users.csv}}\n")
     found: Asked = []
 
-    def each(self: runs.Runs, asked: RunOptions) -> Iterator[tuple[RunReport, Names]]:
+    def each(self: runs.Runs, asked: RunOptions) -> Iterator[tuple[RunReport, RecordNames]]:
         found.append(([job.directory.name for job in self.jobs], asked.adopt))
         return iter(())
 

@@ -46,7 +46,7 @@ TOLD = (
     "  → `usersyncd plan lab` shows what leaves, `usersyncd sync lab` does it within the guard, "
     "`usersyncd sync --forget lab` whatever the guard says\n"
 )
-FORMER = "  → If lab has another name now, write `was: lab` there, before anything leaves.\n"
+FORMER = "  → If lab has another name now, write `was: lab` under that name, before anything leaves.\n"
 LEAVING = [{"directory": "lab", "target": "app", "users": 12, "groups": 0, "leavers": 0}]
 
 

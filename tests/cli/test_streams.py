@@ -50,7 +50,7 @@ COMMANDS = [
         *((command, unread, "Broken pipe") for command in COMMANDS),
     ],
 )
-def test_the_command_does_its_work_and_says_that_words_are_missing(
+def test_the_command_does_its_work_and_says_that_output_is_missing(
     usersyncd: Usersyncd,
     companies: Company,
     monkeypatch: pytest.MonkeyPatch,

@@ -29,7 +29,7 @@ from usersyncd.cli.run import run
 from usersyncd.cli.schema import schema
 from usersyncd.cli.show import show
 from usersyncd.cli.status import status
-from usersyncd.cli.streams import guarded
+from usersyncd.cli.streams import with_safe_streams
 from usersyncd.cli.sync import sync
 from usersyncd.errors import ConfigError, UsersyncError
 
@@ -88,7 +88,7 @@ def main() -> None:
 
     Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 a plan is held, 4 changes are waiting.
     """
-    sys.exit(guarded(_run))
+    sys.exit(with_safe_streams(_run))
 
 
 def _run() -> int:

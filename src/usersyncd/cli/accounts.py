@@ -41,7 +41,7 @@ def accounts(
     import asyncio
 
     from usersyncd import logs
-    from usersyncd.cli.looking import looking
+    from usersyncd.cli.saved_state import saved_state
     from usersyncd.cli.unlinked import unlinked
     from usersyncd.job import jobs
 
@@ -52,7 +52,7 @@ def accounts(
     names = _chosen(loaded, target)
     found = jobs(loaded).values()
     held: dict[str, list[Account]] = {}
-    with looking(loaded) as database:
+    with saved_state(loaded) as database:
         for name in names:
             receiving = [one for one in found if _receives(loaded, name, one.directory.name)]
             held[name] = asyncio.run(unlinked(database, loaded, receiving, name))

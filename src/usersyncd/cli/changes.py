@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from usersyncd.cli.names import Names
+from usersyncd.cli.names import RecordNames
 from usersyncd.cli.text import BLANK, clean, grid, hanging, value
 from usersyncd.core import summary
 from usersyncd.core.plan import differences
@@ -37,7 +37,7 @@ _SIGNS = {
 
 
 def describe(
-    changes: Iterable[bytes], counts: Counts, names: Names, *, would: bool, everything: bool
+    changes: Iterable[bytes], counts: Counts, names: RecordNames, *, would: bool, everything: bool
 ) -> Iterator[RenderableType]:
     """Each sort of change under its heading. ``changes`` may be the first of each sort only, ``counts`` are of all;
     ``would``: they are only planned."""
@@ -76,7 +76,7 @@ def _word(op: str, kind: Kind) -> str:
     return "membership" if op in ("add", "remove") else kind.value
 
 
-def _learn(changes: Sequence[Change], names: Names) -> None:
+def _learn(changes: Sequence[Change], names: RecordNames) -> None:
     whom = [who for change in changes for who in (change, *change["members"])]
     for kind in Kind:
         names.learn(kind, (who["id"] for who in whom if who["kind"] == kind))
@@ -85,7 +85,7 @@ def _learn(changes: Sequence[Change], names: Names) -> None:
             names.learn_from(Kind(change["kind"]), change["id"], change["before"])
 
 
-def _lines(change: Change, op: str, kind: Kind, names: Names, *, everything: bool) -> Iterator[RenderableType]:
+def _lines(change: Change, op: str, kind: Kind, names: RecordNames, *, everything: bool) -> Iterator[RenderableType]:
     who = names.full(kind, change["id"], change["key"])
     if change["members"]:
         who = f"{len(change['members']):,} {'to' if op == 'add' else 'from'} {who}: "
@@ -95,7 +95,7 @@ def _lines(change: Change, op: str, kind: Kind, names: Names, *, everything: boo
         yield from _values(op, change, names.alone(kind, change["id"]), everything=everything)
 
 
-def _members(members: list[dict[str, Any]], names: Names, *, everything: bool) -> str:
+def _members(members: list[dict[str, Any]], names: RecordNames, *, everything: bool) -> str:
     shown = members if everything else members[:MEMBERS]
     text = ", ".join(names.alone(Kind(member["kind"]), member["id"]) for member in shown)
     more = len(members) - len(shown)

@@ -12,7 +12,7 @@ from usersyncd.cli.common import ConfigOption, JsonOption, config_file, print_js
 from usersyncd.errors import ConfigError, UsersyncError
 
 if TYPE_CHECKING:
-    from usersyncd.cli.online import Trials
+    from usersyncd.cli.online import CheckResults
     from usersyncd.config import Config
     from usersyncd.deliver.leaving import Leaving
     from usersyncd.job import Job
@@ -51,24 +51,24 @@ def check(
         raise typer.Exit(1)
 
 
-def _try(config: Config, jobs: Mapping[str, Job], *, json: bool) -> Trials:
+def _try(config: Config, jobs: Mapping[str, Job], *, json: bool) -> CheckResults:
     import asyncio
 
     from usersyncd import logs
-    from usersyncd.cli.online import show, try_all
+    from usersyncd.cli.online import check_all, show
 
     logs.configure("warning")
-    return asyncio.run(try_all(config, jobs, tell=(lambda _: None) if json else show))
+    return asyncio.run(check_all(config, jobs, tell=(lambda _: None) if json else show))
 
 
 def _leaving(config: Config) -> tuple[list[Leaving], UsersyncError | None]:
     """What targets hold of directories that they do not list; and why the state cannot say so, if it cannot: the file
     may be right all the same."""
-    from usersyncd.cli.looking import looking
+    from usersyncd.cli.saved_state import saved_state
     from usersyncd.deliver.leaving import all_leaving
 
     try:
-        with looking(config) as database:
+        with saved_state(config) as database:
             if database is None:
                 return [], None
             with database.read() as connection:
@@ -79,12 +79,12 @@ def _leaving(config: Config) -> tuple[list[Leaving], UsersyncError | None]:
 
 def _show(config: Config, leaving: list[Leaving], unknown: UsersyncError | None) -> None:
     from usersyncd.cli import text
-    from usersyncd.cli.leaving import told
+    from usersyncd.cli.leaving import describe_leaving
 
     directories, targets = ", ".join(config.directories), ", ".join(config.targets) or "none yet"
     say(f"{config.file} is valid. Directories: {directories}. Targets: {targets}.")
     for one in leaving:
-        text.show(*told(one, config.directories))
+        text.show(*describe_leaving(one, config.directories))
     if unknown is not None:
         say(f"Whether people leave a target is not known: {unknown}")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from uuid import uuid4
 
 import typer
 
@@ -14,7 +14,7 @@ from usersyncd.cleaning import clean, clean_json, clean_lines
 from usersyncd.errors import ConfigError, UsersyncError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from usersyncd.config import Config
 
@@ -80,39 +80,48 @@ def load_config(context: typer.Context, option: Path | None) -> Config:
     return load(config_file(context, option))
 
 
-class Long:
-    """A list of JSON texts in a document. It is written item by item, a line each: there may be very many."""
+class StreamedList:
+    """A list of JSON texts in a document. It is written item by item, one line each, because it may be very long."""
 
     def __init__(self, items: Iterable[bytes]) -> None:
         self.items = items
 
 
-def print_json(value: Any) -> None:
-    """One JSON document on standard output, in UTF-8 (RFC 8259, section 8.1)."""
-    import msgspec
+def print_json(document: Any) -> None:
+    """Print a JSON document on standard output, in UTF-8 (RFC 8259, section 8.1).
 
-    mark = f"items of {uuid4().hex}"  # stands where they shall stand
-    lists: list[Long] = []
-
-    def put_off(long: Any) -> str:
-        lists.append(long)
-        return mark
-
-    text = msgspec.json.format(msgspec.json.encode(value, enc_hook=put_off), indent=1).decode()
-    for long, part in zip((None, *lists), text.split(f'"{mark}"'), strict=True):
-        if long is not None:
-            _put("[")
-            for place, item in enumerate(long.items):
-                _put((",\n" if place else "\n") + item.decode())
-            _put("]")
-        _put(part)
-    _put("\n")
+    ``document`` is what msgspec can encode. A StreamedList may stand wherever dicts and lists lead to it.
+    """
+    for part in chain(_json_parts(document, "\n"), ["\n"]):
+        sys.stdout.buffer.write(clean_json(part).encode())
     sys.stdout.flush()
 
 
-def _put(part: str) -> None:
-    """A part of a JSON document."""
-    sys.stdout.buffer.write(clean_json(part).encode())
+def _json_parts(value: Any, newline: str) -> Iterator[str]:
+    """The text of a value, in parts. ``newline`` ends each line and indents the next one to the value's own level."""
+    from msgspec import json
+
+    inner = f"{newline} "
+    if isinstance(value, StreamedList):
+        yield "["
+        for place, text in enumerate(value.items):
+            yield f",\n{text.decode()}" if place else f"\n{text.decode()}"
+        yield "]"
+    elif isinstance(value, dict) and value:
+        pairs = (chain([f"{json.encode(key).decode()}: "], _json_parts(item, inner)) for key, item in value.items())
+        yield from _enclosed("{}", pairs, inner, newline)
+    elif isinstance(value, list) and value:
+        yield from _enclosed("[]", (_json_parts(item, inner) for item in value), inner, newline)
+    else:
+        yield json.format(json.encode(value), indent=1).decode().replace("\n", newline)
+
+
+def _enclosed(brackets: str, items: Iterable[Iterable[str]], inner: str, newline: str) -> Iterator[str]:
+    yield brackets[0]
+    for place, item in enumerate(items):
+        yield f",{inner}" if place else inner
+        yield from item
+    yield newline + brackets[1]
 
 
 def say(text: str, *, error: bool = False) -> None:

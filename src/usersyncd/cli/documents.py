@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import structs
 
-from usersyncd.cli.common import Long
+from usersyncd.cli.common import StreamedList
 from usersyncd.core.listing import Listing
 from usersyncd.core.plan import Hash, first
 from usersyncd.core.report import Failed, RunReport, TargetReport
@@ -37,7 +37,7 @@ def _target_document(target: TargetReport) -> dict[str, Any]:
     document = structs.asdict(target) | _parts(target.error)
     document["failed"] = [failed_document(failed) for failed in target.failed]
     changes = document.pop("changes")
-    return document if changes is None else document | {"changes": Long(changes)}
+    return document if changes is None else document | {"changes": StreamedList(changes)}
 
 
 def failed_document(failed: Failed) -> dict[str, Any]:

@@ -33,11 +33,11 @@ def forget(
     A set belongs to a target that was moved, replaced, or taken out of the file. Once it is forgotten, usersyncd does
     not know whose the objects of that target are.
     """
-    from usersyncd.cli.looking import looking
+    from usersyncd.cli.saved_state import saved_state
     from usersyncd.state import targets
 
     loaded = load_config(context, config)
-    with looking(loaded) as database:
+    with saved_state(loaded) as database:
         sets: list[LinkSet] = []
         if database is not None:
             with database.read() as connection:

@@ -1,4 +1,4 @@
-"""The guard of a target, as the configuration has it now."""
+"""The guard of a target, as it is configured now."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from usersyncd.core.summary import many
 
 
 def guard_document(target: Target) -> dict[str, Any]:
-    """One target in ``status --json``; a limit that is null is unlimited."""
+    """One target in ``status --json``. A limit that is null is unlimited."""
     guard = target.guard
     limits = {sort.limit: limit and str(limit) for sort in Sort for limit in [limit_of(guard, sort)]}
     rest = {"at_least": guard.at_least, "window": int(guard.window.total_seconds())}

@@ -27,17 +27,17 @@ def history(
 ) -> None:
     """Show the last runs, newest first. `usersyncd show RUN` has all of one."""
     from usersyncd.cli.documents import run_document
-    from usersyncd.cli.looking import as_it_stands, looking
     from usersyncd.cli.runs import check_names
+    from usersyncd.cli.saved_state import current_status, saved_state
     from usersyncd.state import journal
 
     loaded = load_config(context, config)
-    with looking(loaded) as database:
+    with saved_state(loaded) as database:
         runs: list[tuple[str, RunReport]] = []
         if database is not None:
             with database.read() as connection:
                 reports = journal.history(connection, limit, directory, changed=changes)
-            runs = [as_it_stands(database, report) for report in reports]
+            runs = [current_status(database, report) for report in reports]
     if directory is not None and not runs:
         check_names(loaded, [directory], loaded.directories)  # One that is not configured any more may still have runs.
     if json:

@@ -1,4 +1,4 @@
-"""What leaves a target, for a person: ``status`` and ``check`` tell it."""
+"""Text about directories that leave a target, for ``status`` and ``check``."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from usersyncd.core.summary import many
 from usersyncd.deliver.leaving import Leaving
 
 
-def told(one: Leaving, configured: Container[str]) -> Iterator[Text]:
-    """What leaves, and the commands that show it, do it, and consent to it. ``configured``: the directories that are in
-    the file."""
+def describe_leaving(one: Leaving, configured: Container[str]) -> Iterator[Text]:
+    """What leaves a target, and the commands that show it, deliver it, and consent to it.
+
+    ``configured``: the directories that are in the file.
+    """
     name = one.directory
     held = [f"{many(one.users, 'user')} and {many(one.groups, 'group')}"] if one.users + one.groups else []
     if one.leavers:
@@ -28,5 +30,5 @@ def told(one: Leaving, configured: Container[str]) -> Iterator[Text]:
 
 
 def former_name(directory: str) -> str:
-    """What to do about a directory that is out of the file only because it is called otherwise now."""
-    return f"If {directory} has another name now, write `was: {directory}` there, before anything leaves."
+    """What to do if a directory is missing from the file only because it has a new name."""
+    return f"If {directory} has another name now, write `was: {directory}` under that name, before anything leaves."

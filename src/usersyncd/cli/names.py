@@ -1,4 +1,4 @@
-"""What a person calls a record: the snapshot knows its name, a change often only its id."""
+"""Names of records for output. The snapshot has a record's name; a change often has only its id."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from usersyncd.state.database import Database
 from usersyncd.state.lookup import attributes
 
 
-class Names:
-    """The names of one directory's records. A directory that is not configured any more has ids only."""
+class RecordNames:
+    """The names of one directory's records. Without a job, such as for a removed directory, records have ids only."""
 
     def __init__(self, database: Database, directory: str, job: Job | None) -> None:
         self._database = database
@@ -23,7 +23,7 @@ class Names:
         self._known: dict[tuple[Kind, str], str] = {}
 
     def learn(self, kind: Kind, ids: Iterable[str]) -> None:
-        """Look many up at once."""
+        """Look up the names of many records at once."""
         wanted = {id_ for id_ in ids if (kind, id_) not in self._known}
         if self._job is None or not wanted:
             return
@@ -36,16 +36,16 @@ class Names:
                 continue
 
     def learn_from(self, kind: Kind, id_: str, shape: Mapping[str, Any]) -> None:
-        """Take the name of a record that the snapshot does not have any more from what the target held."""
+        """Take the name of a record that is no longer in the snapshot from what the target held."""
         if (kind, id_) not in self._known and (name := _name(shape)):
             self._known[kind, id_] = str(name)
 
     def alone(self, kind: Kind, id_: str) -> str:
-        """The name alone, or else the id."""
+        """The name alone, or the id if there is no name."""
         return clean(self._known.get((kind, id_)) or id_)
 
     def full(self, kind: Kind, id_: str, key: object = None) -> str:
-        """``Ada Byron (u-1)``; with the key in the target where that is another."""
+        """``Ada Byron (u-1)``, with the key in the target if it differs."""
         known = self._known.get((kind, id_))
         whole = id_ if key in (None, id_, known) else f"{id_}, in the target {key}"
         return clean(f"{known} ({whole})" if known and known != id_ else whole)

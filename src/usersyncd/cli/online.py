@@ -35,7 +35,7 @@ BROKEN_SHOWN = 20
 """How many records with text that cannot be stored are named."""
 
 
-class Trial(Struct):
+class CheckResult(Struct):
     """Result of checking one directory or target: its description, what looks wrong in it, or the error."""
 
     name: str
@@ -45,7 +45,7 @@ class Trial(Struct):
     error: str | None = None
 
 
-class DirectoryTrial(Trial):
+class DirectoryCheckResult(CheckResult):
     """Also what a complete pull counts; memberships are edges as the directory gives them. ``people`` are canonical."""
 
     users: int = 0
@@ -54,51 +54,51 @@ class DirectoryTrial(Trial):
     people: list[dict[str, Any]] = []
 
 
-class Trials(Struct):
-    """All trials, in the order of the configuration."""
+class CheckResults(Struct):
+    """All results, in the order of the configuration."""
 
-    directories: list[DirectoryTrial]
-    targets: list[Trial]
+    directories: list[DirectoryCheckResult]
+    targets: list[CheckResult]
 
     @property
     def ok(self) -> bool:
-        return all(trial.error is None for trial in (*self.directories, *self.targets))
+        return all(result.error is None for result in (*self.directories, *self.targets))
 
     def as_json(self) -> dict[str, Any]:
         """The fields that ``check --online --json`` adds."""
         return cast("dict[str, Any]", msgspec.to_builtins(self))
 
 
-async def try_all(config: Config, jobs: Mapping[str, Job], tell: Callable[[Trial], None]) -> Trials:
+async def check_all(config: Config, jobs: Mapping[str, Job], tell: Callable[[CheckResult], None]) -> CheckResults:
     """Try everything, one after the other, and ``tell`` of each; one that fails does not stop the next. Writes nothing
     anywhere."""
-    trials = Trials([], [])
+    results = CheckResults([], [])
     for job in jobs.values():
-        directory_trial = DirectoryTrial(job.directory.name, job.directory.connector)
-        await _guarded(directory_trial, partial(_try_directory, config, job))
-        tell(directory_trial)
-        trials.directories.append(directory_trial)
+        directory_result = DirectoryCheckResult(job.directory.name, job.directory.connector)
+        await _catch_errors(directory_result, partial(_check_directory, config, job))
+        tell(directory_result)
+        results.directories.append(directory_result)
     # How shapes look does not depend on the directory: the first one stands for all.
     deliveries = {one.target.name: one for job in reversed([*jobs.values()]) for one in job.deliveries}
     for target in config.targets.values():
-        trial = Trial(target.name, target.connector)
-        await _guarded(trial, partial(_try_target, config, deliveries[target.name]))
-        tell(trial)
-        trials.targets.append(trial)
-    return trials
+        result = CheckResult(target.name, target.connector)
+        await _catch_errors(result, partial(_check_target, config, deliveries[target.name]))
+        tell(result)
+        results.targets.append(result)
+    return results
 
 
-async def _guarded(trial: Trial, attempt: Callable[[Any], Coroutine[Any, Any, None]]) -> None:
+async def _catch_errors(result: CheckResult, attempt: Callable[[Any], Coroutine[Any, Any, None]]) -> None:
     try:
-        await attempt(trial)
+        await attempt(result)
     except UsersyncError as error:
-        trial.error = str(error)
+        result.error = str(error)
     except Exception as error:
-        fault = f"this is a fault of the connector {trial.connector}: tell its authors"
-        trial.error = str(ConnectorError(f"{type(error).__name__}: {error}", fault))
+        fault = f"this is a fault of the connector {result.connector}: tell its authors"
+        result.error = str(ConnectorError(f"{type(error).__name__}: {error}", fault))
 
 
-async def _try_directory(config: Config, job: Job, trial: DirectoryTrial) -> None:
+async def _check_directory(config: Config, job: Job, result: DirectoryCheckResult) -> None:
     directory = job.directory
     context = SourceRunContext(
         name=directory.name,
@@ -110,11 +110,11 @@ async def _try_directory(config: Config, job: Job, trial: DirectoryTrial) -> Non
     assert job.connector is not None  # noqa: S101 - the directory is in the file
     async with context:
         source = job.connector(directory.options, context)
-        trial.found = [in_short(line) for line in await source.check()]
-        await _count(source, job, trial)
+        result.found = [in_short(line) for line in await source.check()]
+        await _count(source, job, result)
 
 
-async def _count(source: Source, job: Job, trial: DirectoryTrial) -> None:
+async def _count(source: Source, job: Job, result: DirectoryCheckResult) -> None:
     done, compared = False, frozenset[str]().union(*(one.rules.reads.group_names for one in job.deliveries))
     named: defaultdict[str, set[str]] = defaultdict(set)
     group_name = group_name_of(job.rules)
@@ -128,24 +128,24 @@ async def _count(source: Source, job: Job, trial: DirectoryTrial) -> None:
                 if isinstance(item, Record):
                     broken += _broken(item)
                 if isinstance(item, Members):
-                    trial.memberships += len(item.added)
+                    result.memberships += len(item.added)
                 elif isinstance(item, Record) and item.kind is Kind.GROUP:
-                    trial.groups += 1
+                    result.groups += 1
                     if (name := group_name(item.attributes) or "") in compared:
                         named[name].add(item.id)
                 elif isinstance(item, Record):
-                    trial.users += 1
-                    if len(trial.people) < PEOPLE:
-                        trial.people.append(_person(job.rules, item))
+                    result.users += 1
+                    if len(result.people) < PEOPLE:
+                        result.people.append(_person(job.rules, item))
     if not done:
         raise SourceError(
             "the source stopped before `Done`: the pull is incomplete",
             "if the error remains, the connector has a fault",
         )
-    trial.warnings += alike.warnings(named)
-    trial.warnings += [f"{what}: this is not valid Unicode" for what in broken[:BROKEN_SHOWN]]
+    result.warnings += alike.warnings(named)
+    result.warnings += [f"{what}: this is not valid Unicode" for what in broken[:BROKEN_SHOWN]]
     if len(broken) > BROKEN_SHOWN:
-        trial.warnings.append(f"and {len(broken) - BROKEN_SHOWN:,} more have text that is not valid Unicode")
+        result.warnings.append(f"and {len(broken) - BROKEN_SHOWN:,} more have text that is not valid Unicode")
 
 
 def _broken(record: Record) -> list[str]:
@@ -167,7 +167,7 @@ def _person(rules: Rules, record: Record) -> dict[str, Any]:
         ) from None
 
 
-async def _try_target(config: Config, delivery: TargetRules, trial: Trial) -> None:
+async def _check_target(config: Config, delivery: TargetRules, result: CheckResult) -> None:
     target = delivery.target
     context = TargetRunContext(
         name=target.name,
@@ -179,49 +179,49 @@ async def _try_target(config: Config, delivery: TargetRules, trial: Trial) -> No
     )
     async with context, connected(delivery, context) as connector:
         await connector.identity()
-        trial.found = [in_short(line) for line in await connector.check()]
-        covered, trial.warnings = await protected_by_key(connector, context)
-        trial.found += covered
+        result.found = [in_short(line) for line in await connector.check()]
+        covered, result.warnings = await protected_by_key(connector, context)
+        result.found += covered
 
 
 # ---- for a person
 
 
-def show(trial: Trial) -> None:
-    """Print one trial."""
-    if not isinstance(trial, DirectoryTrial):
-        _show("target", trial)
+def show(result: CheckResult) -> None:
+    """Print one result."""
+    if not isinstance(result, DirectoryCheckResult):
+        _show("target", result)
         return
-    _show("directory", trial)
-    if trial.error is None:
+    _show("directory", result)
+    if result.error is None:
         counts = ", ".join(
-            (many(trial.users, "user"), many(trial.groups, "group"), many(trial.memberships, "membership"))
+            (many(result.users, "user"), many(result.groups, "group"), many(result.memberships, "membership"))
         )
         text.show(Text(f"  would read {counts}"))
-        if trial.people:
-            text.show(_people(trial))
+        if result.people:
+            text.show(_people(result))
 
 
-def _show(what: str, trial: Trial) -> None:
-    failed = trial.error is not None
+def _show(what: str, result: CheckResult) -> None:
+    failed = result.error is not None
     verdict = ("failed", "bold red") if failed else ("ok", "green")
-    heading = Text.assemble("\n", (f"{what} {trial.name}", "bold"), f" ({trial.connector}): ", verdict)
+    heading = Text.assemble("\n", (f"{what} {result.name}", "bold"), f" ({result.connector}): ", verdict)
     text.show(heading)
-    for line in trial.found:
+    for line in result.found:
         text.show(Text(f"  {line}"))
-    for line in trial.warnings:
+    for line in result.warnings:
         text.show(Text("\n  ".join(f"  warning: {line}".split("\n")), style="yellow"))
-    if trial.error is not None:
-        text.show(Text("\n".join(f"  {line}" for line in trial.error.split("\n")), style="red"))
+    if result.error is not None:
+        text.show(Text("\n".join(f"  {line}" for line in result.error.split("\n")), style="red"))
 
 
-def _people(trial: DirectoryTrial) -> Table:
+def _people(result: DirectoryCheckResult) -> Table:
     """The first people, a column each, so that every attribute is one line to compare."""
     table = Table(box=None, show_header=False, padding=(0, 1))
     table.add_column(no_wrap=True, style="dim")
-    for _ in trial.people:
+    for _ in result.people:
         table.add_column(overflow="fold")
     for name in CANONICAL[Kind.USER]:
-        if any(name in person for person in trial.people):
-            table.add_row(Text(f" {name}"), *(text.value(person.get(name)) for person in trial.people))
+        if any(name in person for person in result.people):
+            table.add_row(Text(f" {name}"), *(text.value(person.get(name)) for person in result.people))
     return table

@@ -14,7 +14,7 @@ from rich.text import Text
 from usersyncd.cli.changes import describe
 from usersyncd.cli.exceed import command
 from usersyncd.cli.leaving import former_name
-from usersyncd.cli.names import Names
+from usersyncd.cli.names import RecordNames
 from usersyncd.cli.text import BLANK, clean, error, hanging, show
 from usersyncd.core.report import Counts, Failed, RunReport, Skipped, TargetReport
 from usersyncd.core.summary import many, verified
@@ -32,7 +32,7 @@ _OPS = ("create", "adopt", "update", "deactivate", "reactivate", "delete", "add"
 _HARM = {"deactivate", "delete", "remove"}
 
 
-def show_run(report: RunReport, names: Names, *, everything: bool, status: str | None = None) -> None:
+def show_run(report: RunReport, names: RecordNames, *, everything: bool, status: str | None = None) -> None:
     """The whole run: what was read, and for each target what is planned or was done, with the changes as far as the
     report lists them. ``status``: when it is another than the report's."""
     would = report.status == "planned"
@@ -65,7 +65,7 @@ def _verdict(report: RunReport, status: str) -> Text:
     return Text(status, style=STYLES[status])
 
 
-def _reading(report: RunReport, names: Names, *, everything: bool) -> Iterator[RenderableType]:
+def _reading(report: RunReport, names: RecordNames, *, everything: bool) -> Iterator[RenderableType]:
     if (pull := report.pull) is not None:
         how = "read" if pull.complete else "read what changed; now"
         counts = f"{many(pull.users, 'user')}, {many(pull.groups, 'group')}, {many(pull.memberships, 'membership')}"
@@ -81,7 +81,9 @@ def _reading(report: RunReport, names: Names, *, everything: bool) -> Iterator[R
         yield error(report.error)
 
 
-def _target(report: RunReport, target: TargetReport, names: Names, *, everything: bool) -> Iterator[RenderableType]:
+def _target(
+    report: RunReport, target: TargetReport, names: RecordNames, *, everything: bool
+) -> Iterator[RenderableType]:
     planned = report.status == "planned"
     counts = target.planned if target.held or planned else target.counts
     heading = Text(f"target {target.target}", style="bold")
@@ -167,7 +169,9 @@ def _leaves(directory: str, target: str) -> str:
     )
 
 
-def _each(some: Sequence[Skipped | Failed], total: int, names: Names, *, everything: bool) -> Iterator[RenderableType]:
+def _each(
+    some: Sequence[Skipped | Failed], total: int, names: RecordNames, *, everything: bool
+) -> Iterator[RenderableType]:
     """Each with its own reason."""
     shown = some if everything else some[:NAMED]
     _learn(shown, names)
@@ -180,7 +184,7 @@ def _each(some: Sequence[Skipped | Failed], total: int, names: Names, *, everyth
     yield from _more(total - len(shown), everything=everything)
 
 
-def _left_out(skipped: list[Skipped], names: Names, *, everything: bool) -> Iterator[RenderableType]:
+def _left_out(skipped: list[Skipped], names: RecordNames, *, everything: bool) -> Iterator[RenderableType]:
     """Those of one reason together."""
     by_reason = sorted(skipped, key=lambda one: (one.reason, one.at or "", one.kind))
     for (reason, at), group in groupby(by_reason, key=lambda one: (one.reason, one.at)):
@@ -193,7 +197,7 @@ def _left_out(skipped: list[Skipped], names: Names, *, everything: bool) -> Iter
         yield from _more(len(some) - len(shown), everything=everything)
 
 
-def _learn(some: Iterable[Skipped | Failed], names: Names) -> None:
+def _learn(some: Iterable[Skipped | Failed], names: RecordNames) -> None:
     for kind in Kind:
         names.learn(kind, (one.id for one in some if one.kind is kind))
 

@@ -14,9 +14,9 @@ import typer
 from usersyncd import collector, logs
 from usersyncd.cli.adopt import told_apart
 from usersyncd.cli.common import config_file, say
-from usersyncd.cli.looking import looking
-from usersyncd.cli.names import Names
+from usersyncd.cli.names import RecordNames
 from usersyncd.cli.progress import shown_progress
+from usersyncd.cli.saved_state import saved_state
 from usersyncd.config import Config, load
 from usersyncd.core.report import RunReport
 from usersyncd.deliver.leaving import all_leaving, removed_jobs
@@ -45,10 +45,10 @@ class Runs:
     forget: frozenset[str]
     quiet: bool
 
-    def each(self, options: RunOptions) -> Iterator[tuple[RunReport, Names]]:
+    def each(self, options: RunOptions) -> Iterator[tuple[RunReport, RecordNames]]:
         """Run one directory after the other. What stops one is in its report, and does not stop the next."""
         for job in self.jobs:
-            yield self._run(job, options), Names(self.database, job.directory.name, job)
+            yield self._run(job, options), RecordNames(self.database, job.directory.name, job)
 
     def verify_consents(self) -> None:
         """Raises ConfigError when a person consented for a record that is in none of the directories."""
@@ -124,7 +124,7 @@ def _jobs(config: Config, forget: Collection[str], *, verify: bool) -> dict[str,
     """The jobs of all directories that are in the file, and of those out of it of which something has to leave, or to
     be verified. Raises ConfigError when nothing of a directory to ``forget`` leaves."""
     found = jobs(config)
-    with looking(config) as database:
+    with saved_state(config) as database:
         if database is not None:
             found |= removed_jobs(database, config, found, verify=verify)
             _check_forget(database, config, [name for name in forget if name in found], verify=verify)

@@ -14,9 +14,9 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from usersyncd.cli.names import Names
+from usersyncd.cli.change_lines import change_lines
+from usersyncd.cli.names import RecordNames
 from usersyncd.cli.text import console
-from usersyncd.cli.who import who
 from usersyncd.config import Config
 from usersyncd.core import summary
 from usersyncd.core.report import RunReport, Status
@@ -122,7 +122,7 @@ class Screen:
     def _subjects(self, report: RunReport, target: str) -> list[str]:
         job = self._daemon.jobs.get(report.directory) if self._daemon else None
         try:
-            return who(self._database, Names(self._database, report.directory, job), report.run, target)
+            return change_lines(self._database, RecordNames(self._database, report.directory, job), report.run, target)
         except StateError:
             return []  # The run itself is shown; the changes are in the journal.
 

@@ -26,13 +26,13 @@ def show(
     """Show one run: what was read, every change that was delivered, what failed."""
     from usersyncd.cli.changes import EACH
     from usersyncd.cli.documents import FORMAT, list_changes, run_document
-    from usersyncd.cli.looking import as_it_stands, looking
+    from usersyncd.cli.saved_state import current_status, saved_state
 
     loaded = load_config(context, config)
-    with looking(loaded) as database:
+    with saved_state(loaded) as database:
         if database is None:
             raise _unknown(run)
-        status, report = as_it_stands(database, _find(database, run))
+        status, report = current_status(database, _find(database, run))
         list_changes(database, report, each=None if json or everything else EACH)
         if not json:
             _show(database, loaded, status, report, everything=everything)
@@ -61,13 +61,16 @@ def _show(database: Database, config: Config, status: str, report: RunReport, *,
     from rich.text import Text
 
     from usersyncd.cli import text
-    from usersyncd.cli.names import Names
+    from usersyncd.cli.names import RecordNames
     from usersyncd.cli.report import show_run
 
     ended = f", ended {text.local(report.finished)}" if report.finished else ""
     text.show(Text(f"run {report.run}, began {text.local(report.started)}{ended}"))
     show_run(
-        report, Names(database, report.directory, _job(config, report.directory)), everything=everything, status=status
+        report,
+        RecordNames(database, report.directory, _job(config, report.directory)),
+        everything=everything,
+        status=status,
     )
 
 

@@ -25,7 +25,7 @@ FEW = 10
 """How many of the records that failed are named."""
 
 
-class Standing(Struct):
+class DirectoryStatus(Struct):
     """One directory, as docs/json.md has it. From ``held`` to ``run``, it is about the last finished run. ``leaving``:
     what targets hold of it that do not list it."""
 
@@ -68,13 +68,13 @@ def status(
     """Show each directory: its last runs, the next one, how much it holds, and what is wrong; and the guard of each
     target. Changes nothing."""
     from usersyncd.cli.guards import guard_document
-    from usersyncd.cli.looking import looking
+    from usersyncd.cli.saved_state import saved_state
     from usersyncd.deliver.leaving import all_leaving, removed_directories
 
     loaded = load_config(context, config)
     directories = list(loaded.directories.values())
     leaving: list[Leaving] = []
-    with looking(loaded) as database:
+    with saved_state(loaded) as database:
         if database is not None:
             with database.read() as connection:
                 leaving = [one for one in all_leaving(connection, loaded) if one.is_held]
@@ -98,14 +98,14 @@ def status(
         raise typer.Exit(code)
 
 
-def _code(found: list[Standing]) -> int:
+def _code(found: list[DirectoryStatus]) -> int:
     """1 when a directory needs somebody now, 3 when one waits for a decision about its plan."""
     if any(one.error or one.failures or one.late for one in found):
         return 1
     return 3 if any(one.held for one in found) else 0
 
 
-def _is_late(one: Standing, directory: Directory | None, now: datetime) -> bool:
+def _is_late(one: DirectoryStatus, directory: Directory | None, now: datetime) -> bool:
     """Whether no run began for two intervals, or ever; or a wrong clock said when. A directory that is out of the file
     has no interval."""
     if directory is None:
@@ -113,12 +113,12 @@ def _is_late(one: Standing, directory: Directory | None, now: datetime) -> bool:
     return one.last_run is None or abs(now - datetime.fromisoformat(one.last_run)) > 2 * directory.every
 
 
-def _standing(database: Database | None, directory: Directory) -> Standing:
-    found = Standing(directory.name, directory.connector)
+def _standing(database: Database | None, directory: Directory) -> DirectoryStatus:
+    found = DirectoryStatus(directory.name, directory.connector)
     if database is None:
         return found
 
-    from usersyncd.cli.looking import RUNNING, as_it_stands
+    from usersyncd.cli.saved_state import RUNNING, current_status
     from usersyncd.state import journal
     from usersyncd.state.directories import known
 
@@ -134,7 +134,7 @@ def _standing(database: Database | None, directory: Directory) -> Standing:
     if runs:
         found.last_run = runs[0].started
         found.next_run = (min(datetime.fromisoformat(runs[0].started), now) + directory.every).isoformat()
-        found.status, ended = as_it_stands(database, runs[0])
+        found.status, ended = current_status(database, runs[0])
         if found.status != RUNNING:
             _tell(found, ended)
         elif len(runs) > 1:
@@ -142,7 +142,7 @@ def _standing(database: Database | None, directory: Directory) -> Standing:
     return found
 
 
-def _tell(found: Standing, ended: RunReport) -> None:
+def _tell(found: DirectoryStatus, ended: RunReport) -> None:
     """What the last finished run left."""
     from msgspec import structs
 
@@ -164,13 +164,13 @@ def _tell(found: Standing, ended: RunReport) -> None:
 # ---- for a person
 
 
-def _show(directories: list[Standing], config: Config) -> None:
+def _show(directories: list[DirectoryStatus], config: Config) -> None:
     from rich.table import Table
     from rich.text import Text
 
     from usersyncd.cli import text
     from usersyncd.cli.guards import guard_line
-    from usersyncd.cli.leaving import told
+    from usersyncd.cli.leaving import describe_leaving
     from usersyncd.cli.report import STYLES
 
     now = datetime.now(UTC)
@@ -194,14 +194,14 @@ def _show(directories: list[Standing], config: Config) -> None:
     text.show(table)
     for one in directories:
         for each in one.leaving:
-            text.show(text.BLANK, *told(each, config.directories))
+            text.show(text.BLANK, *describe_leaving(each, config.directories))
         if reasons := list(_reasons(one)):
             text.show(text.BLANK, Text(f"{one.directory}:", style="bold"))
             text.show(*reasons, indent=2)
     text.show(text.BLANK, *(guard_line(target) for target in config.targets.values()))
 
 
-def _reasons(one: Standing) -> Iterator[RenderableType]:
+def _reasons(one: DirectoryStatus) -> Iterator[RenderableType]:
     """Why the last finished run did not succeed."""
     from rich.text import Text
 
@@ -239,7 +239,7 @@ def _ago(time: str | None, now: datetime) -> str:
     return f"{age(past)} ahead" if past < timedelta(0) and age(past) != "0 s" else f"{age(past)} ago"
 
 
-def _due(one: Standing, now: datetime) -> Text:
+def _due(one: DirectoryStatus, now: datetime) -> Text:
     """When the next run is; it is late when the daemon should have begun it a minute ago."""
     from rich.text import Text
 

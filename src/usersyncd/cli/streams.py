@@ -1,6 +1,6 @@
 """Standard output and error that may be closed, full, or without a reader.
 
-A write that fails stops nothing: the command goes on with its work, and says at its end that words are missing.
+A failed write stops nothing: the command continues its work, and reports at its end that output is missing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 POINTING = frozenset({0, 3, 4})
-"""The exit codes that send a person to what was printed."""
+"""The exit codes that refer a person to the output."""
 
 
 class Stream(io.TextIOWrapper):
@@ -42,7 +42,7 @@ class Stream(io.TextIOWrapper):
         return self._file.fault
 
     def excuse(self) -> None:
-        """Forget the error: the command does not depend on being read."""
+        """Forget the error: this command does not depend on its output."""
         self._file.fault = None
 
 
@@ -78,9 +78,11 @@ class _File(io.RawIOBase):
         return self._inner
 
 
-def guarded(work: Callable[[], int]) -> int:
-    """Do the work of a command, whatever becomes of standard output and error. Returns its exit code, which is 1 when
-    what it points to could not be printed."""
+def with_safe_streams(work: Callable[[], int]) -> int:
+    """Run a command so that no failed write to standard output or error stops it.
+
+    Returns the command's exit code, or 1 if that code refers to output that could not be written.
+    """
     _occupy_closed()
     out, err = Stream(sys.stdout), Stream(sys.stderr)
     with redirect_stdout(out), redirect_stderr(err):
@@ -88,16 +90,18 @@ def guarded(work: Callable[[], int]) -> int:
         out.flush()
         if out.fault is not None:
             err.write(
-                f"standard output could not be written ({out.fault.strerror}): words are missing there; what the "
-                "command did is not affected\n"
+                f"standard output could not be written ({out.fault.strerror}): output is missing; what the command did "
+                "is not affected\n"
             )
         err.flush()
     return 1 if code in POINTING and (out.fault or err.fault) else code
 
 
 def _occupy_closed() -> None:
-    """Open those of the standard streams that are closed. The next file to be opened would get their number, and what
-    libraries write to them."""
+    """Open the standard streams that are closed.
+
+    Otherwise the next opened file would get the number of a closed stream, and what libraries write to that stream.
+    """
     for number in range(3):
         try:
             os.fstat(number)

@@ -1,4 +1,4 @@
-"""Text for a person: as wide as the terminal, and plain and uncut where there is none."""
+"""Text for a person: as wide as the terminal; without a terminal plain, and never cut."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from usersyncd.cleaning import clean_lines
 from usersyncd.plugin import Value
 
 UNBOUNDED = 100_000
-"""The width of what is no terminal: nothing is wrapped there, and nothing cut."""
+"""The width without a terminal: nothing is wrapped or cut."""
 
 _TRAILING = re.compile(r" +((?:\x1b\[0m)?)$", re.MULTILINE)
 
@@ -29,7 +29,7 @@ BLANK = Text()
 
 
 class _Console(Console):
-    """A console whose text is cleaned, whoever made it; only its own escapes reach the terminal."""
+    """A console that cleans all text, so that only its own escapes reach the terminal."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
         for segment in super().render(renderable, options):
@@ -37,7 +37,7 @@ class _Console(Console):
 
 
 def console(*, stderr: bool = False, width: int | None = None) -> Console:
-    """A console for text that is no markup."""
+    """Create a console that does not interpret text as markup."""
     return _Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=width)
 
 
@@ -53,14 +53,14 @@ def show(*renderables: RenderableType, indent: int = 0) -> None:
 
 
 def value(of: Value) -> Text:
-    """An attribute's value."""
+    """Show an attribute's value."""
     if of is None:
         return Text("–", style="dim")
     return Text(clean(of if isinstance(of, str) else msgspec.json.encode(of).decode()))
 
 
 def error(text: str) -> RenderableType:
-    """An error with its remedy, which stands on a line of its own."""
+    """Show an error, with the remedy on its own line."""
     return Group(*(hanging(*_indent(clean(line)), style="red") for line in text.split("\n")))
 
 
@@ -71,14 +71,14 @@ def _indent(line: str) -> tuple[str, str]:
 
 
 def hanging(mark: str | Text, text: str | Text, style: str = "") -> RenderableType:
-    """Text behind a mark; where it is too long for the terminal, it goes on below itself."""
+    """Show text behind a mark. Text that is too long for the terminal continues below its own first column."""
     line = grid(2 if mark else 1, gap=0)
     line.add_row(*((mark, text) if mark else (text,)), style=style)
     return line
 
 
 def grid(columns: int, *, gap: int = 1) -> Table:
-    """A table without lines. What is too long for the terminal is folded, never cut."""
+    """Create a table without lines. Text that is too long for the terminal is folded, never cut."""
     table = Table.grid(padding=(0, gap, 0, 0))
     for _ in range(columns):
         table.add_column(overflow="fold")
@@ -95,5 +95,5 @@ def age(span: timedelta) -> str:
 
 
 def local(time: str) -> str:
-    """A stored time as a person's clock shows it."""
+    """Show a stored time in local time."""
     return datetime.fromisoformat(time).astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -11,7 +11,7 @@ import structlog
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from usersyncd.cli.names import Names
+from usersyncd.cli.names import RecordNames
 from usersyncd.config import Config
 from usersyncd.context import TargetRunContext
 from usersyncd.core.graph import Graph
@@ -135,7 +135,7 @@ class _Search:
         self._database = database
         self._number = number
         self._directory = job.directory.name
-        self._names = Names(database, self._directory, job)
+        self._names = RecordNames(database, self._directory, job)
         self._rules = delivery.rules
         self._by_word: dict[tuple[Kind, str], list[Account]] = {}
         self._by_record: dict[tuple[Kind, str], list[Account]] = {}

@@ -1,4 +1,4 @@
-"""What the commands share that only look: ``status``, ``history``, ``show``."""
+"""The state database for commands that only read it, such as ``status``, ``history`` and ``show``."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ RUNNING = "running"
 
 
 @contextmanager
-def looking(config: Config) -> Iterator[Database | None]:
-    """The state database; None where nothing has ever run. Raises ConfigError and StateError."""
+def saved_state(config: Config) -> Iterator[Database | None]:
+    """Open the state database; None if nothing has run yet. Raises ConfigError and StateError."""
     database = open_existing(config)
     try:
         yield database
@@ -28,9 +28,8 @@ def looking(config: Config) -> Iterator[Database | None]:
             database.close()
 
 
-def as_it_stands(database: Database, report: RunReport) -> tuple[str, RunReport]:
-    """The status of a run, ``running`` while it goes on, and its report, also of one that was killed before it could
-    say so."""
+def current_status(database: Database, report: RunReport) -> tuple[str, RunReport]:
+    """The status and the report of a run: ``running`` while it runs, ``failed`` if it was killed."""
     if report.finished is not None:
         return report.status, report
     if is_locked(database, report.directory):

@@ -1,8 +1,8 @@
-"""The changes of a run in words, a line for each, with the names of those whom they concern."""
+"""The changes of a run, one line each, with the names of the people and groups."""
 
 from __future__ import annotations
 
-from usersyncd.cli.names import Names
+from usersyncd.cli.names import RecordNames
 from usersyncd.cli.text import clean, value
 from usersyncd.plugin import Kind
 from usersyncd.state import journal
@@ -14,20 +14,20 @@ DONE = {
     "reactivate": "reactivated", "delete": "deleted",
 }  # fmt: skip
 WIDEST = 40
-"""What is longer is cut: the line shall stay one."""
+"""Longer values are cut, so that each change stays on one line."""
 
 
-def who(database: Database, names: Names, run: str, target: str) -> list[str]:
-    """What a run changed in a target. Reads all of it: ask only when it is little. Raises StateError."""
+def change_lines(database: Database, names: RecordNames, run: str, target: str) -> list[str]:
+    """The changes of a run in a target. Loads all of them: call it for few changes only. Raises StateError."""
     with database.read() as connection:
         entries = [one for one in journal.entries(connection, run) if one.target == target]
     for kind in Kind:
         names.learn(kind, (one.id for one in entries if one.kind == kind))
         names.learn(kind, (member.id for one in entries for member in one.members if member.kind == kind))
-    return [line(entry, names) for entry in entries]
+    return [change_line(entry, names) for entry in entries]
 
 
-def line(entry: Entry, names: Names) -> str:
+def change_line(entry: Entry, names: RecordNames) -> str:
     """``updated Ada Lovelace: title Engineer → Director``, ``added Ada Lovelace to web``."""
     name = names.alone(Kind(entry.kind), entry.id)
     if entry.members:
@@ -39,7 +39,7 @@ def line(entry: Entry, names: Names) -> str:
 
 
 def differences(entry: Entry) -> list[str]:
-    """``title Engineer → Director``, for each attribute that changed."""
+    """``title Engineer → Director`` for each changed attribute."""
     before, after = entry.before or {}, entry.after or {}
     return [
         f"{clean(name)} {_short(before.get(name))} → {_short(after.get(name))}"
