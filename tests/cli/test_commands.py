@@ -41,7 +41,7 @@ def test_init_never_overwrites(usersyncd: Usersyncd) -> None:
     Path("mine.yaml").write_text("precious")
     ran = usersyncd("init", "mine.yaml")
     assert (ran.code, ran.out) == (2, "")
-    assert ran.err.startswith("mine.yaml exists already, and was left as it is\n  → ")
+    assert ran.err.startswith("mine.yaml exists already and was left as it is\n  → ")
     assert Path("mine.yaml").read_text() == "precious"
 
 
@@ -93,7 +93,7 @@ def test_an_argument_that_is_no_utf8_is_refused(usersyncd: Usersyncd, arguments:
     ran = usersyncd(*arguments)
     assert (ran.code, ran.out) == (2, "")
     shown = arguments[-1].encode("utf-8", "backslashreplace").decode()
-    assert ran.err == f"the argument {shown} is no UTF-8\n  → set the terminal's encoding to UTF-8\n"
+    assert ran.err == f"the argument {shown} is not UTF-8\n  → set the terminal's encoding to UTF-8\n"
 
 
 def test_a_path_that_is_no_utf8_is_refused(usersyncd: Usersyncd, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,9 +104,9 @@ def test_a_path_that_is_no_utf8_is_refused(usersyncd: Usersyncd, monkeypatch: py
     for command in (["sync"], ["check"], ["status", "--json"]):
         ran = usersyncd(*command)
         assert (ran.code, ran.out) == (2, "")
-        assert ran.err.endswith("/f\\udcfflder/usersyncd.yaml is no UTF-8\n  → rename that file or folder\n")
+        assert ran.err.endswith("/f\\udcfflder/usersyncd.yaml is not UTF-8\n  → rename that file or folder\n")
     monkeypatch.setenv("USERSYNCD_CONFIG", "x\udcff.yaml")
-    assert "x\\udcff.yaml is no UTF-8" in json.loads(usersyncd("check", "--json").out)["errors"][0]["message"]
+    assert "x\\udcff.yaml is not UTF-8" in json.loads(usersyncd("check", "--json").out)["errors"][0]["message"]
 
 
 def test_the_version_is_there_at_once_and_nothing_heavy_with_it(usersyncd: Usersyncd) -> None:

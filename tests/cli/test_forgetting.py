@@ -92,7 +92,7 @@ def test_a_run_of_a_removed_directory_in_json(usersyncd: Usersyncd) -> None:
 def test_consent_to_nothing_is_an_error(usersyncd: Usersyncd) -> None:
     ran = usersyncd("sync", "--forget", "lab")
     assert (ran.code, ran.out) == (2, "")
-    assert ran.err.startswith("--forget: nothing of lab leaves a target\n  → take it out")
+    assert ran.err.startswith("--forget: lab leaves no target\n  → remove it from")
     ran = usersyncd("sync", "--forget", "labb")
     assert ran.code == 2
     assert "there is no directory “labb” in usersyncd.yaml: did you mean lab?" in ran.err

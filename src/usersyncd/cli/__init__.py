@@ -1,10 +1,9 @@
-"""The command line. One file for each command, registered here; what they need is imported when they run.
+"""The command line: one module for each command, registered here.
 
-A command is a function of its own module. To add one: write ``cli/NAME.py`` with a function ``NAME`` that takes
-``context: typer.Context`` and ``config: ConfigOption = None``, calls ``load_config(context, config)``, raises
-:class:`~usersyncd.errors.UsersyncError` for what a person can mend and ``typer.Exit(code)`` for another exit code; then
-register it below. Modules here import nothing heavy at their top: ``usersyncd --version`` must not wait for a database
-library.
+A command ``NAME`` is the function ``NAME`` in ``cli/NAME.py``. It takes ``context: typer.Context`` and
+``config: ConfigOption = None``, and calls ``load_config(context, config)``. It raises
+:class:`~usersyncd.errors.UsersyncError` for an error that a person can correct, and ``typer.Exit(code)`` for another
+exit code. Commands import heavy modules when they run: ``usersyncd --version`` must not wait for a database library.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from usersyncd.errors import ConfigError, UsersyncError
 
 app = typer.Typer(
     name="usersyncd",
-    help="Keeps an application's users, groups and memberships in step with its customers' directories.",
+    help="Keep an application's users, groups and memberships in step with its customers' directories.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -74,17 +73,21 @@ def _common(
 
 
 def _check_arguments(arguments: Sequence[str]) -> None:
-    """Raises ConfigError for an argument that is no UTF-8, which neither a database nor JSON could take, or that cannot
-    be shown."""
+    """Refuse arguments that are not UTF-8, which databases and JSON cannot hold, or that cannot be shown.
+
+    Raises ConfigError.
+    """
     for argument in arguments:
         if any("\ud800" <= letter <= "\udfff" for letter in argument):
-            raise ConfigError(f"the argument {argument} is no UTF-8", "set the terminal's encoding to UTF-8")
+            raise ConfigError(f"the argument {argument} is not UTF-8", "set the terminal's encoding to UTF-8")
         if (shown := clean(argument)) != argument:
-            raise ConfigError(f"the argument {shown} holds what cannot be shown", "type it, instead of pasting it")
+            raise ConfigError(
+                f"the argument {shown} has characters that cannot be shown", "type it instead of pasting it"
+            )
 
 
 def main() -> None:
-    """Run the command line, and end the process.
+    """Run the command line and end the process.
 
     Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 a plan is held, 4 changes are waiting.
     """

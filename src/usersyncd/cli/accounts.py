@@ -1,4 +1,4 @@
-"""``usersyncd accounts``: what a target holds that no record is linked to."""
+"""``usersyncd accounts``: the objects of a target that no record is linked to."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HEADER = (
     "directory", "id", "name", "why", "linked", "first", "adopt",
 )  # fmt: skip
 WIDEST = 60
-"""What an account shows is cut there."""
+"""The attributes of an account are cut after this many characters."""
 
 
 def accounts(
@@ -34,10 +34,14 @@ def accounts(
     ] = None,
     config: ConfigOption = None,
     json: JsonOption = False,
-    csv: Annotated[bool, typer.Option("--csv", help="Print CSV: a row for each account and record.")] = False,
+    csv: Annotated[
+        bool, typer.Option("--csv", help="Print CSV, with a row for each account and candidate record.")
+    ] = False,
 ) -> None:
-    """Show the accounts and groups of a target that no record is linked to, and to whom each might belong. Nothing is
-    changed."""
+    """Show the accounts and groups of a target that no record is linked to, and the records to which each might belong.
+
+    Changes nothing.
+    """
     import asyncio
 
     from usersyncd import logs
@@ -46,7 +50,7 @@ def accounts(
     from usersyncd.job import jobs
 
     if json and csv:
-        raise ConfigError("--json and --csv cannot stand together", "choose one of them")
+        raise ConfigError("--json and --csv exclude each other", "choose one of them")
     logs.configure("warning")
     loaded = load_config(context, config)
     names = _chosen(loaded, target)

@@ -1,4 +1,4 @@
-"""The changes of a plan or of a run, for a person: who, and what of them."""
+"""The changes of a plan or a run, as text for a person."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from usersyncd.core.report import Counts
 from usersyncd.plugin import Kind, Value
 
 EACH = 10
-"""How many changes of each sort are shown, unless all are."""
+"""How many changes of each sort are shown without ``--all``."""
 MEMBERS = 4
-"""How many members of a group's change are then named."""
+"""How many members of a changed group are named without ``--all``."""
 VALUES = 4
-"""How many values of a create are then shown."""
+"""How many values of a new record are shown without ``--all``."""
 ACTIVE = ("active", True)
-"""What a create need not say."""
+"""The attribute that is left out for a new record: it says nothing."""
 
 Change = dict[str, Any]
-"""A change as it stands in JSON documents."""
+"""A change in the form of JSON documents."""
 
 _SIGNS = {
     "create": ("+ ", "green"), "adopt": ("~ ", "yellow"), "update": ("~ ", "yellow"), "reactivate": ("+ ", "green"),
@@ -39,8 +39,10 @@ _SIGNS = {
 def describe(
     changes: Iterable[bytes], counts: Counts, names: RecordNames, *, would: bool, everything: bool
 ) -> Iterator[RenderableType]:
-    """Each sort of change under its heading. ``changes`` may be the first of each sort only, ``counts`` are of all;
-    ``would``: they are only planned."""
+    """Show each sort of change under its heading.
+
+    ``changes`` may hold only the first changes of each sort; ``counts`` counts all. ``would``: they are only planned.
+    """
     found: list[Change] = [json.decode(change) for change in changes]
     _learn(found, names)
     by_sort = sorted(found, key=_place)
@@ -60,7 +62,7 @@ def describe(
 
 
 def _place(change: Change) -> int:
-    """Where a sort of change stands: who comes first, who leaves last."""
+    """The position of a sort of change: new records first, leavers last."""
     order = ("create", "adopt", "update", "reactivate", "add", "remove", "deactivate", "delete")
     return order.index(change["op"]) * 2 + int(change["kind"] == Kind.GROUP)
 
@@ -77,9 +79,9 @@ def _word(op: str, kind: Kind) -> str:
 
 
 def _learn(changes: Sequence[Change], names: RecordNames) -> None:
-    whom = [who for change in changes for who in (change, *change["members"])]
+    records = [record for change in changes for record in (change, *change["members"])]
     for kind in Kind:
-        names.learn(kind, (who["id"] for who in whom if who["kind"] == kind))
+        names.learn(kind, (record["id"] for record in records if record["kind"] == kind))
     for change in changes:
         if change["before"] is not None:
             names.learn_from(Kind(change["kind"]), change["id"], change["before"])
@@ -103,8 +105,11 @@ def _members(members: list[dict[str, Any]], names: RecordNames, *, everything: b
 
 
 def _values(op: str, change: Change, name: str, *, everything: bool) -> Iterator[RenderableType]:
-    """What the change writes. Of a create, which writes everything, the first values in one line, unless all are
-    shown; without ``name``, id and key, which stand above it."""
+    """Show what the change writes.
+
+    A new record shows its first values in one line, without name, id and key, which stand above it. ``everything``
+    shows all of them.
+    """
     before, after = change["before"], change["after"]
     if before is not None:
         yield from _below([(what, _became(old, new)) for what, old, new in differences(op, before, after)])

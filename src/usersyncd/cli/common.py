@@ -1,4 +1,4 @@
-"""What the commands share: finding the configuration file, showing errors, printing JSON."""
+"""Shared by the commands: options, the configuration file, errors, and JSON documents."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = "USERSYNCD_CONFIG"
 PLACES = (Path("usersyncd.yaml"), Path("/etc/usersyncd/config.yaml"))
-"""Where a configuration file is looked for, when neither ``--config`` nor ``$USERSYNCD_CONFIG`` names one."""
+"""Where a configuration file is looked for if neither ``--config`` nor ``$USERSYNCD_CONFIG`` names one."""
 
 ConfigOption = Annotated[
     Path | None,
@@ -32,40 +32,41 @@ ConfigOption = Annotated[
         show_default=False,
     ),
 ]
-"""The option ``-c/--config`` of a command. It may stand before the command too: hand both to ``config_file``."""
+"""The option ``-c/--config``. It may also stand before the command: ``config_file`` looks at both."""
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON (docs/json.md says what).")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, as docs/json.md describes.")]
 DirectoriesArgument = Annotated[
     list[str] | None, typer.Argument(metavar="DIR", help="The directories. Default: all.", show_default=False)
 ]
 CompleteOption = Annotated[
-    bool, typer.Option("--complete", help="Read everything again, not only what changed since the last time.")
+    bool, typer.Option("--complete", help="Read everything again, not only what changed since the last pull.")
 ]
 VerifyOption = Annotated[
     bool,
-    typer.Option("--verify", help="Compare what the targets hold with what was delivered; a sync puts it back."),
+    typer.Option("--verify", help="Compare what the targets hold with what was delivered; sync restores what differs."),
 ]
 TargetOption = Annotated[
     str | None,
     typer.Option(
-        "--target", metavar="T", help="Only this target, and the directories that it lists.", show_default=False
+        "--target", metavar="T", help="Use only this target, and the directories that it lists.", show_default=False
     ),
 ]
-QuietOption = Annotated[
-    bool, typer.Option("-q", "--quiet", help="Show only what somebody has to look at, and no progress.")
-]
-VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="Log on standard error what is done meanwhile.")]
-AllOption = Annotated[bool, typer.Option("--all", help="Show all changes and names, not the first of each sort.")]
+QuietOption = Annotated[bool, typer.Option("-q", "--quiet", help="Show only what needs attention, and no progress.")]
+VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="Log each step on standard error.")]
+AllOption = Annotated[bool, typer.Option("--all", help="Show all changes and names, not only the first of each sort.")]
 
 
 def config_file(context: typer.Context, option: Path | None) -> Path:
-    """The configuration file to use. Raises ConfigError when none is named and none is found, or when its path is no
-    UTF-8: neither JSON nor a database could take it."""
+    """The configuration file to use.
+
+    Raises ConfigError if no file is named and none is found, or if its path is not UTF-8, which JSON and databases
+    cannot hold.
+    """
     named = option or context.find_object(Path) or os.environ.get(ENVIRONMENT)
     for place in [Path(named)] if named else filter(Path.exists, PLACES):
         whole = str(place.absolute())
         if (shown := whole.encode("utf-8", "backslashreplace").decode()) != whole:
-            raise ConfigError(f"the path {clean(shown)} is no UTF-8", "rename that file or folder")
+            raise ConfigError(f"the path {clean(shown)} is not UTF-8", "rename that file or folder")
         return place
     raise ConfigError(
         f"there is no configuration file: neither {' nor '.join(map(str, PLACES))}",
@@ -132,7 +133,7 @@ def say(text: str, *, error: bool = False) -> None:
 
 
 def print_error(error: UsersyncError) -> None:
-    """The error as text on standard error: each fault with its line."""
+    """Print the error on standard error, each fault with its line of the file."""
     faults = error.faults if isinstance(error, ConfigError) else ()
     for fault in faults:
         say(str(fault), error=True)

@@ -1,4 +1,4 @@
-"""``usersyncd connectors``: what is installed."""
+"""``usersyncd connectors``: the installed connectors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from usersyncd.cli.common import JsonOption, print_json
 
 
 def connectors(json: JsonOption = False) -> None:
-    """Show the installed connectors, and why one cannot be used."""
+    """Show the installed connectors, and the reason if one cannot be used."""
     from usersyncd import registry
 
     found = registry.installed()

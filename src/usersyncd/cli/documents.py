@@ -1,4 +1,4 @@
-"""The JSON documents of the commands that run directories or tell of runs. docs/json.md promises their fields."""
+"""The JSON documents about runs. docs/json.md promises their fields."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def runs_document(reports: Sequence[RunReport]) -> dict[str, Any]:
 
 
 def run_document(report: RunReport) -> dict[str, Any]:
-    """One run. Targets have ``changes`` only where they are listed."""
+    """One run. A target has ``changes`` only if its report lists them."""
     document = structs.asdict(report) | {"run": report.run or None} | error_document(report)
     document["targets"] = [_target_document(target) for target in report.targets]
     return document
@@ -46,8 +46,10 @@ def failed_document(failed: Failed) -> dict[str, Any]:
 
 
 def error_document(report: RunReport) -> dict[str, str | None]:
-    """Why a run failed, in itself or at its targets, or which record could not be read: all of it in one text, and the
-    first error in its parts."""
+    """Why a run failed: ``error`` has all errors in one text, ``message`` and ``remedy`` are the first error in parts.
+
+    The errors are those of the run and its targets, or else of the first record that could not be read.
+    """
     errors = [report.error] if report.error else []
     for target in report.targets:
         if target.error is not None:
@@ -65,7 +67,7 @@ def _parts(error: str | None) -> dict[str, str | None]:
 
 
 def list_changes(database: Database, report: RunReport, each: int | None) -> None:
-    """List in the report what the run changed, from the journal; the first ``each`` of every sort, None: all."""
+    """Add the changes of the run to its report, from the journal: the first ``each`` of every sort, or all if None."""
     for target in report.targets:
         target.changes = Listing()
     with database.read() as connection:
@@ -75,14 +77,14 @@ def list_changes(database: Database, report: RunReport, each: int | None) -> Non
 
 
 def _change(directory: str, entry: Entry) -> Change:
-    """A change of the journal, in the form of a planned one."""
+    """A journal entry in the form of a planned change."""
     return Change(
         Op(entry.op), Kind(entry.kind), directory, entry.id, entry.key, entry.before, entry.after, tuple(entry.members)
     )
 
 
 def _plan(reports: Sequence[RunReport]) -> str | None:
-    """The hash of all plans together; None when no directory came to have one."""
+    """The hash of all plans together; None if no directory has a plan."""
     planned = sorted((report.directory, report.plan) for report in reports if report.plan is not None)
     if not planned:
         return None

@@ -12,20 +12,20 @@ if TYPE_CHECKING:
     from usersyncd.core.report import RunReport
 
 SHORTEST = 10
-"""How much of a run's id is shown at least. It begins with the time, so more is needed for runs of the same moment."""
+"""The least number of characters of a run's id. An id begins with the time, so runs of one moment need more."""
 
 
 def history(
     context: typer.Context,
     config: ConfigOption = None,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="How many runs.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="The number of runs.")] = 20,
     directory: Annotated[
         str | None, typer.Option("--directory", metavar="DIR", help="Only runs of this directory.", show_default=False)
     ] = None,
     changes: Annotated[bool, typer.Option("--changes", help="Leave out runs that changed nothing.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Show the last runs, newest first. `usersyncd show RUN` has all of one."""
+    """Show the last runs, newest first. `usersyncd show RUN` shows one run in full."""
     from usersyncd.cli.documents import run_document
     from usersyncd.cli.runs import check_names
     from usersyncd.cli.saved_state import current_status, saved_state
@@ -39,7 +39,7 @@ def history(
                 reports = journal.history(connection, limit, directory, changed=changes)
             runs = [current_status(database, report) for report in reports]
     if directory is not None and not runs:
-        check_names(loaded, [directory], loaded.directories)  # One that is not configured any more may still have runs.
+        check_names(loaded, [directory], loaded.directories)  # A removed directory may still have runs.
     if json:
         print_json([run_document(report) | {"status": status} for status, report in runs])
     else:
@@ -74,5 +74,5 @@ def _show(runs: list[tuple[str, RunReport]], nothing: str) -> None:
 
 
 def _length(ids: list[str]) -> int:
-    """How much of each id it takes to tell them apart."""
+    """The number of characters that tell the ids apart."""
     return next((n for n in range(SHORTEST, 26) if len({id_[:n] for id_ in ids}) == len(ids)), 26)

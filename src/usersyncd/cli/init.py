@@ -16,7 +16,7 @@ def init(
         "usersyncd.yaml"
     ),
 ) -> None:
-    """Write a commented starting configuration. A file that exists is never overwritten."""
+    """Write a commented starting configuration. An existing file is never overwritten."""
     from importlib.resources import files
 
     template = files("usersyncd.cli").joinpath("template.yaml").read_text("utf-8")
@@ -25,7 +25,7 @@ def init(
             out.write(template)
     except FileExistsError:
         raise ConfigError(
-            f"{file} exists already, and was left as it is", "name another file: usersyncd init FILE"
+            f"{file} exists already and was left as it is", "name another file: usersyncd init FILE"
         ) from None
     except OSError as error:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""Trying every directory and every target: what ``usersyncd check --online`` does."""
+"""``usersyncd check --online``: connects to every directory and target, and writes nothing."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from usersyncd.plugin import CANONICAL, Done, Kind, Members, Record, Source
 from usersyncd.pull.save import group_name_of
 
 PEOPLE = 3
-"""How many people are shown as they would be read."""
+"""How many people are shown."""
 BROKEN_SHOWN = 20
-"""How many records with text that cannot be stored are named."""
+"""How many records with broken text are named."""
 
 
 class CheckResult(Struct):
@@ -46,7 +46,10 @@ class CheckResult(Struct):
 
 
 class DirectoryCheckResult(CheckResult):
-    """Also what a complete pull counts; memberships are edges as the directory gives them. ``people`` are canonical."""
+    """The result for a directory, with the counts of a complete pull.
+
+    Memberships are counted as the directory lists them. ``people`` holds the first users, with canonical attributes.
+    """
 
     users: int = 0
     groups: int = 0
@@ -55,7 +58,7 @@ class DirectoryCheckResult(CheckResult):
 
 
 class CheckResults(Struct):
-    """All results, in the order of the configuration."""
+    """The results in the order of the configuration."""
 
     directories: list[DirectoryCheckResult]
     targets: list[CheckResult]
@@ -70,15 +73,14 @@ class CheckResults(Struct):
 
 
 async def check_all(config: Config, jobs: Mapping[str, Job], tell: Callable[[CheckResult], None]) -> CheckResults:
-    """Try everything, one after the other, and ``tell`` of each; one that fails does not stop the next. Writes nothing
-    anywhere."""
+    """Check every directory and target in turn, and hand each result to ``tell``. A failure does not stop the next."""
     results = CheckResults([], [])
     for job in jobs.values():
         directory_result = DirectoryCheckResult(job.directory.name, job.directory.connector)
         await _catch_errors(directory_result, partial(_check_directory, config, job))
         tell(directory_result)
         results.directories.append(directory_result)
-    # How shapes look does not depend on the directory: the first one stands for all.
+    # The form of shapes does not depend on the directory, so any directory of the target will do.
     deliveries = {one.target.name: one for job in reversed([*jobs.values()]) for one in job.deliveries}
     for target in config.targets.values():
         result = CheckResult(target.name, target.connector)
@@ -94,7 +96,7 @@ async def _catch_errors(result: CheckResult, attempt: Callable[[Any], Coroutine[
     except UsersyncError as error:
         result.error = str(error)
     except Exception as error:
-        fault = f"this is a fault of the connector {result.connector}: tell its authors"
+        fault = f"this is a fault of the connector {result.connector}: report it to its author"
         result.error = str(ConnectorError(f"{type(error).__name__}: {error}", fault))
 
 
@@ -140,7 +142,7 @@ async def _count(source: Source, job: Job, result: DirectoryCheckResult) -> None
     if not done:
         raise SourceError(
             "the source stopped before `Done`: the pull is incomplete",
-            "if the error remains, the connector has a fault",
+            "if the error remains, report it to the author of the connector",
         )
     result.warnings += alike.warnings(named)
     result.warnings += [f"{what}: this is not valid Unicode" for what in broken[:BROKEN_SHOWN]]
@@ -149,7 +151,7 @@ async def _count(source: Source, job: Job, result: DirectoryCheckResult) -> None
 
 
 def _broken(record: Record) -> list[str]:
-    """What of a record cannot be stored, if anything."""
+    """Name the attributes of a record that cannot be stored, if any."""
     try:
         encode([record.id, record.attributes, record.handles])
     except UnicodeEncodeError:
@@ -163,7 +165,7 @@ def _person(rules: Rules, record: Record) -> dict[str, Any]:
         return rules.canonical(record.kind, escaped(record.id), mended(record.attributes)[0])
     except RuleError as error:
         raise SourceError(
-            f"the user {record.id} cannot be mapped: {error}", "mend the rule under `attributes`"
+            f"the user {record.id} cannot be mapped: {error}", "correct the rule under `attributes`"
         ) from None
 
 
@@ -216,7 +218,7 @@ def _show(what: str, result: CheckResult) -> None:
 
 
 def _people(result: DirectoryCheckResult) -> Table:
-    """The first people, a column each, so that every attribute is one line to compare."""
+    """The first people, one column each, so that each attribute is one line."""
     table = Table(box=None, show_header=False, padding=(0, 1))
     table.add_column(no_wrap=True, style="dim")
     for _ in result.people:

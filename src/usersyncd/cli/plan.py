@@ -1,4 +1,4 @@
-"""``usersyncd plan``: what a run would change."""
+"""``usersyncd plan``: show what a sync would change."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def plan(
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
     exit_code: Annotated[
-        bool, typer.Option("--exit-code", help=f"Exit with {WAITING} when changes are waiting.")
+        bool, typer.Option("--exit-code", help=f"Exit with {WAITING} if changes are waiting.")
     ] = False,
 ) -> None:
-    """Read the directories and show what a sync would change. No target is changed.
+    """Read the directories and show what a sync would change. Changes no target.
 
-    Exit codes: 0 planned, 1 a directory or target could not be planned, 3 a sync would be held by a guard.
+    Exit codes: 0 planned, 1 a directory or target could not be planned, 3 a guard would hold the plan.
     """
     from usersyncd.cli.changes import EACH
     from usersyncd.cli.documents import runs_document

@@ -1,4 +1,4 @@
-"""One run, for a person at a terminal."""
+"""The report of one run, as text for a person."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from usersyncd.core.summary import many, verified
 from usersyncd.plugin import Kind
 
 NAMED = 10
-"""How many records that failed or were left out are named, unless all are."""
+"""How many records that failed or were left out are named without ``--all``."""
 STYLES = {
     "planned": "cyan", "succeeded": "green", "running": "cyan", "partial": "yellow", "held": "bold yellow",
     "failed": "bold red",
@@ -33,8 +33,10 @@ _HARM = {"deactivate", "delete", "remove"}
 
 
 def show_run(report: RunReport, names: RecordNames, *, everything: bool, status: str | None = None) -> None:
-    """The whole run: what was read, and for each target what is planned or was done, with the changes as far as the
-    report lists them. ``status``: when it is another than the report's."""
+    """Print a run: what was read and, for each target, what is planned or was done, with the changes in the report.
+
+    ``status`` replaces the report's own status.
+    """
     would = report.status == "planned"
     show(Text.assemble((report.directory, "bold"), _connector(report), _verdict(report, status or report.status)))
     show(*_reading(report, names, everything=everything), indent=2)
@@ -49,13 +51,13 @@ def show_run(report: RunReport, names: RecordNames, *, everything: bool, status:
 
 
 def is_well(report: RunReport) -> bool:
-    """Whether nobody has to look: no part failed, and no plan is held or would be."""
+    """Whether nothing needs attention: no part failed, and no plan is held or would be."""
     failures = report.failures + sum(target.failures for target in report.targets)
     return report.status in ("planned", "succeeded") and not failures and not any(t.held for t in report.targets)
 
 
 def _connector(report: RunReport) -> str:
-    """Of a directory that is out of the file, the one that read it last."""
+    """The connector in brackets. For a removed directory, it is the one that read it last."""
     return f" ({report.connector})  " if report.connector else "  "
 
 
@@ -172,7 +174,7 @@ def _leaves(directory: str, target: str) -> str:
 def _each(
     some: Sequence[Skipped | Failed], total: int, names: RecordNames, *, everything: bool
 ) -> Iterator[RenderableType]:
-    """Each with its own reason."""
+    """Name records, each with its own reason."""
     shown = some if everything else some[:NAMED]
     _learn(shown, names)
     for one in shown:
@@ -185,7 +187,7 @@ def _each(
 
 
 def _left_out(skipped: list[Skipped], names: RecordNames, *, everything: bool) -> Iterator[RenderableType]:
-    """Those of one reason together."""
+    """Name records, grouped by reason."""
     by_reason = sorted(skipped, key=lambda one: (one.reason, one.at or "", one.kind))
     for (reason, at), group in groupby(by_reason, key=lambda one: (one.reason, one.at)):
         some = list(group)

@@ -1,4 +1,4 @@
-"""Running directories from the command line, one after the other: what ``plan`` and ``sync`` share."""
+"""Shared by ``plan`` and ``sync``: runs directories from the command line, one after the other."""
 
 from __future__ import annotations
 
@@ -30,13 +30,15 @@ from usersyncd.state.database import Database
 from usersyncd.state.subjects import ids_among
 
 INTERRUPTED = 130
-"""The exit code after Ctrl-C, as shells have it: 128 and the signal's number."""
+"""The exit code after Ctrl-C, as in shells: 128 plus the number of the signal."""
 
 
 @dataclass(frozen=True)
 class Runs:
-    """The directories to run, and what that takes. ``adopt``: for whom a person consents to adopt; ``forget``: the
-    directories of which a person consents to let everything leave."""
+    """The directories to run, and what a person consented to.
+
+    ``adopt``: the ids of the records for which objects may be adopted; ``forget``: the directories that may leave.
+    """
 
     database: Database
     folder: Path
@@ -46,12 +48,12 @@ class Runs:
     quiet: bool
 
     def each(self, options: RunOptions) -> Iterator[tuple[RunReport, RecordNames]]:
-        """Run one directory after the other. What stops one is in its report, and does not stop the next."""
+        """Run one directory after the other. An error is in the report, and does not stop the next directory."""
         for job in self.jobs:
             yield self._run(job, options), RecordNames(self.database, job.directory.name, job)
 
     def verify_consents(self) -> None:
-        """Raises ConfigError when a person consented for a record that is in none of the directories."""
+        """Raises ConfigError if ``--adopt`` names a record that is in none of the directories."""
         if not (wanted := self.adopt - {ALL}):
             return
         names = [job.directory.name for job in self.jobs]
@@ -69,11 +71,11 @@ class Runs:
             with shown_progress(name, quiet=self.quiet) as watch:
                 return asyncio.run(run(self.database, self.folder, job, options, watch))
         except UsersyncError as error:
-            # It never came to a run: somebody else has the directory, or the state cannot be written.
+            # The run never began: another run has the directory, or the state cannot be written.
             return RunReport(name, connector, "", "failed", datetime.now(UTC).isoformat(), error=str(error))
         except KeyboardInterrupt:
             say(
-                f"\n{name}: stopped. Nothing is lost: what was delivered is written down, and the next run goes on "
+                f"\n{name}: stopped. Nothing is lost: the delivered changes are recorded, and the next run continues "
                 "from there.",
                 error=True,
             )
@@ -94,12 +96,13 @@ def opened(
     quiet: bool = False,
     verbose: bool = False,
 ) -> Iterator[Runs]:
-    """What is needed to run these directories (all, when none is named), the state database open. ``adopt`` and
-    ``forget`` are what stands behind ``--adopt`` and ``--forget``. ``target``: the only one that is delivered to, and
-    the directories are by default its own. ``verify``: the targets are verified.
-    ``quiet``: no progress is shown; ``verbose``: the log tells more than warnings.
+    """Open the state database and prepare the runs of these directories; all directories if none is named.
 
-    Raises ConfigError, also for a directory or target that is not known, and StateError.
+    ``adopt`` and ``forget`` are the values of ``--adopt`` and ``--forget``. ``target``: the only target to deliver to;
+    the directories are then those that it lists. ``verify``: compare the targets with what was delivered. ``quiet``:
+    show no progress. ``verbose``: log more than warnings.
+
+    Raises ConfigError, also for an unknown directory or target, and StateError.
     """
     logs.configure("debug" if verbose else "info" if json else "warning")
     config = load(config_file(context, option))
@@ -121,8 +124,10 @@ def opened(
 
 
 def _jobs(config: Config, forget: Collection[str], *, verify: bool) -> dict[str, Job]:
-    """The jobs of all directories that are in the file, and of those out of it of which something has to leave, or to
-    be verified. Raises ConfigError when nothing of a directory to ``forget`` leaves."""
+    """The jobs of the configured directories, and of removed directories that still have something to leave or verify.
+
+    Raises ConfigError if a directory to ``forget`` has nothing that leaves.
+    """
     found = jobs(config)
     with saved_state(config) as database:
         if database is not None:
@@ -132,7 +137,7 @@ def _jobs(config: Config, forget: Collection[str], *, verify: bool) -> dict[str,
 
 
 def _reached(config: Config, found: dict[str, Job], target: str) -> list[str]:
-    """The directories that the target lists, and those out of the file that leave it. Raises ConfigError."""
+    """The directories that the target lists, and the removed ones that leave it. Raises ConfigError."""
     if target not in config.targets:
         raise ConfigError(
             f"--target: there is no target “{target}” in {config.file}{nearest(target, config.targets)}",
@@ -144,7 +149,7 @@ def _reached(config: Config, found: dict[str, Job], target: str) -> list[str]:
 
 
 def check_names(config: Config, names: Collection[str], known: Collection[str]) -> list[str]:
-    """These directories, each once. Raises ConfigError for one that is not known."""
+    """These directories, each once. Raises ConfigError for an unknown one."""
     for name in names:
         if name not in known:
             raise ConfigError(
@@ -160,6 +165,6 @@ def _check_forget(database: Database, config: Config, names: Collection[str], *,
     for name in names:
         if name not in leaving:
             raise ConfigError(
-                f"--forget: nothing of {name} leaves a target",
-                "take it out of the target's `directories` first; `usersyncd status` says what leaves",
+                f"--forget: {name} leaves no target",
+                "remove it from the target's `directories` first; `usersyncd status` shows what leaves",
             )

@@ -1,4 +1,4 @@
-"""``usersyncd show``: all that is known of one run."""
+"""``usersyncd show``: one run in full."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 def show(
     context: typer.Context,
-    run: Annotated[str, typer.Argument(metavar="RUN", help="The run's id, or as much of its beginning as is unique.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="The run's id, or the beginning of it if that is unique.")],
     config: ConfigOption = None,
     everything: AllOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Show one run: what was read, every change that was delivered, what failed."""
+    """Show one run: what was read, every delivered change, and what failed."""
     from usersyncd.cli.changes import EACH
     from usersyncd.cli.documents import FORMAT, list_changes, run_document
     from usersyncd.cli.saved_state import current_status, saved_state
@@ -75,7 +75,7 @@ def _show(database: Database, config: Config, status: str, report: RunReport, *,
 
 
 def _job(config: Config, directory: str) -> Job | None:
-    """The directory's job, if it still has one: only the names of people depend on it."""
+    """The directory's job, if it still has one. Only the names of records depend on it."""
     from usersyncd.job import jobs
 
     try:

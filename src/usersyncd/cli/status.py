@@ -1,4 +1,4 @@
-"""``usersyncd status``: each directory, as it stands."""
+"""``usersyncd status``: the present state of each directory."""
 
 from __future__ import annotations
 
@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 
 
 FEW = 10
-"""How many of the records that failed are named."""
+"""How many failed records are named."""
 
 
 class DirectoryStatus(Struct):
-    """One directory, as docs/json.md has it. From ``held`` to ``run``, it is about the last finished run. ``leaving``:
-    what targets hold of it that do not list it."""
+    """One directory, with the fields that docs/json.md describes.
+
+    The fields from ``held`` to ``run`` are about the last finished run. ``leaving``: what the targets that do not list
+    the directory still hold of it.
+    """
 
     directory: str
     connector: str
@@ -59,14 +62,16 @@ def status(
         bool,
         typer.Option(
             "--exit-code",
-            help="For monitoring: exit with 1 when a run failed, a record failed or no run began for two intervals, "
-            "with 3 when a plan is held.",
+            help="For monitoring: exit with 1 if a run or a record failed or no run began for two intervals, with 3 if "
+            "a plan is held.",
         ),
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Show each directory: its last runs, the next one, how much it holds, and what is wrong; and the guard of each
-    target. Changes nothing."""
+    """Show the last runs, the next run, the size and the errors of each directory, and the guard of each target.
+
+    Changes nothing.
+    """
     from usersyncd.cli.guards import guard_document
     from usersyncd.cli.saved_state import saved_state
     from usersyncd.deliver.leaving import all_leaving, removed_directories
@@ -79,7 +84,7 @@ def status(
             with database.read() as connection:
                 leaving = [one for one in all_leaving(connection, loaded) if one.is_held]
                 directories += removed_directories(connection, loaded)
-        found = [_standing(database, directory) for directory in directories]
+        found = [_directory_status(database, directory) for directory in directories]
     now = datetime.now(UTC)
     for one in found:
         one.late = _is_late(one, loaded.directories.get(one.directory), now)
@@ -99,21 +104,23 @@ def status(
 
 
 def _code(found: list[DirectoryStatus]) -> int:
-    """1 when a directory needs somebody now, 3 when one waits for a decision about its plan."""
+    """1 if a directory needs attention now, 3 if a plan waits for a decision."""
     if any(one.error or one.failures or one.late for one in found):
         return 1
     return 3 if any(one.held for one in found) else 0
 
 
 def _is_late(one: DirectoryStatus, directory: Directory | None, now: datetime) -> bool:
-    """Whether no run began for two intervals, or ever; or a wrong clock said when. A directory that is out of the file
-    has no interval."""
+    """Whether no run began for two intervals, or ever, by a clock that may have been wrong.
+
+    A removed directory is never late.
+    """
     if directory is None:
         return False
     return one.last_run is None or abs(now - datetime.fromisoformat(one.last_run)) > 2 * directory.every
 
 
-def _standing(database: Database | None, directory: Directory) -> DirectoryStatus:
+def _directory_status(database: Database | None, directory: Directory) -> DirectoryStatus:
     found = DirectoryStatus(directory.name, directory.connector)
     if database is None:
         return found
@@ -136,14 +143,14 @@ def _standing(database: Database | None, directory: Directory) -> DirectoryStatu
         found.next_run = (min(datetime.fromisoformat(runs[0].started), now) + directory.every).isoformat()
         found.status, ended = current_status(database, runs[0])
         if found.status != RUNNING:
-            _tell(found, ended)
+            _add_outcome(found, ended)
         elif len(runs) > 1:
-            _tell(found, runs[1])
+            _add_outcome(found, runs[1])
     return found
 
 
-def _tell(found: DirectoryStatus, ended: RunReport) -> None:
-    """What the last finished run left."""
+def _add_outcome(found: DirectoryStatus, ended: RunReport) -> None:
+    """Add what the last finished run reported."""
     from msgspec import structs
 
     from usersyncd.cli.documents import error_document, failed_document
@@ -235,12 +242,12 @@ def _ago(time: str | None, now: datetime) -> str:
     if time is None:
         return "–"
     past = now - datetime.fromisoformat(time)
-    # A run that a wrong clock dated in the future is not shown as past.
+    # A wrong clock may have dated a run in the future.
     return f"{age(past)} ahead" if past < timedelta(0) and age(past) != "0 s" else f"{age(past)} ago"
 
 
 def _due(one: DirectoryStatus, now: datetime) -> Text:
-    """When the next run is; it is late when the daemon should have begun it a minute ago."""
+    """When the next run is due. It is late if the daemon should have begun it a minute ago."""
     from rich.text import Text
 
     from usersyncd.cli.text import age

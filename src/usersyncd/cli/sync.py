@@ -1,4 +1,4 @@
-"""``usersyncd sync``: one run of each directory, now."""
+"""``usersyncd sync``: run each directory once, now."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ def sync(
         typer.Option(
             "--forget",
             metavar="DIR",
-            help="Let all people of this directory leave the targets that do not list it, whatever the guard says.",
+            help="Let all people of this directory leave the targets that do not list it, whatever the guard allows.",
             show_default=False,
         ),
     ] = None,
     exceed: ExceedOption = None,
-    changes: Annotated[bool, typer.Option("--changes", help="Also show the changes themselves.")] = False,
+    changes: Annotated[bool, typer.Option("--changes", help="Also show each change.")] = False,
     everything: AllOption = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Read the directories and deliver what changed to their targets, now.
+    """Read the directories and deliver the changes to their targets, now.
 
-    Exit codes: 0 succeeded, 1 a directory, a target or a record failed, 3 a plan is held by a guard.
+    Exit codes: 0 succeeded, 1 a directory, a target or a record failed, 3 a guard holds a plan.
     """
     from usersyncd.cli.changes import EACH
     from usersyncd.cli.documents import list_changes, runs_document

@@ -31,16 +31,17 @@ from usersyncd.state.subjects import Scope
 
 PAGE = 5_000
 ALIKE = ("email", "userName")
-"""The canonical attributes by which an account may be somebody's."""
+"""The canonical attributes that may show to whom an account belongs."""
 NAMED_SO = frozenset({"email", "mail", "username", "login"})
-"""What the target may call them: without case and underscores."""
+"""The names of such attributes in targets, in lower case and without underscores."""
 
 
 class Candidate(Struct):
-    """A record to which an account might belong, and ``why``: the same record, key, email or userName.
+    """A record to which an account might belong.
 
-    ``linked``: it has another object. ``adopt``: the command that adopts the account; None if it cannot be adopted.
-    ``first``: what has to be done before.
+    ``why``: what both have in common (the record itself, key, email or userName). ``linked``: the record has another
+    object. ``adopt``: the command that adopts the account; None if it cannot be adopted. ``first``: what has to be done
+    before.
     """
 
     directory: str
@@ -53,8 +54,10 @@ class Candidate(Struct):
 
 
 class Account(Struct):
-    """An object that no record is linked to. ``attributes``: what it shows, as JSON; ``record``: whose it is by the
-    target's own word."""
+    """An object that no record is linked to.
+
+    ``attributes``: what it holds, as JSON. ``record``: directory and id of its record, if the target says so.
+    """
 
     kind: Kind
     target_id: str
@@ -66,13 +69,15 @@ class Account(Struct):
 
 
 async def unlinked(database: Database | None, config: Config, jobs: Sequence[Job], name: str) -> list[Account]:
-    """The accounts of a target that nobody is linked to. Changes nothing. Raises ConfigError if the target cannot list
-    what it holds, and TargetError."""
+    """The accounts of a target that no record is linked to. Changes nothing.
+
+    Raises ConfigError if the target cannot list its objects, and TargetError.
+    """
     deliveries = [(job, one) for job in jobs for one in job.deliveries if one.target.name == name]
     _, delivery = deliveries[0]
     if not delivery.connector.capabilities.list:
         raise ConfigError(
-            f"target {name}: the connector {delivery.target.connector} cannot list what a target holds",
+            f"target {name}: the connector {delivery.target.connector} cannot list the objects of a target",
             "look for the accounts in the application itself",
         )
     context = TargetRunContext(
@@ -92,9 +97,9 @@ async def unlinked(database: Database | None, config: Config, jobs: Sequence[Job
             async for held in cast("Inspectable", target).list(kind):
                 page.append(held)
                 if len(page) == PAGE:
-                    found += _of_nobody(database, number, context, kind, page)
+                    found += _unlinked_accounts(database, number, context, kind, page)
                     page = []
-            found += _of_nobody(database, number, context, kind, page)
+            found += _unlinked_accounts(database, number, context, kind, page)
     if database is not None:
         for job, one in deliveries:
             _Search(database, number, job, one, found).run()
@@ -102,7 +107,7 @@ async def unlinked(database: Database | None, config: Config, jobs: Sequence[Job
 
 
 def _number(database: Database | None, identity: str, name: str) -> int:
-    """The number of the target in the state; one that nobody has if it was never delivered to."""
+    """The number of the target in the state; -1, which no target has, if nothing was delivered to it."""
     if database is None:
         return -1
     with database.read() as connection:
@@ -110,7 +115,7 @@ def _number(database: Database | None, identity: str, name: str) -> int:
     return -1 if number is None else number
 
 
-def _of_nobody(
+def _unlinked_accounts(
     database: Database | None, number: int, context: TargetRunContext, kind: Kind, page: Sequence[Held]
 ) -> Iterator[Account]:
     linked: Mapping[str, int] = {}
@@ -155,7 +160,7 @@ class _Search:
                 scope = Scope(reading.id, self._number, since=None, due=None, drift=drift)
                 for kind, page in self._shaped(connection, scope):
                     for shaped in page:
-                        self._meet(kind, shaped)
+                        self._add_candidates(kind, shaped)
             finally:
                 drift.close()
 
@@ -166,7 +171,7 @@ class _Search:
         yield from ((Kind.USER, page) for page in shape_users(connection, self._rules, scope, edges, datetime.now(UTC)))
         yield from ((Kind.GROUP, page) for page in shape_groups(connection, self._rules, scope))
 
-    def _meet(self, kind: Kind, shaped: Shaped) -> None:
+    def _add_candidates(self, kind: Kind, shaped: Shaped) -> None:
         subject, layout = shaped.subject, self._rules.layouts[kind]
         key = (shaped.shape or {}).get(layout.key)
         words = {_folded(key): f"the same {layout.key}"} if key is not None else {}
@@ -205,7 +210,7 @@ class _Search:
 
 
 def _words(account: Account) -> Iterator[str]:
-    """The words by which an account may be somebody's."""
+    """The words that may show to whom an account belongs."""
     if account.key is not None:
         yield _folded(account.key)
     if account.kind is Kind.USER:
