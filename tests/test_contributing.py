@@ -24,11 +24,6 @@ def test_the_paths_exist(path: str) -> None:
     assert (ROOT / path).exists()
 
 
-@pytest.mark.parametrize("link", found(r"\]\(([^)#]+)"))
-def test_the_links_lead_somewhere(link: str) -> None:
-    assert (ROOT / link).exists()
-
-
 @pytest.mark.parametrize("target", found(r"\bmake ([a-z-]+)`"))
 def test_the_make_targets_exist(target: str) -> None:
     assert PHONY is not None

@@ -77,9 +77,3 @@ def test_every_command_prints_what_readme_shows(folder: Path) -> None:
         ran = actual(folder, graph)
     assert len(ran) > 5
     assert [(command, told(output)) for command, _, output in ran] == [(c, told(shown)) for c, shown, _ in ran]
-
-
-def test_every_file_that_readme_names_is_there() -> None:
-    links = set(re.findall(r"\]\(([^)#]+)", README))
-    assert links
-    assert [link for link in links if not link.startswith("http") and not (ROOT / link).exists()] == []
