@@ -31,7 +31,7 @@ from usersyncd.state.subjects import Scope
 
 PAGE = 5_000
 ALIKE = ("email", "userName")
-"""The canonical attributes that may show to whom an account belongs."""
+"""The canonical attributes that may show whose account it is."""
 NAMED_SO = frozenset({"email", "mail", "username", "login"})
 """The names of such attributes in targets, in lower case and without underscores."""
 
@@ -210,7 +210,7 @@ class _Search:
 
 
 def _words(account: Account) -> Iterator[str]:
-    """The words that may show to whom an account belongs."""
+    """The words that may show whose account it is."""
     if account.key is not None:
         yield _folded(account.key)
     if account.kind is Kind.USER:
