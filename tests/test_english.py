@@ -1,0 +1,100 @@
+"""Documents, docstrings, comments and messages are plain English: words that readers stumble over stay out."""
+
+from __future__ import annotations
+
+import re
+import token
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+WORDS = {
+    r"he|him|his": "they, or the noun: the person, the user",
+    r"whom": "another sentence: 'users that …', 'the person who …'",
+    r"shall": "must, or the present tense",
+    r"anew": "again",
+    r"mend(?:s|ed|ing)?": "correct, fix, repair",
+    r"needs? it not|knows? it not": "does not need it",
+    r"(?:come|comes|came|become|becomes|became) of": "result, outcome",
+    r"who (?:is|are|was|were) gone": "deleted, or left",
+    r"(?<!there )(?:is|are|was|were) no(?! longer| more)": "is not a …",
+    r"kindly": "say what is done",
+}
+"""What stays out, and what to write instead."""
+FORBIDDEN = re.compile(rf"\b(?:{'|'.join(f'({word})' for word in WORDS)})\b", re.IGNORECASE)
+NAMED_THERE = ("CONTRIBUTING.md",)
+"""It names the words."""
+NOT_YET = (
+    "connectors/", "docs/connectors.md", "docs/entra.md", "docs/google.md", "docs/ldap.md", "docs/sql.md",
+    "src/usersyncd/cli/adopt.py", "src/usersyncd/cli/exceed.py", "src/usersyncd/cli/report.py",
+    "src/usersyncd/config/", "src/usersyncd/core/", "src/usersyncd/daemon/", "src/usersyncd/deliver/",
+    "src/usersyncd/job.py", "src/usersyncd/notify.py", "src/usersyncd/run.py", "src/usersyncd/state/",
+)  # fmt: skip
+"""Files and folders that still have such words. The list only gets shorter."""
+DOCUMENTS = ("*.md", "docs/**/*.md", "examples/**/*.md", "systemd/*.md", "*.yaml")
+SOURCES = ("src/**/*.py", "src/**/*.yaml", "connectors/**/*.py", "examples/**/*.py")
+
+
+def prose(file: Path) -> Iterator[tuple[int, str]]:
+    """The lines that people read, with their numbers: without code and outputs."""
+    if not FORBIDDEN.search(file.read_text("utf-8")):
+        return  # Splitting it into tokens would take most of the time.
+    if file.suffix == ".py":
+        yield from comments_and_texts(file)
+        return
+    text = file.read_text("utf-8")
+    if file.suffix == ".md":
+        text = re.sub(r"^ *```.*?^ *```|`[^`\n]*`", blank_out, text, flags=re.DOTALL | re.MULTILINE)
+    yield from enumerate(text.splitlines(), 1)
+
+
+def blank_out(code: re.Match[str]) -> str:
+    return "\n" * code[0].count("\n")
+
+
+def comments_and_texts(file: Path) -> Iterator[tuple[int, str]]:
+    wanted = {token.STRING, tokenize.COMMENT, getattr(token, "FSTRING_MIDDLE", token.STRING)}
+    with file.open("rb") as source:
+        for found in tokenize.tokenize(source.readline):
+            if found.type in wanted:
+                yield from enumerate(found.string.splitlines(), found.start[0])
+
+
+def faults(file: Path) -> Iterator[str]:
+    for number, line in prose(file):
+        for match in FORBIDDEN.finditer(line):
+            advice = list(WORDS.values())[(match.lastindex or 1) - 1]
+            yield f"{file.relative_to(ROOT)}:{number}: {match[0]!r}: write {advice}"
+
+
+FILES = sorted(
+    file
+    for place in (*DOCUMENTS, *SOURCES)
+    for file in ROOT.glob(place)
+    if not str(file.relative_to(ROOT)).startswith((*NAMED_THERE, *NOT_YET))
+)
+
+
+def test_the_words_stay_out() -> None:
+    found = [fault for file in FILES for fault in faults(file)]
+    assert not found, "\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    [
+        ("a.md", "The person whom it names.", ["whom"]),
+        ("a.md", "He is no member.\n", ["He", "is no"]),
+        ("a.md", "There is no member, and it is no longer one.", []),
+        ("a.md", "Write `shall`:\n```\nmend\n```\n", []),
+        ("a.py", '"""What became of it."""\nhe = 1  # read anew', ["became of", "anew"]),
+        ("a.py", 'shall = f"{name} will mend it"', ["mend"]),
+    ],
+)
+def test_they_are_seen_in_prose_only(tmp_path: Path, name: str, text: str, found: list[str]) -> None:
+    (tmp_path / name).write_text(text, "utf-8")
+    lines = prose(tmp_path / name)
+    assert [match[0] for _, line in lines for match in FORBIDDEN.finditer(line)] == found
