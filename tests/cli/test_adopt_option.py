@@ -22,12 +22,12 @@ def asked(monkeypatch: pytest.MonkeyPatch, company: Company) -> Asked:
     company.configure(DIRECTORY + "  hr: {connector: csv, options: {users: acme/users.csv}}\n")
     found: Asked = []
 
-    def each(self: runs.Runs, asked: RunOptions) -> Iterator[tuple[RunReport, RecordNames]]:
+    def each(self: runs.DirectoryRuns, asked: RunOptions) -> Iterator[tuple[RunReport, RecordNames]]:
         found.append(([job.directory.name for job in self.jobs], asked.adopt))
         return iter(())
 
-    monkeypatch.setattr(runs.Runs, "each", each)
-    monkeypatch.setattr(runs.Runs, "verify_consents", lambda self: None)
+    monkeypatch.setattr(runs.DirectoryRuns, "each", each)
+    monkeypatch.setattr(runs.DirectoryRuns, "verify_consents", lambda self: None)
     return found
 
 

@@ -20,7 +20,7 @@ from usersyncd.core.report import Counts, Failed, RunReport, Skipped, TargetRepo
 from usersyncd.core.summary import many, verified
 from usersyncd.plugin import Kind
 
-NAMED = 10
+RECORDS_SHOWN = 10
 """How many records that failed or were left out are named without ``--all``."""
 STYLES = {
     "planned": "cyan", "succeeded": "green", "running": "cyan", "partial": "yellow", "held": "bold yellow",
@@ -175,7 +175,7 @@ def _each(
     some: Sequence[Skipped | Failed], total: int, names: RecordNames, *, everything: bool
 ) -> Iterator[RenderableType]:
     """Name records, each with its own reason."""
-    shown = some if everything else some[:NAMED]
+    shown = some if everything else some[:RECORDS_SHOWN]
     _learn(shown, names)
     for one in shown:
         reason = one.error if isinstance(one, Failed) else one.reason
@@ -192,7 +192,7 @@ def _left_out(skipped: list[Skipped], names: RecordNames, *, everything: bool) -
     for (reason, at), group in groupby(by_reason, key=lambda one: (one.reason, one.at)):
         some = list(group)
         yield Text(f"{clean(reason)}{f' ({at})' if at else ''}:")
-        shown = some if everything else some[:NAMED]
+        shown = some if everything else some[:RECORDS_SHOWN]
         _learn(shown, names)
         for one in shown:
             yield _item(f"{one.kind} {names.full(one.kind, one.id)}")

@@ -34,7 +34,7 @@ INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
-class Runs:
+class DirectoryRuns:
     """The directories to run, and what a person consented to.
 
     ``adopt``: the ids of the records for which objects may be adopted; ``forget``: the directories that may leave.
@@ -95,7 +95,7 @@ def opened(
     verify: bool = False,
     quiet: bool = False,
     verbose: bool = False,
-) -> Iterator[Runs]:
+) -> Iterator[DirectoryRuns]:
     """Open the state database and prepare the runs of these directories; all directories if none is named.
 
     ``adopt`` and ``forget`` are the values of ``--adopt`` and ``--forget``. ``target``: the only target to deliver to;
@@ -118,7 +118,9 @@ def opened(
     database = open_state(config)
     collector.set_aside()
     try:
-        yield Runs(database, config.folder, [found[name] for name in chosen], consents, frozenset(forget or ()), quiet)
+        yield DirectoryRuns(
+            database, config.folder, [found[name] for name in chosen], consents, frozenset(forget or ()), quiet
+        )
     finally:
         database.close()
 
