@@ -1,4 +1,4 @@
-"""``usersyncd accounts``: what a target holds that no record is linked to, and to whom it might belong."""
+"""``usersyncd accounts``: the objects of a target that no record is linked to, and their candidates."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def accounts(usersyncd: Usersyncd, *arguments: str) -> dict[Any, dict[str, Any]]
     return {one["key"]: one for one in target["accounts"]}
 
 
-def test_it_lists_what_has_no_link_and_whose_it_might_be(usersyncd: Usersyncd, site: Path) -> None:
+def test_it_lists_objects_without_a_link_and_their_candidates(usersyncd: Usersyncd, site: Path) -> None:
     found = accounts(usersyncd)
     assert list(found) == ["bob", "c.yd", "ADA ", "root", "zoe"]
     assert (found["bob"]["target_id"], found["bob"]["attributes"]["name"]) == ('{"id":2}', "bob")
@@ -83,13 +83,13 @@ def test_it_lists_what_has_no_link_and_whose_it_might_be(usersyncd: Usersyncd, s
     assert found["zoe"]["candidates"] == []
 
 
-def test_the_command_that_it_gives_adopts(usersyncd: Usersyncd, site: Path) -> None:
+def test_the_command_that_it_shows_adopts_the_account(usersyncd: Usersyncd, site: Path) -> None:
     command = accounts(usersyncd)["bob"]["candidates"][0]["adopt"]
     assert usersyncd(*command.split()[1:]).code == 0
     assert "bob" not in accounts(usersyncd)
 
 
-def test_a_key_in_another_form_has_to_be_changed_first(usersyncd: Usersyncd, site: Path) -> None:
+def test_an_account_with_another_key_says_what_to_change_first(usersyncd: Usersyncd, site: Path) -> None:
     (site / "hr.csv").write_text(PEOPLE + "4,Zoe,z@x,Zoe\n", "utf-8")
     assert usersyncd("sync").code == 1
     with sqlite3.connect(site / "state.db") as state:
@@ -103,7 +103,7 @@ def test_a_key_in_another_form_has_to_be_changed_first(usersyncd: Usersyncd, sit
     assert "zoe" not in accounts(usersyncd)
 
 
-def test_before_the_first_run_everything_is_nobodys(usersyncd: Usersyncd, site: Path) -> None:
+def test_before_the_first_run_no_object_has_a_link(usersyncd: Usersyncd, site: Path) -> None:
     for file in site.glob("state.db*"):
         file.unlink()
     found = accounts(usersyncd)
@@ -112,7 +112,7 @@ def test_before_the_first_run_everything_is_nobodys(usersyncd: Usersyncd, site: 
     assert not list(site.glob("state.db*"))
 
 
-def test_rows_that_name_their_record_say_so(usersyncd: Usersyncd, site: Path) -> None:
+def test_a_row_that_names_its_record_has_it_as_a_candidate(usersyncd: Usersyncd, site: Path) -> None:
     own = CONFIG.partition("    options: {url")[0] + '    options: {url: "sqlite:///own.db", create_tables: true}\n'
     (site / "usersyncd.yaml").write_text(own, "utf-8")
     usersyncd("sync")
@@ -133,7 +133,7 @@ def test_a_person_sees_a_table(usersyncd: Usersyncd, site: Path) -> None:
     assert "active true, protected" in out
 
 
-def test_a_spreadsheet_gets_csv(usersyncd: Usersyncd, site: Path) -> None:
+def test_csv_has_a_row_for_each_account_and_candidate(usersyncd: Usersyncd, site: Path) -> None:
     rows = list(csv.DictReader(usersyncd("accounts", "--csv").out.splitlines()))
     assert [(row["target"], row["kind"], row["key"], row["id"]) for row in rows] == [
         ("app", "user", "bob", "2"), ("app", "user", "c.yd", "3"), ("app", "user", "ADA ", "1"),
@@ -142,7 +142,7 @@ def test_a_spreadsheet_gets_csv(usersyncd: Usersyncd, site: Path) -> None:
     assert rows[0]["adopt"] == "usersyncd sync hr --adopt 2"
 
 
-def test_a_target_that_is_not_there_is_named(usersyncd: Usersyncd, site: Path) -> None:
+def test_an_unknown_target_is_an_error_with_the_nearest_name(usersyncd: Usersyncd, site: Path) -> None:
     ran = usersyncd("accounts", "ap")
     assert ran.code == 2
     assert "there is no target “ap”" in ran.err

@@ -89,14 +89,14 @@ def test_wrong_usage_is_exit_code_2(usersyncd: Usersyncd, arguments: list[str]) 
 
 
 @pytest.mark.parametrize("arguments", [["show", "\udcff"], ["sync", "--adopt", "J\udcf6rg"]])
-def test_an_argument_that_is_no_utf8_is_refused(usersyncd: Usersyncd, arguments: list[str]) -> None:
+def test_an_argument_that_is_not_utf8_is_refused(usersyncd: Usersyncd, arguments: list[str]) -> None:
     ran = usersyncd(*arguments)
     assert (ran.code, ran.out) == (2, "")
     shown = arguments[-1].encode("utf-8", "backslashreplace").decode()
     assert ran.err == f"the argument {shown} is not UTF-8\n  → set the terminal's encoding to UTF-8\n"
 
 
-def test_a_path_that_is_no_utf8_is_refused(usersyncd: Usersyncd, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_that_is_not_utf8_is_refused(usersyncd: Usersyncd, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = Path("f\udcfflder")
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -109,7 +109,7 @@ def test_a_path_that_is_no_utf8_is_refused(usersyncd: Usersyncd, monkeypatch: py
     assert "x\\udcff.yaml is not UTF-8" in json.loads(usersyncd("check", "--json").out)["errors"][0]["message"]
 
 
-def test_the_version_is_there_at_once_and_nothing_heavy_with_it(usersyncd: Usersyncd) -> None:
+def test_the_version_is_printed_without_heavy_imports(usersyncd: Usersyncd) -> None:
     assert usersyncd("--version") == (0, "usersyncd 0.1.0\n", "")
     heavy = ("pydantic", "sqlalchemy", "cel_expr_python", "rich.console", "yaml")
     code = f"import sys, usersyncd.cli; print([name for name in {heavy} if name in sys.modules])"
@@ -124,7 +124,7 @@ def test_python_m_usersyncd_is_the_command_line() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "usersyncd 0.1.0\n", "")
 
 
-def test_a_reader_who_goes_away_is_no_error_with_a_stack_trace() -> None:
+def test_a_reader_that_ends_early_causes_no_stack_trace() -> None:
     done = subprocess.run(
         f"{sys.executable} -c 'from usersyncd.cli import main; main()' schema | head -c 10",
         shell=True,

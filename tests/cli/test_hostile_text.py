@@ -29,7 +29,7 @@ def hostile(company: Company) -> Company:
     return company
 
 
-def test_every_command_shows_them_as_escapes(usersyncd: Usersyncd, hostile: Company) -> None:
+def test_every_command_shows_control_characters_as_escapes(usersyncd: Usersyncd, hostile: Company) -> None:
     assert "owned" in harmless(usersyncd("check", "--online")).out
     assert "\\x1b]0;owned\\x07\\x9b2J\\u202eevil" in harmless(usersyncd("plan", "--all")).out
     harmless(usersyncd("plan", "--json"))
@@ -46,7 +46,7 @@ def test_every_command_shows_them_as_escapes(usersyncd: Usersyncd, hostile: Comp
         harmless(usersyncd(*command))
 
 
-def test_so_does_what_a_configuration_says(usersyncd: Usersyncd, company: Company) -> None:
+def test_errors_about_the_configuration_show_escapes_too(usersyncd: Usersyncd, company: Company) -> None:
     company.configure(DIRECTORY.replace("connector: csv", f"connector: {json.dumps(HOSTILE)} # \u202eowned"))
     for command in (["check"], ["check", "--json"], ["sync"], ["run"]):
         ran = harmless(usersyncd(*command))

@@ -41,7 +41,7 @@ def held(folder: Path, target: str) -> set[str]:
         return {id_ for (id_,) in database.execute("SELECT id FROM users WHERE active")}
 
 
-def test_only_the_target_and_its_directories_are_run(usersyncd: Usersyncd, folder: Path) -> None:
+def test_only_the_target_and_its_directories_run(usersyncd: Usersyncd, folder: Path) -> None:
     planned = json.loads(usersyncd("plan", "--target", "wiki", "--json").out)["directories"]
     assert [(one["directory"], [target["target"] for target in one["targets"]]) for one in planned] == [
         ("hr", ["wiki"])
@@ -52,7 +52,7 @@ def test_only_the_target_and_its_directories_are_run(usersyncd: Usersyncd, folde
     assert (held(folder, "wiki"), held(folder, "app")) == ({"hr-1"}, {"hr-1", "lab-1"})
 
 
-def test_the_others_get_later_what_they_missed(usersyncd: Usersyncd, folder: Path) -> None:
+def test_the_other_targets_get_the_changes_in_the_next_run(usersyncd: Usersyncd, folder: Path) -> None:
     usersyncd("sync")
     (folder / "hr.csv").write_text("id,email\nhr-2,new@acme.example\n", "utf-8")
     assert usersyncd("sync", "--target", "wiki").code == 0
@@ -61,7 +61,7 @@ def test_the_others_get_later_what_they_missed(usersyncd: Usersyncd, folder: Pat
     assert held(folder, "app") == {"hr-2", "lab-1"}
 
 
-def test_a_run_of_one_target_says_nothing_of_the_directory(usersyncd: Usersyncd, folder: Path) -> None:
+def test_a_run_of_one_target_does_not_count_for_the_directory(usersyncd: Usersyncd, folder: Path) -> None:
     """A plan that is held at another target must not look as if it had been delivered."""
     usersyncd("sync")
     before = usersyncd("status", "--json").out
@@ -71,7 +71,7 @@ def test_a_run_of_one_target_says_nothing_of_the_directory(usersyncd: Usersyncd,
     assert run["only"] == "wiki"
 
 
-def test_a_directory_that_is_out_of_the_file_leaves_that_target_only(usersyncd: Usersyncd, folder: Path) -> None:
+def test_a_removed_directory_leaves_only_that_target(usersyncd: Usersyncd, folder: Path) -> None:
     usersyncd("sync")
     without = CONFIGURATION.replace("  hr: {connector: csv, options: {users: hr.csv}}\n", "").replace("[hr]", "[lab]")
     (folder / "usersyncd.yaml").write_text(without, "utf-8")

@@ -28,7 +28,7 @@ def without_target_ids(value: Any) -> Any:
     return [without_target_ids(inner) for inner in value] if isinstance(value, list) else value
 
 
-def test_a_plan_names_who_and_counts_and_changes_nothing(usersyncd: Usersyncd, company: Company) -> None:
+def test_a_plan_names_records_and_counts_and_changes_nothing(usersyncd: Usersyncd, company: Company) -> None:
     ran = usersyncd("plan")
     assert (ran.code, ran.err) == (0, "")
     lines = [line.split() for line in ran.out.splitlines()]
@@ -40,7 +40,7 @@ def test_a_plan_names_who_and_counts_and_changes_nothing(usersyncd: Usersyncd, c
     assert usersyncd("history").out == "There was no run yet.\n"
 
 
-def test_all_shows_everybody_and_text_that_is_piped_is_plain_and_uncut(usersyncd: Usersyncd, company: Company) -> None:
+def test_all_shows_every_record_and_piped_text_is_plain_and_uncut(usersyncd: Usersyncd, company: Company) -> None:
     out = usersyncd("plan", "--all").out
     assert "--all" not in out
     assert len(re.findall(r"^    \+ .* \(u-\d{4}\)$", out, re.MULTILINE)) == 249
@@ -82,7 +82,7 @@ def test_the_exit_code_tells_whether_changes_are_waiting(usersyncd: Usersyncd, c
     assert "target app: nothing to change" in ran.out
 
 
-def test_quiet_shows_only_what_somebody_has_to_look_at(usersyncd: Usersyncd, company: Company) -> None:
+def test_quiet_shows_only_what_needs_attention(usersyncd: Usersyncd, company: Company) -> None:
     company.configure(DIRECTORY + RULED)
     for command in ("plan", "sync"):
         assert usersyncd(command, "--quiet") == (0, "", "")
@@ -97,7 +97,7 @@ def test_quiet_shows_only_what_somebody_has_to_look_at(usersyncd: Usersyncd, com
     assert "would be held" in usersyncd("plan", "-q").out
 
 
-def test_verbose_logs_what_is_done_meanwhile(usersyncd: Usersyncd, company: Company) -> None:
+def test_verbose_logs_each_step(usersyncd: Usersyncd, company: Company) -> None:
     assert usersyncd("sync").err == ""
     ran = usersyncd("sync", "--verbose")
     assert json.loads(ran.err.splitlines()[-1])["status"] == "succeeded"
@@ -133,7 +133,7 @@ def test_a_column_taken_out_of_the_rules_is_not_shown_as_emptied(usersyncd: User
     assert "→ –" not in out
 
 
-def test_a_sync_names_whom_it_deleted(usersyncd: Usersyncd, company: Company) -> None:
+def test_a_sync_names_deleted_users(usersyncd: Usersyncd, company: Company) -> None:
     company.configure(DIRECTORY + RULED.replace("    users:", "    leavers: {delete_after: now}\n    users:"))
     usersyncd("sync")
     company.edit_row("u-0042", lambda _: "")
@@ -147,7 +147,9 @@ def test_names_are_text_and_move_no_cursor(usersyncd: Usersyncd, company: Compan
     assert r"    + [red]:boom: \x1b[2J\u202eMarguerite-Lindqvist (u-0001)" in out
 
 
-def test_who_fails_or_is_left_out_is_named_with_the_place_of_the_rule(usersyncd: Usersyncd, company: Company) -> None:
+def test_failed_and_left_out_records_are_named_with_the_place_of_the_rule(
+    usersyncd: Usersyncd, company: Company
+) -> None:
     company.configure(DIRECTORY + RULED)
     usersyncd("sync")
     company.edit_row("u-0042", lambda row: row.replace("thihuong.pham@", "sakura.igarashi@"))
@@ -169,7 +171,7 @@ def test_who_fails_or_is_left_out_is_named_with_the_place_of_the_rule(usersyncd:
     assert json.loads(ran.err)["status"] == "partial"
 
 
-def test_members_whom_the_directory_does_not_list_are_named(usersyncd: Usersyncd, company: Company) -> None:
+def test_members_that_the_directory_does_not_list_are_named(usersyncd: Usersyncd, company: Company) -> None:
     company.edit_row("u-0051", lambda row: "")
     out = usersyncd("plan").out
     assert "  1 member of groups not found in the directory:\n    group web (g-0004): its member user:u-0051 " in out
@@ -202,7 +204,7 @@ def test_a_directory_that_is_not_configured_is_an_error_with_the_nearest(
 
 
 @pytest.mark.parametrize("command", ["plan", "sync"])
-def test_one_that_fails_does_not_stop_the_others(usersyncd: Usersyncd, company: Company, command: str) -> None:
+def test_a_failed_directory_does_not_stop_the_others(usersyncd: Usersyncd, company: Company, command: str) -> None:
     broken = "  aaa: {connector: csv, options: {users: acme/nowhere.csv}}\n"
     company.configure(DIRECTORY + broken + TARGET)
     ran = usersyncd(command, "aaa", "acme")
@@ -217,7 +219,7 @@ def test_one_that_fails_does_not_stop_the_others(usersyncd: Usersyncd, company: 
     assert (found["aaa"]["plan"], found["aaa"]["pull"], found["acme"]["error"]) == (None, None, None)
 
 
-def test_a_directory_that_is_being_run_elsewhere_is_left_alone(usersyncd: Usersyncd, company: Company) -> None:
+def test_a_directory_that_another_process_runs_is_not_run(usersyncd: Usersyncd, company: Company) -> None:
     company.configure(DIRECTORY + "  desk: {connector: csv, options: {users: acme/users.csv}}\n" + TARGET)
     database = open_database(f"sqlite:///{company.folder}/usersyncd.db")
     with locked(database, "acme"):

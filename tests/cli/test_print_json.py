@@ -1,4 +1,4 @@
-"""StreamedList lists are written into their document item by item."""
+"""JSON documents: long lists are written item by item, everything else as msgspec formats it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Row(msgspec.Struct):
     words: list[str]
 
 
-def test_long_lists_stand_where_they_belong(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+def test_long_lists_are_written_in_their_place(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     items = [b'{"a": "items of \\u0000"}', b"[]", '"Zoë"'.encode()]
     print_json(
         {

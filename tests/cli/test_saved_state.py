@@ -1,4 +1,4 @@
-"""``status``, ``history`` and ``show`` tell what is and what was, also while a run goes on; they change nothing."""
+"""``status``, ``history`` and ``show`` report on runs, also while one is running; they change nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from usersyncd.state.database import open_database
 from usersyncd.state.lock import locked
 
 
-def test_where_nothing_ever_ran_they_say_so_and_make_no_file(usersyncd: Usersyncd, company: Company) -> None:
+def test_before_the_first_run_they_say_so_and_create_no_file(usersyncd: Usersyncd, company: Company) -> None:
     ran = usersyncd("status")
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.splitlines()[1].split() == ["acme", "never", "run", "–", "–", "–", "0", "0", "0"]
@@ -52,7 +52,7 @@ def test_where_nothing_ever_ran_they_say_so_and_make_no_file(usersyncd: Usersync
     assert not (company.folder / "usersyncd.db").exists()
 
 
-def test_status_knows_the_last_run_and_derives_the_next(usersyncd: Usersyncd, company: Company) -> None:
+def test_status_shows_the_last_run_and_computes_the_next(usersyncd: Usersyncd, company: Company) -> None:
     company.configure(DIRECTORY.replace("connector: csv", "connector: csv\n    every: 2h") + TARGET)
     usersyncd("sync")
     company.edit_row("u-0060", lambda row: row.replace(",", "", 1))
@@ -71,7 +71,7 @@ def test_status_knows_the_last_run_and_derives_the_next(usersyncd: Usersyncd, co
     assert "users.csv:61" in out
 
 
-def test_status_calls_no_future_the_past(usersyncd: Usersyncd, company: Company) -> None:
+def test_status_does_not_show_a_future_time_as_past(usersyncd: Usersyncd, company: Company) -> None:
     usersyncd("sync")
     with closing(sqlite3.connect(company.folder / "usersyncd.db")) as state, state:
         state.execute("UPDATE runs SET started = '2999-01-01T00:00:00+00:00', finished = started")
@@ -140,7 +140,7 @@ def test_the_exit_code_of_status_is_for_monitoring(
     assert usersyncd("status").code == 0
 
 
-def test_an_error_has_its_remedy_apart(usersyncd: Usersyncd, company: Company) -> None:
+def test_an_error_has_a_message_and_a_remedy(usersyncd: Usersyncd, company: Company) -> None:
     (company.folder / "acme" / "users.csv").unlink()
     (run,) = json.loads(usersyncd("sync", "--json").out)["directories"]
     assert "\n" not in run["message"]
@@ -164,7 +164,7 @@ def test_history_leaves_out_runs_that_changed_nothing(usersyncd: Usersyncd, comp
     assert json.loads(usersyncd("history", "--changes", "--limit", "1", "--json").out) == [runs[1]]
 
 
-def test_a_directory_that_nobody_knows_is_an_error(usersyncd: Usersyncd, company: Company) -> None:
+def test_an_unknown_directory_is_an_error(usersyncd: Usersyncd, company: Company) -> None:
     usersyncd("sync")
     ran = usersyncd("history", "--directory", "akme")
     assert (ran.code, ran.out) == (2, "")
@@ -174,7 +174,7 @@ def test_a_directory_that_nobody_knows_is_an_error(usersyncd: Usersyncd, company
     assert usersyncd("history", "--directory", "other").out == "There was no run yet.\n"
 
 
-def test_a_run_under_way_is_told_from_one_that_was_killed(usersyncd: Usersyncd, company: Company) -> None:
+def test_a_running_run_differs_from_a_killed_one(usersyncd: Usersyncd, company: Company) -> None:
     usersyncd("sync")
     database = open_database(f"sqlite:///{company.folder}/usersyncd.db")
     started = datetime.now().astimezone().isoformat()
@@ -232,9 +232,7 @@ def test_show_has_every_change_of_a_run_by_the_beginning_of_its_id(usersyncd: Us
     assert second in ran.err
 
 
-def test_show_knows_the_names_of_people_also_where_the_rules_became_unusable(
-    usersyncd: Usersyncd, company: Company
-) -> None:
+def test_show_has_ids_if_the_configuration_has_faults(usersyncd: Usersyncd, company: Company) -> None:
     usersyncd("sync")
     company.configure(DIRECTORY + TARGET + "    users: {where: user.emial != null}\n")
     assert "    + u-0001\n" in usersyncd("show", "0").out

@@ -1,4 +1,4 @@
-"""A print that fails: the work goes on, and one line and the exit code say so."""
+"""A failed write to standard output or error: the command does its work, then one line and the exit code report it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_the_command_does_its_work_and_says_that_output_is_missing(
         assert companies.sql("SELECT DISTINCT directory FROM users ORDER BY 1") == [("acme",), ("other",)]
 
 
-def test_what_could_not_be_said_on_standard_error_fails_too(
+def test_a_failed_write_to_standard_error_fails_the_command_too(
     usersyncd: Usersyncd, companies: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with full() as err, monkeypatch.context() as changed:
@@ -90,7 +90,7 @@ def test_a_command_that_fails_keeps_its_own_exit_code(
 
 
 @pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
-def test_a_stream_that_is_closed_never_becomes_a_file_of_ours(company: Company, closed: str) -> None:
+def test_a_closed_stream_is_never_replaced_by_another_file(company: Company, closed: str) -> None:
     """The next file that is opened has its number, unless something else takes it."""
     code = "from usersyncd.cli import main; main()"
     done = subprocess.run(
@@ -139,7 +139,7 @@ def test_each_report_is_printed_before_the_next_run(
     assert seen["other (csv)"] == [("acme",), ("other",)]
 
 
-def test_each_trial_is_printed_before_the_next_one(
+def test_each_check_is_printed_before_the_next_one(
     usersyncd: Usersyncd, companies: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     printed: list[str] = []
@@ -156,7 +156,7 @@ def test_each_trial_is_printed_before_the_next_one(
     assert "\ndirectory other (csv): failed\n" in printed
 
 
-def test_the_accounts_of_a_target_are_printed_before_the_next_is_asked(usersyncd: Usersyncd, company: Company) -> None:
+def test_the_accounts_of_a_target_are_printed_before_the_next_target(usersyncd: Usersyncd, company: Company) -> None:
     lost = TARGET.replace("targets:\n  app", "  lost").replace("app.db", "lost.db")
     company.configure(DIRECTORY + TARGET + lost)
     (company.folder / "lost.db").write_text("this is no database, and never was one")

@@ -92,7 +92,7 @@ def test_everything_fits_80_columns_and_nothing_is_cut(
         assert "Marguerite" * 12 in together
 
 
-def test_a_name_that_the_encoding_does_not_have_is_written_in_escapes(usersyncd: Usersyncd, company: Company) -> None:
+def test_a_name_that_the_encoding_lacks_is_written_in_escapes(usersyncd: Usersyncd, company: Company) -> None:
     done = subprocess.run(
         [sys.executable, "-c", "from usersyncd.cli import main; main()", "plan"],
         cwd=company.folder, env=os.environ | {"PYTHONIOENCODING": "latin-1"}, capture_output=True, check=True,
