@@ -26,7 +26,7 @@ from usersyncd.deliver import alike
 from usersyncd.deliver.run import connected
 from usersyncd.errors import ConnectorError, SourceError, UsersyncError, in_short
 from usersyncd.job import Job, TargetRules
-from usersyncd.plugin import CANONICAL, Done, Kind, Members, Record, Source
+from usersyncd.plugin import CANONICAL, Done, Kind, Members, Page, Record, Source
 from usersyncd.pull.save import group_name_of
 
 PEOPLE = 3
@@ -117,37 +117,58 @@ async def _check_directory(config: Config, job: Job, result: DirectoryCheckResul
 
 
 async def _count(source: Source, job: Job, result: DirectoryCheckResult) -> None:
-    done, compared = False, frozenset[str]().union(*(one.rules.reads.group_names for one in job.deliveries))
-    named: defaultdict[str, set[str]] = defaultdict(set)
-    group_name = group_name_of(job.rules)
-    broken: list[str] = []
+    """Add a complete pull to the result. Raises SourceError if the pull is incomplete."""
+    done, counter = False, _PullCounter(job, result)
     async with aclosing(cast("Any", source.pull(None))) as pages:
         async for page in pages:
             if isinstance(page, Done):
                 done = True
-                continue
-            for item in page:
-                if isinstance(item, Record):
-                    broken += _broken(item)
-                if isinstance(item, Members):
-                    result.memberships += len(item.added)
-                elif isinstance(item, Record) and item.kind is Kind.GROUP:
-                    result.groups += 1
-                    if (name := group_name(item.attributes) or "") in compared:
-                        named[name].add(item.id)
-                elif isinstance(item, Record):
-                    result.users += 1
-                    if len(result.people) < PEOPLE:
-                        result.people.append(_person(job.rules, item))
+            else:
+                counter.add(page)
     if not done:
         raise SourceError(
             "the source stopped before `Done`: the pull is incomplete",
             "if the error remains, report it to the author of the connector",
         )
-    result.warnings += alike.warnings(named)
-    result.warnings += [f"{what}: this is not valid Unicode" for what in broken[:BROKEN_SHOWN]]
-    if len(broken) > BROKEN_SHOWN:
-        result.warnings.append(f"and {len(broken) - BROKEN_SHOWN:,} more have text that is not valid Unicode")
+    result.warnings += counter.warnings()
+
+
+class _PullCounter:
+    """Counts the items of a pull, and collects what looks wrong in them."""
+
+    def __init__(self, job: Job, result: DirectoryCheckResult) -> None:
+        self._result = result
+        self._rules = job.rules
+        self._group_name = group_name_of(job.rules)
+        self._compared = frozenset[str]().union(*(one.rules.reads.group_names for one in job.deliveries))
+        self._named: defaultdict[str, set[str]] = defaultdict(set)
+        self._broken: list[str] = []
+
+    def add(self, page: Page) -> None:
+        for item in page:
+            if isinstance(item, Members):
+                self._result.memberships += len(item.added)
+            elif isinstance(item, Record):
+                self._broken += _broken(item)
+                (self._add_group if item.kind is Kind.GROUP else self._add_user)(item)
+
+    def _add_group(self, group: Record) -> None:
+        self._result.groups += 1
+        if (name := self._group_name(group.attributes) or "") in self._compared:
+            self._named[name].add(group.id)
+
+    def _add_user(self, user: Record) -> None:
+        self._result.users += 1
+        if len(self._result.people) < PEOPLE:
+            self._result.people.append(_person(self._rules, user))
+
+    def warnings(self) -> list[str]:
+        """Groups of one name that a rule compares, and records with text that cannot be stored."""
+        found = [*alike.warnings(self._named)]
+        found += [f"{what}: this is not valid Unicode" for what in self._broken[:BROKEN_SHOWN]]
+        if (more := len(self._broken) - BROKEN_SHOWN) > 0:
+            found.append(f"and {more:,} more have text that is not valid Unicode")
+        return found
 
 
 def _broken(record: Record) -> list[str]:
