@@ -22,16 +22,16 @@ def change_lines(database: Database, names: RecordNames, run: str, target: str) 
     with database.read() as connection:
         entries = [one for one in journal.entries(connection, run) if one.target == target]
     for kind in Kind:
-        names.learn(kind, (one.id for one in entries if one.kind == kind))
-        names.learn(kind, (member.id for one in entries for member in one.members if member.kind == kind))
+        names.load(kind, (one.id for one in entries if one.kind == kind))
+        names.load(kind, (member.id for one in entries for member in one.members if member.kind == kind))
     return [change_line(entry, names) for entry in entries]
 
 
 def change_line(entry: Entry, names: RecordNames) -> str:
     """``updated Ada Lovelace: title Engineer → Director``, ``added Ada Lovelace to web``."""
-    name = names.alone(Kind(entry.kind), entry.id)
+    name = names.short(Kind(entry.kind), entry.id)
     if entry.members:
-        members = ", ".join(names.alone(member.kind, member.id) for member in entry.members)
+        members = ", ".join(names.short(member.kind, member.id) for member in entry.members)
         return f"added {members} to {name}" if entry.op == "add" else f"removed {members} from {name}"
     text = f"{DONE[entry.op]} {'group ' if entry.kind == Kind.GROUP else ''}{name}"
     changes = ", ".join(differences(entry)) if entry.op in ("adopt", "update") else ""

@@ -44,7 +44,7 @@ def describe(
     ``changes`` may hold only the first changes of each sort; ``counts`` counts all. ``would``: they are only planned.
     """
     found: list[Change] = [json.decode(change) for change in changes]
-    _learn(found, names)
+    _load_names(found, names)
     by_sort = sorted(found, key=_place)
     for place, ((op, kind), group) in enumerate(
         groupby(by_sort, key=lambda change: (change["op"], Kind(change["kind"])))
@@ -78,13 +78,13 @@ def _word(op: str, kind: Kind) -> str:
     return "membership" if op in ("add", "remove") else kind.value
 
 
-def _learn(changes: Sequence[Change], names: RecordNames) -> None:
+def _load_names(changes: Sequence[Change], names: RecordNames) -> None:
     records = [record for change in changes for record in (change, *change["members"])]
     for kind in Kind:
-        names.learn(kind, (record["id"] for record in records if record["kind"] == kind))
+        names.load(kind, (record["id"] for record in records if record["kind"] == kind))
     for change in changes:
         if change["before"] is not None:
-            names.learn_from(Kind(change["kind"]), change["id"], change["before"])
+            names.add(Kind(change["kind"]), change["id"], change["before"])
 
 
 def _lines(change: Change, op: str, kind: Kind, names: RecordNames, *, everything: bool) -> Iterator[RenderableType]:
@@ -94,12 +94,12 @@ def _lines(change: Change, op: str, kind: Kind, names: RecordNames, *, everythin
         who += _members(change["members"], names, everything=everything)
     yield hanging(Text(*_SIGNS[op]), Text(who))
     if change["after"] is not None:
-        yield from _values(op, change, names.alone(kind, change["id"]), everything=everything)
+        yield from _values(op, change, names.short(kind, change["id"]), everything=everything)
 
 
 def _members(members: list[dict[str, Any]], names: RecordNames, *, everything: bool) -> str:
     shown = members if everything else members[:MEMBERS]
-    text = ", ".join(names.alone(Kind(member["kind"]), member["id"]) for member in shown)
+    text = ", ".join(names.short(Kind(member["kind"]), member["id"]) for member in shown)
     more = len(members) - len(shown)
     return f"{text} and {more:,} more" if more else text
 

@@ -22,7 +22,7 @@ class RecordNames:
         self._job = job
         self._known: dict[tuple[Kind, str], str] = {}
 
-    def learn(self, kind: Kind, ids: Iterable[str]) -> None:
+    def load(self, kind: Kind, ids: Iterable[str]) -> None:
         """Look up the names of many records at once."""
         wanted = {id_ for id_ in ids if (kind, id_) not in self._known}
         if self._job is None or not wanted:
@@ -35,12 +35,12 @@ class RecordNames:
             except RuleError:
                 continue
 
-    def learn_from(self, kind: Kind, id_: str, shape: Mapping[str, Any]) -> None:
+    def add(self, kind: Kind, id_: str, shape: Mapping[str, Any]) -> None:
         """Take the name of a record that is no longer in the snapshot from what the target held."""
         if (kind, id_) not in self._known and (name := _name(shape)):
             self._known[kind, id_] = str(name)
 
-    def alone(self, kind: Kind, id_: str) -> str:
+    def short(self, kind: Kind, id_: str) -> str:
         """The name alone, or the id if there is no name."""
         return clean(self._known.get((kind, id_)) or id_)
 

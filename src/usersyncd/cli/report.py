@@ -176,7 +176,7 @@ def _each(
 ) -> Iterator[RenderableType]:
     """Name records, each with its own reason."""
     shown = some if everything else some[:RECORDS_SHOWN]
-    _learn(shown, names)
+    _load_names(shown, names)
     for one in shown:
         reason = one.error if isinstance(one, Failed) else one.reason
         fault, _, remedy = reason.partition("\n")
@@ -193,15 +193,15 @@ def _left_out(skipped: list[Skipped], names: RecordNames, *, everything: bool) -
         some = list(group)
         yield Text(f"{clean(reason)}{f' ({at})' if at else ''}:")
         shown = some if everything else some[:RECORDS_SHOWN]
-        _learn(shown, names)
+        _load_names(shown, names)
         for one in shown:
             yield _item(f"{one.kind} {names.full(one.kind, one.id)}")
         yield from _more(len(some) - len(shown), everything=everything)
 
 
-def _learn(some: Iterable[Skipped | Failed], names: RecordNames) -> None:
+def _load_names(some: Iterable[Skipped | Failed], names: RecordNames) -> None:
     for kind in Kind:
-        names.learn(kind, (one.id for one in some if one.kind is kind))
+        names.load(kind, (one.id for one in some if one.kind is kind))
 
 
 def _item(text: str) -> RenderableType:

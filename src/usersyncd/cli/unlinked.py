@@ -188,8 +188,8 @@ class _Search:
 
     def _candidate(self, kind: Kind, shaped: Shaped, account: Account, why: str, key: Any, attribute: str) -> Candidate:
         subject = shaped.subject
-        self._names.learn(kind, [subject.id])
-        name = self._names.alone(kind, subject.id)
+        self._names.load(kind, [subject.id])
+        name = self._names.short(kind, subject.id)
         linked = subject.state is not None
         found = Candidate(self._directory, subject.id, name, why, linked)
         if linked or account.protected or key is None:
