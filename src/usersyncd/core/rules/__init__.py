@@ -3,7 +3,8 @@
 docs/rules.md says what an expression means. The steps are a module each:
 
 - ``cel`` has the library's parser, checker and evaluator; ``tree`` and ``wire`` are its expressions as data.
-- ``paths`` says what a path such as ``user.manager.email`` reads; ``plain`` finds the rules that need no evaluator.
+- ``scope`` says which names a rule may read, ``paths`` how they are read; ``plain`` finds the rules that need no
+  evaluator.
 - ``rewrite`` (with ``parts``) makes a tree in which an absent attribute is null instead of an error.
 - ``expression`` compiles one expression, ``hints`` says what was meant where that fails.
 - ``evaluate`` evaluates, ``results`` says what comes out.

@@ -14,7 +14,8 @@ from usersyncd.core.rules.evaluate import CombinedRules
 from usersyncd.core.rules.expression import CompiledExpression, Tables, compile_expression, engine
 from usersyncd.core.rules.faults import ExpressionFaults
 from usersyncd.core.rules.mapping import CanonicalMapping
-from usersyncd.core.rules.paths import RequiredReads, RuleScope, named
+from usersyncd.core.rules.paths import named
+from usersyncd.core.rules.scope import RequiredReads, RuleScope
 from usersyncd.core.rules.shaping import KindRules, LeaverRules, Reads, Rules
 from usersyncd.core.rules.tree import NULL, Literal, parts
 from usersyncd.errors import ConfigError, Place

@@ -11,17 +11,8 @@ from usersyncd.core.model import Rule
 from usersyncd.core.rules.evaluate import Program
 from usersyncd.core.rules.expression import CompiledExpression, compile_expression, engine
 from usersyncd.core.rules.faults import ExpressionFaults
-from usersyncd.core.rules.paths import (
-    ROOTS,
-    Accessor,
-    PathError,
-    RequiredReads,
-    RuleInput,
-    RuleScope,
-    UnfitError,
-    dig,
-    path,
-)
+from usersyncd.core.rules.paths import Accessor, PathError, RuleInput, UnfitError, dig, path
+from usersyncd.core.rules.scope import ROOTS, RequiredReads, RuleScope
 from usersyncd.errors import Fault
 from usersyncd.plugin import Value
 

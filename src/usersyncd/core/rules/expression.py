@@ -11,8 +11,9 @@ from usersyncd.core.model import Rule
 from usersyncd.core.rules.cel import Engine, ExpressionError, check, parse
 from usersyncd.core.rules.faults import ExpressionFaults
 from usersyncd.core.rules.hints import explain
-from usersyncd.core.rules.paths import Accessor, RuleScope, UnfitError, look_up
+from usersyncd.core.rules.paths import Accessor, UnfitError, look_up
 from usersyncd.core.rules.rewrite import Rewriter
+from usersyncd.core.rules.scope import RuleScope
 from usersyncd.core.rules.tree import ListOf, Literal, Node
 from usersyncd.errors import Fault
 

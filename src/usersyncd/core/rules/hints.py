@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from msgspec import Struct
 
 from usersyncd.core.rules.faults import ExpressionFaults
-from usersyncd.core.rules.paths import RuleScope
+from usersyncd.core.rules.scope import RuleScope
 from usersyncd.plugin import CANONICAL
 
 FUNCTIONS = (

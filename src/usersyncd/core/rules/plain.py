@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from usersyncd.core.rules.faults import ExpressionFaults
-from usersyncd.core.rules.paths import Accessor, PathError, RuleInput, RuleScope, look_up
+from usersyncd.core.rules.paths import Accessor, PathError, RuleInput, look_up
+from usersyncd.core.rules.scope import RuleScope
 from usersyncd.core.rules.tree import Call, Literal, Name, Node, Select
 
 

@@ -18,8 +18,9 @@ from msgspec.structs import replace
 
 from usersyncd.core.rules.faults import ExpressionFaults
 from usersyncd.core.rules.parts import Part, bound_by, grown_by, is_null, joined, settle
-from usersyncd.core.rules.paths import Accessor, RuleScope
+from usersyncd.core.rules.paths import Accessor
 from usersyncd.core.rules.plain import PlainReads
+from usersyncd.core.rules.scope import RuleScope
 from usersyncd.core.rules.tree import (
     EMPTY_LIST,
     EMPTY_TEXT,
