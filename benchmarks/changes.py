@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -29,7 +30,8 @@ from pydantic import BaseModel, Field
 from usersyncd import logs
 from usersyncd.config import Directory, Target
 from usersyncd.core.model import Guard, Leavers, Rule, Ruleset
-from usersyncd.job import job
+from usersyncd.job import delivery_jobs, job
+from usersyncd.options import RunOptions
 from usersyncd.plugin import (
     API,
     DELIVERED,
@@ -49,8 +51,8 @@ from usersyncd.plugin import (
     SourceContext,
     TargetContext,
 )
-from usersyncd.run import RunOptions, run
 from usersyncd.state.database import Database, open_database
+from usersyncd.sync import sync
 
 ROUNDS = 7
 LARGE = 50_000
@@ -195,7 +197,7 @@ def _rules(*, groups: bool) -> Ruleset:
     }  # fmt: skip
     if groups:
         texts["groups"] = "user.groups"
-    return Ruleset(None, "id", {name: Rule(text, "config.yaml:7") for name, text in texts.items()})
+    return Ruleset(None, "id", {name: Rule(text) for name, text in texts.items()})
 
 
 class Measured:
@@ -224,7 +226,13 @@ class Measured:
             if step != steps[-1][0]:
                 steps.append((step, time.perf_counter()))
 
-        report = asyncio.run(run(self._database, self._folder, found, RunOptions(), watch))
+        deliveries = delivery_jobs([found])
+        [report] = asyncio.run(
+            sync(
+                self._database, self._folder, {"company": found}, deliveries, ["company"], RunOptions(),
+                lambda _: nullcontext(watch),
+            )
+        )  # fmt: skip
         assert report.status == "succeeded", report
         self.seconds = dict.fromkeys(STEPS, 0.0)
         for (step, began), (_, ended) in pairwise(steps):

@@ -133,17 +133,16 @@ def one_run(folder: Path, *, complete: bool) -> Work:
     """A whole run."""
     from usersyncd import logs
     from usersyncd.config import load
-    from usersyncd.job import jobs
     from usersyncd.opening import open_state
-    from usersyncd.run import RunOptions, run
+    from usersyncd.options import RunOptions
+    from usersyncd.sync import sync_directory
 
     logs.configure("error")
     config = load(folder / "config.yaml")
-    job = jobs(config)["cloud"]
 
     async def work() -> tuple[int, str]:
         database = open_state(config)
-        report = await run(database, config.folder, job, RunOptions(complete=complete))
+        report = await sync_directory(database, config, "cloud", RunOptions(complete=complete))
         database.close()
         assert report.status == "succeeded", report
         assert report.pull is not None

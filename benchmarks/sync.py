@@ -141,18 +141,17 @@ def one_run(folder: Path, url: str, *, verify: bool = False) -> None:
     """One run, in this process; prints its wall and CPU time in seconds, and the peak of memory in megabytes."""
     from usersyncd import collector, logs
     from usersyncd.config import load
-    from usersyncd.job import jobs
     from usersyncd.opening import open_state
-    from usersyncd.run import RunOptions, run
+    from usersyncd.options import RunOptions
+    from usersyncd.sync import sync_directory
 
     logs.configure("error")
     (folder / "config.yaml").write_text(CONFIG % url)
     config = load(folder / "config.yaml")
-    found = jobs(config)
     began, busy = time.perf_counter(), time.process_time()
     database = open_state(config)
     collector.set_aside()  # as the command line does
-    report = asyncio.run(run(database, config.folder, found["company"], RunOptions(verify=verify)))
+    report = asyncio.run(sync_directory(database, config, "company", RunOptions(verify=verify)))
     took, spent = time.perf_counter() - began, time.process_time() - busy
     assert report.status == "succeeded", report
     print(took, spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

@@ -16,7 +16,7 @@ CONNECTOR = {"plugin", "errors"}
 PLUGIN = {"words", *CONNECTOR}
 CORE = {"core", *PLUGIN}
 PARTS = {"blocking", "config", "context", "job", "registry", "secrets", "state", *CORE}
-RUN = {"run", "pull", "deliver", "options", *PARTS}
+RUN = {"recording", "pull", "deliver", "options", *PARTS}
 MAY_IMPORT = {
     "words": set[str](),
     "errors": {"words"},
@@ -39,13 +39,14 @@ MAY_IMPORT = {
     "job": {"config", "registry", *CORE},
     "opening": {"config", "secrets", "state", *CORE},
     "options": set[str](),
-    "pull": {"options", *PARTS},
-    "deliver": {"options", "pull", *PARTS},
-    "run": {"pull", "deliver", "options", *PARTS},
+    "recording": {"options", *PARTS},
+    "pull": {"recording", "options", *PARTS},
+    "deliver": {"recording", "options", "pull", *PARTS},
+    "sync": RUN,
     "testing": {"context", "http", "registry", *CORE},
     "progress": set[str](),
     "daemon": {"interval", "logs", "notify", "opening", "progress", *RUN},
-    "cli": {"cleaning", "files", "collector", "daemon", "logs", "nearest", "opening", "progress", *RUN},
+    "cli": {"cleaning", "files", "collector", "daemon", "logs", "nearest", "opening", "progress", "sync", *RUN},
     "__main__": {"cli"},
 }
 """What each part of usersyncd may import of the others."""

@@ -16,7 +16,7 @@ from usersyncd.errors import ConfigError, StateError
 from usersyncd.opening import open_state
 from usersyncd.state.database import open_database
 from usersyncd.state.directories import known
-from usersyncd.state.lock import is_locked, locked
+from usersyncd.state.lock import DIRECTORY, is_locked, locked
 from usersyncd.state.tables import counters
 
 
@@ -84,9 +84,9 @@ def test_a_lock_file_made_by_root_belongs_to_whoever_owns_the_database(tmp_path:
         pytest.skip("only root can make files for others")
     database = open_database(f"sqlite:///{tmp_path}/state.db")
     os.chown(database.file, 65534, 65534)
-    with locked(database, "hr"):
-        assert is_locked(database, "hr")
-        assert not is_locked(database, "other")
-    assert not is_locked(database, "hr")
+    with locked(database, DIRECTORY, "hr"):
+        assert is_locked(database, DIRECTORY, "hr")
+        assert not is_locked(database, DIRECTORY, "other")
+    assert not is_locked(database, DIRECTORY, "hr")
     database.close()
     assert (tmp_path / "state.db.hr.lock").stat().st_uid == 65534

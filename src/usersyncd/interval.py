@@ -20,7 +20,6 @@ class Interval(IntervalTrigger):  # type: ignore[misc]
     """
 
     def __init__(self, every: timedelta) -> None:
-        self.every = every
         jitter = min(every * JITTER, LONGEST_JITTER)
         super().__init__(seconds=(every - jitter).total_seconds(), jitter=jitter.total_seconds(), timezone=UTC)
 

@@ -1,4 +1,4 @@
-"""What there is to do: for each directory of the configuration its source, and each target with its compiled rules."""
+"""What there is to do: the pull of each directory and the delivery to each target, with their compiled rules."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ from usersyncd.errors import ConfigError, Fault, PluginError
 from usersyncd.plugin import Kind, Source
 from usersyncd.plugin import Target as TargetConnector
 
+LEAVING = "leaving"
+"""The fingerprint of a directory that leaves the target: its shapes depend on no rule."""
+
 
 class TargetRules(Struct, frozen=True):
     """One target of a directory. ``leaving``: the target does not list the directory, and everything that it holds of
@@ -30,8 +33,8 @@ class TargetRules(Struct, frozen=True):
 
     @property
     def fingerprint(self) -> str:
-        """Of all that decides what the target shall hold: with another one, everything is looked at again."""
-        return "leaving" if self.leaving else f"{self.rules.fingerprint} {self.target.memberships}"
+        """A digest of all that decides what the target has to hold: with another one, all is compared again."""
+        return LEAVING if self.leaving else f"{self.rules.fingerprint} {self.target.memberships}"
 
     @property
     def shares_keys(self) -> bool:
@@ -39,34 +42,54 @@ class TargetRules(Struct, frozen=True):
         return any(layout.ruled for layout in self.rules.layouts.values())
 
 
-class Job(Struct, frozen=True):
-    """One directory: its source, its targets, and what it is read for.
+class PullJob(Struct, frozen=True):
+    """One directory: its source, and what it is read for.
 
-    ``connector`` None: the directory is out of the file, and not read. ``leaving`` are the targets that do not list it.
-    ``reads`` are the native attributes that any rule reads (None: all). ``basis`` is a digest of everything that
-    decides how the directory is read: with another one, a cursor and what was read before are worth nothing.
+    ``targets`` are those that list it, with its rules for each. ``reads`` are the native attributes that any rule reads
+    (None: all). ``basis`` is a digest of everything that decides how the directory is read: with another one, a cursor
+    and what was read before are worth nothing.
     """
 
     directory: Directory
-    connector: type[Source] | None
-    deliveries: tuple[TargetRules, ...]
-    leaving: tuple[TargetRules, ...]
+    connector: type[Source]
+    targets: tuple[TargetRules, ...]
     rules: Rules
     reads: Mapping[Kind, frozenset[str] | None]
     groups: bool
     manager: bool
     basis: str
 
+
+class DeliveryJob(Struct, frozen=True):
+    """One target, and what it gets.
+
+    ``rules``: those for a directory that leaves the target. ``shares``: the rules for each directory that it lists;
+    ``bases``: how each of these has to be read (``PullJob.basis``). ``was``: the old names of directories, by their new
+    ones. ``everyone``: all targets of the configuration, in its order.
+    """
+
+    rules: TargetRules
+    shares: Mapping[str, TargetRules]
+    bases: Mapping[str, str]
+    was: Mapping[str, str]
+    everyone: tuple[TargetRules, ...]
+
+    @property
+    def target(self) -> Target:
+        """The target, as the configuration has it."""
+        return self.rules.target
+
     @property
     def targets(self) -> frozenset[str]:
         """The names of all targets."""
-        return frozenset(each.target.name for each in (*self.deliveries, *self.leaving))
+        return frozenset(each.target.name for each in self.everyone)
 
 
-def jobs(config: Config) -> dict[str, Job]:
-    """All jobs, by directory. Raises ConfigError: a connector cannot be used, or rules are wrong; it names them all."""
+def jobs(config: Config) -> dict[str, PullJob]:
+    """The pulls of all directories, by name. Raises ConfigError with everything that is wrong in connectors and
+    rules."""
     faults: list[Fault] = []
-    found: dict[str, Job] = {}
+    found: dict[str, PullJob] = {}
     for directory in config.directories.values():
         source = registry.source(directory.connector)
         targets = [
@@ -81,40 +104,27 @@ def jobs(config: Config) -> dict[str, Job]:
     if faults:
         shown = in_order(str(config.file), config.excerpts, distinct(faults))
         raise ConfigError(f"{config.file}: the rules cannot be used", faults=shown)
-    return _with_leaving(found)
+    return found
 
 
-def _with_leaving(found: dict[str, Job]) -> dict[str, Job]:
-    """These jobs, each with the targets that do not list its directory. How the shapes of a target look does not depend
-    on the directory."""
-    everyone = {each.target.name: each for job in found.values() for each in job.deliveries}
-    return {
-        name: structs.replace(
-            job, leaving=_leaving(each for each in everyone.values() if name not in each.target.directories)
-        )
-        for name, job in found.items()
-    }
+def delivery_jobs(pulls: Iterable[PullJob]) -> dict[str, DeliveryJob]:
+    """The deliveries to all targets, by name. How the shapes of a target look does not depend on the directory."""
+    pulls = list(pulls)
+    some = {each.target.name: structs.replace(each, leaving=True) for pull in pulls for each in pull.targets}
+    return {name: delivery_job(each, pulls, tuple(some.values())) for name, each in some.items()}
 
 
-def _leaving(deliveries: Iterable[TargetRules]) -> tuple[TargetRules, ...]:
-    return tuple(structs.replace(each, leaving=True) for each in deliveries)
-
-
-def removed(directory: Directory, deliveries: Iterable[TargetRules]) -> Job:
-    """What there is to do for a directory that is out of the file: it leaves all targets."""
-    rules = compile_rules(
-        directory=directory.name, mapping=_mapping(directory.connector), attributes={}, users=Ruleset(),
-        groups=Ruleset(), lookups={}, deactivates=False,
-    )  # fmt: skip
-    return Job(directory, None, (), _leaving(deliveries), rules, {}, groups=False, manager=False, basis="")
-
-
-def _mapping(connector: str) -> Mapping[Kind, Mapping[str, str]]:
-    """By which people are named. A connector that is not installed any more has none."""
-    try:
-        return registry.source(connector).mapping
-    except PluginError:
-        return {}
+def delivery_job(rules: TargetRules, pulls: Iterable[PullJob], everyone: tuple[TargetRules, ...]) -> DeliveryJob:
+    """The delivery to one target."""
+    pulls = list(pulls)
+    mine = [(pull, each) for pull in pulls for each in pull.targets if each.target.name == rules.target.name]
+    return DeliveryJob(
+        rules,
+        {pull.directory.name: each for pull, each in mine},
+        {pull.directory.name: pull.basis for pull, _ in mine},
+        {pull.directory.name: pull.directory.was for pull in pulls if pull.directory.was is not None},
+        everyone,
+    )
 
 
 def job(
@@ -122,27 +132,26 @@ def job(
     connector: type[Source],
     targets: Iterable[tuple[Target, type[TargetConnector]]],
     lookups: Mapping[str, Mapping[str, str]],
-) -> Job:
+) -> PullJob:
     """What there is to do for one directory. Raises RuleErrors with all that is wrong in the rules."""
     faults: list[Fault] = []
-    deliveries: list[TargetRules] = []
+    found: list[TargetRules] = []
     for target, target_connector in targets:
         try:
             rules = _rules(directory, connector, target, lookups)
         except RuleErrors as error:
             faults += placed(error.faults, directory.name, target.name)
         else:
-            deliveries.append(TargetRules(target, target_connector, rules))
+            found.append(TargetRules(target, target_connector, rules))
     if faults:
         raise RuleErrors("the rules cannot be used", faults=faults)
     own = _rules(directory, connector, None, lookups)
-    everything = [delivery.rules for delivery in deliveries] or [own]
+    everything = [each.rules for each in found] or [own]
     reads = {kind: _union(rules.reads.native[kind] for rules in everything) for kind in Kind}
-    return Job(
+    return PullJob(
         directory=directory,
         connector=connector,
-        deliveries=tuple(deliveries),
-        leaving=(),
+        targets=tuple(found),
         rules=own,
         reads=reads,
         groups=any(rules.reads.groups for rules in everything),
@@ -164,6 +173,19 @@ def _rules(
         deactivates=target is not None and target.leavers.writes_active,
         leaving=target.leavers.set if target else None,
     )
+
+
+def removed_rules(directory: str, connector: str) -> Rules:
+    """The rules by which records of a directory that is out of the file are named. A connector that is not installed
+    any more has none."""
+    try:
+        mapping = registry.source(connector).mapping
+    except PluginError:
+        mapping = {}
+    return compile_rules(
+        directory=directory, mapping=mapping, attributes={}, users=Ruleset(), groups=Ruleset(), lookups={},
+        deactivates=False,
+    )  # fmt: skip
 
 
 def _union(parts: Iterable[frozenset[str] | None]) -> frozenset[str] | None:

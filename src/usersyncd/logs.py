@@ -110,8 +110,8 @@ def _person() -> list[Processor]:
 
 
 class _Words:
-    """``14:02:11  hr  3 users created``: the time, the directory, what happened, then the other fields. Below it the
-    traceback of an error, without local variables, which may hold secrets."""
+    """``14:02:11  hr  3 users created``: the time, the directory or target, what happened, then the other fields. Below
+    it the traceback of an error, without local variables, which may hold secrets."""
 
     def __init__(self, colors: bool) -> None:
         self._colors = colors
@@ -120,8 +120,8 @@ class _Words:
         level, exception = event.pop("level"), event.pop("exception", "")
         text = f"\n{_INDENT}".join(map(clean, str(event.pop("event")).split("\n")))
         parts = [self._styled(event.pop("timestamp"), "2"), self._styled(text, _STYLE.get(level, ""))]
-        if (directory := event.pop("directory", None)) is not None:
-            parts.insert(1, self._styled(clean(str(directory)), "1"))
+        if (subject := event.pop("directory", None) or event.pop("target", None)) is not None:
+            parts.insert(1, self._styled(clean(str(subject)), "1"))
         for key in ("run", "event_name", "code"):  # For programs; `usersyncd history` lists the runs.
             event.pop(key, None)
         if event:

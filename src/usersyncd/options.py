@@ -24,8 +24,8 @@ class RunOptions:
     adoption of an object a person consents; ``ALL`` for all. ``missing``: attributes that no record has any more, by a
     person's word. ``forget``: names of directories; a person consents to all that leaves the targets which do not list
     them. ``exceed``: hashes, or their first digits, of the harmful changes to which a person consents although a limit
-    is passed. ``verify``: compare what the targets hold with the links. ``target``: the only one that is planned and
-    delivered; None: all."""
+    is exceeded. ``verify``: compare what the targets hold with the links. ``directories``: the only ones of which
+    something is delivered; None: all."""
 
     deliver: bool = True
     complete: bool = False
@@ -36,4 +36,4 @@ class RunOptions:
     forget: frozenset[str] = frozenset()
     exceed: frozenset[str] = frozenset()
     verify: bool = False
-    target: str | None = None
+    directories: frozenset[str] | None = None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.cli.company import DIRECTORY, Company
@@ -11,7 +9,7 @@ from tests.cli.running import Usersyncd
 from usersyncd.cli import runs
 from usersyncd.cli.names import RecordNames
 from usersyncd.core.report import RunReport
-from usersyncd.run import RunOptions
+from usersyncd.options import RunOptions
 
 Asked = list[tuple[list[str], frozenset[str]]]
 
@@ -22,11 +20,11 @@ def asked(monkeypatch: pytest.MonkeyPatch, company: Company) -> Asked:
     company.configure(DIRECTORY + "  hr: {connector: csv, options: {users: acme/users.csv}}\n")
     found: Asked = []
 
-    def each(self: runs.DirectoryRuns, asked: RunOptions) -> Iterator[tuple[RunReport, RecordNames]]:
-        found.append(([job.directory.name for job in self.jobs], asked.adopt))
-        return iter(())
+    def run(self: runs.DirectoryRuns, asked: RunOptions) -> list[tuple[RunReport, RecordNames]]:
+        found.append((list(self.directories), asked.adopt))
+        return []
 
-    monkeypatch.setattr(runs.DirectoryRuns, "each", each)
+    monkeypatch.setattr(runs.DirectoryRuns, "run", run)
     monkeypatch.setattr(runs.DirectoryRuns, "verify_consents", lambda self: None)
     return found
 

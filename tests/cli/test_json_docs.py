@@ -12,7 +12,7 @@ from tests.cli.company import EXAMPLES
 from tests.cli.running import Usersyncd
 
 PAGE = (Path(__file__).parents[2] / "docs" / "json.md").read_text(encoding="utf-8")
-VARIES = {"run", "started", "finished", "seconds", "last_run", "last_success", "last_delivery", "next_run"}
+VARIES = {"run", "started", "finished", "seconds", "last_run", "last_success", "last_delivery", "next_run", "pulls"}
 """What no two runs have in common: only its sort is compared."""
 
 
@@ -52,4 +52,4 @@ def test_the_examples_are_what_the_commands_print(usersyncd: Usersyncd, tmp_path
     same("sync", heading="usersyncd sync --json", code=1)
     same("status", heading="usersyncd status --json")
     (run,) = same("history", "--limit", "1", heading="usersyncd history --json")
-    same("show", run["run"], heading="usersyncd show RUN --json")
+    same("show", run["pulls"][0], heading="usersyncd show RUN --json")

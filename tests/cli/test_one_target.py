@@ -61,14 +61,15 @@ def test_the_other_targets_get_the_changes_in_the_next_run(usersyncd: Usersyncd,
     assert held(folder, "app") == {"hr-2", "lab-1"}
 
 
-def test_a_run_of_one_target_does_not_count_for_the_directory(usersyncd: Usersyncd, folder: Path) -> None:
-    """A plan that is held at another target must not look as if it had been delivered."""
+def test_what_another_target_did_not_get_is_no_success_of_the_directory(usersyncd: Usersyncd, folder: Path) -> None:
     usersyncd("sync")
-    before = usersyncd("status", "--json").out
+    (folder / "hr.csv").write_text("id,email\nhr-2,new@acme.example\n", "utf-8")
     assert usersyncd("sync", "--target", "wiki").code == 0
-    assert usersyncd("status", "--json").out == before
+    [hr, _] = json.loads(usersyncd("status", "--json").out)["directories"]
+    assert hr["last_success"] < hr["last_run"]
+    assert hr["last_delivery"] < hr["last_run"]
     [run, *_] = json.loads(usersyncd("history", "--json").out)
-    assert run["only"] == "wiki"
+    assert (run["target"], run["only"]) == ("wiki", ["hr"])
 
 
 def test_a_removed_directory_leaves_only_that_target(usersyncd: Usersyncd, folder: Path) -> None:

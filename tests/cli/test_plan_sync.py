@@ -10,8 +10,8 @@ import pytest
 
 from tests.cli.company import DIRECTORY, TARGET, Company
 from tests.cli.running import Usersyncd
+from usersyncd.state import lock
 from usersyncd.state.database import open_database
-from usersyncd.state.lock import locked
 
 RULED = f"""\
 {TARGET}    users:
@@ -168,7 +168,7 @@ def test_failed_and_left_out_records_are_named_with_the_place_of_the_rule(
     ran = usersyncd("sync")
     assert ran.code == 1
     assert "acme (csv)  partial\n" in ran.out
-    assert json.loads(ran.err)["status"] == "partial"
+    assert [json.loads(line)["status"] for line in ran.err.splitlines()] == ["succeeded", "partial"]
 
 
 def test_members_that_the_directory_does_not_list_are_named(usersyncd: Usersyncd, company: Company) -> None:
@@ -183,7 +183,8 @@ def test_the_same_plan_has_the_same_hash_and_sync_delivers_it(usersyncd: Usersyn
     synced = json.loads(ran.out)
     assert planned[0]["plan"] == planned[1]["plan"] == synced["plan"]
     assert [json.loads(line)["event"] for line in ran.err.splitlines()] == [
-        "read 249 users, 20 groups, 303 memberships; app: 249 users created, 20 groups created, 783 memberships added"
+        "read 249 users, 20 groups, 303 memberships",
+        "acme: 249 users created, 20 groups created, 783 memberships added",
     ]
     (target,), (other,) = planned[0]["directories"][0]["targets"], synced["directories"][0]["targets"]
     assert target["counts"] == other["counts"]
@@ -222,12 +223,12 @@ def test_a_failed_directory_does_not_stop_the_others(usersyncd: Usersyncd, compa
 def test_a_directory_that_another_process_runs_is_not_run(usersyncd: Usersyncd, company: Company) -> None:
     company.configure(DIRECTORY + "  desk: {connector: csv, options: {users: acme/users.csv}}\n" + TARGET)
     database = open_database(f"sqlite:///{company.folder}/usersyncd.db")
-    with locked(database, "acme"):
+    with lock.locked(database, lock.DIRECTORY, "acme"):
         ran = usersyncd("sync", "--json")
         text = usersyncd("sync").out
     database.close()
     assert ran.code == 1
     acme, desk = json.loads(ran.out)["directories"]
     assert (acme["status"], acme["run"], desk["status"]) == ("failed", None, "succeeded")
-    assert acme["error"].startswith("acme: another run of this directory is under way\n  → wait for it to end")
-    assert text.startswith("acme (csv)  failed\n  acme: another run of this directory is under way\n    → wait")
+    assert acme["error"].startswith("acme: another pull of this directory is under way\n  → wait for it to end")
+    assert text.startswith("acme (csv)  failed\n  acme: another pull of this directory is under way\n    → wait")

@@ -13,9 +13,8 @@ import pytest
 from tests.cli.company import DIRECTORY, TARGET, Company
 from tests.cli.running import Usersyncd
 from usersyncd.core.report import RunReport
-from usersyncd.state import journal
+from usersyncd.state import journal, lock
 from usersyncd.state.database import open_database
-from usersyncd.state.lock import locked
 
 
 def test_before_the_first_run_they_say_so_and_create_no_file(usersyncd: Usersyncd, company: Company) -> None:
@@ -58,7 +57,8 @@ def test_status_shows_the_last_run_and_computes_the_next(usersyncd: Usersyncd, c
     company.edit_row("u-0060", lambda row: row.replace(",", "", 1))
     usersyncd("sync")
     (found,) = json.loads(usersyncd("status", "--json").out)["directories"]
-    failed, succeeded = json.loads(usersyncd("history", "--json").out)
+    failed, delivered, succeeded = json.loads(usersyncd("history", "--json").out)
+    assert [run["kind"] for run in (failed, delivered, succeeded)] == ["pull", "delivery", "pull"]
     assert (found["status"], found["last_run"], found["last_success"]) == (
         "failed", failed["started"], succeeded["started"]
     )  # fmt: skip
@@ -91,10 +91,10 @@ def test_status_says_which_records_failed_and_that_the_rest_was_delivered(
     for id_ in ("u-0041", "u-0042"):
         company.edit_row(id_, lambda row: re.sub(r"[^,]*@acme.example", "same@acme.example", row))
     assert (usersyncd("sync").code, usersyncd("sync").code) == (1, 1)
-    last, _ = json.loads(usersyncd("history", "--json").out)
+    last, read, *_ = json.loads(usersyncd("history", "--json").out)
     (found,) = json.loads(usersyncd("status", "--json").out)["directories"]
     assert (found["status"], found["error"], found["run"]) == ("partial", None, last["run"])
-    assert (found["last_success"], found["last_delivery"]) == (None, last["started"])
+    assert (found["last_success"], found["last_delivery"]) == (None, read["started"])
     assert (found["failures"], [one["id"] for one in found["failed"]]) == (2, ["u-0041", "u-0042"])
     first = found["failed"][0]
     assert (first["target"], first["kind"]) == ("app", "user")
@@ -161,7 +161,7 @@ def test_history_leaves_out_runs_that_changed_nothing(usersyncd: Usersyncd, comp
     usersyncd("sync")
     usersyncd("sync")
     runs = json.loads(usersyncd("history", "--json").out)
-    assert json.loads(usersyncd("history", "--changes", "--limit", "1", "--json").out) == [runs[1]]
+    assert json.loads(usersyncd("history", "--changes", "--limit", "1", "--json").out) == [runs[2]]
 
 
 def test_an_unknown_directory_is_an_error(usersyncd: Usersyncd, company: Company) -> None:
@@ -178,7 +178,7 @@ def test_a_running_run_differs_from_a_killed_one(usersyncd: Usersyncd, company: 
     usersyncd("sync")
     database = open_database(f"sqlite:///{company.folder}/usersyncd.db")
     started = datetime.now().astimezone().isoformat()
-    with locked(database, "acme"):
+    with lock.locked(database, lock.DIRECTORY, "acme"):
         journal.begin(database, RunReport("acme", "csv", "7ZZZZZZZZZ", "failed", started))
         (found,) = json.loads(usersyncd("status", "--json").out)["directories"]
         assert (found["status"], found["last_run"], found["error"]) == ("running", started, None)
@@ -199,14 +199,18 @@ def test_history_is_newest_first_and_can_be_narrowed(usersyncd: Usersyncd, compa
     usersyncd("sync")
     usersyncd("sync", "desk")
     runs = json.loads(usersyncd("history", "--json").out)
-    assert [run["directory"] for run in runs] == ["desk", "desk", "acme"]
+    of = [(run["kind"], run.get("target") or run["directory"]) for run in runs]
+    assert of == [("delivery", "app"), ("pull", "desk"), ("delivery", "app"), ("pull", "desk"), ("pull", "acme")]
     assert runs == sorted(runs, key=lambda run: str(run["run"]), reverse=True)
-    assert runs[2]["targets"][0]["counts"]["users"]["create"] == 249
+    assert [share["directory"] for share in runs[2]["targets"]] == ["acme", "desk"]
+    assert [share["counts"]["users"]["create"] for share in runs[2]["targets"]] == [249, 249]
     assert json.loads(usersyncd("history", "--json", "--limit", "1").out) == runs[:1]
-    assert json.loads(usersyncd("history", "--json", "--directory", "acme").out) == runs[2:]
+    assert json.loads(usersyncd("history", "--json", "--directory", "acme").out) == [runs[2], runs[4]]
     lines = usersyncd("history", "--limit", "2").out.splitlines()
     assert len(lines) == 3
-    assert "app: nothing to change" in lines[1]
+    assert " deliver app " in lines[1]
+    assert "desk: nothing to change" in lines[1]
+    assert " pull desk " in lines[2]
     ids = [line.split()[0] for line in lines[1:]]
     assert len(set(ids)) == 2
     assert all(run["run"].startswith(id_) for run, id_ in zip(runs, ids, strict=False))
@@ -216,7 +220,7 @@ def test_show_has_every_change_of_a_run_by_the_beginning_of_its_id(usersyncd: Us
     usersyncd("sync")
     company.edit_row("u-0034", lambda row: row.replace("wolf.", "w."))
     usersyncd("sync")
-    second, first = (run["run"] for run in json.loads(usersyncd("history", "--json").out))
+    second, first = (run["run"] for run in json.loads(usersyncd("history", "--changes", "--json").out))
     shown = json.loads(usersyncd("show", first, "--json").out)
     (target,) = shown["targets"]
     assert (shown["format"], shown["run"], len(target["changes"])) == (1, first, target["entries"])
@@ -235,4 +239,5 @@ def test_show_has_every_change_of_a_run_by_the_beginning_of_its_id(usersyncd: Us
 def test_show_has_ids_if_the_configuration_has_faults(usersyncd: Usersyncd, company: Company) -> None:
     usersyncd("sync")
     company.configure(DIRECTORY + TARGET + "    users: {where: user.emial != null}\n")
-    assert "    + u-0001\n" in usersyncd("show", "0").out
+    [delivered] = json.loads(usersyncd("history", "--changes", "--json").out)
+    assert "    + u-0001\n" in usersyncd("show", delivered["run"]).out

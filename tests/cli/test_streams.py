@@ -124,21 +124,6 @@ def watched(act: Callable[[str], object]) -> TextIO:
     return io.TextIOWrapper(io.BufferedWriter(Watched(act)), encoding="utf-8")
 
 
-def test_each_report_is_printed_before_the_next_run(
-    usersyncd: Usersyncd, companies: Company, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: dict[str, list[tuple[Any, ...]]] = {}
-
-    def look(text: str) -> None:
-        seen[text.partition("  ")[0]] = companies.sql("SELECT DISTINCT directory FROM users ORDER BY 1")
-
-    with monkeypatch.context() as changed:
-        changed.setattr(sys, "stdout", watched(look))
-        assert usersyncd("sync").code == 0
-    assert seen["acme (csv)"] == [("acme",)]
-    assert seen["other (csv)"] == [("acme",), ("other",)]
-
-
 def test_each_check_is_printed_before_the_next_one(
     usersyncd: Usersyncd, companies: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:

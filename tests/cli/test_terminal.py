@@ -109,13 +109,13 @@ def test_progress_is_shown_and_ctrl_c_ends_the_run_with_nothing_lost(usersyncd: 
     company.sql("CREATE TRIGGER slow AFTER UPDATE ON users BEGIN SELECT count(*) FROM slow; END")
     terminal = Terminal(company.folder, "sync")
     try:
-        terminal.read(until="acme: delivering")
+        terminal.read(until="app: delivering")
         terminal.process.send_signal(signal.SIGINT)
         written = "\n".join(lines(terminal.read()))
         assert terminal.process.wait(PATIENCE) == 130
     finally:
         terminal.close()
-    assert "acme: stopped. Nothing is lost" in written
+    assert "stopped. Nothing is lost" in written
     assert "Traceback" not in written
     assert "stopped before its end: the next run goes on from there" in usersyncd("status").out
     company.sql("DROP TRIGGER slow")

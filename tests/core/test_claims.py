@@ -91,15 +91,6 @@ def test_a_key_that_its_holder_gives_up_is_waited_for(claimant: Claimant) -> Non
     assert judge(claimant, [holder(Going.MOVES)], [], LATER) == Verdict(waits_for=(2,))
 
 
-def test_a_key_that_another_run_sent_and_got_no_answer_for_is_nobodys_to_take() -> None:
-    for seen in ([], [found()], [found(holder(Going.LEFT))]):
-        verdict = judge(WILLING, [holder(Going.UNSURE)], seen, ALWAYS)
-        assert verdict.error == (
-            "its email 'ann@x' may be that of user old of hr: the change that gave it was not answered yet\n"
-            "  → run hr first"
-        )
-
-
 @pytest.mark.parametrize("active", [None, "no", 0, False])
 def test_what_is_not_plainly_active_is_not_adopted_without_consent(active: object) -> None:
     assert judge(NEW, [], [found(active=active)], FIRST).adopts is None
@@ -139,11 +130,6 @@ def test_ones_own_object_is_no_obstacle() -> None:
         (
             Going.STAYS,
             "its email 'ann@x' belongs to user old of hr already\n  → correct one of the two in the directory",
-        ),
-        (
-            Going.UNSURE,
-            "its email 'ann@x' may be that of user old of hr: the change that gave it was not answered yet\n"
-            "  → run hr first",
         ),
         (Going.LEFT, None),
         (Going.LEAVES, None),

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from usersyncd.daemon.engine import Cause, LocalEngine, WorkItem
+from usersyncd.core.report import Cause
+from usersyncd.daemon.engine import LocalEngine, WorkItem
 from usersyncd.errors import LockedError
 
 ACME, APP, CRM = WorkItem("pull", "acme"), WorkItem("deliver", "app"), WorkItem("deliver", "crm")

@@ -11,11 +11,11 @@ import pytest
 from msgspec import structs
 
 from tests.run.world import World
-from usersyncd.core.report import RunReport
+from usersyncd.core.report import DeliveryRun, RunReport
 from usersyncd.plugin import Change, Outcome
-from usersyncd.run import DEADLINE, STOPPED, TOO_LONG, RunOptions, run
-from usersyncd.state.journal import history
-from usersyncd.state.lock import is_locked
+from usersyncd.recording import DEADLINE, STOPPED, TOO_LONG
+from usersyncd.state.journal import RunKind, history
+from usersyncd.state.lock import DIRECTORY, is_locked
 from usersyncd.testing import MemoryTarget
 
 
@@ -45,7 +45,7 @@ def stop(world: World, moment: str, ticks: int) -> bool:
                 if seen == ticks:
                     task.cancel()
 
-        task = asyncio.create_task(run(world.database, world.folder, world.job, RunOptions(), watch))
+        task = asyncio.create_task(world.sync(watch))
         with contextlib.suppress(asyncio.CancelledError):
             await task
         return task.cancelled()
@@ -71,7 +71,7 @@ def is_exact(world: World) -> None:
 def test_a_run_that_is_stopped_says_so_and_the_next_one_goes_on(world: World, moment: str, ticks: int) -> None:
     company(world)
     assert stop(world, moment, ticks)
-    assert not is_locked(world.database, world.name)
+    assert not is_locked(world.database, DIRECTORY, world.name)
     with world.database.read() as connection:
         [last, *_] = history(connection, 9)
     assert (last.status, last.error) == ("failed", STOPPED)
@@ -95,8 +95,8 @@ def test_a_run_without_end_is_ended_says_so_and_the_next_one_goes_on(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     company(world)
-    [delivery] = world.job.deliveries
-    job = structs.replace(world.job, deliveries=(structs.replace(delivery, connector=Slow),))
+    [rules] = world.job.targets
+    job = structs.replace(world.job, targets=(structs.replace(rules, connector=Slow),))
     timeout, made = asyncio.timeout, dict[float | None, asyncio.Timeout]()
 
     def noted(delay: float | None) -> asyncio.Timeout:
@@ -107,7 +107,7 @@ def test_a_run_without_end_is_ended_says_so_and_the_next_one_goes_on(
 
     async def endless() -> RunReport:
         Slow.waits = asyncio.Event()
-        task = asyncio.create_task(run(world.database, world.folder, job, RunOptions()))
+        task = asyncio.create_task(world.sync(pull=job))
         await asyncio.wait_for(Slow.waits.wait(), 60)
         made[DEADLINE.total_seconds()].reschedule(asyncio.get_running_loop().time())  # the hours have gone by
         return await task
@@ -115,18 +115,18 @@ def test_a_run_without_end_is_ended_says_so_and_the_next_one_goes_on(
     report = asyncio.run(endless())
     assert (report.status, report.error) == ("failed", TOO_LONG)
     assert report.targets[0].counts.total == 1
-    assert not is_locked(world.database, world.name)
+    assert not is_locked(world.database, DIRECTORY, world.name)
     is_exact(world)
 
 
 def test_what_a_target_had_answered_before_it_was_stopped_is_written_down(world: World) -> None:
     company(world)
-    [delivery] = world.job.deliveries
-    job = structs.replace(world.job, deliveries=(structs.replace(delivery, connector=Slow),))
+    [rules] = world.job.targets
+    job = structs.replace(world.job, targets=(structs.replace(rules, connector=Slow),))
 
     async def stopped() -> None:
         Slow.waits = asyncio.Event()
-        task = asyncio.create_task(run(world.database, world.folder, job, RunOptions()))
+        task = asyncio.create_task(world.sync(pull=job))
         await asyncio.wait_for(Slow.waits.wait(), 60)
         task.cancel()
         await asyncio.wait([task], timeout=60)
@@ -134,7 +134,8 @@ def test_what_a_target_had_answered_before_it_was_stopped_is_written_down(world:
 
     asyncio.run(stopped())
     with world.database.read() as connection:
-        [last, *_] = history(connection, 9)
+        [last] = history(connection, 1, kinds=[RunKind.DELIVERY])
+    assert isinstance(last, DeliveryRun)
     assert last.targets[0].entries == 1
     assert last.targets[0].counts.total == 1
     is_exact(world)

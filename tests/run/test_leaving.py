@@ -217,6 +217,7 @@ def test_another_directory_takes_a_key_when_it_is_given_up(world: World) -> None
     leaves(world)
     other = World(world.folder, state=world.url)
     other.name, other.stores = "beta", world.stores
+    world.beside, other.beside = [other], [world]
     other.target(users=rules(None, "login", login="user.userName"))
     other.user("x9", userName="anna")
     report = other.run()

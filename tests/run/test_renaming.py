@@ -11,8 +11,8 @@ from tests.run.test_moving import active, copy_of, points_to
 from tests.run.world import World, rules
 from usersyncd.errors import LockedError
 from usersyncd.plugin import Kind
-from usersyncd.state.journal import history
-from usersyncd.state.lock import locked
+from usersyncd.state.journal import RunKind, history, subject
+from usersyncd.state.lock import DIRECTORY, locked
 from usersyncd.state.tables import directories, renames
 
 
@@ -150,7 +150,10 @@ def test_two_directories_that_have_people_do_not_become_one(company: World) -> N
 
 def test_it_is_not_renamed_in_the_middle_of_a_run_under_its_old_name(company: World) -> None:
     rename(company)
-    with locked(company.database, "acme"), pytest.raises(LockedError, match="acme: another run of this directory"):
+    with (
+        locked(company.database, DIRECTORY, "acme"),
+        pytest.raises(LockedError, match="acme: another pull of this directory"),
+    ):
         company.run()
     assert known(company) == ["acme"]
     assert company.synced().counts.total == 0
@@ -160,7 +163,7 @@ def test_its_runs_stay_its_history(company: World) -> None:
     rename(company)
     company.synced()
     with company.database.read() as connection:
-        assert [run.directory for run in history(connection, 9, "neu")] == ["neu", "acme"]
+        assert [subject(run) for run in history(connection, 9, "neu", kinds=[RunKind.PULL])] == ["neu", "acme"]
 
 
 @pytest.fixture
@@ -168,6 +171,7 @@ def beta(company: World) -> Iterator[World]:
     """A second directory of the same target, which has u1 and u2, too."""
     made = World(company.folder, state=company.url)
     made.name, made.stores = "beta", company.stores
+    company.beside, made.beside = [made], [company]
     made.target()
     made.people("u1", "u4")
     made.synced()

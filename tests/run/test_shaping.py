@@ -308,6 +308,7 @@ def test_two_directories_with_one_key_in_one_target(world: World) -> None:
     other = World(world.folder, state=world.url)
     other.name = "other"
     other.stores = world.stores
+    world.beside, other.beside = [other], [world]
     other.target(users=KEYED)
     other.people("x1", email="ada@acme.example", displayName="Ada elsewhere")
     [failed] = other.run().targets[0].failed

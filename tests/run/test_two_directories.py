@@ -12,8 +12,7 @@ import pytest
 from tests.run.world import World, rules
 from usersyncd.core.report import RunReport
 from usersyncd.plugin import Kind
-from usersyncd.run import RunOptions, run
-from usersyncd.state.lock import is_locked, locked
+from usersyncd.state.lock import DIRECTORY, is_locked, locked
 
 NUMBER = 1
 """The one target's, in the state."""
@@ -25,6 +24,7 @@ def other(world: World) -> Iterator[World]:
     made = World(world.folder, state=world.url)
     made.name = "beta"
     made.stores = world.stores
+    world.beside, made.beside = [made], [world]
     for each in (world, made):
         each.target(users=rules(None, "login", login="user.userName"))
     yield made
@@ -78,14 +78,14 @@ def test_who_waits_for_a_target_ends_at_once_when_it_is_stopped(world: World, ot
             if step.startswith("waiting"):
                 task.cancel()
 
-        task = asyncio.create_task(run(other.database, other.folder, other.job, RunOptions(), watch))
+        task = asyncio.create_task(other.sync(watch))
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.wait_for(task, 60)
         assert task.cancelled()
 
-    with locked(world.database, world.name) as lock, lock.at_target(NUMBER):
+    with locked(world.database, DIRECTORY, world.name) as lock, lock.at_links(NUMBER):
         asyncio.run(stopped())
-        assert not is_locked(other.database, other.name)
+        assert not is_locked(other.database, DIRECTORY, other.name)
         assert other.plan().targets[0].planned.total == 1  # who only looks waits for nobody
     assert other.run().status == "succeeded"
     assert set(world.held()) == {"bert"}
@@ -107,7 +107,7 @@ def test_who_had_an_id_that_the_other_directory_got_is_made_again(world: World, 
 def test_directories_whose_keys_are_their_own_wait_for_nobody(world: World, other: World) -> None:
     other.target()
     other.user("x9")
-    with locked(world.database, world.name) as lock, lock.at_target(NUMBER):
+    with locked(world.database, DIRECTORY, world.name) as lock, lock.at_links(NUMBER):
         assert other.run().status == "succeeded"
 
 
@@ -117,6 +117,5 @@ def assert_refused(report: RunReport) -> None:
     assert (failed.id, failed.error) == (
         "x9",
         "its login 'anna' belongs to user u1 of acme already\n"
-        "  → correct one of the two; if u1 gives it up, run acme first; directories do not exchange keys: give one of "
-        "the two another key in between",
+        "  → correct one of the two; if u1 gave it up, sync acme and beta together",
     )

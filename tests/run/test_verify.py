@@ -276,8 +276,8 @@ def test_other_directories_people_are_left_alone(world: World) -> None:
     other = World(world.folder, state=world.url)
     other.name = "corp"
     other.stores = world.stores
+    world.beside, other.beside = [other], [world]
     for one in (world, other):
-        one.targets["app"] = structs.replace(one.targets["app"], directories=("acme", "corp"))
         one.targets["app"] = structs.replace(
             one.targets["app"], options=type(one.targets["app"].options)(store=world.store)
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,10 +20,11 @@ from usersyncd.core.model import Constant, Drift, Guard, Leavers, Limit, Members
 from usersyncd.core.protection import UNPROTECTED, Protection
 from usersyncd.core.report import RunReport, TargetReport
 from usersyncd.errors import Place
-from usersyncd.job import Job, job, removed
+from usersyncd.job import DeliveryJob, PullJob, delivery_job, job
+from usersyncd.options import RunOptions, Watch
 from usersyncd.plugin import API, Done, Kind, Options, Page, SourceContext
-from usersyncd.run import RunOptions, Watch, run
 from usersyncd.state.database import Database, open_database
+from usersyncd.sync import sync
 from usersyncd.testing import (
     MemoryDirectory,
     MemorySource,
@@ -107,6 +109,8 @@ class World:
         """The targets that do not list the directory."""
         self.was: str | None = None
         """The name that the directory had before."""
+        self.beside: list[World] = []
+        """Other directories of the same configuration."""
         self.removed = False
         """The directory is out of the file."""
         self.target()
@@ -138,10 +142,10 @@ class World:
         )  # fmt: skip
 
     @property
-    def job(self) -> Job:
+    def job(self) -> PullJob:
         return self._job(MemorySource, MemorySourceOptions(directory=self.directory))
 
-    def _job(self, connector: Any, options: BaseModel) -> Job:
+    def _job(self, connector: Any, options: BaseModel) -> PullJob:
         mapped = {name: Rule(text, Place("config.yaml", 3)) for name, text in self.attributes.items()}
         directory = Directory(
             self.name,
@@ -152,19 +156,26 @@ class World:
             {Kind.USER: mapped, Kind.GROUP: {}},
             self.was,
         )
-        whole = job(
-            directory, connector, [(self._listing(target), MemoryTarget) for target in self.targets.values()], {}
-        )
-        if self.removed:
-            return removed(directory, whole.deliveries)
-        listed = tuple(each for each in whole.deliveries if each.target.name not in self.unlisted)
-        others = (structs.replace(each, leaving=True) for each in whole.deliveries if each not in listed)
-        return structs.replace(whole, deliveries=listed, leaving=tuple(others))
+        targets = [(self._listing(target), MemoryTarget) for target in self.targets.values()]
+        return job(directory, connector, targets, {})
+
+    def deliveries(self, pull: PullJob) -> dict[str, DeliveryJob]:
+        """The deliveries to all targets, also to those that do not list the directory."""
+        everyone = tuple(structs.replace(each, leaving=True) for each in pull.targets)
+        pulls = [self._listed(pull), *(one._listed(one.job) for one in self.beside)]
+        return {each.target.name: delivery_job(each, pulls, everyone) for each in everyone}
+
+    def _listed(self, pull: PullJob) -> PullJob:
+        """The pull with the targets that list the directory."""
+        return structs.replace(pull, targets=tuple(one for one in pull.targets if self._is_listed(one.target.name)))
+
+    def _is_listed(self, target: str) -> bool:
+        return not self.removed and target not in self.unlisted
 
     def _listing(self, target: Target) -> Target:
         """The target with the directories that it lists."""
-        listed = ("elsewhere",) if self.removed or target.name in self.unlisted else (self.name,)
-        return structs.replace(target, directories=listed)
+        listed = tuple(one.name for one in (self, *self.beside) if one._is_listed(target.name))
+        return structs.replace(target, directories=listed or ("elsewhere",))
 
     def run(self, watch: Watch = lambda *_: None, **asked: Any) -> RunReport:
         return self._run(self.job, watch, **asked)
@@ -174,11 +185,22 @@ class World:
         options = ScriptOptions.model_construct(pages=list(pages), cursors=self.cursors, last_cursors=self.last_cursors)
         return self._run(self._job(Script, options), **asked)
 
-    def _run(self, job: Job, watch: Watch = lambda *_: None, **asked: Any) -> RunReport:
+    def _run(self, pull: PullJob, watch: Watch = lambda *_: None, **asked: Any) -> RunReport:
         with pytest.MonkeyPatch.context() as patch:
             if (now := self.now) is not None:
-                patch.setattr("usersyncd.run._now", lambda: now)
-            return asyncio.run(run(self.database, self.folder, job, RunOptions(**asked), watch))
+                patch.setattr("usersyncd.recording.now", lambda: now)
+            return asyncio.run(self.sync(watch, pull, **asked))
+
+    async def sync(self, watch: Watch = lambda *_: None, pull: PullJob | None = None, **asked: Any) -> RunReport:
+        """Pull the directory, unless it is out of the file, and deliver it."""
+        pull = pull or self.job
+        deliveries = self.deliveries(pull)
+        pulls = {} if self.removed else {self.name: pull}
+        options = RunOptions(**asked)
+        [report] = await sync(
+            self.database, self.folder, pulls, deliveries, [self.name], options, lambda _: nullcontext(watch)
+        )
+        return report
 
     @staticmethod
     def changes(report: RunReport) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from usersyncd.errors import LockedError, StateError
 from usersyncd.state.database import open_database
-from usersyncd.state.lock import locked
+from usersyncd.state.lock import DIRECTORY, locked
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -31,7 +31,7 @@ def open_all(urls: list[str], start: Barrier, outcomes: Any) -> None:
 
 def hold(url: str, directory: str, held: Event) -> None:
     """Hold a lock until the process is killed."""
-    with locked(open_database(url), directory):
+    with locked(open_database(url), DIRECTORY, directory):
         held.set()
         time.sleep(120)
 
@@ -42,7 +42,7 @@ def run_alone(url: str, file: str, rounds: int, start: Barrier) -> None:
     start.wait(60)
     for _ in range(rounds):
         try:
-            with locked(database, "hr"):
+            with locked(database, DIRECTORY, "hr"):
                 made = os.open(file, os.O_CREAT | os.O_EXCL)  # FileExistsError: somebody else has it, too
                 time.sleep(0.01)
                 os.close(made)

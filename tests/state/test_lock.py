@@ -17,23 +17,26 @@ from usersyncd.plugin import Done, Kind, Record
 from usersyncd.pull.save import open_spool, snapshot
 from usersyncd.state.database import open_database
 from usersyncd.state.directories import open_directory
-from usersyncd.state.lock import is_locked, locked
+from usersyncd.state.lock import DIRECTORY, is_locked, locked
 
 
 def test_a_lock_ends_with_the_process_that_is_killed(state: str) -> None:
     database = open_database(state)
     with holding(state, "hr") as process:
-        with pytest.raises(LockedError, match="hr: another run of this directory is under way"), locked(database, "hr"):
+        with (
+            pytest.raises(LockedError, match="hr: another pull of this directory is under way"),
+            locked(database, DIRECTORY, "hr"),
+        ):
             pass
-        assert is_locked(database, "hr")
-        with locked(database, "other"):
+        assert is_locked(database, DIRECTORY, "hr")
+        with locked(database, DIRECTORY, "other"):
             pass
         process.kill()
         process.join()
         deadline = time.monotonic() + 60  # PostgreSQL notices the end of a session a moment later
-        while is_locked(database, "hr") and time.monotonic() < deadline:
+        while is_locked(database, DIRECTORY, "hr") and time.monotonic() < deadline:
             time.sleep(0.02)
-        with locked(database, "hr"):
+        with locked(database, DIRECTORY, "hr"):
             pass
     database.close()
 
@@ -62,7 +65,7 @@ def test_a_lock_is_free_the_moment_it_is_let_go(postgres: Postgres) -> None:
     database = open_database(postgres.database())
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as other:
         for _ in range(50):
-            with locked(database, "hr"):
+            with locked(database, DIRECTORY, "hr"):
                 pass
             held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
             assert other.scalar(sa.text(held)) == 0
@@ -75,7 +78,7 @@ CUT = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory
 def test_a_lock_that_is_lost_says_so(postgres: Postgres) -> None:
     url = postgres.database()
     database = open_database(url)
-    with locked(database, "hr") as lock:
+    with locked(database, DIRECTORY, "hr") as lock:
         lock.verify()
         postgres.sql(url, CUT)
         with pytest.raises(StateError, match="hr: the connection that held this run's lock was cut"):
@@ -146,11 +149,11 @@ def test_every_path_to_a_state_leads_to_the_same_lock(
     }
     through = open_database(f"sqlite:///{paths[way]}")
     database = open_database(f"sqlite:///{tmp_path}/real/state.db")
-    with locked(through, "hr"), pytest.raises(LockedError), locked(database, "hr"):
+    with locked(through, DIRECTORY, "hr"), pytest.raises(LockedError), locked(database, DIRECTORY, "hr"):
         pass
-    with locked(database, "hr") as lock, lock.at_target(1):
-        assert is_locked(through, "hr")
-        with locked(through, "crm") as other, pytest.raises(LockedError), other.at_target(1):
+    with locked(database, DIRECTORY, "hr") as lock, lock.at_links(1):
+        assert is_locked(through, DIRECTORY, "hr")
+        with locked(through, DIRECTORY, "crm") as other, pytest.raises(LockedError), other.at_links(1):
             pass
     for one in (through, database):
         one.close()

@@ -10,7 +10,7 @@ import pytest
 
 from tests.run.world import World
 from usersyncd.state.database import open_database
-from usersyncd.state.lock import locked
+from usersyncd.state.lock import DIRECTORY, locked
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,7 @@ def test_files_that_everyone_could_read_are_closed_to_them(tmp_path: Path) -> No
     url = f"sqlite:///{tmp_path}/state.db"
     database = open_database(url)
     tmp_path.chmod(0o755)
-    with database.kept_open(), locked(database, "hr"):
+    with database.kept_open(), locked(database, DIRECTORY, "hr"):
         for file in tmp_path.iterdir():
             file.chmod(0o644)
         open_database(url).close()

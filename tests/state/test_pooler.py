@@ -10,7 +10,7 @@ from tests.servers.pgbouncer import pgbouncer
 from tests.servers.postgres import Postgres
 from usersyncd.errors import LockedError, StateError
 from usersyncd.state.database import open_database
-from usersyncd.state.lock import locked
+from usersyncd.state.lock import DIRECTORY, locked
 
 
 @pytest.mark.parametrize("pool", [1, 2, 3])
@@ -29,9 +29,9 @@ def test_a_pooler_in_session_mode_is_as_good_as_none(postgres: Postgres, tmp_pat
     with pgbouncer(postgres, tmp_path, mode="session", pool=5) as pooler:
         url = pooler.url(postgres.database())
         one, other = open_database(url), open_database(url)
-        with locked(one, "hr"), pytest.raises(LockedError), locked(other, "hr"):
+        with locked(one, DIRECTORY, "hr"), pytest.raises(LockedError), locked(other, DIRECTORY, "hr"):
             pass
-        with locked(other, "hr"):
+        with locked(other, DIRECTORY, "hr"):
             pass
         one.close()
         other.close()

@@ -13,7 +13,7 @@ from tests.run.world import World
 from tests.servers.gate import Gate
 from tests.servers.postgres import Postgres
 from usersyncd.errors import StateError
-from usersyncd.run import RunOptions, Watch, run
+from usersyncd.options import Watch
 from usersyncd.state.database import PATIENCE, open_database
 
 
@@ -35,7 +35,7 @@ def world(postgres: Postgres, gate: Gate, tmp_path: Path) -> Iterator[World]:
 async def longest_pause(world: World, watch: Watch = lambda *_: None) -> float:
     """Run, with what a run may raise of the state, and say how long nothing else could be done meanwhile."""
     loop, worst = asyncio.get_running_loop(), 0.0
-    running = asyncio.create_task(run(world.database, world.folder, world.job, RunOptions(), watch))
+    running = asyncio.create_task(world.sync(watch))
     while not running.done():
         before = loop.time()
         await asyncio.sleep(0.02)

@@ -53,9 +53,13 @@ class Daemon:
             if all(word in json.dumps(line, ensure_ascii=False) for word in words) and level in (None, line["level"])
         ]
 
-    def runs(self, directory: str, status: str = "succeeded") -> int:
-        """How many runs of a directory have ended so."""
+    def pulls(self, directory: str = "acme", status: str = "succeeded") -> int:
+        """How many pulls of a directory have ended so."""
         return sum(line.get("directory") == directory and line.get("status") == status for line in self.lines())
+
+    def deliveries(self, status: str = "succeeded", target: str = "app") -> int:
+        """How many deliveries to a target have ended so."""
+        return sum(line.get("target") == target and line.get("status") == status for line in self.lines())
 
     def wait(self, what: str, holds: Callable[[], object], seconds: float = PATIENCE) -> None:
         """Until something holds. The test fails when it does not, or when the daemon ends meanwhile."""
@@ -66,11 +70,17 @@ class Daemon:
                 pytest.fail(f"{what}; exit code: {ended}\n{self.log.read_text()[-6000:]}")
             time.sleep(0.02)
 
-    def wait_for_run(self, directory: str = "acme", status: str = "succeeded") -> None:
-        """Until one more run of a directory than now has ended so, which began after this call."""
+    def wait_for_pull(self, directory: str = "acme", status: str = "succeeded") -> None:
+        """Until one more pull of a directory has ended so, which began after this call."""
         # One may be under way, and have read already: the one after it counts.
-        wanted = self.runs(directory, status) + 2
-        self.wait(f"{directory} did not run", lambda: self.runs(directory, status) >= wanted)
+        wanted = self.pulls(directory, status) + 2
+        self.wait(f"{directory} was not pulled", lambda: self.pulls(directory, status) >= wanted)
+
+    def wait_for_run(self, directory: str = "acme", target: str = "app") -> None:
+        """Until a directory was pulled, and after that delivered, both begun after this call."""
+        self.wait_for_pull(directory)
+        wanted = self.deliveries(target=target) + 2
+        self.wait(f"nothing was delivered to {target}", lambda: self.deliveries(target=target) >= wanted)
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
         """Send a signal, and wait: the exit code, and how long it took."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
-    ["usersyncd.run", "usersyncd.cli.run", "usersyncd.cli.runs", "usersyncd.daemon", "usersyncd_csv", "usersyncd_sql",
+    ["usersyncd.sync", "usersyncd.cli.run", "usersyncd.cli.runs", "usersyncd.daemon", "usersyncd_csv", "usersyncd_sql",
      "alembic.command"]
 )  # fmt: skip
 

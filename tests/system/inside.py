@@ -7,17 +7,21 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
+from usersyncd.core.report import DeliveryRun, PullRun
 from usersyncd.daemon import Daemon, load_jobs
 from usersyncd.opening import open_state
 from usersyncd.state.journal import history
 
+R = TypeVar("R", PullRun, DeliveryRun)
+
 
 @asynccontextmanager
 async def running(config: Path) -> AsyncIterator[Daemon]:
-    loaded, jobs = load_jobs(config)
-    database = open_state(loaded)
-    daemon = Daemon(loaded, jobs, database)
+    loaded = load_jobs(config)
+    database = open_state(loaded.config)
+    daemon = Daemon(loaded, database)
     task = asyncio.create_task(daemon.run())
     try:
         yield daemon
@@ -34,7 +38,17 @@ async def until(holds: Callable[[], object]) -> None:
             await asyncio.sleep(0.02)  # what it waits for is in a database
 
 
-def runs(daemon: Daemon) -> list[tuple[datetime, str]]:
-    """When each run began, and of which directory."""
+def pulls(daemon: Daemon) -> list[tuple[datetime, str]]:
+    """When each pull began, and of which directory."""
+    return sorted((datetime.fromisoformat(one.started), one.directory) for one in _history(daemon, PullRun))
+
+
+def deliveries(daemon: Daemon) -> list[tuple[datetime, str]]:
+    """When each delivery began that has ended, and why."""
+    ended = (one for one in _history(daemon, DeliveryRun) if one.finished)
+    return sorted((datetime.fromisoformat(one.started), one.cause) for one in ended)
+
+
+def _history(daemon: Daemon, kind: type[R]) -> list[R]:
     with daemon.database.read() as connection:
-        return sorted((datetime.fromisoformat(one.started), one.directory) for one in history(connection, 100))
+        return [one for one in history(connection, 200) if isinstance(one, kind)]

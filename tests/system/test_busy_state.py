@@ -7,10 +7,10 @@ from pathlib import Path
 
 from tests.system.example import company, configure
 from usersyncd.config import load
-from usersyncd.job import jobs
 from usersyncd.opening import open_state
-from usersyncd.run import RunOptions, run
+from usersyncd.options import RunOptions
 from usersyncd.state.journal import history
+from usersyncd.sync import sync_directory
 
 
 async def test_a_run_that_waits_for_the_state_database_stops_nothing_else(tmp_path: Path) -> None:
@@ -18,7 +18,7 @@ async def test_a_run_that_waits_for_the_state_database_stops_nothing_else(tmp_pa
     config = load(configure(tmp_path, {"acme": "1h"}))
     database = open_state(config)
     with database.write():
-        running = asyncio.create_task(run(database, config.folder, jobs(config)["acme"], RunOptions()))
+        running = asyncio.create_task(sync_directory(database, config, "acme", RunOptions()))
         beats = 0
         async with asyncio.timeout(60):
             while beats < 20:
@@ -35,7 +35,7 @@ async def test_a_run_that_is_cancelled_while_it_waits_for_the_state_database_is_
     config = load(configure(tmp_path, {"acme": "1h"}))
     database = open_state(config)
     with database.write():
-        running = asyncio.create_task(run(database, config.folder, jobs(config)["acme"], RunOptions()))
+        running = asyncio.create_task(sync_directory(database, config, "acme", RunOptions()))
         await asyncio.sleep(0.2)
         running.cancel()
         await asyncio.sleep(0.2)

@@ -18,9 +18,9 @@ from tests.system.cloud import Cloud, Entra, Google
 from tests.system.example import content
 from usersyncd.config import load
 from usersyncd.core.report import RunReport
-from usersyncd.job import jobs
 from usersyncd.opening import open_state
-from usersyncd.run import RunOptions, run
+from usersyncd.options import RunOptions
+from usersyncd.sync import sync_directory
 from usersyncd.testing import HurriedClock
 
 CONFIG = """\
@@ -52,7 +52,7 @@ def google() -> Iterator[Google]:
 def one_run(folder: Path, *, complete: bool = False) -> RunReport:
     config = load(folder / "config.yaml")
     with closing(open_state(config)) as database:
-        return asyncio.run(run(database, folder, jobs(config)["cloud"], RunOptions(complete=complete)))
+        return asyncio.run(sync_directory(database, config, "cloud", RunOptions(complete=complete)))
 
 
 def removes_nobody(cloud: Cloud, folder: Path, accident: Callable[[], object], *, complete: bool) -> RunReport:

@@ -25,9 +25,9 @@ from tests.system.daemon import Daemon, daemon
 from tests.system.example import content, query
 from usersyncd.config import load
 from usersyncd.http import Clock
-from usersyncd.job import jobs
 from usersyncd.opening import open_state
-from usersyncd.run import RunOptions, run
+from usersyncd.options import RunOptions
+from usersyncd.sync import sync_directory
 from usersyncd.testing import HurriedClock
 
 HOUR = float(os.environ.get("USERSYNCD_SOAK_SECONDS", "3600"))
@@ -109,10 +109,9 @@ class Runs:
 
     def __init__(self, folder: Path, cloud: Cloud) -> None:
         self.folder, self.cloud = folder, cloud
-        config = load(folder / "config.yaml")
-        self._job = jobs(config)["cloud"]
+        self._config = load(folder / "config.yaml")
         self._succeeded: datetime | None = None
-        self._database = open_state(config)
+        self._database = open_state(self._config)
 
     def close(self) -> None:
         self._database.close()
@@ -121,9 +120,10 @@ class Runs:
         """How one run ended; ``cancelled``: after so many seconds. Nothing may be wrong afterwards."""
         cloud, before, happened = self.cloud, content(self.folder), self.cloud.happened
         honest = cloud.is_honest
-        asked = RunOptions(complete=complete)
         try:
-            report = await asyncio.wait_for(run(self._database, self.folder, self._job, asked), ends_after)
+            report = await asyncio.wait_for(
+                sync_directory(self._database, self._config, "cloud", RunOptions(complete=complete)), ends_after
+            )
         except TimeoutError:
             assert_nobody_is_wrong(cloud, self.folder, self._succeeded)
             return "cancelled"
@@ -221,8 +221,13 @@ def statuses(folder: Path) -> list[tuple[str, str]]:
 
 
 def last_success(folder: Path) -> datetime | None:
-    succeeded = [started for started, status in statuses(folder) if status == "succeeded"]
-    return datetime.fromisoformat(succeeded[-1]) if succeeded else None
+    """When the pull began that was delivered last."""
+    ended = "SELECT max({}) FROM runs WHERE subject = '{}' AND status = 'succeeded'"
+    delivered = ended.format("started", "app")
+    query = f"{ended.format('started', 'cloud')} AND finished <= ({delivered})"
+    with closing(sqlite3.connect(f"file:{folder / 'state.db'}?mode=ro", uri=True, timeout=10)) as state:
+        [(began,)] = state.execute(query).fetchall()
+    return datetime.fromisoformat(began) if began else None
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals and sys
 def test_the_example_arrives_and_an_edit_and_then_nothing_more(tmp_path: Path) -> None:
     acme = company(tmp_path)
     with daemon(configure(tmp_path, {"acme": "1s"}), real=True) as running:
-        running.wait("nothing arrived", lambda: running.runs("acme"))
+        running.wait("nothing arrived", running.deliveries)
         assert query(tmp_path, "SELECT count(*) FROM users") == [(249,)]
         edit(acme / "users.csv", "Aoife Ní Shúilleabháin,true,Employee", "Aoife Ní Shúilleabháin,true,Boss")
         changed = "SELECT user_type FROM users WHERE id = 'u-0005'"
@@ -39,10 +39,10 @@ def test_a_broken_file_changes_nothing_and_a_mended_one_goes_on(tmp_path: Path) 
     users = company(tmp_path) / "users.csv"
     whole = users.read_text()
     with daemon(configure(tmp_path, {"acme": "1s"})) as running:
-        running.wait("nothing arrived", lambda: running.runs("acme"))
+        running.wait("nothing arrived", running.deliveries)
         before = content(tmp_path)
         users.write_text(whole[:3000])
-        running.wait_for_run(status="failed")
+        running.wait_for_pull(status="failed")
         [refused, *_] = running.said("users.csv:15: the row has", level="error")
         assert "→" in refused["faults"][0], "the remedy belongs to it"
         assert content(tmp_path) == before
@@ -54,10 +54,10 @@ def test_a_broken_file_changes_nothing_and_a_mended_one_goes_on(tmp_path: Path) 
 def test_half_a_file_is_held_and_nothing_delivered(tmp_path: Path) -> None:
     users = company(tmp_path) / "users.csv"
     with daemon(configure(tmp_path, {"acme": "1s"})) as running:
-        running.wait("nothing arrived", lambda: running.runs("acme"))
+        running.wait("nothing arrived", running.deliveries)
         before = content(tmp_path)
         users.write_text("".join(users.read_text().splitlines(keepends=True)[:120]))
-        running.wait("it was not held", lambda: running.runs("acme", "held"))
+        running.wait("it was not held", lambda: running.deliveries("held"))
         assert running.said("HELD, nothing was delivered", level="warning")
         assert content(tmp_path) == before
 
@@ -114,7 +114,7 @@ def test_a_directory_that_hangs_delays_no_other_and_not_the_end(tmp_path: Path, 
     company(tmp_path)
     config = configure(tmp_path, {"acme": "1s"}, more=SILENT.format(port=silent))
     with daemon(config) as running:
-        running.wait("acme did not go on", lambda: running.runs("acme") >= 4)
+        running.wait("acme did not go on", lambda: running.pulls() >= 4 and running.deliveries() >= 2)
         hangs = running.said("takes longer than its interval", level="warning")
         assert any(one["directory"] == "silent" for one in hangs)  # On a busy machine, acme may, too.
         code, seconds = running.end()
@@ -143,25 +143,27 @@ def busy(target: Path) -> Iterator[Callable[[], object]]:
         yield lambda: other.execute("COMMIT")
 
 
-def test_two_daemons_never_run_a_directory_at_once(tmp_path: Path) -> None:
+def test_two_daemons_never_pull_a_directory_or_deliver_to_a_target_at_once(tmp_path: Path) -> None:
     """The first is kept in its delivery by a lock on the target, so the second meets it."""
     company(tmp_path)
     config = configure(tmp_path, {"acme": "1s"})
     with busy(tmp_path / "app.db") as release, daemon(config) as first:
-        first.wait("it did not begin", lambda: (tmp_path / "state.db.acme.lock").exists())
+        first.wait("it did not begin", lambda: (tmp_path / "state.db.to.app.lock").exists())
         with daemon(config) as second:
-            locked = "another process is running this directory"
+            locked = "another process is delivering to this target"
             second.wait("it was not kept out", lambda: len(second.said(locked, level="warning")) >= 2)
-            assert not second.runs("acme")
+            assert not second.deliveries()
             release()
-            first.wait("the first did not go on", lambda: first.runs("acme"))
+            first.wait("the first did not go on", first.deliveries)
             first.end()
-            second.wait("the second did not take over", lambda: second.runs("acme"))
+            second.wait("the second did not take over", second.deliveries)
             second.end()
     with closing(sqlite3.connect(tmp_path / "state.db")) as state:
-        runs = state.execute("SELECT started, finished FROM runs ORDER BY id").fetchall()
-    assert len(runs) >= 2
-    assert all(before[1] <= after[0] for before, after in pairwise(runs))
+        query = "SELECT started, finished FROM runs WHERE subject = ? ORDER BY started"
+        for subject in ("acme", "app"):
+            runs = state.execute(query, [subject]).fetchall()
+            assert len(runs) >= 2
+            assert all(before[1] <= after[0] for before, after in pairwise(runs))
 
 
 # ---- reloading
@@ -172,7 +174,7 @@ def test_a_reload_takes_what_is_new_and_refuses_what_is_wrong(tmp_path: Path) ->
         company(tmp_path, name)
     config = configure(tmp_path, {"acme": "1s"})
     with daemon(config) as running:
-        running.wait("nothing arrived", lambda: running.runs("acme"))
+        running.wait("nothing arrived", running.deliveries)
 
         config.write_text(config.read_text().replace("every: 1s", "evry: 1s"))
         running.process.send_signal(signal.SIGHUP)
@@ -181,48 +183,51 @@ def test_a_reload_takes_what_is_new_and_refuses_what_is_wrong(tmp_path: Path) ->
         running.wait_for_run()
 
         configure(tmp_path, {"berlin": "1h"})
+        directories = "SELECT directory, count(*) FROM users GROUP BY 1"
         running.process.send_signal(signal.SIGHUP)
-        running.wait("the new directory did not run at once", lambda: running.runs("berlin"))
+        running.wait("the new directory did not arrive at once", lambda: len(query(tmp_path, directories)) == 2)
         [reloaded] = running.said("configuration reloaded")
         assert (reloaded["added"], reloaded["changed"], reloaded["removed"]) == (["berlin"], [], ["acme"])
-        assert query(tmp_path, "SELECT directory, count(*) FROM users GROUP BY 1") == [("acme", 249), ("berlin", 249)]
+        assert query(tmp_path, directories) == [("acme", 249), ("berlin", 249)]
 
-        runs = running.runs("acme")
+        pulls = running.pulls("acme")
         rule = "connector: csv\n    attributes: {title: department}\n"
         config.write_text(config.read_text().replace("connector: csv\n", rule))
         running.process.send_signal(signal.SIGHUP)
         title = "SELECT title FROM users WHERE directory = 'berlin' AND id = 'u-0005'"
         running.wait("the new rule did not arrive", lambda: query(tmp_path, title) == [("Marketing",)])
-        assert running.runs("acme") == runs, "a directory that was taken out ran again"
+        assert running.pulls("acme") == pulls, "a directory that was taken out ran again"
 
 
 def test_what_did_not_change_keeps_its_time(tmp_path: Path) -> None:
     company(tmp_path)
     config = configure(tmp_path, {"acme": "1h"})
     with daemon(config) as running:
-        running.wait("nothing arrived", lambda: running.runs("acme"))
+        running.wait("nothing arrived", running.deliveries)
         config.write_text("# a comment moves every line\n" + config.read_text())
         running.process.send_signal(signal.SIGHUP)
         running.wait("it did not reload", lambda: running.said("configuration reloaded"))
         [reloaded] = running.said("configuration reloaded")
-        assert reloaded["changed"] == []
+        assert (reloaded["changed"], reloaded["targets"]) == ([], [])
         time.sleep(0.3)
-        assert running.runs("acme") == 1
+        assert (running.pulls(), running.deliveries()) == (1, 1)
 
 
 def test_a_run_under_way_ends_under_the_old_configuration_and_runs_again(tmp_path: Path) -> None:
     company(tmp_path)
     config = configure(tmp_path, {"acme": "1h"})
     with busy(tmp_path / "app.db") as release, daemon(config) as running:
-        running.wait("it did not begin", lambda: (tmp_path / "state.db.acme.lock").exists())
+        running.wait("it did not begin", lambda: (tmp_path / "state.db.to.app.lock").exists())
         config.write_text(
             config.read_text().replace("connector: sql\n", "connector: sql\n    groups: {where: 'false'}\n")
         )
         running.process.send_signal(signal.SIGHUP)
         running.wait("it did not reload", lambda: running.said("configuration reloaded"))
         release()
-        running.wait("it did not run again", lambda: len(running.said('"status"')) >= 2)
-        first, second, *_ = running.said('"status"')
+        running.wait("it did not run again", lambda: len(running.said('"target": "app"', '"status"')) >= 2)
+        first, second, *_ = running.said('"target": "app"', '"status"')
+        assert (first["cause"], second["cause"]) == ("pull", "reload")
+        assert running.pulls() == 1, "only the rules of the target are others"
         assert "20 groups created" in first["event"]
         assert second["status"] == "held", "no group is wanted any more, and the guard will not have that"
 
@@ -231,7 +236,7 @@ def test_another_state_database_needs_a_restart(tmp_path: Path) -> None:
     company(tmp_path)
     config = configure(tmp_path, {"acme": "1s"})
     with daemon(config) as running:
-        running.wait("nothing arrived", lambda: running.runs("acme"))
+        running.wait("nothing arrived", running.deliveries)
         config.write_text(config.read_text().replace("state.db", "other.db"))
         running.process.send_signal(signal.SIGHUP)
         running.wait("it did not say so", lambda: running.said("needs a restart", level="warning"))
@@ -250,7 +255,7 @@ def test_systemd_is_told(tmp_path: Path) -> None:
         running.wait("not ready", lambda: manager.heard("READY"))
         assert manager.heard()[0]["STATUS"].startswith("next: acme at ")
         running.wait("no sign of life", lambda: len(manager.heard("WATCHDOG")) >= 4)
-        running.wait("no status", lambda: running.runs("acme") and len(manager.heard("STATUS")) >= 2)
+        running.wait("no status", lambda: running.deliveries() and len(manager.heard("STATUS")) >= 2)
 
         (tmp_path / "acme" / "users.csv").unlink()
         failed = lambda: any("acme failed" in message["STATUS"] for message in manager.heard("STATUS"))  # noqa: E731
@@ -278,7 +283,7 @@ def test_systemd_hears_nothing_of_a_schedule_once_the_end_has_begun(tmp_path: Pa
         looking = lambda: any("looking" in message["STATUS"] for message in manager.heard("STATUS"))  # noqa: E731
         running.wait("it does not look at the target", looking)
         assert running.end()[0] == 0
-        assert manager.heard("STATUS")[-1] == {"STOPPING": "1", "STATUS": "ending acme"}
+        assert manager.heard("STATUS")[-1] == {"STOPPING": "1", "STATUS": "ending app"}
     manager.close()
 
 
@@ -318,7 +323,7 @@ def test_a_connector_that_will_not_end_is_left(tmp_path: Path) -> None:
     company(tmp_path)
     config = configure(tmp_path, {"acme": "1s"}, more="  other: {connector: stubborn, every: 1s}\n")
     with daemon(config, real=True, PYTHONPATH=str(tmp_path)) as running:
-        running.wait("acme did not go on", lambda: running.runs("acme") >= 2)
+        running.wait("acme did not go on", lambda: running.deliveries() >= 2)
         code, seconds = running.end()
     assert code == 0
     assert seconds < 12

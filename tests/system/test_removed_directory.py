@@ -22,15 +22,16 @@ def test_its_people_leave_and_then_it_is_not_run_any_more(tmp_path: Path) -> Non
     for name in ("acme", "berlin"):
         company(tmp_path, name)
     with daemon(configure(tmp_path, {"acme": "1s", "berlin": "1s"}, targets=NO_GUARD)) as running:
-        running.wait("nothing arrived", lambda: query(tmp_path, ACTIVE) == ALL and running.runs("berlin"))
+        running.wait("nothing arrived", lambda: query(tmp_path, ACTIVE) == ALL and running.deliveries())
         configure(tmp_path, {"acme": "1s"}, targets=NO_GUARD)
         running.process.send_signal(signal.SIGHUP)
         running.wait("its people did not leave", lambda: query(tmp_path, ACTIVE) == [(0,)])
-        running.wait("it was not told", lambda: running.said(f"leaving app: {ALL[0][0]} users deactivated", "berlin"))
+        running.wait("it was not told", lambda: running.said(f"berlin, which leaves: {ALL[0][0]} users deactivated"))
         running.wait_for_run("acme")
-        runs = running.runs("berlin")
+        pulls = running.pulls("berlin")
         running.wait_for_run("acme")
-        assert running.runs("berlin") == runs
+        assert running.pulls("berlin") == pulls
+        assert len(running.said("berlin, which leaves")) == 1
         configure(tmp_path, {"acme": "1s", "berlin": "1s"}, targets=NO_GUARD)
         running.process.send_signal(signal.SIGHUP)
         running.wait("it did not come back", lambda: query(tmp_path, ACTIVE) == ALL)
@@ -40,7 +41,7 @@ def test_it_is_held_at_the_start_too(tmp_path: Path) -> None:
     for name in ("acme", "berlin"):
         company(tmp_path, name)
     with daemon(configure(tmp_path, {"acme": "1s", "berlin": "1s"})) as running:
-        running.wait("nothing arrived", lambda: query(tmp_path, ACTIVE) == ALL and running.runs("berlin"))
+        running.wait("nothing arrived", lambda: query(tmp_path, ACTIVE) == ALL and running.deliveries())
     with daemon(configure(tmp_path, {"acme": "1s"})) as running:
-        running.wait("it was not held", lambda: running.runs("berlin", "held"))
+        running.wait("it was not held", lambda: running.deliveries("held"))
         assert query(tmp_path, ACTIVE) == ALL

@@ -13,10 +13,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.system.example import company, configure
-from tests.system.inside import running, runs, until
-from usersyncd.config import Config
-from usersyncd.daemon import load_jobs, reload
-from usersyncd.job import Job
+from tests.system.inside import pulls, running, until
+from usersyncd.daemon import Loaded, load_jobs, reload
 
 
 async def test_directories_with_equal_intervals_do_not_run_at_once(tmp_path: Path) -> None:
@@ -24,8 +22,8 @@ async def test_directories_with_equal_intervals_do_not_run_at_once(tmp_path: Pat
     for name in names:
         company(tmp_path, name)
     async with running(configure(tmp_path, dict.fromkeys(names, "20s"))) as daemon:
-        await until(lambda: len(runs(daemon)) == 3 and not daemon.activity.running)
-        began = runs(daemon)
+        await until(lambda: len(pulls(daemon)) == 3 and not daemon.activity.running)
+        began = pulls(daemon)
         assert [name for _, name in began] == names
         assert all(later - before > timedelta(seconds=0.3) for (before, _), (later, _) in pairwise(began))
         assert began[-1][0] - began[0][0] < timedelta(seconds=5), "all have run soon after the start"
@@ -38,28 +36,28 @@ async def test_a_clock_that_is_set_back_delays_nobody(tmp_path: Path) -> None:
     """What the scheduler remembers lies in the future then."""
     company(tmp_path)
     async with running(configure(tmp_path, {"acme": "1h"})) as daemon:
-        await until(lambda: len(runs(daemon)) == 1 and not daemon.activity.running)
+        await until(lambda: len(pulls(daemon)) == 1 and not daemon.activity.running)
         daemon.schedule.scheduler.modify_job("pull acme", next_run_time=datetime.now(UTC) + timedelta(days=1))
-        await until(lambda: len(runs(daemon)) == 2)
+        await until(lambda: len(pulls(daemon)) == 2)
 
 
 async def test_who_is_overdue_after_the_machine_slept_runs_at_once(tmp_path: Path) -> None:
     """The wall clock is ahead then, and the clock by which the scheduler waits is not."""
     company(tmp_path)
     async with running(configure(tmp_path, {"acme": "1h"})) as daemon:
-        await until(lambda: len(runs(daemon)) == 1 and not daemon.activity.running)
+        await until(lambda: len(pulls(daemon)) == 1 and not daemon.activity.running)
         store = daemon.schedule.scheduler._jobstores["default"]
         job = store.lookup_job("pull acme")
         job._modify(next_run_time=datetime.now(UTC) - timedelta(hours=8))  # The scheduler is not woken.
         store.update_job(job)
-        await until(lambda: len(runs(daemon)) == 2)
+        await until(lambda: len(pulls(daemon)) == 2)
 
 
 async def test_a_reload_that_hangs_is_told_and_delays_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     company(tmp_path)
     answers = threading.Event()
 
-    def hangs(file: os.PathLike[str]) -> tuple[Config, dict[str, Job]]:
+    def hangs(file: os.PathLike[str]) -> Loaded:
         answers.wait(60)
         return load_jobs(file)
 
@@ -68,11 +66,11 @@ async def test_a_reload_that_hangs_is_told_and_delays_nobody(tmp_path: Path, mon
         async with running(config) as daemon:
             monkeypatch.setattr(reload, "SLOW", 0.05)
             monkeypatch.setattr(reload, "load_jobs", hangs)
-            await until(lambda: runs(daemon))
+            await until(lambda: pulls(daemon))
             os.kill(os.getpid(), signal.SIGHUP)
             await until(lambda: sum("is still being loaded" in one["event"] for one in told) >= 2)
-            before = len(runs(daemon))
-            await until(lambda: len(runs(daemon)) > before)
+            before = len(pulls(daemon))
+            await until(lambda: len(pulls(daemon)) > before)
             answers.set()
             await until(lambda: any(one["event"] == "configuration reloaded" for one in told))
     assert sum("is still being loaded" in one["event"] for one in told) < 10, "the pauses do not grow"

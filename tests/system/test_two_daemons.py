@@ -15,9 +15,9 @@ from structlog.testing import capture_logs
 
 from tests.servers.postgres import Postgres
 from tests.system.example import company, configure
-from tests.system.inside import running, runs, until
+from tests.system.inside import deliveries, pulls, running, until
 from usersyncd.daemon import daemon
-from usersyncd.state.lock import locked
+from usersyncd.state.lock import DIRECTORY, locked
 from usersyncd.state.tables import runs as runs_table
 
 
@@ -33,19 +33,25 @@ async def test_their_runs_never_overlap_and_one_goes_on_when_the_other_ends(
     with capture_logs() as told:
         async with running(config) as other:
             async with running(config) as one:
-                await until(lambda: len(runs(one)) >= 3)
-            before = len(runs(other))
-            await until(lambda: len(runs(other)) >= before + 2)
+                await until(lambda: len(pulls(one)) >= 3 and len(deliveries(one)) >= 3)
+            before = len(pulls(other))
+            await until(lambda: len(pulls(other)) >= before + 2 and len(deliveries(other)) >= 4)
             with other.database.read() as connection:
                 columns = runs_table.c.started, runs_table.c.finished
-                times = connection.execute(select(*columns).order_by(runs_table.c.started)).all()
-    ended = [(started, finished) for started, finished in times if finished]
-    assert len(ended) >= 4
-    assert all(finished <= started for (_, finished), (started, _) in pairwise(ended))
+                times = {
+                    subject: connection.execute(
+                        select(*columns).where(runs_table.c.subject == subject).order_by(runs_table.c.started)
+                    ).all()
+                    for subject in ("acme", "app")
+                }
+    for each in times.values():
+        ended = [(started, finished) for started, finished in each if finished]
+        assert len(ended) >= 4
+        assert all(finished <= started for (_, finished), (started, _) in pairwise(ended))
     assert not [one for one in told if one["log_level"] == "error"]
 
 
-KEPT_OUT = "another process is running"
+KEPT_OUT = "another process is pulling this directory"
 
 
 async def test_who_was_kept_out_runs_as_soon_as_the_other_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,10 +61,10 @@ async def test_who_was_kept_out_runs_as_soon_as_the_other_ends(tmp_path: Path, m
     config = configure(tmp_path, {"acme": "1h"})
     with capture_logs() as told:
         async with running(config) as waiting:
-            with locked(waiting.database, "acme"):
+            with locked(waiting.database, DIRECTORY, "acme"):
                 await until(lambda: any(KEPT_OUT in one["event"] for one in told))
-                assert not runs(waiting)
-            await until(lambda: runs(waiting))
+                assert not pulls(waiting)
+            await until(lambda: pulls(waiting))
     assert sum(KEPT_OUT in one["event"] for one in told) == 1
 
 
@@ -67,6 +73,6 @@ async def test_who_waits_for_a_turn_ends_without_a_fault(tmp_path: Path) -> None
     config = configure(tmp_path, {"acme": "1h"})
     with capture_logs() as told:
         async with running(config) as waiting:
-            with locked(waiting.database, "acme"):
+            with locked(waiting.database, DIRECTORY, "acme"):
                 await until(lambda: any(KEPT_OUT in one["event"] for one in told))
         assert not [one for one in told if one["log_level"] == "error"]

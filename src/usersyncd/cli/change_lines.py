@@ -18,9 +18,12 @@ WIDEST = 40
 
 
 def change_lines(database: Database, names: RecordNames, run: str, target: str) -> list[str]:
-    """The changes of a run in a target. Loads all of them: call it for few changes only. Raises StateError."""
+    """The changes that a run made in a target, of the directory that the names are of. Loads all of them: call it for
+    few changes only. Raises StateError."""
     with database.read() as connection:
-        entries = [one for one in journal.entries(connection, run) if one.target == target]
+        entries = [
+            one for one in journal.entries(connection, run) if one.target == target and one.directory == names.directory
+        ]
     for kind in Kind:
         names.load(kind, (one.id for one in entries if one.kind == kind))
         names.load(kind, (member.id for one in entries for member in one.members if member.kind == kind))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from usersyncd.cli.online import CheckResults
     from usersyncd.config import Config
     from usersyncd.deliver.leaving import Leaving
-    from usersyncd.job import Job
+    from usersyncd.job import PullJob
 
 
 def check(
@@ -51,7 +51,7 @@ def check(
         raise typer.Exit(1)
 
 
-def _try(config: Config, jobs: Mapping[str, Job], *, json: bool) -> CheckResults:
+def _try(config: Config, jobs: Mapping[str, PullJob], *, json: bool) -> CheckResults:
     import asyncio
 
     from usersyncd import logs

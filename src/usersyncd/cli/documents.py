@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
 from typing import Any
 
 from msgspec import structs
@@ -11,12 +10,12 @@ from msgspec import structs
 from usersyncd.cli.common import StreamedList
 from usersyncd.core.listing import Listing
 from usersyncd.core.plan import Hash, first
-from usersyncd.core.report import Failed, RunReport, TargetReport
+from usersyncd.core.report import DeliveryRun, Failed, PullRun, RunReport, TargetReport
 from usersyncd.errors import split_remedy
 from usersyncd.plugin import Change, Kind, Op
 from usersyncd.state import journal
 from usersyncd.state.database import Database
-from usersyncd.state.journal import Entry
+from usersyncd.state.journal import Entry, Report
 
 FORMAT = 1
 
@@ -26,11 +25,20 @@ def runs_document(reports: Sequence[RunReport]) -> dict[str, Any]:
     return {"format": FORMAT, "plan": _plan(reports), "directories": [run_document(report) for report in reports]}
 
 
-def run_document(report: RunReport) -> dict[str, Any]:
-    """One run. A target has ``changes`` only if its report lists them."""
+def run_document(report: Report) -> dict[str, Any]:
+    """One run. A share has ``changes`` only if its report lists them."""
     document = structs.asdict(report) | {"run": report.run or None} | error_document(report)
-    document["targets"] = [_target_document(target) for target in report.targets]
+    document["kind"] = _KINDS[type(report)]
+    document["targets"] = [_target_document(target) for target in targets_of(report)]
     return document
+
+
+_KINDS = {PullRun: "pull", DeliveryRun: "delivery", RunReport: "run"}
+
+
+def targets_of(report: Report) -> Sequence[TargetReport]:
+    """The shares of a run."""
+    return () if isinstance(report, PullRun) else report.targets
 
 
 def _target_document(target: TargetReport) -> dict[str, Any]:
@@ -45,17 +53,17 @@ def failed_document(failed: Failed) -> dict[str, Any]:
     return structs.asdict(failed) | _parts(failed.error)
 
 
-def error_document(report: RunReport) -> dict[str, str | None]:
+def error_document(report: Report) -> dict[str, str | None]:
     """Why a run failed: ``error`` has all errors in one text, ``message`` and ``remedy`` are the first error in parts.
 
-    The errors are those of the run and its targets, or else of the first record that could not be read.
+    The errors are those of the run and its shares, or else of the first record that could not be read.
     """
     errors = [report.error] if report.error else []
-    for target in report.targets:
-        if target.error is not None:
+    for target in targets_of(report):
+        if target.error is not None and target.error != report.error:
             whose = f"target {target.target}: "
             errors.append(whose + target.error.removeprefix(whose))
-    if not errors and report.failed:
+    if not errors and not isinstance(report, DeliveryRun) and report.failed:
         first_failed = report.failed[0]
         errors.append(f"{first_failed.kind} {first_failed.id}: {first_failed.error}")
     return {"error": "\n".join(errors) or None} | _parts(errors[0] if errors else None)
@@ -66,21 +74,22 @@ def _parts(error: str | None) -> dict[str, str | None]:
     return {"message": message, "remedy": remedy}
 
 
-def list_changes(database: Database, report: RunReport, each: int | None) -> None:
+def list_changes(database: Database, report: DeliveryRun | RunReport, each: int | None) -> None:
     """Add the changes of the run to its report, from the journal: the first ``each`` of every sort, or all if None."""
-    for target in report.targets:
-        target.changes = Listing()
+    runs = dict.fromkeys(target.run or report.run for target in report.targets)
     with database.read() as connection:
-        for name, entries in groupby(journal.entries(connection, report.run), key=lambda entry: entry.target):
-            target = next(target for target in report.targets if target.target == name)
-            target.changes = Listing(_change(report.directory, entry) for entry in first(entries, each))
+        entries = [entry for run in runs for entry in journal.entries(connection, run)]
+    for target in report.targets:
+        mine = (entry for entry in entries if (entry.target, entry.directory) == (target.target, target.directory))
+        target.changes = Listing(_change(entry) for entry in first(mine, each))
 
 
-def _change(directory: str, entry: Entry) -> Change:
+def _change(entry: Entry) -> Change:
     """A journal entry in the form of a planned change."""
     return Change(
-        Op(entry.op), Kind(entry.kind), directory, entry.id, entry.key, entry.before, entry.after, tuple(entry.members)
-    )
+        Op(entry.op), Kind(entry.kind), entry.directory, entry.id, entry.key, entry.before, entry.after,
+        tuple(entry.members),
+    )  # fmt: skip
 
 
 def _plan(reports: Sequence[RunReport]) -> str | None:

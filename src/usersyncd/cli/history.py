@@ -9,7 +9,7 @@ import typer
 from usersyncd.cli.common import ConfigOption, JsonOption, load_config, print_json
 
 if TYPE_CHECKING:
-    from usersyncd.core.report import RunReport
+    from usersyncd.state.journal import Report
 
 SHORTEST = 10
 """The least number of characters of a run's id. An id begins with the time, so runs of one moment need more."""
@@ -20,7 +20,10 @@ def history(
     config: ConfigOption = None,
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="The number of runs.")] = 20,
     directory: Annotated[
-        str | None, typer.Option("--directory", metavar="DIR", help="Only runs of this directory.", show_default=False)
+        str | None,
+        typer.Option(
+            "--directory", metavar="DIR", help="Only pulls of this directory and its deliveries.", show_default=False
+        ),
     ] = None,
     changes: Annotated[bool, typer.Option("--changes", help="Leave out runs that changed nothing.")] = False,
     json: JsonOption = False,
@@ -33,7 +36,7 @@ def history(
 
     loaded = load_config(context, config)
     with saved_state(loaded) as database:
-        runs: list[tuple[str, RunReport]] = []
+        runs: list[tuple[str, Report]] = []
         if database is not None:
             with database.read() as connection:
                 reports = journal.history(connection, limit, directory, changed=changes)
@@ -46,7 +49,7 @@ def history(
         _show(runs, nothing="No run has changed anything yet." if changes else "There was no run yet.")
 
 
-def _show(runs: list[tuple[str, RunReport]], nothing: str) -> None:
+def _show(runs: list[tuple[str, Report]], nothing: str) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -58,19 +61,28 @@ def _show(runs: list[tuple[str, RunReport]], nothing: str) -> None:
         text.show(Text(nothing))
         return
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    for name in ("run", "began", "directory", "status"):
-        table.add_column(name, no_wrap=name != "directory", overflow="fold")
+    for name in ("run", "began", "of", "status"):
+        table.add_column(name, no_wrap=name != "of", overflow="fold")
     table.add_column("", overflow="fold")
     length = _length([report.run for _, report in runs])
     for status, report in runs:
         table.add_row(
             report.run[:length],
             text.local(report.started),
-            report.directory,
+            _subject(report),
             Text(status, style=STYLES[status]),
-            Text(text.clean(summary.outcome(report)) if report.finished or report.error else ""),
+            Text(text.clean(summary.line(report)) if report.finished or report.error else ""),
         )
     text.show(table)
+
+
+def _subject(report: Report) -> str:
+    """``pull acme``, ``deliver app``; the directory alone for a run of an earlier release."""
+    from usersyncd.core.report import DeliveryRun, PullRun
+
+    if isinstance(report, DeliveryRun):
+        return f"deliver {report.target}"
+    return f"pull {report.directory}" if isinstance(report, PullRun) else report.directory
 
 
 def _length(ids: list[str]) -> int:

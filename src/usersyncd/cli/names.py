@@ -6,32 +6,33 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from usersyncd.cli.text import clean
-from usersyncd.core.rules import RuleError
-from usersyncd.job import Job
+from usersyncd.core.rules import RuleError, Rules
+from usersyncd.job import PullJob, removed_rules
 from usersyncd.plugin import Kind
 from usersyncd.state.database import Database
+from usersyncd.state.journal import last_connector
 from usersyncd.state.lookup import attributes
 
 
 class RecordNames:
     """The names of one directory's records. Without a job, such as for a removed directory, records have ids only."""
 
-    def __init__(self, database: Database, directory: str, job: Job | None) -> None:
+    def __init__(self, database: Database, directory: str, rules: Rules | None) -> None:
         self._database = database
-        self._directory = directory
-        self._job = job
+        self.directory = directory
+        self._rules = rules
         self._known: dict[tuple[Kind, str], str] = {}
 
     def load(self, kind: Kind, ids: Iterable[str]) -> None:
         """Look up the names of many records at once."""
         wanted = {id_ for id_ in ids if (kind, id_) not in self._known}
-        if self._job is None or not wanted:
+        if self._rules is None or not wanted:
             return
         with self._database.read() as connection:
-            found = attributes(connection, self._directory, kind, wanted)
+            found = attributes(connection, self.directory, kind, wanted)
         for id_, native in found.items():
             try:
-                self._known[kind, id_] = _name(self._job.rules.canonical(kind, id_, native)) or ""
+                self._known[kind, id_] = _name(self._rules.canonical(kind, id_, native)) or ""
             except RuleError:
                 continue
 
@@ -49,6 +50,14 @@ class RecordNames:
         known = self._known.get((kind, id_))
         whole = id_ if key in (None, id_, known) else f"{id_}, in the target {key}"
         return clean(f"{known} ({whole})" if known and known != id_ else whole)
+
+
+def rules_of(pull: PullJob | None, database: Database, directory: str) -> Rules | None:
+    """The rules by which a directory names its records. For one that is out of the file, those of its connector."""
+    if pull is not None:
+        return pull.rules
+    with database.read() as connection:
+        return removed_rules(directory, last_connector(connection, directory))
 
 
 def _name(record: Mapping[str, Any]) -> str | None:

@@ -23,9 +23,9 @@ from usersyncd.core.legible import escaped, mended
 from usersyncd.core.rules import RuleError, Rules
 from usersyncd.core.summary import many
 from usersyncd.deliver import alike
-from usersyncd.deliver.run import connected
+from usersyncd.deliver.work import connected
 from usersyncd.errors import ConnectorError, SourceError, UsersyncError, in_short
-from usersyncd.job import Job, TargetRules
+from usersyncd.job import PullJob, TargetRules
 from usersyncd.plugin import CANONICAL, Done, Kind, Members, Page, Record, Source
 from usersyncd.pull.save import group_name_of
 
@@ -72,7 +72,7 @@ class CheckResults(Struct):
         return cast("dict[str, Any]", msgspec.to_builtins(self))
 
 
-async def check_all(config: Config, jobs: Mapping[str, Job], tell: Callable[[CheckResult], None]) -> CheckResults:
+async def check_all(config: Config, jobs: Mapping[str, PullJob], tell: Callable[[CheckResult], None]) -> CheckResults:
     """Check every directory and target in turn, and hand each result to ``tell``. A failure does not stop the next."""
     results = CheckResults([], [])
     for job in jobs.values():
@@ -81,7 +81,7 @@ async def check_all(config: Config, jobs: Mapping[str, Job], tell: Callable[[Che
         tell(directory_result)
         results.directories.append(directory_result)
     # The form of shapes does not depend on the directory, so any directory of the target will do.
-    deliveries = {one.target.name: one for job in reversed([*jobs.values()]) for one in job.deliveries}
+    deliveries = {one.target.name: one for job in reversed([*jobs.values()]) for one in job.targets}
     for target in config.targets.values():
         result = CheckResult(target.name, target.connector)
         await _catch_errors(result, partial(_check_target, config, deliveries[target.name]))
@@ -100,7 +100,7 @@ async def _catch_errors(result: CheckResult, attempt: Callable[[Any], Coroutine[
         result.error = str(ConnectorError(f"{type(error).__name__}: {error}", fault))
 
 
-async def _check_directory(config: Config, job: Job, result: DirectoryCheckResult) -> None:
+async def _check_directory(config: Config, job: PullJob, result: DirectoryCheckResult) -> None:
     directory = job.directory
     context = SourceRunContext(
         name=directory.name,
@@ -116,7 +116,7 @@ async def _check_directory(config: Config, job: Job, result: DirectoryCheckResul
         await _count(source, job, result)
 
 
-async def _count(source: Source, job: Job, result: DirectoryCheckResult) -> None:
+async def _count(source: Source, job: PullJob, result: DirectoryCheckResult) -> None:
     """Add a complete pull to the result. Raises SourceError if the pull is incomplete."""
     done, counter = False, _PullCounter(job, result)
     async with aclosing(cast("Any", source.pull(None))) as pages:
@@ -136,11 +136,11 @@ async def _count(source: Source, job: Job, result: DirectoryCheckResult) -> None
 class _PullCounter:
     """Counts the items of a pull, and collects what looks wrong in them."""
 
-    def __init__(self, job: Job, result: DirectoryCheckResult) -> None:
+    def __init__(self, job: PullJob, result: DirectoryCheckResult) -> None:
         self._result = result
         self._rules = job.rules
         self._group_name = group_name_of(job.rules)
-        self._compared = frozenset[str]().union(*(one.rules.reads.group_names for one in job.deliveries))
+        self._compared = frozenset[str]().union(*(one.rules.reads.group_names for one in job.targets))
         self._named: defaultdict[str, set[str]] = defaultdict(set)
         self._broken: list[str] = []
 

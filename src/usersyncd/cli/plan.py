@@ -52,7 +52,7 @@ def plan(
     from usersyncd.cli.documents import runs_document
     from usersyncd.cli.report import is_well, show_run
     from usersyncd.cli.runs import opened
-    from usersyncd.run import RunOptions
+    from usersyncd.options import RunOptions
 
     reports = []
     with opened(
@@ -65,9 +65,8 @@ def plan(
             log=json or not sys.stdout.isatty(),
             adopt=runs.adopt,
             verify=verify,
-            target=target,
         )
-        for report, names in runs.each(options):
+        for report, names in runs.run(options):
             reports.append(report)
             if not json and not (quiet and is_well(report)):
                 show_run(report, names, everything=everything)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from usersyncd.options import Watch
 from usersyncd.progress import Progress
-from usersyncd.run import Watch
 
 if TYPE_CHECKING:
     import rich.progress

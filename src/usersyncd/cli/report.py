@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 
 from msgspec import structs
@@ -16,7 +16,7 @@ from usersyncd.cli.exceed import command
 from usersyncd.cli.leaving import former_name
 from usersyncd.cli.names import RecordNames
 from usersyncd.cli.text import BLANK, clean, error, hanging, show
-from usersyncd.core.report import Counts, Failed, RunReport, Skipped, TargetReport
+from usersyncd.core.report import Counts, DeliveryRun, Failed, RunReport, Skipped, TargetReport
 from usersyncd.core.summary import many, verified
 from usersyncd.plugin import Kind
 
@@ -42,11 +42,31 @@ def show_run(report: RunReport, names: RecordNames, *, everything: bool, status:
     show(*_reading(report, names, everything=everything), indent=2)
     for target in report.targets:
         show(BLANK)
-        show(*_target(report, target, names, everything=everything), indent=2)
+        heading = f"target {target.target}"
+        if target.leaving:
+            heading += f", which does not list {report.directory}"
+        show(*_target(report, target, names, heading, everything=everything), indent=2)
         if target.changes:
             show(BLANK)
             counts = target.planned if would else target.counts
             show(*describe(target.changes, counts, names, would=would, everything=everything), indent=4)
+    show(BLANK)
+
+
+def show_delivery(report: DeliveryRun, names: Callable[[str], RecordNames], *, everything: bool, status: str) -> None:
+    """A delivery with its share of each directory. ``names``: those of a directory's records."""
+    show(Text.assemble((report.target, "bold"), f" ({report.connector})  ", Text(status, style=STYLES[status])))
+    if report.error is not None:
+        show(error(report.error), indent=2)
+    for share in report.targets:
+        part = RunReport(share.directory, "", report.run, report.status, report.started, targets=[share])
+        known = names(share.directory)
+        show(BLANK)
+        heading = f"directory {share.directory}" + (", which leaves" if share.leaving else "")
+        show(*_target(part, share, known, heading, everything=everything), indent=2)
+        if share.changes:
+            show(BLANK)
+            show(*describe(share.changes, share.counts, known, would=False, everything=everything), indent=4)
     show(BLANK)
 
 
@@ -84,13 +104,11 @@ def _reading(report: RunReport, names: RecordNames, *, everything: bool) -> Iter
 
 
 def _target(
-    report: RunReport, target: TargetReport, names: RecordNames, *, everything: bool
+    report: RunReport, target: TargetReport, names: RecordNames, title: str, *, everything: bool
 ) -> Iterator[RenderableType]:
     planned = report.status == "planned"
     counts = target.planned if target.held or planned else target.counts
-    heading = Text(f"target {target.target}", style="bold")
-    if target.leaving:
-        heading.append(f", which does not list {report.directory}")
+    heading = Text(title, style="bold")
     if target.error is not None:
         yield heading.append(": failed", style="bold red")
     elif target.held:

@@ -27,8 +27,8 @@ def run(context: typer.Context, config: ConfigOption = None) -> None:
     logs.configure()
     terminal = sys.stderr.isatty()
     try:
-        loaded, jobs = load_jobs(config_file(context, config))
-        database = open_state(loaded)
+        loaded = load_jobs(config_file(context, config))
+        database = open_state(loaded.config)
     except UsersyncError as error:
         if terminal:
             raise
@@ -40,15 +40,18 @@ def run(context: typer.Context, config: ConfigOption = None) -> None:
             from usersyncd.cli.screen import Screen
 
             screen = Screen(database)
-            screen.welcome(loaded, jobs)
-            daemon = Daemon(loaded, jobs, database, screen.show)
+            screen.welcome(loaded)
+            daemon = Daemon(loaded, database, screen.show)
             with screen.watch(daemon):
                 asyncio.run(daemon.run())
         else:
             structlog.get_logger().info(
-                "started", event_name="daemon.started", configuration=str(loaded.file), directories=list(jobs)
+                "started",
+                event_name="daemon.started",
+                configuration=str(loaded.config.file),
+                directories=list(loaded.pulls),
             )
-            asyncio.run(Daemon(loaded, jobs, database).run())
+            asyncio.run(Daemon(loaded, database).run())
     finally:
         database.close()
         if isinstance(sys.stderr, Stream):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import typer
@@ -14,20 +13,20 @@ import typer
 from usersyncd import collector, logs
 from usersyncd.cli.adopt import told_apart
 from usersyncd.cli.common import config_file, say
-from usersyncd.cli.names import RecordNames
+from usersyncd.cli.names import RecordNames, rules_of
 from usersyncd.cli.progress import shown_progress
 from usersyncd.cli.saved_state import saved_state
 from usersyncd.config import Config, load
 from usersyncd.core.report import RunReport
-from usersyncd.deliver.leaving import all_leaving, removed_jobs
-from usersyncd.errors import ConfigError, UsersyncError
-from usersyncd.job import Job, jobs
+from usersyncd.deliver.leaving import all_leaving
+from usersyncd.errors import ConfigError
+from usersyncd.job import DeliveryJob, PullJob, delivery_jobs, jobs
 from usersyncd.nearest import nearest
 from usersyncd.opening import open_state
-from usersyncd.options import ALL
-from usersyncd.run import RunOptions, run
+from usersyncd.options import ALL, RunOptions, Watch
 from usersyncd.state.database import Database
 from usersyncd.state.subjects import ids_among
+from usersyncd.sync import sync
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as in shells: 128 plus the number of the signal."""
@@ -42,44 +41,45 @@ class DirectoryRuns:
 
     database: Database
     folder: Path
-    jobs: Sequence[Job]
+    pulls: Mapping[str, PullJob]
+    deliveries: Mapping[str, DeliveryJob]
+    directories: Sequence[str]
     adopt: frozenset[str]
     forget: frozenset[str]
     quiet: bool
 
-    def each(self, options: RunOptions) -> Iterator[tuple[RunReport, RecordNames]]:
-        """Run one directory after the other. An error is in the report, and does not stop the next directory."""
-        for job in self.jobs:
-            yield self._run(job, options), RecordNames(self.database, job.directory.name, job)
+    def run(self, options: RunOptions) -> list[tuple[RunReport, RecordNames]]:
+        """Pull the directories and deliver them. An error is in the report, and does not stop the next directory."""
+        try:
+            reports = asyncio.run(
+                sync(self.database, self.folder, self.pulls, self.deliveries, self.directories, options, self._shown)
+            )
+        except KeyboardInterrupt:
+            say(
+                "\nstopped. Nothing is lost: what was delivered is recorded, and the next run goes on from there.",
+                error=True,
+            )
+            raise typer.Exit(INTERRUPTED) from None
+        return [(report, self.names(report.directory)) for report in reports]
+
+    def names(self, directory: str) -> RecordNames:
+        """The names of a directory's records."""
+        return RecordNames(self.database, directory, rules_of(self.pulls.get(directory), self.database, directory))
 
     def verify_consents(self) -> None:
         """Raises ConfigError if ``--adopt`` names a record that is in none of the directories."""
         if not (wanted := self.adopt - {ALL}):
             return
-        names = [job.directory.name for job in self.jobs]
         with self.database.read() as connection:
-            unknown = sorted(wanted - ids_among(connection, names, wanted))
+            unknown = sorted(wanted - ids_among(connection, self.directories, wanted))
         if unknown:
             raise ConfigError(
-                f"--adopt: no record of {', '.join(names)} has the id {', '.join(unknown)}",
+                f"--adopt: no record of {', '.join(self.directories)} has the id {', '.join(unknown)}",
                 "give the id that the report names, and the name of its directory",
             )
 
-    def _run(self, job: Job, options: RunOptions) -> RunReport:
-        name, connector = job.directory.name, job.directory.connector
-        try:
-            with shown_progress(name, quiet=self.quiet) as watch:
-                return asyncio.run(run(self.database, self.folder, job, options, watch))
-        except UsersyncError as error:
-            # The run never began: another run has the directory, or the state cannot be written.
-            return RunReport(name, connector, "", "failed", datetime.now(UTC).isoformat(), error=str(error))
-        except KeyboardInterrupt:
-            say(
-                f"\n{name}: stopped. Nothing is lost: the delivered changes are recorded, and the next run continues "
-                "from there.",
-                error=True,
-            )
-            raise typer.Exit(INTERRUPTED) from None
+    def _shown(self, name: str) -> AbstractContextManager[Watch]:
+        return shown_progress(name, quiet=self.quiet)
 
 
 @contextmanager
@@ -106,10 +106,14 @@ def opened(
     """
     logs.configure("debug" if verbose else "info" if json else "warning")
     config = load(config_file(context, option))
-    found = _jobs(config, forget or (), verify=verify)
-    adopting, consents = told_apart(adopt or (), found)
-    reached = found if target is None else _reached(config, found, target)
-    chosen = check_names(config, [*(directories or ()), *adopting, *(forget or ())] or reached, found)
+    pulls = jobs(config)
+    deliveries = delivery_jobs(pulls.values())
+    known = [*pulls, *_removed(config, forget or (), verify=verify)]
+    adopting, consents = told_apart(adopt or (), known)
+    if target is not None:
+        deliveries = {target: _delivery(config, deliveries, target)}
+    reached = known if target is None else [name for name in known if _reaches(deliveries[target], name)]
+    chosen = check_names(config, [*(directories or ()), *adopting, *(forget or ())] or reached, known)
     if missed := [name for name in chosen if name not in reached]:
         raise ConfigError(
             f"--target: {target} does not list the directory {missed[0]}",
@@ -118,36 +122,44 @@ def opened(
     database = open_state(config)
     collector.set_aside()
     try:
-        yield DirectoryRuns(
-            database, config.folder, [found[name] for name in chosen], consents, frozenset(forget or ()), quiet
-        )
+        forgotten = frozenset(forget or ())
+        yield DirectoryRuns(database, config.folder, pulls, deliveries, chosen, consents, forgotten, quiet)
     finally:
         database.close()
 
 
-def _jobs(config: Config, forget: Collection[str], *, verify: bool) -> dict[str, Job]:
-    """The jobs of the configured directories, and of removed directories that still have something to leave or verify.
+def _removed(config: Config, forget: Collection[str], *, verify: bool) -> list[str]:
+    """The removed directories that still have something to leave or verify.
 
     Raises ConfigError if a directory to ``forget`` has nothing that leaves.
     """
-    found = jobs(config)
     with saved_state(config) as database:
-        if database is not None:
-            found |= removed_jobs(database, config, found, verify=verify)
-            _check_forget(database, config, [name for name in forget if name in found], verify=verify)
-    return found
+        if database is None:
+            return []
+        with database.read() as connection:
+            leaving = all_leaving(connection, config, verify=verify)
+    names = dict.fromkeys(one.directory for one in leaving)
+    for name in forget:
+        if name in config.directories and name not in names:
+            raise ConfigError(
+                f"--forget: {name} leaves no target",
+                "remove it from the target's `directories` first; `usersyncd status` shows what leaves",
+            )
+    return [name for name in names if name not in config.directories]
 
 
-def _reached(config: Config, found: dict[str, Job], target: str) -> list[str]:
-    """The directories that the target lists, and the removed ones that leave it. Raises ConfigError."""
+def _delivery(config: Config, deliveries: Mapping[str, DeliveryJob], target: str) -> DeliveryJob:
     if target not in config.targets:
         raise ConfigError(
             f"--target: there is no target “{target}” in {config.file}{nearest(target, config.targets)}",
             "name one of those under `targets:`, or none for all",
         )
-    return [
-        name for name, job in found.items() if any(each.target.name == target for each in job.deliveries or job.leaving)
-    ]
+    return deliveries[target]
+
+
+def _reaches(delivery: DeliveryJob, directory: str) -> bool:
+    """Whether a target lists a directory; one that is out of the file may leave it."""
+    return directory in delivery.shares or all(directory not in each.target.directories for each in delivery.everyone)
 
 
 def check_names(config: Config, names: Collection[str], known: Collection[str]) -> list[str]:
@@ -159,14 +171,3 @@ def check_names(config: Config, names: Collection[str], known: Collection[str]) 
                 "name one of those under `directories:`, or none for all",
             )
     return list(dict.fromkeys(names))
-
-
-def _check_forget(database: Database, config: Config, names: Collection[str], *, verify: bool) -> None:
-    with database.read() as connection:
-        leaving = {one.directory for one in all_leaving(connection, config, verify=verify)}
-    for name in names:
-        if name not in leaving:
-            raise ConfigError(
-                f"--forget: {name} leaves no target",
-                "remove it from the target's `directories` first; `usersyncd status` shows what leaves",
-            )

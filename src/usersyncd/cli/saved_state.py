@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from msgspec import structs
 
 from usersyncd.config import Config
-from usersyncd.core.report import RunReport
+from usersyncd.core.report import DeliveryRun
 from usersyncd.opening import open_existing
 from usersyncd.state.database import Database
-from usersyncd.state.journal import INTERRUPTED
-from usersyncd.state.lock import is_locked
+from usersyncd.state.journal import INTERRUPTED, Report, subject
+from usersyncd.state.lock import DIRECTORY, TARGET, is_locked
 
 RUNNING = "running"
 
@@ -28,10 +28,10 @@ def saved_state(config: Config) -> Iterator[Database | None]:
             database.close()
 
 
-def current_status(database: Database, report: RunReport) -> tuple[str, RunReport]:
+def current_status(database: Database, report: Report) -> tuple[str, Report]:
     """The status and the report of a run: ``running`` while it runs, ``failed`` if it was killed."""
     if report.finished is not None:
         return report.status, report
-    if is_locked(database, report.directory):
+    if is_locked(database, TARGET if isinstance(report, DeliveryRun) else DIRECTORY, subject(report)):
         return RUNNING, report
     return "failed", structs.replace(report, status="failed", error=INTERRUPTED)

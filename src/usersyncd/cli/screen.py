@@ -15,15 +15,14 @@ from rich.table import Table
 from rich.text import Text
 
 from usersyncd.cli.change_lines import change_lines
-from usersyncd.cli.names import RecordNames
+from usersyncd.cli.names import RecordNames, rules_of
 from usersyncd.cli.text import console
-from usersyncd.config import Config
 from usersyncd.core import summary
-from usersyncd.core.report import RunReport, Status
-from usersyncd.daemon import Daemon
+from usersyncd.core.report import DeliveryRun, PullRun, Status
+from usersyncd.daemon import Daemon, Loaded
+from usersyncd.daemon.engine import WorkItem, deliver_to, pull_of
 from usersyncd.errors import StateError
-from usersyncd.job import Job
-from usersyncd.run import voice
+from usersyncd.recording import level_of
 from usersyncd.state.database import Database
 
 FEW = 8
@@ -32,7 +31,8 @@ NOTHING = "nothing has changed"
 
 
 class _LastRun(Struct):
-    """What was shown last of a directory: the text, the status since when, and how many runs had this text."""
+    """What was shown last of a directory or target: the text, the status since when, and how many runs had this
+    text."""
 
     text: str
     status: Status
@@ -48,20 +48,20 @@ class Screen:
         self._database = database
         self._daemon: Daemon | None = None
         self._counts: dict[str, tuple[int, int, int]] = {}
-        self._last: dict[str, _LastRun] = {}
+        self._last: dict[WorkItem, _LastRun] = {}
 
-    def welcome(self, config: Config, jobs: dict[str, Job]) -> None:
+    def welcome(self, loaded: Loaded) -> None:
         """Show which directories and targets will run."""
         table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim", pad_edge=False)
         for heading in ("directory", "connector", "every", "targets"):
             table.add_column(heading)
-        for name, job in jobs.items():
-            targets = ", ".join(f"{one.target.name} ({one.target.connector})" for one in job.deliveries)
-            directory = job.directory
+        for name, pull in loaded.pulls.items():
+            targets = ", ".join(f"{one.target.name} ({one.target.connector})" for one in pull.targets)
+            directory = pull.directory
             table.add_row(
                 Text(name, style="bold"), directory.connector, every(directory.every), targets or Text("none", "yellow")
             )
-        title = Text.assemble(("usersyncd", "bold"), f" runs {config.file}. Ctrl-C ends it.")
+        title = Text.assemble(("usersyncd", "bold"), f" runs {loaded.config.file}. Ctrl-C ends it.")
         self._console.print(Group(Text(), title, Text(), table, Text()))
 
     @contextmanager
@@ -79,25 +79,25 @@ class Screen:
             self._console.show_cursor(True)  # It would stay hidden when the process is killed.
             yield
 
-    def show(self, report: RunReport) -> None:
+    def show(self, report: PullRun | DeliveryRun) -> None:
         """Show what a run did."""
-        text = "\n".join(self._lines(report)) or NOTHING
-        last = self._last.get(report.directory)
-        if last is not None and last.text == text and not any(one.counts.total for one in report.targets):
+        if isinstance(report, PullRun):
+            item, lines, changed = pull_of(report.directory), self._pull(report), False
+        else:
+            item, lines = deliver_to(report.target), self._delivery(report)
+            changed = any(one.counts.total for one in report.targets)
+        text = "\n".join([*lines, *(f"failed: {fault}" for fault in summary.faults(report))]) or NOTHING
+        last = self._last.get(item)
+        if last is not None and last.text == text and not changed:
             last.runs += 1
             return
         goes_on = last is not None and last.status == report.status and (text == NOTHING or last.status != "succeeded")
         since = last.since if last is not None and goes_on else time.strftime("%H:%M:%S")
-        self._last[report.directory] = _LastRun(text, report.status, since)
-        voice(report)(text)
+        self._last[item] = _LastRun(text, report.status, since)
+        level_of(report)(text)
 
-    def _lines(self, report: RunReport) -> Iterator[str]:
-        yield from self._pull(report)
-        yield from self._changes(report)
-        yield from self._faults(report)
-
-    def _pull(self, report: RunReport) -> Iterator[str]:
-        """How much was read, if the counts are not those of the last run."""
+    def _pull(self, report: PullRun) -> Iterator[str]:
+        """How much was read, if the counts are not those of the last pull."""
         if (pull := report.pull) is None:
             return
         numbers = pull.users, pull.groups, pull.memberships
@@ -105,36 +105,34 @@ class Screen:
             self._counts[report.directory] = numbers
             yield summary.read(pull)
 
-    def _changes(self, report: RunReport) -> Iterator[str]:
-        for one in report.targets:
-            if total := one.counts.total:
-                yield f"{one.target}: {summary.changed(one.counts)}"
+    def _delivery(self, report: DeliveryRun) -> Iterator[str]:
+        for share in report.targets:
+            if total := share.counts.total:
+                yield f"{share.directory}: {summary.changed(share.counts)}"
                 if total <= FEW:
-                    yield from (f"  {line}" for line in self._subjects(report, one.target))
+                    yield from (f"  {line}" for line in self._changes(report, share.directory))
+            if share.held:
+                yield f"{share.directory}: {summary.target(share)}"
+                yield f"  → `usersyncd plan {share.directory}` shows the plan"
 
-    def _faults(self, report: RunReport) -> Iterator[str]:
-        for one in report.targets:
-            if one.held:
-                yield f"{one.target}: {summary.target(one)}"
-                yield f"  → `usersyncd plan {report.directory}` shows the plan"
-        yield from (f"failed: {fault}" for fault in summary.faults(report))
-
-    def _subjects(self, report: RunReport, target: str) -> list[str]:
-        job = self._daemon.jobs.get(report.directory) if self._daemon else None
+    def _changes(self, report: DeliveryRun, directory: str) -> list[str]:
+        pull = self._daemon.loaded.pulls.get(directory) if self._daemon else None
         try:
-            return change_lines(self._database, RecordNames(self._database, report.directory, job), report.run, target)
+            names = RecordNames(self._database, directory, rules_of(pull, self._database, directory))
+            return change_lines(self._database, names, report.run, report.target)
         except StateError:
             return []  # The run itself is shown; the changes are in the journal.
 
     def _since(self) -> list[str]:
         """Since when something is wrong; or, if nothing is, since when nothing has changed."""
-        wrong = [(name, one) for name, one in self._last.items() if one.status != "succeeded"]
+        wrong = [(item.name, one) for item, one in self._last.items() if one.status != "succeeded"]
         if wrong:
             return [f"{name} {one.status} since {one.since} ({summary.many(one.runs, 'run')})" for name, one in wrong]
         if not self._last or any(one.text != NOTHING for one in self._last.values()):
             return []
-        runs = summary.many(sum(one.runs for one in self._last.values()), "run")
-        return [f"{NOTHING} since {max(one.since for one in self._last.values())} ({runs})"]
+        pulls = sum(one.runs for item, one in self._last.items() if item.kind == "pull")
+        since = max(one.since for one in self._last.values())
+        return [f"{NOTHING} since {since} ({summary.many(pulls, 'pull')})"]
 
     def _current(self, daemon: Daemon, spinner: Spinner) -> RenderableType:
         """What happens now. Rich asks for it in a separate thread."""

@@ -11,9 +11,10 @@ from usersyncd.errors import ConfigError, UsersyncError
 
 if TYPE_CHECKING:
     from usersyncd.config import Config
-    from usersyncd.core.report import RunReport
-    from usersyncd.job import Job
+    from usersyncd.core.report import DeliveryRun, PullRun, RunReport
+    from usersyncd.core.rules import Rules
     from usersyncd.state.database import Database
+    from usersyncd.state.journal import Report
 
 
 def show(
@@ -27,12 +28,15 @@ def show(
     from usersyncd.cli.changes import EACH
     from usersyncd.cli.documents import FORMAT, list_changes, run_document
     from usersyncd.cli.saved_state import current_status, saved_state
+    from usersyncd.core.report import PullRun
 
     loaded = load_config(context, config)
     with saved_state(loaded) as database:
         if database is None:
             raise _unknown(run)
         status, report = current_status(database, _find(database, run))
+        if isinstance(report, PullRun):
+            report = _with_deliveries(database, report)
         list_changes(database, report, each=None if json or everything else EACH)
         if not json:
             _show(database, loaded, status, report, everything=everything)
@@ -40,7 +44,7 @@ def show(
         print_json({"format": FORMAT} | run_document(report) | {"status": status})
 
 
-def _find(database: Database, run: str) -> RunReport:
+def _find(database: Database, run: str) -> Report:
     from usersyncd.state import journal
 
     with database.read() as connection:
@@ -48,37 +52,52 @@ def _find(database: Database, run: str) -> RunReport:
     if not found:
         raise _unknown(run)
     if len(found) > 1:
-        several = "\n".join(f"  {report.run}  {report.directory}  {report.started}" for report in found)
+        several = "\n".join(f"  {report.run}  {journal.subject(report)}  {report.started}" for report in found)
         raise UsersyncError(f"several runs begin with {run}, among them\n{several}", "write more of the id")
     return found[0]
+
+
+def _with_deliveries(database: Database, pull: PullRun) -> RunReport:
+    """The pull and its shares of the deliveries that followed from it."""
+    from usersyncd.core.composing import composed
+    from usersyncd.state import journal
+
+    with database.read() as connection:
+        deliveries = journal.deliveries_after(connection, pull.run)
+    return composed(pull.directory, pull.connector, pull, deliveries, delivered=True)
 
 
 def _unknown(run: str) -> UsersyncError:
     return UsersyncError(f"there is no run {run}", "`usersyncd history` lists them; they are kept for 90 days")
 
 
-def _show(database: Database, config: Config, status: str, report: RunReport, *, everything: bool) -> None:
+def _show(
+    database: Database, config: Config, status: str, report: DeliveryRun | RunReport, *, everything: bool
+) -> None:
     from rich.text import Text
 
     from usersyncd.cli import text
     from usersyncd.cli.names import RecordNames
-    from usersyncd.cli.report import show_run
+    from usersyncd.cli.report import show_delivery, show_run
+    from usersyncd.core.report import DeliveryRun
+
+    def names(directory: str) -> RecordNames:
+        return RecordNames(database, directory, _rules(database, config, directory))
 
     ended = f", ended {text.local(report.finished)}" if report.finished else ""
     text.show(Text(f"run {report.run}, began {text.local(report.started)}{ended}"))
-    show_run(
-        report,
-        RecordNames(database, report.directory, _job(config, report.directory)),
-        everything=everything,
-        status=status,
-    )
+    if isinstance(report, DeliveryRun):
+        show_delivery(report, names, everything=everything, status=status)
+        return
+    show_run(report, names(report.directory), everything=everything, status=status)
 
 
-def _job(config: Config, directory: str) -> Job | None:
-    """The directory's job, if it still has one. Only the names of records depend on it."""
+def _rules(database: Database, config: Config, directory: str) -> Rules | None:
+    """The rules by which records are named, if the configuration can still be used."""
+    from usersyncd.cli.names import rules_of
     from usersyncd.job import jobs
 
     try:
-        return jobs(config).get(directory)
+        return rules_of(jobs(config).get(directory), database, directory)
     except ConfigError:
         return None

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from msgspec import Struct, field
 
 from usersyncd.cli.common import ConfigOption, JsonOption, load_config, print_json
 
@@ -15,44 +14,10 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
+    from usersyncd.cli.standing import DirectoryStatus
     from usersyncd.config import Config, Directory
-    from usersyncd.core.report import RunReport
     from usersyncd.deliver.leaving import Leaving
     from usersyncd.state.database import Database
-
-
-FEW = 10
-"""How many failed records are named."""
-
-
-class DirectoryStatus(Struct):
-    """One directory, with the fields that docs/json.md describes.
-
-    The fields from ``held`` to ``run`` are about the last finished run. ``leaving``: what the targets that do not list
-    the directory still hold of it.
-    """
-
-    directory: str
-    connector: str
-    last_run: str | None = None
-    last_success: str | None = None
-    last_delivery: str | None = None
-    next_run: str | None = None
-    late: bool = False
-    status: str | None = None
-    users: int = 0
-    groups: int = 0
-    memberships: int = 0
-    held: str | None = None
-    guard: list[dict[str, Any]] = []
-    harms: list[dict[str, Any]] = []
-    failures: int = 0
-    failed: list[dict[str, Any]] = []
-    error: str | None = None
-    message: str | None = None
-    remedy: str | None = None
-    run: str | None = None
-    leaving: list[Leaving] = field(default_factory=list)
 
 
 def status(
@@ -84,7 +49,7 @@ def status(
             with database.read() as connection:
                 leaving = [one for one in all_leaving(connection, loaded) if one.is_held]
                 directories += removed_directories(connection, loaded)
-        found = [_directory_status(database, directory) for directory in directories]
+        found = [_directory_status(database, directory, loaded.targets) for directory in directories]
     now = datetime.now(UTC)
     for one in found:
         one.late = _is_late(one, loaded.directories.get(one.directory), now)
@@ -120,52 +85,15 @@ def _is_late(one: DirectoryStatus, directory: Directory | None, now: datetime) -
     return one.last_run is None or abs(now - datetime.fromisoformat(one.last_run)) > 2 * directory.every
 
 
-def _directory_status(database: Database | None, directory: Directory) -> DirectoryStatus:
+def _directory_status(database: Database | None, directory: Directory, targets: Collection[str]) -> DirectoryStatus:
+    from usersyncd.cli.standing import DirectoryStatus, fill_in
+
     found = DirectoryStatus(directory.name, directory.connector)
     if database is None:
         return found
 
-    from usersyncd.cli.saved_state import RUNNING, current_status
-    from usersyncd.state import journal
-    from usersyncd.state.directories import known
-
-    now = datetime.now(UTC)
-    with database.read() as connection:
-        reading = known(connection, directory.name)
-        latest = now + directory.every
-        found.last_success = journal.last(connection, directory.name, latest, "succeeded")
-        found.last_delivery = journal.last(connection, directory.name, latest, "succeeded", "partial")
-        runs = journal.history(connection, 2, directory.name, whole=True)
-    if reading is not None:
-        found.users, found.groups, found.memberships = reading.users, reading.groups, reading.memberships
-    if runs:
-        found.last_run = runs[0].started
-        found.next_run = (min(datetime.fromisoformat(runs[0].started), now) + directory.every).isoformat()
-        found.status, ended = current_status(database, runs[0])
-        if found.status != RUNNING:
-            _add_outcome(found, ended)
-        elif len(runs) > 1:
-            _add_outcome(found, runs[1])
+    fill_in(found, database, directory, targets)
     return found
-
-
-def _add_outcome(found: DirectoryStatus, ended: RunReport) -> None:
-    """Add what the last finished run reported."""
-    from msgspec import structs
-
-    from usersyncd.cli.documents import error_document, failed_document
-
-    found.run = ended.run
-    error = error_document(ended)
-    found.error, found.message, found.remedy = error["error"], error["message"], error["remedy"]
-    for target in ended.targets:
-        name = {"target": target.target}
-        found.failures += target.failures
-        found.failed += [name | failed_document(failed) for failed in target.failed[: FEW - len(found.failed)]]
-        if target.held:
-            found.held = ended.plan
-            found.guard += [name | structs.asdict(violated) for violated in target.guard]
-            found.harms.append(name | {"harm": target.harm})
 
 
 # ---- for a person

@@ -60,7 +60,7 @@ def sync(
     from usersyncd.cli.missing import unneeded
     from usersyncd.cli.report import is_well, show_run
     from usersyncd.cli.runs import opened
-    from usersyncd.run import RunOptions
+    from usersyncd.options import RunOptions
 
     reports = []
     consents = hashes(exceed)
@@ -76,9 +76,8 @@ def sync(
             missing=frozenset(accept_missing or ()),
             exceed=consents,
             verify=verify,
-            target=target,
         )
-        for report, names in runs.each(options):
+        for report, names in runs.run(options):
             reports.append(report)
             if changes:
                 list_changes(runs.database, report, each=None if json or everything else EACH)

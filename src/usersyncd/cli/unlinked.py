@@ -16,10 +16,10 @@ from usersyncd.config import Config
 from usersyncd.context import TargetRunContext
 from usersyncd.core.graph import Graph
 from usersyncd.core.rules import RuleError
-from usersyncd.deliver.run import connected
 from usersyncd.deliver.shape import Shaped, shape_groups, shape_users
+from usersyncd.deliver.work import connected
 from usersyncd.errors import ConfigError
-from usersyncd.job import Job, TargetRules
+from usersyncd.job import PullJob, TargetRules
 from usersyncd.plugin import Held, Inspectable, Kind
 from usersyncd.state import links, targets
 from usersyncd.state.database import Database
@@ -68,12 +68,12 @@ class Account(Struct):
     candidates: list[Candidate] = []
 
 
-async def unlinked(database: Database | None, config: Config, jobs: Sequence[Job], name: str) -> list[Account]:
+async def unlinked(database: Database | None, config: Config, jobs: Sequence[PullJob], name: str) -> list[Account]:
     """The accounts of a target that no record is linked to. Changes nothing.
 
     Raises ConfigError if the target cannot list its objects, and TargetError.
     """
-    deliveries = [(job, one) for job in jobs for one in job.deliveries if one.target.name == name]
+    deliveries = [(job, one) for job in jobs for one in job.targets if one.target.name == name]
     _, delivery = deliveries[0]
     if not delivery.connector.capabilities.list:
         raise ConfigError(
@@ -135,12 +135,12 @@ class _Search:
     """Looks for the records of one directory to which accounts might belong."""
 
     def __init__(
-        self, database: Database, number: int, job: Job, delivery: TargetRules, accounts: Iterable[Account]
+        self, database: Database, number: int, job: PullJob, delivery: TargetRules, accounts: Iterable[Account]
     ) -> None:
         self._database = database
         self._number = number
         self._directory = job.directory.name
-        self._names = RecordNames(database, self._directory, job)
+        self._names = RecordNames(database, self._directory, job.rules)
         self._rules = delivery.rules
         self._by_word: dict[tuple[Kind, str], list[Account]] = {}
         self._by_record: dict[tuple[Kind, str], list[Account]] = {}

@@ -24,8 +24,7 @@ class Going(Enum):
 
     ``STAYS``: it keeps the key. ``MOVES``: it gets another key. ``LEAVES``: it leaves in this plan;
     ``LEAVES_DELETED``: and its object is deleted. ``LEFT``: it left before; ``LEFT_DELETED``: and its object is deleted
-    in this plan. ``RETURNS``: it left and returned, and was not delivered since. ``UNSURE``: a run of another directory
-    sent it this key and got no answer.
+    in this plan. ``RETURNS``: it left and returned, and was not delivered since.
     """
 
     STAYS = auto()
@@ -35,7 +34,6 @@ class Going(Enum):
     LEFT = auto()
     LEFT_DELETED = auto()
     RETURNS = auto()
-    UNSURE = auto()
 
 
 class Holder(Struct, frozen=True):
@@ -138,12 +136,6 @@ def judge(claimant: Claimant, holders: Sequence[Holder], found: Sequence[Found],
         )
     if mine and claimant.new:
         return _relinked(mine, named)
-    if unsure := [one for one in holders if one.going is Going.UNSURE]:
-        whose = _whose(claimant, unsure[0], policy)
-        return Verdict(
-            f"{named} may be that of {whose}: the change that gave it was not answered yet\n"
-            f"  → run {unsure[0].directory} first"
-        )
     if len(exact) > 1:
         ids = ", ".join(one.held.target_id for one in exact[:3])
         return Verdict(
@@ -239,8 +231,8 @@ def _taken(claimant: Claimant, holder: Holder, named: str, policy: Policy) -> Ve
     if holder.directory == claimant.directory:
         return Verdict(f"{what}\n  → correct one of the two in the directory")
     return Verdict(
-        f"{what}\n  → correct one of the two; if {holder.id} gives it up, run {holder.directory} first; directories do "
-        "not exchange keys: give one of the two another key in between"
+        f"{what}\n  → correct one of the two; if {holder.id} gave it up, sync {holder.directory} and "
+        f"{claimant.directory} together"
     )
 
 

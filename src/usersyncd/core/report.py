@@ -13,6 +13,8 @@ from usersyncd.core.listing import Listing
 from usersyncd.plugin import Kind
 
 Status = Literal["planned", "succeeded", "partial", "held", "failed"]
+Cause = Literal["interval", "manual", "pull", "date", "approval", "retry", "reload"]
+"""Why a run began."""
 
 NAMED = 1_000
 """How many records that failed a report names; it counts them all."""
@@ -107,15 +109,15 @@ class Verified(Struct, frozen=True):
 
 
 class TargetReport(Struct):
-    """What was planned for, and delivered to, one target.
+    """What was planned for one directory at one target, and what was delivered of it.
 
     ``counts`` are of what was delivered (of what would be, when nothing was to be delivered), ``planned`` of the whole
-    plan, whose hash is ``plan``. ``guard``: the limits that it passes. ``harm``: the hash of its harmful changes, when
+    plan, whose hash is ``plan``. ``guard``: the limits that it exceeds. ``harm``: the hash of its harmful changes, when
     it is held or was delivered because a person consented to exactly these. ``failed`` names the first of the
     ``failures``. ``error``: the target as a whole. ``entries``: how many of the run's entries in the journal are about
-    it. ``notes``: what a person should know of the target. ``leaving``: the target does not list the directory, and
-    what it holds of it leaves. ``verified``: None when it was not compared with its links. ``changes``, where they are
-    listed, are never written to the state.
+    it. ``run``: the delivery. ``notes``: what a person should know about the target. ``leaving``: the target does not
+    list the directory, and what it holds of it leaves. ``verified``: None when it was not compared with its links.
+    ``changes``, where they are listed, are never written to the state.
     """
 
     target: str
@@ -135,10 +137,58 @@ class TargetReport(Struct):
     leaving: bool = False
     changes: Listing | None = None
     verified: Verified | None = None
+    directory: str = ""
+    run: str | None = None
+
+
+class PullRun(Struct):
+    """One pull of one directory. ``skipped`` names members of groups that the directory does not list, ``failed`` the
+    first of the ``failures``: records of which it hides what the rules need. ``seconds``: wall time. ``changed``: the
+    snapshot has a new revision."""
+
+    directory: str
+    connector: str
+    run: str
+    status: Status
+    started: str
+    cause: Cause = "manual"
+    finished: str | None = None
+    error: str | None = None
+    pull: PullReport | None = None
+    skipped: list[Skipped] = []
+    failed: list[Failed] = []
+    failures: int = 0
+    seconds: float = 0
+    changed: bool = False
+
+
+class DeliveryRun(Struct):
+    """One delivery to one target. ``pulls``: the ids of the pulls that it follows.
+    ``targets``: the share of each directory. ``waits``: directories that were not read
+    yet as the rules demand. ``due``: when the target has something to do without a pull. ``only``: the directories
+    that were requested; None: all."""
+
+    target: str
+    connector: str
+    run: str
+    status: Status
+    started: str
+    cause: Cause = "manual"
+    finished: str | None = None
+    error: str | None = None
+    pulls: list[str] = []
+    targets: list[TargetReport] = []
+    waits: list[str] = []
+    notes: list[str] = []
+    due: str | None = None
+    seconds: float = 0
+    only: list[str] | None = None
 
 
 class RunReport(Struct):
-    """One run of one directory. ``skipped`` names members of groups that the directory does not list, ``failed`` the
+    """A pull of one directory and its shares of the deliveries that followed, as ``plan`` and ``sync`` show them; runs
+    before release 0.2 were recorded so. ``run`` is the pull's, or that of the first delivery where nothing was read.
+    ``skipped`` names members of groups that the directory does not list, ``failed`` the
     first of the ``failures``: records of which it hides what the rules need. ``seconds``: wall time of all steps, those
     of a failed run too. ``only``: the one target that was asked for; None: all."""
 
@@ -159,13 +209,14 @@ class RunReport(Struct):
     only: str | None = None
 
 
-def status(report: RunReport, *, delivered: bool) -> Status:
-    """What became of a run, from what became of its parts: the worst of them."""
-    if report.error or any(target.error for target in report.targets):
+def status(report: PullRun | DeliveryRun | RunReport, *, delivered: bool) -> Status:
+    """The status of a run, from those of its parts: the worst of them."""
+    targets = [] if isinstance(report, PullRun) else report.targets
+    if report.error or any(target.error for target in targets):
         return "failed"
     if not delivered:
         return "planned"
-    if any(target.held for target in report.targets):
+    if any(target.held for target in targets):
         return "held"
-    failures = report.failures + sum(target.failures for target in report.targets)
-    return "partial" if failures else "succeeded"
+    failures = 0 if isinstance(report, DeliveryRun) else report.failures
+    return "partial" if failures + sum(target.failures for target in targets) else "succeeded"

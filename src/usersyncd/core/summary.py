@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from msgspec import structs
 
-from usersyncd.core.report import Counts, PullReport, RunReport, TargetReport, Verified
+from usersyncd.core.report import Counts, DeliveryRun, PullReport, PullRun, RunReport, TargetReport, Verified
 
 _DONE = {
     "create": "created", "adopt": "adopted", "update": "updated", "deactivate": "deactivated",
@@ -14,9 +14,12 @@ _DONE = {
 }  # fmt: skip
 
 
-def line(report: RunReport) -> str:
-    """``read 249 users, 20 groups, 303 memberships; app: 3 users created, 1 group updated``."""
-    return "; ".join(_parts(report))
+Report = PullRun | DeliveryRun | RunReport
+
+
+def line(report: Report) -> str:
+    """``read 249 users, 20 groups, 303 memberships``, ``acme: 3 users created; corp: nothing to change``."""
+    return "; ".join(_parts(report)) or "nothing to do"
 
 
 def read(pull: PullReport) -> str:
@@ -79,45 +82,61 @@ def verified(found: Verified) -> str:
     return f"verified {many(found.objects, 'object')}: {', '.join(differing) or 'nothing differs'}"
 
 
-def outcome(report: RunReport) -> str:
+def outcome(report: Report) -> str:
     """The line without what was read."""
     return "; ".join(_outcome(report))
 
 
-def faults(report: RunReport, most: int = 5) -> Iterator[str]:
+def faults(report: Report, most: int = 5) -> Iterator[str]:
     """What went wrong, whole, with its remedy: the run's own error, the targets', and the first records that failed."""
     if report.error is not None:
         yield report.error
-    yield from _failed("", report, most)
-    for one in report.targets:
-        if one.error is not None:
-            yield f"{one.target}: {one.error}"
-        yield from _failed(f"{one.target}: ", one, most)
+    if not isinstance(report, DeliveryRun):
+        yield from _failed("", report, most)
+    for one in _targets(report):
+        whose = _whose(report, one)
+        if one.error not in (None, report.error):
+            yield f"{whose}: {one.error}"
+        yield from _failed(f"{whose}: ", one, most)
 
 
-def _failed(prefix: str, report: RunReport | TargetReport, most: int) -> Iterator[str]:
+def _targets(report: Report) -> Sequence[TargetReport]:
+    return () if isinstance(report, PullRun) else report.targets
+
+
+def _whose(report: Report, one: TargetReport) -> str:
+    """Within a delivery the directory, otherwise the target."""
+    return one.directory if isinstance(report, DeliveryRun) else one.target
+
+
+def _failed(prefix: str, report: PullRun | RunReport | TargetReport, most: int) -> Iterator[str]:
     for failed in report.failed[:most]:
         yield f"{prefix}{failed.kind} {failed.id}: {failed.error}{f' ({failed.at})' if failed.at else ''}"
     if report.failures > most:
         yield f"{prefix}and {many(report.failures - most, 'record')} more"
 
 
-def _parts(report: RunReport) -> Iterator[str]:
-    if (pull := report.pull) is not None:
-        yield read(pull)
-    if report.failures:
-        yield f"{many(report.failures, 'record')} could not be read"
+def _parts(report: Report) -> Iterator[str]:
+    if not isinstance(report, DeliveryRun):
+        if (pull := report.pull) is not None:
+            yield read(pull)
+        if report.failures:
+            yield f"{many(report.failures, 'record')} could not be read"
     yield from _outcome(report)
 
 
-def _outcome(report: RunReport) -> Iterator[str]:
+def _outcome(report: Report) -> Iterator[str]:
     if report.error is not None:
         yield f"failed: {_first(report.error)}"
-    for one in report.targets:
+    for one in _targets(report):
+        if report.error is not None and one.error == report.error:
+            continue
         if one.plan is None and one.error is None:
             continue  # The run was stopped before it had a plan.
-        name = f"leaving {one.target}" if one.leaving else one.target
-        yield f"{name}: {target(one, would=report.status == 'planned')}"
+        whose = _whose(report, one)
+        name = f"leaving {one.target}" if one.leaving and one.target == whose else whose
+        leaving = ", which leaves" if one.leaving and one.target != whose else ""
+        yield f"{name}{leaving}: {target(one, would=report.status == 'planned')}"
 
 
 def _first(error: str) -> str:

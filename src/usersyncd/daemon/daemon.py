@@ -1,4 +1,4 @@
-"""The daemon: runs every directory at its interval, until a signal ends it.
+"""The daemon: pulls every directory at its interval and delivers what changed, until a signal ends it.
 
 SIGTERM and SIGINT end it within seconds: what runs is cancelled, and the next start goes on from what was saved. SIGHUP
 loads the configuration again; one with faults leaves the old one in force.
@@ -7,56 +7,47 @@ loads the configuration again; one with faults leaves the old one in force.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from msgspec import structs
 
 from usersyncd import notify
 from usersyncd.config import Config
-from usersyncd.core.report import RunReport
+from usersyncd.core.report import Cause, PullRun
 from usersyncd.daemon import reload, signals, systemd
 from usersyncd.daemon.activity import Activity
-from usersyncd.daemon.engine import Cause, Engine, LocalEngine, WorkItem
-from usersyncd.daemon.runs import Runs
+from usersyncd.daemon.due import Due
+from usersyncd.daemon.engine import Engine, LocalEngine, WorkItem, deliver_to, pull_of
+from usersyncd.daemon.reload import Loaded
+from usersyncd.daemon.runs import OnRun, Runs
 from usersyncd.daemon.schedule import Schedule
 from usersyncd.daemon.service import Service
-from usersyncd.deliver.leaving import removed_jobs
-from usersyncd.errors import StateError
-from usersyncd.job import Job
-from usersyncd.run import run
+from usersyncd.deliver.run import deliver
+from usersyncd.pull.run import pull
 from usersyncd.state.database import Database
 
 CLOCK_PAUSE = 1.0
 """Seconds between two looks at the wall clock."""
 LONGEST_PAUSE = timedelta(seconds=5)
-"""The longest pause between two attempts at a directory that another process is running; a tenth of its interval, if
-that is shorter."""
+"""The longest pause between two attempts at a directory or target whose lock another process has; a tenth of its
+interval, if that is shorter."""
 
 
 class Daemon:
-    """Runs the directories of a configuration. ``on_run`` gets the report of every run, instead of the log."""
+    """Runs a configuration. ``on_run`` gets the report of every run, instead of the log."""
 
-    def __init__(
-        self,
-        config: Config,
-        found: Mapping[str, Job],
-        database: Database,
-        on_run: Callable[[RunReport], None] | None = None,
-    ) -> None:
-        self.config = config
-        self._listed = dict(found)
-        """The jobs of the directories that are in the file."""
-        self.jobs = dict(found)
-        """What is run now, by directory; also those out of the file, as long as something of them has to leave."""
+    def __init__(self, loaded: Loaded, database: Database, on_run: OnRun | None = None) -> None:
+        self.loaded = loaded
         self.database = database
         self.activity = Activity()
         self.schedule = Schedule(self._is_due)
         self.engine: Engine = LocalEngine(self._perform, self._longest_pause)
+        self._due = Due(self.schedule)
+        self._pulled: dict[str, list[str]] = {}
+        """The runs of pulls after which each target is to be delivered, by its name."""
         self._runs = Runs(self.activity, on_run)
-        self._reached: set[str] = set()
-        """The targets to which a directory was delivered under this configuration."""
         self._end = asyncio.Event()
         self._status = systemd.StatusLine(lambda: self.activity.line(self.schedule.upcoming()))
         self._reload = Service(self._load_again)
@@ -65,9 +56,10 @@ class Daemon:
     async def run(self) -> None:
         """Run until a signal ends it."""
         with signals.handled(end=self._end.set, reload=self._reload.wake):
-            self.jobs |= await asyncio.to_thread(removed_jobs, self.database, self.config, self._listed)
             self.schedule.start()
-            self._run_at_intervals(self.jobs, "interval")
+            self._pull_at_intervals(self.loaded.pulls, "interval")
+            for target in self.loaded.deliveries:
+                self._due.begin(target, _now())
             self._status.ready()
             try:
                 async with asyncio.TaskGroup() as group:
@@ -94,94 +86,112 @@ class Daemon:
         self._log.info("ended", event_name="daemon.ended")
 
     def next_runs(self) -> list[tuple[datetime, str]]:
-        """When each directory is read next, the soonest first."""
+        """When each directory is pulled next, and targets have something to do without a pull; the soonest first."""
         return [(when, item.name) for when, item in self.schedule.upcoming()]
 
     # ---- work
 
-    def _run_at_intervals(self, names: Iterable[str], cause: Cause) -> None:
-        self.schedule.every({_pull(name): self.jobs[name].directory.every for name in names}, cause)
+    def _pull_at_intervals(self, directories: Iterable[str], cause: Cause) -> None:
+        intervals = {pull_of(name): self.loaded.pulls[name].directory.every for name in directories}
+        self.schedule.every(intervals, cause)
 
     def _is_due(self, item: WorkItem, cause: Cause) -> None:
         if cause == "interval" and self.engine.is_busy(item):
-            self._runs.log_missed(item)
+            self._runs.log_overdue(item, self._interval(item))
         else:
             self.engine.request(item, cause)
 
-    async def _perform(self, item: WorkItem, _cause: Cause) -> None:
-        """Run a directory, if it is still to be run."""
-        if (job := self.jobs.get(item.name)) is None:
-            return
+    async def _perform(self, item: WorkItem, cause: Cause) -> None:
         try:
-            report = await self._runs.follow(
-                item,
-                job.directory.every,
-                lambda options, watch: run(self.database, self.config.folder, job, options, watch),
-            )
+            await (self._pull if item.kind == "pull" else self._deliver)(item, cause)
         finally:
             self._status.service.wake()
-        delivered = report is not None and report.status != "failed"
-        reached = {each.target.name for each in job.deliveries if delivered}
-        if job.connector is None or not reached <= self._reached:
-            self._reached |= reached
-            await self._look_for_removed()
+
+    async def _pull(self, item: WorkItem, cause: Cause) -> None:
+        """Pull a directory, if it is still in the file, and request the deliveries that follow."""
+        if (job := self.loaded.pulls.get(item.name)) is None:
+            return
+        report = await self._runs.follow(
+            item,
+            job.directory.every,
+            lambda options, watch: pull(self.database, self.loaded.config.folder, job, options, cause, watch),
+        )
+        for target in _targets(self.loaded.config, item.name):
+            delivery = deliver_to(target)
+            if isinstance(report, PullRun):
+                self._pulled.setdefault(target, []).append(report.run)
+            self._runs.log_overdue(delivery, self._interval(delivery))
+            self.engine.request(delivery, "pull")
+
+    async def _deliver(self, item: WorkItem, cause: Cause) -> None:
+        """Deliver to a target, if it is still in the file, and set when it is due again."""
+        if (job := self.loaded.deliveries.get(item.name)) is None:
+            return
+        pulls = self._pulled.get(item.name, [])[:]
+        report = await self._runs.follow(
+            item,
+            self._interval(item),
+            lambda options, watch: deliver(self.database, self.loaded.config.folder, job, options, cause, watch, pulls),
+        )
+        del self._pulled.get(item.name, [])[: len(pulls)]
+        due = report.due if report else None
+        self._due.delivered(
+            item.name,
+            failed=report is None or report.status == "failed",
+            due=datetime.fromisoformat(due) if due else None,
+            now=_now(),
+        )
+
+    def _interval(self, item: WorkItem) -> timedelta:
+        """That of a directory, or the shortest of a target's directories."""
+        pulls, delivery = self.loaded.pulls, self.loaded.deliveries.get(item.name)
+        names = [item.name] if item.kind == "pull" else delivery.shares if delivery else ()
+        return min((pulls[name].directory.every for name in names if name in pulls), default=timedelta.max)
 
     def _longest_pause(self, item: WorkItem) -> float:
-        job = self.jobs.get(item.name)
-        return (min(job.directory.every / 10, LONGEST_PAUSE) if job else LONGEST_PAUSE).total_seconds()
-
-    async def _look_for_removed(self) -> None:
-        """Go on with the directories that are out of the file, as far as something of them has to leave. The
-        first run at a target finds out which one that is; after a last run, nothing is left."""
-        listed = self._listed
-        try:
-            found = await asyncio.to_thread(removed_jobs, self.database, self.config, listed)
-        except StateError as error:
-            self._log.error(str(error), event_name="state.failed", code=error.code)
-            return
-        if listed is self._listed and not self._end.is_set():
-            self._replace({**listed, **found})
-
-    def _replace(self, jobs: dict[str, Job]) -> None:
-        """Run these from now on: what is new or has changed at once, and nothing else any more."""
-        old, self.jobs = self.jobs, jobs
-        changes = reload.compare(old, jobs)
-        for name in changes.removed:
-            self.schedule.drop(_pull(name))
-            self.activity.forget(_pull(name))
-        self._run_at_intervals([name for name in jobs if name in {*changes.added, *changes.changed}], "reload")
+        return min(self._interval(item) / 10, LONGEST_PAUSE).total_seconds()
 
     # ---- services
 
     async def _load_again(self) -> None:
-        def load_all() -> tuple[Config, dict[str, Job], dict[str, Job]]:
-            config, found = reload.load_jobs(self.config.file)
-            return config, found, removed_jobs(self.database, config, found)
-
         notify.reloading()
-        loaded = await reload.attempt(load_all)
+        loaded = await reload.attempt(lambda: reload.load_jobs(self.loaded.config.file))
         if loaded is not None:
-            self._adopt(*loaded)
+            self._adopt(loaded)
         self._status.ready()
 
-    def _adopt(self, config: Config, found: dict[str, Job], leaving: dict[str, Job]) -> None:
-        """Go on with another configuration. What runs ends under the old one, and what changed runs again at once.
-        ``leaving``: the jobs of directories that are out of the file."""
-        changes = reload.compare(self._listed, found)
-        if config.state != self.config.state:
+    def _adopt(self, loaded: Loaded) -> None:
+        """Go on with another configuration. What runs ends under the old one, and what changed runs again at once."""
+        old, config = self.loaded, loaded.config
+        if config.state != old.config.state:
             self._log.warning(
                 "state: has changed: this needs a restart, and the old state database is used until then",
                 event_name="config.state_changed",
             )
-            config = structs.replace(config, state=self.config.state)
-        self.config, self._listed = config, found
-        self._reached.clear()
-        self._replace({**found, **leaving})
-        self._log.info("configuration reloaded", event_name="config.reloaded", **structs.asdict(changes))
+            loaded = structs.replace(loaded, config=structs.replace(config, state=old.config.state))
+        self.loaded = loaded
+        directories, targets = reload.compare_pulls(old, loaded), reload.compare_deliveries(old, loaded)
+        for name in directories.removed:
+            self.schedule.drop(pull_of(name))
+            self.activity.forget(pull_of(name))
+        for name in targets.removed:
+            self._due.removed(name)
+            self.activity.forget(deliver_to(name))
+        self._pull_at_intervals(directories.due, "reload")
+        for name in targets.due:
+            self.engine.request(deliver_to(name), "reload")
+        self._log.info(
+            "configuration reloaded", event_name="config.reloaded", **structs.asdict(directories), targets=targets.due
+        )
 
     async def _follow_clock(self) -> None:
         self.schedule.follow_clock()
 
 
-def _pull(name: str) -> WorkItem:
-    return WorkItem("pull", name)
+def _targets(config: Config, directory: str) -> list[str]:
+    """The targets that list a directory."""
+    return [target.name for target in config.targets.values() if directory in target.directories]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -11,10 +11,8 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from usersyncd.core.report import Cause
 from usersyncd.errors import LockedError
-
-Cause = Literal["interval", "manual", "pull", "date", "approval", "retry", "reload"]
-"""Why work is requested."""
 
 FIRST_PAUSE = 0.1
 """Seconds between the first two attempts at work that another process does at the moment. The pause doubles."""
@@ -28,6 +26,14 @@ class WorkItem(Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"
+
+
+def pull_of(directory: str) -> WorkItem:
+    return WorkItem("pull", directory)
+
+
+def deliver_to(target: str) -> WorkItem:
+    return WorkItem("deliver", target)
 
 
 class Engine(Protocol):

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from usersyncd.config import Config, load
 from usersyncd.errors import ConfigError, UsersyncError
-from usersyncd.job import Job, jobs
+from usersyncd.job import DeliveryJob, PullJob, delivery_jobs, jobs
 
 T = TypeVar("T")
 
@@ -21,36 +21,54 @@ SLOW = 10.0
 KEPT = "the configuration was not reloaded: the old one stays in force"
 
 
+class Loaded(Struct, frozen=True):
+    """A configuration, with the pull of each directory and the delivery to each target."""
+
+    config: Config
+    pulls: Mapping[str, PullJob]
+    deliveries: Mapping[str, DeliveryJob]
+
+
 class Changes(Struct, frozen=True):
-    """The directories that a reload added, changed and removed."""
+    """The names that a reload added, changed and removed."""
 
     added: list[str]
     changed: list[str]
     removed: list[str]
 
+    @property
+    def due(self) -> list[str]:
+        """What has to run because of the reload."""
+        return self.added + self.changed
 
-def load_jobs(file: os.PathLike[str]) -> tuple[Config, dict[str, Job]]:
+
+def load_jobs(file: os.PathLike[str]) -> Loaded:
     """A configuration and its compiled jobs. Raises ConfigError."""
     config = load(str(file))
-    return config, jobs(config)
+    pulls = jobs(config)
+    return Loaded(config, pulls, delivery_jobs(pulls.values()))
 
 
-def compare(old: Mapping[str, Job], new: Mapping[str, Job]) -> Changes:
-    """What is different between two sets of jobs."""
+def compare_pulls(old: Loaded, new: Loaded) -> Changes:
+    """The directories that are read in another way. How the file is written does not matter."""
+    return _compare(*({name: (job.directory, job.basis) for name, job in one.pulls.items()} for one in (old, new)))
+
+
+def compare_deliveries(old: Loaded, new: Loaded) -> Changes:
+    """The targets that may have to hold something else. How the file is written does not matter."""
+    return _compare(*({name: _meaning(job) for name, job in one.deliveries.items()} for one in (old, new)))
+
+
+def _meaning(job: DeliveryJob) -> object:
+    return job.target, {name: rules.fingerprint for name, rules in job.shares.items()}, job.was
+
+
+def _compare(old: Mapping[str, object], new: Mapping[str, object]) -> Changes:
     return Changes(
         added=[name for name in new if name not in old],
-        changed=[name for name, job in new.items() if name in old and not is_same(old[name], job)],
+        changed=[name for name in new if name in old and old[name] != new[name]],
         removed=[name for name in old if name not in new],
     )
-
-
-def is_same(one: Job, other: Job) -> bool:
-    """Whether two configurations mean the same by a directory, however they are written."""
-    return (
-        (one.directory, one.basis) == (other.directory, other.basis)
-        and [(each.target, each.fingerprint) for each in (*one.deliveries, *one.leaving)]
-        == [(each.target, each.fingerprint) for each in (*other.deliveries, *other.leaving)]
-    )  # fmt: skip
 
 
 async def attempt(load_all: Callable[[], T]) -> T | None:

@@ -1,21 +1,32 @@
-"""Runs one item of work, notes how it ended, and logs what its report cannot say."""
+"""Follows each run from its begin to its end: its progress, how it ended, and what its report cannot say."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
 
 import structlog
 from msgspec import Struct
 
-from usersyncd.core.report import RunReport
+from usersyncd.core.report import DeliveryRun, PullRun
 from usersyncd.daemon.activity import Activity
 from usersyncd.daemon.engine import WorkItem
 from usersyncd.errors import LockedError, StateError
 from usersyncd.options import RunOptions, Watch
 from usersyncd.progress import Wait
-from usersyncd.run import STOPPED
+from usersyncd.recording import STOPPED
+
+R = TypeVar("R", PullRun, DeliveryRun)
+
+OnRun = Callable[[PullRun | DeliveryRun], None]
+
+_SUBJECT = {"pull": "directory", "deliver": "target"}
+_LOCKED = {
+    "pull": "another process is pulling this directory",
+    "deliver": "another process is delivering to this target",
+}
 
 
 class _Wait(Struct):
@@ -28,20 +39,20 @@ class _Wait(Struct):
 class Runs:
     """``on_run`` gets the report of every run, instead of the log."""
 
-    def __init__(self, activity: Activity, on_run: Callable[[RunReport], None] | None) -> None:
+    def __init__(self, activity: Activity, on_run: OnRun | None) -> None:
         self._activity = activity
         self._on_run = on_run
         self._waits: dict[WorkItem, _Wait] = {}
 
     async def follow(
-        self, item: WorkItem, interval: timedelta, run: Callable[[RunOptions, Watch], Awaitable[RunReport]]
-    ) -> RunReport | None:
-        """Await a run. None: it could not even take its report. ``interval`` is that of the item.
+        self, item: WorkItem, interval: timedelta, run: Callable[[RunOptions, Watch], Awaitable[R]]
+    ) -> R | None:
+        """Await a run. None: the state database could not even take its report. ``interval`` is that of the item.
 
         Raises LockedError when another process does the same.
         """
         running = self._activity.begin(item, _now())
-        log = structlog.get_logger().bind(directory=item.name)
+        log = _log(item)
         try:
             report = await run(RunOptions(log=self._on_run is None), running.progress.watch)
             self._waits.pop(item, None)
@@ -49,7 +60,7 @@ class Runs:
                 self._on_run(report)
             self._activity.note(item, report.status)
         except LockedError:
-            self._activity.waiting[item] = Wait("another process", f"another process is running {item.name}")
+            self._activity.waiting[item] = Wait("another process", _LOCKED[item.kind])
             self._log_wait(item, interval)
             raise
         except StateError as error:
@@ -71,17 +82,17 @@ class Runs:
             del self._activity.running[item]
         return None
 
-    def log_missed(self, item: WorkItem) -> None:
-        """The item is due, and runs since its last time."""
+    def log_overdue(self, item: WorkItem, interval: timedelta) -> None:
+        """The item is to run again, and its last run has not ended. Logs it, if that run takes longer than the
+        interval."""
         running = self._activity.running.get(item)
-        if running is None:
+        if running is None or _now() - running.since < 0.9 * interval:  # Runs come a little early.
             return
         running.missed += 1
         if running.missed.bit_count() == 1:  # 1, 2, 4, 8 … times: a run that hangs must not fill the log
-            structlog.get_logger().warning(
+            _log(item).warning(
                 f"takes longer than its interval: it is still {running.progress.step}",
                 event_name="run.overdue",
-                directory=item.name,
                 minutes=round((_now() - running.since).total_seconds() / 60, 1),
                 intervals_missed=running.missed,
             )
@@ -92,11 +103,11 @@ class Runs:
         if _now() - wait.since < wait.logged_at:
             return
         wait.logged_at = 2 * wait.logged_at or interval
-        structlog.get_logger().warning(
-            "another process is running this directory; it is tried again as soon as that ends",
-            event_name="run.locked",
-            directory=item.name,
-        )
+        _log(item).warning(f"{_LOCKED[item.kind]}; it is tried again as soon as that ends", event_name="run.locked")
+
+
+def _log(item: WorkItem) -> Any:
+    return structlog.get_logger().bind(**{_SUBJECT[item.kind]: item.name})
 
 
 def _now() -> datetime:

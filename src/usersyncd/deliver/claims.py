@@ -9,85 +9,96 @@ from sqlalchemy import Connection
 
 from usersyncd.core.claims import Claimant, Found, Going, Holder, Policy, Verdict, judge
 from usersyncd.plugin import Held, Kind, Layout
-from usersyncd.state import links, sent
+from usersyncd.state import links
 from usersyncd.state.links import Owner
 from usersyncd.state.planned import Claim, Key, Plan, Sight
-from usersyncd.state.subjects import Scope, revisions_of
+from usersyncd.state.subjects import revisions_of
 
 PAGE = 5_000
 
 
-class Clash(Struct, frozen=True):
+class KeyConflict(Struct, frozen=True):
     """A record whose claim is refused."""
 
+    directory: str
     ref: int
     id: str
     why: str
 
 
-class Claims:
-    """The claims of one kind in one plan."""
+class KeyClaims:
+    """The keys that records of one kind claim in one plan."""
 
     def __init__(
         self,
         connection: Connection,
-        scope: Scope,
-        directory: str,
+        target: int,
         plan: Plan,
         kind: Kind,
         layout: Layout,
-        policy: Policy,
+        policies: Mapping[str, Policy],
+        directories: Mapping[str, int],
         consents: Callable[[str], bool],
         failed: Collection[int],
+        missing: Collection[int],
         *,
         sees: bool,
     ) -> None:
-        """``directory`` is its name. ``consents``: whether a person agreed that a record adopts. ``failed``: refs of
-        the directory's records that failed in this plan; the caller updates it. ``sees``: the target was read."""
+        """``target``: the number of its links. ``policies``: for each directory that is delivered; ``directories``:
+        their numbers. ``consents``: whether a person agreed that a record adopts. ``failed``: refs of records that
+        failed in this plan; the caller updates it. ``missing``: refs of records whose objects do not exist. ``sees``:
+        the target was read."""
         self._connection = connection
-        self._scope = scope
-        self._directory = directory
+        self._target = target
         self._plan = plan
         self._kind = kind
         self._layout = layout
-        self._policy = policy
+        self._policies = policies
+        self._directories = directories
         self._consents = consents
         self._failed = failed
+        self._missing = missing
         self._sees = sees
         self._named: dict[int, str] = {}
         """The records that hold claimed keys, by ref, as a message names them."""
+        self._chains = 0
 
-    def settle(self) -> Iterator[Clash]:
+    def resolve_key_conflicts(self) -> Iterator[KeyConflict]:
         """Decide every claim and change the plan accordingly. Yields the refused claims."""
-        if not self._policy.ruled and self._layout.key == "id" and not self._plan.has_sights(self._kind):
-            return  # Ids are unique in their directory, and such a target separates directories.
-        yield from self._contested()
+        for space in self._plan.spaces(self._kind):
+            if space and self._layout.key == "id" and not self._plan.has_sights(self._kind, space):
+                continue  # Ids are unique in their directory, and such a target separates directories.
+            yield from self._resolve(space)
+
+    def _resolve(self, space: str) -> Iterator[KeyConflict]:
+        yield from self._contested(space)
         waiting: dict[int, tuple[Claim, tuple[int, ...]]] = {}
         refused: set[int] = set()
-        for page in self._plan.claimed(self._kind, PAGE):
-            for claim, verdict in self._judged(page):
+        for page in self._plan.claimed(self._kind, PAGE, space):
+            for claim, verdict in self._judged(space, page):
                 if verdict.error is not None:
                     refused.add(claim.ref)
-                    yield Clash(claim.ref, claim.id, verdict.error)
+                    yield KeyConflict(claim.directory, claim.ref, claim.id, verdict.error)
                     continue
                 self._apply(claim, verdict)
                 if verdict.waits_for:
                     waiting[claim.ref] = claim, verdict.waits_for
         self._drop(refused)
         yield from self._stranded(waiting, refused)
-        for number, chain in enumerate(_chains({ref: wait for ref, (_, wait) in waiting.items()}), 1):
-            self._plan.chain(chain, number)
+        for chain in _chains({ref: wait for ref, (_, wait) in waiting.items()}):
+            self._chains += 1
+            self._plan.chain(chain, self._chains)
 
-    def _contested(self) -> Iterator[Clash]:
+    def _contested(self, space: str) -> Iterator[KeyConflict]:
         """Refuse records that claim the same key: none of them gets it."""
-        for claims in self._plan.contested(self._kind):
+        for claims in self._plan.contested(self._kind, space):
             for claim in claims:
-                others = ", ".join(f"{self._kind} {other.id}" for other in claims if other is not claim)
+                others = ", ".join(_other(self._kind, one, claim) for one in claims if one is not claim)
                 self._plan.drop(claim.ref)
                 why = f"its {self._layout.key} {claim.key!r} is also that of {others}\n  → give each its own"
-                yield Clash(claim.ref, claim.id, why)
+                yield KeyConflict(claim.directory, claim.ref, claim.id, why)
 
-    def _stranded(self, waiting: dict[int, tuple[Claim, tuple[int, ...]]], refused: set[int]) -> Iterator[Clash]:
+    def _stranded(self, waiting: dict[int, tuple[Claim, tuple[int, ...]]], refused: set[int]) -> Iterator[KeyConflict]:
         """Refuse records that wait for a key whose holder was refused and keeps it."""
         while stranded := [ref for ref, (_, wait) in waiting.items() if not refused.isdisjoint(wait)]:
             for ref in stranded:
@@ -97,7 +108,7 @@ class Claims:
                     f"its {self._layout.key} {claim.key!r} is still that of {holder}, whose own change failed\n"
                     f"  → see why {holder} failed"
                 )
-                yield Clash(ref, claim.id, why)
+                yield KeyConflict(claim.directory, ref, claim.id, why)
             refused.update(stranded)
             self._drop(stranded)
 
@@ -112,11 +123,11 @@ class Claims:
             names = self._layout.attributes
             self._plan.adopt(claim.ref, verdict.adopts, names, verdict.takes, counted=verdict.counted)
 
-    def _judged(self, page: Sequence[Claim]) -> Iterator[tuple[Claim, Verdict]]:
+    def _judged(self, space: str, page: Sequence[Claim]) -> Iterator[tuple[Claim, Verdict]]:
         keys = [claim.key for claim in page if claim.key is not None]
-        sights = self._plan.sights(self._kind, keys) if self._sees else {}
+        sights = self._plan.sights(self._kind, space, keys) if self._sees else {}
         held = [sight.held.target_id for some in sights.values() for sight in some]
-        by_key, by_object = self._holders(keys, held)
+        by_key, by_object = self._holders(space, keys, held)
         contested = [claim.ref for claim in page if claim.key in sights or claim.key in by_key]
         revisions = revisions_of(self._connection, contested)
         for claim in page:
@@ -131,21 +142,21 @@ class Claims:
                 claim.ref,
                 self._kind,
                 claim.id,
-                self._directory,
+                claim.directory,
                 claim.key,
                 claim.new,
                 self._consents(claim.id),
                 revisions.get(claim.ref, 0),
             )
-            yield claim, judge(claimant, holders, found, self._policy)
+            yield claim, judge(claimant, holders, found, self._policies[claim.directory])
 
     def _holders(
-        self, keys: Sequence[Key], objects: Sequence[str]
+        self, space: str, keys: Sequence[Key], objects: Sequence[str]
     ) -> tuple[dict[Key, list[Holder]], dict[str, Holder]]:
         """The records that hold these keys, and these objects, by their links."""
-        only = None if self._policy.ruled else self._scope.directory
-        owners = links.owners(self._connection, self._scope.target, self._kind, only, keys, objects)
-        owners = [owner for owner in owners if owner.ref not in self._scope.drift.missing]
+        only = self._directories[space] if space else None
+        owners = links.owners(self._connection, self._target, self._kind, only, keys, objects)
+        owners = [owner for owner in owners if owner.ref not in self._missing]
         going = self._going(owners)
         by_key: dict[Key, dict[int, Holder]] = {}
         by_object: dict[str, Holder] = {}
@@ -157,10 +168,7 @@ class Claims:
             by_key.setdefault(owner.key, {})[owner.ref] = holder
             if owner.target_id is not None:
                 by_object[owner.target_id] = holder
-        found = {key: list(some.values()) for key, some in by_key.items()}
-        for key, holder in self._unsure(keys):
-            found.setdefault(key, []).append(holder)
-        return found, by_object
+        return {key: list(some.values()) for key, some in by_key.items()}, by_object
 
     def _going(self, owners: Sequence[Owner]) -> dict[int, Going]:
         """What the plan does with these records, by ref."""
@@ -176,23 +184,13 @@ class Claims:
 
     def _returns(self, owner: Owner) -> bool:
         """Whether a leaver is in its directory again and was not delivered yet."""
-        if owner.directory == self._directory:
+        if owner.directory in self._policies:
             return owner.here and owner.ref in self._failed
         return owner.here and owner.due
 
-    def _unsure(self, keys: Collection[Key]) -> Iterator[tuple[Key, Holder]]:
-        """Records of other directories with an unanswered change that writes or frees one of these keys."""
-        if not self._policy.ruled:
-            return
-        wanted = set(keys)
-        for name, steps in sent.elsewhere(self._connection, self._scope.target, self._scope.directory).items():
-            for step in steps:
-                change = step.change
-                if change.kind is not self._kind or step.members:
-                    continue
-                after = (change.after or {}).get(self._layout.key)
-                for key in wanted & {change.key, after}:
-                    yield key, Holder(step.ref, change.id, name, Going.UNSURE)
+
+def _other(kind: Kind, other: Claim, claim: Claim) -> str:
+    return f"{kind} {other.id}" + (f" of {other.directory}" if other.directory != claim.directory else "")
 
 
 def _going_of(claim: Claim | None, *, left: bool, returns: bool, deleted: bool) -> Going:

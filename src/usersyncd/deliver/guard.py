@@ -13,7 +13,7 @@ from usersyncd.core.drift import missing
 from usersyncd.core.guard import Sort, Tally, Window, about, limited, lines, violations
 from usersyncd.core.plan import PREFIX, Hash, Section
 from usersyncd.core.report import Verified, Violation
-from usersyncd.deliver.plan import Draft, Planning
+from usersyncd.deliver.share import Draft, Planning, Share
 from usersyncd.plugin import Op
 from usersyncd.state.database import Database
 from usersyncd.state.harms import read_window
@@ -39,29 +39,29 @@ CONSENTED = Judgement([], consented=True)
 """A person consented to all of it."""
 
 
-def guard(database: Database, planning: Planning, draft: Draft, verified: Verified | None) -> Judgement:
-    """Judge a plan by the limits of its target, and by what is missing there if it was ``verified``. Raises
+def guard(database: Database, planning: Planning, share: Share, draft: Draft, verified: Verified | None) -> Judgement:
+    """Judge a share of a plan by the limits of its target, and by what is missing there if it was ``verified``. Raises
     StateError."""
-    limits, reading, target = planning.delivery.target.guard, planning.reading, planning.target
-    plan, lost = draft.plan, [] if verified is None else missing(verified, planning.delivery.target.guard)
-    window = read_window(database, target, reading.id, limits, planning.now, expire=planning.linked)
+    target, directory, limits = share.rules.target, share.directory, share.rules.target.guard
+    plan, lost = draft.plan, [] if verified is None else missing(verified, limits)
+    window = read_window(database, planning.target, directory.id, limits, planning.now, expire=planning.linked)
     with database.read() as connection:
-        emptied = _emptied(connection, target, plan) if limits.emptied is not None else set()
-        tally = _tally(plan, Tally(limits, window), window, emptied)
+        emptied = _emptied(connection, planning.target, plan, share.name) if limits.emptied is not None else set()
+        tally = _tally(plan, share.name, Tally(limits, window), window, emptied)
         exceeded: list[Violation] = []
         if harms := tally.in_question():  # Otherwise no count of the target's objects is needed.
             attributes = [(harm.kind, harm.attribute) for harm in harms if harm.kind and harm.sort is Sort.BLANKED]
-            exceeded = violations(limits, tally, holdings(connection, reading.id, target, attributes))
+            exceeded = violations(limits, tally, holdings(connection, directory.id, planning.target, attributes))
     exceeded += lost
     if not exceeded and not planning.exceed:
         return Judgement([])
-    harm = _hash(planning.delivery.target.name, plan, limited(limits), emptied, draft.drift.missing if lost else ())
+    harm = _hash(target.name, plan, share.name, limited(limits), emptied, share.drift.missing if lost else ())
     consented = any(harm.startswith(f"{PREFIX}{digits}") for digits in planning.exceed)
     return Judgement(exceeded, harm if exceeded or consented else None, consented)
 
 
-def _tally(plan: Plan, tally: Tally, window: Window, emptied: Set[int]) -> Tally:
-    for step in plan.harmful():
+def _tally(plan: Plan, directory: str, tally: Tally, window: Window, emptied: Set[int]) -> Tally:
+    for step in plan.harmful(directory):
         assert step.change is not None  # noqa: S101 - what harms is a change
         tally.add(step.ref, step.change, counted=step.counted)
         if step.takes is not None:
@@ -69,35 +69,37 @@ def _tally(plan: Plan, tally: Tally, window: Window, emptied: Set[int]) -> Tally
     for ref, change in plan.changes_of(window.harms):
         if change.op is Op.CREATE:
             tally.add(ref, change)
-    for group, members in plan.edges(Section.REMOVALS):
+    for group, members in plan.edges(directory, Section.REMOVALS):
         tally.remove(group, set(members))
-    for group, members in plan.edges(Section.ADDITIONS) if window.removed or window.harms else ():
+    for group, members in plan.edges(directory, Section.ADDITIONS) if window.removed or window.harms else ():
         tally.restore(group, set(members))
     for group in emptied:
         tally.empty(group)
     return tally
 
 
-def _emptied(connection: Connection, target: int, plan: Plan) -> set[int]:
-    """The groups that lose their last member, and are not deleted."""
+def _emptied(connection: Connection, target: int, plan: Plan, directory: str) -> set[int]:
+    """The groups of a directory that lose their last member, and are not deleted."""
     lost = Counter[int]()
-    for group, members in plan.edges(Section.REMOVALS):
+    for group, members in plan.edges(directory, Section.REMOVALS):
         lost[group] += len(members)
     if not lost:
         return set()
-    gained = {group for group, _ in plan.edges(Section.ADDITIONS)}
+    gained = {group for group, _ in plan.edges(directory, Section.ADDITIONS)}
     held = sizes(connection, target, lost.keys() - gained)
     return {group for group, size in held.items() if 0 < size <= lost[group]} - plan.deletes(held)
 
 
-def _hash(target: str, plan: Plan, sorts: Set[Sort], emptied: Set[int], missing_refs: Iterable[int]) -> str:
-    """The hash of exactly the harmful changes of a plan for the target of this name, and of the records whose objects
-    are missing."""
+def _hash(
+    target: str, plan: Plan, directory: str, sorts: Set[Sort], emptied: Set[int], missing_refs: Iterable[int]
+) -> str:
+    """The hash of exactly the harmful changes of a directory in a plan for the target of this name, and of the records
+    whose objects are missing."""
     made = Hash()
     made.add(encode(target))
     for ref in sorted(missing_refs):
         made.add(encode(("missing", ref)))
-    for step in plan.harmful_by_ref():
+    for step in plan.harmful_by_ref(directory):
         assert step.change is not None  # noqa: S101 - what harms is a change
         harm = list(lines(step.change, sorts)) if step.counted else []
         if step.change.op is Op.REMOVE and step.ref in emptied:

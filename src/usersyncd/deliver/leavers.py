@@ -19,30 +19,32 @@ from usersyncd.state.bulk import batched
 from usersyncd.state.planned import Plan
 
 
-async def look_for_replacements(
-    target: Target, key: str, directory: str, plan: Plan, named: Collection[str], seen: Seen
-) -> None:
+async def look_for_replacements(target: Target, key: str, plan: Plan, named: Collection[str], seen: Seen) -> None:
     """Note in the plan the accounts under the keys of leavers whose own ones are gone, or are others' and a person
     ``named`` the leaver. Without such an account, the other's is forgotten. Raises TargetError."""
     for leaving in batched(plan.leaving(), PAGES[target.capabilities.find or "bulk"]):
         own = await read(target, Kind.USER, (change.target_id for _, change in leaving if change.target_id is not None))
-        gone = {change.id: (ref, change) for ref, change in leaving if change.target_id not in own}
+        gone = {_record(change): (ref, change) for ref, change in leaving if change.target_id not in own}
         others = {
-            change.id: (ref, change)
+            _record(change): (ref, change)
             for ref, change in leaving
             if change.id in named and (held := own.get(change.target_id or "")) is not None
             if is_stranger(held, change.before, change.after or {}, change.key, key)
         }
-        asked = [Lookup(directory, change.id, change.key) for _, change in (gone | others).values()]
+        asked = [Lookup(change.directory, change.id, change.key) for _, change in (gone | others).values()]
         found = [pair async for pair in target.find(Kind.USER, asked)] if asked else []
         for lookup, held in found:
             if answers(held, lookup) and is_active(held):
-                ref, _ = (gone | others)[lookup.id]
+                ref, _ = (gone | others)[lookup.directory, lookup.id]
                 plan.replacements.setdefault(ref, []).append(held)
-        for ref, _ in others.values():
+        for ref, change in others.values():
             if ref not in plan.replacements:
                 plan.start_over(ref, None)
-                seen.absent.append(ref)
+                seen.absent.append((change.directory, ref))
+
+
+def _record(change: Change) -> tuple[str, str]:
+    return change.directory, change.id
 
 
 def decide_replacements(
@@ -53,16 +55,17 @@ def decide_replacements(
     leavers = plan.changes_of(plan.replacements)
     target_ids = [held.target_id for some in plan.replacements.values() for held in some]
     linked = links.linked(connection, target, Kind.USER, target_ids)
-    claimed = {claim.key for claim in plan.claims_of_keys(Kind.USER, {change.key for _, change in leavers})}
+    keys = {change.key for _, change in leavers}
+    claimed = {(plan.space(claim.directory), claim.key) for claim in plan.claims_of_keys(Kind.USER, keys)}
     for ref, change in leavers:
         free = [held for held in plan.replacements[ref] if held.target_id not in linked]
-        if not free or change.key in claimed:
+        if not free or (plan.space(change.directory), change.key) in claimed:
             continue
         if len(free) == 1 and consents(change.id):
             plan.restate(ref, _redirected(change, free[0]))
         else:
             plan.drop(ref)
-            yield Refusal(ref, Kind.USER, change.id, _why(change, key))
+            yield Refusal(change.directory, ref, Kind.USER, change.id, _why(change, key))
 
 
 def _redirected(change: Change, held: Held) -> Change:

@@ -9,10 +9,8 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from usersyncd.config import Config, Directory, Target
-from usersyncd.job import Job, removed
 from usersyncd.plugin import Kind, Options
-from usersyncd.state import journal, targets
-from usersyncd.state.database import Database
+from usersyncd.state import journal, links, targets
 from usersyncd.state.remains import Remains, remains
 
 
@@ -41,7 +39,7 @@ def leaving(
     verify: bool = False,
 ) -> list[Leaving]:
     """What is left to do at these targets, which are all that are configured. ``directory``: of this one only.
-    ``seen``: the numbers of targets that a run recognised already. ``verify``: leavers who are kept are looked at, too.
+    ``seen``: the numbers of targets that are recognized already. ``verify``: leavers who are kept are looked at, too.
 
     Two targets may have the same links: then what either lists stays, and the first one lets go of the rest.
     """
@@ -53,8 +51,10 @@ def leaving(
         Leaving(name, target.name, held.users, held.groups, _to_be_deleted(held, target))
         for number, target in reversed(first.items())
         if number is not None
-        for name, held in remains(connection, number, directory).items()
-        if (number, name) not in listed and (_is_to_do(held, target) or (verify and held.leavers))
+        for name in links.delivered(connection, number)
+        if (number, name) not in listed and directory in (None, name)
+        for held in [remains(connection, number, name)]
+        if _is_to_do(held, target) or (verify and held.leavers)
     ]
 
 
@@ -90,16 +90,6 @@ def removed_directories(connection: Connection, config: Config, *, verify: bool 
 
 
 def _removed(connection: Connection, name: str, every: timedelta) -> Directory:
-    last = journal.history(connection, 1, name)
-    return Directory(name, last[0].connector if last else "", every, None, Options(), {kind: {} for kind in Kind})
-
-
-def removed_jobs(
-    database: Database, config: Config, jobs: Mapping[str, Job], *, verify: bool = False
-) -> dict[str, Job]:
-    """A job for each directory that is out of the file. ``jobs``: those of the directories that are in the file.
-    ``verify``: also for those of which only leavers are kept."""
-    with database.read() as connection:
-        found = removed_directories(connection, config, verify=verify)
-    deliveries = {each.target.name: each for job in jobs.values() for each in (*job.deliveries, *job.leaving)}
-    return {directory.name: removed(directory, deliveries.values()) for directory in found}
+    return Directory(
+        name, journal.last_connector(connection, name), every, None, Options(), {kind: {} for kind in Kind}
+    )

@@ -20,6 +20,7 @@ PAGES = {"bulk": 10_000, "each": 500, "list": 1_000_000}
 class Refusal(Struct, frozen=True):
     """A record that fails for what the target holds: ``why`` its step, or one of its memberships, is not sent."""
 
+    directory: str
     ref: int
     kind: Kind
     id: str
@@ -27,10 +28,10 @@ class Refusal(Struct, frozen=True):
 
 
 class Seen(Struct):
-    """What the look at the target changed. ``absent``: refs of records whose links end; ``refused``: records that
-    fail."""
+    """What the look at the target changed. ``absent``: records whose links end, each by directory and ref; ``refused``:
+    records that fail."""
 
-    absent: list[int] = field(default_factory=list)
+    absent: list[tuple[str, int]] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
 
 
@@ -39,7 +40,7 @@ def sees(target: Target) -> bool:
     return target.capabilities.find is not None and target.capabilities.read
 
 
-async def look(target: Target, context: TargetRunContext, directory: str, plan: Plan, named: Collection[str]) -> Seen:
+async def look(target: Target, context: TargetRunContext, plan: Plan, named: Collection[str]) -> Seen:
     """Note in the plan what the target holds under the claimed keys.
 
     The plan creates the object of a record again if it is gone; and also if a person ``named`` the record's id and the
@@ -56,21 +57,21 @@ async def look(target: Target, context: TargetRunContext, directory: str, plan: 
         gone: list[Claim] = []
         claims = plan.claimed(kind, PAGES[target.capabilities.find or "bulk"])
         while page := await asyncio.to_thread(next, claims, None):
-            lookups = [Lookup(directory, claim.id, claim.key) for claim in page if claim.key is not None]
+            lookups = [Lookup(claim.directory, claim.id, claim.key) for claim in page if claim.key is not None]
             found = [pair async for pair in target.find(kind, lookups)]
-            plan.see(kind, ((asked.key, _sight(kind, context, asked, held)) for asked, held in found))
+            plan.see(kind, ((one.directory, one.key, _sight(kind, context, one, held)) for one, held in found))
             own = plan.objects(claim.ref for claim in page if not claim.new)
             there = await read(target, kind, own.values())
             gone += [claim for claim in page if claim.ref in own and own[claim.ref] not in there]
         for claim in gone:
             plan.renew(claim)
-        seen.absent += [claim.ref for claim in gone]
+        seen.absent += [(claim.directory, claim.ref) for claim in gone]
     return seen
 
 
 async def _start_over(
     target: Target, context: TargetRunContext, kind: Kind, plan: Plan, named: Collection[str]
-) -> list[int]:
+) -> list[tuple[str, int]]:
     """The named records whose objects are others', once their plan is made as if they had none."""
     key = context.layouts[kind].key
     found: list[tuple[int, Change]] = []
@@ -87,7 +88,7 @@ async def _start_over(
     for ref, change in found:
         plan.start_over(ref, _wanted_key(change, key, left=ref in leavers))
     plan.suspects.difference_update(ref for ref, _ in found)
-    return [ref for ref, _ in found]
+    return [(change.directory, ref) for ref, change in found]
 
 
 async def _look_again(target: Target, context: TargetRunContext, kind: Kind, plan: Plan, seen: Seen) -> None:
@@ -101,11 +102,11 @@ async def _look_again(target: Target, context: TargetRunContext, kind: Kind, pla
         one = held.get(change.target_id or "")
         if one is None:
             plan.start_over(ref, _wanted_key(change, key, left=ref in leavers))
-            seen.absent.append(ref)
+            seen.absent.append((change.directory, ref))
         elif is_stranger(one, change.before, change.after or {}, change.key, key):
             plan.drop(ref)
             plan.strangers.add(ref)
-            seen.refused.append(Refusal(ref, kind, change.id, _why_stranger(one, change, key)))
+            seen.refused.append(Refusal(change.directory, ref, kind, change.id, _why_stranger(one, change, key)))
         elif is_active(one) is not bool((change.after or {}).get("active", True)):
             plan.restate(ref, structs.replace(change, op=Op.DEACTIVATE if is_active(one) else Op.REACTIVATE))
         elif has_key(one, change.key):

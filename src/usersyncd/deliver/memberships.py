@@ -36,13 +36,14 @@ def plan_memberships(
 
     ``graph`` returns the memberships of the directory.
     """
-    groups_in_question = _touched(connection, scope, plan)
-    moved = set() if scope.since is None else set(plan.moved(Kind.USER))
+    groups_in_question = _touched(connection, scope, directory, plan)
+    moved = set() if scope.since is None else set(plan.moved(Kind.USER, directory))
     if not groups_in_question and not moved:
         return
     edges = graph()
     if scope.since is not None:
-        groups_in_question = _concerned(edges, groups_in_question, moved, plan, mode)
+        new_groups = set(plan.moved(Kind.GROUP, directory))
+        groups_in_question = _concerned(edges, groups_in_question, moved, new_groups, mode)
     people = People(connection, scope.target, plan, scope.drift.missing)
     taken = plan.taken()
     groups_in_question -= taken.keys()
@@ -56,11 +57,11 @@ def plan_memberships(
         yield
 
 
-def _touched(connection: Connection, scope: Scope, plan: Plan) -> set[int]:
+def _touched(connection: Connection, scope: Scope, directory: str, plan: Plan) -> set[int]:
     """The groups that changed: with other members, new, deleted, or refused in part before. All groups if nothing was
     delivered by these rules yet."""
     here = select(memberships.c.ref).where(memberships.c.directory == scope.directory)
-    found = set(plan.moved(Kind.GROUP))
+    found = set(plan.moved(Kind.GROUP, directory))
     if scope.since is None:
         held = (
             select(link_members.c.ref)
@@ -73,13 +74,13 @@ def _touched(connection: Connection, scope: Scope, plan: Plan) -> set[int]:
     return found.union(connection.scalars(changed), connection.scalars(failed), scope.drift.groups())
 
 
-def _concerned(edges: Graph, touched: set[int], people: set[int], plan: Plan, mode: MembershipMode) -> set[int]:
-    """Adds the groups of ``people``, who come or leave; with ``flattened`` also all groups that contain them."""
+def _concerned(edges: Graph, touched: set[int], people: set[int], moved: set[int], mode: MembershipMode) -> set[int]:
+    """Adds the groups of ``people`` who come or leave, and those of the groups that do (``moved``); with ``flattened``
+    also all groups that contain them."""
     containing = edges.containing(people)
     found = touched.union(*containing.values())
     if mode == "flattened":
         return edges.above(found)
-    moved = set(plan.moved(Kind.GROUP))
     return found | {group for group, nested in edges.groups.items() if not moved.isdisjoint(nested)}
 
 

@@ -6,31 +6,26 @@ decided (``claims.py``), and the memberships are compared.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
-from datetime import datetime
-from functools import cache
+from collections.abc import Generator, Iterator
+from functools import cache, partial
 
-from msgspec import Struct, field, structs
 from sqlalchemy import Connection
 
 from usersyncd.core.claims import Policy
 from usersyncd.core.diff import Step, compare, look_again
 from usersyncd.core.diff import Subject as About
 from usersyncd.core.digest import digest, encode
-from usersyncd.core.links import Link, Shape, State
-from usersyncd.core.report import Failed, Skipped
-from usersyncd.deliver.claims import Claims
+from usersyncd.core.links import Link, State
+from usersyncd.core.report import Skipped
+from usersyncd.deliver.claims import KeyClaims
 from usersyncd.deliver.leavers import decide_replacements
 from usersyncd.deliver.look import Refusal
 from usersyncd.deliver.memberships import plan_memberships
 from usersyncd.deliver.shape import Shaped, shape_groups, shape_users
-from usersyncd.job import TargetRules
-from usersyncd.options import ALL
-from usersyncd.plugin import Change, Kind, Op
+from usersyncd.deliver.share import Draft, Planning, Share, SharePlan
+from usersyncd.plugin import Change, Kind
 from usersyncd.state import links
 from usersyncd.state.database import Database
-from usersyncd.state.directories import DirectoryState
-from usersyncd.state.drift import Drift
 from usersyncd.state.links import Progress
 from usersyncd.state.memberships import graph
 from usersyncd.state.planned import Claim, Plan
@@ -45,73 +40,18 @@ UNCLEAR = (
 SEVERAL = "the target holds several objects with its key, and nothing shows which one belongs to this record"
 
 
-class Draft(Struct):
-    """A plan, and the findings from making it.
-
-    ``drift``: what the target was found to hold. ``reached``: the progress of the target after the delivery.
-    ``again``: refs of records that failed, which the next plan tries again. ``skipped``: the first records that the
-    rules leave out. ``consented``: the guard does not count it again. ``found``: what objects with another key hold. It
-    is only shown: a target tells by what was delivered whether an object is still that of the record.
-    """
-
-    plan: Plan
-    drift: Drift
-    reached: Progress
-    failed: list[Failed] = field(default_factory=list)
-    again: set[int] = field(default_factory=set)
-    skipped: list[Skipped] = field(default_factory=list)
-    consented: bool = False
-    found: dict[tuple[Kind, str], Shape] = field(default_factory=dict)
-
-    def changes(self) -> Iterator[Change]:
-        """The changes as a person is shown them: with what the objects hold now."""
-        for change in self.plan.changes():
-            held = None if change.op is Op.CREATE else self.found.get((change.kind, change.id))
-            yield change if held is None or change.members else structs.replace(change, before=held)
-
-    def fail(self, kind: Kind, ref: int, id_: str, error: str, at: str | None = None) -> None:
-        """Note a record that cannot be planned."""
-        self.failed.append(Failed(kind, id_, error, at))
-        self.again.add(ref)
-
-    def fail_all(self, refusals: Iterable[Refusal]) -> None:
-        """Records that fail for what the target holds; one that failed already is not named again for the same
-        reason."""
-        told = {(one.kind, one.id, one.error) for one in self.failed}
-        for one in refusals:
-            if (one.kind, one.id, one.why) not in told:
-                self.fail(one.kind, one.ref, one.id, one.why)
-            self.again.add(one.ref)
-
-
-class Planning(Struct, frozen=True):
-    """The input of a plan: a directory as it was read, a delivery, and the number of its target.
-
-    ``sees``: the target can be read. ``linked``: links without target ids were looked up. ``adopt``: ids of the records
-    for which a person consents to an adoption; ``exceed``: hashes of the harm to which a person consents.
-    """
-
-    reading: DirectoryState
-    delivery: TargetRules
-    target: int
-    now: datetime
-    sees: bool
-    linked: bool
-    adopt: frozenset[str]
-    exceed: frozenset[str]
-
-    def consents(self, id_: str) -> bool:
-        """Whether a person agreed that this record adopts an object."""
-        return ALL in self.adopt or id_ in self.adopt
-
-
-def draft_plan(database: Database, planning: Planning, drift: Drift) -> Generator[None, None, Draft]:
+def draft_plan(database: Database, planning: Planning) -> Generator[None, None, Draft]:
     """Compare the shapes with the links, and with what else the target was found to hold. Writes nothing. Yields
     between pages. Raises StateError."""
-    draft = Draft(Plan(), drift, Progress(planning.reading.revision, planning.delivery.fingerprint))
+    rules = planning.shares[0].rules
+    draft = Draft(Plan(shared_keys=rules.shares_keys))
     try:
         with database.read() as connection:
-            yield from _Planner(connection, planning, draft).compare()
+            for share in (*planning.shares, *planning.aside):
+                yield from _Comparison(connection, planning, share, draft).run()
+            for share in planning.aside:
+                draft.plan.set_aside(share.name)
+                draft.shares[share.name].is_delivered = False
     except BaseException:
         draft.plan.close()
         raise
@@ -120,61 +60,81 @@ def draft_plan(database: Database, planning: Planning, drift: Drift) -> Generato
 
 def complete_plan(database: Database, planning: Planning, draft: Draft) -> Generator[None, None, None]:
     """Decide the claims and add the memberships, after the target was read. Raises StateError."""
+    rules = planning.shares[0].rules.rules
+    key, plan = rules.layouts[Kind.USER].key, draft.plan
     with database.read() as connection:
-        yield from _Planner(connection, planning, draft).complete()
+        for kind in Kind:
+            claims = _claims_of_keys(connection, planning, draft, kind)
+            for one in claims.resolve_key_conflicts():
+                if one.directory in draft.shares:
+                    draft.fail(Refusal(one.directory, one.ref, kind, one.id, one.why))
+            yield
+        draft.fail_all(decide_replacements(connection, planning.target, plan, key, planning.consents))
+        for part in (draft.shares[share.name] for share in planning.shares):
+            directory, mode = part.share.directory, part.share.rules.target.memberships
+            edges = cache(partial(graph, connection, directory.id))  # Many plans do not need it.
+            yield from plan_memberships(connection, _scope(planning, part), directory.name, plan, mode, edges)
 
 
-class _Planner:
-    def __init__(self, connection: Connection, planning: Planning, draft: Draft) -> None:
+def _scope(planning: Planning, part: SharePlan) -> Scope:
+    """The records of a share that are to be shaped."""
+    rules, done = part.share.rules, part.done
+    same = done is not None and done.fingerprint == rules.fingerprint
+    kept = rules.target.leavers.delete_after
+    return Scope(
+        part.share.directory.id,
+        planning.target,
+        since=done.revision if done and same else None,
+        due=planning.now - kept if kept else None,
+        drift=part.share.drift,
+        leaving=rules.leaving,
+    )
+
+
+def _claims_of_keys(connection: Connection, planning: Planning, draft: Draft, kind: Kind) -> KeyClaims:
+    rules = planning.shares[0].rules
+    layout, off = rules.rules.layouts[kind], rules.rules.off
+    on = {name: layout.constants[name] for name in off if name in layout.constants}
+    alone = len(rules.target.directories) == 1
+    policies = {
+        share.name: Policy(
+            rules.target.adopt, alone and draft.shares[share.name].done is None, layout.key, layout.ruled, off, on
+        )
+        for share in planning.shares
+    }
+    directories = {share.name: share.directory.id for share in planning.shares}
+    return KeyClaims(
+        connection, planning.target, draft.plan, kind, layout, policies, directories, planning.consents, draft.again,
+        draft.missing, sees=planning.sees,
+    )  # fmt: skip
+
+
+class _Comparison:
+    """Compares the shapes of one share with its links."""
+
+    def __init__(self, connection: Connection, planning: Planning, share: Share, draft: Draft) -> None:
         self._connection = connection
         self._planning = planning
-        self._reading = planning.reading
-        self._target = planning.delivery.target
-        self._rules = planning.delivery.rules
+        self._directory = share.directory
+        self._target = share.rules.target
+        self._rules = share.rules.rules
+        self._drift = share.drift
         self._draft = draft
-        self._done = links.progress(connection, planning.reading.id, planning.target)
-        same = self._done is not None and self._done.fingerprint == planning.delivery.fingerprint
-        kept = self._target.leavers.delete_after
-        self._scope = Scope(
-            planning.reading.id,
-            planning.target,
-            since=self._done.revision if self._done and same else None,
-            due=planning.now - kept if kept else None,
-            drift=draft.drift,
-            leaving=planning.delivery.leaving,
-        )
-        self._edges = cache(lambda: graph(connection, planning.reading.id))  # Many plans do not need it.
-        self._retried = links.retried(connection, planning.reading.id, planning.target) if planning.sees else set()
+        done = links.progress(connection, share.directory.id, planning.target)
+        reached = Progress(share.directory.revision, share.rules.fingerprint)
+        self._part = draft.shares[share.name] = SharePlan(share, done, reached)
+        self._retried = links.retried(connection, share.directory.id, planning.target) if planning.sees else set()
 
-    def compare(self) -> Iterator[None]:
-        for page in shape_users(self._connection, self._rules, self._scope, self._edges, self._planning.now):
+    def run(self) -> Iterator[None]:
+        """Add the changes of records to the plan. Yields between pages."""
+        scope = _scope(self._planning, self._part)
+        edges = cache(partial(graph, self._connection, self._directory.id))  # Many plans do not need it.
+        for page in shape_users(self._connection, self._rules, scope, edges, self._planning.now):
             self._compare(Kind.USER, page)
             yield
-        for page in shape_groups(self._connection, self._rules, self._scope):
+        for page in shape_groups(self._connection, self._rules, scope):
             self._compare(Kind.GROUP, page)
             yield
-
-    def complete(self) -> Iterator[None]:
-        for kind in Kind:
-            for clash in self._claims(kind).settle():
-                self._draft.fail(kind, clash.ref, clash.id, clash.why)
-            yield
-        key, plan, consents = self._rules.layouts[Kind.USER].key, self._draft.plan, self._planning.consents
-        self._draft.fail_all(decide_replacements(self._connection, self._planning.target, plan, key, consents))
-        mode = self._target.memberships
-        yield from plan_memberships(
-            self._connection, self._scope, self._reading.name, self._draft.plan, mode, self._edges
-        )
-
-    def _claims(self, kind: Kind) -> Claims:
-        layout = self._rules.layouts[kind]
-        opening = self._done is None and len(self._target.directories) == 1
-        on = {name: layout.constants[name] for name in self._rules.off if name in layout.constants}
-        policy = Policy(self._target.adopt, opening, layout.key, layout.ruled, self._rules.off, on)
-        return Claims(
-            self._connection, self._scope, self._reading.name, self._draft.plan, kind, layout, policy,
-            self._planning.consents, self._draft.again, sees=self._planning.sees,
-        )  # fmt: skip
 
     def _compare(self, kind: Kind, page: list[Shaped]) -> None:
         steps: list[tuple[int, str, bool, Change | None]] = []
@@ -182,41 +142,44 @@ class _Planner:
         key = self._rules.layouts[kind].key
         for shaped in page:
             subject = shaped.subject
-            if (stranger := self._draft.drift.strangers.get(subject.ref)) is not None:
-                self._draft.fail(kind, subject.ref, subject.id, stranger)
+            if (stranger := self._drift.strangers.get(subject.ref)) is not None:
+                self._fail(kind, subject, stranger)
                 continue
             if shaped.error is not None:
-                self._draft.fail(kind, subject.ref, subject.id, shaped.error.message, shaped.error.at)
+                self._fail(kind, subject, shaped.error.message, shaped.error.at)
                 continue
             if shaped.shape is None and subject.attributes is not None:
                 self._skip(kind, subject)
-            retried, again = subject.ref in self._retried, subject.ref in self._draft.drift.renamed
+            retried, again = subject.ref in self._retried, subject.ref in self._drift.renamed
             if _is_same(shaped) and not retried and not again:
                 continue
             link = self._link(subject)
             if (why := self._doubt(subject, link)) is not None:
-                self._draft.fail(kind, subject.ref, subject.id, why)
+                self._fail(kind, subject, why)
                 continue
-            about = About(kind, self._reading.name, subject.id, key)
+            about = About(kind, self._directory.name, subject.id, key)
             step = compare(
                 about, shaped.shape, link, self._target.leavers, shaped.leaving, self._planning.now, again=again
             )
             if again:
-                self._draft.found[kind, subject.id] = self._draft.drift.held(subject.ref)
+                self._part.found[kind, subject.id] = self._drift.held(subject.ref)
             if step is None and retried and link is not None:
                 step = look_again(about, shaped.shape, link)
                 self._draft.plan.suspects.add(subject.ref)
             if step is not None:
                 steps.append((subject.ref, subject.id, step.left, step.change))
-                claims += _claims(kind, subject, link, step, key)
-        self._draft.plan.add(steps, claims)
+                claims += _claims(about, subject, link, step)
+        self._draft.plan.add(self._directory.name, steps, claims)
+
+    def _fail(self, kind: Kind, subject: Subject, why: str, at: str | None = None) -> None:
+        self._draft.fail(Refusal(self._directory.name, subject.ref, kind, subject.id, why), at)
 
     def _link(self, subject: Subject) -> Link | None:
         if subject.shape is None or subject.key is None or subject.state is None:
             return None
         if self._is_unclear(subject) and self._planning.consents(subject.id):
             # A person corrected the objects: the record is looked up again, as one whose object is missing.
-            self._draft.drift.missing.add(subject.ref)
+            self._drift.missing.add(subject.ref)
             return None
         return links.link_of(subject.shape, subject.key, subject.target_id, subject.state, subject.left_at)
 
@@ -232,9 +195,9 @@ class _Planner:
         return subject.state == State.PENDING and self._planning.sees and self._planning.linked
 
     def _skip(self, kind: Kind, subject: Subject) -> None:
-        if len(self._draft.skipped) < NAMED:
+        if len(self._part.skipped) < NAMED:
             where = (self._target.users if kind is Kind.USER else self._target.groups).where
-            self._draft.skipped.append(
+            self._part.skipped.append(
                 Skipped(kind, subject.id, f"{kind}s.where leaves it out", str(where.at) if where else None)
             )
 
@@ -250,13 +213,13 @@ def _is_same(shaped: Shaped) -> bool:
     )
 
 
-def _claims(kind: Kind, subject: Subject, link: Link | None, step: Step, key: str) -> Iterator[Claim]:
+def _claims(about: About, subject: Subject, link: Link | None, step: Step) -> Iterator[Claim]:
     """The claim of a record that comes, leaves, returns or changes its key."""
     was_here = link is not None and link.left_at is None
     here = not step.left
     change = step.change
-    new_key = change.after[key] if here and change is not None and change.after is not None else None
+    new_key = change.after[about.key] if here and change is not None and change.after is not None else None
     if here == was_here and (change is None or new_key == change.key):
         return
     assert new_key is None or isinstance(new_key, str | int)  # noqa: S101 - the rules see to it
-    yield Claim(subject.ref, kind, subject.id, new_key, here, here != was_here, link is None)
+    yield Claim(subject.ref, about.kind, about.directory, subject.id, new_key, here, here != was_here, link is None)

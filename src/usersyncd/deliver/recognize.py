@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from usersyncd.blocking import to_its_end
 from usersyncd.deliver.look import read, sees
+from usersyncd.deliver.work import Work
 from usersyncd.errors import TargetError
 from usersyncd.plugin import Inspectable, Kind, Target
 from usersyncd.state import links, places, targets
@@ -35,11 +36,8 @@ KNOWN = (
 )
 PART = "this is another target than before, with the same {0}s: their links are kept, and verified"
 
-Turn = Callable[[int], AbstractAsyncContextManager[None]]
-"""Waits until no other run delivers to the target with this set of links, and keeps others from it meanwhile."""
 
-
-class Recognised(Struct, frozen=True):
+class Recognized(Struct, frozen=True):
     """The ``number`` of the set of links that are about a target. ``moved``: the set is still that of the place where
     the target was before. ``note``: what a person should know, if anything."""
 
@@ -48,9 +46,28 @@ class Recognised(Struct, frozen=True):
     note: str | None
 
 
-async def recognise(
-    database: Database, target: Target, name: str, configured: Set[str], turn: Turn, *, deliver: bool
-) -> Recognised:
+async def recognize(work: Work, target: Target) -> Recognized:
+    """Find the set of links that is about this target, and note its number in ``work``.
+
+    Raises TargetError, and LockedError when another delivery has a set from which links are to be moved.
+    """
+    found = await _recognize(
+        work.database, target, work.name, work.job.targets, work.at_links, deliver=work.options.deliver
+    )
+    work.number = found.number
+    work.warn(found.note)
+    return found
+
+
+async def _recognize(
+    database: Database,
+    target: Target,
+    name: str,
+    configured: Set[str],
+    at_links: Callable[[int], AbstractAsyncContextManager[None]],
+    *,
+    deliver: bool,
+) -> Recognized:
     """Which set of links is about this target.
 
     It depends on the target's own identity. For a new identity, objects of the links that this name used last are read.
@@ -61,27 +78,38 @@ async def recognise(
     """
     identity = await target.identity()
     where = await _places(target, identity)
-    with database.read() as connection:
-        number = targets.by_identity(connection, identity, name)
-        before = targets.by_name(connection, name)
-        parts = places.elsewhere(connection, number, where)
+
+    def ask() -> tuple[int | None, int | None, Mapping[Kind, int], bool]:
+        with database.read() as connection:
+            number = targets.by_identity(connection, identity, name)
+            before = targets.by_name(connection, name)
+            parts = places.elsewhere(connection, number, where)
+            same = number is not None and targets.is_remembered(connection, number, identity, name)
+            return number, before, parts, same and places.stored(connection, number or NOTHING) == where
+
+    number, before, parts, same = await to_its_end(ask)
     if parts:
-        _verify_alone(database, parts, where, configured - {name})
+        await to_its_end(lambda: _verify_alone(database, parts, where, configured - {name}))
         rest = where.keys() - parts.keys()
         moved = number is None and before is not None and await _is_there(database, target, before, rest)
         async with AsyncExitStack() as stack:
             for source in sorted(set(parts.values())):
-                await stack.enter_async_context(turn(source))
+                await stack.enter_async_context(at_links(source))
             number = await to_its_end(lambda: _take_over(database, identity, name, where, before if moved else None))
-        return Recognised(number, False, MOVED if moved else PART.format("s and ".join(sorted(parts, reverse=True))))
+        return Recognized(number, False, MOVED if moved else PART.format("s and ".join(sorted(parts, reverse=True))))
     moved = number is None and before is not None and await _is_there(database, target, before, set(Kind))
     note = None if before in (None, number) else MOVED if moved else OTHER if number is None else KNOWN
-    if not deliver:
-        return Recognised((before if moved else number) or NOTHING, moved, note)
+    if same or not deliver:
+        return Recognized((before if moved else number) or NOTHING, moved, note)
+    number = await to_its_end(lambda: _remember(database, identity, name, where, before if moved else None))
+    return Recognized(number, False, note)
+
+
+def _remember(database: Database, identity: str, name: str, where: Mapping[Kind, str], moved: int | None) -> int:
     with database.write() as connection:
-        number = targets.remember(connection, identity, name, before if moved else None)
+        number = targets.remember(connection, identity, name, moved)
         places.store(connection, number, where)
-    return Recognised(number, False, note)
+    return number
 
 
 async def _places(target: Target, identity: str) -> Mapping[Kind, str]:

@@ -16,7 +16,7 @@ BETWEEN = "{0} #{1}"
 """What a target calls a directory that waits for its new name. No directory of a configuration can have this name."""
 
 
-async def rename(database: Database, target: Target, number: int, directory: DirectoryState) -> None:
+async def rename_directory(database: Database, target: Target, number: int, directory: DirectoryState) -> None:
     """Tell a target the directory's new name, if it knows an old one. Interrupted anywhere, the next run does it again.
 
     While the target holds another directory under the new name, that one has to be told first. In a ring, in which each

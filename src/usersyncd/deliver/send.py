@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from typing import Any, cast
 
 from msgspec import Struct, field
 
+from usersyncd.blocking import to_its_end
 from usersyncd.core.plan import count
-from usersyncd.core.report import Counts, Failed
+from usersyncd.core.report import NAMED, Counts, Failed
+from usersyncd.deliver.share import Draft, SharePlan
+from usersyncd.deliver.work import Work
 from usersyncd.errors import TargetError, in_short
 from usersyncd.plugin import DELIVERED, Change, Kind, Outcome, Target
+from usersyncd.state import links
 from usersyncd.state.addresses import Addresses
 from usersyncd.state.ledger import Answer, Ledger, found_missing, is_absent
 from usersyncd.state.planned import Plan, Planned
@@ -25,21 +30,57 @@ GONE = "its object is not in the target any more: the next run creates it"
 
 
 class Outcomes(Struct):
-    """The outcome of a plan so far: counts, failures, and in ``again`` the refs to try again. ``missing``: objects were
-    not in the target any more, which the next plan creates."""
+    """The outcome of a plan so far: counts and failures of each directory, and in ``again`` the refs to try again.
+    ``missing``: objects were not in the target any more, which the next plan creates."""
 
-    counts: Counts = field(default_factory=Counts)
-    failed: list[Failed] = field(default_factory=list)
+    counts: defaultdict[str, Counts] = field(default_factory=lambda: defaultdict(Counts))
+    failed: defaultdict[str, list[Failed]] = field(default_factory=lambda: defaultdict(list))
     again: set[int] = field(default_factory=set)
     missing: bool = False
 
-    def fail(self, ref: int, kind: Kind, id_: str, error: str) -> None:
+    def fail(self, directory: str, ref: int, kind: Kind, id_: str, error: str) -> None:
         """Note a failure, which the next plan tries again with the record ``ref``."""
-        self.failed.append(Failed(kind, id_, in_short(error)))
+        self.failed[directory].append(Failed(kind, id_, in_short(error)))
         self.again.add(ref)
 
 
-async def deliver(
+async def send_plan(work: Work, target: Target, draft: Draft, ledger: Ledger) -> bool:
+    """Send a plan and bring the progress of the target up to it. Returns whether objects did not exist any more.
+
+    Raises TargetError if the target as a whole cannot be written, StateError if the state cannot.
+    """
+    parts = {name: part for name, part in draft.shares.items() if part.is_delivered}
+    for name, part in parts.items():
+        if part.consented:
+            ledger.consent(name)
+    outcomes = Outcomes(defaultdict(Counts, {name: work.reports[name].counts for name in parts}))
+    addresses = Addresses(work.database, work.number)
+    await to_its_end(lambda: _begin(work, draft, parts.values()))
+    work.watch("delivering", 0)
+    try:
+        await send(target, draft.plan, ledger, addresses, outcomes, lambda count: work.watch("delivering", count))
+    finally:
+        for name, part in parts.items():
+            report, failed = work.reports[name], part.failed + outcomes.failed[name]
+            report.counts, report.entries = outcomes.counts[name], ledger.entries[name]
+            report.failed, report.failures = failed[:NAMED], len(failed)
+    again = draft.again | outcomes.again | ledger.displaced
+    reached = {part.share.directory.id: part.reached for part in parts.values()}
+    await to_its_end(lambda: links.finish(work.database, work.number, reached, again))
+    return outcomes.missing
+
+
+def _begin(work: Work, draft: Draft, parts: Iterable[SharePlan]) -> None:
+    """Bring the links up to what the target was found to hold. Mark the groups whose members are about to change: after
+    an interruption, the next plan looks at them again."""
+    with work.database.write() as connection:
+        for part in parts:
+            links.begin(connection, part.share.directory.id, work.number)
+            part.share.drift.apply(connection, work.number)
+        links.retry(connection, work.number, draft.plan.member_groups())
+
+
+async def send(
     target: Target,
     plan: Plan,
     ledger: Ledger,
@@ -47,7 +88,7 @@ async def deliver(
     outcomes: Outcomes,
     tick: Callable[[int], None],
 ) -> None:
-    """Deliver the whole plan, and note the result in ``outcomes``.
+    """Send the whole plan, and note the result in ``outcomes``.
 
     Each batch is stored before it is sent, together with the answers to the previous one. Raises TargetError if the
     target as a whole cannot be written, StateError if the state cannot.
@@ -104,10 +145,10 @@ def _answers(steps: Sequence[Planned], answered: Sequence[Outcome], outcomes: Ou
         if change is None:
             yield Answer(step, outcome)
         elif outcome.error is not None:
-            outcomes.fail(step.ref, change.kind, change.id, outcome.error)
+            outcomes.fail(change.directory, step.ref, change.kind, change.id, outcome.error)
             yield Answer(step, outcome)
         elif is_absent(change, outcome):
-            outcomes.fail(step.ref, change.kind, change.id, GONE)
+            outcomes.fail(change.directory, step.ref, change.kind, change.id, GONE)
             outcomes.missing = True
             yield Answer(step, outcome)
         else:
@@ -120,6 +161,6 @@ def _answers(steps: Sequence[Planned], answered: Sequence[Outcome], outcomes: Ou
             for ref, member in refused:
                 outcomes.again.add(ref)  # Its object may be another's by now: the next plan looks at it.
                 reason = f"as a member of group {change.id}: {outcome.refused[member.id]}"
-                outcomes.fail(step.ref, member.kind, member.id, reason)
-            count(outcomes.counts, change, times=(len(change.members) or 1) - len(refused))
+                outcomes.fail(change.directory, step.ref, member.kind, member.id, reason)
+            count(outcomes.counts[change.directory], change, times=(len(change.members) or 1) - len(refused))
             yield Answer(step, outcome)

@@ -17,17 +17,11 @@ from usersyncd.state.sent import Sent
 
 
 async def settle_unanswered(
-    database: Database,
-    target: Target,
-    number: int,
-    directory: DirectoryState,
-    ledger: Ledger,
-    layouts: Mapping[Kind, Layout],
+    database: Database, target: Target, number: int, ledger: Ledger, layouts: Mapping[Kind, Layout]
 ) -> None:
-    """Read the objects of changes that a run of this directory sent without getting an answer, and store the outcome.
-    Raises TargetError."""
+    """Read the objects of changes that were sent and not answered, and store the outcome. Raises TargetError."""
     with database.read() as connection:
-        steps = sent.unanswered(connection, number, directory.id)
+        steps = sent.unanswered(connection, number)
     if not steps:
         return
     if not sees(target):
@@ -53,7 +47,7 @@ async def _settled(
     # If the target id contains the key, a record of this batch may be linked to the object by its old key.
     batch = {step.ref for step in steps}
     others = {target_id for target_id, ref in owners.items() if ref not in batch}
-    sights = [_sight(step, at_id, at_key.get(step.change.id, []), others, layout) for step in steps]
+    sights = [_sight(step, at_id, at_key.get(_record(step), []), others, layout) for step in steps]
     settled = [_judged(step, sight, layout) for step, sight in zip(steps, sights, strict=True)]
     for _ in steps:
         # An object belongs to one record only. This decides creates and unclear changes.
@@ -74,19 +68,25 @@ Sighted = tuple[Held | None, list[Held]]
 """The object under a change's target id, and those under the key that the change was to give."""
 
 
-async def _under_their_keys(target: Target, kind: Kind, steps: Sequence[Sent], layout: Layout) -> dict[str, list[Held]]:
-    """The objects under the old and new keys of these changes, by record id."""
+def _record(step: Sent) -> tuple[str, str]:
+    return step.change.directory, step.change.id
+
+
+async def _under_their_keys(
+    target: Target, kind: Kind, steps: Sequence[Sent], layout: Layout
+) -> dict[tuple[str, str], list[Held]]:
+    """The objects under the old and new keys of these changes, by directory and record id."""
     lookups = [
         Lookup(step.change.directory, step.change.id, key)
         for step in steps
         for key in dict.fromkeys((step.change.key, (step.change.after or {}).get(layout.key)))
         if isinstance(key, str | int)
     ]
-    found: dict[str, list[Held]] = {}
+    found: dict[tuple[str, str], list[Held]] = {}
     for some in batched(lookups, PAGES[target.capabilities.find or "bulk"]):
         async for asked, held in target.find(kind, some):
             if answers(held, asked):
-                found.setdefault(asked.id, []).append(held)
+                found.setdefault((asked.directory, asked.id), []).append(held)
     return found
 
 

@@ -22,7 +22,9 @@ async def shield_records(target: Target, context: TargetRunContext, plan: Plan) 
     for kind in _protected_kinds(target, context):
         for page in plan.changed(kind, PAGES["bulk"]):
             protected = await _protected(target, context, kind, (change.target_id for _, change in page))
-            found += [Refusal(ref, kind, one.id, PROTECTED) for ref, one in page if one.target_id in protected]
+            found += [
+                Refusal(one.directory, ref, kind, one.id, PROTECTED) for ref, one in page if one.target_id in protected
+            ]
     kept = await _groups_with_protected_members(target, context, plan, {one.ref for one in found})
     for one in found:
         plan.drop(one.ref)
@@ -47,7 +49,7 @@ async def _groups_with_protected_members(
     held = await read(target, Kind.GROUP, (target_id for target_id in gone if target_id is not None))
     members = {target_id: one.protected_member for target_id, one in held.items()}
     return [
-        Refusal(ref, Kind.GROUP, one.id, holds_protected(key, member))
+        Refusal(one.directory, ref, Kind.GROUP, one.id, holds_protected(key, member))
         for target_id, (ref, one) in gone.items()
         if (member := members.get(target_id or "")) is not None
     ]
@@ -64,12 +66,13 @@ async def shield_members(target: Target, context: TargetRunContext, plan: Plan) 
             change = step.change
             assert change is not None  # noqa: S101 - a membership change has one
             if change.target_id in protected.get(Kind.GROUP, ()):
-                found[step.ref, ""] = Refusal(step.ref, Kind.GROUP, change.id, PROTECTED)
+                found[step.ref, ""] = Refusal(change.directory, step.ref, Kind.GROUP, change.id, PROTECTED)
                 cut.append((step, []))
                 continue
             members = [one for one in change.members if one.target_id in protected.get(one.kind, ())]
             why = f"as a member of group {change.id}: {PROTECTED}"
-            found.update({(step.ref, one.id): Refusal(step.ref, one.kind, one.id, why) for one in members})
+            refused = (Refusal(change.directory, step.ref, one.kind, one.id, why) for one in members)
+            found.update({(step.ref, one.id): one for one in refused})
             if members:
                 cut.append((step, [n for n, one in enumerate(change.members) if one not in members]))
     for step, places in cut:

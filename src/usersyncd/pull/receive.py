@@ -1,4 +1,4 @@
-"""Step one, pull: receive the connector's pages and check that they are complete."""
+"""Receives the connector's pages and check that they are complete."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOT = 2_000
 """Items and members that are handed to the spool together."""
 
 
-async def pull(source: Source, cursor: str | None, spool: Spool, tick: Callable[[int], None]) -> Done:
+async def receive(source: Source, cursor: str | None, spool: Spool, tick: Callable[[int], None]) -> Done:
     """Spool the pages of a source and return its ``Done``. ``tick`` receives the number of items of each page.
 
     Raises SourceError if the source stops before ``Done`` or breaks the contract: the pull is discarded then.

@@ -1,4 +1,4 @@
-"""Step two, snapshot: merge a pull into the snapshot of the directory, with the cursor, in one transaction."""
+"""Merges a pull into the snapshot of the directory, with the cursor, in one transaction."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from typing import Any
 
 from usersyncd.core.model import Guard
 from usersyncd.core.rules import RuleError, Rules
-from usersyncd.job import Job
+from usersyncd.job import PullJob
 from usersyncd.plugin import Done, Value
 from usersyncd.state.database import Database
 from usersyncd.state.directories import DirectoryState
-from usersyncd.state.links import distrust
 from usersyncd.state.snapshot import Interest, Saved, save
 from usersyncd.state.spool import Spool
 from usersyncd.state.vanished import Watched
 
 
-def open_spool(database: Database, reading: DirectoryState, job: Job) -> Spool:
+def open_spool(database: Database, reading: DirectoryState, job: PullJob) -> Spool:
     """The spool for the pages of a pull."""
     return Spool(database, reading.id, manager_of(job.rules))
 
@@ -26,7 +25,7 @@ def open_spool(database: Database, reading: DirectoryState, job: Job) -> Spool:
 def snapshot(
     database: Database,
     reading: DirectoryState,
-    job: Job,
+    job: PullJob,
     spool: Spool,
     done: Done,
     missing: Collection[str],
@@ -37,21 +36,15 @@ def snapshot(
     ``missing``: attributes that no record has any more, by a person's word. Raises SourceError if other attributes are
     missing everywhere, StateError.
     """
-    interest = Interest(fingerprints(job), job.groups, job.manager, group_name_of(job.rules))
-    at_least = min((delivery.target.guard.at_least for delivery in job.deliveries), default=Guard().at_least)
-    watched = Watched(job.reads, at_least, missing, [delivery.target.name for delivery in job.deliveries])
+    interest = Interest(_fingerprints(job), job.groups, job.manager, group_name_of(job.rules))
+    at_least = min((one.target.guard.at_least for one in job.targets), default=Guard().at_least)
+    watched = Watched(job.reads, at_least, missing, [one.target.name for one in job.targets])
     return save(database, reading, spool, done, job.basis, interest, watched, now)
 
 
-def keep(database: Database, reading: DirectoryState, job: Job) -> None:
-    """What a pull stores of the targets, where the directory is not read any more. Raises StateError."""
-    with database.write() as connection:
-        distrust(connection, reading.id, fingerprints(job))
-
-
-def fingerprints(job: Job) -> dict[str, str]:
-    """By which rules each target is shaped, or that the directory leaves it."""
-    return {delivery.target.name: delivery.fingerprint for delivery in (*job.deliveries, *job.leaving)}
+def _fingerprints(job: PullJob) -> dict[str, str]:
+    """By which rules each target is shaped."""
+    return {one.target.name: one.fingerprint for one in job.targets}
 
 
 def manager_of(rules: Rules) -> Callable[[dict[str, Value]], str | None]:

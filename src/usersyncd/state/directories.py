@@ -13,6 +13,7 @@ from usersyncd.state.tables import directories
 _COLUMNS = (
     directories.c.id, directories.c.name, directories.c.cursor, directories.c.basis, directories.c.completed_at,
     directories.c.revision, directories.c.users, directories.c.groups, directories.c.memberships,
+    directories.c.complete,
 )  # fmt: skip
 
 
@@ -20,7 +21,8 @@ class DirectoryState(Struct, frozen=True):
     """How far a directory was read.
 
     ``cursor`` is the connector's, ``basis`` the digest of everything that decides how it reads, ``revision`` the number
-    of the last saved pull; ``memberships`` counts edges as the directory gives them.
+    of the last saved pull that changed something; ``memberships`` counts edges as the directory gives them;
+    ``complete`` is 1 when the last pull was complete.
     """
 
     id: int
@@ -32,6 +34,7 @@ class DirectoryState(Struct, frozen=True):
     users: int
     groups: int
     memberships: int
+    complete: int = 0
 
 
 def known(connection: Connection, name: str) -> DirectoryState | None:
@@ -43,6 +46,11 @@ def known(connection: Connection, name: str) -> DirectoryState | None:
     return DirectoryState(
         identifier, name, cursor, basis, completed_at and datetime.fromisoformat(completed_at), *numbers
     )  # fmt: skip
+
+
+def numbers(connection: Connection) -> dict[str, int]:
+    """The numbers of all directories, by name."""
+    return {name: number for number, name in connection.execute(select(directories.c.id, directories.c.name))}
 
 
 def open_directory(database: Database, name: str) -> DirectoryState:
@@ -70,5 +78,6 @@ def save(connection: Connection, reading: DirectoryState) -> None:
             users=reading.users,
             groups=reading.groups,
             memberships=reading.memberships,
+            complete=reading.complete,
         )
     )

@@ -10,26 +10,27 @@ from datetime import datetime
 from msgspec import Struct
 from sqlalchemy import Connection, bindparam, delete, func, select
 from sqlalchemy.sql import ColumnElement
-from sqlalchemy.sql.selectable import ScalarSelect
 
 from usersyncd.core.digest import pack, unpack
 from usersyncd.core.guard import EMPTIED, HARMFUL, REMOVAL, Harm, Sort, Window, harms_of, undoes, within
 from usersyncd.core.model import Guard
 from usersyncd.plugin import Change, Op
-from usersyncd.state import bulk
+from usersyncd.state import bulk, journal
 from usersyncd.state.bulk import batched
 from usersyncd.state.database import Database, among
 from usersyncd.state.spool import KIND, NUMBER
-from usersyncd.state.tables import directories, harms, runs
+from usersyncd.state.tables import harms, runs
 
 PAGE = 5_000
 _KEY = ("sort", "ref", "attribute", "run")
 
 
 class Done(Struct, frozen=True, gc=False):
-    """A change that the target acknowledged: the record's ref, the leaver whose object it adopted, the refs of the
-    members that were added or removed, whether the group has none left, and whether the guard counts it."""
+    """A change that the target acknowledged: the directory's name now, the record's ref, the leaver whose object it
+    adopted, the refs of the members that were added or removed, whether the group has none left, and whether the guard
+    counts it."""
 
+    directory: str
     ref: int
     takes: int | None
     change: Change
@@ -51,7 +52,7 @@ def read_window(
         oldest = connection.scalar(select(func.min(harms.c.run)).where(*mine))
         if oldest is None:
             return Window()
-        first = within(_readings(connection, directory), now, guard.window)
+        first = within(_readings(connection), now, guard.window)
         rows = _load(connection, *mine, harms.c.run >= first)
     if expire and oldest < first:
         with database.write() as connection:
@@ -64,19 +65,22 @@ def read_window(
     return window
 
 
-def _readings(connection: Connection, directory: int) -> Iterable[tuple[int, datetime]]:
-    query = select(runs.c.number, runs.c.started).where(runs.c.directory == _name(directory))
-    for number, started in connection.execute(query.order_by(runs.c.number.desc())):
+def _readings(connection: Connection) -> Iterable[tuple[int, datetime]]:
+    """What the clock showed at each delivery, the last one first."""
+    deliveries = runs.c.kind != int(journal.RunKind.PULL)
+    query = select(runs.c.number, runs.c.started).where(deliveries).order_by(runs.c.number.desc())
+    for number, started in connection.execute(query):
         yield number, datetime.fromisoformat(started)
 
 
 class Harms:
     """The harms of one directory to one target, which its ledger keeps up to date."""
 
-    def __init__(self, target: int, directory: int, sorts: Set[Sort]) -> None:
-        """``sorts``: those that have a limit. The others are not stored."""
+    def __init__(self, target: int, directory: int, run: str, sorts: Set[Sort]) -> None:
+        """``run``: the id of the delivery. ``sorts``: those that have a limit. The others are not stored."""
         self._target = target
         self._directory = directory
+        self._run = run
         self._mine = harms.c.target == target, harms.c.directory == directory
         self._sorts = sorts
         self._stored: bool | None = None
@@ -88,7 +92,7 @@ class Harms:
             self._stored = connection.scalar(select(harms.c.ref).where(*self._mine).limit(1)) is not None
         if not self._stored and not any(one.counted and one.change.op in HARMFUL for one in done):
             return
-        run = _last_run(connection, self._directory)
+        run = journal.number(connection, self._run)
         for some in batched(done, PAGE):
             before = self._about(connection, some) if self._stored else {}
             after = {ref: dict(rows) for ref, rows in before.items()}
@@ -141,16 +145,6 @@ def _restore(rows: _Rows, done: Done) -> None:
             rows[harm, run] -= frozenset(done.members)
         if undoes(done.change, harm) or (harm == REMOVAL and not rows[harm, run]):
             del rows[harm, run]
-
-
-def _last_run(connection: Connection, directory: int) -> int:
-    """The number of the run under way, or of the last one."""
-    query = select(func.coalesce(func.max(runs.c.number), 0)).where(runs.c.directory == _name(directory))
-    return int(connection.execute(query).scalar_one())
-
-
-def _name(directory: int) -> ScalarSelect[str]:
-    return select(directories.c.name).where(directories.c.id == directory).scalar_subquery()
 
 
 def _load(connection: Connection, *which: ColumnElement[bool]) -> dict[int, _Rows]:

@@ -6,6 +6,7 @@ next run finds the batch, reads the target and stores the outcome.
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import datetime
 
@@ -37,11 +38,12 @@ class Answer(Struct, frozen=True, gc=False):
 
 
 class Book(Struct, frozen=True):
-    """The owner of a ledger: number and name of the target, number of the directory, the run, and the guard."""
+    """The owner of a ledger: number and name of the target, the numbers of all directories by name, the run, and the
+    guard."""
 
     target: int
     name: str
-    directory: int
+    directories: Mapping[str, int]
     run: str
     guard: Guard
 
@@ -53,25 +55,27 @@ class Ledger:
     """
 
     def __init__(
-        self, database: Database, lock: Lock, book: Book, layouts: Mapping[Kind, Layout], now: datetime, first: int
+        self, database: Database, lock: Lock, book: Book, layouts: Mapping[Kind, Layout], now: datetime
     ) -> None:
-        """``lock`` is the lock of the run; ``first`` the number of its next entry in the journal."""
+        """``lock`` is the lock of the run."""
         self._database = database
         self._lock = lock
         self._book = book
         self._layouts = layouts
         self._now = now
-        self._harms = Harms(book.target, book.directory, limited(book.guard))
-        self._counted = True
-        self.next = first
-        self.settled = Counts()
-        """The changes of an earlier run that were written, as this run found out."""
+        self._harms: dict[str, Harms] = {}
+        self._uncounted: set[str] = set()
+        self._next = 0
+        self.entries = Counter[str]()
+        """How many of the run's entries in the journal are about each directory."""
+        self.settled = defaultdict[str, Counts](Counts)
+        """The changes of an earlier run that were written, as this run found out, by directory."""
         self.displaced: set[int] = set()
         """Refs of records whose objects are now those of others: the next plan looks at them again."""
 
-    def consent(self) -> None:
-        """A person consented to the plan: the guard does not count it again."""
-        self._counted = False
+    def consent(self, directory: str) -> None:
+        """A person consented to the plan of a directory: the guard does not count it again."""
+        self._uncounted.add(directory)
 
     def write(self, answers: Sequence[Answer], following: Sequence[Planned]) -> None:
         """Store the answers to one batch, and the ``following`` batch before it is sent. Raises StateError."""
@@ -85,20 +89,35 @@ class Ledger:
             texts = self._records(connection, answers)
             done = [change for answer in answers if (change := self._done(answer, emptied)) is not None]
             self._journal(connection, [(one.change, texts.get(one.ref)) for one in done])
-            self._harms.write(connection, done)
+            self._write_harms(connection, done)
             if following:
-                sent.write(connection, book.target, book.directory, following, counted=self._counted)
+                sent.write(connection, book.target, book.directories, following, self._uncounted)
             else:
-                sent.clear(connection, book.target, book.directory)
-        self.next += len(done)
+                sent.clear(connection, book.target)
+        self._count(one.directory for one in done)
+
+    def _count(self, directories: Iterable[str]) -> None:
+        names = list(directories)
+        self._next += len(names)
+        self.entries.update(names)
+
+    def _write_harms(self, connection: Connection, done: Sequence[Done]) -> None:
+        by_directory: dict[str, list[Done]] = {}
+        for one in done:
+            by_directory.setdefault(one.directory, []).append(one)
+        book = self._book
+        for name, some in by_directory.items():
+            if name not in self._harms:
+                self._harms[name] = Harms(book.target, book.directories[name], book.run, limited(book.guard))
+            self._harms[name].write(connection, some)
 
     def _done(self, answer: Answer, emptied: Set[int]) -> Done | None:
         change, step = _done(answer), answer.step
         if change is None:
             return None
         members = _accepted(answer) if change.members else ()
-        counted = self._counted and step.counted
-        return Done(step.ref, step.takes, change, members, step.ref in emptied, counted)
+        counted = step.counted and change.directory not in self._uncounted
+        return Done(change.directory, step.ref, step.takes, change, members, step.ref in emptied, counted)
 
     def _journal(self, connection: Connection, done: Sequence[tuple[Change, str | None]]) -> None:
         """Write changes to the journal. Each text is the shape as JSON, or None to encode it here."""
@@ -106,7 +125,7 @@ class Ledger:
             text if text is not None or change.after is None else encode(change.after).decode() for change, text in done
         )
         changes = [change for change, _ in done]
-        journal.write(connection, self._book.run, self._book.name, self.next, changes, texts)
+        journal.write(connection, self._book.run, self._book.name, self._next, changes, texts)
 
     # ---- records
 
@@ -218,13 +237,13 @@ class Ledger:
             links.write_members(connection, book.target, groups)
             done = [step for step, found in settled if _is_done(step, found)]
             self._journal(connection, [(step.change, None) for step in done])
-            self._harms.write(
+            self._write_harms(
                 connection, [self._settled(step, found) for step, found in settled if _is_seen(step, found)]
             )
-            sent.clear(connection, book.target, book.directory)
-        self.next += len(done)
+            sent.clear(connection, book.target)
+        self._count(step.directory for step in done)
         for step in done:
-            count(self.settled, step.change)
+            count(self.settled[step.directory], step.change)
 
     def _settle(self, connection: Connection, step: Sent, fate: Fate, row: links.Row | None) -> None:
         target = self._book.target
@@ -242,7 +261,7 @@ class Ledger:
         change = step.change
         if found.held is not None:
             change = structs.replace(change, after=shape_of(found.held, tuple(change.after or ())))
-        return Done(step.ref, step.takes, change, counted=step.counted)
+        return Done(step.directory, step.ref, step.takes, change, counted=step.counted)
 
     def _seen(self, step: Sent, held: Held) -> links.Row:
         change = step.change
@@ -267,7 +286,7 @@ class Ledger:
                     links.write(connection, book.target, [links.row(step.ref, change.kind, link)])
                 elif not step.members:
                     self._doubt(connection, step)
-            sent.clear(connection, book.target, book.directory)
+            sent.clear(connection, book.target)
 
 
 def _is_done(step: Sent, found: Settled) -> bool:

@@ -1,4 +1,4 @@
-"""Stores the links of a target, the members of its groups, and the progress of its deliveries."""
+"""Stores the links of a target, the members of its groups, and the progress of its target_progress."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, and_, delete, false, func, not_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, not_, or_, select, update
 
 from usersyncd.core.digest import digest, encode, pack, unpack
 from usersyncd.core.links import Link, Shape, State
@@ -17,9 +17,13 @@ from usersyncd.state import bulk
 from usersyncd.state.bulk import batched
 from usersyncd.state.database import Database, among
 from usersyncd.state.spool import NUMBER, decode
-from usersyncd.state.tables import deliveries, directories, link_members, links, records, retries, target_names
+from usersyncd.state.tables import directories, link_members, links, records, retries, target_names, target_progress
 
 PAGE = 5_000
+NOTHING = -1
+"""The revision of a target to which no delivery was completed yet."""
+LEAVING = "leaving"
+"""The fingerprint of a directory that leaves the target: its shapes depend on no rule."""
 
 _COLUMNS = ("target", "ref", "kind", "key", "digest", "active", "state", "left_at", "target_id", "shape")
 
@@ -84,11 +88,24 @@ def row(ref: int, kind: Kind, link: Link) -> Row:
 
 def progress(connection: Connection, directory: int, target: int) -> Progress | None:
     """The progress of a target; None if this directory was never delivered completely."""
-    query = select(deliveries.c.revision, deliveries.c.fingerprint).where(
-        deliveries.c.directory == directory, deliveries.c.target == target
+    query = select(target_progress.c.revision, target_progress.c.fingerprint).where(
+        target_progress.c.directory == directory, target_progress.c.target == target
     )
     found = connection.execute(query).one_or_none()
-    return Progress(*found) if found else None
+    return Progress(*found) if found and found.revision != NOTHING else None
+
+
+def delivered(connection: Connection, target: int) -> list[str]:
+    """The names of the directories of which something was, or may have been, delivered to a target."""
+    query = select(directories.c.name).join(target_progress, target_progress.c.directory == directories.c.id)
+    return list(connection.scalars(query.where(target_progress.c.target == target).order_by(directories.c.name)))
+
+
+def begin(connection: Connection, directory: int, target: int) -> None:
+    """Note that a first delivery is under way: what the directory forgets meanwhile may get an object yet."""
+    if progress(connection, directory, target) is None:
+        row = directory, target, NOTHING, ""
+        bulk.upsert(connection, target_progress, ("directory", "target", "revision", "fingerprint"), [row])
 
 
 def distrust(connection: Connection, directory: int, rules: Mapping[str, str]) -> None:
@@ -96,15 +113,18 @@ def distrust(connection: Connection, directory: int, rules: Mapping[str, str]) -
 
     This pull did not track what they depend on. If they are configured again, every record is shaped again.
     """
-    followed = [
+    followed: list[ColumnElement[bool]] = [target_progress.c.fingerprint == LEAVING]
+    followed += [
         and_(
-            deliveries.c.target.in_(select(target_names.c.target).where(target_names.c.name == name)),
-            deliveries.c.fingerprint == text,
+            target_progress.c.target.in_(select(target_names.c.target).where(target_names.c.name == name)),
+            target_progress.c.fingerprint == text,
         )
         for name, text in rules.items()
     ]
-    others = not_(or_(false(), *followed))
-    connection.execute(update(deliveries).where(deliveries.c.directory == directory, others).values(fingerprint=""))
+    others = not_(or_(*followed))
+    connection.execute(
+        update(target_progress).where(target_progress.c.directory == directory, others).values(fingerprint="")
+    )
 
 
 def retry(connection: Connection, target: int, refs: Iterable[int]) -> None:
@@ -118,14 +138,15 @@ def retried(connection: Connection, directory: int, target: int) -> set[int]:
     return set(connection.scalars(select(retries.c.ref).join(records, records.c.ref == retries.c.ref).where(*mine)))
 
 
-def finish(database: Database, directory: int, target: int, reached: Progress, again: Iterable[int]) -> None:
-    """Store that a target was given everything up to a pull, except ``again``: refs that failed."""
-    here = select(records.c.ref).where(records.c.ref == retries.c.ref, records.c.directory == directory)
-    done = (directory, target, reached.revision, reached.fingerprint)
+def finish(database: Database, target: int, reached: Mapping[int, Progress], again: Iterable[int]) -> None:
+    """Store that a target was given everything of these directories up to a revision, except ``again``: refs that
+    failed."""
+    here = select(records.c.ref).where(records.c.ref == retries.c.ref, records.c.directory.in_(list(reached)))
+    done = [(directory, target, one.revision, one.fingerprint) for directory, one in reached.items()]
     with database.write() as connection:
         connection.execute(delete(retries).where(retries.c.target == target, here.exists()))
         retry(connection, target, again)
-        bulk.upsert(connection, deliveries, ("directory", "target", "revision", "fingerprint"), [done])
+        bulk.upsert(connection, target_progress, ("directory", "target", "revision", "fingerprint"), done)
 
 
 # ---- links
@@ -232,11 +253,13 @@ def owners(
         select(
             links.c.ref, records.c.id, directories.c.name, links.c.left_at, links.c.key, links.c.target_id,
             records.c.revision, records.c.gone_at.is_(None),
-            or_(retries.c.ref.is_not(None), records.c.revision > func.coalesce(deliveries.c.revision, -1)),
+            or_(retries.c.ref.is_not(None), records.c.revision > func.coalesce(target_progress.c.revision, -1)),
         )
         .join(records, records.c.ref == links.c.ref)
         .join(directories, directories.c.id == records.c.directory)
-        .outerjoin(deliveries, and_(deliveries.c.directory == directories.c.id, deliveries.c.target == target))
+        .outerjoin(
+            target_progress, and_(target_progress.c.directory == directories.c.id, target_progress.c.target == target)
+        )
         .outerjoin(retries, and_(retries.c.ref == links.c.ref, retries.c.target == target))
         .where(links.c.target == target, links.c.kind == NUMBER[kind])
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Never two runs of one directory at once, nor two directories at one target; also not from two processes.
+"""Never two pulls of one directory at once, nor two deliveries to one target; also not from two processes.
 
 A lock ends with the process that holds it, also when that is killed: nothing has to be cleaned up afterwards. On
 PostgreSQL it is a session's advisory lock; beside an SQLite database, which lives on one machine, it is a lock on a
@@ -11,28 +11,42 @@ import fcntl
 import os
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql import Select
 
 from usersyncd.errors import LockedError, StateError
 from usersyncd.state.database import Database
+from usersyncd.state.tables import targets
 
-DIRECTORIES = 0x7573796E
-"""The first of the two numbers of our advisory locks (any number that other programs in that database do not use),"""
-TARGETS = DIRECTORIES + 1
-"""and that of a target's."""
+LINKS = 0x7573796F
+"""The first of the two numbers of the advisory lock of a set of links (any number that other programs in that database
+do not use)."""
+
+
+class Lockable(Struct, frozen=True):
+    """What a run locks by its name: the first number of its advisory locks, the beginning of its lock files' names (the
+    name of a directory or target has no dot), and what a run of it is called."""
+
+    number: int
+    prefix: str
+    run: str
+
+
+DIRECTORY = Lockable(0x7573796E, "", "pull of this directory")
+TARGET = Lockable(0x75737970, "to.", "delivery to this target")
 
 
 class Lock:
-    """The lock of a directory, held. ``session``: the connection to which it belongs; None for a file's."""
+    """The lock of a directory or target, held. ``session``: the connection to which it belongs; None for a file's."""
 
-    def __init__(self, database: Database, directory: str, session: Connection | None = None) -> None:
+    def __init__(self, database: Database, name: str, session: Connection | None = None) -> None:
         self._database = database
-        self._directory = directory
+        self._name = name
         self._session = session
 
     def verify(self) -> None:
@@ -42,54 +56,61 @@ class Lock:
             self._ask(self._session, select(1))
 
     @contextmanager
-    def at_target(self, target: int) -> Iterator[None]:
-        """Hold a target's lock, too. Raises LockedError at once when another directory's run has it, StateError as
-        ``verify`` does."""
-        taken = LockedError("another directory is being delivered to this target", "wait for that to end")
+    def at_links(self, number: int) -> Iterator[None]:
+        """Hold a set of links, too: another target of the configuration may have the same one. Raises LockedError at
+        once when another run has it, StateError as ``verify`` does."""
+        taken = LockedError("another delivery to this target is under way", "wait for it to end")
         if self._session is None:
-            # The name of a directory has no dot: this is no directory's file.
-            with _file_lock(self._database, f"target.{target}", taken):
+            with _file_lock(self._database, f"target.{number}", taken):
                 yield
             return
-        number = target
-        if not self._ask(self._session, select(func.pg_try_advisory_lock(TARGETS, number))):
+        if not self._ask(self._session, select(func.pg_try_advisory_lock(LINKS, number))):
             raise taken
         try:
             yield
         finally:
-            _unlock(self._session, TARGETS, number)
+            _unlock(self._session, LINKS, number)
+
+    @contextmanager
+    def at_all_links(self) -> Iterator[None]:
+        """Hold every set of links: nothing is delivered meanwhile. Raises as ``at_links`` does."""
+        with self._database.read() as connection:
+            numbers = connection.scalars(select(targets.c.id).order_by(targets.c.id)).all()
+        with ExitStack() as stack:
+            for number in numbers:
+                stack.enter_context(self.at_links(number))
+            yield
 
     def _ask(self, session: Connection, query: Select[Any]) -> Any:
         try:
             return session.scalar(query)
         except SQLAlchemyError as error:
             raise StateError(
-                f"{self._directory}: the connection that held this run's lock was cut: "
+                f"{self._name}: the connection that held this run's lock was cut: "
                 f"{getattr(error, 'orig', None) or error}",
                 "nothing was lost: the next run goes on from the last saved state",
             ) from error
 
 
 @contextmanager
-def locked(database: Database, directory: str) -> Iterator[Lock]:
-    """Hold the lock of a directory. Raises LockedError at once when another run has it."""
+def locked(database: Database, what: Lockable, name: str) -> Iterator[Lock]:
+    """Hold the lock of a directory or target. Raises LockedError at once when another run has it."""
     taken = LockedError(
-        f"{directory}: another run of this directory is under way",
-        "wait for it to end; `usersyncd status` shows what runs",
+        f"{name}: another {what.run} is under way", "wait for it to end; `usersyncd status` shows what runs"
     )
     if database.sqlite:
-        with _file_lock(database, directory, taken):
-            yield Lock(database, directory)
+        with _file_lock(database, f"{what.prefix}{name}", taken):
+            yield Lock(database, name)
         return
-    number = _number(directory)
+    number = _number(name)
     with database.reported(), database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as session:
-        if not session.scalar(select(func.pg_try_advisory_lock(DIRECTORIES, number))):
+        if not session.scalar(select(func.pg_try_advisory_lock(what.number, number))):
             raise taken
         try:
-            yield Lock(database, directory, session)
+            yield Lock(database, name, session)
         finally:
             # The server notices the end of a session a moment later: the next run may be sooner.
-            _unlock(session, DIRECTORIES, number)
+            _unlock(session, what.number, number)
 
 
 @contextmanager
@@ -123,11 +144,11 @@ def _unlock(session: Connection, space: int, number: int) -> None:
         session.execute(select(func.pg_advisory_unlock(space, number)))
 
 
-def is_locked(database: Database, directory: str) -> bool:
-    """Whether a run has the lock. Ask it only of a directory whose last run has not ended: to answer no, it takes the
+def is_locked(database: Database, what: Lockable, name: str) -> bool:
+    """Whether a run has the lock. Ask it only about a subject whose last run has not ended: to answer no, it takes the
     lock for a moment."""
     try:
-        with locked(database, directory):
+        with locked(database, what, name):
             return False
     except LockedError:
         return True

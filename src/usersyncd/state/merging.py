@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, null, sele
 
 from usersyncd.state import bulk, links
 from usersyncd.state.database import among
-from usersyncd.state.tables import deliveries, directories, records, retries, sent, verifications
+from usersyncd.state.tables import directories, records, retries, sent, target_progress, verifications
 from usersyncd.state.tables import links as links_table
 
 ENOUGH = 0.5
@@ -50,11 +50,12 @@ def merge(connection: Connection, old: int, new: int) -> None:
         connection.execute(
             update(records).where(among(connection, records.c.ref, some)).values(directory=old, gone_at=now, **gone)
         )
-    for target in connection.scalars(select(deliveries.c.target).where(deliveries.c.directory == new)).all():
+    for target in connection.scalars(select(target_progress.c.target).where(target_progress.c.directory == new)).all():
         links.replace_members(connection, target, refs)
         bulk.upsert(connection, verifications, ("target", "directory", "at"), [(target, old, None)])
+        links.begin(connection, old, target)
     connection.execute(delete(retries).where(retries.c.ref.in_(list(refs))))
-    connection.execute(update(deliveries).where(deliveries.c.directory == old).values(fingerprint=""))
+    connection.execute(update(target_progress).where(target_progress.c.directory == old).values(fingerprint=""))
     connection.execute(update(directories).where(directories.c.id == old).values(basis=None, cursor=None))
 
 

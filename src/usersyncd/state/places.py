@@ -11,20 +11,21 @@ from usersyncd.plugin import Kind
 from usersyncd.state import bulk, targets
 from usersyncd.state.spool import KIND, NUMBER
 from usersyncd.state.tables import (
-    deliveries,
     harms,
     link_members,
     links,
+    moments,
     places,
     records,
     renames,
     retries,
     sent,
     target_names,
+    target_progress,
     verifications,
 )
 
-_OF_RECORDS = (links, link_members, retries, harms)
+_OF_RECORDS = (links, link_members, retries, harms, moments)
 """What belongs to one set and one record."""
 
 
@@ -35,6 +36,12 @@ def store(connection: Connection, number: int, where: Mapping[Kind, str]) -> Non
         connection.execute(delete(places).where(places.c.target != number, *same))
     rows = [(number, NUMBER[kind], place) for kind, place in where.items()]
     bulk.upsert(connection, places, ("target", "kind", "place"), rows)
+
+
+def stored(connection: Connection, number: int) -> dict[Kind, str]:
+    """Where the objects of a set are, as far as that is stored."""
+    query = select(places.c.kind, places.c.place).where(places.c.target == number)
+    return {KIND[kind]: place for kind, place in connection.execute(query)}
 
 
 def elsewhere(connection: Connection, number: int | None, where: Mapping[Kind, str]) -> dict[Kind, int]:
@@ -95,13 +102,13 @@ def copy(connection: Connection, source: int, number: int, kinds: Set[Kind]) -> 
 
 
 def _copy_progress(connection: Connection, source: int, number: int) -> None:
-    known = select(deliveries.c.directory).where(deliveries.c.target == number)
-    rest = select(deliveries.c.directory, literal(number), deliveries.c.revision, literal("")).where(
-        deliveries.c.target == source, deliveries.c.directory.not_in(known)
+    known = select(target_progress.c.directory).where(target_progress.c.target == number)
+    rest = select(target_progress.c.directory, literal(number), target_progress.c.revision, literal("")).where(
+        target_progress.c.target == source, target_progress.c.directory.not_in(known)
     )
-    connection.execute(insert(deliveries).from_select(["directory", "target", "revision", "fingerprint"], rest))
-    connection.execute(update(deliveries).where(deliveries.c.target == number).values(fingerprint=""))
-    delivered = connection.scalars(select(deliveries.c.directory).where(deliveries.c.target == number)).all()
+    connection.execute(insert(target_progress).from_select(["directory", "target", "revision", "fingerprint"], rest))
+    connection.execute(update(target_progress).where(target_progress.c.target == number).values(fingerprint=""))
+    delivered = connection.scalars(select(target_progress.c.directory).where(target_progress.c.target == number)).all()
     bulk.upsert(
         connection, verifications, ("target", "directory", "at"), [(number, directory, None) for directory in delivered]
     )

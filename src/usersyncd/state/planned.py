@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -21,16 +22,19 @@ from usersyncd.state.spool import KIND, NUMBER
 
 SCHEMA = """
 CREATE TABLE changes (
-  section INTEGER, chain INTEGER, id TEXT, part INTEGER, ref INTEGER, left INTEGER, takes INTEGER, change BLOB,
-  members BLOB, counted INTEGER, PRIMARY KEY (section, chain, id, part)
+  section INTEGER, chain INTEGER, directory TEXT, id TEXT, part INTEGER, ref INTEGER, left INTEGER, takes INTEGER,
+  change BLOB, members BLOB, counted INTEGER, PRIMARY KEY (section, chain, directory, id, part)
 ) WITHOUT ROWID;
 CREATE INDEX changes_ref ON changes (ref);
 CREATE TABLE fallbacks (ref INTEGER PRIMARY KEY, id TEXT, change BLOB);
 CREATE TABLE claims (
-  ref INTEGER PRIMARY KEY, kind INTEGER, id TEXT, key TEXT, here INTEGER, moves INTEGER, new INTEGER
+  ref INTEGER PRIMARY KEY, kind INTEGER, directory TEXT, id TEXT, key TEXT, here INTEGER, moves INTEGER, new INTEGER,
+  space TEXT, delivered INTEGER
 );
-CREATE TABLE found (kind INTEGER, key TEXT, held BLOB, exact INTEGER, mine INTEGER, protected INTEGER);
-CREATE INDEX found_key ON found (kind, key);
+CREATE VIEW delivered_claims AS
+  SELECT ref, kind, directory, id, key, here, moves, new, space FROM claims WHERE delivered;
+CREATE TABLE found (kind INTEGER, space TEXT, key TEXT, held BLOB, exact INTEGER, mine INTEGER, protected INTEGER);
+CREATE INDEX found_key ON found (kind, space, key);
 """
 CACHE = 2_000
 """Kilobytes. A plan is written and read in order: measured, four times as many make it no faster."""
@@ -41,7 +45,8 @@ _HARMFUL = (
     Section.USERS_LEAVING, Section.USERS_GONE,
 )  # fmt: skip
 """The sections whose changes of records may harm."""
-_INSERT = "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, NULL, ?, ?, TRUE)"
+_INSERT = "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, TRUE)"
+_ORDER = "section, chain, directory, id, part"
 
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 _decode = msgspec.msgpack.Decoder(Change).decode
@@ -78,6 +83,7 @@ class Claim(Struct, frozen=True, gc=False):
 
     ref: int
     kind: Kind
+    directory: str
     id: str
     key: Key | None
     here: bool
@@ -95,16 +101,19 @@ class Sight(Struct, frozen=True, gc=False):
 
 
 class Plan:
-    """The plan of one target for one directory, while it is made and while it is delivered.
+    """The plan of one target, while it is made and while it is delivered. Each change belongs to a directory.
 
-    ``suspects``: refs of records that failed before and have nothing to change, whose steps are there only until the
-    objects are read. ``strangers``: those of them whose objects are others': they are no end of a membership.
-    ``replacements``: leavers whose own objects are gone, by ref, each with the objects that have the key.
+    ``counts``: the changes of each directory. ``suspects``: refs of records that failed before and have nothing to
+    change, whose steps are there only until the objects are read. ``strangers``: those of them whose objects belong to
+    other records: they are never members. ``replacements``: leavers whose own objects are gone, by ref, each with the
+    objects that have the key.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, shared_keys: bool) -> None:
+        """``shared_keys``: a key belongs to one record of all directories, and not of its own directory alone."""
         self._file = scratch(SCHEMA, CACHE)
-        self.counts = Counts()
+        self._shared_keys = shared_keys
+        self.counts: defaultdict[str, Counts] = defaultdict(Counts)
         self.suspects: set[int] = set()
         self.strangers: set[int] = set()
         self.replacements: dict[int, list[Held]] = {}
@@ -114,36 +123,54 @@ class Plan:
 
     # ---- making it
 
-    def add(self, steps: Iterable[tuple[int, str, bool, Change | None]], claims: Iterable[Claim]) -> None:
-        """Add steps about records: ref, id, whether it is a leaver's from then on, the change."""
+    def space(self, directory: str) -> str:
+        """Within what a key of this directory is unique."""
+        return "" if self._shared_keys else directory
+
+    def add(
+        self, directory: str, steps: Iterable[tuple[int, str, bool, Change | None]], claims: Iterable[Claim]
+    ) -> None:
+        """Add steps about records of a directory: ref, id, whether it is a leaver's from then on, the change."""
         rows: list[tuple[object, ...]] = []
+        counts = self.counts[directory]
         for ref, id_, left, change in steps:
             if change is None:
-                rows.append((QUIET, 0, id_, ref, ref, left, None, None))
+                rows.append((QUIET, 0, directory, id_, ref, ref, left, None, None))
             else:
-                count(self.counts, change)
-                rows.append((int(section(change, left=left)), 0, id_, 0, ref, left, _encode(change), None))
+                count(counts, change)
+                rows.append((int(section(change, left=left)), 0, directory, id_, 0, ref, left, _encode(change), None))
         self._file.executemany(_INSERT, rows)
-        self._file.executemany(
-            "INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?, ?)",
-            map(_claim_row, claims),
-        )
+        self._file.executemany("INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, TRUE)", map(self._claim, claims))
+
+    def _claim(self, claim: Claim) -> tuple[object, ...]:
+        kind, key = NUMBER[claim.kind], _json(claim.key)
+        row = (claim.ref, kind, claim.directory, claim.id, key, claim.here, claim.moves, claim.new)
+        return (*row, self.space(claim.directory))
+
+    def set_aside(self, directory: str) -> None:
+        """Take the changes of a directory out of the plan. Its claims still contest those of other directories."""
+        self._file.execute("DELETE FROM changes WHERE directory = ?", (directory,))
+        self._file.execute("UPDATE claims SET delivered = FALSE WHERE directory = ?", (directory,))
+        self.counts.pop(directory, None)
 
     def add_members(self, ref: int, change: Change, members: array[int], part: int) -> None:
         """Add a membership change, or a part of one; ``members`` are the refs of its members, in their order."""
-        count(self.counts, change)
-        row = (int(section(change)), 0, change.id, part, ref, False, _encode(change), pack(members))
+        self._count(change)
+        row = (int(section(change)), 0, change.directory, change.id, part, ref, False, _encode(change), pack(members))
         self._file.execute(_INSERT, row)
 
-    def see(self, kind: Kind, sights: Iterable[tuple[Key, Sight]]) -> None:
-        """Note what the target holds under a claimed key."""
+    def see(self, kind: Kind, sights: Iterable[tuple[str, Key, Sight]]) -> None:
+        """Note what the target holds under keys that records of a directory claim."""
         self._file.executemany(
-            "INSERT INTO found VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO found VALUES (?, ?, ?, ?, ?, ?, ?)",
             [
-                (NUMBER[kind], _json(key), msgspec.msgpack.encode(s.held), s.exact, s.mine, s.protected)
-                for key, s in sights
+                (
+                    NUMBER[kind], self.space(directory), _json(key), msgspec.msgpack.encode(s.held), s.exact, s.mine,
+                    s.protected,
+                )
+                for directory, key, s in sights
             ],
-        )
+        )  # fmt: skip
 
     def drop(self, ref: int) -> None:
         """Take a record's step out again."""
@@ -167,7 +194,7 @@ class Plan:
             "UPDATE changes SET section = ?, takes = ?, change = ?, counted = ? WHERE ref = ?",
             (int(section(change)), takes, _encode(change), counted, ref),
         )
-        count(self.counts, change)
+        self._count(change)
         if takes is not None and (step := self._change(takes)) is not None:
             self._uncount(takes)
             self._file.execute("INSERT INTO fallbacks VALUES (?, ?, ?)", (takes, step.id, _encode(step)))
@@ -185,7 +212,7 @@ class Plan:
             (int(section(create)), _encode(create), claim.ref),
         )
         self._file.execute("UPDATE claims SET new = 1, moves = 1 WHERE ref = ?", (claim.ref,))
-        count(self.counts, create)
+        self._count(create)
 
     def start_over(self, ref: int, key: Key | None) -> None:
         """Plan a record whose object is another's as if it had none. It claims ``key`` for a new object; without a key
@@ -195,15 +222,15 @@ class Plan:
         if key is None:
             self.drop(ref)
             return
-        claim = Claim(ref, change.kind, change.id, key, here=True, moves=True, new=True)
-        self._file.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?, ?, ?, ?)", _claim_row(claim))
+        claim = Claim(ref, change.kind, change.directory, change.id, key, here=True, moves=True, new=True)
+        self._file.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, TRUE)", self._claim(claim))
         self.renew(claim)
 
     def restate(self, ref: int, change: Change) -> None:
         """Do this for the record instead. It stays in its place."""
         self._uncount(ref)
         self._file.execute("UPDATE changes SET change = ? WHERE ref = ?", (_encode(change), ref))
-        count(self.counts, change)
+        self._count(change)
 
     def free(self, ref: int) -> None:
         """Delete this leaver's object before anything else: its key is claimed."""
@@ -220,23 +247,26 @@ class Plan:
         row = self._file.execute("SELECT change FROM changes WHERE ref = ?", (ref,)).fetchone()
         return _decode(row[0]) if row and row[0] else None
 
+    def _count(self, change: Change, times: int | None = None) -> None:
+        count(self.counts[change.directory], change, times)
+
     def _uncount(self, ref: int) -> None:
         query = "SELECT change FROM changes WHERE ref = ? AND change IS NOT NULL"
         for (blob,) in self._file.execute(query, (ref,)).fetchall():
-            count(self.counts, _decode(blob), times=-1)
+            self._count(_decode(blob), times=-1)
 
     def keep_members(self, step: Planned, places: Sequence[int]) -> None:
         """Of this membership change, keep only these members, given by their places."""
         change = step.change
         assert change is not None  # noqa: S101 - a membership change has one
-        count(self.counts, change, times=-len(change.members))
+        self._count(change, times=-len(change.members))
         kept = structs.replace(change, members=tuple(change.members[place] for place in places))
         where = "WHERE section = ? AND ref = ? AND change = ?"
         row = int(section(change)), step.ref, step.encoded
         if not places:
             self._file.execute(f"DELETE FROM changes {where}", row)  # noqa: S608 - written above
             return
-        count(self.counts, kept)
+        self._count(kept)
         members = pack(array("I", [step.members[place] for place in places]))
         self._file.execute(f"UPDATE changes SET change = ?, members = ? {where}", (_encode(kept), members, *row))  # noqa: S608
 
@@ -244,23 +274,28 @@ class Plan:
 
     def claims(self, refs: Iterable[int]) -> Iterator[Claim]:
         """What the plan makes of these records, as far as it says."""
-        query = "SELECT * FROM claims WHERE ref IN (SELECT value FROM json_each(?))"
-        return map(_claim, self._file.execute(query, (encode(list(refs)).decode(),)))
+        query = "SELECT * FROM delivered_claims WHERE ref IN (SELECT value FROM json_each(?))"
+        return map(_claim_of, self._file.execute(query, (encode(list(refs)).decode(),)))
 
-    def has_sights(self, kind: Kind) -> bool:
+    def spaces(self, kind: Kind) -> list[str]:
+        """The spaces in which keys of this kind are claimed."""
+        query = "SELECT DISTINCT space FROM delivered_claims WHERE kind = ? AND key IS NOT NULL ORDER BY space"
+        return [space for (space,) in self._file.execute(query, (NUMBER[kind],))]
+
+    def has_sights(self, kind: Kind, space: str) -> bool:
         """Whether the target holds anything under a claimed key."""
-        query = "SELECT 1 FROM found WHERE kind = ? LIMIT 1"
-        return self._file.execute(query, (NUMBER[kind],)).fetchone() is not None
+        query = "SELECT 1 FROM found WHERE kind = ? AND space = ? LIMIT 1"
+        return self._file.execute(query, (NUMBER[kind], space)).fetchone() is not None
 
-    def sights(self, kind: Kind, keys: Iterable[Key]) -> dict[Key, list[Sight]]:
+    def sights(self, kind: Kind, space: str, keys: Iterable[Key]) -> dict[Key, list[Sight]]:
         """What the target holds under these claimed keys."""
         query = (
             "SELECT key, held, exact, mine, protected FROM found "
-            "WHERE kind = ? AND key IN (SELECT value FROM json_each(?))"
+            "WHERE kind = ? AND space = ? AND key IN (SELECT value FROM json_each(?))"
         )
         wanted = encode([_json(key) for key in keys]).decode()
         found: dict[Key, list[Sight]] = {}
-        for key, held, exact, mine, protected in self._file.execute(query, (NUMBER[kind], wanted)):
+        for key, held, exact, mine, protected in self._file.execute(query, (NUMBER[kind], space, wanted)):
             sight = Sight(_held(held), bool(exact), bool(mine), bool(protected))
             found.setdefault(msgspec.json.decode(key), []).append(sight)
         return found
@@ -305,35 +340,38 @@ class Plan:
         query = f"SELECT ref, change FROM changes WHERE members IS NULL AND change IS NOT NULL AND {condition}"  # noqa: S608
         return ((ref, _decode(blob)) for ref, blob in self._file.execute(query, values).fetchall())
 
-    def claimed(self, kind: Kind, size: int) -> Iterator[list[Claim]]:
-        """All records of one kind that come with a key, by id."""
+    def claimed(self, kind: Kind, size: int, space: str | None = None) -> Iterator[list[Claim]]:
+        """The records of one kind that come with a key, by directory and id. ``space``: of this one only."""
         cursor = self._file.execute(
-            "SELECT * FROM claims WHERE kind = ? AND key IS NOT NULL ORDER BY id", (NUMBER[kind],)
+            "SELECT * FROM delivered_claims WHERE kind = ? AND key IS NOT NULL AND space = ifnull(?, space) "
+            "ORDER BY directory, id",
+            (NUMBER[kind], space),
         )
         while rows := cursor.fetchmany(size):
-            yield [_claim(row) for row in rows]
+            yield [_claim_of(row) for row in rows]
 
     def claims_of_keys(self, kind: Kind, keys: Iterable[Key]) -> Iterator[Claim]:
         """The records of one kind that come with one of these keys."""
-        query = "SELECT * FROM claims WHERE kind = ? AND key IN (SELECT value FROM json_each(?))"
-        return map(_claim, self._file.execute(query, (NUMBER[kind], encode([_json(key) for key in keys]).decode())))
+        query = "SELECT * FROM delivered_claims WHERE kind = ? AND key IN (SELECT value FROM json_each(?))"
+        return map(_claim_of, self._file.execute(query, (NUMBER[kind], encode([_json(key) for key in keys]).decode())))
 
-    def contested(self, kind: Kind) -> list[list[Claim]]:
-        """Records that come with the same key, those of one key together."""
+    def contested(self, kind: Kind, space: str) -> list[list[Claim]]:
+        """Records that come with the same key, those of one key together; also those of directories set aside."""
         query = (
-            "SELECT * FROM claims WHERE kind = ? AND key IN "
-            "(SELECT key FROM claims WHERE kind = ? AND key IS NOT NULL GROUP BY key HAVING count(*) > 1) "
-            "ORDER BY key, id"
+            "SELECT ref, kind, directory, id, key, here, moves, new, space FROM claims "
+            "WHERE kind = ?1 AND space = ?2 AND key IN (SELECT key FROM claims "
+            "WHERE kind = ?1 AND space = ?2 AND key IS NOT NULL GROUP BY key HAVING count(*) > 1) "
+            "ORDER BY key, directory, id"
         )
         found: dict[Key | None, list[Claim]] = {}
-        for claim in map(_claim, self._file.execute(query, (NUMBER[kind], NUMBER[kind]))):
+        for claim in map(_claim_of, self._file.execute(query, (NUMBER[kind], space))):
             found.setdefault(claim.key, []).append(claim)
         return list(found.values())
 
-    def moved(self, kind: Kind) -> list[int]:
-        """The refs of the records that come, leave or return."""
-        query = "SELECT ref FROM claims WHERE kind = ? AND moves"
-        return [ref for (ref,) in self._file.execute(query, (NUMBER[kind],))]
+    def moved(self, kind: Kind, directory: str) -> list[int]:
+        """The refs of the records of a directory that come, leave or return."""
+        query = "SELECT ref FROM delivered_claims WHERE kind = ? AND moves AND directory = ?"
+        return [ref for (ref,) in self._file.execute(query, (NUMBER[kind], directory))]
 
     def member_steps(self, size: int) -> Iterator[list[Planned]]:
         """The membership changes, so many at a time."""
@@ -345,27 +383,28 @@ class Plan:
 
     # ---- what the guard asks
 
-    def harmful(self) -> Iterator[Planned]:
-        """The changes of records that may harm."""
-        return self._steps(f"section IN ({_numbers(*_HARMFUL)})")
+    def harmful(self, directory: str) -> Iterator[Planned]:
+        """The changes of a directory's records that may harm."""
+        return self._steps(f"section IN ({_numbers(*_HARMFUL)}) AND directory = ?", directory)
 
-    def edges(self, section: Section) -> Iterator[tuple[int, array[int]]]:
+    def edges(self, directory: str, section: Section) -> Iterator[tuple[int, array[int]]]:
         """The memberships that are added or removed: refs of the group and of its members, in parts."""
-        query = "SELECT ref, members FROM changes WHERE section = ? ORDER BY id, part"
-        return ((ref, unpack("I", members)) for ref, members in self._file.execute(query, (int(section),)))
+        query = "SELECT ref, members FROM changes WHERE section = ? AND directory = ? ORDER BY id, part"
+        return ((ref, unpack("I", members)) for ref, members in self._file.execute(query, (int(section), directory)))
 
-    def harmful_by_ref(self) -> Iterator[Planned]:
-        """All changes that may harm, in an order that only depends on what they are about."""
-        where = f"section IN ({_numbers(*_HARMFUL, Section.REMOVALS)})"
-        return self._steps(where, order="ref, members IS NOT NULL, part")
+    def harmful_by_ref(self, directory: str) -> Iterator[Planned]:
+        """All changes of a directory that may harm, in an order that only depends on what they are about."""
+        where = f"section IN ({_numbers(*_HARMFUL, Section.REMOVALS)}) AND directory = ?"
+        return self._steps(where, directory, order="ref, members IS NOT NULL, part")
 
     # ---- reading it
 
-    def hash(self) -> str:
-        """The plan's hash: equal for equal plans."""
+    def hash(self, directory: str) -> str:
+        """The hash of the changes of a directory: equal for equal plans."""
         made = Hash()
         for (blob,) in self._file.execute(
-            "SELECT change FROM changes WHERE change IS NOT NULL ORDER BY section, chain, id, part"
+            f"SELECT change FROM changes WHERE change IS NOT NULL AND directory = ? ORDER BY {_ORDER}",  # noqa: S608
+            (directory,),
         ):
             made.add(blob)
         return str(made)
@@ -373,9 +412,9 @@ class Plan:
     def __len__(self) -> int:
         return int(self._file.execute("SELECT count(*) FROM changes").fetchone()[0])
 
-    def changes(self) -> Iterator[Change]:
-        """The changes, in the order of their delivery."""
-        return (step.change for step in self._steps() if step.change is not None)
+    def changes(self, directory: str) -> Iterator[Change]:
+        """The changes of a directory, in the order of their delivery."""
+        return (step.change for step in self._steps("directory = ?", directory) if step.change is not None)
 
     def batches(self, changes: int, edges: int) -> Iterator[list[Planned]]:
         """All steps in the order of their delivery: so many in a batch, or with so many edges together, at the most.
@@ -398,9 +437,9 @@ class Plan:
         if fallbacks := list(self._fallbacks()):
             yield from batched(fallbacks, changes)
 
-    def _steps(self, where: str = "TRUE", order: str = "section, chain, id, part") -> Iterator[Planned]:
+    def _steps(self, where: str = "TRUE", *values: str, order: str = _ORDER) -> Iterator[Planned]:
         query = f"SELECT ref, left, takes, change, members, chain, counted FROM changes WHERE {where} ORDER BY {order}"  # noqa: S608
-        for ref, left, takes, change, members, chain, counted in self._file.execute(query):
+        for ref, left, takes, change, members, chain, counted in self._file.execute(query, values):
             yield Planned(
                 ref,
                 bool(left),
@@ -422,14 +461,9 @@ def _numbers(*sections: int) -> str:
     return ", ".join(str(int(one)) for one in sections)
 
 
-def _claim_row(claim: Claim) -> tuple[object, ...]:
-    kind, key = NUMBER[claim.kind], _json(claim.key)
-    return claim.ref, kind, claim.id, key, claim.here, claim.moves, claim.new
-
-
-def _claim(row: tuple[Any, ...]) -> Claim:
-    ref, kind, id_, key, here, moves, new = row
-    return Claim(ref, KIND[kind], id_, key and msgspec.json.decode(key), bool(here), bool(moves), bool(new))
+def _claim_of(row: tuple[Any, ...]) -> Claim:
+    ref, kind, directory, id_, key, here, moves, new, _ = row
+    return Claim(ref, KIND[kind], directory, id_, key and msgspec.json.decode(key), bool(here), bool(moves), bool(new))
 
 
 def _json(key: Key | None) -> str | None:

@@ -15,7 +15,7 @@ from usersyncd.state.bulk import batched
 from usersyncd.state.database import Database, among
 from usersyncd.state.names import tokens
 from usersyncd.state.spool import KIND, NUMBER, Spool, Spooled, decode
-from usersyncd.state.tables import deliveries, directories, harms, link_members, links, records, sent
+from usersyncd.state.tables import directories, harms, link_members, links, records, sent, target_progress
 from usersyncd.state.tables import names as names_table
 from usersyncd.state.vanished import Vanished
 
@@ -225,7 +225,7 @@ class Records:
 def purge(database: Database, directory: int) -> None:
     """Forget the records that are gone, of which no target holds anything any more, and which the guard does not count;
     none while a target owes an answer."""
-    behind = select(func.min(deliveries.c.revision)).where(deliveries.c.directory == directory)
+    behind = select(func.min(target_progress.c.revision)).where(target_progress.c.directory == directory)
     forgotten = (
         records.c.directory == directory,
         records.c.gone_at.is_not(None),

@@ -1,9 +1,9 @@
-"""What a target holds of each directory, whether or not it still lists the directory."""
+"""What a target holds of a directory, whether or not it still lists the directory."""
 
 from __future__ import annotations
 
 from msgspec import Struct
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, and_, func, select
 
 from usersyncd.plugin import Kind
 from usersyncd.state.spool import KIND
@@ -20,29 +20,27 @@ class Remains(Struct):
     unanswered: bool = False
 
 
-def remains(connection: Connection, target: int, directory: str | None = None) -> dict[str, Remains]:
-    """What is linked of each directory, by its name. ``directory``: of this one only."""
-    of_one = () if directory is None else (directories.c.name == directory,)
+def remains(connection: Connection, target: int, directory: str) -> Remains:
+    """What is linked of a directory."""
     left = links.c.left_at.is_not(None)
     counts = (
-        select(directories.c.name, links.c.kind, left, func.count())
-        .select_from(links)
-        .join(records, records.c.ref == links.c.ref)
+        select(links.c.kind, left, func.count())
+        .select_from(records)
         .join(directories, directories.c.id == records.c.directory)
-        .where(links.c.target == target, *of_one)
-        .group_by(directories.c.name, links.c.kind, left)
+        .join(links, and_(links.c.target == target, links.c.ref == records.c.ref))
+        .where(directories.c.name == directory)
+        .group_by(links.c.kind, left)
     )
-    found: dict[str, Remains] = {}
-    for name, kind, is_leaver, count in connection.execute(counts):
-        one = found.setdefault(name, Remains())
+    found = Remains()
+    for kind, is_leaver, count in connection.execute(counts):
         if KIND[kind] is Kind.GROUP:
-            one.groups += count
+            found.groups += count
         elif is_leaver:
-            one.leavers += count
+            found.leavers += count
         else:
-            one.users += count
+            found.users += count
     for table in (sent, renames):
-        open_ = select(directories.c.name).join(table, table.c.directory == directories.c.id)
-        for name in connection.scalars(open_.where(table.c.target == target, *of_one)):
-            found.setdefault(name, Remains()).unanswered = True
+        open_ = select(table.c.directory).join(directories, directories.c.id == table.c.directory)
+        mine = open_.where(table.c.target == target, directories.c.name == directory)
+        found.unanswered = found.unanswered or connection.execute(mine.limit(1)).first() is not None
     return found

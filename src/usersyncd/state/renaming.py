@@ -25,9 +25,21 @@ from usersyncd.plugin import Kind
 from usersyncd.state import bulk
 from usersyncd.state.database import Database
 from usersyncd.state.directories import DirectoryState
+from usersyncd.state.journal import RunKind
 from usersyncd.state.merging import can_merge, merge
 from usersyncd.state.spool import NUMBER
-from usersyncd.state.tables import directories, links, metadata, records, renames, retries, runs, sent, targets
+from usersyncd.state.tables import (
+    directories,
+    links,
+    metadata,
+    outcomes,
+    records,
+    renames,
+    retries,
+    runs,
+    sent,
+    targets,
+)
 
 
 def is_known(database: Database, name: str) -> bool:
@@ -70,7 +82,10 @@ def rename(database: Database, was: str, name: str) -> None:
             merge(connection, old, new)
             _drop(connection, new)
         connection.execute(update(directories).where(directories.c.id == old).values(name=name))
-        connection.execute(update(runs).where(runs.c.directory == was).values(directory=name))
+        mine = runs.c.subject == was, runs.c.kind != int(RunKind.DELIVERY)
+        connection.execute(update(runs).where(*mine).values(subject=name))
+        connection.execute(delete(outcomes).where(outcomes.c.directory_name == name))
+        connection.execute(update(outcomes).where(outcomes.c.directory_name == was).values(directory_name=name))
         # While it has the name of another directory's objects, a target is told nothing of it under this name.
         noted = exists().where(renames.c.target == targets.c.id, renames.c.was == was)
         knows = select(targets.c.id, literal(old), literal(was)).where(_holds(targets.c.id, old), ~noted)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 from msgspec import Struct, structs
@@ -29,22 +29,34 @@ class Sent(Struct, frozen=True, array_like=True):
     change: Change
     members: list[int]
     counted: bool = True
+    directory: str = ""
+    """What the directory is called now: the change has the name under which it was sent."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[Sent]).decode
 
 
-def write(connection: Connection, target: int, directory: int, steps: Iterable[Planned], *, counted: bool) -> None:
-    """Store a batch that is about to be sent. It replaces the previous one. ``counted``: the guard counts the plan."""
-    content = [
-        (step.ref, step.left, step.takes, _change(step), step.members.tolist(), counted and step.counted)
-        for step in steps
-        if step.change is not None
-    ]
+def write(
+    connection: Connection,
+    target: int,
+    directories: Mapping[str, int],
+    steps: Iterable[Planned],
+    uncounted: Collection[str],
+) -> None:
+    """Store a batch that is about to be sent. It replaces the previous one. ``directories``: their numbers, by name.
+    ``uncounted``: the directories whose changes the guard does not count."""
+    content: dict[str, list[tuple[object, ...]]] = {}
+    for step in steps:
+        if step.change is not None:
+            name = step.change.directory
+            counted = step.counted and name not in uncounted
+            row = (step.ref, step.left, step.takes, _change(step), step.members.tolist(), counted)
+            content.setdefault(name, []).append(row)
+    clear(connection, target)
     # Names of attributes make most of it. Compressed, the commit waits for a tenth of the bytes to be on disk.
-    row = (target, directory, zlib.compress(_encode(content), level=1))
-    bulk.upsert(connection, sent, ("target", "directory", "content"), [row])
+    rows = ((target, directories[name], zlib.compress(_encode(some), level=1)) for name, some in content.items())
+    bulk.upsert(connection, sent, ("target", "directory", "content"), rows)
 
 
 def _change(step: Planned) -> Change | msgspec.Raw:
@@ -53,23 +65,16 @@ def _change(step: Planned) -> Change | msgspec.Raw:
     return msgspec.Raw(step.encoded)
 
 
-def clear(connection: Connection, target: int, directory: int) -> None:
+def clear(connection: Connection, target: int) -> None:
     """Delete the batch after it was answered or settled."""
-    connection.execute(delete(sent).where(sent.c.target == target, sent.c.directory == directory))
+    connection.execute(delete(sent).where(sent.c.target == target))
 
 
-def unanswered(connection: Connection, target: int, directory: int) -> list[Sent]:
-    """The steps that a run of this directory sent and that were not answered."""
-    content = connection.scalar(select(sent.c.content).where(sent.c.target == target, sent.c.directory == directory))
-    return _steps(content) if content else []
-
-
-def elsewhere(connection: Connection, target: int, directory: int) -> dict[str, list[Sent]]:
-    """The unanswered steps of the other directories, by directory name."""
+def unanswered(connection: Connection, target: int) -> list[Sent]:
+    """The steps that were sent to a target and not answered."""
     query = select(directories.c.name, sent.c.content).join(directories, directories.c.id == sent.c.directory)
-    rows = connection.execute(query.where(sent.c.target == target, sent.c.directory != directory))
-    return {name: _steps(content) for name, content in rows}
-
-
-def _steps(content: bytes) -> list[Sent]:
-    return _decode(zlib.decompress(content))
+    return [
+        structs.replace(step, directory=name)
+        for name, content in connection.execute(query.where(sent.c.target == target).order_by(sent.c.directory))
+        for step in _decode(zlib.decompress(content))
+    ]

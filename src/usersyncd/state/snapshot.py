@@ -40,7 +40,7 @@ class Saved(Struct, frozen=True):
     """What was saved: the reading as it is now, how many records and groups' members changed, which members are not
     clear, what was left out, and which attributes are missing everywhere by a person's word."""
 
-    reading: DirectoryState
+    directory: DirectoryState
     changed: int
     unclear: Unclear
     left_out: list[Skipped]
@@ -76,7 +76,8 @@ def save(
             basis=basis,
             # Who was only named was not read again.
             completed_at=now if done.complete and not spool.named else reading.completed_at,
-            revision=revision,
+            revision=revision if changed.changed or members.rewritten or members.changed else reading.revision,
+            complete=int(done.complete),
             users=reading.users + changed.count[Kind.USER],
             groups=reading.groups + changed.count[Kind.GROUP],
             memberships=reading.memberships + members.count,

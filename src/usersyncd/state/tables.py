@@ -24,6 +24,7 @@ from sqlalchemy import (
 metadata = MetaData()
 
 _LEFT = text("gone_at IS NOT NULL")
+_LEAVER = text("left_at IS NOT NULL")
 Ref = BigInteger().with_variant(Integer, "sqlite")
 
 counters = Table(
@@ -50,6 +51,7 @@ directories = Table(
     Column("users", Integer, nullable=False),
     Column("groups", Integer, nullable=False),
     Column("memberships", Integer, nullable=False, comment="as the directory gives them, unresolved ones included"),
+    Column("complete", SmallInteger, nullable=False, server_default=text("0"), comment="1: the last pull was complete"),
 )
 
 records = Table(
@@ -136,6 +138,7 @@ links = Table(
     Column("shape", Text, nullable=False, comment="JSON: what the object was last known to hold"),
     Index("links_key", "target", "kind", "key"),
     Index("links_object", "target", "kind", "target_id"),
+    Index("links_left", "target", "left_at", sqlite_where=_LEAVER, postgresql_where=_LEAVER),
     sqlite_with_rowid=False,
 )
 
@@ -157,8 +160,8 @@ sent = Table(
     Column("content", LargeBinary, nullable=False, comment="the batch that has no answer yet: state.sent.Sent"),
 )
 
-deliveries = Table(
-    "deliveries",
+target_progress = Table(
+    "target_progress",
     metadata,
     Column("directory", Integer, ForeignKey("directories.id"), primary_key=True),
     Column("target", Integer, ForeignKey("targets.id"), primary_key=True),
@@ -174,6 +177,30 @@ retries = Table(
     metadata,
     Column("target", Integer, ForeignKey("targets.id"), primary_key=True),
     Column("ref", Ref, primary_key=True, autoincrement=False, comment="what failed and is to be tried again"),
+    sqlite_with_rowid=False,
+)
+
+moments = Table(
+    "moments",
+    metadata,
+    Column("target", Integer, ForeignKey("targets.id"), primary_key=True),
+    Column("ref", Ref, primary_key=True, autoincrement=False),
+    Column(
+        "at", Text, nullable=False, comment="when (UTC) the record is to be shaped again: until then its shape holds"
+    ),
+    Index("moments_at", "target", "at"),
+    sqlite_with_rowid=False,
+)
+
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("target_name", Text, primary_key=True, comment="what the configuration calls the target"),
+    Column("directory_name", Text, primary_key=True),
+    Column("run", Text, nullable=False, comment="the last delivery of the directory to the target"),
+    Column("status", Text, nullable=False),
+    Column("delivered_at", Text, comment="when the last delivery began that reached the target"),
+    Column("succeeded_at", Text, comment="when the last delivery began that failed nowhere"),
     sqlite_with_rowid=False,
 )
 
@@ -213,19 +240,20 @@ runs = Table(
     "runs",
     metadata,
     Column("id", Text, primary_key=True),
+    Column("kind", SmallInteger, nullable=False, server_default=text("0"), comment="state.journal.RunKind"),
     Column("number", BigInteger, nullable=False, unique=True, comment="their order, whatever the clock said"),
     Column(
         "elapsed",
         BigInteger,
         nullable=False,
-        comment="milliseconds from the directory's first run: the gaps between its runs, long ones cut short",
+        comment="milliseconds from the subject's first run: the gaps between its runs, long ones cut short",
     ),
-    Column("directory", Text, nullable=False),
+    Column("subject", Text, nullable=False, comment="the name of the directory or target"),
     Column("started", Text, nullable=False),
     Column("finished", Text),
     Column("status", Text),
-    Column("report", Text, comment="JSON: core.report.RunReport"),
-    Index("runs_directory", "directory", "number"),
+    Column("report", Text, comment="JSON: core.report.PullRun, DeliveryRun or RunReport"),
+    Index("runs_subject", "kind", "subject", "number"),
 )
 
 journal = Table(
@@ -234,6 +262,7 @@ journal = Table(
     Column("run", Text, primary_key=True),
     Column("seq", Integer, primary_key=True, autoincrement=False),
     Column("target", Text, nullable=False),
+    Column("directory", Text),
     Column("op", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("id", Text, nullable=False),

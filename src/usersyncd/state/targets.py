@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, func, insert, literal, select, update
 from usersyncd.plugin import Kind
 from usersyncd.state import bulk
 from usersyncd.state.spool import NUMBER
-from usersyncd.state.tables import deliveries, links, metadata, places, target_names, targets, verifications
+from usersyncd.state.tables import links, metadata, places, target_names, target_progress, targets, verifications
 
 _PARTS = [table for table in metadata.sorted_tables if "target" in table.primary_key.columns]
 """Everything that belongs to one set."""
@@ -42,6 +42,12 @@ def by_name(connection: Connection, name: str) -> int | None:
     return connection.scalar(select(target_names.c.target).where(target_names.c.name == name))
 
 
+def is_remembered(connection: Connection, number: int, identity: str, name: str) -> bool:
+    """Whether this name is known to mean the target with this identity, and this set."""
+    query = select(targets.c.id).where(targets.c.id == number, targets.c.identity == identity, targets.c.name == name)
+    return connection.scalar(query) == number == by_name(connection, name)
+
+
 def remember(connection: Connection, identity: str, name: str, copied: int | None) -> int:
     """Store that this name means the target with this identity. Returns the number of its set.
 
@@ -56,7 +62,9 @@ def remember(connection: Connection, identity: str, name: str, copied: int | Non
     else:
         connection.execute(update(targets).where(targets.c.id == number).values(identity=identity, name=name))
     if before not in (None, number):
-        delivered = connection.scalars(select(deliveries.c.directory).where(deliveries.c.target == number)).all()
+        delivered = connection.scalars(
+            select(target_progress.c.directory).where(target_progress.c.target == number)
+        ).all()
         rows = [(number, directory, None) for directory in delivered]
         bulk.upsert(connection, verifications, ("target", "directory", "at"), rows)
     bulk.upsert(connection, target_names, ("name", "target"), [(name, number)])

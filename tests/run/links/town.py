@@ -7,6 +7,8 @@ import shutil
 from datetime import timedelta
 from pathlib import Path
 
+from msgspec import structs
+
 from tests.run.links.judge import Consent
 from tests.run.links.life import DIRECTORIES, IDS, Life
 from tests.run.links.moody import Mood, moody
@@ -17,11 +19,11 @@ from usersyncd.config import Directory, Target
 from usersyncd.core.model import Leavers
 from usersyncd.core.protection import Protection
 from usersyncd.core.report import RunReport
-from usersyncd.job import Job, job, removed
-from usersyncd.options import ALL
+from usersyncd.job import PullJob, delivery_job, job
+from usersyncd.options import ALL, RunOptions
 from usersyncd.plugin import Kind
-from usersyncd.run import RunOptions, run
 from usersyncd.state.database import Database, open_database
+from usersyncd.sync import sync
 from usersyncd.testing import MemoryDirectory, MemorySource, MemorySourceOptions
 
 PROTECTION = Protection(condition=lambda columns: columns.get("role") == PROTECTED_ROLE)
@@ -66,9 +68,24 @@ class Town:
         asked = RunOptions(
             complete=complete, verify=verify, adopt=frozenset({ALL, *ids} if adopt == "all" else adopt), log=False
         )
-        return asyncio.run(run(self.database, self.folder, self._job(name), asked))
+        pulls = {self.names[one]: self._job(one) for one in DIRECTORIES}
+        everyone = tuple(structs.replace(each, leaving=True) for each in pulls[self.names[name]].targets)
+        listed = [pulls[self.names[one]] for one in DIRECTORIES if one not in self.removed]
+        deliveries = {each.target.name: delivery_job(each, listed, everyone) for each in everyone}
+        chosen = {} if name in self.removed else pulls
+        [report] = asyncio.run(
+            sync(
+                self.database,
+                self.folder,
+                chosen,
+                deliveries,
+                [self.names[name]],
+                asked,
+            )
+        )
+        return report
 
-    def _job(self, name: str) -> Job:
+    def _job(self, name: str) -> PullJob:
         options = MemorySourceOptions(directory=self.directories[name])
         directory = Directory(
             self.names[name], "memory", timedelta(minutes=15), None, options, {kind: {} for kind in Kind},
@@ -80,8 +97,7 @@ class Town:
             "app", "moody", shop.options, listed or ("nobody",), shop.users, shop.groups, "flattened",
             Leavers(timedelta(0) if self.deletes else None), UNREACHED, protect=dict.fromkeys(Kind, PROTECTION),
         )  # fmt: skip
-        whole = job(directory, MemorySource, [(target, moody(shop.connector, self.mood))], {})
-        return removed(directory, whole.deliveries) if name in self.removed else whole
+        return job(directory, MemorySource, [(target, moody(shop.connector, self.mood))], {})
 
     # ---- the state
 

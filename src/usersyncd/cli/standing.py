@@ -1,0 +1,133 @@
+"""What is known of a directory: its last pull, and its share of the last delivery to each target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from msgspec import Struct, field, structs
+
+from usersyncd.cli.documents import error_document, failed_document
+from usersyncd.cli.saved_state import RUNNING, current_status
+from usersyncd.config import Directory
+from usersyncd.core.composing import plan_hash
+from usersyncd.core.report import DeliveryRun, PullRun, RunReport, TargetReport
+from usersyncd.deliver.leaving import Leaving
+from usersyncd.state import journal, outcomes
+from usersyncd.state.database import Database
+from usersyncd.state.directories import known
+from usersyncd.state.journal import Report, RunKind
+from usersyncd.state.outcomes import ShareOutcome
+
+FEW = 10
+"""How many of the records that failed are named."""
+_WORST = ("failed", "held", "partial", "succeeded")
+
+
+class DirectoryStatus(Struct):
+    """One directory, with the fields that docs/json.md describes.
+
+    The fields from ``held`` to ``run`` are about the last finished run. ``leaving``: what the targets that do not list
+    the directory still hold of it.
+    """
+
+    directory: str
+    connector: str
+    last_run: str | None = None
+    last_success: str | None = None
+    last_delivery: str | None = None
+    next_run: str | None = None
+    late: bool = False
+    status: str | None = None
+    users: int = 0
+    groups: int = 0
+    memberships: int = 0
+    held: str | None = None
+    guard: list[dict[str, Any]] = []
+    harms: list[dict[str, Any]] = []
+    failures: int = 0
+    failed: list[dict[str, Any]] = []
+    error: str | None = None
+    message: str | None = None
+    remedy: str | None = None
+    run: str | None = None
+    leaving: list[Leaving] = field(default_factory=list)
+
+
+def fill_in(found: DirectoryStatus, database: Database, directory: Directory, targets: Iterable[str]) -> None:
+    """Complete what ``status`` shows of a directory. ``targets``: the names of all that are configured."""
+    now = datetime.now(UTC)
+    latest = (now + directory.every).isoformat()
+    with database.read() as connection:
+        state = known(connection, directory.name)
+        pulls = journal.history(connection, 2, directory.name, kinds=(RunKind.WHOLE, RunKind.PULL))
+        ended = [one for one in outcomes.of_directory(connection, directory.name) if one.target in set(targets)]
+        deliveries = [run for one in ended for run in journal.find(connection, one.run)]
+        read = [journal.last(connection, directory.name, now + directory.every, *which) for which in _READ]
+    if state is not None:
+        found.users, found.groups, found.memberships = state.users, state.groups, state.memberships
+    found.last_success = _earliest([read[0], *(one.succeeded_at for one in ended)], latest)
+    found.last_delivery = _earliest([read[1], *(one.delivered_at for one in ended)], latest)
+    runs: list[Report] = [*pulls, *deliveries]
+    if not runs:
+        return
+    last = pulls[0] if pulls else deliveries[0]
+    found.last_run = last.started
+    found.next_run = (min(datetime.fromisoformat(last.started), now) + directory.every).isoformat()
+    status, last = current_status(database, last)
+    finished = last if status != RUNNING or len(pulls) < 2 else pulls[1]
+    shares = list(_shares(directory.name, finished, deliveries))
+    found.status = status if status == RUNNING else _worst([status, *(one.status for one in ended)])
+    if finished.finished is not None or finished.error is not None:
+        _tell(found, finished, shares, ended)
+
+
+_READ = (("succeeded",), ("succeeded", "partial"))
+"""The statuses of pulls after which a success, and a delivery, is known."""
+
+
+def _earliest(times: Iterable[str | None], latest: str) -> str | None:
+    """The first of these times; None when one of them is missing, or was given by a clock that is ahead."""
+    found = list(times)
+    if any(time is None or time > latest for time in found):
+        return None
+    return min(time for time in found if time is not None)
+
+
+def _worst(statuses: Iterable[str]) -> str:
+    return min(statuses, key=lambda status: _WORST.index(status) if status in _WORST else len(_WORST))
+
+
+def _shares(directory: str, last: Report, deliveries: Iterable[Report]) -> Iterator[TargetReport]:
+    if isinstance(last, RunReport):
+        yield from last.targets  # A run of an earlier release.
+    for run in deliveries:
+        if isinstance(run, DeliveryRun):
+            yield from (one for one in run.targets if one.directory == directory)
+
+
+def _tell(found: DirectoryStatus, last: Report, shares: list[TargetReport], ended: list[ShareOutcome]) -> None:
+    """What the last finished pull and deliveries left."""
+    pull = structs.replace(last, targets=shares) if isinstance(last, RunReport) else _with(last, shares)
+    wrong = [one.run for one in ended if one.status != "succeeded"]
+    found.run = wrong[0] if wrong and last.status in ("succeeded", "planned") else last.run
+    error = error_document(pull)
+    found.error, found.message, found.remedy = error["error"], error["message"], error["remedy"]
+    for share in shares:
+        name = {"target": share.target}
+        found.failures += share.failures
+        found.failed += [name | failed_document(failed) for failed in share.failed[: FEW - len(found.failed)]]
+        if share.held:
+            found.held = plan_hash(shares)
+            found.guard += [name | structs.asdict(violated) for violated in share.guard]
+            found.harms.append(name | {"harm": share.harm})
+
+
+def _with(pull: Report, shares: list[TargetReport]) -> Report:
+    """The pull and its shares in one."""
+    if not isinstance(pull, PullRun):
+        return pull
+    whole = RunReport(pull.directory, pull.connector, pull.run, pull.status, pull.started, error=pull.error)
+    whole.failed, whole.targets = pull.failed, shares
+    return whole

@@ -1,0 +1,61 @@
+"""When a target is due without a pull: at a date, or again after a failure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from usersyncd.core.report import Cause
+from usersyncd.daemon.engine import WorkItem, deliver_to
+
+FIRST_RETRY = timedelta(seconds=30)
+"""After this pause a failed delivery is tried again, if no pull comes earlier. The pause doubles with each failure,"""
+LONGEST_RETRY = timedelta(hours=1)
+"""up to this one."""
+FIRST_LOOK = timedelta(seconds=60)
+"""After its start, the daemon waits so long for a first pull to end, before it delivers what dates made due."""
+
+
+class Calendar(Protocol):
+    """Runs items at moments (see :class:`usersyncd.daemon.schedule.Schedule`)."""
+
+    def at(self, item: WorkItem, moment: datetime, cause: Cause) -> None:
+        """Run an item at a moment, instead of any that was set before."""
+
+    def drop(self, item: WorkItem) -> None:
+        """The item is not due any more."""
+
+
+class Due:
+    """Sets in ``calendar`` when targets are due."""
+
+    def __init__(self, calendar: Calendar) -> None:
+        self._calendar = calendar
+        self._failures: dict[str, int] = {}
+
+    def begin(self, target: str, now: datetime) -> None:
+        """Deliver to a target although no pull ends: something may have been due while the daemon did not run."""
+        self._calendar.at(deliver_to(target), now + FIRST_LOOK, "date")
+
+    def delivered(self, target: str, *, failed: bool, due: datetime | None, now: datetime) -> None:
+        """Set when a target is due again. ``due``: the next date at which it has something to do. A date that is past
+        waits as a failure does: the delivery could not do it."""
+        late = due is not None and due <= now
+        moments: list[tuple[datetime, Cause]] = [] if due is None or late else [(due, "date")]
+        if failed or late:
+            moments.append((now + self._pause(target), "retry"))
+        else:
+            self._failures.pop(target, None)
+        if moments:
+            self._calendar.at(deliver_to(target), *min(moments))
+        else:
+            self._calendar.drop(deliver_to(target))
+
+    def removed(self, target: str) -> None:
+        """The target is out of the file."""
+        self._failures.pop(target, None)
+        self._calendar.drop(deliver_to(target))
+
+    def _pause(self, target: str) -> timedelta:
+        failures = self._failures[target] = self._failures.get(target, 0) + 1
+        return min(FIRST_RETRY * (1 << min(failures - 1, 20)), LONGEST_RETRY)

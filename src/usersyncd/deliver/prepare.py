@@ -1,0 +1,70 @@
+"""Before a plan: what is open from earlier deliveries is settled, new names are told, links without target ids and
+objects without links are looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from usersyncd.blocking import to_its_end
+from usersyncd.context import TargetRunContext
+from usersyncd.core.report import Verified
+from usersyncd.deliver.look import sees
+from usersyncd.deliver.renaming import rename_directory
+from usersyncd.deliver.settle import link_earlier, settle_unanswered
+from usersyncd.deliver.share import Share
+from usersyncd.deliver.shares import without_waiting
+from usersyncd.deliver.unknown import find_unknown
+from usersyncd.deliver.verify import Verification
+from usersyncd.deliver.work import Work
+from usersyncd.plugin import Target
+from usersyncd.state import links, verifications
+from usersyncd.state.ledger import Ledger
+
+
+async def prepare(work: Work, target: Target, shares: Sequence[Share], ledger: Ledger, *, moved: bool) -> list[Share]:
+    """Settle what was not answered. A delivery also tells the target new names and looks up links without target ids.
+    Returns the shares that can be planned. ``moved``: the links are still those of the target's old place. Raises
+    TargetError."""
+    layouts = work.job.rules.rules.layouts
+    if work.options.deliver:
+        await target.prepare()
+    if not moved:
+        await settle_unanswered(work.database, target, work.number, ledger, layouts)
+    if work.options.deliver:
+        for share in shares:
+            await rename_directory(work.database, target, work.number, share.directory)
+    found = await to_its_end(lambda: list(without_waiting(work, shares)))
+    if work.options.deliver:
+        for share in found:
+            await link_earlier(work.database, target, work.number, share.directory, layouts)
+    return found
+
+
+async def verify(work: Work, target: Target, context: TargetRunContext, share: Share) -> Verified | None:
+    """Compare the target with the links of a share, if that is requested or due. None: it was not."""
+    if not sees(target):
+        if work.options.verify:
+            work.log.warning(
+                f"target {work.name} is not verified: its objects cannot be read", event_name="delivery.not_verified"
+            )
+        return None
+    directory, fewer = share.directory, False
+    delivered = await work.ask(lambda connection: links.progress(connection, directory.id, work.number))
+    if directory.complete and delivered is not None and not share.rules.leaving:
+        fewer = await find_unknown(work.database, target, context, work.number, directory)
+    last = await work.ask(lambda connection: verifications.latest(connection, directory.id, work.number))
+    schedule = share.rules.target.verify
+    due = last.wanted or (fewer and work.options.complete)
+    due = due or (schedule is not None and schedule.is_due(last.at, work.now))
+    if not (due or work.options.verify):
+        return None
+    work.watch("verifying", 0)
+    if work.options.deliver:
+        # Until it is delivered: what is held, or interrupted, is verified again.
+        await to_its_end(lambda: verifications.want(work.database, directory.id, work.number))
+    adopt = work.options.adopt
+    step = Verification(
+        work.database, target, context, work.number, directory, share.rules.target.drift,
+        share.rules.rules.leaver_attributes, share.drift, lambda id_: id_ in adopt,
+    )  # fmt: skip
+    return await step.run(lambda count: work.watch("verifying", count))

@@ -1,0 +1,144 @@
+"""Which directories have a share in a delivery: those that the target lists, and those that leave it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import AsyncExitStack, ExitStack
+
+from usersyncd.blocking import to_its_end
+from usersyncd.context import TargetRunContext
+from usersyncd.core.report import TargetReport
+from usersyncd.deliver.leaving import leaving
+from usersyncd.deliver.share import Share
+from usersyncd.deliver.work import Work, connected
+from usersyncd.errors import UsersyncError
+from usersyncd.job import TargetRules
+from usersyncd.plugin import Target
+from usersyncd.state import renaming, targets
+from usersyncd.state.directories import DirectoryState, known
+from usersyncd.state.drift import Drift
+
+SAME = (
+    "this is the same target as {0}, and both list the directory {1}\n"
+    "  → list the directory in one of them only, or give both in one target; nothing was delivered"
+)
+WAITS = (
+    "{0} was called {1} before, and this target was not told yet: what it holds of {1} may be {0}'s\n"
+    "  → run `usersyncd sync {0}` first; nothing was delivered"
+)
+NOT_LEFT = "{0} leaves this target only when it is known whether the target {1} is another one: {2}"
+
+
+async def find_shares(work: Work, target: Target, stack: AsyncExitStack) -> list[Share]:
+    """The shares of this delivery. Each has a report from now on; one that cannot be delivered has an error there.
+    ``stack`` closes what belongs to them."""
+    found: list[Share] = []
+    for name, rules in work.job.shares.items():
+        state = await to_its_end(lambda: _state(work, name))  # noqa: B023
+        if state is None or state.basis != work.job.bases[name]:
+            work.report.waits = [*work.report.waits, name]
+            work.report.targets = [share for share in work.report.targets if share.directory != name]
+        elif (other := await to_its_end(lambda: _same_target(work, name))) is not None:  # noqa: B023
+            if work.is_chosen(name):
+                _report(work, state, name).error = SAME.format(other, name)
+        else:
+            found.append(_share(work, state, name, rules, stack))
+    leaving_states = await _leaving(work, target)
+    return found + [_share(work, state, state.name, work.job.rules, stack) for state in leaving_states]
+
+
+def without_waiting(work: Work, shares: Iterable[Share]) -> Iterator[Share]:
+    """The shares without those whose names the target may still use for other directories."""
+    for share in shares:
+        other = renaming.waiting_for(work.database, work.number, share.directory)
+        if other is None:
+            yield share
+        else:
+            if share.name in work.reports:
+                work.reports[share.name].error = WAITS.format(other, share.name)
+
+
+def _share(work: Work, state: DirectoryState, name: str, rules: TargetRules, stack: AsyncExitStack) -> Share:
+    if work.is_chosen(name):
+        _report(work, state, name).leaving = rules.leaving
+    return Share(state, rules, open_drift(stack))
+
+
+def open_drift(stack: ExitStack | AsyncExitStack) -> Drift:
+    """What a target is found to hold otherwise than its links say; nothing so far. ``stack`` closes it."""
+    drift = Drift()
+    stack.callback(drift.close)
+    return drift
+
+
+def _report(work: Work, state: DirectoryState, name: str) -> TargetReport:
+    report = next((share for share in work.report.targets if share.directory == name), None)
+    if report is None:
+        report = TargetReport(work.name, directory=name, run=work.report.run)
+        work.report.targets.append(report)
+    work.reports[state.name] = report
+    return report
+
+
+def _state(work: Work, name: str) -> DirectoryState | None:
+    """What was read of a directory. Before its first pull under a new name, a plan finds it under the old one."""
+    was = work.job.was.get(name)
+    if was is not None and renaming.is_due(work.database, was, name):
+        if work.options.deliver:
+            return None
+        name = was
+    with work.database.read() as connection:
+        return known(connection, name)
+
+
+def _same_target(work: Work, directory: str) -> str | None:
+    """Another target of the configuration, before this one, that has the same links and lists the directory."""
+    with work.database.read() as connection:
+        for rules in work.job.everyone:
+            other = rules.target
+            if other.name == work.name:
+                return None
+            if directory in other.directories and targets.by_name(connection, other.name) == work.number != 0:
+                return other.name
+    return None
+
+
+async def _leaving(work: Work, target: Target) -> list[DirectoryState]:
+    """The directories of which this target holds something and that no target with its links lists."""
+
+    def find() -> list[DirectoryState]:
+        configured = [each.target for each in work.job.everyone]
+        renamed = set(work.job.was.values())
+        with work.database.read() as connection:
+            found = leaving(connection, configured, None, {work.name: work.number}, verify=work.options.verify)
+            names = [one.directory for one in found if one.target == work.name and one.directory not in renamed]
+            return [state for name in names if (state := known(connection, name)) is not None]
+
+    found = await to_its_end(find) if work.number else []
+    return [state for state in found if work.is_chosen(state.name) and await _leaves(work, target, state.name)]
+
+
+async def _leaves(work: Work, target: Target, directory: str) -> bool:
+    """Whether none of the targets that list the directory is this one under another name: each is asked for its
+    identity."""
+    mine = await target.identity()
+    for rules in work.job.everyone:
+        other = rules.target
+        if other.name == work.name or directory not in other.directories:
+            continue
+        try:
+            if await _identity(work, rules) == mine:
+                return False
+        except UsersyncError as error:
+            work.warn(NOT_LEFT.format(directory, other.name, str(error).partition("\n")[0]))
+            return False
+    return True
+
+
+async def _identity(work: Work, rules: TargetRules) -> str:
+    context = TargetRunContext(
+        name=rules.target.name, folder=work.folder, log=work.log, layouts=rules.rules.layouts,
+        directories=rules.target.directories, protection=rules.target.protect,
+    )  # fmt: skip
+    async with context, connected(rules, context) as target:
+        return await target.identity()

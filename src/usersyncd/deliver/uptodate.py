@@ -1,0 +1,34 @@
+"""Whether a delivery has nothing to do, as the state alone can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection
+
+from usersyncd.deliver.share import Share
+from usersyncd.deliver.work import Work
+from usersyncd.state import links, pending, verifications
+from usersyncd.state.links import Progress
+
+
+def is_up_to_date(connection: Connection, work: Work, shares: Iterable[Share]) -> bool:
+    """Whether every share was delivered in its last revision by these rules, nothing failed, nothing is due, and no
+    verification is."""
+    if pending.has_pending(connection, work.number):
+        return False
+    return all(_is_up_to_date(connection, work, share) for share in shares)
+
+
+def _is_up_to_date(connection: Connection, work: Work, share: Share) -> bool:
+    target, directory = share.rules.target, share.directory
+    reached = links.progress(connection, directory.id, work.number)
+    if reached != Progress(directory.revision, share.rules.fingerprint):
+        return False
+    kept = target.leavers.delete_after
+    if kept is not None and pending.has_leavers(connection, work.number, directory.id, work.now - kept):
+        return False
+    if pending.has_moments(connection, work.number, work.now):
+        return False
+    last = verifications.latest(connection, directory.id, work.number)
+    return not (last.wanted or (target.verify is not None and target.verify.is_due(last.at, work.now)))

@@ -1,0 +1,124 @@
+"""What the steps of one delivery share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import Connection
+from structlog.typing import FilteringBoundLogger
+
+from usersyncd.blocking import result_of, to_its_end
+from usersyncd.context import TargetRunContext
+from usersyncd.core.report import DeliveryRun, TargetReport
+from usersyncd.job import DeliveryJob, TargetRules
+from usersyncd.options import RunOptions, Watch
+from usersyncd.plugin import Kind, Lookup, Target
+from usersyncd.state import links
+from usersyncd.state.database import Database
+from usersyncd.state.lock import Lock
+
+T = TypeVar("T")
+
+
+@dataclass(kw_only=True)
+class Work:
+    """One delivery under way. ``number``: that of the target's links, once it is recognized. ``reports``: the report of
+    each share, by the directory's name in the state."""
+
+    database: Database
+    lock: Lock
+    folder: Path
+    job: DeliveryJob
+    options: RunOptions
+    watch: Watch
+    log: FilteringBoundLogger
+    report: DeliveryRun
+    now: datetime
+    number: int = 0
+    reports: dict[str, TargetReport] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The target's name."""
+        return self.job.target.name
+
+    @property
+    def may_skip(self) -> bool:
+        """Whether the delivery may end when the state says that there is nothing to do."""
+        asked = self.options.verify or self.options.complete or self.report.cause == "manual"
+        return self.options.deliver and not asked
+
+    @asynccontextmanager
+    async def at_links(self, number: int) -> AsyncIterator[None]:
+        """Hold a set of links. Raises LockedError when another delivery has it."""
+        stack = ExitStack()
+        try:
+            await to_its_end(lambda: stack.enter_context(self.lock.at_links(number)))
+            yield
+        finally:
+            await to_its_end(stack.close)
+
+    def is_chosen(self, directory: str) -> bool:
+        """Whether something of this directory is to be delivered."""
+        return self.options.directories is None or directory in self.options.directories
+
+    def warn(self, note: str | None, share: str | None = None) -> None:
+        """Note what a person should know about the target, or about one share of it."""
+        if note is None:
+            return
+        whose: DeliveryRun | TargetReport = self.report if share is None else self.reports[share]
+        whose.notes = [*whose.notes, note]
+        self.log.warning(note, event_name="delivery.note", target=self.name)
+
+    async def ask(self, query: Callable[[Connection], T]) -> T:
+        """What the state knows."""
+
+        def read() -> T:
+            with self.database.read() as connection:
+                return query(connection)
+
+        return await to_its_end(read)
+
+    async def thread(self, step: str, work: Callable[[], Generator[None, None, T]]) -> T:
+        """Run a step on the database in a separate thread, so that other runs continue."""
+        self.watch(step, 0)
+        return await result_of(work, name=step, log=self.log, tick=lambda: self.watch(step, 1))
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[tuple[Target, TargetRunContext]]:
+        """The target's connector and its context."""
+        rules = self.job.rules
+        async with (
+            TargetRunContext(
+                name=self.name,
+                folder=self.folder,
+                log=self.log,
+                waiting=lambda text: self.watch(text, 0),
+                layouts=rules.rules.layouts,
+                directories=self.job.target.directories,
+                protection=self.job.target.protect,
+                earlier=self._earlier,
+            ) as context,
+            connected(rules, context) as target,
+        ):
+            yield target, context
+
+    def _earlier(self, kind: Kind) -> Iterator[Lookup]:
+        key = self.job.rules.rules.layouts[kind].key
+        with self.database.read() as connection:
+            yield from links.earlier(connection, self.number, kind, key)
+
+
+@asynccontextmanager
+async def connected(rules: TargetRules, context: TargetRunContext) -> AsyncIterator[Target]:
+    """The connector of the target, closed on exit."""
+    target = rules.connector(rules.target.options, context)
+    try:
+        yield target
+    finally:
+        await target.close()

@@ -1,0 +1,144 @@
+"""One pull of one directory: lock → pages → spool → snapshot at a new revision, and nothing else.
+
+It may be cancelled or killed anywhere: the snapshot and its cursor change in one transaction, or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+from msgspec import Struct
+from structlog.typing import FilteringBoundLogger
+from ulid import ULID
+
+from usersyncd import recording
+from usersyncd.blocking import result_of, to_its_end
+from usersyncd.context import SourceRunContext
+from usersyncd.core.report import Cause, PullReport, PullRun
+from usersyncd.errors import UsersyncError
+from usersyncd.job import PullJob
+from usersyncd.options import RunOptions, Watch
+from usersyncd.pull.receive import receive
+from usersyncd.pull.save import open_spool, snapshot
+from usersyncd.state import renaming
+from usersyncd.state.database import Database
+from usersyncd.state.directories import DirectoryState, open_directory
+from usersyncd.state.lock import DIRECTORY, Lock, locked
+from usersyncd.state.spool import Spool
+
+REPAIRED_SHOWN = 20
+"""How many records with repaired text the log names."""
+MERGES = "{0} was read under this name before `was: {1}` stood there: a plan cannot show how the two become one"
+
+
+async def pull(
+    database: Database,
+    folder: Path,
+    job: PullJob,
+    options: RunOptions,
+    cause: Cause = "manual",
+    watch: Watch = lambda *_: None,
+) -> PullRun:
+    """Pull a directory once. ``folder`` is that of the configuration file.
+
+    An error of the run stands in its report. Raises LockedError when another process pulls this directory, StateError
+    when the state database cannot even take the report.
+    """
+    directory = job.directory
+    async with _locked(database, job) as lock:
+        report = PullRun(directory.name, directory.connector, str(ULID()), "failed", recording.now().isoformat(), cause)
+        log = structlog.get_logger().bind(directory=directory.name, run=report.run)
+        async with recording.recorded(database, report, options, log):
+            await _Pull(database, lock, folder, job, options, watch, log, report).steps()
+    return report
+
+
+@asynccontextmanager
+async def _locked(database: Database, job: PullJob) -> AsyncIterator[Lock]:
+    """The lock of the directory, and of the one that has its old name, as long as the state knows that one."""
+    stack, name, was = ExitStack(), job.directory.name, job.directory.was
+    try:
+        lock = await to_its_end(lambda: stack.enter_context(locked(database, DIRECTORY, name)))
+        if was is not None and await to_its_end(lambda: renaming.is_known(database, was)):
+            await to_its_end(lambda: stack.enter_context(locked(database, DIRECTORY, was)))
+        await to_its_end(lambda: stack.enter_context(database.kept_open()))
+        yield lock
+    finally:
+        await to_its_end(stack.close)
+
+
+class _Pull(Struct, frozen=True):
+    database: Database
+    lock: Lock
+    folder: Path
+    job: PullJob
+    options: RunOptions
+    watch: Watch
+    log: FilteringBoundLogger
+    report: PullRun
+
+    async def steps(self) -> None:
+        began, database, job, report = recording.now(), self.database, self.job, self.report
+        before = await to_its_end(self._open)
+        spool = await to_its_end(lambda: open_spool(database, before, job))
+        try:
+            async with self._context(before) as context:
+                assert job.connector is not None  # noqa: S101 - a directory of the file has one
+                source = job.connector(job.directory.options, context)
+                cursor = None if self._complete(before, began) else before.cursor
+                done = await receive(source, cursor, spool, lambda count: self.watch("reading", count))
+            await to_its_end(self.lock.verify)
+            self.watch("saving", 0)
+            saved = await result_of(
+                lambda: snapshot(database, before, job, spool, done, self.options.missing, began),
+                name="saving", log=self.log, tick=lambda: self.watch("saving", 1),
+            )  # fmt: skip
+        finally:
+            spool.close()
+        self._warn(spool)
+        after = saved.directory
+        report.changed = after.revision != before.revision
+        report.skipped, report.failed, report.failures = saved.left_out, spool.unread, spool.unread_count
+        report.pull = PullReport(
+            done.complete, after.users, after.groups, after.memberships,
+            round((recording.now() - began).total_seconds(), 3), saved.unclear.missing, saved.changed,
+            saved.unclear.ambiguous, saved.accepted,
+        )  # fmt: skip
+
+    def _open(self) -> DirectoryState:
+        """The directory as it was read last, under its new name. A plan leaves it the old one, as its targets do."""
+        name, was = self.job.directory.name, self.job.directory.was
+        if was is not None and renaming.is_due(self.database, was, name):
+            if not self.options.deliver:
+                if renaming.merges(self.database, name):
+                    raise UsersyncError(MERGES.format(name, was), f"`usersyncd sync {name}`: all keep their accounts")
+                return open_directory(self.database, was)
+            with self.lock.at_all_links():
+                renaming.rename(self.database, was, name)
+        return open_directory(self.database, name)
+
+    def _context(self, before: DirectoryState) -> SourceRunContext:
+        return SourceRunContext(
+            name=self.job.directory.name, folder=self.folder, log=self.log, waiting=lambda text: self.watch(text, 0),
+            reads=self.job.reads, mapped=self.job.directory.attributes, last_cursor=before.cursor,
+        )  # fmt: skip
+
+    def _complete(self, before: DirectoryState, now: datetime) -> bool:
+        """Whether to read everything: it is requested, due, or the directory is read in another way than before."""
+        due = self.job.directory.complete
+        return (
+            self.options.complete
+            or before.basis != self.job.basis
+            or (due is not None and due.is_due(before.completed_at, now))
+        )
+
+    def _warn(self, spool: Spool) -> None:
+        if spool.mended_count:
+            self.log.warning(
+                "text is not valid Unicode: what cannot be read was replaced by U+FFFD",
+                event_name="pull.text_replaced", count=spool.mended_count, first=spool.mended[:REPAIRED_SHOWN],
+            )  # fmt: skip

@@ -1,0 +1,58 @@
+"""How the last delivery of each directory to each target ended, by their names in the configuration."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+from sqlalchemy import Connection, select
+
+from usersyncd.core.report import DeliveryRun, TargetReport
+from usersyncd.state.tables import outcomes
+
+
+class ShareOutcome(Struct, frozen=True):
+    """The last delivery of a directory to a target: its run and status, when the last one began that reached the
+    target, and when the last one began that failed nowhere (ISO 8601)."""
+
+    target: str
+    directory: str
+    run: str
+    status: str
+    delivered_at: str | None
+    succeeded_at: str | None
+
+
+def store(connection: Connection, report: DeliveryRun) -> None:
+    """Store how a delivery ended for each of its directories."""
+    for share in report.targets:
+        status = share_status(share)
+        reached = report.started if status in ("succeeded", "partial") else None
+        succeeded = report.started if status == "succeeded" else None
+        _upsert(connection, ShareOutcome(report.target, share.directory, report.run, status, reached, succeeded))
+
+
+def share_status(share: TargetReport) -> str:
+    """The status of one directory in a delivery."""
+    if share.error:
+        return "failed"
+    if share.held:
+        return "held"
+    return "partial" if share.failures else "succeeded"
+
+
+def _upsert(connection: Connection, new: ShareOutcome) -> None:
+    mine = outcomes.c.target_name == new.target, outcomes.c.directory_name == new.directory
+    before = connection.execute(select(outcomes).where(*mine)).one_or_none()
+    delivered = new.delivered_at or (before and before.delivered_at)
+    succeeded = new.succeeded_at or (before and before.succeeded_at)
+    values = {"run": new.run, "status": new.status, "delivered_at": delivered, "succeeded_at": succeeded}
+    if before is None:
+        connection.execute(outcomes.insert().values(target_name=new.target, directory_name=new.directory, **values))
+    else:
+        connection.execute(outcomes.update().where(*mine).values(**values))
+
+
+def of_directory(connection: Connection, directory: str) -> list[ShareOutcome]:
+    """How the last delivery of a directory ended at each target."""
+    return [
+        ShareOutcome(*row) for row in connection.execute(select(outcomes).where(outcomes.c.directory_name == directory))
+    ]

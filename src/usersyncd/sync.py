@@ -1,0 +1,121 @@
+"""Pulls and deliveries in one go, as ``plan`` and ``sync`` make them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from usersyncd.blocking import to_its_end
+from usersyncd.config import Config
+from usersyncd.core.composing import composed
+from usersyncd.core.report import DeliveryRun, PullRun, RunReport, TargetReport
+from usersyncd.deliver.leaving import leaving
+from usersyncd.deliver.run import deliver
+from usersyncd.errors import LockedError, UsersyncError
+from usersyncd.job import DeliveryJob, PullJob, delivery_jobs, jobs
+from usersyncd.options import RunOptions, Watch
+from usersyncd.pull.run import pull
+from usersyncd.state import journal
+from usersyncd.state.database import Database
+
+PAUSE = 0.5
+"""Seconds between the attempts at a target to which another process delivers."""
+
+Watching = Callable[[str], AbstractContextManager[Watch]]
+"""Shows the progress of a directory or target while it lasts."""
+
+
+async def sync(
+    database: Database,
+    folder: Path,
+    pulls: Mapping[str, PullJob],
+    deliveries: Mapping[str, DeliveryJob],
+    directories: Sequence[str],
+    options: RunOptions,
+    watching: Watching = lambda _: nullcontext(lambda *_: None),
+) -> list[RunReport]:
+    """Pull these directories, then deliver them to their targets, which are all of ``deliveries`` that they concern.
+
+    A directory without a pull is out of the file: it only leaves. One whose pull failed is not delivered. Returns a
+    report for each directory, in their order.
+    """
+    pulled: dict[str, PullRun] = {}
+    for name in directories:
+        if name in pulls:
+            with watching(name) as watch:
+                pulled[name] = await _pull(database, folder, pulls[name], options, watch)
+    ready = [name for name in directories if name not in pulled or pulled[name].error is None]
+    concerned = {name: _concerned(database, job, ready) for name, job in deliveries.items()}
+    delivered: dict[str, DeliveryRun] = {}
+    for name, job in deliveries.items():
+        if concerned[name]:
+            chosen = replace(options, directories=frozenset(concerned[name]))
+            with watching(name) as watch:
+                runs = [pulled[one].run for one in concerned[name] if one in pulled]
+                delivered[name] = await _deliver(database, folder, job, chosen, runs, watch)
+    return [
+        composed(
+            name,
+            pulls[name].directory.connector if name in pulls else await to_its_end(lambda: _connector(database, name)),  # noqa: B023
+            pulled.get(name),
+            [run for target, run in delivered.items() if name in concerned[target]],
+            delivered=options.deliver,
+        )
+        for name in directories
+    ]
+
+
+async def sync_directory(database: Database, config: Config, directory: str, options: RunOptions) -> RunReport:
+    """Pull one directory of a configuration and deliver it to its targets. Raises ConfigError."""
+    pulls = jobs(config)
+    [report] = await sync(database, config.folder, pulls, delivery_jobs(pulls.values()), [directory], options)
+    return report
+
+
+def _concerned(database: Database, job: DeliveryJob, directories: Iterable[str]) -> list[str]:
+    """Those of these directories that the target lists, or of which it holds something although it does not."""
+    with database.read() as connection:
+        held = {
+            one.directory
+            for one in leaving(connection, [each.target for each in job.everyone], verify=True)
+            if one.target == job.target.name
+        }
+    return [name for name in directories if name in job.shares or name in held]
+
+
+def _connector(database: Database, directory: str) -> str:
+    with database.read() as connection:
+        return journal.last_connector(connection, directory)
+
+
+async def _pull(database: Database, folder: Path, job: PullJob, options: RunOptions, watch: Watch) -> PullRun:
+    try:
+        return await pull(database, folder, job, options, "manual", watch)
+    except UsersyncError as error:
+        # It never began: another process has the directory, or the state cannot be written.
+        directory = job.directory
+        return PullRun(directory.name, directory.connector, "", "failed", _now(), error=str(error))
+
+
+async def _deliver(
+    database: Database, folder: Path, job: DeliveryJob, options: RunOptions, pulls: Sequence[str], watch: Watch
+) -> DeliveryRun:
+    """Deliver, once no other process does."""
+    while True:
+        try:
+            return await deliver(database, folder, job, options, "manual", watch, pulls)
+        except LockedError:
+            watch(f"waiting for another delivery to {job.target.name}", 0)
+            await asyncio.sleep(PAUSE)
+        except UsersyncError as error:
+            target, why = job.target, str(error)
+            shares = [TargetReport(target.name, directory=name, error=why) for name in options.directories or ()]
+            return DeliveryRun(target.name, target.connector, "", "failed", _now(), error=why, targets=shares)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
