@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from usersyncd.daemon.due import FIRST_LOOK, FIRST_RETRY, LONGEST_RETRY, Due
 from usersyncd.core.report import Cause
+from usersyncd.daemon.due import FIRST_LOOK, FIRST_RETRY, LONGEST_RETRY, Due
 from usersyncd.daemon.engine import WorkItem
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
