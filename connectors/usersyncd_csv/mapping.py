@@ -19,7 +19,9 @@ ACTIVE = "active"
 TRUTH: Mapping[str, bool] = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 """The allowed values of ``active``, in any case."""
 
-DATES = ("validFrom", "validUntil", "createdAt", "updatedAt")
+VALIDITY = ("validFrom", "validUntil")
+"""What ``active`` depends on, where a file has it."""
+DATES = (*VALIDITY, "createdAt", "updatedAt")
 
 # The extended format of ISO 8601 only: datetime.fromisoformat also takes week dates and any character for the T.
 _ISO_8601 = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?)?", re.ASCII)

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 from usersyncd.plugin import CANONICAL, Kind
 from usersyncd_csv.client import Table
-from usersyncd_csv.mapping import ACTIVE, ID
+from usersyncd_csv.mapping import ACTIVE, ID, VALIDITY
 
 ALIKE = 0.75
 """Minimum similarity (difflib's ratio) of two names for one to be suggested for the other."""
@@ -24,7 +24,7 @@ def missing_columns(table: Table, kind: Kind, reads: frozenset[str] | None, mapp
     if reads is None:
         return
     usual = {*CANONICAL[kind]} - {ID, *mapped}
-    optional = usual if usual <= reads else {ACTIVE}
+    optional = usual if usual <= reads else {ACTIVE, *VALIDITY}
     for name in sorted(reads - {*table.columns, ID}):
         meant = _nearest(name, [column for column in table.columns if name not in optional or column not in reads])
         if meant is not None or name not in optional:

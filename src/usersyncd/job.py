@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from datetime import UTC
 
 from msgspec import Struct, structs
 
@@ -172,6 +173,7 @@ def _rules(
         lookups=lookups,
         deactivates=target is not None and target.leavers.writes_active,
         leaving=target.leavers.set if target else None,
+        zone=target.timezone if target else UTC,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from usersyncd.plugin import Kind
 from usersyncd.testing import read, source_context
 from usersyncd_csv import CsvSource
 from usersyncd_csv.options import CsvOptions
+
+NOW = datetime(2026, 11, 27, 12, 30, tzinfo=UTC)
 
 MISSING = "the first line names none of the known columns: is the header missing?"
 
@@ -127,4 +130,4 @@ def test_a_mapping_is_proposed_for_a_file_that_cannot_be_changed(
         deactivates=False,
     )
     for held, read_as in (({column: cell}, meant), ({}, False if column == "active" else None)):
-        assert rules.shape_user("1", held) == {"key": "1", "got": read_as}
+        assert rules.shape_user("1", held, now=NOW).shape == {"key": "1", "got": read_as}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -10,6 +12,8 @@ from usersyncd.core.model import Constant, Rule, Ruleset
 from usersyncd.core.rules import RuleError, RuleErrors, Rules, compile_rules
 from usersyncd.errors import Place
 from usersyncd.plugin import CANONICAL, Kind, Layout
+
+NOW = datetime(2026, 11, 27, 12, 30, tzinfo=UTC)
 
 USER, GROUP = Kind.USER, Kind.GROUP
 Set = dict[str, Any]
@@ -40,6 +44,7 @@ def compiled(
     lookups: dict[str, dict[str, str]] | None = None,
     deactivates: bool = False,
     directory: str = "hr",
+    zone: tzinfo = UTC,
 ) -> Rules:
     return compile_rules(
         directory=directory,
@@ -49,13 +54,14 @@ def compiled(
         groups=groups or Ruleset(),
         lookups=lookups or {},
         deactivates=deactivates,
+        zone=zone,
     )
 
 
 def result(text: str, raw: dict[str, Any] | None = None, **more: Any) -> Any:
     """What one expression gives for a user."""
     groups, manager = more.pop("in_groups", []), more.pop("manager", None)
-    shape = compiled({"key": "user.id", "x": text}, **more).shape_user("1", raw or {}, groups, manager)
+    shape = compiled({"key": "user.id", "x": text}, **more).shape_user("1", raw or {}, groups, manager, now=NOW).shape
     assert shape is not None
     return shape["x"]
 
@@ -72,7 +78,7 @@ def faults(**rules: Any) -> list[str]:
 def test_without_rules_the_shape_is_every_canonical_attribute() -> None:
     rules = compiled()
     assert rules.layouts == {USER: Layout(CANONICAL[USER], "id", False), GROUP: Layout(CANONICAL[GROUP], "id", False)}
-    shape = rules.shape_user("1", {"email": "ada@x", "unknown": "y"}, [], None)
+    shape = rules.shape_user("1", {"email": "ada@x", "unknown": "y"}, [], None, now=NOW).shape
     assert shape is not None
     assert tuple(shape) == CANONICAL[USER]
     assert {name: value for name, value in shape.items() if value is not None} == {
@@ -92,16 +98,16 @@ def test_without_rules_the_manager_is_the_id_that_was_found_never_the_handle() -
     rules = compiled()
     raw = {"manager": "dn:uid=charles"}
     assert rules.reads.manager
-    assert rules.shape_user("1", raw, [], ("77", {}))["manager"] == "77"  # type: ignore[index]
-    assert rules.shape_user("1", raw, [], None)["manager"] is None  # type: ignore[index]
+    assert rules.shape_user("1", raw, [], ("77", {}), now=NOW).shape["manager"] == "77"  # type: ignore[index]
+    assert rules.shape_user("1", raw, [], None, now=NOW).shape["manager"] is None  # type: ignore[index]
     assert rules.manager(raw) == "dn:uid=charles"
     assert rules.canonical(USER, "1", raw) == {"id": "1", "active": True, "manager": "dn:uid=charles"}
 
 
 def test_where_may_stand_without_set() -> None:
     rules = compiled(where='user.email.endsWith("@x")')
-    assert rules.shape_user("1", {"email": "a@y"}) is None
-    assert rules.shape_user("1", {"email": "a@x"})["email"] == "a@x"  # type: ignore[index]
+    assert rules.shape_user("1", {"email": "a@y"}, now=NOW).shape is None
+    assert rules.shape_user("1", {"email": "a@x"}, now=NOW).shape["email"] == "a@x"  # type: ignore[index]
 
 
 # ----------------------------------------------------------------------------------------------------------- mapping
@@ -131,13 +137,13 @@ def test_a_mapping_names_native_attributes_and_the_admin_overrides_it() -> None:
 )
 def test_canonical_attributes_are_text(value: object, text: str | None) -> None:
     rules = compiled({"key": "user.id", "plain": "user.title", "cel": 'user.title == null ? null : user.title + ""'})
-    shape = rules.shape_user("1", {"title": value})
+    shape = rules.shape_user("1", {"title": value}, now=NOW).shape
     assert shape == {"key": "1", "plain": text, "cel": text}
 
 
 def test_an_object_is_no_text_and_the_message_says_what_to_do() -> None:
     with pytest.raises(RuleError) as caught:
-        compiled(attributes={"title": "job"}).shape_user("1", {"job": {"secret": "x"}})
+        compiled(attributes={"title": "job"}).shape_user("1", {"job": {"secret": "x"}}, now=NOW)
     assert str(caught.value) == (
         "config.yaml:5: title: job holds a map, and a canonical attribute is text: map it with an expression over raw"
     )
@@ -170,7 +176,7 @@ def test_active_is_true_or_false(value: object, active: bool) -> None:
 def test_an_active_that_cannot_be_understood_fails_the_record_without_showing_the_value() -> None:
     rules = compiled(mapping={"active": "status"})
     with pytest.raises(RuleError) as caught:
-        rules.shape_user("1", {"status": "512"})
+        rules.shape_user("1", {"status": "512"}, now=NOW)
     assert caught.value.at is None
     assert str(caught.value) == "active: status is neither true nor false: map active with an expression over raw"
 
@@ -188,26 +194,26 @@ def test_a_canonical_attribute_may_be_an_expression_over_raw() -> None:
         mapping={"email": 'raw.login + "@" + raw["domain"]', "active": 'raw.status != "off"', "title": "raw.job.name"},
         attributes={"validUntil": "timestamp(raw.end)"},
     )
-    raw = {"login": "ada", "domain": "x", "status": "on", "end": "2026-01-01T00:00:00Z", "job": {"name": "chief"}}
-    assert rules.shape_user("1", raw) == {
+    raw = {"login": "ada", "domain": "x", "status": "on", "end": "2027-01-01T00:00:00Z", "job": {"name": "chief"}}
+    assert rules.shape_user("1", raw, now=NOW).shape == {
         "key": "1",
         "mail": "ada@x",
         "active": True,
-        "end": "2026-01-01T00:00:00Z",
+        "end": "2027-01-01T00:00:00Z",
         "up": "CHIEF",
     }
-    assert rules.shape_user("1", {**raw, "status": "off"}) is None
+    assert rules.shape_user("1", {**raw, "status": "off"}, now=NOW).shape is None
     assert rules.canonical(USER, "1", raw)["email"] == "ada@x"
-    assert rules.reads.native[USER] == frozenset(["login", "domain", "status", "end", "job"])
+    assert rules.reads.native[USER] == frozenset(["login", "domain", "status", "end", "job", "validFrom"])
     assert raw.keys() == {"login", "domain", "status", "end", "job"}, "the record itself is left as it is"
 
 
 def test_an_expression_over_raw_that_fails_names_the_attribute_and_its_place() -> None:
     rules = compiled({"key": "user.id", "end": "user.validUntil"}, attributes={"validUntil": "timestamp(raw.end)"})
     with pytest.raises(RuleError) as caught:
-        rules.shape_user("1", {"end": "soon"})
+        rules.shape_user("1", {"end": "soon"}, now=NOW)
     assert str(caught.value) == ("config.yaml:5: validUntil: the text is not a timestamp, such as 2026-03-31T00:00:00Z")
-    assert rules.shape_user("1", {"end": ""})["end"] is None  # type: ignore[index]
+    assert rules.shape_user("1", {"end": ""}, now=NOW).shape["end"] is None  # type: ignore[index]
 
 
 def test_the_managers_attributes_are_mapped_as_the_users_own() -> None:
@@ -215,14 +221,14 @@ def test_the_managers_attributes_are_mapped_as_the_users_own() -> None:
         {"key": "user.id", "boss": "user.manager.email", "up": "user.manager.email.upperAscii()"},
         mapping={"email": 'raw.login + "@x"'},
     )
-    assert rules.shape_user("1", {}, [], ("2", {"login": "charles"})) == {
+    assert rules.shape_user("1", {}, [], ("2", {"login": "charles"}), now=NOW).shape == {
         "key": "1",
         "boss": "charles@x",
         "up": "CHARLES@X",
     }
     bad = compiled({"key": "user.id", "boss": "user.manager.email"}, mapping={"email": "string(1 / raw.n)"})
     with pytest.raises(RuleError, match=r"^the manager's email: divide by zero$"):
-        bad.shape_user("1", {}, [], ("2", {"n": 0}))
+        bad.shape_user("1", {}, [], ("2", {"n": 0}), now=NOW)
 
 
 def test_no_manager_reads_as_null_everywhere() -> None:
@@ -248,7 +254,7 @@ def test_raw_names_may_be_anything() -> None:
 def test_set_gives_exactly_its_names_in_order_and_constants_as_they_are() -> None:
     rules = compiled({"b": "user.id", "a": "user.email.lowerAscii()", "plan": ({"name": "basic"},), "zero": (0,)})
     assert rules.layouts[USER] == Layout(("b", "a", "plan", "zero"), "b", True, {"plan": {"name": "basic"}, "zero": 0})
-    shape = rules.shape_user("1", {"email": "ADA"})
+    shape = rules.shape_user("1", {"email": "ADA"}, now=NOW).shape
     assert shape == {"b": "1", "a": "ada", "plan": {"name": "basic"}, "zero": 0}
     assert list(shape) == ["b", "a", "plan", "zero"]
 
@@ -256,9 +262,9 @@ def test_set_gives_exactly_its_names_in_order_and_constants_as_they_are() -> Non
 def test_a_target_that_deactivates_gets_active_unless_set_names_it() -> None:
     added = compiled({"id": "user.id"}, deactivates=True)
     assert added.layouts[USER].attributes == ("id", "active")
-    assert added.shape_user("1", {"active": "no"}) == {"id": "1", "active": False}
+    assert added.shape_user("1", {"active": "no"}, now=NOW).shape == {"id": "1", "active": False}
     own = compiled({"id": "user.id", "active": 'user.raw.state == "on"'}, deactivates=True)
-    assert own.shape_user("1", {"state": "off"}) == {"id": "1", "active": False}
+    assert own.shape_user("1", {"state": "off"}, now=NOW).shape == {"id": "1", "active": False}
     assert compiled({"id": "user.id"}).layouts[USER].attributes == ("id",)
     assert added.layouts[GROUP].attributes == CANONICAL[GROUP]
 
@@ -279,9 +285,9 @@ def test_a_rule_for_active_that_never_gives_true_or_false_is_a_fault(rule: Any, 
 ])  # fmt: skip
 def test_a_record_whose_active_is_neither_true_nor_false_fails_by_name(value: Any, named: str) -> None:
     rules = compiled({"id": "user.id", "active": "user.raw.enabled"})
-    assert rules.shape_user("1", {"enabled": True}) == {"id": "1", "active": True}
+    assert rules.shape_user("1", {"enabled": True}, now=NOW).shape == {"id": "1", "active": True}
     with pytest.raises(RuleError, match=f"active: is {named}, and must be true or false"):
-        rules.shape_user("2", {"enabled": value})
+        rules.shape_user("2", {"enabled": value}, now=NOW)
 
 
 def test_active_of_a_group_is_an_attribute_like_any_other() -> None:
@@ -304,20 +310,20 @@ def test_groups_have_rules_of_their_own() -> None:
 
 def test_groups_may_be_any_sequence() -> None:
     rules = compiled({"id": "user.id", "all": "user.groups", "in": '"b" in user.groups'})
-    assert rules.shape_user("1", {}, ("a", "b")) == {"id": "1", "all": ["a", "b"], "in": True}
+    assert rules.shape_user("1", {}, ("a", "b"), now=NOW).shape == {"id": "1", "all": ["a", "b"], "in": True}
 
 
 def test_groups_go_by_name_or_by_id() -> None:
     rules = compiled({"id": "user.id", "ids": "user.group_ids", "in": '"7" in user.group_ids', "x": "user.groups[0]"})
     assert rules.reads.groups
-    shape = rules.shape_user("1", {}, ["ops"], None, ["7", "8"])
+    shape = rules.shape_user("1", {}, ["ops"], None, ["7", "8"], now=NOW).shape
     assert shape == {"id": "1", "ids": ["7", "8"], "in": True, "x": "ops"}
 
 
 def test_rules_know_the_name_of_the_directory() -> None:
     groups = ruleset({"id": "group.id", "from": "group.directory"})
     rules = compiled({"id": "user.id", "from": 'user.directory + ":" + user.id'}, groups=groups, directory="acme")
-    assert rules.shape_user("1", {}) == {"id": "1", "from": "acme:1"}
+    assert rules.shape_user("1", {}, now=NOW).shape == {"id": "1", "from": "acme:1"}
     assert rules.shape_group("2", {}) == {"id": "2", "from": "acme"}
 
 
@@ -347,20 +353,20 @@ def test_where_decides_before_anything_else_can_fail() -> None:
     failing = {"id": "user.id", "plain": "user.title", "cel": "1 / user.raw.n"}
     for where in ("user.raw.wanted", "user.raw.wanted == true"):
         rules = compiled(failing, where)
-        assert rules.shape_user("1", {"n": 0, "title": {"no": "text"}, "wanted": False}) is None
+        assert rules.shape_user("1", {"n": 0, "title": {"no": "text"}, "wanted": False}, now=NOW).shape is None
         with pytest.raises(RuleError, match="divide by zero"):
-            rules.shape_user("1", {"n": 0, "wanted": True})
+            rules.shape_user("1", {"n": 0, "wanted": True}, now=NOW)
 
 
 @pytest.mark.parametrize("where", ["user.raw.x", "user.raw.x ? user.raw.x : user.raw.x", "default(user.raw.x, null)"])
 @pytest.mark.parametrize("with_cel", [True, False])
 def test_where_is_true_or_false_and_null_is_false(where: str, with_cel: bool) -> None:
     rules = compiled({"id": "user.id", "x": "user.email.trim()" if with_cel else "user.email"}, where)
-    assert rules.shape_user("1", {"x": True}) is not None
-    assert rules.shape_user("1", {"x": False}) is None
-    assert rules.shape_user("1", {}) is None
+    assert rules.shape_user("1", {"x": True}, now=NOW).shape is not None
+    assert rules.shape_user("1", {"x": False}, now=NOW).shape is None
+    assert rules.shape_user("1", {}, now=NOW).shape is None
     with pytest.raises(RuleError) as caught:
-        rules.shape_user("1", {"x": "yes"})
+        rules.shape_user("1", {"x": "yes"}, now=NOW)
     assert caught.value.at == "config.yaml:9"
     assert caught.value.message.startswith("where: ")
 
@@ -368,16 +374,16 @@ def test_where_is_true_or_false_and_null_is_false(where: str, with_cel: bool) ->
 @pytest.mark.parametrize("text", ["user.raw.k", "user.raw.k + user.raw.none"])
 def test_a_key_is_text_or_a_whole_number_and_never_empty(text: str) -> None:
     rules = compiled({"external_id": text})
-    assert rules.shape_user("1", {"k": "a"}) == {"external_id": "a"}
-    assert rules.shape_user("1", {"k": 0}) == {"external_id": 0}
+    assert rules.shape_user("1", {"k": "a"}, now=NOW).shape == {"external_id": "a"}
+    assert rules.shape_user("1", {"k": 0}, now=NOW).shape == {"external_id": 0}
     for raw in ({}, {"k": ""}, {"k": None}):
         with pytest.raises(RuleError) as caught:
-            rules.shape_user("1", raw)
+            rules.shape_user("1", raw, now=NOW)
         assert str(caught.value) == "config.yaml:11: has no key: external_id is empty"
     with pytest.raises(RuleError, match="external_id is true or false, and a key is text or a whole number"):
-        rules.shape_user("1", {"k": True})
+        rules.shape_user("1", {"k": True}, now=NOW)
     with pytest.raises(RuleError, match="has no key: external_id is a list"):
-        rules.shape_user("1", {"k": ["a"]})
+        rules.shape_user("1", {"k": ["a"]}, now=NOW)
 
 
 def test_without_rules_the_key_is_the_id_or_a_canonical_attribute() -> None:
@@ -385,7 +391,7 @@ def test_without_rules_the_key_is_the_id_or_a_canonical_attribute() -> None:
     rules = compiled(key="userName")
     assert rules.layouts[USER].key == "userName"
     with pytest.raises(RuleError, match="has no key: userName is empty"):
-        rules.shape_user("1", {})
+        rules.shape_user("1", {}, now=NOW)
 
 
 # ----------------------------------------------------------------------------------------------------------- results
@@ -436,7 +442,7 @@ def test_other_results_fail_the_record(text: str, reason: str) -> None:
 def test_a_failing_rule_is_named_and_values_stay_out_of_the_message() -> None:
     rules = compiled({"id": "user.id", "ok": "user.email.trim()", "bad": 'user.raw.map["secret" + user.email] + 1'})
     with pytest.raises(RuleError) as caught:
-        rules.shape_user("1", {"email": "hidden", "map": {"secrethidden": "also hidden"}})
+        rules.shape_user("1", {"email": "hidden", "map": {"secrethidden": "also hidden"}}, now=NOW)
     assert str(caught.value) == "config.yaml:13: bad: + does not work on text and a whole number"
 
 
@@ -468,10 +474,11 @@ def test_reads_names_what_the_directory_must_be_asked_for_and_no_more() -> None:
         groups=ruleset({"id": "group.id"}),
     )
     assert rules.reads.native == {
-        USER: frozenset(["mail", "site", "x y", "title", "enabled"]),
+        USER: frozenset(["mail", "site", "x y", "title", "enabled", "validFrom", "validUntil"]),
         GROUP: frozenset[str](),
     }
-    assert (rules.reads.groups, rules.reads.manager) == (False, False)
+    assert (rules.reads.groups, rules.reads.manager, rules.reads.time) == (False, False, True)
+    assert not compiled({"id": "user.id", "until": "user.validUntil"}).reads.time
 
 
 def test_reading_the_manager_or_groups_needs_what_finds_them() -> None:
@@ -514,6 +521,7 @@ def test_the_fingerprint_changes_with_everything_that_changes_shapes_and_nothing
         {"attributes": {"title": "grade"}},
         {"lookups": {"t": {"a": "c"}}},
         {"deactivates": True},
+        {"zone": ZoneInfo("Europe/Berlin")},
         {"key": "x"},
         {"groups": ruleset(where="group.email != null")},
         {"set": {"id": "user.id", "x": 'lookup("t", user.title)', "c": ("b",)}},

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
@@ -17,6 +19,9 @@ from usersyncd.plugin import CANONICAL, Kind
 
 PAGE = (Path(__file__).parents[2] / "docs" / "rules.md").read_text(encoding="utf-8")
 USER: dict[str, Any] = yaml.safe_load(re.search(r"```yaml\n# example user\n(.*?)```", PAGE, re.DOTALL)[1])  # type: ignore[index]
+
+
+NOW = datetime.fromisoformat(USER["now"])
 
 
 def rows(*columns: str) -> list[tuple[str, ...]]:
@@ -41,12 +46,13 @@ def compiled(text: str) -> Rules:
         groups=Ruleset(),
         lookups=USER["lookups"],
         deactivates=False,
+        zone=ZoneInfo(USER["timezone"]),
     )
 
 
 def shape(rules: Rules) -> dict[str, Any]:
     manager = USER["manager"]["id"], USER["manager"]["attributes"]
-    shape = rules.shape_user(USER["id"], USER["attributes"], USER["groups"], manager, USER["group_ids"])
+    shape = rules.shape_user(USER["id"], USER["attributes"], USER["groups"], manager, USER["group_ids"], now=NOW).shape
     assert shape is not None
     return shape
 
@@ -96,10 +102,10 @@ def test_the_rules_at_the_top_of_the_page_work() -> None:
         deactivates=False,
     )
     raw = {**USER["attributes"], "mail": "Ada@acme.example"}
-    assert rules.shape_user("1", raw, USER["groups"], None, USER["group_ids"]) == {
+    assert rules.shape_user("1", raw, USER["groups"], None, USER["group_ids"], now=NOW).shape == {
         "external_id": "1",
         "email": "ada@acme.example",
         "full_name": "Ada Lovelace",
         "role": "admin",
     }
-    assert rules.shape_user("1", USER["attributes"], USER["groups"], None, USER["group_ids"]) is None
+    assert rules.shape_user("1", USER["attributes"], USER["groups"], None, USER["group_ids"], now=NOW).shape is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from usersyncd.core.rules.cel import Engine, ExpressionError, parse
 from usersyncd.core.rules.wire import decode, encode
 from usersyncd.errors import Place
 from usersyncd.plugin import Kind
+
+NOW = datetime(2026, 11, 27, 12, 30, tzinfo=UTC)
 
 TYPES = cel.Type
 LIBRARY = cel.NewEnv(variables={"user": TYPES.Map(TYPES.STRING, TYPES.DYN)}, extensions=[ext_strings.ExtStrings()])
@@ -129,7 +132,7 @@ def ours(text: str, raw: dict[str, Any], in_groups: list[str]) -> Any:
         lookups={},
         deactivates=False,
     )
-    shape = rules.shape_user("1", raw, in_groups)
+    shape = rules.shape_user("1", raw, in_groups, now=NOW).shape
     assert shape is not None
     return shape["x"]
 

@@ -11,6 +11,7 @@ from usersyncd.config.checks import Connectors
 from usersyncd.config.document import Document, KeyPath
 from usersyncd.config.models import Directory, StateConfig, Target
 from usersyncd.config.rules import attribute_rules, mapping_rules, ruleset
+from usersyncd.config.zone import local_zone
 from usersyncd.core.model import Drift, Guard, Leavers
 from usersyncd.core.protection import Protection, protected_keys
 from usersyncd.core.rules.condition import Condition
@@ -74,6 +75,7 @@ def target(
         dict(_protections((*place, "protect"), section.protect, conditions)),
         section.verify,
         Drift(None if section.drift == "keep" else frozenset(section.drift or ())),
+        section.timezone or local_zone(),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, timedelta, tzinfo
 from pathlib import Path
 
 from msgspec import Struct
@@ -53,6 +53,7 @@ class Target(Struct, frozen=True):
     protect: Mapping[Kind, Protection] = {}
     verify: Complete | None = None
     drift: Drift = Drift()
+    timezone: tzinfo = UTC
 
 
 class Config(Struct, frozen=True):

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
@@ -32,6 +33,7 @@ from usersyncd.config.duration import (
     limit,
     window,
 )
+from usersyncd.config.zone import zone
 from usersyncd.core.model import Adopt, Guard, Limit
 from usersyncd.nearest import nearest
 from usersyncd.plugin import CANONICAL, Kind, Secret, scheme_lowered
@@ -99,6 +101,9 @@ Amount = Annotated[Limit | None, PlainValidator(limit), WithJsonSchema(_LIMIT)]
 Period = Annotated[
     timedelta, PlainValidator(window), WithJsonSchema({"type": "string", "pattern": DURATION, "minLength": 2})
 ]
+
+
+Zone = Annotated[ZoneInfo, PlainValidator(zone), WithJsonSchema({"type": "string", "minLength": 1})]
 
 
 class FileSection(BaseModel):
@@ -275,6 +280,9 @@ class TargetSection(FileSection):
     """The connector's own options."""
     directories: list[str] | None = Field(default=None, min_length=1)
     """The directories whose people and groups it gets. Left out: all."""
+    timezone: Zone | None = None
+    """The time zone in which dates without a time and `today()` count, such as Europe/Berlin. Left out: the
+    machine's."""
     users: RulesSection = Field(default_factory=lambda: RulesSection())
     """The rules for users."""
     groups: RulesSection = Field(default_factory=lambda: RulesSection())

@@ -21,12 +21,14 @@ from usersyncd.state.subjects import NONE, Groups, InGroups, Managers, Scope, Su
 class Shaped(Struct, frozen=True, gc=False):
     """A record and its shape. ``shape`` None: the record left the directory, or ``where`` leaves it out; ``leaving``
     are the attributes that its object gets then, and of somebody who is here those that say that a person has no
-    access. ``error``: a rule failed, and the record's object remains as it is."""
+    access. ``error``: a rule failed, and the record's object remains as it is. ``until``: the moment at which the shape
+    may be another one although the directory says the same; None: never."""
 
     subject: Subject
     shape: dict[str, Any] | None
     error: RuleError | None = None
     leaving: Shape = {}
+    until: datetime | None = None
 
 
 def shape_users(
@@ -54,9 +56,10 @@ def _user(
 ) -> Shaped:
     try:
         if subject.attributes is not None:
-            shape = rules.shape_user(subject.id, decode(subject.attributes), groups.names, manager, groups.ids)
-            if shape is not None:
-                return Shaped(subject, shape, leaving=rules.off)
+            raw = decode(subject.attributes)
+            timed = rules.shape_user(subject.id, raw, groups.names, manager, groups.ids, now=now)
+            leaving = _leaving(rules, subject, now) if timed.shape is None else rules.off
+            return Shaped(subject, timed.shape, leaving=leaving, until=timed.until)
         return Shaped(subject, None, leaving=_leaving(rules, subject, now))
     except RuleError as error:
         return Shaped(subject, None, error)

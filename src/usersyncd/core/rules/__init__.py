@@ -16,6 +16,6 @@ from __future__ import annotations
 
 from usersyncd.core.rules.compile import RuleErrors, compile_rules
 from usersyncd.core.rules.mapping import RuleError
-from usersyncd.core.rules.shaping import Reads, Rules
+from usersyncd.core.rules.shaping import Reads, Rules, TimedShape
 
-__all__ = ["Reads", "RuleError", "RuleErrors", "Rules", "compile_rules"]
+__all__ = ["Reads", "RuleError", "RuleErrors", "Rules", "TimedShape", "compile_rules"]

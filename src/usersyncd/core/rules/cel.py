@@ -43,10 +43,15 @@ def _judge(maps: frozenset[str], values: frozenset[str]) -> Any:
     """An environment that checks expressions which see these ``maps`` and ``values``."""
     types = cel.Type
     variables = dict.fromkeys(values, types.DYN) | dict.fromkeys(maps, types.Map(types.STRING, types.DYN))
-    signatures = {"lookup": [types.STRING, types.DYN], "default": [types.DYN, types.DYN]}
+    signatures = {
+        "lookup": (types.DYN, [types.STRING, types.DYN]),
+        "default": (types.DYN, [types.DYN, types.DYN]),
+        "now": (types.TIMESTAMP, []),
+        "today": (types.STRING, []),
+    }
     functions = [
-        cel.FunctionDecl(name, [cel.Overload(id=name, return_type=types.DYN, parameters=parameters, is_member=False)])
-        for name, parameters in signatures.items()
+        cel.FunctionDecl(name, [cel.Overload(id=name, return_type=given, parameters=parameters, is_member=False)])
+        for name, (given, parameters) in signatures.items()
     ]
     return cel.NewEnv(variables=variables, extensions=[ext_strings.ExtStrings()], functions=functions)
 

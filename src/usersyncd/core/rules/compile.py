@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from datetime import UTC, tzinfo
 from typing import Any
 
 import msgspec
@@ -14,18 +15,15 @@ from usersyncd.core.rules.evaluate import CombinedRules
 from usersyncd.core.rules.expression import CompiledExpression, Tables, compile_expression, engine
 from usersyncd.core.rules.faults import ExpressionFaults
 from usersyncd.core.rules.mapping import CanonicalMapping
-from usersyncd.core.rules.paths import named
+from usersyncd.core.rules.paths import Change, named
 from usersyncd.core.rules.scope import RequiredReads, RuleScope
 from usersyncd.core.rules.shaping import KindRules, LeaverRules, Reads, Rules
 from usersyncd.core.rules.tree import NULL, Literal, parts
 from usersyncd.errors import ConfigError, Place
 from usersyncd.plugin import CANONICAL, Kind, Layout
 
-ENGINE = 1
+ENGINE = 2
 """Changes when the same rules begin to give other shapes: then every record is shaped again."""
-
-MOMENT = "now()"
-"""In a rule of a leaver: when the person left."""
 
 _WANTED = {
     "where": ("BOOL",),
@@ -57,15 +55,18 @@ def compile_rules(
     lookups: Tables,
     deactivates: bool,
     leaving: Mapping[str, Rule | Constant] | None = None,
+    zone: tzinfo = UTC,
 ) -> Rules:
     """Compile the mapping of one directory and the rules of one target.
 
     ``directory`` is the name that rules read as ``user.directory``, ``mapping`` the connector's, ``attributes`` the
     admin's overrides of it. ``deactivates`` says that the target deactivates leavers by ``active``: then users have it
-    even when ``set`` does not. ``leaving`` are the attributes that a leaver gets instead. Raises RuleErrors.
+    even when ``set`` does not. ``leaving`` are the attributes that a leaver gets instead. ``zone`` is the target's time
+    zone, in which ``today()`` and dates without a time are read. Raises RuleErrors.
     """
     rulesets = {Kind.USER: users, Kind.GROUP: groups}
-    return _Compiler(directory, mapping, attributes, lookups).rules(rulesets, leaving or {}, deactivates=deactivates)
+    compiler = _Compiler(directory, mapping, attributes, lookups, zone)
+    return compiler.rules(rulesets, leaving or {}, deactivates=deactivates)
 
 
 class _Compiler:
@@ -77,8 +78,9 @@ class _Compiler:
         mapping: Mapping[Kind, Mapping[str, str]],
         attributes: Mapping[Kind, Mapping[str, Rule]],
         lookups: Tables,
+        zone: tzinfo,
     ) -> None:
-        self._directory, self._lookups = directory, lookups
+        self._directory, self._lookups, self._zone = directory, lookups, zone
         self._engine = engine(lookups)
         self._canonical = {
             kind: CanonicalMapping(kind, mapping.get(kind, {}), attributes.get(kind, {}), lookups, self._engine)
@@ -100,7 +102,7 @@ class _Compiler:
         native = {kind: None if names is None else frozenset(names) for kind, names in needs.native.items()}
         return Rules(
             self._fingerprint(rulesets, leaving, deactivates=deactivates),
-            Reads(native, needs.groups, needs.manager, frozenset(needs.group_names)),
+            Reads(native, needs.groups, needs.manager, bool(drafts[Kind.USER].changes), frozenset(needs.group_names)),
             {kind: draft.layout for kind, draft in drafts.items()},
             self._canonical,
             {kind: self._shaper(draft) for kind, draft in drafts.items()},
@@ -108,22 +110,20 @@ class _Compiler:
         )
 
     def _scope(self, kind: Kind) -> RuleScope:
-        return RuleScope(str(kind), self._needs, kind, self._canonical[kind].attributes, self._directory)
+        zone = self._zone if kind is Kind.USER else None
+        return RuleScope(str(kind), self._needs, kind, self._canonical[kind].attributes, self._directory, zone)
 
     def _leaver(self, leaving: Mapping[str, Rule | Constant]) -> LeaverRules:
         scope = self._scope(Kind.USER)
         compiled: dict[str, CompiledExpression] = {}
-        moments = frozenset(
-            name for name, rule in leaving.items() if isinstance(rule, Rule) and rule.text.strip() == MOMENT
-        )
         for name, rule in leaving.items():
-            if isinstance(rule, Rule) and name not in moments:
+            if isinstance(rule, Rule):
                 found = self._compile(rule, scope, f"leavers.set.{name}", "set")
                 compiled |= {name: found} if found else {}
         template = {name: rule.value if isinstance(rule, Constant) else None for name, rule in leaving.items()}
         places = {name: rule.at for name, rule in leaving.items()}
         constants = frozenset(name for name, rule in leaving.items() if isinstance(rule, Constant))
-        return LeaverRules(template, CombinedRules(self._engine, compiled), moments, constants, places)
+        return LeaverRules(template, CombinedRules(self._engine, compiled), constants, places)
 
     def _draft(self, kind: Kind, ruleset: Ruleset, deactivates: bool) -> _CompiledKind:
         scope = self._scope(kind)
@@ -147,13 +147,17 @@ class _Compiler:
         for name in (*implied, "active") if kind is Kind.USER and deactivates else implied:
             if name not in template:
                 template[name], places[name] = None, self._place(kind, name)
-                compiled[name] = CompiledExpression(scope.resolve(scope.root, [name]), NULL, NULL, {}, "DYN")
+                compiled[name] = _attribute(scope, name)
         key = ruleset.key or ("id" if ruleset.set is None else "")
         if key not in template:
             self._no_key(ruleset, tuple(ruleset.set or template), section)
         constants = {name: value for name, value in template.items() if name not in compiled}
         layout = Layout(tuple(template), key, ruleset.set is not None, constants)
-        return _CompiledKind(kind, layout, template, compiled, where, places)
+        where_changes = dict(where.changes) if where else {}
+        changes = where_changes | {name: change for rule in compiled.values() for name, change in rule.changes.items()}
+        return _CompiledKind(
+            kind, layout, template, compiled, where, places, tuple(where_changes.values()), tuple(changes.values())
+        )
 
     def _no_key(self, ruleset: Ruleset, names: Sequence[str], section: str) -> None:
         where = ruleset.where.at if ruleset.where else None
@@ -194,6 +198,8 @@ class _Compiler:
             draft.kind is Kind.USER and "active" in draft.template,
             canonical.deriving(needs.of_record[draft.kind]),
             canonical.deriving(needs.of_manager) if draft.kind is Kind.USER else None,
+            draft.where_changes,
+            draft.changes,
         )
 
     def _fingerprint(
@@ -212,9 +218,18 @@ class _Compiler:
         }
         if leaving:
             content["leaving"] = _written(leaving)
+        if self._needs.zone:
+            content["zone"] = str(self._zone)
         if self._needs.directory:
             content["directory"] = self._directory
         return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
+
+
+def _attribute(scope: RuleScope, name: str) -> CompiledExpression:
+    """An attribute of a record as it is."""
+    read = scope.resolve(scope.root, [name])
+    changes = {read.name: read.change} if read and read.change else {}
+    return CompiledExpression(read, NULL, NULL, {}, "DYN", changes)
 
 
 def _compared(compiled: CompiledExpression) -> set[str]:
@@ -233,6 +248,8 @@ class _CompiledKind(Struct, frozen=True):
     compiled: dict[str, CompiledExpression]
     where: CompiledExpression | None
     places: dict[str, Place | None]
+    where_changes: tuple[Change, ...]
+    changes: tuple[Change, ...]
 
 
 def _use(kind: Kind, name: str, ruleset: Ruleset) -> str:

@@ -8,10 +8,10 @@ from typing import Any
 from msgspec import Struct
 
 from usersyncd.core.model import Rule
-from usersyncd.core.rules.evaluate import Program
 from usersyncd.core.rules.expression import CompiledExpression, compile_expression, engine
 from usersyncd.core.rules.faults import ExpressionFaults
 from usersyncd.core.rules.paths import Accessor, PathError, RuleInput, UnfitError, dig, path
+from usersyncd.core.rules.program import Program
 from usersyncd.core.rules.scope import ROOTS, RequiredReads, RuleScope
 from usersyncd.errors import Fault
 from usersyncd.plugin import Value

@@ -7,64 +7,11 @@ from typing import Any
 
 from usersyncd.core.rules.cel import Engine
 from usersyncd.core.rules.expression import CompiledExpression
-from usersyncd.core.rules.paths import Accessor, RuleInput, UnfitError, as_text, named
-from usersyncd.core.rules.results import in_words, presentable
+from usersyncd.core.rules.paths import RuleInput, UnfitError, named
+from usersyncd.core.rules.program import AttributeReader, Program
+from usersyncd.core.rules.results import presentable
 from usersyncd.core.rules.rewrite import MAX_SIZE
 from usersyncd.core.rules.tree import EMPTY_LIST, ListOf, Node, call
-
-
-class AttributeReader:
-    """Reads attributes of a subject into a dict: by the fast way whatever is nothing but text of the record's own."""
-
-    def __init__(self, reads: Mapping[str, Accessor]) -> None:
-        self._texts = [(name, read.native, read.source) for name, read in reads.items() if read.native is not None]
-        self._others = [(name, read.read) for name, read in reads.items() if read.native is None]
-
-    def fill(self, values: dict[str, Any], subject: RuleInput) -> dict[str, Any]:
-        """Raises UnfitError with the name as its second argument."""
-        get = subject.raw.get
-        name = ""
-        try:
-            for name, native, source in self._texts:
-                value = get(native)
-                if value.__class__ is str:
-                    values[name] = value or None
-                else:
-                    values[name] = None if value is None else as_text(value, source)
-            for name, read in self._others:
-                values[name] = read(subject)
-        except UnfitError as unfit:
-            raise UnfitError(unfit.args[0], name) from None
-        return values
-
-
-class Program:
-    """One tree and what it reads."""
-
-    def __init__(self, evaluator: Engine, tree: Node, variables: Mapping[str, Accessor]) -> None:
-        self._reader = AttributeReader(variables)
-        self._evaluate = evaluator.expression(tree).eval
-
-    def value(self, subject: RuleInput) -> Any:
-        """The value. Raises UnfitError when there is none."""
-        try:
-            result = self._evaluate(data=self._reader.fill({}, subject))
-            value = result.plain_value()
-        except RuntimeError as error:
-            raise UnfitError(in_words(str(error))) from None
-        # The library gives the text of an error where a value is asked for.
-        if value.__class__ is str and result.type().name() == "ERROR":
-            raise UnfitError(in_words(value))
-        return value
-
-    def list(self, subject: RuleInput) -> Sequence[Any] | None:
-        """The values of a list expression; None when something in it failed."""
-        try:
-            values = self._evaluate(data=self._reader.fill({}, subject)).plain_value()
-        except (RuntimeError, UnfitError):
-            return None
-        return values if values.__class__ is list else None
-
 
 _READY = frozenset([bool, int, type(None)])
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import datetime, tzinfo
 from typing import Any
 
 from msgspec import Struct
@@ -11,9 +12,12 @@ from usersyncd.core.model import Rule
 from usersyncd.core.rules.cel import Engine, ExpressionError, check, parse
 from usersyncd.core.rules.faults import ExpressionFaults
 from usersyncd.core.rules.hints import explain
-from usersyncd.core.rules.paths import Accessor, UnfitError, look_up
+from usersyncd.core.rules.moments import after_comparison, after_day_comparison
+from usersyncd.core.rules.paths import Accessor, Change, RuleInput, UnfitError, look_up
+from usersyncd.core.rules.program import Program
 from usersyncd.core.rules.rewrite import Rewriter
 from usersyncd.core.rules.scope import RuleScope
+from usersyncd.core.rules.time_uses import TimeComparison, time_uses
 from usersyncd.core.rules.tree import ListOf, Literal, Node
 from usersyncd.errors import Fault
 
@@ -24,7 +28,8 @@ class CompiledExpression(Struct, frozen=True):
     """An expression that was found right.
 
     ``read`` is set when it needs no evaluator; otherwise ``tree`` gives its value and ``truth`` the same as a
-    condition, both over ``variables``. ``type`` is its static type, DYN when that is open.
+    condition, both over ``variables``. ``type`` is its static type, DYN when that is open. ``changes`` say when its
+    value changes because time passes, by what they look at.
     """
 
     read: Accessor | None
@@ -32,6 +37,7 @@ class CompiledExpression(Struct, frozen=True):
     truth: Node
     variables: Mapping[str, Accessor]
     type: str
+    changes: Mapping[str, Change] = {}
 
 
 def engine(tables: Tables) -> Engine:
@@ -67,7 +73,42 @@ def compile_expression(
             evaluator.expression(ListOf((ListOf((settled, truth)),)))
     except ExpressionError as error:
         explain(error.problems, scope, faults)
-    return faults.sorted() or CompiledExpression(read, settled, truth, rewriter.reads, static)
+    if faults:
+        return faults.sorted()
+    changes = {accessor.name: accessor.change for accessor in rewriter.reads.values() if accessor.change}
+    for use in _only_compared(tree, changes):
+        border = Rewriter(scope, tables, faults)
+        program = Program(evaluator, border.settled(use.border), border.reads)
+        changes[str(use)] = _change(use, program, scope.zone)
+    return CompiledExpression(read, settled, truth, rewriter.reads, static, changes)
+
+
+def _only_compared(tree: Node, changes: dict[str, Change]) -> Iterator[TimeComparison]:
+    """The comparisons with a function of the time that is used for nothing else. They say more exactly than the
+    function itself, which is taken out of ``changes``, when the value changes."""
+    uses = list(time_uses(tree))
+    for function in ("now", "today"):
+        comparisons = [use for use in uses if isinstance(use, TimeComparison) and use.function == function]
+        if comparisons and function not in uses:
+            del changes[f"{function}()"]
+            yield from comparisons
+
+
+def _change(use: TimeComparison, program: Program, zone: tzinfo | None) -> Change:
+    def change(subject: RuleInput) -> datetime | None:
+        try:
+            border = program.value(subject)
+        except UnfitError:
+            return None  # So does the comparison fail, at any time.
+        match border:
+            case datetime() if use.function == "now":
+                return after_comparison(use.operator, border, subject.now)
+            case str() if use.function == "today" and zone is not None:
+                return after_day_comparison(use.operator, border, subject.now, zone)
+            case _:
+                return None
+
+    return change
 
 
 def _literal(tree: Node) -> Accessor | None:

@@ -9,10 +9,11 @@ from typing import Any
 
 from usersyncd.core.model import Rule
 from usersyncd.core.rules.cel import Engine
-from usersyncd.core.rules.evaluate import AttributeReader, CombinedRules
+from usersyncd.core.rules.evaluate import CombinedRules
 from usersyncd.core.rules.expression import CompiledExpression, Tables, compile_expression
 from usersyncd.core.rules.faults import ExpressionFaults
 from usersyncd.core.rules.paths import DERIVED, Attribute, Raw, RuleInput, UnfitError, own, path
+from usersyncd.core.rules.program import AttributeReader
 from usersyncd.core.rules.scope import RequiredReads, RuleScope
 from usersyncd.errors import Fault, Place
 from usersyncd.plugin import CANONICAL, Kind

@@ -7,6 +7,7 @@ attribute means the same in a plain rule and in an expression.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct
@@ -16,9 +17,13 @@ from usersyncd.errors import Place
 Raw = dict[str, Any]
 
 
+NO_MOMENT = datetime.min.replace(tzinfo=UTC)
+"""Where no rule can read the time."""
+
+
 class RuleInput(Struct, frozen=True, gc=False):
     """What the rules read of one record: ``id`` and native attributes ``raw``; of a user also the names and the ids of
-    the groups, and the manager's id and native attributes."""
+    the groups, the manager's id and native attributes, and the moment of the evaluation, in UTC."""
 
     id: str
     raw: Raw
@@ -26,6 +31,7 @@ class RuleInput(Struct, frozen=True, gc=False):
     group_ids: Sequence[str] = ()
     manager: str | None = None
     manager_raw: Raw = {}
+    now: datetime = NO_MOMENT
 
 
 class UnfitError(Exception):
@@ -41,11 +47,16 @@ class PathError(Exception):
         self.step = step
 
 
+Change = Callable[[RuleInput], datetime | None]
+"""When something that was read of a record changes next because time passes; None: never."""
+
+
 class Accessor(Struct, frozen=True):
     """One thing to read of a subject; null where the directory holds nothing.
 
     ``native`` is set when it is nothing but the text under that key of the record's own attributes: the fast way;
-    messages call it ``source``. ``text`` says that it is text or null, ``nullable`` that it may be null.
+    messages call it ``source``. ``text`` says that it is text or null, ``nullable`` that it may be null. ``change``
+    says when the value changes although the record does not.
     """
 
     name: str
@@ -54,6 +65,7 @@ class Accessor(Struct, frozen=True):
     source: str = ""
     text: bool = False
     nullable: bool = True
+    change: Change | None = None
 
 
 class Attribute(Struct, frozen=True):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any
 
 from usersyncd.core.rules.faults import ExpressionFaults
+from usersyncd.core.rules.moments import earliest
 from usersyncd.core.rules.paths import Accessor, PathError, RuleInput, look_up
 from usersyncd.core.rules.scope import RuleScope
 from usersyncd.core.rules.tree import Call, Literal, Name, Node, Select
@@ -64,7 +66,7 @@ class PlainReads:
         if key is None:
             return None
         rows, read = self._tables.get(name, {}), key.read
-        return Accessor(f"lookup({name!r}, {key.name})", lambda s: look_up(rows, read(s)), text=True)
+        return Accessor(f"lookup({name!r}, {key.name})", lambda s: look_up(rows, read(s)), text=True, change=key.change)
 
 
 def constant(node: Node) -> Accessor | None:
@@ -85,4 +87,10 @@ def _default(first: Accessor | None, second: Accessor | None) -> Accessor | None
         return otherwise(subject) if value is None or value == "" else value
 
     name = f"default({first.name}, {second.name})"
-    return Accessor(name, default, text=first.text and second.text, nullable=second.nullable)
+    changes = [change for change in (first.change, second.change) if change]
+
+    def change(subject: RuleInput) -> datetime | None:
+        return earliest(each(subject) for each in changes)
+
+    text = first.text and second.text
+    return Accessor(name, default, text=text, nullable=second.nullable, change=change if changes else None)

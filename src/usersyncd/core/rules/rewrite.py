@@ -75,6 +75,7 @@ class Rewriter:
     """Rewrites the trees of one scope. ``reads`` says what must be put under which name for the evaluator."""
 
     def __init__(self, scope: RuleScope, tables: Mapping[str, Mapping[str, str]], faults: ExpressionFaults) -> None:
+        self._scope = scope
         self._plain = PlainReads(scope, tables, faults)
         self._locals: dict[str, bool] = {}
         self._count = 0
@@ -192,6 +193,8 @@ class Rewriter:
                 return Part(call(node.function, *map(self.truth, arguments)))
             case Call("_==_" | "_!=_" | "type", arguments):
                 return Part(call(node.function, *map(self.settled, arguments)))
+            case Call("now" | "today", (), None):
+                return self._time(node)
             case Call("dyn", (value,)):
                 return self._part(value)
             case Call("@in", (item, items)):
@@ -208,6 +211,17 @@ class Rewriter:
                 return Part(call("lookup", table, self.settled(key)), loose=True, text=True)
             case _:
                 return self._strict(node)
+
+    def _time(self, node: Call) -> Part:
+        accessor = self._scope.time(node.function)
+        if accessor is None:
+            message = f"only rules for the users of a target can read {node.function}()"
+            self._faults.add(node.offset - len(node.function), message)
+            return Part(NULL)
+        name = f"@{accessor.name}"
+        self.reads[name] = accessor
+        # The library takes no datetime of Python's, but text.
+        return Part(Name(name) if accessor.text else call("timestamp", Name(name)), text=accessor.text)
 
     def _strict(self, node: Call) -> Part:
         """A function that cannot take null: with a null operand it is null, or what its sort of function is then."""

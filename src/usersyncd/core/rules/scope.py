@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import tzinfo
 from difflib import get_close_matches
 
+from usersyncd.core.rules.moments import day_end, day_of, next_hour
 from usersyncd.core.rules.paths import (
     DERIVED,
     Accessor,
@@ -12,12 +14,12 @@ from usersyncd.core.rules.paths import (
     PathError,
     Raw,
     RuleInput,
-    as_active,
     as_text,
     dig,
     own,
     path,
 )
+from usersyncd.core.rules.validity import Validity
 from usersyncd.plugin import Kind
 
 
@@ -33,6 +35,7 @@ class RequiredReads:
         self.group_names: set[str] = set()
         self.directory = False
         self.manager = False
+        self.zone = False
 
     def add(self, kind: Kind, natives: frozenset[str] | None) -> None:
         known = self.native[kind]
@@ -59,7 +62,8 @@ ROOTS = ("user", "group", "raw")
 class RuleScope:
     """The names that one sort of rule sees, below ``root``.
 
-    ``needs`` collects what is really read; ``directory`` is the name of the record's directory. The library's checker
+    ``needs`` collects what is really read; ``directory`` is the name of the record's directory, ``zone`` the
+    target's time zone (None: the rule sees no time). The library's checker
     is given ``maps`` and ``values``; ``resolve`` refuses the maps that are not the root.
     """
 
@@ -70,10 +74,27 @@ class RuleScope:
         kind: Kind = Kind.USER,
         attributes: Mapping[str, Attribute] | None = None,
         directory: str = "",
+        zone: tzinfo | None = None,
     ) -> None:
-        self.root, self.needs, self.kind, self._directory = root, needs, kind, directory
+        self.root, self.needs, self.kind, self._directory, self.zone = root, needs, kind, directory, zone
         self.maps, self.values = set(ROOTS), set[str]()
         self._attributes = attributes or {}
+
+    def time(self, function: str) -> Accessor | None:
+        """What ``now()`` or ``today()`` reads; None: this sort of rule sees no time."""
+        zone = self.zone
+        if zone is None:
+            return None
+        self.needs.zone = True
+        if function == "now":
+            return Accessor("now()", lambda s: s.now.isoformat(), nullable=False, change=lambda s: next_hour(s.now))
+        return Accessor(
+            "today()",
+            lambda s: day_of(s.now, zone).isoformat(),
+            text=True,
+            nullable=False,
+            change=lambda s: day_end(day_of(s.now, zone), zone),
+        )
 
     def resolve(self, root: str, steps: Sequence[str | int]) -> Accessor | None:
         """What a path reads; None when its root is no record. Raises PathError."""
@@ -149,6 +170,8 @@ class RuleScope:
             what = "true or false" if name == "active" else "text"
             raise PathError(f"{prefix}.{name} is {what} and has no parts", step + 1)
         full = f"{prefix}.{name}"
+        if name == "active" and self.zone is not None:
+            return self._active(full, self.zone, of_manager=of_manager)
         if attribute is None:
             return Accessor(
                 full, (lambda s: s.manager) if of_manager else (lambda s: s.id), text=True, nullable=of_manager
@@ -158,9 +181,27 @@ class RuleScope:
         if not of_manager:
             return own(attribute, full)
         native, source = attribute.native, attribute.source
-        if name == "active":
-            return Accessor(full, lambda s: None if s.manager is None else as_active(s.manager_raw.get(native), source))
         return Accessor(full, lambda s: as_text(s.manager_raw.get(native), source), text=True)
+
+    def _active(self, full: str, zone: tzinfo, *, of_manager: bool) -> Accessor:
+        self.needs.zone = True
+        active, start, end = (self._attributes[name] for name in ("active", "validFrom", "validUntil"))
+        for attribute in (active, start, end):
+            self.needs.add(self.kind, attribute.natives)
+            (self.needs.of_manager if of_manager else self.needs.of_record[self.kind]).add(attribute.name)
+        validity = Validity(active, start, end, zone)
+        if of_manager:
+            return Accessor(
+                full,
+                lambda s: None if s.manager is None else validity.is_active(s.manager_raw, s.now),
+                change=lambda s: None if s.manager is None else validity.change(s.manager_raw, s.now),
+            )
+        return Accessor(
+            full,
+            lambda s: validity.is_active(s.raw, s.now),
+            nullable=False,
+            change=lambda s: validity.change(s.raw, s.now),
+        )
 
     def _raw(self, steps: Sequence[str | int], prefix: str, raw_of: Callable[[RuleInput], Raw]) -> Accessor:
         known = bool(steps) and isinstance(steps[0], str)

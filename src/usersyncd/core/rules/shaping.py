@@ -11,7 +11,7 @@ from msgspec import Struct
 from usersyncd.core.legible import MENDED
 from usersyncd.core.rules.evaluate import CombinedRules
 from usersyncd.core.rules.mapping import CanonicalMapping, RuleError
-from usersyncd.core.rules.paths import Raw, RuleInput, UnfitError, named
+from usersyncd.core.rules.paths import Change, Raw, RuleInput, UnfitError, named
 from usersyncd.errors import Place
 from usersyncd.plugin import Kind, Layout
 
@@ -20,19 +20,32 @@ LONGEST_KEY = 600
 
 
 class Reads(Struct, frozen=True):
-    """What the rules read: the native attributes of each kind that the directory must be asked for (None: all), and
-    whether shapes depend on a user's groups and manager. ``group_names`` are the texts in rules that read names of
-    groups: what they may be compared with."""
+    """What the rules read: the native attributes of each kind that the directory must be asked for (None: all).
+
+    ``groups`` and ``manager``: shapes depend on those of a user; ``time``: on the moment. ``group_names`` are the texts
+    in rules that read names of groups: what they may be compared with.
+    """
 
     native: Mapping[Kind, frozenset[str] | None]
     groups: bool
     manager: bool
+    time: bool
     group_names: frozenset[str] = frozenset()
+
+
+class TimedShape(Struct, frozen=True, gc=False):
+    """What a target should hold for a user: None when ``where`` leaves the user out. ``until``: the moment up to which
+    that holds as long as the directory says the same; at that moment it may be another one. None: it does not depend on
+    the time."""
+
+    shape: dict[str, Any] | None
+    until: datetime | None
 
 
 class KindRules(Struct, frozen=True):
     """The compiled rules of one kind. ``template`` has every attribute of the layout, constants with their values;
-    ``active``: one of them says who is active."""
+    ``active``: one of them says who is active. ``changes`` say when the shape changes because time passes;
+    ``where_changes`` when a user that ``where`` leaves out comes in."""
 
     template: dict[str, Any]
     rules: CombinedRules
@@ -41,15 +54,15 @@ class KindRules(Struct, frozen=True):
     active: bool
     own: CombinedRules | None
     managers: CombinedRules | None
+    where_changes: tuple[Change, ...]
+    changes: tuple[Change, ...]
 
 
 class LeaverRules(Struct, frozen=True):
-    """The compiled rules for leavers. ``template`` has every attribute that they set; ``moments`` are those that get
-    the time."""
+    """The compiled rules for leavers. ``template`` has every attribute that they set."""
 
     template: dict[str, Any]
     rules: CombinedRules
-    moments: frozenset[str]
     constants: frozenset[str]
     places: Mapping[str, Place | None]
 
@@ -91,8 +104,10 @@ class Rules:
         groups: Sequence[str] = (),
         manager: tuple[str, Raw] | None = None,
         group_ids: Sequence[str] = (),
-    ) -> dict[str, Any] | None:
-        """What the target shall hold for a user; None when ``where`` leaves the user out.
+        *,
+        now: datetime,
+    ) -> TimedShape:
+        """What the target should hold for a user at the moment ``now`` (in UTC), and until when.
 
         ``groups`` are display names, ``group_ids`` ids, both sorted; ``manager`` is the manager's id and native
         attributes. Raises RuleError.
@@ -103,7 +118,10 @@ class Rules:
         manager_id, manager_raw = manager or (None, {})
         if shaper.managers is not None and manager is not None:
             manager_raw = self._derive_manager(manager_raw, shaper.managers)
-        return _shape(shaper, RuleInput(id, raw, _list(groups), _list(group_ids), manager_id, manager_raw))
+        subject = RuleInput(id, raw, _list(groups), _list(group_ids), manager_id, manager_raw, now)
+        shape = _shape(shaper, subject)
+        changes = shaper.where_changes if shape is None else shaper.changes
+        return TimedShape(shape, _next_change(changes, subject))
 
     @property
     def off(self) -> dict[str, Any]:
@@ -126,16 +144,17 @@ class Rules:
             return {"active": False}
         if self._users.own is not None:
             raw = self._canonical[Kind.USER].derive(raw, self._users.own)
-        shape = leaver.template | dict.fromkeys(leaver.moments, f"{when.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
+        shape = leaver.template.copy()
+        moment = when.astimezone(UTC).replace(microsecond=0)
         try:
-            leaver.rules.fill(shape, RuleInput(id, raw, [], []))
+            leaver.rules.fill(shape, RuleInput(id, raw, [], [], now=moment))
         except UnfitError as unfit:
             message, name = unfit.args
             raise RuleError(f"{name}: {message}", leaver.places.get(name)) from None
         return shape
 
     def shape_group(self, id: str, raw: Raw) -> dict[str, Any] | None:  # noqa: A002
-        """What the target shall hold for a group; None when ``where`` leaves it out. Raises RuleError."""
+        """What the target should hold for a group; None when ``where`` leaves it out. Raises RuleError."""
         shaper = self._groups
         if shaper.own is not None:
             raw = self._canonical[Kind.GROUP].derive(raw, shaper.own)
@@ -146,6 +165,16 @@ class Rules:
             return self._canonical[Kind.USER].derive(raw, managers)
         except RuleError as error:
             raise RuleError(f"the manager's {error.message}", error.place) from None
+
+
+def _next_change(changes: Sequence[Change], subject: RuleInput) -> datetime | None:
+    # For one record after the other, and nearly always None: a loop costs half of what a generator does.
+    until: datetime | None = None
+    for change in changes:
+        moment = change(subject)
+        if moment is not None and (until is None or moment < until):
+            until = moment
+    return until
 
 
 def _list(items: Sequence[str]) -> Sequence[str]:
