@@ -26,6 +26,8 @@ pytestmark = pytest.mark.usefixtures("acme")
         ("state: @x\n", 1, 8, "quote text that begins with @"),
         ("directories:\n  a: 1\n b: 2\n", 3, 2, "not indented like the lines around it"),
         ("a: 1\n---\nb: 2\n", 2, 1, "one file holds one document"),
+        ('a:\n  where: "x" in user.groups\n', 2, 14, "put an expression as a whole into single quotes"),
+        ("a: {where: 'x' in user.groups}\n", 1, 16, "put an expression as a whole into single quotes"),
         ('state: "\\q"\n', 1, 9, "use single quotes"),
         ("state: \x07\n", 1, 8, "the control character U+0007 is not allowed"),
         ("directories: " + "[" * 101 + "]" * 101, 1, 113, "more than 100 lists and mappings"),

@@ -31,6 +31,22 @@ def hints(expression: str) -> list[Hint]:
         ("user.active OR user.email != null", [(13, "CEL has no `OR`: did you mean `||`?")]),
         ("not user.active", [(1, "CEL has no `not`: did you mean `!`?")]),
         ("not (user.active)", [(1, "CEL has no `not`: did you mean `!`?")]),
+        ("user.title = null", [(12, "CEL has no `=`: did you mean `==`?")]),
+        ("user.title is null", [(12, "CEL has no `is null`: did you mean `== null`?")]),
+        ("user.title IS NOT NULL", [(12, "CEL has no `IS NOT NULL`: did you mean `!= null`?")]),
+        ("user.raw.age => 3", [(14, "CEL has no `=>`: did you mean `>=`?")]),
+        (
+            'user.email contains "x"',
+            [(12, '`contains` is a function: write `text.contains("part")`')],
+        ),
+        (
+            'user.email ~ "x" or not user.active',
+            [
+                (12, 'CEL has no `~`: did you mean `text.matches("pattern")`?'),
+                (18, "CEL has no `or`: did you mean `||`?"),
+                (21, "CEL has no `not`: did you mean `!`?"),
+            ],
+        ),
         ("user.active & true", [(13, "CEL has no `&`: did you mean `&&`?")]),
         ("user.active | true", [(13, "CEL has no `|`: did you mean `||`?")]),
         (
@@ -79,6 +95,8 @@ def test_operators_of_other_languages(expression: str, expected: list[Hint]) -> 
             (1, "there is no `department` here: did you mean `user.department`?"),
         ),
         ("user.title == None", (15, "there is no `None` here: did you mean `null`?")),
+        ("isNull(user.title)", (1, "there is no function `isNull`: did you mean `value == null`?")),
+        ("now > timestamp(user.validUntil)", (1, "there is no `now` here: did you mean `now()`?")),
         (
             "user.title == Contractor",
             (
@@ -91,8 +109,8 @@ def test_operators_of_other_languages(expression: str, expected: list[Hint]) -> 
             "Contractor",
             (
                 1,
-                "there is no `Contractor` here: did you mean the attribute `user.raw.Contractor`, or the constant "
-                "`{value: Contractor}`?",
+                "there is no `Contractor` here: did you mean the attribute `user.raw.Contractor`? For the text, write "
+                "`'\"Contractor\"'` (YAML takes the outer quotes away) or `{value: Contractor}`",
             ),
         ),
     ],
@@ -112,6 +130,62 @@ def test_functions_and_bare_words(expression: str, hint: Hint) -> None:
 )
 def test_what_is_right_is_left_alone(expression: str) -> None:
     compiled(where=expression)
+
+
+@pytest.mark.parametrize(
+    ("expression", "hint"),
+    [
+        ("user.userType in ('a', 'b')", (22, "a list stands in [ ]: item in [first, second]")),
+        ("{{ user.email }} == 'a'", (15, "an expression stands alone, without {{ }} or ${ } around it")),
+        ("user.email == 'a", (15, "a quote is not closed")),
+        (
+            "user.email.matches('\\d+')",
+            (20, "a backslash begins an escape in quotes: write r before them, as in r'x'"),
+        ),
+        ("user.email.endsWith('x'", (24, "a ) is missing")),
+        ("user.active)", (12, "there is one ) too many")),
+        ("user.active; true", (12, "`;` means nothing here: text stands in quotes")),
+        (
+            "user.email == 'a' 'b'",
+            (19, "`'b'` cannot stand here: an operator is missing before it, or quotes around text"),
+        ),
+        (
+            "Acme staff",
+            (6, "this is not an expression: for the text, write `'\"Acme staff\"'` (YAML takes the outer quotes away) "
+             "or `{value: Acme staff}`"),
+        ),
+    ],
+)  # fmt: skip
+def test_what_the_library_says_of_syntax_is_said_in_words(expression: str, hint: Hint) -> None:
+    assert hints(expression)[0] == hint
+    assert not any("expecting" in message or "token" in message for _, message in hints(expression))
+
+
+@pytest.mark.parametrize(
+    ("expression", "hint"),
+    [
+        (
+            "user.validUntil > now()",
+            (17, "user.validUntil is text: write timestamp(user.validUntil), or compare it with today()"),
+        ),
+        (
+            "now() <= user.manager.validUntil",
+            (
+                7,
+                "user.manager.validUntil is text: write timestamp(user.manager.validUntil), or compare it with today()",
+            ),
+        ),
+        ('user.groups == "admins"', (13, 'user.groups is a list: write "name" in user.groups')),
+        ('"7" != user.group_ids', (5, 'user.group_ids is a list: write "id" in user.group_ids')),
+        ('user.groups.contains("admins")', (21, 'user.groups is a list: write "name" in user.groups')),
+        (
+            'user.active == "true"',
+            (13, "user.active is true or false, and never text: write user.active alone, or !user.active"),
+        ),
+    ],
+)
+def test_operands_that_never_fit(expression: str, hint: Hint) -> None:
+    assert hints(expression) == [hint]
 
 
 def test_a_mistake_of_another_sort_keeps_the_words_of_the_library() -> None:

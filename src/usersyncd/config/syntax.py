@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
 from msgspec import Struct
 from yaml.reader import Reader
+
+from usersyncd.config.excerpt import split_lines
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -49,6 +52,14 @@ _WORDS = (
 )
 
 
+_QUOTED_VALUE = re.compile(r"""(?:[:{,]\s|-\s)\s*("[^"]*"|'[^']*')\s+$""")
+"""What stands on a line before the place where YAML expects the end of a value in quotes."""
+_EXPRESSION_IN_QUOTES = (
+    "a value that begins with a quote ends with the next one: put an expression as a whole into single quotes, as in "
+    "where: '\"admins\" in user.groups'"
+)
+
+
 class Broken(Struct, frozen=True):
     """The text is no YAML: ``line`` and ``column`` count from 1."""
 
@@ -69,6 +80,9 @@ def compose(text: str) -> yaml.Node | Broken | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        before = split_lines(text)[line - 1][: column - 1]
+        if _QUOTED_VALUE.search(before):
+            return Broken(line, column, _EXPRESSION_IN_QUOTES)
         return Broken(line, column, _words(error.problem or error.context or ""))
     return node
 

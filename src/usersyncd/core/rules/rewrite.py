@@ -17,6 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from usersyncd.core.rules.faults import ExpressionFaults
+from usersyncd.core.rules.operands import misfit
 from usersyncd.core.rules.parts import Part, bound_by, grown_by, is_null, joined, settle
 from usersyncd.core.rules.paths import Accessor
 from usersyncd.core.rules.plain import PlainReads
@@ -183,6 +184,8 @@ class Rewriter:
     # -------------------------------------------------------------------------------------------------------- functions
 
     def _call(self, node: Call) -> Part:
+        if message := misfit(node, self.plain):
+            self._faults.add(node.offset, message)
         match node:
             case Call("_?_:_", (condition, yes, no)):
                 parts = self._part(yes), self._part(no)
