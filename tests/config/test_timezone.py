@@ -19,8 +19,8 @@ SHELF = DESK + "targets:\n  shelf:\n    connector: acme-shelf\n    options: {hei
 def test_a_target_names_its_time_zone(tmp_path: Path) -> None:
     config = loaded(tmp_path, SHELF + "    timezone: Asia/Kathmandu\n")
     assert config.targets["shelf"].timezone == ZoneInfo("Asia/Kathmandu")
-    [delivery] = jobs(config)["desk"].deliveries
-    [other] = jobs(loaded(tmp_path, SHELF + "    timezone: Asia/Tokyo\n"))["desk"].deliveries
+    [delivery] = jobs(config)["desk"].targets
+    [other] = jobs(loaded(tmp_path, SHELF + "    timezone: Asia/Tokyo\n"))["desk"].targets
     assert delivery.fingerprint != other.fingerprint, "who is active may be decided otherwise"
 
 

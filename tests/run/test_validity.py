@@ -40,7 +40,7 @@ def test_a_shape_says_until_when_it_holds(world: World) -> None:
     world.people("other")
     world.now = LAST_DAY
     world.synced()
-    [target] = world.job.deliveries
+    [target] = world.job.targets
     with world.database.read() as connection, closing(Drift()) as drift:
         scope = Scope(1, 1, None, None, drift)
         [page] = shape_users(connection, target.rules, scope, lambda: None, LAST_DAY)  # type: ignore[arg-type, return-value]
