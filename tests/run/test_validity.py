@@ -43,5 +43,5 @@ def test_a_shape_says_until_when_it_holds(world: World) -> None:
     [target] = world.job.targets
     with world.database.read() as connection, closing(Drift()) as drift:
         scope = Scope(1, 1, None, None, drift)
-        [page] = shape_users(connection, target.rules, scope, lambda: None, LAST_DAY)  # type: ignore[arg-type, return-value]
+        [page] = shape_users(connection, target.rules, scope, LAST_DAY)
     assert {shaped.subject.id: shaped.until for shaped in page} == {"contractor": NEXT_DAY, "other": None}

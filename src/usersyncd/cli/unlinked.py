@@ -14,7 +14,6 @@ from sqlalchemy import Connection
 from usersyncd.cli.names import RecordNames
 from usersyncd.config import Config
 from usersyncd.context import TargetRunContext
-from usersyncd.core.graph import Graph
 from usersyncd.core.rules import RuleError
 from usersyncd.deliver.shape import Shaped, shape_groups, shape_users
 from usersyncd.deliver.work import connected
@@ -25,7 +24,6 @@ from usersyncd.state import links, targets
 from usersyncd.state.database import Database
 from usersyncd.state.directories import known
 from usersyncd.state.drift import Drift
-from usersyncd.state.memberships import graph
 from usersyncd.state.spool import decode
 from usersyncd.state.subjects import Scope
 
@@ -165,10 +163,7 @@ class _Search:
                 drift.close()
 
     def _shaped(self, connection: Connection, scope: Scope) -> Iterator[tuple[Kind, list[Shaped]]]:
-        def edges() -> Graph:
-            return graph(connection, scope.directory)
-
-        yield from ((Kind.USER, page) for page in shape_users(connection, self._rules, scope, edges, datetime.now(UTC)))
+        yield from ((Kind.USER, page) for page in shape_users(connection, self._rules, scope, datetime.now(UTC)))
         yield from ((Kind.GROUP, page) for page in shape_groups(connection, self._rules, scope))
 
     def _add_candidates(self, kind: Kind, shaped: Shaped) -> None:

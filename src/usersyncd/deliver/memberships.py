@@ -1,112 +1,160 @@
-"""A part of the plan: the members to add to and remove from each group of the target."""
+"""A part of the plan: the members to add to and remove from each group of the target.
+
+Of most groups only some members are compared: those who entered or left since the last delivery, and those who come to
+the target or leave it.
+"""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from usersyncd.core.graph import NOBODY, Graph
+from usersyncd.core.graph import reached
 from usersyncd.core.model import MembershipMode
+from usersyncd.core.sorted_arrays import those_in
 from usersyncd.plugin import Change, Kind, Op
-from usersyncd.state import links
+from usersyncd.state import membership_changes
 from usersyncd.state.bulk import batched
+from usersyncd.state.held_members import HeldMembers, all_groups, held_members, retried_groups
 from usersyncd.state.links import Membership
+from usersyncd.state.membership_changes import MembershipChange
+from usersyncd.state.membership_graph import MembershipGraph
 from usersyncd.state.people import People
 from usersyncd.state.planned import Plan
 from usersyncd.state.subjects import Scope
-from usersyncd.state.tables import link_members, memberships, records, retries
 
 GROUPS = 200
 """Groups that are compared together."""
 PART = 10_000
 """The largest number of members in one change."""
 
+Compared = dict[int, set[int] | None]
+"""The groups to compare, each with the members to compare in it; None: all of them."""
+
 
 def plan_memberships(
-    connection: Connection,
-    scope: Scope,
-    directory: str,
-    plan: Plan,
-    mode: MembershipMode,
-    graph: Callable[[], Graph],
+    connection: Connection, scope: Scope, directory: str, plan: Plan, mode: MembershipMode
 ) -> Iterator[None]:
-    """Add membership changes to the plan after the claims are decided. Yields between groups of work.
-
-    ``graph`` returns the memberships of the directory.
-    """
-    groups_in_question = _touched(connection, scope, directory, plan)
-    moved = set() if scope.since is None else set(plan.moved(Kind.USER, directory))
-    if not groups_in_question and not moved:
-        return
-    edges = graph()
-    if scope.since is not None:
-        new_groups = set(plan.moved(Kind.GROUP, directory))
-        groups_in_question = _concerned(edges, groups_in_question, moved, new_groups, mode)
+    """Add membership changes to the plan after the claims are decided. Yields between groups of work."""
+    graph = MembershipGraph(connection, scope.directory)
     people = People(connection, scope.target, plan, scope.drift.missing)
     taken = plan.taken()
-    groups_in_question -= taken.keys()
-    for groups in batched(sorted(groups_in_question), GROUPS):
-        held = _held(connection, scope, groups, taken)
-        wanted = {group: _members(edges, group, mode) for group in groups}
+    compared = _compared(connection, scope, directory, plan, mode, graph)
+    for groups in batched(sorted(compared.keys() - taken.keys()), GROUPS):
+        some = {group: compared[group] for group in groups}
+        held = _held(connection, scope, some, taken)
+        wanted = _wanted(graph, some, mode)
         both = (refs for one in held.values() for refs in (one.members, one.unanswered))
         people.learn(set(groups).union(*wanted.values(), *both))
         for group in groups:
-            _compare(plan, directory, group, wanted[group], held.get(group) or Membership(set(), set()), people)
+            _compare(plan, directory, group, wanted[group], held[group], people)
         yield
 
 
-def _touched(connection: Connection, scope: Scope, directory: str, plan: Plan) -> set[int]:
-    """The groups that changed: with other members, new, deleted, or refused in part before. All groups if nothing was
-    delivered by these rules yet."""
-    here = select(memberships.c.ref).where(memberships.c.directory == scope.directory)
-    found = set(plan.moved(Kind.GROUP, directory))
+# ---- what is compared
+
+
+def _compared(
+    connection: Connection, scope: Scope, directory: str, plan: Plan, mode: MembershipMode, graph: MembershipGraph
+) -> Compared:
+    """All groups if nothing was delivered by these rules yet. Otherwise those that are new, deleted, refused in part
+    before or otherwise in the target, and of the others what changed."""
+    moved = plan.moved(Kind.GROUP, directory)
     if scope.since is None:
-        held = (
-            select(link_members.c.ref)
-            .join(records, records.c.ref == link_members.c.ref)
-            .where(link_members.c.target == scope.target, records.c.directory == scope.directory)
-        )
-        return found.union(connection.scalars(here), connection.scalars(held))
-    changed = here.where(memberships.c.revision > scope.since)
-    failed = here.where(memberships.c.ref.in_(select(retries.c.ref).where(retries.c.target == scope.target)))
-    return found.union(connection.scalars(changed), connection.scalars(failed), scope.drift.groups())
+        graph.load_all()
+        return dict.fromkeys([*moved, *all_groups(connection, scope)])
+    changes = membership_changes.since(connection, scope.directory, scope.since)
+    users = plan.moved(Kind.USER, directory)
+    found = _flattened(graph, changes, users) if mode == "flattened" else _direct(graph, changes, [*users, *moved])
+    whole = [*moved, *retried_groups(connection, scope), *scope.drift.groups()]
+    return {**found, **dict.fromkeys(whole)}
 
 
-def _concerned(edges: Graph, touched: set[int], people: set[int], moved: set[int], mode: MembershipMode) -> set[int]:
-    """Adds the groups of ``people`` who come or leave, and those of the groups that do (``moved``); with ``flattened``
-    also all groups that contain them."""
-    containing = edges.containing(people)
-    found = touched.union(*containing.values())
+def _direct(graph: MembershipGraph, changes: Iterable[tuple[int, MembershipChange]], moved: list[int]) -> Compared:
+    """By group who entered or left it, or is directly in it and came to the target or leaves it."""
+    found: defaultdict[int, set[int]] = defaultdict(set)
+    for group, change in changes:
+        found[group].update(change.users, change.groups)
+    for ref, groups in graph.containing(moved).items():
+        for group in groups:
+            found[group].add(ref)
+    return dict(found)
+
+
+def _flattened(graph: MembershipGraph, changes: list[tuple[int, MembershipChange]], moved: list[int]) -> Compared:
+    """The same where a group has all users of the groups within it. A user may have entered or left a group with any
+    edge on the way there: those above it are the ones that are above now, or were before."""
+    former: defaultdict[int, list[int]] = defaultdict(list)
+    entered: defaultdict[int, set[int]] = defaultdict(set)
+    for group, change in changes:
+        entered[group].update(change.users, *map(graph.flattened, change.groups))
+        for nested in change.groups:
+            former[nested].append(group)
+    for ref, groups in graph.containing(moved).items():
+        for group in groups:
+            entered[group].add(ref)
+
+    def containing(groups: set[int]) -> Iterable[int]:
+        now = graph.parents(groups)
+        return (parent for group in groups for some in (now, former) for parent in some.get(group, ()))
+
+    reached(entered, containing)  # One question for all.
+    found: defaultdict[int, set[int]] = defaultdict(set)
+    for group, users in entered.items():
+        for above in reached([group], containing):
+            found[above] |= users
+    return dict(found)
+
+
+# ---- what is wanted, and what is held
+
+
+def _wanted(graph: MembershipGraph, some: Compared, mode: MembershipMode) -> dict[int, set[int]]:
+    """The members that each group has in the directory, of those that are compared."""
+    members = graph.flattened if mode == "flattened" else graph.members
+    direct = graph.containing(set[int]().union(*filter(None, some.values())))
     if mode == "flattened":
-        return edges.above(found)
-    return found | {group for group, nested in edges.groups.items() if not moved.isdisjoint(nested)}
+        above = graph.above_each(set[int]().union(*direct.values()))
+        places = {ref: set[int]().union(*(above[group] for group in groups)) for ref, groups in direct.items()}
+    else:
+        places = {ref: set(groups) for ref, groups in direct.items()}
+    return {
+        group: members(group) if refs is None else {ref for ref in refs if group in places.get(ref, ())}
+        for group, refs in some.items()
+    }
 
 
-def _members(edges: Graph, group: int, mode: MembershipMode) -> set[int]:
-    if mode == "flattened":
-        return edges.flattened(group)
-    return {*edges.users.get(group, NOBODY), *edges.groups.get(group, NOBODY)}
-
-
-def _held(connection: Connection, scope: Scope, groups: list[int], taken: Mapping[int, int]) -> dict[int, Membership]:
-    """The members that the target holds in these groups. Who adopts a leaver's object gets its memberships."""
+def _held(connection: Connection, scope: Scope, some: Compared, taken: Mapping[int, int]) -> dict[int, Membership]:
+    """The members that the target holds in each group, of those that are compared. Who adopts a leaver's object gets
+    its memberships. Adds to the compared members those whose change was not answered."""
     adopted = {ref: leaver for leaver, ref in taken.items()}
-    asked = [*groups, *(adopted[group] for group in groups if group in adopted)]
-    held = links.members(connection, scope.target, asked) | scope.drift.members(asked)
-    if missing := scope.drift.missing:
-        held = {
-            ref: Membership(one.members - missing, one.unanswered - missing)
-            for ref, one in held.items()
-            if ref not in missing
-        }
-    found = {group: held[adopted.get(group, group)] for group in groups if adopted.get(group, group) in held}
-    if taken:
-        for one in found.values():
-            one.members = {taken.get(ref, ref) for ref in one.members}
-            one.unanswered = {taken.get(ref, ref) for ref in one.unanswered}
-    return found
+    objects = {group: adopted.get(group, group) for group in some}
+    held = held_members(connection, scope.target, objects.values())
+    found = scope.drift.members(objects.values())
+    for group, object_ in objects.items():
+        one = held.get(object_, HeldMembers())
+        if (refs := some[group]) is not None:
+            refs |= {*one.unanswered, *(taken[ref] for ref in refs if ref in taken)}
+            former = {leaver for ref in refs if (leaver := adopted.get(ref)) is not None}
+            found[object_] = Membership(those_in(one.members, refs | former), set(one.unanswered))
+        elif object_ not in found:
+            found[object_] = Membership(set(one.members), set(one.unanswered))
+    return {
+        group: Membership(set(), set()) if object_ in scope.drift.missing else _known(found[object_], scope, taken)
+        for group, object_ in objects.items()
+    }
+
+
+def _known(held: Membership, scope: Scope, taken: Mapping[int, int]) -> Membership:
+    """The members whose objects are there, by the records that will have these objects."""
+    missing = scope.drift.missing
+    return Membership(
+        {taken.get(ref, ref) for ref in held.members - missing},
+        {taken.get(ref, ref) for ref in held.unanswered - missing},
+    )
 
 
 def _compare(plan: Plan, directory: str, ref: int, wanted: set[int], held: Membership, people: People) -> None:

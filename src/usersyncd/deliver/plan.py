@@ -7,7 +7,6 @@ decided (``claims.py``), and the memberships are compared.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from functools import cache, partial
 
 from sqlalchemy import Connection
 
@@ -27,7 +26,6 @@ from usersyncd.plugin import Change, Kind
 from usersyncd.state import links
 from usersyncd.state.database import Database
 from usersyncd.state.links import Progress
-from usersyncd.state.memberships import graph
 from usersyncd.state.planned import Claim, Plan
 from usersyncd.state.subjects import Scope, Subject
 
@@ -72,8 +70,7 @@ def complete_plan(database: Database, planning: Planning, draft: Draft) -> Gener
         draft.fail_all(decide_replacements(connection, planning.target, plan, key, planning.consents))
         for part in (draft.shares[share.name] for share in planning.shares):
             directory, mode = part.share.directory, part.share.rules.target.memberships
-            edges = cache(partial(graph, connection, directory.id))  # Many plans do not need it.
-            yield from plan_memberships(connection, _scope(planning, part), directory.name, plan, mode, edges)
+            yield from plan_memberships(connection, _scope(planning, part), directory.name, plan, mode)
 
 
 def _scope(planning: Planning, part: SharePlan) -> Scope:
@@ -128,8 +125,7 @@ class _Comparison:
     def run(self) -> Iterator[None]:
         """Add the changes of records to the plan. Yields between pages."""
         scope = _scope(self._planning, self._part)
-        edges = cache(partial(graph, self._connection, self._directory.id))  # Many plans do not need it.
-        for page in shape_users(self._connection, self._rules, scope, edges, self._planning.now):
+        for page in shape_users(self._connection, self._rules, scope, self._planning.now):
             self._compare(Kind.USER, page)
             yield
         for page in shape_groups(self._connection, self._rules, scope):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -10,7 +10,6 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from usersyncd.core.graph import Graph
 from usersyncd.core.links import Shape
 from usersyncd.core.rules import RuleError, Rules
 from usersyncd.plugin import Kind
@@ -31,14 +30,10 @@ class Shaped(Struct, frozen=True, gc=False):
     until: datetime | None = None
 
 
-def shape_users(
-    connection: Connection, rules: Rules, scope: Scope, graph: Callable[[], Graph], now: datetime
-) -> Iterator[list[Shaped]]:
-    """The users to shape, ordered by id, in pages. Whoever left without being noticed before left ``now``. ``graph``
-    returns the memberships of the directory; it is called
-    only if there are users to shape and the rules read groups."""
+def shape_users(connection: Connection, rules: Rules, scope: Scope, now: datetime) -> Iterator[list[Shaped]]:
+    """The users to shape, ordered by id, in pages. Whoever left without being noticed before left ``now``."""
     managers = cache(lambda: Managers(connection, scope.directory))
-    groups = cache(lambda: InGroups(connection, scope.directory, graph(), rules.display_name))
+    groups = cache(lambda: InGroups(connection, scope.directory, rules.display_name))
     for page in pages(connection, scope, Kind.USER):
         manager_of = managers().of(page) if rules.reads.manager else {}
         groups_of = groups().of(page) if rules.reads.groups else {}

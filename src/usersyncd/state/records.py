@@ -6,16 +6,17 @@ from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, exists, func, select, update
 
 from usersyncd.core.digest import name, names
 from usersyncd.plugin import Kind
 from usersyncd.state import bulk, counters
 from usersyncd.state.bulk import batched
 from usersyncd.state.database import Database, among
+from usersyncd.state.moved_names import MovedNames
 from usersyncd.state.names import tokens
 from usersyncd.state.spool import KIND, NUMBER, Spool, Spooled, decode
-from usersyncd.state.tables import directories, harms, link_members, links, records, sent, target_progress
+from usersyncd.state.tables import directories, harms, link_members, links, records, sent, target_progress, targets
 from usersyncd.state.tables import names as names_table
 from usersyncd.state.vanished import Vanished
 
@@ -59,16 +60,15 @@ class Records:
         """By how many the living records became more, or fewer."""
         self.changed = 0
         """How many records were new, changed or gone."""
-        self.appeared = False
-        """Names came that nobody had: somebody may have waited for them."""
-        self.unnamed: set[int] = set()
-        """Refs that lost a name, or share one now: groups may still have them as members by it."""
+        self.moved = MovedNames(connection, directory)
+        """The names that mean other records now."""
         self.lost: dict[int, str] = {}
         """The names that were lost, as they are written."""
         self.returned = 0
         """How many records were gone and are back."""
         self.renamed: set[int] = set()
-        """Groups that have another display name, are new or are gone."""
+        """Groups that have another display name, or are new."""
+        self.gone_groups: set[int] = set()
         self.managers: array[int] = array("q")
         """The names of users who are new, changed or gone: other people's manager may be one of them."""
 
@@ -88,7 +88,7 @@ class Records:
     def _insert(self) -> None:
         first = ref = self._first
         remember = not self._spool.first
-        numbers, whose = array("q"), array("I")
+        numbers, whose, kinds = array("q"), array("I"), array("b")
 
         def rows() -> Iterator[bulk.Row]:
             nonlocal ref
@@ -97,6 +97,7 @@ class Records:
                 own = _names(item.id, item.handles)
                 numbers.extend(own)
                 whose.extend([ref] * len(own))
+                kinds.extend([NUMBER[item.kind]] * len(own))
                 if item.kind is Kind.GROUP:
                     self.renamed.add(ref)
                 elif remember:
@@ -105,11 +106,8 @@ class Records:
                 ref += 1
 
         bulk.insert(self._connection, records, _COLUMNS, rows())
-        if ref == first:
-            return
-        self.appeared = True
         self.changed += ref - first
-        self._name(zip(numbers, whose, strict=True))
+        self._name(zip(numbers, whose, kinds, strict=True))
 
     def _row(self, ref: int, item: Spooled) -> bulk.Row:
         return (
@@ -117,17 +115,15 @@ class Records:
             self._revision,
         )  # fmt: skip
 
-    def _name(self, pairs: Iterable[tuple[int, int]]) -> None:
-        """Give these names to these refs."""
-        rows = ((self._directory, number, ref, self._revision) for number, ref in pairs)
-        columns = ("directory", "name", "ref", "since")
+    def _name(self, names: Iterable[tuple[int, int, int]]) -> None:
+        """Give these names to these records: each with the record's ref and the number of its kind."""
+        rows = ((self._directory, number, ref, self._revision, kind) for number, ref, kind in names)
+        columns = ("directory", "name", "ref", "since", "kind")
         if self._spool.first:
             bulk.insert(self._connection, names_table, columns, rows)
             return
         for some in batched(rows, CHUNK):
-            taken = among(self._connection, names_table.c.name, [row[1] for row in some])
-            query = select(names_table.c.ref).where(names_table.c.directory == self._directory, taken)
-            self.unnamed.update(self._connection.scalars(query))
+            self.moved.note([row[1] for row in some])
             bulk.insert(self._connection, names_table, columns, some)
 
     # ---- changed
@@ -144,7 +140,7 @@ class Records:
         self.changed += len(changed)
         never_left = self._vanished.held([ref for ref, (_, _, gone) in held.items() if gone])
         lost: list[tuple[int, Iterable[str]]] = []
-        came: list[tuple[int, int]] = []
+        came: list[tuple[int, int, int]] = []
         for ref, item in changed.items():
             attributes, handles, gone = held[ref]
             if not gone or ref in never_left:
@@ -152,13 +148,11 @@ class Records:
             if gone:
                 self.count[item.kind] += 1
                 self.returned += 1
-                self.appeared = True
-                came.extend((number, ref) for number in _names(item.id, item.handles))
+                came.extend((number, ref, NUMBER[item.kind]) for number in _names(item.id, item.handles))
             elif handles != item.handles:
                 before, after = set(tokens(item.id, handles)), set(tokens(item.id, item.handles))
                 lost.append((ref, before - after))
-                came.extend((number, ref) for number in names(after - before))
-                self.appeared = True
+                came.extend((number, ref, NUMBER[item.kind]) for number in names(after - before))
             if item.kind is Kind.USER:
                 self.managers.extend({*_names(item.id, item.handles), *_names(item.id, handles)})
             elif gone or self._display_name(decode(attributes)) != self._display_name(decode(item.attributes or "{}")):
@@ -200,7 +194,7 @@ class Records:
         for ref, number, id_, handles in rows:
             self.count[KIND[number]] -= 1
             if KIND[number] is Kind.GROUP:
-                self.renamed.add(ref)
+                self.gone_groups.add(ref)
             else:
                 self.managers.extend(_names(id_, handles))
 
@@ -208,12 +202,12 @@ class Records:
         """Take these names from these records."""
         gone: list[dict[str, int]] = []
         for ref, some in whose:
-            self.unnamed.add(ref)
             for token in some:
                 number = name(token)
                 self.lost[number] = token
                 gone.append({"which": number, "whose": ref})
         if gone:
+            self.moved.note({row["which"] for row in gone})
             statement = delete(names_table).where(
                 names_table.c.directory == self._directory,
                 names_table.c.name == bindparam("which"),
@@ -230,13 +224,18 @@ def purge(database: Database, directory: int) -> None:
         records.c.directory == directory,
         records.c.gone_at.is_not(None),
         records.c.revision <= func.coalesce(behind.scalar_subquery(), records.c.revision),
-        records.c.ref.not_in(select(links.c.ref)),
-        records.c.ref.not_in(select(link_members.c.ref)),
+        _in_no_target(links),
+        _in_no_target(link_members),
         records.c.ref.not_in(select(harms.c.ref)),
         ~exists().where(sent.c.directory == directory),
     )
     with database.write() as connection:
         connection.execute(delete(records).where(*forgotten))
+
+
+def _in_no_target(table: Table) -> ColumnElement[bool]:
+    """No target has a row of the record. The key of these tables begins with the target: each is asked for one row."""
+    return ~exists().where(table.c.target == targets.c.id, table.c.ref == records.c.ref)
 
 
 def _names(id_: str, handles: str | None) -> Collection[int]:

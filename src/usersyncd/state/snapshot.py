@@ -9,17 +9,19 @@ from typing import Any
 from msgspec import Struct, structs
 from sqlalchemy import Connection, bindparam, update
 
-from usersyncd.core.graph import Graph, regrouped
 from usersyncd.core.report import Skipped
 from usersyncd.plugin import Done, Kind
-from usersyncd.state import directories, links
+from usersyncd.state import directories, links, membership_changes
 from usersyncd.state.bulk import batched
 from usersyncd.state.database import Database, among
 from usersyncd.state.directories import DirectoryState
-from usersyncd.state.memberships import Memberships, Unclear, graph, unclear
+from usersyncd.state.membership_graph import MembershipGraph
+from usersyncd.state.memberships import Memberships
 from usersyncd.state.records import CHUNK, Records, reserve
+from usersyncd.state.regrouped import regrouped
 from usersyncd.state.spool import Spool
 from usersyncd.state.tables import records
+from usersyncd.state.unclear import UnclearMembers, unclear_members
 from usersyncd.state.vanished import Vanished, Watched
 
 NAMED = 100
@@ -42,7 +44,7 @@ class Saved(Struct, frozen=True):
 
     directory: DirectoryState
     changed: int
-    unclear: Unclear
+    unclear: UnclearMembers
     left_out: list[Skipped]
     accepted: list[str]
 
@@ -64,19 +66,20 @@ def save(
         revision = reading.revision + 1
         vanished = Vanished(connection, reading.id, watched)
         changed = Records(connection, reading.id, revision, spool, first, interest.display_name, vanished)
-        before = _graph(connection, reading, interest, spool)
         yield from changed.save(complete=done.complete, now=now.isoformat())
         accepted = vanished.verify(reading.name)
         members = Memberships(connection, reading.id, revision, spool, changed, complete=done.complete)
         yield from members.save()
-        yield from _concerned(connection, reading.id, revision, changed, members, interest, before)
+        if not spool.first:
+            membership_changes.save(connection, reading.id, revision, members.changes)
+            yield from _concerned(connection, reading.id, revision, changed, members, interest)
         after = structs.replace(
             reading,
             cursor=done.cursor,
             basis=basis,
             # Who was only named was not read again.
             completed_at=now if done.complete and not spool.named else reading.completed_at,
-            revision=revision if changed.changed or members.rewritten or members.changed else reading.revision,
+            revision=revision if changed.changed or members.rewritten or members.changes else reading.revision,
             complete=int(done.complete),
             users=reading.users + changed.count[Kind.USER],
             groups=reading.groups + changed.count[Kind.GROUP],
@@ -84,7 +87,7 @@ def save(
         )
         directories.save(connection, after)
         links.distrust(connection, reading.id, interest.rules)
-        found = unclear(connection, reading.id, NAMED)
+        found = unclear_members(connection, reading.id, NAMED)
     strangers = [
         Skipped(Kind.GROUP, id_, "its members were told, but this directory does not list the group")
         for id_ in members.strangers[:NAMED]
@@ -92,24 +95,13 @@ def save(
     return Saved(after, changed.changed + members.rewritten, found, strangers + found.named, accepted)
 
 
-def _graph(connection: Connection, reading: DirectoryState, interest: Interest, spool: Spool) -> Graph | None:
-    """Who was in which group until now; None when nobody asks, or nobody was."""
-    return graph(connection, reading.id) if interest.groups and not spool.first else None
-
-
 def _concerned(
-    connection: Connection,
-    directory: int,
-    revision: int,
-    changed: Records,
-    members: Memberships,
-    interest: Interest,
-    before: Graph | None,
+    connection: Connection, directory: int, revision: int, changed: Records, members: Memberships, interest: Interest
 ) -> Generator[None, None, None]:
     """Mark those who are to be shaped again, though they themselves did not change."""
-    if before is not None and (members.changed or changed.renamed):
-        touched = regrouped(before, graph(connection, directory), members.changed, changed.renamed)
-        for refs in batched(sorted(touched), CHUNK):
+    if interest.groups and (members.changes or changed.renamed):
+        graph = MembershipGraph(connection, directory)
+        for refs in batched(sorted(regrouped(graph, members.changes, changed.renamed)), CHUNK):
             connection.execute(
                 update(records)
                 .where(among(connection, records.c.ref, refs), records.c.gone_at.is_(None))

@@ -9,12 +9,13 @@ from typing import Any
 from msgspec import Struct, structs
 from sqlalchemy import Connection, Select, and_, false, or_, select, union
 
-from usersyncd.core.graph import Graph
 from usersyncd.plugin import Kind
+from usersyncd.state.bulk import batched
 from usersyncd.state.database import among
 from usersyncd.state.drift import Drift
 from usersyncd.state.links import Row
-from usersyncd.state.names import Names, group_ids
+from usersyncd.state.membership_graph import MembershipGraph
+from usersyncd.state.names import NameResolver
 from usersyncd.state.spool import NUMBER, decode
 from usersyncd.state.tables import directories, links, records, retries
 
@@ -124,17 +125,16 @@ class Managers:
 
     def __init__(self, connection: Connection, directory: int) -> None:
         self._connection = connection
-        self._groups = group_ids(connection, directory)
-        self._names = Names(connection, directory, self._groups.keys(), expected=0)
+        self._resolver = NameResolver(connection, directory)
 
     def of(self, subjects: list[Subject]) -> dict[int, tuple[str, dict[str, Any]]]:
         """Who is meant by the names under ``manager``, as far as somebody is."""
-        meant = self._names.meant({subject.manager for subject in subjects if subject.manager is not None}).refs
-        refs = [ref for ref in meant.values() if ref not in self._groups]
+        found = self._resolver.meant({subject.manager for subject in subjects if subject.manager is not None})
+        meant = {name: ref for name, ref in found.refs.items() if ref not in found.groups}
         query = select(records.c.ref, records.c.id, records.c.attributes)
-        rows = self._connection.execute(query.where(among(self._connection, records.c.ref, refs)))
-        found = {ref: (id_, decode(attributes)) for ref, id_, attributes in rows}
-        return {name: found[ref] for name, ref in meant.items() if ref in found}
+        rows = self._connection.execute(query.where(among(self._connection, records.c.ref, list(set(meant.values())))))
+        managers = {ref: (id_, decode(attributes)) for ref, id_, attributes in rows}
+        return {name: managers[ref] for name, ref in meant.items() if ref in managers}
 
 
 class Groups(Struct, frozen=True, gc=False):
@@ -150,38 +150,33 @@ NONE = Groups([], [])
 class InGroups:
     """The groups that people are in."""
 
-    def __init__(
-        self, connection: Connection, directory: int, graph: Graph, name: Callable[[dict[str, Any]], str | None]
-    ) -> None:
+    def __init__(self, connection: Connection, directory: int, name: Callable[[dict[str, Any]], str | None]) -> None:
         """``name`` gives a group's display name, from its native attributes; None when it has none."""
-        self._ids: dict[int, str] = {}
-        self._names: dict[int, str] = {}
-        for ref, id_, attributes in connection.execute(_groups(directory)):
-            self._ids[ref] = id_
-            if (text := name(decode(attributes))) is not None:
-                self._names[ref] = text
-        self._graph = graph
-        self._above: dict[int, set[int]] = {}
+        self._connection = connection
+        self._graph = MembershipGraph(connection, directory)
+        self._name = name
+        self._groups: dict[int, tuple[str, str | None]] = {}
+        """The id and the display name of each group."""
 
     def of(self, subjects: list[Subject]) -> dict[int, Groups]:
         """For each person who is in a group, its groups."""
-        direct = self._graph.containing({subject.ref for subject in subjects})
-        return {ref: self._found(groups) for ref, groups in direct.items()}
+        direct = self._graph.containing([subject.ref for subject in subjects])
+        above = self._graph.above_each(set[int]().union(*direct.values()))
+        everywhere = {ref: set[int]().union(*(above[group] for group in groups)) for ref, groups in direct.items()}
+        self._learn(set[int]().union(*everywhere.values()))
+        return {ref: self._found(groups) for ref, groups in everywhere.items()}
 
-    def _found(self, groups: list[int]) -> Groups:
-        everywhere: set[int] = set()
-        for group in groups:
-            if group not in self._above:
-                self._above[group] = self._graph.above([group])
-            everywhere |= self._above[group]
-        names = sorted({self._names[group] for group in everywhere if group in self._names})
-        return Groups(names, sorted(self._ids[group] for group in everywhere if group in self._ids))
+    def _learn(self, refs: Collection[int]) -> None:
+        query = select(records.c.ref, records.c.id, records.c.attributes)
+        for some in batched((ref for ref in refs if ref not in self._groups), PAGE):
+            for ref, id_, attributes in self._connection.execute(
+                query.where(among(self._connection, records.c.ref, some))
+            ):
+                self._groups[ref] = id_, self._name(decode(attributes))
 
-
-def _groups(directory: int) -> Select[Any]:
-    return select(records.c.ref, records.c.id, records.c.attributes).where(
-        records.c.directory == directory, records.c.kind == NUMBER[Kind.GROUP], records.c.gone_at.is_(None)
-    )
+    def _found(self, groups: Collection[int]) -> Groups:
+        some = [self._groups[group] for group in groups]
+        return Groups(sorted({name for _, name in some if name is not None}), sorted(id_ for id_, _ in some))
 
 
 def named_alike(
@@ -191,18 +186,28 @@ def named_alike(
     wanted: Collection[str],
     since: int | None,
 ) -> dict[str, list[str]]:
-    """The ids of the groups that share one of the ``wanted`` names. ``since``: nothing, if no group changed after that
-    pull."""
-    if not wanted or (since is not None and not _groups_changed(connection, directory, since)):
+    """The ids of the groups that share one of the ``wanted`` names. ``since``: only names of groups that changed after
+    that pull."""
+    here = select(records.c.kind, records.c.id, records.c.attributes).where(
+        records.c.directory == directory, records.c.gone_at.is_(None)
+    )
+    if wanted and since is not None:
+        # Without the kind, or SQLite would look at all groups.
+        changed = here.where(records.c.revision > since)
+        wanted = {text for _, text in _named(connection, changed, name) if text in wanted}
+    if not wanted:
         return {}
     found: dict[str, list[str]] = {}
-    for _, id_, attributes in connection.execute(_groups(directory)):
-        text = name(decode(attributes))
-        if text is not None and text in wanted:
+    for id_, text in _named(connection, here.where(records.c.kind == NUMBER[Kind.GROUP]), name):
+        if text in wanted:
             found.setdefault(text, []).append(id_)
     return {text: sorted(ids) for text, ids in found.items() if len(ids) > 1}
 
 
-def _groups_changed(connection: Connection, directory: int, since: int) -> bool:
-    changed = select(records.c.kind).where(records.c.directory == directory, records.c.revision > since)
-    return NUMBER[Kind.GROUP] in set(connection.scalars(changed))
+def _named(
+    connection: Connection, query: Select[Any], name: Callable[[dict[str, Any]], str | None]
+) -> Iterator[tuple[str, str]]:
+    """The id and the display name of each group that has one."""
+    for kind, id_, attributes in connection.execute(query):
+        if kind == NUMBER[Kind.GROUP] and (text := name(decode(attributes))) is not None:
+            yield id_, text

@@ -25,6 +25,7 @@ metadata = MetaData()
 
 _LEFT = text("gone_at IS NOT NULL")
 _LEAVER = text("left_at IS NOT NULL")
+_UNCLEAR = text("unresolved IS NOT NULL OR ambiguous IS NOT NULL")
 Ref = BigInteger().with_variant(Integer, "sqlite")
 
 counters = Table(
@@ -80,6 +81,7 @@ names = Table(
     Column("name", BigInteger, primary_key=True, autoincrement=False, comment="hash of an id or handle"),
     Column("ref", Ref, primary_key=True, autoincrement=False),
     Column("since", BigInteger, nullable=False, server_default=text("0"), comment="the pull that gave it the name"),
+    Column("kind", SmallInteger, nullable=False, server_default=text("0"), comment="of the record: 0 user, 1 group"),
     sqlite_with_rowid=False,
 )
 
@@ -90,13 +92,33 @@ memberships = Table(
     Column("directory", Integer, ForeignKey("directories.id"), nullable=False, index=True),
     Column("digest", BigInteger, nullable=False, comment="of the names, in any order"),
     Column("count", Integer, nullable=False),
-    Column("revision", BigInteger, nullable=False, comment="the pull that last changed its users and groups"),
     Column("unresolved", Text, comment="JSON list of the ids and handles that nobody has"),
     # The blobs come last: SQLite reads a row from its beginning, and they are long.
     Column("ambiguous", LargeBinary, comment="the names that several records have: sorted int64"),
     Column("names", LargeBinary, nullable=False, comment="the members as the directory names them: sorted int64"),
     Column("users", LargeBinary, nullable=False, comment="refs of the members that are users: sorted uint32"),
     Column("groups", LargeBinary, nullable=False, comment="refs of the members that are groups: sorted uint32"),
+    Index("memberships_unclear", "directory", sqlite_where=_UNCLEAR, postgresql_where=_UNCLEAR),
+)
+
+groups_by_name = Table(
+    "groups_by_name",
+    metadata,
+    Column("directory", Integer, ForeignKey("directories.id"), primary_key=True),
+    Column("name", BigInteger, primary_key=True, autoincrement=False, comment="hash of an id or handle"),
+    Column("groups", LargeBinary, nullable=False, comment="refs of the groups that name a member so: sorted uint32"),
+    sqlite_with_rowid=False,
+)
+
+membership_changes = Table(
+    "membership_changes",
+    metadata,
+    Column("directory", Integer, ForeignKey("directories.id"), primary_key=True),
+    Column("revision", BigInteger, primary_key=True, autoincrement=False, comment="the pull that changed the group"),
+    Column("ref", Ref, primary_key=True, autoincrement=False, comment="the group"),
+    Column("users", LargeBinary, nullable=False, comment="refs of the users that entered or left: sorted uint32"),
+    Column("groups", LargeBinary, nullable=False, comment="refs of the groups that entered or left: sorted uint32"),
+    sqlite_with_rowid=False,
 )
 
 targets = Table(

@@ -1,0 +1,52 @@
+"""The members that a target holds in its groups, and the groups of which a plan has to compare all members."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Collection
+
+from msgspec import Struct
+from sqlalchemy import Connection, select
+
+from usersyncd.core.digest import unpack
+from usersyncd.core.graph import NOBODY
+from usersyncd.state.database import among
+from usersyncd.state.subjects import Scope
+from usersyncd.state.tables import link_members, memberships, records, retries
+
+
+class HeldMembers(Struct, frozen=True):
+    """The members of one group in a target, as sorted refs. ``unanswered``: those whose addition or removal was not
+    answered, so that they may be in the group or not."""
+
+    members: array[int] = NOBODY
+    unanswered: array[int] = NOBODY
+
+
+def held_members(connection: Connection, target: int, groups: Collection[int]) -> dict[int, HeldMembers]:
+    """The members of these groups, as far as the target has the groups."""
+    query = select(link_members.c.ref, link_members.c.members, link_members.c.unanswered).where(
+        link_members.c.target == target, among(connection, link_members.c.ref, list(groups))
+    )
+    return {
+        ref: HeldMembers(unpack("I", members), unpack("I", unanswered))
+        for ref, members, unanswered in connection.execute(query)
+    }
+
+
+def all_groups(connection: Connection, scope: Scope) -> set[int]:
+    """All groups with members, in the directory or in the target."""
+    here = select(memberships.c.ref).where(memberships.c.directory == scope.directory)
+    held = (
+        select(link_members.c.ref)
+        .join(records, records.c.ref == link_members.c.ref)
+        .where(link_members.c.target == scope.target, records.c.directory == scope.directory)
+    )
+    return {*connection.scalars(here), *connection.scalars(held)}
+
+
+def retried_groups(connection: Connection, scope: Scope) -> set[int]:
+    """The groups of which the target refused something before."""
+    query = select(memberships.c.ref).join(retries, retries.c.ref == memberships.c.ref)
+    mine = memberships.c.directory == scope.directory, retries.c.target == scope.target
+    return set(connection.scalars(query.where(*mine)))

@@ -1,0 +1,53 @@
+"""Who entered or left which group in which pull, until every target has been given it."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping
+
+from msgspec import Struct
+from sqlalchemy import Connection, delete, func, select
+
+from usersyncd.core.digest import pack, unpack
+from usersyncd.state import bulk
+from usersyncd.state.tables import membership_changes, target_progress
+
+_COLUMNS = ("directory", "revision", "ref", "users", "groups")
+_NONE: array[int] = array("I")
+
+
+class MembershipChange(Struct, frozen=True):
+    """The users and the groups, as refs, that entered or left a group."""
+
+    users: array[int] = _NONE
+    groups: array[int] = _NONE
+
+    def __bool__(self) -> bool:
+        return bool(self.users or self.groups)
+
+
+def save(connection: Connection, directory: int, revision: int, changes: Mapping[int, MembershipChange]) -> None:
+    """Store what a pull changed, by ref of the group. What no target needs any more is deleted."""
+    mine = membership_changes.c.directory == directory
+    behind = connection.scalar(
+        select(func.min(target_progress.c.revision)).where(
+            target_progress.c.directory == directory, target_progress.c.fingerprint != ""
+        )
+    )
+    if behind is None:  # The next delivery to each target looks at all groups.
+        connection.execute(delete(membership_changes).where(mine))
+        return
+    connection.execute(delete(membership_changes).where(mine, membership_changes.c.revision <= behind))
+    rows = ((directory, revision, ref, pack(one.users), pack(one.groups)) for ref, one in changes.items() if one)
+    bulk.insert(connection, membership_changes, _COLUMNS, rows)
+
+
+def since(connection: Connection, directory: int, revision: int) -> list[tuple[int, MembershipChange]]:
+    """What the pulls after this one changed: refs of the groups, each as often as it changed."""
+    query = select(membership_changes.c.ref, membership_changes.c.users, membership_changes.c.groups).where(
+        membership_changes.c.directory == directory, membership_changes.c.revision > revision
+    )
+    return [
+        (ref, MembershipChange(unpack("I", users), unpack("I", groups)))
+        for ref, users, groups in connection.execute(query)
+    ]

@@ -1,0 +1,64 @@
+"""The members of groups as the snapshot has them, read and written as a whole."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Collection, Iterable
+
+from msgspec import Struct
+from sqlalchemy import Connection, delete, select
+
+from usersyncd.core.digest import pack, unpack
+from usersyncd.core.graph import NOBODY
+from usersyncd.state import bulk
+from usersyncd.state.database import among
+from usersyncd.state.tables import memberships
+
+NOTHING: array[int] = array("q")
+
+_COLUMNS = ("ref", "directory", "digest", "count", "unresolved", "ambiguous", "names", "users", "groups")
+
+
+class StoredGroup(Struct, frozen=True):
+    """A group. ``names``: its members as the directory names them, with their ``digest`` and ``count``. ``users`` and
+    ``groups``: the refs of the records that are meant. ``unresolved``: JSON list of the ids and handles that nobody
+    has; ``ambiguous``: the names that several records have."""
+
+    ref: int
+    digest: int = 0
+    count: int = 0
+    unresolved: str | None = None
+    ambiguous: array[int] = NOTHING
+    names: array[int] = NOTHING
+    users: array[int] = NOBODY
+    groups: array[int] = NOBODY
+
+
+def load(connection: Connection, refs: Collection[int]) -> dict[int, StoredGroup]:
+    """The groups with these refs, as far as something is stored of their members."""
+    columns = (memberships.c[name] for name in _COLUMNS if name != "directory")
+    rows = connection.execute(select(*columns).where(among(connection, memberships.c.ref, list(refs)))).all()
+    return {
+        ref: StoredGroup(
+            ref, digest, count, unresolved, unpack("q", ambiguous), unpack("q", names), unpack("I", users),
+            unpack("I", groups),
+        )
+        for ref, digest, count, unresolved, ambiguous, names, users, groups in rows
+    }  # fmt: skip
+
+
+def write(connection: Connection, directory: int, groups: Iterable[StoredGroup]) -> None:
+    """Store these groups."""
+    bulk.upsert(connection, memberships, _COLUMNS, (_row(directory, group) for group in groups))
+
+
+def _row(directory: int, group: StoredGroup) -> bulk.Row:
+    return (
+        group.ref, directory, group.digest, group.count, group.unresolved,
+        pack(group.ambiguous) if group.ambiguous else None, pack(group.names), pack(group.users), pack(group.groups),
+    )  # fmt: skip
+
+
+def forget(connection: Connection, refs: Collection[int]) -> None:
+    """Delete what is stored of the members of these groups."""
+    connection.execute(delete(memberships).where(among(connection, memberships.c.ref, list(refs))))
