@@ -33,8 +33,8 @@ def upgrade() -> None:
         _index(connection, directory)
     # Nobody noted who entered or left before this version: a target that has not been given everything starts over.
     op.execute(
-        "UPDATE deliveries SET fingerprint = '' WHERE revision < "
-        "(SELECT d.revision FROM directories d WHERE d.id = deliveries.directory)"
+        "UPDATE target_progress SET fingerprint = '' WHERE revision < "
+        "(SELECT d.revision FROM directories d WHERE d.id = target_progress.directory)"
     )
     op.drop_column("memberships", "revision")
 
