@@ -35,7 +35,7 @@ def groups_naming(connection: Connection, directory: int, names: Collection[int]
     found: dict[int, array[int]] = {}
     for some in batched(names, ASKED):
         mine = groups_by_name.c.directory == directory, among(connection, groups_by_name.c.name, some)
-        found.update((name, unpack("I", groups)) for name, groups in connection.execute(query.where(*mine)))
+        found.update((name, unpack("I", groups)) for name, groups in connection.execute(query.where(*mine)).all())
     return found
 
 

@@ -265,13 +265,15 @@ def owners(
     )  # fmt: skip
     if directory is not None:
         query = query.where(records.c.directory == directory)
-    wanted = (links.c.key, [encode(key).decode() for key in keys]), (links.c.target_id, list(target_ids))
+    asked = links.alias()
+    mine = select(asked.c.ref).where(asked.c.target == target, asked.c.kind == NUMBER[kind])
+    wanted = (asked.c.key, [encode(key).decode() for key in keys]), (asked.c.target_id, list(target_ids))
     return [
         Owner(ref, id_, name, left_at is not None, msgspec.json.decode(key), target_id, revision, here, due)
         for column, values in wanted
         if values
         for ref, id_, name, left_at, key, target_id, revision, here, due in connection.execute(
-            query.where(among(connection, column, values))
+            query.where(links.c.ref.in_(mine.where(among(connection, column, values))))
         )
     ]
 

@@ -66,7 +66,7 @@ class NameResolver:
         query = select(names.c.name, names.c.ref, names.c.kind).where(
             names.c.directory == self._directory, among(self._connection, names.c.name, wanted)
         )
-        return [(number, ref, kind) for number, ref, kind in self._connection.execute(query)]
+        return [(number, ref, kind) for number, ref, kind in self._connection.execute(query).all()]
 
     def _one_each(self, rows: Iterable[tuple[int, int, int]]) -> Meant:
         meant: dict[int, int] = {}
@@ -147,9 +147,9 @@ def names_of(connection: Connection, refs: Collection[int]) -> dict[int, array[i
     """The names of these records, as far as they are in their directory."""
     query = select(records.c.ref, records.c.id, records.c.handles).where(records.c.gone_at.is_(None))
     return {
-        ref: numbers(tokens(id_, handles))
+        ref: numbers(tokens(id_, handles)) if handles else array("q", [name(id_)])
         for some in batched(refs, ASKED)
-        for ref, id_, handles in connection.execute(query.where(among(connection, records.c.ref, some)))
+        for ref, id_, handles in connection.execute(query.where(among(connection, records.c.ref, some))).all()
     }
 
 

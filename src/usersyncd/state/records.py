@@ -170,10 +170,10 @@ class Records:
     def _gone(self, complete: bool) -> Iterator[int]:
         here = (records.c.directory == self._directory, records.c.gone_at.is_(None))
         if not complete:
-            told = self._spool.gone()
-            for some in batched(told, CHUNK):
-                query = select(records.c.ref).where(*here, among(self._connection, records.c.ref, list(some)))
-                yield from self._connection.scalars(query).all()
+            for some in batched(self._spool.gone(), CHUNK):
+                # Without the directory, or SQLite would look at all its records.
+                told = among(self._connection, records.c.ref, some), records.c.gone_at.is_(None)
+                yield from self._connection.scalars(select(records.c.ref).where(*told)).all()
             return
         held = select(directories.c.users + directories.c.groups).where(directories.c.id == self._directory)
         if not self.returned and self._spool.seen.count == self._connection.scalar(held):
@@ -235,7 +235,7 @@ def purge(database: Database, directory: int) -> None:
 
 def _in_no_target(table: Table) -> ColumnElement[bool]:
     """No target has a row of the record. The key of these tables begins with the target: each is asked for one row."""
-    return ~exists().where(table.c.target == targets.c.id, table.c.ref == records.c.ref)
+    return ~exists().where(table.c.target.in_(select(targets.c.id)), table.c.ref == records.c.ref)
 
 
 def _names(id_: str, handles: str | None) -> Collection[int]:

@@ -26,27 +26,24 @@ def _in_others(graph: MembershipGraph, changes: Mapping[int, MembershipChange]) 
     nested = set[int]().union(*(change.groups for change in changes.values()))
     users = set[int]().union(*(change.users for change in changes.values()), *map(graph.flattened, nested))
     direct = graph.containing(users)
-    above = graph.above_each(set[int]().union(*direct.values()))
     users_changed, groups_changed = _by_member(changes)
-    above_before: dict[int, set[int]] = {}
+    before = {user: set(direct.get(user, ())) ^ users_changed.get(user, set()) for user in users}
 
     def contained(groups: set[int]) -> Iterable[int]:
         now = graph.parents(groups)
         return (parent for group in groups for parent in now[group] ^ groups_changed.get(group, set()))
 
-    def everywhere_before(user: int) -> set[int]:
-        found: set[int] = set()
-        for group in set(direct.get(user, ())) ^ users_changed.get(user, set()):
-            if group not in above_before:
-                above_before[group] = reached([group], contained)
-            found |= above_before[group]
-        return found
-
+    above = graph.above_each(set[int]().union(*direct.values()))
+    reached(set[int]().union(*before.values()), contained)  # One question for all.
+    above_before = {group: reached([group], contained) for group in set[int]().union(*before.values())}
     return {
-        user
-        for user in users
-        if set[int]().union(*(above[group] for group in direct.get(user, ()))) != everywhere_before(user)
+        user for user in users if _everywhere(direct.get(user, ()), above) != _everywhere(before[user], above_before)
     }
+
+
+def _everywhere(groups: Iterable[int], above: Mapping[int, set[int]]) -> set[int]:
+    """These groups and all groups that contain one of them."""
+    return set[int]().union(*(above[group] for group in groups))
 
 
 def _by_member(

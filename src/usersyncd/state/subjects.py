@@ -64,11 +64,14 @@ def pages(connection: Connection, scope: Scope, kind: Kind) -> Iterator[list[Sub
     query = (
         select(*columns)
         .outerjoin_from(records, links, held)
-        .where(records.c.directory == scope.directory, records.c.kind == NUMBER[kind])
+        .where(records.c.kind == NUMBER[kind])
         .where(or_(false() if scope.leaving else records.c.gone_at.is_(None), links.c.ref.is_not(None)))
         .order_by(records.c.id)
     )
-    if scope.since is not None:
+    # Not both, or SQLite would look at all records of the directory.
+    if scope.since is None:
+        query = query.where(records.c.directory == scope.directory)
+    else:
         query = query.where(records.c.ref.in_(_touched(connection, scope)))
     for rows in connection.execute(query).partitions(PAGE):
         page = [
@@ -108,15 +111,15 @@ def revisions_of(connection: Connection, refs: list[int]) -> dict[int, int]:
 
 
 def _touched(connection: Connection, scope: Scope) -> Any:
-    parts: list[Select[Any]] = [
-        select(records.c.ref).where(records.c.directory == scope.directory, records.c.revision > scope.since),
-        select(retries.c.ref).where(retries.c.target == scope.target),
-    ]
+    """The refs of the records of the directory that may have to be shaped again."""
+    here = select(records.c.ref).where(records.c.directory == scope.directory)
+    failed = here.join(retries, retries.c.ref == records.c.ref).where(retries.c.target == scope.target)
+    parts = [here.where(records.c.revision > scope.since), failed]
     if scope.due is not None:
-        due = links.c.left_at <= scope.due.isoformat()
-        parts.append(select(links.c.ref).where(links.c.target == scope.target, due))
+        due = links.c.target == scope.target, links.c.left_at <= scope.due.isoformat()
+        parts.append(here.join(links, links.c.ref == records.c.ref).where(*due))
     if scope.drift:
-        parts.append(select(records.c.ref).where(among(connection, records.c.ref, scope.drift.refs())))
+        parts.append(here.where(among(connection, records.c.ref, scope.drift.refs())))
     return union(*parts).scalar_subquery()
 
 
@@ -169,9 +172,8 @@ class InGroups:
     def _learn(self, refs: Collection[int]) -> None:
         query = select(records.c.ref, records.c.id, records.c.attributes)
         for some in batched((ref for ref in refs if ref not in self._groups), PAGE):
-            for ref, id_, attributes in self._connection.execute(
-                query.where(among(self._connection, records.c.ref, some))
-            ):
+            rows = self._connection.execute(query.where(among(self._connection, records.c.ref, some))).all()
+            for ref, id_, attributes in rows:
                 self._groups[ref] = id_, self._name(decode(attributes))
 
     def _found(self, groups: Collection[int]) -> Groups:
