@@ -6,6 +6,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 
 from tests.run.world import ON_SQLITE, World, rules
+from usersyncd.core.model import Guard
 from usersyncd.deliver.shape import shape_users
 from usersyncd.state.drift import Drift
 from usersyncd.state.subjects import Scope
@@ -28,8 +29,6 @@ def test_a_contractor_is_deactivated_by_the_first_delivery_after_the_end_date(wo
     world.synced()
     assert active(world) == {"starter": False, "contractor": True, "other": True}
     world.now = NEXT_DAY
-    for number, user in enumerate(world.directory.users.values()):
-        user["title"] = f"title {number}"
     counts = world.synced().counts.users
     assert (counts.deactivate, counts.reactivate) == (1, 1)
     assert active(world) == {"starter": True, "contractor": False, "other": True}
@@ -45,3 +44,52 @@ def test_a_shape_says_until_when_it_holds(world: World) -> None:
         scope = Scope(1, 1, None, None, drift)
         [page] = shape_users(connection, target.rules, scope, LAST_DAY)
     assert {shaped.subject.id: shaped.until for shaped in page} == {"contractor": NEXT_DAY, "other": None}
+
+
+def test_a_date_makes_a_delivery_due_without_a_pull(world: World) -> None:
+    world.people("contractor", validUntil="2026-03-31")
+    world.now = LAST_DAY
+    first = world.deliver()
+    assert (first.due, active(world)) == (None, {}), "nothing was pulled yet"
+    world.synced()
+    held = world.deliver(cause="interval")
+    assert held.targets[0].counts.total == 0
+    world.now = NEXT_DAY
+    due = world.deliver(cause="date")
+    assert due.targets[0].counts.users.deactivate == 1
+    assert active(world) == {"contractor": False}
+    assert world.deliver(cause="date").targets[0].counts.total == 0
+
+
+def test_a_target_says_when_it_is_due(world: World) -> None:
+    world.people("starter", validFrom="2026-04-01")
+    world.people("contractor", validUntil="2026-04-30")
+    world.now = LAST_DAY
+    world.synced()
+    assert world.deliver().due == "2026-04-01T00:00:00+00:00"
+    world.now = NEXT_DAY
+    assert world.deliver().due == "2026-05-01T00:00:00+00:00"
+    world.now = datetime(2026, 5, 1, tzinfo=UTC)
+    assert world.deliver().due is None
+
+
+def test_a_moment_goes_when_the_record_or_the_rule_changes(world: World) -> None:
+    world.people("contractor", validUntil="2026-03-31")
+    world.now = LAST_DAY
+    world.synced()
+    world.people("contractor", validUntil="2027-03-31")
+    world.synced()
+    assert world.deliver().due == "2027-04-01T00:00:00+00:00"
+    world.target(users=rules(None, "uid", uid="user.id", active="true"))
+    world.synced()
+    assert world.deliver().due is None
+
+
+def test_what_is_due_is_judged_by_the_guard(world: World) -> None:
+    world.target(guard=Guard())
+    world.people(*(f"u{number}" for number in range(20)), validUntil="2026-03-31")
+    world.now = LAST_DAY
+    world.synced()
+    world.now = NEXT_DAY
+    assert world.deliver(cause="date").status == "held"
+    assert all(active(world).values())

@@ -18,7 +18,8 @@ from tests.run.migrated import migrated_sqlite
 from usersyncd.config import Complete, Directory, Target
 from usersyncd.core.model import Constant, Drift, Guard, Leavers, Limit, MembershipMode, Rule, Ruleset
 from usersyncd.core.protection import UNPROTECTED, Protection
-from usersyncd.core.report import RunReport, TargetReport
+from usersyncd.core.report import Cause, DeliveryRun, RunReport, TargetReport
+from usersyncd.deliver.run import deliver
 from usersyncd.errors import Place
 from usersyncd.job import DeliveryJob, PullJob, delivery_job, job
 from usersyncd.options import RunOptions, Watch
@@ -201,6 +202,14 @@ class World:
             self.database, self.folder, pulls, deliveries, [self.name], options, lambda _: nullcontext(watch)
         )
         return report
+
+    def deliver(self, name: str = "app", cause: Cause = "manual", **asked: Any) -> DeliveryRun:
+        """A delivery without a pull."""
+        job = self.deliveries(self.job)[name]
+        with pytest.MonkeyPatch.context() as patch:
+            if (now := self.now) is not None:
+                patch.setattr("usersyncd.recording.now", lambda: now)
+            return asyncio.run(deliver(self.database, self.folder, job, RunOptions(**asked), cause))
 
     @staticmethod
     def changes(report: RunReport) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ from usersyncd.deliver.memberships import plan_memberships
 from usersyncd.deliver.shape import Shaped, shape_groups, shape_users
 from usersyncd.deliver.share import Draft, Planning, Share, SharePlan
 from usersyncd.plugin import Change, Kind
-from usersyncd.state import links
+from usersyncd.state import links, moments
 from usersyncd.state.database import Database
 from usersyncd.state.links import Progress
 from usersyncd.state.planned import Claim, Plan
@@ -76,15 +76,15 @@ def complete_plan(database: Database, planning: Planning, draft: Draft) -> Gener
 def _scope(planning: Planning, part: SharePlan) -> Scope:
     """The records of a share that are to be shaped."""
     rules, done = part.share.rules, part.done
-    same = done is not None and done.fingerprint == rules.fingerprint
     kept = rules.target.leavers.delete_after
     return Scope(
         part.share.directory.id,
         planning.target,
-        since=done.revision if done and same else None,
+        since=None if done is None or part.is_whole else done.revision,
         due=planning.now - kept if kept else None,
         drift=part.share.drift,
         leaving=rules.leaving,
+        now=planning.now,
     )
 
 
@@ -136,6 +136,9 @@ class _Comparison:
         steps: list[tuple[int, str, bool, Change | None]] = []
         claims: list[Claim] = []
         key = self._rules.layouts[kind].key
+        if self._rules.reads.time:
+            until = ((one.subject.ref, moments.as_text(one.until) if one.until else None) for one in page)
+            self._draft.plan.note_shaped(self._directory.name, until)
         for shaped in page:
             subject = shaped.subject
             if (stranger := self._drift.strangers.get(subject.ref)) is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, cast
 
@@ -17,7 +17,7 @@ from usersyncd.deliver.share import Draft, SharePlan
 from usersyncd.deliver.work import Work
 from usersyncd.errors import TargetError, in_short
 from usersyncd.plugin import DELIVERED, Change, Kind, Outcome, Target
-from usersyncd.state import links
+from usersyncd.state import links, moments
 from usersyncd.state.addresses import Addresses
 from usersyncd.state.ledger import Answer, Ledger, found_missing, is_absent
 from usersyncd.state.planned import Plan, Planned
@@ -65,9 +65,19 @@ async def send_plan(work: Work, target: Target, draft: Draft, ledger: Ledger) ->
             report.counts, report.entries = outcomes.counts[name], ledger.entries[name]
             report.failed, report.failures = failed[:NAMED], len(failed)
     again = draft.again | outcomes.again | ledger.displaced
-    reached = {part.share.directory.id: part.reached for part in parts.values()}
-    await to_its_end(lambda: links.finish(work.database, work.number, reached, again))
+    await to_its_end(lambda: _finish(work, draft.plan, parts, again))
     return outcomes.missing
+
+
+def _finish(work: Work, plan: Plan, parts: Mapping[str, SharePlan], again: Iterable[int]) -> None:
+    """Store how far the target is, and until when the shapes hold that it was given."""
+    reached = {part.share.directory.id: part.reached for part in parts.values()}
+    with work.database.write() as connection:
+        links.finish(connection, work.number, reached, again)
+        for name, part in parts.items():
+            everything = part.is_whole or not part.share.rules.rules.reads.time
+            directory = part.share.directory.id
+            moments.replace(connection, work.number, directory, plan.shaped(name), everything=everything)
 
 
 def _begin(work: Work, draft: Draft, parts: Iterable[SharePlan]) -> None:

@@ -73,6 +73,11 @@ class SharePlan(Struct):
     consented: bool = False
     is_delivered: bool = True
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all records are shaped: nothing was delivered by these rules yet."""
+        return self.done is None or self.done.fingerprint != self.share.rules.fingerprint
+
 
 class Draft(Struct):
     """A plan, and what is known beside it for each share, by the directory's name. ``again``: refs of records that

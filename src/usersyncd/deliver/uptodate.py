@@ -8,14 +8,14 @@ from sqlalchemy import Connection
 
 from usersyncd.deliver.share import Share
 from usersyncd.deliver.work import Work
-from usersyncd.state import links, pending, verifications
+from usersyncd.state import links, moments, pending, verifications
 from usersyncd.state.links import Progress
 
 
 def is_up_to_date(connection: Connection, work: Work, shares: Iterable[Share]) -> bool:
     """Whether every share was delivered in its last revision by these rules, nothing failed, nothing is due, and no
     verification is."""
-    if pending.has_pending(connection, work.number):
+    if pending.has_pending(connection, work.number) or moments.is_any_due(connection, work.number, work.now):
         return False
     return all(_is_up_to_date(connection, work, share) for share in shares)
 
@@ -27,8 +27,6 @@ def _is_up_to_date(connection: Connection, work: Work, share: Share) -> bool:
         return False
     kept = target.leavers.delete_after
     if kept is not None and pending.has_leavers(connection, work.number, directory.id, work.now - kept):
-        return False
-    if pending.has_moments(connection, work.number, work.now):
         return False
     last = verifications.latest(connection, directory.id, work.number)
     return not (last.wanted or (target.verify is not None and target.verify.is_due(last.at, work.now)))

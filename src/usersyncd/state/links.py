@@ -15,7 +15,7 @@ from usersyncd.core.links import Link, Shape, State
 from usersyncd.plugin import Kind, Lookup
 from usersyncd.state import bulk
 from usersyncd.state.bulk import batched
-from usersyncd.state.database import Database, among
+from usersyncd.state.database import among
 from usersyncd.state.spool import NUMBER, decode
 from usersyncd.state.tables import directories, link_members, links, records, retries, target_names, target_progress
 
@@ -138,15 +138,14 @@ def retried(connection: Connection, directory: int, target: int) -> set[int]:
     return set(connection.scalars(select(retries.c.ref).join(records, records.c.ref == retries.c.ref).where(*mine)))
 
 
-def finish(database: Database, target: int, reached: Mapping[int, Progress], again: Iterable[int]) -> None:
+def finish(connection: Connection, target: int, reached: Mapping[int, Progress], again: Iterable[int]) -> None:
     """Store that a target was given everything of these directories up to a revision, except ``again``: refs that
     failed."""
     here = select(records.c.ref).where(records.c.ref == retries.c.ref, records.c.directory.in_(list(reached)))
     done = [(directory, target, one.revision, one.fingerprint) for directory, one in reached.items()]
-    with database.write() as connection:
-        connection.execute(delete(retries).where(retries.c.target == target, here.exists()))
-        retry(connection, target, again)
-        bulk.upsert(connection, target_progress, ("directory", "target", "revision", "fingerprint"), done)
+    connection.execute(delete(retries).where(retries.c.target == target, here.exists()))
+    retry(connection, target, again)
+    bulk.upsert(connection, target_progress, ("directory", "target", "revision", "fingerprint"), done)
 
 
 # ---- links

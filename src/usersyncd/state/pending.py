@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Select, func, select
 
-from usersyncd.state.tables import links, moments, records, renames, retries, sent
+from usersyncd.state import moments
+from usersyncd.state.tables import links, records, renames, retries, sent
 
 
 def has_pending(connection: Connection, target: int) -> bool:
@@ -27,15 +28,10 @@ def has_leavers(connection: Connection, target: int, directory: int, before: dat
     return _exists(connection, query)
 
 
-def has_moments(connection: Connection, target: int, now: datetime) -> bool:
-    """Whether the shape of a record does not hold any more."""
-    return _exists(connection, select(moments.c.ref).where(moments.c.target == target, moments.c.at <= now.isoformat()))
-
-
 def next_due(connection: Connection, target: int, kept: timedelta | None) -> datetime | None:
     """When a shape does not hold any more, or a leaver is to be deleted. ``kept``: how long leavers are kept."""
-    times = [connection.scalar(select(func.min(moments.c.at)).where(moments.c.target == target))]
-    due = [datetime.fromisoformat(time) for time in times if time is not None]
+    moment = moments.next_due(connection, target)
+    due = [] if moment is None else [moment]
     left = connection.scalar(select(func.min(links.c.left_at)).where(links.c.target == target))
     if kept is not None and left is not None:
         due.append(datetime.fromisoformat(left) + kept)

@@ -35,6 +35,7 @@ CREATE VIEW delivered_claims AS
   SELECT ref, kind, directory, id, key, here, moves, new, space FROM claims WHERE delivered;
 CREATE TABLE found (kind INTEGER, space TEXT, key TEXT, held BLOB, exact INTEGER, mine INTEGER, protected INTEGER);
 CREATE INDEX found_key ON found (kind, space, key);
+CREATE TABLE shaped (directory TEXT, ref INTEGER, until TEXT);
 """
 CACHE = 2_000
 """Kilobytes. A plan is written and read in order: measured, four times as many make it no faster."""
@@ -146,6 +147,14 @@ class Plan:
         kind, key = NUMBER[claim.kind], _json(claim.key)
         row = (claim.ref, kind, claim.directory, claim.id, key, claim.here, claim.moves, claim.new)
         return (*row, self.space(claim.directory))
+
+    def note_shaped(self, directory: str, until: Iterable[tuple[int, str | None]]) -> None:
+        """Note records that were shaped by rules which read the time, and until when their shapes hold."""
+        self._file.executemany("INSERT INTO shaped VALUES (?, ?, ?)", ((directory, ref, at) for ref, at in until))
+
+    def shaped(self, directory: str) -> Iterator[tuple[int, str | None]]:
+        """What was noted of the records of a directory."""
+        return iter(self._file.execute("SELECT ref, until FROM shaped WHERE directory = ?", (directory,)))
 
     def set_aside(self, directory: str) -> None:
         """Take the changes of a directory out of the plan. Its claims still contest those of other directories."""

@@ -15,9 +15,10 @@ from usersyncd.state.database import among
 from usersyncd.state.drift import Drift
 from usersyncd.state.links import Row
 from usersyncd.state.membership_graph import MembershipGraph
+from usersyncd.state.moments import as_text
 from usersyncd.state.names import NameResolver
 from usersyncd.state.spool import NUMBER, decode
-from usersyncd.state.tables import directories, links, records, retries
+from usersyncd.state.tables import directories, links, moments, records, retries
 
 PAGE = 5_000
 """How many records are read at a time."""
@@ -43,8 +44,8 @@ class Subject(Struct, frozen=True, gc=False):
 
 class Scope(Struct, frozen=True):
     """Which records: all (``since`` None), or those that a pull after ``since`` changed, those that failed before, the
-    leavers of before ``due``, and those of whom the target holds something else (``drift``). ``leaving``: everybody
-    counts as having left the directory."""
+    leavers of before ``due``, those whose shapes hold only until ``now``, and those of which the target holds something
+    else (``drift``). ``leaving``: everybody counts as having left the directory."""
 
     directory: int
     target: int
@@ -52,6 +53,7 @@ class Scope(Struct, frozen=True):
     due: datetime | None
     drift: Drift
     leaving: bool = False
+    now: datetime | None = None
 
 
 def pages(connection: Connection, scope: Scope, kind: Kind) -> Iterator[list[Subject]]:
@@ -118,6 +120,9 @@ def _touched(connection: Connection, scope: Scope) -> Any:
     if scope.due is not None:
         due = links.c.target == scope.target, links.c.left_at <= scope.due.isoformat()
         parts.append(here.join(links, links.c.ref == records.c.ref).where(*due))
+    if scope.now is not None:
+        moment = moments.c.target == scope.target, moments.c.at <= as_text(scope.now)
+        parts.append(here.join(moments, moments.c.ref == records.c.ref).where(*moment))
     if scope.drift:
         parts.append(here.where(among(connection, records.c.ref, scope.drift.refs())))
     return union(*parts).scalar_subquery()

@@ -1,0 +1,48 @@
+"""When records are to be shaped again although their directory says the same: their rules read the time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, delete, func, select
+
+from usersyncd.state import bulk
+from usersyncd.state.bulk import batched
+from usersyncd.state.database import among
+from usersyncd.state.tables import moments, records
+
+PAGE = 5_000
+
+
+def replace(
+    connection: Connection, target: int, directory: int, shaped: Iterable[tuple[int, str | None]], *, everything: bool
+) -> None:
+    """Store the moments of records that were shaped: refs, each with its moment (None: the shape holds for good).
+    ``everything``: no other record of the directory has one."""
+    if everything:
+        mine = select(records.c.ref).where(records.c.directory == directory)
+        connection.execute(delete(moments).where(moments.c.target == target, moments.c.ref.in_(mine)))
+    for some in batched(shaped, PAGE):
+        if not everything:
+            refs = among(connection, moments.c.ref, [ref for ref, _ in some])
+            connection.execute(delete(moments).where(moments.c.target == target, refs))
+        rows = ((target, ref, at) for ref, at in some if at is not None)
+        bulk.upsert(connection, moments, ("target", "ref", "at"), rows)
+
+
+def is_any_due(connection: Connection, target: int, now: datetime) -> bool:
+    """Whether the shape of a record does not hold any more."""
+    query = select(moments.c.ref).where(moments.c.target == target, moments.c.at <= as_text(now))
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def next_due(connection: Connection, target: int) -> datetime | None:
+    """The earliest moment of a target."""
+    found = connection.scalar(select(func.min(moments.c.at)).where(moments.c.target == target))
+    return None if found is None else datetime.fromisoformat(found)
+
+
+def as_text(moment: datetime) -> str:
+    """A moment as the table has it: texts in UTC have the order of the times."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
