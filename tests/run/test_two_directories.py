@@ -104,13 +104,6 @@ def test_who_had_an_id_that_the_other_directory_got_is_made_again(world: World, 
     assert world.synced().counts.total + other.synced().counts.total == 0
 
 
-def test_directories_whose_keys_are_their_own_wait_for_nobody(world: World, other: World) -> None:
-    other.target()
-    other.user("x9")
-    with locked(world.database, DIRECTORY, world.name) as lock, lock.at_links(NUMBER):
-        assert other.run().status == "succeeded"
-
-
 def assert_refused(report: RunReport) -> None:
     assert report.status == "partial"
     [failed] = report.targets[0].failed
