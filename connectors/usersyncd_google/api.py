@@ -1,5 +1,5 @@
-"""The Admin SDK: requests are built and replies are parsed by google-api-python-client, from the discovery documents
-that come with it; they travel over the patient transport."""
+"""The Admin SDK: google-api-python-client builds the requests and parses the responses, from its bundled discovery
+documents; the requests use the context's HTTP client."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from googleapiclient.discovery_cache import get_static_doc
 from googleapiclient.http import HttpRequest
 
 from usersyncd.errors import SourceError
-from usersyncd_google.faults import refused, server_time
+from usersyncd_google.faults import request_error, server_time
 from usersyncd_google.options import GoogleOptions
 
 Json = dict[str, Any]
 
 USERS, GROUPS, MEMBERS, ACTIVITIES = 500, 200, 200, 1000
-"""Items that a page may have (discovery documents ``directory_v1`` and ``reports_v1``)."""
+"""Maximum items of a page (discovery documents ``directory_v1`` and ``reports_v1``)."""
 LONGEST = 2048
-"""Characters of an address; a longer one is sent as a form, as google-api-python-client's own transport does."""
+"""Maximum length of a URL; a longer one is sent as a form, as google-api-python-client's own transport does."""
 PAGES = 100_000
-"""Pages that a listing has at the most: 50 million users."""
+"""Maximum pages of a listing: 50 million users."""
 IDLE = 200
-"""Pages in a row that bring nothing new, and are taken for a listing without end."""
+"""Maximum consecutive pages without new items, before the listing counts as endless."""
 
 
 class Api:
-    """The requests that a pull makes, one method each. What is refused raises SourceError in Google's words."""
+    """The requests of a pull, one method each. A refused request raises SourceError with Google's message."""
 
     def __init__(self, client: httpx.AsyncClient, options: GoogleOptions, scopes: Sequence[str]) -> None:
         self._client = client
@@ -50,7 +50,7 @@ class Api:
         return found
 
     async def user_and_time(self, key: str, fields: str | None) -> tuple[Json, datetime]:
-        """The same, with Google's own time."""
+        """One user by id or address, with Google's own time. Raises MissingError."""
         request = self._users.get(userKey=key, fields=fields, projection="full")
         found, response = await self._execute(request, f"user {key}")
         return found, server_time(response) or datetime.now(UTC)
@@ -69,7 +69,7 @@ class Api:
         return found
 
     async def users(self, extent: Json, fields: str, projection: str) -> AsyncIterator[list[Json]]:
-        """Users, page by page. ``extent``: ``customer`` or ``domain``, and perhaps ``query``."""
+        """Users, page by page. ``extent``: ``customer`` or ``domain``, and optionally ``query``."""
         request = self._users.list(maxResults=USERS, fields=fields, projection=projection, **extent)
         async for page in self._pages(request, self._users.list_next, "users", _said("users", extent)):
             yield page
@@ -102,7 +102,7 @@ class Api:
     async def _pages(
         self, request: HttpRequest, following: Callable[[Any, Any], Any], collection: str, doing: str
     ) -> AsyncIterator[list[Json]]:
-        """The pages of a listing. A collection that is empty is absent from its reply."""
+        """The pages of a listing. Google leaves out an empty collection."""
         tokens: set[str] = set()
         idle, before = 0, 0
         for _ in range(PAGES):
@@ -111,8 +111,8 @@ class Api:
             listed = isinstance(items, list) and all(map(_is_item, items))
             if "kind" not in reply or not listed or not isinstance(token, str):
                 raise SourceError(
-                    f"{doing}: {self._options.endpoint} answered with something that is no list of {collection}",
-                    "see whether the option endpoint is right, and what stands between here and Google",
+                    f"{doing}: {self._options.endpoint} answered with something that is not a list of {collection}",
+                    "check the option endpoint, and the proxies between usersyncd and Google",
                 )
             mark = hash(json.dumps(items[:1] + items[-1:]))
             idle, before = idle + 1 if mark == before or not items else 0, mark
@@ -123,8 +123,8 @@ class Api:
                 break
             tokens.add(token)
         raise SourceError(
-            f"{doing}: Google gives pages that it gave before, so the listing has no end",
-            "the next run reads again; if it stays so, tell Google's support",
+            f"{doing}: Google repeats pages, so the listing has no end",
+            "the next run tries again; if this persists, contact Google's support",
         )
 
     async def _execute(self, request: HttpRequest, doing: str) -> tuple[Json, httpx.Response]:
@@ -139,26 +139,26 @@ class Api:
         else:
             response = await self._client.get(request.uri)
         if not response.is_success:
-            raise refused(response, doing, self._options, self._scopes)
+            raise request_error(response, doing, self._options, self._scopes)
         try:
             reply = request.postproc(httplib2.Response({"status": str(response.status_code)}), response.content)
         except ValueError as error:
             reply = error
         if not isinstance(reply, dict):
             raise SourceError(
-                f"{doing}: {self._options.endpoint} answered with something that is not whole, or no JSON",
-                "see what stands between here and Google",
+                f"{doing}: {self._options.endpoint} answered with incomplete or invalid JSON",
+                "check the proxies between usersyncd and Google",
             )
         return reply, response
 
 
 def properties(resource: str) -> frozenset[str]:
-    """The names of the attributes that a resource (``User``, ``Group``) has."""
+    """The names of the properties of a resource (``User``, ``Group``)."""
     return frozenset(_document("directory_v1")["schemas"][resource]["properties"])
 
 
 def _is_item(item: object) -> bool:
-    """Whether this is an object; its id is text, or in the logs an object of its own."""
+    """Whether this is an object whose id is text or, in the logs, an object."""
     return isinstance(item, dict) and isinstance(item.get("id", ""), str | dict)
 
 
@@ -174,7 +174,7 @@ def _document(version: str) -> Json:
 
 @cache
 def _service(version: str, endpoint: str) -> Any:
-    # The library wants a connection of its own; it is never used.
+    # The library requires a connection, which is never used.
     return build_from_document(
         _document(version), http=httplib2.Http(), client_options={"api_endpoint": endpoint + "/"}
     )

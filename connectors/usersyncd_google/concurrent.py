@@ -1,4 +1,4 @@
-"""Many requests at once, as many as the transport lets through, with their results as they come."""
+"""Runs many requests concurrently, and yields their results as they arrive."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ T = TypeVar("T")
 
 
 async def concurrently(work: Iterable[Coroutine[Any, Any, T]], at_once: int) -> AsyncGenerator[T]:
-    """The results of ``work``, in the order in which they come; ``at_once`` are under way.
+    """The results of ``work``, in the order of their arrival; ``at_once`` run concurrently.
 
-    The first error ends all. Nothing goes on when the reader stops.
+    The first error ends all. When the reader stops, all running work is cancelled.
     """
     waiting = iter(work)
     running = {asyncio.ensure_future(each) for each in islice(waiting, at_once)}

@@ -1,4 +1,4 @@
-"""What the next pull needs to know of this one, as opaque text."""
+"""The cursor: what the next pull needs to know about this one."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from usersyncd_google.groups import short_digest
 from usersyncd_google.options import GoogleOptions
 
 FORMAT = 1
-"""Changed with everything that changes what a pull says of the same directory."""
+"""Incremented when the same directory would give other items or another cursor."""
 
 BUCKETS = 512
-"""Into how many buckets users are counted."""
+"""The number of buckets in which users are counted."""
 
 TRUSTED = timedelta(days=7)
-"""How long ago the last pull may be. Older: read everything, whatever the logs still hold."""
+"""Maximum age of the last pull. After an older one, the pull reads everything."""
 
 
 class Cursor(Struct):
-    """``extent`` is a digest of what is read and how; ``at`` Google's own time when the pull began; ``users`` counts
-    who was listed, by buckets of ids (:class:`usersyncd_google.twice.Ids`)."""
+    """``extent`` is a digest of the options and attributes of the pull; ``at`` Google's own time when the pull began;
+    ``users`` the number of listed users, by buckets of ids (:class:`usersyncd_google.completeness.ListedIds`)."""
 
     format: int
     extent: str
@@ -34,15 +34,15 @@ class Cursor(Struct):
     groups: dict[str, str] = {}
     """The digest of each group's row."""
     everybody: list[str] = []
-    """Groups with everybody in them: their members change with the users."""
+    """Groups with all users as members: their members change with the users."""
     doubtful: list[str] = []
-    """Groups whose members were not as many as Google counted: to be read once more."""
+    """Groups whose number of members differed from Google's count: read again by the next pull."""
     seen: list[str] = []
-    """Digests of the activities that need no second look."""
+    """Digests of the activities that the next pull skips."""
 
     @property
     def again(self) -> frozenset[str]:
-        """Groups whose members the next pull reads, whatever their rows say."""
+        """Groups whose members the next pull reads even if their rows did not change."""
         return frozenset([*self.everybody, *self.doubtful])
 
     def text(self) -> str:
@@ -50,14 +50,14 @@ class Cursor(Struct):
 
 
 def extent(options: GoogleOptions, reads: Mapping[Kind, frozenset[str] | None]) -> str:
-    """A digest of the options and attributes that decide what a pull says. Where the key lies does not."""
+    """A digest of the options and attributes that determine a pull's items. The location of the key does not."""
     names = {kind: None if named is None else sorted(named) for kind, named in reads.items()}
     parts = [options.endpoint, options.subject, options.customer, options.domains, options.org_units, names]
     return short_digest(msgspec.json.encode(parts).decode())
 
 
-def trusted(text: str | None, following: Cursor) -> Cursor | None:
-    """The last pull's cursor, when the pull that leaves ``following`` may build on it; None: read everything."""
+def usable_cursor(text: str | None, following: Cursor) -> Cursor | None:
+    """The last pull's cursor, if the pull with the cursor ``following`` may continue from it; None: read everything."""
     if text is None:
         return None
     try:

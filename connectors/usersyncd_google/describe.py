@@ -1,4 +1,4 @@
-"""What a customer looks like, for a person."""
+"""Describes a customer for ``check``."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from usersyncd_google.users import Json
 
 
 async def describe(api: Api, options: GoogleOptions, me: Json, now: datetime) -> AsyncIterator[str]:
-    """What was found, line by line. Raises SourceError when something cannot be read that a pull reads."""
+    """The description, line by line. Raises SourceError when something that a pull reads cannot be read."""
     customer = me["customerId"] if options.customer == "my_customer" else options.customer
-    yield f"Google customer {customer}, read in the name of {me['primaryEmail']}"
+    yield f"Google customer {customer}, read as {me['primaryEmail']}"
     extents: list[Json] = [{"domain": each} for each in options.domains or ()] or [{"customer": options.customer}]
     groups, users = Counter[str](), Counter[str]()
     for extent in extents:
@@ -27,11 +27,11 @@ async def describe(api: Api, options: GoogleOptions, me: Json, now: datetime) ->
             users.update(_domain(user.get("primaryEmail")) for user in page)
     yield f"users: {_counts(users)}"
     if options.org_units:
-        yield f"of them are read those in {', '.join(options.org_units)}"
+        yield f"only users in {', '.join(options.org_units)} are read"
     yield f"groups: {_counts(groups)}"
     if options.incremental:
         await hints(api, now, now, frozenset())
-        yield f"members are read of groups that changed, as their rows and the logs {' and '.join(APPLICATIONS)} say"
+        yield f"members are read of changed groups only, by their rows and the logs {' and '.join(APPLICATIONS)}"
     else:
         yield "members are read of all groups"
     yield f"at most {options.per_minute:,} requests a minute"

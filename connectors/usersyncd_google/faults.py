@@ -1,4 +1,4 @@
-"""What went wrong, in Google's words, and what to grant or correct."""
+"""Errors with Google's message and a remedy."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from usersyncd.plugin import http_date, quoted
 from usersyncd_google.options import GoogleOptions
 
 _LASTING = frozenset({"accessNotConfigured", "dailyLimitExceeded", "dailyLimitExceededUnreg", "SERVICE_DISABLED"})
-"""Reasons of the domain of quotas that no waiting of minutes ends."""
+"""Reasons in the domain of quotas that do not end within minutes."""
 
 
 _WHOLE = _LASTING | {"insufficientPermissions", "ACCESS_TOKEN_SCOPE_INSUFFICIENT"}
-"""Reasons that concern all requests, not one object."""
+"""Reasons that affect all requests, not one object."""
 
 
 class _Detail(Struct):
@@ -43,8 +43,8 @@ class _OAuth(Struct):
 
 
 def retryable(response: httpx.Response) -> bool:
-    """A quota that is used up for now: 403 of the domain ``usageLimits`` (developers.google.com, Directory API,
-    "Limits"). That the API is switched off comes from the same domain, and is not."""
+    """Whether a quota is temporarily exhausted: 403 in the domain ``usageLimits`` (developers.google.com, Directory
+    API, "Limits"). A disabled API has the same domain, but is not retried."""
     if response.status_code != 403:
         return False
     error = _refusal(response)
@@ -54,19 +54,19 @@ def retryable(response: httpx.Response) -> bool:
 
 
 class MissingError(SourceError):
-    """404: what was asked for is not there."""
+    """404: the requested object does not exist."""
 
 
 class ForbiddenError(SourceError):
-    """403: what was asked for may not be read."""
+    """403: the requested object may not be read."""
 
 
-class OddError(SourceError):
+class MalformedError(SourceError):
     """One object does not have the form that Google documents."""
 
 
-def refused(response: httpx.Response, doing: str, options: GoogleOptions, scopes: Sequence[str]) -> SourceError:
-    """The error for an answer of the Admin SDK that is not a success. ``doing`` says what was asked."""
+def request_error(response: httpx.Response, doing: str, options: GoogleOptions, scopes: Sequence[str]) -> SourceError:
+    """The error for a failed response of the Admin SDK. ``doing`` names the request."""
     error = _refusal(response)
     reasons = {detail.reason for detail in (*error.errors, *error.details)}
     if "page_token" in error.message.lower().replace(" ", "_"):
@@ -81,7 +81,7 @@ def refused(response: httpx.Response, doing: str, options: GoogleOptions, scopes
 def _missing(reasons: set[str]) -> str:
     if "domainNotFound" in reasons:
         return "correct the option domains: each must be a domain of the subject's customer"
-    return "see that it is there; what is new is found by every server of Google's only after a while"
+    return "check that it exists; a new object is known to all servers of Google only after a while"
 
 
 def _remedy(status: int, reasons: set[str], options: GoogleOptions, scopes: Sequence[str]) -> str:
@@ -93,11 +93,9 @@ def _remedy(status: int, reasons: set[str], options: GoogleOptions, scopes: Sequ
     if reasons & {"insufficientPermissions", "ACCESS_TOKEN_SCOPE_INSUFFICIENT"}:
         return delegation(scopes, None)
     if reasons & _LASTING:
-        return (
-            "raise the quota of the day (Google Cloud console → Admin SDK API → Quotas), or read less often (`every`)"
-        )
+        return "raise the daily quota (Google Cloud console → Admin SDK API → Quotas), or pull less often (`every`)"
     if status == 401:
-        return "see that the service account is not disabled; a new grant takes effect after up to 24 hours"
+        return "check that the service account is enabled; a new grant takes effect after up to 24 hours"
     if status == 403:
         return (
             f"{options.subject} must be an administrator: give the account a role with the Admin API privileges "
@@ -105,12 +103,12 @@ def _remedy(status: int, reasons: set[str], options: GoogleOptions, scopes: Sequ
             "(Admin console → Account → Admin roles), or name another subject"
         )
     if status == 400 and "pageToken" not in reasons:
-        return "correct the option customer (it begins with C), domains or org_units; the words above say which"
-    return "the next run reads from the start"
+        return "correct the option customer (it begins with C), domains or org_units; the message above says which"
+    return "the next run starts again"
 
 
 def delegation(scopes: Sequence[str], client_id: str | None) -> str:
-    """What to grant for domain-wide delegation, in the words of the Admin console."""
+    """The remedy for missing domain-wide delegation, with the names in the Admin console."""
     return (
         f"grant domain-wide delegation to the client ID {client_id or 'of the service account'} with the OAuth scopes "
         f"{', '.join(scopes)} (Admin console → Security → Access and data control → API controls → Manage Domain Wide "
@@ -118,24 +116,26 @@ def delegation(scopes: Sequence[str], client_id: str | None) -> str:
     )
 
 
-def no_token(response: httpx.Response, account: str, options: GoogleOptions) -> SourceError:
-    """The error for an answer of the token endpoint that is not a token. Missing scopes are told by the caller."""
+def token_error(response: httpx.Response, account: str, options: GoogleOptions) -> SourceError:
+    """The error for a response of the token endpoint without a token. The caller reports missing scopes."""
     error, description = oauth(response)
     refusal = quoted(f"{error}: {description}")
-    said = f"no access token for {account} in the name of {options.subject}: {refusal}"
+    said = f"no access token for {account} as {options.subject}: {refusal}"
     if "email or User ID" in description:
-        remedy = f"correct the option subject: Google knows no user {options.subject} who may be acted for"
+        remedy = (
+            f"correct the option subject: Google has no user {options.subject} for whom the service account may act"
+        )
     elif "JWT Signature" in description:
         remedy = (
             f"the key of {account} has expired or was deleted: create a new one (Google Cloud console → IAM & Admin → "
             "Service accounts → Keys) and put it where service_account says"
         )
     elif "account not found" in description:
-        remedy = f"see that the service account {account} was neither deleted nor disabled"
+        remedy = f"check that the service account {account} was neither deleted nor disabled"
     elif "reasonable timeframe" in description:
         remedy = f"set this machine's clock{_apart(response)}"
     else:
-        remedy = "see the service account in the Google Cloud console, and its domain-wide delegation"
+        remedy = "check the service account in the Google Cloud console, and its domain-wide delegation"
     return SourceError(said, remedy)
 
 
@@ -156,19 +156,19 @@ def _refusal(response: httpx.Response) -> _Error:
 
 
 @contextmanager
-def understood() -> Iterator[None]:
-    """What is done in here with Google's answers is done to those of the documented form, or SourceError is raised."""
+def reporting_unknown_forms() -> Iterator[None]:
+    """Turns errors from processing responses of an undocumented form into SourceError."""
     try:
         yield
     except (LookupError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise SourceError(
-            f"Google sent something of an unknown form: {type(error).__name__} {error}",
-            "this may be a fault of the connector: report it to the authors of usersyncd",
+            f"Google sent a response of an unknown form: {type(error).__name__} {error}",
+            "this may be a bug of the connector: report it to the authors of usersyncd",
         ) from error
 
 
 def server_time(response: httpx.Response) -> datetime | None:
-    """The server's time (RFC 9110, section 6.6.1)."""
+    """The server's time, from the header ``Date`` (RFC 9110, section 6.6.1)."""
     return http_date(response.headers.get("date", ""))
 
 

@@ -1,4 +1,4 @@
-"""Partial responses: which fields to ask for (developers.google.com, "Performance tips"), and no more."""
+"""Partial responses: the selection of fields to request (developers.google.com, "Performance tips")."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable
 
 WHOLE: frozenset[str] = frozenset()
-"""All that is below a field."""
+"""A field with all its parts."""
 
 
 class Fields(dict[str, frozenset[str]]):
-    """Top-level fields, each with the parts of it that are needed; :data:`WHOLE` for all of them."""
+    """Top-level fields, each with its needed parts; :data:`WHOLE` for all parts."""
 
     def need(self, selections: Iterable[str]) -> Fields:
         """Add selections such as ``name(givenName),suspended``."""
@@ -26,5 +26,5 @@ class Fields(dict[str, frozenset[str]]):
 
 
 def listing(collection: str, fields: Fields | None) -> str:
-    """The selection for a page; ``fields`` None: everything. ``kind`` shows that it is Google who answers."""
+    """The selection for a page; ``fields`` None: everything. ``kind`` proves that the response comes from Google."""
     return f"kind,nextPageToken,{collection}" + (f"({fields})" if fields else "")

@@ -1,4 +1,4 @@
-"""From Google's groups and their members to records and edges."""
+"""Converts Google's groups and members to records and edges."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from usersyncd.plugin import Kind, Record, Unread, Value
-from usersyncd_google.faults import OddError
+from usersyncd_google.faults import MalformedError
 from usersyncd_google.fields import Fields
 from usersyncd_google.mapping import HIDDEN
 from usersyncd_google.users import handle
@@ -21,13 +21,13 @@ from usersyncd_google.users import handle
 Json = dict[str, Any]
 
 COUNT = re.compile("[0-9]{1,9}")
-"""How Google writes how many members a group has."""
+"""The form of Google's member count."""
 EDGE_FIELDS = Fields().need(["id", "email", "type"])
 
 
 class Row(Struct, frozen=True):
-    """One group as the listing shows it. ``digest`` covers all of it; ``count`` is how many members Google counts
-    (None: it does not say)."""
+    """One group in the listing. ``digest`` covers the whole row; ``count`` is Google's number of members (None: not
+    given)."""
 
     record: Record
     address: str
@@ -36,8 +36,8 @@ class Row(Struct, frozen=True):
 
 
 class GroupReader:
-    """Reads groups into rows. ``reads`` are the attributes that the rules really read, None for all;
-    :attr:`fields` is what to ask Google for."""
+    """Converts groups to rows. ``reads``: the attributes that the rules read; None: all. :attr:`fields`: the fields to
+    request."""
 
     def __init__(self, reads: frozenset[str] | None) -> None:
         self._reads = reads
@@ -48,7 +48,7 @@ class GroupReader:
     def row(self, group: Json) -> Row | Unread:
         """The row of a group."""
         if not isinstance(group.get("email", ""), str):
-            return Unread(Kind.GROUP, group["id"], ODD.format(group["id"]))
+            return Unread(Kind.GROUP, group["id"], MALFORMED.format(group["id"]))
         hidden = HIDDEN[Kind.GROUP]
         attributes: dict[str, Value] = {
             name: value
@@ -62,30 +62,30 @@ class GroupReader:
         return Row(record, address.lower(), short_digest(whole), int(count) if COUNT.fullmatch(count) else None)
 
 
-ODD = (
+MALFORMED = (
     "email of the group {} does not have the form that Google documents\n"
-    "  → correct it with the tool that wrote it (Directory API, groups.update); until then the group stays as it was"
+    " → correct it with the tool that wrote it (Directory API, groups.update); until then the group stays unchanged"
 )
 
 
 class Edges(Struct):
-    """The members of one group: ``named`` by id or handle; ``everybody``: all users of the customer besides."""
+    """The members of one group: ``named`` by id or handle; ``everybody``: additionally all users of the customer."""
 
     named: frozenset[str]
     everybody: bool = False
     outside: Counter[str] = Counter()
-    """How many members are of which domain."""
+    """The number of members of each domain."""
     unnamed: int = 0
-    """Members that have neither id nor address."""
+    """Number of members without id and address."""
     entries: int = 0
-    """Members that Google listed."""
+    """Number of members that Google listed."""
 
 
 def edges(members: Iterable[Json]) -> Edges:
     """The edges of one group's members.
 
-    A nested group is an edge as a user is. ``CUSTOMER`` stands for everybody and has no address. People from outside
-    may have no id: they are named by address. Raises OddError.
+    Nested groups are edges like users. ``CUSTOMER`` stands for all users and has no address. External members may have
+    no id: they are named by address. Raises OddError.
     """
     found = Edges(frozenset(), outside=Counter())
     named: set[str] = set()
@@ -93,9 +93,9 @@ def edges(members: Iterable[Json]) -> Edges:
         found.entries += 1
         identifier, address = member.get("id"), member.get("email")
         if not (isinstance(identifier, str | None) and isinstance(address, str | None)):
-            raise OddError(
+            raise MalformedError(
                 "a member of the group has an id or email that does not have the form that Google documents",
-                "the next run reads it again; if it stays so, tell Google's support; the group stays as it was",
+                "the next run reads it again; if this persists, contact Google's support; the group stays unchanged",
             )
         if member.get("type") == "CUSTOMER":
             found.everybody = True
@@ -115,5 +115,5 @@ def domain(address: str) -> str:
 
 
 def short_digest(text: str) -> str:
-    """Eight characters: two texts that differ have the same once in 2⁴⁸."""
+    """A digest of eight characters; two different texts have the same one with a probability of 2⁻⁴⁸."""
     return base64.b64encode(hashlib.blake2b(text.encode(), digest_size=6).digest()).decode()

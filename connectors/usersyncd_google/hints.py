@@ -1,7 +1,7 @@
-"""Hints: which groups' members have changed, as the audit logs of the Reports API tell.
+"""Finds the groups whose members changed, by the audit logs of the Reports API.
 
-They lag by minutes, sometimes by an hour, and now and then miss something (support.google.com/a/answer/7061566). So
-each pull looks back further than the last one, and a complete pull remains the truth.
+The logs lag by minutes, sometimes by an hour, and sometimes miss events (support.google.com/a/answer/7061566). So each
+pull reads the logs from before the last pull, and complete pulls correct what is missed.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from usersyncd_google.api import Api
 from usersyncd_google.groups import short_digest
 
 APPLICATIONS = ("admin", "groups_enterprise")
-"""What the admin console and API do is in the first log, what members and managers of groups do in the second."""
+"""The first log has the actions of the admin console and API, the second those of members and managers of groups."""
 NAMES = frozenset({"GROUP_EMAIL", "group_id", "group_email"})
 """The parameters of events that name a group (appendices ``admin-groups-events`` and ``groups-enterprise``)."""
 OVERLAP = timedelta(hours=3)
-"""How late an activity may appear in the log."""
+"""Maximum delay of an activity in the log."""
 SETTLED = timedelta(minutes=10)
-"""How long one of Google's servers may not know of a change that another one has told of. Groups are read again until
-their last activity is older."""
+"""Maximum delay between Google's servers: one may not yet have a change that another one reported. Groups are read
+again until their last activity is older."""
 MOST = 20_000
-"""Activities to look through. With more of them, reading everything is as quick."""
+"""Maximum activities to read. With more of them, reading all members is as fast."""
 FIELDS = "kind,nextPageToken,items(id(time,uniqueQualifier),events(parameters(name,value)))"
 
 
 class Hints(Struct):
-    """``groups``: addresses or ids of groups that may have changed; ``seen``: what to skip next time; ``too_many``: the
-    logs are too long to be looked through."""
+    """``groups``: addresses or ids of groups that may have changed; ``seen``: digests of the activities to skip next
+    time; ``too_many``: the logs have more than :data:`MOST` activities."""
 
     groups: set[str]
     seen: list[str]
@@ -37,7 +37,7 @@ class Hints(Struct):
 
 
 async def hints(api: Api, since: datetime, now: datetime, seen: frozenset[str]) -> Hints:
-    """What the logs tell since the last pull began at ``since``. All times are Google's own."""
+    """Read the logs since the last pull, which began at ``since``. All times are Google's own."""
     found = Hints(set(), [])
     start = (since - OVERLAP).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
     settled = (now - SETTLED).astimezone(UTC).isoformat()

@@ -1,4 +1,4 @@
-"""Signing without a key: IAM Credentials signs for a workload that has the role Service Account Token Creator
+"""Signs without a key file: IAM Credentials signs for a workload with the role Service Account Token Creator
 (cloud.google.com, IAM Credentials API, ``projects.serviceAccounts.signJwt``)."""
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from usersyncd_google.options import GoogleOptions, Keyless
 
 CLOUD = "https://www.googleapis.com/auth/cloud-platform"
 PATIENCE = Patience(json=False, concurrency=1, seconds=20)
-"""A machine outside of Google's cloud has no metadata server: it must not be waited for."""
+"""A short limit: a machine outside of Google's cloud has no metadata server."""
 
 
 _NO_AUTH = httpx.Auth()
-"""Sends a request as it is."""
+"""Sends a request without the client's authentication."""
 
 
 class _Signed(Struct):
@@ -36,7 +36,7 @@ class _Signed(Struct):
 
 
 class KeylessSigner:
-    """Signs by IAM Credentials. ``client`` is used with the workload's own token, never with the subject's."""
+    """Signs with IAM Credentials. Requests of ``client`` carry the workload's own token, never the subject's."""
 
     def __init__(
         self, options: GoogleOptions, keyless: Keyless, context: SourceContext, client: httpx.AsyncClient
@@ -68,7 +68,7 @@ class KeylessSigner:
             ) from None
 
     async def _own_token(self) -> str:
-        """The workload's own access token. google-auth is a blocking library: it runs in a thread of its own."""
+        """The workload's own access token. google-auth is a blocking library, so it runs in its own thread."""
         keyless = self._keyless
         configuration = None if keyless.credentials is None else self._context.secret(keyless.credentials)
         async with self._context.http(PATIENCE, ca_file=self._options.ca_file, proxy=self._options.proxy) as client:
@@ -84,16 +84,16 @@ class KeylessSigner:
                 return await _only(self._context.blocking(work), request)
             except DefaultCredentialsError as error:
                 raise SourceError(
-                    f"this machine has no credentials to sign with: {quoted(str(error))}",
-                    "run on Google Cloud with a service account, or give the configuration file of workload identity "
-                    "federation under keyless.credentials or in $GOOGLE_APPLICATION_CREDENTIALS",
+                    f"this machine has no credentials for signing: {quoted(str(error))}",
+                    "run on Google Cloud with a service account, or set the configuration file of workload identity "
+                    "federation in keyless.credentials or in $GOOGLE_APPLICATION_CREDENTIALS",
                 ) from None
             except UsersyncError:
                 raise
             except Exception as error:
-                # The library says of an answer that it did not expect whatever Python says.
+                # For an unexpected response the library raises any error of Python.
                 known = isinstance(error, (GoogleAuthError, ValueError))
-                said = quoted(str(error)) if known else f"an answer of an unknown form ({type(error).__name__})"
+                said = quoted(str(error)) if known else f"a response of an unknown form ({type(error).__name__})"
                 raise SourceError(
                     f"the workload's own credentials cannot be used: {said}",
                     "correct the configuration file of workload identity federation",
@@ -101,7 +101,8 @@ class KeylessSigner:
 
 
 async def _only(tokens: AsyncIterator[str], request: _Adapter) -> str:
-    """The only one of ``tokens``, which a thread makes. When this is cancelled, so is what the thread waits for."""
+    """The only item of ``tokens``, which a thread produces. Cancelling this also cancels the request on which the
+    thread waits."""
     reading = asyncio.ensure_future(_first(tokens))
     try:
         return await asyncio.shield(reading)
@@ -117,7 +118,8 @@ async def _first(tokens: AsyncIterator[str]) -> str:
 
 
 def _federated(text: str) -> Credentials:
-    """Workload identity federation. Raises ValueError or GoogleAuthError when ``text`` is no configuration of it."""
+    """Credentials of workload identity federation. Raises ValueError or GoogleAuthError when ``text`` is not its
+    configuration."""
     info = msgspec.json.decode(text, type=dict[str, Any])
     source = info.get("credential_source", {})
     if info.get("type") != "external_account" or not isinstance(source, dict):
@@ -128,7 +130,7 @@ def _federated(text: str) -> Credentials:
 
 
 class _Adapter(Request):
-    """google-auth's transport over the patient one: called in a thread, it asks in the event loop."""
+    """The transport of google-auth on the context's client: called in a thread, it sends requests in the event loop."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
@@ -136,7 +138,7 @@ class _Adapter(Request):
         self._waiting: Future[httpx.Response] | None = None
 
     def stop(self) -> None:
-        """End what is under way."""
+        """Cancel the current request."""
         if self._waiting is not None:
             self._waiting.cancel()
 

@@ -1,4 +1,4 @@
-"""How Google's resources become canonical: data only.
+"""The mapping of Google's resources to canonical attributes: data only.
 
 The resources are those of the Admin SDK, Directory API (developers.google.com, REST resources users and groups).
 """
@@ -13,7 +13,7 @@ MAPPING: Mapping[Kind, Mapping[str, str]] = {
     Kind.USER: {"userName": "primaryEmail", "email": "primaryEmail", "createdAt": "creationTime"},
     Kind.GROUP: {"displayName": "name"},
 }
-"""The other canonical attributes are :data:`DERIVED` under their own names, or Google's own."""
+"""The other canonical attributes are :data:`DERIVED`, or Google's attributes of the same name."""
 
 DERIVED: Mapping[str, str] = {
     "active": "suspended,archived",
@@ -31,7 +31,7 @@ DERIVED: Mapping[str, str] = {
     "phone": "phones(value,type,primary)",
     "mobile": "phones(value,type,primary)",
 }
-"""Attributes that Google keeps inside of lists and maps, each with the fields that it is made of."""
+"""Attributes that Google stores inside lists and maps, each with its fields."""
 
 HIDDEN: Mapping[Kind, frozenset[str]] = {
     Kind.USER: frozenset({
@@ -40,10 +40,11 @@ HIDDEN: Mapping[Kind, frozenset[str]] = {
     }),
     Kind.GROUP: frozenset({"directMembersCount", "etag", "id", "kind"}),
 }  # fmt: skip
-"""What says nothing about the person, changes by itself, or is nobody's business: read only when a rule names it."""
+"""Attributes that do not describe the person, change by themselves, or are private: read only when a rule names
+them."""
 
 SCOPE = "https://www.googleapis.com/auth/admin."
 USERS, GROUPS, UNITS, REPORTS = (
     f"{SCOPE}{name}.readonly" for name in ("directory.user", "directory.group", "directory.orgunit", "reports.audit")
 )
-"""The scopes; that of groups covers their members."""
+"""The OAuth scopes; the scope of groups covers their members."""

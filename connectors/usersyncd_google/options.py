@@ -1,4 +1,4 @@
-"""What an admin may set for a Google directory."""
+"""The ``options`` of a directory with ``connector: google``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _url(text: str) -> str:
     if parts.scheme not in ("https", "http") or not parts.hostname or parts.query or parts.fragment:
         raise ValueError(f"{text!r} is not the address of a server: write https://HOST[:PORT]")
     if parts.scheme == "http" and not _loopback(parts.hostname):
-        raise ValueError(f"{text!r}: access tokens would travel unencrypted: write https://")
+        raise ValueError(f"{text!r}: access tokens would be sent unencrypted: write https://")
     return text.rstrip("/")
 
 
@@ -56,7 +56,7 @@ MY_CUSTOMER = "my_customer"
 
 
 class Keyless(Options):
-    """Sign in as a service account without its key: IAM Credentials signs for a workload that may do so."""
+    """Sign in as a service account without its key: IAM Credentials signs for a workload with the right to do so."""
 
     service_account: Address
     """The service account's e-mail address."""
@@ -64,7 +64,7 @@ class Keyless(Options):
     """The workload's own credentials, such as the configuration file of workload identity federation. Default: the
     application default credentials of this machine."""
     endpoint: Url = "https://iamcredentials.googleapis.com"
-    """Where IAM Credentials is."""
+    """The address of IAM Credentials."""
 
 
 class GoogleOptions(Options):
@@ -73,32 +73,32 @@ class GoogleOptions(Options):
     service_account: Secret | None = None
     """The JSON key file of a service account with domain-wide delegation."""
     keyless: Keyless | None = None
-    """The same without a key file."""
+    """Instead of ``service_account``: sign in without a key file."""
     subject: Address
-    """The administrator in whose name the service account reads."""
+    """The administrator as whom the service account reads."""
     customer: str = MY_CUSTOMER
-    """The customer's id, which begins with C. Default: the customer that the subject belongs to."""
+    """The customer's id, which begins with C. Default: the subject's customer."""
     domains: Annotated[list[Domain], Field(min_length=1)] | None = None
     """Only users and groups of these domains. Default: all domains of the customer."""
     org_units: Annotated[list[Unit], Field(min_length=1)] | None = None
-    """Only users in these org units and those below them, by their full paths. Groups have no org unit: all are
+    """Only users in these org units and those below them, by their full paths. Groups have no org unit: all groups are
     read."""
     incremental: bool = True
-    """Between complete pulls, read only the members of groups that changed, by the group's own row and by the audit
-    logs of the Reports API. False: every pull reads everything, and no access to the logs is needed."""
+    """Between complete pulls, read only the members of changed groups, found by the group's own row and the audit logs
+    of the Reports API. False: every pull reads everything, and needs no access to the logs."""
     per_minute: Annotated[int, Field(ge=1)] = 2400
-    """Requests a minute, at the most: what Google Cloud's console says under Admin SDK API, quotas."""
+    """Maximum requests per minute: the value in the Google Cloud console under Admin SDK API, quotas."""
     endpoint: Url = "https://admin.googleapis.com"
-    """Where the Admin SDK is."""
+    """The address of the Admin SDK."""
     token_endpoint: Url = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
-    """Where access tokens are given out."""
+    """The address that issues access tokens."""
 
     ca_file: str | None = None
     """PEM file of the CAs to trust, relative to the configuration file. Default: the system's, or $SSL_CERT_FILE."""
     proxy: str | None = None
     """The proxy to use, http://HOST:PORT. Default: $HTTPS_PROXY and $NO_PROXY."""
     patience: Annotated[int, Field(ge=1)] = 900
-    """Seconds that one request may take, with all its waits and repetitions, before the pull is given up."""
+    """Seconds that one request may take, including all waits and retries, before the pull fails."""
 
     @model_validator(mode="after")
     def _one_way_in(self) -> Self:
@@ -122,6 +122,6 @@ class GoogleOptions(Options):
 
 
 def within(unit: str, units: list[str]) -> bool:
-    """Whether an org unit is one of ``units`` or below one. Paths differ in case for Google only when it shows them."""
+    """Whether an org unit is one of ``units`` or below one. Google compares paths without case."""
     path = unit.lower().rstrip("/") + "/"
     return any(path.startswith(each.lower().rstrip("/") + "/") for each in units)

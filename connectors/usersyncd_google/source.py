@@ -1,4 +1,4 @@
-"""The loop: sign in, see what the last pull left, and read."""
+"""The Google source: signs in, decodes the cursor, and pulls."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from pydantic import BaseModel
 from usersyncd.errors import SourceError
 from usersyncd.plugin import API, CANONICAL, Done, Kind, Page, Patience, SourceContext
 from usersyncd_google.api import Api, properties
-from usersyncd_google.cursor import FORMAT, Cursor, extent, trusted
+from usersyncd_google.cursor import FORMAT, Cursor, extent, usable_cursor
 from usersyncd_google.describe import describe
-from usersyncd_google.faults import MissingError, retryable, understood
+from usersyncd_google.faults import MissingError, reporting_unknown_forms, retryable
 from usersyncd_google.keyless import KeylessSigner
 from usersyncd_google.mapping import DERIVED, GROUPS, MAPPING, REPORTS, UNITS, USERS
 from usersyncd_google.options import GoogleOptions
-from usersyncd_google.reading import AT_ONCE, Reading
-from usersyncd_google.tokens import Delegated, KeySigner, Signer
+from usersyncd_google.pull import AT_ONCE, GooglePull
+from usersyncd_google.tokens import DelegatedAuth, KeySigner, Signer
 from usersyncd_google.users import Json
 
 
 class GoogleSource:
     """Users, groups and memberships of a customer of Google Workspace or Cloud Identity.
 
-    Every pull lists all users and all groups. Members are read of the groups that changed since the cursor, and of all
-    groups when there is none.
+    Every pull lists all users and all groups. It reads the members of the groups that changed since the cursor; without
+    a cursor, those of all groups.
     """
 
     api: ClassVar[int] = API
@@ -39,13 +39,13 @@ class GoogleSource:
         self._context = context
 
     async def pull(self, cursor: str | None) -> AsyncIterator[Page | Done]:
-        """Read everything, but of the groups that are as ``cursor`` knows them no members. Raises SourceError."""
+        """Read everything except the members of groups that did not change since ``cursor``. Raises SourceError."""
         async with self._connected() as api:
             me, now = await self._identified(api)
             reads = self._reads()
             following = Cursor(FORMAT, extent(self._options, reads), me["customerId"], now)
-            known = trusted(cursor if self._options.incremental else None, following)
-            reading = Reading(
+            known = usable_cursor(cursor if self._options.incremental else None, following)
+            reading = GooglePull(
                 api, self._options, self._context.log, reads, known=known, following=following, subject=me["id"]
             )
             async with aclosing(reading.pages()) as pages:
@@ -53,7 +53,7 @@ class GoogleSource:
                     yield page
 
     async def check(self) -> Sequence[str]:
-        """Sign in, and say who is there. Raises SourceError as ``pull`` does."""
+        """Sign in, and describe the customer. Raises SourceError as ``pull`` does."""
         async with self._connected() as api:
             me, now = await self._identified(api)
             return [line async for line in describe(api, self._options, me, now)]
@@ -72,17 +72,17 @@ class GoogleSource:
                 where = next(f"{kind} {name}" for kind, name in options.service_account.model_dump().items() if name)
                 signer = KeySigner(context.secret(options.service_account), f"service_account ({where})")
             scopes = [USERS, GROUPS, *[UNITS][: bool(options.org_units)], *[REPORTS][: options.incremental]]
-            client.auth = Delegated(signer, options, scopes)
-            with understood():
+            client.auth = DelegatedAuth(signer, options, scopes)
+            with reporting_unknown_forms():
                 yield Api(client, options, scopes)
 
     async def _identified(self, api: Api) -> tuple[Json, datetime]:
-        """The subject and Google's time; and every org unit of the options is there. Raises SourceError."""
+        """The subject, and Google's time. Raises SourceError, also when an org unit of the options does not exist."""
         options = self._options
         me, now = await api.user_and_time(options.subject, "id,primaryEmail,customerId")
         for unit in options.org_units or ():
             if unit == "/":
-                continue  # The root is always there.
+                continue  # The root always exists.
             try:
                 await api.unit(unit)
             except MissingError as error:
@@ -93,7 +93,7 @@ class GoogleSource:
         return me, now
 
     def _reads(self) -> Mapping[Kind, frozenset[str] | None]:
-        """The attributes to ask Google for. It refuses a request that names one that it does not have."""
+        """The attributes to request. Google refuses a request with an unknown attribute."""
         found: dict[Kind, frozenset[str] | None] = {}
         for kind, names in self._context.reads.items():
             has = properties("User") | DERIVED.keys() if kind is Kind.USER else properties("Group")

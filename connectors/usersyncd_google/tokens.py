@@ -16,23 +16,23 @@ from google.auth.exceptions import GoogleAuthError
 from msgspec import Struct
 
 from usersyncd.errors import ConfigError, SourceError
-from usersyncd_google.faults import delegation, no_token, oauth
+from usersyncd_google.faults import delegation, oauth, token_error
 from usersyncd_google.options import GoogleOptions
 
 AUDIENCE = "https://oauth2.googleapis.com/token"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 LIFE = 3600
-"""Seconds that an assertion is good for, at the most."""
+"""Maximum validity of an assertion, in seconds."""
 LONGEST_LIFE = 86_400.0
-"""Seconds that a token is used without asking for another one, whatever its answer says."""
+"""Maximum seconds for which a token is used, whatever the response says."""
 TOKEN = re.compile(r"[\x21-\x7e]{1,20000}")
-"""What a header can carry."""
+"""The characters that are allowed in a header."""
 EARLY = 60.0
-"""Seconds before its end that a token is replaced."""
+"""Seconds before its expiry at which a token is replaced."""
 
 
 class Signer(Protocol):
-    """Signs in the name of a service account."""
+    """Signs as a service account."""
 
     account: str
     client_id: str | None
@@ -43,18 +43,19 @@ class Signer(Protocol):
 
 
 class KeySigner:
-    """Signs with the key file of a service account. Raises ConfigError when ``text`` is none; ``where`` names it."""
+    """Signs with the key file of a service account. Raises ConfigError when ``text`` is not such a file; ``where``
+    names it."""
 
     def __init__(self, text: str, where: str) -> None:
         try:
             info = msgspec.json.decode(text, type=_KeyFile)
             self._signer = crypt.RSASigner.from_string(info.private_key, info.private_key_id)
         except (ValueError, GoogleAuthError) as error:
-            # The library's own words may show the key.
+            # The library's own message may show the key.
             reason = error if isinstance(error, msgspec.MsgspecError) else "its private_key cannot be read"
             raise ConfigError(
                 f"{where} is not the key file of a service account: {reason}",
-                "give the JSON file as the Google Cloud console made it (IAM & Admin → Service accounts → Keys)",
+                "use the JSON file as the Google Cloud console created it (IAM & Admin → Service accounts → Keys)",
             ) from None
         self.account = info.client_email
         self.client_id = info.client_id
@@ -76,8 +77,8 @@ class _Token(Struct):
     expires_in: float = LIFE
 
 
-class Delegated(httpx.Auth):
-    """Signs requests in: gets a token when there is none, and another one when Google refuses it."""
+class DelegatedAuth(httpx.Auth):
+    """Authenticates requests: gets an access token when needed, and a new one when Google rejects it."""
 
     def __init__(
         self, signer: Signer, options: GoogleOptions, scopes: Sequence[str], clock: Callable[[], float] = time.monotonic
@@ -98,7 +99,7 @@ class Delegated(httpx.Auth):
                     response = yield await self._request(self._scopes)
                     await response.aread()
                     if oauth(response)[0] == "unauthorized_client":
-                        # It says that of all scopes together: ask which.
+                        # The error covers all scopes together: find out which one is denied.
                         denied = []
                         for scope in self._scopes:
                             each = yield await self._request([scope])
@@ -128,7 +129,7 @@ class Delegated(httpx.Auth):
 
     def _take(self, response: httpx.Response) -> None:
         if response.status_code != 200:
-            raise no_token(response, self._signer.account, self._options)
+            raise token_error(response, self._signer.account, self._options)
         try:
             token = msgspec.json.decode(response.content, type=_Token)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -138,15 +139,15 @@ class Delegated(httpx.Auth):
             ) from None
         if not TOKEN.fullmatch(token.access_token):
             raise SourceError(
-                f"{self._options.token_endpoint} gave an access token that no header can carry",
-                "see what stands between here and Google, and that the option token_endpoint is right",
+                f"{self._options.token_endpoint} issued an access token with invalid characters",
+                "check the option token_endpoint, and the proxies between usersyncd and Google",
             )
         self._token = token.access_token
         self._until = self._clock() + min(token.expires_in, LONGEST_LIFE) - EARLY
 
     def _denied(self, denied: list[str]) -> SourceError:
         some = denied and len(denied) < len(self._scopes)
-        which = f", but not with {', '.join(denied)}" if some else " with none of the scopes that are needed"
+        which = f", but not with {', '.join(denied)}" if some else " with none of the required scopes"
         return SourceError(
             f"unauthorized_client: {self._signer.account} may act for {self._options.subject}{which}",
             delegation(self._scopes, self._signer.client_id),

@@ -1,4 +1,4 @@
-"""From Google's users to records."""
+"""Converts Google's users to records."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Json = dict[str, Any]
 
 
 class UserReader:
-    """Reads users into records.
+    """Converts users to records.
 
-    ``reads`` are the attributes that the rules really read, None for all; ``units`` the org units whose users are
-    read, None for all. :attr:`fields` and :attr:`projection` are what to ask Google for.
+    ``reads``: the attributes that the rules read; None: all. ``units``: the org units whose users are read; None: all.
+    :attr:`fields` and :attr:`projection`: the parameters of the request.
     """
 
     def __init__(self, reads: frozenset[str] | None, units: list[str] | None = None) -> None:
@@ -32,7 +32,9 @@ class UserReader:
                 ["id", "primaryEmail", *self._own, *(DERIVED[name] for name, _ in self._derived)]
             )
             if "manager" in reads:
-                self.fields.need(["aliases", "nonEditableAliases"])  # A manager may be named by any address.
+                self.fields.need(
+                    ["aliases", "nonEditableAliases"]
+                )  # A manager attribute may have any address of the user.
             if units is not None:
                 self.fields.need(["orgUnitPath"])
         self.projection = "full" if reads is None or "customSchemas" in reads else "basic"
@@ -45,8 +47,8 @@ class UserReader:
                 return _unread(user, "orgUnitPath")
             if not within(unit, self._units):
                 return None
-        if odd := _odd(user):
-            return _unread(user, odd)
+        if malformed := _malformed(user):
+            return _unread(user, malformed)
         attributes: dict[str, Value]
         if self._all:
             hidden = HIDDEN[Kind.USER]
@@ -60,19 +62,19 @@ class UserReader:
         return Record(Kind.USER, user["id"], attributes, _handles(user))
 
 
-ODD = (
+MALFORMED = (
     "{1} of the account {0} does not have the form that Google documents\n"
-    "  → correct it with the tool that wrote it (Directory API, users.update); until then the user stays as it was"
+    "  → correct it with the tool that wrote it (Directory API, users.update); until then the user stays unchanged"
 )
 
 
 def _unread(user: Json, name: str) -> Unread:
     address = user.get("primaryEmail")
-    return Unread(Kind.USER, user["id"], ODD.format(address if _is_address(address) else user["id"], name))
+    return Unread(Kind.USER, user["id"], MALFORMED.format(address if _is_address(address) else user["id"], name))
 
 
-def _odd(user: Json) -> str | None:
-    """The first property that does not have its form."""
+def _malformed(user: Json) -> str | None:
+    """The first property without its documented form."""
     if not _is_address(user.get("primaryEmail")):
         return "primaryEmail"
     return next((name for name, form in _FORMS if name in user and not form(user[name])), None)
@@ -106,12 +108,12 @@ _FORMS: Sequence[tuple[str, Callable[[Any], bool]]] = (
     *((name, _is_list(dict)) for name in ("organizations", "externalIds", "relations", "languages", "phones")),
     *((name, _is_list(str)) for name in ("aliases", "nonEditableAliases")),
 )
-"""What the resource documents as such. Several lists are of the type ``any`` in Google's discovery document, so that
-some accounts hold something else."""
+"""The documented forms. Several lists have the type ``any`` in Google's discovery document, so some accounts have other
+values."""
 
 
 def handle(address: str) -> str:
-    """The handle for an address, in one normal form: addresses differ neither in case nor in spaces around them."""
+    """The handle for an address, normalised: case and surrounding spaces do not matter."""
     return "email:" + address.strip().lower()
 
 
@@ -124,7 +126,7 @@ def _handles(user: Json) -> tuple[str, ...]:
 
 
 def _active(user: Json) -> Value:
-    """Who is suspended may not sign in; nor may who is archived, whatever ``suspended`` says."""
+    """Suspended users may not sign in; archived users may not either, whatever ``suspended`` says."""
     return not (user.get("suspended") or user.get("archived"))
 
 
@@ -149,7 +151,7 @@ def _employee_number(user: Json) -> Value:
 
 
 def _manager(user: Json) -> Value:
-    """By address, as the admin console writes it; what is no address may still be an id."""
+    """The manager's address, as the admin console writes it; any other text may be an id."""
     value = _typed(user.get("relations"), "manager").get("value")
     return handle(value) if isinstance(value, str) and "@" in value else value
 

@@ -1,4 +1,4 @@
-"""The google connector keeps the promises of a source, on a fake Google over real HTTP."""
+"""The google connector fulfils the contract of a source, with a fake Google over real HTTP."""
 
 from __future__ import annotations
 

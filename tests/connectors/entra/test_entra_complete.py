@@ -32,7 +32,7 @@ async def test_a_group_in_pieces_is_one_group(graph: Graph, tmp_path: Path) -> N
     assert len(edges) == len(set(edges))
 
 
-async def test_only_what_the_rules_read_is_asked_for(graph: Graph, tmp_path: Path) -> None:
+async def test_only_what_the_rules_read_is_requested(graph: Graph, tmp_path: Path) -> None:
     reads = {
         Kind.USER: frozenset({"mail", "division", "extensionAttribute3", "businessPhone"}),
         Kind.GROUP: frozenset[str](),

@@ -28,7 +28,7 @@ def follower(graph: Graph, tmp_path: Path) -> Follower:
 
 
 @pytest.mark.parametrize("fault", SURE)
-async def test_what_passes_is_waited_out(follower: Follower, fault: str) -> None:
+async def test_temporary_faults_are_retried(follower: Follower, fault: str) -> None:
     follower.graph.faults.rate = {fault: 0.3}
     await follower.pull()
     assert follower.is_right

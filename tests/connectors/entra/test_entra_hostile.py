@@ -167,7 +167,7 @@ async def test_a_sign_in_that_cannot_be(graph: Graph, tmp_path: Path, path: str,
 
 
 @pytest.mark.parametrize("life", ["0", "-1", "1" + "0" * 30, '"3599"', '"x"', "null", "1e5"])
-async def test_a_life_that_cannot_be(graph: Graph, tmp_path: Path, life: str) -> None:
+async def test_an_impossible_token_lifetime(graph: Graph, tmp_path: Path, life: str) -> None:
     def spoil(path: str, answer: Response) -> Response:
         if not path.endswith(TOKEN):
             return answer

@@ -1,4 +1,4 @@
-"""A fake Google for each test. After the test, none of its replies may have been one that Google would not give."""
+"""A fake Google for each test. After the test, no reply may have been one that Google would not send."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fake Google with a customer in it, and pulls of it as a run makes them."""
+"""A fake Google with a customer, and pulls from it as in a run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ Reads = Mapping[Kind, frozenset[str] | None]
 
 
 class Directory:
-    """``held`` is what the pulls of :meth:`sync` told; ``done`` the last one's end; ``log`` what was logged."""
+    """``held`` is the merged content of the pulls of :meth:`sync`; ``done`` the end of the last one; ``log`` the
+    log."""
 
     def __init__(self, google: Google, folder: Path, **options: Any) -> None:
         self.google, self.folder = google, folder
@@ -36,15 +37,15 @@ class Directory:
         return GoogleSource(GoogleOptions.model_validate(self.options), context)
 
     async def pull(self, cursor: str | None = None, reads: Reads | None = None) -> Pull:
-        """One pull, by itself."""
+        """One pull, independent of others."""
         return await read(self.source(reads), cursor)
 
     async def listing(self, reads: Reads | None = None) -> Listing:
-        """What a complete pull says."""
+        """The content by a complete pull."""
         return fold((await self.pull(reads=reads)).items)
 
     async def sync(self, *, complete: bool = False) -> Pull:
-        """The next pull after the last one, folded into what is held; nothing is when it fails."""
+        """The next pull after the last one, merged into ``held``, which stays unchanged when the pull fails."""
         pull = await self.pull(None if complete or self.done is None else self.done.cursor)
         (self.done,) = pull.ends
         assert self.done.complete
@@ -52,15 +53,15 @@ class Directory:
         return pull
 
     def assert_equal(self) -> None:
-        """What is held is what the customer has."""
+        """Assert that ``held`` equals the customer's content."""
         assert self.held is not None
         records, edges = truth(self.tenant)
         found = {(kind, key): _essence(kind, held) for (kind, key), held in self.held.records.items()}
         assert found == records
         assert self.held.edges == edges
 
-    def assert_nobody_is_missing(self, before: Truth) -> None:
-        """Who was there before the pull and still is, is held; and so are memberships."""
+    def assert_no_record_is_missing(self, before: Truth) -> None:
+        """Assert that ``held`` has every record and membership that existed before the pull and still exists."""
         assert self.held is not None
         (records, edges), now = before, truth(self.tenant)
         assert records.keys() & now[0].keys() <= self.held.records.keys()
@@ -72,7 +73,7 @@ Truth = tuple[dict[tuple[Kind, str], Any], set[tuple[str, str]]]
 
 
 def reachable(google: Google) -> dict[str, Any]:
-    """The options that reach a fake; its key file is in an environment variable."""
+    """The options for a fake; its key file is in an environment variable."""
     os.environ[KEY] = google.accounts.key_file(google.token_url)
     return {
         "service_account": {"env": KEY},
@@ -83,7 +84,7 @@ def reachable(google: Google) -> dict[str, Any]:
 
 
 def truth(tenant: Tenant) -> Truth:
-    """What a pull should find, told from the tenant alone."""
+    """The expected content, derived from the tenant alone."""
     records: dict[tuple[Kind, str], Any] = {}
     records |= {(Kind.USER, key): _essence(Kind.USER, user) for key, user in tenant.users.items()}
     records |= {(Kind.GROUP, key): _essence(Kind.GROUP, group) for key, group in tenant.groups.items()}

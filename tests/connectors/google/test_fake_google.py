@@ -1,4 +1,4 @@
-"""The fake, as code sees it that nobody here wrote: google-api-python-client from end to end, and google-auth."""
+"""The fake, tested with Google's own libraries: google-api-python-client from end to end, and google-auth."""
 
 from __future__ import annotations
 
@@ -84,11 +84,11 @@ def test_an_empty_collection_is_absent(directory: Directory) -> None:
         (lambda service: service.members().list(groupKey="nothing"), 404, "notFound"),
     ],
 )
-def test_what_google_refuses_is_refused(directory: Directory, ask: Any, status: int, reason: str) -> None:
+def test_the_fake_refuses_what_google_refuses(directory: Directory, ask: Any, status: int, reason: str) -> None:
     with pytest.raises(HttpError) as raised:
         ask(services(directory)[0]).execute()
     assert (raised.value.status_code, raised.value.error_details[0]["reason"]) == (status, reason)
-    directory.google.unfaithful.clear()  # A client that asks for a field that is none is noted.
+    directory.google.unfaithful.clear()  # The fake notes a request for an unknown field.
 
 
 def test_a_scope_is_needed_for_each_method(directory: Directory) -> None:
@@ -134,5 +134,5 @@ def test_partial_responses() -> None:
         ("Members", {"members": {}}),
     ],
 )
-def test_the_judge_sees_what_google_would_not_say(schema: str, reply: Any) -> None:
+def test_the_judge_detects_replies_that_google_would_not_send(schema: str, reply: Any) -> None:
     assert faults("directory_v1", schema, reply)

@@ -1,4 +1,4 @@
-"""Everything that can go wrong on the way: in the end the pull is the customer, or it failed and told nothing."""
+"""Faults of network and servers: a pull either reads the whole customer, or it fails without a result."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def paged(directory: Directory) -> Directory:
 @pytest.mark.parametrize(
     ("fault", "times"), [("throttle", 3), ("cut", 3), ("html", 3), ("html_200", 3), ("revoke_token", 1)]
 )
-async def test_what_passes_is_waited_out(paged: Directory, fault: str, times: int, spare: int) -> None:
+async def test_temporary_faults_are_retried(paged: Directory, fault: str, times: int, spare: int) -> None:
     knob = paged.google.knobs.faults[fault]
     knob.times, knob.spare = times, spare
     await paged.sync()
@@ -39,7 +39,7 @@ async def test_what_passes_is_waited_out(paged: Directory, fault: str, times: in
 
 @pytest.mark.parametrize("spare", range(0, 14, 2))
 @pytest.mark.parametrize("cursor", [False, True], ids=["complete", "incremental"])
-async def test_a_page_that_is_lost_does_no_harm(paged: Directory, spare: int, cursor: bool) -> None:
+async def test_a_lost_page_does_no_harm(paged: Directory, spare: int, cursor: bool) -> None:
     """Users, groups and members alike, first, middle and last pages."""
     if cursor:
         await paged.sync()
@@ -57,7 +57,7 @@ async def test_a_page_that_is_lost_does_no_harm(paged: Directory, spare: int, cu
     paged.assert_equal()
 
 
-async def test_a_group_that_may_not_be_read_keeps_its_members_and_is_named(directory: Directory) -> None:
+async def test_an_unreadable_group_keeps_its_members_and_is_named(directory: Directory) -> None:
     tenant = directory.tenant
     await directory.sync()
     before = directory.held
@@ -81,14 +81,14 @@ async def test_a_group_that_may_not_be_read_keeps_its_members_and_is_named(direc
     directory.assert_equal()
 
 
-async def test_many_groups_that_may_not_be_read_are_a_missing_right(directory: Directory) -> None:
+async def test_many_unreadable_groups_mean_a_missing_right(directory: Directory) -> None:
     directory.google.forbidden = set(directory.tenant.groups)
     with pytest.raises(SourceError, match="must be an administrator"):
         await directory.sync()
 
 
-async def test_members_that_are_missing_twice_for_two_reasons(directory: Directory) -> None:
-    """A replica that has not heard of the first member yet, and then a page that is lost: both answers are empty."""
+async def test_members_that_are_missing_twice_for_different_reasons(directory: Directory) -> None:
+    """A replica that lacks the first member, then a lost page: both responses are empty."""
     group = directory.tenant.found("Two Reasons")
     await directory.sync()
     directory.tenant.replica_lag = 1
@@ -106,7 +106,7 @@ async def test_members_that_are_missing_twice_for_two_reasons(directory: Directo
 
 
 @pytest.mark.parametrize("people", [30, 400])
-async def test_many_that_only_a_second_listing_shows_are_an_error(start: Start, people: int) -> None:
+async def test_many_records_that_only_the_second_listing_has_are_an_error(start: Start, people: int) -> None:
     directory = start(company(people=people, groups=0, memberships=0))
     directory.google.knobs.page_size = people // 4
     directory.google.knobs.lose_page.times = 1
@@ -114,11 +114,11 @@ async def test_many_that_only_a_second_listing_shows_are_an_error(start: Start, 
         await directory.sync()
         directory.assert_equal()
         return
-    with pytest.raises(SourceError, match=r"listing of users is not whole: a second one has 100 users"):
+    with pytest.raises(SourceError, match=r"listing of users is incomplete: a second one has 100 users"):
         await directory.sync()
 
 
-async def test_many_who_come_while_we_read_are_read_next_time(start: Start) -> None:
+async def test_users_created_during_the_pull_are_read_by_the_next_one(start: Start) -> None:
     directory = start(company(people=30, groups=3, memberships=20))
     directory.google.knobs.page_size = 10
     before = set(directory.tenant.users)
@@ -137,20 +137,20 @@ async def test_many_who_come_while_we_read_are_read_next_time(start: Start) -> N
 
 
 @pytest.mark.parametrize("what", ["users", "groups"])
-async def test_a_listing_that_is_empty_twice_is_not_believed(directory: Directory, what: str) -> None:
+async def test_a_listing_that_is_empty_twice_is_rejected(directory: Directory, what: str) -> None:
     directory.google.knobs.lose_page.times = 2
     directory.google.knobs.lose_page.spare = 0 if what == "groups" else 6
     if what == "users":
-        with pytest.raises(SourceError, match=r"grace\.admin@acme\.example, in whose name it was read, is not in it"):
+        with pytest.raises(SourceError, match=r"grace\.admin@acme\.example, as whom it was read, is missing"):
             await directory.sync()
     else:
-        await directory.sync()  # Google says nowhere that there are groups: the guard of the plan remains.
+        await directory.sync()  # Google does not report the number of groups: only the plan's guard can help here.
 
 
 @pytest.mark.parametrize("spare", [0, 2, 5])
 async def test_a_page_that_repeats_itself_ends_the_pull(paged: Directory, spare: int) -> None:
     paged.google.knobs.repeat_page.times, paged.google.knobs.repeat_page.spare = 1, spare
-    with pytest.raises(SourceError, match="gives pages that it gave before"):
+    with pytest.raises(SourceError, match="repeats pages"):
         await paged.sync()
 
 
@@ -161,19 +161,19 @@ async def test_a_page_token_that_expires_ends_the_pull(paged: Directory) -> None
 
 
 @pytest.mark.parametrize("fault", ["throttle", "cut", "html", "html_200"])
-async def test_what_does_not_pass_ends_the_pull(paged: Directory, fault: str) -> None:
+async def test_permanent_faults_end_the_pull(paged: Directory, fault: str) -> None:
     paged.google.knobs.faults[fault].chance = 1.0
     with pytest.raises(SourceError):
         await paged.sync()
 
 
-async def test_a_token_that_is_refused_again_and_again_ends_the_pull(directory: Directory) -> None:
+async def test_a_repeatedly_rejected_token_ends_the_pull(directory: Directory) -> None:
     directory.google.knobs.revoke_token.chance = 1.0
     with pytest.raises(SourceError, match="invalid authentication credentials"):
         await directory.sync()
 
 
-async def test_a_token_that_has_reached_its_end_is_replaced_before_it_is_refused(directory: Directory) -> None:
+async def test_an_expired_token_is_replaced_before_it_is_rejected(directory: Directory) -> None:
     directory.google.accounts.life = 60
     await directory.sync()
     directory.assert_equal()
@@ -181,21 +181,21 @@ async def test_a_token_that_has_reached_its_end_is_replaced_before_it_is_refused
 
 
 @pytest.mark.parametrize("minutes", [-4, 4])
-async def test_a_clock_that_is_a_little_off_does_not_matter(directory: Directory, minutes: int) -> None:
+async def test_a_small_clock_difference_does_not_matter(directory: Directory, minutes: int) -> None:
     directory.google.knobs.skew = timedelta(minutes=minutes)
     await directory.sync()
     directory.assert_equal()
 
 
 @pytest.mark.parametrize(("minutes", "words"), [(-30, "behind"), (90, "ahead")])
-async def test_a_clock_that_is_far_off_is_named(directory: Directory, minutes: int, words: str) -> None:
+async def test_a_large_clock_difference_is_named(directory: Directory, minutes: int, words: str) -> None:
     directory.google.knobs.skew = timedelta(minutes=minutes)
     seconds = f"{abs(minutes) * 60 // 1000},"
     with pytest.raises(SourceError, match=rf"set this machine's clock: Google's is {seconds}\d\d\d s {words}"):
         await directory.sync()
 
 
-async def test_a_fault_midway_leaves_the_cursor_as_it_was(paged: Directory) -> None:
+async def test_a_fault_midway_leaves_the_cursor_unchanged(paged: Directory) -> None:
     await paged.sync()
     before = paged.done
     paged.tenant.leave(list(paged.tenant.users)[3])
@@ -209,7 +209,7 @@ async def test_a_fault_midway_leaves_the_cursor_as_it_was(paged: Directory) -> N
 
 @pytest.mark.parametrize("seed", range(8))
 async def test_faults_in_random_combination(start: Start, seed: int) -> None:
-    """Changes and faults for some pulls on end, changes in the middle of pulls too; then quiet."""
+    """Several pulls with changes and faults, also in the middle of pulls; then pulls without faults."""
     dice, clock = random.Random(seed), Clock()
     tenant = company(people=30, groups=6, memberships=40, now=clock)
     directory = start(tenant)
@@ -231,7 +231,7 @@ async def test_faults_in_random_combination(start: Start, seed: int) -> None:
         with suppress(SourceError):
             await directory.sync()
             if tenant.replica_lag == 0:
-                directory.assert_nobody_is_missing(before)
+                directory.assert_no_record_is_missing(before)
             if tenant.replica_lag == 0 and not busy:
                 directory.assert_equal()
     for knob in knobs.faults.values():

@@ -1,4 +1,4 @@
-"""From Google's groups and members to rows and edges, and what is kept of them until the next pull. No I/O."""
+"""Conversion of Google's groups and members to rows and edges, and the cursor. No I/O."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from usersyncd.plugin import Kind, Record
-from usersyncd_google.cursor import BUCKETS, FORMAT, TRUSTED, Cursor, extent, trusted
+from usersyncd_google.cursor import BUCKETS, FORMAT, TRUSTED, Cursor, extent, usable_cursor
 from usersyncd_google.groups import GroupReader, Row, edges
 from usersyncd_google.options import GoogleOptions
 
@@ -45,13 +45,13 @@ def test_a_group_becomes_a_row() -> None:
 @pytest.mark.parametrize(
     "change", [{"name": "Crew"}, {"directMembersCount": "3"}, {"etag": '"e2"'}, {"email": "c@x.y"}]
 )
-def test_the_digest_changes_with_all_that_a_row_shows(change: dict[str, str]) -> None:
+def test_the_digest_covers_the_whole_row(change: dict[str, str]) -> None:
     reads = frozenset({"name"})
     assert row_of({**TEAM, **change}, reads).digest != row_of(TEAM, reads).digest
     assert row_of(dict(reversed(TEAM.items())), reads).digest == row_of(TEAM, reads).digest
 
 
-def test_members_are_edges_by_id_or_else_by_address() -> None:
+def test_members_are_edges_by_id_or_by_address() -> None:
     found = edges([
         {"id": "101", "email": "ada@acme.example", "type": "USER"},
         {"id": "03def", "email": "crew@acme.example", "type": "GROUP"},
@@ -65,13 +65,13 @@ def test_members_are_edges_by_id_or_else_by_address() -> None:
     assert (found.everybody, found.unnamed, found.entries) == (False, 1, 6)
 
 
-def test_a_member_without_address_stands_for_everybody() -> None:
+def test_a_member_without_address_stands_for_all_users() -> None:
     found = edges([{"id": "C03az79cb", "type": "CUSTOMER", "role": "MEMBER"}])
     assert found.everybody
     assert not found.named
 
 
-def test_no_members_at_all() -> None:
+def test_a_group_without_members() -> None:
     assert edges([]).named == frozenset()
 
 
@@ -85,9 +85,9 @@ def cursor(**changes: Any) -> Cursor:
     return found
 
 
-def test_a_cursor_is_trusted_by_the_next_pull_of_the_same() -> None:
+def test_the_next_pull_with_the_same_options_uses_the_cursor() -> None:
     last = cursor()
-    assert trusted(last.text(), cursor(at=NOW + timedelta(minutes=10))) == last
+    assert usable_cursor(last.text(), cursor(at=NOW + timedelta(minutes=10))) == last
 
 
 @pytest.mark.parametrize(
@@ -100,13 +100,13 @@ def test_a_cursor_is_trusted_by_the_next_pull_of_the_same() -> None:
         {"at": NOW - timedelta(seconds=1)},
     ],
 )
-def test_a_cursor_of_something_else_is_not(changes: dict[str, Any]) -> None:
-    assert trusted(cursor().text(), cursor(**changes)) is None
+def test_a_cursor_of_another_pull_is_not_used(changes: dict[str, Any]) -> None:
+    assert usable_cursor(cursor().text(), cursor(**changes)) is None
 
 
 @pytest.mark.parametrize("text", ["", "null", "{}", "[1]", '{"format":1}', "not json", cursor().text()[:-5]])
-def test_a_cursor_that_is_none_is_not(text: str) -> None:
-    assert trusted(text, cursor()) is None
+def test_text_that_is_not_a_cursor_is_not_used(text: str) -> None:
+    assert usable_cursor(text, cursor()) is None
 
 
 def options(**changes: Any) -> GoogleOptions:
@@ -136,6 +136,6 @@ def test_other_attributes_make_another_extent() -> None:
     assert before != extent(options(), {Kind.USER: frozenset({"name"}), Kind.GROUP: None})
 
 
-def test_where_the_key_lies_and_how_fast_it_may_be_is_no_part_of_it() -> None:
+def test_the_extent_excludes_the_location_of_the_key_and_the_quota() -> None:
     reads = {kind: None for kind in Kind}  # noqa: C420 - dict.fromkeys has another type
     assert extent(options(), reads) == extent(options(service_account={"env": "KEY"}, per_minute=10), reads)

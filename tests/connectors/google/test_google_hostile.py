@@ -1,4 +1,4 @@
-"""Answers that Google never gives: each ends the pull in words, and costs little."""
+"""Responses that Google never sends: each ends the pull with a message, at little cost."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LARGE = 3_000_000
 
 
 def answers(directory: Directory, path: str, body: bytes | Spoil, status: int = 200) -> None:
-    """What ends in ``path`` is answered with ``body``, or with what that makes of the right answer."""
+    """Paths that end in ``path`` get the response ``body``, or the correct response changed by it."""
 
     def spoil(asked: str, reply: Reply) -> Reply:
         if not asked.endswith(path):
@@ -57,7 +57,7 @@ async def test_deep_json(directory: Directory, path: str, body: bytes, status: i
 
 
 @pytest.mark.parametrize("status", [400, 403])
-async def test_a_refusal_in_no_encoding(directory: Directory, status: int) -> None:
+async def test_a_refusal_with_invalid_encoding(directory: Directory, status: int) -> None:
     for path in (USERS, "/token"):
         answers(directory, path, b'{"error": {"message": "\xff\xfe"}}', status)
         assert "no reason given" in await refusal(directory)
@@ -77,20 +77,20 @@ async def test_a_refusal_in_no_encoding(directory: Directory, status: int) -> No
     ],
 )
 @pytest.mark.parametrize("status", [200, 400])
-async def test_a_token_that_cannot_be(directory: Directory, token: dict[str, Any], status: int) -> None:
+async def test_an_impossible_token(directory: Directory, token: dict[str, Any], status: int) -> None:
     answers(directory, "/token", lambda _: token, status)
     assert "0123456789" not in await refusal(directory)
 
 
 @pytest.mark.parametrize("life", [-1e9, 0, 1.5e308, 10**30])
-async def test_a_life_that_cannot_be(directory: Directory, life: float) -> None:
+async def test_an_impossible_token_lifetime(directory: Directory, life: float) -> None:
     answers(directory, "/token", lambda token: {**token, "expires_in": life})
     await directory.sync()
     directory.assert_equal()
 
 
 @pytest.mark.parametrize("date", ["Thu, 01 Jan 1970 00:00:00 GMT", "Mon, 01 Jan 0001 00:00:00 +2359", "9" * 5_000])
-async def test_a_date_that_cannot_be(directory: Directory, date: str) -> None:
+async def test_an_impossible_date(directory: Directory, date: str) -> None:
     def spoil(path: str, reply: Reply) -> Reply:
         reply.headers["Date"] = date
         return reply
@@ -102,9 +102,9 @@ async def test_a_date_that_cannot_be(directory: Directory, date: str) -> None:
 
 
 @pytest.mark.parametrize("token", [7, ["x"], {}, True])
-async def test_a_page_token_that_is_no_text(directory: Directory, token: object) -> None:
+async def test_a_page_token_that_is_not_text(directory: Directory, token: object) -> None:
     answers(directory, USERS, lambda page: {**page, "nextPageToken": token})
-    assert "no list of users" in await refusal(directory)
+    assert "not a list of users" in await refusal(directory)
 
 
 @pytest.mark.parametrize("ids", [[], ["1", "2"]])
@@ -126,19 +126,19 @@ async def test_pages_without_end(directory: Directory, ids: list[str]) -> None:
 
 
 @pytest.mark.parametrize("count", [10**30, -1, "9" * 6_000, "many", [], None, 1.5, True])
-async def test_a_number_of_members_that_cannot_be(directory: Directory, count: object) -> None:
+async def test_an_impossible_member_count(directory: Directory, count: object) -> None:
     def counted(page: dict[str, Any]) -> dict[str, Any]:
         return {**page, "groups": [{**group, "directMembersCount": count} for group in page["groups"]]}
 
     answers(directory, GROUPS, counted)
-    with suppress(SourceError):  # A number that can be, and is not theirs.
+    with suppress(SourceError):  # A possible but wrong number.
         await directory.sync()
         directory.assert_equal()
 
 
 @pytest.mark.parametrize("item", [{}, {"id": 7}, {"id": None}, {"id": {}}, None, "x", []])
 @pytest.mark.parametrize("path", [USERS, GROUPS])
-async def test_an_item_that_is_none(directory: Directory, path: str, item: object) -> None:
+async def test_an_item_that_is_not_an_object(directory: Directory, path: str, item: object) -> None:
     name = path.rpartition("/")[2]
     answers(directory, path, lambda page: {**page, name: [item, *page[name]]})
     await refusal(directory)
@@ -148,7 +148,7 @@ async def test_an_item_that_is_none(directory: Directory, path: str, item: objec
 @pytest.mark.parametrize(
     "body", [b"[]", b"{}", b"[" * 100_000, b'"x"', b'{"error": ' + b"7" * LARGE + b"}", b"\xff", b"null"]
 )
-async def test_a_sign_in_without_a_key_that_cannot_be(keyless: Directory, path: str, body: bytes) -> None:
+async def test_impossible_responses_of_keyless_sign_in(keyless: Directory, path: str, body: bytes) -> None:
     for status in (200, 400):
         answers(keyless, path, body, status)
         await refusal(keyless)

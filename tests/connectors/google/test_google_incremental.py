@@ -1,4 +1,4 @@
-"""Pulls after a cursor: members are read only of groups that changed, and none of the changes is missed."""
+"""Pulls after a cursor: only the members of changed groups are read, and no change is missed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Clock:
 
 
 async def read_again(directory: Directory) -> set[str]:
-    """The groups whose members the next pull reads; the pull is whole."""
+    """The groups whose members the next pull reads; its result must be complete."""
     pull = await directory.sync()
     directory.assert_equal()
     read = {item.group for item in pull.items if isinstance(item, Members) and item.whole}
@@ -55,7 +55,7 @@ async def test_a_quiet_interval_costs_a_handful_of_requests(start: Start) -> Non
     assert calls == {"token": 1, "users.get": 1, "activities.list": 2, "groups.list": 1, "users.list": 1}
 
 
-async def test_a_member_more_or_less_is_seen_in_the_groups_row(start: Start) -> None:
+async def test_an_added_or_removed_member_changes_the_groups_row(start: Start) -> None:
     directory = start(company(reports_miss=True))
     await directory.sync()
     group, member, stranger = pair(directory.tenant)
@@ -66,7 +66,7 @@ async def test_a_member_more_or_less_is_seen_in_the_groups_row(start: Start) -> 
 
 
 @pytest.mark.parametrize("log", ["admin", "groups_enterprise"])
-async def test_one_member_for_another_is_seen_in_the_logs(directory: Directory, log: str) -> None:
+async def test_a_replaced_member_is_found_by_the_logs(directory: Directory, log: str) -> None:
     await directory.sync()
     group, member, stranger = pair(directory.tenant)
     directory.tenant.part(group, member, by=log)
@@ -74,7 +74,7 @@ async def test_one_member_for_another_is_seen_in_the_logs(directory: Directory, 
     assert await read_again(directory) == {group}
 
 
-async def test_what_the_logs_tell_late_is_seen_when_they_tell_it(start: Start) -> None:
+async def test_a_late_log_entry_is_used_when_it_appears(start: Start) -> None:
     clock = Clock()
     directory = start(company(now=clock, reports_lag=timedelta(minutes=40)))
     await directory.sync()
@@ -90,7 +90,7 @@ async def test_what_the_logs_tell_late_is_seen_when_they_tell_it(start: Start) -
     assert await read_again(directory) == {group}
 
 
-async def test_what_the_logs_never_tell_is_seen_by_a_complete_pull(start: Start) -> None:
+async def test_a_complete_pull_finds_what_the_logs_miss(start: Start) -> None:
     directory = start(company(reports_miss=True))
     await directory.sync()
     group, member, stranger = pair(directory.tenant)
@@ -103,7 +103,7 @@ async def test_what_the_logs_never_tell_is_seen_by_a_complete_pull(start: Start)
     directory.assert_equal()
 
 
-async def test_an_old_activity_is_looked_at_once_and_a_new_one_until_it_has_settled(start: Start) -> None:
+async def test_an_old_activity_is_used_once_and_a_new_one_until_it_has_settled(start: Start) -> None:
     clock = Clock()
     directory = start(company(now=clock))
     await directory.sync()
@@ -119,7 +119,7 @@ async def test_an_old_activity_is_looked_at_once_and_a_new_one_until_it_has_sett
     assert await read_again(directory) == set()
 
 
-async def test_a_server_that_lags_behind_is_asked_again(start: Start) -> None:
+async def test_a_group_on_a_lagging_server_is_read_again(start: Start) -> None:
     clock = Clock()
     directory = start(company(now=clock))
     await directory.sync()
@@ -134,7 +134,7 @@ async def test_a_server_that_lags_behind_is_asked_again(start: Start) -> None:
     directory.assert_equal()
 
 
-async def test_a_count_that_is_of_another_moment_is_looked_at_once_more(start: Start) -> None:
+async def test_a_group_with_an_outdated_count_is_read_again_once(start: Start) -> None:
     directory = start(company(reports_miss=True))
     await directory.sync()
     group, _, _ = pair(directory.tenant)
@@ -144,7 +144,7 @@ async def test_a_count_that_is_of_another_moment_is_looked_at_once_more(start: S
     assert await read_again(directory) == set()
 
 
-async def test_everybody_changes_with_the_people(directory: Directory) -> None:
+async def test_a_group_of_all_users_changes_with_the_users(directory: Directory) -> None:
     group = directory.tenant.found("All Staff")
     directory.tenant.join(group, directory.tenant.customer)
     await directory.sync()
@@ -169,7 +169,7 @@ async def test_every_sort_of_change(start: Start) -> None:
 
 
 def change(tenant: Tenant, dice: random.Random) -> None:
-    """Something that happens in a company."""
+    """A change in a company."""
     user, group = dice.choice(list(tenant.users)[1:]), dice.choice(list(tenant.groups))
     match dice.randrange(9):
         case 0:
@@ -221,7 +221,7 @@ async def test_a_cursor_of_last_week_reads_everything(start: Start) -> None:
     assert await read_again(directory) == set(directory.tenant.groups)
 
 
-async def test_googles_clock_decides_and_not_ours(start: Start) -> None:
+async def test_googles_clock_counts_not_the_local_one(start: Start) -> None:
     clock = Clock()
     directory = start(company(now=clock))
     clock.forward(minutes=-4)
@@ -233,7 +233,9 @@ async def test_googles_clock_decides_and_not_ours(start: Start) -> None:
     assert await read_again(directory) == {group}
 
 
-async def test_logs_that_are_too_long_read_everything(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_too_many_log_entries_cause_a_complete_read(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await directory.sync()
     monkeypatch.setattr("usersyncd_google.hints.MOST", 3)
     for number in range(4):
@@ -241,7 +243,7 @@ async def test_logs_that_are_too_long_read_everything(directory: Directory, monk
     assert await read_again(directory) == set(directory.tenant.groups)
 
 
-async def test_logs_that_cannot_be_read_at_the_moment_read_everything_and_say_so(directory: Directory) -> None:
+async def test_temporarily_unreadable_logs_cause_a_complete_read_and_a_warning(directory: Directory) -> None:
     await directory.sync()
     group, member, _ = pair(directory.tenant)
     directory.tenant.part(group, member)
@@ -262,7 +264,7 @@ async def test_without_the_logs_every_pull_is_complete_and_needs_no_scope_for_th
     assert directory.google.calls["activities.list"] == 0
 
 
-async def test_logs_that_may_not_be_read_are_an_error_that_says_so(directory: Directory) -> None:
+async def test_forbidden_logs_are_an_error(directory: Directory) -> None:
     directory.google.accounts.granted = {each for each in directory.google.accounts.granted if "reports" not in each}
     with pytest.raises(SourceError, match=r"but not with .*admin\.reports\.audit\.readonly"):
         await directory.sync()

@@ -1,4 +1,4 @@
-"""Accounts and groups with a value of another form than documented: each costs itself alone, and stays as it was."""
+"""Accounts and groups with values of an undocumented form: only they fail, and they stay unchanged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from usersyncd.plugin import Kind, Unread
 
 
 def sends(directory: Directory, identifier: str, **values: Any) -> None:
-    """Wherever Google lists this user, it has these values."""
+    """Every listing of this user has these values."""
 
     def changed(page: dict[str, Any]) -> dict[str, Any]:
         users = [{**user, **values} if user["id"] == identifier else user for user in page.get("users", [])]
@@ -28,7 +28,7 @@ def sends(directory: Directory, identifier: str, **values: Any) -> None:
         ("primaryEmail", 7), ("primaryEmail", None), ("primaryEmail", " "), ("primaryEmail", ["a@acme.example"]),
     ],
 )  # fmt: skip
-async def test_an_account_with_an_odd_value_stays_as_it_was(directory: Directory, name: str, value: Any) -> None:
+async def test_an_account_with_a_malformed_value_stays_unchanged(directory: Directory, name: str, value: Any) -> None:
     await directory.sync()
     assert directory.held is not None
     odd, leaver = list(directory.tenant.users)[5:7]
@@ -42,7 +42,7 @@ async def test_an_account_with_an_odd_value_stays_as_it_was(directory: Directory
     assert (Kind.USER, leaver) not in directory.held.records
 
 
-async def test_a_creation_time_that_is_empty_is_absent(directory: Directory) -> None:
+async def test_an_empty_creation_time_is_absent(directory: Directory) -> None:
     await directory.sync()
     assert directory.held is not None
     odd, leaver = list(directory.tenant.users)[5:7]
@@ -54,7 +54,7 @@ async def test_a_creation_time_that_is_empty_is_absent(directory: Directory) -> 
 
 
 @pytest.mark.parametrize("value", [None, 7])
-async def test_an_odd_org_unit_takes_nobody_out_of_scope(start: Any, value: object) -> None:
+async def test_a_malformed_org_unit_removes_nobody_from_scope(start: Any, value: object) -> None:
     directory = start(org_units=["/Staff"])
     await directory.sync()
     odd = next(key for kind, key in directory.held.records if kind is Kind.USER)
@@ -75,7 +75,7 @@ async def test_check_counts_an_account_without_an_address(directory: Directory, 
 
 
 @pytest.mark.parametrize("value", [None, 7, ["x"]])
-async def test_a_group_with_an_odd_address_stays_as_it_was(directory: Directory, value: object) -> None:
+async def test_a_group_with_a_malformed_address_stays_unchanged(directory: Directory, value: object) -> None:
     await directory.sync()
     assert directory.held is not None
     odd, leaver = next(iter(directory.tenant.groups)), list(directory.tenant.users)[6]
@@ -97,7 +97,7 @@ async def test_a_group_with_an_odd_address_stays_as_it_was(directory: Directory,
 
 
 @pytest.mark.parametrize("member", [{"id": {"a": 1}}, {"id": "7", "email": 7}, {"id": "7", "email": ["x"]}])
-async def test_a_group_with_an_odd_member_stays_as_it_was(directory: Directory, member: dict[str, Any]) -> None:
+async def test_a_group_with_a_malformed_member_stays_unchanged(directory: Directory, member: dict[str, Any]) -> None:
     await directory.sync()
     assert directory.held is not None
     before, odd = directory.held, list(directory.tenant.groups)[1]

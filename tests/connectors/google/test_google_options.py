@@ -1,4 +1,4 @@
-"""What an admin may write for a Google directory."""
+"""The options of a Google directory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from usersyncd_google.options import GoogleOptions
 KEY = {"service_account": {"file": "key.json"}, "subject": "Admin@acme.example"}
 
 
-def test_the_least_that_must_be_given() -> None:
+def test_the_minimal_options() -> None:
     options = GoogleOptions.model_validate(KEY)
     assert options.subject == "admin@acme.example"
     assert options.customer == "my_customer"
@@ -23,7 +23,7 @@ def test_the_least_that_must_be_given() -> None:
     assert options.incremental
 
 
-def test_what_the_page_in_docs_shows_is_valid() -> None:
+def test_the_examples_in_the_docs_are_valid() -> None:
     page = (Path(__file__).parents[3] / "docs" / "google.md").read_text("utf-8")
     blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
     assert len(blocks) == 3
@@ -33,11 +33,11 @@ def test_what_the_page_in_docs_shows_is_valid() -> None:
 
 
 @pytest.mark.parametrize("name", GoogleOptions.model_fields)
-def test_every_option_is_on_the_page(name: str) -> None:
+def test_every_option_is_documented(name: str) -> None:
     assert f"`{name}" in (Path(__file__).parents[3] / "docs" / "google.md").read_text("utf-8")
 
 
-def test_org_units_and_domains_are_tidied() -> None:
+def test_org_units_and_domains_are_normalised() -> None:
     options = GoogleOptions.model_validate({**KEY, "org_units": ["/Staff/"], "domains": ["Acme.example"]})
     assert options.org_units == ["/Staff"]
     assert options.domains == ["acme.example"]
@@ -55,10 +55,10 @@ def test_org_units_and_domains_are_tidied() -> None:
         ({"domains": ["@acme.example"]}, "is not a domain"),
         ({"org_units": ["Staff"]}, "begins with /"),
         ({"org_units": ["/Staff", "/staff/Engineering"]}, "/staff/Engineering is within /Staff: leave it out"),
-        ({"endpoint": "http://admin.googleapis.com"}, "would travel unencrypted"),
-        ({"endpoint": "HTTP://admin.googleapis.com"}, "would travel unencrypted"),
+        ({"endpoint": "http://admin.googleapis.com"}, "would be sent unencrypted"),
+        ({"endpoint": "HTTP://admin.googleapis.com"}, "would be sent unencrypted"),
         ({"endpoint": "admin.googleapis.com"}, "is not the address of a server"),
-        ({"token_endpoint": "http://10.0.0.1/token"}, "would travel unencrypted"),
+        ({"token_endpoint": "http://10.0.0.1/token"}, "would be sent unencrypted"),
         ({"per_minute": 0}, "greater than or equal to 1"),
     ],
 )

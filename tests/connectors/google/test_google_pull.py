@@ -1,4 +1,4 @@
-"""A pull against a fake Google: who is listed, in which scope, and who is a member."""
+"""Pulls from a fake Google: records, scope, and memberships."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def test_pages_are_as_large_as_google_allows(directory: Directory) -> None
     assert asked == {"users.list": "500", "groups.list": "200", "members.list": "200"}
 
 
-async def test_no_more_is_asked_for_than_the_rules_read(directory: Directory) -> None:
+async def test_only_the_attributes_that_rules_read_are_requested(directory: Directory) -> None:
     reads = {Kind.USER: frozenset({"primaryEmail", "active"}), Kind.GROUP: frozenset({"name"})}
     listing = await directory.listing(reads)
     user = next(attributes for (kind, _), attributes in listing.records.items() if kind is Kind.USER)
@@ -45,7 +45,7 @@ async def test_no_more_is_asked_for_than_the_rules_read(directory: Directory) ->
     assert asked["members.list"] == "kind,nextPageToken,members(email,id,type)"
 
 
-async def test_an_attribute_that_google_does_not_have_is_not_asked_for(directory: Directory) -> None:
+async def test_an_attribute_that_google_does_not_have_is_not_requested(directory: Directory) -> None:
     await directory.listing({Kind.USER: frozenset({"primaryEmail", "favouriteColour", "division"})})
     (entry,) = [entry for entry in directory.log.entries if entry["log_level"] == "warning"]
     assert entry["attributes"] == ["favouriteColour"]
@@ -99,10 +99,10 @@ async def test_a_customer_by_its_id(start: Start) -> None:
 
 
 @pytest.mark.parametrize("complete", [True, False])
-async def test_who_moves_between_units_while_they_are_read_stays(
+async def test_a_user_who_moves_between_units_during_the_pull_stays(
     start: Start, monkeypatch: pytest.MonkeyPatch, complete: bool
 ) -> None:
-    """From the unit that is still to be read to the one that was read already."""
+    """From a unit that is not read yet to one that already was."""
     directory = start(org_units=["/Staff", "/Contractors"])
     await directory.sync()
     assert directory.held is not None
@@ -124,7 +124,7 @@ async def test_who_moves_between_units_while_they_are_read_stays(
     assert tenant.users[someone]["orgUnitPath"] == "/Staff"
 
 
-async def test_only_the_domains_that_are_named(start: Start) -> None:
+async def test_only_the_configured_domains_are_read(start: Start) -> None:
     directory = start(two_domains(), domains=["looms.example"])
     listing = await directory.listing()
     assert sorted(str(held.get("primaryEmail") or held["email"]) for held in listing.records.values()) == [
@@ -150,10 +150,10 @@ async def test_only_users_of_an_org_unit_and_those_below_it(start: Start) -> Non
     assert {key for kind, key in listing.records if kind is Kind.GROUP} == set(tenant.groups)
     assert {member for _, member in listing.edges} >= {
         member for members in tenant.members.values() for member in members
-    }, "who is outside of the scope stays a member: the edge resolves when the person comes in"
+    }, "a user out of scope stays a member: the edge resolves when the user comes into scope"
 
 
-async def test_several_org_units_with_odd_names(start: Start) -> None:
+async def test_several_org_units_with_special_characters(start: Start) -> None:
     tenant = company()
     odd = r"/Engineers' \ Corner"
     tenant.units.add(odd)
@@ -166,7 +166,7 @@ async def test_several_org_units_with_odd_names(start: Start) -> None:
     )
 
 
-async def test_an_org_unit_that_was_renamed_is_an_error_and_not_an_exodus(start: Start) -> None:
+async def test_a_renamed_org_unit_is_an_error_and_deletes_nobody(start: Start) -> None:
     directory = start(org_units=["/Staff"])
     directory.tenant.units.remove("/Staff")
     directory.tenant.units.add("/People")
@@ -182,7 +182,7 @@ async def test_nested_groups_are_edges(directory: Directory) -> None:
     assert (outer, inner) in (await directory.listing()).edges
 
 
-async def test_everybody_is_expanded(directory: Directory) -> None:
+async def test_the_member_for_all_users_is_expanded(directory: Directory) -> None:
     group = directory.tenant.found("All Staff")
     directory.tenant.join(group, directory.tenant.customer)
     directory.google.knobs.page_size = 7
@@ -192,17 +192,17 @@ async def test_everybody_is_expanded(directory: Directory) -> None:
     assert {member for of, member in directory.held.edges if of == group} == set(directory.tenant.users)
 
 
-async def test_people_from_outside_are_counted_and_kept(directory: Directory) -> None:
+async def test_external_members_are_counted_and_kept(directory: Directory) -> None:
     group = next(iter(directory.tenant.groups))
     for member in ("Pat@Partner.example", "sam@partner.example", "kim@mail.example"):
         directory.tenant.join(group, member)
     await directory.sync()
     directory.assert_equal()
-    (entry,) = [entry for entry in directory.log.entries if entry["event"] == "members from outside are in groups"]
+    (entry,) = [entry for entry in directory.log.entries if entry["event"] == "groups have external members"]
     assert (entry["count"], entry["domains"]) == (3, {"partner.example": 2, "mail.example": 1})
 
 
-async def test_a_group_that_is_deleted_while_it_is_read_is_left_out(directory: Directory) -> None:
+async def test_a_group_that_is_deleted_during_the_pull_is_left_out(directory: Directory) -> None:
     group = directory.tenant.found("Fleeting")
     real = directory.tenant.listed_members
 
@@ -219,40 +219,40 @@ async def test_a_group_that_is_deleted_while_it_is_read_is_left_out(directory: D
     assert group not in str(directory.done.cursor)
 
 
-async def test_a_new_group_that_is_not_everywhere_yet_is_asked_for_again(directory: Directory) -> None:
+async def test_a_new_group_that_some_servers_lack_is_requested_again(directory: Directory) -> None:
     directory.tenant.replica_lag = 1
     directory.tenant.found("Brand New")
     await directory.sync()
     directory.assert_equal()
 
 
-async def test_a_new_group_that_is_nowhere_yet_voids_the_pull(directory: Directory) -> None:
+async def test_a_new_group_that_all_servers_lack_voids_the_pull(directory: Directory) -> None:
     directory.tenant.replica_lag = 5
     directory.tenant.found("Brand New")
-    with pytest.raises(SourceError, match=r"brand-new@acme\.example is there, but its members are not found"):
+    with pytest.raises(SourceError, match=r"brand-new@acme\.example exists, but its members are not found"):
         await directory.sync()
 
 
-async def test_a_count_that_is_never_right_is_no_fault(directory: Directory) -> None:
+async def test_a_count_that_is_always_wrong_is_not_a_fault(directory: Directory) -> None:
     group = next(iter(directory.tenant.groups))
     directory.tenant.miscounted[group] = 99
     await directory.sync()
     directory.assert_equal()
 
 
-async def test_check_says_who_is_there(start: Start) -> None:
+async def test_check_describes_the_customer(start: Start) -> None:
     directory = start(two_domains())
     assert list(await directory.source().check()) == [
-        "Google customer C03az79cb, read in the name of grace.admin@acme.example",
+        "Google customer C03az79cb, read as grace.admin@acme.example",
         "users: 31 (acme.example 30, looms.example 1)",
         "groups: 5 (acme.example 4, looms.example 1)",
-        "members are read of groups that changed, as their rows and the logs admin and groups_enterprise say",
+        "members are read of changed groups only, by their rows and the logs admin and groups_enterprise",
         "at most 2,400 requests a minute",
     ]
 
 
-async def test_half_an_emoji_costs_no_listing(directory: Directory) -> None:
-    """Who cuts a text after so many units of UTF-16 leaves half of it; the run repairs it."""
+async def test_a_lone_surrogate_does_not_fail_the_listing(directory: Directory) -> None:
+    """A program that cuts text at a UTF-16 unit may leave half of a character; the run replaces it."""
     user, group = next(iter(directory.tenant.users)), next(iter(directory.tenant.groups))
     directory.tenant.change(user, customSchemas={"Badge": {"colour": "\ud83d"}})
     directory.tenant.groups[group]["name"] = "Staff \ud83d"

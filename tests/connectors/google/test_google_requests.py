@@ -1,4 +1,4 @@
-"""What is asked and what is understood, without a server (respx)."""
+"""Requests and the handling of responses, without a server (respx)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from usersyncd_google.api import Api
 from usersyncd_google.concurrent import concurrently
 from usersyncd_google.faults import MissingError, retryable
 from usersyncd_google.options import GoogleOptions
-from usersyncd_google.tokens import Delegated, KeySigner
+from usersyncd_google.tokens import DelegatedAuth, KeySigner
 
 BASE = "https://admin.googleapis.com/admin/directory/v1"
 TOKEN = "https://oauth2.googleapis.com/token"
@@ -52,7 +52,7 @@ async def listed(api: Api, fields: str = "kind") -> list[str]:
 
 
 @respx.mock
-async def test_pages_are_followed_with_the_same_question(api: Api) -> None:
+async def test_following_pages_have_the_same_parameters(api: Api) -> None:
     route = respx.get(f"{BASE}/users").mock(side_effect=[users("1", "2", token="t&1"), users(token="t2"), users("3")])
     assert await listed(api) == ["1", "2", "3"]
     asked = [dict(call.request.url.params) for call in route.calls]
@@ -61,7 +61,7 @@ async def test_pages_are_followed_with_the_same_question(api: Api) -> None:
 
 
 @respx.mock
-async def test_a_question_that_is_too_long_for_an_address_is_sent_as_a_form(api: Api) -> None:
+async def test_a_request_with_a_too_long_url_is_sent_as_a_form(api: Api) -> None:
     fields = "kind," + ",".join(f"field{number}" for number in range(300))
     route = respx.post(f"{BASE}/users").mock(return_value=users("1"))
     assert await listed(api, fields) == ["1"]
@@ -89,7 +89,7 @@ async def test_a_question_that_is_too_long_for_an_address_is_sent_as_a_form(api:
         ),
     ],
 )
-async def test_what_is_waited_out(api: Api, refusal: httpx.Response) -> None:
+async def test_temporary_errors_are_retried(api: Api, refusal: httpx.Response) -> None:
     respx.get(f"{BASE}/users").mock(side_effect=[refusal, refusal, users("1")])
     assert await listed(api) == ["1"]
 
@@ -100,17 +100,17 @@ async def test_what_is_waited_out(api: Api, refusal: httpx.Response) -> None:
     [
         (error(403, "forbidden"), "must be an administrator"),
         (error(403, "accessNotConfigured", "usageLimits"), "enable the Admin SDK API"),
-        (error(403, "dailyLimitExceeded", "usageLimits"), "raise the quota of the day"),
+        (error(403, "dailyLimitExceeded", "usageLimits"), "raise the daily quota"),
         (error(403, "insufficientPermissions"), "grant domain-wide delegation"),
         (error(404, "domainNotFound"), "option domains"),
-        (error(404, "notFound"), "see that it is there"),
+        (error(404, "notFound"), "check that it exists"),
         (error(400, "invalid"), "option customer"),
-        (error(400, "invalid", message="Invalid page token"), "reads from the start"),
-        (error(410, "updatedMinTooLongAgo"), "reads from the start"),
+        (error(400, "invalid", message="Invalid page token"), "the next run starts again"),
+        (error(410, "updatedMinTooLongAgo"), "the next run starts again"),
         (httpx.Response(418, text="tea"), "no reason given"),
     ],
 )
-async def test_what_is_not(api: Api, refusal: httpx.Response, words: str) -> None:
+async def test_permanent_errors_are_not_retried(api: Api, refusal: httpx.Response, words: str) -> None:
     route = respx.get(f"{BASE}/users").mock(return_value=refusal)
     with pytest.raises(SourceError, match=words):
         await listed(api)
@@ -128,14 +128,16 @@ async def test_what_is_not(api: Api, refusal: httpx.Response, words: str) -> Non
         '{"kind": "x", "users": [{"id": "1"}, {"id": }' + "x" * 60 + "]}",
     ],
 )
-async def test_what_is_no_listing_is_not_taken_for_an_empty_one(api: Api, body: str) -> None:
+async def test_an_invalid_response_is_not_taken_for_an_empty_listing(api: Api, body: str) -> None:
     respx.get(f"{BASE}/users").mock(return_value=httpx.Response(200, text=body))
-    with pytest.raises(SourceError, match=r"answered with something that is|without valid JSON"):
+    with pytest.raises(
+        SourceError, match=r"answered with something that is|incomplete or invalid JSON|without valid JSON"
+    ):
         await listed(api)
 
 
 @respx.mock
-async def test_keys_are_written_into_the_path_as_they_must_be(api: Api) -> None:
+async def test_keys_are_escaped_in_the_path(api: Api) -> None:
     route = respx.get(url__regex=r".*/orgunits/.*").mock(return_value=httpx.Response(200, json={"kind": "x"}))
     await api.unit("/Staff & Co?/Grö#ße")
     path = route.calls.last.request.url.raw_path.partition(b"?")[0]
@@ -156,9 +158,9 @@ class Time:
 
 
 @pytest.fixture
-def delegated() -> Delegated:
+def delegated() -> DelegatedAuth:
     key = json.dumps({"type": "service_account", "client_email": "a@b.c", "private_key": key_pair("first")[0]})
-    return Delegated(KeySigner(key, "key"), OPTIONS, ["one", "two"], Time())
+    return DelegatedAuth(KeySigner(key, "key"), OPTIONS, ["one", "two"], Time())
 
 
 def token(number: int, life: int = 3599) -> httpx.Response:
@@ -166,7 +168,7 @@ def token(number: int, life: int = 3599) -> httpx.Response:
 
 
 @respx.mock
-async def test_one_token_serves_all_requests_that_are_under_way(delegated: Delegated) -> None:
+async def test_concurrent_requests_share_one_token(delegated: DelegatedAuth) -> None:
     tokens = respx.post(TOKEN).mock(side_effect=[token(1), token(2)])
     route = respx.get("https://x/").mock(return_value=httpx.Response(200))
     async with httpx.AsyncClient(auth=delegated) as client:
@@ -177,7 +179,7 @@ async def test_one_token_serves_all_requests_that_are_under_way(delegated: Deleg
 
 
 @respx.mock
-async def test_a_token_is_replaced_before_its_end(delegated: Delegated) -> None:
+async def test_a_token_is_replaced_before_it_expires(delegated: DelegatedAuth) -> None:
     tokens = respx.post(TOKEN).mock(side_effect=[token(1), token(2)])
     respx.get("https://x/").mock(return_value=httpx.Response(200))
     async with httpx.AsyncClient(auth=delegated) as client:
@@ -188,7 +190,7 @@ async def test_a_token_is_replaced_before_its_end(delegated: Delegated) -> None:
 
 
 @respx.mock
-async def test_a_token_that_is_refused_is_replaced_once_for_all(delegated: Delegated) -> None:
+async def test_a_rejected_token_is_replaced_once_for_all_requests(delegated: DelegatedAuth) -> None:
     tokens = respx.post(TOKEN).mock(side_effect=[token(1), token(2), token(3)])
     respx.get("https://x/").mock(
         side_effect=lambda request: httpx.Response(401 if request.headers["authorization"] == "Bearer t1" else 200)
@@ -201,7 +203,7 @@ async def test_a_token_that_is_refused_is_replaced_once_for_all(delegated: Deleg
 
 @respx.mock
 @pytest.mark.parametrize("body", ["{}", "[]", "x", '{"access_token": 1}'])
-async def test_what_is_no_token_is_an_error(delegated: Delegated, body: str) -> None:
+async def test_a_response_without_a_token_is_an_error(delegated: DelegatedAuth, body: str) -> None:
     respx.post(TOKEN).mock(return_value=httpx.Response(200, text=body))
     async with httpx.AsyncClient(auth=delegated) as client:
         with pytest.raises(SourceError, match="correct the option token_endpoint"):
@@ -211,7 +213,7 @@ async def test_what_is_no_token_is_an_error(delegated: Delegated, body: str) -> 
 # ---------------------------------------------------------------------------------------------------------- concurrency
 
 
-async def test_so_many_are_under_way_and_no_more() -> None:
+async def test_the_number_of_concurrent_requests_is_limited() -> None:
     under_way, most = 0, 0
 
     async def work(number: int) -> int:
@@ -227,7 +229,7 @@ async def test_so_many_are_under_way_and_no_more() -> None:
     assert most == 7
 
 
-async def test_the_first_error_ends_all_and_nothing_goes_on() -> None:
+async def test_the_first_error_cancels_all_requests() -> None:
     ended = []
 
     async def work(number: int) -> int:

@@ -1,4 +1,4 @@
-"""Signing in: what is wrong is said in Google's words, with what to grant."""
+"""Sign-in: errors have Google's message and say what to grant."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ACCOUNT = "sync@acme-directory.iam.gserviceaccount.com"
 
 
 async def refusal(directory: Directory) -> str:
-    """What the pull is refused with; the check is refused alike."""
+    """The error of a pull; the check must fail with the same one."""
     with pytest.raises(SourceError) as raised:
         await directory.pull()
     with pytest.raises(SourceError) as again:
@@ -34,7 +34,7 @@ async def refusal(directory: Directory) -> str:
 async def test_no_delegation_at_all(directory: Directory) -> None:
     directory.google.accounts.granted = set()
     assert await refusal(directory) == (
-        f"unauthorized_client: {ACCOUNT} may act for grace.admin@acme.example with none of the scopes that are needed\n"
+        f"unauthorized_client: {ACCOUNT} may act for grace.admin@acme.example with none of the required scopes\n"
         "  → grant domain-wide delegation to the client ID 104857600000000000042 with the OAuth scopes "
         "https://www.googleapis.com/auth/admin.directory.user.readonly, "
         "https://www.googleapis.com/auth/admin.directory.group.readonly, "
@@ -44,7 +44,7 @@ async def test_no_delegation_at_all(directory: Directory) -> None:
 
 
 @pytest.mark.parametrize("missing", ["directory.user", "directory.group", "directory.orgunit", "reports.audit"])
-async def test_a_scope_that_is_missing_is_named(start: Start, missing: str) -> None:
+async def test_a_missing_scope_is_named(start: Start, missing: str) -> None:
     directory = start(org_units=["/Staff"])
     directory.google.accounts.granted = {scope for scope in SCOPES if missing not in scope}
     said, _, remedy = (await refusal(directory)).partition("\n")
@@ -52,7 +52,7 @@ async def test_a_scope_that_is_missing_is_named(start: Start, missing: str) -> N
     assert "the client ID 104857600000000000042" in remedy
 
 
-async def test_only_the_scopes_that_are_needed_are_asked_for(start: Start) -> None:
+async def test_only_the_needed_scopes_are_requested(start: Start) -> None:
     directory = start(incremental=False)
     directory.google.accounts.granted = {scope for scope in SCOPES if "user" in scope or "group" in scope}
     await directory.sync()
@@ -72,7 +72,7 @@ async def test_only_the_scopes_that_are_needed_are_asked_for(start: Start) -> No
         ),
         (
             lambda google: setattr(google.accounts, "known", False),
-            f"account not found\n  → see that the service account {ACCOUNT} was neither deleted nor disabled",
+            f"account not found\n  → check that the service account {ACCOUNT} was neither deleted nor disabled",
         ),
         (
             lambda google: google.tenant.admins.clear(),
@@ -85,25 +85,27 @@ async def test_only_the_scopes_that_are_needed_are_asked_for(start: Start) -> No
     ],
     ids=["subject", "key", "account", "role", "api"],
 )
-async def test_what_is_wrong_is_said(directory: Directory, break_it: Callable[[Google], object], words: str) -> None:
+async def test_sign_in_errors_give_cause_and_remedy(
+    directory: Directory, break_it: Callable[[Google], object], words: str
+) -> None:
     break_it(directory.google)
     assert words in await refusal(directory)
 
 
-async def test_a_subject_that_is_no_user_of_the_customer(start: Start) -> None:
-    assert "correct the option subject: Google knows no user nobody@acme.example" in await refusal(
+async def test_a_subject_that_is_not_a_user_of_the_customer(start: Start) -> None:
+    assert "correct the option subject: Google has no user nobody@acme.example" in await refusal(
         start(subject="nobody@acme.example")
     )
 
 
-async def test_an_api_that_is_switched_off_is_not_waited_for(directory: Directory) -> None:
-    """Google says so in the domain of quotas, which are waited for."""
+async def test_a_disabled_api_is_not_retried(directory: Directory) -> None:
+    """Google reports it in the domain of quotas, which are retried."""
     directory.google.api_enabled = False
     await refusal(directory)
     assert directory.google.calls["users.get"] == 2
 
 
-async def test_a_customer_that_is_not_ones_own(start: Start) -> None:
+async def test_a_foreign_customer(start: Start) -> None:
     assert "INVALID_CUSTOMER_ID\n  → correct the option customer" in await refusal(start(customer="C0nobody"))
 
 
@@ -119,7 +121,7 @@ async def test_a_customer_that_is_not_ones_own(start: Start) -> None:
         ),
     ],
 )
-async def test_a_key_file_that_is_none(
+async def test_text_that_is_not_a_key_file(
     directory: Directory, monkeypatch: pytest.MonkeyPatch, text: str, words: str
 ) -> None:
     monkeypatch.setenv(KEY, text)
@@ -130,14 +132,14 @@ async def test_a_key_file_that_is_none(
     assert "SECRET" not in str(raised.value)
 
 
-async def test_a_key_file_that_is_a_file(directory: Directory) -> None:
+async def test_a_key_file_by_path(directory: Directory) -> None:
     (directory.folder / "key.json").write_text(directory.google.accounts.key_file(directory.google.token_url))
     directory.options["service_account"] = {"file": "key.json"}
     await directory.sync()
     directory.assert_equal()
 
 
-async def test_an_endpoint_that_is_no_token_endpoint(start: Start) -> None:
+async def test_a_wrong_token_endpoint(start: Start) -> None:
     directory = start()
     directory.options["token_endpoint"] = f"{directory.google.url}/sts"
     assert "no access token" in await refusal(directory)
@@ -172,13 +174,13 @@ def keyless(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> Directory:
     return directory
 
 
-async def test_without_a_key(keyless: Directory) -> None:
+async def test_keyless_sign_in(keyless: Directory) -> None:
     await keyless.sync()
     keyless.assert_equal()
     assert (keyless.google.calls["sts"], keyless.google.calls["signJwt"]) == (1, 1)
 
 
-async def test_without_a_key_by_the_default_credentials(keyless: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_keyless_sign_in_with_default_credentials(keyless: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
     file = keyless.folder / "federation.json"
     file.write_text(federation(keyless.google, keyless.folder))
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
@@ -187,20 +189,20 @@ async def test_without_a_key_by_the_default_credentials(keyless: Directory, monk
     keyless.assert_equal()
 
 
-async def test_an_account_that_one_may_not_sign_for(keyless: Directory) -> None:
+async def test_an_account_without_the_right_to_sign(keyless: Directory) -> None:
     keyless.options["keyless"]["service_account"] = "other@acme-directory.iam.gserviceaccount.com"
     said = await refusal(keyless)
     assert "403: Permission 'iam.serviceAccounts.signJwt' denied" in said
     assert "the role Service Account Token Creator" in said
 
 
-async def test_a_workload_whose_token_is_no_good(keyless: Directory) -> None:
+async def test_a_workload_with_an_invalid_token(keyless: Directory) -> None:
     (keyless.folder / "workload.token").write_text("another")
     assert "the workload's own credentials cannot be used" in await refusal(keyless)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"type": "nonsense"}'])
-async def test_a_configuration_of_federation_that_is_none(
+async def test_text_that_is_not_a_federation_configuration(
     keyless: Directory, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     monkeypatch.setenv("FEDERATION", text or " ")
@@ -212,10 +214,10 @@ async def test_a_machine_without_credentials(keyless: Directory, monkeypatch: py
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(keyless.folder))
     monkeypatch.setenv("NO_GCE_CHECK", "true")
     del keyless.options["keyless"]["credentials"]
-    assert "this machine has no credentials to sign with" in await refusal(keyless)
+    assert "this machine has no credentials for signing" in await refusal(keyless)
 
 
-async def test_a_stop_while_the_workload_waits_for_its_token(keyless: Directory) -> None:
+async def test_cancelling_while_the_workload_waits_for_its_token(keyless: Directory) -> None:
     keyless.google.knobs.latency = 60
     threads = threading.active_count()
     pull = asyncio.ensure_future(keyless.pull())

@@ -1,4 +1,4 @@
-"""From Google's users to records: what is asked for, and what becomes of it. No I/O."""
+"""Conversion of Google's users to records, and the requested fields. No I/O."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def read(user: dict[str, Any], *reads: str, units: list[str] | None = None) -> d
     return record.attributes
 
 
-def test_every_canonical_attribute_has_its_place() -> None:
+def test_every_canonical_attribute_is_mapped() -> None:
     canonical = CanonicalMapping(Kind.USER, MAPPING[Kind.USER], {}, {}, None)  # type: ignore[arg-type]
     assert not canonical.faults
     assert canonical.view("101", read(ADA)) == {
@@ -87,16 +87,16 @@ def test_every_canonical_attribute_has_its_place() -> None:
     ("suspended", "archived", "active"),
     [(False, False, True), (True, False, False), (False, True, False), (True, True, False)],
 )
-def test_who_is_suspended_or_archived_is_not_active(suspended: bool, archived: bool, active: bool) -> None:
+def test_suspended_and_archived_users_are_inactive(suspended: bool, archived: bool, active: bool) -> None:
     user = {"id": "1", "primaryEmail": "a@acme.example", "suspended": suspended, "archived": archived}
     assert read(user)["active"] is active
 
 
-def test_who_is_not_said_to_be_suspended_or_archived_is_active() -> None:
+def test_users_without_suspended_and_archived_are_active() -> None:
     assert read({"id": "1", "primaryEmail": "a@acme.example"})["active"] is True
 
 
-def test_what_google_does_not_hold_is_left_out() -> None:
+def test_absent_attributes_are_left_out() -> None:
     bare: dict[str, Any] = {
         "id": "1",
         "primaryEmail": "a@acme.example",
@@ -109,7 +109,7 @@ def test_what_google_does_not_hold_is_left_out() -> None:
     assert None not in attributes.values()
 
 
-def test_what_changes_by_itself_is_read_only_when_a_rule_names_it() -> None:
+def test_volatile_attributes_are_read_only_when_a_rule_names_them() -> None:
     assert not read(ADA).keys() & {"etag", "kind", "id", "lastLoginTime", "recoveryEmail"}
     assert read(ADA, "lastLoginTime") == {"lastLoginTime": "2026-01-01T00:00:00.000Z"}
 
@@ -121,7 +121,7 @@ def test_what_changes_by_itself_is_read_only_when_a_rule_names_it() -> None:
         ("name", "Lena Old"), ("aliases", {"a": 1}), ("languages", 7), ("nonEditableAliases", [7]),
     ],
 )  # fmt: skip
-def test_a_form_that_google_does_not_document_costs_that_account_alone(name: str, value: Any) -> None:
+def test_an_undocumented_form_affects_only_its_account(name: str, value: Any) -> None:
     found = UserReader(None).record({**ADA, name: value})
     assert isinstance(found, Unread)
     assert (found.id, found.why.partition(" does not")[0]) == (
@@ -131,7 +131,7 @@ def test_a_form_that_google_does_not_document_costs_that_account_alone(name: str
     assert isinstance(UserReader(None).record({**ADA, name: None}), Record)
 
 
-def test_addresses_are_handles_in_one_form() -> None:
+def test_addresses_become_normalised_handles() -> None:
     record = UserReader(None).record(ADA)
     assert isinstance(record, Record)
     assert record.handles == (
@@ -141,7 +141,7 @@ def test_addresses_are_handles_in_one_form() -> None:
     )
 
 
-def test_a_manager_that_is_no_address_is_taken_for_an_id() -> None:
+def test_a_manager_without_an_address_is_taken_for_an_id() -> None:
     user = {**ADA, "relations": [{"type": "manager", "value": "109876543210987654321"}]}
     assert read(user, "manager") == {"manager": "109876543210987654321"}
 
@@ -158,12 +158,12 @@ def test_a_manager_that_is_no_address_is_taken_for_an_id() -> None:
         (["customSchemas"], "customSchemas,id,primaryEmail", "full"),
     ],
 )
-def test_only_what_the_rules_read_is_asked_for(reads: list[str], fields: str, projection: str) -> None:
+def test_only_what_the_rules_read_is_requested(reads: list[str], fields: str, projection: str) -> None:
     reader = UserReader(frozenset(reads))
     assert (str(reader.fields), reader.projection) == (fields, projection)
 
 
-def test_everything_is_asked_for_when_the_rules_read_everything() -> None:
+def test_everything_is_requested_when_the_rules_read_everything() -> None:
     reader = UserReader(None)
     assert reader.fields is None
     assert reader.projection == "full"

@@ -161,7 +161,7 @@ async def test_large_groups_do_not_share_a_page(serve: Serve) -> None:
             assert sum(len(item.added) for item in page if isinstance(item, Members)) <= 60_000
 
 
-async def test_only_what_the_rules_read_is_asked_for(serve: Serve) -> None:
+async def test_only_what_the_rules_read_is_requested(serve: Serve) -> None:
     directory = serve(
         user("uid=ada", "mail: a@acme.example", "title: Countess", "cn;lang-de: Gräfin"),
         group("all", "groupOfNames", f"member: uid=ada,{PEOPLE}", "description: everyone"),

@@ -1,4 +1,4 @@
-"""Error bodies in Google's words."""
+"""Error bodies as Google sends them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ADVICE = "See https://developers.google.com/identity/sign-in/web/devconsole-proj
 
 
 class Refused(Exception):
-    """The request is answered with this error."""
+    """The response is this error."""
 
     def __init__(self, code: int, message: str, reason: str, domain: str = "global", **more: str) -> None:
         super().__init__(message)
@@ -37,7 +37,7 @@ def insufficient_scopes() -> Refused:
 
 
 def disabled(project: int = 123456789012) -> Refused:
-    """The Admin SDK is not switched on in the project of the service account: of the domain of quotas, too."""
+    """The Admin SDK is disabled in the service account's project: also an error in the domain of quotas."""
     where = f"https://console.developers.google.com/apis/api/admin.googleapis.com/overview?project={project}"
     words = (
         f"Admin SDK API has not been used in project {project} before or it is disabled. Enable it by visiting {where} "

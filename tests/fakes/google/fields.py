@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 Mask = dict[str, "Mask"]
-"""What to keep below each name; empty: all of it."""
+"""The parts to keep of each name; empty: all."""
 
 
 class FieldError(ValueError):
@@ -50,7 +50,7 @@ def _one(tokens: list[str]) -> tuple[Mask, list[str]]:
 
 
 def pick(value: Any, mask: Mask) -> Any:
-    """What the mask leaves of a value."""
+    """The part of a value that the mask selects."""
     if not mask or "*" in mask:
         return value
     if isinstance(value, list):

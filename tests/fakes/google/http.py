@@ -1,4 +1,4 @@
-"""HTTP/1.1 for a fake: an asyncio server on loopback, in a thread of its own, with h11 as the protocol."""
+"""HTTP/1.1 for a fake: an asyncio server on loopback in its own thread, with h11 as the protocol."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class HttpServer:
         self.url = f"http://127.0.0.1:{self.port}"
 
     def stop(self) -> None:
-        """Close every connection and end the thread. Repeatable."""
+        """Close all connections and end the thread. May be called again."""
         if self._loop.is_closed():
             return
         self._run(self._close())
@@ -87,7 +87,7 @@ class HttpServer:
     async def _exchange(
         self, connection: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> bool:
-        """One request and its reply; whether the connection lives on."""
+        """Handle one request; return whether the connection stays open."""
         head: h11.Request | None = None
         body = bytearray()
         while True:

@@ -1,4 +1,4 @@
-"""Whether a reply is one that Google could give: its discovery document, which comes with google-api-python-client."""
+"""Checks replies against Google's discovery documents, which come with google-api-python-client."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ANY = {
     "emails": "UserEmail", "externalIds": "UserExternalId", "languages": "UserLanguage", "locations": "UserLocation",
     "organizations": "UserOrganization", "phones": "UserPhone", "relations": "UserRelation",
 }  # fmt: skip
-"""Fields of User that the document calls ``any``, and the schema that it has for their items."""
+"""Fields of User with the type ``any`` in the document -> the document's schema of their items."""
 
 
 @cache
@@ -27,12 +27,12 @@ def document(api: str) -> dict[str, Any]:
 
 
 def faults(api: str, schema: str, reply: Any) -> list[str]:
-    """What is wrong with a reply of this schema; every field must be known, and of the type that the document says."""
+    """The errors in a reply of this schema; every field must be known and have the documented type."""
     return [f"{schema} {error.json_path}: {error.message}" for error in _validator(api, schema).iter_errors(reply)]
 
 
 def strange(api: str, method: str, query: Mapping[str, str]) -> list[str]:
-    """What is wrong with the parameters of a request; ``method`` is such as ``users.list``."""
+    """The errors in the parameters of a request; ``method`` is for example ``users.list``."""
     resource, _, name = method.partition(".")
     known = document(api)["resources"][resource]["methods"][name]["parameters"] | document(api)["parameters"]
     found = []
@@ -75,7 +75,7 @@ def _validator(api: str, schema: str) -> Draft202012Validator:
 
 
 def _converted(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema of a discovery document (an early draft of JSON Schema) as one of today."""
+    """Convert a schema of a discovery document (an early draft of JSON Schema) to the current draft."""
     if "$ref" in schema:
         return {"$ref": f"#/$defs/{schema['$ref']}"}
     kind = schema.get("type")

@@ -1,4 +1,4 @@
-"""What can go wrong between Google and a client, each to be switched on for itself."""
+"""Faults between Google and a client; each can be switched on separately."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from datetime import timedelta
 
 @dataclass
 class Knob:
-    """A fault: for the next ``times`` replies that it fits, after it spared ``spare`` of them; or by ``chance``."""
+    """A fault of the next ``times`` matching replies, after the first ``spare`` ones; or with probability
+    ``chance``."""
 
     times: int = 0
     spare: int = 0
@@ -35,32 +36,32 @@ class Knobs:
 
     seed: int = 0
     throttle: Knob = field(default_factory=Knob)
-    """Refuse a request: by turns 403 quotaExceeded, 403 userRateLimitExceeded, 429, 503 backendError."""
+    """Refuse a request, in turn with 403 quotaExceeded, 403 userRateLimitExceeded, 429, 503 backendError."""
     cut: Knob = field(default_factory=Knob)
     """Close the connection in the middle of a reply."""
     html: Knob = field(default_factory=Knob)
-    """502 with a page of HTML in the place of JSON."""
+    """502 with an HTML page instead of JSON."""
     html_200: Knob = field(default_factory=Knob)
-    """200 with a page of HTML, as a captive portal answers."""
+    """200 with an HTML page, as from a captive portal."""
     lose_page: Knob = field(default_factory=Knob)
-    """Pass over the next page of a listing; where there is none, answer this one empty. Not for the logs: what they do
-    not tell is :attr:`Tenant.reports_miss`."""
+    """Skip the next page of a listing; if there is none, send this one empty. Not for the logs: see
+    :attr:`Tenant.reports_miss`."""
     forbid_logs: Knob = field(default_factory=Knob)
     """Refuse to show an audit log: the administrator's role lacks the privilege for reports."""
     repeat_page: Knob = field(default_factory=Knob)
-    """Give the token of this very page as that of the next."""
+    """Send the token of the current page as that of the next page."""
     expire_page_token: Knob = field(default_factory=Knob)
     """Refuse a page token."""
     revoke_token: Knob = field(default_factory=Knob)
-    """Refuse an access token that was good until now: it expired midway."""
+    """Reject a valid access token, as if it had expired."""
     skew: timedelta = timedelta(0)
-    """How far Google's clock is ahead of this machine's."""
+    """Difference of Google's clock to this machine's."""
     latency: float = 0.0
-    """Seconds that every reply takes."""
+    """Delay of every reply, in seconds."""
     per_minute: int | None = None
-    """Requests that the project has in any 60 seconds; above it, 403 userRateLimitExceeded."""
+    """Requests in any 60 seconds; above that, 403 userRateLimitExceeded."""
     page_size: int | None = None
-    """Items that a page has at the most; None: what was asked for."""
+    """Maximum items of a page; None: as requested."""
 
     def __post_init__(self) -> None:
         self.dice = random.Random(self.seed)

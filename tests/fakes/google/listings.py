@@ -1,4 +1,4 @@
-"""What each listing holds: rows in a fixed order, each under the key by which page tokens find it again."""
+"""The content of each listing: rows in a fixed order, each with the key for page tokens."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ APPLICATIONS = ("admin", "groups_enterprise")
 
 @dataclass(frozen=True)
 class Listing:
-    """``keys`` are in order; ``row`` gives the resource for one of them. ``name`` is that of the collection in the
-    reply; ``default`` and ``limit`` are its sizes of pages."""
+    """``keys`` are in order; ``row`` gives the resource for one of them. ``name`` is the collection in the reply;
+    ``default`` and ``limit`` are the page sizes."""
 
     kind: str
     name: str
@@ -28,7 +28,7 @@ class Listing:
 
 
 def listing(tenant: Tenant, method: str, path: Mapping[str, str], query: Mapping[str, str], now: datetime) -> Listing:
-    """The listing that a request asks for. Raises Refused."""
+    """The listing of a request. Raises Refused."""
     if method == "users.list":
         held = tenant.deleted if query.get("showDeleted") == "true" else tenant.users
         scope = tuple(query.get(name) for name in ("customer", "domain", "query", "showDeleted"))
@@ -53,7 +53,7 @@ def listing(tenant: Tenant, method: str, path: Mapping[str, str], query: Mapping
 
 
 def _domain(tenant: Tenant, query: Mapping[str, str]) -> str | None:
-    """The domain that is asked for; None: the whole customer. One of the two must be given."""
+    """The requested domain; None: the whole customer. One of the two must be given."""
     if "domain" in query:
         if query["domain"] not in tenant.domains:
             raise errors.no_domain()
@@ -84,7 +84,7 @@ def _users(tenant: Tenant, held: Mapping[str, Json], query: Mapping[str, str]) -
 
 
 def _user(user: Json, query: Mapping[str, str]) -> Json:
-    """Custom fields come with the projections that name them."""
+    """Custom fields are included if the projection names them."""
     projection = query.get("projection", "basic")
     found = {"kind": "admin#directory#user", **user, "etag": f'"acme/{_digest(str(user))}"'}
     if projection == "basic":

@@ -1,8 +1,8 @@
 """The server: Admin SDK Directory and Reports, the token endpoint and IAM Credentials, over one :class:`Tenant`.
 
-Faithful to what is written down about the real one: page sizes, page tokens, partial responses, absent empty
-collections, error bodies, quotas, scopes. Every reply is compared with Google's own discovery document;
-:attr:`Google.unfaithful` must stay empty.
+Follows the documentation of the real one: page sizes, page tokens, partial responses, absent empty collections, error
+bodies, quotas, scopes. Every reply is compared with Google's own discovery document; :attr:`Google.unfaithful` must
+stay empty.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.fakes.google.signing import Accounts
 from tests.fakes.google.tenant import Json, Tenant
 
 CALLER = "ya29.workload"
-"""The access token of the workload that signs without a key."""
+"""The access token of the workload for keyless signing."""
 
 ROUTES: list[tuple[str, str, str, str]] = [
     ("users.list", "/admin/directory/v1/users", "Users", "directory.user"),
@@ -44,11 +44,11 @@ ROUTES: list[tuple[str, str, str, str]] = [
         "reports.audit",
     ),
 ]
-"""Method, path, the schema of its reply, the scope that it needs."""
+"""Method, path, schema of the reply, required scope."""
 
 
 def _pattern(path: str) -> re.Pattern[str]:
-    """``{name}`` is one segment of a path, ``{name*}`` is several."""
+    """``{name}`` is one segment of a path, ``{name*}`` are several."""
     one = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path)
     return re.compile(re.sub(r"\{(\w+)\*\}", r"(?P<\1>.+)", one))
 
@@ -65,22 +65,22 @@ class Google:
         self.knobs = Knobs()
         self.api_enabled = True
         self.judged = True
-        """Whether replies are compared with the discovery document: it takes longer than making them."""
+        """Whether replies are compared with the discovery document, which takes longer than creating them."""
         self.calls: Counter[str] = Counter()
-        """Requests by method, refused ones and those of the token endpoint (``token``) included."""
+        """Requests by method, including refused ones and those of the token endpoint (``token``)."""
         self.unfaithful: list[str] = []
-        """Replies that the discovery document does not allow, and requests that a client must not make."""
+        """Replies that violate the discovery document, and requests that a client must not send."""
         self.forbidden: set[str] = set()
         """Groups whose members may not be read."""
         self.waiting = 0
-        """Replies that are being held back (:attr:`Knobs.latency`)."""
+        """Replies that are currently delayed (:attr:`Knobs.latency`)."""
         self.queries: list[tuple[str, dict[str, str]]] = []
         self.asked: dict[str, tuple[float, float]] = {}
-        """When each method was asked first and last, in seconds of the monotonic clock."""
+        """Time of the first and last request of each method, in seconds of the monotonic clock."""
         self.meanwhile: Callable[[str], object] = lambda _: None
-        """What happens to the customer before a request of a method is answered: changes in the middle of a pull."""
+        """Functions that change the customer before a reply of a method: changes in the middle of a pull."""
         self.spoil: Callable[[str, Reply], Reply] = lambda path, reply: reply
-        """What becomes of each reply, by its path: where a test makes it one that Google would not give."""
+        """Changes replies by path: a test turns them into ones that Google would not send."""
         self._recent: deque[datetime] = deque()
         self._http = HttpServer(self._answer, self.now)
 
@@ -97,7 +97,7 @@ class Google:
         return self.tenant.now() + self.knobs.skew
 
     def _sign_in_time(self) -> datetime:
-        """Tokens live by real time, also where a test moves the tenant's."""
+        """Tokens expire by real time, even if a test changes the tenant's time."""
         return datetime.now(UTC) + self.knobs.skew
 
     def stop(self) -> None:
@@ -210,7 +210,7 @@ class Google:
         return _with_etag("orgUnit", unit)
 
     def _page(self, found: Listing, query: dict[str, str], finish: Callable[[Json], Json] | None) -> Json:
-        """One page, as the key after which it begins says; tokens hold no state, so changes midway are seen."""
+        """One page after the key in its token; tokens have no state, so changes midway are visible."""
         knobs, limit = self.knobs, found.limit
         size = min(int(query.get("maxResults", found.default)), knobs.page_size or limit)
         if int(query.get("maxResults", found.default)) > limit:
@@ -234,7 +234,7 @@ class Google:
         return body
 
     def _checked(self, api: str, schema: str, body: Json, request: Request) -> Json:
-        """The fields that were asked for; what the discovery document does not allow is noted."""
+        """The requested fields; violations of the discovery document are noted."""
         if self.judged:
             self.unfaithful += judge.faults(api, schema, body)
         if "fields" not in request.query:

@@ -20,7 +20,7 @@ from tests.fakes.google.tenant import Tenant
 AUDIENCE = "https://oauth2.googleapis.com/token"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 WORKLOAD = "token-of-the-workload"
-"""What the workload shows to the Security Token Service."""
+"""The workload's token for the Security Token Service."""
 SCOPE = "https://www.googleapis.com/auth/admin.{}.readonly"
 SCOPES = tuple(
     SCOPE.format(scope) for scope in ("directory.user", "directory.group", "directory.orgunit", "reports.audit")
@@ -29,7 +29,7 @@ SCOPES = tuple(
 
 @cache
 def key_pair(name: str) -> tuple[str, str]:
-    """A private key and its public one, in PEM; the same for the same name, made once a process."""
+    """A private key and its public key, in PEM; the same for the same name, created once per process."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -40,7 +40,7 @@ def key_pair(name: str) -> tuple[str, str]:
 
 @dataclass
 class Accounts:
-    """The service account, what it may do, and the access tokens that were given out."""
+    """The service account, its rights, and the issued access tokens."""
 
     tenant: Tenant
     email: str = "sync@acme-directory.iam.gserviceaccount.com"
@@ -48,15 +48,15 @@ class Accounts:
     granted: set[str] = field(default_factory=lambda: set(SCOPES))
     """The scopes that domain-wide delegation grants."""
     known: bool = True
-    """Whether the account is there."""
+    """Whether the account exists."""
     key: str = "first"
-    """The name of the key pair that is good now."""
+    """The name of the valid key pair."""
     life: int = 3599
     tokens: dict[str, tuple[str, frozenset[str], datetime]] = field(default_factory=dict)
     requests: int = 0
 
     def key_file(self, token_uri: str, key: str = "first") -> str:
-        """The JSON key file that Google's console gives out."""
+        """The JSON key file as from Google's console."""
         return json.dumps({
             "type": "service_account", "project_id": "acme-directory", "private_key_id": f"{key}-key-id",
             "private_key": key_pair(key)[0], "client_email": self.email, "client_id": self.client_id,
@@ -125,7 +125,7 @@ class Accounts:
         return Reply(200, json.dumps(body).encode())
 
     def subject(self, request: Request, now: datetime, scope: str) -> str:
-        """Who asks. Raises Refused."""
+        """The user for whom the request is made. Raises Refused."""
         access = request.headers.get("authorization", "").removeprefix("Bearer ")
         found = self.tokens.get(access)
         if found is None or found[2] <= now:

@@ -1,4 +1,4 @@
-"""One Google Workspace customer: people, groups, memberships, org units, and the activities that Reports tells of."""
+"""One Google Workspace customer: people, groups, memberships, org units, and the activities in Reports."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CREATED = datetime(2024, 3, 1, 8, 0, tzinfo=UTC)
 
 @dataclass
 class Activity:
-    """One event of an application's log. ``seen`` is when Reports begins to tell of it."""
+    """One event of an application's log. ``seen`` is the time at which Reports lists it."""
 
     application: str
     time: datetime
@@ -28,9 +28,8 @@ class Activity:
 
 @dataclass
 class Tenant:
-    """The truth. Every change of it writes an activity, as Google does, ``reports_lag`` later; ``reports_miss``: never.
-
-    ``replica_lag``: how many readings of a changed or new group's members come from a replica that has not heard of it.
+    """The real content. Every change writes an activity, as at Google, which appears after ``reports_lag``; with
+    ``reports_miss`` never. ``replica_lag``: number of reads of a changed or new group that a lagging replica answers.
     """
 
     domains: tuple[str, ...] = ("acme.example",)
@@ -48,7 +47,7 @@ class Tenant:
     admins: set[str] = field(default_factory=set)
     activities: list[Activity] = field(default_factory=list)
     grown: bool = False
-    """Whether users are hired now; until then they have been there for long."""
+    """Whether users are created now; otherwise they were created long ago."""
     miscounted: dict[str, int] = field(default_factory=dict)
     """Groups whose ``directMembersCount`` is this number."""
 
@@ -64,7 +63,7 @@ class Tenant:
         return self.domains[0]
 
     def remembered(self, key: Hashable, make: Callable[[], list[str]]) -> list[str]:
-        """What ``make`` gives, made once until the next change."""
+        """The result of ``make``, cached until the next change."""
         version, found = self._remembered.get(key, (-1, []))
         if version != self._version:
             self._remembered[key] = self._version, (found := make())
@@ -99,20 +98,20 @@ class Tenant:
         return str(user["id"])
 
     def change(self, user: str, **attributes: Any) -> None:
-        """Set attributes of a user; None takes one away."""
+        """Set attributes of a user; None removes one."""
         held = {**self.users[user], **attributes}
         self.users[user] = {name: value for name, value in held.items() if value is not None}
         self._tell("admin", "UPDATE_USER", USER_EMAIL=held["primaryEmail"])
 
     def leave(self, user: str) -> None:
-        """Delete a user: gone from the normal list and from all groups, restorable for 20 days."""
+        """Delete a user: it leaves the normal list and all groups, and can be restored for 20 days."""
         self.deleted[user] = {**self.users.pop(user), "deletionTime": _stamp(self.now())}
         for members in self.members.values():
             members.pop(user, None)
         self._tell("admin", "DELETE_USER", USER_EMAIL=self.deleted[user]["primaryEmail"])
 
     def come_back(self, user: str) -> None:
-        """Restore a deleted user, under the same id; the memberships are gone."""
+        """Restore a deleted user with the same id, without memberships."""
         held = self.deleted.pop(user)
         self.users[user] = {name: value for name, value in held.items() if name != "deletionTime"}
         self._tell("admin", "UNDELETE_USER", USER_EMAIL=held["primaryEmail"])
@@ -142,7 +141,7 @@ class Tenant:
         self._tell("admin", "DELETE_GROUP", GROUP_EMAIL=address)
 
     def join(self, group: str, member: str, *, by: str = "admin") -> None:
-        """Add a user or group of ours by id, an outsider by address, or everybody by the customer's id. ``by``: the
+        """Add an own user or group by id, an external one by address, or all users by the customer's id. ``by``: the
         application that logs it (``admin`` or ``groups_enterprise``)."""
         self._lag(group)
         self.members[group][member] = entry = self._member(member)
@@ -164,7 +163,7 @@ class Tenant:
         return {"role": "MEMBER", "status": "ACTIVE", "type": "EXTERNAL", "email": member}
 
     def listed_members(self, group: str) -> list[Json] | None:
-        """The members as a reading finds them; None: this replica does not know the group yet."""
+        """The members in a response; None: this replica does not know the group yet."""
         held, left = self._stale.get(group, (None, 0))
         if left:
             self._stale[group] = (held, left - 1)
@@ -172,12 +171,12 @@ class Tenant:
         return [self._renewed(entry) for entry in self.members[group].values()]
 
     def _renewed(self, entry: Json) -> Json:
-        """With the address that the member has now."""
+        """With the member's current address."""
         current = self.users.get(entry.get("id", "")) or self.groups.get(entry.get("id", ""))
         return {**entry, "email": current.get("primaryEmail") or current["email"]} if current else entry
 
     def catch_up(self) -> None:
-        """All replicas have heard of everything, and will at once."""
+        """Bring all replicas up to date, without lag from now on."""
         self.replica_lag = 0
         self._stale.clear()
 

@@ -1,5 +1,5 @@
-"""One pull: groups, then the members of those that changed, then users. Where something seems to be missing, the
-listing is read a second time."""
+"""One pull: groups, then the members of the changed groups, then users. When records seem to be missing, the listing is
+read a second time."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from typing import Any
 from usersyncd.errors import SourceError
 from usersyncd.plugin import Done, Kind, Members, Page, Present, Record, Unread
 from usersyncd_google.api import Api
+from usersyncd_google.completeness import ListedIds, missed_by_first, read_edges
 from usersyncd_google.concurrent import concurrently
 from usersyncd_google.cursor import Cursor
-from usersyncd_google.faults import ForbiddenError, MissingError, OddError
+from usersyncd_google.faults import ForbiddenError, MalformedError, MissingError
 from usersyncd_google.fields import Fields, listing
 from usersyncd_google.groups import Edges, GroupReader, Row, domain
 from usersyncd_google.hints import Hints, hints
 from usersyncd_google.options import MY_CUSTOMER, GoogleOptions
-from usersyncd_google.twice import Ids, found_later, read_edges
 from usersyncd_google.users import Json, UserReader
 
 AT_ONCE = 20
-"""Requests under way at once, at the most."""
+"""Maximum concurrent requests."""
 ITEMS = 1000
 EDGES = 50_000
-"""Records and memberships in a page; one group more than this, at most."""
+"""Records and memberships per page, not counting its last group."""
 
 FEW = 0.1
-"""The share of the groups that are read, and more, that may be forbidden: more are a missing right."""
+"""Maximum share of unreadable groups among those whose members are read: more mean a missing right."""
 
 _ID = Fields().need(["id"])
 _ID_AND_AGE = Fields().need(["id", "creationTime"])
 
 
-class Reading:
-    """One pull after ``known`` (None: of everything). ``following`` is the cursor for the next one, to be filled;
-    ``subject`` is the id of the administrator in whose name it reads."""
+class GooglePull:
+    """One pull since ``known`` (None: complete). It fills ``following``, the cursor for the next pull; ``subject`` is
+    the id of the administrator as whom it reads."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Reading:
         self._own_domains: set[str] = set(options.domains or ())
 
     async def pages(self) -> AsyncGenerator[Page | Done]:
-        """All pages, and the end."""
+        """All pages, then ``Done``."""
         hinted = await self._hints()
         kept: list[Present | Unread] = []
         async for row in self._rows():
@@ -92,9 +92,9 @@ class Reading:
         try:
             found = await hints(self._api, self._known.at, self._following.at, frozenset(self._known.seen))
         except SourceError as error:
-            # They only spare requests.
+            # The logs only save requests.
             self._log.warning(
-                "the audit logs cannot be read: the members of all groups are",
+                "the audit logs cannot be read: reading the members of all groups instead",
                 event_name="google.audit_unreadable",
                 error=str(error),
             )
@@ -120,7 +120,7 @@ class Reading:
             yield self._group_reader.row(group)
         if self._known is None or self._known.groups.keys() - listed:
             again = (group["id"] async for group in self._listed_groups(_ID))
-            missed = await found_later(again, listed.__contains__, "groups")
+            missed = await missed_by_first(again, listed.__contains__, "groups")
             selection = None if fields is None else str(fields)
             for group in await self._fetched(missed, lambda key: self._api.group(key, selection)):
                 yield self._group_reader.row(group)
@@ -132,14 +132,14 @@ class Reading:
                     yield group
 
     async def _members(self) -> AsyncGenerator[Page]:
-        """The groups that changed, with their members."""
+        """The changed groups with their members."""
         page: list[Record | Members | Unread] = []
         refused: list[SourceError] = []
         edges = 0
         async with aclosing(concurrently(map(self._with_edges, self._changed), AT_ONCE)) as read:
             async for row, found in read:
                 if found is None or isinstance(found, SourceError):
-                    del self._following.groups[row.record.id]  # It is read again next time.
+                    del self._following.groups[row.record.id]  # The next pull reads it again.
                     if found is not None:
                         refused.append(found)
                         page.append(Unread(Kind.GROUP, row.record.id, f"{found.message}\n  → {found.remedy}"))
@@ -156,10 +156,10 @@ class Reading:
             yield page
 
     async def _with_edges(self, row: Row) -> tuple[Row, Edges | SourceError | None]:
-        """None: the group was deleted since it was listed. An error: its members may not be read, or are odd."""
+        """None: the group was deleted after it was listed. An error: its members may not be read, or are malformed."""
         try:
             return row, await read_edges(self._api, row)
-        except (ForbiddenError, OddError) as error:
+        except (ForbiddenError, MalformedError) as error:
             return row, error
         except MissingError:
             pass
@@ -174,18 +174,18 @@ class Reading:
             return row, await read_edges(self._api, row)
         except MissingError as error:
             raise SourceError(
-                f"group {row.address} is there, but its members are not found",
-                "a new group is known to all of Google's servers only after a while: the next run reads again",
+                f"group {row.address} exists, but its members are not found",
+                "a new group is known to all servers of Google only after a while: the next run tries again",
             ) from error
 
     def _note(self, row: Row, found: Edges) -> None:
-        """What the next pull and the admin should know of a group."""
+        """Note what the next pull needs to know about a group, and log what the admin should know."""
         group, known = row.record.id, self._known
         counted = row.count is None or found.entries == row.count
-        told = known is not None and group in known.doubtful and known.groups.get(group) == row.digest
+        reread = known is not None and group in known.doubtful and known.groups.get(group) == row.digest
         if found.everybody:
             self._following.everybody.append(group)
-        if not counted and not told:
+        if not counted and not reread:
             self._following.doubtful.append(group)
         if found.unnamed:
             self._log.warning(
@@ -199,7 +199,7 @@ class Reading:
     # ------------------------------------------------------------------------------------------------------- users
 
     async def _users(self) -> AsyncGenerator[Page]:
-        reader, listed = self._user_reader, Ids()
+        reader, listed = self._user_reader, ListedIds()
         async for users in self._listed_users(reader.fields, reader.projection):
             listed.add(user["id"] for user in users)
             yield self._people(users)
@@ -212,7 +212,7 @@ class Reading:
                 for user in users
                 if not _is_new(user, began)
             )
-            missed = await found_later(again, is_listed, "users")
+            missed = await missed_by_first(again, is_listed, "users")
             fields = None if reader.fields is None else str(reader.fields)
             if users := await self._fetched(missed, lambda key: self._api.user(key, fields)):
                 yield self._people(users)
@@ -221,8 +221,8 @@ class Reading:
         self._following.users = listed.counts
         if self._expects_subject() and not is_listed(self._subject):
             raise SourceError(
-                f"the listing of users is not whole: {self._options.subject}, in whose name it was read, is not in it",
-                "the next run reads again; if it stays so, tell Google's support",
+                f"the listing of users is incomplete: {self._options.subject}, as whom it was read, is missing",
+                "the next run tries again; if this persists, contact Google's support",
             )
 
     async def _listed_users(self, fields: Fields | None, projection: str) -> AsyncIterator[list[Json]]:
@@ -237,7 +237,7 @@ class Reading:
         return [{}] if units is None else [{"query": f"orgUnitPath='{_escaped(unit)}'"} for unit in units]
 
     def _people(self, users: Iterable[Json]) -> Page:
-        """Records; and each of them is a member of the groups that have everybody in them."""
+        """Records, each also as a member of the groups that contain all users."""
         records = [record for user in users if (record := self._user_reader.record(user)) is not None]
         for record in records:
             if isinstance(record, Record):
@@ -259,7 +259,7 @@ class Reading:
         return [{"customer": self._options.customer}]
 
     async def _fetched(self, ids: Iterable[str], fetch: Callable[[str], Awaitable[Json]]) -> list[Json]:
-        """What is there of ``ids``, one by one."""
+        """The existing objects of ``ids``, fetched one by one."""
         found = []
         for each in ids:
             try:
@@ -269,11 +269,11 @@ class Reading:
         return found
 
     def _report(self) -> None:
-        """Say how many members are from outside: the run counts them as unknown, and this says of where."""
+        """Log the external members by domain: the run only counts them as unresolved."""
         outside = {name: count for name, count in self._outside.most_common() if name not in self._own_domains}
         if outside:
             self._log.info(
-                "members from outside are in groups",
+                "groups have external members",
                 event_name="google.members_outside",
                 count=sum(outside.values()),
                 domains=dict([*outside.items()][:5]),
@@ -281,11 +281,11 @@ class Reading:
 
 
 def _is_new(user: Json, began: str) -> bool:
-    """Whether somebody came while we read, and is read next time."""
+    """Whether a user was created during this pull: the next pull reads it."""
     born = user.get("creationTime")
     return isinstance(born, str) and born >= began
 
 
 def _escaped(text: str) -> str:
-    """Within quotes of a search (developers.google.com, "Search for users")."""
+    """Escaped for a quoted search value (developers.google.com, "Search for users")."""
     return text.replace("\\", "\\\\").replace("'", "\\'")

@@ -1,5 +1,5 @@
-"""Reading twice. Google says nowhere how much a listing holds: a page that is passed over on the way leaves no trace
-but in a second listing."""
+"""Checks that listings are complete. Google does not report the size of a listing, so only a second listing can show
+that a page of the first one was lost."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from usersyncd_google.fields import listing
 from usersyncd_google.groups import EDGE_FIELDS, Edges, Json, Row, edges
 
 FEW = 50
-"""Records that one listing may lack and the next one show, to be fetched one by one. More: pages were lost."""
+"""Maximum records that only the second listing has, which are fetched one by one. More mean that pages were lost."""
 READINGS = 5
-"""How often the members of a group are read, at the most."""
+"""Maximum readings of the members of a group."""
 
 
-class Ids:
-    """The ids that were listed, eight bytes each."""
+class ListedIds:
+    """The ids in a listing, with eight bytes of memory per id."""
 
     def __init__(self) -> None:
         self._hashes = array("q")
         self.counts = [0] * BUCKETS
-        """How many ids fell into each bucket."""
+        """The number of ids in each bucket."""
 
     def add(self, ids: Iterable[str]) -> None:
         for identifier in ids:
@@ -34,14 +34,14 @@ class Ids:
             self.counts[crc32(identifier.encode()) % BUCKETS] += 1
 
     def lacks(self, counts: Sequence[int]) -> bool:
-        """Whether somebody of those who were counted so is not among these: left, or on a page that was lost.
+        """Whether an id of an earlier listing with these ``counts`` is missing: deleted, or on a lost page.
 
-        Who comes hides who is lost only when both fall into the same bucket.
+        A new id hides a missing one only when both are in the same bucket.
         """
         return any(now < before for now, before in zip(self.counts, counts, strict=True))
 
     def searcher(self) -> Callable[[str], bool]:
-        """A function that tells whether an id was listed."""
+        """A function that returns whether an id was listed."""
         known = array("q", sorted(self._hashes))
 
         def listed(identifier: str) -> bool:
@@ -51,22 +51,22 @@ class Ids:
         return listed
 
 
-async def found_later(ids: AsyncIterator[str], listed: Callable[[str], bool], what: str) -> list[str]:
-    """Which of ``ids``, of a second listing, the first one lacked. Raises SourceError when they are many."""
+async def missed_by_first(ids: AsyncIterator[str], listed: Callable[[str], bool], what: str) -> list[str]:
+    """The ids of a second listing that the first one lacks. Raises SourceError when there are more than :data:`FEW`."""
     missed = {identifier async for identifier in ids if not listed(identifier)}
     if len(missed) > FEW:
         raise SourceError(
-            f"the listing of {what} is not whole: a second one has {len(missed):,} {what} that the first one lacks",
-            "pages are lost on the way: the next run reads again; if it stays so, tell Google's support",
+            f"the listing of {what} is incomplete: a second one has {len(missed):,} {what} that the first one lacks",
+            "pages were lost: the next run tries again; if this persists, contact Google's support",
         )
     return sorted(missed)
 
 
 async def read_edges(api: Api, row: Row) -> Edges:
-    """The edges of one group. Raises MissingError when the group is not there, SourceError when it cannot be read.
+    """The edges of one group. Raises MissingError when the group does not exist, SourceError when it cannot be read.
 
-    Members that are as many as Google counted are whole. Otherwise they are read again, until two readings agree, or
-    three where members seem to be missing: the count may be of another moment, or leave out some sort of member.
+    The members are complete when their number is Google's count. Otherwise they are read again until two readings
+    agree, or three where members seem to be missing: the count may be outdated, or exclude some types of members.
     """
     readings: list[frozenset[str]] = []
     for _ in range(READINGS):
@@ -80,7 +80,7 @@ async def read_edges(api: Api, row: Row) -> Edges:
     raise SourceError(
         f"the members of group {row.address} cannot be read: {READINGS} readings gave {len(set(readings))} results, "
         f"and Google counts {row.count}",
-        "its members are changing now, or pages are lost on the way: the next run reads again",
+        "its members are changing now, or pages were lost: the next run tries again",
     )
 
 
