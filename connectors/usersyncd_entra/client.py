@@ -1,4 +1,4 @@
-"""Microsoft Graph's protocol: pages, links, tokens that end, errors."""
+"""The protocol of Microsoft Graph: pages, links, expiring tokens, errors."""
 
 from __future__ import annotations
 
@@ -20,29 +20,30 @@ from msgspec import Struct, field
 
 from usersyncd.errors import SourceError
 from usersyncd.plugin import Patience, http_date
-from usersyncd_entra.faults import CursorExpired, error_of, is_expired, refused
+from usersyncd_entra.faults import CursorExpired, error_of, is_expired, request_error
 from usersyncd_entra.links import is_within, place
 from usersyncd_entra.objects import Item, Object, converted
 from usersyncd_entra.options import EntraOptions
 from usersyncd_entra.signin import SignIn
 
 CONCURRENCY = 8
-"""Requests under way at once, where one does not wait for the other."""
+"""Maximum concurrent independent requests."""
 LARGEST = 999
-"""Objects that a page of a plain list may have (learn.microsoft.com/graph/paging)."""
+"""Maximum objects in a page of a plain list (learn.microsoft.com/graph/paging)."""
 CIRCLES = 3
-"""How often one page may be asked for before the round is taken for one without end."""
+"""Maximum requests for the same page, before the round counts as endless."""
 IDLE = 200
-"""Pages in a row that bring nothing new, and are taken for a round without end (microsoft-graph-docs, issue 4263)."""
+"""Maximum consecutive pages without new objects, before the round counts as endless (microsoft-graph-docs, issue
+4263)."""
 PAGES = 100_000
-"""Pages that a round has at the most: 20 million objects in pages of 200."""
+"""Maximum pages of a round: 20 million objects in pages of 200."""
 
 ADVANCED = {"ConsistencyLevel": "eventual"}
 """The header of advanced queries (learn.microsoft.com/graph/aad-advanced-queries); every page needs it."""
 
 
 class Page(Struct, Generic[Item]):
-    """One page of objects, and where to go on: at most one of the links."""
+    """One page of objects, with at most one of the links."""
 
     value: list[Item]
     next_link: str | None = field(name="@odata.nextLink", default=None)
@@ -51,12 +52,13 @@ class Page(Struct, Generic[Item]):
 
 
 def patience(options: EntraOptions) -> Patience:
-    """How requests to Graph are paced: by its throttling, and by how much of its quota it says is used."""
+    """The pacing of requests: by Graph's throttling, and by the used part of the quota that it reports."""
     return Patience(load=_load, concurrency=CONCURRENCY, seconds=float(options.patience))
 
 
 def _load(response: httpx.Response) -> float | None:
-    """The part of the resource units that is used, told from 0.8 on (learn.microsoft.com/graph/throttling-limits)."""
+    """The used part of the resource units, which Graph reports from 0.8 on
+    (learn.microsoft.com/graph/throttling-limits)."""
     try:
         return float(response.headers["x-ms-throttle-limit-percentage"])
     except (KeyError, ValueError):
@@ -64,7 +66,7 @@ def _load(response: httpx.Response) -> float | None:
 
 
 class Graph:
-    """Asks Graph as the application that is signed in."""
+    """Sends requests to Graph as the signed-in application."""
 
     def __init__(self, options: EntraOptions, client: httpx.AsyncClient, signin: SignIn) -> None:
         self.signin = signin
@@ -76,7 +78,7 @@ class Graph:
 
     @property
     def time(self) -> datetime:
-        """When Graph gave its last answer, by its own clock if it tells (RFC 9110, section 6.6.1)."""
+        """The time of Graph's last response, by its own clock if it sends one (RFC 9110, section 6.6.1)."""
         return http_date(self._date) or datetime.now(UTC)
 
     def address(self, path: str, **query: str | int | None) -> str:
@@ -89,8 +91,8 @@ class Graph:
     async def pages(
         self, link: str, of: type[Item], headers: Mapping[str, str] | None = None, *, from_cursor: bool = False
     ) -> AsyncGenerator[Page[Item], None]:
-        """All pages from ``link`` on; the next is fetched while one is read. Raises SourceError when they do not end
-        as they should, and CursorExpired when ``link`` is a delta link that Graph does not know any more."""
+        """All pages from ``link`` on; the next one is fetched while one is read. Raises SourceError when they do not
+        end correctly, and CursorExpired when ``link`` is a delta link that has expired."""
         asked = Counter[str]()
         idle, before = 0, 0
         coming = asyncio.create_task(self._page(link, of, headers, from_cursor))
@@ -104,7 +106,7 @@ class Graph:
                     before = mark
                     if asked[following] > CIRCLES or idle > IDLE or len(asked) > PAGES:
                         raise SourceError(
-                            f"{place(link)} goes on without end: {sum(asked.values())} pages so far",
+                            f"{place(link)} has no end: {sum(asked.values())} pages so far",
                             "this is a fault of Microsoft Graph: the next run tries again",
                         )
                     coming = asyncio.create_task(self._page(following, of, headers, False))
@@ -115,12 +117,12 @@ class Graph:
             coming.cancel()
             await asyncio.wait([coming])
             if not coming.cancelled():
-                coming.exception()  # Or asyncio would tell of one that nobody looked at.
+                coming.exception()  # Otherwise asyncio warns that the exception was never retrieved.
 
     async def round(
         self, link: str, of: type[Item], headers: Mapping[str, str] | None = None, *, from_cursor: bool = False
     ) -> AsyncGenerator[Page[Item], None]:
-        """All pages of a round of a delta query. The last one has the link to the next round."""
+        """All pages of one round of a delta query. The last one has the link to the next round."""
         last = None
         async with aclosing(self.pages(link, of, headers, from_cursor=from_cursor)) as pages:
             async for page in pages:
@@ -128,29 +130,29 @@ class Graph:
                 yield page
         if last is None:
             raise SourceError(
-                f"{place(link)} ended without the link to the next round: it is not whole",
-                "this is no answer of Microsoft Graph that is known: the next run tries again",
+                f"{place(link)} ended without the link to the next round: it is incomplete",
+                "Microsoft Graph does not document such a response: the next run tries again",
             )
         self._must_be_ours(last)
 
     async def count(self, path: str) -> int:
-        """How many objects there are. Not by ``/$count``: half a number looks like a number."""
+        """The number of objects. Not by ``/$count``: a truncated number is still a number."""
         page, _ = await self._page(self.address(path, select="id", count="true", top=1), Object, ADVANCED, False)
         if page.count is None:
             raise SourceError(
-                f"{self._options.graph} does not count its {path}", "see that cloud and endpoints are right"
+                f"{self._options.graph} does not count its {path}", "check the options cloud and endpoints"
             )
         return page.count
 
     async def get(
         self, url: str, headers: Mapping[str, str] | None = None, *, from_cursor: bool = False
     ) -> httpx.Response:
-        """An answer that is a success. Raises SourceError for any other."""
+        """A successful response. Raises SourceError for any other."""
         self._must_be_ours(url)
         token = await self.signin.token()
         response = await self._ask(url, token, headers)
         if response.status_code == 401:
-            # It ended early, was revoked, or Graph wants another one (continuous access evaluation).
+            # It expired early, was revoked, or Graph requires a new one (continuous access evaluation).
             token = await self.signin.renewed(token, _challenge(response))
             response = await self._ask(url, token, headers)
         self._date = response.headers.get("date", "")
@@ -158,13 +160,13 @@ class Graph:
             return response
         if from_cursor and is_expired(response):
             raise CursorExpired(": ".join(filter(None, error_of(response))))
-        raise refused(response, self._options.client_id)
+        raise request_error(response, self._options.client_id)
 
     async def _ask(self, url: str, token: str, headers: Mapping[str, str] | None) -> httpx.Response:
         own = {
             "Authorization": f"Bearer {token}",
             "client-request-id": str(uuid.uuid4()),
-            # Others who share the tenant's quota sit at a screen and wait.
+            # Interactive users share the tenant's quota.
             "x-ms-throttle-priority": "Low",
         }
         return await self._client.get(url, headers={**own, **(headers or {})})
@@ -172,7 +174,7 @@ class Graph:
     async def _page(
         self, link: str, of: type[Item], headers: Mapping[str, str] | None, from_cursor: bool
     ) -> tuple[Page[Item], int]:
-        """A page, and a hash of all that it says but of the link to the next one."""
+        """A page, and a hash of its content without the link to the next one."""
         if of not in self._decoders:
             self._decoders[of] = msgspec.json.Decoder(Page[of])  # type: ignore[valid-type]
         response = await self.get(link, headers, from_cursor=from_cursor)
@@ -185,8 +187,8 @@ class Graph:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             why = str(error)
         try:
-            # JSON may have half a character (RFC 8259, section 8.2), as in a text that was cut; msgspec refuses it. And
-            # one object of another form must not cost the others of its page.
+            # JSON may have a lone surrogate (RFC 8259, section 8.2), as in truncated text; msgspec rejects it. And one
+            # malformed object must not fail the others of its page.
             page = msgspec.convert(json.loads(response.content), Page[Any])
             page.value = [converted(item, of) for item in page.value]
         except (ValueError, RecursionError):
@@ -194,22 +196,22 @@ class Graph:
         return page
 
     def _must_be_ours(self, url: str) -> None:
-        """Links come from outside, and the token goes where they lead."""
+        """Refuse a link to another host: the token would be sent there."""
         if not is_within(url, self._base):
             raise SourceError(
-                f"{self._options.graph} leads to another host, or to none: {place(url)}",
-                "see that cloud and endpoints are right, and that nothing in between changes what Graph answers",
+                f"{self._options.graph} sent a link to another host, or an invalid one: {place(url)}",
+                "check the options cloud and endpoints, and that no proxy changes Graph's responses",
             )
 
     def _nonsense(self, response: httpx.Response, why: str) -> SourceError:
         return SourceError(
-            f"{place(str(response.request.url))} answered with something that is no page of objects: {why}",
-            "this is no answer of Microsoft Graph that is known: the next run tries again",
+            f"{place(str(response.request.url))} answered with something that is not a page of objects: {why}",
+            "Microsoft Graph does not document such a response: the next run tries again",
         )
 
 
 async def for_each(items: Iterable[str], work: Callable[[str], Awaitable[None]]) -> None:
-    """Do this for each, several at a time. The first error ends it."""
+    """Run ``work`` for each item, several concurrently. The first error ends all."""
     todo = iter(items)
 
     async def worker() -> None:
@@ -228,7 +230,7 @@ _SAFE = "$(),'/:"
 
 
 def _challenge(response: httpx.Response) -> str | None:
-    """The claims that a new token must be asked for with (learn.microsoft.com/entra/identity-platform/
+    """The claims that the request for a new token must contain (learn.microsoft.com/entra/identity-platform/
     claims-challenge)."""
     match = re.search(r'claims="([^"]+)"', response.headers.get("www-authenticate", ""))
     if match is None:

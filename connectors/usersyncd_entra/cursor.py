@@ -1,4 +1,4 @@
-"""What an incremental pull needs to know of the pull before."""
+"""The cursor: what an incremental pull needs to know about the last pull."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from msgspec import Struct
 
 
 class Cursor(Struct, frozen=True):
-    """Both delta links. They hold what was selected when their rounds began: other rules need other rounds."""
+    """Both delta links, and the selected properties. A delta link keeps its selection: other properties need a new
+    round."""
 
     users: str
     groups: str
@@ -18,8 +19,7 @@ class Cursor(Struct, frozen=True):
 
 
 def read_cursor(text: str | None, select: str) -> Cursor | None:
-    """The cursor, where it can be used: None when there is none, or one of another version, or other properties are
-    needed now."""
+    """The decoded cursor; None when it is missing, has another version, or was made with other properties."""
     if text is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What a person is told of a tenant before anything is read."""
+"""Describes a tenant for ``check``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from usersyncd.errors import SourceError
 from usersyncd.plugin import Kind, quoted
 from usersyncd_entra.client import Graph
-from usersyncd_entra.faults import Forbidden, missing
+from usersyncd_entra.faults import Forbidden, missing_permission
 from usersyncd_entra.mapping import HIDDEN, PERMISSIONS
 from usersyncd_entra.options import EntraOptions
 
@@ -20,7 +20,7 @@ WAYS = {
 
 
 async def describe(graph: Graph, options: EntraOptions) -> Sequence[str]:
-    """Lines for ``usersyncd check --online``. Raises SourceError that names each permission that is missing."""
+    """Lines for ``usersyncd check --online``. Raises SourceError that names each missing permission."""
     await graph.signin.token()
     granted = graph.signin.permissions
     way = next(text for name, text in WAYS.items() if getattr(options, name) is not None)
@@ -41,14 +41,14 @@ async def describe(graph: Graph, options: EntraOptions) -> Sequence[str]:
     if options.groups.hidden and granted is not None and HIDDEN not in granted:
         lacks[HIDDEN] = "the hidden members of groups may not be read"
     if lacks:
-        raise missing(", ".join(lacks), options.client_id, "; ".join(lacks.values()))
+        raise missing_permission(", ".join(lacks), options.client_id, "; ".join(lacks.values()))
     lines.append(f"the tenant has {counts['users']:,} users and {counts['groups']:,} groups")
     lines += _reads(options)
     return lines
 
 
 async def _name(graph: Graph) -> str:
-    """The tenant's own name, where we may read it: no permission that usersyncd asks for includes it."""
+    """The tenant's name, if it may be read: the permissions that usersyncd requires do not include it."""
     try:
         response = await graph.get(graph.address("organization", select="displayName"))
         return f" ({quoted(response.json()['value'][0]['displayName'], 100)})"
@@ -57,7 +57,7 @@ async def _name(graph: Graph) -> str:
 
 
 def _reads(options: EntraOptions) -> list[str]:
-    """What the options leave out."""
+    """The conditions in the options."""
     users, groups = options.users, options.groups
     lines = []
     if users.filter:
@@ -67,5 +67,5 @@ def _reads(options: EntraOptions) -> list[str]:
     if groups.filter:
         lines.append(f"groups: only where {groups.filter}")
     if users.narrowed or groups.narrowed:
-        lines.append("every pull is complete: delta queries know no such conditions")
+        lines.append("every pull is complete: delta queries do not support such conditions")
     return lines

@@ -1,4 +1,4 @@
-"""What Graph and its sign-in refuse, in their own words, and what to do about it."""
+"""Errors of Graph and its sign-in, with their message and a remedy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from usersyncd_entra.mapping import PERMISSIONS
 
 EXPIRED_CODES = frozenset({"syncstatenotfound", "syncstateinvalid", "resyncrequired", "resyncapplydifferences"})
 EXPIRED_WORDS = "sync state generation is not found"
-"""How Graph says that a delta token is too old or unknown: by code, or only by its message (learn.microsoft.com/graph/
+"""How Graph reports an expired or unknown delta token: by code, or only by message (learn.microsoft.com/graph/
 delta-query-overview; devblogs.microsoft.com/microsoft365dev on the duration of change tracking tokens)."""
 
 _GRANT = (
@@ -26,13 +26,13 @@ _GRANT = (
 
 _SIGN_IN: Mapping[int, str] = {
     50034: "correct tenant",
-    53003: "let Conditional Access allow this workload identity from here",
+    53003: "allow this workload identity from this network in Conditional Access",
     70021: "add a federated credential for this issuer, subject and audience to the application",
-    90002: "correct tenant, or cloud: each cloud has tenants of its own",
-    500011: "see that the tenant uses Microsoft Graph, and that cloud is right",
+    90002: "correct tenant, or cloud: each cloud has its own tenants",
+    500011: "check that the tenant uses Microsoft Graph, and the option cloud",
     700016: "correct client_id or tenant: the application must be registered in this tenant, or have its consent",
-    700024: "see that this machine's clock is right, and that the federated token is renewed",
-    700027: "upload the certificate (without its key) to the application, or use the one that is registered there",
+    700024: "check this machine's clock, and that the federated token is renewed",
+    700027: "upload the certificate (without its key) to the application, or use the registered one",
     700211: "add a federated credential for this issuer to the application",
     700212: "add a federated credential for this audience to the application",
     700213: "add a federated credential for this subject to the application",
@@ -43,24 +43,24 @@ _SIGN_IN: Mapping[int, str] = {
 """By the number behind AADSTS (learn.microsoft.com/entra/identity-platform/reference-error-codes)."""
 
 
-class CursorExpired(Exception):  # noqa: N818 - it ends no pull
-    """Graph does not know the delta token any more. ``said``: in its own words."""
+class CursorExpired(Exception):  # noqa: N818 - it does not end a pull
+    """The delta token has expired. ``said``: Graph's message."""
 
     def __init__(self, said: str) -> None:
         super().__init__(said)
         self.said = said
 
 
-class Vanished(SourceError):  # noqa: N818 - it need not end a pull
-    """What was asked for is not there."""
+class NotFound(SourceError):  # noqa: N818 - it does not always end a pull
+    """The requested object does not exist."""
 
 
-class Forbidden(SourceError):  # noqa: N818 - check names all that is missing
+class Forbidden(SourceError):  # noqa: N818 - check collects all missing permissions
     """A permission is missing."""
 
 
 def error_of(response: httpx.Response) -> tuple[str, str]:
-    """The code and the message of an error (learn.microsoft.com/graph/errors); of anything else, how it begins."""
+    """The code and the message of an error (learn.microsoft.com/graph/errors); of any other body, its beginning."""
     try:
         body = msgspec.json.decode(response.content)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -73,21 +73,21 @@ def error_of(response: httpx.Response) -> tuple[str, str]:
 
 
 def is_expired(response: httpx.Response) -> bool:
-    """Whether a delta token was refused because of its age."""
+    """Whether the response means that a delta token has expired."""
     code, message = error_of(response)
     if response.status_code == 410 or code.lower() in EXPIRED_CODES:
         return True
     return 400 <= response.status_code < 500 and EXPIRED_WORDS in message.lower()
 
 
-def missing(permissions: str, client: str | None, said: str) -> Forbidden:
-    """A permission is not granted."""
+def missing_permission(permissions: str, client: str | None, said: str) -> Forbidden:
+    """The error for a missing permission."""
     remedy = _GRANT.format(permissions=permissions, client=client or "managed identity")
     return Forbidden(f"Microsoft Graph refuses: {said}", remedy)
 
 
-def refused(response: httpx.Response, client: str | None) -> SourceError:
-    """Graph answered, and not with what was asked for."""
+def request_error(response: httpx.Response, client: str | None) -> SourceError:
+    """The error for a failed response of Graph."""
     code, message = error_of(response)
     url = response.request.url
     said = f"{response.status_code} {quoted(code, 60)}: {message}" if code else f"{response.status_code} {message}"
@@ -95,22 +95,24 @@ def refused(response: httpx.Response, client: str | None) -> SourceError:
     what = f"{url.host}{url.path} answered {said}" + (f" (request-id {identifier})" if identifier else "")
     match response.status_code:
         case 403:
-            return missing(PERMISSIONS[Kind.GROUP if "/groups" in url.path else Kind.USER], client, what)
+            return missing_permission(PERMISSIONS[Kind.GROUP if "/groups" in url.path else Kind.USER], client, what)
         case 401:
-            return SourceError(what, "see that tenant, cloud and endpoints belong together; a new token did not help")
+            return SourceError(what, "check that tenant, cloud and endpoints belong together; a new token did not help")
         case 400 if code == "Directory_ExpiredPageToken":
-            return SourceError(what, "the reading took too long, or was disturbed: the next run reads from the start")
+            return SourceError(what, "the pull took too long, or was interrupted: the next run starts again")
         case 400:
             return SourceError(what, "correct the filter, or the rule that reads a property that Graph does not have")
         case 404:
-            return Vanished(what, "see that what is named in the options is there, and that cloud is right")
+            return NotFound(what, "check that the objects in the options exist, and the option cloud")
         case _:
-            return SourceError(what, "see what answers there: this is no answer of Microsoft Graph that is known")
+            return SourceError(
+                what, "check what responds at this address: Microsoft Graph does not document such a response"
+            )
 
 
-def not_signed_in(answer: Mapping[str, Any], login: str) -> SourceError:
-    """Entra gave no token. ``answer`` is what MSAL returned."""
-    description = str(answer.get("error_description") or answer.get("error") or "it gave no reason")
+def sign_in_error(answer: Mapping[str, Any], login: str) -> SourceError:
+    """The error for a refused sign-in. ``answer`` is what MSAL returned."""
+    description = str(answer.get("error_description") or answer.get("error") or "no reason given")
     said = quoted(re.split(r"\s*Trace ID:", description)[0])
     given = answer.get("error_codes")
     codes = [code for code in given if isinstance(code, int)] if isinstance(given, list) else []
@@ -122,12 +124,12 @@ def not_signed_in(answer: Mapping[str, Any], login: str) -> SourceError:
 
 
 @contextmanager
-def understood() -> Iterator[None]:
-    """What is done in here with an object of Graph is done to one of the documented form, or SourceError is raised."""
+def reporting_unknown_forms() -> Iterator[None]:
+    """Turns errors from processing objects of an undocumented form into SourceError."""
     try:
         yield
     except (LookupError, TypeError, AttributeError, ValueError) as error:
         raise SourceError(
             f"Microsoft Graph sent an object of an unknown form: {type(error).__name__} {error}",
-            "this may be a fault of the connector: report it to the authors of usersyncd",
+            "this may be a bug of the connector: report it to the authors of usersyncd",
         ) from error

@@ -1,4 +1,4 @@
-"""Which properties are asked for, and how an object of Graph becomes attributes."""
+"""The properties to request, and the conversion of Graph's objects to attributes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ON_PREMISES = "onPremisesExtensionAttributes"
 
 
 class Fields:
-    """The properties of one kind. ``reads``: what the rules read, None for everything that any tenant has."""
+    """The properties of one kind. ``reads``: the attributes that the rules read; None: all that every tenant has."""
 
     def __init__(self, kind: Kind, reads: frozenset[str] | None) -> None:
         self.reads = EVERYTHING[kind] if reads is None else reads - NOT_GRAPHS[kind] - {"id"}
@@ -37,11 +37,12 @@ class Fields:
 
     @property
     def select(self) -> str:
-        """The value of $select, relationships left out."""
+        """The value of $select, without relationships."""
         return ",".join(name for name in self.asked if name != _MANAGER)
 
-    def odd(self, found: Object, *, whole: bool) -> str | None:
-        """The first property without the form that :meth:`attributes` expects. ``whole``: all properties are told."""
+    def malformed(self, found: Object, *, whole: bool) -> str | None:
+        """The first property without the form that :meth:`attributes` expects. ``whole``: the object has all
+        properties."""
         for name, form, required in self._forms:
             if name in found:
                 if not form(found[name]):
@@ -51,11 +52,11 @@ class Fields:
         return None
 
     def attributes(self, found: Object) -> dict[str, Value]:
-        """The attributes of an object, which is taken apart for it: its ``id`` is gone already, and nothing is
-        :meth:`odd`. None means that the object says that there is no value. ``userType`` of an object that derives from
-        user is that type, which Graph names only there (OData JSON Format 4.01, section 4.6.3)."""
+        """The attributes of an object, which is modified in place: its ``id`` is already removed, and no property is
+        :meth:`malformed`. None means that the property has no value. ``userType`` of an object with a type derived from
+        user is that type, which Graph names only in ``@odata.type`` (OData JSON Format 4.01, section 4.6.3)."""
         if (ends := found.pop(_MANAGER_DELTA, None)) is not None:
-            # As a rule there is one, and a pull of 100,000 people spends its time here.
+            # Usually there is one, and a pull of 100,000 users spends its time here.
             one = len(ends) == 1 and "@removed" not in ends[0]
             found[_MANAGER] = ends[0]["id"] if one else _last(ends)
         if self._phone and _PHONES in found:
@@ -73,13 +74,13 @@ class Fields:
 
 
 def _last(ends: Sequence[Object]) -> Value:
-    """The id of the last end of a relationship that is not said to have ended."""
+    """The id of the last end of a relationship that is not removed."""
     found: str | None = next((end["id"] for end in reversed(ends) if "@removed" not in end), None)
     return found
 
 
 def present(attributes: dict[str, Value]) -> dict[str, Value]:
-    """Without those that have no value."""
+    """The attributes that have a value."""
     if None in attributes.values():
         return {name: value for name, value in attributes.items() if value is not None}
     return attributes

@@ -1,4 +1,4 @@
-"""The forms that Graph documents for what is taken apart here, and what is said of a user who lacks one."""
+"""The documented forms of properties, and the messages about users and groups that violate them."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from usersyncd_entra.mapping import PERMISSIONS
 from usersyncd_entra.objects import Object
 
 FEW = 0.1
-"""The share of all users, and more, that may be unreadable: more are a missing right."""
+"""Maximum share of unreadable users: more mean a missing right."""
 
-_ODD = (
+_MALFORMED = (
     "{name} of the user {who} does not have the form that Microsoft Graph documents\n"
-    "  → correct it with the tool that wrote it; until then the user stays as it was"
+    "  → correct it with the tool that wrote it; until then the user stays unchanged"
 )
 _HIDDEN = (
-    "Microsoft Graph hides {name} of the user {who}, and every user has it\n"
-    "  → see in the Entra admin centre that the user has it and that the application may read it; until then the user "
-    "stays as it was"
+    "Microsoft Graph hides {name} of the user {who}, but every user has it\n"
+    "  → check in the Entra admin centre that the user has it and the application may read it; until then the user "
+    "stays unchanged"
 )
-ODD_MEMBERS = (
+MALFORMED_MEMBERS = (
     "the members of the group do not have the form that Microsoft Graph documents: one has no id\n"
-    "  → the next run reads them again; if it stays so, tell Microsoft's support; until then the group stays as it was"
+    "  → the next run reads them again; if this persists, contact Microsoft's support; the group stays unchanged"
 )
-"""What is said of a group whose members cannot all be told."""
+"""The message about a group with an unreadable member."""
 
 
 def _is_flag(value: Any) -> bool:
@@ -61,7 +61,7 @@ FORMS: Mapping[str, Callable[[Any], bool]] = {
 }
 
 REQUIRED = frozenset({"accountEnabled", "userPrincipalName"})
-"""What every user has (learn.microsoft.com/graph/api/resources/user)."""
+"""Properties of every user (learn.microsoft.com/graph/api/resources/user)."""
 
 
 class Unreadable:
@@ -74,12 +74,12 @@ class Unreadable:
         return bool(self._names)
 
     def user(self, identifier: str, user: Object, name: str) -> Unread:
-        """What is told of a user whose property ``name`` is odd or absent."""
+        """The item for a user whose property ``name`` is malformed or absent."""
         self._names.append(name)
         login = user.get("userPrincipalName")
         who = login if login and isinstance(login, str) else identifier
         hidden = name in REQUIRED and user.get(name) is None
-        return Unread(Kind.USER, identifier, (_HIDDEN if hidden else _ODD).format(name=name, who=who))
+        return Unread(Kind.USER, identifier, (_HIDDEN if hidden else _MALFORMED).format(name=name, who=who))
 
     def verify(self, listed: int) -> None:
         """Raises SourceError if many of the ``listed`` users cannot be read."""
@@ -87,6 +87,6 @@ class Unreadable:
             raise SourceError(
                 f"Microsoft Graph hides or changes {', '.join(sorted(set(self._names)))} of {len(self._names)} of "
                 f"{listed} users: the pull was discarded",
-                f"see that the application has the permission {PERMISSIONS[Kind.USER]}, and not only "
+                f"check that the application has the permission {PERMISSIONS[Kind.USER]}, not only "
                 "User.ReadBasic.All (Entra admin centre, App registrations, API permissions)",
             )

@@ -1,4 +1,4 @@
-"""Addresses that answers lead to: the token, or the application's secret, goes where they point."""
+"""Checks links in responses: the token, or the application's secret, is sent to the host that they name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import httpx
 
 
 def is_within(url: str, base: str) -> bool:
-    """Whether an address is at ``base`` or below it: the same scheme, host and port, and no user."""
+    """Whether a URL is ``base`` or below it: same scheme, host and port, without user."""
     try:
         found, own = httpx.URL(url), httpx.URL(base)
     except (httpx.InvalidURL, ValueError):
@@ -19,9 +19,9 @@ def is_within(url: str, base: str) -> bool:
 
 
 def place(url: str) -> str:
-    """Host and path of an address for a message: what follows may be a token, and what it names may be anything."""
+    """Host and path of a URL for a message: the query may contain a token."""
     try:
         found = httpx.URL(url)
     except (httpx.InvalidURL, ValueError):
-        return "an address that cannot be read"
+        return "an invalid address"
     return f"{found.host}{found.path}"

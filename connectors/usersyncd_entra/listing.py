@@ -1,4 +1,4 @@
-"""Plain lists, for what delta queries cannot do: conditions, the members of some groups, nested members."""
+"""Reads plain lists for what delta queries do not support: conditions, the members of some groups, nested members."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from usersyncd.errors import SourceError
 from usersyncd.plugin import Kind, Page, Record, Unread
 from usersyncd_entra.client import ADVANCED, LARGEST, Graph, for_each
 from usersyncd_entra.client import Page as GraphPage
-from usersyncd_entra.faults import Vanished
+from usersyncd_entra.faults import NotFound
 from usersyncd_entra.fields import Fields, present
 from usersyncd_entra.forms import Unreadable
 from usersyncd_entra.mapping import GROUP_TYPE, OTHER_TYPES
@@ -21,7 +21,7 @@ from usersyncd_entra.rounds import GroupRound
 
 
 class UserListing:
-    """The users that the options name. ``ids`` are theirs, once all pages were read."""
+    """The users that the options select. ``ids`` are complete after all pages were read."""
 
     def __init__(self, graph: Graph, fields: Fields, only: Users) -> None:
         self.ids: set[str] = set()
@@ -47,16 +47,16 @@ class UserListing:
         identifier = user.pop("id")
         self.ids.add(identifier)
         manager = managers.get(identifier)
-        odd = "manager" if manager is not None and not manager.id else self._fields.odd(user, whole=True)
-        if odd is not None:
-            return self._unreadable.user(identifier, user, odd)
+        malformed = "manager" if manager is not None and not manager.id else self._fields.malformed(user, whole=True)
+        if malformed is not None:
+            return self._unreadable.user(identifier, user, malformed)
         attributes = self._fields.attributes(user)
         if manager is not None and manager.removed is None:
             attributes["manager"] = manager.id
         return Record(Kind.USER, identifier, present(attributes))
 
     async def _members(self) -> set[str]:
-        """Who is in the groups that the options name, through nested groups too."""
+        """The ids of the members of the groups in the options, including nested members."""
         found: set[str] = set()
         not_users = OTHER_TYPES | {GROUP_TYPE}
 
@@ -65,20 +65,20 @@ class UserListing:
             async for page in self._graph.pages(link, End):
                 if not all(member.id for member in page.value):
                     raise SourceError(
-                        f"Microsoft Graph tells a member of the group {group} without an id, so that it is not known "
-                        "who is to be read",
-                        "the next run reads again; if it stays so, tell Microsoft's support",
+                        f"Microsoft Graph lists a member of the group {group} without an id, so the users to read are "
+                        "unknown",
+                        "the next run tries again; if this persists, contact Microsoft's support",
                     )
                 found.update(member.id for member in page.value if member.type not in not_users)
 
-        # Who moves from a group that is still to be read to one that was read already is found the second time.
+        # The second reading finds a user who moved from a group that was not read yet to one that was.
         times = 1 if len(self._only.members_of) == 1 else 2
         for _ in range(times):
             await for_each(self._only.members_of, of)
         return found
 
     async def _managers(self) -> dict[str, End]:
-        """Who leads whom. No list with a condition tells it; a delta query tells of everybody."""
+        """The managers of all users. Lists with a condition do not have them; a delta query does."""
         found: dict[str, End] = {}
         async with aclosing(self._graph.round(self._graph.address("users/delta", select="manager"), _Led)) as pages:
             async for page in pages:
@@ -89,7 +89,7 @@ class UserListing:
 
 
 async def listed_groups(graph: Graph, fields: Fields, only: Groups) -> GroupRound:
-    """The groups that the options name, with their members, as a complete round would tell them."""
+    """The groups that the options select, with their members, as a complete round."""
     groups = GroupRound(fields, complete=True)
     ids: dict[str, None] = {}
     link = _matching(graph, "groups", only.filter, fields.select)
@@ -101,20 +101,20 @@ async def listed_groups(graph: Graph, fields: Fields, only: Groups) -> GroupRoun
 
 
 async def read_members(graph: Graph, groups: GroupRound, ids: Iterable[str], which: str = "members") -> None:
-    """Tell ``groups`` the members of these groups, as lists have them. What is not there any more is gone."""
+    """Add the members of these groups to ``groups``, from lists. A group that does not exist is removed."""
 
     async def of(group: str) -> None:
         try:
             async for page in graph.pages(graph.address(f"groups/{group}/{which}", select="id", top=LARGEST), End):
                 groups.take([Group(group, members=page.value)])
-        except Vanished:
+        except NotFound:
             groups.take([Group(group, removed=True)])
 
     await for_each(ids, of)
 
 
 class _Led(Struct):
-    """A user, and who leads him."""
+    """A user and the user's managers."""
 
     id: str
     managers: list[End] = field(name="manager@delta", default_factory=list)
@@ -125,7 +125,7 @@ def _matching(graph: Graph, path: str, condition: str | None, select: str) -> st
 
 
 async def _counted(graph: Graph, link: str, of: type[Item]) -> AsyncGenerator[GraphPage[Item], None]:
-    """All pages of a list that Graph counts, so that a lost page is noticed."""
+    """All pages of a list, compared with Graph's count to detect lost pages."""
     there = listed = 0
     async with aclosing(graph.pages(link, of, ADVANCED)) as pages:
         async for page in pages:
@@ -134,6 +134,6 @@ async def _counted(graph: Graph, link: str, of: type[Item]) -> AsyncGenerator[Gr
             yield page
     if listed < there:
         raise SourceError(
-            f"Microsoft Graph counts {there} objects, and listed {listed}: {link}",
-            "something between here and there lost a page, or the tenant changes: the next run reads from the start",
+            f"Microsoft Graph counts {there} objects, but listed {listed}: {link}",
+            "a page was lost, or the tenant is changing: the next run starts again",
         )

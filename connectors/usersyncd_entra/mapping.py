@@ -1,4 +1,4 @@
-"""How Graph's properties become canonical, and what is asked for: data only.
+"""The mapping of Graph's properties to canonical attributes, and the properties to request: data only.
 
 The properties are those of learn.microsoft.com/graph/api/resources/user and group.
 """
@@ -32,10 +32,10 @@ MAPPING: Mapping[Kind, Mapping[str, str]] = {
 }
 
 NOT_GRAPHS = {kind: frozenset(CANONICAL[kind]) - set(MAPPING[kind].values()) for kind in Kind}
-"""Canonical names that no property has: Graph refuses a name that it does not know."""
+"""Canonical names without a property of this name: Graph refuses unknown names."""
 
 EXTENSIONS = tuple(f"extensionAttribute{number}" for number in range(1, 16))
-"""The attributes of onPremisesExtensionAttributes, given as attributes of their own."""
+"""The attributes inside onPremisesExtensionAttributes, provided as separate attributes."""
 
 EVERYTHING: Mapping[Kind, frozenset[str]] = {
     Kind.USER: frozenset(MAPPING[Kind.USER].values())
@@ -50,20 +50,22 @@ EVERYTHING: Mapping[Kind, frozenset[str]] = {
         "onPremisesSyncEnabled", "securityEnabled", "visibility",
     },
 }  # fmt: skip
-"""What is read when a rule wants all of a record: what any tenant has. What else there is, is read when it is named."""
+"""The properties to read when a rule needs the whole record: those that every tenant has. Others are read when a rule
+names them."""
 
 BORN = "createdDateTime"
-"""Always set, and never changed: an object that comes with it, in answer to a request for changes only, comes whole."""
+"""Always set, and never changed: in a round of changes, an object with this property is complete."""
 
 VISIBILITY = "visibility"
-"""Of a group; says whether its membership is hidden."""
+"""The property that marks groups with hidden membership."""
 
 USER_TYPE = "#microsoft.graph.user"
 GROUP_TYPE = "#microsoft.graph.group"
 OTHER_TYPES = frozenset(f"#microsoft.graph.{name}" for name in ("device", "servicePrincipal", "orgContact"))
-"""The members of groups that are neither users nor groups (learn.microsoft.com/graph/api/group-list-members). Any other
-type is one that derives from user, such as agentUser."""
+"""Types of members that are neither users nor groups (learn.microsoft.com/graph/api/group-list-members). All other
+types derive from user, such as agentUser."""
 
 PERMISSIONS = {Kind.USER: "User.Read.All", Kind.GROUP: "GroupMember.Read.All"}
-"""The least application permissions that read each kind (learn.microsoft.com/graph/api/user-delta, group-delta)."""
+"""The least privileged application permission for reading each kind (learn.microsoft.com/graph/api/user-delta,
+group-delta)."""
 HIDDEN = "Member.Read.Hidden"

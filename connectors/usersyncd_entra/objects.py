@@ -1,4 +1,4 @@
-"""The objects that Graph sends, as they are decoded."""
+"""The types into which Graph's objects are decoded."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from msgspec import UNSET, Struct, UnsetType, field
 
 Item = TypeVar("Item")
 Object = dict[str, Any]
-"""A user, or any other object of which all that was selected is kept."""
+"""A user, or any other object with all selected properties."""
 
 
 class End(Struct, gc=False):
-    """One end of a relationship, such as a member. ``removed`` is set when it ended, and says why. The id is empty
-    where Graph told none (see :func:`converted`)."""
+    """One end of a relationship, such as a member. ``removed`` is set, with the reason, when the relationship ended.
+    The id is empty where Graph sent none (see :func:`converted`)."""
 
     id: str
     type: str = field(name="@odata.type", default="")
@@ -23,20 +23,20 @@ class End(Struct, gc=False):
 
 
 class Group(Struct):
-    """A group, or what changed of it; the properties are in fields of their own (see :func:`group_type`)."""
+    """A group, or its changes; the properties are in separate fields (see :func:`group_type`)."""
 
     id: str
     removed: Any = field(name="@removed", default=None)
     members: list[End] = field(name="members@delta", default_factory=list)
 
     def properties(self, names: Sequence[str]) -> Object:
-        """Those that it has of the properties of these names, which are those of :func:`group_type`."""
+        """The properties that it has; ``names`` are those of :func:`group_type`."""
         found = ((name, getattr(self, f"property{number}", UNSET)) for number, name in enumerate(names))
         return {name: value for name, value in found if value is not UNSET}
 
 
 def group_type(names: Sequence[str]) -> type[Group]:
-    """A group with these properties. Its members are many, and cost a third as much as they would in dictionaries."""
+    """A type of group with these properties. It decodes the many members at a third of the cost of dictionaries."""
     fields = [
         (f"property{number}", Any | UnsetType, field(name=name, default=UNSET)) for number, name in enumerate(names)
     ]
@@ -44,8 +44,8 @@ def group_type(names: Sequence[str]) -> type[Group]:
 
 
 def converted(item: Any, of: type[Item]) -> Item:
-    """An object of another form than documented, as far as it can be read: what should be an end, and has no id,
-    becomes one with an empty id, so that it costs only the object that it is an end of. Raises ValidationError."""
+    """Convert an object of an undocumented form, as far as possible: an end without an id gets an empty id, so that
+    only the object with this end fails. Raises ValidationError."""
     if of is End:
         item = _end(item)
     elif isinstance(item, dict):

@@ -1,4 +1,4 @@
-"""What an admin may set for an Entra tenant."""
+"""The ``options`` of a directory with ``connector: entra``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CLOUDS = {
     "dod": ("https://login.microsoftonline.us", "https://dod-graph.microsoft.us"),
     "china": ("https://login.chinacloudapi.cn", "https://microsoftgraph.chinacloudapi.cn"),
 }
-"""Where to sign in, and where Graph is (learn.microsoft.com/graph/deployments)."""
+"""The addresses of the sign-in and of Graph (learn.microsoft.com/graph/deployments)."""
 
 
 def _address(text: str) -> str:
@@ -31,7 +31,7 @@ def _address(text: str) -> str:
 def _url(text: str) -> str:
     text = _address(text)
     if text.startswith("http://") and not _is_loopback(urlsplit(text).hostname or ""):
-        raise ValueError(f"{text!r} would carry secrets unencrypted: write https://")
+        raise ValueError(f"{text!r} would send secrets unencrypted: write https://")
     return text
 
 
@@ -60,28 +60,28 @@ Identifier = Annotated[str, AfterValidator(_identifier)]
 
 
 class ManagedIdentity(Options):
-    """The identity that Azure gives to this machine."""
+    """The identity that Azure assigns to this machine."""
 
     client_id: str | None = None
-    """The client id of a user-assigned identity. Default: the machine's own, system-assigned one."""
+    """The client id of a user-assigned identity. Default: the machine's system-assigned identity."""
 
 
 class Endpoints(Options):
-    """Where the services are, instead of a cloud's own addresses."""
+    """Addresses of the services, instead of a cloud's own."""
 
     login: Url
-    """Where to sign in."""
+    """The address of the sign-in."""
     graph: Url
-    """Where Microsoft Graph is."""
+    """The address of Microsoft Graph."""
 
 
 class Users(Options):
     """Which users are read."""
 
     filter: Annotated[str, Field(min_length=1)] | None = None
-    """A condition in Graph's own words ($filter), such as ``userType eq 'Member'``. Every pull is then complete."""
+    """A condition in Graph's syntax ($filter), such as ``userType eq 'Member'``. With it, every pull is complete."""
     members_of: list[Identifier] = Field(default_factory=list)
-    """Object ids of groups: only their members are read, nested ones included. Every pull is then complete."""
+    """Object ids of groups: only their members are read, including nested ones. With it, every pull is complete."""
 
     @property
     def narrowed(self) -> bool:
@@ -93,14 +93,14 @@ class Groups(Options):
     """Which groups are read."""
 
     filter: Annotated[str, Field(min_length=1)] | None = None
-    """A condition in Graph's own words ($filter), such as ``startsWith(displayName,'app-')``. Every pull is then
+    """A condition in Graph's syntax ($filter), such as ``startsWith(displayName,'app-')``. With it, every pull is
     complete."""
     transitive: bool = False
-    """Read the members of nested groups as the group's own, where the nested groups are not read. Every pull is then
+    """Read the members of nested groups as direct members, for nested groups that are not read. With it, every pull is
     complete."""
     hidden: bool = False
-    """Groups with hidden membership are read with their members, which needs the permission Member.Read.Hidden; a pull
-    without it fails."""
+    """Read the members of groups with hidden membership, which needs the permission Member.Read.Hidden; without the
+    permission, pulls fail."""
 
     @property
     def narrowed(self) -> bool:
@@ -114,33 +114,34 @@ class EntraOptions(Options):
     tenant: Annotated[str, AfterValidator(_tenant)]
     """The tenant's id, or one of its domains."""
     client_id: str | None = None
-    """The id of the registered application. With managed_identity it may be left out: the identity itself then has the
+    """The id of the registered application. Optional with managed_identity: then the identity itself has the
     permissions."""
     client_secret: Secret | None = None
     """Sign in with a client secret of the application."""
     certificate: Secret | None = None
     """Sign in with a certificate of the application: PEM, with its private key."""
     passphrase: Secret | None = None
-    """What the certificate's private key is encrypted with."""
+    """The passphrase of the certificate's private key."""
     workload_identity: Secret | None = None
-    """Sign in with a token that another issuer gives this machine (federated credential): the file that holds it, which
-    is read anew each time."""
+    """Sign in with a token of another issuer (federated credential): the file with the token, which is read again for
+    each sign-in."""
     managed_identity: ManagedIdentity | None = None
-    """Sign in with the identity that Azure gives this machine; with client_id, as that application, which trusts it."""
+    """Sign in with the identity that Azure assigns to this machine; with client_id, as that application, which trusts
+    it."""
     cloud: Literal["global", "usgov", "dod", "china"] = "global"
-    """The cloud that the tenant is in."""
+    """The tenant's cloud."""
     endpoints: Endpoints | None = None
-    """Where the services are, instead of the cloud's own addresses."""
+    """Addresses of the services, instead of the cloud's own."""
     users: Users = Users()
-    """The users: all of the tenant, or some."""
+    """The users to read. Default: all of the tenant."""
     groups: Groups = Groups()
-    """The groups: all of the tenant, or some, and how their members are read."""
+    """The groups to read, and how their members are read. Default: all of the tenant."""
     ca_file: str | None = None
     """PEM file of the CAs to trust, relative to the configuration file. Default: the system's, or $SSL_CERT_FILE."""
     proxy: Address | None = None
     """The proxy to use, http://HOST:PORT. Default: $HTTPS_PROXY and $NO_PROXY."""
     patience: Annotated[int, Field(ge=1)] = 900
-    """Seconds that one request may take, with all its waits and repetitions, before the pull is given up."""
+    """Seconds that one request may take, including all waits and retries, before the pull fails."""
 
     @model_validator(mode="after")
     def _one_way_to_sign_in(self) -> Self:

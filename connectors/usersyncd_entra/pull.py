@@ -1,4 +1,4 @@
-"""One pull: the rounds or lists it is made of, and what must be true of them before it counts."""
+"""One pull: reads rounds or lists, and verifies that they are complete."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from usersyncd.errors import SourceError
 from usersyncd.plugin import Kind, Members, Page, Present
 from usersyncd_entra.client import LARGEST, Graph, for_each
 from usersyncd_entra.cursor import Cursor
-from usersyncd_entra.faults import Vanished, missing
+from usersyncd_entra.faults import NotFound, missing_permission
 from usersyncd_entra.fields import Fields
 from usersyncd_entra.listing import UserListing, listed_groups, read_members
 from usersyncd_entra.mapping import BORN, HIDDEN
@@ -21,13 +21,14 @@ from usersyncd_entra.options import EntraOptions
 from usersyncd_entra.rounds import GroupRound, UserRound
 
 MINIMAL = {"Prefer": "return=minimal"}
-"""In a round of changes: only the properties that changed (learn.microsoft.com/graph/api/user-delta)."""
+"""Requests a round of changes with the changed properties only (learn.microsoft.com/graph/api/user-delta)."""
 OLD = timedelta(hours=1)
-"""Who exists for longer than that, and is left out of a complete round, is lost; the others may be new."""
+"""Age from which an object that is missing in a complete round counts as lost; a younger one may be too new for the
+round."""
 
 
 class Pull:
-    """Reads from ``graph``. After :meth:`changes` or :meth:`everything`, the links say where the next pull begins."""
+    """Reads from ``graph``. After :meth:`changes` or :meth:`everything`, the links are the start of the next pull."""
 
     def __init__(self, graph: Graph, options: EntraOptions, fields: Mapping[Kind, Fields], log: Any) -> None:
         self.users_link = ""
@@ -37,11 +38,11 @@ class Pull:
         self._fields = fields
         self._log = log
         self._lost = False
-        """Whether a change could not be read: no later round tells it again."""
+        """Whether a change could not be read: no later round repeats it."""
 
     @property
     def select(self) -> str:
-        """What is asked for: the cursor of a pull that asked for something else is of no use."""
+        """The requested properties: a cursor with other properties cannot be used."""
         return f"{','.join(self._fields[Kind.USER].asked)};{','.join(self._fields[Kind.GROUP].asked)}"
 
     @property
@@ -50,10 +51,11 @@ class Pull:
         return None if self._lost else Cursor(self.users_link, self.groups_link, self.select).write()
 
     async def everything(self) -> AsyncGenerator[Page, None]:
-        """Complete rounds of users and groups, or lists where the options narrow them down.
+        """Complete rounds of users and groups, or lists where the options have conditions.
 
-        Groups after users, and not at once: whoever is restored in between comes in the next round of users, and his
-        groups are asked for then. The other way round, a group would be read without him, and nothing would say so.
+        Groups are read after users, not concurrently: a user who is restored in between is in the next round of users,
+        which then requests the user's groups. In the other order, a group would be read without the user, and no later
+        round would correct it.
         """
         await self._may_read_hidden()
         scope: set[str] | None = None
@@ -75,11 +77,11 @@ class Pull:
         self._tell(groups)
 
     async def changes(self, since: Cursor) -> AsyncGenerator[Page, None]:
-        """Rounds of what changed. Raises CursorExpired before anything was told."""
+        """Rounds of changes. Raises CursorExpired before the first page."""
         await self._may_read_hidden()
         users = UserRound(self._fields[Kind.USER], complete=False)
         groups = GroupRound(self._fields[Kind.GROUP], complete=False)
-        # Groups first, so that an expired link is known before anything was told: they are kept until the end anyway.
+        # Groups first, so that an expired link is detected before the first page: groups are kept until the end anyway.
         async with aclosing(self._graph.round(since.groups, groups.item, MINIMAL, from_cursor=True)) as pages:
             async for page in pages:
                 groups.take(page.value)
@@ -88,8 +90,8 @@ class Pull:
             async for some in people:
                 yield users.take(some.value)
                 self.users_link = some.delta_link or ""
-        # Who comes whole is new or was restored, and no round says which groups he is in that told of him while he was
-        # deleted, or who left a group while it was. Lists may lag behind, so that the rounds have the last word.
+        # A complete object is new or restored. No round lists memberships that were reported while a user was deleted,
+        # nor members that left a group while it was deleted. Lists may lag, so the rounds' items come last.
         if users.whole or groups.whole:
             yield await self._memberships(
                 [*(f"users/{user}" for user in users.whole), *(f"groups/{group}" for group in groups.whole)]
@@ -98,10 +100,10 @@ class Pull:
             again = GroupRound(self._fields[Kind.GROUP], complete=True)
             await read_members(self._graph, again, groups.whole)
             yield again.wholes()
-            self._lost = self._lost or again.odd
+            self._lost = self._lost or again.malformed
         for each in groups.pages():
             yield each
-        self._lost = self._lost or groups.odd or bool(users.unreadable)
+        self._lost = self._lost or groups.malformed or bool(users.unreadable)
         self._tell(groups)
 
     async def _all_users(self) -> AsyncGenerator[Page, None]:
@@ -131,15 +133,15 @@ class Pull:
         return groups, await self._unseen(Kind.GROUP, groups, began or self._graph.time)
 
     async def _unseen(self, kind: Kind, found: UserRound | GroupRound, began: datetime) -> list[Present]:
-        """A page that is lost on the way leaves no trace in a round, and who was on it would seem to have left. So the
-        objects are counted; when they are not as many, their ids tell whether some are lost. Who was made since the
-        round began comes in the next one. Who is older, but may be too new for the round, stays as he is known.
+        """A lost page leaves no trace in a round, and its objects would count as deleted. So the objects are counted;
+        when the number differs, their ids show whether some are lost. Objects created since the round began are in the
+        next one. Objects that are older, but may be too new for the round, keep their last state.
         """
         path = f"{kind}s"
         there = await self._graph.count(path)
         if kind is Kind.USER and len(found) == 0:
             raise SourceError(
-                f"{self._options.graph} lists nobody, and every tenant has somebody", "see that the tenant is right"
+                f"{self._options.graph} lists no users, but every tenant has some", "check the option tenant"
             )
         if len(found) == there:
             return []
@@ -149,13 +151,13 @@ class Pull:
         missing = [each for each, moment in born.items() if moment < began.isoformat()]
         if lost := [each for each in missing if born[each] < (began - OLD).isoformat()]:
             raise SourceError(
-                f"the delta query of {path} left out {len(lost)} of {there} that are there, such as {lost[0]}",
-                "something between here and Microsoft Graph lost a page: the next run reads from the start",
+                f"the delta query of {path} left out {len(lost)} of {there} existing objects, such as {lost[0]}",
+                "a page was lost: the next run starts again",
             )
         return [Present(kind, each) for each in missing]
 
     async def _memberships(self, ends: Sequence[str]) -> list[Members]:
-        """The groups that users and groups are in, which are given by their paths."""
+        """The memberships of users and groups, which are given by their paths."""
         groups: dict[str, set[str]] = {}
 
         async def of(path: str) -> None:
@@ -164,17 +166,17 @@ class Pull:
                 async for page in self._graph.pages(link, End):
                     if not all(group.id for group in page.value):
                         self._log.warning(
-                            "a group without an id was passed over", event_name="entra.group_without_id", member=path
+                            "a group without an id was skipped", event_name="entra.group_without_id", member=path
                         )
                         self._lost = True
                     for group in filter(attrgetter("id"), page.value):
                         groups.setdefault(group.id, set()).add(path.partition("/")[2])
-            except Vanished:
-                return  # Deleted once more: the next round says so.
+            except NotFound:
+                return  # Deleted again: the next round reports it.
 
         await for_each(ends, of)
         self._log.info(
-            "read the memberships of what is new or was restored",
+            "read the memberships of new and restored objects",
             event_name="entra.memberships_read",
             objects=len(ends),
             groups=len(groups),
@@ -182,12 +184,14 @@ class Pull:
         return [Members(group, frozenset(members)) for group, members in groups.items()]
 
     async def _may_read_hidden(self) -> None:
-        """Without the permission, groups with hidden membership look empty."""
+        """Raises SourceError when the permission is missing, because groups with hidden membership would look empty."""
         if self._options.groups.hidden:
             await self._graph.signin.token()
             permissions = self._graph.signin.permissions
             if permissions is not None and HIDDEN not in permissions:
-                raise missing(HIDDEN, self._options.client_id, "the hidden members of groups may not be read")
+                raise missing_permission(
+                    HIDDEN, self._options.client_id, "the hidden members of groups may not be read"
+                )
 
     def _tell(self, groups: GroupRound) -> None:
         if total := sum(groups.others.values()):
@@ -206,13 +210,13 @@ class Pull:
             )
         if groups.outside:
             self._log.info(
-                "members that the options leave out were passed over",
+                "memberships of users outside the options were skipped",
                 event_name="entra.members_outside",
                 count=groups.outside,
             )
 
 
 def _born(item: Object) -> str:
-    """When an object was made; empty where Graph does not say so in text, and it counts as old then."""
+    """The creation time of an object; empty, and so counted as old, where Graph does not send text."""
     born = item.get(BORN)
     return born if isinstance(born, str) else ""

@@ -1,7 +1,7 @@
-"""What a round of a delta query says, once its pieces are put together.
+"""Merges the items of a round of a delta query.
 
-Objects come in no order and may come again; a large group comes in many pieces; what changes while a round is read
-comes at its end, once more. The last word counts, and what an object does not mention is as it was told before
+Objects come in any order, and may be repeated; a large group comes in several items; objects that change during a round
+are repeated at its end. The last value counts, and properties that an item does not have keep their value
 (learn.microsoft.com/graph/delta-query-overview).
 """
 
@@ -14,24 +14,24 @@ from operator import attrgetter
 from msgspec import Struct
 
 from usersyncd.plugin import Gone, Kind, Members, Page, Patch, Record, Unread, Value
-from usersyncd_entra.faults import understood
+from usersyncd_entra.faults import reporting_unknown_forms
 from usersyncd_entra.fields import Fields, present
-from usersyncd_entra.forms import ODD_MEMBERS, Unreadable
+from usersyncd_entra.forms import MALFORMED_MEMBERS, Unreadable
 from usersyncd_entra.mapping import BORN, GROUP_TYPE, OTHER_TYPES, USER_TYPE, VISIBILITY
 from usersyncd_entra.objects import End, Group, Object, group_type
 
 ITEMS = 1000
-"""Records and sets of members in a page."""
+"""Records and sets of members per page."""
 EDGES = 50_000
-"""Memberships in a page; one group more than this, at most."""
+"""Memberships per page, not counting its last group."""
 
 
 class UserRound:
-    """Users, told on as they come. ``complete``: the round lists everybody, not changes."""
+    """Users, passed on as they arrive. ``complete``: the round lists all users, not changes."""
 
     def __init__(self, fields: Fields, *, complete: bool) -> None:
         self.whole: dict[str, None] = {}
-        """In a round of changes: who came whole, so is new or was restored."""
+        """In a round of changes: the complete users, which are new or restored."""
         self.unreadable = Unreadable()
         self._fields = fields
         self._complete = complete
@@ -44,31 +44,31 @@ class UserRound:
         return hash(identifier) in self._seen
 
     def take(self, found: Iterable[Object]) -> Page:
-        """A page of Graph as a page of ours. Of those who were told before only hashes are kept: should two be the
-        same, the second is a change of somebody whom nobody knows, and the next pull is complete again."""
-        with understood():
-            return list(self._told(found))
+        """Convert a page of Graph to a page of items. Only hashes of the ids are kept: if two users have the same hash,
+        the second becomes a change of an unknown record, and the next pull is complete."""
+        with reporting_unknown_forms():
+            return list(self._items(found))
 
-    def _told(self, found: Iterable[Object]) -> Iterator[Record | Patch | Unread | Gone]:
+    def _items(self, found: Iterable[Object]) -> Iterator[Record | Patch | Unread | Gone]:
         seen, complete, read = self._seen, self._complete, self._fields.attributes
         for user in found:
             identifier = user.pop("id")
             if type(identifier) is not str:
                 raise TypeError(f"id {identifier!r}")
             key = hash(identifier)
-            told = key in seen
+            repeated = key in seen
             if "@removed" in user:
-                if told or not complete:
+                if repeated or not complete:
                     yield Gone(Kind.USER, identifier)
                 seen.discard(key)
                 self.whole.pop(identifier, None)
                 continue
             seen.add(key)
-            whole = not told if complete else BORN in user
+            whole = not repeated if complete else BORN in user
             if whole and not complete:
                 self.whole[identifier] = None
-            if odd := self._fields.odd(user, whole=whole):
-                yield self.unreadable.user(identifier, user, odd)
+            if malformed := self._fields.malformed(user, whole=whole):
+                yield self.unreadable.user(identifier, user, malformed)
             elif whole:
                 yield Record(Kind.USER, identifier, present(read(user)))
             elif attributes := read(user):
@@ -76,30 +76,31 @@ class UserRound:
 
 
 class _Group(Struct):
-    """What was said of a group so far. Who ``left`` is not among those who ``joined``, who may come twice there.
-    ``odd``: a member has no id."""
+    """The merged items of a group. ``left`` and ``joined`` are disjoint; ``joined`` may have duplicates. ``malformed``:
+    a member has no id."""
 
     attributes: dict[str, Value] = {}
     whole: bool = False
     gone: bool = False
     hidden: bool = False
-    odd: bool = False
+    malformed: bool = False
     joined: list[str] = []
     left: set[str] = set()
 
 
 class GroupRound:
-    """Groups, kept until the round is over: only then are a group's pieces together. Every member's id is kept once."""
+    """Groups, kept until the end of the round, when all items of a group have arrived. Each member id is stored
+    once."""
 
     def __init__(self, fields: Fields, *, complete: bool) -> None:
         self.item = group_type(fields.asked)
-        """What a page must be decoded to."""
+        """The type to which pages are decoded."""
         self.restored: list[str] = []
-        """Groups that were deleted when the round began, and were there when it ended."""
+        """Groups that were deleted at the start of the round, and existed at its end."""
         self.others = Counter[str]()
         """Members that are neither users nor groups, by type."""
         self.outside = 0
-        """Memberships of users who are not to be read."""
+        """Number of memberships of users outside the options."""
         self._fields = fields
         self._complete = complete
         self._groups: dict[str, _Group] = {}
@@ -112,27 +113,27 @@ class GroupRound:
         return identifier in self._groups and not self._groups[identifier].gone
 
     def reads(self, identifier: str) -> bool:
-        """Whether the group is there, and its members can be told."""
-        return identifier in self and not self._groups[identifier].odd
+        """Whether the group exists and its members are readable."""
+        return identifier in self and not self._groups[identifier].malformed
 
     @property
     def whole(self) -> list[str]:
-        """In a round of changes: what came whole, so is new or was restored."""
-        return [identifier for identifier, group in self._groups.items() if group.whole and not group.odd]
+        """In a round of changes: the complete groups, which are new or restored."""
+        return [identifier for identifier, group in self._groups.items() if group.whole and not group.malformed]
 
     @property
-    def odd(self) -> bool:
-        """Whether a group has members that cannot be told."""
-        return any(group.odd for group in self._groups.values())
+    def malformed(self) -> bool:
+        """Whether a group has unreadable members."""
+        return any(group.malformed for group in self._groups.values())
 
     @property
     def hidden(self) -> int:
-        """Groups with hidden membership whose members were not told."""
+        """Number of groups with hidden membership and without members in the round."""
         return sum(group.hidden and not group.joined for group in self._groups.values())
 
     def take(self, found: Iterable[Group]) -> None:
-        """Take a page of Graph in: groups of :attr:`item`."""
-        with understood():
+        """Add a page of Graph: groups of the type :attr:`item`."""
+        with reporting_unknown_forms():
             for item in found:
                 group = self._groups.get(item.id)
                 if item.removed is not None:
@@ -150,15 +151,15 @@ class GroupRound:
                 group.attributes |= self._fields.attributes(properties)
 
     def wholes(self) -> Page:
-        """The groups' members as all that there are, in one page."""
+        """All groups' members in one page, each replacing the known ones."""
         return [
-            _unread(identifier) if group.odd else Members(identifier, frozenset(group.joined), whole=True)
+            _unread(identifier) if group.malformed else Members(identifier, frozenset(group.joined), whole=True)
             for identifier, group in self._groups.items()
             if not group.gone
         ]
 
     def pages(self, scope: Container[str] | None = None) -> Iterator[Page]:
-        """All that was said, in pages. ``scope``: the users that are read, None for all."""
+        """All items in pages. ``scope``: the users that are read; None: all."""
         page: list[Record | Patch | Unread | Members | Gone] = []
         edges = 0
         for identifier, group in self._groups.items():
@@ -166,7 +167,7 @@ class GroupRound:
                 if not self._complete:
                     page.append(Gone(Kind.GROUP, identifier))
                 continue
-            if group.odd:
+            if group.malformed:
                 page.append(_unread(identifier))
                 continue
             if self._complete or group.whole:
@@ -193,10 +194,10 @@ class GroupRound:
 
     def _move(self, group: _Group, members: Sequence[End]) -> None:
         if not all(map(_ID, members)):
-            group.odd = True
+            group.malformed = True
             return
         if not any(map(_REMOVED, members)) and _READ.issuperset(map(_TYPE, members)):
-            # A pull of 500,000 memberships spends its time here, and nearly always they are of this kind.
+            # The fast path for nearly all members: a pull of 500,000 memberships spends its time here.
             ids = list(map(_ID, members))
             group.joined.extend(map(self._ids.setdefault, ids, ids))
             group.left.difference_update(ids)
@@ -215,9 +216,9 @@ class GroupRound:
 
 
 def _unread(group: str) -> Unread:
-    return Unread(Kind.GROUP, group, ODD_MEMBERS)
+    return Unread(Kind.GROUP, group, MALFORMED_MEMBERS)
 
 
 _READ = frozenset({USER_TYPE, GROUP_TYPE, ""})
-"""The types that nearly all members have; Graph may leave it out."""
+"""The types of nearly all members; Graph may leave the type out."""
 _ID, _TYPE, _REMOVED = attrgetter("id"), attrgetter("type"), attrgetter("removed")

@@ -1,4 +1,4 @@
-"""Signing in as an application: MSAL decides what to say, the patient transport says it."""
+"""Sign-in as an application: MSAL implements the protocol, the context's HTTP client sends the requests."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from usersyncd.errors import SourceError, UsersyncError
 from usersyncd.plugin import Context, Secret
-from usersyncd_entra.faults import not_signed_in
+from usersyncd_entra.faults import sign_in_error
 from usersyncd_entra.links import is_within, place
 from usersyncd_entra.options import EntraOptions
 
 EARLY = 120.0
-"""Seconds before its end at which a token is renewed."""
+"""Seconds before its expiry at which a token is renewed."""
 LONGEST_LIFE = 86_400.0
-"""Seconds that a token is used without asking for another one, whatever its answer says."""
+"""Maximum seconds for which a token is used, whatever the response says."""
 TOKEN = re.compile(r"[\x21-\x7e]{1,20000}")
-"""What a header can carry."""
+"""The characters that are allowed in a header."""
 EXCHANGE = "api://AzureADTokenExchange"
-"""The audience of a token that an application trusts in place of its secret."""
+"""The audience of a token that an application accepts instead of its secret."""
 
 
 class SignIn:
-    """Access tokens for Graph, renewed when they end. ``client`` is closed by who made it."""
+    """Access tokens for Graph, renewed before they expire. The caller closes ``client``."""
 
     def __init__(self, options: EntraOptions, context: Context, client: httpx.AsyncClient) -> None:
         self._options = options
@@ -50,28 +50,29 @@ class SignIn:
         self._ask: Callable[[str | None], Mapping[str, Any]] | None = None
 
     async def token(self) -> str:
-        """A token that is good for a while. Raises SourceError in the provider's words."""
+        """A token that stays valid for a while. Raises SourceError with the provider's message."""
         if time.monotonic() >= self._ends:
             return await self.renewed(self._token, None)
         return self._token
 
     async def renewed(self, refused: str, claims: str | None) -> str:
-        """A token in place of the ``refused`` one. ``claims``: what Graph wants the new one to be asked for with."""
+        """A token that replaces the ``refused`` one. ``claims``: the claims that the request for the new token must
+        contain."""
         async with self._lock:
             if self._token == refused:
                 answer = await self._in_thread(claims)
                 token = answer.get("access_token")
                 if token is None:
-                    raise not_signed_in(answer, self._options.login)
+                    raise sign_in_error(answer, self._options.login)
                 if not isinstance(token, str) or not TOKEN.fullmatch(token):
-                    raise SourceError(f"{self._options.login} gave a token that no header can carry", ODD)
+                    raise SourceError(f"{self._options.login} issued a token with invalid characters", ODD)
                 self._token = token
                 self._ends = time.monotonic() + max(0.0, _seconds(answer.get("expires_in")) - EARLY)
             return self._token
 
     @property
     def permissions(self) -> frozenset[str] | None:
-        """The application permissions that the token carries; None when that cannot be seen."""
+        """The application permissions in the token; None when they cannot be read."""
         try:
             payload = self._token.split(".")[1]
             claims = msgspec.json.decode(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
@@ -80,19 +81,20 @@ class SignIn:
             return None
 
     async def _in_thread(self, claims: str | None) -> Mapping[str, Any]:
-        """What MSAL answers. It blocks, so it has a thread; when this is cancelled, so is what the thread waits for."""
+        """MSAL's result. MSAL blocks, so it runs in a thread; cancelling this also cancels the request on which the
+        thread waits."""
         http = _BlockingClient(self._client, asyncio.get_running_loop(), self._options.login)
         try:
-            # A new application each time: MSAL would give the refused token once more, out of its cache.
+            # A new application each time: MSAL would return the refused token from its cache.
             return await asyncio.to_thread(lambda: self._acquire(http, claims))
         except UsersyncError:
             raise
         except Exception as error:
-            # MSAL says that the tenant cannot be found, and why stands in the answer that it got; or it met with
-            # something that it did not expect, and says so with any error that Python has.
-            unknown = f"an answer of an unknown form ({type(error).__name__})"
+            # MSAL only says that the tenant cannot be found; the reason is in the response. After an unexpected
+            # response, MSAL raises any error of Python.
+            unknown = f"a response of an unknown form ({type(error).__name__})"
             said = str(error) if isinstance(error, ValueError) else unknown
-            raise not_signed_in(http.refusal or {"error": said}, self._options.login) from None
+            raise sign_in_error(http.refusal or {"error": said}, self._options.login) from None
         finally:
             http.cancel()
 
@@ -124,7 +126,7 @@ class SignIn:
             return {"client_assertion": lambda: secret(workload)}
         answer = self._of_machine(http, EXCHANGE)
         if "access_token" not in answer:
-            raise not_signed_in(answer, "the managed identity of this machine")
+            raise sign_in_error(answer, "the managed identity of this machine")
         return {"client_assertion": lambda: answer["access_token"]}
 
     def _of_machine(self, http: _BlockingClient, resource: str) -> Mapping[str, Any]:
@@ -147,7 +149,7 @@ class SignIn:
         if certificate is None or key is None:
             lacks = "certificate" if certificate is None else "private key"
             raise SourceError(
-                f"what the option certificate points to holds no {lacks} in PEM", "put both there, one after the other"
+                f"the secret of the option certificate has no {lacks} in PEM", "store both there, one after the other"
             )
         passphrase = None if self._options.passphrase is None else self._context.secret(self._options.passphrase)
         try:
@@ -157,20 +159,20 @@ class SignIn:
             raise SourceError(
                 f"the certificate of the application {self._options.client_id}, or its private key, cannot be read: "
                 f"{type(error).__name__}",
-                "put both in PEM where the option certificate points, and the key's passphrase where passphrase points",
+                "store both in PEM as the secret of the option certificate, and the passphrase as that of passphrase",
             ) from None
         if ends < datetime.now(UTC):
             raise SourceError(
                 f"the certificate of the application {self._options.client_id} expired on {ends:%Y-%m-%d}",
-                "make a new one, upload it to the application, and put it where the option certificate points",
+                "create a new one, upload it to the application, and store it as the secret of the option certificate",
             )
         credential = {"private_key": key, "public_certificate": certificate}
         return {**credential, "passphrase": passphrase} if passphrase else credential
 
 
 SECRETS = frozenset({"client_secret", "client_assertion"})
-"""The fields of a form that prove who the application is."""
-ODD = "see that cloud and endpoints are right, and what stands between here and the login"
+"""The fields of a form with the application's credentials."""
+ODD = "check the options cloud and endpoints, and the proxies between usersyncd and the login"
 
 
 def _seconds(life: Any) -> float:
@@ -185,12 +187,12 @@ _PEM = re.compile(r"(-----BEGIN ([A-Z ]+)-----.*?-----END \2-----)", re.DOTALL)
 
 
 def _https(url: str) -> str:
-    """MSAL takes no other addresses; on this machine there may be others."""
+    """MSAL accepts only https; on loopback http is allowed."""
     return url.replace("http://", "https://", 1)
 
 
 class _BlockingClient:
-    """What MSAL wants of an HTTP client (its documentation, ``http_client``), on an asynchronous one."""
+    """The HTTP client that MSAL requires (its documentation, ``http_client``), on top of an asynchronous one."""
 
     def __init__(self, client: httpx.AsyncClient, loop: asyncio.AbstractEventLoop, login: str) -> None:
         self._client = client
@@ -199,7 +201,7 @@ class _BlockingClient:
         self._under_way: Future[httpx.Response] | None = None
         self._cancelled = False
         self.refusal: Mapping[str, Any] | None = None
-        """The last answer that was no success."""
+        """The last failed response."""
 
     def get(self, url: str, params: Any = None, headers: Any = None, **_: Any) -> httpx.Response:
         return self._wait("GET", url, params=params, headers=headers)
@@ -207,18 +209,18 @@ class _BlockingClient:
     def post(self, url: str, params: Any = None, data: Any = None, headers: Any = None, **_: Any) -> httpx.Response:
         if SECRETS.intersection(data or ()) and not self._is_login(url):
             raise SourceError(
-                f"{self._login} leads the sign-in to another host: {place(url)}",
-                "see that cloud and endpoints are right, and that nothing in between changes what the login answers",
+                f"{self._login} redirects the sign-in to another host: {place(url)}",
+                "check the options cloud and endpoints, and that no proxy changes the login's responses",
             )
-        # A signed assertion comes as bytes, of which httpx would make their Python notation.
+        # A signed assertion is bytes, which httpx would send in Python's notation.
         if isinstance(data, Mapping):
             data = {name: value.decode() if isinstance(value, bytes) else value for name, value in data.items()}
-        # Asking for a token twice does no harm.
+        # Requesting a token twice is harmless.
         extensions = {"repeatable": True}
         return self._wait("POST", url, params=params, data=data, headers=headers, extensions=extensions)
 
     def close(self) -> None:
-        """The client is closed by who made it."""
+        """Does nothing: the caller of SignIn closes the client."""
 
     def cancel(self) -> None:
         self._cancelled = True
@@ -226,7 +228,7 @@ class _BlockingClient:
             self._under_way.cancel()
 
     def _is_login(self, url: str) -> bool:
-        """Whether an address is the login's. Microsoft's own logins stand for each other."""
+        """Whether a URL belongs to the login. Microsoft's own logins are interchangeable."""
         known = msal.authority.WELL_KNOWN_AUTHORITY_HOSTS
         hosts = known if urlsplit(self._login).hostname in known else ()
         logins = [_https(self._login), *(f"https://{host}" for host in hosts)]

@@ -1,4 +1,4 @@
-"""The loop: users, then groups, each as a round of changes or as a list of everything."""
+"""The Entra source: pulls users and groups, by rounds of changes or complete."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from usersyncd.plugin import API, Done, Kind, Page, SourceContext
 from usersyncd_entra.client import Graph, patience
 from usersyncd_entra.cursor import read_cursor
 from usersyncd_entra.describe import describe
-from usersyncd_entra.faults import CursorExpired, understood
+from usersyncd_entra.faults import CursorExpired, reporting_unknown_forms
 from usersyncd_entra.fields import Fields
 from usersyncd_entra.mapping import MAPPING
 from usersyncd_entra.options import EntraOptions
@@ -23,8 +23,8 @@ from usersyncd_entra.signin import SignIn
 class EntraSource:
     """Users, groups and memberships of a tenant of Entra ID, by Microsoft Graph.
 
-    Records are keyed by their object id. A pull reads the delta query of users and that of groups to their ends, and
-    its cursor holds both delta links. Where options ask for what delta queries cannot do, every pull lists everything.
+    Records are keyed by their object id. A pull reads the delta queries of users and groups to their ends, and its
+    cursor holds both delta links. With options that delta queries do not support, every pull is complete.
     """
 
     api: ClassVar[int] = API
@@ -36,7 +36,7 @@ class EntraSource:
         self._context = context
 
     async def pull(self, cursor: str | None) -> AsyncIterator[Page | Done]:
-        """Read what changed, or everything. Raises SourceError when it could not be read to its end."""
+        """Read the changes, or everything. Raises SourceError when it cannot be read to its end."""
         async with self._graph() as graph:
             fields = {kind: Fields(kind, self._context.reads[kind]) for kind in Kind}
             narrowed = self._options.users.narrowed or self._options.groups.narrowed
@@ -49,7 +49,7 @@ class EntraSource:
                             yield page
                 except CursorExpired as error:
                     self._context.log.info(
-                        "Graph does not know the last reading any more: reading all",
+                        "the cursor has expired: reading everything",
                         event_name="entra.cursor_expired",
                         said=error.said,
                     )
@@ -62,7 +62,8 @@ class EntraSource:
             yield Done(None if narrowed else pull.cursor, complete=True)
 
     async def check(self) -> Sequence[str]:
-        """Sign in, and say what is there and what may be read. Raises SourceError, naming each missing permission."""
+        """Sign in, and describe the tenant and the permissions. Raises SourceError that names each missing
+        permission."""
         async with self._graph() as graph:
             return await describe(graph, self._options)
 
@@ -70,5 +71,5 @@ class EntraSource:
     async def _graph(self) -> AsyncIterator[Graph]:
         options = self._options
         async with self._context.http(patience(options), ca_file=options.ca_file, proxy=options.proxy) as client:
-            with understood():
+            with reporting_unknown_forms():
                 yield Graph(options, client, SignIn(options, self._context, client))

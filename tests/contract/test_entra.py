@@ -1,4 +1,4 @@
-"""The entra connector keeps the promises of a source, on a fake of Microsoft Graph."""
+"""The entra connector fulfils the contract of a source, with a fake of Microsoft Graph."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class TestEntra(SourceContract):
 
 
 class TestListing(TestEntra):
-    """With conditions, every pull is complete and made of plain lists."""
+    """With conditions, every pull is complete and reads plain lists."""
 
     @pytest.fixture
     def options(self, graph: Graph, tmp_path: Path) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""JSON in which one thing is not what it should be."""
+"""JSON with one wrong value."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ JUNK: tuple[Any, ...] = (
 
 
 def spoilt(body: bytes, random: Random) -> bytes:
-    """The body with one value lost, or another one in its place."""
+    """The body with one value removed or replaced."""
     whole = json.loads(body)
     places = list(_places(whole))
     if not places:

@@ -1,4 +1,4 @@
-"""A small tenant in a fake of Graph, with pages so small that everything comes in pieces."""
+"""A small tenant in a fake of Graph, with pages so small that everything is split over several."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from usersyncd.testing import Listing, Log, fold, read
 
 
 class Follower:
-    """Pulls again and again, as runs do: keeps the cursor, and what was told so far."""
+    """Pulls repeatedly, as runs do: keeps the cursor and the merged content."""
 
     def __init__(self, graph: Graph, folder: Path) -> None:
         self.graph = graph

@@ -1,4 +1,4 @@
-"""A tenant in a fake of Graph, the options that lead there, and what a pull of it should say."""
+"""A tenant in a fake of Graph, the options for it, and the expected content of a pull."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ READS: Mapping[Kind, frozenset[str] | None] = {
 
 
 def options_of(graph: Graph, folder: Path) -> dict[str, Any]:
-    """As an admin would write them; the secret lies in ``folder``."""
+    """Options as an admin would write them; the secret is in ``folder``."""
     (folder / "secret").write_text(SECRET)
     (folder / "secret").chmod(0o600)
     return {
@@ -39,13 +39,13 @@ def source_of(
     log: Log | None = None,
     **more: Any,
 ) -> EntraSource:
-    """The source, constructed anew as every run does."""
+    """A new source, as in every run."""
     options = EntraSource.Options.model_validate({**options_of(graph, folder), **more})
     return EntraSource(options, source_context(folder, reads=reads, log=log))  # type: ignore[arg-type]
 
 
 def should_hold(tenant: Tenant) -> Listing:
-    """What a pull with READS says of this tenant."""
+    """The expected content of a pull with READS."""
     listing = Listing()
     for kind, objects in ((Kind.USER, tenant.users), (Kind.GROUP, tenant.groups)):
         for identifier, props in objects.items():
@@ -61,7 +61,7 @@ def should_hold(tenant: Tenant) -> Listing:
 
 
 def same(pulled: Listing, tenant: Tenant) -> bool:
-    """Whether a pull is equal to the tenant. Edges of those who are not there count on neither side."""
+    """Whether a pull equals the tenant. Memberships of missing records are ignored on both sides."""
     wanted = should_hold(tenant)
     there = {identifier for _, identifier in wanted.records}
     edges = {(group, member) for group, member in pulled.edges if member in there and group in there}

@@ -1,4 +1,4 @@
-"""An incremental pull says exactly what changed, and when it cannot, everything."""
+"""An incremental pull yields exactly the changes, or everything when it cannot."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def test_one_change(follower: Follower, change: str) -> None:
     assert not follower.complete
 
 
-async def test_a_change_is_told_as_little_as_it_is(follower: Follower) -> None:
+async def test_only_the_changed_attributes_are_yielded(follower: Follower) -> None:
     tenant = follower.graph.tenant
     person, leaver, group = people(tenant)[3], people(tenant)[4], teams(tenant)[0]
     member = next(iter(tenant.members[group]))
@@ -93,7 +93,7 @@ async def test_a_change_is_told_as_little_as_it_is(follower: Follower) -> None:
     ]
 
 
-async def test_who_is_restored_has_the_old_memberships(follower: Follower) -> None:
+async def test_a_restored_user_has_the_old_memberships(follower: Follower) -> None:
     tenant = follower.graph.tenant
     person = next(iter(tenant.members[teams(tenant)[0]]))
     groups = tenant.groups_of(person)
@@ -117,7 +117,7 @@ async def test_a_restored_group_has_its_members(follower: Follower) -> None:
     assert follower.is_right
 
 
-async def test_who_left_a_group_that_was_deleted_and_restored(follower: Follower) -> None:
+async def test_a_user_who_left_a_group_while_it_was_deleted(follower: Follower) -> None:
     tenant = follower.graph.tenant
     group = teams(tenant)[0]
     tenant.delete(group)
@@ -128,14 +128,14 @@ async def test_who_left_a_group_that_was_deleted_and_restored(follower: Follower
 
 
 @pytest.mark.parametrize("how", ["gone", "not_found", "generation", "resync"])
-async def test_an_expired_cursor_is_answered_with_everything(follower: Follower, how: str) -> None:
+async def test_an_expired_cursor_causes_a_complete_pull(follower: Follower, how: str) -> None:
     tenant = follower.graph.tenant
     _purge(tenant)
     follower.graph.faults.expire_cursor = how
     await follower.pull()
     assert follower.complete
     assert follower.is_right
-    assert follower.log.entries[-2]["event"].startswith("Graph does not know the last reading any more")
+    assert follower.log.entries[-2]["event"].startswith("the cursor has expired")
     follower.graph.faults.expire_cursor = None
     tenant.delete(people(tenant)[0])
     await follower.pull()
@@ -143,7 +143,7 @@ async def test_an_expired_cursor_is_answered_with_everything(follower: Follower,
     assert follower.is_right
 
 
-async def test_other_rules_need_another_reading(follower: Follower) -> None:
+async def test_other_rules_cause_a_complete_pull(follower: Follower) -> None:
     more = {**READS, Kind.USER: (READS[Kind.USER] or frozenset()) | {"jobTitle"}}
     await follower.pull(reads=more)
     assert follower.complete
@@ -151,7 +151,7 @@ async def test_other_rules_need_another_reading(follower: Follower) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["", "junk", "{}", '{"users": 1}', "null"])
-async def test_a_cursor_that_is_none(follower: Follower, cursor: str) -> None:
+async def test_text_that_is_not_a_cursor(follower: Follower, cursor: str) -> None:
     follower.cursor = cursor
     await follower.pull()
     assert follower.complete
@@ -161,7 +161,7 @@ async def test_a_link_to_another_host_is_not_followed(follower: Follower) -> Non
     cursor = msgspec.json.decode(follower.cursor or "")
     cursor["users"] = cursor["users"].replace("http://127.0.0.1", "http://127.0.0.1.evil.example")
     follower.cursor = msgspec.json.encode(cursor).decode()
-    with pytest.raises(SourceError, match="leads to another host"):
+    with pytest.raises(SourceError, match="sent a link to another host"):
         await follower.pull()
 
 
@@ -176,8 +176,8 @@ async def test_many_days_of_random_changes(follower: Follower) -> None:
         assert not follower.complete
 
 
-async def test_who_is_new_joins_while_deleted_and_is_restored(follower: Follower) -> None:
-    """The groups were told while he was not there, and when he is there again they say nothing."""
+async def test_a_new_user_who_joins_while_deleted_and_is_restored(follower: Follower) -> None:
+    """The groups were reported while the user was deleted, and are not reported again after the restore."""
     tenant = follower.graph.tenant
     person = tenant.add_user(displayName="Hired")
     tenant.join(teams(tenant)[2], person)
@@ -189,7 +189,7 @@ async def test_who_is_new_joins_while_deleted_and_is_restored(follower: Follower
     assert (teams(tenant)[2], person) in follower.held.edges
 
 
-async def test_who_left_a_new_group_that_was_deleted_and_restored(follower: Follower) -> None:
+async def test_a_user_who_left_a_new_group_while_it_was_deleted(follower: Follower) -> None:
     tenant = follower.graph.tenant
     group = tenant.add_group(displayName="new")
     tenant.join(group, *people(tenant)[:4])

@@ -1,4 +1,4 @@
-"""A complete pull of a tenant: what is asked for, what is told, and what must be true before it counts."""
+"""Complete pulls of a tenant: the requests, the items, and the checks of completeness."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from usersyncd.testing import Log, fold, read
 from usersyncd_entra import EntraSource
 
 
-async def test_it_is_equal_to_the_tenant(graph: Graph, tmp_path: Path) -> None:
+async def test_a_complete_pull_equals_the_tenant(graph: Graph, tmp_path: Path) -> None:
     pull = await read(source_of(graph, tmp_path))
     assert same(fold(pull.items), graph.tenant)
     assert pull.ends[0].complete
@@ -45,7 +45,7 @@ async def test_only_what_the_rules_read_is_requested(graph: Graph, tmp_path: Pat
     assert told == {Kind.USER: {"mail", "businessPhone"}, Kind.GROUP: set()}
 
 
-async def test_without_rules_all_that_any_tenant_has_is_read(graph: Graph, tmp_path: Path) -> None:
+async def test_without_rules_the_attributes_of_every_tenant_are_read(graph: Graph, tmp_path: Path) -> None:
     person = next(iter(graph.tenant.users))
     pull = await read(source_of(graph, tmp_path, reads=None))
     found = fold(pull.items).records[Kind.USER, person]
@@ -91,7 +91,7 @@ async def test_users_of_a_derived_type_are_users_and_members(graph: Graph, tmp_p
     assert (group, agent) in listing.edges
 
 
-async def test_what_changes_while_it_is_read_is_in_it(graph: Graph, tmp_path: Path) -> None:
+async def test_changes_during_the_pull_are_included(graph: Graph, tmp_path: Path) -> None:
     tenant = graph.tenant
     users, groups = list(tenant.users), list(tenant.groups)
     source = source_of(graph, tmp_path)
@@ -132,7 +132,7 @@ async def test_a_group_that_is_restored_while_groups_are_read(graph: Graph, tmp_
     assert inner in tenant.groups
 
 
-async def test_who_was_deleted_before_is_nobody(graph: Graph, tmp_path: Path) -> None:
+async def test_users_deleted_before_the_pull_are_not_read(graph: Graph, tmp_path: Path) -> None:
     gone = list(graph.tenant.users)[:3]
     for user in gone:
         graph.tenant.delete(user)
@@ -150,7 +150,7 @@ async def test_who_was_deleted_before_is_nobody(graph: Graph, tmp_path: Path) ->
         ),
     ],
 )
-async def test_users_may_be_narrowed(graph: Graph, tmp_path: Path, option: dict[str, Any], told: Any) -> None:
+async def test_users_can_be_filtered(graph: Graph, tmp_path: Path, option: dict[str, Any], told: Any) -> None:
     pull = await read(source_of(graph, tmp_path, **option))
     found = fold(pull.items)
     users = {identifier for identifier, props in graph.tenant.users.items() if told(props)}
@@ -170,10 +170,10 @@ async def test_only_the_members_of_a_group(graph: Graph, tmp_path: Path) -> None
     assert len(users) < len(graph.tenant.users)
 
 
-async def test_who_moves_between_groups_while_they_are_read_stays(
+async def test_a_user_who_moves_between_groups_during_the_pull_stays(
     graph: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From the group that is asked last to the one that was asked first."""
+    """From the group that is read last to the one that was read first."""
     tenant, asked = graph.tenant, list[str]()
     groups = {tenant.add_group(): tenant.add_user() for _ in range(2)}
     for group, user in groups.items():
@@ -192,13 +192,13 @@ async def test_who_moves_between_groups_while_they_are_read_stays(
     assert {identifier for kind, identifier in found.records if kind is Kind.USER} == set(groups.values())
 
 
-async def test_the_group_whose_members_are_read_must_be_there(graph: Graph, tmp_path: Path) -> None:
+async def test_the_group_whose_members_are_read_must_exist(graph: Graph, tmp_path: Path) -> None:
     nobody = "00000000-0000-0000-0000-00000000000a"
     with pytest.raises(SourceError, match="Request_ResourceNotFound"):
         await read(source_of(graph, tmp_path, users={"members_of": [nobody]}))
 
 
-async def test_groups_may_be_narrowed_and_flattened(graph: Graph, tmp_path: Path) -> None:
+async def test_groups_can_be_filtered_and_flattened(graph: Graph, tmp_path: Path) -> None:
     narrow = {"filter": "startsWith(displayName,'team 0')", "transitive": True}
     found = fold((await read(source_of(graph, tmp_path, groups=narrow))).items)
     (group,) = (identifier for kind, identifier in found.records if kind is Kind.GROUP)
@@ -220,9 +220,9 @@ async def test_hidden_members_need_a_permission(graph: Graph, tmp_path: Path) ->
     assert same(fold((await read(source_of(graph, tmp_path, groups={"hidden": True}))).items), graph.tenant)
 
 
-async def test_a_tenant_without_anybody_is_no_tenant(graph: Graph, tmp_path: Path) -> None:
+async def test_a_tenant_without_users_is_an_error(graph: Graph, tmp_path: Path) -> None:
     graph.tenant.users.clear()
-    with pytest.raises(SourceError, match="lists nobody"):
+    with pytest.raises(SourceError, match="lists no users"):
         await read(source_of(graph, tmp_path))
 
 
@@ -249,7 +249,7 @@ async def test_a_property_that_graph_does_not_have(graph: Graph, tmp_path: Path)
         ({"cloud": "moon"}, "cloud"),
     ],
 )
-def test_options_that_cannot_be(graph: Graph, tmp_path: Path, options: dict[str, Any], words: str) -> None:
+def test_invalid_options(graph: Graph, tmp_path: Path, options: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         EntraSource.Options.model_validate({**options_of(graph, tmp_path), **options})
 

@@ -1,4 +1,4 @@
-"""Whatever goes wrong on the way: a pull is equal to the tenant, or it fails loudly and says why."""
+"""Faults of network and servers: a pull equals the tenant, or it fails with a reason."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from usersyncd.http import Clock
 from usersyncd.testing import HurriedClock, read, source_context
 
 SURE = [fault for fault in PASSING if fault not in ("token_dies", "revoked")]
-"""Faults that patience outlives, however often they come."""
+"""Temporary faults, which are retried however often they happen."""
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ async def test_temporary_faults_are_retried(follower: Follower, fault: str) -> N
 
 
 @pytest.mark.parametrize("fault", ["token_dies", "revoked"])
-async def test_a_token_that_ends_midway_is_renewed(follower: Follower, fault: str) -> None:
+async def test_a_token_that_expires_midway_is_renewed(follower: Follower, fault: str) -> None:
     faults = follower.graph.faults
     faults.coming.append(fault)
 
@@ -56,7 +56,7 @@ async def test_a_token_that_ends_midway_is_renewed(follower: Follower, fault: st
     assert follower.graph.signin.issued > 3
 
 
-async def test_a_token_that_never_helps(follower: Follower) -> None:
+async def test_a_token_that_is_always_rejected(follower: Follower) -> None:
     follower.graph.signin.app.lifetime = -1
     with pytest.raises(SourceError, match="401 InvalidAuthenticationToken: Lifetime validation failed") as raised:
         await follower.pull()
@@ -64,7 +64,7 @@ async def test_a_token_that_never_helps(follower: Follower) -> None:
 
 
 @pytest.mark.parametrize("fault", ROUND)
-async def test_odd_rounds(follower: Follower, fault: str) -> None:
+async def test_unusual_rounds(follower: Follower, fault: str) -> None:
     follower.graph.faults.coming.append(fault)
     if fault == "expire_page":
         with pytest.raises(SourceError, match="Directory_ExpiredPageToken"):
@@ -75,13 +75,13 @@ async def test_odd_rounds(follower: Follower, fault: str) -> None:
 
 
 @pytest.mark.parametrize("page", [2, 5, 9])
-async def test_a_lost_page_of_users_is_noticed(follower: Follower, page: int) -> None:
+async def test_a_lost_page_of_users_is_detected(follower: Follower, page: int) -> None:
     follower.graph.faults.lose_page = ("user", page)
-    with pytest.raises(SourceError, match=r"the delta query of users left out [47] of 60 that are there, such as"):
+    with pytest.raises(SourceError, match=r"the delta query of users left out [47] of 60 existing objects, such as"):
         await follower.pull()
 
 
-async def test_a_lost_page_of_groups_is_noticed(tmp_path: Path) -> None:
+async def test_a_lost_page_of_groups_is_detected(tmp_path: Path) -> None:
     with Graph(company(groups=8), page_size=7, members_per_item=1000) as graph:
         graph.faults.lose_page = ("group", 2)
         with pytest.raises(SourceError, match="the delta query of groups left out 1 of 8"):
@@ -89,8 +89,8 @@ async def test_a_lost_page_of_groups_is_noticed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["user", "group"])
-async def test_a_lost_page_of_what_is_new_removes_nothing(tmp_path: Path, kind: str) -> None:
-    """It could as well be too new for the round."""
+async def test_a_lost_page_of_new_objects_deletes_nothing(tmp_path: Path, kind: str) -> None:
+    """They could also be too new for the round."""
     moment = f"{datetime.now(UTC) - timedelta(minutes=10):%Y-%m-%dT%H:%M:%SZ}"
     with Graph(company(users=7, groups=7), page_size=7, members_per_item=1000) as graph:
         follower, tenant = Follower(graph, tmp_path), graph.tenant
@@ -106,8 +106,8 @@ async def test_a_lost_page_of_what_is_new_removes_nothing(tmp_path: Path, kind: 
         assert follower.is_right
 
 
-async def test_a_lost_page_is_noticed_where_as_many_more_left_meanwhile(follower: Follower) -> None:
-    """Who left after he was listed is no more among those that are counted."""
+async def test_a_lost_page_is_detected_although_as_many_users_were_deleted(follower: Follower) -> None:
+    """A user who was deleted after being listed is not counted."""
     graph = follower.graph
     graph.faults.lose_page = ("user", 2)
     left: list[str] = []
@@ -124,7 +124,7 @@ async def test_a_lost_page_is_noticed_where_as_many_more_left_meanwhile(follower
         await follower.pull()
 
 
-async def test_who_joins_while_the_users_are_counted_is_no_fault(follower: Follower) -> None:
+async def test_a_user_created_before_the_count_is_not_a_fault(follower: Follower) -> None:
     graph = follower.graph
     graph.between = lambda: graph.requests[-1] == "users" and graph.tenant.add_user()
     await follower.pull()
@@ -136,11 +136,11 @@ async def test_who_joins_while_the_users_are_counted_is_no_fault(follower: Follo
 
 async def test_a_round_without_end(follower: Follower) -> None:
     follower.graph.faults.endless = True
-    with pytest.raises(SourceError, match="goes on without end"):
+    with pytest.raises(SourceError, match="has no end"):
         await asyncio.wait_for(follower.pull(), 120)
 
 
-async def test_a_shared_tenant_is_spared(follower: Follower, tmp_path: Path) -> None:
+async def test_requests_are_delayed_in_a_busy_tenant(follower: Follower, tmp_path: Path) -> None:
     clock = HurriedClock()
     graph = follower.graph
     graph.now = clock.now
@@ -179,7 +179,7 @@ async def test_waiting_ends_at_once_when_the_run_is_cancelled(follower: Follower
 
 @pytest.mark.parametrize("seed", range(12))
 async def test_everything_at_once(seed: int, tmp_path: Path) -> None:
-    """Random faults in random measure, in a tenant that changes while it is read. A run that fails changes nothing."""
+    """Random faults with random rates, in a tenant that changes while it is read. A failed pull changes nothing."""
     random = Random(seed)
     with Graph(company(users=50, groups=7, memberships=150), page_size=9, members_per_item=8) as graph:
         follower = Follower(graph, tmp_path)

@@ -1,4 +1,4 @@
-"""Answers that Graph and its sign-in never give: each ends the pull in words, and costs little."""
+"""Responses that Graph and its sign-in never send: each ends the pull with a message, at little cost."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LARGE = 3_000_000
 
 
 def answers(graph: Graph, path: str, body: bytes | Spoil, status: int | None = None, **headers: str) -> None:
-    """What ends in ``path`` is answered with ``body``, or with what that makes of the right answer."""
+    """Paths that end in ``path`` get the response ``body``, or the correct response changed by it."""
 
     def spoil(asked: str, answer: Response) -> Response:
         if not asked.endswith(path):
@@ -37,7 +37,7 @@ def answers(graph: Graph, path: str, body: bytes | Spoil, status: int | None = N
 
 
 async def refusal(graph: Graph, folder: Path) -> str:
-    """What is said when a pull fails, and how ``check`` says it."""
+    """The error of a pull; ``check`` must fail with the same one."""
     with pytest.raises(SourceError) as raised:
         await read(source_of(graph, folder))
     text = str(raised.value)
@@ -49,7 +49,7 @@ async def refusal(graph: Graph, folder: Path) -> str:
 
 
 @pytest.mark.parametrize("value", ["1e9", "1e999", "nan", "-1", "x"])
-async def test_a_load_that_cannot_be(graph: Graph, tmp_path: Path, value: str) -> None:
+async def test_an_impossible_load(graph: Graph, tmp_path: Path, value: str) -> None:
     source = source_of(graph, tmp_path)
 
     def spoil(path: str, answer: Response) -> Response:
@@ -62,7 +62,7 @@ async def test_a_load_that_cannot_be(graph: Graph, tmp_path: Path, value: str) -
 
 
 @pytest.mark.parametrize("date", ["Thu, 01 Jan 1970 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 +9999", "x" * 5_000])
-async def test_a_date_that_cannot_be_hides_no_lost_page(graph: Graph, tmp_path: Path, date: str) -> None:
+async def test_an_impossible_date_does_not_hide_a_lost_page(graph: Graph, tmp_path: Path, date: str) -> None:
     graph.faults.lose_page = ("user", 2)
 
     def spoil(path: str, answer: Response) -> Response:
@@ -98,14 +98,14 @@ async def test_a_long_refusal(graph: Graph, tmp_path: Path, status: int) -> None
     ],
 )
 @pytest.mark.parametrize("name", ["@odata.nextLink", "@odata.deltaLink"])
-async def test_a_link_that_leads_nowhere(graph: Graph, tmp_path: Path, name: str, link: str) -> None:
+async def test_an_invalid_link(graph: Graph, tmp_path: Path, name: str, link: str) -> None:
     leads = link.format(host=graph.url.removeprefix("http://"))
     graph.page_size = 100
     answers(graph, "/users/delta", lambda page: {"value": page["value"], name: leads})
-    assert "leads to another host, or to none" in await refusal(graph, tmp_path)
+    assert "sent a link to another host, or an invalid one" in await refusal(graph, tmp_path)
 
 
-async def test_a_link_may_name_the_port_that_everybody_knows(graph: Graph, tmp_path: Path) -> None:
+async def test_a_link_may_have_the_default_port(graph: Graph, tmp_path: Path) -> None:
     link = graph.url.replace("http://", "HTTP://")
     answers(graph, "/users/delta", lambda page: {key: _led(value, graph.url, link) for key, value in page.items()})
     assert (await read(source_of(graph, tmp_path))).ends
@@ -129,7 +129,7 @@ async def test_pages_without_end(graph: Graph, tmp_path: Path, items: int) -> No
         return Response(json.dumps(page), media_type="application/json")
 
     graph.spoil = spoil
-    assert "users/delta goes on without end" in await refusal(graph, tmp_path)
+    assert "users/delta has no end" in await refusal(graph, tmp_path)
 
 
 @pytest.mark.parametrize("path", ["/users/delta", "/groups/delta", "/users", TOKEN, CONFIGURATION])
@@ -160,7 +160,7 @@ async def test_deep_json(graph: Graph, tmp_path: Path, path: str, body: bytes) -
     ],
 )
 @pytest.mark.parametrize("path", [TOKEN, CONFIGURATION])
-async def test_a_sign_in_that_cannot_be(graph: Graph, tmp_path: Path, path: str, answer: bytes) -> None:
+async def test_an_impossible_sign_in_response(graph: Graph, tmp_path: Path, path: str, answer: bytes) -> None:
     for status in (200, 400):
         answers(graph, path, answer, status)
         assert "0123456789" not in await refusal(graph, tmp_path)
@@ -179,11 +179,11 @@ async def test_an_impossible_token_lifetime(graph: Graph, tmp_path: Path, life: 
         assert (await read(source_of(graph, tmp_path))).ends
 
 
-async def test_the_secret_goes_to_no_other_host(graph: Graph, tmp_path: Path) -> None:
+async def test_the_secret_is_sent_to_the_login_only(graph: Graph, tmp_path: Path) -> None:
     with Graph(company()) as other:
         stranger = other.url.replace("http://", "https://")  # MSAL takes no other.
         answers(graph, CONFIGURATION, lambda found: {**found, "token_endpoint": f"{stranger}/t/oauth2/v2.0/token"})
-        assert "leads the sign-in to another host" in await refusal(graph, tmp_path)
+        assert "redirects the sign-in to another host" in await refusal(graph, tmp_path)
 
 
 @pytest.mark.parametrize("seed", range(40))

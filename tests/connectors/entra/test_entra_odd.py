@@ -1,4 +1,4 @@
-"""Users and groups with a value of another form than documented: each costs itself alone, and stays as it was."""
+"""Users and groups with values of an undocumented form: only they fail, and they stay unchanged."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NARROWED = {"users": {"filter": "userType ne null"}}
 
 
 def sends(graph: Graph, identifier: str, **values: Any) -> None:
-    """Wherever Graph tells this object, it has these values."""
+    """Every response with this object has these values."""
 
     def spoil(path: str, answer: Response) -> Response:
         page = json.loads(bytes(answer.body))
@@ -52,54 +52,56 @@ ODD: list[tuple[str, Any]] = [
 
 @pytest.mark.parametrize(("name", "value"), ODD)
 @pytest.mark.parametrize("complete", [True, False], ids=["complete", "changes"])
-async def test_a_user_with_an_odd_value_stays_as_it_was(
+async def test_a_user_with_a_malformed_value_stays_unchanged(
     graph: Graph, tmp_path: Path, name: str, value: Any, complete: bool
 ) -> None:
     tenant, follower = graph.tenant, Follower(graph, tmp_path)
-    odd, leaver = list(tenant.users)[5:7]
-    tenant.change(odd, accountEnabled=False)
+    malformed, leaver = list(tenant.users)[5:7]
+    tenant.change(malformed, accountEnabled=False)
     await follower.pull(reads=READS)
-    before = follower.held.records[Kind.USER, odd]
-    tenant.change(odd, displayName="New", mail="new@acme.example", accountEnabled=False)
+    before = follower.held.records[Kind.USER, malformed]
+    tenant.change(malformed, displayName="New", mail="new@acme.example", accountEnabled=False)
     tenant.delete(leaver)
-    sends(graph, odd, **{name: value})
+    sends(graph, malformed, **{name: value})
     follower.cursor = None if complete else follower.cursor
     await follower.pull(reads=READS)
     (found,) = unread(follower)
-    assert (found.id, name in found.why, "→" in found.why) == (odd, True, True)
-    assert follower.held.records[Kind.USER, odd] == before
+    assert (found.id, name in found.why, "→" in found.why) == (malformed, True, True)
+    assert follower.held.records[Kind.USER, malformed] == before
     assert (Kind.USER, leaver) not in follower.held.records
-    assert (follower.cursor is None) is not complete  # No later round tells a change again.
+    assert (follower.cursor is None) is not complete  # No later round repeats a change.
 
 
 @pytest.mark.parametrize(("name", "value"), [each for each in ODD if each[0] != "manager@delta"])
-async def test_a_user_of_a_list_with_an_odd_value_stays_as_it_was(
+async def test_a_listed_user_with_a_malformed_value_stays_unchanged(
     graph: Graph, tmp_path: Path, name: str, value: Any
 ) -> None:
     follower = Follower(graph, tmp_path)
-    odd = list(graph.tenant.users)[5]
+    malformed = list(graph.tenant.users)[5]
     await follower.pull(reads=READS, **NARROWED)
     before = dict(follower.held.records)
-    sends(graph, odd, **{name: value})
+    sends(graph, malformed, **{name: value})
     await follower.pull(reads=READS, **NARROWED)
-    assert [item.id for item in unread(follower)] == [odd]
+    assert [item.id for item in unread(follower)] == [malformed]
     assert follower.held.records == before
 
 
 @pytest.mark.parametrize("name", ["accountEnabled", "userPrincipalName"])
-async def test_what_every_user_has_is_not_left_out(graph: Graph, tmp_path: Path, name: str) -> None:
+async def test_properties_of_every_user_are_required(graph: Graph, tmp_path: Path, name: str) -> None:
     follower = Follower(graph, tmp_path)
-    odd = list(graph.tenant.users)[5]
-    graph.tenant.change(odd, **{name: None})  # A complete round leaves out what has no value.
+    malformed = list(graph.tenant.users)[5]
+    graph.tenant.change(malformed, **{name: None})  # A complete round leaves out properties without a value.
     await follower.pull(reads=READS)
     (found,) = unread(follower)
-    assert (found.id, name in found.why) == (odd, True)
+    assert (found.id, name in found.why) == (malformed, True)
     await follower.pull(reads={**READS, Kind.USER: frozenset({"mail"})})
     assert not unread(follower)
 
 
 @pytest.mark.parametrize("more", [{}, NARROWED], ids=["delta", "list"])
-async def test_what_is_hidden_of_many_voids_the_pull(graph: Graph, tmp_path: Path, more: dict[str, Any]) -> None:
+async def test_properties_hidden_for_many_users_void_the_pull(
+    graph: Graph, tmp_path: Path, more: dict[str, Any]
+) -> None:
     for user in list(graph.tenant.users)[:7]:
         graph.tenant.change(user, accountEnabled=None)
     with pytest.raises(SourceError, match="7 of 60 users") as raised:
@@ -114,28 +116,28 @@ MEMBERS: list[Any] = [
 
 @pytest.mark.parametrize("value", MEMBERS)
 @pytest.mark.parametrize("complete", [True, False], ids=["complete", "changes"])
-async def test_a_group_with_odd_members_stays_as_it_was(
+async def test_a_group_with_malformed_members_stays_unchanged(
     graph: Graph, tmp_path: Path, value: Any, complete: bool
 ) -> None:
     tenant, follower = graph.tenant, Follower(graph, tmp_path)
-    odd, other = list(tenant.groups)[4:6]
+    malformed, other = list(tenant.groups)[4:6]
     await follower.pull()
     records, edges = dict(follower.held.records), set(follower.held.edges)
     leaver = next(iter(tenant.members[other]))
-    tenant.change(odd, description="new")
-    tenant.leave(odd, next(iter(tenant.members[odd])))
+    tenant.change(malformed, description="new")
+    tenant.leave(malformed, next(iter(tenant.members[malformed])))
     tenant.leave(other, leaver)
-    sends(graph, odd, **{"members@delta": value})
+    sends(graph, malformed, **{"members@delta": value})
     follower.cursor = None if complete else follower.cursor
     await follower.pull()
     (found,) = unread(follower)
-    assert (found.kind, found.id, "members" in found.why, "→" in found.why) == (Kind.GROUP, odd, True, True)
+    assert (found.kind, found.id, "members" in found.why, "→" in found.why) == (Kind.GROUP, malformed, True, True)
     assert follower.held.records == records
     assert follower.held.edges == edges - {(other, leaver)}
     assert (follower.cursor is None) is not complete
 
 
-async def test_a_member_of_an_odd_type_is_a_member(graph: Graph, tmp_path: Path) -> None:
+async def test_a_member_of_an_unknown_type_is_a_member(graph: Graph, tmp_path: Path) -> None:
     follower = Follower(graph, tmp_path)
     group = list(graph.tenant.groups)[4]
     members = [{"id": member, "@odata.type": 7} for member in graph.tenant.members[group]]
@@ -145,30 +147,30 @@ async def test_a_member_of_an_odd_type_is_a_member(graph: Graph, tmp_path: Path)
     assert follower.is_right
 
 
-async def test_a_group_whose_listed_members_are_odd_stays_as_it_was(graph: Graph, tmp_path: Path) -> None:
+async def test_a_group_with_malformed_listed_members_stays_unchanged(graph: Graph, tmp_path: Path) -> None:
     follower = Follower(graph, tmp_path)
-    odd = list(graph.tenant.groups)[4]
+    malformed = list(graph.tenant.groups)[4]
     narrowed = {"groups": {"filter": "securityEnabled eq true"}}
     await follower.pull(**narrowed)
     records, edges = dict(follower.held.records), set(follower.held.edges)
-    spoil_list(graph, f"/groups/{odd}/members")
+    spoil_list(graph, f"/groups/{malformed}/members")
     await follower.pull(**narrowed)
-    assert [item.id for item in unread(follower)] == [odd]
+    assert [item.id for item in unread(follower)] == [malformed]
     assert (follower.held.records, follower.held.edges) == (records, edges)
 
 
-async def test_an_odd_manager_of_a_listed_user_keeps_that_user(graph: Graph, tmp_path: Path) -> None:
+async def test_a_listed_user_with_a_malformed_manager_stays_unchanged(graph: Graph, tmp_path: Path) -> None:
     follower = Follower(graph, tmp_path)
-    odd = list(graph.tenant.users)[5]
+    malformed = list(graph.tenant.users)[5]
     await follower.pull(**NARROWED)
     records = dict(follower.held.records)
-    sends(graph, odd, **{"manager@delta": [{}]})
+    sends(graph, malformed, **{"manager@delta": [{}]})
     await follower.pull(**NARROWED)
-    assert [item.id for item in unread(follower)] == [odd]
+    assert [item.id for item in unread(follower)] == [malformed]
     assert follower.held.records == records
 
 
-async def test_a_group_without_an_id_leaves_memberships_that_are_told(graph: Graph, tmp_path: Path) -> None:
+async def test_a_group_without_an_id_does_not_affect_other_memberships(graph: Graph, tmp_path: Path) -> None:
     tenant, follower = graph.tenant, Follower(graph, tmp_path)
     user = next(iter(tenant.members[list(tenant.groups)[4]]))
     await follower.pull()
@@ -182,7 +184,7 @@ async def test_a_group_without_an_id_leaves_memberships_that_are_told(graph: Gra
     assert follower.cursor is None
 
 
-async def test_who_is_in_scope_must_have_an_id(graph: Graph, tmp_path: Path) -> None:
+async def test_members_that_define_the_scope_must_have_an_id(graph: Graph, tmp_path: Path) -> None:
     group = list(graph.tenant.groups)[4]
     spoil_list(graph, f"/groups/{group}/transitiveMembers")
     with pytest.raises(SourceError, match=f"member of the group {group} without an id"):

@@ -1,4 +1,4 @@
-"""Answers that no fake gives: one reply at a time, without a server."""
+"""Responses that the fake does not send: one reply at a time, without a server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ READS = {Kind.USER: frozenset({"displayName", "manager"}), Kind.GROUP: frozenset
 
 @pytest.fixture
 def replies() -> Iterator[respx.Router]:
-    """Graph, as far as the sign-in; users and groups are one each."""
+    """The replies of a sign-in, of one user and of one group."""
     with respx.mock(assert_all_called=False) as router:
         addresses = {"token_endpoint": f"{LOGIN}/oauth2/v2.0/token", "authorization_endpoint": f"{LOGIN}/authorize"}
         issuer = {"issuer": "https://login.microsoftonline.com/8c1d9c1f-4b0e-4b43-9d29-3f1c1c1c1c1c/v2.0"}
@@ -64,8 +64,8 @@ async def test_a_round_of_one(replies: respx.Router, tmp_path: Path) -> None:
     assert request.url.params["$select"] == "createdDateTime,displayName,visibility,members"
 
 
-async def test_half_an_emoji_costs_no_page(replies: respx.Router, tmp_path: Path) -> None:
-    """Who cuts a text after so many units of UTF-16 leaves half of it."""
+async def test_a_lone_surrogate_does_not_fail_the_page(replies: respx.Router, tmp_path: Path) -> None:
+    """A program that cuts text at a UTF-16 unit may leave half of a character."""
     ada, bob = {"id": "ada", "displayName": "Ada \ud83d"}, {"id": "bob", "displayName": "Bob \\ud83d \U0001f600"}
     body = json.dumps({"value": [ada, bob], **DELTA_LINK})
     assert '"Ada \\ud83d"' in body
@@ -78,23 +78,29 @@ async def test_half_an_emoji_costs_no_page(replies: respx.Router, tmp_path: Path
     ("answer", "words"),
     [
         ({"value": [ADA]}, "ended without the link to the next round"),
-        ({"items": [ADA], **DELTA_LINK}, "no page of objects"),
-        ({"value": {"id": "ada"}, **DELTA_LINK}, "no page of objects"),
-        ([], "no page of objects"),
+        ({"items": [ADA], **DELTA_LINK}, "not a page of objects"),
+        ({"value": {"id": "ada"}, **DELTA_LINK}, "not a page of objects"),
+        ([], "not a page of objects"),
         (
             {"value": [], "@odata.nextLink": "https://evil.example/v1.0/users/delta?$skiptoken=x"},
-            "leads to another host",
+            "sent a link to another host",
         ),
-        ({"value": [], "@odata.nextLink": "http://graph.microsoft.com/v1.0/users/delta"}, "leads to another host"),
-        ({"value": [], "@odata.nextLink": "https://graph.microsoft.com.evil.example/v1.0/"}, "leads to another host"),
-        ({"value": [], "@odata.deltaLink": "https://evil.example/"}, "leads to another host"),
+        (
+            {"value": [], "@odata.nextLink": "http://graph.microsoft.com/v1.0/users/delta"},
+            "sent a link to another host",
+        ),
+        (
+            {"value": [], "@odata.nextLink": "https://graph.microsoft.com.evil.example/v1.0/"},
+            "sent a link to another host",
+        ),
+        ({"value": [], "@odata.deltaLink": "https://evil.example/"}, "sent a link to another host"),
         (httpx.Response(501, text="<h1>Not implemented</h1>"), "answered 501"),
         (httpx.Response(302, headers={"Location": "https://proxy.example/login"}), "answered 302"),
         (httpx.Response(400, json={"error": "odd"}), "answered 400"),
         (httpx.Response(404, json={"error": {"code": "NotFound", "message": "No."}}), "answered 404 NotFound: No"),
     ],
 )
-async def test_a_reply_that_cannot_be(replies: respx.Router, tmp_path: Path, answer: Any, words: str) -> None:
+async def test_an_impossible_reply(replies: respx.Router, tmp_path: Path, answer: Any, words: str) -> None:
     reply = answer if isinstance(answer, httpx.Response) else httpx.Response(200, json=answer)
     says(replies, "users/delta", reply)
     with pytest.raises(SourceError, match=words) as raised:
@@ -108,9 +114,9 @@ async def test_a_reply_that_cannot_be(replies: respx.Router, tmp_path: Path, ans
     [
         ("users", {"displayName": "Nobody"}, "unknown form: KeyError 'id'"),
         ("users", {"id": 7}, "unknown form: TypeError id 7"),
-        ("groups", {"displayName": "Nothing"}, "no page of objects: Object missing required field"),
-        ("groups", {"id": 7}, "no page of objects"),
-        ("groups", "x", "no page of objects"),
+        ("groups", {"displayName": "Nothing"}, "not a page of objects: Object missing required field"),
+        ("groups", {"id": 7}, "not a page of objects"),
+        ("groups", "x", "not a page of objects"),
     ],
 )
 async def test_an_object_of_an_unknown_form(
@@ -121,7 +127,7 @@ async def test_an_object_of_an_unknown_form(
         await pulled(tmp_path)
 
 
-async def test_who_comes_twice_in_a_round_keeps_what_is_not_said_again(replies: respx.Router, tmp_path: Path) -> None:
+async def test_a_repeated_user_keeps_properties_that_are_not_repeated(replies: respx.Router, tmp_path: Path) -> None:
     link = {"@odata.nextLink": f"{GRAPH}/users/delta?$skiptoken=1"}
     again = {"id": "ada", "manager@delta": [{"id": "boris"}], "displayName": None}
     says(replies, "users/delta", {"value": [ADA], **link}, {"value": [again], **DELTA_LINK})
@@ -148,13 +154,13 @@ async def test_members_of_unknown_kinds(replies: respx.Router, tmp_path: Path) -
     assert log.entries[-1]["device"] == 1
 
 
-async def test_the_scope_is_that_of_the_cloud(replies: respx.Router, tmp_path: Path) -> None:
+async def test_the_token_scope_depends_on_the_cloud(replies: respx.Router, tmp_path: Path) -> None:
     await pulled(tmp_path)
     form = replies.routes[1].calls[0].request.content.decode()
     assert "scope=https%3A%2F%2Fgraph.microsoft.com%2F.default" in form
 
 
-async def test_the_sign_in_is_repeated_when_it_is_busy(replies: respx.Router, tmp_path: Path) -> None:
+async def test_the_sign_in_is_retried_when_it_is_busy(replies: respx.Router, tmp_path: Path) -> None:
     token = httpx.Response(200, json={"access_token": "opaque", "expires_in": 3599, "token_type": "Bearer"})
     replies.routes[1].mock(side_effect=[httpx.Response(503), httpx.ConnectError("gone"), token])
     assert (await pulled(tmp_path)).ends

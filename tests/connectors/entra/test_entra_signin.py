@@ -1,4 +1,4 @@
-"""Signing in each way that there is, what is said when it is refused, and what ``check`` tells."""
+"""All ways to sign in, the messages of refused sign-ins, and ``check``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NO_SECRET: dict[str, Any] = {"client_secret": None}
 
 
 def certificate(folder: Path, *, days: int = 30, passphrase: str | None = None) -> str:
-    """Writes ``certificate.pem`` with its key; returns the certificate alone, as it is uploaded."""
+    """Write ``certificate.pem`` with its key; return the certificate alone, as for the upload."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "usersyncd")])
     now = datetime.now(UTC)
@@ -78,14 +78,14 @@ async def test_with_a_certificate_that_has_expired(graph: Graph, tmp_path: Path)
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda text: text[: text.index("-----BEGIN CERTIFICATE")], "holds no certificate in PEM"),
-        (lambda text: text[text.index("-----BEGIN CERTIFICATE") :], "holds no private key in PEM"),
-        (lambda text: "nothing of the kind", "holds no certificate in PEM"),
+        (lambda text: text[: text.index("-----BEGIN CERTIFICATE")], "has no certificate in PEM"),
+        (lambda text: text[text.index("-----BEGIN CERTIFICATE") :], "has no private key in PEM"),
+        (lambda text: "nothing of the kind", "has no certificate in PEM"),
         (lambda text: re.sub(r"(CERTIFICATE-----\n).{64}", r"\1AAAA", text), "cannot be read"),
         (lambda text: re.sub(r"(PRIVATE KEY-----\n).{64}", r"\1AAAA", text), "cannot be read"),
     ],
 )
-async def test_with_something_that_is_no_certificate(
+async def test_with_text_that_is_not_a_certificate(
     graph: Graph, tmp_path: Path, spoil: Callable[[str], str], words: str
 ) -> None:
     certificate(tmp_path)
@@ -111,7 +111,7 @@ async def test_with_the_token_of_a_workload(graph: Graph, tmp_path: Path) -> Non
     assert same(fold((await read(source)).items), graph.tenant)
 
 
-async def test_the_token_of_a_workload_is_read_anew(graph: Graph, tmp_path: Path) -> None:
+async def test_the_token_of_a_workload_is_read_for_each_sign_in(graph: Graph, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("first")
     graph.signin.app.assertions.add("first")
     source = source_of(graph, tmp_path, **NO_SECRET, workload_identity={"file": "token"})
@@ -164,7 +164,7 @@ async def test_with_the_managed_identity_of_the_machine(
         (lambda graph: None, {"tenant": "elsewhere.example"}, "AADSTS90002: Tenant not found", "correct tenant"),
     ],
 )
-async def test_a_refused_sign_in_says_why(
+async def test_a_refused_sign_in_gives_the_reason(
     graph: Graph, tmp_path: Path, spoil: Callable[[Graph], object], options: dict[str, Any], says: str, remedy: str
 ) -> None:
     spoil(graph)
@@ -177,7 +177,7 @@ async def test_a_refused_sign_in_says_why(
         assert "Trace ID" not in str(raised.value)
 
 
-async def test_a_secret_that_is_not_there(graph: Graph, tmp_path: Path) -> None:
+async def test_a_missing_secret(graph: Graph, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="does not exist"):
         await read(source_of(graph, tmp_path, client_secret={"file": "missing"}))
 
@@ -185,7 +185,7 @@ async def test_a_secret_that_is_not_there(graph: Graph, tmp_path: Path) -> None:
 # ---- check
 
 
-async def test_check_says_what_is_there(graph: Graph, tmp_path: Path) -> None:
+async def test_check_describes_the_tenant(graph: Graph, tmp_path: Path) -> None:
     assert await source_of(graph, tmp_path).check() == [
         f"tenant {TENANT}, at {graph.url}",
         f"signed in as application {CLIENT}, with a client secret",
@@ -197,7 +197,7 @@ async def test_check_says_what_is_there(graph: Graph, tmp_path: Path) -> None:
     assert lines[0] == f"tenant {TENANT} (Acme), at {graph.url}"
     assert lines[-2:] == [
         "users: only where accountEnabled eq true",
-        "every pull is complete: delta queries know no such conditions",
+        "every pull is complete: delta queries do not support such conditions",
     ]
 
 
@@ -209,9 +209,7 @@ async def test_check_says_what_is_there(graph: Graph, tmp_path: Path) -> None:
         ({"GroupMember.Read.All"}, "User.Read.All"),
     ],
 )
-async def test_check_names_each_permission_that_is_missing(
-    graph: Graph, tmp_path: Path, roles: set[str], missing: str
-) -> None:
+async def test_check_names_each_missing_permission(graph: Graph, tmp_path: Path, roles: set[str], missing: str) -> None:
     graph.signin.app.roles = frozenset(roles)
     with pytest.raises(SourceError, match="Authorization_RequestDenied: Insufficient privileges") as raised:
         await source_of(graph, tmp_path).check()
@@ -222,6 +220,6 @@ async def test_check_names_each_permission_that_is_missing(
         await read(source_of(graph, tmp_path))
 
 
-async def test_check_asks_for_the_right_to_hidden_members(graph: Graph, tmp_path: Path) -> None:
+async def test_check_requires_the_permission_for_hidden_members(graph: Graph, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"Member\.Read\.Hidden"):
         await source_of(graph, tmp_path, groups={"hidden": True}).check()

@@ -1,4 +1,4 @@
-"""The fake of Graph answers as the vendor documents it: else what the connector passes would prove nothing."""
+"""The fake of Graph behaves as the vendor documents: otherwise the connector's tests would prove nothing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def client(graph: Graph) -> Iterator[httpx.Client]:
 
 
 def a_round(client: httpx.Client, link: str, **headers: str) -> tuple[list[dict[str, Any]], str, int]:
-    """All items, the deltaLink and the number of pages."""
+    """All items of a round, its deltaLink and its number of pages."""
     items: list[dict[str, Any]] = []
     for pages in range(1, 1000):
         body = client.get(link, headers=headers).raise_for_status().json()
@@ -37,7 +37,7 @@ def a_round(client: httpx.Client, link: str, **headers: str) -> tuple[list[dict[
     raise AssertionError("the round does not end")
 
 
-def test_a_round_lists_everybody_with_what_was_selected(graph: Graph, client: httpx.Client) -> None:
+def test_a_round_lists_all_users_with_the_selected_properties(graph: Graph, client: httpx.Client) -> None:
     items, _, pages = a_round(client, "/users/delta?$select=displayName,manager")
     assert pages == 8
     assert {item["id"] for item in items} == set(graph.tenant.users)
@@ -70,7 +70,7 @@ def test_a_delta_names_what_changed(graph: Graph, client: httpx.Client) -> None:
     assert a_round(client, link)[0] == []
 
 
-def test_members_join_and_leave_and_a_deleted_user_is_not_told_of(graph: Graph, client: httpx.Client) -> None:
+def test_members_join_and_leave_and_a_deleted_user_is_not_reported(graph: Graph, client: httpx.Client) -> None:
     _, link, _ = a_round(client, "/groups/delta?$select=displayName,members")
     first, last = next(iter(graph.tenant.groups)), list(graph.tenant.groups)[-1]
     leaver, deleted = list(graph.tenant.members[first])[:2]
@@ -87,7 +87,7 @@ def test_members_join_and_leave_and_a_deleted_user_is_not_told_of(graph: Graph, 
     }
 
 
-def test_what_changes_during_a_round_comes_at_its_end(graph: Graph, client: httpx.Client) -> None:
+def test_changes_during_a_round_come_at_its_end(graph: Graph, client: httpx.Client) -> None:
     body = client.get("/users/delta?$select=displayName").json()
     first = body["value"][0]["id"]
     graph.tenant.delete(first)

@@ -1,6 +1,6 @@
-"""Microsoft's own client reads the fake: judged by code that nobody here wrote. Skipped where msgraph-sdk is missing.
+"""Microsoft's own client reads the fake. Skipped without msgraph-sdk.
 
-It is large and needed for nothing else, so no lock names it: ``pip install msgraph-sdk`` before.
+The library is large and not needed elsewhere, so it is not in the lock files: run ``pip install msgraph-sdk`` before.
 """
 
 from __future__ import annotations

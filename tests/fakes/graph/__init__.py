@@ -1,7 +1,7 @@
 """A stateful fake of Microsoft Graph: users, groups and their delta queries, the sign-in, and what can go wrong.
 
-Faithful to the vendor's documentation and to what users report (issues of microsoft-graph-docs); where the two differ,
-it does the worse of the two.
+Follows the vendor's documentation and the reports of users (issues of microsoft-graph-docs); where the two differ, it
+does the worse of the two.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A tenant that stands still, for measuring: ``python -m tests.fakes.graph PEOPLE``.
+"""A tenant that does not change by itself, for benchmarks: ``python -m tests.fakes.graph PEOPLE``.
 
-Prints its URL, then answers each line on standard input: the number of people to change, and done. These people lead
-nobody.
+Prints its URL, then reads lines from standard input: each is the number of users to change, and gets a reply when done.
+The changed users manage nobody.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Delta queries as Graph answers them (learn.microsoft.com/graph/delta-query-overview).
+"""Delta queries as Graph implements them (learn.microsoft.com/graph/delta-query-overview).
 
-A round lists what it lists when a page is asked for, not when the round began; what changed meanwhile comes at its end,
-so the same object may come twice, members that were listed may be removed again, and deleted objects are named.
+A page has the content at the time of its request, not at the start of the round; changes since then come at its end, so
+an object may be repeated, listed members may be removed again, and deleted objects are named.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from tests.fakes.graph.faults import Faults
 from tests.fakes.graph.tenant import Entry, Kind, Tenant
 
 Work = tuple[str, Sequence[str]] | dict[str, Any]
-"""Part of a round: an object with some of its members, to be read when its page is asked for; or what to say of it."""
+"""Part of a round: an object with some of its members, read when its page is requested; or a finished item."""
 
 EXTENSIONS = 2
-"""How often a round takes in what changed while it was read."""
+"""How often a round adds the changes that happened during it."""
 
 
 @dataclass
@@ -26,7 +26,7 @@ class Round:
     select: frozenset[str] | None
     complete: bool
     upto: int
-    """The length of the log up to which this round tells everything."""
+    """The length of the log up to which this round is complete."""
     minimal: bool
     work: list[Work] = field(default_factory=list)
     extended: int = 0
@@ -38,7 +38,7 @@ class Round:
 class Page:
     items: list[dict[str, Any]]
     next: int | None
-    """Where the next page begins; None: the round is at its end."""
+    """The start of the next page; None: the round is complete."""
 
 
 class Rounds:
@@ -57,7 +57,7 @@ class Rounds:
         """A complete round; returns its number."""
         begun = Round(kind, select, complete=True, upto=len(self._tenant.log), minimal=False)
         slices = [list(self._slices(identifier, kind)) for identifier in self._tenant.of(kind)]
-        # The slices of a large group stand apart from each other.
+        # The slices of a large group are spread over the round.
         for turn in range(max(map(len, slices), default=0)):
             begun.work += [each[turn] for each in slices if turn < len(each)]
         begun.work += [_removed(identifier) for identifier, (of, _) in self._tenant.bin.items() if of == kind]
@@ -65,7 +65,7 @@ class Rounds:
         return len(self.rounds) - 1
 
     def resume(self, kind: Kind, select: frozenset[str] | None, since: int, *, minimal: bool) -> int:
-        """A round of what changed after the log had this length."""
+        """A round of the changes after the log had this length."""
         begun = Round(kind, select, complete=False, upto=since, minimal=minimal)
         self._extend(begun)
         self.rounds.append(begun)
@@ -185,12 +185,12 @@ class Rounds:
 
 
 def _selected(name: str, select: frozenset[str] | None) -> bool:
-    """An annotation is there whatever is selected."""
+    """Annotations are always included."""
     return select is None or name in select or name.startswith("@")
 
 
 def _removed(identifier: str, reason: str = "changed") -> dict[str, Any]:
-    """``changed``: soft-deleted; ``deleted``: for good."""
+    """``changed``: soft-deleted; ``deleted``: permanently."""
     return {"id": identifier, "@removed": {"reason": reason}}
 
 

@@ -1,4 +1,4 @@
-"""The query options of plain lists, as far as the fake understands them: the rest is refused, as Graph does."""
+"""The query options of plain lists that the fake supports: all others are refused, as by Graph."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ DEFAULT_USER = frozenset({
     "businessPhones", "displayName", "givenName", "jobTitle", "mail", "mobilePhone", "officeLocation",
     "preferredLanguage", "surname", "userPrincipalName",
 })  # fmt: skip
-"""What users have in a list without $select (learn.microsoft.com/graph/api/user-list)."""
+"""The properties of users in a list without $select (learn.microsoft.com/graph/api/user-list)."""
 
 _COMPARISON = re.compile(r"(\w+(?:/\w+)?) (eq|ne) (true|false|null|'(?:[^']|'')*')")
 _CALL = re.compile(r"(startswith|endswith)\((\w+),\s*'((?:[^']|'')*)'\)", re.IGNORECASE)

@@ -33,7 +33,7 @@ UNITS = {"users": 2, "groups": 1, "members": 3, "memberOf": 2, "transitiveMember
 
 
 class Graph:
-    """The fake. ``url`` is that of Graph and of the sign-in; ``requests`` are the paths that were asked for."""
+    """The fake. ``url`` is the address of Graph and of the sign-in; ``requests`` are the requested paths."""
 
     def __init__(
         self, tenant: Tenant, *, page_size: int = 20, members_per_item: int = 15, remember: bool = False
@@ -45,14 +45,14 @@ class Graph:
         self.page_size = page_size
         self._rounds = Rounds(tenant, self.faults, page_size=page_size, members_per_item=members_per_item)
         self._remembered: dict[str, bytes] | None = {} if remember else None
-        """Pages that were served, where the tenant never changes and speed is measured."""
+        """A cache of pages, for benchmarks with a tenant that does not change."""
         self.between: Callable[[], object] = lambda: None
-        """Called before each answer of Graph: where a test changes the tenant while it is read."""
+        """Called before each response of Graph, so that a test can change the tenant during a pull."""
         self.spoil: Callable[[str, Response], Response] = lambda path, answer: answer
-        """What becomes of each answer, by its path: where a test makes it one that Graph would not give."""
+        """Changes responses by path: a test turns them into ones that Graph would not send."""
         self._spent: deque[tuple[float, int]] = deque()
         self.now = time.monotonic
-        """What the ten seconds of the resource units are measured by."""
+        """The clock for the ten seconds of the resource units."""
         self._server: _Server | None = None
         self.url = ""
 
@@ -130,7 +130,7 @@ class Graph:
         return JSONResponse(body, status)
 
     async def _guarded(self, request: Request, answer: Callable[[Request], dict[str, Any] | Response]) -> Response:
-        """What all requests of Graph have in common: faults, the token, units, errors."""
+        """Common handling of all requests to Graph: faults, the token, units, errors."""
         self.requests.append(request.url.path.removeprefix("/v1.0/"))
         self.between()
         fault = self.faults.pick(PASSING)
@@ -334,7 +334,7 @@ class Graph:
         return response
 
     def _units(self, request: Request) -> float:
-        """The part of the resource units of ten seconds that is spent, this request included."""
+        """The used part of the resource units of ten seconds, including this request."""
         if self.faults.units is None:
             return 0.0
         now = self.now()
@@ -347,7 +347,7 @@ class Graph:
         return sum(cost for _, cost in self._spent) / self.faults.units
 
     def _login(self, request: Request) -> str:
-        """As the sign-in names itself: MSAL takes no addresses but these."""
+        """The sign-in's address in its own documents: MSAL accepts only https."""
         return f"https://{request.url.netloc}"
 
     def _base(self, request: Request) -> str:
@@ -355,7 +355,7 @@ class Graph:
 
 
 class _Server(uvicorn.Server):
-    """Stops at once: the original looks ten times a second whether it should."""
+    """Stops immediately: the original checks ten times a second whether to stop."""
 
     async def main_loop(self) -> None:
         self._loop, self._left = asyncio.get_running_loop(), asyncio.Event()
@@ -367,7 +367,7 @@ class _Server(uvicorn.Server):
 
 
 class Cut(Response):
-    """Half an answer. ``pretend``: it says that this is all; otherwise the connection breaks off."""
+    """Half of a response. ``pretend``: it claims to be complete; otherwise the connection is closed."""
 
     def __init__(self, body: bytes | memoryview, *, pretend: bool) -> None:
         super().__init__(bytes(body)[: len(body) // 2], media_type="application/json")

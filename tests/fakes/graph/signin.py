@@ -1,6 +1,6 @@
 """The sign-in of an application (login.microsoftonline.com), and the managed identity of a machine.
 
-Errors have the numbers and the words of Entra (learn.microsoft.com/entra/identity-platform/reference-error-codes).
+Errors have the numbers and messages of Entra (learn.microsoft.com/entra/identity-platform/reference-error-codes).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ALL_ROLES = frozenset({"User.Read.All", "GroupMember.Read.All"})
 
 @dataclass
 class App:
-    """The registered application. ``assertions``: tokens of a workload that it trusts; ``certificate``: PEM."""
+    """The registered application. ``assertions``: accepted tokens of a workload; ``certificate``: PEM."""
 
     secret: str = SECRET
     certificate: str | None = None
@@ -34,12 +34,12 @@ class App:
 
 
 class SignIn:
-    """Issues access tokens, and knows which ones are good."""
+    """Issues access tokens, and knows which ones are valid."""
 
     def __init__(self) -> None:
         self.app = App()
         self.challenge: str | None = None
-        """The claims that a token must have been asked for with, from now on."""
+        """The claims that requests for tokens must contain from now on."""
         self.issued = 0
         self._good: dict[str, float] = {}
 
@@ -48,7 +48,7 @@ class SignIn:
         return scheme == "Bearer" and self.challenge is None and self._good.get(token, 0) > time.monotonic()
 
     def revoke(self) -> None:
-        """All tokens die."""
+        """Revoke all tokens."""
         self._good.clear()
 
     def configuration(self, base: str, tenant: str) -> dict[str, Any] | None:
@@ -61,7 +61,7 @@ class SignIn:
         }
 
     def token(self, form: Mapping[str, str], base: str) -> tuple[int, dict[str, Any]]:
-        """The answer to a client credentials grant."""
+        """The response to a client credentials grant."""
         if refusal := self._refusal(form, base):
             return refusal
         if self.challenge is not None and self.challenge in form.get("claims", ""):
@@ -69,7 +69,7 @@ class SignIn:
         return 200, self.issue()
 
     def managed(self, query: Mapping[str, str], metadata: str | None) -> tuple[int, dict[str, Any]]:
-        """The answer of a machine's metadata service (169.254.169.254)."""
+        """The response of a machine's metadata service (169.254.169.254)."""
         if metadata != "true":
             return 400, {"error": "invalid_request", "error_description": "Required metadata header not specified"}
         answer = self.issue()

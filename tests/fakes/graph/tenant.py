@@ -1,4 +1,4 @@
-"""What a tenant holds, and the log of its changes, from which delta queries are answered.
+"""The content of a tenant, and the log of its changes for delta queries.
 
 Props are Graph's own names (``userPrincipalName``, ``accountEnabled`` …). A soft-deleted object keeps its props and the
 memberships that name it (learn.microsoft.com/graph/api/resources/directory), so that it can be restored.
@@ -18,8 +18,8 @@ LONG_AGO = datetime(2024, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the log: object ``id`` became ``what``; ``names`` are the props that changed; ``member``: who joined or
-    left, or the manager before."""
+    """A line of the log: object ``id`` became ``what``; ``names`` are the changed props; ``member``: the joined or
+    removed member, or the previous manager."""
 
     kind: Kind
     id: str
@@ -30,7 +30,7 @@ class Entry:
 
 @dataclass
 class Tenant:
-    """A tenant in memory. Everything that changes it goes into the log."""
+    """A tenant in memory. Every change is logged."""
 
     name: str = "Acme"
     users: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -41,10 +41,10 @@ class Tenant:
     others: dict[str, str] = field(default_factory=dict)
     """Devices, service principals and contacts: id -> type."""
     bin: dict[str, tuple[Kind, dict[str, Any]]] = field(default_factory=dict)
-    """What is soft-deleted."""
+    """The soft-deleted objects."""
     log: list[Entry] = field(default_factory=list)
     settled: bool = False
-    """From now on, what is created is created now; before, long ago."""
+    """Whether objects are created now; otherwise they were created long ago."""
 
     # ---- changes
 
@@ -104,7 +104,7 @@ class Tenant:
                 self.log.append(Entry("group", group, "left", member=member))
 
     def delete(self, identifier: str) -> None:
-        """Soft-delete: the memberships stay, and no group says that anything changed."""
+        """Soft-delete: the memberships stay, and no group reports a change."""
         kind, props = self.find(identifier)
         del (self.users if kind == "user" else self.groups)[identifier]
         self.bin[identifier] = (kind, props)
@@ -116,7 +116,7 @@ class Tenant:
         self.log.append(Entry(kind, identifier, "restored"))
 
     def purge(self, identifier: str) -> None:
-        """Delete for good what is soft-deleted. The edges go, and no group says so."""
+        """Delete a soft-deleted object permanently. Its memberships end, and no group reports it."""
         kind, _ = self.bin.pop(identifier)
         for members in self.members.values():
             members.pop(identifier, None)
@@ -158,7 +158,7 @@ class Tenant:
         return [group for group in self.groups if member in self.members[group]]
 
     def edges(self) -> Iterator[tuple[str, str]]:
-        """The memberships of users and groups, as a pull should tell them."""
+        """The memberships of users and groups, as a pull should yield them."""
         for group in self.groups:
             for member in self.direct(group):
                 if member not in self.others:
