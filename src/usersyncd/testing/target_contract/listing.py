@@ -17,12 +17,12 @@ from usersyncd.testing.target_contract.runs import closing
 from usersyncd.testing.target_contract.shapes import ADA, APP, BOB, DIRECTORY, EVE, OPS, OTHER, add, create, delete
 
 T = TypeVar("T")
-LIST = asks("`list` yields every object once, as `read` yields it", "what-a-target-may-have-besides")
-MEMBERS = asks("`members` yields the memberships of these groups, by target ids", "what-a-target-may-have-besides")
-COUNT = asks("`count` returns the objects of one directory, or None", "what-a-target-may-have-besides")
-IDS = asks("`ids` yields the ids of the records of one directory", "what-a-target-may-have-besides")
-SAME = asks("a written value is read back equal, or `is_same` accepts it", "what-a-target-may-have-besides")
-PLACES = asks("`places` gives the same text for a kind in every run", "what-a-target-may-have-besides")
+LIST = asks("`list` yields every object once, as `read` yields it", "optional-methods")
+MEMBERS = asks("`members` yields the memberships of these groups, by target ids", "optional-methods")
+COUNT = asks("`count` returns the objects of one directory, or None", "optional-methods")
+IDS = asks("`ids` yields the ids of the records of one directory", "optional-methods")
+SAME = asks("a written value is read back equal, or `is_same` accepts it", "optional-methods")
+PLACES = asks("`places` gives the same text for a kind in every run", "optional-methods")
 Inspect = Callable[[str, Callable[[Inspectable], Awaitable[Any]]], Any]
 
 
