@@ -1,4 +1,4 @@
-"""Active Directory's entries: known by GUID, linked by GUID, and with members that come in pieces."""
+"""Reads Active Directory's entries: identified and referenced by GUID, with members in ranges."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from usersyncd_ldap.fields import LEFT_OUT
 from usersyncd_ldap.mapping import Schema
 
 RANGE = re.compile(r"member;range=(\d+)-(\d+|\*)", re.IGNORECASE)
-"""How a piece of a long attribute is named (MS-ADTS, section 3.1.1.3.1.3.3)."""
+"""The name of a range of a long attribute (MS-ADTS, section 3.1.1.3.1.3.3)."""
 
 
-class Rest(Struct, frozen=True):
-    """Members of ``group`` from number ``start`` on were not sent: they must be asked for."""
+class MissingMembers(Struct, frozen=True):
+    """Members of ``group`` from number ``start`` on, which the server did not send: they must be requested."""
 
     group: str
     start: int
 
 
 class AdEntryReader(EntryReader):
-    """Reads entries that were asked for with extended DNs. The id is the GUID, and so is every reference to another
-    object: Active Directory follows a renamed object by itself, and tells nobody that it did.
+    """Reads entries that were requested with extended DNs. Ids and references to other objects are GUIDs, because
+    Active Directory updates references to a renamed object without reporting it as a change.
 
-    A user's primary group is in no ``member``: ``group_of`` gives the id of the group that has a SID (None: it is none
-    of ours), and the membership is added to what the group has. :attr:`rests` are the groups of which only the first
-    members were sent, :attr:`sids` those of all groups. ``members`` False: groups come without their members.
+    A user's primary group does not have the user in ``member``: ``group_of`` returns the id of the group with a SID
+    (None: it is not read), and the reader adds the membership. :attr:`rests`: the groups of which only the first
+    members were sent; :attr:`sids`: the SIDs of all groups. ``members`` False: groups are read without members.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class AdEntryReader(EntryReader):
     ) -> None:
         self._asks_members = members
         super().__init__(kind, reads, schema, never)
-        self.rests: list[Rest] = []
+        self.rests: list[MissingMembers] = []
         self.sids: dict[str, str] = {}
         self._group_of = group_of
         self._whole = whole
@@ -64,7 +64,7 @@ class AdEntryReader(EntryReader):
         self._next = 0
         full = super().take(dn, entry)
         if self._next and self._asks_members and not isinstance(self._items[-1], Unread):
-            self.rests.append(Rest(self._id, self._next))
+            self.rests.append(MissingMembers(self._id, self._next))
         return full
 
     def _needed(self) -> tuple[str, ...]:
@@ -73,12 +73,12 @@ class AdEntryReader(EntryReader):
         return self._schema.members if self._asks_members else ("objectClass",)
 
     def _identity(self, dn: str, attributes: dict[str, Value]) -> tuple[str, tuple[str, ...]]:
-        self._id, sid = ad.identified(dn)
+        self._id, sid = ad.guid_and_sid(dn)
         rid = attributes.get(self._rid) if self.kind is Kind.USER else None
         if self.kind is Kind.GROUP:
             self.sids[sid] = self._id
         elif sid:
-            # Who does not show it is left where nearly everybody is.
+            # A user that does not show it gets the default, which is nearly always correct.
             shown = rid if isinstance(rid, str) else ad.DOMAIN_USERS
             group = self._group_of(ad.sid_of_primary_group(sid, shown))
             if group is not None:
@@ -102,7 +102,7 @@ class AdEntryReader(EntryReader):
         return {**attributes, **special} if special else attributes
 
     def _members(self, entry: Entry) -> frozenset[str] | None:
-        """The members that came with the group, which are taken out of ``entry``."""
+        """The members that were sent with the group, which are removed from ``entry``."""
         found: frozenset[str] = frozenset()
         for name in [name for name in entry if name.lower().startswith("member")]:
             match = RANGE.fullmatch(name)

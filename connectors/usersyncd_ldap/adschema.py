@@ -1,5 +1,5 @@
-"""Which attributes of Active Directory are worked out when they are read: its own schema says it of each (MS-ADTS,
-section 3.1.1.2.3), so attributes of later versions and of an organization's own are recognised as well."""
+"""Finds the attributes that Active Directory computes when they are read. Its schema marks them (MS-ADTS, section
+3.1.1.2.3), so attributes of later versions and of an organization's own schema are found too."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from usersyncd_ldap.client import Server
 _ALL_BITS = "1.2.840.113556.1.4.803"
 """LDAP_MATCHING_RULE_BIT_AND."""
 _COMPUTED = f"(|(systemFlags:{_ALL_BITS}:=4)(linkID:{_ALL_BITS}:=1))"
-"""Constructed attributes, and those that say who points here (back links, whose link id is odd)."""
+"""Constructed attributes, and back links, whose link id is odd."""
 
 _FROM_THE_ENTRY = frozenset({
     "canonicalname", "createtimestamp", "modifytimestamp", "msds-principalname", "primarygrouptoken",
     "structuralobjectclass",
 })  # fmt: skip
-"""Constructed from the entry alone, whose own changes are told."""
+"""Constructed from the entry alone, whose changes are reported."""
 
 
 def computed(server: Server, schema: str, names: Iterable[str] | None) -> frozenset[str]:
-    """Those of these attributes (None: of all), in lower case, that change without a change of the entry. ``schema`` is
-    the DN of the schema; where it may not be read, nothing is known."""
+    """The attributes among ``names`` (None: all), in lower case, that change without a change of the entry. ``schema``
+    is the schema's DN; empty if it may not be read."""
     wanted = (f"(lDAPDisplayName={escape_filter_chars(name)})" for name in sorted(names or ()))
     named = "" if names is None else f"(|{''.join(wanted)})"
     try:

@@ -1,7 +1,8 @@
-"""The little of BER (X.690) that the values of LDAP controls are made of.
+"""The subset of BER (X.690) for the values of LDAP controls.
 
-By hand: a syncrepl answer has one such value an entry, for which a general codec takes longer than the entry itself,
-and the flags of DirSync must be written in a form that general codecs do not write (see :func:`integer32`).
+Own code, because a syncrepl response has one such value per entry, for which a general codec takes longer than the
+entry itself, and because the flags of DirSync need an encoding that general codecs do not produce (see
+:func:`integer32`).
 """
 
 from __future__ import annotations
@@ -22,22 +23,22 @@ def tlv(tag: int, *parts: bytes) -> bytes:
 
 
 def integer(number: int, tag: int = INTEGER) -> bytes:
-    """A number, in as few bytes as it fits into."""
+    """A number, in the minimal number of bytes."""
     return tlv(tag, number.to_bytes(number.bit_length() // 8 + 1, "big", signed=True))
 
 
 def integer32(number: int) -> bytes:
-    """An unsigned number of 32 bits, written as the signed one with the same bits: what Active Directory wants flags to
-    be. The fifth byte that BER asks for is refused by it (result 12)."""
+    """An unsigned number of 32 bits, encoded as the signed one with the same bits, as Active Directory requires for
+    flags. It refuses the fifth byte that BER requires (result 12)."""
     return integer(number - 2**32 if number >= 2**31 else number)
 
 
 def elements(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """The elements that stand in a row in ``data``: tag and content. Raises ValueError when it is cut short."""
+    """The consecutive elements in ``data``: tag and content. Raises ValueError when the data is truncated."""
     at = 0
     while at < len(data):
         if at + 2 > len(data):
-            raise ValueError("BER: an element is cut short")
+            raise ValueError("BER: an element is truncated")
         tag, size = data[at], data[at + 1]
         at += 2
         if size & 0x80:
@@ -45,13 +46,13 @@ def elements(data: bytes) -> Iterator[tuple[int, bytes]]:
             size = int.from_bytes(data[at : at + count], "big")
             at += count
         if at + size > len(data):
-            raise ValueError("BER: an element is cut short")
+            raise ValueError("BER: an element is truncated")
         yield tag, data[at : at + size]
         at += size
 
 
 def sequence(data: bytes) -> list[tuple[int, bytes]]:
-    """The elements within the one sequence that ``data`` is. Raises ValueError when it is none."""
+    """The elements of the sequence ``data``. Raises ValueError when it is not one sequence."""
     outer = list(elements(data))
     if len(outer) != 1 or outer[0][0] & 0x20 == 0:
         raise ValueError("BER: not one sequence")

@@ -1,4 +1,4 @@
-"""Which way of finding changes a server and its account allow, and why."""
+"""Chooses the strategy that the server and the account support."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from usersyncd_ldap.cursor import State
 from usersyncd_ldap.dirsync import DirSync
 from usersyncd_ldap.ds389 import ContentSync
 from usersyncd_ldap.options import LdapOptions
-from usersyncd_ldap.reading import KINDS, Reading
 from usersyncd_ldap.rootdse import Product
+from usersyncd_ldap.session import KINDS, Session
 from usersyncd_ldap.strategy import Strategy, UnfitError
 from usersyncd_ldap.syncrepl import Syncrepl
 from usersyncd_ldap.usn import Usn
@@ -22,15 +22,15 @@ STRATEGIES: Mapping[Product, Sequence[type[Strategy]]] = {
     Product.OPENLDAP: (Syncrepl,),
     Product.DS389: (ContentSync,),
 }
-"""What may be tried, the best first."""
+"""The strategies for each product, the best first."""
 
 
 COMPLETE = "complete"
-"""The strategy of those for which there is none."""
+"""The strategy without incremental pulls."""
 
 
 class Choice(Struct, frozen=True):
-    """``strategy`` None: every pull is complete. ``state`` is where to go on from after a complete reading."""
+    """``strategy`` None: every pull is complete. ``state``: the start of the next incremental pull."""
 
     strategy: type[Strategy] | None
     state: State
@@ -41,52 +41,52 @@ class Choice(Struct, frozen=True):
         return self.strategy.name if self.strategy else COMPLETE
 
 
-def choose(reading: Reading, options: LdapOptions) -> Choice:
-    """Try what the server offers. Raises SourceError when the admin wants a strategy that does not work here."""
+def choose(session: Session, options: LdapOptions) -> Choice:
+    """Try the strategies for this server. Raises SourceError when the configured strategy does not work here."""
     if options.strategy == COMPLETE:
-        return Choice(None, {}, "the option strategy says so")
-    reasons = [*_unreported(reading)]
+        return Choice(None, {}, "set by the option strategy")
+    reasons = [*_unreported(session)]
     if not reasons:
-        for strategy in _candidates(reading, options):
+        for strategy in _candidates(session, options):
             try:
-                state, why = strategy(reading).begin()
+                state, why = strategy(session).begin()
             except UnfitError as unfit:
                 reasons.append(str(unfit))
             else:
                 return Choice(strategy, state, why)
     if options.strategy != "auto":
         raise SourceError(
-            f"{reading.server.url}: strategy {options.strategy} does not work here: {'; '.join(reasons)}",
+            f"{session.server.url}: strategy {options.strategy} does not work here: {'; '.join(reasons)}",
             "change that, or set strategy to auto",
         )
-    return Choice(None, {}, "; ".join(reasons) or "this kind of server tells no changes")
+    return Choice(None, {}, "; ".join(reasons) or "this kind of server does not report changes")
 
 
-def fits(reading: Reading, options: LdapOptions, name: str) -> type[Strategy] | None:
-    """The strategy of a cursor, if it may still be used."""
-    if any(_unreported(reading)):
+def strategy_of_cursor(session: Session, options: LdapOptions, name: str) -> type[Strategy] | None:
+    """The strategy with the name in a cursor, if it can still be used."""
+    if any(_unreported(session)):
         return None
-    return next((each for each in _candidates(reading, options) if each.name == name), None)
+    return next((each for each in _candidates(session, options) if each.name == name), None)
 
 
-def _candidates(reading: Reading, options: LdapOptions) -> list[type[Strategy]]:
-    offered = STRATEGIES.get(reading.root.product, ())
+def _candidates(session: Session, options: LdapOptions) -> list[type[Strategy]]:
+    offered = STRATEGIES.get(session.root.product, ())
     if options.strategy == "auto":
         return list(offered)
     wanted = [each for each in offered if each.name == options.strategy]
     if not wanted and options.strategy != COMPLETE:
         raise SourceError(
-            f"{reading.server.url} is {reading.root.name}: there is no strategy {options.strategy} for it",
+            f"{session.server.url} is {session.root.name}, which does not support the strategy {options.strategy}",
             f"set strategy to {', '.join(['auto', 'complete', *(each.name for each in offered)])}",
         )
     return wanted
 
 
-def _unreported(reading: Reading) -> Iterator[str]:
-    """What is read that no change feed tells of: then only complete readings are right."""
+def _unreported(session: Session) -> Iterator[str]:
+    """The attributes in use that no change feed reports: with them, only complete pulls are correct."""
     for kind in KINDS:
-        names = {name.lower(): name for name in reading.reads[kind] or ()}
-        for name in sorted(reading.schema.unreported & names.keys()):
-            yield f"the rules read {names[name]} of {kind}s, whose changes the server does not tell"
-        for name in sorted(reading.schema.unreported & reading.parts[kind].attributes):
-            yield f"the filter for {kind}s looks at {name}, whose changes the server does not tell"
+        names = {name.lower(): name for name in session.reads[kind] or ()}
+        for name in sorted(session.schema.unreported & names.keys()):
+            yield f"the rules read {names[name]} of {kind}s, whose changes the server does not report"
+        for name in sorted(session.schema.unreported & session.parts[kind].attributes):
+            yield f"the filter for {kind}s uses {name}, whose changes the server does not report"

@@ -1,4 +1,4 @@
-"""The connection: secured, bound, to the first server that answers."""
+"""Connects to the first server that answers, secures the connection and binds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from usersyncd.errors import SourceError
 from usersyncd_ldap import sockets
 from usersyncd_ldap.entries import Entry
 from usersyncd_ldap.faults import NOT_HERE, TLS_FAILED, Failure, fault, unreachable, words
-from usersyncd_ldap.handshake import Peer, Reason, unexpected, why
+from usersyncd_ldap.handshake import Peer, Reason, tls_expected, why
 from usersyncd_ldap.operation import Answer, answers
 from usersyncd_ldap.options import LdapOptions
 from usersyncd_ldap.search import Search
@@ -27,11 +27,11 @@ MUST_CHANGE = 2
 """The error changeAfterReset of a password policy (draft-behera-ldap-password-policy)."""
 
 CONNECT_SECONDS = 10
-"""Seconds that connecting, and then the TLS handshake, may take at most."""
+"""Maximum seconds for connecting, and for the TLS handshake."""
 
 
 class Server:
-    """A connection, made by :func:`connect`. It belongs to the thread that made it."""
+    """A connection, created by :func:`connect`. Use it only in the thread that created it."""
 
     def __init__(self, url: str, connection: ldap.ldapobject.SimpleLDAPObject, options: LdapOptions) -> None:
         self.url = url
@@ -53,7 +53,7 @@ class Server:
         controls: Sequence[RequestControl] = (),
         scope: int = ldap.SCOPE_SUBTREE,
     ) -> Search:
-        """A search of everything below ``base``, still to be run."""
+        """A search of everything below ``base``, not yet started."""
         options = self._options
         return Search(
             self._connection, base, filterstr, attributes, page_size=options.page_size, timeout=options.timeout,
@@ -68,7 +68,7 @@ class Server:
         controls: Sequence[RequestControl] = (),
         scope: int = ldap.SCOPE_SUBTREE,
     ) -> list[tuple[str, Entry]]:
-        """The entries that a search finds, which are few. Raises SourceError as a search does."""
+        """All results of a search with few results. Raises SourceError as a search does."""
         found: list[tuple[str, Entry]] = []
 
         def take(dn: str, entry: Entry) -> bool:
@@ -82,7 +82,7 @@ class Server:
     def read(self, dn: str, attributes: Sequence[str]) -> Mapping[str, Sequence[bytes]]:
         """The attributes of one entry; ``""`` is the root DSE (RFC 4512, section 5.1).
 
-        Raises SourceError when there is no such entry, or none that we may see.
+        Raises SourceError when the entry does not exist or is hidden from the account.
         """
         try:
             found = self._connection.search_ext_s(dn, ldap.SCOPE_BASE, "(objectClass=*)", list(attributes))
@@ -91,8 +91,8 @@ class Server:
         return next((entry for name, entry in found if name is not None), {})
 
     def shows(self, base: str, filterstr: str, attribute: str) -> bool:
-        """Whether the first entry that a search finds shows an attribute. Other searches may run meanwhile: this one
-        has no pages, of which a server may keep those of one search only."""
+        """Whether the first result of a search has an attribute. It can run during another search: it uses no pages,
+        which some servers support for one search at a time only."""
         connection = self._connection
         try:
             message = connection.search_ext(base, ldap.SCOPE_SUBTREE, filterstr, [attribute], sizelimit=1)
@@ -105,7 +105,7 @@ class Server:
     def answers(
         self, base: str, scope: int, filterstr: str, attributes: Sequence[str], controls: Sequence[RequestControl]
     ) -> Iterator[Answer | None]:
-        """The answers to a search with controls that mean more than a list of entries, see
+        """The responses to a search whose controls return more than entries, see
         :func:`usersyncd_ldap.operation.answers`. Raises ldap.LDAPError."""
         request = (base, scope, filterstr, list(attributes))
         return answers(self._connection, request, controls, self._options.timeout, details=True)
@@ -115,8 +115,7 @@ class Server:
         return fault(error, f"{self.url}: {doing} failed", self._options.bind_dn)
 
     def who_am_i(self) -> str:
-        """Under which name the server knows us (RFC 4532); what the options say, if it does not tell. Empty when
-        anonymous."""
+        """The account by the server's own name (RFC 4532), or else by the options. Empty when anonymous."""
         try:
             answer: str = self._connection.whoami_s()
         except ldap.LDAPError:
@@ -127,12 +126,13 @@ class Server:
 def connect(urls: Sequence[str], options: LdapOptions, folder: Path, password: str | None, log: Any) -> Server:
     """Connect to the first of the servers at ``urls`` that answers, secure the connection and bind.
 
-    Raises SourceError when none answers, and at once when one refuses the account: others would refuse it too.
+    Raises SourceError when no server answers, and immediately when one refuses the account, because others would refuse
+    it too.
     """
     if password == "":
         raise SourceError(
             f"the password of {options.bind_dn} is empty, which would sign in anonymously (RFC 4513, section 5.1.2)",
-            "put the password where the option password points, or leave out bind_dn and password",
+            "store the password as the secret of the option password, or leave out bind_dn and password",
         )
     failures: list[Failure] = []
     for url in urls:
@@ -169,7 +169,7 @@ def _connected(url: str, options: LdapOptions, folder: Path, password: str | Non
             _bind(connection, url, options, password)
         except (ldap.SERVER_DOWN, ldap.CONNECT_ERROR) as error:
             raise ConnectionError(TLS_FAILED if _secured(url, options) else words(error)) from error
-        sockets.impatient(connection.fileno())
+        sockets.limit_reads(connection.fileno())
     except BaseException:
         with suppress(ldap.LDAPError):
             connection.unbind_ext_s()
@@ -178,7 +178,7 @@ def _connected(url: str, options: LdapOptions, folder: Path, password: str | Non
 
 
 def _reason(url: str, options: LdapOptions, folder: Path) -> Reason | None:
-    """Why the connection cannot be made, if it is for TLS."""
+    """Why the connection fails, if TLS is the reason."""
     parts, tls = urlsplit(url), options.tls
     if parts.scheme == "ldapi" or not tls.verify:
         return None
@@ -186,7 +186,7 @@ def _reason(url: str, options: LdapOptions, folder: Path) -> Reason | None:
     own = None if tls.certificate is None or tls.key is None else (str(folder / tls.certificate), str(folder / tls.key))
     port, secured = parts.port or (636 if parts.scheme == "ldaps" else ldap.PORT), _secured(url, options)
     peer = Peer(parts.hostname or "", port, tls.start_tls, authorities, own, min(CONNECT_SECONDS, options.timeout))
-    return why(peer) if secured else unexpected(peer)
+    return why(peer) if secured else tls_expected(peer)
 
 
 def _bind(connection: ldap.ldapobject.SimpleLDAPObject, url: str, options: LdapOptions, password: str | None) -> None:
@@ -195,22 +195,22 @@ def _bind(connection: ldap.ldapobject.SimpleLDAPObject, url: str, options: LdapO
         *_, controls = connection.simple_bind_s(account, password or "", [PasswordPolicyControl()] if account else [])
         if any(getattr(control, "error", None) == MUST_CHANGE for control in controls):
             raise SourceError(
-                f"{url}: the password of {account} must be changed, and until then the server lets it read nothing",
-                "an administrator set it, and the server demands that the account itself sets it again: run "
-                f"ldappasswd -H {url} -D '{account}' -W -S; then put the new one where the option password points",
+                f"{url}: the password of {account} must be changed; until then the server allows no reading",
+                "an administrator set it, and the server requires that the account itself changes it: run "
+                f"ldappasswd -H {url} -D '{account}' -W -S; then store it as the secret of the option password",
             )
         return
-    # Active Directory takes no second layer of encryption within TLS; without TLS, Kerberos must encrypt.
+    # Active Directory refuses a second layer of encryption within TLS; without TLS, Kerberos must encrypt.
     layers = "maxssf=0" if _secured(url, options) or options.sasl == "external" else "minssf=56"
     connection.set_option(ldap.OPT_X_SASL_SECPROPS, layers)
-    connection.set_option(ldap.OPT_X_SASL_NOCANON, ldap.OPT_ON)  # the name in url, not what a reverse look-up says
+    connection.set_option(ldap.OPT_X_SASL_NOCANON, ldap.OPT_ON)  # the name in url, not one from a reverse lookup
     connection.sasl_non_interactive_bind_s(options.sasl.upper())
 
 
 def _opened(url: str, options: LdapOptions, seconds: int) -> ldap.ldapobject.SimpleLDAPObject:
-    """A connection on which nothing was said yet.
+    """A connection before the first message.
 
-    A password in plain text goes to loopback only: the name is resolved once, here, and SourceError is raised where the
+    An unencrypted password is sent to loopback only: the host name is resolved once, here. Raises SourceError when the
     password would leave the machine.
     """
     parts = urlsplit(url)
@@ -218,7 +218,7 @@ def _opened(url: str, options: LdapOptions, seconds: int) -> ldap.ldapobject.Sim
         return ldap.initialize(url)
     host = parts.hostname or ""
     if parts.scheme == "ldaps":
-        sockets.shakes_hands(host, parts.port or 636, seconds)
+        sockets.check_handshake(host, parts.port or 636, seconds)
         return ldap.initialize(url)
     port = parts.port or ldap.PORT
     addresses = sockets.addresses(host, port)
@@ -226,8 +226,8 @@ def _opened(url: str, options: LdapOptions, seconds: int) -> ldap.ldapobject.Sim
         for address in addresses:
             if not sockets.is_loopback(address):
                 raise SourceError(
-                    f"{url}: the password of {options.bind_dn} would travel unencrypted to {address}",
-                    "use ldaps:// or tls: {start_tls: true}; tls: {plaintext: true} allows it all the same",
+                    f"{url}: the password of {options.bind_dn} would be sent unencrypted to {address}",
+                    "use ldaps:// or tls: {start_tls: true}; tls: {plaintext: true} allows it anyway",
                 )
     with sockets.opened(addresses, port, seconds) as connection:
         ours = ldap.initialize(url, fileno=connection.fileno())
@@ -236,7 +236,7 @@ def _opened(url: str, options: LdapOptions, seconds: int) -> ldap.ldapobject.Sim
 
 
 def _configure(connection: ldap.ldapobject.SimpleLDAPObject, options: LdapOptions, seconds: int) -> None:
-    """Everything is set here, so that no ldap.conf of the machine or of a user has a say in it."""
+    """Set all options explicitly, so that no ldap.conf of the machine or a user applies."""
     connection.timeout = options.timeout
     for option, value in (
         (ldap.OPT_PROTOCOL_VERSION, ldap.VERSION3),

@@ -1,8 +1,7 @@
-"""From ids that a change feed named to what is true of them now.
+"""Reads the current state of the entries that a change feed named.
 
-A feed tells that something happened to an entry, not whether it is still one of those that are read: it may have moved
-away, or a filter may no longer fit it. So the entries are read again, whole, as a complete reading would find them;
-those that it would not find are gone.
+A feed reports that an entry changed, not whether it is still in scope: it may have moved, or may no longer match the
+filter. So the entries are read again, as in a complete pull; those that are not found count as deleted.
 """
 
 from __future__ import annotations
@@ -14,19 +13,19 @@ from msgspec import Struct, field
 from usersyncd.plugin import Gone, Kind, Members, Page, Record, Unread
 from usersyncd_ldap.adentries import AdEntryReader
 from usersyncd_ldap.entries import ITEMS
-from usersyncd_ldap.reading import CHUNK, KINDS, Reading
+from usersyncd_ldap.session import CHUNK, KINDS, Session
 
 
-class Hint(Struct):
-    """What a feed told of one entry: whether members must be read anew, or else which were added and removed."""
+class ChangeHint(Struct):
+    """A feed's report about one entry: whether all members must be read, or else which were added and removed."""
 
     whole: bool = False
     added: set[str] = field(default_factory=set)
     removed: set[str] = field(default_factory=set)
 
 
-def changed(reading: Reading, hints: Mapping[str, Hint]) -> Iterator[Page]:
-    """What is true now of the entries that have hints. Raises SourceError when they could not be read."""
+def current_pages(session: Session, hints: Mapping[str, ChangeHint]) -> Iterator[Page]:
+    """The current state of the entries with hints. Raises SourceError when they cannot be read."""
     left = dict.fromkeys(hints)
     primary: dict[str, frozenset[str]] = {}
     for kind in KINDS:
@@ -34,7 +33,7 @@ def changed(reading: Reading, hints: Mapping[str, Hint]) -> Iterator[Page]:
         whole = [each for each in wanted if kind is Kind.USER or hints[each].whole]
         parts = [each for each in wanted if kind is Kind.GROUP and not hints[each].whole]
         for ids, members in ((whole, True), (parts, False)):
-            for page in _read(reading, kind, ids, members=members):
+            for page in _read(session, kind, ids, members=members):
                 yield page
                 found = [item.id for item in page if isinstance(item, Record | Unread)]
                 for each in found:
@@ -47,28 +46,28 @@ def changed(reading: Reading, hints: Mapping[str, Hint]) -> Iterator[Page]:
                     yield [_difference(each, hints[each], primary.get(each, frozenset())) for each in found]
     gone = list(left)
     for at in range(0, len(gone), ITEMS):
-        # A feed does not tell of which kind an entry was: one of the two is known, the other never was.
+        # A feed does not report the kind of a deleted entry: one of the two is in the snapshot.
         yield [Gone(kind, each) for each in gone[at : at + ITEMS] for kind in KINDS]
 
 
-def _difference(group: str, hint: Hint, primary: frozenset[str]) -> Members:
-    """What a feed told of a group's members. A group that becomes somebody's primary group loses that member's link,
-    but not the member."""
+def _difference(group: str, hint: ChangeHint, primary: frozenset[str]) -> Members:
+    """The changed members of a group. When it becomes a user's primary group, the feed reports a removed link, but the
+    user stays a member."""
     return Members(group, frozenset(hint.added) | primary, frozenset(hint.removed) - primary)
 
 
-def _read(reading: Reading, kind: Kind, ids: Sequence[str], *, members: bool) -> Iterator[Page]:
+def _read(session: Session, kind: Kind, ids: Sequence[str], *, members: bool) -> Iterator[Page]:
     for at in range(0, len(ids), CHUNK):
-        reader = reading.reader(kind, members=members, whole=True)
-        yield from reading.pages(reader, reading.by_id(ids[at : at + CHUNK]))
+        reader = session.reader(kind, members=members, whole=True)
+        yield from session.pages(reader, session.by_id(ids[at : at + CHUNK]))
         if isinstance(reader, AdEntryReader) and kind is Kind.GROUP and members:
-            yield from _primary_members(reading, reader)
+            yield from _primary_members(session, reader)
 
 
-def _primary_members(reading: Reading, groups: AdEntryReader) -> Iterator[Page]:
-    """The users whose primary group is one of these: in no group's members, but members all the same."""
+def _primary_members(session: Session, groups: AdEntryReader) -> Iterator[Page]:
+    """The users whose primary group is one of these: they are members without being listed in ``member``."""
     rids = [sid.rpartition("-")[2] for sid in groups.sids if sid.startswith("S-1-5-21-")]
     if rids:
-        users = reading.reader(Kind.USER)
-        for page in reading.pages(users, f"(|{''.join(f'(primaryGroupID={rid})' for rid in rids)})"):
+        users = session.reader(Kind.USER)
+        for page in session.pages(users, f"(|{''.join(f'(primaryGroupID={rid})' for rid in rids)})"):
             yield [item for item in page if isinstance(item, Members)]

@@ -1,4 +1,4 @@
-"""What is remembered between two pulls, and when it is not to be trusted."""
+"""The cursor: what the next pull needs to know about this one, and when it cannot be used."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from usersyncd.plugin import Value
 from usersyncd_ldap.position import Position
 
 State = dict[str, Value]
-"""What one strategy needs to go on from where it was."""
+"""The state from which a strategy continues."""
 
 FORMAT = 2
 
 
 class StaleError(Exception):
-    """The server cannot tell what changed since then: everything must be read. The text says why."""
+    """The changes since the cursor cannot be found: everything must be read. The text gives the reason."""
 
 
 class Cursor(Struct, frozen=True):
-    """``scope`` is the :func:`fingerprint` of what was read: a change feed tells only of what changed within it.
-    ``position``: which server was read, and how far it was; None: it does not tell."""
+    """``scope`` is the :func:`fingerprint` of bases, filters and attributes: a change feed reports only changes within
+    them. ``position``: the server that was read and its newest changes; None: not reported."""
 
     format: int
     strategy: str
@@ -36,7 +36,7 @@ class Cursor(Struct, frozen=True):
 
 
 def decoded(text: str, scope: str) -> Cursor:
-    """Raises StaleError when the cursor is not one of ours, or was made for another scope."""
+    """The decoded cursor. Raises StaleError when the text is not a cursor of this connector, or has another scope."""
     try:
         cursor = msgspec.json.decode(text, type=Cursor)
     except msgspec.MsgspecError as error:
@@ -44,12 +44,12 @@ def decoded(text: str, scope: str) -> Cursor:
     if cursor.format != FORMAT:
         raise StaleError("the cursor was made by another version of this connector")
     if cursor.scope != scope:
-        raise StaleError("bases, filters or attributes are not those of the last pull")
+        raise StaleError("bases, filters or attributes differ from those of the last pull")
     return cursor
 
 
-def remembered(text: str | None) -> Position | None:
-    """How far the directory was read, whatever was read of it. None: nobody knows."""
+def last_position(text: str | None) -> Position | None:
+    """The position in a cursor, whatever its scope. None: unknown."""
     try:
         return None if text is None else msgspec.json.decode(text, type=Cursor).position
     except msgspec.MsgspecError:

@@ -1,10 +1,10 @@
-"""Distinguished names in one normal form, so that they can be compared as text (RFC 4514).
+"""Normalises distinguished names, so that they can be compared as text (RFC 4514).
 
 ``CN=Ada\\2C Countess , OU=People`` and ``cn=ada\\, countess,ou=people`` name the same entry. The normal form folds
-case, drops spaces that do not count (RFC 4518, section 2.6.1), sorts the parts of a multi-valued RDN, decodes
-hexadecimal values and escapes in one way. Case is folded letter by letter, as servers do it: ``ß`` and ``ss``, which
-RFC 4518 folds together, name two entries where a server holds both. Members of groups come by the hundred thousand and
-nearly all are simple: for those, folding case is all there is to do, and a whole group is done at once.
+case, removes insignificant spaces (RFC 4518, section 2.6.1), sorts the parts of a multi-valued RDN, decodes hexadecimal
+values and escapes uniformly. Case is folded letter by letter, as servers do it: ``ß`` and ``ss``, which RFC 4518 folds
+together, name two entries where a server has both. Groups may have hundreds of thousands of members, nearly all with
+simple DNs: these need case folding only, and a whole group is folded at once.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _NAMES = {
     "2.5.4.3": "cn", "2.5.4.6": "c", "2.5.4.7": "l", "2.5.4.8": "st", "2.5.4.9": "street", "2.5.4.10": "o",
     "2.5.4.11": "ou", "0.9.2342.19200300.100.1.1": "uid", "0.9.2342.19200300.100.1.25": "dc",
 }  # fmt: skip
-"""The attribute types that every implementation knows by name (RFC 4514, section 3)."""
+"""The attribute types with names that every implementation knows (RFC 4514, section 3)."""
 
 _PLAIN = bytes(set(range(0x21, 0x7F)) - set(b'"#+;<>\\')) + b"\n"
-"""Printable ASCII that means itself wherever it stands in a DN; a space does so only between two of these."""
+"""Printable ASCII without special meaning in a DN; a space has none only between two of these."""
 
-# Possessive (`*+`, `++`), as no part can begin with what follows it: nothing to try again, a third less of the time.
+# Possessive (`*+`, `++`), because no part can begin with what follows it: no backtracking, a third less time.
 _TYPE, _WORD = r"[A-Za-z][A-Za-z0-9-]*+", r"[!$%&'()*./0-9:=?@A-Z\[\]^_`a-z{|}~-]++"
 _PART = rf"{_TYPE}={_WORD}(?: {_WORD})*+"
 _is_plain = re.compile(rf"{_PART}(?:,{_PART})*+").fullmatch
@@ -39,12 +39,12 @@ _STRING_TAGS = frozenset({0x04, 0x0C, 0x12, 0x13, 0x14, 0x16, 0x1A})
 
 
 def normal(dn: str) -> str:
-    """The normal form of one DN. Text that is no DN is folded and otherwise left alone."""
+    """The normal form of one DN. Text that is not a DN is only case-folded."""
     return dn.lower() if _is_plain(dn) else _parsed(dn)
 
 
 def is_named(dn: str, attribute: str, value: str) -> bool:
-    """Whether the first part of a DN names the entry by this value of an attribute."""
+    """Whether the first part of a DN has this value of an attribute."""
     try:
         parts = ldap.dn.str2dn(dn)
     except (ldap.LDAPError, UnicodeError):
@@ -53,7 +53,7 @@ def is_named(dn: str, attribute: str, value: str) -> bool:
 
 
 def own_attributes(dn: str) -> Sequence[str]:
-    """The attributes, in lower case, whose values name the entry: those of the first part of its DN."""
+    """The attributes, in lower case, in the first part of a DN."""
     first = dn.partition(",")[0]
     if "+" not in first and "\\" not in first:
         return (_attribute(first.partition("=")[0].strip()),)
@@ -65,7 +65,7 @@ def own_attributes(dn: str) -> Sequence[str]:
 
 
 def handles(dns: Sequence[bytes]) -> frozenset[str]:
-    """The handles ``dn:<normal form>`` of many DNs, as they stand in a group's ``member``. An empty DN names nobody."""
+    """The handles ``dn:<normal form>`` of many DNs, such as a group's ``member``. Empty DNs are ignored."""
     lines = b"\n".join(dns)
     if lines.count(b"\n") == len(dns) - 1 and _are_plain(lines):
         found = frozenset(("dn:" + lines.decode().lower().replace("\n", "\ndn:")).split("\n"))
@@ -75,11 +75,13 @@ def handles(dns: Sequence[bytes]) -> frozenset[str]:
 
 
 def _are_plain(lines: bytes) -> bool:
-    """Whether each of these DNs, one a line, differs from its normal form at most in case."""
+    """Whether all these DNs, one per line, differ from their normal forms in case only."""
     rest = lines.translate(None, _PLAIN)
     if rest and (rest.strip(b" ") or _has_any(b"\n" + lines + b"\n", _ODD_SPACES)):
         return False
-    return b"2.5.4." not in lines and b"0.9.2342." not in lines  # Attribute types by number have names.
+    return (
+        b"2.5.4." not in lines and b"0.9.2342." not in lines
+    )  # Numeric attribute types must be replaced by their names.
 
 
 def _has_any(text: bytes, parts: Sequence[bytes]) -> bool:
@@ -113,12 +115,12 @@ def _folded(text: str) -> str:
 
 
 def _lower(letter: str) -> str:
-    """The simple lower case of one letter (UnicodeData.txt): it is one letter too."""
+    """The simple lower case of one letter (UnicodeData.txt), which is always one letter."""
     return "i" if letter == "İ" else letter.lower()
 
 
 def _text_of_ber(value: str) -> str:
-    """The text in a BER string of less than 128 bytes; the hexadecimal form itself for anything else."""
+    """The text in a BER string of less than 128 bytes; otherwise the hexadecimal form."""
     ber = value.encode()
     if len(ber) >= 2 and ber[0] in _STRING_TAGS and ber[1] == len(ber) - 2 < 0x80:
         return ber[2:].decode()

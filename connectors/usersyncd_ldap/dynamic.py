@@ -1,5 +1,5 @@
-"""Dynamic groups (draft-haripriya-dynamicgroup): a search says who is a member. Who matches changes without a change of
-the group, so no change feed tells of it."""
+"""Dynamic groups (draft-haripriya-dynamicgroup): their members are the results of a search. Members change without a
+change of the group, so no change feed reports them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from usersyncd_ldap.faults import words
 from usersyncd_ldap.search import Search
 
 _REFUSED = (ldap.NO_SUCH_OBJECT, ldap.FILTER_ERROR, ldap.INVALID_DN_SYNTAX, ldap.INSUFFICIENT_ACCESS, ldap.REFERRAL)
-"""Errors of one search, which another one need not have."""
+"""Errors of a single search; other searches may succeed."""
 
 
 def members(server: Server, group: Dynamic) -> Iterator[Page]:
-    """All members of a group. Pauses with empty pages. A group with a URL that cannot be followed keeps those that it
-    had, and is named."""
+    """All members of a group. Pauses with empty pages. A group with an invalid URL keeps its members and is
+    reported."""
     found: list[bytes] = []
 
     def take(dn: str, _entry: Entry) -> bool:
@@ -45,10 +45,10 @@ def members(server: Server, group: Dynamic) -> Iterator[Page]:
 
 
 def _search(server: Server, text: bytes) -> Search:
-    """Raises ValueError, which says why, when the URL means no search of this server."""
+    """The search of a URL. Raises ValueError with the reason when the URL is not a search on this server."""
     url = LDAPUrl(text.decode())
     if url.hostport:
-        raise ValueError(f"it leads to the server {url.hostport}")
+        raise ValueError(f"it refers to the server {url.hostport}")
     scope = ldap.SCOPE_BASE if url.scope is None else url.scope
     return server.search(url.dn, url.filterstr or "(objectClass=*)", ["1.1"], scope=scope)
 
@@ -57,6 +57,6 @@ def _unread(group: Dynamic, number: int, why: str) -> Unread:
     return Unread(
         Kind.GROUP,
         group.id,
-        f"URL {number} of the dynamic group {group.dn} cannot be followed: {why}\n  → correct memberURL of the group: "
-        "ldap:///BASE??sub?(FILTER), in parts of this server that the account that reads may search",
+        f"URL {number} of the dynamic group {group.dn} cannot be used: {why}\n  → correct memberURL of the group: "
+        "ldap:///BASE??sub?(FILTER), in a part of this server that usersyncd's account may search",
     )

@@ -1,4 +1,4 @@
-"""From a server's entries to records, handles and members."""
+"""Converts a server's entries to records, handles and members."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from usersyncd.errors import SourceError
 from usersyncd.plugin import Kind, Members, Page, Record, Unread, Value
 from usersyncd_ldap import ad
 from usersyncd_ldap import dn as dns
-from usersyncd_ldap.certain import NOTHING, Certain, Musts
 from usersyncd_ldap.fields import LEFT_OUT, Fields
+from usersyncd_ldap.hidden import NOTHING, HiddenAttributes, RequiredAttributes
 from usersyncd_ldap.mapping import TEXT, Schema
 
 Entry = dict[str, list[bytes]]
-"""Attribute name, as the server spells it, to values."""
+"""Attribute name, in the server's spelling -> values."""
 
 
 ITEMS = 1000
-"""Records and sets of members in a page."""
+"""Records and sets of members per page."""
 
 EDGES = 50_000
-"""Memberships in a page; one group more than this, at most."""
+"""Memberships per page, not counting its last group."""
 
 FEW = 0.1
-"""The share of the entries, and more, that may not hide what each of them has."""
+"""The share of the entries from which on a hidden attribute that all entries have discards the pull."""
 
 
 class Dynamic(Struct, frozen=True):
-    """A group: the members that it names itself, and the URLs (RFC 4516) that find the others."""
+    """A dynamic group: its static members, and the URLs (RFC 4516) that find the others."""
 
     id: str
     dn: str
@@ -40,10 +40,10 @@ class Dynamic(Struct, frozen=True):
 
 
 class EntryReader:
-    """Reads the entries of one kind into pages.
+    """Converts the entries of one kind to pages.
 
-    ``reads`` are the attributes that the rules really read, None for all; ``never`` those that are left out even then.
-    :attr:`asks` is what to ask the server for.
+    ``reads``: the attributes that the rules read; None: all. ``never``: attributes that are always left out.
+    :attr:`asks`: the attributes to request.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class EntryReader:
         reads: frozenset[str] | None,
         schema: Schema,
         never: frozenset[str] = frozenset(),
-        musts: Musts = NOTHING,
+        required_attributes: RequiredAttributes = NOTHING,
         is_shown: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self.kind = kind
@@ -71,13 +71,15 @@ class EntryReader:
         self._key, self._uid = self._fields.spelled(schema.key), self._fields.spelled("uid")
         self._naming = [(name, self._fields.spelled(name)) for name in ("cn", "uid")]
         known = {name.lower() for name in asked}
-        always = [name for name in schema.certain if kind is Kind.USER and (reads is None or name.lower() in known)]
+        always = [
+            name for name in schema.always_present if kind is Kind.USER and (reads is None or name.lower() in known)
+        ]
         self._always = always
         named = asked if reads is not None else {*asked, "cn", "sn", "uid"}
         demanded = schema.members if kind is Kind.GROUP else sorted({*self._fields.names, *named} - {"objectClass"})
-        self._certain = Certain(always, named, demanded, musts, is_shown)
+        self._hidden = HiddenAttributes(always, named, demanded, required_attributes, is_shown)
         self.dynamic: list[Dynamic] = []
-        """Groups whose other members are still to be searched for: they are in no page."""
+        """Dynamic groups, which are not in any page: their members must still be searched."""
         self._items: list[Record | Unread | Members] = []
         self._edges = 0
         self._whole = True
@@ -85,17 +87,17 @@ class EntryReader:
         self._hiding: dict[str, list[str]] = {}
 
     def page(self) -> Page:
-        """What was read since the last page."""
+        """The items since the last page."""
         page, self._items, self._edges = self._items, [], 0
         return page
 
     def take(self, dn: str, entry: Entry) -> bool:
-        """Read an entry: a record, and for a group its members, which are taken out of ``entry``.
+        """Read an entry: a record, and for a group its members, which are removed from ``entry``.
 
         True: the page is full. Raises SourceError when the entry has no immutable id.
         """
         self._taken += 1
-        hidden = self._certain.hidden(ad.plain(dn), entry)
+        hidden = self._hidden.hidden(ad.plain(dn), entry)
         members = None if self.kind is Kind.USER else self._members(entry)
         urls = self._urls(entry)
         attributes = self._attributes(dn, entry)
@@ -120,21 +122,22 @@ class EntryReader:
         return Unread(self.kind, key, f"the directory hides {hidden} of {dn}\n  → {remedy}")
 
     def _grant(self, name: str) -> str:
-        """The remedy where an attribute that every user has is hidden."""
-        return GRANT_ON_SET.format(self._schema.certain[name])
+        """The remedy for a hidden attribute that every user has."""
+        return GRANT_ON_SET.format(self._schema.always_present[name])
 
     def verify(self) -> None:
-        """Raises SourceError if many users hide what each of them has: the account lacks the right to read it."""
+        """Raises SourceError if an attribute that every user has is hidden on many: the account lacks the right to read
+        it."""
         for name, hiding in self._hiding.items():
             if len(hiding) >= FEW * self._taken:
                 raise SourceError(
-                    f"{name} is hidden on {len(hiding)} of {self._taken} users, and every user has it (the first: "
+                    f"{name} is hidden on {len(hiding)} of {self._taken} users, but every user has it (the first: "
                     f"{hiding[0]}): the pull was discarded",
                     self._grant(name),
                 )
 
     def _needed(self) -> tuple[str, ...]:
-        """What identifies an entry and its members."""
+        """The attributes that identify an entry and its members."""
         schema = self._schema
         if self.kind is Kind.USER:
             return (schema.key, "uid", "objectClass")
@@ -144,7 +147,7 @@ class EntryReader:
         """An entry's id and handles."""
         key = attributes.get(self._key)
         if not isinstance(key, str) or not key:
-            raise nameless(dn, self._schema.key)
+            raise missing_id(dn, self._schema.key)
         handle = "dn:" + dns.normal(dn)
         uid = attributes.get(self._uid) if self.kind is Kind.USER else None
         if isinstance(uid, str):
@@ -162,7 +165,7 @@ class EntryReader:
     def _attributes(self, dn: str, entry: Entry) -> dict[str, Value]:
         fields = self._fields
         try:
-            # A pull of 100,000 people spends its time here: nearly every value is text, and the only one.
+            # A pull of 100,000 users spends its time here: nearly every attribute has a single text value.
             found: dict[str, Value] = {
                 fields[name]: values[0].decode() if len(values) == 1 else [value.decode() for value in values]
                 for name, values in entry.items()
@@ -172,7 +175,7 @@ class EntryReader:
         found.pop(LEFT_OUT, None)
         for name, spelled in self._naming:
             if isinstance(values := found.get(spelled), list):
-                # A server gives values in any order (RFC 4511, section 4.1.7), and an old name may be one of them.
+                # Servers send values in any order (RFC 4511, section 4.1.7), and one of them may be an old name.
                 found[spelled] = sorted(values, key=lambda one: not dns.is_named(dn, name, one))
         for name, convert in fields.converts:
             if name in found:
@@ -187,8 +190,8 @@ class EntryReader:
         return found
 
     def _with_binary(self, entry: Entry) -> dict[str, Value]:
-        """What is no text is given in base64 when a rule names the attribute, and else left out. Text that is broken is
-        given with its broken bytes (PEP 383), which are repaired where they stand, or refused."""
+        """Attributes with values that are not UTF-8. Binary values are base64 when a rule names the attribute,
+        otherwise left out. Invalid text keeps its bytes (PEP 383); the run replaces or refuses them."""
         found: dict[str, Value] = {}
         for name, values in entry.items():
             key = self._fields[name]
@@ -205,16 +208,16 @@ class EntryReader:
         return found
 
 
-GRANT = "grant the account that reads the right to read {} of it"
-GRANT_ON_SET = "grant the account that reads the right Read on the property set {} of all users"
+GRANT = "grant usersyncd's account the right to read {} of this entry"
+GRANT_ON_SET = "grant usersyncd's account the right Read on the property set {} of all users"
 
 
-def nameless(dn: str, key: str) -> SourceError:
-    """The fault of an entry that has no immutable id."""
+def missing_id(dn: str, key: str) -> SourceError:
+    """The error for an entry without its immutable id."""
     return SourceError(
-        f"the entry {dn} has no {key}: after a rename it could not be told from another one",
-        f"let the account that reads see {key}, an operational attribute; "
-        "a server that does not have it cannot be read",
+        f"the entry {dn} has no {key}: after a rename it could not be recognised",
+        f"grant usersyncd's account the right to read {key}, an operational attribute; "
+        "a server without it cannot be read",
     )
 
 
@@ -222,14 +225,14 @@ _UNIQUE_ID = re.compile(rb"#'[01]*'B$")
 
 
 def _take_members(entry: Entry, names: frozenset[str]) -> frozenset[str]:
-    """All members that an entry names, as handles."""
+    """The members of an entry, as handles; they are removed from it."""
     found: frozenset[str] = frozenset()
     for name in [name for name in entry if name.lower() in names]:
         values = entry.pop(name)
         if name.lower() == "memberuid":
             found |= {"uid:" + uid.decode(errors="backslashreplace").lower() for uid in values if uid}
         else:
-            # uniqueMember is a DN with perhaps a bit string behind it (RFC 4517, section 3.3.21).
+            # uniqueMember is a DN with an optional bit string after it (RFC 4517, section 3.3.21).
             plain = name.lower() == "member"
             found |= dns.handles(values if plain else [_UNIQUE_ID.sub(b"", value) for value in values])
     return found

@@ -1,4 +1,4 @@
-"""Which attributes are kept, under which name, and how their values are read."""
+"""The attributes to keep, their names, and the conversion of their values."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from usersyncd.plugin import Kind, Value
 from usersyncd_ldap.mapping import BINARY, MAPPING, SECRET, TIMES, Schema
 
 LEFT_OUT = ""
-"""The name of every attribute that is not kept."""
+"""The name of all attributes that are not kept."""
 
 
 class Fields(dict[str, str]):
-    """The name under which the rules know an attribute, by the name that the server gives it. Each is looked into once.
+    """Server's attribute name -> name in the rules. Filled on first use of each name.
 
-    Names are case-insensitive in LDAP, but not in the rules: the spelling of the rules wins, then that of the mapping.
-    ``reads`` are the names that the rules read, None for all; ``never`` are attributes (in lower case) that are not
-    given even then.
+    Names are case-insensitive in LDAP, but not in the rules: the spelling of the rules has precedence, then that of the
+    mapping. ``reads``: the names that the rules read; None: all. ``never``: attributes (in lower case) that are always
+    left out.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Fields(dict[str, str]):
             for name, (attribute, convert) in derived.items()
             if reads is None or name in reads
         ]
-        """Canonical name, the attribute that it is computed from, and how."""
+        """Canonical name, the attribute from which it is computed, and the function."""
         self._spellings: dict[str, list[str]] = {}
         for name in self._given(kind, schema):
             attribute = schema.names.get(name, name)
@@ -46,26 +46,26 @@ class Fields(dict[str, str]):
             {bare(schema.names.get(name, name)) for name in self._named if name not in derived}
             | {attribute for _, attribute, _ in self.derived}
         )
-        """What to ask the server for, when not for everything."""
+        """The attributes to request, if not all."""
         self.names = [name for name in self.names if name.lower() not in never]
         for name in (schema.key, "uid", "primaryGroupID", *(attribute for _, attribute, _ in self.derived)):
             self._spellings.setdefault(name.lower(), [name])
         self.twice = [(first, other) for first, *others in self._spellings.values() for other in others]
-        """Attributes that have more than one name in the rules."""
+        """Attributes with more than one name in the rules."""
         self.converts: list[tuple[str, Callable[[Value], Value]]] = [
             (self.spelled(name), iso_8601) for name in TIMES if self._all or name.lower() in self._spellings
         ]
-        """Attributes whose text is not given as it is."""
+        """Attributes whose text is converted."""
         if kind is Kind.USER:
             self.converts.append((self.spelled("manager"), schema.reference))
 
     def _given(self, kind: Kind, schema: Schema) -> list[str]:
-        """The names that the rules read; when that is all, those that are not just what the server writes."""
+        """The names that the rules read; for all, those that may differ from the server's spelling."""
         if not self._all:
             return sorted(self._named)
         mapped = sorted(MAPPING[kind].values())
         aliases = sorted(schema.names) if kind is Kind.USER else []
-        # An attribute under its own name comes before its alias: both are given.
+        # An attribute's own name comes before its alias: both are provided.
         own = [schema.names[name] for name in aliases if name not in mapped]
         return [*mapped, *own, *(name for name in aliases if name not in mapped)]
 
@@ -73,11 +73,11 @@ class Fields(dict[str, str]):
         return next((name for name in sorted(self._named) if name.lower() == attribute.lower()), attribute)
 
     def spelled(self, name: str) -> str:
-        """How the rules spell this attribute."""
+        """The spelling of this attribute in the rules."""
         return self._spellings.get(name.lower(), [name])[0]
 
     def named(self, name: str) -> bool:
-        """Whether a rule names this attribute, so that it is given even when it is binary or secret."""
+        """Whether a rule names this attribute, so that it is provided even when it is binary or secret."""
         return name in self._named
 
     def __missing__(self, name: str) -> str:
@@ -94,7 +94,7 @@ class Fields(dict[str, str]):
 
 
 def bare(name: str) -> str:
-    """The name without the option ``;binary``, which servers add by themselves (RFC 4522)."""
+    """The name without the option ``;binary``, which servers add on their own (RFC 4522)."""
     return name[:-7] if name.lower().endswith(";binary") else name
 
 
@@ -106,9 +106,9 @@ _TIME = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(?:(\d\d)(?:(\d\d))?)?(?:[.,](\d+)
 
 
 def iso_8601(value: Value) -> Value:
-    """Generalized time (``20240131120000Z``) as ISO 8601 (``2024-01-31T12:00:00Z``); anything else as it is.
+    """Generalized time (``20240131120000Z``) as ISO 8601 (``2024-01-31T12:00:00Z``); any other value unchanged.
 
-    A fraction is one of the smallest unit that is given (RFC 4517, section 3.3.13): here, of seconds only.
+    A fraction belongs to the smallest given unit (RFC 4517, section 3.3.13); only fractions of seconds are converted.
     """
     if not isinstance(value, str):
         return value

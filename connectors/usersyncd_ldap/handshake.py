@@ -1,5 +1,5 @@
-"""Why a TLS connection cannot be made. libldap gives no reason that it would be the same with each of the TLS libraries
-that it is built with, so a second connection, on which nothing is said, looks at the server's certificate."""
+"""Finds out why a TLS connection fails. libldap's reason depends on the TLS library that it is built with, so a second
+connection, without any LDAP message, reads the server's certificate."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from pyasn1_modules import rfc5280  # type: ignore[import-untyped]
 FAILED = "the TLS handshake failed"
 _START_TLS = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037"
 """The extended request that begins TLS (RFC 4511, section 4.14), with message id 1."""
-_AUTHORITY = "see that tls.ca_file holds the CA that signed the certificate"
+_AUTHORITY = "check that tls.ca_file has the CA that signed the certificate"
 
 
 class Reason(Struct, frozen=True):
-    """What is wrong, and what to do about it."""
+    """The problem and its remedy."""
 
     text: str
     remedy: str
 
 
 class Peer(Struct, frozen=True):
-    """A server to shake hands with. ``authorities``: PEM file of the CAs to trust, None: the system's; ``own``: files
-    of our own certificate and key; ``seconds`` that it may be silent."""
+    """A server for a TLS handshake. ``authorities``: PEM file of the CAs to trust, None: the system's; ``own``: files
+    of the client certificate and key; ``seconds``: the timeout."""
 
     host: str
     port: int
@@ -51,14 +51,14 @@ class Peer(Struct, frozen=True):
         try:
             if self.start_tls:
                 connection.sendall(_START_TLS)
-                connection.recv(4096)  # Whatever it says: the handshake shows it.
+                connection.recv(4096)  # The handshake shows whether it agreed.
             return closing(context.wrap_socket(connection, server_hostname=self.host))
         except BaseException:
             connection.close()
             raise
 
     def certificate(self) -> bytes | None:
-        """What the server shows, trusted or not; None: it does not answer a handshake."""
+        """The server's certificate, trusted or not; None: the server does not answer a handshake."""
         try:
             with self.secured(verify=False) as connection:
                 return connection.getpeercert(binary_form=True)
@@ -67,7 +67,7 @@ class Peer(Struct, frozen=True):
 
 
 def why(peer: Peer) -> Reason | None:
-    """What is wrong with the server's certificate, or that no TLS is spoken there; None: nothing is found."""
+    """The problem with the server's certificate or its lack of TLS; None: nothing found."""
     try:
         with peer.secured(verify=True):
             return None
@@ -79,11 +79,11 @@ def why(peer: Peer) -> Reason | None:
         return None
 
 
-def unexpected(peer: Peer) -> Reason | None:
-    """Whether a server that does not answer without TLS speaks TLS."""
+def tls_expected(peer: Peer) -> Reason | None:
+    """The reason when a server without an answer to plain LDAP expects TLS; None otherwise."""
     if peer.certificate() is None:
         return None
-    text = f"port {peer.port} speaks TLS from the start"
+    text = f"port {peer.port} expects TLS from the start"
     return Reason(text, f"write ldaps://{peer.host}:{peer.port}, or the port without TLS (389) and start_tls")
 
 
@@ -91,13 +91,13 @@ def _no_tls(peer: Peer) -> Reason:
     if peer.start_tls:
         return Reason("the server does not answer StartTLS", "set up TLS on the server, or use its ldaps:// port")
     return Reason(
-        f"{FAILED}: nothing on port {peer.port} speaks TLS",
-        "see that the port is that of ldaps (636); for an unencrypted port write ldap://, with tls: {start_tls: true}",
+        f"{FAILED}: port {peer.port} does not support TLS",
+        "check that this is the port of ldaps (636); for an unencrypted port use ldap:// with tls: {start_tls: true}",
     )
 
 
 def _of_certificate(error: ssl.SSLCertVerificationError, host: str, der: bytes | None) -> Reason:
-    """In the words of OpenSSL (X509_verify_cert_error_string), with the dates or names of the certificate."""
+    """OpenSSL's message (X509_verify_cert_error_string), with the certificate's dates or names."""
     try:
         certificate = None if der is None else decoder.decode(der, asn1Spec=rfc5280.Certificate())[0]
     except PyAsn1Error:
@@ -109,12 +109,14 @@ def _of_certificate(error: ssl.SSLCertVerificationError, host: str, der: bytes |
     if "not yet valid" in said:
         return Reason(
             f"{FAILED}: the server's certificate is not valid yet{_moment('but from', begins)}",
-            "see this machine's clock",
+            "check this machine's clock",
         )
     if "match" in said:
         names = [] if certificate is None else list(_names(certificate))
-        told = f", but for {', '.join(names)}" if names else ""
-        return Reason(f"{FAILED}: the server's certificate is not for {host}{told}", "write such a name in url")
+        other = f", but for {', '.join(names)}" if names else ""
+        return Reason(
+            f"{FAILED}: the server's certificate is not for {host}{other}", "use a name of the certificate in url"
+        )
     return Reason(f"{FAILED}: the server's certificate is not trusted: {said}", _AUTHORITY)
 
 
@@ -128,7 +130,7 @@ def _validity(certificate: rfc5280.Certificate) -> Sequence[datetime]:
 
 
 def _names(certificate: rfc5280.Certificate) -> Iterator[str]:
-    """Its subject alternative names (RFC 5280, section 4.2.1.6)."""
+    """The subject alternative names (RFC 5280, section 4.2.1.6)."""
     for extension in certificate["tbsCertificate"]["extensions"]:
         if extension["extnID"] == rfc5280.id_ce_subjectAltName:
             for name in decoder.decode(bytes(extension["extnValue"]), asn1Spec=rfc5280.SubjectAltName())[0]:

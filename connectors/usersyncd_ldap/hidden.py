@@ -1,4 +1,4 @@
-"""What an entry certainly has: where such an attribute is absent, the directory hides it, and it is not empty."""
+"""Finds hidden attributes: an attribute that an entry must have, and that is absent, is hidden and not empty."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from ldap.schema.models import ObjectClass
 
 from usersyncd_ldap import dn as dns
 
-Musts = Mapping[str, frozenset[str]]
-"""Object class -> what each of its entries must have. All names are in lower case."""
+RequiredAttributes = Mapping[str, frozenset[str]]
+"""Object class -> the required attributes of its entries. All names are in lower case."""
 
-NOTHING: Musts = {}
-"""Of a server whose schema is not looked at."""
+NOTHING: RequiredAttributes = {}
+"""For a server whose schema is not read."""
 
 
-def musts(definitions: Iterable[bytes]) -> Musts:
-    """What the object classes of a schema demand (RFC 4512, section 4.1.1)."""
+def required_attributes(definitions: Iterable[bytes]) -> RequiredAttributes:
+    """The required attributes of a schema's object classes (RFC 4512, section 4.1.1)."""
     classes = [ObjectClass(text.decode(errors="replace")) for text in definitions]
     named = {name.lower(): each for each in classes for name in (*each.names, each.oid)}
     return {name: _demanded(name, named) for name in named}
 
 
 def _demanded(name: str, classes: Mapping[str, ObjectClass], below: frozenset[str] = frozenset()) -> frozenset[str]:
-    """With what the classes above it demand; ``below`` are those that it was reached from."""
+    """The required attributes of a class and its superior classes; ``below``: the classes already visited."""
     found = classes.get(name.lower())
     if found is None or name.lower() in below:
         return frozenset()
@@ -31,12 +31,12 @@ def _demanded(name: str, classes: Mapping[str, ObjectClass], below: frozenset[st
     return own.union(*(_demanded(each, classes, below | {name.lower()}) for each in found.sup))
 
 
-class Certain:
-    """Finds what is hidden of entries of one kind.
+class HiddenAttributes:
+    """Finds the hidden attributes of entries of one kind.
 
-    ``always`` are attributes that every entry has, ``named`` those that are looked for where they stand in the entry's
-    own DN, ``demanded`` those that are looked for where ``musts`` demands them of one of the entry's classes: unless
-    ``is_shown`` says that the account reads them of nobody.
+    ``always``: attributes that every entry has. ``named``: attributes that an entry has if they are in its own DN.
+    ``demanded``: attributes that an entry has if ``musts`` requires them for one of its classes, unless ``is_shown``
+    says that the account cannot read them of any entry.
     """
 
     def __init__(
@@ -44,18 +44,18 @@ class Certain:
         always: Sequence[str],
         named: Iterable[str],
         demanded: Sequence[str],
-        musts: Musts,
+        required_attributes: RequiredAttributes,
         is_shown: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._always = always
         self._named = frozenset(map(str.lower, named))
         self._demanded = demanded
-        self._musts = musts
+        self._required = required_attributes
         self._is_shown = is_shown
         self._by_classes: dict[tuple[bytes, ...], list[str]] = {}
 
     def hidden(self, dn: str, entry: Mapping[str, Sequence[bytes]]) -> str | None:
-        """An attribute that the entry has and does not show; None: there is none."""
+        """A hidden attribute of the entry; None: no attribute is hidden."""
         own = (name for name in dns.own_attributes(dn) if name in self._named)
         for name in (*self._always, *own):
             if not _shows(entry, name):
@@ -64,11 +64,11 @@ class Certain:
         return next((name for name in of_classes if self._is_shown(name)), None)
 
     def _of_classes(self, entry: Mapping[str, Sequence[bytes]]) -> Sequence[str]:
-        if not self._demanded or not self._musts:
+        if not self._demanded or not self._required:
             return ()
         classes = tuple(_values(entry, "objectClass"))
         if classes not in self._by_classes:
-            all_of_them = frozenset[str]().union(*(self._musts.get(each.decode().lower(), ()) for each in classes))
+            all_of_them = frozenset[str]().union(*(self._required.get(each.decode().lower(), ()) for each in classes))
             self._by_classes[classes] = [name for name in self._demanded if name.lower() in all_of_them]
         return self._by_classes[classes]
 
@@ -80,5 +80,5 @@ def _values(entry: Mapping[str, Sequence[bytes]], name: str) -> Sequence[bytes]:
 
 
 def _shows(entry: Mapping[str, Sequence[bytes]], name: str) -> bool:
-    """Whether an attribute is there; with options (``cn;lang-de``) is enough."""
+    """Whether an attribute is present, also with options (``cn;lang-de``)."""
     return name in entry or any(key.lower().partition(";")[0] == name.lower() for key in entry)

@@ -1,8 +1,8 @@
-"""How the entries of each kind of server become canonical: data only.
+"""The mapping of each product's entries to canonical attributes: data only.
 
-The attributes of people are those of inetOrgPerson (RFC 2798) and what it inherits (RFC 4519, RFC 4524), and those of
-Active Directory's schema. Where the two have different names for one thing, the mapping leaves the canonical name as it
-is, and :data:`SCHEMAS` says which attribute it is on which server.
+User attributes are those of inetOrgPerson (RFC 2798) and its superior classes (RFC 4519, RFC 4524), and those of Active
+Directory's schema. Where the two have different names, the mapping keeps the canonical name, and :data:`SCHEMAS` has
+the attribute for each product.
 """
 
 from __future__ import annotations
@@ -32,49 +32,49 @@ MAPPING: Mapping[Kind, Mapping[str, str]] = {
 
 
 def by_dn(value: Value) -> Value:
-    """A DN as a handle; of several, the first."""
+    """The handle of a DN; for several, of the first."""
     dn = value[0] if isinstance(value, list) else value
     return _handle(str(dn))
 
 
-@lru_cache(maxsize=8192)  # About 3 MB. A manager is named by many people: this saves 2 to 3% of a pull's CPU.
+@lru_cache(maxsize=8192)  # About 3 MB. Many users have the same manager: this saves 2 to 3% of a pull's CPU.
 def _handle(dn: str) -> str:
     return "dn:" + dns.normal(dn)
 
 
 class Schema(Struct, frozen=True):
-    """What entries look like on one kind of server. Names of attributes in sets are in lower case."""
+    """The schema of one product. Attribute names in sets are in lower case."""
 
     key: str
-    """The attribute that identifies an entry for life."""
+    """The immutable identifier of entries."""
     users: str
-    """The filter that finds people, when the admin gives none."""
+    """The default filter for users."""
     groups: str
-    """The filter that finds groups, when the admin gives none."""
+    """The default filter for groups."""
     members: tuple[str, ...]
-    """The attributes that hold a group's members."""
+    """The attributes with a group's members."""
     names: Mapping[str, str]
-    """The attribute behind a name of the mapping that is no attribute here."""
+    """Name in the mapping -> attribute, for names that are not attributes here."""
     derived: Mapping[str, tuple[str, Callable[[Value], Value]]] = {}
-    """Canonical name -> the attribute that it is computed from, and how."""
-    certain: Mapping[str, str] = {}
-    """Attributes that every user has, so that they are hidden where they are absent -> the property set of each."""
+    """Canonical name -> the attribute from which it is computed, and the function."""
+    always_present: Mapping[str, str] = {}
+    """Attributes that every user has, so an absent one is hidden -> the property set of each."""
     operational: tuple[str, ...] = ()
-    """Attributes that the server gives only when they are named (RFC 4511, section 4.5.1.8)."""
+    """Attributes that the server returns only if requested by name (RFC 4511, section 4.5.1.8)."""
     reference: Callable[[Value], Value] = by_dn
-    """How a user's manager is named, so that it is found as a member is."""
+    """Converts a user's manager to an id or handle."""
     bytes: Mapping[str, Callable[[bytes], str]] = {}
-    """Attributes that are not text but have a text form."""
+    """Binary attributes with a text form."""
     urls: tuple[str, ...] = ()
-    """The attributes of a group whose LDAP URLs say who is a member, where the server itself makes nothing of them."""
+    """A group's attributes with LDAP URLs of members, if the server itself does not expand them."""
     dynamic: str = ""
-    """The filter that finds groups whose members change without a change of the group."""
+    """The filter for groups whose members change without a change of the group."""
     unreported: frozenset[str] = frozenset()
-    """Attributes whose changes no change feed of this server tells: computed, or kept by each server for itself."""
+    """Attributes whose changes no change feed of this server reports: computed, or not replicated."""
 
 
 def _not_locked(value: Value) -> Value:
-    """From nsAccountLock, which is there only when the account is or was locked."""
+    """Whether an account is active, from nsAccountLock, which exists only if the account is or was locked."""
     return not (isinstance(value, str) and value.lower() == "true")
 
 
@@ -100,10 +100,10 @@ SCHEMAS: Mapping[Product, Schema] = {
     Product.OTHER: RFC_4511,
     Product.OPENLDAP: replace(
         RFC_4511,
-        urls=(),  # The overlay dynlist is set to fill in the members; without it, the URLs are nobody's.
+        urls=(),  # The overlay dynlist expands the members; without it, the URLs have no meaning.
         unreported=frozenset({
             "memberof", "hassubordinates", "numsubordinates", "authtimestamp",
-            # A replica notes by itself who failed to sign in there (slapo-ppolicy).
+            # Each replica records failed sign-ins on its own (slapo-ppolicy).
             "pwdaccountlockedtime", "pwdfailuretime", "pwdgraceusetime", "pwdlastsuccess",
         }),
     ),
@@ -116,7 +116,7 @@ SCHEMAS: Mapping[Product, Schema] = {
     ),
     Product.ACTIVE_DIRECTORY: Schema(
         key="objectGUID",
-        # A computer is a user as well (objectClass), but not a person (objectCategory).
+        # Computers have the objectClass user too, but not the objectCategory person.
         users="(&(objectCategory=person)(objectClass=user))",
         groups="(objectClass=group)",
         members=("member",),
@@ -128,7 +128,7 @@ SCHEMAS: Mapping[Product, Schema] = {
             "active": ("userAccountControl", ad.is_active),
             "validUntil": ("accountExpires", ad.valid_until),
         },
-        certain={
+        always_present={
             "userAccountControl": ad.ACCOUNT_RESTRICTIONS, "accountExpires": ad.ACCOUNT_RESTRICTIONS,
             "sAMAccountName": ad.GENERAL_INFORMATION, "primaryGroupID": ad.GENERAL_INFORMATION,
         },
@@ -150,7 +150,7 @@ BINARY = frozenset({
     "audio", "cacertificate", "crosscertificatepair", "jpegphoto", "photo", "thumbnaillogo", "thumbnailphoto",
     "usercertificate", "userpkcs12", "usersmimecertificate",
 })  # fmt: skip
-"""Attributes that are not text. They are read only when a rule names them."""
+"""Binary attributes. They are read only when a rule names them."""
 
 TEXT = frozenset({
     "c", "carlicense", "cn", "co", "comment", "company", "department", "departmentnumber", "description",
@@ -163,10 +163,10 @@ TEXT = frozenset({
     "uniqueidentifier", "url", "userprincipalname", "wwwhomepage", "entryuuid", "nsuniqueid",
     *(f"extensionattribute{number}" for number in range(1, 16)),
 })  # fmt: skip
-"""Attributes that are text, in lower case: what is no UTF-8 in them is broken, and not binary."""
+"""Text attributes, in lower case: bytes that are not UTF-8 are invalid text, not binary."""
 
 SECRET = frozenset({
     "authpassword", "krbprincipalkey", "msds-managedpassword", "ms-mcs-admpwd", "mslaps-password", "olcrootpw",
     "pwdhistory", "sambalmpassword", "sambantpassword", "sambapasswordhistory", "unicodepwd", "userpassword",
 })  # fmt: skip
-"""Attributes that are nobody's business. They are read only when a rule names them."""
+"""Secret attributes. They are read only when a rule names them."""

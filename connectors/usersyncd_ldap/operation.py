@@ -1,4 +1,4 @@
-"""One search request, and its answers as they arrive."""
+"""One search request, and its responses as they arrive."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import ldap.ldapobject
 from ldap.controls import RequestControl
 
 SLICE_SECONDS = 1.0
-"""Seconds after which a search whose server is silent gives its caller a turn, so that a run can be cancelled."""
+"""Seconds without a response after which a search yields to its caller, so that a run can be cancelled."""
 
 Answer = tuple[int, Any, Any]
-"""Kind of message (``ldap.RES_…``), what is in it, and the controls of the last one, still encoded."""
+"""Kind of message (``ldap.RES_…``), its content, and its encoded controls."""
 
 
 def answers(
@@ -25,20 +25,21 @@ def answers(
     *,
     details: bool = False,
 ) -> Iterator[Answer | None]:
-    """The answers to a search (base, scope, filter, attributes); None whenever the server has been silent for a moment.
+    """The responses to a search (base, scope, filter, attributes); None after each SLICE_SECONDS without a response.
 
-    The last answer is the only one of kind RES_SEARCH_RESULT. With ``details`` entries come with their own controls,
-    and intermediate messages come at all. Raises ldap.LDAPError for anything but success, silence longer than
-    ``timeout`` seconds included.
+    The last response is the only one of kind RES_SEARCH_RESULT. With ``details`` entries have their controls, and
+    intermediate messages are included. Raises ldap.LDAPError for anything but success, also after ``timeout`` seconds
+    without a response.
     """
     message = connection.search_ext(*request, serverctrls=list(controls))
-    # Beneath result4(), which costs as much again: nobody else uses this connection, so there is nothing to lock.
+    # The method below result4(), which would double the cost: only this thread uses the connection, so no lock is
+    # needed.
     receive = connection._l.result4
     more = 1 if details else 0
     silent_since: float | None = None
     while True:
         try:
-            # One answer at a time (all=0): cheaper than lists of them, and nothing piles up.
+            # One response at a time (all=0): cheaper than lists, with constant memory.
             kind, found, _, ctrls, *_ = receive(message, 0, SLICE_SECONDS, more, more, 0)
         except ldap.TIMEOUT:
             now = time.monotonic()
@@ -54,6 +55,6 @@ def answers(
 
 
 def result_code(error: ldap.LDAPError) -> int:
-    """The number of the server's answer (RFC 4511, section 4.1.9); 0 when there was none."""
+    """The server's result code (RFC 4511, section 4.1.9); 0 when there was no response."""
     details = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
     return int(details.get("result", 0))

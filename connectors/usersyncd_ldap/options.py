@@ -1,4 +1,4 @@
-"""What an admin may set for an LDAP directory."""
+"""The ``options`` of a directory with ``connector: ldap``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from usersyncd.plugin import Options, Secret, scheme_lowered
 GLOBAL_CATALOG = (3268, 3269)
 
 _AD_ACCOUNT = re.compile(r"[^@\\\s][^@\\]*@[\w.-]+|[\w.-]+\\[^@\\]+")
-"""The names by which Active Directory knows an account besides its DN (MS-ADTS, section 5.1.1.1.1)."""
+"""The forms of an account's name in Active Directory besides its DN (MS-ADTS, section 5.1.1.1.1)."""
 
 
 def _dn(text: str) -> str:
@@ -33,13 +33,13 @@ def _account(text: str) -> str:
 
 
 def _domain(dn: str) -> str:
-    """The domain that a DN is in (RFC 2247); empty when it is in none."""
+    """The domain of a DN (RFC 2247); empty without one."""
     parts = (part for rdn in ldap.dn.str2dn(dn) for part in rdn)
     return ".".join(value for name, value, _ in parts if name.lower() == "dc").lower()
 
 
 def _is_of(account: str, domain: str) -> bool:
-    """Whether Active Directory may know an account by this name in a domain, or in one above or below it."""
+    """Whether Active Directory may have an account with this name in a domain, or in one above or below it."""
     if "\\" in account:
         return account.partition("\\")[0].lower() in domain.split(".")
     other = account.rpartition("@")[2].lower()
@@ -57,15 +57,14 @@ def _url(text: str) -> str:
     text = scheme_lowered(text)
     parts = urlsplit(text)
     if parts.scheme == "ldapi":
-        return text  # the path of a socket on this machine, its slashes written %2F; empty: the usual one
+        return text  # the path of a local socket, with slashes written %2F; empty: the default one
     if parts.scheme not in ("ldap", "ldaps") or not parts.hostname:
         raise ValueError(f"{text!r} is not the address of an LDAP server: write ldaps://HOST or ldap://HOST[:PORT]")
     if parts.path not in ("", "/") or parts.query or parts.fragment or any(sign in text for sign in "@ ,"):
-        raise ValueError(f"{text!r} has more than a host and a port: base, filter and bind_dn are options of their own")
-    if parts.port in GLOBAL_CATALOG:  # also the place where urlsplit refuses what is no port
+        raise ValueError(f"{text!r} has more than a host and a port: base, filter and bind_dn are separate options")
+    if parts.port in GLOBAL_CATALOG:  # urlsplit refuses an invalid port here
         raise ValueError(
-            f"{text!r} is a global catalog, which holds only a part of the attributes and of the members of groups: "
-            "leave the port out"
+            f"{text!r} is a global catalog, which has only some of the attributes and group members: leave out the port"
         )
     return text.rstrip("/")
 
@@ -78,24 +77,24 @@ Strategy = Literal["auto", "complete", "dirsync", "usn", "syncrepl"]
 Bases = Dn | Annotated[list[Dn], Field(min_length=1)]
 
 
-ACCOUNTS = {"external": "whom the certificate or socket says", "gssapi": "whom the Kerberos ticket says"}
-"""Who signs in by SASL, when the server does not say."""
+ACCOUNTS = {"external": "the account of the certificate or socket", "gssapi": "the account of the Kerberos ticket"}
+"""Descriptions of the SASL account, if the server does not report it."""
 
 
 class Tls(Options):
-    """How the connection is secured. The server's certificate is verified unless ``verify`` says otherwise."""
+    """How the connection is secured. The server's certificate is verified unless ``verify`` is false."""
 
     ca_file: str | None = None
     """PEM file of the CAs to trust, relative to the configuration file. Default: the system's."""
     start_tls: bool = False
-    """Secure an ldap:// connection before anything else is said (StartTLS)."""
+    """Secure an ldap:// connection before any other request (StartTLS)."""
     verify: bool = True
-    """Verify the server's certificate and name. Switch off only to find a fault."""
+    """Verify the server's certificate and name. Switch off only to find a problem."""
     plaintext: bool = False
-    """Allow the password to travel unencrypted to a server that is not on this machine."""
+    """Allow sending the password unencrypted to another machine."""
 
     certificate: str | None = None
-    """PEM file of our own certificate, for ``sasl: external``; relative to the configuration file."""
+    """PEM file of the client certificate, for ``sasl: external``; relative to the configuration file."""
     key: str | None = None
     """PEM file of its private key."""
 
@@ -106,7 +105,7 @@ class Users(Options):
     base: Bases | None = None
     """Where users are searched: an entry, or a list of entries. Default: the directory's base."""
     filter: Filter | None = None
-    """Which of the entries there are users (RFC 4515). Default: what the server's kind calls people."""
+    """Which of the entries there are users (RFC 4515). Default: the usual filter of the server's product."""
 
 
 class Groups(Options):
@@ -115,7 +114,7 @@ class Groups(Options):
     base: Bases | None = None
     """Where groups are searched: an entry, or a list of entries. Default: the directory's base."""
     filter: Filter | None = None
-    """Which of the entries there are groups (RFC 4515). Default: what the server's kind calls groups."""
+    """Which of the entries there are groups (RFC 4515). Default: the usual filter of the server's product."""
 
 
 class LdapOptions(Options):
@@ -124,26 +123,28 @@ class LdapOptions(Options):
     url: Url | Annotated[list[Url], Field(min_length=1)]
     """The server, or a list of servers that are tried in order."""
     bind_dn: Account | None = None
-    """The account that reads: its DN, or on Active Directory user@domain or DOMAIN\\user. Default: anonymous."""
+    """usersyncd's account: its DN, or on Active Directory user@domain or DOMAIN\\user. Default: anonymous."""
     password: Secret | None = None
     """The account's password."""
     sasl: Literal["external", "gssapi"] | None = None
-    """Sign in without a password: ``external`` by the certificate in ``tls``, or by who we are on an ldapi:// socket;
-    ``gssapi`` by Kerberos, with the ticket or client keytab that the environment names."""
+    """Sign in without a password: ``external`` by the certificate in ``tls``, or by the local account on an ldapi://
+    socket; ``gssapi`` by Kerberos, with the ticket or client keytab of the environment."""
     base: Bases | None = None
-    """The entry below which users and groups are searched, or a list of them. Default: the server's only one."""
+    """The entry below which users and groups are searched, or a list of entries. Default: the server's only naming
+    context."""
     users: Users = Users()
-    """The users: where they are, and which of the entries there they are."""
+    """Where users are, and which of the entries there are users."""
     groups: Groups = Groups()
-    """The groups: where they are, and which of the entries there they are."""
+    """Where groups are, and which of the entries there are groups."""
     tls: Tls = Tls()
     """How the connection is secured."""
     strategy: Strategy = "auto"
-    """How changes are found. ``auto``: the best way that the server and the account allow, see `check --online`."""
+    """How changes are found. ``auto``: the best strategy that the server and the account support, see `check
+    --online`."""
     page_size: Annotated[int, Field(ge=1)] = 1000
-    """Entries that the server is asked for at a time (RFC 2696)."""
+    """Entries per page (RFC 2696)."""
     timeout: Annotated[int, Field(ge=1)] = 60
-    """Seconds that the server may be silent before the pull is given up."""
+    """Seconds without a response after which the pull fails."""
 
     @model_validator(mode="after")
     def _bind_is_whole(self) -> Self:
@@ -153,7 +154,7 @@ class LdapOptions(Options):
         named = self.bind_dn is not None and not ldap.dn.is_dn(self.bind_dn)
         if named and domains and not any(_is_of(self.bind_dn or "", domain) for domain in domains):
             raise ValueError(
-                f"{self.bind_dn} is no account of {', '.join(domains)}: write its DN, or on Active Directory "
+                f"{self.bind_dn} is not an account of {', '.join(domains)}: write its DN, or on Active Directory "
                 "user@domain with the domain of base"
             )
         if self.sasl is not None and self.bind_dn is not None:
@@ -161,14 +162,14 @@ class LdapOptions(Options):
         if (self.tls.certificate is None) != (self.tls.key is None):
             raise ValueError("tls.certificate and tls.key belong together: give both")
         if self.sasl == "external" and self.tls.certificate is None and any("ldapi:" not in url for url in self.urls):
-            raise ValueError("sasl: external needs a certificate: give tls.certificate and tls.key, or an ldapi:// url")
+            raise ValueError("sasl: external needs a certificate: set tls.certificate and tls.key, or an ldapi:// url")
         if self.tls.start_tls and any(url.startswith("ldaps:") for url in self.urls):
             raise ValueError("tls.start_tls is for ldap:// addresses: an ldaps:// connection is secured from its start")
         return self
 
     @property
     def account(self) -> str:
-        """Who signs in, for a person; empty when nobody does."""
+        """The account for messages; empty when anonymous."""
         return self.bind_dn or ACCOUNTS.get(self.sasl or "", "")
 
     @property

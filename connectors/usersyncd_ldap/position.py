@@ -1,37 +1,38 @@
-"""How far a server was when it was read. A replica that is not that far still has who left, and has not who came."""
+"""The newest changes of a server when it was read. A replica without them still has deleted entries, and lacks new
+ones."""
 
 from __future__ import annotations
 
 from msgspec import Struct
 
 Counts = dict[str, str]
-"""The newest change of each server that makes changes, as texts that can be compared."""
+"""Server -> its newest change, as text that can be compared."""
 
 
 class Position(Struct, frozen=True):
-    """``url`` and ``identity`` (empty: it has none) say which server, ``counts`` how far it was, for each suffix."""
+    """``url`` and ``identity`` (empty: none) identify the server; ``counts``: its newest changes for each suffix."""
 
     url: str
     identity: str
     counts: dict[str, Counts]
 
-    def can_tell(self, other: Position) -> bool:
-        """Whether it says anything of what that one had: a domain controller may tell of its own changes only."""
+    def comparable_with(self, other: Position) -> bool:
+        """Whether the two can be compared: a domain controller may report its own changes only."""
         if self.identity != other.identity and all(counts.keys() == {self.identity} for counts in self.counts.values()):
             return False
         return bool(self.counts.keys() & other.counts)
 
     def is_before(self, other: Position) -> bool:
-        """Whether this is another server that lacks something which that one had.
+        """Whether this is another server that lacks changes of ``other``.
 
-        The same server that is behind itself was restored, or forgot in a crash what it had counted last.
+        The same server may be behind its own earlier position: it was restored, or lost its last count in a crash.
         """
         if (self.url, self.identity) == (other.url, other.identity):
             return False
         return any(_lacks(self.counts[suffix], other.counts[suffix]) for suffix in self.counts.keys() & other.counts)
 
-    def onto(self, other: Position | None) -> Position:
-        """This one, with what was newer in the other."""
+    def merged_with(self, other: Position | None) -> Position:
+        """This position, with the newer changes of ``other``."""
         if other is None:
             return self
         counts = {**other.counts, **self.counts}

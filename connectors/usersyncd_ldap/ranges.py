@@ -1,4 +1,4 @@
-"""The members of a large group beyond the first that Active Directory sends (1,500, unless it is told otherwise)."""
+"""Reads the members of a large group beyond the first that Active Directory sends (1,500 by default)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ldap.controls import RequestControl
 from usersyncd.errors import SourceError
 from usersyncd.plugin import Members, Page
 from usersyncd_ldap import ad
-from usersyncd_ldap.adentries import RANGE, Rest
+from usersyncd_ldap.adentries import RANGE, MissingMembers
 from usersyncd_ldap.client import Server
 
 
-def rest(server: Server, rest: Rest, controls: Sequence[RequestControl]) -> Iterator[Page]:
-    """Ask for the members from ``rest.start`` on, piece by piece, until the server says that a piece is the last one.
+def rest(server: Server, rest: MissingMembers, controls: Sequence[RequestControl]) -> Iterator[Page]:
+    """Request the members from ``rest.start`` on, range by range, until the server marks a range as the last one.
 
-    Raises SourceError when it never does: a group that is not whole must not look like one that lost members.
+    Raises SourceError when a range is missing: an incomplete group must not look as if it had lost members.
     """
     start: int | None = rest.start
     while start is not None:
@@ -27,7 +27,7 @@ def rest(server: Server, rest: Rest, controls: Sequence[RequestControl]) -> Iter
         yield [Members(rest.group, ad.references(values))]
 
 
-def _piece(entry: dict[str, list[bytes]], rest: Rest, start: int) -> tuple[int | None, list[bytes]]:
+def _piece(entry: dict[str, list[bytes]], rest: MissingMembers, start: int) -> tuple[int | None, list[bytes]]:
     for name, values in entry.items():
         match = RANGE.fullmatch(name)
         if match is None:
@@ -38,5 +38,5 @@ def _piece(entry: dict[str, list[bytes]], rest: Rest, start: int) -> tuple[int |
             return int(match[2]) + 1, values
     raise SourceError(
         f"the group {rest.group}: the server did not send its members from number {start:,} on",
-        "the group may have been deleted or emptied meanwhile: the next run reads from the start",
+        "the group may have been deleted or emptied meanwhile: the next run starts again",
     )

@@ -1,8 +1,8 @@
-"""How each kind of server tells how far it is, so that a replica that is behind can be recognised.
+"""Reads a server's newest changes, so that a lagging replica can be recognised.
 
-OpenLDAP has the number of the newest change of each server in contextCSN of the suffix, 389 Directory Server in the
-replica update vector of the suffix. A domain controller has its own count of changes, and in replUpToDateVector of the
-domain up to which count it has those of the others.
+OpenLDAP has each server's newest change number in contextCSN of the suffix, 389 Directory Server in the replica update
+vector of the suffix. A domain controller has its own change count, and those of the others in replUpToDateVector of the
+domain.
 """
 
 from __future__ import annotations
@@ -14,40 +14,40 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from usersyncd.errors import SourceError
 from usersyncd_ldap import ad
 from usersyncd_ldap.position import Counts, Position
-from usersyncd_ldap.reading import Reading
 from usersyncd_ldap.rootdse import Product, RootDse
+from usersyncd_ldap.session import Session
 
 
-def position(reading: Reading) -> Position | None:
-    """How far the server is now. None: it does not tell, or not to this account."""
-    find = _KINDS.get(reading.root.product)
+def position(session: Session) -> Position | None:
+    """The server's current position. None: it does not report it, or not to this account."""
+    find = _KINDS.get(session.root.product)
     if find is None:
         return None
     try:
-        identity, counts = find(reading)
+        identity, counts = find(session)
     except (struct.error, UnicodeDecodeError):
         return None
-    told = {suffix: found for suffix, found in counts.items() if found}
-    return Position(reading.server.url, identity, told) if told else None
+    reported = {suffix: found for suffix, found in counts.items() if found}
+    return Position(session.server.url, identity, reported) if reported else None
 
 
-def is_behind(reading: Reading, reached: Position) -> bool:
-    """Whether this is another server than the one that was read last, and lacks what that one had. The log says so."""
-    url, here = reading.server.url, position(reading)
-    if here is None or not here.can_tell(reached):
+def is_behind(session: Session, reached: Position) -> bool:
+    """Whether this is another server than the one that was read last, and lacks its changes. Logs a warning then."""
+    url, here = session.server.url, position(session)
+    if here is None or not here.comparable_with(reached):
         if url != reached.url:
-            reading.log.warning(
-                "it cannot be told whether this server has everything that another one told",
+            session.log.warning(
+                "cannot determine whether this server has all changes of another one",
                 event_name="ldap.replica_unknown",
                 server=url,
                 other=reached.url,
-                remedy=f"let the account read {TELLS.get(reading.root.product, '')}",
+                remedy=f"grant the account the right to read {TELLS.get(session.root.product, '')}",
             )
         return False
     if not here.is_before(reached):
         return False
-    reading.log.warning(
-        "this server does not have yet what another one told: it is not read",
+    session.log.warning(
+        "this server lacks changes of another one: it is not read",
         event_name="ldap.replica_behind",
         server=url,
         other=reached.url,
@@ -55,17 +55,17 @@ def is_behind(reading: Reading, reached: Position) -> bool:
     return True
 
 
-def behind(reached: Position) -> SourceError:
-    """No server that answers is as far as the one that was read last."""
+def no_current_server(reached: Position) -> SourceError:
+    """The error when all available servers lack changes of the one that was read last."""
     return SourceError(
-        f"no server that answers has everything that {reached.url} told last: they would bring back who left, and take "
-        "for gone who came, so nothing was read",
-        f"the next run asks again; if {reached.url} is lost for good, take it out of the option url",
+        f"no available server has all changes of {reached.url}: deleted entries would come back, and new ones would "
+        "count as deleted, so nothing was read",
+        f"the next run tries again; if {reached.url} is lost permanently, remove it from the option url",
     )
 
 
 _CSN = re.compile(r"(\d{14}[^#]*#[^#]*#([^#]*)#[^;,]*)")
-"""A CSN of OpenLDAP, which begins with its time, and the number of the server that made it."""
+"""A CSN of OpenLDAP, which begins with its time, and the number of its server."""
 
 
 def csns(texts: Iterable[str]) -> Counts:
@@ -73,44 +73,45 @@ def csns(texts: Iterable[str]) -> Counts:
     return {server: csn for text in texts for csn, server in _CSN.findall(text)}
 
 
-def _openldap(reading: Reading) -> tuple[str, Mapping[str, Counts]]:
-    return "", {suffix: csns(_texts(reading, suffix, "contextCSN")) for suffix in reading.suffixes}
+def _openldap(session: Session) -> tuple[str, Mapping[str, Counts]]:
+    return "", {suffix: csns(_texts(session, suffix, "contextCSN")) for suffix in session.suffixes}
 
 
 _ELEMENT = re.compile(r"\{(replicageneration|replica \d+)[^}]*\}(?: [0-9a-f]{20})? ([0-9a-f]{20})")
-"""In nsds50ruv: since when the suffix is replicated, and each replica with its first change and its newest one."""
+"""In nsds50ruv: the start of replication, and each replica with its first and newest change."""
 _RUV = "(&(objectClass=nsTombstone)(nsUniqueId=ffffffff-ffffffff-ffffffff-ffffffff))"
-"""The entry with the replica update vector, which is in every suffix that is replicated."""
+"""The entry with the replica update vector, which every replicated suffix has."""
 
 
-def _ds389(reading: Reading) -> tuple[str, Mapping[str, Counts]]:
+def _ds389(session: Session) -> tuple[str, Mapping[str, Counts]]:
     counts: dict[str, Counts] = {}
-    for suffix in reading.suffixes:
-        entries = reading.server.find(suffix, _RUV, ["nsds50ruv"])
+    for suffix in session.suffixes:
+        entries = session.server.find(suffix, _RUV, ["nsds50ruv"])
         texts = [value.decode() for _, entry in entries for values in entry.values() for value in values]
         counts[suffix] = {found[1]: found[2] for text in texts if (found := _ELEMENT.match(text))}
     return "", counts
 
 
-def _active_directory(reading: Reading) -> tuple[str, Mapping[str, Counts]]:
-    own, now = invocation(reading), RootDse(reading.server.read("", ["highestCommittedUSN"]))
+def _active_directory(session: Session) -> tuple[str, Mapping[str, Counts]]:
+    own, now = invocation(session), RootDse(session.server.read("", ["highestCommittedUSN"]))
     count = now.text("highestCommittedUSN")
     if own is None or not count:
         return "", {}
-    domain = reading.root.text("defaultNamingContext")
-    vector = _values(reading, domain, "replUpToDateVector")
+    domain = session.root.text("defaultNamingContext")
+    vector = _values(session, domain, "replUpToDateVector")
     return own, {domain: {**(up_to_date(vector[0]) if vector else {}), own: _padded(int(count))}}
 
 
-def invocation(reading: Reading) -> str | None:
-    """The invocationId of a domain controller's database: another one after it was restored as it should be."""
-    service = reading.root.text("dsServiceName")
-    found = _values(reading, service, "invocationId") if service else ()
+def invocation(session: Session) -> str | None:
+    """The invocationId of a domain controller's database, which changes after a proper restore."""
+    service = session.root.text("dsServiceName")
+    found = _values(session, service, "invocationId") if service else ()
     return ad.guid(found[0]) if found else None
 
 
 def up_to_date(vector: bytes) -> Counts:
-    """Up to which change of each server everything is there, from an UPTODATE_VECTOR_V1_EXT or V2_EXT (MS-DRSR)."""
+    """Server -> the change up to which all its changes are present, from an UPTODATE_VECTOR_V1_EXT or V2_EXT
+    (MS-DRSR)."""
     version, _, count, _ = struct.unpack_from("<IIII", vector)
     size = 24 if version == 1 else 32
     cursors = (struct.unpack_from("<16sQ", vector, 16 + number * size) for number in range(count))
@@ -121,14 +122,14 @@ def _padded(usn: int) -> str:
     return f"{usn:020}"
 
 
-def _texts(reading: Reading, dn: str, attribute: str) -> Sequence[str]:
-    return [value.decode() for value in _values(reading, dn, attribute)]
+def _texts(session: Session, dn: str, attribute: str) -> Sequence[str]:
+    return [value.decode() for value in _values(session, dn, attribute)]
 
 
-def _values(reading: Reading, dn: str, attribute: str) -> Sequence[bytes]:
-    """Empty when there is no such entry or attribute, or none that we may see."""
+def _values(session: Session, dn: str, attribute: str) -> Sequence[bytes]:
+    """The values; empty when the entry or attribute does not exist or is hidden from the account."""
     try:
-        entry = reading.server.read(dn, [attribute])
+        entry = session.server.read(dn, [attribute])
     except SourceError:
         return ()
     return next((values for name, values in entry.items() if name.lower() == attribute.lower()), ())
@@ -139,9 +140,9 @@ TELLS: Mapping[Product, str] = {
     Product.DS389: "nsds50ruv of the replica, below cn=mapping tree,cn=config",
     Product.ACTIVE_DIRECTORY: "replUpToDateVector of the domain",
 }
-"""What the account must be allowed to read."""
+"""The attributes that the account must be allowed to read."""
 
-_KINDS: Mapping[Product, Callable[[Reading], tuple[str, Mapping[str, Counts]]]] = {
+_KINDS: Mapping[Product, Callable[[Session], tuple[str, Mapping[str, Counts]]]] = {
     Product.OPENLDAP: _openldap,
     Product.DS389: _ds389,
     Product.ACTIVE_DIRECTORY: _active_directory,

@@ -1,4 +1,4 @@
-"""What a server says about itself in its root DSE (RFC 4512, section 5.1), and what it therefore is."""
+"""A server's root DSE (RFC 4512, section 5.1), and the product that it identifies."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Product(StrEnum):
-    """The servers that are read in ways of their own; every other one is read by RFC 4511 alone."""
+    """The products with special support; all others are read by RFC 4511 alone."""
 
     ACTIVE_DIRECTORY = "Active Directory"
     OPENLDAP = "OpenLDAP"
@@ -20,7 +20,7 @@ ACTIVE_DIRECTORY = "1.2.840.113556.1.4.800"
 
 
 class RootDse:
-    """The root DSE. Names are found whatever their case."""
+    """The root DSE. Attribute names are case-insensitive."""
 
     def __init__(self, entry: Mapping[str, Sequence[bytes]]) -> None:
         self._entry = {name.lower(): values for name, values in entry.items()}
@@ -33,20 +33,20 @@ class RootDse:
         return [value.decode(errors="replace") for value in self._entry.get(name.lower(), ())]
 
     def text(self, name: str) -> str:
-        """The first value, empty when there is none."""
+        """The first value; empty without one."""
         return next(iter(self.texts(name)), "")
 
     @property
     def name(self) -> str:
-        """The product for a person, with vendor and version where the server gives them (RFC 3045)."""
+        """The product for messages, with vendor and version if the server reports them (RFC 3045)."""
         said = " ".join([*self.texts("vendorName"), *self.texts("vendorVersion")])
         if self.product is Product.OTHER:
-            return said or "an LDAP server that gives no name"
+            return said or "an unknown LDAP server"
         return f"{self.product} ({said})" if said else str(self.product)
 
     @property
     def base(self) -> str | None:
-        """Where to search when nobody says where: the domain, or the only naming context."""
+        """The default base: the domain, or the only naming context."""
         domain = self.text("defaultNamingContext")
         return domain or (self.contexts[0] if len(self.contexts) == 1 else None)
 

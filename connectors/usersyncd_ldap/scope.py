@@ -1,4 +1,4 @@
-"""Who is read: below which entries, by which filters, and with which attributes."""
+"""The scope of a pull: bases and filters for each kind."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _FILTERED = re.compile(r"\(\s*([A-Za-z][\w;.-]*)\s*(?::[^=]*)?[~<>]?=")
 
 
 class Part(Struct, frozen=True):
-    """Where the records of one kind are. No base lies within another one."""
+    """Bases and filter of one kind. No base is within another one."""
 
     bases: tuple[str, ...]
     filter: str
     default: bool
-    """Whether the filter is the one that the server's kind suggests."""
+    """Whether the filter is the product's default."""
 
     @property
     def attributes(self) -> frozenset[str]:
-        """The attributes that the filter looks at, in lower case."""
+        """The attributes in the filter, in lower case."""
         return frozenset(name.partition(";")[0].lower() for name in _FILTERED.findall(self.filter))
 
 
 def parts(options: LdapOptions, schema: Schema, root: RootDse) -> Mapping[Kind, Part]:
-    """The parts of a directory that the options name. Raises SourceError when it is not clear where to search."""
+    """The scope in the options. Raises SourceError when no base can be determined."""
     chosen: dict[Kind, tuple[Users | Groups, str]] = {
         Kind.USER: (options.users, schema.users),
         Kind.GROUP: (options.groups, schema.groups),
@@ -44,9 +44,9 @@ def parts(options: LdapOptions, schema: Schema, root: RootDse) -> Mapping[Kind, 
             bases = root.base
         if bases is None:
             raise SourceError(
-                f"the server holds {', '.join(root.contexts) or 'no naming contexts that we may see'}: "
+                f"the server holds {', '.join(root.contexts) or 'no naming contexts that the account may see'}: "
                 "it is not clear where to search",
-                "name one with the option base",
+                "set the option base to one of them",
             )
         named = [bases] if isinstance(bases, str) else bases
         found[kind] = Part(_outermost(named), option.filter or usual, option.filter is None)
@@ -54,12 +54,12 @@ def parts(options: LdapOptions, schema: Schema, root: RootDse) -> Mapping[Kind, 
 
 
 def within(dn: str, base: str) -> bool:
-    """Whether an entry is this base, or lies below it."""
+    """Whether an entry is this base, or below it."""
     inner, outer = dns.normal(dn), dns.normal(base)
     return not outer or inner == outer or inner.endswith("," + outer)
 
 
 def _outermost(bases: Sequence[str]) -> tuple[str, ...]:
-    """The bases that lie within no other one: what is below two of them would be read twice."""
+    """The bases that are not within another one: entries below two of them would be read twice."""
     once = list({dns.normal(base): base for base in bases}.values())
     return tuple(base for base in once if not any(base is not other and within(base, other) for other in once))

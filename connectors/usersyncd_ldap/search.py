@@ -1,4 +1,4 @@
-"""One search, read as its answers arrive: it ends cleanly or not at all."""
+"""One search, processed as its responses arrive: it ends completely or with an error."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from usersyncd_ldap.faults import fault
 from usersyncd_ldap.operation import answers
 
 Take = Callable[[str, Entry], bool]
-"""Takes an entry, and says whether the search shall pause."""
+"""Processes an entry, and returns whether the search pauses."""
 
 
 class Search:
-    """Everything below ``base`` that matches ``filterstr``, asked for in pages (RFC 2696).
+    """A search below ``base`` for ``filterstr``, in pages (RFC 2696).
 
-    :attr:`entries`, :attr:`pages` and :attr:`referrals` say what came so far; references to other servers are not
+    :attr:`entries`, :attr:`pages` and :attr:`referrals` count the results so far; references to other servers are not
     followed.
     """
 
@@ -43,12 +43,12 @@ class Search:
         self._doing = f"{server}: the search below {base!r} for {filterstr}"
 
     def run(self, take: Take) -> Iterator[None]:
-        """Give ``take`` the entries (DN, attributes) as they arrive, and pause whenever it says True, whenever the
-        server has been silent for a moment, and at the end.
+        """Call ``take`` with each entry (DN, attributes), and pause whenever it returns True, whenever the server does
+        not respond for a moment, and at the end.
 
-        Ends only when the server said that there is no more. Raises SourceError for everything else: a limit that is
-        hit midway, a server that goes away, a page that is missing. A server that ignores the paged results control
-        answers with everything at once, which is as good.
+        Ends only when the server reports the end. Raises SourceError for everything else: an exceeded limit, a lost
+        connection, a missing page. A server that ignores the paged results control sends everything at once, which is
+        fine.
         """
         cookie = b""
         try:
@@ -86,7 +86,7 @@ class Search:
         return cookie
 
     def _progress(self, first: str) -> None:
-        """Refuse a page that begins as the page before: a server that ignores the cookie would send it for ever."""
+        """Refuse a page that begins like the page before: a server that ignores the cookie would repeat it forever."""
         if first == self._first:
             raise self._broken(f"it sent the page that begins with {first} twice")
         self._first = first
@@ -102,8 +102,8 @@ class Search:
     def _broken(self, what: str) -> SourceError:
         return SourceError(
             f"{self._so_far()}: {what}",
-            "see the server's log, and whether a proxy between breaks paging; the next run reads from the start",
+            "see the server's log, and check whether a proxy breaks paging; the next run starts again",
         )
 
     def _so_far(self) -> str:
-        return f"{self._doing} broke off after {self.entries:,} entries"
+        return f"{self._doing} failed after {self.entries:,} entries"

@@ -1,4 +1,4 @@
-"""The entries that a reading came across, so that a second look can tell who was missed."""
+"""Remembers the entries of a search, so that a second search can find missed ones."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Callable
 from usersyncd.plugin import Page, Record, Unread
 
 Name = tuple[str, ...]
-"""An entry's id and, where members are known by it, its DN as a handle."""
+"""An entry's id and, if members refer to it, its DN as a handle."""
 
 
-class Noted:
-    """Entries by id and DN, eight bytes each. Who moved after it was read is not among them: its DN is another one.
-    Who could not be read is known by id alone."""
+class SeenEntries:
+    """Entries by id and DN, with eight bytes of memory each. An entry that moved after it was read is not among them,
+    because its DN differs. Unreadable entries are stored by id alone."""
 
     def __init__(self) -> None:
         self._hashes = array("q")
@@ -23,7 +23,7 @@ class Noted:
         self._hashes.extend(hash(_name(item)) for item in page if isinstance(item, Record | Unread))
 
     def searcher(self) -> Callable[[Name], bool]:
-        """A function that tells whether an entry is among these."""
+        """A function that returns whether an entry is among these."""
         known = array("q", sorted(self._hashes))
 
         def has(name: Name) -> bool:

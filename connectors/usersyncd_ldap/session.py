@@ -1,4 +1,4 @@
-"""One pull's view of a directory: the server, what is to be read of it, and how its entries are read."""
+"""One pull's access to a directory: the server, the scope, and the searches."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from usersyncd_ldap import ad, adschema, dynamic, ranges
 from usersyncd_ldap import dn as dns
 from usersyncd_ldap.adentries import AdEntryReader
 from usersyncd_ldap.ber import SEQUENCE, integer, tlv
-from usersyncd_ldap.certain import Musts, musts
 from usersyncd_ldap.client import Server
 from usersyncd_ldap.cursor import fingerprint
-from usersyncd_ldap.entries import Entry, EntryReader, nameless
+from usersyncd_ldap.entries import Entry, EntryReader, missing_id
+from usersyncd_ldap.hidden import RequiredAttributes, required_attributes
 from usersyncd_ldap.mapping import SCHEMAS
-from usersyncd_ldap.noted import Name, Noted
 from usersyncd_ldap.options import LdapOptions
 from usersyncd_ldap.rootdse import Product, RootDse
 from usersyncd_ldap.scope import parts, within
+from usersyncd_ldap.seen import Name, SeenEntries
 
 EXTENDED_DN = RequestControl("1.2.840.113556.1.4.529", True, tlv(SEQUENCE, integer(1)))
-"""Every DN with its GUID and SID in front, as text (MS-ADTS, section 3.1.1.3.4.1.5)."""
+"""Requests every DN with its GUID and SID, as text (MS-ADTS, section 3.1.1.3.4.1.5)."""
 DOMAIN_SCOPE = RequestControl("1.2.840.113556.1.4.1339", False)
-"""No references to the other partitions, which every domain has (MS-ADTS, section 3.1.1.3.4.1.4)."""
+"""Suppresses the references to other partitions, which every domain has (MS-ADTS, section 3.1.1.3.4.1.4)."""
 
 DS389_COUNTS = ("firstChangeNumber", "lastChangeNumber")
-"""The ends of the changelog of a 389 Directory Server, which it tells only when they are named."""
+"""The first and last change in the changelog of a 389 Directory Server; returned only if requested by name."""
 
 KINDS = (Kind.USER, Kind.GROUP)
 
 STEADY = (Product.OPENLDAP, Product.DS389)
-"""Servers that number their entries for life, and go through the pages of a search by these numbers."""
+"""Servers with permanent entry numbers, which return the pages of a search in this order."""
 
 CHUNK = 100
-"""Entries that one search asks for by id."""
+"""Entries per search by id."""
 
 
-class Reading:
-    """Raises SourceError when it is not clear where to search."""
+class Session:
+    """A server with the scope of a pull. Raises SourceError when no base can be determined."""
 
     def __init__(
         self, server: Server, options: LdapOptions, reads: Mapping[Kind, frozenset[str] | None], log: Any
@@ -58,7 +58,7 @@ class Reading:
             self.schema = replace(self.schema, unreported=self.schema.unreported | self._computed())
         self.log = log
         self.never: frozenset[str] = frozenset()
-        """Attributes that the strategy cannot keep up to date, in lower case: they are not read."""
+        """Attributes, in lower case, that the strategy cannot keep up to date: they are not read."""
         self.controls = [EXTENDED_DN, DOMAIN_SCOPE] if self.is_ad else []
         self._groups: dict[str, str | None] = {}
         self._is_shown = {kind: cache(partial(self._shows, kind)) for kind in KINDS}
@@ -69,39 +69,39 @@ class Reading:
 
     @property
     def scope(self) -> str:
-        """The fingerprint of what is read."""
+        """The fingerprint of product, bases, filters and attributes."""
         parts = {kind: (part.bases, part.filter) for kind, part in self.parts.items()}
         reads = {kind: None if names is None else sorted(names) for kind, names in self.reads.items()}
         return fingerprint({"product": self.root.product, "parts": parts, "reads": reads})
 
     def suffix(self, base: str) -> str:
-        """The naming context that holds a base; the longest, should one lie in another."""
+        """The naming context of a base; the longest if they are nested."""
         return max((context for context in self.root.contexts if within(base, context)), key=len, default=base)
 
     @property
     def suffixes(self) -> list[str]:
-        """The naming contexts that are read."""
+        """The naming contexts of all bases."""
         return sorted({self.suffix(base) for part in self.parts.values() for base in part.bases})
 
     def reader(self, kind: Kind, *, members: bool = True, whole: bool = False) -> EntryReader:
-        """A reader for entries of one kind. ``members`` and ``whole`` are for Active Directory, see AdEntryReader."""
+        """A reader for entries of one kind. ``members`` and ``whole`` apply to Active Directory, see AdEntryReader."""
         if not self.is_ad:
-            return EntryReader(kind, self.reads[kind], self.schema, self.never, self._musts, self._is_shown[kind])
+            return EntryReader(kind, self.reads[kind], self.schema, self.never, self._required, self._is_shown[kind])
         return AdEntryReader(
             kind, self.reads[kind], self.schema, self.never,
             group_of=self._group_of, members=members, whole=whole,
         )  # fmt: skip
 
     def pages(self, reader: EntryReader, narrower: str = "") -> Iterator[Page]:
-        """The entries of the reader's kind, in pages as they arrive; ``narrower`` is one more filter.
+        """The entries of the reader's kind, in pages as they arrive; ``narrower`` is an additional filter.
 
-        One search tells what is there at one moment, several do not: who moves to where was read already is in none of
-        them. So after several, the ids are asked for once more, and who was missed is read by id. The pages of a search
-        are several, too, unless the server goes through its entries in an order that does not change.
+        One search shows one moment, several do not: an entry that moves to a part that was already read is in none of
+        them. So after several searches, the ids are requested again, and missed entries are read by id. The pages of
+        one search count as several searches, unless the server returns entries in a fixed order.
 
-        Raises SourceError when they could not be read to their end.
+        Raises SourceError when the entries cannot be read to their end.
         """
-        noted = Noted()
+        noted = SeenEntries()
         looks = yield from self._entries(reader, narrower, noted)
         if looks > 1:
             missed = yield from self._missed(reader.kind, narrower, noted)
@@ -113,8 +113,8 @@ class Reading:
         for group in reader.dynamic:
             yield from dynamic.members(self.server, group)
 
-    def _entries(self, reader: EntryReader, narrower: str, noted: Noted) -> Generator[Page, None, int]:
-        """What the searches below all bases find; returns how many times something was looked for."""
+    def _entries(self, reader: EntryReader, narrower: str, noted: SeenEntries) -> Generator[Page, None, int]:
+        """The entries of the searches below all bases; returns the number of searches."""
         looks = 0
         for base in self.parts[reader.kind].bases:
             search = self.server.search(base, self._filter(reader.kind, narrower), reader.asks, self.controls)
@@ -132,8 +132,8 @@ class Reading:
                 )
         return looks
 
-    def _missed(self, kind: Kind, narrower: str, noted: Noted) -> Generator[Page, None, list[str]]:
-        """The ids of those who are there and are not ``noted``. Pauses with empty pages."""
+    def _missed(self, kind: Kind, narrower: str, noted: SeenEntries) -> Generator[Page, None, list[str]]:
+        """The ids of existing entries that are not ``noted``. Pauses with empty pages."""
         is_noted = noted.searcher()
         missed: dict[str, None] = {}
 
@@ -148,9 +148,10 @@ class Reading:
     def named(
         self, kind: Kind, bases: Iterable[str], note: Callable[[Name], object], narrower: str = ""
     ) -> Iterator[None]:
-        """Give ``note`` id and, where members are known by it, name of the entries of a kind. Pauses as a search does.
+        """Call ``note`` with the id (and the DN, if members refer to it) of each entry of a kind. Pauses as a search
+        does.
 
-        Raises SourceError when an entry shows no id, or they were not read to their end.
+        Raises SourceError when an entry has no id, or the entries cannot be read to their end.
         """
         asked = ["1.1"] if self.is_ad else [self.schema.key]
 
@@ -163,22 +164,22 @@ class Reading:
 
     def _name(self, dn: str, entry: Entry) -> Name:
         if self.is_ad:
-            return (ad.identified(dn)[0],)
+            return (ad.guid_and_sid(dn)[0],)
         for name, values in entry.items():
             if name.lower() == self.schema.key.lower():
                 return values[0].decode(), "dn:" + dns.normal(dn)
-        raise nameless(dn, self.schema.key)
+        raise missing_id(dn, self.schema.key)
 
     def _filter(self, kind: Kind, narrower: str) -> str:
         return f"(&{self.parts[kind].filter}{narrower})" if narrower else self.parts[kind].filter
 
     def by_id(self, ids: Iterable[str]) -> str:
-        """The filter that finds the entries with these ids."""
+        """The filter for the entries with these ids."""
         one = ad.guid_filter if self.is_ad else f"({self.schema.key}={{}})".format
         return f"(|{''.join(map(one, ids))})"
 
     def find(self, kind: Kind, narrower: str, attributes: Sequence[str]) -> list[tuple[str, Entry]]:
-        """The few entries of a kind that one more filter leaves."""
+        """The entries of a kind that match an additional filter; for few results."""
         part = self.parts[kind]
         return [
             found
@@ -187,7 +188,7 @@ class Reading:
         ]
 
     def read_shown(self, dn: str, attributes: Sequence[str], control: RequestControl) -> Entry | None:
-        """One entry, read with a control; None when we do not see it."""
+        """One entry, read with a control; None when the account does not see it."""
         try:
             found = [*self.server.answers(dn, ldap.SCOPE_BASE, "(objectClass=*)", attributes, [control])]
         except ldap.LDAPError:
@@ -196,35 +197,36 @@ class Reading:
         return entries[0] if entries else None
 
     def dynamic(self) -> Iterator[Page]:
-        """The groups whose members change without a change of the group, each whole."""
+        """All groups whose members change without a change of the group, with all members."""
         if self.schema.dynamic:
             yield from self.pages(self.reader(Kind.GROUP), self.schema.dynamic)
 
     @cached_property
-    def _musts(self) -> Musts:
-        """What the server's schema demands. Where it may not be read, nothing is known."""
+    def _required(self) -> RequiredAttributes:
+        """The required attributes by the server's schema; empty if it may not be read."""
         subschema = self.root.text("subschemaSubentry")
         try:
             found = self.server.read(subschema, ["objectClasses"]) if subschema else {}
         except SourceError:
             return {}
-        return musts(text for texts in found.values() for text in texts)
+        return required_attributes(text for texts in found.values() for text in texts)
 
     def _shows(self, kind: Kind, attribute: str) -> bool:
-        """Whether the account reads an attribute of anybody. A group without members is never as it should be."""
+        """Whether the account can read an attribute of at least one entry. Always true for groups: their members are
+        required."""
         part = self.parts[kind]
         narrower = f"(&{part.filter}({attribute}=*))"
         return kind is Kind.GROUP or any(self.server.shows(base, narrower, attribute) for base in part.bases)
 
     def _computed(self) -> frozenset[str]:
-        """Those of the attributes that are looked at that Active Directory works out."""
+        """The attributes in use that Active Directory computes."""
         read = [self.reads[kind] for kind in KINDS]
         filtered = [part.attributes for part in self.parts.values()]
         names = None if None in read else frozenset[str]().union(*(each or () for each in read), *filtered)
         return adschema.computed(self.server, self.root.text("schemaNamingContext"), names)
 
     def _group_of(self, sid: str) -> str | None:
-        """The id of the group with this SID, if it is one of those that are read."""
+        """The id of the group with this SID, if it is in scope."""
         if sid not in self._groups:
             found = [ad.EXTENDED.fullmatch(dn) for dn, _ in self.find(Kind.GROUP, f"(objectSid={sid})", ["1.1"])]
             self._groups[sid] = next((match[1].lower() for match in found if match), None)

@@ -1,4 +1,4 @@
-"""Sockets that give up: libldap waits for ever for a TLS handshake, or for the rest of an answer, that never comes."""
+"""Sockets with timeouts: libldap would wait forever for a TLS handshake, or for the rest of a response."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ def opened(hosts: Sequence[str], port: int, seconds: int) -> socket.socket:
             if last == 0:
                 raise
         else:
-            connection.settimeout(None)  # libldap wants it blocking.
-            impatient(connection.fileno())
+            connection.settimeout(None)  # libldap requires a blocking socket.
+            limit_reads(connection.fileno())
             return connection
     raise OSError(f"no address for port {port}")
 
 
-def impatient(descriptor: int) -> None:
-    """Let no read on this socket wait for more than a second: libldap then looks at the time, and waits on.
+def limit_reads(descriptor: int) -> None:
+    """Limit each read on this socket to one second, after which libldap checks its timeout and continues to wait.
 
-    Without this it would not look at the time again once an answer has begun.
+    Without this, libldap would not check its timeout after a response has begun.
     """
     with socket.socket(fileno=os.dup(descriptor)) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", 1, 0))
@@ -48,7 +48,7 @@ def impatient(descriptor: int) -> None:
 
 @contextmanager
 def cut_after(descriptor: int, seconds: int) -> Iterator[None]:
-    """Shut this socket down, should the block still wait for it by then: it fails as if the server had gone."""
+    """Shut this socket down if the block has not ended by then: the operation fails as if the server had closed it."""
     with socket.socket(fileno=os.dup(descriptor)) as connection:
         timer = threading.Timer(seconds, _cut, (connection,))
         timer.start()
@@ -60,15 +60,15 @@ def cut_after(descriptor: int, seconds: int) -> Iterator[None]:
 
 
 def _cut(connection: socket.socket) -> None:
-    with suppress(OSError):  # The other end was faster.
+    with suppress(OSError):  # The peer has already closed it.
         connection.shutdown(socket.SHUT_RDWR)
 
 
-def shakes_hands(host: str, port: int, seconds: int) -> None:
-    """See that a TLS handshake is answered at all, so that libldap does not wait in vain. Raises OSError.
+def check_handshake(host: str, port: int, seconds: int) -> None:
+    """Check that the server answers a TLS handshake, so that libldap does not wait forever. Raises OSError.
 
-    Nobody is trusted for that, and nothing is said: it is libldap that verifies, on a connection of its own. A refusal
-    is an answer, too: the server may want a certificate.
+    Without verification and without LDAP messages: libldap verifies the server on its own connection. A refusal is an
+    answer too: the server may require a client certificate.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
@@ -77,6 +77,6 @@ def shakes_hands(host: str, port: int, seconds: int) -> None:
         context.wrap_socket(connection, server_hostname=host).close()
 
 
-def holds_certificates(path: str) -> None:
-    """See that a PEM file of authorities can be used. Raises OSError."""
+def check_authorities(path: str) -> None:
+    """Check that a PEM file of authorities can be used. Raises OSError."""
     ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)

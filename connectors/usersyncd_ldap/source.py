@@ -1,4 +1,4 @@
-"""The loop: everything, or what changed since the cursor, in pages as they arrive."""
+"""The LDAP source: pulls everything, or the changes since the cursor, in pages as they arrive."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from pydantic import BaseModel
 
 from usersyncd.errors import SourceError
 from usersyncd.plugin import API, Done, Kind, Page, SourceContext
-from usersyncd_ldap.choice import COMPLETE, choose, fits
+from usersyncd_ldap.choice import COMPLETE, choose, strategy_of_cursor
 from usersyncd_ldap.client import Server, connect
-from usersyncd_ldap.cursor import FORMAT, Cursor, StaleError, decoded, remembered
+from usersyncd_ldap.cursor import FORMAT, Cursor, StaleError, decoded, last_position
 from usersyncd_ldap.describe import describe
 from usersyncd_ldap.mapping import MAPPING
 from usersyncd_ldap.options import LdapOptions
 from usersyncd_ldap.position import Position
-from usersyncd_ldap.reading import KINDS, Reading
-from usersyncd_ldap.replicas import behind, is_behind, position
-from usersyncd_ldap.strategy import Passing
+from usersyncd_ldap.replicas import is_behind, no_current_server, position
+from usersyncd_ldap.session import KINDS, Session
+from usersyncd_ldap.strategy import PassedPages
 
 
 class LdapSource:
     """Users, groups and memberships of Active Directory, OpenLDAP, 389 Directory Server and other LDAP servers.
 
-    Records are keyed by what identifies an entry for life, so that a rename or a move keeps them. Nothing but the clean
-    end of every search ends a pull: everything else raises SourceError and voids it.
+    Records are keyed by the immutable identifier of an entry, so that a rename or a move keeps them. A pull ends only
+    after the complete end of every search: everything else raises SourceError and discards it.
     """
 
     api: ClassVar[int] = API
@@ -38,93 +38,94 @@ class LdapSource:
         self._context = context
 
     def pull(self, cursor: str | None) -> AsyncIterator[Page | Done]:
-        """Read what changed since the cursor where the server can tell, and everything where it cannot. Raises
-        SourceError, naming server and place, when it could not be read to its end."""
+        """Read the changes since the cursor if the server reports them, otherwise everything. Raises SourceError, with
+        server and operation, when the directory cannot be read to its end."""
         return self._context.blocking(lambda: self._pull(cursor))
 
     async def check(self) -> Sequence[str]:
-        """Connect, sign in, and say what is there. Raises SourceError as ``pull`` does."""
+        """Connect, sign in, and describe the server. Raises SourceError as ``pull`` does."""
         return [line async for line in self._context.blocking(self._describe)]
 
     def _pull(self, cursor: str | None) -> Iterator[Page | Done]:
         reached = self._reached(cursor)
-        with self._reading(reached) as reading:
+        with self._session(reached) as session:
             try:
-                yield from self._read(reading, cursor, reached)
-            except ValueError as error:  # of BER or text: a control or a DN that is not what the protocol says
+                yield from self._read(session, cursor, reached)
+            except ValueError as error:  # of BER or text: a control or a DN that violates the protocol
                 raise SourceError(
-                    f"{reading.server.url}: what the server sent cannot be read: {error}",
-                    "see whether a proxy between changes it; if it stays so, set strategy to complete",
+                    f"{session.server.url}: the server's response cannot be decoded: {error}",
+                    "check whether a proxy changes it; if this persists, set strategy to complete",
                 ) from error
 
-    def _read(self, reading: Reading, cursor: str | None, reached: Position | None) -> Iterator[Page | Done]:
+    def _read(self, session: Session, cursor: str | None, reached: Position | None) -> Iterator[Page | Done]:
         if cursor is not None:
             try:
-                yield (yield from self._changes(reading, cursor, reached))
+                yield (yield from self._changes(session, cursor, reached))
             except StaleError as stale:
                 self._context.log.info(
-                    "everything is read, not only what changed", event_name="ldap.cursor_expired", why=str(stale)
+                    "reading everything, not only the changes", event_name="ldap.cursor_expired", why=str(stale)
                 )
             else:
                 return
-        yield (yield from self._everything(reading))
+        yield (yield from self._everything(session))
 
-    def _changes(self, reading: Reading, text: str, reached: Position | None) -> Generator[Page, None, Done]:
-        cursor = decoded(text, reading.scope)
+    def _changes(self, session: Session, text: str, reached: Position | None) -> Generator[Page, None, Done]:
+        cursor = decoded(text, session.scope)
         if cursor.position and cursor.position.url not in self._options.urls:
-            raise StaleError(f"{cursor.position.url}, which was read last, is not in the option url any more")
+            raise StaleError(f"{cursor.position.url}, which was read last, is no longer in the option url")
         if cursor.strategy == COMPLETE:
-            return (yield from self._everything(reading))
-        strategy = fits(reading, self._options, cursor.strategy)
+            return (yield from self._everything(session))
+        strategy = strategy_of_cursor(session, self._options, cursor.strategy)
         if strategy is None:
-            raise StaleError(f"the strategy {cursor.strategy} is not the one to use now")
-        reading.never = strategy.never
-        passing = Passing(strategy(reading).changes(cursor.state))
-        state, complete = yield from passing
-        # A domain controller counts more than what it tells: as long as it told nothing, who knew that much knows all.
-        here = self._position(reading) if passing.told or reached is None else None
-        now = here.onto(reached) if here else reached
-        return Done(Cursor(FORMAT, strategy.name, reading.scope, state, now).encoded(), complete)
+            raise StaleError(f"the strategy {cursor.strategy} is no longer used")
+        session.never = strategy.never
+        passed = PassedPages(strategy(session).changes(cursor.state))
+        state, complete = yield from passed
+        # A domain controller counts more changes than it reports: while it reports none, the last position is still
+        # complete.
+        here = self._position(session) if passed.any_items or reached is None else None
+        now = here.merged_with(reached) if here else reached
+        return Done(Cursor(FORMAT, strategy.name, session.scope, state, now).encoded(), complete)
 
-    def _everything(self, reading: Reading) -> Generator[Page, None, Done]:
-        choice = choose(reading, self._options)
+    def _everything(self, session: Session) -> Generator[Page, None, Done]:
+        choice = choose(session, self._options)
         strategy = choice.strategy
-        reading.never = strategy.never if strategy else frozenset()
+        session.never = strategy.never if strategy else frozenset()
         for kind in KINDS:
-            reader = reading.reader(kind)
-            yield from reading.pages(reader)
+            reader = session.reader(kind)
+            yield from session.pages(reader)
             reader.verify()
-        now = self._position(reading)
-        cursor = Cursor(FORMAT, choice.name, reading.scope, choice.state, now)
+        now = self._position(session)
+        cursor = Cursor(FORMAT, choice.name, session.scope, choice.state, now)
         return Done(cursor.encoded() if strategy or now else None, complete=True)
 
-    def _position(self, reading: Reading) -> Position | None:
-        """How far the server is. None: it does not tell, or there is no other one; but the name of a domain stands for
-        all of its controllers."""
-        return position(reading) if len(self._options.urls) > 1 or reading.is_ad else None
+    def _position(self, session: Session) -> Position | None:
+        """The server's position. None: it does not report it, or no other server is configured; but a domain's name may
+        refer to any of its controllers."""
+        return position(session) if len(self._options.urls) > 1 or session.is_ad else None
 
     def _reached(self, cursor: str | None) -> Position | None:
-        """How far the server was that was read last; None where nobody knows, or it is not one of ours any more."""
-        found = remembered(cursor or self._context.last_cursor)
+        """The position of the server that was read last; None if unknown, or the server is no longer configured."""
+        found = last_position(cursor or self._context.last_cursor)
         return found if found and found.url in self._options.urls else None
 
     @contextmanager
-    def _reading(self, reached: Position | None) -> Iterator[Reading]:
-        """A reading of the first server that answers and is not behind what was read last. Raises SourceError."""
+    def _session(self, reached: Position | None) -> Iterator[Session]:
+        """A reading of the first server that answers and has all changes of the last position. Raises SourceError."""
         urls = self._options.urls
         while urls:
             with self._connected(urls) as server:
-                reading = Reading(server, self._options, self._context.reads, self._context.log)
-                if reached is None or not is_behind(reading, reached):
-                    yield reading
+                session = Session(server, self._options, self._context.reads, self._context.log)
+                if reached is None or not is_behind(session, reached):
+                    yield session
                     return
             urls = urls[urls.index(server.url) + 1 :]
-        assert reached is not None  # noqa: S101 - only then servers are passed over
-        raise behind(reached)
+        assert reached is not None  # noqa: S101 - otherwise no server is skipped
+        raise no_current_server(reached)
 
     def _describe(self) -> Iterator[str]:
-        with self._reading(None) as reading:
-            yield from describe(reading, self._options)
+        with self._session(None) as session:
+            yield from describe(session, self._options)
 
     def _connected(self, urls: Sequence[str]) -> Server:
         options, context = self._options, self._context

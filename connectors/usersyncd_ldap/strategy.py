@@ -1,4 +1,4 @@
-"""What every way of finding changes has to offer."""
+"""The interface of the strategies for finding changes."""
 
 from __future__ import annotations
 
@@ -7,40 +7,40 @@ from typing import ClassVar, Protocol
 
 from usersyncd.plugin import Page
 from usersyncd_ldap.cursor import State
-from usersyncd_ldap.reading import Reading
+from usersyncd_ldap.session import Session
 
 
 class UnfitError(Exception):
-    """This strategy does not work here. The text says why, and what would help."""
+    """This strategy does not work here. The text gives the reason and the remedy."""
 
 
 class Strategy(Protocol):
-    """One way of finding out what changed, during one pull."""
+    """One way of finding changes, for one pull."""
 
     name: ClassVar[str]
-    """As the option ``strategy`` has it."""
+    """The value of the option ``strategy``."""
     never: ClassVar[frozenset[str]]
-    """Attributes, in lower case, whose changes it does not see: it is better not to read them at all."""
+    """Attributes, in lower case, whose changes it does not see: they are not read at all."""
 
-    def __init__(self, reading: Reading) -> None: ...
+    def __init__(self, session: Session) -> None: ...
 
     def begin(self) -> tuple[State, str]:
-        """Where to go on from after a complete reading that starts now; and, for a person, why it works here. Raises
+        """The state after a complete pull that starts now; and a description of why the strategy works here. Raises
         UnfitError."""
 
     def changes(self, state: State) -> Generator[Page, None, tuple[State, bool]]:
-        """What changed since ``state``. Returns where to go on from, and whether everything that is there was named.
+        """The changes since ``state``. Returns the next state, and whether the pages name every existing record.
 
-        Raises StaleError, before the first page, when that cannot be told.
+        Raises StaleError, before the first page, when the changes cannot be found.
         """
 
 
-class Passing:
-    """The pages of a strategy as they pass, with what it returns. ``told``: they said something."""
+class PassedPages:
+    """Passes on the pages and the return value of a strategy. ``any_items``: a page was not empty."""
 
     def __init__(self, pages: Generator[Page, None, tuple[State, bool]]) -> None:
         self._pages = pages
-        self.told = False
+        self.any_items = False
 
     def __iter__(self) -> Generator[Page, None, tuple[State, bool]]:
         while True:
@@ -49,5 +49,5 @@ class Passing:
             except StopIteration as end:
                 found: tuple[State, bool] = end.value
                 return found
-            self.told = self.told or bool(page)
+            self.any_items = self.any_items or bool(page)
             yield page

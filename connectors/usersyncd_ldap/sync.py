@@ -1,4 +1,4 @@
-"""Content synchronization (RFC 4533), in its mode refreshOnly: one search that is answered with what changed."""
+"""Content synchronization (RFC 4533) in the mode refreshOnly: one search that returns the changes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from usersyncd_ldap.client import Server
 from usersyncd_ldap.entries import Entry
 
 Take = Callable[[str, Entry, bytes], bool]
-"""Takes an entry and its UUID, and says whether the search shall pause."""
+"""Processes an entry and its UUID, and returns whether the search pauses."""
 
 REQUEST = "1.3.6.1.4.1.4203.1.9.1.1"
 _STATE, _DONE, _INFO = "1.3.6.1.4.1.4203.1.9.1.2", "1.3.6.1.4.1.4203.1.9.1.3", "1.3.6.1.4.1.4203.1.9.1.4"
@@ -27,8 +27,8 @@ REFRESH_REQUIRED = 4096
 
 
 class Refreshed(Struct):
-    """What a refresh ended with: the UUIDs (16 bytes each) that were named as deleted, and the next cookie (None: the
-    one that was sent is still good). Who was named as unchanged (RFC 4533, section 3.3.2) is not kept."""
+    """The end of a refresh: the UUIDs (16 bytes each) of deleted entries, and the next cookie (None: the old one stays
+    valid). Entries that are named as unchanged (RFC 4533, section 3.3.2) are not kept."""
 
     deleted: list[bytes] = field(default_factory=list)
     cookie: bytes | None = None
@@ -37,7 +37,7 @@ class Refreshed(Struct):
 def refresh(
     server: Server, base: str, scope: int, filterstr: str, attributes: Sequence[str], cookie: bytes, take: Take
 ) -> Generator[None, None, Refreshed]:
-    """Ask what changed since ``cookie`` (empty: everything), and give ``take`` the entries that did.
+    """Request the changes since ``cookie`` (empty: everything), and call ``take`` with each changed entry.
 
     Pauses as a search does. Raises ldap.LDAPError for anything but success.
     """
@@ -67,7 +67,7 @@ def refresh(
 
 
 def drained(steps: Generator[None, None, Refreshed]) -> Refreshed:
-    """Run a refresh that is short to its end."""
+    """Run a short refresh to its end."""
     while True:
         try:
             next(steps)

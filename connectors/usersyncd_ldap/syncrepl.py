@@ -1,14 +1,13 @@
-"""OpenLDAP's syncrepl: what changed since a cookie, for users and groups each, told by the overlay syncprov.
+"""OpenLDAP's syncrepl: finds the changes of users and groups since a cookie, through the overlay syncprov.
 
-The cookie is the server's contextCSN, the same for every search in one database: so one that is asked for before a
-complete reading, by a search for a single entry, serves all that follow it. (RFC 4533 promises that only for the same
-search; that is why this is not for every server that knows the control.)
+The cookie is the server's contextCSN, the same for every search in one database: so a cookie that is requested before a
+complete pull, by a search for a single entry, is valid for all later searches. (RFC 4533 guarantees that only for the
+same search, so this strategy is not for every server with the control.)
 
-Only who came or changed is taken from the answer: syncprov finds them in the database itself. Who is gone it finds in
-a log, and nobody is told what that has lost. slapd deletes all the same when the database of its accesslog takes no
-more (``accesslog_response`` ignores it), and counts a deletion before the log holds it (both seen on 2.5). Nor does it
-name those below a unit that was moved away. So whenever something changed, all ids are asked for: who is not among them
-is gone.
+Only new and changed entries are taken from the response: syncprov finds them in the database itself. It finds deletions
+in a log, which may have gaps: slapd deletes even when the database of its accesslog is full (``accesslog_response``
+ignores it), and counts a deletion before the log has it (both seen on 2.5). It does not name the entries below a moved
+unit either. So whenever something changed, all ids are requested: records that are not among them count as deleted.
 """
 
 from __future__ import annotations
@@ -25,14 +24,14 @@ from usersyncd_ldap.cursor import StaleError, State
 from usersyncd_ldap.entries import ITEMS, Entry
 from usersyncd_ldap.faults import words
 from usersyncd_ldap.operation import result_code
-from usersyncd_ldap.reading import KINDS, Reading
 from usersyncd_ldap.replicas import csns
+from usersyncd_ldap.session import KINDS, Session
 from usersyncd_ldap.strategy import UnfitError
 
 Stream = tuple[Kind, str]
-"""The records of one kind below one base."""
-Told = dict[Stream, tuple[list[Page], str | None]]
-"""What was told of each, and the cookie that it ended with; None: nothing changed."""
+"""The entries of one kind below one base."""
+StreamChanges = dict[Stream, tuple[list[Page], str | None]]
+"""The pages of each stream, and its last cookie; None: no changes."""
 
 CATCH_UPS = 5
 CONTAINERS = "(hasSubordinates=TRUE)"
@@ -44,13 +43,13 @@ class Syncrepl:
     name: ClassVar[str] = "syncrepl"
     never: ClassVar[frozenset[str]] = frozenset()
 
-    def __init__(self, reading: Reading) -> None:
-        self._reading = reading
-        self._bases = sorted({base for part in reading.parts.values() for base in part.bases})
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._bases = sorted({base for part in session.parts.values() for base in part.bases})
 
     def begin(self) -> tuple[State, str]:
-        if sync.REQUEST not in self._reading.root.controls:
-            raise UnfitError("the server has no syncrepl: load the overlay syncprov to read only what changed")
+        if sync.REQUEST not in self._session.root.controls:
+            raise UnfitError("the server does not support syncrepl: load the overlay syncprov for incremental pulls")
         cookies: dict[str, str] = {}
         for base in self._bases:
             try:
@@ -58,87 +57,92 @@ class Syncrepl:
             except ldap.LDAPError as error:
                 if isinstance(error, ldap.UNAVAILABLE_CRITICAL_EXTENSION):
                     raise UnfitError(f"the database that holds {base} has no overlay syncprov") from error
-                raise self._reading.server.fault(error, f"asking for a sync cookie at {base!r}") from error
+                raise self._session.server.fault(error, f"requesting a sync cookie at {base!r}") from error
             if end.cookie is None:
-                raise UnfitError(f"the server gives no sync cookie for {base}")
-            cookies.setdefault(self._reading.suffix(base), end.cookie.decode())
-        return {"cookies": {**cookies}}, "the overlay syncprov tells what changed"
+                raise UnfitError(f"the server sends no sync cookie for {base}")
+            cookies.setdefault(self._session.suffix(base), end.cookie.decode())
+        return {"cookies": {**cookies}}, "the overlay syncprov reports changes"
 
     def changes(self, state: State) -> Generator[Page, None, tuple[State, bool]]:
         try:
             cookies = msgspec.convert(state["cookies"], dict[str, str])
         except (KeyError, msgspec.ValidationError) as error:
             raise StaleError("the cursor has no sync cookies") from error
-        if set(cookies) != set(self._reading.suffixes):
-            raise StaleError("there are other bases now")
+        if set(cookies) != set(self._session.suffixes):
+            raise StaleError("the bases have changed")
         after: dict[str, str] = {}
         try:
             for base in self._bases:
-                suffix = self._reading.suffix(base)
-                # The first one of a database: what changes while the others are read must come again next time.
-                after.setdefault(suffix, self._unmoved(base, cookies[suffix]))
-            told = self._round(cookies)
-            changed = any(cookie is not None for _, cookie in told.values())
+                suffix = self._session.suffix(base)
+                # The first cookie of a database: changes during the following searches must be reported again next
+                # time.
+                after.setdefault(suffix, self._check_unmoved(base, cookies[suffix]))
+            found = self._round(cookies)
+            changed = any(cookie is not None for _, cookie in found.values())
             behind = any(_behind(after[suffix], cookie) for suffix, cookie in cookies.items())
             if behind:
                 after = cookies
-                self._reading.log.warning(
-                    "this server does not have yet what another one told: nobody is taken for gone",
+                self._session.log.warning(
+                    "this server lacks changes of another one: no record counts as deleted",
                     event_name="ldap.replica_behind",
-                    server=self._reading.server.url,
+                    server=self._session.server.url,
                 )
             complete = changed and not behind
-            left = {kind: self._left(kind) for kind in KINDS} if complete else {}
+            left = {kind: self._existing_ids(kind) for kind in KINDS} if complete else {}
             if complete:
-                self._catch_up(after, told)
+                self._catch_up(after, found)
             if not behind:
-                told[Kind.GROUP, self._reading.parts[Kind.GROUP].bases[-1]][0].extend(self._reading.dynamic())
+                found[Kind.GROUP, self._session.parts[Kind.GROUP].bases[-1]][0].extend(self._session.dynamic())
         except ldap.LDAPError as error:
             if result_code(error) == sync.REFRESH_REQUIRED or isinstance(error, _REFUSED):
-                raise StaleError(f"the server does not take the cookie: {words(error)}") from error
-            raise self._reading.server.fault(error, "reading changes by syncrepl") from error
-        for pages, _ in told.values():
+                raise StaleError(f"the server refuses the cookie: {words(error)}") from error
+            raise self._session.server.fault(error, "reading changes by syncrepl") from error
+        for pages, _ in found.values():
             yield from pages
         for kind, ids in left.items():
-            for (of, _), (pages, _) in told.items():
+            for (of, _), (pages, _) in found.items():
                 if of is kind:
                     ids -= _sent(pages)
             yield from _in_pages([Present(kind, each) for each in ids])
         return {"cookies": {**after}}, complete
 
-    def _left(self, kind: Kind) -> set[str]:
-        """The ids of all who are there. Raises SourceError when one shows none, or they were not read to their end."""
+    def _existing_ids(self, kind: Kind) -> set[str]:
+        """The ids of all existing entries. Raises SourceError when one has no id, or they cannot be read to their
+        end."""
         found: set[str] = set()
-        bases = self._reading.parts[kind].bases
-        # All but the last one twice: who moves to a base that was read from one that was not would be in neither.
-        for _ in self._reading.named(kind, (*bases, *bases[:-1]), lambda name: found.add(name[0])):
+        bases = self._session.parts[kind].bases
+        # All bases but the last one twice: an entry that moves from a base that is not read yet to one that was would
+        # be in neither.
+        for _ in self._session.named(kind, (*bases, *bases[:-1]), lambda name: found.add(name[0])):
             pass
         return found
 
-    def _catch_up(self, since: Mapping[str, str], told: Told) -> None:
-        """Ask for what changed meanwhile, until nothing did: who came was named, but is not known yet."""
+    def _catch_up(self, since: Mapping[str, str], found: StreamChanges) -> None:
+        """Request the changes since ``since`` until there are none: new entries among the ids are not in the pages
+        yet."""
         for _ in range(CATCH_UPS):
             more = self._round(since)
             for stream, (pages, _) in more.items():
-                told[stream][0].extend(pages)
+                found[stream][0].extend(pages)
             if not any(_sent(pages) for pages, _ in more.values()):
                 return
             newer: dict[str, str] = {}
             for (_, base), (_, cookie) in more.items():
-                suffix = self._reading.suffix(base)
+                suffix = self._session.suffix(base)
                 newer.setdefault(suffix, since[suffix] if cookie is None else cookie)
             since = newer
 
-    def _round(self, cookies: Mapping[str, str]) -> Told:
-        """What every stream tells. It is kept until all is read: only then it is known whether it can be used."""
-        streams = [(kind, base) for kind in KINDS for base in self._reading.parts[kind].bases]
-        return {stream: self._read(stream, cookies[self._reading.suffix(stream[1])]) for stream in streams}
+    def _round(self, cookies: Mapping[str, str]) -> StreamChanges:
+        """The changes of every stream. They are kept until all are read, because only then it is known whether they can
+        be used."""
+        streams = [(kind, base) for kind in KINDS for base in self._session.parts[kind].bases]
+        return {stream: self._read(stream, cookies[self._session.suffix(stream[1])]) for stream in streams}
 
     def _read(self, stream: Stream, cookie: str) -> tuple[list[Page], str | None]:
         kind, base = stream
-        reader = self._reading.reader(kind)
+        reader = self._session.reader(kind)
         pages: list[Page] = []
-        filterstr = self._reading.parts[kind].filter
+        filterstr = self._session.parts[kind].filter
 
         def take(dn: str, entry: Entry, _identifier: bytes) -> bool:
             return reader.take(dn, entry)
@@ -153,10 +157,11 @@ class Syncrepl:
                 return pages, None if end.cookie is None else end.cookie.decode()
             pages.append(reader.page())
 
-    def _unmoved(self, base: str, cookie: str) -> str:
-        """See that no entry was moved or renamed with others below it, of which nobody tells; the cookie to go on from.
+    def _check_unmoved(self, base: str, cookie: str) -> str:
+        """Check that no entry with subordinates was moved or renamed, which is not reported for these; return the next
+        cookie.
 
-        Raises StaleError when one may have been: when it changed, and was there before.
+        Raises StaleError when that is possible: when such an entry changed and is not new.
         """
         changed: list[tuple[str, str]] = []
 
@@ -170,27 +175,30 @@ class Syncrepl:
         since = max((csn[:14] for csn in csns([cookie]).values()), default="")
         for dn, created in changed:
             if created[:14] <= since or not since:
-                raise StaleError(f"{dn} was changed, perhaps renamed, and nobody tells of what is below it")
+                raise StaleError(
+                    f"{dn} was changed, perhaps renamed, and changes of the entries below it are not reported"
+                )
         return end.cookie.decode() if end.cookie is not None else cookie
 
     def _refresh(
         self, base: str, scope: int, filterstr: str, attributes: list[str], cookie: bytes, take: sync.Take
     ) -> Generator[None, None, sync.Refreshed]:
-        return sync.refresh(self._reading.server, base, scope, filterstr, attributes, cookie, take)
+        return sync.refresh(self._session.server, base, scope, filterstr, attributes, cookie, take)
 
 
 _REFUSED = (ldap.UNWILLING_TO_PERFORM, ldap.PROTOCOL_ERROR, ldap.UNAVAILABLE_CRITICAL_EXTENSION)
-"""A cookie that is newer than the server (which was restored from a backup), no cookie at all, and no syncprov."""
+"""The errors for a cookie that is newer than the server (which was restored from a backup), no cookie, and no
+syncprov."""
 
 
 def _behind(cookie: str, other: str) -> bool:
-    """Whether who gave a cookie lacks changes that another one had, as a replica may."""
+    """Whether the server with this cookie lacks changes of another one, as a replica may."""
     here = csns([cookie])
     return any(here.get(server, csn) < csn for server, csn in csns([other]).items())
 
 
 def _sent(pages: Sequence[Page]) -> set[str]:
-    """The ids of the records that were told whole, or that cannot be read."""
+    """The ids of complete and unreadable records."""
     return {item.id for page in pages for item in page if isinstance(item, Record | Unread)}
 
 

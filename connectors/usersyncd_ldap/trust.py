@@ -1,4 +1,5 @@
-"""The files of TLS: whom to trust, and who we are. They are looked at first, as libldap does not say what is wrong."""
+"""Sets the TLS files: CAs, client certificate and key. They are checked first, because libldap gives no reason for
+errors."""
 
 from __future__ import annotations
 
@@ -15,11 +16,11 @@ from usersyncd_ldap.options import Tls
 
 
 def trust(connection: ldap.ldapobject.SimpleLDAPObject, tls: Tls, folder: Path) -> None:
-    """Let a connection use the files. Raises SourceError when it cannot."""
+    """Set the files for a connection. Raises SourceError when they cannot be used."""
     if tls.ca_file is not None:
         authorities = str(folder / tls.ca_file)
         try:
-            sockets.holds_certificates(authorities)
+            sockets.check_authorities(authorities)
         except OSError as error:
             problem = f"tls.ca_file {authorities} cannot be used: {words(error)}"
             raise SourceError(problem, "name a PEM file of certificates that usersyncd may read") from error
@@ -36,7 +37,7 @@ def trust(connection: ldap.ldapobject.SimpleLDAPObject, tls: Tls, folder: Path) 
         files = ", ".join(str(folder / name) for name in (tls.ca_file, tls.certificate, tls.key) if name is not None)
         raise SourceError(
             f"libldap cannot set up TLS{f' with {files}' if files else ''}, and does not say why",
-            "see that the files are PEM, with a certificate and a key of a usual kind (RSA or EC)",
+            "check that the files are PEM, with a certificate and a key of a common type (RSA or EC)",
         ) from error
 
 
@@ -51,13 +52,13 @@ def _readable(folder: Path, name: str, option: str) -> str:
 
 
 _OTHERS = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH")
-"""How OpenSSL says that a key is not that of the certificate."""
+"""OpenSSL's reasons for a key that does not match the certificate."""
 
 
 def _fits(certificate: str, key: str) -> None:
-    """See that a certificate and its private key can be used. Raises SourceError."""
+    """Check that a certificate and its private key can be used. Raises SourceError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.set_ciphers("DEFAULT@SECLEVEL=0")  # Which keys are too short is for libldap and the server to say.
+    context.set_ciphers("DEFAULT@SECLEVEL=0")  # libldap and the server decide which keys are too short.
     asked: list[str] = []
 
     def passphrase() -> str:
@@ -68,12 +69,12 @@ def _fits(certificate: str, key: str) -> None:
         context.load_cert_chain(certificate, key, passphrase)
     except (ssl.SSLError, ValueError) as error:
         if asked:
-            why, remedy = "the key is encrypted", f"take the passphrase away: openssl pkey -in {key} -out NEW"
+            why, remedy = "the key is encrypted", f"remove the passphrase: openssl pkey -in {key} -out NEW"
         elif isinstance(error, ssl.SSLError) and error.reason in _OTHERS:
-            why, remedy = "the key is that of another certificate", "name the key that the certificate was made for"
+            why, remedy = "the key belongs to another certificate", "name the key of this certificate"
         else:
             why, remedy = (
-                "one of them is no PEM file of its kind",
+                "one of them is not a PEM file of its type",
                 "name a certificate and its private key, both in PEM",
             )
         raise SourceError(f"tls.certificate {certificate} and tls.key {key} cannot be used: {why}", remedy) from error

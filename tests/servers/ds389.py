@@ -150,7 +150,7 @@ class Ds389(LdapServer):
         self._process = Process(command, self.data / "log", lambda: listens(self.port), cwd=self.data, **_as_user())
 
     def configure(self, dn: str, attributes: Attributes) -> None:
-        """Change settings, and start the server anew."""
+        """Change settings, and restart the server."""
         self.modify(dn, attributes)
         self.stop()
         self.run()

@@ -110,9 +110,9 @@ class Slapd(LdapServer):
         ``limits`` is what the reader may take, as in slapd.conf's ``limits`` (``"size.prtotal=50"``; empty: no limit);
         ``database`` are more lines of slapd.conf for the database. With ``tls``, StartTLS and ``ldaps_url`` work.
         ``megabytes`` is the most that the database may grow to. ``changes`` is how syncrepl knows what was deleted: not
-        at all (``present``), from the log of this session, or from one that outlives it (``accesslog``); empty: there
-        is no syncrepl. ``log_kilobytes`` is the most that the accesslog may grow to. Without slapd installed the test
-        is skipped.
+        at all (``present``), from the log of this session, or from one that outlives it (``accesslog``); empty: without
+        syncrepl. ``log_kilobytes`` is the most that the accesslog may grow to. Without slapd installed the test is
+        skipped.
         """
         slapd, slapadd = program("slapd", "slapd"), program("slapadd", "slapd")
         folder = folder.resolve()

@@ -20,7 +20,7 @@ Item = Record | Patch | Present | Unread | Members | Gone
 
 class Mirror:
     """``cursor`` is that of the last pull. ``pulls`` counts them: [incremental, complete]. ``doubts`` are pulls that
-    said that somebody whom nobody knows is still there."""
+    named an unknown record as present."""
 
     def __init__(self) -> None:
         self.cursor: str | None = None
@@ -124,5 +124,5 @@ class Mirror:
 
 
 def was_complete(pull: Pull) -> bool:
-    """Whether everything was read anew."""
+    """Whether the last pull was complete."""
     return pull.ends[0].complete and not any(isinstance(item, Present) for item in pull.items)

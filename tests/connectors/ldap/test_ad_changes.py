@@ -48,7 +48,7 @@ async def test_a_rename_and_a_move_keep_the_person_and_the_memberships(corp: Dom
     assert mirror.user("bob")["manager"] == key
 
 
-async def test_somebody_new_under_an_old_name_is_somebody_else(corp: Domain) -> None:
+async def test_a_new_user_with_an_old_name_is_another_record(corp: Domain) -> None:
     server = corp.server
     ada = server.add_user("ada")
     server.add_group("staff", [ada])
@@ -73,7 +73,7 @@ async def test_an_account_is_disabled_enabled_again_and_expires(corp: Domain) ->
     assert "validUntil" not in corp.mirror.user("ada")
 
 
-async def test_who_moves_out_of_the_base_is_gone_and_who_moves_in_is_there(corp: Domain) -> None:
+async def test_entries_that_move_out_of_the_base_are_deleted_and_others_added(corp: Domain) -> None:
     server = corp.server
     staff, others = server.add_unit("staff"), server.add_unit("others")
     ada, bob = server.add_user("ada", staff), server.add_user("bob", others)
@@ -131,7 +131,7 @@ async def test_primary_groups_change_without_a_word_about_members(corp: Domain) 
     assert "ada" in mirror.members_of("Domain Users")
 
 
-async def test_a_renamed_unit_is_read_anew(corp: Domain) -> None:
+async def test_a_renamed_unit_causes_a_complete_pull(corp: Domain) -> None:
     server = corp.server
     staff, others = server.add_unit("staff"), server.add_unit("others")
     server.add_user("ada", server.add_unit("inner", staff))

@@ -107,7 +107,7 @@ def test_a_group_has_none() -> None:
     reading.verify()
 
 
-async def test_who_changed_and_is_hidden_has_not_left(domain: Domain) -> None:
+async def test_a_changed_hidden_entry_does_not_count_as_deleted(domain: Domain) -> None:
     ada = domain.server.add_user("ada")
     cursor = (await domain.follow()).cursor
     domain.server.hide(ada, ACCOUNT_RESTRICTIONS, "sync")

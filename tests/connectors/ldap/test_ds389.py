@@ -57,7 +57,7 @@ async def test_the_end_of_an_incremental_pull_removes_nobody(directory: Director
 async def test_check_says_how_it_is_read(directory: Directory389) -> None:
     text = "\n".join(await directory.check())
     assert "389 Directory Server (389 Project 389-Directory/" in text
-    assert "strategy syncrepl: the plugin Content Synchronization tells what changed" in text
+    assert "strategy syncrepl: the plugin Content Synchronization reports changes" in text
 
 
 async def test_a_restart_between_pulls(directory: Directory389) -> None:
@@ -103,7 +103,7 @@ async def test_a_unit_that_is_made_read_and_renamed_within_a_second(directory: D
     assert (await directory.follow()).members_of("g0") == {"eve"}
 
 
-async def test_who_changes_twice_within_a_second_is_followed(directory: Directory389) -> None:
+async def test_two_changes_within_a_second_are_followed(directory: Directory389) -> None:
     await asyncio.sleep(1 - time.time() % 1)
     for title in ("Countess", "Duchess"):
         directory.server.modify(f"uid=u1,{PEOPLE}", {"title": title})
@@ -122,7 +122,7 @@ async def test_a_changelog_that_was_trimmed_beyond_the_cursor(directory: Directo
     connection.unbind_s()
     person(directory, "eve")
     directory.server.stop()
-    directory.server.run()  # it counts anew from what is there
+    directory.server.run()  # it starts to count from the current content
     directory.mirror.cursor = cursor
     mirror = await directory.follow()
     assert not mirror.has_user("u2")
@@ -140,7 +140,9 @@ async def test_a_cookie_that_is_not_ours(directory: Directory389, old: str, new:
 
 async def test_a_server_without_the_plugins(directory: Directory389) -> None:
     directory.server.configure("cn=Content Synchronization,cn=plugins,cn=config", {"nsslapd-pluginEnabled": "off"})
-    assert any("strategy complete: the server tells no changes: enable its" in line for line in await directory.check())
+    assert any(
+        "strategy complete: the server does not report changes: enable its" in line for line in await directory.check()
+    )
     await directory.follow()
     assert directory.mirror.cursor is None
 

@@ -44,13 +44,13 @@ def directory(serve389: Callable[..., Directory389]) -> Directory389:
     return found
 
 
-async def test_who_has_a_role_that_is_locked_is_not_active(directory: Directory389) -> None:
+async def test_a_user_with_a_locked_role_is_inactive(directory: Directory389) -> None:
     assert (await directory.follow()).user("u1")["active"] is True
     directory.server.modify(DISABLED, {"nsRoleDN": [f"cn=nobody,{BASE}", TEMPS]})
     mirror = await directory.follow()
     assert mirror.pulls == [0, 2]
     assert [user["userName"] for user in people(directory) if not user["active"]] == ["u1"]
-    directory.server.modify(f"uid=u2,{PEOPLE}", {"nsRoleDN": TEMPS})  # that is told
+    directory.server.modify(f"uid=u2,{PEOPLE}", {"nsRoleDN": TEMPS})  # the server reports it
     assert (await directory.agrees()).user("u2")["active"] is False
     directory.server.modify(DISABLED, {"nsRoleDN": f"cn=nobody,{BASE}"})
     await directory.follow()

@@ -37,8 +37,8 @@ async def comes_and_goes(directory: Directory | Directory389, name: str) -> None
     mirror = await directory.agrees()
     assert (mirror.members_of(name), mirror.members_of("static")) == ({"ada", "cy"}, {"cy"})
     pull = await mirror.follow(directory.source())
-    told = [item for item in pull.items if isinstance(item, Members)]
-    assert [item.group for item in told] == [mirror.id_of(Kind.GROUP, name)], "no other group is read without need"
+    found = [item for item in pull.items if isinstance(item, Members)]
+    assert [item.group for item in found] == [mirror.id_of(Kind.GROUP, name)], "no other group is read without need"
 
 
 @pytest.mark.parametrize("attributes", ["member", "member+memberOf@groupOfNames*"])
@@ -82,16 +82,16 @@ async def test_a_url_that_cannot_be_followed_costs_its_own_group(serve389: Calla
     pull = await read(directory.source())
     names = {item.id: item.attributes.get("cn") for item in pull.items if isinstance(item, Record)}
     why = {names[item.id]: item.why for item in pull.items if isinstance(item, Unread)}
-    told = {names[item.group]: item.added for item in pull.items if isinstance(item, Members)}
-    assert told == {"berlin": {f"dn:uid=ada,{PEOPLE}"}}
+    found = {names[item.group]: item.added for item in pull.items if isinstance(item, Members)}
+    assert found == {"berlin": {f"dn:uid=ada,{PEOPLE}"}}
     assert why.keys() == {"elsewhere", "broken"}
-    assert f"URL 2 of the dynamic group cn=elsewhere,{GROUPS} cannot be followed: it leads to" in why["elsewhere"]
+    assert f"URL 2 of the dynamic group cn=elsewhere,{GROUPS} cannot be used: it refers to" in why["elsewhere"]
     assert "Bad search filter" in why["broken"]
 
 
 @pytest.mark.parametrize("attribute", ["msDS-NonMembersBL", "allowedattributes"])
-async def test_what_active_directory_works_out_is_read_whole(domain: Domain, attribute: str) -> None:
+async def test_computed_attributes_cause_complete_pulls(domain: Domain, attribute: str) -> None:
     """Its schema says what that is: a link from elsewhere, and an attribute that is constructed."""
     reads = {Kind.USER: frozenset({"cn", attribute}), Kind.GROUP: frozenset({"cn"})}
     lines = await domain.source(reads=reads).check()
-    assert f"strategy complete: the rules read {attribute} of users, whose changes the server does not tell" in lines
+    assert f"strategy complete: the rules read {attribute} of users, whose changes the server does not report" in lines

@@ -64,7 +64,7 @@ async def test_a_server_that_is_killed_midway(serve: Serve) -> None:
             if len(seen) == 1:
                 directory.server.kill()
 
-    with pytest.raises(SourceError, match=r"broke off after [\d,]+ entries: Can't contact LDAP server"):
+    with pytest.raises(SourceError, match=r"failed after [\d,]+ entries: Can't contact LDAP server"):
         await kill_after_the_first_page()
     assert not any(isinstance(page, Done) for page in seen)
     directory.server.run()
@@ -73,7 +73,7 @@ async def test_a_server_that_is_killed_midway(serve: Serve) -> None:
 
 async def test_a_server_that_falls_silent_midway(serve: Serve) -> None:
     directory = serve(*company(people=20_000, groups=0, memberships=0))
-    silence = pytest.raises(SourceError, match=r"broke off after [\d,]+ entries: no answer in time")
+    silence = pytest.raises(SourceError, match=r"failed after [\d,]+ entries: no response in time")
     with silence, frozen_at_end(directory):
         async with aclosing(cast("Any", directory.source(reads=READS, page_size=100, timeout=2).pull(None))) as pages:
             await anext(pages)
@@ -172,14 +172,14 @@ async def test_an_entry_without_immutable_id(serve: Serve) -> None:
     assert f"uid=u0,ou=people,{BASE}" in error.message
 
 
-async def test_a_filter_that_is_none(serve: Serve) -> None:
+async def test_an_invalid_filter(serve: Serve) -> None:
     await fails(serve(), says="filter", users={"filter": "(&(objectClass=person)"})
 
 
 async def test_a_password_does_not_travel_in_plain_text(serve: Serve) -> None:
     directory = serve(person(0))
     for host in ("192.0.2.1", "[2001:db8::1]"):  # RFC 5737, RFC 3849: addresses of nobody
-        error = await fails(directory, says="would travel unencrypted", url=f"ldap://{host}")
+        error = await fails(directory, says="would be sent unencrypted", url=f"ldap://{host}")
         assert "start_tls" in str(error.remedy)
     for host in ("127.0.0.1", "localhost"):
         await directory.pull(url=directory.server.url.replace("127.0.0.1", host))
@@ -202,9 +202,9 @@ async def test_a_host_that_does_not_exist(serve: Serve) -> None:
         ({"bind_dn": "sync", "password": {"env": "X"}}, "'sync' is neither a DN .* nor an account of Active Directory"),
         (
             {"bind_dn": "sync@corp.example", "password": {"env": "X"}, "base": "dc=acme,dc=example"},
-            "sync@corp.example is no account of acme.example: write its DN",
+            "sync@corp.example is not an account of acme.example: write its DN",
         ),
-        ({"bind_dn": "CORP\\sync", "password": {"env": "X"}}, "is no account of acme: write its DN"),
+        ({"bind_dn": "CORP\\sync", "password": {"env": "X"}}, "is not an account of acme: write its DN"),
         ({"bind_dn": "sync@", "password": {"env": "X"}}, "neither a DN"),
         ({"password": "hush"}, "must not be in the file"),
         ({"users": {"filter": "objectClass=person"}}, "in parentheses"),
@@ -213,7 +213,7 @@ async def test_a_host_that_does_not_exist(serve: Serve) -> None:
         ({"bse": "dc=acme"}, "Extra inputs"),
     ],
 )
-def test_options_that_cannot_be(options: dict[str, Any], says: str) -> None:
+def test_invalid_options(options: dict[str, Any], says: str) -> None:
     with pytest.raises(ValidationError, match=says) as raised:
         LdapSource.Options.model_validate({"url": "ldaps://dc1", "base": "dc=acme", **options})
     assert "hush" not in str(raised.value).replace("input_value='hush'", "")

@@ -14,7 +14,7 @@ from tests.servers.slapd import READER
 from usersyncd.plugin import Kind, Members, Record, Unread
 from usersyncd.testing import read
 from usersyncd_ldap import dn as dns
-from usersyncd_ldap.certain import Certain
+from usersyncd_ldap.hidden import HiddenAttributes
 
 Serve = Callable[..., Directory]
 
@@ -33,12 +33,12 @@ def group(directory: Directory | Directory389, name: str, kind: str = "groupOfNa
 
 
 async def unread(directory: Directory | Directory389) -> dict[str, str]:
-    """The reason of each record that is not read; it is told in no other way."""
+    """The reason for each unread record; no other item may contain it."""
     items = list((await read(directory.source(reads=READS))).items)
     found = {item.id: item.why for item in items if isinstance(item, Unread)}
-    told = {item.id for item in items if isinstance(item, Record)}
-    told |= {item.group for item in items if isinstance(item, Members)}
-    assert not told & set(found)
+    yielded = {item.id for item in items if isinstance(item, Record)}
+    yielded |= {item.group for item in items if isinstance(item, Members)}
+    assert not yielded & set(found)
     return found
 
 
@@ -98,7 +98,7 @@ async def test_an_account_may_read_people_without_their_names(serve: Serve) -> N
     assert not await unread(directory)
 
 
-async def test_who_comes_hidden_is_named_once(serve: Serve) -> None:
+async def test_a_new_hidden_entry_is_reported_once(serve: Serve) -> None:
     """By an incremental pull, which also names who is there."""
     directory = serve(changes="present", database=hiding((ADA, "uid")))
     cursor = (await directory.follow()).cursor
@@ -108,7 +108,7 @@ async def test_who_comes_hidden_is_named_once(serve: Serve) -> None:
     assert isinstance(ada, Unread)
 
 
-async def test_what_is_read_for_this_alone_is_not_told(serve: Serve) -> None:
+async def test_attributes_read_for_this_check_only_are_not_yielded(serve: Serve) -> None:
     directory = serve()
     group(directory, "team", member=ADA)
     items = (await read(directory.source(reads={**READS, Kind.GROUP: frozenset({"cn"})}))).items
@@ -132,7 +132,7 @@ def test_attributes_that_name_an_entry(dn: str, names: list[str]) -> None:
 
 @pytest.mark.parametrize("shown", ["cn", "CN", "cn;lang-de"])
 def test_a_name_is_shown_in_any_spelling_and_with_options(shown: str) -> None:
-    certain = Certain((), {"cn"}, (), {})
+    certain = HiddenAttributes((), {"cn"}, (), {})
     assert certain.hidden("cn=Ada,dc=acme", {shown: [b"Ada"]}) is None
     assert certain.hidden("cn=Ada,dc=acme", {"uid": [b"ada"]}) == "cn"
     assert certain.hidden("l=Ada,dc=acme", {"uid": [b"ada"]}) is None, "nobody reads it"

@@ -90,7 +90,7 @@ PEOPLE, GROUPS = "person", "group"
 """What the filters that find them have in them."""
 
 
-async def test_who_moves_to_where_was_read_already_stays(subject: Subject, meanwhile: Meanwhile) -> None:
+async def test_an_entry_that_moves_to_an_already_read_base_stays(subject: Subject, meanwhile: Meanwhile) -> None:
     ada, two = f"{named(subject)}=ada-two", f"ou=two,{subject.server.base}"
     meanwhile(PEOPLE, lambda: move(subject, ada))
     assert (await subject.follow()).has_user("ada-two")
@@ -129,7 +129,7 @@ async def test_a_member_is_found_under_a_name_that_is_new(subject: Subject, mean
     assert (await subject.follow()).members_of("crew-one") == {"ada-two"}
 
 
-async def test_who_was_on_no_page_of_a_single_search_stays() -> None:
+async def test_an_entry_on_no_page_of_a_search_stays() -> None:
     """A server makes each page of what is there then (RFC 2696 promises no more)."""
     script = [
         bound, root_dse,

@@ -50,4 +50,4 @@ async def test_other_servers_take_a_dn_only(serve: Callable[..., Directory]) -> 
     with pytest.raises(SourceError) as raised:
         await directory.check(bind_dn="reader@acme.example")
     assert "signing in as reader@acme.example failed" in raised.value.message
-    assert "only Active Directory takes user@domain" in str(raised.value.remedy)
+    assert "only Active Directory accepts user@domain" in str(raised.value.remedy)

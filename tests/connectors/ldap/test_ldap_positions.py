@@ -34,15 +34,15 @@ def test_which_server_is_behind(here: Position, is_before: bool) -> None:
 
 def test_a_controller_may_tell_of_itself_only() -> None:
     one, two = (Position("a", own, {"dc=acme": {own: "5"}}) for own in ("one", "two"))
-    assert one.can_tell(one)
-    assert not one.can_tell(two)
-    assert Position("a", "one", {"dc=acme": {"one": "5", "two": "4"}}).can_tell(two)
-    assert at("b", one="5").can_tell(at("a", two="5")), "a server without an identity tells of all"
-    assert not at("b", one="5").can_tell(Position("a", "", {"dc=other": {"one": "5"}}))
+    assert one.comparable_with(one)
+    assert not one.comparable_with(two)
+    assert Position("a", "one", {"dc=acme": {"one": "5", "two": "4"}}).comparable_with(two)
+    assert at("b", one="5").comparable_with(at("a", two="5")), "a server without an identity tells of all"
+    assert not at("b", one="5").comparable_with(Position("a", "", {"dc=other": {"one": "5"}}))
 
 
 def test_what_two_servers_had_is_remembered() -> None:
-    assert at("b", one="6").onto(at("a", one="5", two="7")) == at("b", one="6", two="7")
+    assert at("b", one="6").merged_with(at("a", one="5", two="7")) == at("b", one="6", two="7")
 
 
 def test_the_newest_change_of_each_openldap() -> None:

@@ -74,7 +74,7 @@ async def test_a_rename_and_a_move_keep_the_id(serve: Serve) -> None:
     assert after.handles == (f"dn:uid=countess,ou=left,{BASE}", "uid:countess")
 
 
-async def test_somebody_new_under_an_old_name_is_somebody_else(serve: Serve) -> None:
+async def test_a_new_user_with_an_old_name_is_another_record(serve: Serve) -> None:
     directory = serve(user("uid=ada"))
     before = (await directory.pull()).users["ada"]
     directory.server.delete(f"uid=ada,{PEOPLE}")
@@ -227,7 +227,7 @@ async def test_references_to_other_servers_are_counted_not_followed(serve: Serve
     assert "ou=elsewhere" in warnings[0]["first"]
 
 
-async def test_check_says_what_is_there(serve: Serve) -> None:
+async def test_check_describes_the_server(serve: Serve) -> None:
     lines = "\n".join(await serve(user("uid=ada")).check())
     assert "OpenLDAP" in lines
     assert f"cn=reader,{BASE}" in lines

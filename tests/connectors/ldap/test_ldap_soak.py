@@ -75,7 +75,7 @@ async def follow_life(subject: Directory | Directory389 | Domain, seconds: float
     forgotten = [why for why in complete if "newer than provider" in why]
     assert complete == forgotten  # every other pull was incremental
     assert len(forgotten) <= kills
-    # Who comes and goes while OpenLDAP answers is named and never told: that costs a complete pull.
+    # An entry that is created and deleted during a response is named but never sent: the next pull is complete.
     assert subject.mirror.doubts <= 1 + life.steps // 1000
 
 

@@ -107,7 +107,7 @@ async def test_a_scheme_in_capitals_is_the_same_scheme(serve: Serve, tls: Certif
     assert any("by ldaps, the certificate verified" in line for line in lines)
 
 
-async def test_a_server_that_is_chosen_by_name_is_told_the_name(tls: Certificates) -> None:
+async def test_the_server_name_is_sent_in_the_handshake(tls: Certificates) -> None:
     """Many names may be behind one address: what stands before them resets a connection that names none (RFC 6066)."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tls.certificate, tls.key)
@@ -115,7 +115,7 @@ async def test_a_server_that_is_chosen_by_name_is_told_the_name(tls: Certificate
     context.sni_callback = lambda _connection, name, _context: named.append(name)
     with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor() as pool:
         answered = pool.submit(_shake_hands, server, context)
-        sockets.shakes_hands("localhost", server.getsockname()[1], 5)
+        sockets.check_handshake("localhost", server.getsockname()[1], 5)
         answered.result()
     assert named == ["localhost"]
 
@@ -169,11 +169,11 @@ async def test_a_scheme_that_does_not_fit_the_port_is_said(serve: Serve, tls: Ce
     directory = serve(person(0), tls=tls)
     plain, secure = directory.server.url, directory.server.ldaps_url
     directory.options["url"] = secure.replace("ldaps:", "ldap:")
-    with pytest.raises(SourceError, match="speaks TLS from the start") as raised:
+    with pytest.raises(SourceError, match="expects TLS from the start") as raised:
         await directory.pull()
     assert f"write {secure}" in str(raised.value.remedy)
     directory.options["url"] = plain.replace("ldap:", "ldaps:")
-    with pytest.raises(SourceError, match=r"nothing on port \d+ speaks TLS"):
+    with pytest.raises(SourceError, match=r"port \d+ does not support TLS"):
         await directory.pull(tls={"ca_file": str(tls.ca)})
 
 
@@ -182,17 +182,17 @@ async def test_an_authority_that_is_not_there(secured: Directory) -> None:
         await secured.pull(tls=tls_of(secured, ca_file="missing.pem"))
 
 
-async def test_an_authority_that_is_no_certificate(secured: Directory) -> None:
+async def test_an_authority_that_is_not_a_certificate(secured: Directory) -> None:
     (secured.folder / "ca.pem").write_text("not a certificate")
     with pytest.raises(SourceError, match=r"ca\.pem"):
         await secured.pull(tls=tls_of(secured, ca_file="ca.pem"))
 
 
 UNFIT = {
-    "the key is that of another certificate": ("client", "key"),
+    "the key belongs to another certificate": ("client", "key"),
     "the key is encrypted": ("client", "encrypted"),
-    "one of them is no PEM file of its kind": ("client_key", "client"),
-    "cannot be used: one of them is no PEM": ("empty", "client_key"),
+    "one of them is not a PEM file of its type": ("client_key", "client"),
+    "cannot be used: one of them is not a PEM": ("empty", "client_key"),
     "No such file": ("client", "missing"),
 }
 """What is said of a certificate and a key of our own. Files are those of Certificates and of the test."""

@@ -39,7 +39,7 @@ def logged(serve: Serve) -> Directory:
 
 
 async def test_a_server_that_restarts_between_pulls(directory: Directory) -> None:
-    """The log of a session is gone then: the server names everybody who is there."""
+    """The session log is lost then: the server names all existing entries."""
     await directory.follow()
     directory.server.delete(f"uid=u2,{PEOPLE}")
     directory.server.stop()
@@ -57,7 +57,7 @@ async def test_a_server_that_restarts_between_pulls(directory: Directory) -> Non
 
 
 async def test_who_is_left_is_named_when_something_changed(directory: Directory) -> None:
-    """With a log or without: what it says of those who are gone is not relied on."""
+    """With a log or without: its deletions are not relied on."""
     await directory.follow()
     directory.server.delete(f"uid=u2,{PEOPLE}")
     pull = await directory.mirror.follow(directory.source())
@@ -66,7 +66,7 @@ async def test_who_is_left_is_named_when_something_changed(directory: Directory)
     assert pull.ends[0].complete
 
 
-async def test_leavers_whom_a_full_accesslog_lost(serve: Serve) -> None:
+async def test_deletions_that_a_full_accesslog_lost(serve: Serve) -> None:
     """slapd deletes all the same when the log's database takes no more, and never tells of it."""
     directory = serve(*COMPANY, changes="accesslog", log_kilobytes=128)
     directory.reads = READS
@@ -113,7 +113,7 @@ async def test_a_replica_that_is_behind_takes_nobody_for_gone(logged: Directory)
     assert mirror.user("u1")["title"] == "Duchess"
     assert mirror.has_user("u2")
     assert mirror.cursor == ahead
-    assert any("another one told" in entry["event"] for entry in logged.log.entries)
+    assert any("changes of another one" in entry["event"] for entry in logged.log.entries)
     mirror.cursor = cursor  # it has caught up
     assert not (await logged.agrees()).has_user("u2")
 
@@ -150,15 +150,15 @@ async def test_without_syncprov_every_pull_is_complete(serve: Serve) -> None:
     assert directory.mirror.cursor is None
     with pytest.raises(SourceError, match=r"strategy syncrepl does not work here: .* no overlay syncprov"):
         await directory.follow(strategy="syncrepl")
-    with pytest.raises(SourceError, match="there is no strategy dirsync for it"):
+    with pytest.raises(SourceError, match="does not support the strategy dirsync"):
         await directory.follow(strategy="dirsync")
 
 
 async def test_check_says_how_it_is_read(directory: Directory) -> None:
     lines = await directory.check()
-    assert "strategy syncrepl: the overlay syncprov tells what changed" in lines
+    assert "strategy syncrepl: the overlay syncprov reports changes" in lines
     lines = await directory.check(strategy="complete")
-    assert "strategy complete: the option strategy says so" in lines
+    assert "strategy complete: set by the option strategy" in lines
 
 
 async def test_a_size_limit_voids_an_incremental_pull(serve: Serve) -> None:
@@ -175,7 +175,7 @@ async def test_a_size_limit_voids_an_incremental_pull(serve: Serve) -> None:
 
 
 async def test_who_is_locked_on_a_replica_is_noticed(serve: Serve) -> None:
-    """slapo-ppolicy on a replica locks whoever guesses too often there, and counts no change."""
+    """slapo-ppolicy on a replica locks accounts after failed sign-ins there, and counts no change."""
     policy = f"dn: cn=policy,{BASE}\nobjectClass: device\nobjectClass: pwdPolicy\npwdAttribute: userPassword\n"
     policy += "pwdLockout: TRUE\npwdMaxFailure: 1\n\n"
     overlay = f"moduleload ppolicy\noverlay ppolicy\nppolicy_default cn=policy,{BASE}\n"

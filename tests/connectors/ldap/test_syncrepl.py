@@ -1,4 +1,4 @@
-"""What changed, told by the syncrepl of a real OpenLDAP or 389-ds: the snapshot is as a complete pull would say."""
+"""Changes by syncrepl of a real OpenLDAP or 389-ds: the snapshot equals a complete pull."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ async def test_a_rename_and_a_move_keep_the_person(directory: AnyDirectory) -> N
     assert mirror.id_of(Kind.USER, "countess") == before
 
 
-async def test_somebody_new_under_an_old_name_is_somebody_else(directory: AnyDirectory) -> None:
+async def test_a_new_user_with_an_old_name_is_another_record(directory: AnyDirectory) -> None:
     before = (await directory.follow()).id_of(Kind.USER, "u1")
     directory.server.delete(f"uid=u1,{PEOPLE}")
     person(directory, "u1")
     assert (await directory.agrees()).id_of(Kind.USER, "u1") != before
 
 
-async def test_who_moves_out_of_the_base_or_the_filter_is_gone(directory: AnyDirectory) -> None:
+async def test_an_entry_that_leaves_the_base_or_the_filter_is_deleted(directory: AnyDirectory) -> None:
     left = unit(directory, "left")
     options = {"users": {"base": PEOPLE, "filter": "(&(objectClass=inetOrgPerson)(!(title=robot)))"}}
     await directory.follow(**options)
@@ -104,7 +104,7 @@ async def test_a_move_between_two_bases_keeps_the_person(directory: AnyDirectory
     assert not mirror.has_user("two1")
 
 
-async def test_a_renamed_unit_is_read_anew(directory: AnyDirectory) -> None:
+async def test_a_renamed_unit_causes_a_complete_pull(directory: AnyDirectory) -> None:
     await asyncio.sleep(1.1)  # times have seconds: the unit must not look as if it was made after the first pull
     await directory.follow()
     directory.server.rename(PEOPLE, "ou=folk")
@@ -118,7 +118,7 @@ async def test_a_renamed_unit_is_read_anew(directory: AnyDirectory) -> None:
     assert (await directory.follow()).pulls[1] == 2
 
 
-async def test_who_is_below_a_unit_that_moves_out_of_the_base_is_gone(directory: AnyDirectory) -> None:
+async def test_entries_below_a_unit_that_leaves_the_base_are_deleted(directory: AnyDirectory) -> None:
     inner, left = f"ou=inner,{PEOPLE}", unit(directory, "left")
     directory.server.add(inner, {"objectClass": "organizationalUnit", "ou": "inner"})
     person(directory, "eve", inner)
