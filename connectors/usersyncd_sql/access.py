@@ -1,4 +1,4 @@
-"""Takes the access of a leaver whose row cannot be written whole, or cannot be deleted."""
+"""Removes the access of a leaver whose row cannot be fully written, or cannot be deleted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from usersyncd_sql.tables import RecordTable
 
 
 def take_access(batch: Batch, table: RecordTable, address: Address) -> bool:
-    """Deactivate a row without writing the rest of it. Whether that succeeded; without a column for it, it does not."""
+    """Deactivate a row without writing its other columns. Returns whether that succeeded; it fails without a column for
+    ``active``."""
     active = table.names.get(own.ACTIVE)
     if active is None:
         return False

@@ -11,14 +11,14 @@ from typing import TypeVar
 from usersyncd.plugin import Change, Kind, Outcome, TargetContext
 from usersyncd_sql.catalog import Catalog
 from usersyncd_sql.faults import code, is_either, is_unlisted, refusal
-from usersyncd_sql.norow import is_of_statement
 from usersyncd_sql.savepoint import savepoint
+from usersyncd_sql.statement_errors import is_of_statement
 from usersyncd_sql.write import Writer
 
 Item = TypeVar("Item")
 
 MANY = 100
-"""Items that are not all refused for reasons of their own."""
+"""Number of items from which on the same unknown error for all of them counts as an error of the statement."""
 Numbered = tuple[int, Change]
 """A change and its index in the batch."""
 
@@ -48,7 +48,7 @@ class Batch:
         self._refused[number][member] = reason
 
     def miss_member(self, number: int, member: str, reason: str) -> None:
-        """This edge is refused, and its member has no row."""
+        """Refuse one member that has no row."""
         self.refuse_member(number, member, reason)
         self._gone[number].add(member)
 
@@ -89,7 +89,7 @@ class Batch:
         """Run ``work`` for all items except those that the database refuses. Returns these with their errors.
 
         All items are tried together; if that fails, each half is tried: one refused item in n costs 2 log n attempts.
-        An error of an unknown sort that comes for each of many items is none of theirs, and is raised.
+        An error of an unknown kind for each of many items does not concern the items, and is raised.
         """
         refused = self._halved(items, work)
         if len(refused) == len(items) >= MANY and all(is_unlisted(error) or is_either(error) for _, error in refused):

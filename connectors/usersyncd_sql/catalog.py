@@ -45,14 +45,13 @@ class Catalog:
         }
 
     def forget(self) -> None:
-        """Drop what was reflected, after a schema change."""
+        """Drop the reflected tables, after a schema change."""
         self._records.clear()
         self._edges = None
         self._inspector = None
 
     def is_whole(self) -> bool:
-        """Whether the tables that usersyncd creates are reflected, with all their columns and the primary keys that
-        they are to have."""
+        """Whether the tables that usersyncd creates are reflected, with all their columns and correct primary keys."""
         if self._is_own("memberships") and (
             self._edges is None or set(self._edges.primary_key) != set(own.EDGE_COLUMNS)
         ):
@@ -77,7 +76,7 @@ class Catalog:
         return self._records[kind]
 
     def known(self, kind: Kind) -> RecordTable | None:
-        """The table of one kind, if it was used before."""
+        """The table of one kind, if it is already reflected."""
         return self._records.get(kind)
 
     def records_if_any(self, connection: sa.Connection, kind: Kind) -> RecordTable | None:
@@ -112,7 +111,7 @@ class Catalog:
         return self.edges(connection)
 
     def reflected(self) -> list[RecordTable | EdgeTable]:
-        """The tables that were used before."""
+        """The reflected tables."""
         return [*self._records.values(), *([] if self._edges is None else [self._edges])]
 
     def verify(self, connection: sa.Connection) -> None:

@@ -71,14 +71,14 @@ def comparisons(
 
 
 def _is_exact(connection: sa.Connection, table: sa.TableClause, column: str) -> bool:
-    """Whether SQLite compares a column exactly: a text that takes its collation equals no other one."""
+    """Whether SQLite compares a column exactly: a text with the column's collation equals no other text."""
     preparer = connection.dialect.identifier_preparer
     held = f"SELECT {preparer.quote(column)} AS held FROM {preparer.format_table(table)} WHERE 0"  # noqa: S608
     try:
         query = f"SELECT held = 'A' OR held = 'a ' FROM ({held} UNION ALL SELECT 'a')"  # noqa: S608
         found = connection.exec_driver_sql(query).scalar_one()
     except DBAPIError:
-        return False  # A collation that only the application knows.
+        return False  # The application has registered its own collation.
     return not found
 
 

@@ -1,4 +1,4 @@
-"""Updates of one batch that take unique values from each other."""
+"""Finds updates of one batch that take unique values from each other."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 from usersyncd_sql.batch import Batch, Numbered
 from usersyncd_sql.identity import Address, Columns
-from usersyncd_sql.park import parking
 from usersyncd_sql.reflected import Row
 from usersyncd_sql.tables import RecordTable
+from usersyncd_sql.temporary import parking
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A row that an update changes: the values that it holds now, and the new ones."""
+    """A row that an update changes: its current values, and the new ones."""
 
     numbered: Numbered
     address: Address
@@ -25,7 +25,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A unique value that ``holder`` has now and ``taker`` gets. Both are indexes of items."""
+    """A unique value that ``holder`` has and ``taker`` gets. Both are indexes of items."""
 
     taker: int
     holder: int
@@ -38,7 +38,8 @@ class Conflict:
 
 
 def of_free_keys(batch: Batch, table: RecordTable, items: Sequence[Item]) -> list[Item]:
-    """For a table without a unique constraint on the key: the items whose new key no row has that keeps it.
+    """For a table without a unique constraint on the key: the items whose new key is free, or becomes free in this
+    batch.
 
     The others are refused.
     """

@@ -40,7 +40,7 @@ def create(batch: Batch, table: RecordTable, changes: Sequence[Numbered]) -> Non
 def _made(
     batch: Batch, table: RecordTable, changes: Sequence[Numbered], sent: list[New], refused: dict[int, str] | None
 ) -> Iterator[New]:
-    """A row for each change, made while the one before it is sent. ``sent`` collects the rows."""
+    """A row for each change, created while the previous one is sent. ``sent`` collects the rows."""
     now, place = table.now(batch.now), table.place[table.key]
     for number, change in changes:
         try:
@@ -82,8 +82,8 @@ def _read_back(batch: Batch, table: RecordTable, sent: Sequence[New], missing: i
     lost = [item for n, item in enumerate(sent) if n not in found]
     if lost and not missing:
         raise Refused(
-            f"the database keeps the row under another `{table.key}` than {lost[0].key!r}: a trigger changes it; let "
-            "the rules give what the table will hold"
+            f"the database stores the row with another `{table.key}` than {lost[0].key!r}: a trigger changes it; let "
+            "the rules produce the value that the table will hold"
         )
     for item in lost:
         batch.refuse(item.numbered[0], DROPPED)
@@ -101,7 +101,7 @@ def _absent(batch: Batch, table: RecordTable, items: Sequence[New]) -> list[New]
         number, change = item.numbered
         scope = change.directory if table.scoped else ""
         if (other := taken.setdefault((scope, item.key), change.id)) != change.id:
-            batch.refuse(number, f"`{table.key}` {item.key!r} is that of {other}, too")
+            batch.refuse(number, f"`{table.key}` {item.key!r} is also the key of {other}")
         elif n in held:
             batch.refuse(number, f"a row with `{table.key}` {item.key!r} already exists in `{table.name}`")
         else:

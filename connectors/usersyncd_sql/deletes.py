@@ -1,4 +1,4 @@
-"""Deletes: memberships first, then rows. A row that does not exist is no error."""
+"""Deletes: memberships first, then rows. A missing row is not an error."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from usersyncd_sql.batch import Batch, Numbered
 from usersyncd_sql.faults import is_reference, refusal
 from usersyncd_sql.follow import stands_for
 from usersyncd_sql.identity import Columns
-from usersyncd_sql.look import by_address
 from usersyncd_sql.present import Present, present
 from usersyncd_sql.protected import protected_member
+from usersyncd_sql.reading import by_address
 from usersyncd_sql.reasons import UNTOUCHED
 from usersyncd_sql.reflected import Key, Row
 from usersyncd_sql.tables import RecordTable
 
-KEPT = "another table refers to the row: let its foreign key follow (ON DELETE CASCADE), or keep leavers' rows"
+KEPT = "another table refers to the row: add ON DELETE CASCADE to its foreign key, or keep leavers' rows"
 NAME_ACTIVE = "; or name `active` under `set`, so that the row is deactivated until it can be deleted"
 
 
@@ -47,7 +47,7 @@ def _holds_protected(batch: Batch, table: RecordTable, item: Present) -> bool:
 
 
 def _kept(batch: Batch, table: RecordTable, item: Present) -> str:
-    """Deactivate a user's row to which others refer. What became of it, and what to do."""
+    """Deactivate a user's row to which other rows refer. Returns the result and the remedy."""
     if table.kind is Kind.GROUP:
         return f"\n  → {KEPT}"
     active = table.names.get(own.ACTIVE)

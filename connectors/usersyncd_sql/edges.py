@@ -24,8 +24,8 @@ class Holds(Enum):
 
 
 class EdgeTable(Reflected):
-    """The membership table. For each kind, ``holds`` is the sort of value that represents a record, and ``value`` the
-    column of the record's row that has it."""
+    """The membership table. For each kind, ``holds`` is the type of value that represents a record, and ``value`` the
+    column of the record's row with this value."""
 
     def __init__(
         self, connection: sa.Connection, inspector: sa.Inspector, name: str, schema: str | None, target: str,
@@ -80,5 +80,5 @@ class EdgeTable(Reflected):
         what = "no foreign key" if not found else f"{len(found)} foreign keys ({', '.join(found)})"
         raise TargetError(
             f"{self._place} has {what} to `{to.name}`, so its columns for user and group are not known",
-            "say which they are in the target's options: memberships: {user: COLUMN, group: COLUMN}",
+            "name them in the target's options: memberships: {user: COLUMN, group: COLUMN}",
         )

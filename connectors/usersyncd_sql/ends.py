@@ -13,8 +13,8 @@ from usersyncd_sql.faults import Refused
 from usersyncd_sql.follow import stands_for
 from usersyncd_sql.hidden import hidden, may_hide
 from usersyncd_sql.identity import Address, decode
-from usersyncd_sql.look import by_address
-from usersyncd_sql.present import has_key, is_protected, several, stranger, told
+from usersyncd_sql.present import ambiguous, described, has_key, is_protected, not_delivered
+from usersyncd_sql.reading import by_address
 from usersyncd_sql.reflected import Key
 from usersyncd_sql.tables import RecordTable
 
@@ -49,13 +49,13 @@ class Ends:
             if not self._own or not self._is_record(member)
         )
         self.by_id = self._own and not wanted
-        """Whether the table of memberships holds the ids of all these records, so that no row is read."""
+        """Whether the membership table holds the ids of all these records, so that no row must be read."""
         self._look_up(list(wanted))
 
     def value(self, directory: str, member: Member) -> Any:
         """The value that represents a record. Raises Refused if it may not be used, Absent if its row does not exist.
 
-        A row with another key than planned is refused: it may belong to somebody else.
+        A row with another key than planned is refused: it may belong to another record.
         """
         if self._own and self._is_record(member):
             return member.id
@@ -64,23 +64,23 @@ class Ends:
         if isinstance(found, Refused):
             raise found
         if not found.rows and self._unseen:
-            raise Refused(hidden(self._table, f"row with {told(found.address)}"))
+            raise Refused(hidden(self._table, f"row with {described(found.address)}"))
         if not found.rows:
-            raise Absent(f"table `{self._table.name}` has no row with {told(found.address)}")
+            raise Absent(f"table `{self._table.name}` has no row with {described(found.address)}")
         row = self._one(found, target_id, member)
         where, value = stands_for(self._table, self._edges, directory, row)
         if self._edges.scoped and where != directory:
-            raise Refused(f"its row is that of a record of {where}")
+            raise Refused(f"its row belongs to a record of {where}")
         return value
 
     def _one(self, found: _Row, target_id: str | None, member: Member) -> Mapping[str, Any]:
         if len(found.rows) > 1:
-            raise Refused(several(self._table, found.address, len(found.rows)))
+            raise Refused(ambiguous(self._table, found.address, len(found.rows)))
         (row,) = found.rows
         key: Key = self._table.adapted(self._table.key_attribute, member.key)
         as_planned = target_id == member.target_id and target_id not in self._table.moving
         if as_planned and not has_key(self._table, row, [key]):
-            raise Refused(f"{stranger(self._table, found.address, row)}: check whose row it is")
+            raise Refused(f"{not_delivered(self._table, found.address, row)}: check whose row it is")
         if self._whole and is_protected(self._batch, self._table, row):
             raise Refused(PROTECTED)
         return row

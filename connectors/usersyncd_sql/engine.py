@@ -16,7 +16,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from usersyncd.errors import PluginError
 from usersyncd_sql.options import SCHEMES
 
-# An application may have types and indexes that SQLAlchemy does not know. usersyncd needs none of them.
+# An application may have types and indexes that SQLAlchemy does not know. usersyncd does not need them.
 UNKNOWN = "Did not recognize type|Skipped unsupported reflection|Predicate of"
 warnings.filterwarnings("ignore", UNKNOWN, sa.exc.SAWarning)
 
@@ -27,7 +27,7 @@ BUSY_SECONDS = 30
 LOCK_SECONDS = 10
 """How long a server lets a statement wait for a lock."""
 ISOLATION = "READ COMMITTED"
-"""Whatever the database's default is: at a higher level, a change by the application fails the whole batch."""
+"""Set independent of the database's default: at a higher level, a change by the application fails the whole batch."""
 
 
 def driver_url(text: str, folder: Path, password: str | None) -> URL:
@@ -65,7 +65,7 @@ def build(url: URL, *, own: bool) -> Engine:
         engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS})
         _sqlite(engine, own)
     elif backend == "postgresql":
-        # Behind a pooler, a prepared statement would be one of another session.
+        # Behind a pooler, a prepared statement could belong to another session.
         arguments: dict[str, Any] = {
             "connect_timeout": CONNECT_SECONDS, "application_name": "usersyncd", "prepare_threshold": None
         }  # fmt: skip
@@ -115,7 +115,7 @@ def _postgresql(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
-        # For this transaction alone: behind a pooler, the next one is another program's.
+        # For this transaction only: behind a pooler, the next one may belong to another program.
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
 
 
@@ -126,5 +126,5 @@ def _mysql(engine: Engine) -> None:
             # Without strict mode, the server truncates values that are too long.
             cursor.execute("SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')")
             cursor.execute("SET SESSION time_zone = '+00:00'")
-            # Of rows, and of tables that are being altered.
+            # Locks of rows, and of tables that are being altered.
             cursor.execute(f"SET SESSION innodb_lock_wait_timeout = {LOCK_SECONDS}, lock_wait_timeout = {LOCK_SECONDS}")

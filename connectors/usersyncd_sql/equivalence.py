@@ -1,4 +1,4 @@
-"""Whether a value that was read is only another form of the one that was written."""
+"""Decides whether a value that was read is only another form of the written value."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from sqlalchemy.types import TypeEngine
 
 from usersyncd.plugin import Value
 from usersyncd_sql.tables import RecordTable
-from usersyncd_sql.told import Unsaid, teller
+from usersyncd_sql.to_json import NotJson, json_converter
 from usersyncd_sql.values import Loose, adapter, text
 
 COMPARABLE = (
     sa.String, sa.Integer, sa.Boolean, sa.Numeric, sa.Float, sa.DateTime, sa.Date, sa.Time, sa.JSON, sa.Uuid, sa.ARRAY,
     mysql.BIT,
 )  # fmt: skip
-"""Types of which the connector knows the forms. Values of others, as INTERVAL, are never said to differ."""
+"""Types whose forms the connector knows. Values of other types, such as INTERVAL, are never reported as different."""
 ROUNDED = timedelta(seconds=1) - timedelta.resolution
 """A column may keep fewer digits of a second."""
 
 
 def is_same(table: RecordTable, attribute: str, written: Value, held: Value) -> bool:
-    """Whether ``held`` is what the attribute's column makes of ``written``."""
+    """Whether ``held`` is the form in which the attribute's column stores ``written``."""
     if (name := table.names.get(attribute)) is None:
         return True  # The table has no column for it.
     kind = table.columns[name].type
@@ -38,8 +38,8 @@ def is_same(table: RecordTable, attribute: str, written: Value, held: Value) -> 
         kept = (adapter(kind, table.backend) or text)(written)
     except ValueError:
         return False
-    shown = told(kept) if (told := teller(kind)) else kept
-    if isinstance(shown, Unsaid) or shown == held or _text(shown) == _text(held):
+    shown = json_value(kept) if (json_value := json_converter(kind)) else kept
+    if isinstance(shown, NotJson) or shown == held or _text(shown) == _text(held):
         return True
     return _alike(kind, kept, shown, held) or (_ignores_case(table, name) and _folded(shown) == _folded(held))
 
@@ -61,11 +61,11 @@ def _alike(kind: TypeEngine[Any], kept: Any, shown: Any, held: Any) -> bool:
 
 
 def _ignores_case(table: RecordTable, column: str) -> bool:
-    """Whether upper and lower case, and spaces at the ends, are taken for equal: in the key, where the database does
-    so, and where the table has triggers. Those of applications often write an address in lower case, and would do it
-    again after every verification."""
+    """Whether case and surrounding spaces are ignored: in the key, if the database ignores them, and if the table has
+    triggers. Triggers of applications often write addresses in lower case, and would do so again after every
+    correction."""
     comparison = table.comparisons[column]
-    # SQLite does not say how it compares: `exact` is about unique indexes, too.
+    # SQLite does not report how it compares: `exact` also covers unique indexes.
     return column == table.key or comparison.triggered or (table.backend != "sqlite" and not comparison.exact)
 
 
@@ -78,7 +78,7 @@ def _text(value: Any) -> str:
 
 
 def _near(one: Any, other: Any, by: Any) -> bool:
-    """Whether two values are there, and differ by no more."""
+    """Whether both values exist, and differ by at most ``by``."""
     return one is not None and other is not None and abs(one - other) <= by
 
 

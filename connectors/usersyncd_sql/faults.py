@@ -26,27 +26,27 @@ MYSQL_RECORD = frozenset(
      1586, 1644, 3140, 3819, 4025, 4078)
 )  # fmt: skip
 SQLITE_RECORD = ("SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG")
-# A value that a column cannot have: too large, not of the column's form, or with a character that it cannot hold.
-# 42601: the form of an ltree or a tsvector.
+# A value that a column cannot hold: too large, of a wrong form, or with an invalid character. 42601: the form of an
+# ltree or a tsvector.
 POSTGRESQL_VALUE = frozenset(("22001", "22003", "22007", "22008", "22021", "22023", "22P02", "22P03", "22P05", "42601"))
 MYSQL_VALUE = frozenset((1264, 1292, 1300, 1366, 1367, 1406, 1411))
-# Errors of a statement, or of one record: of its value, or of what a trigger or a generated column makes of it.
+# Errors of a statement or of one record: its value, or the result of a trigger or a generated column.
 POSTGRESQL_EITHER = ("0A", "42", "54", "55", "XX000")
 MYSQL_EITHER = frozenset((1054, 1142, 1143, 1146))
 SQLITE_EITHER = "SQLITE_ERROR"
 NUL = "the value has a NUL character, which PostgreSQL cannot hold"
 
-CONNECTION = "check the URL and the password, and that the server runs and can be reached"
+CONNECTION = "check the URL and the password, that the server runs, and that this machine can reach it"
 RIGHTS = (
     "grant the user SELECT, INSERT, UPDATE and DELETE on the tables, and in PostgreSQL USAGE on their schema and on "
     "the sequences of serial columns; `usersyncd check --online` names what is missing"
 )
-READ_ONLY = "point the URL at the primary server, or make the database writable"
+READ_ONLY = "use the URL of the primary server, or make the database writable"
 SPACE = "free some disk space; what was not acknowledged is planned again in the next run"
 TABLES = "compare the tables with the configuration: `usersyncd check --online`"
 BUSY = "end the other program's transaction, or wait for it; what was not acknowledged is planned again in the next run"
 ROW_LOG = "set binlog_format to MIXED or ROW on the server: usersyncd writes at READ COMMITTED"
-TRIGGER = "see why a trigger of the database refuses every record"
+TRIGGER = "find out why a trigger of the database refuses every record"
 OTHER = "see the database's log; what was not acknowledged is planned again in the next run"
 
 POSTGRESQL = {
@@ -64,7 +64,7 @@ MYSQL = {
     1049: "create the database, or correct its name in the URL",
 }  # fmt: skip
 CLIENT = 2
-"""The thousands of the numbers that the client library gives (MySQL reference manual, "Client Error Reference")."""
+"""The thousands digit of the client library's error numbers (MySQL reference manual, "Client Error Reference")."""
 SQLITE = {
     "SQLITE_READONLY": READ_ONLY, "SQLITE_CANTOPEN": "check the path, and that its folder exists and is writable",
     "SQLITE_FULL": SPACE, "SQLITE_IOERR": SPACE, "SQLITE_BUSY": BUSY, "SQLITE_LOCKED": BUSY,
@@ -105,8 +105,8 @@ def refusal(error: BaseException) -> str | None:
 
 
 def is_unlisted(error: BaseException) -> bool:
-    """Whether nobody can tell from the code what the error is about: a trigger may refuse one record with a code of the
-    application's own. Where it is about all records, it refuses them all."""
+    """Whether the code does not show what the error concerns: a trigger may refuse one record with the application's
+    own code. An error that concerns all records refuses all of them."""
     cause = driver_error(error)
     if cause is None:
         return False
@@ -118,7 +118,7 @@ def is_unlisted(error: BaseException) -> bool:
 
 
 def is_either(error: BaseException) -> bool:
-    """Whether an error may be one of the statement, for all records, or one that a single record causes."""
+    """Whether an error may concern the statement, and so all records, or a single record."""
     found = code(error)
     if isinstance(found, str):
         return found.startswith((*POSTGRESQL_EITHER, SQLITE_EITHER)) and found != "55P03" and not is_unlisted(error)
@@ -134,7 +134,7 @@ def code(error: BaseException) -> str | int | None:
 
 
 def is_of_value(error: BaseException) -> bool:
-    """Whether the database cannot take a value that it is asked for, so that no row has it."""
+    """Whether the column cannot hold the requested value, so that no row has it."""
     if isinstance(error, UnicodeEncodeError | OverflowError):
         return True
     if (cause := driver_error(error)) is None:
@@ -163,13 +163,13 @@ def is_reference(error: BaseException) -> bool:
 
 
 def is_busy(error: BaseException) -> bool:
-    """Whether another program was in the way: the same may succeed a moment later."""
+    """Whether another program caused the error by a lock or a change: a retry may succeed."""
     cause = driver_error(error)
     return cause is not None and _remedy(cause) == BUSY
 
 
 def busy(error: BaseException) -> str:
-    """The reason for refusing a change of a batch that another program keeps from being written."""
+    """The reason for refusing the changes of a batch that another program blocks."""
     return f"another program holds rows or tables that its batch needs: {_message(driver_error(error))}\n  → {BUSY}"
 
 
@@ -180,7 +180,7 @@ def target_error(error: BaseException, target: str, where: str) -> TargetError:
 
 
 def _message(cause: BaseException | None) -> str:
-    """What an error says, in one line."""
+    """The message of an error, in one line."""
     if cause is not None and _sqlstate(cause):
         return str(cause).strip().splitlines()[0]
     return " ".join((str(cause) if cause is None else _mysql(cause)[1]).split())
@@ -205,7 +205,7 @@ def _sqlstate(cause: BaseException) -> str | None:
 
 
 def _is_of_policy(cause: BaseException) -> bool:
-    """Whether row-level security refuses a new row. Its code is that of a missing privilege."""
+    """Whether row-level security refuses a new row. The code is the same as for a missing privilege."""
     diag = cause.diag  # type: ignore[attr-defined]
     return diag is not None and diag.sqlstate == "42501" and diag.source_function == "ExecWithCheckOptions"
 

@@ -1,6 +1,6 @@
-"""Rewrites memberships that hold a value that their row no longer has.
+"""Updates memberships when the value that represents their row changes.
 
-All memberships of a step are rewritten together, so that an exchange does not merge the groups of two people.
+All memberships of a step are rewritten together, so that an exchange does not merge the groups of two users.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from usersyncd_sql import own
 from usersyncd_sql.batch import Batch
 from usersyncd_sql.edges import EdgeTable, Holds
 from usersyncd_sql.faults import Refused
-from usersyncd_sql.park import can_park, tokens
 from usersyncd_sql.reflected import Key, Row
 from usersyncd_sql.tables import RecordTable
+from usersyncd_sql.temporary import can_park, tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def follow(batch: Batch, table: RecordTable, moves: Sequence[Move]) -> None:
 
 
 def stands_for(table: RecordTable, edges: EdgeTable, directory: str, held: Mapping[str, Any]) -> tuple[str, Key]:
-    """The directory and the value that the memberships of a row hold now.
+    """The directory and the value by which memberships currently refer to a row.
 
     A row of an upgraded table that has no record id is represented by its key. Raises Refused.
     """
@@ -89,7 +89,7 @@ def _rewrite(batch: Batch, edges: EdgeTable, column: str, pairs: Sequence[Pair])
     olds = {(fixed, old) for fixed, old, _ in pairs}
     colliding = [pair for pair in pairs if (pair[0], pair[2]) in olds]
     if colliding and not can_park(edges, column):
-        raise Refused(f"column `{column}` of `{edges.name}` has no room for keys that are exchanged")
+        raise Refused(f"column `{column}` of `{edges.name}` has no room for a temporary value while keys are exchanged")
     spare = list(zip(tokens(batch.writer.connection, edges, column), colliding, strict=False))
     plain = [(new, *fixed, old) for fixed, old, new in pairs if (fixed, new) not in olds]
     for rows in (
@@ -102,7 +102,7 @@ def _rewrite(batch: Batch, edges: EdgeTable, column: str, pairs: Sequence[Pair])
 
 
 def _not_of_users(batch: Batch, edges: EdgeTable, pairs: Sequence[Pair]) -> list[Pair]:
-    """The pairs whose old value is no user's key: a user with the same key keeps its memberships."""
+    """The pairs whose old value is not a user's key: a user with the same key keeps its memberships."""
     users = batch.catalog.records(batch.writer.connection, Kind.USER)
     if edges.holds[Kind.USER] is not Holds.KEY:
         return list(pairs)

@@ -1,4 +1,4 @@
-"""Rows that row-level security of PostgreSQL may hide. A row that is not found may still be there."""
+"""Rows that PostgreSQL's row-level security may hide: a row that is not found may still exist."""
 
 from __future__ import annotations
 
@@ -32,4 +32,4 @@ def may_hide(connection: sa.Connection, table: Reflected) -> bool:
 
 def hidden(table: Reflected, what: str) -> str:
     """The reason for refusing a change of a row that was not found; ``what``: the row."""
-    return f"table `{table.name}` shows no {what}, and row-level security may hide it\n  → {REMEDY}"
+    return f"table `{table.name}` shows no {what}, but row-level security may hide it\n  → {REMEDY}"

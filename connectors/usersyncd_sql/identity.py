@@ -35,7 +35,7 @@ def identifying(table: Reflected, key: str, written: frozenset[str]) -> Columns:
     primary = [table.primary_key] if table.primary_key else []
     others = [unique for unique in table.uniques if unique not in {(key,), *primary} and _is_whole(table, unique)]
     unmoved = [columns for columns in (*primary, *others) if written.isdisjoint(columns)]
-    usable = [columns for columns in (*unmoved, *primary, *others) if _can_be_told(table, columns)]
+    usable = [columns for columns in (*unmoved, *primary, *others) if _is_json_value(table, columns)]
     return (*usable, (key,))[0]
 
 
@@ -60,7 +60,7 @@ def _is_whole(table: Reflected, columns: Columns) -> bool:
     return all(not table.columns[column].nullable for column in columns)
 
 
-def _can_be_told(table: Reflected, columns: Columns) -> bool:
+def _is_json_value(table: Reflected, columns: Columns) -> bool:
     return not any(isinstance(table.columns[column].type, sa.JSON | sa.ARRAY | sa.Float) for column in columns)
 
 

@@ -1,6 +1,6 @@
 """PostgreSQL: dates and times that Python cannot represent (infinity, years before Christ, 24:00) are read as text.
 
-psycopg raises an error for them, and one such row would cost all others.
+psycopg raises an error for them, so one such row would fail all others.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ TYPES = ("date", "time", "timetz", "timestamp", "timestamptz", "interval")
 
 
 def register(connection: Connection[Any]) -> None:
-    """Read these types so on one connection, in arrays and ranges too."""
+    """Register the lenient loaders on one connection, for arrays and ranges too."""
     for name in TYPES:
         oid = connection.adapters.types[name].oid
         if (exact := connection.adapters.get_loader(oid, Format.TEXT)) is not None:

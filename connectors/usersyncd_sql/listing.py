@@ -1,4 +1,4 @@
-"""Everything that the tables hold: rows, memberships, and how many rows belong to a directory."""
+"""Reads all rows and memberships of the tables, and counts the rows of a directory."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from usersyncd_sql.edges import EdgeTable, Holds
 from usersyncd_sql.faults import Refused
 from usersyncd_sql.follow import stands_for
 from usersyncd_sql.identity import decode
-from usersyncd_sql.look import by_address
+from usersyncd_sql.reading import by_address
 from usersyncd_sql.reflected import Key, Row
 from usersyncd_sql.tables import RecordTable
 from usersyncd_sql.write import Writer
 
 ROWS = 5_000
-"""Rows that are fetched together."""
+"""Rows per fetch."""
 GROUPS = 200
-"""Groups whose memberships are read together."""
+"""Groups whose memberships are read with one query."""
 REMEMBERED = 150_000
-"""How many members are remembered at a time, so that memory stays flat."""
+"""Maximum number of cached members, so that memory stays flat."""
 
 Known = dict[Key, tuple[Kind, str] | None]
 """The value that represents a record in the membership table -> its kind and target id; None: no row has it."""
@@ -62,8 +62,7 @@ def _of(writer: Writer, table: RecordTable, directory: str) -> sa.ColumnElement[
 
 
 class Edges:
-    """Reads memberships, and tells both ends by their target ids. ``known``: by directory, who the members are, as far
-    as they were looked up before."""
+    """Reads memberships with the target ids of both ends. ``known``: the cache of looked-up members, by directory."""
 
     def __init__(self, writer: Writer, catalog: Catalog, edges: EdgeTable, known: dict[str, Known]) -> None:
         self._writer = writer
@@ -74,7 +73,7 @@ class Edges:
         self._known = known
 
     def of(self, groups: Sequence[str]) -> Iterator[list[Edge]]:
-        """The memberships of these groups, in batches. What refers to no row is left out."""
+        """The memberships of these groups, in batches. Memberships without a matching row are left out."""
         for start in range(0, len(groups), GROUPS):
             yield from self._of(groups[start : start + GROUPS])
 
@@ -112,7 +111,7 @@ class Edges:
                 yield groups[place], (directory if self._edges.scoped else "", value)
 
     def _learn(self, directory: str, values: set[Key]) -> Known:
-        """Look these members up. Of a user and a group with the same value it is the user."""
+        """Look up these members. If a user and a group have the same value, it is the user."""
         known = self._known.setdefault(directory, {})
         if len(known) > REMEMBERED:
             known.clear()

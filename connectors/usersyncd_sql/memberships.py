@@ -18,7 +18,7 @@ Edge = tuple[int, Member, Row]
 """The index of the change in the batch, the member, and the row."""
 
 
-class Meant:
+class MembershipRows:
     """The rows for membership changes. A group or member without a usable row is refused during the iteration."""
 
     def __init__(self, batch: Batch, table: EdgeTable, changes: Sequence[Numbered]) -> None:
@@ -31,7 +31,8 @@ class Meant:
         self._by_id = table.nested and all(ends.by_id for ends in self._members.values())
 
     def edges(self, *, removing: bool = False) -> Iterator[tuple[int, list[tuple[Member, Row]]]]:
-        """For each change its index, and a row for each member. ``removing``: an absent group or member is no error."""
+        """For each change its index, and a row for each member. ``removing``: an absent group or member is not an
+        error."""
         for number, change in self._changes:
             try:
                 group = self._groups.value(change.directory, group_of(change))
@@ -72,16 +73,16 @@ def group_of(change: Change) -> Member:
 
 
 def add(batch: Batch, changes: Sequence[Numbered]) -> None:
-    """Add memberships. One that exists already is no error."""
+    """Add memberships. An existing one is not an error."""
     table = batch.catalog.edges(batch.writer.connection)
     if table.cannot_insert:
         for number, _ in changes:
             batch.refuse(number, table.why_no_insert())
         return
-    meant = Meant(batch, table, changes)
+    meant = MembershipRows(batch, table, changes)
     if table.expect_new and table.edges_are_unique:
         sent: list[int] = []
-        # The rows of a group are made while those of the previous group are sent.
+        # The rows of a group are created while those of the previous group are sent.
         if batch.all_at_once(lambda: _stream(batch, table, meant, sent)):
             return
     edges = [(number, member, row) for number, some in meant.edges() for member, row in some]
@@ -93,9 +94,9 @@ def add(batch: Batch, changes: Sequence[Numbered]) -> None:
 
 
 def remove(batch: Batch, changes: Sequence[Numbered]) -> None:
-    """Remove memberships. One that does not exist is no error."""
+    """Remove memberships. A missing one is not an error."""
     table = batch.catalog.edges(batch.writer.connection)
-    groups = [(number, some) for number, some in Meant(batch, table, changes).edges(removing=True) if some]
+    groups = [(number, some) for number, some in MembershipRows(batch, table, changes).edges(removing=True) if some]
     if may_hide(batch.writer.connection, table):
         _refuse_unseen(batch, table, groups)
 
@@ -117,7 +118,7 @@ def _refuse_unseen(batch: Batch, table: EdgeTable, groups: Sequence[tuple[int, l
         batch.refuse_member(number, member.id, hidden(table, "such membership"))
 
 
-def _stream(batch: Batch, table: EdgeTable, meant: Meant, sent: list[int]) -> None:
+def _stream(batch: Batch, table: EdgeTable, meant: MembershipRows, sent: list[int]) -> None:
     def rows() -> Iterator[Row]:
         for _, some in meant.edges():
             sent.append(len(some))

@@ -1,6 +1,6 @@
 """MariaDB and MySQL: exact comparison of text whose collation is not exact.
 
-The usual collations treat ``Ada`` and ``ada`` as equal, so that a change of one person could reach another's row.
+The usual collations treat ``Ada`` and ``ada`` as equal, so a change of one user could reach another user's row.
 """
 
 from __future__ import annotations

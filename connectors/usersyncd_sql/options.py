@@ -42,14 +42,14 @@ class SqlOptions(Options):
         description="postgresql://user@host/database, mariadb://…, mysql://… or sqlite:///path; a path of SQLite is "
         "relative to the configuration file"
     )
-    password: Secret | None = Field(default=None, description="the password of the user that the URL names")
+    password: Secret | None = Field(default=None, description="the password of the URL's user")
     create_tables: bool = Field(
         default=False,
-        description="create the tables, and add the columns that later rules need",
+        description="create the tables, and add columns when new rules need them",
     )
     tables: Tables = Field(default=Tables(), description="tables that already exist")
     memberships: MembershipColumns | None = Field(
-        default=None, description="the columns of the membership table, where foreign keys do not tell them"
+        default=None, description="the columns of the membership table, if it has no foreign keys"
     )
     # BaseModel has a method of this name.
     in_schema: str | None = Field(
@@ -57,7 +57,7 @@ class SqlOptions(Options):
     )
 
     def places(self) -> Mapping[str, object]:
-        """The database, and each table that is named or has its default name."""
+        """The database with each table's configured or default name."""
         names = {
             "users": self.tables.users or "users",
             "groups": self.tables.groups or "groups",
@@ -80,5 +80,5 @@ class SqlOptions(Options):
             known = ", ".join(f"{name}://" for name in SCHEMES)
             raise ValueError(f"{parsed.drivername}:// is not supported: use one of {known}")
         if not parsed.database or parsed.database == ":memory:":
-            raise ValueError("the URL names no database")
+            raise ValueError("the URL has no database name")
         return url

@@ -51,8 +51,8 @@ def snake_case(name: str) -> str:
 
 
 def record_table(name: str, schema: str | None, kind: Kind, layout: Layout, target: str) -> sa.Table:
-    """The definition of the table for one kind of record. Raises TargetError if rules set the columns that identify the
-    record of a row."""
+    """The definition of the table for one kind of record. Raises TargetError if the rules set the columns that identify
+    a row's record."""
     columns = columns_of(layout)
     key = columns[layout.key]
     if not layout.ruled:
@@ -103,8 +103,8 @@ def create(connection: sa.Connection, tables: Sequence[sa.Table], target: str) -
 
 
 def verify_key(inspector: sa.Inspector, table: sa.Table, target: str) -> None:
-    """Check the primary key of a table in the database. Raises TargetError if it is neither the defined one nor the one
-    of the last release, which was the key."""
+    """Check the primary key of a table in the database. Raises TargetError if it is neither the defined one nor that of
+    the last release, which was the key."""
     found = inspector.get_pk_constraint(str(table.name), table.schema)["constrained_columns"]
     wanted = [column.name for column in table.primary_key]
     keys = [column.name for column in table.columns if column.unique]
@@ -113,29 +113,29 @@ def verify_key(inspector: sa.Inspector, table: sa.Table, target: str) -> None:
         return
     if set(found) != set(wanted):
         raise TargetError(
-            f"target {target}: table `{table.name}` is there already, with the primary key ({', '.join(found)}) "
-            f"and not ({', '.join(wanted)})",
-            "if it is your own, name it under `tables`; if usersyncd created it, restore the `key` and the `set` for "
-            "which it did, or deliver to another database",
+            f"target {target}: table `{table.name}` already exists with the primary key ({', '.join(found)}), "
+            f"not ({', '.join(wanted)})",
+            "if it is your own table, name it under `tables`; if usersyncd created it, restore the `key` and `set` of "
+            "that time, or deliver to another database",
         )
     if keys and set(keys) not in uniques:
         former = sorted(column for unique in uniques if len(unique) == 1 for column in unique)
         raise TargetError(
-            f"target {target}: `key` of table `{table.name}` has become `{keys[0]}`, which is not unique there",
+            f"target {target}: the `key` of table `{table.name}` is now `{keys[0]}`, which is not unique there",
             f"restore `key: {former[0] if former else '…'}`, or make the column unique yourself: "
             f"{_make_unique(inspector, table, keys[0])}",
         )
 
 
 def _make_unique(inspector: sa.Inspector, table: sa.Table, column: str) -> str:
-    """The SQL that makes a column fit for a key, and adds it where it is missing."""
+    """The SQL that makes a column unique, and adds it if it is missing."""
     quote, name = inspector.dialect.identifier_preparer.quote, table.name
     typed = f"{quote(column)} {KEY.compile(dialect=inspector.dialect)}"
     statements = [f"CREATE UNIQUE INDEX {quote(f'{name}_{column}')} ON {quote(name)} ({quote(column)})"]
     if column not in {found["name"] for found in inspector.get_columns(name, table.schema)}:
         statements.insert(0, f"ALTER TABLE {quote(name)} ADD COLUMN {typed}")
     elif inspector.dialect.name in MYSQL:
-        statements.insert(0, f"ALTER TABLE {quote(name)} MODIFY {typed}")  # An index takes no TEXT without a length.
+        statements.insert(0, f"ALTER TABLE {quote(name)} MODIFY {typed}")  # An index on TEXT needs a length.
     return "; ".join(statements)
 
 
@@ -146,7 +146,7 @@ def is_of_last_release(inspector: sa.Inspector, table: sa.Table) -> bool:
 
 
 def _uniques(inspector: sa.Inspector, table: sa.Table) -> list[Any]:
-    name = str(table.name)  # The inspector would keep the answers for the quoted name apart, and ask again.
+    name = str(table.name)  # The inspector would cache the quoted name separately, and query again.
     indexes = [index for index in inspector.get_indexes(name, table.schema) if index["unique"]]
     return [*inspector.get_unique_constraints(name, table.schema), *indexes]
 

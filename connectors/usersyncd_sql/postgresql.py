@@ -1,6 +1,7 @@
-"""PostgreSQL: new rows are sent by COPY, others as one JSON text, whose values become those of the columns' types.
+"""PostgreSQL: new rows are sent by COPY, others as one JSON text, which the database converts to the columns' types.
 
-There is no temporary table: the user needs no right to make one, and behind a pooler a session lasts one transaction.
+No temporary table is used: the user does not need the right to create one, and behind a pooler a session lasts one
+transaction.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class PostgresqlWriter(Writer):
     """COPY (manual, "Populating a Database"), and ``json_to_recordset`` (manual, "JSON Functions and Operators")."""
 
     def begin(self) -> None:
-        # A deferred constraint would fail at the commit, when the record that violates it is not known.
+        # A deferred constraint would fail at the commit, where the violating record is not known.
         self.connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
 
     def insert(self, table: Reflected, columns: Sequence[str], rows: Iterable[Row]) -> int:
@@ -84,8 +85,8 @@ class PostgresqlWriter(Writer):
         return sa.collate(sa.cast(table.light.c[column], sa.Text()), "C")
 
     def _is_plain(self, table: Reflected) -> bool:
-        """Whether COPY FROM accepts the table: no view, and no row-level security for this user (manual, "COPY",
-        Notes)."""
+        """Whether COPY FROM accepts the table: it is not a view, and has no row-level security for this user (manual,
+        "COPY", Notes)."""
         kind = f"SELECT relkind IN ('r', 'p') AND NOT row_security_active(oid) FROM pg_class WHERE oid = {TABLE}"  # noqa: S608
         asked = {"schema": table.light.schema, "name": table.name}
         return bool(self.connection.execute(sa.text(kind), asked).scalar())  # None: the table was dropped
@@ -113,7 +114,7 @@ def _numbered(columns: Sequence[str]) -> list[str]:
 
 
 def _sent(table: Reflected, columns: Sequence[str]) -> sql.Composable:
-    """The rows of a parameter that :func:`_json` made, with the types of these columns, and their numbers from 1."""
+    """The rows in a parameter from :func:`_json`, with the types of these columns, numbered from 1."""
     types = [table.comparisons[column].type for column in columns]  # from the catalog, quoted where necessary
     names = _identifiers(_numbered(columns))
     # Arrays of JSON become arrays of text first.
@@ -144,7 +145,7 @@ def _json(table: Reflected, columns: Sequence[str], rows: Sequence[Row]) -> str:
 
 
 def _same(table: Reflected, by: Sequence[str], names: Sequence[str]) -> sql.Composable:
-    """The condition that a row holds exactly the values that were sent, independent of collations."""
+    """The condition that a row holds exactly the sent values, independent of collations."""
     parts: list[sql.Composable] = []
     for column, name in zip(by, names, strict=True):
         pair = (_held(table, column), sql.Identifier(name))
@@ -155,7 +156,7 @@ def _same(table: Reflected, by: Sequence[str], names: Sequence[str]) -> sql.Comp
 
 
 def _held(table: Reflected, column: str) -> sql.Composable:
-    """The value of a column in the type in which values are sent: a domain over an enum equals none of the enum."""
+    """The value of a column in the type of the sent values: a domain over an enum cannot be compared with the enum."""
     comparison, (name,) = table.comparisons[column], _identifiers([column])
     if not comparison.domain:
         return sql.SQL("held.{}").format(name)

@@ -11,7 +11,7 @@ from usersyncd_sql.batch import Batch, Numbered
 from usersyncd_sql.faults import Refused, code
 from usersyncd_sql.hidden import hidden, may_hide
 from usersyncd_sql.identity import Address, decode
-from usersyncd_sql.look import by_address
+from usersyncd_sql.reading import by_address
 from usersyncd_sql.reflected import Key
 from usersyncd_sql.tables import RecordTable
 from usersyncd_sql.write import Writer
@@ -23,7 +23,7 @@ RESTORED = "the target was restored, or its ids were reused"
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """A change, and its row as the table holds it now."""
+    """A change, and its current row in the table."""
 
     numbered: Numbered
     address: Address
@@ -48,15 +48,17 @@ def present(batch: Batch, table: RecordTable, changes: Sequence[Numbered]) -> li
             continue
         candidates = found.get(number, [])
         if not candidates and unseen:
-            batch.refuse(number, hidden(table, f"row with {told(addresses[number])}"))
+            batch.refuse(number, hidden(table, f"row with {described(addresses[number])}"))
         elif not candidates:
             batch.absent(number)
         elif len(candidates) > 1:
-            batch.refuse(number, several(table, addresses[number], len(candidates)))
+            batch.refuse(number, ambiguous(table, addresses[number], len(candidates)))
         elif not is_same(batch.writer, table, candidates[0], _keys(table, (number, change)), change.before):
-            why = stranger(table, addresses[number], candidates[0])
+            why = not_delivered(table, addresses[number], candidates[0])
             command = f"`usersyncd sync {change.directory} --adopt {change.id}`"
-            batch.refuse(number, f"{why}\n  → check whose row it is; if it is another's, {command} forgets it")
+            batch.refuse(
+                number, f"{why}\n  → check whose row it is; if it belongs to another record, {command} forgets it"
+            )
         elif whole and is_protected(batch, table, candidates[0]):
             batch.refuse(number, PROTECTED)
         else:
@@ -73,8 +75,8 @@ def is_protected(batch: Batch, table: RecordTable, row: Mapping[str, Any]) -> bo
 def is_same(
     writer: Writer, table: RecordTable, row: Mapping[str, Any], keys: Sequence[Key], before: Mapping[str, Value] | None
 ) -> bool:
-    """Whether a row is the one that was delivered: it has one of ``keys``, or more than half of ``before``. What other
-    rows have too, as a department, does not count."""
+    """Whether a row is the delivered one: it has one of ``keys``, or more than half of the values in ``before``. Values
+    that other rows have too, such as a department, do not count."""
     if before is None or table.scoped or has_key(table, row, keys):
         return True
     shown = table.attributes(row, whole=False)
@@ -85,7 +87,7 @@ def is_same(
         if (column := table.names.get(name, name)) in row
     }
     equal = [same for column, same in telling.items() if not (same and _is_shared(writer, table, column, row[column]))]
-    # The rules of then named none of it: nothing says that it is another one.
+    # No value can be compared, because the earlier rules had no key: assume that it is the same row.
     return sum(equal) > len(equal) / 2 or (not equal and table.key_attribute not in before)
 
 
@@ -93,7 +95,8 @@ def _is_shared(writer: Writer, table: RecordTable, column: str, value: Any) -> b
     try:
         return len(list(writer.join(table, [table.key], (column,), [(value,)]))) > 1
     except Exception as error:
-        # PostgreSQL compares no JSON, XML or points, nor arrays of them: who else has the value cannot be told.
+        # PostgreSQL cannot compare JSON, XML or points, or arrays of them: whether other rows have the value is
+        # unknown.
         if code(error) != NO_EQUALITY:
             raise
         return True
@@ -105,21 +108,21 @@ def has_key(table: RecordTable, row: Mapping[str, Any], keys: Sequence[Key]) -> 
     return any(_alike(held, key) for key in keys)
 
 
-def stranger(table: RecordTable, address: Address, row: Mapping[str, Any]) -> str:
-    """The reason for refusing a row that is not the one that was delivered."""
+def not_delivered(table: RecordTable, address: Address, row: Mapping[str, Any]) -> str:
+    """The reason for refusing a row that is not the delivered one."""
     held = table.attributes({table.key: row[table.key]}, whole=True)
     (name, value), *_ = held.items()
-    return f"the row with {told(address)} is not the one that was delivered: it has {name} {value!r}; {RESTORED}"
+    return f"the row with {described(address)} is not the one that was delivered: it has {name} {value!r}; {RESTORED}"
 
 
-def several(table: RecordTable, address: Address, rows: int) -> str:
-    """The reason for refusing a target id that several rows have."""
+def ambiguous(table: RecordTable, address: Address, rows: int) -> str:
+    """The reason for refusing a target id that matches several rows."""
     by, values = address
     what = ", ".join(f"`{column}` {value!r}" for column, value in zip(by, values, strict=True))
     return f"table `{table.name}` holds {rows} rows with {what}"
 
 
-def told(address: Address) -> str:
+def described(address: Address) -> str:
     """An address as text: ``id=7``."""
     return ", ".join(f"{column}={value}" for column, value in zip(*address, strict=True))
 

@@ -16,25 +16,25 @@ from usersyncd_sql.tables import RecordTable
 from usersyncd_sql.write import Writer
 
 Found = dict[int, list[dict[str, Any]]]
-"""Index of a question -> the matching rows, each column -> value."""
+"""Index of a lookup -> the matching rows, each column -> value."""
 MemberOf = Callable[[Mapping[str, Any]], str | int | None]
 
 
 def find(writer: Writer, table: RecordTable, lookups: Sequence[Lookup], whole: bool) -> Iterator[tuple[Lookup, Held]]:
     """The rows with these keys, and the rows that name these records. ``whole``: with all columns."""
     columns = table.looked_at(whole=whole)
-    told = set()
+    yielded = set()
     if not table.scoped:
         for n, row in _by_key(writer, table, columns, lookups):
             held = _as_asked(table, table.held(row, whole=whole), lookups[n], row[table.key])
             if table.record is not None:
-                told.add((n, held.target_id))
+                yielded.add((n, held.target_id))
             yield lookups[n], held
     if table.record is not None:
         records = [(lookup.directory, lookup.id) for lookup in lookups]
         for n, row in _rows(writer, table, columns, table.record, list(enumerate(records))):
             held = table.held(row, whole=whole)
-            if (n, held.target_id) not in told:
+            if (n, held.target_id) not in yielded:
                 yield lookups[n], held
 
 

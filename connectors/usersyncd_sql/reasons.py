@@ -8,24 +8,24 @@ from typing import Any
 from usersyncd_sql import own
 from usersyncd_sql.batch import Batch
 from usersyncd_sql.faults import is_reference, is_unique, refusal
-from usersyncd_sql.present import told
+from usersyncd_sql.present import described
 from usersyncd_sql.reflected import Key, Row
 from usersyncd_sql.tables import RecordTable
 
 DROPPED = (
-    "the database accepted the row and did not keep it: a trigger or a policy drops it; change the trigger, or leave "
-    "the record out by a rule"
+    "the database accepted the row but did not store it: a trigger or a policy drops it; change it, or exclude "
+    "the record by a rule"
 )
 UNTOUCHED = (
-    "the row is there, and the database did not change it: row-level security or a trigger keeps it as it is; grant "
-    "the user of the URL what it needs"
+    "the row exists, but the database did not change it: row-level security or a trigger prevents it; grant "
+    "the user of the URL the needed rights"
 )
-CASCADES = "if another table refers to the row by this column, let its foreign key follow: ON UPDATE CASCADE"
-REFERS = "let the rules give what the table that the column refers to holds"
+CASCADES = "if another table refers to the row by this column, add ON UPDATE CASCADE to its foreign key"
+REFERS = "let the rules produce a value of the table to which the column refers"
 
 UNSEEN = (
-    "the row that has it was not found: it may have it by an expression of a unique index, or be one that the user of "
-    "the URL may not see (row-level security)"
+    "the row with this value was not found: a unique index on an expression may cause the conflict, or the user of "
+    "the URL may not see the row (row-level security)"
 )
 
 
@@ -51,7 +51,7 @@ def reason(
             held = dict(zip(columns, values, strict=True))
             if (other := table.stored(table.key, held[table.key])) not in own_keys:
                 value = ", ".join(f"`{column}` {wanted[column]!r}" for column in unique)
-                at = told((table.identity, tuple(held[column] for column in table.identity)))
+                at = described((table.identity, tuple(held[column] for column in table.identity)))
                 place = f"`{table.key}` {other!r}" + ("" if table.identity == (table.key,) else f" ({at})")
                 state, remedy = _holder(table, active, held)
                 return f"{value} already belongs to the row with {place}{state}: {words}\n  → {remedy}"
@@ -59,10 +59,13 @@ def reason(
 
 
 def _holder(table: RecordTable, active: str | None, held: Mapping[str, Any]) -> tuple[str, str]:
-    """Whether the row that holds a value is that of a leaver, and what to do."""
+    """Whether the row with a value belongs to a leaver, and the remedy."""
     shown = None if active is None else table.attributes({active: held[active]}, whole=False)[own.ACTIVE]
     if shown is False:
-        return ", which is inactive", "it is a leaver's, as it seems: delete that row, or clear the value there"
+        return ", which is inactive", "it probably belongs to a leaver: delete that row, or clear the value there"
     if shown is True:
-        return ", which is active", "two people are given one value: correct it in the directory, or in the rules"
-    return "", "if that row is a leaver's, delete it or clear the value there; else one value is given to two"
+        return ", which is active", "two users have the same value: correct it in the directory, or in the rules"
+    return (
+        "",
+        "if that row belongs to a leaver, delete it or clear the value there; otherwise two users have the same value",
+    )

@@ -15,7 +15,7 @@ from sqlalchemy.types import TypeEngine
 
 from usersyncd.errors import TargetError
 from usersyncd_sql.comparison import Comparison, comparisons
-from usersyncd_sql.told import teller
+from usersyncd_sql.to_json import json_converter
 from usersyncd_sql.values import Loose
 
 Key = Any
@@ -29,13 +29,13 @@ SQLITE_KNOWN = re.compile(
     r"(DATE|TIME|DATETIME|TIMESTAMP)(_CHAR)?\s*(\(|$)|.*(CHAR|CLOB|TEXT|BLOB)",
     re.IGNORECASE,
 )
-"""Types of SQLite columns whose name says what they hold: numbers, times, texts and bytes."""
+"""Declared types of SQLite columns that define their content: numbers, times, texts and bytes."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table. ``type``: of a domain, the type below it. ``filled``: the database gives it a value where a
-    row has none. ``generated``: it takes no other value."""
+    """A column of a table. ``type``: of a domain, the type below it. ``filled``: the database fills it if a row has no
+    value. ``generated``: it accepts no other value."""
 
     type: TypeEngine[Any]
     nullable: bool
@@ -58,7 +58,7 @@ class Reflected:
             names = [*inspector.get_table_names(schema), *views]
             raise TargetError(
                 f"{self._place} does not exist{_nearest(name, names)}",
-                f"name the table of {role} under `tables`, or let usersyncd make its own: create_tables: true",
+                f"name the table of {role} under `tables`, or let usersyncd create it: create_tables: true",
             )
         self.is_view = name in views
         read = inspector.get_columns(name, schema)
@@ -73,8 +73,8 @@ class Reflected:
         types = {name: column.type for name, column in self.columns.items()}
         self.comparisons: Mapping[str, Comparison] = comparisons(connection, self.light, types)
         unique = _sqlite_uniques(connection, self.light) if self.backend == "sqlite" else ()
-        told = (tuple(_name(self.backend, column) for column in some) for some in _uniques(inspector, name, schema))
-        self.uniques = list(dict.fromkeys([*told, *unique]))
+        reported = (tuple(_name(self.backend, column) for column in some) for some in _uniques(inspector, name, schema))
+        self.uniques = list(dict.fromkeys([*reported, *unique]))
         self.foreign_keys = inspector.get_foreign_keys(name, schema)
         for key in self.foreign_keys:
             for end in ("constrained_columns", "referred_columns"):
@@ -100,22 +100,22 @@ class Reflected:
         return value.rstrip(" ") if column in self.padded and isinstance(value, str) else value
 
     def agrees(self, columns: Sequence[str], found: Sequence[Any], asked: Row) -> bool:
-        """Whether the values found are exactly those asked for, independent of the collation."""
+        """Whether the found values are exactly the requested ones, independent of the collation."""
         return tuple(found) == asked or all(
             self._agree(c, self.stored(c, f), self.stored(c, a)) for c, f, a in zip(columns, found, asked, strict=True)
         )
 
     def _agree(self, column: str, found: Any, asked: Any) -> bool:
-        """Whether two values are equal, also where the driver reads another type than it writes, as for INET."""
+        """Whether two values are equal, also if the driver reads another type than it writes, as for INET."""
         if found == asked or type(found) is type(asked):
             return bool(found == asked)
-        tell = teller(self.columns[column].type)
+        tell = json_converter(self.columns[column].type)
         return tell is not None and str(tell(found)) == str(tell(asked))
 
     def why_no_insert(self) -> str:
         """The message for a table with ``cannot_insert``."""
         columns = ", ".join(f"`{column}`" for column in self.cannot_insert)
-        return f"table `{self.name}` takes no new row without {columns}, which no rule sets: give it a default"
+        return f"table `{self.name}` accepts no new row without {columns}, which no rule sets: add a default"
 
     def required(self, written: Iterable[str]) -> tuple[str, ...]:
         """The NOT NULL columns without a default that are not written. With one of them, no row can be inserted."""
@@ -132,7 +132,7 @@ class Reflected:
 
 
 def _name(backend: str, name: str) -> str:
-    """The name of a column. SQLAlchemy gives that of MariaDB and MySQL as SHOW CREATE TABLE writes it."""
+    """The name of a column. For MariaDB and MySQL, SQLAlchemy returns it as in SHOW CREATE TABLE."""
     return name.replace("``", "`") if backend in ("mysql", "mariadb") else name
 
 
@@ -160,8 +160,8 @@ def _uniques(inspector: sa.Inspector, name: str, schema: str | None) -> Iterable
 
 def _sqlite_loose(connection: sa.Connection, name: str, schema: str | None) -> Iterable[tuple[str, TypeEngine[Any]]]:
     """The columns of an SQLite table with a type that neither SQLite nor SQLAlchemy knows, such as UUID and INET.
-    SQLAlchemy takes them for numbers, as SQLite does, which keeps there whatever is no number. In a STRICT table, ANY
-    keeps everything as it is."""
+    SQLAlchemy treats them as numbers, like SQLite, which also stores other values there. In a STRICT table, ANY stores
+    everything unchanged."""
     asked = (name, schema or "main")
     listed = "SELECT strict FROM pragma_table_list WHERE lower(name) = lower(?) AND schema = ?"
     knows_strict = (connection.dialect.server_version_info or ()) >= (3, 37)
@@ -175,8 +175,8 @@ def _sqlite_loose(connection: sa.Connection, name: str, schema: str | None) -> I
 
 
 def _has_on_conflict(connection: sa.Connection, table: sa.TableClause) -> bool:
-    """Whether a constraint of an SQLite table may say ``ON CONFLICT``. REPLACE deletes the other row,
-    ROLLBACK undoes the transaction, IGNORE hides the conflict."""
+    """Whether a constraint of an SQLite table may have ``ON CONFLICT``. REPLACE deletes the other row, ROLLBACK undoes
+    the transaction, IGNORE hides the conflict."""
     quote = connection.dialect.identifier_preparer.quote
     schema = quote("main" if table.schema is None else table.schema)
     query = f"SELECT 1 FROM {schema}.sqlite_master WHERE lower(name) = lower(?) AND sql LIKE '%CONFLICT%'"  # noqa: S608

@@ -1,4 +1,4 @@
-"""Renames a directory in the tables whose rows name their directory."""
+"""Renames a directory in the tables whose rows have a directory."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Renamed = dict[Kind, dict[str, str]]
 def rename(
     connection: sa.Connection, catalog: Catalog, old: str, new: str, target_ids: Mapping[Kind, Sequence[str]]
 ) -> Renamed:
-    """Write the new name into all rows. Returns the target ids that contain it. Raises TargetError if a row of the new
-    name is in the way."""
+    """Write the new name into all rows. Returns the target ids that contain it. Raises TargetError if a record has rows
+    with both names."""
     found: Renamed = {}
     for kind in Kind:
         table = catalog.records_if_any(connection, kind)
@@ -48,7 +48,7 @@ def _rename(connection: sa.Connection, table: Reflected, record: Columns, old: s
         raise TargetError(
             f"table `{table.name}` has a row of both directories {old} and {new} for {', '.join(map(str, row))}, so "
             f"{old} cannot be renamed",
-            f"delete the rows of {new}, or take `was` out of the configuration: then they are two directories",
+            f"delete the rows of {new}, or remove `was` from the configuration: then they are two directories",
         )
     connection.execute(sa.update(table.light).where(directory == old).values({own.DIRECTORY: new}))
 

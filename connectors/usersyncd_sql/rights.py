@@ -1,4 +1,4 @@
-"""What the database user may do, asked before anything is written."""
+"""Checks the rights of the database user before anything is written."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WHERE NOT has_schema_privilege(oid, 'USAGE')
                               SELECT trim(BOTH ' "' FROM replace(part, '$user', current_user))
                               FROM unnest(string_to_array(current_setting('search_path'), ',')) AS part) END)
 """
-"""The schema, or those of the search path if the user may use none of them: PostgreSQL hides their tables."""
+"""The schema, or the schemas of the search path if the user may not use any of them: PostgreSQL hides their tables."""
 SEQUENCES = f"""
 SELECT DISTINCT CAST(CAST(s.oid AS regclass) AS text)
 FROM pg_attrdef d
@@ -36,12 +36,12 @@ JOIN pg_class s ON s.oid = p.refobjid
 WHERE d.adrelid = {TABLE} AND a.attname <> ALL (CAST(:written AS text[]))
   AND CASE s.relkind WHEN 'S' THEN NOT has_sequence_privilege(s.oid, 'USAGE, UPDATE') ELSE false END
 """  # noqa: S608 - no name is in the text
-"""The sequences that give values to columns that are not written. Those of identity columns need no right."""
+"""The sequences for columns that are not written. Sequences of identity columns need no right."""
 
 
 def verify_writable(connection: sa.Connection, target: str) -> None:
-    """Raises TargetError for a replica, and where transactions are read-only. MariaDB and MySQL say so in
-    :func:`verify`."""
+    """Raises TargetError for a replica, and if transactions are read-only. For MariaDB and MySQL, :func:`verify` checks
+    this."""
     if connection.dialect.name != "postgresql":
         return
     if connection.exec_driver_sql("SELECT current_setting('transaction_read_only')").scalar_one() == "on":
@@ -65,7 +65,7 @@ def verify(connection: sa.Connection, table: Reflected, written: Sequence[str], 
 
 
 def verify_creation(connection: sa.Connection, schema: str | None, target: str) -> None:
-    """Raises TargetError if the user may not create tables. Only PostgreSQL can be asked."""
+    """Raises TargetError if the user may not create tables. Only PostgreSQL reports this right."""
     if connection.dialect.name != "postgresql":
         return
     asked = "SELECT quote_ident(nspname) FROM pg_namespace WHERE nspname = coalesce(:schema, current_schema())"
@@ -75,7 +75,7 @@ def verify_creation(connection: sa.Connection, schema: str | None, target: str) 
 
 
 def knows_savepoints(connection: sa.Connection, table: Reflected) -> bool:
-    """Whether what is refused in a table can be undone: MyISAM and Aria of MariaDB and MySQL cannot."""
+    """Whether the table's engine can undo a refused row: MyISAM and Aria of MariaDB and MySQL cannot."""
     if connection.dialect.name not in own.MYSQL:
         return True
     asked = sa.text(
@@ -95,7 +95,7 @@ def _verify_postgresql(connection: sa.Connection, table: Reflected, written: Seq
 
 
 def closed_sequences(connection: sa.Connection, table: Reflected, written: Sequence[str]) -> Sequence[str]:
-    """The sequences of a PostgreSQL table that the user needs and may not use."""
+    """The sequences of a PostgreSQL table that the user needs but may not use."""
     asked = {"schema": table.light.schema, "name": table.name, "written": list(written)}
     return connection.execute(sa.text(SEQUENCES), asked).scalars().all()
 
@@ -106,7 +106,7 @@ def _raise(connection: sa.Connection, target: str, right: str, on: str) -> None:
 
 
 def _try_mysql(connection: sa.Connection, table: Reflected, written: Sequence[str]) -> None:
-    """Try the statements on no row. Raises the database's error if one is not allowed."""
+    """Run the statements on no row. Raises the database's error if one is not allowed."""
     for statement in of_no_row(table, written):
         connection.execute(statement)
 

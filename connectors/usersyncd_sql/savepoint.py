@@ -1,4 +1,4 @@
-"""A part of a transaction that is undone alone."""
+"""Savepoints: parts of a transaction that can be undone separately."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import sqlalchemy as sa
 
 from usersyncd_sql.faults import refusal
 
-ABORT = "let the trigger refuse a row by RAISE(ABORT, …): RAISE(ROLLBACK, …) undoes everyone's rows"
-HIDDEN = "let no trigger catch an error that ends the transaction, such as a deadlock; the next run tries again"
+ABORT = "let the trigger refuse a row by RAISE(ABORT, …): RAISE(ROLLBACK, …) undoes the rows of all records"
+HIDDEN = "triggers must not catch errors that end the transaction, such as a deadlock; the next run tries again"
 
 
 class Undone(Exception):  # noqa: N818
-    """The database undid the whole transaction, not only the part that was refused."""
+    """The database undid the whole transaction, not only the refused part."""
 
     def __init__(self, reason: str, remedy: str) -> None:
         super().__init__(f"the database undid the whole batch: {reason}")
@@ -25,9 +25,9 @@ class Undone(Exception):  # noqa: N818
 def savepoint(connection: sa.Connection) -> Iterator[None]:
     """Run the block in a savepoint: an error undoes the block, and is raised.
 
-    After some errors, as a deadlock in MariaDB, the whole transaction is undone, and no savepoint is left to return to.
-    What follows would be another transaction, so the error must not be taken for that of one record. Raises Undone if
-    it would be.
+    After some errors, such as a deadlock in MariaDB, the whole transaction and its savepoints are undone. Later
+    statements would belong to another transaction, so the error must not count as the error of one record. Raises
+    Undone in this case.
     """
     first: Exception | None = None
     try:

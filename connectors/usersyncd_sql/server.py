@@ -20,14 +20,14 @@ Database = tuple[str, str | None, str, str | None]
 def identity(connection: sa.Connection, url: URL, catalog: Catalog) -> str:
     """Server, database, schema and tables, as JSON."""
     tables = [catalog.names[Kind.USER], catalog.names[Kind.GROUP], catalog.edges_name]
-    return _told(*_database(connection, url, catalog), tables=tables)
+    return _as_json(*_database(connection, url, catalog), tables=tables)
 
 
 def places(connection: sa.Connection, url: URL, catalog: Catalog) -> dict[Kind, str]:
     """For each kind that has a table: server, database, schema and table, as JSON."""
     known = _database(connection, url, catalog)
     return {
-        kind: _told(*known, tables=[name])
+        kind: _as_json(*known, tables=[name])
         for kind, name in catalog.names.items()
         if not catalog.left_out(connection, f"{kind}s", name)
     }
@@ -48,19 +48,19 @@ def _database(connection: sa.Connection, url: URL, catalog: Catalog) -> Database
 
 def identity_of_file(file: Path, catalog: Catalog) -> str:
     """The identity of an SQLite database that does not exist yet."""
-    return _told(*_of_file(file, catalog), tables=[*catalog.names.values(), catalog.edges_name])
+    return _as_json(*_of_file(file, catalog), tables=[*catalog.names.values(), catalog.edges_name])
 
 
 def places_of_file(file: Path, catalog: Catalog) -> dict[Kind, str]:
-    """The places of the tables that usersyncd will make there."""
-    return {kind: _told(*_of_file(file, catalog), tables=[name]) for kind, name in catalog.names.items()}
+    """The places of the tables that usersyncd will create there."""
+    return {kind: _as_json(*_of_file(file, catalog), tables=[name]) for kind, name in catalog.names.items()}
 
 
 def _of_file(file: Path, catalog: Catalog) -> Database:
     return "sqlite", None, str(file.resolve()), catalog.schema
 
 
-def _told(backend: str, server: str | None, database: str, schema: str | None, tables: Sequence[str]) -> str:
+def _as_json(backend: str, server: str | None, database: str, schema: str | None, tables: Sequence[str]) -> str:
     what = {"backend": backend, "server": server, "database": database, "schema": schema, "tables": tables}
     return json.dumps({name: value for name, value in what.items() if value is not None}, ensure_ascii=False)
 

@@ -1,4 +1,4 @@
-"""Tells an error of a statement from an error of a record: a statement on no row fails only with the former."""
+"""Distinguishes an error of a statement from an error of a record: a statement on no row fails only with the former."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from usersyncd_sql.tables import RecordTable
 
 
 def is_of_statement(connection: sa.Connection, table: RecordTable | EdgeTable, error: BaseException) -> bool:
-    """Whether statements on no row of a table fail in the same way, or the sequences that give its new rows values."""
+    """Whether statements on no row of a table fail in the same way, or sequences for its new rows are not
+    accessible."""
     if any(_fails_alike(connection, statement, error) for statement in of_no_row(table, table.written)):
         return True
     return code(error) == "42501" and bool(closed_sequences(connection, table, table.written))

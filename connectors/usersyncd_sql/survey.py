@@ -20,7 +20,7 @@ from usersyncd_sql.tables import RecordTable
 PRODUCTS = {"postgresql": "PostgreSQL", "mysql": "MySQL", "mariadb": "MariaDB", "sqlite": "SQLite"}
 
 ROWS = 1_000
-"""Rows that are read at once."""
+"""Rows per fetch."""
 
 
 def survey(engine: Engine, url: str, catalog: Catalog, context: TargetContext) -> Iterator[str]:
@@ -59,17 +59,18 @@ def survey(engine: Engine, url: str, catalog: Catalog, context: TargetContext) -
         elif name in tables and (line := _unfinished(connection, tables[name], catalog)):
             yield line
         elif unfinished:
-            yield f"memberships: table `{name}` is there"
+            yield f"memberships: table `{name}` exists"
         else:
             yield _found(connection, catalog.edges(connection), catalog.target)
 
 
 def must_exist(file: Path, target: str) -> None:
-    """Raises TargetError if an SQLite file is missing that usersyncd may not create. SQLite would create it empty."""
+    """Raises TargetError if an SQLite file is missing and usersyncd may not create it. SQLite would create an empty
+    one."""
     if not file.exists():
         raise TargetError(
             f"target {target}: there is no database {file}",
-            "correct the path, or let usersyncd make one: create_tables: true",
+            "correct the path, or let usersyncd create it: create_tables: true",
         )
 
 
@@ -105,9 +106,9 @@ def _found(connection: sa.Connection, table: RecordTable | EdgeTable, target: st
         what = f"writes {', '.join(table.written)}; {_identity(table)}"
     warning = f"; {table.why_no_insert()}" if table.cannot_insert else ""
     if may_hide(connection, table):
-        warning += f"; row-level security may hide rows, and what is not found is refused: {REMEDY}"
+        warning += f"; row-level security may hide rows, and changes of rows that are not found are refused: {REMEDY}"
     if not rights.knows_savepoints(connection, table):
-        warning += f"; its engine cannot undo a refused row, which then costs others: {_as_innodb(connection, table)}"
+        warning += f"; its engine cannot undo a refused row, which then affects others: {_as_innodb(connection, table)}"
     return f"table `{table.name}`: {rows:,} {'row' if rows == 1 else 'rows'}; {what}{warning}"
 
 
@@ -129,8 +130,8 @@ def _identity(table: RecordTable) -> str:
     if table.identity != (table.key,):
         return f"rows are identified by {named}"
     return (
-        f"rows are identified by {named} alone, the key: where it can change, an exchange between two records is "
-        "refused, and a change that a crash cut off may have to be cleared up by hand"
+        f"rows are identified by {named} alone, the key: if it can change, an exchange between two records is "
+        "refused, and a change that a crash interrupted may need a manual correction"
     )
 
 

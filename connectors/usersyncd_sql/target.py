@@ -1,4 +1,4 @@
-"""The target: one transaction for each batch of changes. Outcomes are returned after the commit."""
+"""The SQL target: one transaction for each batch of changes. Outcomes are returned after the commit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from usersyncd.errors import TargetError
 from usersyncd.plugin import API, Capabilities, Change, Edge, Held, Kind, Lookup, Op, Outcome, TargetContext, Value
-from usersyncd_sql import forms, listing, look, memberships, own, server, upgrade
+from usersyncd_sql import equivalence, listing, memberships, own, reading, server, upgrade
 from usersyncd_sql.batch import Batch, Numbered
 from usersyncd_sql.catalog import Catalog
 from usersyncd_sql.creates import create
@@ -60,7 +60,7 @@ class SqlTarget:
         self._create = options.create_tables
         self._context = context
         self._known: dict[str, listing.Known] = {}
-        """Who the members are that were read, by directory; until something is written."""
+        """The cache of looked-up members, by directory; cleared when something is written."""
 
     async def identity(self) -> str:
         """Server, database and tables. Raises TargetError if they cannot be read or the shapes do not fit."""
@@ -77,7 +77,7 @@ class SqlTarget:
 
     async def find(self, kind: Kind, lookups: Sequence[Lookup]) -> AsyncIterator[tuple[Lookup, Held]]:
         """The rows with these keys, and the rows that name these records. Raises TargetError."""
-        async for some in self._context.blocking(lambda: self._look(kind, lookups, look.find)):
+        async for some in self._context.blocking(lambda: self._look(kind, lookups, reading.find)):
             for found in some:
                 yield found
 
@@ -93,7 +93,7 @@ class SqlTarget:
             yield some
 
     async def count(self, kind: Kind, directory: str) -> int | None:
-        """How many rows belong to records of a directory; None: the table does not say. Raises TargetError."""
+        """How many rows belong to records of a directory; None: the table does not store that. Raises TargetError."""
         found = [number async for number in self._context.blocking(lambda: self._count(kind, directory))]
         return found[0] if found else None
 
@@ -103,9 +103,9 @@ class SqlTarget:
             yield some
 
     def is_same(self, kind: Kind, attribute: str, written: Value, held: Value) -> bool:
-        """Whether a value that was read is only another form of what was written."""
+        """Whether a value that was read is only another form of the written value."""
         table = self._catalog.known(kind)
-        return table is not None and forms.is_same(table, attribute, written, held)
+        return table is not None and equivalence.is_same(table, attribute, written, held)
 
     async def deliver(self, changes: Sequence[Change]) -> AsyncIterator[Outcome]:
         """Deliver a batch in one transaction. Raises TargetError if the database cannot be written."""
@@ -192,7 +192,7 @@ class SqlTarget:
             directory = str(row.get(own.DIRECTORY))
             return protected_member(writer, self._catalog, self._context, table, directory, row)
 
-        return look.read(writer, table, target_ids, whole, member_of)
+        return reading.read(writer, table, target_ids, whole, member_of)
 
     def _list(self, kind: Kind) -> Iterator[list[Held]]:
         if not self._is_made():
@@ -305,7 +305,8 @@ def writer(connection: sa.Connection) -> Writer:
 
 
 def _phase(change: Change) -> tuple[Op, Kind]:
-    """Changes with the same phase are written together. All that write a row share one, so that values can pass on."""
+    """Changes with the same phase are written together. All changes that write rows share a phase, so that they can
+    pass on values."""
     return (change.op if change.op in {Op.ADD, Op.REMOVE, Op.DELETE} else Op.UPDATE), change.kind
 
 

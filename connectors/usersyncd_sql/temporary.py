@@ -37,8 +37,8 @@ def _takes_token(table: Reflected, column: str) -> bool:
 def values(connection: sa.Connection, table: Reflected, column: str) -> Iterator[Any]:
     """Temporary values: NULL if the column accepts it, otherwise :func:`tokens`.
 
-    A column to which foreign keys refer gets no NULL: ON UPDATE CASCADE would pass it on, and the rows that refer would
-    be lost. Raises Refused if such a column has no room for a token.
+    A column to which foreign keys refer gets no NULL: ON UPDATE CASCADE would pass it on, and the references would be
+    lost. Raises Refused if such a column has no room for a token.
     """
     if table.columns[column].nullable and column not in referenced(connection, table):
         while True:

@@ -18,22 +18,22 @@ from sqlalchemy.types import TypeEngine
 from usersyncd.plugin import Value
 from usersyncd_sql.values import Loose
 
-Teller = Callable[[Any], Any]
+JsonConverter = Callable[[Any], Any]
 
 
-class Unsaid:
+class NotJson:
     """A value that JSON cannot represent."""
 
 
-UNSAID: Final = Unsaid()
+NOT_JSON: Final = NotJson()
 LARGE: Final = 2**63
 ITEM: Final = re.compile(r'("(?:[^"\\]|\\.)*")|([^",{}\\]+)', re.DOTALL)
 ARRAY: Final = re.compile(rf"\{{(?:(?:{ITEM.pattern})(?:,(?:{ITEM.pattern}))*)?\}}", re.DOTALL)
 """A PostgreSQL array of one dimension, and one of its items (manual, "Array Input and Output Syntax")."""
 
 
-def teller(kind: TypeEngine[Any]) -> Teller | None:
-    """The conversion for a column type; its result is UNSAID if JSON cannot represent the value. None: no
+def json_converter(kind: TypeEngine[Any]) -> JsonConverter | None:
+    """The conversion for a column type; its result is NOT_JSON if JSON cannot represent the value. None: no
     conversion."""
     if isinstance(kind, sa.Boolean | mysql.BIT) or (isinstance(kind, mysql.TINYINT) and kind.display_width == 1):
         return _boolean
@@ -46,12 +46,12 @@ def teller(kind: TypeEngine[Any]) -> Teller | None:
     if isinstance(kind, sa.LargeBinary | sa.BINARY | sa.VARBINARY):
         return _binary
     if isinstance(kind, sa.CHAR):
-        return lambda held: held.rstrip(" ") if isinstance(held, str) else told(held)
-    return None if isinstance(kind, sa.String | sa.Integer) and not isinstance(kind, Loose) else told
+        return lambda held: held.rstrip(" ") if isinstance(held, str) else json_value(held)
+    return None if isinstance(kind, sa.String | sa.Integer) and not isinstance(kind, Loose) else json_value
 
 
-def told(held: Any) -> Value | Unsaid:
-    """The JSON value for a column without a special type, or UNSAID."""
+def json_value(held: Any) -> Value | NotJson:
+    """The JSON value for a column without a special type, or NOT_JSON."""
     if held is None or isinstance(held, str | bool | int):
         return held
     if isinstance(held, float | Decimal):
@@ -63,14 +63,14 @@ def told(held: Any) -> Value | Unsaid:
     if isinstance(held, timedelta) and timedelta(0) <= held < timedelta(days=1):
         return (datetime.min + held).time().isoformat()  # a TIME of MariaDB and MySQL
     if isinstance(held, list | tuple | set):
-        return [item for item in map(told, held) if not isinstance(item, Unsaid)]
+        return [item for item in map(json_value, held) if not isinstance(item, NotJson)]
     if isinstance(held, dict):
         return held
-    return str(held) if isinstance(held, UUID) or not isinstance(held, bytes | bytearray | memoryview) else UNSAID
+    return str(held) if isinstance(held, UUID) or not isinstance(held, bytes | bytearray | memoryview) else NOT_JSON
 
 
 def _number(held: float | Decimal) -> Value:
-    """A number; as text where JSON has none such, as NaN, or none so large."""
+    """A number; as text if JSON cannot represent it, such as NaN, or it is too large."""
     if not math.isfinite(held) or (isinstance(held, Decimal) and abs(held) >= LARGE):
         return str(held)
     if isinstance(held, float):
@@ -79,25 +79,25 @@ def _number(held: float | Decimal) -> Value:
 
 
 def _array(held: Any) -> Any:
-    """A list. psycopg does not know the types that extensions and applications add, and gives their arrays as text."""
+    """A list. psycopg does not know the types of extensions and applications, and returns their arrays as text."""
     if not isinstance(held, str) or not ARRAY.fullmatch(held):
-        return told(held)
+        return json_value(held)
     items = [(quoted, re.sub(r"\\(.)", r"\1", quoted[1:-1]), plain) for quoted, plain in ITEM.findall(held)]
     return [text if quoted else (None if plain == "NULL" else plain) for quoted, text, plain in items]
 
 
 def _binary(held: Any) -> Any:
-    """The text in a binary column: some applications keep names in one."""
+    """The text in a binary column: some applications store names in one."""
     try:
-        return bytes(held).decode() if isinstance(held, bytes | bytearray | memoryview) else told(held)
+        return bytes(held).decode() if isinstance(held, bytes | bytearray | memoryview) else json_value(held)
     except UnicodeDecodeError:
-        return UNSAID
+        return NOT_JSON
 
 
 def _boolean(held: Any) -> Any:
     if isinstance(held, bytes):
         held = int.from_bytes(held)
-    return bool(held) if held in (0, 1) else told(held)
+    return bool(held) if held in (0, 1) else json_value(held)
 
 
 def _moment(held: Any) -> Any:
@@ -107,7 +107,7 @@ def _moment(held: Any) -> Any:
         except ValueError:
             return held
     if not isinstance(held, datetime):
-        return told(held)
+        return json_value(held)
     try:
         # A time without a zone was written in UTC.
         moment = held.replace(tzinfo=UTC) if held.tzinfo is None else held.astimezone(UTC)
@@ -122,5 +122,5 @@ def _json(held: Any) -> Any:
             found = json.loads(held)
         except ValueError:
             return held
-        return held if found is None else told(found)  # The text "null", once psycopg has decoded it.
-    return told(held)
+        return held if found is None else json_value(found)  # The text "null", once psycopg has decoded it.
+    return json_value(held)

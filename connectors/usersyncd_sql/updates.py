@@ -1,7 +1,7 @@
 """Writes existing rows: update, adopt, deactivate and reactivate each write one shape to one row.
 
-A row that frees a unique value is written before the row that takes it. In an exchange, rows are parked on temporary
-values in the same savepoint. Where parking is impossible, only the order of writing resolves the conflict.
+A row that frees a unique value is written before the row that takes it. In an exchange, rows get temporary values in
+the same savepoint. Where that is impossible, only the order of writing resolves the conflict.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from usersyncd_sql.faults import Refused, is_unique
 from usersyncd_sql.follow import Move, follow
 from usersyncd_sql.identity import Address, Columns
 from usersyncd_sql.order import components, knots, waves
-from usersyncd_sql.park import values
 from usersyncd_sql.present import present
 from usersyncd_sql.reasons import UNTOUCHED, reason
 from usersyncd_sql.reflected import Row
 from usersyncd_sql.tables import RecordTable
+from usersyncd_sql.temporary import values
 
 TAKEN = "its new `{}` still belongs to another row, whose change was refused"
 
@@ -83,16 +83,16 @@ class _Work:
             for one in self._clashes
             if one.column is None and any({one.taker, one.holder} <= ring for ring in rings)
         )
-        what = f"it exchanges {', '.join(f'`{column}`' for column in clash.unique)} with others, and "
+        what = f"it exchanges {', '.join(f'`{column}`' for column in clash.unique)} with others, but "
         by = self.items[clash.holder].address[0]
         if all(column in by for column in clash.unique if column in self.table.place):
             return (
-                f"{what}usersyncd knows the rows of `{self.table.name}` by it\n"
+                f"{what}usersyncd identifies the rows of `{self.table.name}` by it\n"
                 "  → give the table a primary key that no rule writes, or give one of them another value first"
             )
         return (
             f"{what}the column has no room for a temporary value\n"
-            "  → let the column take NULL or longer text, or give one of them another value first"
+            "  → let the column accept NULL or longer text, or give one of them another value first"
         )
 
     def one_by_one(self, knot: Sequence[int]) -> None:
@@ -107,7 +107,8 @@ class _Work:
             if len(knot) > 1 and not exchange:
                 error = self.batch.attempt(lambda place=place: self.all_of([[place]]))  # type: ignore[misc]
             if error is not None:
-                # Alone, one that waits for another's value fails for that; what stopped all of them says more.
+                # Written alone, an item that takes another's value fails for that reason; the error of the whole group
+                # is more useful.
                 self._refuse(place, together if is_unique(error) and not is_unique(together) else error)
 
     def _refuse(self, place: int, error: Exception) -> None:
@@ -121,7 +122,7 @@ class _Work:
         self.batch.refuse(number, reason(self.batch, self.table, item.row, keys, error, moves=moves))
 
     def _takes_access(self, item: Item) -> bool:
-        """Deactivate without writing the rest of the row, which did not change. Whether that succeeded.
+        """Deactivate without writing the rest of the row, which did not change. Returns whether that succeeded.
 
         A conflict in the rest of the row must not keep a leaver active.
         """
@@ -176,15 +177,15 @@ def _items(batch: Batch, table: RecordTable, changes: Sequence[Numbered]) -> lis
             batch.refuse(number, str(error))
             continue
         if (other := items.get(found.address)) is not None:
-            batch.refuse(number, f"its row is that of {other.numbered[1].id}, too")
+            batch.refuse(number, f"its row is also the row of {other.numbered[1].id}")
             continue
         items[found.address] = Item(found.numbered, found.address, found.row, row)
     return list(items.values()) if table.keys_are_unique else of_free_keys(batch, table, list(items.values()))
 
 
 def _row(table: RecordTable, change: Change, held: Mapping[str, Any], now: Mapping[str, Any]) -> Row:
-    """The row that a change asks for. The shape of a leaver is that of earlier rules: if it lacks attributes that the
-    rules name now, only the access changes. Raises Refused."""
+    """The row after a change. A leaver's shape comes from earlier rules: if it lacks attributes of the current rules,
+    only the access changes. Raises Refused."""
     if table.names.keys() <= (change.after or {}).keys():
         return table.row(change, dict(now))
     row = {**held, **now, table.names[own.ACTIVE]: table.adapted(own.ACTIVE, False)}

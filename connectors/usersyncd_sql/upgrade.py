@@ -2,7 +2,7 @@
 
 The tables get the columns for the record of a row, filled from the state database. Memberships are rewritten in the
 same transaction, so that no key is read as a record id. MariaDB and MySQL commit after each ALTER TABLE: there the
-columns come first, and a table in which no row is filled is still to be upgraded.
+columns are added first, and a table without any filled row still needs the upgrade.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Known = Mapping[tuple[str, Key], str]
 
 
 def of_last_release(connection: sa.Connection, catalog: Catalog) -> list[Kind]:
-    """The kinds whose table is still to be upgraded. Call it before columns are added."""
+    """The kinds whose table still needs the upgrade. Call it before columns are added."""
     return [kind for kind, table in catalog.own_records.items() if _is_waiting(connection, table)]
 
 

@@ -20,18 +20,18 @@ from usersyncd.plugin import Value
 BINARY = (sa.LargeBinary, sa.BINARY, sa.VARBINARY)
 WHOLE = re.compile(r"\s*[+-]?[0-9]+\s*")
 SHORT_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
-"""A whole number of 64 bits, written as SQLite writes it."""
+"""A whole number of 64 bits in SQLite's notation."""
 Adapter = Callable[[Any], Any]
 """Converts a value other than None for the driver. Raises ValueError with the reason if it does not fit."""
 
 
 class Loose(sa.Text):
-    """A column of SQLite whose declared type says nothing, such as INET: it keeps text and numbers. Text that is a
-    number becomes one."""
+    """A column of SQLite with an unknown declared type, such as INET: it stores text and numbers. Text that is a number
+    becomes one."""
 
 
 def adapter(kind: TypeEngine[Any], backend: str) -> Adapter | None:
-    """The conversion for a column type; None for a text without a length limit, which takes any ``str``."""
+    """The conversion for a column type; None for a text without a length limit, which accepts any ``str``."""
     if isinstance(kind, Loose):
         return _loose
     if isinstance(kind, sa.Enum):
@@ -64,7 +64,7 @@ def adapter(kind: TypeEngine[Any], backend: str) -> Adapter | None:
     if isinstance(kind, BINARY) and backend != "sqlite":
         return _binary
     if isinstance(kind, sa.String):
-        # SQLite does not enforce a length, and that of a SET is for each of its members.
+        # SQLite does not enforce a length, and the length of a SET applies to each of its members.
         limit = None if backend == "sqlite" or isinstance(kind, mysql.SET) else kind.length
         return _limited(limit) if limit is not None else None
     return text
@@ -85,7 +85,7 @@ def _limited(limit: int) -> Adapter:
     def adapt(value: Value) -> str:
         result = text(value)
         if len(result) > limit:
-            raise ValueError(f"takes {limit} characters, and {_short(result)} has {len(result)}")
+            raise ValueError(f"accepts {limit} characters, but {_short(result)} has {len(result)}")
         return result
 
     return adapt
@@ -95,7 +95,7 @@ def _one_of(allowed: tuple[str, ...]) -> Adapter:
     def adapt(value: Value) -> str:
         result = text(value)
         if result not in allowed:
-            raise ValueError(f"takes one of {', '.join(allowed)}, and not {_short(value)}")
+            raise ValueError(f"accepts one of {', '.join(allowed)}, not {_short(value)}")
         return result
 
     return adapt
@@ -104,7 +104,7 @@ def _one_of(allowed: tuple[str, ...]) -> Adapter:
 def _boolean(value: Value) -> bool:
     if value in (True, False, "true", "false"):
         return value in (True, "true")
-    raise ValueError(f"takes true or false, and not {_short(value)}")
+    raise ValueError(f"accepts true or false, not {_short(value)}")
 
 
 def _integer(value: Value) -> int:
@@ -115,11 +115,11 @@ def _integer(value: Value) -> int:
             return int(value)
         except ValueError:
             pass  # thousands of digits
-    raise ValueError(f"takes a whole number, and not {_short(value)}")
+    raise ValueError(f"accepts a whole number, not {_short(value)}")
 
 
 def _bits_of(kind: sa.Integer, backend: str) -> int:
-    """How many bits a whole number in a column has at most."""
+    """The maximum number of bits of a whole number in a column."""
     if backend == "sqlite" or isinstance(kind, sa.BigInteger):
         return 64
     if isinstance(kind, mysql.TINYINT):
@@ -135,7 +135,7 @@ def _ranged(bits: int, *, signed: bool) -> Adapter:
     def adapt(value: Value) -> int:
         number = _integer(value)
         if not lowest <= number <= highest:
-            raise ValueError(f"takes a whole number from {lowest} to {highest}, and not {_short(value)}")
+            raise ValueError(f"accepts a whole number from {lowest} to {highest}, not {_short(value)}")
         return number
 
     return adapt
@@ -155,10 +155,10 @@ def _as_float(takes: Callable[[Value], Decimal]) -> Adapter:
 
 
 def _finite(value: Value) -> Decimal:
-    """A number that MariaDB, MySQL and SQLite take: they have no NaN, and no infinity."""
+    """A number that MariaDB, MySQL and SQLite accept: they have no NaN or infinity."""
     number = _decimal(value)
     if not math.isfinite(float(number)):
-        raise ValueError(f"takes a number, and not {_short(value)}")
+        raise ValueError(f"accepts a number, not {_short(value)}")
     return number
 
 
@@ -171,7 +171,7 @@ def _decimal(value: Value) -> Decimal:
         else:
             if not number.is_snan():
                 return number
-    raise ValueError(f"takes a number, and not {_short(value)}")
+    raise ValueError(f"accepts a number, not {_short(value)}")
 
 
 def _datetime(*, aware: bool, text: bool) -> Adapter:
@@ -180,7 +180,7 @@ def _datetime(*, aware: bool, text: bool) -> Adapter:
         try:
             moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
         except OverflowError:
-            raise ValueError(f"takes a time of the years 1 to 9999 in UTC, and not {_short(value)}") from None
+            raise ValueError(f"accepts a time of the years 1 to 9999 in UTC, not {_short(value)}") from None
         if not aware:
             moment = moment.replace(tzinfo=None)
         return moment.isoformat(sep=" ") if text else moment
@@ -194,7 +194,7 @@ def _moment(value: Value) -> datetime:
             return datetime.fromisoformat(value)
         except ValueError:
             pass
-    raise ValueError(f"takes a date and time, as 2026-06-30T17:00:00Z, and not {_short(value)}")
+    raise ValueError(f"accepts a date and time, such as 2026-06-30T17:00:00Z, not {_short(value)}")
 
 
 def _date(value: Value) -> date:
@@ -203,7 +203,7 @@ def _date(value: Value) -> date:
             return datetime.fromisoformat(value).date()
         except ValueError:
             pass
-    raise ValueError(f"takes a date, as 2026-06-30, and not {_short(value)}")
+    raise ValueError(f"accepts a date, such as 2026-06-30, not {_short(value)}")
 
 
 def _date_text(value: Value) -> str:
@@ -216,7 +216,7 @@ def _time(value: Value) -> time:
             return time.fromisoformat(value)
         except ValueError:
             pass
-    raise ValueError(f"takes a time, as 17:00, and not {_short(value)}")
+    raise ValueError(f"accepts a time, such as 17:00, not {_short(value)}")
 
 
 def _time_text(value: Value) -> str:
@@ -233,7 +233,7 @@ def _uuid(value: Value) -> UUID:
             return UUID(value)
         except ValueError:
             pass
-    raise ValueError(f"takes a UUID, and not {_short(value)}")
+    raise ValueError(f"accepts a UUID, not {_short(value)}")
 
 
 def _uuid_text(value: Value) -> str:
@@ -241,7 +241,7 @@ def _uuid_text(value: Value) -> str:
 
 
 def _binary(value: Value) -> bytes:
-    """A text as bytes; as PostgreSQL writes them, too: ``\\x616263``."""
+    """A text as bytes; also in PostgreSQL's notation ``\\x616263``."""
     written = text(value)
     if written.startswith("\\x"):
         try:

@@ -1,4 +1,4 @@
-"""Bulk statements on a table. Databases with a faster way have a module of their own.
+"""Bulk statements on a table. Databases with a faster way have their own module.
 
 Rows are tuples in the order of the named columns, converted to their types; ``fixed`` columns must equal a value.
 ``join`` compares by the collation of the column and so finds values that the database treats as equal; statements that
@@ -21,7 +21,7 @@ T = TypeVar("T")
 Write = TypeVar("Write", sa.Insert, sa.Update)
 
 CHUNK = 1_000
-"""Rows, or values of an IN list, in one statement."""
+"""Rows, or values of an IN list, per statement."""
 
 
 class Writer:
@@ -57,7 +57,7 @@ class Writer:
     ) -> Iterator[tuple[int, Row]]:
         """The rows of the table that equal one of ``rows`` in the columns ``by``, each with the index of that one.
 
-        Comparison is by the collation of the columns. A value that a column cannot have equals none. ``lock``: lock
+        Comparison is by the collation of the columns. A value that a column cannot hold matches no row. ``lock``: lock
         the rows until the end of the transaction; their values were in the table before.
         """
         if lock:
@@ -175,8 +175,8 @@ class Writer:
 
 
 def _aborting(table: Reflected, statement: Write) -> Write:
-    """The statement, refused where it conflicts with a row, whatever ``ON CONFLICT`` of a constraint says. It also
-    overrides what a trigger says in its own statements, so only tables with such a constraint get it."""
+    """The statement with OR ABORT, which overrides ``ON CONFLICT`` of a constraint. It also overrides the statements of
+    triggers, so it is added only for tables with such a constraint."""
     return statement.prefix_with("OR ABORT") if table.has_on_conflict else statement
 
 

@@ -109,7 +109,10 @@ def test_an_account_that_got_the_id_of_another_one_is_let_go_with_consent(
         ran = usersyncd("sync", *consent)
         assert ran.code == 1
         assert "the row with number=7 is not the one that was delivered: it has email 'zoe@acme.example'" in ran.out
-        assert "→ check whose row it is; if it is another's, `usersyncd sync acme --adopt u-0001` forgets it" in ran.out
+        assert (
+            "→ check whose row it is; if it belongs to another record, `usersyncd sync acme --adopt u-0001` forgets it"
+            in ran.out
+        )
         assert rows(application) == [zoe]
     assert "1 user to create" in usersyncd("plan", "--adopt", "u-0001").out
     assert usersyncd("sync", "--adopt", "u-0001").code == 0

@@ -73,7 +73,7 @@ class TestSqlite(SqlContract):
         def spoil() -> None:
             for file in database.file.parent.glob("app.db*"):
                 file.unlink()
-            database.file.write_text("this is no database")
+            database.file.write_text("this is not a database")
 
         return spoil
 

@@ -30,7 +30,7 @@ Links = dict[tuple[Kind, str, str], str]
 
 
 class Runs:
-    """Delivers to one target as a run does, each time anew: ``await runs(change, …)`` gives the outcomes.
+    """Delivers to one target as in separate runs: ``await runs(change, …)`` returns the outcomes.
 
     ``links`` remembers the target ids that outcomes give, and fills them into what follows; a record that is not known
     is looked up by its key. What is protected, and what was delivered under contract 1, may be set.

@@ -153,7 +153,7 @@ async def test_a_deadlock_among_new_rows_repeats_the_whole_batch(database: Serve
             delivery = asyncio.create_task(runs.deliver(target, CHANGED, *creates))
             async with asyncio.timeout(60):
                 while not database.sql(WAITING)[0][0]:  # noqa: ASYNC110 - the server gives no event
-                    await asyncio.sleep(0.2)  # InnoDB tells nothing new to whoever asks again within 0.1 s
+                    await asyncio.sleep(0.2)  # InnoDB caches this for 0.1 s
             theirs.cursor().execute("INSERT INTO app_user VALUES ('n1', 'theirs', true)")
             theirs.rollback()
             assert await delivery == [DELIVERED] * 10

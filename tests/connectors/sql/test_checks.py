@@ -43,7 +43,7 @@ async def checked(target: SqlTarget) -> Sequence[str]:
         await target.close()
 
 
-def test_a_type_that_sqlalchemy_does_not_know_is_no_matter_for_the_terminal() -> None:
+def test_an_unknown_type_causes_no_warning() -> None:
     code = (
         "import usersyncd_sql.engine, warnings, sqlalchemy as sa; "
         "warnings.warn(\"Did not recognize type 'ltree' of column 'path'\", sa.exc.SAWarning)"
@@ -52,15 +52,15 @@ def test_a_type_that_sqlalchemy_does_not_know_is_no_matter_for_the_terminal() ->
     assert ran.stderr == ""
 
 
-def test_a_constant_that_fits_is_no_matter(tmp_path: Path) -> None:
+def test_a_constant_that_fits_is_accepted(tmp_path: Path) -> None:
     assert any("person" in line for line in asyncio.run(checked(target(tmp_path, {"level": 3}))))
 
 
 @pytest.mark.parametrize(
     ("level", "why"),
     [
-        ("member", "column `level` takes a whole number, and not 'member'"),
-        (None, "column `level` takes no NULL"),
+        ("member", "column `level` accepts a whole number, not 'member'"),
+        (None, "column `level` accepts no NULL"),
     ],
 )
 def test_a_constant_that_fits_no_row_is_named(tmp_path: Path, level: Any, why: str) -> None:

@@ -78,7 +78,7 @@ async def test_numbers_and_short_texts_are_exchanged_or_ordered(database: Databa
     assert columns(database, "app_user", ["email", "nick"], "email") == [("a", 1), ("b", 2), ("c", 0)]
 
 
-async def test_only_the_culprit_and_who_waits_for_it_are_refused(database: Database, start: Start) -> None:
+async def test_only_the_invalid_change_and_its_dependents_are_refused(database: Database, start: Start) -> None:
     table = "id {serial}, email VARCHAR(80) NOT NULL UNIQUE, nick VARCHAR(40), CONSTRAINT real_nick CHECK (nick <> '-')"
     runs = await made(database, start, table, "abcdxyz")
     swap = [moved("x", "x", "y"), moved("y", "y", "x")]
@@ -98,7 +98,7 @@ async def test_where_only_the_key_identifies_chains_go_in_order_and_circles_are_
     assert await runs(*(moved(a, a, b) for a, b in ("ab", "bc", "cz"))) == [DELIVERED] * 3
     assert held(database) == {"nick a": "b", "nick b": "c", "nick c": "z", "nick d": "d", "nick e": "e"}
     for outcome in await runs(moved("d", "d", "e"), moved("e", "e", "d")):
-        assert "usersyncd knows the rows of `app_user` by it" in str(outcome.error)
+        assert "usersyncd identifies the rows of `app_user` by it" in str(outcome.error)
     assert held(database)["nick d"] == "d"
     assert held(database)["nick e"] == "e"
 
@@ -127,7 +127,7 @@ async def test_memberships_that_hold_keys_follow_an_exchange(database: Database,
     assert ("y", "e") not in columns(database, "member", ["team", "person"], "team")
 
 
-async def test_a_newcomer_gets_what_an_update_gives_up(database: Database, start: Start) -> None:
+async def test_a_new_row_gets_the_value_that_an_update_frees(database: Database, start: Start) -> None:
     runs = await made(database, start, SHAPES["serial, not null"], "ab")
     newcomer = replace(user(Op.CREATE, "a", person("a", "nick new")), id="new")
     assert await runs(newcomer, moved("a", "a", "a2")) == [DELIVERED] * 2
@@ -178,7 +178,7 @@ async def test_where_rules_write_what_identifies_a_row_it_is_not_exchanged(
     swap = [moved("a", "b", "a", ("nick a", "nick b")), moved("b", "a", "b", ("nick b", "nick a"))]
     for outcome in await runs(*swap):
         assert outcome.error == (
-            "it exchanges `nick` with others, and usersyncd knows the rows of `app_user` by it\n"
+            "it exchanges `nick` with others, but usersyncd identifies the rows of `app_user` by it\n"
             "  → give the table a primary key that no rule writes, or give one of them another value first"
         )
     assert held(database) == {"nick a": "b", "nick b": "a", "nick c": "c"}

@@ -119,12 +119,12 @@ async def test_an_error_that_one_record_causes_costs_no_other_whatever_its_code(
 
 
 @only("postgresql")
-async def test_a_trigger_that_refuses_every_record_is_no_missing_right(database: Database, start: Start) -> None:
+async def test_a_trigger_that_refuses_every_record_is_not_a_missing_right(database: Database, start: Start) -> None:
     database.sql(TABLE, *ONE_RECORDS["postgresql, a trigger with the code of a missing right"])
     others = [user(Op.CREATE, f"u{number}", person(f"u{number}", f"c{number}")) for number in range(200)]
     with pytest.raises(TargetError, match="no contractors") as raised:
         await start(APP, tables=TABLES)(*others)
-    assert raised.value.remedy == "see why a trigger of the database refuses every record"
+    assert raised.value.remedy == "find out why a trigger of the database refuses every record"
 
 
 @only("postgresql")
@@ -159,17 +159,17 @@ async def test_two_people_with_one_address_are_both_named(database: Database, st
         assert refused.error is not None
         expected = "`email` 'ada@acme.example' already belongs to the row with `external_id` 'a1', which is active: "
         assert refused.error.startswith(expected)
-        assert refused.error.endswith("→ two people are given one value: correct it in the directory, or in the rules")
+        assert refused.error.endswith("→ two users have the same value: correct it in the directory, or in the rules")
         assert ("app_user.email" if database.dialect == "sqlite" else "one_address") in refused.error
     assert columns(database, "app_user", ["external_id"], "external_id") == [("a1",)]
 
 
-async def test_a_leaver_who_has_the_address_is_called_that(database: Database, start: Start) -> None:
+async def test_the_error_names_a_leaver_with_the_same_address(database: Database, start: Start) -> None:
     database.sql(TABLE, "INSERT INTO app_user VALUES ('a1', 'ada@acme.example', false)")
     [refused] = await start(APP, tables=TABLES)(user(Op.CREATE, "b2", person("b2", "ada@acme.example")))
     fault, _, remedy = str(refused.error).partition("\n  → ")
     assert "already belongs to the row with `external_id` 'a1', which is inactive: " in fault
-    assert remedy == "it is a leaver's, as it seems: delete that row, or clear the value there"
+    assert remedy == "it probably belongs to a leaver: delete that row, or clear the value there"
 
 
 async def test_a_check_is_named(database: Database, start: Start) -> None:
@@ -271,7 +271,7 @@ async def test_a_database_that_may_only_be_read_is_an_error_of_the_target(databa
             with pytest.raises(TargetError) as raised:
                 await attempt
             assert "read" in str(raised.value), raised.value
-            assert raised.value.remedy == "point the URL at the primary server, or make the database writable"
+            assert raised.value.remedy == "use the URL of the primary server, or make the database writable"
     finally:
         if database.dialect == "mariadb":
             database.sql("SET GLOBAL read_only = 0")
@@ -279,7 +279,7 @@ async def test_a_database_that_may_only_be_read_is_an_error_of_the_target(databa
 
 
 @only("postgresql", "mariadb")
-async def test_a_user_without_the_right_to_write_is_told_what_to_grant(database: ServerDatabase, start: Start) -> None:
+async def test_the_error_names_the_right_to_grant(database: ServerDatabase, start: Start) -> None:
     if database.dialect == "postgresql":
         database.sql("CREATE ROLE looker LOGIN", TABLE, "GRANT SELECT ON app_user TO looker")
     else:
@@ -300,7 +300,10 @@ async def test_a_server_that_is_down_is_an_error_of_the_target(tmp_path: Path, s
             await attempt
         assert raised.value.message.startswith(f"target app: {url} cannot be written: ")
         assert not set("\n\t") & set(raised.value.message)
-        assert raised.value.remedy == "check the URL and the password, and that the server runs and can be reached"
+        assert (
+            raised.value.remedy
+            == "check the URL and the password, that the server runs, and that this machine can reach it"
+        )
 
 
 @only("postgresql", "mariadb")
@@ -350,7 +353,7 @@ async def test_a_batch_is_written_as_a_whole_or_not_at_all(database: Database, s
     runs = start(create_tables=True)
     await runs(create("g", Kind.GROUP))
     database.sql("DROP TABLE group_members")
-    options = start()  # without the right to make it anew
+    options = start()  # without the right to create it again
     with pytest.raises(TargetError, match="table `group_members` does not exist"):
         await options(create("u1"), create("u2"), edges(Op.ADD, "g", "u1"))
     assert database.sql("SELECT count(*) FROM users") == [(0,)]
@@ -430,7 +433,7 @@ async def test_a_value_of_another_is_refused_whatever_the_constraint_does(
 
 
 @only("sqlite")
-async def test_what_a_trigger_does_at_a_conflict_is_its_own_matter(database: Database, start: Start) -> None:
+async def test_triggers_keep_their_own_conflict_handling(database: Database, start: Start) -> None:
     database.sql(
         TABLE,
         "CREATE TABLE touched (what TEXT PRIMARY KEY)",

@@ -70,7 +70,7 @@ async def listed(target: SqlTarget, kind: Kind) -> list[Held]:
     return [held async for held in target.list(kind)]
 
 
-async def told(target: SqlTarget, groups: list[str]) -> set[Edge]:
+async def yielded_edges(target: SqlTarget, groups: list[str]) -> set[Edge]:
     return {edge async for batch in target.members(groups) for edge in batch}
 
 
@@ -115,8 +115,8 @@ async def test_memberships_of_an_applications_tables(database: Database, start: 
         users = {held.key: held.target_id for held in await listed(target, Kind.USER)}
         teams = {held.key: held.target_id for held in await listed(target, Kind.GROUP)}
         app, ops = teams["app"], teams["ops"]
-        assert await told(target, [app]) == {(app, Kind.USER, users["ada"]), (app, Kind.USER, users["bob"])}
-        assert await told(target, [app, ops, '{"id":99}', "no id"]) >= {(ops, Kind.USER, users["bob"])}
+        assert await yielded_edges(target, [app]) == {(app, Kind.USER, users["ada"]), (app, Kind.USER, users["bob"])}
+        assert await yielded_edges(target, [app, ops, '{"id":99}', "no id"]) >= {(ops, Kind.USER, users["bob"])}
         assert [await target.count(kind, "hr") for kind in Kind] == [None, None]
     finally:
         await target.close()
@@ -130,7 +130,7 @@ async def test_our_own_tables_with_rules(database: Database, start: Start) -> No
     await run(edges(Op.ADD, "app", "bob", nested=("ada",)))
     target = run.target()
     try:
-        found = await told(target, [held.target_id for held in await listed(target, Kind.GROUP)])
+        found = await yielded_edges(target, [held.target_id for held in await listed(target, Kind.GROUP)])
         assert {(kind, member) for _, kind, member in found} == {
             (Kind.USER, '{"directory":"hr","record_id":"id of bob"}'),
             (Kind.USER, '{"directory":"hr","record_id":"id of ada"}'),

@@ -24,7 +24,7 @@ def person(code: str, name: str = "n") -> dict[str, Value]:
 
 
 @only("sqlite", "postgresql")
-async def test_what_a_trigger_drops_is_refused_by_name(database: Database, start: Start) -> None:
+async def test_a_row_that_a_trigger_drops_is_refused_by_name(database: Database, start: Start) -> None:
     database.sql("CREATE TABLE app_user (code VARCHAR(40) PRIMARY KEY, name VARCHAR(40), active BOOLEAN)")
     runs = start(APP, tables=TABLES)
     await runs(*(user(Op.CREATE, n, person(n)) for n in "xyz"))
@@ -43,7 +43,7 @@ async def test_what_a_trigger_drops_is_refused_by_name(database: Database, start
         )
     created, dropped = await runs(user(Op.CREATE, "a", person("a")), user(Op.CREATE, "b", person("b", "blocked")))
     assert created == DELIVERED
-    assert str(dropped.error).startswith("the database accepted the row and did not keep it")
+    assert str(dropped.error).startswith("the database accepted the row but did not store it")
     kept, written = await runs(user(Op.UPDATE, "x", person("x", "blocked")), user(Op.UPDATE, "y", person("y", "new")))
     assert "the database did not change it" in str(kept.error)
     assert written == DELIVERED
@@ -54,7 +54,7 @@ async def test_what_a_trigger_drops_is_refused_by_name(database: Database, start
 
 
 @only("postgresql")
-async def test_what_a_policy_keeps_is_refused_by_name(database: ServerDatabase, start: Start) -> None:
+async def test_a_row_that_a_policy_keeps_is_refused_by_name(database: ServerDatabase, start: Start) -> None:
     database.sql(
         "CREATE TABLE app_user (id serial PRIMARY KEY, code TEXT UNIQUE, name TEXT, active BOOLEAN)",
         "CREATE ROLE policed LOGIN", "GRANT ALL ON app_user TO policed", "GRANT ALL ON app_user_id_seq TO policed",
@@ -92,7 +92,7 @@ async def test_a_key_that_a_trigger_changes_is_refused_where_nothing_else_tells_
         )
     outcomes = await start(APP, tables=TABLES)(user(Op.CREATE, "a", person("a")), user(Op.CREATE, "B", person("B")))
     assert outcomes[0] == DELIVERED
-    assert "keeps the row under another `code` than 'B'" in str(outcomes[1].error)
+    assert "stores the row with another `code` than 'B'" in str(outcomes[1].error)
     assert columns(database, "app_user", ["code"], "code") == [("a",)]
 
 
@@ -142,7 +142,7 @@ async def test_a_key_changes_its_case_alone(database: Database, start: Start) ->
     assert sorted(columns(database, "app_user", ["code"], "id")) == [("ADA",), ("Bob",)]
 
 
-async def test_what_is_protected_is_left_alone(database: Database, start: Start) -> None:
+async def test_protected_rows_are_not_changed(database: Database, start: Start) -> None:
     database.sql(
         "CREATE TABLE app_user (id {serial}, code VARCHAR(40) UNIQUE, name VARCHAR(40), active BOOLEAN, "
         "role VARCHAR(40) DEFAULT 'user')",

@@ -52,9 +52,9 @@ def test_a_missing_driver_names_its_extra(
         ("oracle://me:hush@db/app", r"oracle:// is not supported: use one of postgresql://, postgres://, mysql://"),
         ("postgresql+asyncpg://me:hush@db/app", r"postgresql\+asyncpg:// is not supported"),
         ("me:hush@db", "not a database URL"),
-        ("postgresql://me:hush@db", "names no database"),
-        ("sqlite://", "names no database"),
-        ("sqlite:///:memory:", "names no database"),
+        ("postgresql://me:hush@db", "has no database name"),
+        ("sqlite://", "has no database name"),
+        ("sqlite:///:memory:", "has no database name"),
     ],
 )
 def test_a_url_that_cannot_be_is_refused(url: str, reason: str) -> None:

@@ -150,7 +150,7 @@ async def test_a_column_that_a_later_rule_needs_is_added(database: Database, sta
 async def test_a_table_with_another_primary_key_is_not_taken_for_our_own(database: Database, start: Start) -> None:
     database.sql("CREATE TABLE users (id {serial}, name TEXT)")
     for attempt in (start(create_tables=True).check(), start(create_tables=True)(create("u1"))):
-        with pytest.raises(TargetError, match=r"table `users` is there already, with the primary key \(id\)"):
+        with pytest.raises(TargetError, match=r"table `users` already exists with the primary key \(id\)"):
             await attempt
     assert column_names(database, "users") == ["id", "name"]
 
@@ -170,7 +170,7 @@ async def test_another_key_is_refused_with_what_makes_it_one(database: Database,
         with pytest.raises(TargetError) as raised:
             await attempt
         assert raised.value.message == (
-            f"target app: `key` of table `users` has become `{key}`, which is not unique there"
+            f"target app: the `key` of table `users` is now `{key}`, which is not unique there"
         )
     assert raised.value.remedy is not None
     choice, statements = raised.value.remedy.split(" yourself: ")
@@ -194,7 +194,7 @@ async def test_check_makes_nothing(database: Database, start: Start, tmp_path: P
         assert column_names(database, "users") == []
 
 
-async def test_check_says_what_is_there(database: Database, start: Start) -> None:
+async def test_check_describes_the_tables(database: Database, start: Start) -> None:
     runs = start(create_tables=True)
     await runs(create("u1"), create("u2"), create("g1", Kind.GROUP), own_edges(Op.ADD, "g1", "u1"))
     server, *tables = await runs.check()
@@ -223,5 +223,5 @@ async def test_a_membership_table_of_the_application_is_never_taken_for_ours(dat
         "CREATE TABLE group_members (directory VARCHAR(20), group_id VARCHAR(20), member_id VARCHAR(20), "
         "role VARCHAR(20), PRIMARY KEY (group_id, role))",
     )
-    with pytest.raises(TargetError, match=r"table `group_members` is there already, with the primary key"):
+    with pytest.raises(TargetError, match=r"table `group_members` already exists with the primary key"):
         await runs(user(Op.CREATE, "bob", {"login": "bob"}))

@@ -119,7 +119,7 @@ async def test_an_exclusion_constraint_refuses_one_record(database: ServerDataba
 
 @only("postgresql")
 @pytest.mark.parametrize("op", [Op.DEACTIVATE, Op.DELETE, Op.UPDATE])
-async def test_a_row_that_a_policy_may_hide_is_not_taken_for_gone(database: ServerDatabase, runs: Runs, op: Op) -> None:
+async def test_a_row_that_may_be_hidden_does_not_count_as_deleted(database: ServerDatabase, runs: Runs, op: Op) -> None:
     await runs(*(user(Op.CREATE, name, person(name)) for name in NAMES))
     assert "row-level security" not in "".join(await runs.check())
     secure(database, "app_user", select="USING (external_id <> 'eve')")
@@ -142,7 +142,9 @@ VISIBLE = {
 
 @only("postgresql")
 @pytest.mark.parametrize("policy", VISIBLE)
-async def test_a_row_is_gone_where_the_user_sees_all_of_them(database: ServerDatabase, runs: Runs, policy: str) -> None:
+async def test_a_missing_row_is_deleted_if_all_rows_are_visible(
+    database: ServerDatabase, runs: Runs, policy: str
+) -> None:
     await runs(user(Op.CREATE, "eve", person("eve")))
     statement, sees_all = VISIBLE[policy]
     shown = "true" if "restricts" in policy else "active"
@@ -154,20 +156,20 @@ async def test_a_row_is_gone_where_the_user_sees_all_of_them(database: ServerDat
 
 
 @only("postgresql")
-async def test_a_membership_that_a_policy_may_hide_is_not_taken_for_gone(database: ServerDatabase, runs: Runs) -> None:
+async def test_a_membership_that_may_be_hidden_does_not_count_as_removed(database: ServerDatabase, runs: Runs) -> None:
     await runs(*(user(Op.CREATE, name, person(name)) for name in NAMES), group(Op.CREATE, "staff", {"name": "staff"}))
     await runs(edges(Op.ADD, "staff", *NAMES))
     eve = "(SELECT id FROM app_user WHERE external_id = 'eve')"
     secure(database, "app_user_group", select=f"USING (user_id <> {eve})")
     [removed] = await runs(edges(Op.REMOVE, "staff", *NAMES))
     assert list(removed.refused) == ["id of eve"]
-    assert "shows no such membership, and row-level security may hide it" in removed.refused["id of eve"]
+    assert "shows no such membership, but row-level security may hide it" in removed.refused["id of eve"]
     assert database.sql("SELECT count(*) FROM app_user_group") == [(1,)]
 
 
 @only("postgresql")
 @pytest.mark.parametrize(("table", "column"), [("app_user", "external_id"), ("app_group", "name")])
-async def test_a_membership_of_a_row_that_a_policy_may_hide_is_not_taken_for_gone(
+async def test_a_membership_of_a_hidden_row_does_not_count_as_removed(
     database: ServerDatabase, runs: Runs, table: str, column: str
 ) -> None:
     await runs(user(Op.CREATE, "eve", person("eve")), group(Op.CREATE, "staff", {"name": "staff"}))

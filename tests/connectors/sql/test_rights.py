@@ -111,5 +111,5 @@ async def test_check_says_that_an_engine_knows_no_savepoint(
         f"CREATE TABLE app_user (external_id VARCHAR(40) PRIMARY KEY, email TEXT, active BOOLEAN) ENGINE={engine}"
     )
     _, line, *_ = await start(APP, tables={"users": "app_user"}).check()
-    said = "its engine cannot undo a refused row, which then costs others: ALTER TABLE app_user ENGINE = InnoDB"
+    said = "its engine cannot undo a refused row, which then affects others: ALTER TABLE app_user ENGINE = InnoDB"
     assert (said in line) is (engine != "InnoDB")

@@ -85,7 +85,7 @@ async def test_a_key_that_identifies_moves_with_its_row(database: Database, star
     assert runs.links[Kind.USER, "hr", "id of a"] == '{"email":"z"}'
 
 
-async def test_what_is_absent_is_told(database: Database, start: Start) -> None:
+async def test_a_missing_row_is_reported(database: Database, start: Start) -> None:
     database.sql("CREATE TABLE app_user (id {serial}, email VARCHAR(80) UNIQUE, name VARCHAR(80), active BOOLEAN)")
     runs = start(APP, tables=TABLES)
     ops = (Op.UPDATE, Op.DEACTIVATE, Op.REACTIVATE, Op.ADOPT, Op.DELETE)
@@ -94,7 +94,7 @@ async def test_what_is_absent_is_told(database: Database, start: Start) -> None:
     assert [(outcome.error, outcome.absent) for outcome in outcomes] == [(None, True)] * len(ops)
 
 
-async def test_an_id_that_was_given_again_is_a_strangers(database: Database, start: Start) -> None:
+async def test_a_reused_id_is_detected(database: Database, start: Start) -> None:
     database.sql(
         "CREATE TABLE app_user (id {serial}, email VARCHAR(80) UNIQUE, name VARCHAR(80), active BOOLEAN)",
         "CREATE TABLE app_group (id {serial}, name VARCHAR(40) UNIQUE)",
@@ -118,7 +118,7 @@ async def test_an_id_that_was_given_again_is_a_strangers(database: Database, sta
     assert await runs(user(Op.UPDATE, "a", {**xaver, "name": "X"}, **xaver)) == [DELIVERED]
 
 
-async def test_own_tables_know_whose_a_row_is(database: Database, start: Start) -> None:
+async def test_own_tables_store_the_record_of_a_row(database: Database, start: Start) -> None:
     ruled = start(APP, create_tables=True)
     await ruled(user(Op.CREATE, "a", person("a")))
     assert ruled.links == {(Kind.USER, "hr", "id of a"): '{"directory":"hr","record_id":"id of a"}'}
@@ -146,7 +146,7 @@ async def test_own_tables_without_rules_are_identified_by_the_record(database: D
 
 
 @pytest.mark.parametrize("name", ["directory", "record_id"])
-async def test_rules_may_not_set_whose_a_row_is(database: Database, start: Start, name: str) -> None:
+async def test_rules_may_not_set_the_record_of_a_row(database: Database, start: Start, name: str) -> None:
     runs = start(layouts(("email", name)), create_tables=True)
     for attempt in (runs.check(), runs.identity(), runs.prepare()):
         with pytest.raises(TargetError, match=f"`set` of the users names `{name}`") as raised:
@@ -213,7 +213,7 @@ def lookup(key: str) -> Lookup:
 
 
 @only("postgresql")
-async def test_a_value_without_equality_does_not_tell_whose_a_row_is(database: Database, start: Start) -> None:
+async def test_a_value_without_equality_does_not_identify_a_row(database: Database, start: Start) -> None:
     database.sql("CREATE TABLE app_user (id {serial}, email TEXT UNIQUE, value XML)")
     runs = start(layouts(("email", "value")), tables={"users": "app_user"})
     ada, bob = ({"email": email, "value": "<same/>"} for email in ("ada", "bob"))
@@ -227,7 +227,7 @@ async def test_a_value_without_equality_does_not_tell_whose_a_row_is(database: D
     assert other == DELIVERED
 
 
-async def test_what_others_have_too_does_not_tell_whose_a_row_is(database: Database, start: Start) -> None:
+async def test_values_that_other_rows_have_do_not_identify_a_row(database: Database, start: Start) -> None:
     database.sql(
         "CREATE TABLE app_user (id {serial}, email VARCHAR(80) UNIQUE, name VARCHAR(80), active BOOLEAN)",
         "INSERT INTO app_user (email, name, active) VALUES ('zoe', 'Sales', true), ('bob', 'Sales', true)",

@@ -46,7 +46,7 @@ HELD: dict[str, list[tuple[str, str, Value]]] = {
         ("REAL", "1e999", "inf"), ("JSON", "null", "null"), ("JSON", "{", "{"), ("INTEGER", "abc", "abc"),
     ],
 }  # fmt: skip
-"""For each type a value as an application may have written it, and how it is told."""
+"""For each type a value as an application may have written it, and the JSON value that is read."""
 
 
 def _cases() -> list[Any]:
@@ -57,9 +57,9 @@ def _cases() -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize(("database", "kind", "value", "told"), _cases(), indirect=["database"])
+@pytest.mark.parametrize(("database", "kind", "value", "shown"), _cases(), indirect=["database"])
 async def test_a_value_of_an_application_costs_no_other_row(
-    database: Database, start: Start, kind: str, value: str, told: Value
+    database: Database, start: Start, kind: str, value: str, shown: Value
 ) -> None:
     if database.dialect == "postgresql":
         database.sql("CREATE EXTENSION IF NOT EXISTS citext", "CREATE TYPE color AS ENUM ('red', 'blue')")
@@ -80,10 +80,14 @@ async def test_a_value_of_an_application_costs_no_other_row(
         values = {key: held.attributes["value"] for key, held in listed.items()}
         assert values == {
             "ada": None,
-            "bob": told,
+            "bob": shown,
             "cyd": None,
         }
-        assert not target.is_same(Kind.USER, "value", "2026-06-30", told) or kind in {"INTERVAL", "DATERANGE", "BIT(3)"}
+        assert not target.is_same(Kind.USER, "value", "2026-06-30", shown) or kind in {
+            "INTERVAL",
+            "DATERANGE",
+            "BIT(3)",
+        }
     finally:
         await target.close()
 
@@ -139,14 +143,14 @@ async def test_a_moment_that_the_database_cannot_hold_fails_by_name(database: Da
         user(Op.CREATE, "bob", {"login": "bob", "value": None}),
     )
     assert late.error is not None
-    assert "takes a time of the years 1 to 9999 in UTC" in late.error
+    assert "accepts a time of the years 1 to 9999 in UTC" in late.error
     assert good.error is None
 
 
 @only("mariadb", "sqlite")
 @pytest.mark.parametrize("kind", ["NUMERIC(8,2)", "DOUBLE PRECISION"])
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "1e999", "sNaN"])
-async def test_what_is_no_number_there_fails_by_name(database: Database, start: Start, kind: str, value: str) -> None:
+async def test_an_invalid_number_fails_by_name(database: Database, start: Start, kind: str, value: str) -> None:
     database.sql(
         f"CREATE TABLE users (id {{serial}}, login VARCHAR(20) UNIQUE, value {kind})",
         "CREATE TABLE teams (id {serial}, name VARCHAR(20) UNIQUE)",
@@ -155,7 +159,7 @@ async def test_what_is_no_number_there_fails_by_name(database: Database, start: 
     bad, good = await run(
         user(Op.CREATE, "ada", {"login": "ada", "value": value}), user(Op.CREATE, "bob", {"login": "bob", "value": 1})
     )
-    assert bad.error == f"column `value` takes a number, and not {value!r}"
+    assert bad.error == f"column `value` accepts a number, not {value!r}"
     assert good.error is None
 
 
