@@ -123,7 +123,7 @@ def token_error(response: httpx.Response, account: str, options: GoogleOptions) 
     said = f"no access token for {account} as {options.subject}: {refusal}"
     if "email or User ID" in description:
         remedy = (
-            f"correct the option subject: Google has no user {options.subject} for whom the service account may act"
+            f"correct the option subject: Google has no user {options.subject} that the service account may impersonate"
         )
     elif "JWT Signature" in description:
         remedy = (

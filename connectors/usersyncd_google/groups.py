@@ -64,7 +64,7 @@ class GroupReader:
 
 MALFORMED = (
     "email of the group {} does not have the form that Google documents\n"
-    " → correct it with the tool that wrote it (Directory API, groups.update); until then the group stays unchanged"
+    "  → correct it with the tool that wrote it (Directory API, groups.update); until then the group stays unchanged"
 )
 
 

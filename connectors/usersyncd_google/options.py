@@ -75,7 +75,7 @@ class GoogleOptions(Options):
     keyless: Keyless | None = None
     """Instead of ``service_account``: sign in without a key file."""
     subject: Address
-    """The administrator as whom the service account reads."""
+    """The administrator that the service account impersonates."""
     customer: str = MY_CUSTOMER
     """The customer's id, which begins with C. Default: the subject's customer."""
     domains: Annotated[list[Domain], Field(min_length=1)] | None = None

@@ -36,7 +36,7 @@ _ID_AND_AGE = Fields().need(["id", "creationTime"])
 
 class GooglePull:
     """One pull since ``known`` (None: complete). It fills ``following``, the cursor for the next pull; ``subject`` is
-    the id of the administrator as whom it reads."""
+    the id of the administrator that it impersonates."""
 
     def __init__(
         self,
@@ -221,7 +221,7 @@ class GooglePull:
         self._following.users = listed.counts
         if self._expects_subject() and not is_listed(self._subject):
             raise SourceError(
-                f"the listing of users is incomplete: {self._options.subject}, as whom it was read, is missing",
+                f"the listing of users is incomplete: {self._options.subject}, the subject, is missing",
                 "the next run tries again; if this persists, contact Google's support",
             )
 

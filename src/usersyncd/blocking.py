@@ -24,7 +24,7 @@ the process, but it cannot be interrupted within a call of the library."""
 
 
 async def in_own_thread(work: Callable[[], Iterable[T]], *, name: str, log: Any) -> AsyncIterator[T]:
-    """Yield the items of ``work()``. ``work`` is called, stepped and closed in one thread, which is gone when this
+    """Yield the items of ``work()``. ``work`` is called, stepped and closed in one thread, which has ended when this
     ends.
 
     What ``work`` raises is raised here, with its traceback. When the reader stops (cancelled, or the iterator is

@@ -15,7 +15,7 @@ from usersyncd.errors import ConfigError
 from usersyncd.files import read_file
 from usersyncd.plugin import Secret
 
-_told: set[Path] = set()
+_warned: set[Path] = set()
 """World-readable files for which the warning was already logged: every run opens them again."""
 
 
@@ -59,9 +59,9 @@ def _file(path: Path, reference: str, owner: str, log: Any) -> str:
         f"write the secret to {path}, readable by the account that runs usersyncd and by nobody else",
     )
     if not path.stat().st_mode & stat.S_IROTH:
-        _told.discard(path)
-    elif path not in _told:
-        _told.add(path)
+        _warned.discard(path)
+    elif path not in _warned:
+        _warned.add(path)
         log.warning(
             "everybody on this machine can read a secret",
             event_name="secret.readable",

@@ -50,10 +50,10 @@ class TestFirstPageOfMany(Incremental):
 
 
 class Delta(MemorySource):
-    """Tells after a cursor what :meth:`told` makes of the changes."""
+    """Yields the changes after a cursor, each changed by :meth:`altered`."""
 
-    def told(self, item: Any) -> Any:
-        """None: it is not told."""
+    def altered(self, item: Any) -> Any:
+        """None: the item is left out."""
         return item
 
     async def pull(self, cursor: str | None) -> AsyncIterator[Page | Done]:
@@ -62,13 +62,13 @@ class Delta(MemorySource):
                 if isinstance(page, Done) or cursor is None:
                     yield page
                 else:
-                    yield [told for item in page if (told := self.told(item)) is not None]
+                    yield [item for item in map(self.altered, page) if item is not None]
 
 
 class NobodyLeaves(Delta):
     """Does not tell who left."""
 
-    def told(self, item: Any) -> Any:
+    def altered(self, item: Any) -> Any:
         return None if isinstance(item, Gone) else item
 
 
@@ -80,7 +80,7 @@ class TestNobodyLeaves(Incremental):
 class NothingIsWhole(Delta):
     """Tells all members of a group that changed, and not that they are all."""
 
-    def told(self, item: Any) -> Any:
+    def altered(self, item: Any) -> Any:
         return replace(item, whole=False) if isinstance(item, Members) else item
 
 

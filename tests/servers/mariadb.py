@@ -96,6 +96,6 @@ class Mariadb:
         self._process.kill()
 
     def stop(self) -> None:
-        """An orderly shutdown. Does nothing when the server is gone."""
+        """An orderly shutdown. Does nothing when the server has stopped."""
         if self._process is not None:
             self._process.stop()

@@ -82,7 +82,7 @@ class Postgres:
         return self.url(name)
 
     def drop_databases(self) -> None:
-        """Drop those that were made by :meth:`database`, whoever is still connected."""
+        """Drop the databases that :meth:`database` created, even with open connections."""
         self.sql(self.url("postgres"), *(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)" for name in self._databases))
         self._databases.clear()
 
@@ -114,7 +114,7 @@ class Postgres:
             time.sleep(0.01)
 
     def stop(self) -> None:
-        """The fast shutdown: connections are cut. Does nothing when the server is gone."""
+        """The fast shutdown: connections are cut. Does nothing when the server has stopped."""
         if self._process is not None and self._process.popen.poll() is None:
             self._process.popen.send_signal(2)
             self._process.popen.wait(30)

@@ -1,4 +1,4 @@
-"""What is JSON and what is not: an answer that is none is asked for again."""
+"""Detection of JSON: a response without valid JSON is requested again."""
 
 from __future__ import annotations
 

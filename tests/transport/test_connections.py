@@ -32,7 +32,7 @@ CUT_CHUNK = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10\r\n" + BOD
 CUT_WITHOUT_LENGTH = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + BODY[:2000]
 CUT_GZIP = whole(gzip.compress(BODY)[:-20], "Content-Encoding: gzip")
 NOTHING = b""
-GARBAGE = b"\x16\x03\x01 this is no HTTP\r\n\r\n"
+GARBAGE = b"\x16\x03\x01 this is not HTTP\r\n\r\n"
 
 
 class Scripted:

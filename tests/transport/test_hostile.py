@@ -110,7 +110,7 @@ async def test_a_date_that_cannot_be_is_not_waited_for(after: str) -> None:
     assert sum(host.clock.slept) <= 3
 
 
-def test_a_date_is_told_in_utc() -> None:
+def test_a_date_is_converted_to_utc() -> None:
     found = [http_date(f"Wed, 21 Oct 2015 {time}") for time in ("07:28:00 GMT", "09:28:00 +0200", "07:28:00 -0000")]
     assert len(set(found)) == 1
     assert str(found[0]) == "2015-10-21 07:28:00+00:00"

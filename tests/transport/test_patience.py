@@ -33,7 +33,7 @@ class Host:
     ) -> None:
         self.clock = HurriedClock()
         self.log = Log()
-        self.told: list[str] = []
+        self.waits: list[str] = []
         self.requests: list[httpx.Request] = []
         self._answers: Iterator[Answer] = iter(answers)
         self._budget = Budget(patience, self.clock)
@@ -44,7 +44,7 @@ class Host:
                 budget=lambda host: self._budget,
                 clock=self.clock,
                 log=self.log.logger,
-                waiting=self.told.append,
+                waiting=self.waits.append,
                 failure=failure,
             )
         )
@@ -73,9 +73,9 @@ async def test_what_is_asked_for_is_waited_for() -> None:
     host = Host(throttled(retry_after="12"), OK)
     assert (await host.get()).json() == {"value": []}
     assert 12 <= max(host.clock.slept) <= 13.2
-    assert host.told == [host.log.entries[0]["event"]]
-    assert host.told[0].startswith("waiting 1")
-    assert host.told[0].endswith(" s: graph.example requested it")
+    assert host.waits == [host.log.entries[0]["event"]]
+    assert host.waits[0].startswith("waiting 1")
+    assert host.waits[0].endswith(" s: graph.example requested it")
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ async def test_a_connector_says_what_else_passes() -> None:
 
 
 @pytest.mark.parametrize("body", ["<html><title>Sign in</title></html>", '{"value": [{"id": "1"}', "Bad gateway", ""])
-async def test_a_success_that_is_no_json_is_repeated(body: str) -> None:
+async def test_a_success_without_json_is_retried(body: str) -> None:
     host = Host(httpx.Response(200, text=body), OK)
     assert (await host.get()).json() == {"value": []}
     assert len(host.requests) == 2
@@ -162,7 +162,7 @@ async def test_json_is_not_repeated(body: str) -> None:
 async def test_broken_connections_are_repeated(error: Exception) -> None:
     host = Host(error, OK)
     assert (await host.get()).status_code == 200
-    assert host.told
+    assert host.waits
 
 
 async def test_what_is_not_safe_to_repeat_is_not_repeated() -> None:
@@ -188,7 +188,7 @@ async def test_when_patience_ends_the_error_says_who_what_and_what_to_do() -> No
     assert "TooManyRequests: Slow down. (request-id abc-1)" in text
     assert "GET graph.example/v1.0/users" in text
     assert "the next run tries again" in text
-    assert "confidential" not in f"{text} {host.log.entries} {host.told}"
+    assert "confidential" not in f"{text} {host.log.entries} {host.waits}"
     assert host.clock.slept == [], "a wait that patience does not cover is not begun"
 
 
@@ -236,7 +236,7 @@ async def test_a_full_quota_is_spared() -> None:
     await host.get()
     await host.get()
     assert host.clock.slept == [pytest.approx(5, abs=0.1)]
-    assert host.told == ["waiting 5.0 s: graph.example reports that 130% of its quota is used"]
+    assert host.waits == ["waiting 5.0 s: graph.example reports that 130% of its quota is used"]
 
 
 async def test_redirects_are_not_followed(tmp_path: Path) -> None:

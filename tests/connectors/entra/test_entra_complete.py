@@ -41,8 +41,10 @@ async def test_only_what_the_rules_read_is_requested(graph: Graph, tmp_path: Pat
     cursor = msgspec.json.decode(pull.ends[0].cursor or "")
     users = "businessPhones,createdDateTime,mail,onPremisesExtensionAttributes"
     assert cursor["select"] == f"{users};createdDateTime,visibility"
-    told = {kind: set().union(*(a for (of, _), a in fold(pull.items).records.items() if of is kind)) for kind in Kind}
-    assert told == {Kind.USER: {"mail", "businessPhone"}, Kind.GROUP: set()}
+    attributes = {
+        kind: set().union(*(a for (of, _), a in fold(pull.items).records.items() if of is kind)) for kind in Kind
+    }
+    assert attributes == {Kind.USER: {"mail", "businessPhone"}, Kind.GROUP: set()}
 
 
 async def test_without_rules_the_attributes_of_every_tenant_are_read(graph: Graph, tmp_path: Path) -> None:
@@ -140,7 +142,7 @@ async def test_users_deleted_before_the_pull_are_not_read(graph: Graph, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("option", "told"),
+    ("option", "matches"),
     [
         ({"users": {"filter": "userType eq 'Member'"}}, lambda user: user["userType"] == "Member"),
         ({"users": {"filter": "userType ne 'Guest'"}}, lambda user: user["userType"] != "Guest"),
@@ -150,10 +152,10 @@ async def test_users_deleted_before_the_pull_are_not_read(graph: Graph, tmp_path
         ),
     ],
 )
-async def test_users_can_be_filtered(graph: Graph, tmp_path: Path, option: dict[str, Any], told: Any) -> None:
+async def test_users_can_be_filtered(graph: Graph, tmp_path: Path, option: dict[str, Any], matches: Any) -> None:
     pull = await read(source_of(graph, tmp_path, **option))
     found = fold(pull.items)
-    users = {identifier for identifier, props in graph.tenant.users.items() if told(props)}
+    users = {identifier for identifier, props in graph.tenant.users.items() if matches(props)}
     assert {identifier for kind, identifier in found.records if kind is Kind.USER} == users
     assert found.edges == {edge for edge in graph.tenant.edges() if edge[1] in users or edge[1] in graph.tenant.groups}
     managers = {user: graph.tenant.managers.get(user) for user in users}

@@ -145,11 +145,11 @@ async def test_requests_are_delayed_in_a_busy_tenant(follower: Follower, tmp_pat
     graph = follower.graph
     graph.now = clock.now
     graph.faults.units = 6
-    told: list[str] = []
+    waits: list[str] = []
     source = source_of(graph, tmp_path)
-    source._context = source_context(tmp_path, clock=clock, waiting=told.append)
+    source._context = source_context(tmp_path, clock=clock, waiting=waits.append)
     await read(source)
-    assert any("of its quota is used" in text for text in told)
+    assert any("of its quota is used" in text for text in waits)
     assert sum(clock.slept) > 10
 
 

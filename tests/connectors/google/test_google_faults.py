@@ -141,7 +141,7 @@ async def test_a_listing_that_is_empty_twice_is_rejected(directory: Directory, w
     directory.google.knobs.lose_page.times = 2
     directory.google.knobs.lose_page.spare = 0 if what == "groups" else 6
     if what == "users":
-        with pytest.raises(SourceError, match=r"grace\.admin@acme\.example, as whom it was read, is missing"):
+        with pytest.raises(SourceError, match=r"grace\.admin@acme\.example, the subject, is missing"):
             await directory.sync()
     else:
         await directory.sync()  # Google does not report the number of groups: only the plan's guard can help here.

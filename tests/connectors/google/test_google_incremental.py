@@ -192,7 +192,7 @@ def change(tenant: Tenant, dice: random.Random) -> None:
             tenant.join(group, dice.choice([user, "pat@partner.example", tenant.customer]))
 
 
-# ------------------------------------------------------------------------------------------- when the cursor is no good
+# ----------------------------------------------------------------------------------- when the cursor cannot be used
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ class Accounts:
         return Reply(200, json.dumps(body).encode())
 
     def subject(self, request: Request, now: datetime, scope: str) -> str:
-        """The user for whom the request is made. Raises Refused."""
+        """The user of the request. Raises Refused."""
         access = request.headers.get("authorization", "").removeprefix("Bearer ")
         found = self.tokens.get(access)
         if found is None or found[2] <= now:
