@@ -258,6 +258,45 @@ renames = Table(
     sqlite_with_rowid=False,
 )
 
+held = Table(
+    "held",
+    metadata,
+    Column("target", Integer, ForeignKey("targets.id"), primary_key=True),
+    Column("directory", Integer, ForeignKey("directories.id"), primary_key=True),
+    Column("hash", Text, nullable=False, comment="core.approvals.hash_of the changes"),
+    Column("since", Text, nullable=False, comment="when a run first held exactly these changes"),
+    Column("first", SmallInteger, nullable=False, comment="1: the first delivery, held whole"),
+    Column("identities", LargeBinary, nullable=False, comment="gzip: a line of JSON for each"),
+    Column("changes", LargeBinary, nullable=False, comment="gzip: a line of JSON for each"),
+    sqlite_with_rowid=False,
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("target", Integer, ForeignKey("targets.id"), primary_key=True),
+    Column("directory", Integer, ForeignKey("directories.id"), primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("approved", SmallInteger, nullable=False, comment="1 approved, 0 rejected"),
+    Column("by", Text, nullable=False, comment="who: the real user under sudo"),
+    Column("at", Text, nullable=False),
+    Column("reason", Text),
+    Column("hash", Text, nullable=False, comment="that of the changes that were shown"),
+    Column("changes", Integer, nullable=False, comment="how many were decided"),
+    sqlite_with_rowid=False,
+)
+
+decided = Table(
+    "decided",
+    metadata,
+    Column("target", Integer, ForeignKey("targets.id"), primary_key=True),
+    Column("directory", Integer, ForeignKey("directories.id"), primary_key=True),
+    Column("digest", BigInteger, primary_key=True, autoincrement=False, comment="of the identity"),
+    Column("identity", Text, nullable=False, comment="core.approvals.identity of a harmful change"),
+    Column("decision", BigInteger, nullable=False, comment="the number of the last decision about it"),
+    sqlite_with_rowid=False,
+)
+
 runs = Table(
     "runs",
     metadata,
