@@ -25,12 +25,13 @@ LEAVING = "leaving"
 
 class TargetRules(Struct, frozen=True):
     """One target of a directory. ``leaving``: the target does not list the directory, and everything that it holds of
-    it leaves."""
+    it leaves. ``after_approval``: the first delivery is held until a person approves it."""
 
     target: Target
     connector: type[TargetConnector]
     rules: Rules
     leaving: bool = False
+    after_approval: bool = False
 
     @property
     def fingerprint(self) -> str:
@@ -111,7 +112,11 @@ def jobs(config: Config) -> dict[str, PullJob]:
 def delivery_jobs(pulls: Iterable[PullJob]) -> dict[str, DeliveryJob]:
     """The deliveries to all targets, by name. How the shapes of a target look does not depend on the directory."""
     pulls = list(pulls)
-    some = {each.target.name: structs.replace(each, leaving=True) for pull in pulls for each in pull.targets}
+    some = {
+        each.target.name: structs.replace(each, leaving=True, after_approval=False)
+        for pull in pulls
+        for each in pull.targets
+    }
     return {name: delivery_job(each, pulls, tuple(some.values())) for name, each in some.items()}
 
 
@@ -143,7 +148,8 @@ def job(
         except RuleErrors as error:
             faults += placed(error.faults, directory.name, target.name)
         else:
-            found.append(TargetRules(target, target_connector, rules))
+            after_approval = directory.after_approval or target.after_approval
+            found.append(TargetRules(target, target_connector, rules, after_approval=after_approval))
     if faults:
         raise RuleErrors("the rules cannot be used", faults=faults)
     own = _rules(directory, connector, None, lookups)

@@ -43,8 +43,8 @@ def synced(usersyncd: Usersyncd) -> None:
 
 TOLD = (
     "lab leaves app, which does not list it and holds 12 users and 0 groups\n"
-    "  → `usersyncd plan lab` shows what leaves, `usersyncd sync lab` does it within the guard, "
-    "`usersyncd sync --forget lab` whatever the guard says\n"
+    "  → `usersyncd plan lab` shows what leaves, `usersyncd sync lab` does it within the guard; what is "
+    "held, `usersyncd approve lab` lets through\n"
 )
 FORMER = "  → If lab has another name now, write `was: lab` under that name, before anything leaves.\n"
 LEAVING = [{"directory": "lab", "target": "app", "users": 12, "groups": 0, "leavers": 0}]
@@ -54,7 +54,7 @@ LEAVING = [{"directory": "lab", "target": "app", "users": 12, "groups": 0, "leav
     ("text", "former"), [(HR + TARGET, True), (BOTH + TARGET + "    directories: [hr]\n", False)],
     ids=["removed", "unlisted"],
 )  # fmt: skip
-def test_it_is_told_held_and_done_with_consent(usersyncd: Usersyncd, text: str, former: bool) -> None:
+def test_it_is_told_held_and_done_with_an_approval(usersyncd: Usersyncd, text: str, former: bool) -> None:
     configure(text)
     assert TOLD in usersyncd("check").out
     assert (FORMER in usersyncd("check").out) is former
@@ -71,11 +71,12 @@ def test_it_is_told_held_and_done_with_consent(usersyncd: Usersyncd, text: str, 
     ran = usersyncd("sync")
     assert ran.code == 3
     assert "  deactivations: 100% (12 of 12), allowed 10%\n" in ran.out
-    assert "  → Does lab leave app? Then `usersyncd sync --forget lab`. If not, put it back into the file" in ran.out
-    ran = usersyncd("sync", "--forget", "lab")
+    assert "  → Does lab leave app? If not, put it back into the file" in ran.out
+    assert usersyncd("approve", "lab", "--yes").code == 0
+    ran = usersyncd("sync", "lab")
     assert ran.code == 0
     assert ran.out.startswith("lab (csv)  succeeded\n")
-    assert "hr" not in ran.out
+    assert "hr (csv)" not in ran.out
     assert TOLD not in usersyncd("check").out + usersyncd("status").out
     document = json.loads(usersyncd("sync", "--json").out)
     assert not any(target["leaving"] for one in document["directories"] for target in one["targets"])
@@ -89,16 +90,12 @@ def test_a_run_of_a_removed_directory_in_json(usersyncd: Usersyncd) -> None:
     assert (lab["targets"][0]["leaving"], lab["targets"][0]["planned"]["users"]["deactivate"]) == (True, 12)
 
 
-def test_consent_to_nothing_is_an_error(usersyncd: Usersyncd) -> None:
-    ran = usersyncd("sync", "--forget", "lab")
-    assert (ran.code, ran.out) == (2, "")
-    assert ran.err.startswith("--forget: lab leaves no target\n  → remove it from")
-    ran = usersyncd("sync", "--forget", "labb")
-    assert ran.code == 2
-    assert "there is no directory “labb” in usersyncd.yaml: did you mean lab?" in ran.err
+def test_what_left_is_no_directory_any_more(usersyncd: Usersyncd) -> None:
     configure(HR + TARGET)
-    assert usersyncd("sync", "--forget", "lab").code == 0
-    assert "there is no directory “lab” in" in usersyncd("sync", "lab").err, "it is done"
+    usersyncd("sync")
+    assert usersyncd("approve", "lab", "--yes").code == 0
+    assert usersyncd("sync", "lab").code == 0
+    assert "there is no directory “lab” in" in usersyncd("sync", "lab").err
 
 
 def test_a_state_that_cannot_be_read_does_not_make_the_file_wrong(usersyncd: Usersyncd) -> None:
@@ -147,12 +144,16 @@ def test_a_set_of_several_with_one_name_is_forgotten_by_its_number(usersyncd: Us
 def test_leavers_who_are_kept_are_verified_too(usersyncd: Usersyncd, tmp_path: Path) -> None:
     """The target was restored: they are active again. Nothing leaves, so nobody would look at them."""
     configure(HR + TARGET)
-    assert usersyncd("sync", "--forget", "lab").code == 0
+    usersyncd("sync")
+    assert usersyncd("approve", "lab", "--yes").code == 0
+    assert usersyncd("sync").code == 0
     with sqlite3.connect(tmp_path / "app.db") as target:
         target.execute("UPDATE users SET active = 1")
     assert "lab" not in usersyncd("check").out
     assert json.loads(usersyncd("sync", "--json").out)["directories"][0]["directory"] == "hr"
     assert "12 users to deactivate" in usersyncd("plan", "--verify", "lab").out
-    assert usersyncd("sync", "--verify", "--forget", "lab").code == 0
+    assert usersyncd("sync", "--verify", "lab").code == 3
+    assert usersyncd("approve", "lab", "--yes").code == 0
+    assert usersyncd("sync", "--verify", "lab").code == 0
     with sqlite3.connect(tmp_path / "app.db") as target:
         assert dict(target.execute("SELECT directory, sum(active) FROM users GROUP BY 1")) == {"hr": 12, "lab": 0}

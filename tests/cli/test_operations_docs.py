@@ -1,4 +1,5 @@
-"""docs/operations.md shows what the commands print: a held plan, an adoption and a refusal, a state restored, drift."""
+"""docs/operations.md shows what the commands print: an adoption and a refusal, a state restored, drift; and
+docs/configuration.md shows a held plan."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ ADOPTION = section("### A new record has the key of an existing account")
 ACCOUNTS = section("### Accounts without a link")
 RESTORED = section("### A restored target, a restored state")
 DRIFT = section("## Drift")
-HELD = section("## A plan is held")
+CONFIGURATION = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
+HELD = CONFIGURATION.partition("\n### Approval\n")[2].partition("\n### ")[0]
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -79,7 +81,8 @@ def test_a_held_plan_shows_what_the_page_shows(usersyncd: Usersyncd, tmp_path: P
     assert ran.code == 3
     assert untimed(ran.out) == untimed(output)
     consent = ran.out.rpartition(":\n")[2].split()
-    assert usersyncd(*consent[1:]).code == 0
+    assert usersyncd(*consent[1:], "--yes").code == 0
+    assert usersyncd("sync", "hr").code == 0
 
 
 def test_somebody_who_came_and_left_since_the_backup_becomes_a_leaver(usersyncd: Usersyncd, tmp_path: Path) -> None:

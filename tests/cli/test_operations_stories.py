@@ -24,6 +24,7 @@ def blocks(text: str) -> Iterator[tuple[str, str]]:
 
 
 def untimed(text: str) -> str:
+    text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "2026-03-02 09:14:20", text)
     return re.sub(r"in \d+\.\d s", "in 0.0 s", text).rstrip()
 
 
@@ -34,7 +35,10 @@ def test_the_stories_are_there() -> None:
 
 
 @pytest.mark.parametrize("story", STORIES, ids=[story.partition("\n")[0] for story in STORIES])
-def test_the_commands_print_what_the_page_shows(usersyncd: Usersyncd, tmp_path: Path, story: str) -> None:
+def test_the_commands_print_what_the_page_shows(
+    usersyncd: Usersyncd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, story: str
+) -> None:
+    monkeypatch.setenv("SUDO_USER", "ann")
     for language, text in blocks(BEGINNING):
         if language == "yaml":
             (tmp_path / "usersyncd.yaml").write_text(text, "utf-8")

@@ -42,7 +42,7 @@ def test_an_emptied_file_is_held_and_says_which_limit_and_what_to_do(usersyncd: 
     assert "  target app: held, nothing was delivered\n" in ran.out
     assert f"  deactivations: 100% ({active} of {active}), allowed 10%\n" in ran.out
     assert "  member_removals: 100% (783 of 783), allowed 30%\n" in ran.out
-    assert re.search(r"deliver exactly these changes:\n +usersyncd sync acme --exceed [0-9a-f]{12}\n", ran.out)
+    assert re.search(r"approve it:\n +usersyncd approve [0-9a-f]{12}\n", ran.out)
     assert company.people() == before
     ran = usersyncd("sync", "--json")
     (directory,) = json.loads(ran.out)["directories"]
@@ -53,8 +53,9 @@ def test_an_emptied_file_is_held_and_says_which_limit_and_what_to_do(usersyncd: 
     assert target["planned"]["users"]["deactivate"] == active
     (status,) = json.loads(usersyncd("status", "--json").out)["directories"]
     assert (status["status"], status["held"]) == ("held", directory["plan"])
-    assert status["harms"] == [{"target": "app", "harm": target["harm"]}]
     assert target["harm"].startswith("sha256:")
+    command = f"usersyncd approve {target['harm'][7:19]}"
+    assert status["harms"] == [{"target": "app", "harm": target["harm"], "command": command}]
     assert "→ see `usersyncd plan acme`" in usersyncd("status").out
 
 

@@ -30,7 +30,7 @@ def test_before_the_first_run_they_say_so_and_create_no_file(usersyncd: Usersync
                 "status": None, "users": 0, "groups": 0, "memberships": 0, "held": None, "guard": [],
                 "harms": [],
                 "failures": 0, "failed": [], "error": None, "message": None, "remedy": None, "run": None,
-                "leaving": [],
+                "decisions": [], "leaving": [],
             }
         ],
         "targets": [

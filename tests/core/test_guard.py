@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from msgspec import structs
 
 from usersyncd.core.guard import (
     EMPTIED,
@@ -18,15 +17,13 @@ from usersyncd.core.guard import (
     Tally,
     Window,
     harms_of,
-    limited,
-    lines,
     undoes,
     violations,
     within,
 )
 from usersyncd.core.model import Guard, Limit
 from usersyncd.core.report import Violation
-from usersyncd.plugin import Change, Kind, Member, Op
+from usersyncd.plugin import Change, Kind, Op
 
 HOLDINGS = Holdings(80, 90, 10, 1000, 8, {(Kind.USER, "title"): 40})
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -285,58 +282,3 @@ def ages(*hours: float) -> Iterable[tuple[int, datetime]]:
 ])  # fmt: skip
 def test_the_window_is_measured_by_gaps_none_of_which_is_trusted_alone(hours: tuple[float, ...], first: int) -> None:
     assert within(ages(*hours), NOON, DAY) == first
-
-
-# ---- what a person consents to
-
-
-SORTS = limited(Guard(updates=Limit(10, True)))
-
-
-def told(what: Change) -> list[tuple[object, ...]]:
-    return list(lines(what, SORTS))
-
-
-def test_members_who_are_removed_are_told_one_by_one() -> None:
-    members = (Member(USER, "u1", "ann", "t1"), Member(GROUP, "g2", "staff", "t2"))
-    removal = Change(Op.REMOVE, GROUP, "acme", "g1", "owners", members=members, target_id="t0")
-    assert told(removal) == [
-        ("remove", "group", "acme", "g1", "owners", "t0", "user", "u1", "ann", "t1"),
-        ("remove", "group", "acme", "g1", "owners", "t0", "group", "g2", "staff", "t2"),
-    ]  # fmt: skip
-
-
-BEFORE: Any = {"active": True, "title": "Cook", "name": "Ada"}
-AFTER: Any = {"active": True, "title": None, "name": "Eve"}
-
-
-@pytest.mark.parametrize(("op", "harms"), [
-    (Op.UPDATE, [(Sort.UPDATES, [("title", "Cook", None), ("name", "Ada", "Eve")]),
-                 (Sort.BLANKED, [("title", "Cook", None)])]),
-    (Op.ADOPT, [(Sort.ADOPTIONS, [("active", True, True), ("title", "Cook", None), ("name", "Ada", "Eve")])]),
-    (Op.REACTIVATE, [(Sort.REACTIVATIONS, [("title", "Cook", None), ("name", "Ada", "Eve")])]),
-    (Op.DEACTIVATE, [(Sort.DEACTIVATIONS, [])]),
-    (Op.CREATE, []),
-])  # fmt: skip
-def test_a_harm_is_told_with_the_values_that_are_shown(op: Op, harms: list[Any]) -> None:
-    assert told(change(op, BEFORE, AFTER)) == [(op, "user", "acme", "u1", "u1", None, *harm) for harm in harms]
-
-
-def test_a_deletion_is_told_without_values() -> None:
-    assert told(change(Op.DELETE, BEFORE)) == [("delete", "user", "acme", "u1", "u1", None, Sort.DELETES, [])]
-
-
-@pytest.mark.parametrize("other", [
-    {"kind": GROUP}, {"directory": "hr"}, {"id": "u2"}, {"key": "eve"}, {"target_id": "t2"},
-    {"before": {**BEFORE, "title": "Boss"}}, {"after": {**AFTER, "name": "Eva"}},
-])  # fmt: skip
-def test_another_object_or_value_is_another_harm(other: dict[str, Any]) -> None:
-    one = Change(Op.UPDATE, USER, "acme", "u1", "ada", BEFORE, AFTER, target_id="t1")
-    assert told(structs.replace(one, **other)) != told(one)
-
-
-def test_what_has_no_limit_needs_no_consent() -> None:
-    sorts = limited(Guard(deactivations=None, member_removals=None))
-    assert Sort.UPDATES not in sorts
-    assert list(lines(change(Op.DEACTIVATE), sorts)) == []
-    assert list(lines(change(Op.UPDATE), sorts)) == []

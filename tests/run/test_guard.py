@@ -11,9 +11,8 @@ from sqlalchemy import func, select
 from tests.run.test_pulls import NOON
 from tests.run.world import NO_LIMITS, World, rules
 from usersyncd.core.guard import Sort
-from usersyncd.core.model import Constant, Guard, Limit, Rule
+from usersyncd.core.model import Guard, Limit
 from usersyncd.core.report import Counts, TargetReport, Violation
-from usersyncd.errors import Place
 from usersyncd.plugin import Kind
 from usersyncd.state.tables import harms, records
 
@@ -377,109 +376,6 @@ def test_each_target_has_a_window_of_its_own(world: World) -> None:
     assert {target.target: target.held for target in world.run().targets} == {"app": True, "crm": False}
 
 
-# ---- consent
-
-
-def test_a_person_consents_to_exactly_the_harmful_changes(world: World) -> None:
-    company(world, guard=Guard(member_removals=None))
-    world.leave(*EVERYBODY[:40])
-    harm = held(world).harm
-    assert harm is not None
-    world.people("new")
-    assert held(world).harm == harm, "who comes is no harm"
-    world.leave(EVERYBODY[40])
-    other = held(world, exceed=frozenset({harm.removeprefix("sha256:")})).harm
-    assert other not in (None, harm)
-    assert other is not None
-    target = world.synced(exceed=frozenset({other.removeprefix("sha256:")[:8]}))
-    assert (target.counts.users.deactivate, target.held, target.harm) == (41, False, other)
-    assert [limit.limit for limit in target.guard] == ["deactivations"]
-
-
-def test_a_consent_is_for_one_target(world: World) -> None:
-    company(world, guard=Guard(member_removals=None))
-    world.target("crm", guard=Guard(member_removals=None))
-    world.run()
-    world.leave(*EVERYBODY[:40])
-    app, crm = world.run().targets
-    assert app.harm is not None
-    assert app.harm != crm.harm
-    report = world.run(exceed=frozenset({app.harm.removeprefix("sha256:")}))
-    assert {target.target: target.held for target in report.targets} == {"app": False, "crm": True}
-
-
-def test_a_consent_is_for_the_values_that_were_shown(world: World) -> None:
-    company(world, guard=Guard(updates=Limit(30, True)))
-    world.people(*EVERYBODY[:32], title="Boss")
-    harm = held(world).harm
-    world.people(EVERYBODY[0], title="Chef")
-    assert held(world).harm not in (None, harm)
-
-
-def test_a_consent_to_what_is_emptied_is_for_the_attribute_alone(world: World) -> None:
-    company(world, guard=Guard())
-    world.people(*EVERYBODY[:32])
-    harm = held(world).harm
-    world.people(*EVERYBODY[:32], department="Kitchen")
-    assert held(world).harm == harm, "another department empties nothing"
-
-
-def test_a_consent_to_reactivations_is_for_the_addresses_that_were_shown(world: World) -> None:
-    world.people(*EVERYBODY[:60], active=True)
-    world.people(*EVERYBODY[60:], active=False, email="ann@x")
-    world.target(guard=Guard())
-    world.synced()
-    world.people(*EVERYBODY[60:], active=True, email="ann@x")
-    harm = held(world).harm
-    world.people(EVERYBODY[60], active=True, email="eve@x")
-    assert held(world).harm not in (None, harm)
-
-
-def test_a_consent_to_leavers_is_not_bound_to_the_moment(world: World) -> None:
-    moment: dict[str, Rule | Constant] = {"title": Rule("now()", Place("config.yaml", 9))}
-    users = rules(None, "uid", uid="user.id", title="user.title")
-    company(world, guard=Guard(member_removals=None), leaving=moment, users=users)
-    world.leave(*EVERYBODY[:40])
-    world.now = NOON
-    harm = held(world).harm
-    later(world, 1)
-    assert harm is not None
-    assert world.synced(exceed=frozenset({harm.removeprefix("sha256:")})).counts.users.deactivate == 40
-
-
-def test_what_a_person_consented_to_does_not_count_again(world: World) -> None:
-    company(world, guard=Guard(member_removals=None))
-    world.leave(EVERYBODY[99])
-    world.synced()
-    world.leave(*EVERYBODY[:40])
-    harm = held(world).harm
-    assert harm is not None
-    world.synced(exceed=frozenset({harm.removeprefix("sha256:")}))
-    assert stored(world) == {("deactivations", EVERYBODY[99])}
-    world.leave(*EVERYBODY[40:44])
-    world.synced()
-    assert len(stored(world)) == 5
-
-
-def test_who_returns_after_a_leave_by_consent_needs_another_consent(world: World) -> None:
-    """A person's word that they left is taken back by a person only. Without a consent, who returns is restored."""
-    company(world, guard=Guard(member_removals=None))
-    world.leave(*EVERYBODY[:40])
-    harm = held(world).harm
-    assert harm is not None
-    world.synced(exceed=frozenset({harm.removeprefix("sha256:")}))
-    world.people(*EVERYBODY[:40], title="Cook")
-    assert held(world).guard == [Violation("reactivations", "10%", "100% (40 of 40)")]
-
-
-def test_a_plan_says_what_consent_it_needs_and_that_one_within_the_limits_needs_none(world: World) -> None:
-    company(world, guard=Guard(member_removals=None))
-    world.leave(*EVERYBODY[:40])
-    assert world.plan().targets[0].harm == held(world).harm
-    company(world, guard=Guard(member_removals=None))
-    assert world.plan().targets[0].harm is None
-
-
 # ---- what was never answered
 
 
@@ -494,21 +390,6 @@ def test_what_was_written_and_not_answered_counts(world: World) -> None:
     world.store.faults.die_after_commit = False
     world.synced()
     assert stored(world) == {("deactivations", id_) for id_ in EVERYBODY[:10]}
-
-
-def test_what_was_consented_to_and_not_answered_does_not_count(world: World) -> None:
-    company(world, guard=Guard(member_removals=None, emptied=None))
-    for number in range(20):
-        world.group(f"g{number:02}")
-    world.synced()
-    world.leave(*EVERYBODY[:40])
-    harm = held(world).harm
-    assert harm is not None
-    world.store.faults.die_after_commit = True
-    assert world.run(exceed=frozenset({harm.removeprefix("sha256:")})).status == "failed"
-    world.store.faults.die_after_commit = False
-    world.synced()
-    assert stored(world) == set()
 
 
 def stored(world: World) -> set[tuple[object, ...]]:

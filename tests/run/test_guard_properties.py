@@ -1,6 +1,6 @@
-"""Within a window never more is harmed than the limits allow without a consent, whatever the directory says, whatever
-fails, and whatever the clock shows: a state machine against plain sets of what the target held before and after each
-run."""
+"""Within a window never more is harmed than the limits allow and a person approved, whatever the directory says,
+whatever fails, and whatever the clock shows: a state machine against plain sets of what the target held before and
+after each run."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from msgspec import json
 
 from tests.run.test_pulls import NOON
 from tests.run.test_run_properties import MEMORY
@@ -23,6 +24,7 @@ from tests.run.world import World
 from usersyncd.core.model import Guard, Limit
 from usersyncd.core.report import RunReport
 from usersyncd.plugin import Kind
+from usersyncd.state.approvals import held_shares
 from usersyncd.testing import TargetFaults
 
 PEOPLE = [f"u{number:02}" for number in range(12)]
@@ -84,12 +86,16 @@ class Held:
 
 
 SORTS = ("users", "active", "inactive", "titled", "groups", "peopled", "edges")
+BY_OPERATION = {
+    ("user", "delete"): "users", ("user", "deactivate"): "active", ("user", "reactivate"): "inactive",
+    ("user", "update"): "titled", ("group", "delete"): "groups", ("group", "remove"): "peopled",
+}  # fmt: skip
 OPPOSITE = {"active": "inactive", "inactive": "active"}
 
 
 @dataclass
 class Past:
-    """What each run took away without a consent: when, and what of which sort."""
+    """What each run took away that nobody approved: when, and what of which sort."""
 
     losses: list[tuple[timedelta, str, set[Any]]] = field(default_factory=list)
 
@@ -114,6 +120,8 @@ class Drain(RuleBasedStateMachine):
         self.wrong: timedelta | None = None
         """When the clock was wrong last."""
         self.past = Past()
+        self.approved: dict[str, set[Any]] = {}
+        """What a person approved and is not done yet, by sort."""
         self.world.people(*PEOPLE, title="Cook")
         for group in GROUPS:
             self.world.group(group, *PEOPLE[:4])
@@ -176,31 +184,53 @@ class Drain(RuleBasedStateMachine):
         self.world.store.faults = TargetFaults()
 
     @rule(stale=st.booleans(), people=SOME)
-    def consent(self, stale: bool, people: set[str]) -> None:
-        """A person looks at a plan and consents; ``stale``: it is another one by then."""
-        self.tick()
-        report = self.world.plan()
-        harm = report.targets[0].harm if report.targets else None
-        if harm is None:
-            return
+    def approve(self, stale: bool, people: set[str]) -> None:
+        """A person approves what is held; ``stale``: the plan is another one by then."""
+        for sort, things in self.decide(approved=True).items():
+            self.approved.setdefault(sort, set()).update(things)
+            if sort == "edges":
+                self.past.forget(sort, things)
         if stale:
             for id_ in people:
                 self.world.directory.users.pop(id_, None)
-        else:
-            for change in self.world.changes(report):
-                if change["op"] == "remove":
-                    self.past.forget("edges", {(change["id"], member["id"]) for member in change["members"]})
-        self.deliver(exceed=frozenset({harm.removeprefix("sha256:")[:12]}))
+        self.deliver()
+
+    @rule()
+    def reject(self) -> None:
+        """A person rejects what is held: nothing of it happens, whatever else is delivered."""
+        rejected = self.decide(approved=False)
+        before = Held.of(self.world)
+        self.deliver()
+        for sort, things in rejected.items():
+            assert things.isdisjoint(before.lost(Held.of(self.world), sort))
+
+    def decide(self, *, approved: bool) -> dict[str, set[Any]]:
+        """Returns what is decided, by sort."""
+        self.deliver()
+        with self.world.database.read() as connection:
+            found = held_shares(connection)
+        if not found:
+            return {}
+        self.world.decide(approved=approved)
+        decided: dict[str, set[Any]] = {}
+        for identity in found[0].identities:
+            kind, id_, op, *more = json.decode(identity)
+            sort = BY_OPERATION.get((kind, op))
+            if op == "remove" and more:
+                decided.setdefault("edges", set()).add((id_, more[1]))
+            elif sort is not None and more in ([], ["title"]):
+                decided.setdefault(sort, set()).add(id_)
+        return decided
 
     def tick(self, ahead: timedelta = timedelta(0)) -> None:
         self.time += timedelta(minutes=1)
         self.world.now = NOON + self.time + ahead
 
-    def deliver(self, hours: int = 0, exceed: frozenset[str] = frozenset(), ahead: timedelta = timedelta(0)) -> None:
+    def deliver(self, hours: int = 0, ahead: timedelta = timedelta(0)) -> None:
         self.time += timedelta(hours=hours)
         self.tick(ahead)
         before = Held.of(self.world)
-        report = self.world.run(exceed=exceed, log=False)
+        report = self.world.run(log=False)
         after = Held.of(self.world)
         if not report.targets:
             assert "the pull was discarded" in str(report.error)  # An attribute vanished.
@@ -211,15 +241,15 @@ class Drain(RuleBasedStateMachine):
         if target.held:
             assert before == after
             return
-        if target.harm is None:
-            lost = {sort: self.judge(sort, before, after, report) for sort in SORTS}
-            for sort in SORTS:
-                self.past.forget(sort, getattr(after, sort))
-                self.past.losses.append((self.time, sort, lost[sort]))
+        lost = {sort: self.judge(sort, before, after, report) for sort in SORTS}
+        for sort in SORTS:
+            self.past.forget(sort, getattr(after, sort))
+            self.past.losses.append((self.time, sort, lost[sort]))
+            self.approved.get(sort, set()).difference_update(before.lost(after, sort))
 
     def judge(self, sort: str, before: Held, after: Held, report: RunReport) -> set[Any]:
-        """What of a sort a run took away without a consent, which is within the limits."""
-        lost = before.lost(after, sort)
+        """What of a sort a run took away that nobody approved, which is within the limits."""
+        lost = before.lost(after, sort) - self.approved.get(sort, set())
         if sort in OPPOSITE:
             lost -= self.past.of(OPPOSITE[sort], since=-WINDOW)  # It only restores.
         right = self.wrong is None or self.time - self.wrong > 2 * WINDOW

@@ -66,7 +66,7 @@ def test_it_comes_back_whole(world: World, how: str) -> None:
 
 
 @gone
-def test_many_at_once_are_held_until_a_person_consents(world: World, how: str) -> None:
+def test_many_at_once_are_held_until_a_person_approves_them(world: World, how: str) -> None:
     world.target(guard=Guard())
     world.people(*PEOPLE)
     world.synced()
@@ -74,9 +74,9 @@ def test_many_at_once_are_held_until_a_person_consents(world: World, how: str) -
     report = world.run()
     assert report.status == "held"
     assert [passed.found for passed in report.targets[0].guard] == ["100% (12 of 12)"]
-    assert world.run(forget=frozenset({"other"})).status == "held"
     assert len(active(world.store)) == 12
-    assert leaves(world, forget=frozenset({world.name})).counts.users.deactivate == 12
+    world.decide()
+    assert leaves(world).counts.users.deactivate == 12
     assert active(world.store) == set()
 
 
@@ -89,14 +89,6 @@ def test_a_few_leave_without_a_consent_unless_at_least_is_smaller(world: World, 
     assert world.run().status == "held"
     world.target(guard=Guard())
     assert leaves(world).counts.users.deactivate == 5
-
-
-def test_consent_is_for_what_leaves_only(world: World) -> None:
-    world.target(guard=Guard())
-    world.people(*PEOPLE)
-    world.synced()
-    world.leave(*PEOPLE[:11])
-    assert world.run(forget=frozenset({world.name})).status == "held"
 
 
 @gone

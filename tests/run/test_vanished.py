@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from tests.run.test_pulls import PART, WHOLE, user
+from tests.run.test_pulls import NOON, PART, WHOLE, user
 from tests.run.world import World, rules
 from usersyncd.core.model import Guard
 from usersyncd.plugin import Kind, Patch, Record
+from usersyncd.state.losses import approve, held_losses
 from usersyncd.testing import MemoryStore
 
 MANY = 12
@@ -25,18 +27,61 @@ def test_an_attribute_that_all_lost_voids_the_pull_and_is_named(world: World) ->
     assert report.status == "failed"
     error = str(report.error)
     assert error.startswith("email: 12 users had it, and no user has it now: the pull was discarded")
-    assert "usersyncd sync acme --accept-missing email" in error
+    assert "`usersyncd approve acme`" in error
     assert {(shape["email"], shape["title"]) for shape in world.held().values()} == {("a@x", "Cook")}
 
 
-def test_the_next_pull_asks_again_and_a_person_may_consent(world: World) -> None:
+def accept(world: World) -> None:
+    """A person approves the loss of what the last pull was discarded for."""
+    with world.database.write() as connection:
+        [found] = held_losses(connection)
+        approve(connection, found, by="ann", reason=None, now=world.now or datetime.now(UTC))
+
+
+def lost(world: World) -> list[str]:
+    with world.database.read() as connection:
+        return [loss.attribute for found in held_losses(connection) for loss in found.losses]
+
+
+def test_the_next_pull_asks_again_and_a_person_may_approve_the_loss(world: World) -> None:
     world.tell(people(email="a@x", title="Cook"), WHOLE)
     for _ in range(2):
         assert world.tell(people(), WHOLE, complete=True).status == "failed"
-    assert world.tell(people(), WHOLE, complete=True, missing=frozenset({"email"})).status == "failed"
-    assert world.tell(people(), WHOLE, complete=True, missing=frozenset({"email", "title"})).status == "succeeded"
+    assert lost(world) == ["email", "title"]
+    accept(world)
+    report = world.tell(people(), WHOLE, complete=True)
+    assert report.status == "succeeded"
+    assert report.pull is not None
+    assert report.pull.accepted == ["email", "title"]
     assert not any("email" in shape or "title" in shape for shape in world.held().values())
+    assert lost(world) == []
     assert world.tell(people(), WHOLE, complete=True).status == "succeeded"
+
+
+def test_an_approval_is_for_the_attributes_that_were_lost_then(world: World) -> None:
+    world.tell(people(email="a@x", title="Cook", department="Bar"), WHOLE)
+    assert world.tell(people(title="Cook"), WHOLE, complete=True).status == "failed"
+    assert lost(world) == ["department", "email"]
+    assert world.tell(people(title="Cook", department="Bar"), WHOLE, complete=True).status == "failed"
+    assert lost(world) == ["email"]
+    accept(world)
+    report = world.tell(people(department="Bar"), WHOLE, complete=True)
+    assert str(report.error).startswith("title: 12 users had it, and no user has it now: the pull was discarded")
+    accept(world)
+    assert world.tell(people(department="Bar"), WHOLE, complete=True).status == "succeeded"
+
+
+def test_an_approval_of_a_loss_ends_after_a_day_and_with_the_loss(world: World) -> None:
+    world.now = NOON
+    world.tell(people(email="a@x"), WHOLE)
+    assert world.tell(people(), WHOLE, complete=True).status == "failed"
+    accept(world)
+    world.now = NOON + timedelta(days=1)
+    assert world.tell(people(), WHOLE, complete=True).status == "failed"
+    accept(world)
+    assert world.tell(people(email="a@x"), WHOLE, complete=True).status == "succeeded"
+    assert lost(world) == []
+    assert world.tell(people(), WHOLE, complete=True).status == "failed"
 
 
 @pytest.mark.parametrize("nothing", [None, "", [], {}])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import nullcontext
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field
 
 from tests.run.migrated import migrated_sqlite
 from usersyncd.config import Complete, Directory, Target
+from usersyncd.core.approvals import Decision
 from usersyncd.core.model import Constant, Drift, Guard, Leavers, Limit, MembershipMode, Rule, Ruleset
 from usersyncd.core.protection import UNPROTECTED, Protection
 from usersyncd.core.report import Cause, DeliveryRun, RunReport, TargetReport
@@ -24,6 +25,7 @@ from usersyncd.errors import Place
 from usersyncd.job import DeliveryJob, PullJob, delivery_job, job
 from usersyncd.options import RunOptions, Watch
 from usersyncd.plugin import API, Done, Kind, Options, Page, SourceContext
+from usersyncd.state.approvals import decide, held_shares
 from usersyncd.state.database import Database, open_database
 from usersyncd.sync import sync
 from usersyncd.testing import (
@@ -133,6 +135,7 @@ class World:
         protect: Mapping[Kind, Protection] | None = None,
         verify: Complete | None = None,
         drift: Drift = Drift(),  # noqa: B008
+        after_approval: bool = False,
     ) -> None:
         """Add a target, or give it other rules."""
         store = self.stores.setdefault(name, MemoryStore())
@@ -140,6 +143,7 @@ class World:
         self.targets[name] = Target(
             name, "memory", options, (self.name,), users, groups, memberships, Leavers(delete_after, leaving), guard,
             protect=protect or dict.fromkeys(Kind, UNPROTECTED), verify=verify, drift=drift,
+            after_approval=after_approval,
         )  # fmt: skip
 
     @property
@@ -210,6 +214,15 @@ class World:
             if (now := self.now) is not None:
                 patch.setattr("usersyncd.recording.now", lambda: now)
             return asyncio.run(deliver(self.database, self.folder, job, RunOptions(**asked), cause))
+
+    def decide(
+        self, target: str = "app", *, approved: bool = True, by: str = "ann", reason: str | None = None
+    ) -> Decision:
+        """A person decides about what is held of the directory in this target."""
+        with self.database.write() as connection:
+            [share] = [one for one in held_shares(connection) if one.share.target_name == target]
+            now = self.now or datetime.now(UTC)
+            return decide(connection, share, approved=approved, by=by, reason=reason, now=now)
 
     @staticmethod
     def changes(report: RunReport) -> list[dict[str, Any]]:

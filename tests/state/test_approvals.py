@@ -13,13 +13,13 @@ from tests.run.migrated import migrated_sqlite
 from tests.servers.postgres import Postgres
 from usersyncd.plugin import Change, Kind, Op
 from usersyncd.state import approvals
-from usersyncd.state.approvals import Share
+from usersyncd.state.approvals import ShareKey
 from usersyncd.state.database import Database, open_database
 from usersyncd.state.tables import decided, decisions, directories, held
 from usersyncd.state.targets import drop, remember
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-SHARE = Share(1, 1, "app", "hr")
+SHARE = ShareKey(1, 1, "app", "hr")
 IDS = [f'["user","{name}","deactivate"]' for name in ("ann", "bob", "eve")]
 CHANGES = [Change(Op.DEACTIVATE, Kind.USER, "hr", name, name) for name in ("ann", "bob", "eve")]
 

@@ -120,7 +120,7 @@ def test_two_directories_can_be_saved_at_the_same_time(postgres: Postgres, tmp_p
     reading = open_directory(world.database, world.name)
     spool = open_spool(world.database, reading, world.job)
     spool.add([Record(Kind.USER, "u1", {"title": "Cook"})])
-    saving = snapshot(world.database, reading, world.job, spool, Done(None, complete=True), (), datetime.now(UTC))
+    saving = snapshot(world.database, reading, world.job, spool, Done(None, complete=True), datetime.now(UTC))
     next(saving)  # Its records are inserted, and that is not committed yet.
     assert other.run().status == "succeeded"
     for _ in saving:

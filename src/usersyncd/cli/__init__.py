@@ -17,6 +17,7 @@ import typer
 from usersyncd.cleaning import clean
 from usersyncd.cli.accounts import accounts
 from usersyncd.cli.adopt import AdoptCommand
+from usersyncd.cli.approve import approve, reject
 from usersyncd.cli.check import check
 from usersyncd.cli.common import ConfigOption, print_error, say
 from usersyncd.cli.connectors import connectors
@@ -44,6 +45,8 @@ app.command()(run)
 app.command()(check)
 app.command(cls=AdoptCommand)(plan)
 app.command(cls=AdoptCommand)(sync)
+app.command()(approve)
+app.command()(reject)
 app.command()(status)
 app.command()(history)
 app.command()(show)

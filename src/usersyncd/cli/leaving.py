@@ -11,7 +11,7 @@ from usersyncd.deliver.leaving import Leaving
 
 
 def describe_leaving(one: Leaving, configured: Container[str]) -> Iterator[Text]:
-    """What leaves a target, and the commands that show it, deliver it, and consent to it.
+    """What leaves a target, and the commands that show it, deliver it, and approve it.
 
     ``configured``: the directories that are in the file.
     """
@@ -22,8 +22,8 @@ def describe_leaving(one: Leaving, configured: Container[str]) -> Iterator[Text]
     yield Text.assemble((name, "bold"), f" leaves {one.target}, which does not list it and holds {', and '.join(held)}")
     if one.users + one.groups:
         yield Text(
-            f"  → `usersyncd plan {name}` shows what leaves, `usersyncd sync {name}` does it within the guard, "
-            f"`usersyncd sync --forget {name}` whatever the guard says"
+            f"  → `usersyncd plan {name}` shows what leaves, `usersyncd sync {name}` does it within the guard; what is "
+            f"held, `usersyncd approve {name}` lets through"
         )
         if name not in configured:
             yield Text(f"  → {former_name(name)}")

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from usersyncd.cli.text import clean
+from usersyncd.config import Config
 from usersyncd.core.rules import RuleError, Rules
-from usersyncd.job import PullJob, removed_rules
+from usersyncd.errors import ConfigError
+from usersyncd.job import PullJob, jobs, removed_rules
 from usersyncd.plugin import Kind
 from usersyncd.state.database import Database
 from usersyncd.state.journal import last_connector
@@ -58,6 +60,15 @@ def rules_of(pull: PullJob | None, database: Database, directory: str) -> Rules 
         return pull.rules
     with database.read() as connection:
         return removed_rules(directory, last_connector(connection, directory))
+
+
+def names_of(database: Database, config: Config, directory: str) -> RecordNames:
+    """The names of a directory's records; ids only, if the configuration cannot be used any more."""
+    try:
+        rules = rules_of(jobs(config).get(directory), database, directory)
+    except ConfigError:
+        rules = None
+    return RecordNames(database, directory, rules)
 
 
 def _name(record: Mapping[str, Any]) -> str | None:

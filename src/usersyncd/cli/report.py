@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from usersyncd.cli.changes import describe
-from usersyncd.cli.exceed import command
 from usersyncd.cli.leaving import former_name
 from usersyncd.cli.names import RecordNames
 from usersyncd.cli.text import BLANK, clean, error, hanging, show
+from usersyncd.core.approvals import command
 from usersyncd.core.report import Counts, DeliveryRun, Failed, RunReport, Skipped, TargetReport
 from usersyncd.core.summary import many, verified
 from usersyncd.plugin import Kind
@@ -27,6 +27,9 @@ STYLES = {
     "failed": "bold red",
 }  # fmt: skip
 
+EXPECTED = (
+    "If this is not expected, fix the directory or the rules; the next run makes a new plan. If it is, approve it"
+)
 MISSING = "Were these objects deleted on purpose, or is this another target, or an old copy of it?"
 _OPS = ("create", "adopt", "update", "deactivate", "reactivate", "delete", "add", "remove")
 _HARM = {"deactivate", "delete", "remove"}
@@ -133,9 +136,7 @@ def _target(
         yield from _guard(report.directory, target)
     elif planned and counts.total and target.leaving and report.pull is None:
         yield hanging("  → ", former_name(report.directory))
-    elif target.guard:
-        yield Text("delivered by consent, over these limits:", style="yellow")
-        yield from _limits(target)
+    yield from _decided(target)
     if target.failures:
         yield Text(f"{many(target.failures, 'record')} failed, and will be tried again:", style="red")
         yield from _each(target.failed, target.failures, names, everything=everything)
@@ -171,21 +172,30 @@ def _guard(directory: str, target: TargetReport) -> Iterator[RenderableType]:
     yield from _limits(target)
     if any(limit.limit == "missing" for limit in target.guard):
         yield hanging("  → ", MISSING)
-    meant = "Is this meant? If not, mend the directory or the rules: the next run plans anew."
     if target.leaving:
         yield hanging("  → ", _leaves(directory, target.target))
-    elif target.harm is None:
-        yield hanging("  → ", meant)  # A run of an earlier release.
+    elif any(limit.limit == "first_delivery" for limit in target.guard):
+        yield hanging("  → ", "The first delivery is held until it is approved.")
+    if target.harm is None:
+        yield hanging("  → ", f"{EXPECTED}.")  # A run of an earlier release.
     else:
-        yield hanging("  → ", f"{meant} If it is, deliver exactly these changes:")
-        yield hanging("    ", command(directory, target.harm))
+        yield hanging("  → ", f"{EXPECTED}:")
+        yield hanging("    ", command(target.harm))
+
+
+def _decided(target: TargetReport) -> Iterator[RenderableType]:
+    """What people approved and rejected of the plan."""
+    for one in target.approved if not target.held else ():
+        why = f": {one.reason}" if one.reason else ""
+        yield Text(clean(f"{many(one.changes, 'change')} let through, as approved by {one.by}{why}"), style="yellow")
+    if target.rejected:
+        yield Text(f"{many(target.rejected, 'change')} left out, as rejected", style="yellow")
 
 
 def _leaves(directory: str, target: str) -> str:
     return (
-        f"Does {directory} leave {target}? Then `usersyncd sync --forget {directory}`. If not, put it back into the "
-        f"file: under `directories`, and under targets.{target}.directories. If it has another name now, write "
-        f"`was: {directory}` there."
+        f"Does {directory} leave {target}? If not, put it back into the file: under `directories`, and under "
+        f"targets.{target}.directories. If it has another name now, write `was: {directory}` there."
     )
 
 

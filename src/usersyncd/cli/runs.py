@@ -36,7 +36,7 @@ INTERRUPTED = 130
 class DirectoryRuns:
     """The directories to run, and what a person consented to.
 
-    ``adopt``: the ids of the records for which objects may be adopted; ``forget``: the directories that may leave.
+    ``adopt``: the ids of the records for which objects may be adopted.
     """
 
     database: Database
@@ -45,7 +45,6 @@ class DirectoryRuns:
     deliveries: Mapping[str, DeliveryJob]
     directories: Sequence[str]
     adopt: frozenset[str]
-    forget: frozenset[str]
     quiet: bool
 
     def run(self, options: RunOptions) -> list[tuple[RunReport, RecordNames]]:
@@ -90,7 +89,6 @@ def opened(
     adopt: Sequence[str] | None,
     *,
     json: bool,
-    forget: Sequence[str] | None = None,
     target: str | None = None,
     verify: bool = False,
     quiet: bool = False,
@@ -98,9 +96,9 @@ def opened(
 ) -> Iterator[DirectoryRuns]:
     """Open the state database and prepare the runs of these directories; all directories if none is named.
 
-    ``adopt`` and ``forget`` are the values of ``--adopt`` and ``--forget``. ``target``: the only target to deliver to;
-    the directories are then those that it lists. ``verify``: compare the targets with what was delivered. ``quiet``:
-    show no progress. ``verbose``: log more than warnings.
+    ``adopt``: the values of ``--adopt``. ``target``: the only target to deliver to; the directories are then those that
+    it lists. ``verify``: compare the targets with what was delivered. ``quiet``: show no progress. ``verbose``: log
+    more than warnings.
 
     Raises ConfigError, also for an unknown directory or target, and StateError.
     """
@@ -108,12 +106,12 @@ def opened(
     config = load(config_file(context, option))
     pulls = jobs(config)
     deliveries = delivery_jobs(pulls.values())
-    known = [*pulls, *_removed(config, forget or (), verify=verify)]
+    known = [*pulls, *_removed(config, verify=verify)]
     adopting, consents = told_apart(adopt or (), known)
     if target is not None:
         deliveries = {target: _delivery(config, deliveries, target)}
     reached = known if target is None else [name for name in known if _reaches(deliveries[target], name)]
-    chosen = check_names(config, [*(directories or ()), *adopting, *(forget or ())] or reached, known)
+    chosen = check_names(config, [*(directories or ()), *adopting] or reached, known)
     if missed := [name for name in chosen if name not in reached]:
         raise ConfigError(
             f"--target: {target} does not list the directory {missed[0]}",
@@ -122,29 +120,19 @@ def opened(
     database = open_state(config)
     collector.set_aside()
     try:
-        forgotten = frozenset(forget or ())
-        yield DirectoryRuns(database, config.folder, pulls, deliveries, chosen, consents, forgotten, quiet)
+        yield DirectoryRuns(database, config.folder, pulls, deliveries, chosen, consents, quiet)
     finally:
         database.close()
 
 
-def _removed(config: Config, forget: Collection[str], *, verify: bool) -> list[str]:
-    """The removed directories that still have something to leave or verify.
-
-    Raises ConfigError if a directory to ``forget`` has nothing that leaves.
-    """
+def _removed(config: Config, *, verify: bool) -> list[str]:
+    """The removed directories that still have something to leave or verify."""
     with saved_state(config) as database:
         if database is None:
             return []
         with database.read() as connection:
             leaving = all_leaving(connection, config, verify=verify)
     names = dict.fromkeys(one.directory for one in leaving)
-    for name in forget:
-        if name in config.directories and name not in names:
-            raise ConfigError(
-                f"--forget: {name} leaves no target",
-                "remove it from the target's `directories` first; `usersyncd status` shows what leaves",
-            )
     return [name for name in names if name not in config.directories]
 
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from usersyncd.cli.common import AllOption, ConfigOption, JsonOption, load_config, print_json
-from usersyncd.errors import ConfigError, UsersyncError
+from usersyncd.errors import UsersyncError
 
 if TYPE_CHECKING:
+    from usersyncd.cli.names import RecordNames
     from usersyncd.config import Config
     from usersyncd.core.report import DeliveryRun, PullRun, RunReport
-    from usersyncd.core.rules import Rules
     from usersyncd.state.database import Database
     from usersyncd.state.journal import Report
 
@@ -77,12 +77,12 @@ def _show(
     from rich.text import Text
 
     from usersyncd.cli import text
-    from usersyncd.cli.names import RecordNames
+    from usersyncd.cli.names import names_of
     from usersyncd.cli.report import show_delivery, show_run
     from usersyncd.core.report import DeliveryRun
 
     def names(directory: str) -> RecordNames:
-        return RecordNames(database, directory, _rules(database, config, directory))
+        return names_of(database, config, directory)
 
     ended = f", ended {text.local(report.finished)}" if report.finished else ""
     text.show(Text(f"run {report.run}, began {text.local(report.started)}{ended}"))
@@ -90,14 +90,3 @@ def _show(
         show_delivery(report, names, everything=everything, status=status)
         return
     show_run(report, names(report.directory), everything=everything, status=status)
-
-
-def _rules(database: Database, config: Config, directory: str) -> Rules | None:
-    """The rules by which records are named, if the configuration can still be used."""
-    from usersyncd.cli.names import rules_of
-    from usersyncd.job import jobs
-
-    try:
-        return rules_of(jobs(config).get(directory), database, directory)
-    except ConfigError:
-        return None

@@ -9,12 +9,14 @@ from typing import Any
 from msgspec import Struct, field, structs
 
 from usersyncd.cli.documents import error_document, failed_document
+from usersyncd.cli.held import decision_document
 from usersyncd.cli.saved_state import RUNNING, current_status
 from usersyncd.config import Directory
+from usersyncd.core.approvals import command, named
 from usersyncd.core.composing import plan_hash
 from usersyncd.core.report import DeliveryRun, PullRun, RunReport, TargetReport
 from usersyncd.deliver.leaving import Leaving
-from usersyncd.state import journal, outcomes
+from usersyncd.state import approvals, journal, outcomes
 from usersyncd.state.database import Database
 from usersyncd.state.directories import known
 from usersyncd.state.journal import Report, RunKind
@@ -28,8 +30,9 @@ _WORST = ("failed", "held", "partial", "succeeded")
 class DirectoryStatus(Struct):
     """One directory, with the fields that docs/json.md describes.
 
-    The fields from ``held`` to ``run`` are about the last finished run. ``leaving``: what the targets that do not list
-    the directory still hold of it.
+    The fields from ``held`` to ``run`` are about the last finished run. ``decisions``: what people approved and
+    rejected, and was not delivered since. ``leaving``: what the targets that do not list the directory still hold of
+    it.
     """
 
     directory: str
@@ -52,6 +55,7 @@ class DirectoryStatus(Struct):
     message: str | None = None
     remedy: str | None = None
     run: str | None = None
+    decisions: list[dict[str, Any]] = []
     leaving: list[Leaving] = field(default_factory=list)
 
 
@@ -121,7 +125,8 @@ def _tell(found: DirectoryStatus, last: Report, shares: list[TargetReport], ende
         if share.held:
             found.held = plan_hash(shares)
             found.guard += [name | structs.asdict(violated) for violated in share.guard]
-            found.harms.append(name | {"harm": share.harm})
+            shown = {"harm": share.harm, "command": share.harm and command(share.harm)}
+            found.harms.append(name | shown)
 
 
 def _with(pull: Report, shares: list[TargetReport]) -> Report:
@@ -131,3 +136,15 @@ def _with(pull: Report, shares: list[TargetReport]) -> Report:
     whole = RunReport(pull.directory, pull.connector, pull.run, pull.status, pull.started, error=pull.error)
     whole.failed, whole.targets = pull.failed, shares
     return whole
+
+
+def decisions(database: Database) -> dict[str, list[dict[str, Any]]]:
+    """What was decided and not delivered since, by directory."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    with database.read() as connection:
+        for one in approvals.open_decisions(connection, datetime.now(UTC)):
+            rows = found.setdefault(one.share.directory_name, [])
+            made = {"target": one.share.target_name, "hash": one.decision.hash} | decision_document(one.decision)
+            first = [named(identity) for identity in one.identities[:FEW]]
+            rows.append(made | {"count": len(one.identities), "changes": first})
+    return found

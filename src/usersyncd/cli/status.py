@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -39,13 +39,16 @@ def status(
     """
     from usersyncd.cli.guards import guard_document
     from usersyncd.cli.saved_state import saved_state
+    from usersyncd.cli.standing import decisions
     from usersyncd.deliver.leaving import all_leaving, removed_directories
 
     loaded = load_config(context, config)
     directories = list(loaded.directories.values())
     leaving: list[Leaving] = []
+    decided: dict[str, list[dict[str, Any]]] = {}
     with saved_state(loaded) as database:
         if database is not None:
+            decided = decisions(database)
             with database.read() as connection:
                 leaving = [one for one in all_leaving(connection, loaded) if one.is_held]
                 directories += removed_directories(connection, loaded)
@@ -53,6 +56,7 @@ def status(
     now = datetime.now(UTC)
     for one in found:
         one.late = _is_late(one, loaded.directories.get(one.directory), now)
+        one.decisions = decided.get(one.directory, [])
         one.leaving = [each for each in leaving if each.directory == one.directory]
     if json:
         print_json(
@@ -137,7 +141,7 @@ def _show(directories: list[DirectoryStatus], config: Config) -> None:
 
 
 def _reasons(one: DirectoryStatus) -> Iterator[RenderableType]:
-    """Why the last finished run did not succeed."""
+    """Why the last finished run did not succeed, and what people decided."""
     from rich.text import Text
 
     from usersyncd.cli import text
@@ -152,7 +156,13 @@ def _reasons(one: DirectoryStatus) -> Iterator[RenderableType]:
         yield Text("a plan is held by its guard:")
         for limit in one.guard:
             yield Text(f"  {limit['target']}: {limit['limit']} {limit['found']}, allowed {limit['allowed']}")
-        yield text.hanging("  → ", f"see `usersyncd plan {one.directory}`")
+        decided = {made["hash"] for made in one.decisions}
+        commands = [harm["command"] for harm in one.harms if harm["command"] and harm["harm"] not in decided]
+        hint = "; if it is expected, approve it:" if commands else ""
+        yield text.hanging("  → ", f"see `usersyncd plan {one.directory}`{hint}")
+        yield from (Text(f"    {command}") for command in commands)
+    for made in one.decisions:
+        yield from _decided(made)
     if one.failures:
         first = one.failed[0]
         which = ", the first" if one.failures > 1 else ""
@@ -162,6 +172,23 @@ def _reasons(one: DirectoryStatus) -> Iterator[RenderableType]:
             yield text.hanging("    → ", text.clean(first["remedy"]))
         if one.failures > 1:
             yield text.hanging("  → ", f"see all of them with `usersyncd show {one.run}`")
+
+
+def _decided(made: dict[str, Any]) -> Iterator[RenderableType]:
+    """What a person approved or rejected, and who is concerned."""
+    from rich.text import Text
+
+    from usersyncd.cli import text
+    from usersyncd.core.summary import many
+
+    why = f" ({made['reason']})" if made["reason"] else ""
+    begins = f"{made['target']}: {many(made['count'], 'change')} {made['decision']} by {made['by']}"
+    until = f", until {text.local(made['until'])}" if made["until"] else f" on {text.local(made['at'])}"
+    yield Text(text.clean(f"{begins}{until}{why}:"), style="yellow")
+    for change in made["changes"]:
+        yield text.hanging("  ", text.clean(str(change)))
+    if (more := made["count"] - len(made["changes"])) > 0:
+        yield Text(f"  … and {more:,} more", style="dim")
 
 
 def _ago(time: str | None, now: datetime) -> str:

@@ -18,11 +18,8 @@ from usersyncd.cli.common import (
     TargetOption,
     VerboseOption,
     VerifyOption,
-    print_error,
     print_json,
 )
-from usersyncd.cli.exceed import ExceedOption
-from usersyncd.cli.missing import MissingOption
 
 
 def sync(
@@ -33,17 +30,6 @@ def sync(
     complete: CompleteOption = False,
     verify: VerifyOption = False,
     adopt: AdoptOption = None,
-    accept_missing: MissingOption = None,
-    forget: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--forget",
-            metavar="DIR",
-            help="Let all people of this directory leave the targets that do not list it, whatever the guard allows.",
-            show_default=False,
-        ),
-    ] = None,
-    exceed: ExceedOption = None,
     changes: Annotated[bool, typer.Option("--changes", help="Also show each change.")] = False,
     everything: AllOption = False,
     json: JsonOption = False,
@@ -56,25 +42,19 @@ def sync(
     """
     from usersyncd.cli.changes import EACH
     from usersyncd.cli.documents import list_changes, runs_document
-    from usersyncd.cli.exceed import hashes, unmet
-    from usersyncd.cli.missing import unneeded
     from usersyncd.cli.report import is_well, show_run
     from usersyncd.cli.runs import opened
     from usersyncd.options import RunOptions
 
     reports = []
-    consents = hashes(exceed)
     with opened(
-        context, config, directories, adopt, json=json, forget=forget, target=target, verify=verify, quiet=quiet,
+        context, config, directories, adopt, json=json, target=target, verify=verify, quiet=quiet,
         verbose=verbose,
     ) as runs:  # fmt: skip
         options = RunOptions(
             complete=complete,
             log=json or not sys.stdout.isatty(),
             adopt=runs.adopt,
-            forget=runs.forget,
-            missing=frozenset(accept_missing or ()),
-            exceed=consents,
             verify=verify,
         )
         for report, names in runs.run(options):
@@ -88,8 +68,5 @@ def sync(
         runs.verify_consents()
     statuses = {report.status for report in reports}
     code = 1 if statuses & {"failed", "partial"} else 3 if "held" in statuses else 0
-    for error in (*unmet(consents, reports), *unneeded(accept_missing or (), reports)):
-        print_error(error)
-        code = code or error.exit_code
     if code:
         raise typer.Exit(code)

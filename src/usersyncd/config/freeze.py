@@ -49,6 +49,7 @@ def directory(document: Document, name: str, section: written.DirectorySection, 
         options["directories", name],
         mapping_rules(document, place),
         section.was,
+        section.deliver is not None,
     )
 
 
@@ -76,6 +77,7 @@ def target(
         section.verify,
         Drift(None if section.drift == "keep" else frozenset(section.drift or ())),
         section.timezone or local_zone(),
+        section.deliver is not None,
     )
 
 

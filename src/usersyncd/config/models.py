@@ -25,7 +25,8 @@ class StateConfig(Struct, frozen=True):
 
 class Directory(Struct, frozen=True):
     """One configured directory. ``options`` is an instance of the connector's own ``Options``; ``attributes`` are the
-    admin's own origins of canonical attributes. ``was``: the name that it had before."""
+    admin's own origins of canonical attributes. ``was``: the name that it had before. ``after_approval``: its first
+    delivery to each target is held until a person approves it."""
 
     name: str
     connector: str
@@ -34,11 +35,13 @@ class Directory(Struct, frozen=True):
     options: BaseModel
     attributes: Mapping[Kind, Mapping[str, Rule]]
     was: str | None = None
+    after_approval: bool = False
 
 
 class Target(Struct, frozen=True):
     """One configured target. ``directories`` are the names of those that it receives, never empty; ``protect`` has the
-    kinds of which something is protected."""
+    kinds of which something is protected. ``after_approval``: the first delivery of each directory is held until a
+    person approves it."""
 
     name: str
     connector: str
@@ -54,6 +57,7 @@ class Target(Struct, frozen=True):
     verify: Complete | None = None
     drift: Drift = Drift()
     timezone: tzinfo = UTC
+    after_approval: bool = False
 
 
 class Config(Struct, frozen=True):

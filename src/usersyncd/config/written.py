@@ -269,6 +269,9 @@ class DirectorySection(FileSection):
     """Where a canonical attribute of users comes from: a native name, or an expression over `raw`."""
     was: Name | None = None
     """The name that the directory had before: its people keep their accounts under the new one. It may stay here."""
+    deliver: Literal["after_approval"] | None = None
+    """`after_approval`: the first delivery to each target is held whole until a person approves it. Left out: it is
+    delivered like every other one."""
 
 
 class TargetSection(FileSection):
@@ -318,6 +321,9 @@ class TargetSection(FileSection):
     (local time), or a duration. Left out: only when a person asks for it."""
     drift: Drift | None = None
     """Attributes that a verification leaves as somebody set them in the target: `keep` for all, or {title: keep}."""
+    deliver: Literal["after_approval"] | None = None
+    """`after_approval`: the first delivery of each directory is held whole until a person approves it. Left out: it is
+    delivered like every other one."""
 
 
 class LookupFile(FileSection):

@@ -15,7 +15,6 @@ from msgspec import Struct
 
 from usersyncd.core.clock import NO_TIME, gap
 from usersyncd.core.model import Guard, Limit
-from usersyncd.core.plan import differences
 from usersyncd.core.report import Violation
 from usersyncd.plugin import Change, Kind, Op, Value
 
@@ -117,29 +116,6 @@ def is_blank(value: Value) -> bool:
     return value is None or value in ("", [], {})
 
 
-def lines(change: Change, sorts: Set[Sort]) -> Iterator[tuple[object, ...]]:
-    """The harms of these sorts that a change does, one by one, as they are hashed: what the change is about, and the
-    member, or the values that a person is shown."""
-    mine = about(change)
-    if change.op is Op.REMOVE and Sort.MEMBER_REMOVALS in sorts:
-        yield from ((*mine, one.kind, one.id, one.key, one.target_id) for one in change.members)
-    yield from ((*mine, harm.sort, _shown(change, harm)) for harm in harms_of(change) if harm.sort in sorts)
-
-
-def about(change: Change) -> tuple[object, ...]:
-    """The operation, the record, and its object as a target knows it."""
-    return change.op, change.kind, change.directory, change.id, change.key, change.target_id
-
-
-def _shown(change: Change, harm: Harm) -> list[tuple[str, Value, Value]]:
-    """The values before and after that a consent to a harm is bound to. What takes access away is bound to the object
-    alone: a leaver's values may name the moment."""
-    if change.op is Op.DEACTIVATE:
-        return []
-    differing = differences(change.op, change.before or {}, change.after or {})
-    return [one for one in differing if harm.attribute in ("", one[0])]
-
-
 # ---- the window
 
 
@@ -193,11 +169,12 @@ class Tally:
         for members in window.removed.values():
             self.counts[REMOVAL].earlier += len(members)
 
-    def add(self, ref: int, change: Change, *, counted: bool = True) -> None:
-        """Count a change of a record in. Not ``counted``: only what it restores."""
+    def add(self, ref: int, change: Change, *, counted: bool = True, approved: Set[Harm] = frozenset()) -> None:
+        """Count a change of a record in. Not ``counted``: only what it restores. ``approved``: harms that do not
+        count."""
         earlier = self._window.harms.get(ref, frozenset[Harm]())
         for harm in harms_of(change, earlier) if counted else ():
-            if harm.sort in self._sorts:
+            if harm.sort in self._sorts and harm not in approved:
                 self._plan(harm, repeated=harm in earlier)
         for harm in earlier:
             if undoes(change, harm):

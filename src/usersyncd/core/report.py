@@ -61,6 +61,15 @@ class Violation(Struct, frozen=True):
     found: str
 
 
+class Approval(Struct, frozen=True):
+    """An approval that let harmful ``changes`` through: whose, when and why."""
+
+    by: str
+    at: str
+    reason: str | None
+    changes: int
+
+
 class Skipped(Struct, frozen=True):
     """A record or edge left out, because ``reason``; ``at`` is the rule's place where there is one."""
 
@@ -112,9 +121,10 @@ class TargetReport(Struct):
     """What was planned for one directory at one target, and what was delivered of it.
 
     ``counts`` are of what was delivered (of what would be, when nothing was to be delivered), ``planned`` of the whole
-    plan, whose hash is ``plan``. ``guard``: the limits that it exceeds. ``harm``: the hash of its harmful changes, when
-    it is held or was delivered because a person consented to exactly these. ``failed`` names the first of the
-    ``failures``. ``error``: the target as a whole. ``entries``: how many of the run's entries in the journal are about
+    plan, whose hash is ``plan``. ``guard``: the limits that it exceeds. ``harm``: the hash of the harmful changes that
+    wait for a decision, if it is held. ``approved``: the approvals that let changes through; ``rejected``: how many
+    changes were left out because a person rejected them. ``failed`` names the first of the ``failures``. ``error``: the
+    target as a whole. ``entries``: how many of the run's entries in the journal are about
     it. ``run``: the delivery. ``notes``: what a person should know about the target. ``leaving``: the target does not
     list the directory, and what it holds of it leaves. ``verified``: None when it was not compared with its links.
     ``changes``, where they are listed, are never written to the state.
@@ -126,6 +136,8 @@ class TargetReport(Struct):
     held: bool = False
     guard: list[Violation] = []
     harm: str | None = None
+    approved: list[Approval] = []
+    rejected: int = 0
     skipped: list[Skipped] = []
     failed: list[Failed] = []
     failures: int = 0

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import structs
 
+from usersyncd.core.approvals import command
 from usersyncd.core.report import Counts, DeliveryRun, PullReport, PullRun, RunReport, TargetReport, Verified
 
 _DONE = {
@@ -63,11 +64,13 @@ def _target(report: TargetReport, *, would: bool) -> Iterator[str]:
         yield verified(report.verified)
     if report.held:
         limits = ", ".join(f"{limit.limit} {limit.found}, allowed {limit.allowed}" for limit in report.guard)
-        yield f"HELD, nothing was delivered: {limits}"
+        yield f"HELD, nothing was delivered: {limits}" + (f" (`{command(report.harm)}`)" if report.harm else "")
     elif text := changed(report.counts, would=would):
         yield text
     elif report.verified is not None and not report.failures:
         yield "nothing to change"
+    if report.rejected:
+        yield f"{many(report.rejected, 'change')} left out, as rejected"
     if report.failures:
         yield f"{many(report.failures, 'record')} failed"
 

@@ -1,20 +1,26 @@
-"""Step five, guard: decides whether a plan is delivered, or held until a person has looked at it."""
+"""Step five, guard: decides whether a plan is delivered, or held until a person approves it."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Set
+from collections.abc import Collection, Iterable, Mapping, Set
 
-from msgspec import Struct
+from msgspec import Struct, json, structs
 from sqlalchemy import Connection
 
+from usersyncd.core.approvals import FIRST, UNDECIDED, Approved, Decision, Decisions, decided, hash_of
 from usersyncd.core.digest import encode
 from usersyncd.core.drift import missing
-from usersyncd.core.guard import Sort, Tally, Window, about, limited, lines, violations
-from usersyncd.core.plan import PREFIX, Hash, Section
-from usersyncd.core.report import Verified, Violation
+from usersyncd.core.guard import EMPTIED, Sort, Tally, Window, limited, violations
+from usersyncd.core.plan import Section
+from usersyncd.core.report import Approval, Verified, Violation
+from usersyncd.core.summary import many
+from usersyncd.deliver.harmful import Harmful
+from usersyncd.deliver.rejected import Withdrawal
 from usersyncd.deliver.share import Draft, Planning, Share
-from usersyncd.plugin import Op
+from usersyncd.plugin import Kind, Op
+from usersyncd.state import approvals
+from usersyncd.state.approvals import ShareKey
 from usersyncd.state.database import Database
 from usersyncd.state.harms import read_window
 from usersyncd.state.holdings import holdings, sizes
@@ -22,60 +28,167 @@ from usersyncd.state.planned import Plan
 
 
 class Judgement(Struct, frozen=True):
-    """What the guard says of a plan: the limits that it passes, the hash of its harmful changes (None: nobody has to
-    consent to them), and whether a person did."""
+    """What the guard says of a plan: the limits that it exceeds, and the hash of the changes that wait for a decision
+    (None: nothing is held). ``approved``: the approvals that let changes of this plan through; ``rejected``: how many
+    changes were taken out; ``found``: the identities of the decided changes that are still planned."""
 
     violations: list[Violation]
-    harm: str | None = None
-    consented: bool = False
+    hash: str | None
+    approved: list[Approval]
+    rejected: int
+    found: Set[str]
+    harmful: Harmful
 
     @property
     def held(self) -> bool:
         """Whether the plan is not to be delivered."""
-        return bool(self.violations) and not self.consented
+        return bool(self.violations)
 
 
-CONSENTED = Judgement([], consented=True)
-"""A person consented to all of it."""
-
-
-def guard(database: Database, planning: Planning, share: Share, draft: Draft, verified: Verified | None) -> Judgement:
-    """Judge a share of a plan by the limits of its target, and by what is missing there if it was ``verified``. Raises
-    StateError."""
-    target, directory, limits = share.rules.target, share.directory, share.rules.target.guard
-    plan, lost = draft.plan, [] if verified is None else missing(verified, limits)
-    window = read_window(database, planning.target, directory.id, limits, planning.now, expire=planning.linked)
+def judge(database: Database, planning: Planning, share: Share, draft: Draft, verified: Verified | None) -> Judgement:
+    """Take what a person rejected out of a share of a plan. Judge the rest by the limits of its target, and by what is
+    missing there if it was ``verified``; approved changes do not count. Raises StateError."""
+    plan, limits = draft.plan, share.rules.target.guard
+    part, decisions = draft.shares[share.name], planning.decisions.get(share.name, UNDECIDED)
     with database.read() as connection:
-        emptied = _emptied(connection, planning.target, plan, share.name) if limits.emptied is not None else set()
-        tally = _tally(plan, share.name, Tally(limits, window), window, emptied)
-        exceeded: list[Violation] = []
-        if harms := tally.in_question():  # Otherwise no count of the target's objects is needed.
-            attributes = [(harm.kind, harm.attribute) for harm in harms if harm.kind and harm.sort is Sort.BLANKED]
-            exceeded = violations(limits, tally, holdings(connection, directory.id, planning.target, attributes))
-    exceeded += lost
-    if not exceeded and not planning.exceed:
-        return Judgement([])
-    harm = _hash(target.name, plan, share.name, limited(limits), emptied, share.drift.missing if lost else ())
-    consented = any(harm.startswith(f"{PREFIX}{digits}") for digits in planning.exceed)
-    return Judgement(exceeded, harm if exceeded or consented else None, consented)
+        before = _emptied(connection, planning.target, plan, share.name)
+        withdrawn = Withdrawal(plan, share.name, decisions.rejected, before)
+        withdrawn.run()
+        emptied = _emptied(connection, planning.target, plan, share.name)
+        lost = _missing(connection, planning.target, share.drift.missing, verified)
+    first = share.rules.after_approval and part.done is None
+    draft.again |= withdrawn.refs
+    part.skipped += withdrawn.skipped
+    waits = first and FIRST not in decisions.approved
+    over = [] if verified is None else missing(_without(verified, lost, decisions), limits)
+    waiting = lost - decisions.rejected.keys() if over else set[str]()
+    harmful = Harmful(plan, share.name, limited(limits), emptied, waiting, decisions.approved, first=waits)
+    found = _violations(database, planning, share, plan, emptied, harmful) + over
+    if waits:
+        found.append(Violation("first_delivery", "after approval", many(plan.counts[share.name].total, "change")))
+    planned = _planned(plan, share.name, decisions, emptied, lost | ({FIRST} if first else set()))
+    seen = planned | withdrawn.found | (lost & decisions.rejected.keys())
+    return Judgement(
+        found,
+        hash_of(share.rules.target.name, share.name, harmful.identities()) if found else None,
+        _approvals(decisions.approved, planned),
+        withdrawn.count,
+        seen,
+        harmful,
+    )
 
 
-def _tally(plan: Plan, directory: str, tally: Tally, window: Window, emptied: Set[int]) -> Tally:
+def record(database: Database, planning: Planning, share: Share, draft: Draft, judgement: Judgement) -> None:
+    """Store what is held for a person to decide, or that nothing is. Decisions about changes that are not planned any
+    more end; those about records that failed stay. Raises StateError."""
+    key = ShareKey(planning.target, share.directory.id, share.rules.target.name, share.name)
+    if judgement.held:
+        harmful = judgement.harmful
+        approvals.hold(database, key, harmful.identities(), harmful.changes(), planning.now)
+    else:
+        approvals.let_go(database, key)
+    decisions = planning.decisions.get(share.name, UNDECIDED)
+    failed = {(one.kind, one.id) for one in draft.shares[share.name].failed}
+    known = decisions.approved.keys() | decisions.rejected.keys()
+    over = [one for one in known - judgement.found if failed.isdisjoint(_records(one))]
+    with database.read() as connection:
+        if not approvals.is_decided(connection, key.target, key.directory):
+            return
+    with database.write() as connection:
+        approvals.end(connection, key.target, key.directory, over)
+        approvals.end_expired(connection, key.target, key.directory, planning.now)
+
+
+# ---- what is planned
+
+
+def _planned(plan: Plan, directory: str, decisions: Decisions, emptied: Set[int], more: Set[str]) -> set[str]:
+    """The identities of approved changes that the plan has, or that are planned with it (``more``)."""
+    if not decisions.approved:
+        return set()
+    steps = ((step.change, step.ref) for step in plan.steps(directory) if step.change is not None)
+    found = {one for change, ref in steps for one in decided(change, emptied=ref in emptied)}
+    return (found | more) & decisions.approved.keys()
+
+
+def _approvals(approved: Mapping[str, Decision], planned: Collection[str]) -> list[Approval]:
+    """The approvals of planned changes, each with the number of its changes."""
+    counts = Counter(approved[one].number for one in planned)
+    decisions = {one.number: one for one in approved.values()}
+    return [
+        Approval(one.by, one.at.isoformat(), one.reason, counts[number])
+        for number, one in sorted(decisions.items())
+        if counts[number]
+    ]
+
+
+def _records(identity: str) -> Iterable[tuple[Kind, str]]:
+    """The records that a decided change is about: kind and id, of a membership both ends."""
+    parts = json.decode(identity)
+    if len(parts) > 1:
+        yield Kind(parts[0]), parts[1]
+    if len(parts) > 4:
+        yield Kind(parts[3]), parts[4]
+
+
+def _missing(connection: Connection, target: int, refs: Collection[int], verified: Verified | None) -> set[str]:
+    """The identities of records whose objects are missing in a verified target: they are created again."""
+    if verified is None or not refs:
+        return set()
+    return {encode([kind, id_, Op.CREATE]).decode() for kind, id_ in approvals.kept(connection, target, refs)}
+
+
+def _without(verified: Verified, lost: Set[str], decisions: Decisions) -> Verified:
+    """The result of a verification without the missing objects about which a person decided."""
+    known = lost & (decisions.approved.keys() | decisions.rejected.keys())
+    return structs.replace(verified, missing=verified.missing - len(known))
+
+
+# ---- counting
+
+
+def _violations(
+    database: Database, planning: Planning, share: Share, plan: Plan, emptied: Set[int], harmful: Harmful
+) -> list[Violation]:
+    limits, directory, target = share.rules.target.guard, share.directory, planning.target
+    window = read_window(database, target, directory.id, limits, planning.now, expire=planning.linked)
+    with database.read() as connection:
+        tally = _tally(plan, share.name, Tally(limits, window), window, emptied, harmful)
+        harms = tally.in_question()
+        if not harms:  # No count of the target's objects is needed.
+            return []
+        attributes = [(harm.kind, harm.attribute) for harm in harms if harm.kind and harm.sort is Sort.BLANKED]
+        return violations(limits, tally, holdings(connection, directory.id, target, attributes))
+
+
+def _tally(plan: Plan, directory: str, tally: Tally, window: Window, emptied: Set[int], harmful: Harmful) -> Tally:
     for step in plan.harmful(directory):
         assert step.change is not None  # noqa: S101 - what harms is a change
-        tally.add(step.ref, step.change, counted=step.counted)
+        approved = harmful.approved_of(step).harms
+        tally.add(step.ref, step.change, counted=step.counted, approved=approved)
         if step.takes is not None:
             tally.add(step.takes, step.change, counted=False)
     for ref, change in plan.changes_of(window.harms):
         if change.op is Op.CREATE:
             tally.add(ref, change)
+    removed = _approved_removals(plan, directory, harmful)
     for group, members in plan.edges(directory, Section.REMOVALS):
-        tally.remove(group, set(members))
+        tally.remove(group, set(members) - removed[group].members if group in removed else set(members))
     for group, members in plan.edges(directory, Section.ADDITIONS) if window.removed or window.harms else ():
         tally.restore(group, set(members))
     for group in emptied:
-        tally.empty(group)
+        if group not in removed or EMPTIED not in removed[group].harms:
+            tally.empty(group)
     return tally
+
+
+def _approved_removals(plan: Plan, directory: str, harmful: Harmful) -> dict[int, Approved]:
+    """By ref of the group, the approved removals of members."""
+    found: dict[int, Approved] = {}
+    for step in plan.removals(directory) if harmful.has_approvals else ():
+        part, before = harmful.approved_of(step), found.get(step.ref, Approved())
+        found[step.ref] = Approved(before.harms | part.harms, before.members | part.members)
+    return found
 
 
 def _emptied(connection: Connection, target: int, plan: Plan, directory: str) -> set[int]:
@@ -88,22 +201,3 @@ def _emptied(connection: Connection, target: int, plan: Plan, directory: str) ->
     gained = {group for group, _ in plan.edges(directory, Section.ADDITIONS)}
     held = sizes(connection, target, lost.keys() - gained)
     return {group for group, size in held.items() if 0 < size <= lost[group]} - plan.deletes(held)
-
-
-def _hash(
-    target: str, plan: Plan, directory: str, sorts: Set[Sort], emptied: Set[int], missing_refs: Iterable[int]
-) -> str:
-    """The hash of exactly the harmful changes of a directory in a plan for the target of this name, and of the records
-    whose objects are missing."""
-    made = Hash()
-    made.add(encode(target))
-    for ref in sorted(missing_refs):
-        made.add(encode(("missing", ref)))
-    for step in plan.harmful_by_ref(directory):
-        assert step.change is not None  # noqa: S101 - what harms is a change
-        harm = list(lines(step.change, sorts)) if step.counted else []
-        if step.change.op is Op.REMOVE and step.ref in emptied:
-            harm.append((*about(step.change), Sort.EMPTIED))
-        for line in harm:
-            made.add(encode(line))
-    return str(made)

@@ -9,7 +9,7 @@ from usersyncd.context import TargetRunContext
 from usersyncd.core.listing import Listing
 from usersyncd.core.plan import first
 from usersyncd.core.report import NAMED
-from usersyncd.deliver.guard import CONSENTED, Judgement, guard
+from usersyncd.deliver.guard import judge, record
 from usersyncd.deliver.leavers import look_for_replacements
 from usersyncd.deliver.look import look, sees
 from usersyncd.deliver.plan import complete_plan, draft_plan
@@ -32,7 +32,7 @@ async def plan_within_guard(
     while shares:
         planning = Planning(
             shares, aside, work.number, work.now, sees(target), work.options.deliver, work.options.adopt,
-            work.options.exceed,
+            work.decisions,
         )  # fmt: skip
         draft = await _draft(work, target, context, planning)
         try:
@@ -70,9 +70,11 @@ async def _draft(work: Work, target: Target, context: TargetRunContext, planning
 async def _is_held(work: Work, planning: Planning, share: Share, draft: Draft) -> bool:
     """Judge a share, and describe it in its report."""
     report, part = work.reports[share.name], draft.shares[share.name]
-    judgement = await _judge(work, planning, share, draft)
-    report.guard, report.harm, report.held = judgement.violations, judgement.harm, judgement.held
-    part.consented = judgement.consented
+    found = await to_its_end(lambda: judge(work.database, planning, share, draft, report.verified))
+    if work.options.deliver:
+        await to_its_end(lambda: record(work.database, planning, share, draft, found))
+    report.guard, report.harm, report.held = found.violations, found.hash, found.held
+    report.approved, report.rejected = found.approved, found.rejected
     report.plan = await to_its_end(lambda: draft.plan.hash(share.name))
     report.planned = draft.plan.counts[share.name]
     report.failed, report.failures = part.failed[:NAMED], len(part.failed)
@@ -82,10 +84,3 @@ async def _is_held(work: Work, planning: Planning, share: Share, draft: Draft) -
     if work.options.changes != 0:
         report.changes = Listing(first(draft.changes(share.name), work.options.changes))
     return report.held
-
-
-async def _judge(work: Work, planning: Planning, share: Share, draft: Draft) -> Judgement:
-    if share.rules.leaving and share.name in work.options.forget:
-        return CONSENTED
-    verified = work.reports[share.name].verified
-    return await to_its_end(lambda: guard(work.database, planning, share, draft, verified))

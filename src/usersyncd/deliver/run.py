@@ -31,7 +31,7 @@ from usersyncd.deliver.work import Work
 from usersyncd.job import DeliveryJob
 from usersyncd.options import RunOptions, Watch
 from usersyncd.plugin import Target
-from usersyncd.state import directories, links, pending, verifications
+from usersyncd.state import approvals, directories, links, pending, verifications
 from usersyncd.state.database import Database
 from usersyncd.state.ledger import Book, Ledger
 from usersyncd.state.lock import TARGET, Lock, locked
@@ -112,9 +112,10 @@ def _nothing_to_do(work: Work) -> None:
 
 
 async def _open_ledger(work: Work) -> Ledger:
+    work.decisions = await work.ask(lambda connection: approvals.by_directory(connection, work.number, work.now))
     numbers = await work.ask(directories.numbers)
     book = Book(work.number, work.name, numbers, work.report.run, work.job.target.guard)
-    return Ledger(work.database, work.lock, book, work.job.rules.rules.layouts, work.now)
+    return Ledger(work.database, work.lock, book, work.job.rules.rules.layouts, work.now, work.decisions)
 
 
 async def _look_at(work: Work, target: Target, context: TargetRunContext, share: Share) -> None:

@@ -50,9 +50,6 @@ async def send_plan(work: Work, target: Target, draft: Draft, ledger: Ledger) ->
     Raises TargetError if the target as a whole cannot be written, StateError if the state cannot.
     """
     parts = {name: part for name, part in draft.shares.items() if part.is_delivered}
-    for name, part in parts.items():
-        if part.consented:
-            ledger.consent(name)
     outcomes = Outcomes(defaultdict(Counts, {name: work.reports[name].counts for name in parts}))
     addresses = Addresses(work.database, work.number)
     await to_its_end(lambda: _begin(work, draft, parts.values()))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from msgspec import Struct, field, structs
 
+from usersyncd.core.approvals import Decisions
 from usersyncd.core.links import Shape
 from usersyncd.core.report import Failed, Skipped
 from usersyncd.deliver.look import Refusal
@@ -38,7 +39,7 @@ class Planning(Struct, frozen=True):
     claim (``aside``), and the number of the target.
 
     ``sees``: the target can be read. ``linked``: links without target ids were looked up. ``adopt``: ids of the records
-    for which a person consents to an adoption; ``exceed``: hashes of the harm to which a person consents.
+    for which a person consents to an adoption; ``decisions``: those in force about harmful changes, by directory.
     """
 
     shares: Sequence[Share]
@@ -48,7 +49,7 @@ class Planning(Struct, frozen=True):
     sees: bool
     linked: bool
     adopt: frozenset[str]
-    exceed: frozenset[str]
+    decisions: Mapping[str, Decisions]
 
     def consents(self, id_: str) -> bool:
         """Whether a person agreed that this record adopts an object."""
@@ -60,8 +61,8 @@ class SharePlan(Struct):
 
     ``done``: the progress of the target before; ``reached``: after the delivery. ``skipped``: the first records that
     the rules leave out. ``found``: what objects with another key hold. It is only shown: a target decides by what was
-    delivered whether an object still belongs to the record. ``consented``: the guard does not count it again.
-    ``is_delivered``: False for a share that is only looked at for the keys that it claims.
+    delivered whether an object still belongs to the record. ``is_delivered``: False for a share that is only looked at
+    for the keys that it claims.
     """
 
     share: Share
@@ -70,7 +71,6 @@ class SharePlan(Struct):
     failed: list[Failed] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     found: dict[tuple[Kind, str], Shape] = field(default_factory=dict)
-    consented: bool = False
     is_delivered: bool = True
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,6 +14,7 @@ from structlog.typing import FilteringBoundLogger
 
 from usersyncd.blocking import result_of, to_its_end
 from usersyncd.context import TargetRunContext
+from usersyncd.core.approvals import Decisions
 from usersyncd.core.report import DeliveryRun, TargetReport
 from usersyncd.job import DeliveryJob, TargetRules
 from usersyncd.options import RunOptions, Watch
@@ -28,7 +29,8 @@ T = TypeVar("T")
 @dataclass(kw_only=True)
 class Work:
     """One delivery under way. ``number``: that of the target's links, once it is recognized. ``reports``: the report of
-    each share, by the directory's name in the state."""
+    each share, by the directory's name in the state. ``decisions``: those in force about harmful changes, by the
+    same name, once the target is recognized."""
 
     database: Database
     lock: Lock
@@ -41,6 +43,7 @@ class Work:
     now: datetime
     number: int = 0
     reports: dict[str, TargetReport] = field(default_factory=dict)
+    decisions: Mapping[str, Decisions] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

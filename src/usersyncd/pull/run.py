@@ -94,7 +94,7 @@ class _Pull(Struct, frozen=True):
             await to_its_end(self.lock.verify)
             self.watch("saving", 0)
             saved = await result_of(
-                lambda: snapshot(database, before, job, spool, done, self.options.missing, began),
+                lambda: snapshot(database, before, job, spool, done, began),
                 name="saving", log=self.log, tick=lambda: self.watch("saving", 1),
             )  # fmt: skip
         finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Generator
 from datetime import datetime
 from typing import Any
 
@@ -10,11 +10,12 @@ from usersyncd.core.model import Guard
 from usersyncd.core.rules import RuleError, Rules
 from usersyncd.job import PullJob
 from usersyncd.plugin import Done, Value
+from usersyncd.state import losses
 from usersyncd.state.database import Database
 from usersyncd.state.directories import DirectoryState
 from usersyncd.state.snapshot import Interest, Saved, save
 from usersyncd.state.spool import Spool
-from usersyncd.state.vanished import Watched
+from usersyncd.state.vanished import LostError, Watched
 
 
 def open_spool(database: Database, reading: DirectoryState, job: PullJob) -> Spool:
@@ -28,18 +29,25 @@ def snapshot(
     job: PullJob,
     spool: Spool,
     done: Done,
-    missing: Collection[str],
     now: datetime,
 ) -> Generator[None, None, Saved]:
     """Save a complete pull. Yields between parts; if it is closed early, nothing changes.
 
-    ``missing``: attributes that no record has any more, by a person's word. Raises SourceError if other attributes are
-    missing everywhere, StateError.
+    Raises LostError if attributes are missing everywhere and nobody approved that, which waits for a person from then
+    on; StateError.
     """
     interest = Interest(_fingerprints(job), job.groups, job.manager, group_name_of(job.rules))
     at_least = min((one.target.guard.at_least for one in job.targets), default=Guard().at_least)
-    watched = Watched(job.reads, at_least, missing, [one.target.name for one in job.targets])
-    return save(database, reading, spool, done, job.basis, interest, watched, now)
+    with database.read() as connection:
+        accepted = losses.approved(connection, reading.id, now)
+    watched = Watched(job.reads, at_least, accepted, [one.target.name for one in job.targets])
+    try:
+        saved = yield from save(database, reading, spool, done, job.basis, interest, watched, now)
+    except LostError as error:
+        losses.hold(database, reading.id, error.losses, now)
+        raise
+    losses.let_go(database, reading.id)
+    return saved
 
 
 def _fingerprints(job: PullJob) -> dict[str, str]:

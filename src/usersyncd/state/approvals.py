@@ -23,7 +23,7 @@ from usersyncd.state.tables import decisions, directories, held, links, records,
 PAGE = 5_000
 
 
-class Share(Struct, frozen=True):
+class ShareKey(Struct, frozen=True):
     """A directory in a target: the numbers of both, and their names."""
 
     target: int
@@ -36,7 +36,7 @@ class HeldShare(Struct, frozen=True):
     """What is held of one directory in one target. ``identities``: of the changes that wait for a decision;
     ``changes``: these as JSON, all of the plan for a ``first`` delivery."""
 
-    share: Share
+    share: ShareKey
     hash: str
     since: datetime
     first: bool
@@ -51,7 +51,7 @@ class HeldShare(Struct, frozen=True):
 class OpenDecision(Struct, frozen=True):
     """A decision that still counts, and the identities of the changes that it is about."""
 
-    share: Share
+    share: ShareKey
     decision: Decision
     identities: list[str]
 
@@ -60,7 +60,7 @@ class OpenDecision(Struct, frozen=True):
 
 
 def hold(
-    database: Database, share: Share, identities: Collection[str], changes: Iterable[Change], now: datetime
+    database: Database, share: ShareKey, identities: Collection[str], changes: Iterable[Change], now: datetime
 ) -> str:
     """Store what is held, unless exactly these changes are stored already. Returns their hash."""
     made = hash_of(share.target_name, share.directory_name, identities)
@@ -79,7 +79,7 @@ def hold(
     return made
 
 
-def let_go(database: Database, share: Share) -> None:
+def let_go(database: Database, share: ShareKey) -> None:
     """Store that nothing is held of a directory in a target."""
     mine = held.c.target == share.target, held.c.directory == share.directory
     with database.read() as connection:
@@ -154,6 +154,14 @@ def decisions_of(connection: Connection, target: int, directory: int, now: datet
     return Decisions(found[True], found[False])
 
 
+def by_directory(connection: Connection, target: int, now: datetime) -> dict[str, Decisions]:
+    """The decisions in force about each directory in one target, by the directory's name."""
+    query = select(directories.c.id, directories.c.name).where(
+        directories.c.id.in_(select(decided_table.c.directory).where(decided_table.c.target == target))
+    )
+    return {name: decisions_of(connection, target, number, now) for number, name in connection.execute(query)}
+
+
 def open_decisions(connection: Connection, now: datetime) -> list[OpenDecision]:
     """All decisions that still count about changes which were not delivered since, the last one first."""
     names = targets.c.name.label("target_name"), directories.c.name.label("directory_name")
@@ -223,8 +231,8 @@ def consume(
 # ---- rows
 
 
-def _share(row: RowMapping) -> Share:
-    return Share(row["target"], row["directory"], row["target_name"], row["directory_name"])
+def _share(row: RowMapping) -> ShareKey:
+    return ShareKey(row["target"], row["directory"], row["target_name"], row["directory_name"])
 
 
 def _decision(row: RowMapping) -> Decision:

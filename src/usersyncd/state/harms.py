@@ -11,6 +11,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, bindparam, delete, func, select
 from sqlalchemy.sql import ColumnElement
 
+from usersyncd.core.approvals import NOTHING_APPROVED, Approved
 from usersyncd.core.digest import pack, unpack
 from usersyncd.core.guard import EMPTIED, HARMFUL, REMOVAL, Harm, Sort, Window, harms_of, undoes, within
 from usersyncd.core.model import Guard
@@ -27,8 +28,8 @@ _KEY = ("sort", "ref", "attribute", "run")
 
 class Done(Struct, frozen=True, gc=False):
     """A change that the target acknowledged: the directory's name now, the record's ref, the leaver whose object it
-    adopted, the refs of the members that were added or removed, whether the group has none left, and whether the guard
-    counts it."""
+    adopted, the refs of the members that were added or removed, whether the group has none left, whether the guard
+    counts it, and what of it a person approved, which the guard does not count."""
 
     directory: str
     ref: int
@@ -37,6 +38,7 @@ class Done(Struct, frozen=True, gc=False):
     members: Collection[int] = ()
     emptied: bool = False
     counted: bool = True
+    approved: Approved = NOTHING_APPROVED
 
 
 _Rows = dict[tuple[Harm, int], frozenset[int]]
@@ -131,11 +133,13 @@ def _update(rows: _Rows, done: Done, run: int, sorts: Set[Sort]) -> None:
     earlier = {harm for harm, _ in rows}
     _restore(rows, done)
     if done.change.op is not Op.REMOVE:
-        rows.update(((harm, run), frozenset()) for harm in harms_of(done.change, earlier) if harm.sort in sorts)
+        found = (harm for harm in harms_of(done.change, earlier) if harm.sort in sorts)
+        rows.update(((harm, run), frozenset()) for harm in found if harm not in done.approved.harms)
         return
-    if Sort.MEMBER_REMOVALS in sorts:
-        rows[REMOVAL, run] = rows.get((REMOVAL, run), frozenset()).union(done.members)
-    if done.emptied and Sort.EMPTIED in sorts:
+    removed = frozenset(done.members) - done.approved.members
+    if removed and Sort.MEMBER_REMOVALS in sorts:
+        rows[REMOVAL, run] = rows.get((REMOVAL, run), frozenset()) | removed
+    if done.emptied and Sort.EMPTIED in sorts and EMPTIED not in done.approved.harms:
         rows[EMPTIED, run] = frozenset()
 
 

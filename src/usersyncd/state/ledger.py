@@ -13,6 +13,7 @@ from datetime import datetime
 from msgspec import Struct, structs
 from sqlalchemy import Connection, bindparam, update
 
+from usersyncd.core.approvals import UNDECIDED, Decision, Decisions, approved_part
 from usersyncd.core.digest import encode
 from usersyncd.core.guard import limited
 from usersyncd.core.links import Fate, Link, Settled, State, has_left, shape_of
@@ -21,6 +22,7 @@ from usersyncd.core.plan import count
 from usersyncd.core.report import Counts
 from usersyncd.plugin import Change, Held, Kind, Layout, Op, Outcome
 from usersyncd.state import journal, links, sent
+from usersyncd.state.approvals import consume
 from usersyncd.state.database import Database
 from usersyncd.state.harms import Done, Harms
 from usersyncd.state.links import Membership
@@ -55,16 +57,22 @@ class Ledger:
     """
 
     def __init__(
-        self, database: Database, lock: Lock, book: Book, layouts: Mapping[Kind, Layout], now: datetime
+        self,
+        database: Database,
+        lock: Lock,
+        book: Book,
+        layouts: Mapping[Kind, Layout],
+        now: datetime,
+        decisions: Mapping[str, Decisions],
     ) -> None:
-        """``lock`` is the lock of the run."""
+        """``lock`` is the lock of the run; ``decisions``: those in force about harmful changes, by directory."""
         self._database = database
         self._lock = lock
         self._book = book
         self._layouts = layouts
         self._now = now
         self._harms: dict[str, Harms] = {}
-        self._uncounted: set[str] = set()
+        self._decisions = decisions
         self._next = 0
         self.entries = Counter[str]()
         """How many of the run's entries in the journal are about each directory."""
@@ -72,10 +80,6 @@ class Ledger:
         """The changes of an earlier run that were written, as this run found out, by directory."""
         self.displaced: set[int] = set()
         """Refs of records whose objects are now those of others: the next plan looks at them again."""
-
-    def consent(self, directory: str) -> None:
-        """A person consented to the plan of a directory: the guard does not count it again."""
-        self._uncounted.add(directory)
 
     def write(self, answers: Sequence[Answer], following: Sequence[Planned]) -> None:
         """Store the answers to one batch, and the ``following`` batch before it is sent. Raises StateError."""
@@ -91,7 +95,7 @@ class Ledger:
             self._journal(connection, [(one.change, texts.get(one.ref)) for one in done])
             self._write_harms(connection, done)
             if following:
-                sent.write(connection, book.target, book.directories, following, self._uncounted)
+                sent.write(connection, book.target, book.directories, following)
             else:
                 sent.clear(connection, book.target)
         self._count(one.directory for one in done)
@@ -110,14 +114,21 @@ class Ledger:
             if name not in self._harms:
                 self._harms[name] = Harms(book.target, book.directories[name], book.run, limited(book.guard))
             self._harms[name].write(connection, some)
+            if approved := self._approved(name):
+                changes = ((one.change, one.emptied) for one in some)
+                consume(connection, book.target, book.directories[name], changes, approved)
 
     def _done(self, answer: Answer, emptied: Set[int]) -> Done | None:
         change, step = _done(answer), answer.step
         if change is None:
             return None
         members = _accepted(answer) if change.members else ()
-        counted = step.counted and change.directory not in self._uncounted
-        return Done(change.directory, step.ref, step.takes, change, members, step.ref in emptied, counted)
+        whole, is_empty = step.change or change, step.ref in emptied
+        approved = approved_part(whole, step.members, self._approved(change.directory), emptied=is_empty)
+        return Done(change.directory, step.ref, step.takes, change, members, is_empty, step.counted, approved)
+
+    def _approved(self, directory: str) -> Mapping[str, Decision]:
+        return self._decisions.get(directory, UNDECIDED).approved
 
     def _journal(self, connection: Connection, done: Sequence[tuple[Change, str | None]]) -> None:
         """Write changes to the journal. Each text is the shape as JSON, or None to encode it here."""
@@ -261,7 +272,8 @@ class Ledger:
         change = step.change
         if found.held is not None:
             change = structs.replace(change, after=shape_of(found.held, tuple(change.after or ())))
-        return Done(step.directory, step.ref, step.takes, change, counted=step.counted)
+        approved = approved_part(change, (), self._approved(step.directory), emptied=False)
+        return Done(step.directory, step.ref, step.takes, change, counted=step.counted, approved=approved)
 
     def _seen(self, step: Sent, held: Held) -> links.Row:
         change = step.change

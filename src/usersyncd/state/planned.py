@@ -191,6 +191,21 @@ class Plan:
         self._uncount(ref)
         self._file.execute("DELETE FROM changes WHERE ref = ?", (ref,))
 
+    def withdraw(self, ref: int) -> None:
+        """Take out what a complete plan does about a record. If that was the adoption of a leaver's object, the
+        leaver's own step takes its place."""
+        self._uncount(ref)
+        (takes,) = self._file.execute("SELECT takes FROM changes WHERE ref = ? AND members IS NULL", (ref,)).fetchone()
+        self._file.execute("DELETE FROM changes WHERE ref = ? AND members IS NULL", (ref,))
+        row = self._file.execute("SELECT change FROM fallbacks WHERE ref = ?", (takes,)).fetchone()
+        if row is None:
+            return
+        change = _decode(row[0])
+        self._file.execute("DELETE FROM fallbacks WHERE ref = ?", (takes,))
+        place = int(section(change, left=True)), 0, change.directory, change.id, 0
+        self._file.execute(_INSERT, (*place, takes, True, row[0], None))
+        self._count(change)
+
     def adopt(self, ref: int, held: Held, names: Sequence[str], takes: int | None, *, counted: bool) -> None:
         """``ref`` adopts an object instead of having one created. The step of the leaver ``takes``, from whose link the
         object is taken, becomes what is done when the adoption is refused. ``counted``: the guard counts it."""
@@ -260,7 +275,7 @@ class Plan:
         count(self.counts[change.directory], change, times)
 
     def _uncount(self, ref: int) -> None:
-        query = "SELECT change FROM changes WHERE ref = ? AND change IS NOT NULL"
+        query = "SELECT change FROM changes WHERE ref = ? AND change IS NOT NULL AND members IS NULL"
         for (blob,) in self._file.execute(query, (ref,)).fetchall():
             self._count(_decode(blob), times=-1)
 
@@ -401,6 +416,10 @@ class Plan:
         query = "SELECT ref, members FROM changes WHERE section = ? AND directory = ? ORDER BY id, part"
         return ((ref, unpack("I", members)) for ref, members in self._file.execute(query, (int(section), directory)))
 
+    def removals(self, directory: str) -> Iterator[Planned]:
+        """The changes that remove members from groups of a directory."""
+        return self._steps(f"section = {int(Section.REMOVALS)} AND directory = ?", directory)
+
     def harmful_by_ref(self, directory: str) -> Iterator[Planned]:
         """All changes of a directory that may harm, in an order that only depends on what they are about."""
         where = f"section IN ({_numbers(*_HARMFUL, Section.REMOVALS)}) AND directory = ?"
@@ -421,9 +440,13 @@ class Plan:
     def __len__(self) -> int:
         return int(self._file.execute("SELECT count(*) FROM changes").fetchone()[0])
 
+    def steps(self, directory: str) -> Iterator[Planned]:
+        """The steps of a directory, in the order of their delivery."""
+        return self._steps("directory = ?", directory)
+
     def changes(self, directory: str) -> Iterator[Change]:
         """The changes of a directory, in the order of their delivery."""
-        return (step.change for step in self._steps("directory = ?", directory) if step.change is not None)
+        return (step.change for step in self.steps(directory) if step.change is not None)
 
     def batches(self, changes: int, edges: int) -> Iterator[list[Planned]]:
         """All steps in the order of their delivery: so many in a batch, or with so many edges together, at the most.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from msgspec import Struct, structs
@@ -42,16 +42,14 @@ def write(
     target: int,
     directories: Mapping[str, int],
     steps: Iterable[Planned],
-    uncounted: Collection[str],
 ) -> None:
-    """Store a batch that is about to be sent. It replaces the previous one. ``directories``: their numbers, by name.
-    ``uncounted``: the directories whose changes the guard does not count."""
+    """Store a batch that is about to be sent. It replaces the previous one. ``directories``: their numbers, by
+    name."""
     content: dict[str, list[tuple[object, ...]]] = {}
     for step in steps:
         if step.change is not None:
             name = step.change.directory
-            counted = step.counted and name not in uncounted
-            row = (step.ref, step.left, step.takes, _change(step), step.members.tolist(), counted)
+            row = (step.ref, step.left, step.takes, _change(step), step.members.tolist(), step.counted)
             content.setdefault(name, []).append(row)
     clear(connection, target)
     # Names of attributes make most of it. Compressed, the commit waits for a tenth of the bytes to be on disk.

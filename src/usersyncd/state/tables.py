@@ -297,6 +297,21 @@ decided = Table(
     sqlite_with_rowid=False,
 )
 
+losses = Table(
+    "losses",
+    metadata,
+    Column("directory", Integer, ForeignKey("directories.id"), primary_key=True),
+    Column("kind", SmallInteger, primary_key=True, autoincrement=False, comment="0 user, 1 group"),
+    Column("attribute", Text, primary_key=True, comment="the one that all records lost in a pull"),
+    Column("count", Integer, nullable=False, comment="how many records had it"),
+    Column("since", Text, nullable=False, comment="when a pull was first discarded for it"),
+    Column("decision", BigInteger, comment="the number of the approval; none: nobody approved the loss"),
+    Column("by", Text, comment="who: the real user under sudo"),
+    Column("at", Text),
+    Column("reason", Text),
+    sqlite_with_rowid=False,
+)
+
 runs = Table(
     "runs",
     metadata,

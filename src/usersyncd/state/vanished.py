@@ -13,15 +13,28 @@ from usersyncd.core.guard import is_blank
 from usersyncd.errors import SourceError
 from usersyncd.plugin import Kind
 from usersyncd.state.database import among
+from usersyncd.state.losses import Loss
 from usersyncd.state.spool import KIND, NUMBER, decode
 from usersyncd.state.tables import links, records, target_names
 
 PAGE = 1_000
 
 
+class LostError(SourceError):
+    """All records of a directory lost attributes in one pull, and nobody approved that."""
+
+    def __init__(self, directory: str, losses: list[Loss]) -> None:
+        self.losses = losses
+        super().__init__(
+            f"{'; '.join(map(str, losses))}: the pull was discarded, because the directory hides or renamed it",
+            "give the account the right to read it, or the column its old name; if it is really empty everywhere, "
+            f"`usersyncd approve {directory}`",
+        )
+
+
 class Watched(Struct, frozen=True):
     """The native attributes that rules read (None: all). Those that ``at_least`` records lost while none kept it void
-    the pull, unless a person ``accepted`` it. ``targets``: the names of those that list the directory."""
+    the pull, unless a person approved that (``accepted``). ``targets``: the names of those that list the directory."""
 
     reads: Mapping[Kind, Collection[str] | None]
     at_least: int
@@ -60,21 +73,16 @@ class Vanished:
         return set(self._connection.scalars(self._held.where(among(self._connection, links.c.ref, list(gone)))))
 
     def verify(self, name: str) -> list[str]:
-        """Raises SourceError if no record of the directory has an attribute any more that many had. Returns those of
+        """Raises LostError if no record of the directory has an attribute any more that many had. Returns those of
         the accepted attributes that records lost and none has any more."""
         accepted = self._watched.accepted
         gone = [
-            f"{attribute}: {count} {kind}s had it, and no {kind} has it now"
+            Loss(kind, attribute, count)
             for (kind, attribute), count in self._had()
             if attribute not in accepted and count >= max(self._watched.at_least, 1) and not self._has(kind, attribute)
         ]
         if gone:
-            options = " ".join(f"--accept-missing {line.partition(':')[0]}" for line in gone)
-            raise SourceError(
-                f"{'; '.join(gone)}: the pull was discarded, because the directory hides or renamed it",
-                "give the account the right to read it, or the column its old name; if it is really empty everywhere, "
-                f"`usersyncd sync {name} {options}`",
-            )
+            raise LostError(name, gone)
         return sorted({name for kind, name in self._lost if name in accepted and not self._has(kind, name)})
 
     def _is_watched(self, kind: Kind, attribute: str) -> bool:

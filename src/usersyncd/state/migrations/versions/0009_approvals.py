@@ -42,6 +42,19 @@ def upgrade() -> None:
         sa.Column("decision", sa.BigInteger(), nullable=False, comment="the number of the last decision about it"),
         sqlite_with_rowid=False,
     )
+    op.create_table(
+        "losses",
+        sa.Column("directory", sa.Integer(), sa.ForeignKey("directories.id"), primary_key=True),
+        sa.Column("kind", sa.SmallInteger(), primary_key=True, autoincrement=False, comment="0 user, 1 group"),
+        sa.Column("attribute", sa.Text(), primary_key=True, comment="the one that all records lost in a pull"),
+        sa.Column("count", sa.Integer(), nullable=False, comment="how many records had it"),
+        sa.Column("since", sa.Text(), nullable=False, comment="when a pull was first discarded for it"),
+        sa.Column("decision", sa.BigInteger(), comment="the number of the approval; none: nobody approved the loss"),
+        sa.Column("by", sa.Text(), comment="who: the real user under sudo"),
+        sa.Column("at", sa.Text()),
+        sa.Column("reason", sa.Text()),
+        sqlite_with_rowid=False,
+    )
 
 
 def _share() -> tuple[sa.Column[int], sa.Column[int]]:

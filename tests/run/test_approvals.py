@@ -1,0 +1,467 @@
+"""A person approves exactly the harmful changes that are held, once; or rejects them, and the rest is delivered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from tests.run.test_guard import EVERYBODY, held, later, stored
+from tests.run.test_pulls import NOON
+from tests.run.world import NO_LIMITS, ON_SQLITE, World, rules
+from usersyncd.core.approvals import FIRST
+from usersyncd.core.model import Constant, Guard, Limit, Rule
+from usersyncd.core.report import Approval, Skipped, TargetReport, Violation
+from usersyncd.errors import Place
+from usersyncd.plugin import Kind
+from usersyncd.state.approvals import decide, held_shares, open_decisions
+from usersyncd.state.tables import decided
+
+pytestmark = ON_SQLITE
+AT_ONCE = timedelta(0)
+FORTY = EVERYBODY[:40]
+TWENTY = EVERYBODY[:20]
+
+
+def company(world: World, people: Sequence[str] = EVERYBODY, groups: int = 1, **target: Any) -> None:
+    """People, all of them in each group."""
+    world.people(*people, title="Cook")
+    for number in range(groups):
+        world.group(f"g{number:02}", *people)
+    world.directory.page_size = 50
+    world.target(**target)
+    world.synced()
+
+
+@pytest.fixture
+def forty(world: World) -> World:
+    """A company of a hundred, forty of whom left: that is held."""
+    world.now = NOON
+    company(world, guard=Guard(member_removals=None))
+    world.leave(*FORTY)
+    held(world)
+    return world
+
+
+def identities(world: World, name: str = "app") -> list[str]:
+    """Of what waits for a decision."""
+    with world.database.read() as connection:
+        return [one for share in held_shares(connection) if share.share.target_name == name for one in share.identities]
+
+
+def undelivered(world: World) -> set[str]:
+    """The identities of what was decided and is still to come."""
+    with world.database.read() as connection:
+        return set(connection.scalars(select(decided.c.identity)))
+
+
+def inactive(world: World, name: str = "app") -> set[str]:
+    return {key for key, shape in world.held(name=name).items() if shape["active"] is False}
+
+
+# ---- what is held
+
+
+def test_what_is_held_is_stored_by_what_it_does_to_what(forty: World) -> None:
+    assert identities(forty) == [f'["user","{id_}","deactivate"]' for id_ in FORTY]
+    with forty.database.read() as connection:
+        [share] = held_shares(connection)
+    assert share.hash == held(forty).harm
+    assert (share.since, share.first, share.share.directory_name) == (NOON, False, "acme")
+    assert len(list(share.changes())) == 40
+
+
+def test_what_is_held_is_forgotten_when_the_directory_is_whole_again(forty: World) -> None:
+    forty.people(*FORTY, title="Cook")
+    forty.synced()
+    assert identities(forty) == []
+
+
+def test_the_hash_is_equal_for_equal_changes_of_one_target(world: World) -> None:
+    company(world, guard=Guard(member_removals=None))
+    world.target("crm", guard=Guard(member_removals=None))
+    world.run()
+    world.leave(*FORTY)
+    app, crm = world.run().targets
+    assert app.harm not in (None, crm.harm)
+    world.people("new")
+    assert [target.harm for target in world.run().targets] == [app.harm, crm.harm], "who comes is no harm"
+    world.leave(EVERYBODY[40])
+    assert world.run().targets[0].harm not in (None, app.harm)
+
+
+def test_a_plan_tells_the_hash_and_stores_nothing(world: World) -> None:
+    company(world, guard=Guard(member_removals=None))
+    world.leave(*FORTY)
+    harm = world.plan().targets[0].harm
+    assert identities(world) == []
+    assert held(world).harm == harm
+    company(world, guard=Guard(member_removals=None))
+    assert world.plan().targets[0].harm is None
+
+
+def test_values_and_moments_are_not_part_of_what_is_approved(world: World) -> None:
+    moment: dict[str, Rule | Constant] = {"title": Rule("now()", Place("config.yaml", 9))}
+    users = rules(None, "uid", uid="user.id", title="user.title")
+    world.now = NOON
+    company(world, guard=Guard(member_removals=None), leaving=moment, users=users)
+    world.leave(*FORTY)
+    held(world)
+    world.decide()
+    later(world, 1)
+    assert world.synced().counts.users.deactivate == 40
+
+
+# ---- approved
+
+
+def test_approved_changes_are_let_through_once(forty: World) -> None:
+    forty.decide(reason="the plant closed")
+    target = forty.synced()
+    assert target.counts.users.deactivate == 40
+    assert target.approved == [Approval("ann", NOON.isoformat(), "the plant closed", 40)]
+    assert (target.guard, target.harm, stored(forty), undelivered(forty)) == ([], None, set(), set())
+    assert identities(forty) == []
+    forty.people(*FORTY, title="Cook")
+    assert held(forty).guard == [Violation("reactivations", "10%", "100% (40 of 40)")]
+
+
+def test_an_approval_does_not_count_twice(forty: World) -> None:
+    """They come back and leave again within the day."""
+    forty.decide()
+    forty.synced()
+    forty.people(*FORTY, title="Cook")
+    held(forty)
+    forty.decide()
+    assert forty.synced().counts.users.reactivate == 40
+    forty.leave(*FORTY)
+    assert held(forty).guard == [Violation("deactivations", "10%", "40% (40 of 100)")]
+
+
+def test_what_is_not_planned_any_more_falls_away(forty: World) -> None:
+    forty.decide()
+    forty.people(*FORTY[:30], title="Cook")
+    forty.store.faults.refuse = {FORTY[39]}
+    assert forty.run().targets[0].counts.users.deactivate == 9
+    assert undelivered(forty) == {f'["user","{FORTY[39]}","deactivate"]'}, "it is tried again"
+    forty.store.faults.refuse = set()
+    assert forty.synced().counts.users.deactivate == 1
+    forty.leave(*FORTY[:30])
+    assert held(forty).guard[0].found == "33% (30 of 90)"
+
+
+def test_what_is_new_is_judged_by_the_guard_as_ever(forty: World) -> None:
+    forty.decide()
+    forty.leave(*EVERYBODY[40:49])
+    assert forty.synced().counts.users.deactivate == 49
+    assert stored(forty) == {("deactivations", id_) for id_ in EVERYBODY[40:49]}
+
+
+def test_what_is_new_and_too_much_holds_all_of_it_and_waits_alone(forty: World) -> None:
+    forty.decide()
+    forty.leave(*EVERYBODY[40:55])
+    target = held(forty)
+    assert target.guard == [Violation("deactivations", "10%", "15% (15 of 100)")]
+    assert identities(forty) == [f'["user","{id_}","deactivate"]' for id_ in EVERYBODY[40:55]]
+    assert len(undelivered(forty)) == 40
+    forty.decide(by="bob")
+    target = forty.synced()
+    assert target.counts.users.deactivate == 55
+    assert [(one.by, one.changes) for one in target.approved] == [("ann", 40), ("bob", 15)]
+
+
+def test_the_same_person_harmed_in_another_way_was_not_approved(forty: World) -> None:
+    forty.decide()
+    forty.target(guard=Guard(member_removals=None), delete_after=AT_ONCE)
+    assert held(forty).guard == [Violation("deletes", "10%", "40% (40 of 100)")]
+
+
+def test_another_attribute_that_is_emptied_was_not_approved(world: World) -> None:
+    for id_ in EVERYBODY:
+        world.user(id_, title="Cook", department="Kitchen")
+    world.target(guard=Guard())
+    world.synced()
+    for id_ in EVERYBODY[:40]:
+        world.user(id_, department="Kitchen")
+    held(world)
+    world.decide()
+    for id_ in EVERYBODY[:40]:
+        world.user(id_, title="Cook")
+    assert held(world).guard == [Violation("blanked", "30%", "40% (40 of 100 that had department)")]
+    for id_ in EVERYBODY[:40]:
+        world.user(id_, department="Bar")
+    held(world)
+    world.decide()
+    assert world.synced().counts.users.update == 40, "another department empties nothing"
+
+
+def test_removed_members_are_approved_one_by_one(world: World) -> None:
+    company(world, TWENTY, 10, guard=Guard(member_removals=Limit(10, True)))
+    world.group("g00")
+    world.group("g01")
+    assert held(world).guard == [Violation("member_removals", "10%", "20% (40 of 200)")]
+    assert '["group","g00","remove"]' in identities(world), "it is emptied"
+    assert '["group","g00","remove","user","u000"]' in identities(world)
+    world.decide()
+    world.group("g00", *TWENTY[:10])
+    world.group("g04", *TWENTY[3:])
+    assert world.synced().counts.memberships.remove == 33
+    assert stored(world) == {("member_removals", "g04", 3)}
+    assert undelivered(world) == set()
+
+
+def test_an_approval_is_for_one_target(world: World) -> None:
+    company(world, guard=Guard(member_removals=None))
+    world.target("crm", guard=Guard(member_removals=None))
+    world.run()
+    world.leave(*FORTY)
+    world.run()
+    world.decide("app")
+    assert {target.target: target.held for target in world.run().targets} == {"app": False, "crm": True}
+    assert (inactive(world), inactive(world, "crm")) == (set(FORTY), set())
+
+
+@pytest.mark.parametrize("hours", [24, -24, 9600])
+def test_an_approval_ends_after_a_day_whatever_the_clock_says(forty: World, hours: float) -> None:
+    forty.decide()
+    later(forty, hours)
+    held(forty)
+    assert undelivered(forty) == set()
+
+
+def test_an_approval_counts_for_a_day(forty: World) -> None:
+    forty.decide()
+    later(forty, 23.9)
+    assert forty.synced().counts.users.deactivate == 40
+
+
+def test_the_last_decision_of_two_admins_counts(forty: World) -> None:
+    forty.decide(by="ann")
+    forty.decide(by="bob", approved=False)
+    assert forty.synced().rejected == 40
+    assert inactive(forty) == set()
+    with forty.database.read() as connection:
+        [one] = open_decisions(connection, NOON)
+    assert (one.decision.by, one.decision.approved, len(one.identities)) == ("bob", False, 40)
+
+
+def test_approved_twice_is_approved_once(forty: World) -> None:
+    forty.decide(by="ann")
+    forty.decide(by="bob")
+    assert [(one.by, one.changes) for one in forty.synced().approved] == [("bob", 40)]
+
+
+def test_what_was_approved_and_not_delivered_stays_approved_after_a_crash(forty: World) -> None:
+    forty.decide()
+    forty.store.faults.die_after = 15
+    assert forty.run().status == "failed"
+    forty.store.faults.die_after = None
+    assert forty.synced().counts.users.deactivate > 0
+    assert inactive(forty) == set(FORTY)
+    assert (stored(forty), undelivered(forty)) == (set(), set())
+
+
+def test_what_was_approved_and_not_answered_does_not_count(forty: World) -> None:
+    forty.group("g00")
+    forty.target(guard=Guard(member_removals=None, emptied=None))
+    held(forty)
+    forty.decide()
+    forty.store.faults.die_after_commit = True
+    assert forty.run().status == "failed"
+    forty.store.faults.die_after_commit = False
+    forty.synced()
+    assert (stored(forty), undelivered(forty)) == (set(), set())
+
+
+def test_an_approval_follows_a_directory_that_is_renamed(forty: World) -> None:
+    forty.decide()
+    forty.was, forty.name = forty.name, "people"
+    forty.target(guard=Guard(member_removals=None))
+    assert forty.synced().counts.users.deactivate == 40
+
+
+def test_missing_objects_are_created_again_once_that_is_approved(world: World) -> None:
+    world.people(*EVERYBODY)
+    world.target(guard=Guard())
+    world.synced()
+    for target_id in list(world.store.users)[:40]:
+        world.store.delete(Kind.USER, target_id)
+    report = world.run(verify=True)
+    assert [limit.limit for limit in report.targets[0].guard] == ["missing"]
+    assert identities(world)[0] == '["user","u000","create"]'
+    world.decide()
+    assert world.synced().counts.users.create == 40, "the next run verifies by itself"
+    assert undelivered(world) == set()
+
+
+# ---- rejected
+
+
+def test_rejected_changes_are_left_out_and_the_rest_is_delivered(forty: World) -> None:
+    forty.people("new")
+    forty.people(EVERYBODY[50], title="Chef")
+    forty.decide(approved=False)
+    target = forty.synced()
+    assert (target.counts.users.create, target.counts.users.update, target.counts.users.deactivate) == (1, 1, 0)
+    assert (target.rejected, target.held, target.guard) == (40, False, [])
+    assert target.skipped[0] == Skipped(Kind.USER, "u000", "rejected by ann on 2026-03-01: deactivate")
+    assert inactive(forty) == set()
+    assert len(forty.members()["g00"]) == 100, "who stays keeps the memberships"
+
+
+def test_what_is_rejected_stays_rejected_for_as_long_as_it_is_planned(forty: World) -> None:
+    forty.decide(approved=False)
+    for hours in (1, 30):
+        later(forty, hours)
+        assert forty.synced().rejected == 40
+    forty.leave(EVERYBODY[40])
+    assert forty.synced().counts.users.deactivate == 1, "it is counted alone"
+    assert inactive(forty) == {EVERYBODY[40]}
+    forty.people(*FORTY[:20], title="Cook")
+    assert forty.synced().rejected == 20
+    forty.leave(*FORTY[:20])
+    assert held(forty).guard[0].found == "21% (21 of 100, 1 of them in earlier runs)"
+
+
+def test_a_rejected_change_that_differs_is_judged_anew(forty: World) -> None:
+    forty.decide(approved=False)
+    forty.synced()
+    forty.target(guard=Guard(member_removals=None), delete_after=AT_ONCE)
+    assert held(forty).guard == [Violation("deletes", "10%", "40% (40 of 100)")]
+
+
+def test_what_was_rejected_may_be_approved_later(forty: World) -> None:
+    forty.decide(approved=False)
+    with forty.database.read() as connection:
+        [share] = held_shares(connection)
+    forty.synced()
+    with forty.database.write() as connection:
+        decide(connection, share, approved=True, by="bob", reason=None, now=NOON)
+    assert forty.synced().counts.users.deactivate == 40
+
+
+def test_rejected_removals_keep_the_members_and_the_group(world: World) -> None:
+    company(world, TWENTY, 10, guard=Guard(member_removals=Limit(5, True), emptied=None))
+    world.leave("g00", kind=Kind.GROUP)
+    world.group("g01")
+    world.group("g02", *TWENTY[1:])
+    world.group("g03", *TWENTY, "new")
+    world.people("new")
+    assert held(world).guard[0].limit == "member_removals"
+    world.decide(approved=False)
+    target = world.synced()
+    assert (target.counts.memberships.remove, target.counts.memberships.add, target.counts.groups.delete) == (0, 1, 0)
+    assert target.rejected == 42
+    assert world.synced().rejected == 42
+    assert len(world.members()["g00"]) == 20
+    assert world.plan().targets[0].planned.total == 0
+    world.leave("g05", kind=Kind.GROUP)
+    assert held(world).guard[0].found == "10% (20 of 201)"
+
+
+def test_a_rejected_member_removal_leaves_the_other_members_of_the_change(world: World) -> None:
+    company(world, TWENTY, guard=Guard(member_removals=Limit(2, True), emptied=None))
+    world.group("g00", *TWENTY[10:])
+    held(world)
+    world.decide(approved=False)
+    world.group("g00", *TWENTY[12:])
+    target = world.synced()
+    assert (target.rejected, target.counts.memberships.remove) == (10, 2)
+    assert world.members()["g00"] == {*TWENTY[:10], *TWENTY[12:]}
+
+
+def test_a_rejected_adoption_leaves_the_leaver_to_the_guard(world: World) -> None:
+    """Ids changed: each leaver's account would be adopted. Without that, the leavers leave."""
+    users = rules(None, "email", email="user.email")
+    world.target(guard=Guard(adoptions=Limit(10, True)), users=users)
+    for id_ in EVERYBODY[:40]:
+        world.user(id_, email=f"{id_}@x")
+    world.synced()
+    for id_ in EVERYBODY[:12]:
+        world.leave(id_)
+        world.user(f"new-{id_}", email=f"{id_}@x")
+    target = held(world)
+    assert [limit.limit for limit in target.guard] == ["adoptions"]
+    target_id = next(target_id for target_id, one in world.store.users.items() if one.key == "u000@x")
+    assert f'["user","new-u000","adopt","{target_id}"]' in identities(world)
+    world.decide(approved=False)
+    target = held(world)
+    assert (target.rejected, target.guard[0].limit, target.planned.users.deactivate) == (12, "deactivations", 12)
+    assert target.planned.users.adopt == 0
+
+
+def test_a_record_that_fails_does_not_end_its_rejection(world: World) -> None:
+    """A rule fails for those who came back inactive; they are planned again when it is right."""
+    world.people(*EVERYBODY, active=True, title="Cook")
+    world.target(guard=Guard())
+    world.synced()
+    world.people(*FORTY, active=False, title="Cook")
+    held(world)
+    world.decide(approved=False)
+    assert world.synced().rejected == 40
+    world.target(guard=Guard(), users=rules("user.active || int(user.title) > 0"))
+    report = world.run()
+    assert (report.status, report.targets[0].failures) == ("partial", 40)
+    assert len(undelivered(world)) == 40
+    world.target(guard=Guard())
+    assert world.synced().rejected == 40
+
+
+# ---- the first delivery
+
+
+def first(world: World, **asked: Any) -> TargetReport:
+    report = world.run(**asked)
+    assert report.status == "held"
+    return report.targets[0]
+
+
+def test_a_first_delivery_may_be_held_until_it_is_approved(world: World) -> None:
+    world.people(*EVERYBODY[:3])
+    world.group("g", *EVERYBODY[:3])
+    world.target(guard=NO_LIMITS, after_approval=True)
+    target = first(world)
+    assert target.guard == [Violation("first_delivery", "after approval", "7 changes")]
+    assert world.held() == {}
+    assert identities(world) == [FIRST]
+    with world.database.read() as connection:
+        [share] = held_shares(connection)
+    assert (share.first, len(list(share.changes()))) == (True, 5)
+    world.people("new")
+    first(world)
+    world.decide()
+    target = world.synced()
+    assert (target.counts.users.create, [one.changes for one in target.approved]) == (4, [1])
+    world.people("newer")
+    assert world.synced().counts.users.create == 1
+    assert undelivered(world) == set()
+
+
+def test_a_directory_without_people_is_held_too(world: World) -> None:
+    world.target(guard=NO_LIMITS, after_approval=True)
+    assert first(world).guard[0].found == "0 changes"
+    world.people("new")
+    assert first(world).guard[0].found == "1 change"
+
+
+def test_what_was_delivered_before_goes_on(world: World) -> None:
+    world.people("u1")
+    world.synced()
+    world.target(guard=NO_LIMITS, after_approval=True)
+    world.people("u2")
+    assert world.synced().counts.users.create == 1
+
+
+def test_a_first_delivery_that_was_interrupted_stays_approved(world: World) -> None:
+    world.people(*EVERYBODY)
+    world.target(guard=NO_LIMITS, after_approval=True)
+    first(world)
+    world.decide()
+    world.store.faults.die_after = 50
+    assert world.run().status == "failed"
+    world.store.faults.die_after = None
+    world.synced()
+    assert set(world.held()) == set(EVERYBODY)
