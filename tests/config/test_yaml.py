@@ -20,6 +20,7 @@ pytestmark = pytest.mark.usefixtures("acme")
     [
         ("directories:\n\tdesk: x\n", 2, 1, "indent with spaces, not tabs"),
         ("directories: [a, b\ntargets: {}\n", 2, 8, "a comma or ] is missing"),
+        ("{", 2, 1, "a ] or } is missing"),
         ("state: 'sqlite\n", 2, 1, "a closing quote is missing"),
         ("state: a: b\n", 1, 9, "no key can stand here"),
         ("state: *nowhere\n", 1, 8, "quote the value if it is text that begins with *"),

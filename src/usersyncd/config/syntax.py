@@ -43,6 +43,7 @@ _WORDS = (
         "did not find expected key",
         "this is not indented like the lines around it, or a key or closing bracket is missing",
     ),
+    ("did not find expected node content", "a list or a mapping is not closed: a ] or } is missing"),
     ("did not find expected '-' indicator", "this is not indented like the list around it"),
     ("could not find expected ':'", "a key needs a colon and a space after it: “key: value”"),
     (
@@ -80,8 +81,9 @@ def compose(text: str) -> yaml.Node | Broken | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        before = split_lines(text)[line - 1][: column - 1]
-        if _QUOTED_VALUE.search(before):
+        lines = split_lines(text)
+        # What the file lacks at its end is missed on the line after the last one.
+        if line <= len(lines) and _QUOTED_VALUE.search(lines[line - 1][: column - 1]):
             return Broken(line, column, _EXPRESSION_IN_QUOTES)
         return Broken(line, column, _words(error.problem or error.context or ""))
     return node
