@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from usersyncd.core.model import Rule, Ruleset
 from usersyncd.core.rules import RuleError, RuleErrors, compile_rules
-from usersyncd.core.rules.cel import Engine, ExpressionError, parse
+from usersyncd.core.rules.cel import CelEnvironment, ExpressionError, parse
 from usersyncd.core.rules.wire import decode, encode
 from usersyncd.errors import Place
 from usersyncd.plugin import Kind
@@ -227,6 +227,6 @@ def test_a_tree_survives_its_serialized_form(text: str) -> None:
 )
 def test_what_is_decoded_and_encoded_again_means_the_same(text: str) -> None:
     expected = LIBRARY.compile(text, disable_check=True).eval(data={})
-    given_value = Engine({}).expression(parse(text)).eval(data={})
+    given_value = CelEnvironment({}).expression(parse(text)).eval(data={})
     assert given_value.plain_value() == expected.plain_value()
     assert given_value.type().name() == expected.type().name()

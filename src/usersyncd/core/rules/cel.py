@@ -123,7 +123,7 @@ Expression = Any
 """A compiled expression of the library: ``.eval(data={name: value})``."""
 
 
-class Engine:
+class CelEnvironment:
     """Makes trees into expressions that run. ``functions`` are called by name; what they raise is the rule's error."""
 
     def __init__(self, functions: Mapping[str, tuple[int, Callable[..., Any]]]) -> None:

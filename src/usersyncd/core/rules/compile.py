@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, tzinfo
 from typing import Any
 
@@ -18,6 +18,7 @@ from usersyncd.core.rules.mapping import CanonicalMapping
 from usersyncd.core.rules.paths import Change, named
 from usersyncd.core.rules.scope import RequiredReads, RuleScope
 from usersyncd.core.rules.shaping import KindRules, LeaverRules, Reads, Rules
+from usersyncd.core.rules.trace import TracedRule
 from usersyncd.core.rules.tree import NULL, Literal, parts
 from usersyncd.errors import ConfigError, Place
 from usersyncd.plugin import CANONICAL, Kind, Layout
@@ -105,8 +106,9 @@ class _Compiler:
             Reads(native, needs.groups, needs.manager, bool(drafts[Kind.USER].changes), frozenset(needs.group_names)),
             {kind: draft.layout for kind, draft in drafts.items()},
             self._canonical,
-            {kind: self._shaper(draft) for kind, draft in drafts.items()},
+            {kind: self._shaper(draft, rulesets[kind]) for kind, draft in drafts.items()},
             leaver,
+            self._engine,
         )
 
     def _scope(self, kind: Kind) -> RuleScope:
@@ -188,7 +190,7 @@ class _Compiler:
             self._faults += compiled
         return None
 
-    def _shaper(self, draft: _CompiledKind) -> KindRules:
+    def _shaper(self, draft: _CompiledKind, ruleset: Ruleset) -> KindRules:
         canonical, needs = self._canonical[draft.kind], self._needs
         return KindRules(
             draft.template,
@@ -200,6 +202,7 @@ class _Compiler:
             canonical.deriving(needs.of_manager) if draft.kind is Kind.USER else None,
             draft.where_changes,
             draft.changes,
+            tuple(_traced(draft, ruleset)),
         )
 
     def _fingerprint(
@@ -250,6 +253,16 @@ class _CompiledKind(Struct, frozen=True):
     places: dict[str, Place | None]
     where_changes: tuple[Change, ...]
     changes: tuple[Change, ...]
+
+
+def _traced(draft: _CompiledKind, ruleset: Ruleset) -> Iterator[TracedRule]:
+    """The rules one by one, in the order in which they are written."""
+    if draft.where is not None and ruleset.where is not None:
+        yield TracedRule("where", ruleset.where.text, ruleset.where.at, draft.where)
+    for name, value in draft.template.items():
+        rule = (ruleset.set or {}).get(name)
+        text = rule.text if isinstance(rule, Rule) else None
+        yield TracedRule(name, text, draft.places.get(name), draft.compiled.get(name), value)
 
 
 def _use(kind: Kind, name: str, ruleset: Ruleset) -> str:

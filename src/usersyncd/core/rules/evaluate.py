@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from usersyncd.core.rules.cel import Engine
+from usersyncd.core.rules.cel import CelEnvironment
 from usersyncd.core.rules.expression import CompiledExpression
 from usersyncd.core.rules.paths import RuleInput, UnfitError, named
 from usersyncd.core.rules.program import AttributeReader, Program
@@ -23,13 +23,16 @@ class CombinedRules:
     """
 
     def __init__(
-        self, evaluator: Engine, rules: Mapping[str, CompiledExpression], where: CompiledExpression | None = None
+        self,
+        evaluator: CelEnvironment,
+        rules: Mapping[str, CompiledExpression],
+        where: CompiledExpression | None = None,
     ) -> None:
         self._plain = AttributeReader({name: rule.read for name, rule in rules.items() if rule.read is not None})
         evaluated = {name: rule for name, rule in rules.items() if rule.read is None}
         self._names = tuple(evaluated)
         self._each = {name: Program(evaluator, rule.tree, rule.variables).value for name, rule in evaluated.items()}
-        self._where = None if where is None else _value_of(where, evaluator)
+        self._where = None if where is None else value_of(where, evaluator)
         self._together: Program | None = None
         self._where_first = where is not None
         if evaluated:
@@ -74,13 +77,16 @@ def _named(name: str, function: Callable[[Any], Any], argument: Any) -> Any:
         raise UnfitError(unfit.args[0], name) from None
 
 
-def _value_of(compiled: CompiledExpression, evaluator: Engine) -> Callable[[RuleInput], Any]:
+def value_of(compiled: CompiledExpression, evaluator: CelEnvironment) -> Callable[[RuleInput], Any]:
+    """What gives the value of one expression, and raises UnfitError when there is none."""
     if compiled.read is not None:
         return compiled.read.read
     return Program(evaluator, compiled.tree, compiled.variables).value
 
 
-def _all_in_one(evaluator: Engine, where: CompiledExpression | None, rules: Sequence[CompiledExpression]) -> Program:
+def _all_in_one(
+    evaluator: CelEnvironment, where: CompiledExpression | None, rules: Sequence[CompiledExpression]
+) -> Program:
     """Every rule in one evaluation, as a list; an empty one where ``where`` does not hold."""
     tree: Node = ListOf(tuple(rule.tree for rule in rules))
     if where is not None:

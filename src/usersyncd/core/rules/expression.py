@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from usersyncd.core.model import Rule
-from usersyncd.core.rules.cel import Engine, ExpressionError, check, parse
+from usersyncd.core.rules.cel import CelEnvironment, ExpressionError, check, parse
 from usersyncd.core.rules.faults import ExpressionFaults
 from usersyncd.core.rules.hints import explain
 from usersyncd.core.rules.moments import after_comparison, after_day_comparison
@@ -40,7 +40,7 @@ class CompiledExpression(Struct, frozen=True):
     changes: Mapping[str, Change] = {}
 
 
-def engine(tables: Tables) -> Engine:
+def engine(tables: Tables) -> CelEnvironment:
     """The evaluator for rules that may look up in ``tables``."""
 
     def lookup(table: str, key: Any) -> str | None:
@@ -49,11 +49,11 @@ def engine(tables: Tables) -> Engine:
     def too_large(limit: int) -> None:
         raise UnfitError(f"a text or list on the way has more than {limit} characters or items")
 
-    return Engine({"lookup": (2, lookup), "tooLarge": (1, too_large)})
+    return CelEnvironment({"lookup": (2, lookup), "tooLarge": (1, too_large)})
 
 
 def compile_expression(
-    rule: Rule, label: str, scope: RuleScope, tables: Tables, evaluator: Engine
+    rule: Rule, label: str, scope: RuleScope, tables: Tables, evaluator: CelEnvironment
 ) -> CompiledExpression | list[Fault]:
     """Compile one expression, or say everything that is wrong with it. ``label`` is the rule's path in the file."""
     faults = ExpressionFaults(rule, label)

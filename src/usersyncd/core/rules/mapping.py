@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from usersyncd.core.model import Rule
-from usersyncd.core.rules.cel import Engine
+from usersyncd.core.rules.cel import CelEnvironment
 from usersyncd.core.rules.evaluate import CombinedRules
 from usersyncd.core.rules.expression import CompiledExpression, Tables, compile_expression
 from usersyncd.core.rules.faults import ExpressionFaults
@@ -47,7 +47,12 @@ class CanonicalMapping:
     """
 
     def __init__(
-        self, kind: Kind, mapping: Mapping[str, str], overrides: Mapping[str, Rule], tables: Tables, evaluator: Engine
+        self,
+        kind: Kind,
+        mapping: Mapping[str, str],
+        overrides: Mapping[str, Rule],
+        tables: Tables,
+        evaluator: CelEnvironment,
     ) -> None:
         self.kind = kind
         self.attributes: dict[str, Attribute] = {}

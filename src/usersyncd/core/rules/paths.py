@@ -56,7 +56,7 @@ class Accessor(Struct, frozen=True):
 
     ``native`` is set when it is nothing but the text under that key of the record's own attributes: the fast way;
     messages call it ``source``. ``text`` says that it is text or null, ``nullable`` that it may be null. ``change``
-    says when the value changes although the record does not.
+    says when the value changes although the record does not. ``parts`` are what a function of values reads.
     """
 
     name: str
@@ -66,6 +66,7 @@ class Accessor(Struct, frozen=True):
     text: bool = False
     nullable: bool = True
     change: Change | None = None
+    parts: tuple[Accessor, ...] = ()
 
 
 class Attribute(Struct, frozen=True):

@@ -66,7 +66,13 @@ class PlainReads:
         if key is None:
             return None
         rows, read = self._tables.get(name, {}), key.read
-        return Accessor(f"lookup({name!r}, {key.name})", lambda s: look_up(rows, read(s)), text=True, change=key.change)
+        return Accessor(
+            f"lookup({name!r}, {key.name})",
+            lambda s: look_up(rows, read(s)),
+            text=True,
+            change=key.change,
+            parts=_parts(key),
+        )
 
 
 def constant(node: Node) -> Accessor | None:
@@ -75,6 +81,11 @@ def constant(node: Node) -> Accessor | None:
         return None
     value = node.value
     return Accessor(repr(value), lambda _: value, text=isinstance(value, str), nullable=value is None)
+
+
+def _parts(*accessors: Accessor) -> tuple[Accessor, ...]:
+    """What functions of values read, without the functions in between."""
+    return tuple(part for one in accessors for part in (one.parts or (one,)))
 
 
 def _default(first: Accessor | None, second: Accessor | None) -> Accessor | None:
@@ -93,4 +104,11 @@ def _default(first: Accessor | None, second: Accessor | None) -> Accessor | None
         return earliest(each(subject) for each in changes)
 
     text = first.text and second.text
-    return Accessor(name, default, text=text, nullable=second.nullable, change=change if changes else None)
+    return Accessor(
+        name,
+        default,
+        text=text,
+        nullable=second.nullable,
+        change=change if changes else None,
+        parts=_parts(first, second),
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from usersyncd.core.rules.cel import Engine
+from usersyncd.core.rules.cel import CelEnvironment
 from usersyncd.core.rules.paths import Accessor, RuleInput, UnfitError, as_text
 from usersyncd.core.rules.results import in_words
 from usersyncd.core.rules.tree import Node
@@ -39,7 +39,7 @@ class AttributeReader:
 class Program:
     """One tree and what it reads."""
 
-    def __init__(self, evaluator: Engine, tree: Node, variables: Mapping[str, Accessor]) -> None:
+    def __init__(self, evaluator: CelEnvironment, tree: Node, variables: Mapping[str, Accessor]) -> None:
         self._reader = AttributeReader(variables)
         self._evaluate = evaluator.expression(tree).eval
 

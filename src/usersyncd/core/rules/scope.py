@@ -181,7 +181,7 @@ class RuleScope:
         if not of_manager:
             return own(attribute, full)
         native, source = attribute.native, attribute.source
-        return Accessor(full, lambda s: as_text(s.manager_raw.get(native), source), text=True)
+        return Accessor(full, lambda s: as_text(s.manager_raw.get(native), source), source=source, text=True)
 
     def _active(self, full: str, zone: tzinfo, *, of_manager: bool) -> Accessor:
         self.needs.zone = True
@@ -194,11 +194,13 @@ class RuleScope:
             return Accessor(
                 full,
                 lambda s: None if s.manager is None else validity.is_active(s.manager_raw, s.now),
+                source=active.source,
                 change=lambda s: None if s.manager is None else validity.change(s.manager_raw, s.now),
             )
         return Accessor(
             full,
             lambda s: validity.is_active(s.raw, s.now),
+            source=active.source,
             nullable=False,
             change=lambda s: validity.change(s.raw, s.now),
         )

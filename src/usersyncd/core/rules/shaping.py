@@ -9,9 +9,11 @@ from typing import Any
 from msgspec import Struct
 
 from usersyncd.core.legible import MENDED
+from usersyncd.core.rules.cel import CelEnvironment
 from usersyncd.core.rules.evaluate import CombinedRules
 from usersyncd.core.rules.mapping import CanonicalMapping, RuleError
 from usersyncd.core.rules.paths import Change, Raw, RuleInput, UnfitError, named
+from usersyncd.core.rules.trace import RuleTrace, ShapeTrace, TracedRule, traces
 from usersyncd.errors import Place
 from usersyncd.plugin import Kind, Layout
 
@@ -45,7 +47,7 @@ class TimedShape(Struct, frozen=True, gc=False):
 class KindRules(Struct, frozen=True):
     """The compiled rules of one kind. ``template`` has every attribute of the layout, constants with their values;
     ``active``: one of them says who is active. ``changes`` say when the shape changes because time passes;
-    ``where_changes`` when a user that ``where`` leaves out comes in."""
+    ``where_changes`` when a user that ``where`` leaves out comes in. ``traced`` are the rules one by one."""
 
     template: dict[str, Any]
     rules: CombinedRules
@@ -56,6 +58,7 @@ class KindRules(Struct, frozen=True):
     managers: CombinedRules | None
     where_changes: tuple[Change, ...]
     changes: tuple[Change, ...]
+    traced: tuple[TracedRule, ...]
 
 
 class LeaverRules(Struct, frozen=True):
@@ -73,11 +76,13 @@ class Rules:
     def __init__(
         self, fingerprint: str, reads: Reads, layouts: Mapping[Kind, Layout],
         canonical: Mapping[Kind, CanonicalMapping], shapers: Mapping[Kind, KindRules], leaver: LeaverRules | None,
+        environment: CelEnvironment,
     ) -> None:  # fmt: skip
         self.fingerprint = fingerprint
         """sha256 over everything that decides what a shape looks like."""
         self.reads = reads
         self.layouts = layouts
+        self._environment = environment
         self._canonical = canonical
         self._users, self._groups = shapers[Kind.USER], shapers[Kind.GROUP]
         self._leaver = leaver
@@ -112,16 +117,44 @@ class Rules:
         ``groups`` are display names, ``group_ids`` ids, both sorted; ``manager`` is the manager's id and native
         attributes. Raises RuleError.
         """
+        return _timed(self._users, self._user(id, raw, groups, manager, group_ids, now))
+
+    def trace_user(
+        self,
+        id: str,  # noqa: A002
+        raw: Raw,
+        groups: Sequence[str] = (),
+        manager: tuple[str, Raw] | None = None,
+        group_ids: Sequence[str] = (),
+        *,
+        now: datetime,
+    ) -> ShapeTrace:
+        """How a user gets the shape that ``shape_user`` returns, rule by rule. An error is part of the trace."""
+        rules: tuple[RuleTrace, ...] = ()
+        try:
+            subject = self._user(id, raw, groups, manager, group_ids, now)
+            rules = tuple(traces(self._users.traced, self._environment, subject))
+            timed = _timed(self._users, subject)
+        except RuleError as error:
+            return ShapeTrace(rules, None, error=error.message, place=error.place)
+        return ShapeTrace(rules, timed.shape, timed.until)
+
+    def _user(
+        self,
+        id: str,  # noqa: A002
+        raw: Raw,
+        groups: Sequence[str],
+        manager: tuple[str, Raw] | None,
+        group_ids: Sequence[str],
+        now: datetime,
+    ) -> RuleInput:
         shaper = self._users
         if shaper.own is not None:
             raw = self._canonical[Kind.USER].derive(raw, shaper.own)
         manager_id, manager_raw = manager or (None, {})
         if shaper.managers is not None and manager is not None:
             manager_raw = self._derive_manager(manager_raw, shaper.managers)
-        subject = RuleInput(id, raw, _list(groups), _list(group_ids), manager_id, manager_raw, now)
-        shape = _shape(shaper, subject)
-        changes = shaper.where_changes if shape is None else shaper.changes
-        return TimedShape(shape, _next_change(changes, subject))
+        return RuleInput(id, raw, _list(groups), _list(group_ids), manager_id, manager_raw, now)
 
     @property
     def off(self) -> dict[str, Any]:
@@ -165,6 +198,12 @@ class Rules:
             return self._canonical[Kind.USER].derive(raw, managers)
         except RuleError as error:
             raise RuleError(f"the manager's {error.message}", error.place) from None
+
+
+def _timed(shaper: KindRules, subject: RuleInput) -> TimedShape:
+    shape = _shape(shaper, subject)
+    changes = shaper.where_changes if shape is None else shaper.changes
+    return TimedShape(shape, _next_change(changes, subject))
 
 
 def _next_change(changes: Sequence[Change], subject: RuleInput) -> datetime | None:
