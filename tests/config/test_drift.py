@@ -61,7 +61,7 @@ def test_a_target_that_cannot_be_read_cannot_be_verified(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(registry.target("acme-shelf"), "capabilities", Capabilities(find=None, read=False))
     found = fault(tmp_path, text("    verify: 12h\n"))
-    assert found.message == "targets of the connector acme-shelf cannot be read: take it out"
+    assert found.message == "a target of the connector acme-shelf cannot be verified: remove `verify`"
 
 
 def test_a_clock_that_was_wrong_once_puts_nothing_off() -> None:

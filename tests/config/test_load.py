@@ -256,7 +256,7 @@ WRONG = [
     (
         DESK + SHELF + "    leavers: {set: {status: {value: left}}}\n",
         (8, 21, "targets.shelf.leavers.set.status"),
-        "needs its normal value under users.set",
+        "needs a normal value under users.set",
     ),
     (
         DESK + SHELF + "    leavers: {set: {mail: now()}}\n    users: {key: mail, set: {mail: user.email}}\n",
@@ -267,7 +267,7 @@ WRONG = [
         DESK + SHELF + "    users: {key: m, set: {m: user.id, s: user.id}}\n"
         "    leavers: {set: {s: now()}, delete_after: now}\n",
         (9, 15, "targets.shelf.leavers.set"),
-        "is of no use",
+        "has no effect",
     ),
     (DESK + SHELF + "    guard: {deletes: 101%}\n", (8, 22, "targets.shelf.guard.deletes"), "must be a percentage"),
     (DESK + SHELF + "    guard: {deletes: -1}\n", (8, 22, "targets.shelf.guard.deletes"), "must be a percentage"),
@@ -444,11 +444,11 @@ def test_a_former_name_is_nobodys_name(tmp_path: Path) -> None:
     assert [(place(one), one.message) for one in found] == [
         (
             (2, 38, "directories.desk.was"),
-            "is the name of another directory, door: write the name that desk had before, and has no more; if door was "
-            "another one then, rename that first, and run `usersyncd sync` in between",
+            "is the name of another directory, door: write the former name of desk; if door had another name at that "
+            "time, rename it first and run `usersyncd sync` in between",
         ),
-        ((3, 38, "directories.door.was"), "is its own name: write the name that door had before, and has no more"),
-        ((5, 38, "directories.wall.was"), "“fence” is what gate was already"),
+        ((3, 38, "directories.door.was"), "is its own name: write the former name of door"),
+        ((5, 38, "directories.wall.was"), "“fence” is already the former name of gate"),
     ]
 
 
@@ -473,8 +473,8 @@ targets:
 @pytest.mark.parametrize(
     ("tables", "what"),
     [
-        ("users: people, groups: team", "users as one, and not the same groups"),
-        ("users: people, groups: team, memberships: mem", "users as one, and not the same groups and memberships"),
+        ("users: people, groups: team", "users as one, but not the same groups"),
+        ("users: people, groups: team, memberships: mem", "users as one, but not the same groups and memberships"),
         ("users: people", None),
         ("users: staff", None),
         ("groups: people", None),
@@ -487,8 +487,8 @@ def test_targets_share_all_tables_or_none(tmp_path: Path, tables: str, what: str
     found = fault(tmp_path, SQL % tables)
     assert (place(found), found.message) == (
         (4, 3, "targets.two"),
-        f"has the same {what}: whose an account is would be stored twice; name the same tables in both, or others in "
-        "each",
+        f"has the same {what}: both would link the same accounts; name the same tables in both targets, or different "
+        "tables in each",
     )
 
 

@@ -58,7 +58,7 @@ def test_a_byte_order_mark_and_windows_line_ends_are_fine(tmp_path: Path) -> Non
 def test_a_key_that_stands_twice_is_an_error_at_the_second(tmp_path: Path) -> None:
     found = fault(tmp_path, DESK + "    every: 1m\n    every: 2m\n")
     assert (found.line, found.column, found.path) == (5, 5, "directories.desk.every")
-    assert "twice; first on line 4" in found.message
+    assert "is repeated: the first one is on line 4" in found.message
 
 
 @pytest.mark.parametrize("word", ["no", "Yes", "on", "OFF", "y", "N"])

@@ -24,8 +24,8 @@ def refuse_url_passwords(document: Document) -> None:
     for place in places:
         for where, text in document.texts(place):
             if url_password(text):
-                remedy = "take it out, and write password: {credential: NAME} beside the URL"
-                document.fault(where, f"a password never stands in a URL: {remedy}", hide=True)
+                remedy = "remove it, and write password: {credential: NAME} beside the URL"
+                document.fault(where, f"a URL must not hold a password: {remedy}", hide=True)
 
 
 def check_references(document: Document) -> None:
@@ -41,7 +41,7 @@ def check_references(document: Document) -> None:
             if isinstance(known, dict) and isinstance(directory, str) and directory not in known:
                 document.fault(where, f"there is no directory “{directory}”{nearest(directory, known)}")
             elif directory in wanted[:index]:
-                document.fault(where, f"“{directory}” stands here twice")
+                document.fault(where, f"“{directory}” is listed twice")
         for kind in Kind:
             rules = section.get(f"{kind}s")
             if isinstance(rules, dict):
@@ -56,21 +56,21 @@ def _check_leavers(document: Document, place: KeyPath, section: Mapping[str, Any
     if not isinstance(leavers, dict) or not isinstance(leaving, dict):
         return
     if leavers.get("delete_after") == "now":
-        message = "is of no use: with delete_after: now, a leaver is deleted and never deactivated"
+        message = "has no effect: with delete_after: now, usersyncd deletes leavers and never deactivates them"
         document.fault((*place, "leavers", "set"), message, on_key=True)
     normal = users.get("set") if isinstance(users, dict) else None
     names = normal if isinstance(normal, dict) else {}
     for name in leaving:
         where = (*place, "leavers", "set", name)
         if name not in names:
-            message = "needs its normal value under users.set, for example {value: null}: whoever returns gets that"
+            message = "needs a normal value under users.set, such as {value: null}: users who return get it"
             document.fault(where, message, on_key=True)
         elif isinstance(users, dict) and name == users.get("key"):
-            document.fault(where, "is the key, by which a person is found: a leaver keeps it", on_key=True)
+            document.fault(where, "is the key that identifies a user in the target: leavers keep it", on_key=True)
 
 
 def check_former_names(document: Document) -> None:
-    """A directory that is there under its own name is not another one's former self."""
+    """The name of a directory in the file cannot be the former name of another one."""
     names = {name for part, name, _ in sections(document) if part == "directories"}
     renamed: dict[str, str] = {}
     for part, name, section in sections(document):
@@ -79,12 +79,14 @@ def check_former_names(document: Document) -> None:
             continue
         if was in names:
             whose = "its own name" if was == name else f"the name of another directory, {was}"
-            remedy = f"write the name that {name} had before, and has no more"
+            remedy = f"write the former name of {name}"
             if was != name:
-                remedy += f"; if {was} was another one then, rename that first, and run `usersyncd sync` in between"
+                remedy += (
+                    f"; if {was} had another name at that time, rename it first and run `usersyncd sync` in between"
+                )
             document.fault((part, name, "was"), f"is {whose}: {remedy}")
         elif was in renamed:
-            document.fault((part, name, "was"), f"“{was}” is what {renamed[was]} was already")
+            document.fault((part, name, "was"), f"“{was}” is already the former name of {renamed[was]}")
         renamed.setdefault(was, name)
 
 
@@ -112,8 +114,8 @@ def _shared(other: str, parts: Mapping[str, object], theirs: Mapping[str, object
     rest = [part for part in {**parts, **theirs} if part not in same]
     if rest and not {"users", "groups"}.isdisjoint(same):
         return (
-            f"has the same {' and '.join(same)} as {other}, and not the same {' and '.join(rest)}: whose an account is "
-            "would be stored twice; name the same tables in both, or others in each"
+            f"has the same {' and '.join(same)} as {other}, but not the same {' and '.join(rest)}: both would link the "
+            "same accounts; name the same tables in both targets, or different tables in each"
         )
     if not rest and both:
         return (
@@ -153,7 +155,7 @@ def _check_drift(document: Document, place: KeyPath, section: Mapping[str, Any])
     except PluginError:
         return
     if capabilities.find is None or not capabilities.read:
-        document.fault((*place, "verify"), f"targets of the connector {connector} cannot be read: take it out")
+        document.fault((*place, "verify"), f"a target of the connector {connector} cannot be verified: remove `verify`")
 
 
 def _names(rules: Any, kind: Kind) -> tuple[str, ...]:

@@ -194,7 +194,9 @@ class Document:
                 continue
             if key in entries:
                 self._wrong(
-                    key_node, (*path, key), f"stands here twice; first on line {entries[key][0].start_mark.line + 1}"
+                    key_node,
+                    (*path, key),
+                    f"is repeated: the first one is on line {entries[key][0].start_mark.line + 1}",
                 )
             if looks_secret(key):
                 self.excerpts.hide(value_node)

@@ -1,4 +1,4 @@
-"""From text to YAML's node tree, or to the one place where the text is no YAML."""
+"""Parses a text into YAML's node tree, or finds the place where it is not YAML."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _WORDS = (
     ("found unexpected document indicator", "the document ends inside a quoted text: a closing quote is missing"),
     (
         "found unknown escape character",
-        "a backslash begins an escape in double quotes, and this is none: use single quotes",
+        "in double quotes a backslash begins an escape, and this one is unknown: use single quotes",
     ),
     ("did not find expected ',' or ']'", "a list is not closed: a comma or ] is missing"),
     ("did not find expected ',' or '}'", "a mapping is not closed: a comma or } is missing"),
@@ -62,7 +62,7 @@ _EXPRESSION_IN_QUOTES = (
 
 
 class Broken(Struct, frozen=True):
-    """The text is no YAML: ``line`` and ``column`` count from 1."""
+    """The text is not YAML: ``line`` and ``column`` count from 1."""
 
     line: int
     column: int

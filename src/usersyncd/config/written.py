@@ -52,7 +52,7 @@ def _mappable(value: str) -> str:
     if value == "id":
         raise ValueError("id is the directory's own immutable id: it cannot be mapped")
     if value not in _MAPPABLE:
-        raise ValueError(f"is no canonical attribute of users{nearest(value, _MAPPABLE)}")
+        raise ValueError(f"is not a canonical attribute of users{nearest(value, _MAPPABLE)}")
     return value
 
 
@@ -179,10 +179,10 @@ class RulesSection(FileSection):
 
 
 class LeaversSection(FileSection):
-    """What becomes of users who have left the directory or the scope."""
+    """What happens to users who left the directory or the scope."""
 
     deactivate: Literal["now"] = "now"
-    """Leavers are deactivated in the run that finds them gone."""
+    """Leavers are deactivated by the first delivery after they left."""
     delete_after: Delay | None = None
     """How long after that they are deleted; `now` deletes at once, without deactivating first. Left out: they are
     kept."""
@@ -215,7 +215,7 @@ class GuardSection(FileSection):
     updates: Amount = _limit("updates")
     """Users with other attributes, of the users; groups with other attributes, of the groups."""
     blanked: Amount = _limit("blanked")
-    """Users, or groups, of whom one attribute is emptied, of those who had it."""
+    """Users, or groups, that lose the value of an attribute, of those that had one."""
     emptied: Amount = _limit("emptied")
     """Groups that lose their last member, of the groups that have members."""
     at_least: int = Field(default=10, ge=0)
@@ -294,7 +294,7 @@ class TargetSection(FileSection):
     """`flattened`: a group holds every user who is in it directly or through nested groups. `direct`: as in the
     directory."""
     leavers: LeaversSection = Field(default_factory=lambda: LeaversSection())
-    """What becomes of users who have left."""
+    """What happens to users who left."""
     adopt: Adopt = "first"
     """When users and groups that the target had before are adopted without a person's consent: `first` until its first
     delivery is answered whole, `always`, or `never`."""

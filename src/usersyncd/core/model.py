@@ -76,7 +76,7 @@ class Guard(Struct, frozen=True, kw_only=True):
 
 
 class Leavers(Struct, frozen=True):
-    """What becomes of a user who has left the directory or the scope: deactivated at once and kept, or deleted
+    """What happens to a user who left the directory or the scope: deactivated at once and kept, or deleted
     ``delete_after`` that (zero: deleted at once, never deactivated). ``set``: the attributes that a deactivation writes
     instead of ``active``."""
 

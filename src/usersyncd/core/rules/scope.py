@@ -97,7 +97,7 @@ class RuleScope:
         )
 
     def resolve(self, root: str, steps: Sequence[str | int]) -> Accessor | None:
-        """What a path reads; None when its root is no record. Raises PathError."""
+        """What a path reads; None when its root is not a record. Raises PathError."""
         if root not in ROOTS:
             return None
         if root != self.root:
