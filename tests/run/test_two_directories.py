@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.run.world import World, rules
+from usersyncd.core.model import Guard, Limit
 from usersyncd.core.report import RunReport
 from usersyncd.plugin import Kind
 from usersyncd.state.lock import DIRECTORY, is_locked, locked
@@ -102,6 +103,59 @@ def test_who_had_an_id_that_the_other_directory_got_is_made_again(world: World, 
     other.synced()
     assert set(world.held()) == {"anna", "bert"}
     assert world.synced().counts.total + other.synced().counts.total == 0
+
+
+def test_an_object_that_vanished_is_created_though_another_directory_is_not_delivered(
+    world: World, other: World
+) -> None:
+    world.user("u1", userName="anna", title="Cook")
+    world.target(users=rules(None, "login", login="user.userName", title="user.title"))
+    other.target(users=rules(None, "login", login="user.userName", title="user.title"))
+    world.synced()
+    other.user("x9", userName="bert")
+    other.synced()
+    world.store.delete(Kind.USER, "m1")
+    world.user("u1", userName="anna", title="Boss")
+    assert world.run().status == "succeeded"
+    assert set(world.held()) == {"anna", "bert"}
+
+
+def test_two_directories_exchange_a_key_in_one_delivery(world: World, other: World) -> None:
+    world.user("u1", userName="anna")
+    other.user("x9", userName="bert")
+    world.synced()
+    other.synced()
+    before = {held.key: target_id for target_id, held in world.store.users.items()}
+    world.user("u1", userName="bert")
+    other.user("x9", userName="anna")
+    acme, beta = world.sync_with(other)
+    assert (acme.status, beta.status) == ("succeeded", "succeeded")
+    after = {held.key: target_id for target_id, held in world.store.users.items()}
+    assert after == {"bert": before["anna"], "anna": before["bert"]}
+
+
+def test_a_held_directory_keeps_its_keys_and_the_other_is_delivered(world: World, other: World) -> None:
+    for each in (world, other):
+        each.target(
+            users=rules(None, "login", login="user.userName"), guard=Guard(deactivations=Limit(2, False), at_least=1)
+        )
+    world.people(*(f"u{number}" for number in range(10)))
+    for number in range(10):
+        world.user(f"u{number}", userName=f"anna{number}")
+    other.user("x1", userName="bert")
+    world.sync_with(other)
+    world.directory.users.clear()
+    other.user("x1", userName="berta")
+    other.user("x2", userName="anna3")
+    acme, beta = world.sync_with(other)
+    assert (acme.status, beta.status) == ("held", "partial")
+    [failed] = beta.targets[0].failed
+    assert failed.id == "x2"
+    assert failed.error.startswith("its login 'anna3' belongs to user u3 of acme already")
+    assert {key for key, held in world.held().items() if held["active"]} == {
+        "berta",
+        *(f"anna{number}" for number in range(10)),
+    }
 
 
 def assert_refused(report: RunReport) -> None:

@@ -207,6 +207,13 @@ class World:
         )
         return report
 
+    def sync_with(self, *others: World, **asked: Any) -> list[RunReport]:
+        """A sync of this directory and others of its configuration."""
+        pulls = {one.name: one.job for one in (self, *others)}
+        deliveries = self.deliveries(self.job)
+        options = RunOptions(**asked)
+        return asyncio.run(sync(self.database, self.folder, pulls, deliveries, list(pulls), options))
+
     def deliver(self, name: str = "app", cause: Cause = "manual", **asked: Any) -> DeliveryRun:
         """A delivery without a pull."""
         job = self.deliveries(self.job)[name]

@@ -93,22 +93,27 @@ async def _steps(work: Work, target: Target, context: TargetRunContext) -> None:
             await stack.enter_async_context(work.at_links(found.number))
         shares = await find_shares(work, target, stack)
         if work.may_skip and await work.ask(lambda connection: is_up_to_date(connection, work, shares)):
-            _nothing_to_do(work)
-            return
-        ledger = await _open_ledger(work)
-        shares = await prepare(work, target, shares, ledger, moved=found.moved)
-        for share in shares:
-            if work.is_chosen(share.name):
-                await _look_at(work, target, context, share)
-        if await _deliver(work, target, context, shares, ledger):
-            await _create_missing(work, target, context, shares, ledger)
+            for report in work.reports.values():
+                report.plan = str(Hash())
+        else:
+            ledger = await _open_ledger(work)
+            shares = await prepare(work, target, shares, ledger, moved=found.moved)
+            await _bring_up_to_date(work, target, context, shares, ledger)
         if work.options.deliver:
-            await _finish(work, shares)
+            work.report.due = await _next_due(work)
 
 
-def _nothing_to_do(work: Work) -> None:
-    for report in work.reports.values():
-        report.plan = str(Hash())
+async def _bring_up_to_date(
+    work: Work, target: Target, context: TargetRunContext, shares: Sequence[Share], ledger: Ledger
+) -> None:
+    chosen = [share for share in shares if work.is_chosen(share.name)]
+    aside = [share for share in shares if not work.is_chosen(share.name)]
+    for share in chosen:
+        await _look_at(work, target, context, share)
+    if await _deliver(work, target, context, chosen, aside, ledger):
+        await _create_missing(work, target, context, chosen, aside, ledger)
+    if work.options.deliver:
+        await _finish(work, chosen)
 
 
 async def _open_ledger(work: Work) -> Ledger:
@@ -130,11 +135,14 @@ async def _look_at(work: Work, target: Target, context: TargetRunContext, share:
 
 
 async def _deliver(
-    work: Work, target: Target, context: TargetRunContext, shares: Sequence[Share], ledger: Ledger
+    work: Work,
+    target: Target,
+    context: TargetRunContext,
+    chosen: Sequence[Share],
+    aside: Sequence[Share],
+    ledger: Ledger,
 ) -> bool:
-    """Plan all shares and send what the guard lets through. Returns whether objects did not exist any more."""
-    chosen = [share for share in shares if work.is_chosen(share.name)]
-    aside = [share for share in shares if not work.is_chosen(share.name)]
+    """Plan the chosen shares and send what the guard lets through. Returns whether objects did not exist any more."""
     draft = await plan_within_guard(work, target, context, chosen, aside)
     if draft is None:
         return False
@@ -145,15 +153,22 @@ async def _deliver(
 
 
 async def _create_missing(
-    work: Work, target: Target, context: TargetRunContext, shares: Sequence[Share], ledger: Ledger
+    work: Work,
+    target: Target,
+    context: TargetRunContext,
+    chosen: Sequence[Share],
+    aside: Sequence[Share],
+    ledger: Ledger,
 ) -> None:
     """Plan and send once more what failed because its objects did not exist any more: they are created now."""
     reports = work.reports
     work.reports = {name: structs.replace(TargetReport(work.name), counts=one.counts) for name, one in reports.items()}
     with ExitStack() as stack:
-        fresh = [structs.replace(share, drift=open_drift(stack)) for share in shares if not reports[share.name].held]
+        fresh = [structs.replace(share, drift=open_drift(stack)) for share in chosen]
+        going = [share for share in fresh if not reports[share.name].held]
+        held = [share for share in fresh if reports[share.name].held]
         try:
-            await _deliver(work, target, context, fresh, ledger)
+            await _deliver(work, target, context, going, [*aside, *held], ledger)
         finally:
             for name, second in work.reports.items():
                 if second.plan is not None and not second.held:
@@ -163,13 +178,17 @@ async def _create_missing(
 
 
 async def _finish(work: Work, shares: Sequence[Share]) -> None:
-    """Note what was verified and when there is something to do next; forget records that no target holds any more."""
+    """Note what was verified, and forget records that no target holds any more."""
     for share in shares:
-        report = work.reports.get(share.name)
-        if report is not None and not report.held:
+        report = work.reports[share.name]
+        if not report.held:
             if report.verified is not None:
                 await to_its_end(lambda: verifications.done(work.database, share.directory.id, work.number, work.now))  # noqa: B023
             await to_its_end(lambda: purge(work.database, share.directory.id))  # noqa: B023
+
+
+async def _next_due(work: Work) -> str | None:
+    """When the target has something to do without a pull."""
     kept = work.job.target.leavers.delete_after
     due = await work.ask(lambda connection: pending.next_due(connection, work.number, kept))
-    work.report.due = None if due is None else due.isoformat()
+    return None if due is None else due.isoformat()
