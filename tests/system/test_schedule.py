@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from tests.system.example import company, configure
-from tests.system.inside import pulls, running, until
-from usersyncd.daemon import Loaded, load_jobs, reload
+from tests.system.example import TARGETS, company, configure, query
+from tests.system.inside import deliveries, pulls, running, until
+from usersyncd.daemon import Loaded, due, load_jobs, reload
+from usersyncd.daemon.engine import pull_of
 
 
 async def test_directories_with_equal_intervals_do_not_run_at_once(tmp_path: Path) -> None:
@@ -51,6 +52,39 @@ async def test_who_is_overdue_after_the_machine_slept_runs_at_once(tmp_path: Pat
         job._modify(next_run_time=datetime.now(UTC) - timedelta(hours=8))  # The scheduler is not woken.
         store.update_job(job)
         await until(lambda: len(pulls(daemon)) == 2)
+
+
+LEAVERS = TARGETS + "    leavers: {delete_after: 2s}\n    guard: {at_least: 1000}\n"
+
+
+async def test_a_target_gets_what_a_date_makes_due_without_a_pull(tmp_path: Path) -> None:
+    users = company(tmp_path) / "users.csv"
+    left = "SELECT active FROM users WHERE id = 'u-0005'"
+    async with running(configure(tmp_path, {"acme": "1h"}, targets=LEAVERS)) as daemon:
+        await until(lambda: deliveries(daemon))
+        users.write_text("".join(line for line in users.read_text().splitlines(True) if not line.startswith("u-0005,")))
+        daemon.engine.request(pull_of("acme"), "manual")
+        await until(lambda: query(tmp_path, left) == [(0,)])
+        await until(lambda: query(tmp_path, left) == [])
+        await until(lambda: len(deliveries(daemon)) == 3)
+        assert [cause for _, cause in deliveries(daemon)] == ["pull", "pull", "date"]
+        assert len(pulls(daemon)) == 2
+
+
+async def test_a_target_that_fails_is_tried_again_without_a_pull(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(due, "FIRST_RETRY", timedelta(seconds=0.1))
+    company(tmp_path)
+    (tmp_path / "app.db").mkdir()
+    async with running(configure(tmp_path, {"acme": "1h"})) as daemon:
+        await until(lambda: len(deliveries(daemon)) >= 2)
+        (tmp_path / "app.db").rmdir()
+        await until(lambda: query(tmp_path, "SELECT count(*) FROM users") == [(249,)])
+        await until(lambda: not daemon.activity.failures)
+        causes = [cause for _, cause in deliveries(daemon)]
+        assert causes == ["pull", *["retry"] * (len(causes) - 1)]
+        assert len(pulls(daemon)) == 1
 
 
 async def test_a_reload_that_hangs_is_told_and_delays_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
