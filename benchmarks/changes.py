@@ -51,6 +51,7 @@ from usersyncd.plugin import (
     SourceContext,
     TargetContext,
 )
+from usersyncd.progress import Progress
 from usersyncd.state.database import Database, open_database
 from usersyncd.sync import sync
 
@@ -225,17 +226,17 @@ class Measured:
             Leavers(), UNLIMITED,
         )  # fmt: skip
         found = job(directory, Told, [(target, Sink)], {})
-        steps = [("reading", time.process_time())]
+        steps: list[tuple[str, float]] = [("reading", time.process_time())]
 
-        def watch(step: str, _count: int) -> None:
-            if step != steps[-1][0]:
-                steps.append((step, time.process_time()))
+        def note(progress: Progress) -> None:
+            if progress.step != steps[-1][0]:
+                steps.append((progress.step, time.process_time()))
 
         deliveries = delivery_jobs([found])
         [report] = asyncio.run(
             sync(
                 self._database, self._folder, {"company": found}, deliveries, ["company"], RunOptions(),
-                lambda _: nullcontext(watch),
+                lambda _: nullcontext(Progress(note)),
             )
         )  # fmt: skip
         assert report.status == "succeeded", report

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 CONNECTOR = {"plugin", "errors"}
 PLUGIN = {"words", *CONNECTOR}
 CORE = {"core", *PLUGIN}
-PARTS = {"blocking", "config", "context", "job", "registry", "secrets", "state", *CORE}
+PARTS = {"blocking", "config", "context", "job", "progress", "registry", "secrets", "state", *CORE}
 RUN = {"recording", "pull", "deliver", "options", *PARTS}
 MAY_IMPORT = {
     "words": set[str](),
@@ -33,8 +33,8 @@ MAY_IMPORT = {
     "core": PLUGIN,
     "registry": {"nearest", *PLUGIN},
     "config": {"files", "registry", "nearest", *CORE},
-    "http": PLUGIN,
-    "context": {"blocking", "http", "secrets", *CORE},
+    "http": {"progress", *PLUGIN},
+    "context": {"blocking", "http", "progress", "secrets", *CORE},
     "state": CORE,
     "job": {"config", "registry", *CORE},
     "opening": {"config", "secrets", "state", *CORE},
@@ -43,10 +43,10 @@ MAY_IMPORT = {
     "pull": {"recording", "options", *PARTS},
     "deliver": {"recording", "options", "pull", *PARTS},
     "sync": RUN,
-    "testing": {"context", "http", "registry", *CORE},
+    "testing": {"context", "http", "progress", "registry", *CORE},
     "progress": set[str](),
-    "daemon": {"interval", "logs", "notify", "opening", "progress", *RUN},
-    "cli": {"cleaning", "files", "collector", "daemon", "logs", "nearest", "opening", "progress", "sync", *RUN},
+    "daemon": {"interval", "logs", "notify", "opening", *RUN},
+    "cli": {"cleaning", "files", "collector", "daemon", "logs", "nearest", "opening", "sync", *RUN},
     "__main__": {"cli"},
 }
 """What each part of usersyncd may import of the others."""

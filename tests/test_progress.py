@@ -51,14 +51,3 @@ def test_every_change_is_told() -> None:
     progress.advance(1)
     progress.wait(Wait("app", "app is busy"))
     assert told == ["reading", "reading 1", "reading 1, waiting: app is busy"]
-
-
-def test_a_run_that_tells_its_steps_in_words_is_understood() -> None:
-    progress = Progress()
-    for step, count in (("reading", 3), ("reading", 4), ("waiting 5 s: graph.example asked for it", 0)):
-        progress.watch(step, count)
-    assert (progress.step, progress.count) == ("reading", 7)
-    assert progress.waiting is not None
-    for step, count in (("saving", 0), ("saving", 1), ("planned", 9), ("delivering", 0), ("delivering", 5)):
-        progress.watch(step, count)
-    assert str(progress) == "delivering 5 of 9"

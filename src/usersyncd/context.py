@@ -13,6 +13,7 @@ from usersyncd.blocking import in_own_thread
 from usersyncd.core.protection import UNPROTECTED, Protection
 from usersyncd.errors import SourceError, TargetError, UsersyncError
 from usersyncd.plugin import PATIENT, Kind, Layout, Lookup, Patience, Secret, Value
+from usersyncd.progress import Wait
 from usersyncd.secrets import open_secret
 
 if TYPE_CHECKING:
@@ -26,13 +27,13 @@ T = TypeVar("T")
 @dataclass(frozen=True, kw_only=True)
 class RunContext:
     """The common part (see :class:`usersyncd.plugin.Context`): ``name`` of the directory or target, ``folder`` of the
-    configuration file, ``log`` a structlog logger that is bound to the run. ``waiting`` is called with a line of text
-    for every wait of the HTTP transport; ``clock`` is the clock for these waits (None: the real time)."""
+    configuration file, ``log`` a structlog logger that is bound to the run. ``waiting`` is called for every wait
+    of the HTTP transport; ``clock`` is the clock for these waits (None: the real time)."""
 
     name: str
     folder: Path
     log: Any
-    waiting: Callable[[str], None] | None = None
+    waiting: Callable[[Wait], None] | None = None
     clock: Clock | None = None
     failure: ClassVar[type[UsersyncError]] = UsersyncError
     """The error that HTTP requests raise."""

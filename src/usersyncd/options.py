@@ -1,16 +1,8 @@
-"""What is asked of a run, and how it says how far it is."""
+"""What is requested of a run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-
-Watch = Callable[[str, int], None]
-"""Is told how a run goes on: the step (``reading``, ``saving``, ``looking`` at a target, ``verifying``, ``planning``,
-``planned``, ``delivering``), and how much more of it is done: items read, objects verified, changes planned for a
-target, changes delivered to it. A wait, for a provider or for another directory, is told in words, which begin with
-``waiting``."""
-
 
 ALL = "*"
 """Consent to every adoption."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Literal, cast
+from typing import Literal
 
 from msgspec import Struct
 
@@ -35,7 +35,6 @@ class Progress:
         self.total: int | None = None
         self.waiting: Wait | None = None
         self._changed = changed
-        self._planned: int | None = None
 
     def __str__(self) -> str:
         done = f"{self.step} {self.count:,}" if self.count else self.step
@@ -47,8 +46,8 @@ class Progress:
         self.step, self.count, self.total, self.waiting = step, 0, total, None
         self._changed(self)
 
-    def advance(self, count: int) -> None:
-        """So many more items of the step are done."""
+    def advance(self, count: int = 0) -> None:
+        """The step goes on: so many more items are done."""
         self.count += count
         self.waiting = None
         self._changed(self)
@@ -57,15 +56,3 @@ class Progress:
         """The step waits. The wait is over when the step advances, or the next one begins."""
         self.waiting = wait
         self._changed(self)
-
-    def watch(self, step: str, count: int) -> None:
-        """The progress in the form of :data:`usersyncd.options.Watch`."""
-        if step.startswith("waiting"):
-            self.wait(Wait("", step.removeprefix("waiting").lstrip(" :")))
-        elif step == "planned":
-            self._planned = count
-        else:
-            if step != self.step:
-                self.begin(cast("Step", step), self._planned if step == "delivering" else None)
-            if step in ("reading", "verifying", "delivering"):
-                self.advance(count)

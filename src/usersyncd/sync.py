@@ -17,7 +17,8 @@ from usersyncd.deliver.leaving import leaving
 from usersyncd.deliver.run import deliver
 from usersyncd.errors import LockedError, UsersyncError
 from usersyncd.job import DeliveryJob, PullJob, delivery_jobs, jobs
-from usersyncd.options import RunOptions, Watch
+from usersyncd.options import RunOptions
+from usersyncd.progress import Progress, Wait
 from usersyncd.pull.run import pull
 from usersyncd.state import journal
 from usersyncd.state.database import Database
@@ -25,7 +26,7 @@ from usersyncd.state.database import Database
 PAUSE = 0.5
 """Seconds between the attempts at a target to which another process delivers."""
 
-Watching = Callable[[str], AbstractContextManager[Watch]]
+Watching = Callable[[str], AbstractContextManager[Progress]]
 """Shows the progress of a directory or target while it lasts."""
 
 
@@ -36,7 +37,7 @@ async def sync(
     deliveries: Mapping[str, DeliveryJob],
     directories: Sequence[str],
     options: RunOptions,
-    watching: Watching = lambda _: nullcontext(lambda *_: None),
+    watching: Watching = lambda _: nullcontext(Progress()),
 ) -> list[RunReport]:
     """Pull these directories, then deliver them to their targets, which are all of ``deliveries`` that they concern.
 
@@ -46,17 +47,17 @@ async def sync(
     pulled: dict[str, PullRun] = {}
     for name in directories:
         if name in pulls:
-            with watching(name) as watch:
-                pulled[name] = await _pull(database, folder, pulls[name], options, watch)
+            with watching(name) as progress:
+                pulled[name] = await _pull(database, folder, pulls[name], options, progress)
     ready = [name for name in directories if name not in pulled or pulled[name].error is None]
     concerned = {name: _concerned(database, job, ready) for name, job in deliveries.items()}
     delivered: dict[str, DeliveryRun] = {}
     for name, job in deliveries.items():
         if concerned[name]:
             chosen = replace(options, directories=frozenset(concerned[name]))
-            with watching(name) as watch:
+            with watching(name) as progress:
                 runs = [pulled[one].run for one in concerned[name] if one in pulled]
-                delivered[name] = await _deliver(database, folder, job, chosen, runs, watch)
+                delivered[name] = await _deliver(database, folder, job, chosen, runs, progress)
     return [
         composed(
             name,
@@ -92,9 +93,9 @@ def _connector(database: Database, directory: str) -> str:
         return journal.last_connector(connection, directory)
 
 
-async def _pull(database: Database, folder: Path, job: PullJob, options: RunOptions, watch: Watch) -> PullRun:
+async def _pull(database: Database, folder: Path, job: PullJob, options: RunOptions, progress: Progress) -> PullRun:
     try:
-        return await pull(database, folder, job, options, "manual", watch)
+        return await pull(database, folder, job, options, "manual", progress)
     except UsersyncError as error:
         # It never began: another process has the directory, or the state cannot be written.
         directory = job.directory
@@ -102,14 +103,14 @@ async def _pull(database: Database, folder: Path, job: PullJob, options: RunOpti
 
 
 async def _deliver(
-    database: Database, folder: Path, job: DeliveryJob, options: RunOptions, pulls: Sequence[str], watch: Watch
+    database: Database, folder: Path, job: DeliveryJob, options: RunOptions, pulls: Sequence[str], progress: Progress
 ) -> DeliveryRun:
     """Deliver, once no other process does."""
     while True:
         try:
-            return await deliver(database, folder, job, options, "manual", watch, pulls)
+            return await deliver(database, folder, job, options, "manual", progress, pulls)
         except LockedError:
-            watch(f"waiting for another delivery to {job.target.name}", 0)
+            progress.wait(Wait(job.target.name, f"another process delivers to {job.target.name}"))
             await asyncio.sleep(PAUSE)
         except UsersyncError as error:
             target, why = job.target, str(error)

@@ -13,6 +13,7 @@ from msgspec import structs
 from tests.run.world import World
 from usersyncd.core.report import DeliveryRun, RunReport
 from usersyncd.plugin import Change, Outcome
+from usersyncd.progress import Progress
 from usersyncd.recording import DEADLINE, STOPPED, TOO_LONG
 from usersyncd.state.journal import RunKind, history
 from usersyncd.state.lock import DIRECTORY, is_locked
@@ -38,14 +39,14 @@ def stop(world: World, moment: str, ticks: int) -> bool:
     async def stopped() -> bool:
         task: asyncio.Task[object]
 
-        def watch(step: str, _count: int) -> None:
+        def watch(progress: Progress) -> None:
             nonlocal seen
-            if step == moment:
+            if progress.step == moment:
                 seen += 1
                 if seen == ticks:
                     task.cancel()
 
-        task = asyncio.create_task(world.sync(watch))
+        task = asyncio.create_task(world.sync(Progress(watch)))
         with contextlib.suppress(asyncio.CancelledError):
             await task
         return task.cancelled()
@@ -65,7 +66,7 @@ def is_exact(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("moment", "ticks"),
-    [("reading", 1), ("reading", 2), ("saving", 1), ("saving", 2), ("planning", 1), ("planning", 2), ("planned", 1),
+    [("reading", 1), ("reading", 2), ("saving", 1), ("saving", 2), ("planning", 1), ("planning", 2), ("looking", 1),
      ("delivering", 1)],
 )  # fmt: skip
 def test_a_run_that_is_stopped_says_so_and_the_next_one_goes_on(world: World, moment: str, ticks: int) -> None:

@@ -13,6 +13,7 @@ from tests.run.world import World, rules
 from usersyncd.core.model import Guard, Limit
 from usersyncd.core.report import RunReport
 from usersyncd.plugin import Kind
+from usersyncd.progress import Progress
 from usersyncd.state.lock import DIRECTORY, is_locked, locked
 
 NUMBER = 1
@@ -49,18 +50,18 @@ def test_at_the_same_moment_a_key_is_given_to_one_of_them_only(world: World, oth
     other.user("x9", userName="anna")
     there, reports = threading.Event(), list[RunReport]()
 
-    def second(step: str, _: int) -> None:
-        if step == "planned" or step.startswith("waiting"):
+    def second(progress: Progress) -> None:
+        if progress.step == "delivering" or progress.waiting:
             there.set()
 
-    thread = threading.Thread(target=lambda: reports.append(other.run(second)))
+    thread = threading.Thread(target=lambda: reports.append(other.run(Progress(second))))
 
-    def first(step: str, _: int) -> None:
-        if step == "planned":
+    def first(progress: Progress) -> None:
+        if progress.step == "delivering" and progress.count == 0:
             thread.start()
             assert there.wait(60)
 
-    assert world.run(first).status == "succeeded"
+    assert world.run(Progress(first)).status == "succeeded"
     thread.join(60)
     assert_refused(*reports)
     other.leave("x9")
@@ -75,11 +76,11 @@ def test_who_waits_for_a_target_ends_at_once_when_it_is_stopped(world: World, ot
     async def stopped() -> None:
         task: asyncio.Task[RunReport]
 
-        def watch(step: str, _: int) -> None:
-            if step.startswith("waiting"):
+        def watch(progress: Progress) -> None:
+            if progress.waiting:
                 task.cancel()
 
-        task = asyncio.create_task(other.sync(watch))
+        task = asyncio.create_task(other.sync(Progress(watch)))
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.wait_for(task, 60)
         assert task.cancelled()

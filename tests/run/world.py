@@ -23,8 +23,9 @@ from usersyncd.core.report import Cause, DeliveryRun, RunReport, TargetReport
 from usersyncd.deliver.run import deliver
 from usersyncd.errors import Place
 from usersyncd.job import DeliveryJob, PullJob, delivery_job, job
-from usersyncd.options import RunOptions, Watch
+from usersyncd.options import RunOptions
 from usersyncd.plugin import API, Done, Kind, Options, Page, SourceContext
+from usersyncd.progress import Progress
 from usersyncd.state.approvals import decide, held_shares
 from usersyncd.state.database import Database, open_database
 from usersyncd.sync import sync
@@ -182,29 +183,30 @@ class World:
         listed = tuple(one.name for one in (self, *self.beside) if one._is_listed(target.name))
         return structs.replace(target, directories=listed or ("elsewhere",))
 
-    def run(self, watch: Watch = lambda *_: None, **asked: Any) -> RunReport:
-        return self._run(self.job, watch, **asked)
+    def run(self, progress: Progress | None = None, **asked: Any) -> RunReport:
+        return self._run(self.job, progress, **asked)
 
     def tell(self, *pages: Any, **asked: Any) -> RunReport:
         """A run with a source that says just this: lists of items, and Done."""
         options = ScriptOptions.model_construct(pages=list(pages), cursors=self.cursors, last_cursors=self.last_cursors)
         return self._run(self._job(Script, options), **asked)
 
-    def _run(self, pull: PullJob, watch: Watch = lambda *_: None, **asked: Any) -> RunReport:
+    def _run(self, pull: PullJob, progress: Progress | None = None, **asked: Any) -> RunReport:
         with pytest.MonkeyPatch.context() as patch:
             if (now := self.now) is not None:
                 patch.setattr("usersyncd.recording.now", lambda: now)
-            return asyncio.run(self.sync(watch, pull, **asked))
+            return asyncio.run(self.sync(progress, pull, **asked))
 
-    async def sync(self, watch: Watch = lambda *_: None, pull: PullJob | None = None, **asked: Any) -> RunReport:
+    async def sync(self, progress: Progress | None = None, pull: PullJob | None = None, **asked: Any) -> RunReport:
         """Pull the directory, unless it is out of the file, and deliver it."""
         pull = pull or self.job
         deliveries = self.deliveries(pull)
         pulls = {} if self.removed else {self.name: pull}
         options = RunOptions(**asked)
         [report] = await sync(
-            self.database, self.folder, pulls, deliveries, [self.name], options, lambda _: nullcontext(watch)
-        )
+            self.database, self.folder, pulls, deliveries, [self.name], options,
+            lambda _: nullcontext(progress or Progress()),
+        )  # fmt: skip
         return report
 
     def sync_with(self, *others: World, **asked: Any) -> list[RunReport]:

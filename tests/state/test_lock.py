@@ -14,6 +14,7 @@ from tests.servers.postgres import Postgres
 from tests.state.processes import SPAWN, holding, run_alone
 from usersyncd.errors import LockedError, StateError
 from usersyncd.plugin import Done, Kind, Record
+from usersyncd.progress import Progress
 from usersyncd.pull.save import open_spool, snapshot
 from usersyncd.state.database import open_database
 from usersyncd.state.directories import open_directory
@@ -95,11 +96,11 @@ def test_a_run_whose_lock_is_lost_ends_before_it_changes_anything_more(
     world = World(tmp_path, state=url)
     world.user("u1", title="Cook")
 
-    def watch(step: str, _count: int) -> None:
-        if step == moment:
+    def watch(progress: Progress) -> None:
+        if progress.step == moment:
             postgres.sql(url, CUT)
 
-    report = world.run(watch)
+    report = world.run(Progress(watch))
     assert report.status == "failed"
     errors = f"{report.error} {[target.error for target in report.targets]}"
     assert "acme: the connection that held this run's lock was cut" in errors

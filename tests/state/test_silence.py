@@ -13,7 +13,7 @@ from tests.run.world import World
 from tests.servers.gate import Gate
 from tests.servers.postgres import Postgres
 from usersyncd.errors import StateError
-from usersyncd.options import Watch
+from usersyncd.progress import Progress
 from usersyncd.state.database import PATIENCE, open_database
 
 
@@ -32,10 +32,10 @@ def world(postgres: Postgres, gate: Gate, tmp_path: Path) -> Iterator[World]:
     made.database.close()
 
 
-async def longest_pause(world: World, watch: Watch = lambda *_: None) -> float:
+async def longest_pause(world: World, progress: Progress | None = None) -> float:
     """Run, with what a run may raise of the state, and say how long nothing else could be done meanwhile."""
     loop, worst = asyncio.get_running_loop(), 0.0
-    running = asyncio.create_task(world.sync(watch))
+    running = asyncio.create_task(world.sync(progress))
     while not running.done():
         before = loop.time()
         await asyncio.sleep(0.02)
@@ -62,12 +62,12 @@ def test_a_server_that_falls_silent_while_a_directory_is_read_stops_nothing_else
     world.run()  # Of a snapshot that is empty, the spool asks nothing.
     world.user("u2", title="Cook")
 
-    def shut(step: str, _count: int) -> None:
-        if step == "reading":
+    def shut(progress: Progress) -> None:
+        if progress.step == "reading" and progress.count:
             gate.shut()
 
     world.directory.page_size = 1
-    assert asyncio.run(longest_pause(world, shut)) < 1
+    assert asyncio.run(longest_pause(world, Progress(shut))) < 1
     assert set(world.held()) == {"u1"}
     gate.open()
     assert world.run().status == "succeeded"

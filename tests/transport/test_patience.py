@@ -6,6 +6,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from usersyncd.http.budget import Budget
 from usersyncd.http.clock import Clock
 from usersyncd.http.transport import PatientTransport
 from usersyncd.plugin import PATIENT, Patience
+from usersyncd.progress import Wait
 from usersyncd.testing import HurriedClock, Log, source_context, target_context
 
 URL = "https://graph.example/v1.0/users?$deltatoken=confidential"
@@ -33,7 +35,7 @@ class Host:
     ) -> None:
         self.clock = HurriedClock()
         self.log = Log()
-        self.waits: list[str] = []
+        self.waits: list[Wait] = []
         self.requests: list[httpx.Request] = []
         self._answers: Iterator[Answer] = iter(answers)
         self._budget = Budget(patience, self.clock)
@@ -73,9 +75,12 @@ async def test_what_is_asked_for_is_waited_for() -> None:
     host = Host(throttled(retry_after="12"), OK)
     assert (await host.get()).json() == {"value": []}
     assert 12 <= max(host.clock.slept) <= 13.2
-    assert host.waits == [host.log.entries[0]["event"]]
-    assert host.waits[0].startswith("waiting 1")
-    assert host.waits[0].endswith(" s: graph.example requested it")
+    [wait], entry = host.waits, host.log.entries[0]
+    assert (wait.party, wait.why) == ("graph.example", "graph.example requested it")
+    assert wait.until is not None
+    assert abs(wait.until - datetime.now(UTC) - timedelta(seconds=entry["seconds"])) < timedelta(seconds=5)
+    assert entry["event"].startswith("waiting 1")
+    assert entry["event"].endswith(" s: graph.example requested it")
 
 
 @pytest.mark.parametrize(
@@ -236,7 +241,8 @@ async def test_a_full_quota_is_spared() -> None:
     await host.get()
     await host.get()
     assert host.clock.slept == [pytest.approx(5, abs=0.1)]
-    assert host.waits == ["waiting 5.0 s: graph.example reports that 130% of its quota is used"]
+    assert [wait.why for wait in host.waits] == ["graph.example reports that 130% of its quota is used"]
+    assert host.log.entries[0]["event"] == "waiting 5.0 s: graph.example reports that 130% of its quota is used"
 
 
 async def test_redirects_are_not_followed(tmp_path: Path) -> None:

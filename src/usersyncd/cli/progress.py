@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from usersyncd.options import Watch
 from usersyncd.progress import Progress
 
 if TYPE_CHECKING:
@@ -15,10 +14,10 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def shown_progress(directory: str, *, quiet: bool) -> Iterator[Watch]:
+def shown_progress(directory: str, *, quiet: bool) -> Iterator[Progress]:
     """Show the progress of a directory's run. The bar disappears at the end. Log lines appear above it."""
     if quiet or not sys.stderr.isatty():
-        yield Progress().watch
+        yield Progress()
         return
     from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars
@@ -33,7 +32,7 @@ def shown_progress(directory: str, *, quiet: bool) -> Iterator[Watch]:
         TimeElapsedColumn(),
     )
     with Bars(*columns, console=console(stderr=True), transient=True) as bars:
-        yield Progress(_StepBar(bars, directory).show).watch
+        yield Progress(_StepBar(bars, directory).show)
 
 
 class _StepBar:

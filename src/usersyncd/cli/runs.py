@@ -23,7 +23,8 @@ from usersyncd.errors import ConfigError
 from usersyncd.job import DeliveryJob, PullJob, delivery_jobs, jobs
 from usersyncd.nearest import nearest
 from usersyncd.opening import open_state
-from usersyncd.options import ALL, RunOptions, Watch
+from usersyncd.options import ALL, RunOptions
+from usersyncd.progress import Progress
 from usersyncd.state.database import Database
 from usersyncd.state.subjects import ids_among
 from usersyncd.sync import sync
@@ -77,7 +78,7 @@ class DirectoryRuns:
                 "give the id that the report names, and the name of its directory",
             )
 
-    def _shown(self, name: str) -> AbstractContextManager[Watch]:
+    def _shown(self, name: str) -> AbstractContextManager[Progress]:
         return shown_progress(name, quiet=self.quiet)
 
 

@@ -114,7 +114,7 @@ class Daemon:
         report = await self._runs.follow(
             item,
             job.directory.every,
-            lambda options, watch: pull(self.database, self.loaded.config.folder, job, options, cause, watch),
+            lambda options, progress: pull(self.database, self.loaded.config.folder, job, options, cause, progress),
         )
         for target in _targets(self.loaded.config, item.name):
             delivery = deliver_to(target)
@@ -131,7 +131,9 @@ class Daemon:
         report = await self._runs.follow(
             item,
             self._interval(item),
-            lambda options, watch: deliver(self.database, self.loaded.config.folder, job, options, cause, watch, pulls),
+            lambda options, progress: deliver(
+                self.database, self.loaded.config.folder, job, options, cause, progress, pulls
+            ),
         )
         del self._pulled.get(item.name, [])[: len(pulls)]
         due = report.due if report else None

@@ -14,8 +14,8 @@ from usersyncd.core.report import DeliveryRun, PullRun
 from usersyncd.daemon.activity import Activity
 from usersyncd.daemon.engine import WorkItem
 from usersyncd.errors import LockedError, StateError
-from usersyncd.options import RunOptions, Watch
-from usersyncd.progress import Wait
+from usersyncd.options import RunOptions
+from usersyncd.progress import Progress, Wait
 from usersyncd.recording import STOPPED
 
 R = TypeVar("R", PullRun, DeliveryRun)
@@ -45,7 +45,7 @@ class Runs:
         self._waits: dict[WorkItem, _Wait] = {}
 
     async def follow(
-        self, item: WorkItem, interval: timedelta, run: Callable[[RunOptions, Watch], Awaitable[R]]
+        self, item: WorkItem, interval: timedelta, run: Callable[[RunOptions, Progress], Awaitable[R]]
     ) -> R | None:
         """Await a run. None: the state database could not even take its report. ``interval`` is that of the item.
 
@@ -54,7 +54,7 @@ class Runs:
         running = self._activity.begin(item, _now())
         log = _log(item)
         try:
-            report = await run(RunOptions(log=self._on_run is None), running.progress.watch)
+            report = await run(RunOptions(log=self._on_run is None), running.progress)
             self._waits.pop(item, None)
             if self._on_run is not None:
                 self._on_run(report)

@@ -41,7 +41,6 @@ async def plan_within_guard(
             draft.plan.close()
             raise
         if not held:
-            work.watch("planned", len(draft.plan))
             return draft
         draft.plan.close()
         shares, aside = [share for share in shares if share not in held], aside + held

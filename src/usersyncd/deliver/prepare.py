@@ -58,7 +58,7 @@ async def verify(work: Work, target: Target, context: TargetRunContext, share: S
     due = due or (schedule is not None and schedule.is_due(last.at, work.now))
     if not (due or work.options.verify):
         return None
-    work.watch("verifying", 0)
+    work.progress.begin("verifying")
     if work.options.deliver:
         # Until it is delivered: what is held, or interrupted, is verified again.
         await to_its_end(lambda: verifications.want(work.database, directory.id, work.number))
@@ -67,4 +67,4 @@ async def verify(work: Work, target: Target, context: TargetRunContext, share: S
         work.database, target, context, work.number, directory, share.rules.target.drift,
         share.rules.rules.leaver_attributes, share.drift, lambda id_: id_ in adopt,
     )  # fmt: skip
-    return await step.run(lambda count: work.watch("verifying", count))
+    return await step.run(work.progress.advance)

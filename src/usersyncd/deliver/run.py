@@ -29,8 +29,9 @@ from usersyncd.deliver.shares import find_shares, open_drift
 from usersyncd.deliver.uptodate import is_up_to_date
 from usersyncd.deliver.work import Work
 from usersyncd.job import DeliveryJob
-from usersyncd.options import RunOptions, Watch
+from usersyncd.options import RunOptions
 from usersyncd.plugin import Target
+from usersyncd.progress import Progress
 from usersyncd.state import approvals, directories, links, pending, verifications
 from usersyncd.state.database import Database
 from usersyncd.state.ledger import Book, Ledger
@@ -44,7 +45,7 @@ async def deliver(
     job: DeliveryJob,
     options: RunOptions,
     cause: Cause = "manual",
-    watch: Watch = lambda *_: None,
+    progress: Progress | None = None,
     pulls: Sequence[str] = (),
 ) -> DeliveryRun:
     """Deliver to a target once, what changed in any of its directories. ``folder`` is that of the configuration file;
@@ -66,8 +67,8 @@ async def deliver(
         log = structlog.get_logger().bind(target=target.name, run=report.run)
         async with recording.recorded(database, report, options, log):
             work = Work(
-                database=database, lock=lock, folder=folder, job=job, options=options, watch=watch, log=log,
-                report=report, now=recording.now(),
+                database=database, lock=lock, folder=folder, job=job, options=options,
+                progress=progress or Progress(), log=log, report=report, now=recording.now(),
             )  # fmt: skip
             async with work.connected() as (connector, context):
                 await _steps(work, connector, context)
@@ -86,7 +87,7 @@ async def _locked(database: Database, target: str) -> AsyncIterator[Lock]:
 
 
 async def _steps(work: Work, target: Target, context: TargetRunContext) -> None:
-    work.watch("looking", 0)
+    work.progress.begin("looking")
     found = await recognize(work, target)
     async with AsyncExitStack() as stack:
         if work.options.deliver:

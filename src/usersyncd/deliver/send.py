@@ -53,9 +53,9 @@ async def send_plan(work: Work, target: Target, draft: Draft, ledger: Ledger) ->
     outcomes = Outcomes(defaultdict(Counts, {name: work.reports[name].counts for name in parts}))
     addresses = Addresses(work.database, work.number)
     await to_its_end(lambda: _begin(work, draft, parts.values()))
-    work.watch("delivering", 0)
+    work.progress.begin("delivering", len(draft.plan))
     try:
-        await send(target, draft.plan, ledger, addresses, outcomes, lambda count: work.watch("delivering", count))
+        await send(target, draft.plan, ledger, addresses, outcomes, work.progress.advance)
     finally:
         for name, part in parts.items():
             report, failed = work.reports[name], part.failed + outcomes.failed[name]

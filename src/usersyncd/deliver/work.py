@@ -17,8 +17,9 @@ from usersyncd.context import TargetRunContext
 from usersyncd.core.approvals import Decisions
 from usersyncd.core.report import DeliveryRun, TargetReport
 from usersyncd.job import DeliveryJob, TargetRules
-from usersyncd.options import RunOptions, Watch
+from usersyncd.options import RunOptions
 from usersyncd.plugin import Kind, Lookup, Target
+from usersyncd.progress import Progress, Step
 from usersyncd.state import links
 from usersyncd.state.database import Database
 from usersyncd.state.lock import Lock
@@ -37,7 +38,7 @@ class Work:
     folder: Path
     job: DeliveryJob
     options: RunOptions
-    watch: Watch
+    progress: Progress
     log: FilteringBoundLogger
     report: DeliveryRun
     now: datetime
@@ -87,10 +88,10 @@ class Work:
 
         return await to_its_end(read)
 
-    async def thread(self, step: str, work: Callable[[], Generator[None, None, T]]) -> T:
+    async def thread(self, step: Step, work: Callable[[], Generator[None, None, T]]) -> T:
         """Run a step on the database in a separate thread, so that other runs continue."""
-        self.watch(step, 0)
-        return await result_of(work, name=step, log=self.log, tick=lambda: self.watch(step, 1))
+        self.progress.begin(step)
+        return await result_of(work, name=step, log=self.log, tick=self.progress.advance)
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[tuple[Target, TargetRunContext]]:
@@ -101,7 +102,7 @@ class Work:
                 name=self.name,
                 folder=self.folder,
                 log=self.log,
-                waiting=lambda text: self.watch(text, 0),
+                waiting=self.progress.wait,
                 layouts=rules.rules.layouts,
                 directories=self.job.target.directories,
                 protection=self.job.target.protect,

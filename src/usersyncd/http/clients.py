@@ -17,14 +17,14 @@ from usersyncd.http.budget import Budget
 from usersyncd.http.clock import Clock
 from usersyncd.http.transport import PatientTransport
 from usersyncd.plugin import Patience
+from usersyncd.progress import Wait
 
 CONNECT_SECONDS = 15.0
 KEEP_ALIVE_SECONDS = 60.0
 
 
 class Clients:
-    """Creates clients. ``failure``: the error that they raise; ``waiting`` is called with a line of text for every
-    wait."""
+    """Creates clients. ``failure``: the error that they raise; ``waiting`` is called for every wait."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class Clients:
         log: Any,
         folder: Path,
         failure: type[UsersyncError],
-        waiting: Callable[[str], None] | None,
+        waiting: Callable[[Wait], None] | None,
     ) -> None:
         self._clock = clock
         self._log = log

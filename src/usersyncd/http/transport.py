@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -25,6 +26,7 @@ from usersyncd.http.retry import (
     wait,
 )
 from usersyncd.plugin import Patience
+from usersyncd.progress import Wait
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that are safe to retry (RFC 9110, section 9.2.1)."""
@@ -49,7 +51,7 @@ class PatientTransport(httpx.AsyncBaseTransport):
         budget: Callable[[str], Budget],
         clock: Clock,
         log: Any,
-        waiting: Callable[[str], None] | None,
+        waiting: Callable[[Wait], None] | None,
         failure: type[UsersyncError],
     ) -> None:
         self._inner = inner
@@ -125,20 +127,21 @@ class PatientTransport(httpx.AsyncBaseTransport):
             if budget.put_off(seconds):
                 host = response.request.url.host
                 why = f"{host} reports that {load:.0%} of its quota is used"
-                self._say(f"waiting {_seconds(seconds)}: {why}", host, seconds)
+                self._say(why, host, seconds)
 
     def _tell(self, request: httpx.Request, state: tenacity.RetryCallState, call: _Call) -> None:
         found, seconds, host = trouble(state), state.upcoming_sleep, request.url.host
         if found.throttled and not call.budget.throttled(call.began, seconds):
             return  # This wait is not longer than the one already reported.
         why = f"{host} requested it" if found.asked is not None else f"{host} {found.what}"
-        self._say(f"waiting {_seconds(seconds)}: {why}", host, seconds, attempt=state.attempt_number, reason=found.what)
+        self._say(why, host, seconds, attempt=state.attempt_number, reason=found.what)
 
-    def _say(self, text: str, host: str, seconds: float, **more: Any) -> None:
+    def _say(self, why: str, host: str, seconds: float, **more: Any) -> None:
         if seconds >= NOTICED:
+            text = f"waiting {_seconds(seconds)}: {why}"
             self._log.info(text, event_name="http.waiting", host=host, seconds=round(seconds, 1), **more)
             if self._waiting:
-                self._waiting(text)
+                self._waiting(Wait(host, why, datetime.now(UTC) + timedelta(seconds=seconds)))
 
 
 _FRAMING = frozenset({"content-encoding", "content-length", "transfer-encoding"})

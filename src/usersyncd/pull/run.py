@@ -21,7 +21,8 @@ from usersyncd.context import SourceRunContext
 from usersyncd.core.report import Cause, PullReport, PullRun
 from usersyncd.errors import UsersyncError
 from usersyncd.job import PullJob
-from usersyncd.options import RunOptions, Watch
+from usersyncd.options import RunOptions
+from usersyncd.progress import Progress
 from usersyncd.pull.receive import receive
 from usersyncd.pull.save import open_spool, snapshot
 from usersyncd.state import renaming
@@ -41,7 +42,7 @@ async def pull(
     job: PullJob,
     options: RunOptions,
     cause: Cause = "manual",
-    watch: Watch = lambda *_: None,
+    progress: Progress | None = None,
 ) -> PullRun:
     """Pull a directory once. ``folder`` is that of the configuration file.
 
@@ -53,7 +54,7 @@ async def pull(
         report = PullRun(directory.name, directory.connector, str(ULID()), "failed", recording.now().isoformat(), cause)
         log = structlog.get_logger().bind(directory=directory.name, run=report.run)
         async with recording.recorded(database, report, options, log):
-            await _Pull(database, lock, folder, job, options, watch, log, report).steps()
+            await _Pull(database, lock, folder, job, options, progress or Progress(), log, report).steps()
     return report
 
 
@@ -77,7 +78,7 @@ class _Pull(Struct, frozen=True):
     folder: Path
     job: PullJob
     options: RunOptions
-    watch: Watch
+    progress: Progress
     log: FilteringBoundLogger
     report: PullRun
 
@@ -90,12 +91,13 @@ class _Pull(Struct, frozen=True):
                 assert job.connector is not None  # noqa: S101 - a directory of the file has one
                 source = job.connector(job.directory.options, context)
                 cursor = None if self._complete(before, began) else before.cursor
-                done = await receive(source, cursor, spool, lambda count: self.watch("reading", count))
+                self.progress.begin("reading")
+                done = await receive(source, cursor, spool, self.progress.advance)
             await to_its_end(self.lock.verify)
-            self.watch("saving", 0)
+            self.progress.begin("saving")
             saved = await result_of(
                 lambda: snapshot(database, before, job, spool, done, began),
-                name="saving", log=self.log, tick=lambda: self.watch("saving", 1),
+                name="saving", log=self.log, tick=self.progress.advance,
             )  # fmt: skip
         finally:
             spool.close()
@@ -123,7 +125,7 @@ class _Pull(Struct, frozen=True):
 
     def _context(self, before: DirectoryState) -> SourceRunContext:
         return SourceRunContext(
-            name=self.job.directory.name, folder=self.folder, log=self.log, waiting=lambda text: self.watch(text, 0),
+            name=self.job.directory.name, folder=self.folder, log=self.log, waiting=self.progress.wait,
             reads=self.job.reads, mapped=self.job.directory.attributes, last_cursor=before.cursor,
         )  # fmt: skip
 

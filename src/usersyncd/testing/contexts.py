@@ -14,6 +14,7 @@ from usersyncd.context import SourceRunContext, TargetRunContext
 from usersyncd.core.protection import Protection
 from usersyncd.http import Clock
 from usersyncd.plugin import CANONICAL, Kind, Layout, Lookup
+from usersyncd.progress import Wait
 
 OWN_LAYOUTS: Mapping[Kind, Layout] = {kind: Layout(CANONICAL[kind], key="id", ruled=False) for kind in Kind}
 """The layouts without ``set``: the canonical attributes, identified by ``id``."""
@@ -59,13 +60,13 @@ def source_context(
     last_cursor: str | None = None,
     log: Log | None = None,
     clock: Clock | None = None,
-    waiting: Callable[[str], None] | None = None,
+    waiting: Callable[[Wait], None] | None = None,
 ) -> SourceRunContext:
     """The context of a source. ``reads``: the native attributes that the rules read, for each kind; None: all.
     ``mapped``: the canonical attributes that the admin maps; None: none. ``last_cursor``: the cursor of the last pull.
 
-    ``clock``: the clock for waits of HTTP requests; None: one that does not wait. ``waiting`` is called with a line of
-    text for every wait.
+    ``clock``: the clock for waits of HTTP requests; None: one that does not wait. ``waiting`` is called for every
+    wait.
     """
     everything = {kind: None for kind in Kind}  # noqa: C420 - dict.fromkeys has another type
     return SourceRunContext(

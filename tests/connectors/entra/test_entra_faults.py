@@ -16,6 +16,7 @@ from tests.connectors.entra.tenants import source_of
 from tests.fakes.graph import PASSING, ROUND, Graph, Tenant, company
 from usersyncd.errors import SourceError
 from usersyncd.http import Clock
+from usersyncd.progress import Wait
 from usersyncd.testing import HurriedClock, read, source_context
 
 SURE = [fault for fault in PASSING if fault not in ("token_dies", "revoked")]
@@ -145,11 +146,11 @@ async def test_requests_are_delayed_in_a_busy_tenant(follower: Follower, tmp_pat
     graph = follower.graph
     graph.now = clock.now
     graph.faults.units = 6
-    waits: list[str] = []
+    waits: list[Wait] = []
     source = source_of(graph, tmp_path)
     source._context = source_context(tmp_path, clock=clock, waiting=waits.append)
     await read(source)
-    assert any("of its quota is used" in text for text in waits)
+    assert any("of its quota is used" in wait.why for wait in waits)
     assert sum(clock.slept) > 10
 
 
@@ -167,7 +168,7 @@ async def test_waiting_ends_at_once_when_the_run_is_cancelled(follower: Follower
     follower.graph.faults.rate = {"busy": 1.0}
     source = source_of(follower.graph, tmp_path)
     waits = asyncio.Event()
-    source._context = source_context(tmp_path, clock=Clock(), waiting=lambda text: waits.set())
+    source._context = source_context(tmp_path, clock=Clock(), waiting=lambda _: waits.set())
     task = asyncio.create_task(read(source))
     await asyncio.wait_for(waits.wait(), 60)
     began = time.monotonic()
