@@ -31,8 +31,8 @@ NOT_YET = (
     "connectors/", "docs/connectors.md", "docs/entra.md", "docs/google.md", "docs/ldap.md", "docs/sql.md",
     "src/usersyncd/cli/adopt.py", "src/usersyncd/cli/exceed.py", "src/usersyncd/cli/report.py",
     "src/usersyncd/core/diff.py", "src/usersyncd/core/graph.py", "src/usersyncd/core/legible.py",
-    "src/usersyncd/core/plan.py",
-    "src/usersyncd/core/report.py", "src/usersyncd/core/summary.py", "src/usersyncd/daemon/", "src/usersyncd/deliver/",
+    "src/usersyncd/core/plan.py", "src/usersyncd/core/report.py", "src/usersyncd/core/summary.py",
+    "src/usersyncd/daemon/", "src/usersyncd/deliver/",
     "src/usersyncd/job.py", "src/usersyncd/notify.py", "src/usersyncd/run.py", "src/usersyncd/state/",
 )  # fmt: skip
 """Files and folders that still have such words. The list only gets shorter."""
