@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from datetime import UTC
 
 from msgspec import Struct, structs
 
@@ -12,6 +11,7 @@ from usersyncd import registry
 from usersyncd.config import Config, Directory, Target
 from usersyncd.config.excerpt import in_order
 from usersyncd.config.rules import distinct, placed
+from usersyncd.config.zone import local_zone
 from usersyncd.core.digest import encode
 from usersyncd.core.model import Ruleset
 from usersyncd.core.rules import RuleErrors, Rules, compile_rules
@@ -179,7 +179,7 @@ def _rules(
         lookups=lookups,
         deactivates=target is not None and target.leavers.writes_active,
         leaving=target.leavers.set if target else None,
-        zone=target.timezone if target else UTC,
+        zone=target.timezone if target else local_zone(),
     )
 
 

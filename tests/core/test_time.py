@@ -12,6 +12,7 @@ from tests.core.test_rules import compiled, faults, ruleset
 from usersyncd.core.model import Constant, Rule
 from usersyncd.core.rules import RuleError, TimedShape, compile_rules
 from usersyncd.errors import Place
+from usersyncd.plugin import Kind
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOON = "2026-03-31T12:00Z"
@@ -74,6 +75,18 @@ def test_dates_come_from_where_the_mapping_says_and_count_beside_a_mapped_active
     assert (inside.shape["active"], inside.until) == (True, at("2026-03-31T22:00Z"))
     for outside in ({"status": "off"}, {"status": "on", "contract": {"end": "2026-03-30"}}):
         assert rules.shape_user("1", outside, now=at(NOON)) == TimedShape(None, None)
+
+
+def test_the_canonical_view_at_a_moment_has_who_is_active_then() -> None:
+    rules = compiled(attributes={"validUntil": "raw.contract.end"}, zone=BERLIN)
+    raw = {"contract": {"end": "2026-03-31"}}
+    assert rules.canonical(Kind.USER, "1", raw) == {"id": "1", "active": True, "validUntil": "2026-03-31"}
+    assert [rules.canonical(Kind.USER, "1", raw, at(day))["active"] for day in (NOON, "2026-04-01T12:00Z")] == [
+        True,
+        False,
+    ]
+    with pytest.raises(RuleError, match=r"^active: `raw.contract.end` is not a date"):
+        rules.canonical(Kind.USER, "1", {"contract": {"end": "soon"}}, at(NOON))
 
 
 def test_the_managers_dates_count_for_the_manager() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import aclosing
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, cast
 
@@ -183,7 +184,7 @@ def _broken(record: Record) -> list[str]:
 
 def _person(rules: Rules, record: Record) -> dict[str, Any]:
     try:
-        return rules.canonical(record.kind, escaped(record.id), mended(record.attributes)[0])
+        return rules.canonical(record.kind, escaped(record.id), mended(record.attributes)[0], datetime.now(UTC))
     except RuleError as error:
         raise SourceError(
             f"the user {record.id} cannot be mapped: {error}", "correct the rule under `attributes`"

@@ -109,6 +109,7 @@ class _Compiler:
             {kind: self._shaper(draft, rulesets[kind]) for kind, draft in drafts.items()},
             leaver,
             self._engine,
+            self._zone,
         )
 
     def _scope(self, kind: Kind) -> RuleScope:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from datetime import datetime, tzinfo
 from difflib import get_close_matches
 from typing import Any
 
@@ -15,6 +16,7 @@ from usersyncd.core.rules.faults import ExpressionFaults
 from usersyncd.core.rules.paths import DERIVED, Attribute, Raw, RuleInput, UnfitError, own, path
 from usersyncd.core.rules.program import AttributeReader
 from usersyncd.core.rules.scope import RequiredReads, RuleScope
+from usersyncd.core.rules.validity import Validity
 from usersyncd.errors import Fault, Place
 from usersyncd.plugin import CANONICAL, Kind
 
@@ -142,6 +144,16 @@ class CanonicalMapping:
         except UnfitError as unfit:
             raise self.error(unfit) from None
         return {name: values[name] for name in CANONICAL[self.kind] if values[name] is not None}
+
+    def is_active(self, raw: Raw, moment: datetime, zone: tzinfo) -> bool:
+        """Whether a user is active at a moment. Raises RuleError."""
+        if self._all is not None:
+            raw = self.derive(raw, self._all)
+        active, start, end = (self.attributes[name] for name in ("active", "validFrom", "validUntil"))
+        try:
+            return Validity(active, start, end, zone).is_active(raw, moment)
+        except UnfitError as unfit:
+            raise self.error(UnfitError(unfit.args[0], "active")) from None
 
     def error(self, unfit: UnfitError) -> RuleError:
         message, name = unfit.args

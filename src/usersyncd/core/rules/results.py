@@ -57,7 +57,10 @@ _REASONS: Sequence[tuple[str, str]] = (
     (r"Key not found", "the map has no such key"),
     (r"SELECT to non-message", "only a map has parts to name after a dot"),
     (r"Index error", "the list is shorter than that"),
-    (r"Timestamp conversion", "the text is not a timestamp, such as 2026-03-31T00:00:00Z"),
+    (
+        r"Timestamp conversion",
+        "the text is not a timestamp, such as 2026-03-31T00:00:00Z",
+    ),
     (r"Duration conversion|^Duration", "the text is not a duration, such as 24h, or out of range"),
     (r"Type conversion error from '(\w+)' to '(\w+)'", r"cannot convert \1 to \2"),
     (r"invalid regular expression", "the regular expression is not valid"),

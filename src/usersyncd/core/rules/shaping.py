@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from msgspec import Struct
@@ -76,21 +76,32 @@ class Rules:
     def __init__(
         self, fingerprint: str, reads: Reads, layouts: Mapping[Kind, Layout],
         canonical: Mapping[Kind, CanonicalMapping], shapers: Mapping[Kind, KindRules], leaver: LeaverRules | None,
-        environment: CelEnvironment,
+        environment: CelEnvironment, zone: tzinfo,
     ) -> None:  # fmt: skip
         self.fingerprint = fingerprint
         """sha256 over everything that decides what a shape looks like."""
         self.reads = reads
         self.layouts = layouts
-        self._environment = environment
+        self._environment, self._zone = environment, zone
         self._canonical = canonical
         self._users, self._groups = shapers[Kind.USER], shapers[Kind.GROUP]
         self._leaver = leaver
 
-    def canonical(self, kind: Kind, id: str, raw: Raw) -> dict[str, Any]:  # noqa: A002 - the contract's word
+    def canonical(
+        self,
+        kind: Kind,
+        id: str,  # noqa: A002 - the contract's word
+        raw: Raw,
+        now: datetime | None = None,
+    ) -> dict[str, Any]:
         """The canonical view of one record; what is absent is left out, and ``manager`` is as the directory has it: an
-        id or a handle. Raises RuleError."""
-        return self._canonical[kind].view(id, raw)
+        id or a handle. ``now``: the moment at which a user is active or not; without it, dates do not count. Raises
+        RuleError."""
+        canonical = self._canonical[kind]
+        view = canonical.view(id, raw)
+        if kind is Kind.USER and now is not None:
+            view["active"] = canonical.is_active(raw, now, self._zone)
+        return view
 
     def manager(self, raw: Raw) -> str | None:
         """The id or handle of a user's manager, as the directory has it. Raises RuleError."""
