@@ -63,6 +63,14 @@ def test_a_fault_in_a_block(tmp_path: Path, head: str) -> None:
     assert (found.line, pointed_at(tmp_path, found)) == (12, "nobody")
 
 
+def test_faults_behind_an_operator_of_another_language_keep_their_places(tmp_path: Path) -> None:
+    rule = "    users:\n      where: |\n        user.emial = null and\n          nobody or\n        nothing\n"
+    found = rule_faults(tmp_path, DESK + SHELF + rule)
+    assert [pointed_at(tmp_path, fault) for fault in found] == [
+        "emial = null and", "= null and", "and", "nobody or", "or", "nothing",
+    ]  # fmt: skip
+
+
 def test_what_ends_too_early_is_marked_at_its_end(tmp_path: Path) -> None:
     [found] = rule_faults(tmp_path, DESK + SHELF + "    users:\n      where: |\n        user.active &&\n    groups:\n")
     assert (found.line, found.column) == (10, 23)
@@ -133,6 +141,7 @@ def test_faults_of_the_file_and_of_its_rules_are_told_together(tmp_path: Path) -
         (6, 67, "title"),
         (10, 26, "password"),
         (12, 26, "where"),
+        (12, 35, "where"),
         (13, 12, "key"),
         (15, 25, "login"),
         (16, 21, "site"),

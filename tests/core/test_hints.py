@@ -119,6 +119,21 @@ def test_functions_and_bare_words(expression: str, hint: Hint) -> None:
     assert hints(expression) == [hint]
 
 
+def test_what_else_is_wrong_is_found_beside_operators_of_other_languages() -> None:
+    text = "user.emial = null and not (user.title is not null) or nobody"
+    with pytest.raises(RuleErrors) as caught:
+        compiled(where=text)
+    assert [(text[fault.column - 1 :][:6], fault.message.split(":")[0]) for fault in caught.value.faults] == [
+        ("emial ", "there is no user.emial"),
+        ("= null", "CEL has no `=`"),
+        ("and no", "CEL has no `and`"),
+        ("not (u", "CEL has no `not`"),
+        ("is not", "CEL has no `is not null`"),
+        ("or nob", "CEL has no `or`"),
+        ("nobody", "there is no `nobody` here"),
+    ]
+
+
 @pytest.mark.parametrize(
     "expression",
     [

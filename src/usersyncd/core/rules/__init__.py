@@ -7,7 +7,8 @@ docs/rules.md says what an expression means. The steps are a module each:
   evaluator. ``validity`` reads who is active, ``moments`` what a date means in a time zone.
 - ``rewrite`` (with ``parts``) makes a tree in which an absent attribute is null instead of an error.
 - ``expression`` compiles one expression. Where that fails, ``faults`` collects the reasons, ``hints`` says what was
-  meant, and ``operands`` finds what the library accepts and never fits. ``time_uses`` finds when its value changes.
+  meant, ``repair`` replaces operators of other languages to find what else is wrong, and ``operands`` finds what the
+  library accepts and never fits. ``time_uses`` finds when its value changes.
 - ``evaluate`` and ``program`` evaluate, ``results`` says what comes out.
 - ``mapping`` makes canonical attributes of native ones; ``compile`` makes ``Rules`` of a target's rules, ``shaping``
   applies them, and ``trace`` says how. ``condition`` is a condition over a target's columns.

@@ -15,6 +15,7 @@ from usersyncd.core.rules.hints import explain
 from usersyncd.core.rules.moments import after_comparison, after_day_comparison
 from usersyncd.core.rules.paths import Accessor, Change, RuleInput, UnfitError, look_up
 from usersyncd.core.rules.program import Program
+from usersyncd.core.rules.repair import repaired
 from usersyncd.core.rules.rewrite import Rewriter
 from usersyncd.core.rules.scope import RuleScope
 from usersyncd.core.rules.time_uses import TimeComparison, time_uses
@@ -61,6 +62,7 @@ def compile_expression(
         tree = parse(rule.text)
     except ExpressionError as error:
         explain(error.problems, scope, faults)
+        faults.note(_faults_besides(rule, label, scope, tables, evaluator))
         return faults.sorted()
     rewriter = Rewriter(scope, tables, faults)
     read = rewriter.plain(tree) or _literal(tree)
@@ -81,6 +83,19 @@ def compile_expression(
         program = Program(evaluator, border.settled(use.border), border.reads)
         changes[str(use)] = _change(use, program, scope.zone)
     return CompiledExpression(read, settled, truth, rewriter.reads, static, changes)
+
+
+def _faults_besides(rule: Rule, label: str, scope: RuleScope, tables: Tables, evaluator: CelEnvironment) -> list[Fault]:
+    """What is wrong with a rule besides operators of other languages."""
+    meant = repaired(rule)
+    if meant is None:
+        return []
+    try:
+        parse(meant.text)
+    except ExpressionError:
+        return []  # What the library says of it is said of the rule as it is written.
+    found = compile_expression(meant, label, scope, tables, evaluator)
+    return found if isinstance(found, list) else []
 
 
 def _only_compared(tree: Node, changes: dict[str, Change]) -> Iterator[TimeComparison]:

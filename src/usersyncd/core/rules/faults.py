@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from usersyncd.core.model import Rule
 from usersyncd.errors import Fault
 
@@ -22,6 +24,10 @@ class ExpressionFaults:
         """Note a fault ``offset`` characters from the start of the expression."""
         place = self._rule.place(min(offset, len(self.text.rstrip())))
         self._found[Fault(place.file, place.line, place.column, self._path, message)] = None
+
+    def note(self, faults: Iterable[Fault]) -> None:
+        """Note faults that were found elsewhere."""
+        self._found |= dict.fromkeys(faults)
 
     def sorted(self) -> list[Fault]:
         """The faults in the order of the file."""

@@ -79,7 +79,7 @@ _CONFUSING = frozenset([_NO_TEMPLATE, *(words for _, words in _SYNTAX[:2])])
 """Faults behind which the library reads everything as something else."""
 
 
-class _ForeignOperator(Struct, frozen=True):
+class ForeignOperator(Struct, frozen=True):
     """An operator of another language: where it stands, and where the next thing behind it does."""
 
     start: int
@@ -89,7 +89,7 @@ class _ForeignOperator(Struct, frozen=True):
 
 def explain(problems: Sequence[tuple[int, str]], scope: RuleScope, faults: ExpressionFaults) -> None:
     """Note what the library found wrong with an expression, as offsets and messages, and what was probably meant."""
-    foreign = list(_foreign_operators(faults.text))
+    foreign = list(foreign_operators(faults.text))
     if any(one.start <= offset <= one.next for one in foreign for offset, _ in problems):
         # The library's other messages are consequences of these.
         for one in foreign:
@@ -102,22 +102,24 @@ def explain(problems: Sequence[tuple[int, str]], scope: RuleScope, faults: Expre
             break
 
 
-def _foreign_operators(text: str) -> Iterator[_ForeignOperator]:
+def foreign_operators(text: str) -> Iterator[ForeignOperator]:
+    """The operators of other languages in an expression, from left to right."""
     for found in _TOKENS.finditer(text):
         if sign := found["foreign"]:
             following = text[found.end() :]
             behind = found.end() + len(following) - len(following.lstrip())
-            yield _ForeignOperator(found.start(), behind, sign)
+            yield ForeignOperator(found.start(), behind, sign)
 
 
 def _no_operator(sign: str) -> str:
-    meant = _operator(sign)
+    meant = operator(sign)
     if meant.lower().startswith(f"text.{sign.lower()}("):
         return f"`{sign}` is a function: write `{meant}`"
     return f"CEL has no `{sign}`: did you mean `{meant}`?"
 
 
-def _operator(sign: str) -> str:
+def operator(sign: str) -> str:
+    """What is written here for an operator of another language."""
     if sign[0] in "&|":
         return sign[0] * 2
     if sign in _QUOTES:
