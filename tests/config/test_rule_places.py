@@ -82,6 +82,14 @@ def test_the_rules_of_a_directory_too(tmp_path: Path) -> None:
     assert (found.line, found.column, found.path) == (4, 36, "directories.desk.attributes.title")
 
 
+def test_a_fault_has_its_line_however_the_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path, DESK + SHELF + "    users: {where: user.emial != null}\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        jobs(load("./config.yaml"))
+    assert [pointed_at(tmp_path, fault) for fault in caught.value.faults] == ["emial != null}"]
+
+
 def test_what_an_anchor_repeats_is_said_once(tmp_path: Path) -> None:
     text = """\
         directories:

@@ -26,7 +26,7 @@ def load(path: str | Path) -> Config:
 
     Raises ConfigError: its ``faults`` are all that is wrong in the file, in the file's order, and hold no secret."""
     file = Path(path)
-    document = Document(str(path), _read(file))
+    document = Document(str(file), _read(file))
     if document.root is None:
         if not document.faults():
             document.fault((), "the file is empty: `usersyncd init` writes a starting configuration")
