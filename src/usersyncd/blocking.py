@@ -10,37 +10,35 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Iterable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 T = TypeVar("T")
 
 AHEAD = 4
-"""How many items the thread works ahead."""
+"""Maximum number of items that the thread produces ahead of the reader."""
+END = object()
+"""The last item of the queue."""
 PATIENCE = 5.0
-"""Seconds that a reader who stops waits for a step that is under way. The thread is a daemon thread: it never outlives
-the process, but it cannot be interrupted within a call of the library."""
+"""Seconds that a reader waits for the current step when it stops. The thread is a daemon thread: it never outlives the
+process, but it cannot be interrupted within a call of the library."""
 
 
 async def in_own_thread(work: Callable[[], Iterable[T]], *, name: str, log: Any) -> AsyncIterator[T]:
     """Yield the items of ``work()``. ``work`` is called, stepped and closed in one thread, which has ended when this
     ends.
 
-    What ``work`` raises is raised here, with its traceback. When the reader stops (cancelled, or the iterator is
-    closed), the thread stops after the step that is under way.
+    Errors of ``work`` are raised here, with their traceback. When the reader stops (cancelled, or the iterator is
+    closed), the thread stops after the current step.
     """
     producer = _Producer(work, asyncio.get_running_loop())
     context = contextvars.copy_context()
     thread = threading.Thread(target=context.run, args=(producer.run,), name=f"blocking {name}", daemon=True)
     thread.start()
     try:
-        while True:
-            while producer.items:
-                yield producer.take()
-            if producer.ended and not producer.items:
-                break
-            await producer.wait()
+        while (item := await producer.next()) is not END:
+            yield cast("T", item)
+            del item  # Otherwise it would be kept until the next item arrives.
     except BaseException:
         producer.stop()
         await _join(producer, thread, log)
@@ -57,11 +55,11 @@ async def in_own_thread(work: Callable[[], Iterable[T]], *, name: str, log: Any)
         try:
             raise error
         finally:
-            del error  # Its traceback holds this frame: without this, a cycle that only the garbage collector ends.
+            del error  # Its traceback refers to this frame: otherwise a cycle remains for the garbage collector.
 
 
 async def result_of(work: Callable[[], Generator[Any, None, T]], *, name: str, log: Any, tick: Callable[[], None]) -> T:
-    """What the generator ``work()`` returns. It runs in a thread of its own; ``tick`` is called whenever it yields."""
+    """The return value of the generator ``work()``, which runs in its own thread; ``tick`` is called at each yield."""
     results: list[T] = []
 
     def steps() -> Generator[Any, None, None]:
@@ -73,8 +71,8 @@ async def result_of(work: Callable[[], Generator[Any, None, T]], *, name: str, l
 
 
 async def to_its_end(work: Callable[[], T]) -> T:
-    """What ``work()`` returns; it runs in a thread. Cancelled, this still waits for its end, so that whatever follows
-    finds it done."""
+    """The result of ``work()``, which runs in a thread. When cancelled, this still waits for its end, so that the code
+    that follows finds it done."""
     task = asyncio.ensure_future(asyncio.to_thread(work))
     try:
         return await asyncio.shield(task)
@@ -84,13 +82,13 @@ async def to_its_end(work: Callable[[], T]) -> T:
 
 
 async def _join(producer: _Producer[Any], thread: threading.Thread, log: Any) -> None:
-    """Wait for the thread's end, also when this waiting is cancelled once more."""
+    """Wait for the thread's end, also when this wait is cancelled again."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + PATIENCE
     cancelled = False
-    while not producer.gone.is_set():
+    while not producer.ended.is_set():
         try:
-            await asyncio.wait_for(producer.gone.wait(), max(deadline - loop.time(), 0))
+            await asyncio.wait_for(producer.ended.wait(), max(deadline - loop.time(), 0))
         except TimeoutError:
             log.warning(
                 "a blocking call does not end; it is left to itself", event_name="thread.left", thread=thread.name
@@ -105,67 +103,56 @@ async def _join(producer: _Producer[Any], thread: threading.Thread, log: Any) ->
 
 
 class _Producer(Generic[T]):
-    """Both ends of the queue. Appending and popping a deque is atomic, and each end is touched by one thread only.
+    """The queue between the thread and its reader.
 
-    Each side wakes the other only when it sleeps: it first says that it will sleep, then looks once more. The thread
-    sleeps when the queue is full and is woken when it is empty: switching threads costs far more than an item.
+    The thread puts each item into the queue in the event loop, and waits while :data:`AHEAD` items are in it.
     """
 
     def __init__(self, work: Callable[[], Iterable[T]], loop: asyncio.AbstractEventLoop) -> None:
-        self.items: deque[T] = deque()
-        self.ended = False
         self.error: BaseException | None = None
-        self.gone = asyncio.Event()
+        self.ended = asyncio.Event()
         self._work = work
         self._loop = loop
-        self._ready = asyncio.Event()
-        self._reader_sleeps = False
-        self._room = threading.Event()
+        self._queue: asyncio.Queue[object] = asyncio.Queue()
+        self._room = threading.Semaphore(AHEAD - 1)
         self._stopping = False
 
     # ---- in the event loop
 
-    def take(self) -> T:
-        item = self.items.popleft()
-        if not self.items:
-            self._room.set()
+    async def next(self) -> object:
+        """The next item, or END."""
+        item = await self._queue.get()
+        self._room.release()
         return item
 
-    async def wait(self) -> None:
-        """Until there are items, or no more will come."""
-        self._ready.clear()
-        self._reader_sleeps = True
-        if not self.items and not self.ended:
-            await self._ready.wait()
-        self._reader_sleeps = False
-
     def stop(self) -> None:
+        """Let the thread end after its current step."""
         self._stopping = True
-        self._room.set()
+        self._room.release()
+
+    def _end(self) -> None:
+        self._queue.put_nowait(END)
+        self.ended.set()
 
     # ---- in the thread
 
     def run(self) -> None:
+        """Call, step and close the generator."""
         try:
             if not self._stopping:
                 self._produce()
         except BaseException as error:
             self.error = error
         finally:
-            self.ended = True
-            self._tell(self._end)
+            self._in_loop(self._end)
 
     def _produce(self) -> None:
         iterator = iter(self._work())
         try:
             for item in iterator:
-                self.items.append(item)
-                if self._reader_sleeps:
-                    self._reader_sleeps = False
-                    self._tell(self._ready.set)
-                if len(self.items) >= AHEAD:
-                    self._wait_for_room()
-                del item  # Or it would be kept until the next one is there.
+                self._in_loop(self._queue.put_nowait, item)
+                del item  # Otherwise it would be kept until the next one is produced.
+                self._room.acquire()
                 if self._stopping:
                     return
         finally:
@@ -173,18 +160,8 @@ class _Producer(Generic[T]):
             if close is not None:
                 close()
 
-    def _wait_for_room(self) -> None:
-        self._room.clear()
-        if len(self.items) >= AHEAD and not self._stopping:
-            self._room.wait()
-
-    def _end(self) -> None:
-        self._ready.set()
-        self.gone.set()
-
-    def _tell(self, what: Callable[[], object]) -> None:
+    def _in_loop(self, function: Callable[..., object], *arguments: object) -> None:
         try:
-            self._loop.call_soon_threadsafe(what)
+            self._loop.call_soon_threadsafe(function, *arguments)
         except RuntimeError:
-            # The event loop is closed: nobody reads any more.
-            self._stopping = True
+            self.stop()  # The event loop is closed: there is no reader any more.
