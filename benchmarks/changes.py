@@ -66,21 +66,21 @@ UNLIMITED = Guard(
 STEPS = ("reading", "saving", "planning")
 
 
-class ToldOptions(Options):
+class GivenOptions(Options):
     """The items of the next pull, and whether they are all."""
 
     items: list[Any] = Field(exclude=True)
     complete: bool = False
 
 
-class Told:
-    """A source that tells what it was given."""
+class Given:
+    """A source that reports the items of its options."""
 
     api: ClassVar[int] = API
-    Options: ClassVar[type[BaseModel]] = ToldOptions
+    Options: ClassVar[type[BaseModel]] = GivenOptions
     mapping: ClassVar[Mapping[Kind, Mapping[str, str]]] = {}
 
-    def __init__(self, options: ToldOptions, _context: SourceContext) -> None:
+    def __init__(self, options: GivenOptions, _context: SourceContext) -> None:
         self._options = options
 
     async def pull(self, _cursor: str | None) -> AsyncIterator[Page | Done]:
@@ -218,14 +218,14 @@ class Measured:
         self.seconds: dict[str, float] = {}
 
     def run(self, items: list[Any], *, complete: bool = False) -> None:
-        options = ToldOptions.model_construct(items=items, complete=complete)
+        options = GivenOptions.model_construct(items=items, complete=complete)
         attributes: dict[Kind, Any] = {kind: {} for kind in Kind}
-        directory = Directory("company", "told", timedelta(minutes=15), None, options, attributes)
+        directory = Directory("company", "given", timedelta(minutes=15), None, options, attributes)
         target = Target(
             "app", "sink", SinkOptions(), ("company",), _rules(groups=self._groups), Ruleset(), "flattened",
             Leavers(), UNLIMITED,
         )  # fmt: skip
-        found = job(directory, Told, [(target, Sink)], {})
+        found = job(directory, Given, [(target, Sink)], {})
         steps: list[tuple[str, float]] = [("reading", time.process_time())]
 
         def note(progress: Progress) -> None:

@@ -106,7 +106,7 @@ async def pull(options: dict[str, Any], cursor: str | None) -> Done:
 
 
 def serve(there: Connection, per_minute: int) -> None:
-    """The fake, until it is told to stop."""
+    """Run the fake server until it is stopped."""
     from tests.fakes.google import Google, Tenant
 
     tenant = Tenant()

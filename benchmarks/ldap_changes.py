@@ -73,7 +73,7 @@ async def measure(server: Slapd, people: int) -> tuple[float, float, float]:
 
 
 async def pull(options: Mapping[str, object], cursor: str | None) -> tuple[str | None, int]:
-    """The cursor of the next pull, and how much was told, not counting who was only named."""
+    """The cursor of the next pull, and the number of records reported, without those that were only named."""
     source = LdapSource(LdapOptions.model_validate(options), source_context(Path(), reads=READS))
     items, end = 0, None
     async for page in source.pull(cursor):

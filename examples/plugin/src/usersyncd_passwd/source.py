@@ -48,7 +48,7 @@ class PasswdSource:
         yield [user(account) for account in people]
         # A page is some hundred to some thousand items. This directory is small; a large one would yield many.
         yield [item for group in groups(self._group) for item in with_members(group, people)]
-        # Only here, when everything was read: whoever was not listed is gone.
+        # Only here, when everything was read: records that were not listed count as deleted.
         yield Done(cursor=None, complete=True)
 
     def _describe(self) -> Iterator[str]:
