@@ -45,14 +45,14 @@ def test_a_password_that_cannot_be_opened_is_named(tmp_path: Path, monkeypatch: 
     assert "hunter2" not in str(raised.value)
 
 
-def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_named(tmp_path: Path) -> None:
     (tmp_path / "state.db").write_text("precious\n" * 100)
     with pytest.raises(StateError, match=r"state\.db cannot be opened: file is not a database"):
         open_database(f"sqlite:///{tmp_path}/state.db")
     assert (tmp_path / "state.db").read_text() == "precious\n" * 100
 
 
-def test_opening_does_not_wait_for_somebody_who_writes(tmp_path: Path) -> None:
+def test_opening_does_not_wait_for_another_writer(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/state.db"
     first = open_database(url)
     with first.write() as connection:
@@ -79,7 +79,7 @@ def test_opening_waits_for_another_program_that_writes(tmp_path: Path) -> None:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-def test_a_lock_file_made_by_root_belongs_to_whoever_owns_the_database(tmp_path: Path) -> None:
+def test_a_lock_file_made_by_root_belongs_to_the_owner_of_the_database(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can make files for others")
     database = open_database(f"sqlite:///{tmp_path}/state.db")

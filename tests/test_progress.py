@@ -44,10 +44,10 @@ def test_a_wait_may_have_no_known_end() -> None:
     assert str(Wait("app", "another process delivers to app")) == "waiting: another process delivers to app"
 
 
-def test_every_change_is_told() -> None:
-    told: list[str] = []
-    progress = Progress(lambda progress: told.append(str(progress)))
+def test_every_change_is_reported() -> None:
+    reported: list[str] = []
+    progress = Progress(lambda progress: reported.append(str(progress)))
     progress.begin("reading")
     progress.advance(1)
     progress.wait(Wait("app", "app is busy"))
-    assert told == ["reading", "reading 1", "reading 1, waiting: app is busy"]
+    assert reported == ["reading", "reading 1", "reading 1, waiting: app is busy"]
