@@ -71,13 +71,13 @@ class Api:
     async def users(self, extent: Json, fields: str, projection: str) -> AsyncIterator[list[Json]]:
         """Users, page by page. ``extent``: ``customer`` or ``domain``, and optionally ``query``."""
         request = self._users.list(maxResults=USERS, fields=fields, projection=projection, **extent)
-        async for page in self._pages(request, self._users.list_next, "users", _said("users", extent)):
+        async for page in self._pages(request, self._users.list_next, "users", _label("users", extent)):
             yield page
 
     async def groups(self, extent: Json, fields: str) -> AsyncIterator[list[Json]]:
         """Groups, page by page. ``extent``: ``customer`` or ``domain``."""
         request = self._groups.list(maxResults=GROUPS, fields=fields, **extent)
-        async for page in self._pages(request, self._groups.list_next, "groups", _said("groups", extent)):
+        async for page in self._pages(request, self._groups.list_next, "groups", _label("groups", extent)):
             yield page
 
     async def members(self, group: str, name: str, fields: str) -> AsyncIterator[list[Json]]:
@@ -162,7 +162,7 @@ def _is_item(item: object) -> bool:
     return isinstance(item, dict) and isinstance(item.get("id", ""), str | dict)
 
 
-def _said(what: str, extent: Json) -> str:
+def _label(what: str, extent: Json) -> str:
     return what + "".join(f" of {value}" for name, value in extent.items() if value != "my_customer")
 
 

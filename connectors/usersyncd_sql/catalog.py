@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from usersyncd.plugin import Kind, Layout
 from usersyncd_sql import own
-from usersyncd_sql.edges import EdgeTable
+from usersyncd_sql.membership_table import MembershipTable
 from usersyncd_sql.options import SqlOptions
 from usersyncd_sql.reflected import Reflected
 from usersyncd_sql.tables import RecordTable
@@ -27,7 +27,7 @@ class Catalog:
         self.names = {Kind.USER: given.users or "users", Kind.GROUP: given.groups or "groups"}
         self.edges_name = given.memberships or "group_members"
         self._records: dict[Kind, RecordTable] = {}
-        self._edges: EdgeTable | None = None
+        self._edges: MembershipTable | None = None
         self._inspector: sa.Inspector | None = None
 
     def own(self) -> list[sa.Table]:
@@ -95,22 +95,22 @@ class Catalog:
         found = self.records_if_any(connection, kind)
         return self.records(connection, kind) if found is None and not self._is_own(f"{kind}s") else found
 
-    def edges(self, connection: sa.Connection) -> EdgeTable:
+    def edges(self, connection: sa.Connection) -> MembershipTable:
         """The membership table. Raises TargetError if it does not exist or its columns are not known."""
         if self._edges is None:
             records = {kind: self.records(connection, kind) for kind in Kind}
-            self._edges = EdgeTable(
+            self._edges = MembershipTable(
                 connection, self._inspect(connection), self.edges_name, self.schema, self.target, records, self._chosen
             )
         return self._edges
 
-    def edges_if_any(self, connection: sa.Connection) -> EdgeTable | None:
+    def edges_if_any(self, connection: sa.Connection) -> MembershipTable | None:
         """The membership table, or None if the admin has none. For memberships that follow their record."""
         if self._edges is None and self.left_out(connection, "memberships", self.edges_name):
             return None
         return self.edges(connection)
 
-    def reflected(self) -> list[RecordTable | EdgeTable]:
+    def reflected(self) -> list[RecordTable | MembershipTable]:
         """The reflected tables."""
         return [*self._records.values(), *([] if self._edges is None else [self._edges])]
 

@@ -12,8 +12,8 @@ from typing import Any
 from usersyncd.plugin import Kind
 from usersyncd_sql import own
 from usersyncd_sql.batch import Batch
-from usersyncd_sql.edges import EdgeTable, Holds
 from usersyncd_sql.faults import Refused
+from usersyncd_sql.membership_table import MembershipTable, Representation
 from usersyncd_sql.reflected import Key, Row
 from usersyncd_sql.tables import RecordTable
 from usersyncd_sql.temporary import can_park, tokens
@@ -40,7 +40,7 @@ def follow(batch: Batch, table: RecordTable, moves: Sequence[Move]) -> None:
     if not any(_has_moved(table, move) for move in moves):
         return
     edges = batch.catalog.edges_if_any(batch.writer.connection)
-    if edges is None or edges.holds[table.kind] is Holds.REFERENCE:
+    if edges is None or edges.holds[table.kind] is Representation.REFERENCE:
         return
     pairs = [pair for move in moves if (pair := _pair(table, edges, move)) is not None]
     _rewrite(batch, edges, edges.column_of(table.kind), pairs)
@@ -48,21 +48,21 @@ def follow(batch: Batch, table: RecordTable, moves: Sequence[Move]) -> None:
         _rewrite(batch, edges, edges.user, _not_of_users(batch, edges, pairs))
 
 
-def stands_for(table: RecordTable, edges: EdgeTable, directory: str, held: Mapping[str, Any]) -> tuple[str, Key]:
+def stands_for(table: RecordTable, edges: MembershipTable, directory: str, held: Mapping[str, Any]) -> tuple[str, Key]:
     """The directory and the value by which memberships currently refer to a row.
 
     A row of an upgraded table that has no record id is represented by its key. Raises Refused.
     """
-    if edges.holds[table.kind] is Holds.REFERENCE:
+    if edges.holds[table.kind] is Representation.REFERENCE:
         return directory, held[edges.value[table.kind]]
-    if edges.holds[table.kind] is Holds.KEY:
+    if edges.holds[table.kind] is Representation.KEY:
         return directory, _as_key(table, edges, held[table.key])
     if held[edges.value[table.kind]] is None:
         return directory, held[table.key]
     return held[own.DIRECTORY], held[edges.value[table.kind]]
 
 
-def _as_key(table: RecordTable, edges: EdgeTable, held: Any) -> Key:
+def _as_key(table: RecordTable, edges: MembershipTable, held: Any) -> Key:
     """A row's key, converted to the column type of the membership table. Raises Refused."""
     try:
         return edges.adapt[table.kind](table.attributes({table.key: held}, whole=False)[table.key_attribute])
@@ -75,16 +75,16 @@ def _has_moved(table: RecordTable, move: Move) -> bool:
     return any(table.stored(c, move.held[c]) != move.row[table.place[c]] for c in columns)
 
 
-def _pair(table: RecordTable, edges: EdgeTable, move: Move) -> Pair | None:
+def _pair(table: RecordTable, edges: MembershipTable, move: Move) -> Pair | None:
     """The rewrite for one row; None if there is none, or if the row belongs to a record of another directory."""
     where, old = stands_for(table, edges, move.directory, move.held)
     new = move.row[table.place[edges.value[table.kind]]]
-    if edges.holds[table.kind] is Holds.KEY:
+    if edges.holds[table.kind] is Representation.KEY:
         new = _as_key(table, edges, new)
     return (tuple(edges.fixed(where).values()), old, new) if where == move.directory and old != new else None
 
 
-def _rewrite(batch: Batch, edges: EdgeTable, column: str, pairs: Sequence[Pair]) -> None:
+def _rewrite(batch: Batch, edges: MembershipTable, column: str, pairs: Sequence[Pair]) -> None:
     by = [*edges.fixed(""), column]
     olds = {(fixed, old) for fixed, old, _ in pairs}
     colliding = [pair for pair in pairs if (pair[0], pair[2]) in olds]
@@ -101,10 +101,10 @@ def _rewrite(batch: Batch, edges: EdgeTable, column: str, pairs: Sequence[Pair])
             batch.writer.update(edges, [column], by, rows)
 
 
-def _not_of_users(batch: Batch, edges: EdgeTable, pairs: Sequence[Pair]) -> list[Pair]:
+def _not_of_users(batch: Batch, edges: MembershipTable, pairs: Sequence[Pair]) -> list[Pair]:
     """The pairs whose old value is not a user's key: a user with the same key keeps its memberships."""
     users = batch.catalog.records(batch.writer.connection, Kind.USER)
-    if edges.holds[Kind.USER] is not Holds.KEY:
+    if edges.holds[Kind.USER] is not Representation.KEY:
         return list(pairs)
     asked = [(old,) for _, old, _ in pairs]
     taken = {n for n, _ in batch.writer.join(users, [users.key], [users.key], asked)}

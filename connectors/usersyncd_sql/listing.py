@@ -10,10 +10,10 @@ import sqlalchemy as sa
 from usersyncd.plugin import Edge, Held, Kind
 from usersyncd_sql import own
 from usersyncd_sql.catalog import Catalog
-from usersyncd_sql.edges import EdgeTable, Holds
 from usersyncd_sql.faults import Refused
 from usersyncd_sql.follow import stands_for
 from usersyncd_sql.identity import decode
+from usersyncd_sql.membership_table import MembershipTable, Representation
 from usersyncd_sql.reading import by_address
 from usersyncd_sql.reflected import Key, Row
 from usersyncd_sql.tables import RecordTable
@@ -61,10 +61,10 @@ def _of(writer: Writer, table: RecordTable, directory: str) -> sa.ColumnElement[
     return writer.equals(table, own.DIRECTORY, sa.bindparam(None, directory, type_=sa.types.NullType()))
 
 
-class Edges:
+class MembershipReader:
     """Reads memberships with the target ids of both ends. ``known``: the cache of looked-up members, by directory."""
 
-    def __init__(self, writer: Writer, catalog: Catalog, edges: EdgeTable, known: dict[str, Known]) -> None:
+    def __init__(self, writer: Writer, catalog: Catalog, edges: MembershipTable, known: dict[str, Known]) -> None:
         self._writer = writer
         self._edges = edges
         kinds = Kind if edges.nested else (Kind.USER,)
@@ -127,12 +127,12 @@ class Edges:
     ) -> Iterator[tuple[Key, tuple[Kind, str]]]:
         edges = self._edges
         by: tuple[str, ...] = (edges.value[table.kind],)
-        if edges.holds[table.kind] is Holds.RECORD and table.record is not None:
+        if edges.holds[table.kind] is Representation.RECORD and table.record is not None:
             by = table.record
         asked: list[tuple[Key, Row]] = []
         for value in values:
             try:
-                wanted = table.asked_key(value) if edges.holds[table.kind] is Holds.KEY else value
+                wanted = table.asked_key(value) if edges.holds[table.kind] is Representation.KEY else value
             except Refused:
                 continue  # the column cannot hold it
             asked.append((value, (directory, wanted) if len(by) > 1 else (wanted,)))

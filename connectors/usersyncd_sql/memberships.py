@@ -7,25 +7,27 @@ from collections.abc import Iterator, Sequence
 
 from usersyncd.plugin import Change, Kind, Member
 from usersyncd_sql.batch import Batch, Numbered
-from usersyncd_sql.edges import EdgeTable
-from usersyncd_sql.ends import Absent, Ends
 from usersyncd_sql.faults import Refused, refusal
 from usersyncd_sql.hidden import hidden, may_hide
+from usersyncd_sql.member_values import Absent, MemberValues
+from usersyncd_sql.membership_table import MembershipTable
 from usersyncd_sql.reasons import DROPPED, UNTOUCHED
 from usersyncd_sql.reflected import Key, Row
 
-Edge = tuple[int, Member, Row]
+PlannedRow = tuple[int, Member, Row]
 """The index of the change in the batch, the member, and the row."""
 
 
 class MembershipRows:
     """The rows for membership changes. A group or member without a usable row is refused during the iteration."""
 
-    def __init__(self, batch: Batch, table: EdgeTable, changes: Sequence[Numbered]) -> None:
+    def __init__(self, batch: Batch, table: MembershipTable, changes: Sequence[Numbered]) -> None:
         self._batch, self._table, self._changes = batch, table, changes
-        self._groups = Ends(batch, table, Kind.GROUP, [(c.directory, group_of(c)) for _, c in changes])
+        self._groups = MemberValues(batch, table, Kind.GROUP, [(c.directory, group_of(c)) for _, c in changes])
         self._members = {
-            kind: Ends(batch, table, kind, [(c.directory, m) for _, c in changes for m in c.members if m.kind is kind])
+            kind: MemberValues(
+                batch, table, kind, [(c.directory, m) for _, c in changes for m in c.members if m.kind is kind]
+            )
             for kind in (Kind if table.nested else (Kind.USER,))
         }
         self._by_id = table.nested and all(ends.by_id for ends in self._members.values())
@@ -113,12 +115,14 @@ def remove(batch: Batch, changes: Sequence[Numbered]) -> None:
         batch.refuse(number, str(refusal(error)))
 
 
-def _refuse_unseen(batch: Batch, table: EdgeTable, groups: Sequence[tuple[int, list[tuple[Member, Row]]]]) -> None:
+def _refuse_unseen(
+    batch: Batch, table: MembershipTable, groups: Sequence[tuple[int, list[tuple[Member, Row]]]]
+) -> None:
     for number, member, _ in _missing(batch, table, [(number, *edge) for number, edges in groups for edge in edges]):
         batch.refuse_member(number, member.id, hidden(table, "such membership"))
 
 
-def _stream(batch: Batch, table: EdgeTable, meant: MembershipRows, sent: list[int]) -> None:
+def _stream(batch: Batch, table: MembershipTable, meant: MembershipRows, sent: list[int]) -> None:
     def rows() -> Iterator[Row]:
         for _, some in meant.edges():
             sent.append(len(some))
@@ -128,16 +132,16 @@ def _stream(batch: Batch, table: EdgeTable, meant: MembershipRows, sent: list[in
         raise Refused(DROPPED)
 
 
-def _insert(batch: Batch, table: EdgeTable, edges: Sequence[Edge]) -> None:
+def _insert(batch: Batch, table: MembershipTable, edges: Sequence[PlannedRow]) -> None:
     if batch.writer.insert(table, table.written, [row for _, _, row in edges]) == len(edges):
         return
     for number, member, _ in _missing(batch, table, edges):
         batch.refuse_member(number, member.id, DROPPED)
 
 
-def _missing(batch: Batch, table: EdgeTable, edges: Sequence[Edge]) -> list[Edge]:
+def _missing(batch: Batch, table: MembershipTable, edges: Sequence[PlannedRow]) -> list[PlannedRow]:
     """The memberships that are not in the table, each once. They are queried group by group, in their order."""
-    groups: dict[Row, dict[Key, Edge]] = defaultdict(dict)
+    groups: dict[Row, dict[Key, PlannedRow]] = defaultdict(dict)
     for edge in edges:
         groups[edge[2][:-1]].setdefault(edge[2][-1], edge)
     for start, members in groups.items():

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.sql.dml import UpdateBase
 
-from usersyncd_sql.edges import EdgeTable
 from usersyncd_sql.faults import code, is_busy
+from usersyncd_sql.membership_table import MembershipTable
 from usersyncd_sql.rights import closed_sequences, of_no_row
 from usersyncd_sql.savepoint import savepoint
 from usersyncd_sql.tables import RecordTable
 
 
-def is_of_statement(connection: sa.Connection, table: RecordTable | EdgeTable, error: BaseException) -> bool:
+def is_of_statement(connection: sa.Connection, table: RecordTable | MembershipTable, error: BaseException) -> bool:
     """Whether statements on no row of a table fail in the same way, or sequences for its new rows are not
     accessible."""
     if any(_fails_alike(connection, statement, error) for statement in of_no_row(table, table.written)):

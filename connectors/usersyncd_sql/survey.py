@@ -12,9 +12,9 @@ from usersyncd.errors import TargetError
 from usersyncd.plugin import Kind, Layout, TargetContext
 from usersyncd_sql import own, rights
 from usersyncd_sql.catalog import Catalog
-from usersyncd_sql.edges import EdgeTable
 from usersyncd_sql.engine import sqlite_file
 from usersyncd_sql.hidden import REMEDY, may_hide
+from usersyncd_sql.membership_table import MembershipTable
 from usersyncd_sql.tables import RecordTable
 
 PRODUCTS = {"postgresql": "PostgreSQL", "mysql": "MySQL", "mariadb": "MariaDB", "sqlite": "SQLite"}
@@ -97,10 +97,10 @@ def _unfinished(connection: sa.Connection, table: sa.Table, catalog: Catalog) ->
     return f"table `{table.name}` would be extended by {', '.join(missing)}" if missing else None
 
 
-def _found(connection: sa.Connection, table: RecordTable | EdgeTable, target: str) -> str:
+def _found(connection: sa.Connection, table: RecordTable | MembershipTable, target: str) -> str:
     rights.verify(connection, table, table.written, target)
     rows = connection.execute(sa.select(sa.func.count()).select_from(table.light)).scalar_one()
-    if isinstance(table, EdgeTable):
+    if isinstance(table, MembershipTable):
         what = f"group in `{table.group}`, member in `{table.user}`"
     else:
         what = f"writes {', '.join(table.written)}; {_identity(table)}"
@@ -112,7 +112,7 @@ def _found(connection: sa.Connection, table: RecordTable | EdgeTable, target: st
     return f"table `{table.name}`: {rows:,} {'row' if rows == 1 else 'rows'}; {what}{warning}"
 
 
-def _as_innodb(connection: sa.Connection, table: RecordTable | EdgeTable) -> str:
+def _as_innodb(connection: sa.Connection, table: RecordTable | MembershipTable) -> str:
     return f"ALTER TABLE {connection.dialect.identifier_preparer.format_table(table.light)} ENGINE = InnoDB"
 
 

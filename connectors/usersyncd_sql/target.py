@@ -208,7 +208,7 @@ class SqlTarget:
             if None in [self._catalog.records_if_any(connection, kind) for kind in Kind]:
                 return
             if (edges := self._catalog.edges_if_any(connection)) is not None:
-                yield from listing.Edges(writer(connection), self._catalog, edges, self._known).of(groups)
+                yield from listing.MembershipReader(writer(connection), self._catalog, edges, self._known).of(groups)
 
     def _count(self, kind: Kind, directory: str) -> Iterator[int | None]:
         if not self._is_made():

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from usersyncd.plugin import Kind, Lookup
 from usersyncd_sql import own
 from usersyncd_sql.catalog import Catalog
-from usersyncd_sql.edges import EdgeTable, Holds
+from usersyncd_sql.membership_table import MembershipTable, Representation
 from usersyncd_sql.reflected import Key
 from usersyncd_sql.tables import RecordTable
 from usersyncd_sql.write import Writer
@@ -39,7 +39,7 @@ def rewrite(
     known = {kind: _fill(writer, catalog.records(writer.connection, kind), unlinked(kind)) for kind in kinds}
     if catalog.has(writer.connection, catalog.edges_name):
         edges = catalog.edges(writer.connection)
-        if any(edges.holds[kind] is Holds.RECORD for kind in kinds):
+        if any(edges.holds[kind] is Representation.RECORD for kind in kinds):
             _convert(writer, edges, known)
 
 
@@ -72,7 +72,7 @@ def _fill(writer: Writer, table: RecordTable, lookups: Iterator[Lookup]) -> Know
     return {(directory, key): record for directory, record, key in sure}
 
 
-def _convert(writer: Writer, edges: EdgeTable, known: Mapping[Kind, Known]) -> None:
+def _convert(writer: Writer, edges: MembershipTable, known: Mapping[Kind, Known]) -> None:
     """Rewrite all memberships together, so that a key that equals another record's id is converted only once."""
     users, groups = known.get(Kind.USER, {}), known.get(Kind.GROUP, {})
     found = writer.connection.execute(sa.select(*(edges.light.c[column] for column in edges.written))).all()

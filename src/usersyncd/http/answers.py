@@ -77,13 +77,13 @@ def _without_halves(body: bytes) -> bytes:
     return _ESCAPE.sub(lambda escape: rb"\ufffd" if escape[1] else escape[0], body)
 
 
-def words(response: httpx.Response) -> str:
+def error_message(response: httpx.Response) -> str:
     """The provider's error message in one line, with the error code and the request id if present.
 
     Knows the error bodies of Microsoft Graph and Google (``error.code``, ``error.message``) and of OAuth (RFC 6749,
     section 5.2); for other bodies, the beginning of the text.
     """
-    said = _said(without_secrets(response.content, response.request))
+    said = _error_text(without_secrets(response.content, response.request))
     identifier = request_id(response)
     return f"{said} (request-id {identifier})" if identifier else said
 
@@ -94,7 +94,7 @@ def request_id(response: httpx.Response) -> str | None:
     return next((identifier for identifier in found if REQUEST_ID.fullmatch(identifier)), None)
 
 
-def _said(body: bytes) -> str:
+def _error_text(body: bytes) -> str:
     try:
         decoded = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import httpx
 import tenacity
 
-from usersyncd.http.answers import is_json, phrase, retry_after, title, words
+from usersyncd.http.answers import error_message, is_json, phrase, retry_after, title
 from usersyncd.plugin import Patience
 from usersyncd.words import quoted
 
@@ -61,7 +61,7 @@ def trouble_of(response: httpx.Response, patience: Patience) -> PassingError | N
     if status in STATUSES or declared:
         asked = retry_after(response)
         throttled = status == 429 or asked is not None or (declared and status < 500)
-        said = words(response)
+        said = error_message(response)
         what = f"answered {phrase(status)}" + (f": {said}" if said else "")
         return PassingError(what, THROTTLED if throttled else OWN_FAULT, asked=asked, throttled=throttled)
     try:
@@ -82,13 +82,13 @@ def trouble_with(error: httpx.TransportError) -> PassingError | LastingError:
             return LastingError(f"has a certificate that is not trusted: {cause.verify_message}", UNTRUSTED)
     match error:
         case httpx.ConnectError() | httpx.ConnectTimeout():
-            return PassingError(f"cannot be reached: {_said(error)}", UNREACHABLE)
+            return PassingError(f"cannot be reached: {_error_text(error)}", UNREACHABLE)
         case httpx.ProxyError():
-            return PassingError(f"cannot be reached through the proxy: {_said(error)}", UNREACHABLE)
+            return PassingError(f"cannot be reached through the proxy: {_error_text(error)}", UNREACHABLE)
         case httpx.TimeoutException():
             return PassingError("did not respond in time", OWN_FAULT)
         case httpx.UnsupportedProtocol():
-            return LastingError(f"cannot be requested: {_said(error)}", "correct the address")
+            return LastingError(f"cannot be requested: {_error_text(error)}", "correct the address")
         case httpx.LocalProtocolError():
             # The error's text would show the header, which contains the token.
             return LastingError("cannot be requested: a header, perhaps the token, has invalid characters", OWN)
@@ -96,10 +96,10 @@ def trouble_with(error: httpx.TransportError) -> PassingError | LastingError:
             # The error's text would show received data, such as a cookie.
             return PassingError("sent a response that is not HTTP", IN_BETWEEN)
         case _:
-            return PassingError(f"broke the connection: {_said(error)}", OWN_FAULT)
+            return PassingError(f"broke the connection: {_error_text(error)}", OWN_FAULT)
 
 
-def _said(error: httpx.TransportError) -> str:
+def _error_text(error: httpx.TransportError) -> str:
     return quoted(str(error)) or type(error).__name__
 
 

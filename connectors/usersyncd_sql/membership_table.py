@@ -15,7 +15,7 @@ from usersyncd_sql.tables import RecordTable
 from usersyncd_sql.values import adapter, text
 
 
-class Holds(Enum):
+class Representation(Enum):
     """The value that represents a record in the membership table."""
 
     RECORD = "its id in its directory"
@@ -23,7 +23,7 @@ class Holds(Enum):
     REFERENCE = "another column of its row"
 
 
-class EdgeTable(Reflected):
+class MembershipTable(Reflected):
     """The membership table. For each kind, ``holds`` is the type of value that represents a record, and ``value`` the
     column of the record's row with this value."""
 
@@ -44,7 +44,7 @@ class EdgeTable(Reflected):
             self.user, self.group, self.nested = own.EDGE_MEMBER, own.EDGE_GROUP, True
         else:
             self.user, self.group = self._referring(users), self._referring(groups)
-        self.holds: dict[Kind, Holds] = {}
+        self.holds: dict[Kind, Representation] = {}
         self.value: dict[Kind, str] = {}
         for table in (users, groups):
             self.holds[table.kind], self.value[table.kind] = self._what(table)
@@ -64,14 +64,14 @@ class EdgeTable(Reflected):
         """Further columns and values that identify a membership."""
         return {own.DIRECTORY: directory} if self.scoped else {}
 
-    def _what(self, records: RecordTable) -> tuple[Holds, str]:
+    def _what(self, records: RecordTable) -> tuple[Representation, str]:
         column = self.column_of(records.kind)
         for fk in self.foreign_keys:
             if fk["referred_table"] == records.name and fk["constrained_columns"] == [column]:
-                return Holds.REFERENCE, str(fk["referred_columns"][0])
+                return Representation.REFERENCE, str(fk["referred_columns"][0])
         if self.nested and records.record is not None:
-            return Holds.RECORD, records.record[-1]
-        return Holds.KEY, records.key
+            return Representation.RECORD, records.record[-1]
+        return Representation.KEY, records.key
 
     def _referring(self, to: RecordTable) -> str:
         found = [fk["constrained_columns"][0] for fk in self.foreign_keys if fk["referred_table"] == to.name]

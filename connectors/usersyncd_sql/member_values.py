@@ -8,11 +8,11 @@ from typing import Any
 
 from usersyncd.plugin import PROTECTED, Kind, Member
 from usersyncd_sql.batch import Batch
-from usersyncd_sql.edges import EdgeTable, Holds
 from usersyncd_sql.faults import Refused
 from usersyncd_sql.follow import stands_for
 from usersyncd_sql.hidden import hidden, may_hide
 from usersyncd_sql.identity import Address, decode
+from usersyncd_sql.membership_table import MembershipTable, Representation
 from usersyncd_sql.present import ambiguous, described, has_key, is_protected, not_delivered
 from usersyncd_sql.reading import by_address
 from usersyncd_sql.reflected import Key
@@ -29,18 +29,18 @@ class _Row:
     rows: list[dict[str, Any]]
 
 
-class Ends:
+class MemberValues:
     """The values that represent the records of one kind. All rows that a batch names are read at once by target id.
 
     Tables that hold record ids are not read, unless the configuration protects objects of this kind.
     """
 
-    def __init__(self, batch: Batch, edges: EdgeTable, kind: Kind, members: Iterable[tuple[str, Member]]) -> None:
+    def __init__(self, batch: Batch, edges: MembershipTable, kind: Kind, members: Iterable[tuple[str, Member]]) -> None:
         self._batch, self._edges = batch, edges
         self._table: RecordTable = batch.catalog.records(batch.writer.connection, kind)
         self._whole = batch.context.protects(kind)
         self._found: dict[str | None, _Row | Refused] = {}
-        self._own = edges.holds[kind] is Holds.RECORD and not self._whole
+        self._own = edges.holds[kind] is Representation.RECORD and not self._whole
         # The start of a target id that `encode` writes for a record of a table that usersyncd created.
         self._prefix = '{"directory":'
         wanted = dict.fromkeys(
