@@ -88,5 +88,5 @@ def _unreported(session: Session) -> Iterator[str]:
         names = {name.lower(): name for name in session.reads[kind] or ()}
         for name in sorted(session.schema.unreported & names.keys()):
             yield f"the rules read {names[name]} of {kind}s, whose changes the server does not report"
-        for name in sorted(session.schema.unreported & session.parts[kind].attributes):
+        for name in sorted(session.schema.unreported & session.scopes[kind].attributes):
             yield f"the filter for {kind}s uses {name}, whose changes the server does not report"

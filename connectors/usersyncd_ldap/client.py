@@ -16,7 +16,7 @@ from ldap.controls.ppolicy import PasswordPolicyControl
 from usersyncd.errors import SourceError
 from usersyncd_ldap import sockets
 from usersyncd_ldap.entries import Entry
-from usersyncd_ldap.faults import NOT_HERE, TLS_FAILED, Failure, fault, unreachable, words
+from usersyncd_ldap.faults import NOT_HERE, TLS_FAILED, Failure, error_message, fault, unreachable
 from usersyncd_ldap.handshake import Peer, Reason, tls_expected, why
 from usersyncd_ldap.operation import Answer, answers
 from usersyncd_ldap.options import LdapOptions
@@ -139,7 +139,7 @@ def connect(urls: Sequence[str], options: LdapOptions, folder: Path, password: s
         try:
             server = Server(url, _connected(url, options, folder, password), options)
         except (*NOT_HERE, OSError) as error:
-            failures.append(Failure(url, words(error), _reason(url, options, folder)))
+            failures.append(Failure(url, error_message(error), _reason(url, options, folder)))
         except ldap.LDAPError as error:
             doing = f"{url}: signing in as {options.account or 'anonymous'} failed"
             raise fault(error, doing, options.bind_dn) from error
@@ -168,7 +168,7 @@ def _connected(url: str, options: LdapOptions, folder: Path, password: str | Non
                     connection.start_tls_s()
             _bind(connection, url, options, password)
         except (ldap.SERVER_DOWN, ldap.CONNECT_ERROR) as error:
-            raise ConnectionError(TLS_FAILED if _secured(url, options) else words(error)) from error
+            raise ConnectionError(TLS_FAILED if _secured(url, options) else error_message(error)) from error
         sockets.limit_reads(connection.fileno())
     except BaseException:
         with suppress(ldap.LDAPError):

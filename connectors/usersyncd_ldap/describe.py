@@ -24,10 +24,10 @@ def describe(session: Session, options: LdapOptions) -> Iterator[str]:
         if paged
         else "reads everything at once: the server does not support pages"
     )
-    for kind, part in session.parts.items():
-        for base in part.bases:
+    for kind, scope in session.scopes.items():
+        for base in scope.bases:
             server.read(base, ["1.1"])
-        yield f"{kind}s: {part.filter} below {' and '.join(base or 'the root' for base in part.bases)}"
+        yield f"{kind}s: {scope.filter} below {' and '.join(base or 'the root' for base in scope.bases)}"
     if session.schema.dynamic and (groups := len(session.find(Kind.GROUP, session.schema.dynamic, ["1.1"]))):
         yield f"dynamic groups, whose members are read in every pull: {groups:,}"
     choice = choose(session, options)

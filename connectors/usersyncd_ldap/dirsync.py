@@ -19,7 +19,7 @@ from usersyncd_ldap import ad, ber
 from usersyncd_ldap.current import ChangeHint, current_pages
 from usersyncd_ldap.cursor import StaleError, State
 from usersyncd_ldap.entries import Entry
-from usersyncd_ldap.faults import words
+from usersyncd_ldap.faults import error_message
 from usersyncd_ldap.scope import within
 from usersyncd_ldap.session import EXTENDED_DN, KINDS, Session
 from usersyncd_ldap.strategy import UnfitError
@@ -59,8 +59,8 @@ class DirSync:
         self._domain = session.root.text("defaultNamingContext")
 
     def begin(self) -> tuple[State, str]:
-        for part in self._session.parts.values():
-            for base in part.bases:
+        for scope in self._session.scopes.values():
+            for base in scope.bases:
                 if not within(base, self._domain):
                     raise UnfitError(f"DirSync reports {self._domain} only, and {base} is not in it")
         reasons, seen = [], sees_deleted(self._session)
@@ -71,7 +71,7 @@ class DirSync:
             try:
                 shown, cookie = self._ask(flags, b"", PROOF, ["name", "isDeleted"])
             except ldap.LDAPError as error:
-                reasons.append(words(error))
+                reasons.append(error_message(error))
                 continue
             if not shown:
                 # Some servers do not refuse an account without rights, but return nothing.
@@ -98,7 +98,7 @@ class DirSync:
         except ldap.LDAPError as error:
             if isinstance(error, (ldap.SERVER_DOWN, ldap.TIMEOUT, ldap.BUSY, ldap.UNAVAILABLE)):
                 raise self._session.server.fault(error, "reading changes by DirSync") from error
-            raise StaleError(f"the server refuses the cookie: {words(error)}") from error
+            raise StaleError(f"the server refuses the cookie: {error_message(error)}") from error
         for dn, entry in containers:
             if "name" in entry and "objectClass" not in entry and not entry.get("isDeleted"):
                 raise StaleError(
@@ -121,11 +121,11 @@ class DirSync:
         session = self._session
         if any(session.reads[kind] is None for kind in KINDS):
             return []
-        asked = {name for kind in KINDS for name in (*session.reader(kind).asks, *session.parts[kind].attributes)}
+        asked = {name for kind in KINDS for name in (*session.reader(kind).asks, *session.scopes[kind].attributes)}
         return sorted(asked | {"name", "parentGUID", "isDeleted", "objectClass", "member"})
 
     def _hints(self, entries: Sequence[tuple[str, Entry]]) -> Mapping[str, ChangeHint]:
-        groups = self._session.parts[Kind.GROUP]
+        groups = self._session.scopes[Kind.GROUP]
         hints: dict[str, ChangeHint] = {}
         for dn, entry in entries:
             match = ad.EXTENDED.fullmatch(dn)

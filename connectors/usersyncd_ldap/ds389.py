@@ -23,7 +23,7 @@ from usersyncd_ldap import sync, virtual
 from usersyncd_ldap.current import ChangeHint, current_pages
 from usersyncd_ldap.cursor import StaleError, State
 from usersyncd_ldap.entries import Entry
-from usersyncd_ldap.faults import words
+from usersyncd_ldap.faults import error_message
 from usersyncd_ldap.operation import result_code
 from usersyncd_ldap.session import CHUNK, Session
 from usersyncd_ldap.strategy import UnfitError
@@ -59,7 +59,7 @@ class ContentSync:
                 # The cookie does not include the scope: it is also valid for the entries below.
                 end, _ = self._refresh(suffix, ldap.SCOPE_BASE, b"")
             except ldap.LDAPError as error:
-                raise UnfitError(f"the server does not report changes of {suffix}: {words(error)}") from error
+                raise UnfitError(f"the server does not report changes of {suffix}: {error_message(error)}") from error
             cookie = (end.cookie or b"").decode()
             if not cookie.rpartition("#")[2].isdecimal():
                 raise UnfitError(f"the server's sync cookie has no change number: {cookie!r}")
@@ -85,7 +85,7 @@ class ContentSync:
                 if result_code(error) == sync.REFRESH_REQUIRED or isinstance(
                     error, ldap.UNAVAILABLE_CRITICAL_EXTENSION
                 ):
-                    raise StaleError(f"the server refuses the cookie: {words(error)}") from error
+                    raise StaleError(f"the server refuses the cookie: {error_message(error)}") from error
                 raise self._session.server.fault(error, "reading changes by syncrepl") from error
             self._check_unmoved(suffix, named, _time(state.get("since")))
             hints.update({each: ChangeHint(whole=True) for each in (*named, *map(unique_id, end.deleted))})

@@ -13,7 +13,7 @@ from usersyncd.plugin import Kind, Members, Page, Unread
 from usersyncd_ldap import dn as dns
 from usersyncd_ldap.client import Server
 from usersyncd_ldap.entries import Dynamic, Entry
-from usersyncd_ldap.faults import words
+from usersyncd_ldap.faults import error_message
 from usersyncd_ldap.search import Search
 
 _REFUSED = (ldap.NO_SUCH_OBJECT, ldap.FILTER_ERROR, ldap.INVALID_DN_SYNTAX, ldap.INSUFFICIENT_ACCESS, ldap.REFERRAL)
@@ -39,7 +39,7 @@ def members(server: Server, group: Dynamic) -> Iterator[Page]:
         except SourceError as error:
             if not isinstance(error.__cause__, _REFUSED):
                 raise
-            yield [_unread(group, number, words(error.__cause__))]
+            yield [_unread(group, number, error_message(error.__cause__))]
             return
     yield [Members(group.id, group.members | dns.handles(found), whole=True)]
 

@@ -45,7 +45,7 @@ def fault(error: ldap.LDAPError, doing: str, account: str | None) -> SourceError
     """The SourceError for an error of libldap. ``doing`` names the failed operation and server; ``account`` is
     bind_dn."""
     remedy = _REMEDIES.get(type(error), "see the server's log")
-    return SourceError(f"{doing}: {words(error)}", remedy.format(account=account or ""))
+    return SourceError(f"{doing}: {error_message(error)}", remedy.format(account=account or ""))
 
 
 TLS_FAILED = (
@@ -77,7 +77,7 @@ def unreachable(failures: Sequence[Failure]) -> SourceError:
     )
 
 
-def words(error: ldap.LDAPError | OSError) -> str:
+def error_message(error: ldap.LDAPError | OSError) -> str:
     """The messages of libldap and the server, in one line."""
     if isinstance(error, OSError):
         return str(error.strerror or error)

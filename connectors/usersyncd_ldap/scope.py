@@ -17,7 +17,7 @@ from usersyncd_ldap.rootdse import RootDse
 _FILTERED = re.compile(r"\(\s*([A-Za-z][\w;.-]*)\s*(?::[^=]*)?[~<>]?=")
 
 
-class Part(Struct, frozen=True):
+class SearchScope(Struct, frozen=True):
     """Bases and filter of one kind. No base is within another one."""
 
     bases: tuple[str, ...]
@@ -31,7 +31,7 @@ class Part(Struct, frozen=True):
         return frozenset(name.partition(";")[0].lower() for name in _FILTERED.findall(self.filter))
 
 
-def parts(options: LdapOptions, schema: Schema, root: RootDse) -> Mapping[Kind, Part]:
+def search_scopes(options: LdapOptions, schema: Schema, root: RootDse) -> Mapping[Kind, SearchScope]:
     """The scope in the options. Raises SourceError when no base can be determined."""
     chosen: dict[Kind, tuple[Users | Groups, str]] = {
         Kind.USER: (options.users, schema.users),
@@ -49,7 +49,7 @@ def parts(options: LdapOptions, schema: Schema, root: RootDse) -> Mapping[Kind, 
                 "set the option base to one of them",
             )
         named = [bases] if isinstance(bases, str) else bases
-        found[kind] = Part(_outermost(named), option.filter or usual, option.filter is None)
+        found[kind] = SearchScope(_outermost(named), option.filter or usual, option.filter is None)
     return found
 
 

@@ -23,7 +23,7 @@ from usersyncd_ldap.hidden import RequiredAttributes, required_attributes
 from usersyncd_ldap.mapping import SCHEMAS
 from usersyncd_ldap.options import LdapOptions
 from usersyncd_ldap.rootdse import Product, RootDse
-from usersyncd_ldap.scope import parts, within
+from usersyncd_ldap.scope import search_scopes, within
 from usersyncd_ldap.seen import Name, SeenEntries
 
 EXTENDED_DN = RequestControl("1.2.840.113556.1.4.529", True, tlv(SEQUENCE, integer(1)))
@@ -52,7 +52,7 @@ class Session:
         self.server = server
         self.root = RootDse(server.read("", ["*", "+", *DS389_COUNTS]))
         self.schema = SCHEMAS[self.root.product]
-        self.parts = parts(options, self.schema, self.root)
+        self.scopes = search_scopes(options, self.schema, self.root)
         self.reads = reads
         if self.is_ad:
             self.schema = replace(self.schema, unreported=self.schema.unreported | self._computed())
@@ -68,9 +68,9 @@ class Session:
         return self.root.product is Product.ACTIVE_DIRECTORY
 
     @property
-    def scope(self) -> str:
+    def scope_fingerprint(self) -> str:
         """The fingerprint of product, bases, filters and attributes."""
-        parts = {kind: (part.bases, part.filter) for kind, part in self.parts.items()}
+        parts = {kind: (scope.bases, scope.filter) for kind, scope in self.scopes.items()}
         reads = {kind: None if names is None else sorted(names) for kind, names in self.reads.items()}
         return fingerprint({"product": self.root.product, "parts": parts, "reads": reads})
 
@@ -81,7 +81,7 @@ class Session:
     @property
     def suffixes(self) -> list[str]:
         """The naming contexts of all bases."""
-        return sorted({self.suffix(base) for part in self.parts.values() for base in part.bases})
+        return sorted({self.suffix(base) for scope in self.scopes.values() for base in scope.bases})
 
     def reader(self, kind: Kind, *, members: bool = True, whole: bool = False) -> EntryReader:
         """A reader for entries of one kind. ``members`` and ``whole`` apply to Active Directory, see AdEntryReader."""
@@ -116,7 +116,7 @@ class Session:
     def _entries(self, reader: EntryReader, narrower: str, noted: SeenEntries) -> Generator[Page, None, int]:
         """The entries of the searches below all bases; returns the number of searches."""
         looks = 0
-        for base in self.parts[reader.kind].bases:
+        for base in self.scopes[reader.kind].bases:
             search = self.server.search(base, self._filter(reader.kind, narrower), reader.asks, self.controls)
             for _ in search.run(reader.take):
                 page = reader.page()
@@ -141,7 +141,7 @@ class Session:
             if not is_noted(name):
                 missed[name[0]] = None
 
-        for _ in self.named(kind, self.parts[kind].bases, note, narrower):
+        for _ in self.named(kind, self.scopes[kind].bases, note, narrower):
             yield []
         return list(missed)
 
@@ -171,7 +171,7 @@ class Session:
         raise missing_id(dn, self.schema.key)
 
     def _filter(self, kind: Kind, narrower: str) -> str:
-        return f"(&{self.parts[kind].filter}{narrower})" if narrower else self.parts[kind].filter
+        return f"(&{self.scopes[kind].filter}{narrower})" if narrower else self.scopes[kind].filter
 
     def by_id(self, ids: Iterable[str]) -> str:
         """The filter for the entries with these ids."""
@@ -180,11 +180,11 @@ class Session:
 
     def find(self, kind: Kind, narrower: str, attributes: Sequence[str]) -> list[tuple[str, Entry]]:
         """The entries of a kind that match an additional filter; for few results."""
-        part = self.parts[kind]
+        scope = self.scopes[kind]
         return [
             found
-            for base in part.bases
-            for found in self.server.find(base, f"(&{part.filter}{narrower})", attributes, self.controls)
+            for base in scope.bases
+            for found in self.server.find(base, f"(&{scope.filter}{narrower})", attributes, self.controls)
         ]
 
     def read_shown(self, dn: str, attributes: Sequence[str], control: RequestControl) -> Entry | None:
@@ -214,14 +214,14 @@ class Session:
     def _shows(self, kind: Kind, attribute: str) -> bool:
         """Whether the account can read an attribute of at least one entry. Always true for groups: their members are
         required."""
-        part = self.parts[kind]
-        narrower = f"(&{part.filter}({attribute}=*))"
-        return kind is Kind.GROUP or any(self.server.shows(base, narrower, attribute) for base in part.bases)
+        scope = self.scopes[kind]
+        narrower = f"(&{scope.filter}({attribute}=*))"
+        return kind is Kind.GROUP or any(self.server.shows(base, narrower, attribute) for base in scope.bases)
 
     def _computed(self) -> frozenset[str]:
         """The attributes in use that Active Directory computes."""
         read = [self.reads[kind] for kind in KINDS]
-        filtered = [part.attributes for part in self.parts.values()]
+        filtered = [scope.attributes for scope in self.scopes.values()]
         names = None if None in read else frozenset[str]().union(*(each or () for each in read), *filtered)
         return adschema.computed(self.server, self.root.text("schemaNamingContext"), names)
 

@@ -70,7 +70,7 @@ class LdapSource:
         yield (yield from self._everything(session))
 
     def _changes(self, session: Session, text: str, reached: Position | None) -> Generator[Page, None, Done]:
-        cursor = decoded(text, session.scope)
+        cursor = decoded(text, session.scope_fingerprint)
         if cursor.position and cursor.position.url not in self._options.urls:
             raise StaleError(f"{cursor.position.url}, which was read last, is no longer in the option url")
         if cursor.strategy == COMPLETE:
@@ -85,7 +85,7 @@ class LdapSource:
         # complete.
         here = self._position(session) if passed.any_items or reached is None else None
         now = here.merged_with(reached) if here else reached
-        return Done(Cursor(FORMAT, strategy.name, session.scope, state, now).encoded(), complete)
+        return Done(Cursor(FORMAT, strategy.name, session.scope_fingerprint, state, now).encoded(), complete)
 
     def _everything(self, session: Session) -> Generator[Page, None, Done]:
         choice = choose(session, self._options)
@@ -96,7 +96,7 @@ class LdapSource:
             yield from session.pages(reader)
             reader.verify()
         now = self._position(session)
-        cursor = Cursor(FORMAT, choice.name, session.scope, choice.state, now)
+        cursor = Cursor(FORMAT, choice.name, session.scope_fingerprint, choice.state, now)
         return Done(cursor.encoded() if strategy or now else None, complete=True)
 
     def _position(self, session: Session) -> Position | None:

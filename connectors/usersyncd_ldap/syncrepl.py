@@ -22,7 +22,7 @@ from usersyncd.plugin import Kind, Page, Present, Record, Unread
 from usersyncd_ldap import sync
 from usersyncd_ldap.cursor import StaleError, State
 from usersyncd_ldap.entries import ITEMS, Entry
-from usersyncd_ldap.faults import words
+from usersyncd_ldap.faults import error_message
 from usersyncd_ldap.operation import result_code
 from usersyncd_ldap.replicas import csns
 from usersyncd_ldap.session import KINDS, Session
@@ -45,7 +45,7 @@ class Syncrepl:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._bases = sorted({base for part in session.parts.values() for base in part.bases})
+        self._bases = sorted({base for scope in session.scopes.values() for base in scope.bases})
 
     def begin(self) -> tuple[State, str]:
         if sync.REQUEST not in self._session.root.controls:
@@ -92,10 +92,10 @@ class Syncrepl:
             if complete:
                 self._catch_up(after, found)
             if not behind:
-                found[Kind.GROUP, self._session.parts[Kind.GROUP].bases[-1]][0].extend(self._session.dynamic())
+                found[Kind.GROUP, self._session.scopes[Kind.GROUP].bases[-1]][0].extend(self._session.dynamic())
         except ldap.LDAPError as error:
             if result_code(error) == sync.REFRESH_REQUIRED or isinstance(error, _REFUSED):
-                raise StaleError(f"the server refuses the cookie: {words(error)}") from error
+                raise StaleError(f"the server refuses the cookie: {error_message(error)}") from error
             raise self._session.server.fault(error, "reading changes by syncrepl") from error
         for pages, _ in found.values():
             yield from pages
@@ -110,7 +110,7 @@ class Syncrepl:
         """The ids of all existing entries. Raises SourceError when one has no id, or they cannot be read to their
         end."""
         found: set[str] = set()
-        bases = self._session.parts[kind].bases
+        bases = self._session.scopes[kind].bases
         # All bases but the last one twice: an entry that moves from a base that is not read yet to one that was would
         # be in neither.
         for _ in self._session.named(kind, (*bases, *bases[:-1]), lambda name: found.add(name[0])):
@@ -135,14 +135,14 @@ class Syncrepl:
     def _round(self, cookies: Mapping[str, str]) -> StreamChanges:
         """The changes of every stream. They are kept until all are read, because only then it is known whether they can
         be used."""
-        streams = [(kind, base) for kind in KINDS for base in self._session.parts[kind].bases]
+        streams = [(kind, base) for kind in KINDS for base in self._session.scopes[kind].bases]
         return {stream: self._read(stream, cookies[self._session.suffix(stream[1])]) for stream in streams}
 
     def _read(self, stream: Stream, cookie: str) -> tuple[list[Page], str | None]:
         kind, base = stream
         reader = self._session.reader(kind)
         pages: list[Page] = []
-        filterstr = self._session.parts[kind].filter
+        filterstr = self._session.scopes[kind].filter
 
         def take(dn: str, entry: Entry, _identifier: bytes) -> bool:
             return reader.take(dn, entry)

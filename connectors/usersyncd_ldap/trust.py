@@ -11,7 +11,7 @@ import ldap.ldapobject
 
 from usersyncd.errors import SourceError
 from usersyncd_ldap import sockets
-from usersyncd_ldap.faults import words
+from usersyncd_ldap.faults import error_message
 from usersyncd_ldap.options import Tls
 
 
@@ -22,7 +22,7 @@ def trust(connection: ldap.ldapobject.SimpleLDAPObject, tls: Tls, folder: Path) 
         try:
             sockets.check_authorities(authorities)
         except OSError as error:
-            problem = f"tls.ca_file {authorities} cannot be used: {words(error)}"
+            problem = f"tls.ca_file {authorities} cannot be used: {error_message(error)}"
             raise SourceError(problem, "name a PEM file of certificates that usersyncd may read") from error
         connection.set_option(ldap.OPT_X_TLS_CACERTFILE, authorities)
     if tls.certificate is not None and tls.key is not None:
@@ -46,7 +46,7 @@ def _readable(folder: Path, name: str, option: str) -> str:
     try:
         path.open("rb").close()
     except OSError as error:
-        problem = f"tls.{option} {path} cannot be used: {words(error)}"
+        problem = f"tls.{option} {path} cannot be used: {error_message(error)}"
         raise SourceError(problem, "name a PEM file that usersyncd may read") from error
     return str(path)
 

@@ -32,8 +32,8 @@ class Usn:
         self._domain = session.root.text("defaultNamingContext")
 
     def begin(self) -> tuple[State, str]:
-        for part in self._session.parts.values():
-            for base in part.bases:
+        for scope in self._session.scopes.values():
+            for base in scope.bases:
                 if not within(base, self._domain):
                     raise UnfitError(f"{base} is not in {self._domain}, whose changes are counted")
         if not sees_deleted(self._session):

@@ -102,7 +102,7 @@ async def test_unreported_attributes_cause_complete_pulls(domain: Domain) -> Non
     await domain.follow(reads=reads)
     assert (await domain.follow(reads=reads)).pulls == [0, 2]
     lines = await domain.check(users={"filter": f"(memberOf={domain.server.dn('Domain Admins')})"})
-    assert any("strategy complete: the filter for users looks at memberof" in line for line in lines)
+    assert any("strategy complete: the filter for users uses memberof" in line for line in lines)
 
 
 async def test_records_come_whole(domain: Domain) -> None:
