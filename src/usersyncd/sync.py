@@ -44,7 +44,7 @@ async def sync(
     A directory without a pull is out of the file: it only leaves. One whose pull failed is not delivered. Returns a
     report for each directory, in their order.
     """
-    pulled: dict[str, PullRun] = {}
+    began, pulled = _now(), dict[str, PullRun]()
     for name in directories:
         if name in pulls:
             with watching(name) as progress:
@@ -64,6 +64,7 @@ async def sync(
             pulls[name].directory.connector if name in pulls else await to_its_end(lambda: _connector(database, name)),  # noqa: B023
             pulled.get(name),
             [run for target, run in delivered.items() if name in concerned[target]],
+            started=pulled[name].started if name in pulled else began,
             delivered=options.deliver,
         )
         for name in directories

@@ -64,7 +64,7 @@ def _with_deliveries(database: Database, pull: PullRun) -> RunReport:
 
     with database.read() as connection:
         deliveries = journal.deliveries_after(connection, pull.run)
-    return composed(pull.directory, pull.connector, pull, deliveries, delivered=True)
+    return composed(pull.directory, pull.connector, pull, deliveries, started=pull.started, delivered=True)
 
 
 def _unknown(run: str) -> UsersyncError:

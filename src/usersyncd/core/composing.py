@@ -9,15 +9,19 @@ from usersyncd.core.report import DeliveryRun, PullRun, RunReport, TargetReport,
 
 
 def composed(
-    directory: str, connector: str, pull: PullRun | None, deliveries: Sequence[DeliveryRun], *, delivered: bool
+    directory: str,
+    connector: str,
+    pull: PullRun | None,
+    deliveries: Sequence[DeliveryRun],
+    *,
+    started: str,
+    delivered: bool,
 ) -> RunReport:
     """The report of one directory. ``pull``: None for a directory that is out of the file. ``deliveries``: those that
-    concern it. ``delivered``: False for a plan."""
+    concern it. ``started``: when they began; ``delivered``: False for a plan."""
     shares = sorted(_shares(directory, deliveries), key=lambda share: share.leaving)
     runs: list[PullRun | DeliveryRun] = [*([pull] if pull else []), *deliveries]
-    report = RunReport(
-        directory, connector, next((run.run for run in runs), ""), "failed", min(run.started for run in runs)
-    )
+    report = RunReport(directory, connector, next((run.run for run in runs), ""), "failed", started)
     if pull is not None:
         report.pull, report.error = pull.pull, pull.error
         report.skipped, report.failed, report.failures = pull.skipped, pull.failed, pull.failures

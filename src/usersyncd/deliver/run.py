@@ -107,9 +107,11 @@ async def _steps(work: Work, target: Target, context: TargetRunContext) -> None:
 async def _bring_up_to_date(
     work: Work, target: Target, context: TargetRunContext, shares: Sequence[Share], ledger: Ledger
 ) -> None:
-    chosen = [share for share in shares if work.is_chosen(share.name)]
-    aside = [share for share in shares if not work.is_chosen(share.name)]
+    chosen = [share for share in shares if share.is_chosen]
+    aside = [share for share in shares if not share.is_chosen]
     for share in chosen:
+        report = work.reports[share.name]
+        report.counts, report.entries = ledger.settled[share.name], ledger.entries[share.name]
         await _look_at(work, target, context, share)
     if await _deliver(work, target, context, chosen, aside, ledger):
         await _create_missing(work, target, context, chosen, aside, ledger)

@@ -82,7 +82,7 @@ def _begin(work: Work, draft: Draft, parts: Iterable[SharePlan]) -> None:
     an interruption, the next plan looks at them again."""
     with work.database.write() as connection:
         for part in parts:
-            links.begin(connection, part.share.directory.id, work.number)
+            links.begin(connection, part.share.directory.id, work.number, part.reached.fingerprint)
             part.share.drift.apply(connection, work.number)
         links.retry(connection, work.number, draft.plan.member_groups())
 

@@ -22,11 +22,12 @@ from usersyncd.state.planned import Plan
 
 class Share(Struct, frozen=True):
     """One directory of a delivery: its state, the rules by which the target gets it, and what the target was found to
-    hold otherwise than the links say."""
+    hold otherwise than the links say. ``is_chosen``: something of it is to be delivered."""
 
     directory: DirectoryState
     rules: TargetRules
     drift: Drift
+    is_chosen: bool = True
 
     @property
     def name(self) -> str:

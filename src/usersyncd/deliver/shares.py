@@ -59,9 +59,10 @@ def without_waiting(work: Work, shares: Iterable[Share]) -> Iterator[Share]:
 
 
 def _share(work: Work, state: DirectoryState, name: str, rules: TargetRules, stack: AsyncExitStack) -> Share:
-    if work.is_chosen(name):
+    is_chosen = work.is_chosen(name)
+    if is_chosen:
         _report(work, state, name).leaving = rules.leaving
-    return Share(state, rules, open_drift(stack))
+    return Share(state, rules, open_drift(stack), is_chosen)
 
 
 def open_drift(stack: ExitStack | AsyncExitStack) -> Drift:

@@ -101,10 +101,15 @@ def delivered(connection: Connection, target: int) -> list[str]:
     return list(connection.scalars(query.where(target_progress.c.target == target).order_by(directories.c.name)))
 
 
-def begin(connection: Connection, directory: int, target: int) -> None:
-    """Note that a first delivery is under way: what the directory forgets meanwhile may get an object yet."""
-    if progress(connection, directory, target) is None:
-        row = directory, target, NOTHING, ""
+def begin(connection: Connection, directory: int, target: int, fingerprint: str) -> None:
+    """Note that a delivery by these rules is under way.
+
+    If it is the first one, what the directory forgets meanwhile may get an object yet. If the rules are others than
+    before and the delivery does not end, some objects have the new shapes: whatever comes next compares all of them.
+    """
+    done = progress(connection, directory, target)
+    if done is None or done.fingerprint != fingerprint:
+        row = directory, target, NOTHING if done is None else done.revision, ""
         bulk.upsert(connection, target_progress, ("directory", "target", "revision", "fingerprint"), [row])
 
 

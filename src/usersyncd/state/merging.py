@@ -53,7 +53,7 @@ def merge(connection: Connection, old: int, new: int) -> None:
     for target in connection.scalars(select(target_progress.c.target).where(target_progress.c.directory == new)).all():
         links.replace_members(connection, target, refs)
         bulk.upsert(connection, verifications, ("target", "directory", "at"), [(target, old, None)])
-        links.begin(connection, old, target)
+        links.begin(connection, old, target, "")
     connection.execute(delete(retries).where(retries.c.ref.in_(list(refs))))
     connection.execute(update(target_progress).where(target_progress.c.directory == old).values(fingerprint=""))
     connection.execute(update(directories).where(directories.c.id == old).values(basis=None, cursor=None))
