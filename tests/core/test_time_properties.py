@@ -63,7 +63,7 @@ conditions = st.recursive(
 
 @settings(max_examples=50, deadline=None)
 @given(conditions, conditions, dates, zones, minutes, st.lists(st.floats(0, 1, exclude_max=True), max_size=4))
-def test_nothing_changes_before_the_moment_that_is_told(
+def test_nothing_changes_before_until(
     where: str, rule: str, raw: dict[str, str | None], zone: ZoneInfo, now: datetime, parts: list[float]
 ) -> None:
     try:
