@@ -222,7 +222,7 @@ def test_nothing_is_held(usersyncd: Usersyncd) -> None:
 
 
 @pytest.mark.parametrize(("what", "code", "says"), [
-    ("hrr", 2, "hrr is no directory, no target and no hash: did you mean hr?\n  → `usersyncd approve` lists"),
+    ("hrr", 2, "hrr is neither a directory, nor a target, nor a hash: did you mean hr?\n  → `usersyncd approve` lists"),
     ("deadbee", 2, "deadbee is too short for a hash\n  → give at least 8 digits"),
     ("sha256:deadbeef", 1, "no held changes have the hash deadbeef: they were delivered, or others are planned now\n"),
 ])  # fmt: skip

@@ -224,6 +224,26 @@ def test_an_approval_is_for_one_target(world: World) -> None:
     assert (inactive(world), inactive(world, "crm")) == (set(FORTY), set())
 
 
+def test_an_approval_is_for_one_directory_of_a_target(world: World) -> None:
+    """The records of both have the same ids, and both are in one plan."""
+    other = World(world.folder, state=world.url)
+    other.name, other.stores = "beta", world.stores
+    world.beside, other.beside = [other], [world]
+    for one in (world, other):
+        one.people(*TWENTY)
+        one.target(guard=Guard())
+    for one in (world, other):
+        one.synced()
+        one.leave(*TWENTY[:12])
+    assert {world.run().status, other.run().status} == {"held"}
+    world.decide()
+    shares = world.deliver().targets
+    assert {share.directory: share.held for share in shares} == {"acme": False, "beta": True}
+    gone = {(one.directory, one.key) for one in world.store.users.values() if one.attributes["active"] is False}
+    assert gone == {("acme", id_) for id_ in TWENTY[:12]}
+    other.database.close()
+
+
 @pytest.mark.parametrize("hours", [24, -24, 9600])
 def test_an_approval_ends_after_a_day_whatever_the_clock_says(forty: World, hours: float) -> None:
     forty.decide()
@@ -371,6 +391,20 @@ def test_a_rejected_member_removal_leaves_the_other_members_of_the_change(world:
     target = world.synced()
     assert (target.rejected, target.counts.memberships.remove) == (10, 2)
     assert world.members()["g00"] == {*TWENTY[:10], *TWENTY[12:]}
+
+
+def test_a_deleted_user_leaves_groups_whose_removals_were_rejected_and_that_counts(world: World) -> None:
+    guard = Guard(member_removals=Limit(5, True), deletes=None, deactivations=None, emptied=None, at_least=2)
+    company(world, TWENTY, 2, guard=guard, delete_after=AT_ONCE)
+    world.leave("g00", kind=Kind.GROUP)
+    held(world)
+    world.decide(approved=False)
+    assert world.synced().rejected == 20
+    world.leave("u000", "u001")
+    assert held(world).guard == [Violation("member_removals", "5%", "10% (4 of 40)")]
+    world.decide()
+    assert world.synced().counts.users.delete == 2
+    assert world.members() == {"g00": {*TWENTY[2:]}, "g01": {*TWENTY[2:]}}
 
 
 def test_a_rejected_adoption_leaves_the_leaver_to_the_guard(world: World) -> None:

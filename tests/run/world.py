@@ -229,7 +229,8 @@ class World:
     ) -> Decision:
         """A person decides about what is held of the directory in this target."""
         with self.database.write() as connection:
-            [share] = [one for one in held_shares(connection) if one.share.target_name == target]
+            held = {(one.share.target_name, one.share.directory_name): one for one in held_shares(connection)}
+            share = held[target, self.name]
             now = self.now or datetime.now(UTC)
             return decide(connection, share, approved=approved, by=by, reason=reason, now=now)
 

@@ -159,7 +159,7 @@ def choose(config: Config, shares: Sequence[Held], what: str) -> list[Held]:
         raise UsersyncError(f"no changes of {what} are held", LISTS)
     wanted = digits(what)
     if not _HASH.fullmatch(wanted):
-        raise ConfigError(f"{what} is no directory, no target and no hash{nearest(what, known)}", LISTS)
+        raise ConfigError(f"{what} is neither a directory, nor a target, nor a hash{nearest(what, known)}", LISTS)
     return _by_hash(shares, wanted)
 
 

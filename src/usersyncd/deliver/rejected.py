@@ -18,7 +18,8 @@ class Withdrawal:
     """The rejected changes of one directory in a plan.
 
     A record stays as it is if one of its changes is rejected. If its departure is rejected, it stays in its groups; if
-    the removal of a member is rejected, the group is not deleted. ``emptied``: refs of the groups that lose their last
+    the removal of a member is rejected, the group is not deleted. A user who is deleted leaves all groups, whatever was
+    rejected: the guard counts that. ``emptied``: refs of the groups that lose their last
     member.
 
     ``refs``: of the records and groups that stay as they are; ``found``: the identities of the rejected changes;
@@ -30,6 +31,8 @@ class Withdrawal:
         self._directory = directory
         self._rejected = rejected
         self._emptied = emptied
+        self._deleted: set[int] = set()
+        """The users whom the rest of the plan deletes."""
         self.refs: set[int] = set()
         self.found: set[str] = set()
         self.skipped: list[Skipped] = []
@@ -41,6 +44,9 @@ class Withdrawal:
             return
         records = {
             step.ref: step for step in self._plan.steps(self._directory) if not step.members and self._decision(step)
+        }
+        self._deleted = {
+            step.ref for step in self._plan.steps(self._directory) if _is_departure(step) and step.ref not in records
         }
         cut = [
             (step, places)
@@ -70,9 +76,12 @@ class Withdrawal:
         change = step.change
         assert change is not None  # noqa: S101 - the caller has it
         whole = {one for _, one in harmful(change, emptied=step.ref in self._emptied)}
-        stays = step.ref in records or self._note(whole, change.kind, change.id, "removal of the last member")
-        places = [place for place in range(len(step.members)) if not self._stays(step, change, place, records)]
-        return [] if stays else places
+        stays = step.ref in records or bool(self._note(whole, change.kind, change.id, "removal of the last member"))
+        kept = [
+            ref not in self._deleted and (self._stays(step, change, place, records) or stays)
+            for place, ref in enumerate(step.members)
+        ]
+        return [place for place, stays_in in enumerate(kept) if not stays_in]
 
     def _stays(self, step: Planned, change: Change, place: int, records: Mapping[int, Planned]) -> bool:
         member = change.members[place]
@@ -92,3 +101,8 @@ class Withdrawal:
         if len(self.skipped) < NAMED:
             self.skipped.append(Skipped(kind, id_, f"rejected by {decision.by} on {decision.at:%Y-%m-%d}: {what}"))
         return decision
+
+
+def _is_departure(step: Planned) -> bool:
+    """Whether a step deletes a user."""
+    return step.change is not None and step.change.op is Op.DELETE and step.change.kind is Kind.USER
