@@ -52,20 +52,24 @@ async def recorded(
         async with asyncio.timeout(DEADLINE.total_seconds()) as deadline:
             yield
     except UsersyncError as error:
-        report.error = str(error)
+        report.error, report.code = str(error), error.code
         if isinstance(error, LockedError):
             raise
     except TimeoutError as error:
-        report.error = TOO_LONG if deadline.expired() else unexpected(error, report.connector, log)
+        if deadline.expired():
+            report.error, report.code = TOO_LONG, "too_long"
+        else:
+            report.error, report.code = unexpected(error, report.connector, log), "unexpected"
     except Exception as error:
-        report.error = unexpected(error, report.connector, log)
+        report.error, report.code = unexpected(error, report.connector, log), "unexpected"
     except asyncio.CancelledError:
-        report.error = STOPPED
+        report.error, report.code = STOPPED, "stopped"
         raise
     finally:
         if isinstance(report, DeliveryRun) and report.error is not None:
             for share in report.targets:
-                share.error = share.error or report.error
+                if share.error is None:
+                    share.error, share.code = report.error, report.code
         report.status = status(report, delivered=options.deliver)
         report.finished, report.seconds = now().isoformat(), round(time.monotonic() - began, 3)
         if options.log:
@@ -84,7 +88,7 @@ def unexpected(error: Exception, connector: str, log: FilteringBoundLogger) -> s
 def log_line(report: Run) -> None:
     """The one line that an operator reads of a run."""
     faults = list(summary.faults(report))
-    more = {"faults": faults} if faults else {}
+    more = ({"faults": faults} if faults else {}) | ({"code": report.code} if report.code else {})
     level_of(report)(
         summary.line(report),
         event_name="pull.finished" if isinstance(report, PullRun) else "delivery.finished",

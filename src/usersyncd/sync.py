@@ -100,7 +100,7 @@ async def _pull(database: Database, folder: Path, job: PullJob, options: RunOpti
     except UsersyncError as error:
         # It never began: another process has the directory, or the state cannot be written.
         directory = job.directory
-        return PullRun(directory.name, directory.connector, "", "failed", _now(), error=str(error))
+        return PullRun(directory.name, directory.connector, "", "failed", _now(), error=str(error), code=error.code)
 
 
 async def _deliver(
@@ -115,8 +115,13 @@ async def _deliver(
             await asyncio.sleep(PAUSE)
         except UsersyncError as error:
             target, why = job.target, str(error)
-            shares = [TargetReport(target.name, directory=name, error=why) for name in options.directories or ()]
-            return DeliveryRun(target.name, target.connector, "", "failed", _now(), error=why, targets=shares)
+            shares = [
+                TargetReport(target.name, directory=name, error=why, code=error.code)
+                for name in options.directories or ()
+            ]
+            return DeliveryRun(
+                target.name, target.connector, "", "failed", _now(), error=why, targets=shares, code=error.code
+            )
 
 
 def _now() -> str:

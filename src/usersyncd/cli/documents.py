@@ -54,7 +54,7 @@ def failed_document(failed: Failed) -> dict[str, Any]:
 
 
 def error_document(report: Report) -> dict[str, str | None]:
-    """Why a run failed: ``error`` has all errors in one text, ``message`` and ``remedy`` are the first error in parts.
+    """Why a run failed: ``error`` has all errors in one text, ``message``, ``remedy`` and ``code`` are of the first.
 
     The errors are those of the run and its shares, or else of the first record that could not be read.
     """
@@ -66,7 +66,8 @@ def error_document(report: Report) -> dict[str, str | None]:
     if not errors and not isinstance(report, DeliveryRun) and report.failed:
         first_failed = report.failed[0]
         errors.append(f"{first_failed.kind} {first_failed.id}: {first_failed.error}")
-    return {"error": "\n".join(errors) or None} | _parts(errors[0] if errors else None)
+    code = report.code or next((target.code for target in targets_of(report) if target.code is not None), None)
+    return {"error": "\n".join(errors) or None, "code": code} | _parts(errors[0] if errors else None)
 
 
 def _parts(error: str | None) -> dict[str, str | None]:

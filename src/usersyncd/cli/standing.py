@@ -54,6 +54,7 @@ class DirectoryStatus(Struct):
     error: str | None = None
     message: str | None = None
     remedy: str | None = None
+    code: str | None = None
     run: str | None = None
     decisions: list[dict[str, Any]] = []
     leaving: list[Leaving] = field(default_factory=list)
@@ -117,7 +118,8 @@ def _tell(found: DirectoryStatus, last: Report, shares: list[TargetReport], ende
     wrong = [one.run for one in ended if one.status != "succeeded"]
     found.run = wrong[0] if wrong and last.status in ("succeeded", "planned") else last.run
     error = error_document(pull)
-    found.error, found.message, found.remedy = error["error"], error["message"], error["remedy"]
+    found.error, found.code = error["error"], error["code"]
+    found.message, found.remedy = error["message"], error["remedy"]
     for share in shares:
         name = {"target": share.target}
         found.failures += share.failures

@@ -23,7 +23,7 @@ def composed(
     runs: list[PullRun | DeliveryRun] = [*([pull] if pull else []), *deliveries]
     report = RunReport(directory, connector, next((run.run for run in runs), ""), "failed", started)
     if pull is not None:
-        report.pull, report.error = pull.pull, pull.error
+        report.pull, report.error, report.code = pull.pull, pull.error, pull.code
         report.skipped, report.failed, report.failures = pull.skipped, pull.failed, pull.failures
     report.targets = shares
     report.finished = max((run.finished for run in runs if run.finished is not None), default=None)

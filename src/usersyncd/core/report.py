@@ -123,8 +123,8 @@ class TargetReport(Struct):
     ``counts`` are of what was delivered (of what would be, when nothing was to be delivered), ``planned`` of the whole
     plan, whose hash is ``plan``. ``guard``: the limits that it exceeds. ``harm``: the hash of the harmful changes that
     wait for a decision, if it is held. ``approved``: the approvals that let changes through; ``rejected``: how many
-    changes were left out because a person rejected them. ``failed`` names the first of the ``failures``. ``error``: the
-    target as a whole. ``entries``: how many of the run's entries in the journal are about
+    changes were left out because a person rejected them. ``failed`` names the first of the ``failures``. ``error``,
+    with its ``code``: the target as a whole. ``entries``: how many of the run's entries in the journal are about
     it. ``run``: the delivery. ``notes``: what a person should know about the target. ``leaving``: the target does not
     list the directory, and what it holds of it leaves. ``verified``: None when it was not compared with its links.
     ``changes``, where they are listed, are never written to the state.
@@ -151,6 +151,7 @@ class TargetReport(Struct):
     verified: Verified | None = None
     directory: str = ""
     run: str | None = None
+    code: str | None = None
 
 
 class PullRun(Struct):
@@ -172,6 +173,7 @@ class PullRun(Struct):
     failures: int = 0
     seconds: float = 0
     changed: bool = False
+    code: str | None = None
 
 
 class DeliveryRun(Struct):
@@ -195,6 +197,7 @@ class DeliveryRun(Struct):
     due: str | None = None
     seconds: float = 0
     only: list[str] | None = None
+    code: str | None = None
 
 
 class RunReport(Struct):
@@ -219,6 +222,7 @@ class RunReport(Struct):
     plan: str | None = None
     seconds: float = 0
     only: str | None = None
+    code: str | None = None
 
 
 def status(report: PullRun | DeliveryRun | RunReport, *, delivered: bool) -> Status:

@@ -40,7 +40,8 @@ async def find_shares(work: Work, target: Target, stack: AsyncExitStack) -> list
             work.report.targets = [share for share in work.report.targets if share.directory != name]
         elif (other := await to_its_end(lambda: _same_target(work, name))) is not None:  # noqa: B023
             if work.is_chosen(name):
-                _report(work, state, name).error = SAME.format(other, name)
+                report = _report(work, state, name)
+                report.error, report.code = SAME.format(other, name), "same_target"
         else:
             found.append(_share(work, state, name, rules, stack))
     leaving_states = await _leaving(work, target)
@@ -54,8 +55,8 @@ def without_waiting(work: Work, shares: Iterable[Share]) -> Iterator[Share]:
         if other is None:
             yield share
         else:
-            if share.name in work.reports:
-                work.reports[share.name].error = WAITS.format(other, share.name)
+            if (report := work.reports.get(share.name)) is not None:
+                report.error, report.code = WAITS.format(other, share.name), "rename_waits"
 
 
 def _share(work: Work, state: DirectoryState, name: str, rules: TargetRules, stack: AsyncExitStack) -> Share:
