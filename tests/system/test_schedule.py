@@ -14,8 +14,9 @@ from structlog.testing import capture_logs
 
 from tests.system.example import TARGETS, company, configure, query
 from tests.system.inside import deliveries, pulls, running, until
-from usersyncd.daemon import Loaded, due, load_jobs, reload
-from usersyncd.daemon.engine import pull_of
+from usersyncd.daemon import Loaded, approvals, due, load_jobs, reload
+from usersyncd.daemon.engine import deliver_to, pull_of
+from usersyncd.state.approvals import decide, held_shares
 
 
 async def test_directories_with_equal_intervals_do_not_run_at_once(tmp_path: Path) -> None:
@@ -85,6 +86,23 @@ async def test_a_target_that_fails_is_tried_again_without_a_pull(
         causes = [cause for _, cause in deliveries(daemon)]
         assert causes == ["pull", *["retry"] * (len(causes) - 1)]
         assert len(pulls(daemon)) == 1
+
+
+async def test_a_held_plan_is_delivered_when_a_person_approves_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(approvals, "PAUSE", 0.1)
+    users = company(tmp_path) / "users.csv"
+    async with running(configure(tmp_path, {"acme": "1h"})) as daemon:
+        await until(lambda: deliveries(daemon))
+        users.write_text("".join(users.read_text().splitlines(keepends=True)[:120]))
+        daemon.engine.request(pull_of("acme"), "manual")
+        await until(lambda: daemon.activity.failures.get(deliver_to("app")) == "held")
+        with daemon.database.write() as connection:
+            [held] = held_shares(connection)
+            decide(connection, held, approved=True, by="ann", reason=None, now=datetime.now(UTC))
+        await until(lambda: not daemon.activity.failures)
+        assert [cause for _, cause in deliveries(daemon)] == ["pull", "pull", "approval"]
 
 
 async def test_a_reload_that_hangs_is_told_and_delays_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

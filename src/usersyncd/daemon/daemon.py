@@ -7,7 +7,7 @@ loads the configuration again; one with faults leaves the old one in force.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -18,6 +18,7 @@ from usersyncd.config import Config
 from usersyncd.core.report import Cause, PullRun
 from usersyncd.daemon import reload, signals, systemd
 from usersyncd.daemon.activity import Activity
+from usersyncd.daemon.approvals import Approvals
 from usersyncd.daemon.due import Due
 from usersyncd.daemon.engine import Engine, LocalEngine, WorkItem, deliver_to, pull_of
 from usersyncd.daemon.reload import Loaded
@@ -26,6 +27,7 @@ from usersyncd.daemon.schedule import Schedule
 from usersyncd.daemon.service import Service
 from usersyncd.deliver.run import deliver
 from usersyncd.pull.run import pull
+from usersyncd.state.approvals import decided_after
 from usersyncd.state.database import Database
 
 CLOCK_PAUSE = 1.0
@@ -51,11 +53,15 @@ class Daemon:
         self._end = asyncio.Event()
         self._status = systemd.StatusLine(lambda: self.activity.line(self.schedule.upcoming()))
         self._reload = Service(self._load_again)
+        self._approvals = Approvals(
+            self._decided_after, lambda target: self.engine.request(deliver_to(target), "approval")
+        )
         self._log = structlog.get_logger()
 
     async def run(self) -> None:
         """Run until a signal ends it."""
-        with signals.handled(end=self._end.set, reload=self._reload.wake):
+        with signals.handled(end=self._end.set, reload=self._hang_up):
+            await self._approvals.begin()
             self.schedule.start()
             self._pull_at_intervals(self.loaded.pulls, "interval")
             for target in self.loaded.deliveries:
@@ -73,7 +79,7 @@ class Daemon:
     def _services(self) -> list[Service]:
         clock = Service(self._follow_clock, CLOCK_PAUSE)
         watchdog = systemd.watchdog()
-        return [clock, self._reload, self._status.service, *([watchdog] if watchdog else [])]
+        return [clock, self._reload, self._approvals.service, self._status.service, *([watchdog] if watchdog else [])]
 
     async def _finish(self) -> None:
         self._end.set()
@@ -185,6 +191,14 @@ class Daemon:
         self._log.info(
             "configuration reloaded", event_name="config.reloaded", **structs.asdict(directories), targets=targets.due
         )
+
+    def _hang_up(self) -> None:
+        self._reload.wake()
+        self._approvals.service.wake()
+
+    def _decided_after(self, number: int) -> tuple[int, Collection[str]]:
+        with self.database.read() as connection:
+            return decided_after(connection, number)
 
     async def _follow_clock(self) -> None:
         self.schedule.follow_clock()

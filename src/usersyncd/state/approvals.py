@@ -137,6 +137,16 @@ def decide(
     return Decision(number, approved, by, now, reason, one.hash)
 
 
+def decided_after(connection: Connection, number: int) -> tuple[int, set[str]]:
+    """The number of the last decision, and the targets about which the decisions after a number are, by their names in
+    configurations."""
+    named = select(decisions.c.number, target_names.c.name).outerjoin(
+        target_names, target_names.c.target == decisions.c.target
+    )
+    rows = connection.execute(named.where(decisions.c.number > number)).all()
+    return max((made for made, _ in rows), default=number), {name for _, name in rows if name is not None}
+
+
 def decisions_of(connection: Connection, target: int, directory: int, now: datetime) -> Decisions:
     """The decisions in force about one directory in one target."""
     mine = decided_table.c.target == target, decided_table.c.directory == directory
