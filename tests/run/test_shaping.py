@@ -10,7 +10,7 @@ from sqlalchemy import select
 from tests.run.world import World, rules
 from usersyncd.core.report import Failed
 from usersyncd.plugin import Kind
-from usersyncd.state.spool import NUMBER
+from usersyncd.state.columns import NUMBER
 from usersyncd.state.tables import directories, records
 
 DEPENDENT = rules(None, "uid", uid="user.id", title="user.title", groups="user.groups", boss="user.manager.title")

@@ -12,7 +12,7 @@ from tests.run.test_pulls import NOON
 from tests.run.world import World
 from usersyncd.plugin import Kind
 from usersyncd.state import journal
-from usersyncd.state.spool import NUMBER
+from usersyncd.state.columns import NUMBER
 from usersyncd.state.tables import journal as journal_table
 from usersyncd.state.tables import names, records
 

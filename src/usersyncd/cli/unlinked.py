@@ -21,10 +21,10 @@ from usersyncd.errors import ConfigError
 from usersyncd.job import PullJob, TargetRules
 from usersyncd.plugin import Held, Inspectable, Kind
 from usersyncd.state import links, targets
+from usersyncd.state.columns import decode
 from usersyncd.state.database import Database
 from usersyncd.state.directories import known
 from usersyncd.state.drift import Drift
-from usersyncd.state.spool import decode
 from usersyncd.state.subjects import Scope
 
 PAGE = 5_000

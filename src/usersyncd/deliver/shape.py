@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from usersyncd.core.links import Shape
 from usersyncd.core.rules import RuleError, Rules
 from usersyncd.plugin import Kind
-from usersyncd.state.spool import decode
+from usersyncd.state.columns import decode
 from usersyncd.state.subjects import NONE, Groups, InGroups, Managers, Scope, Subject, pages
 
 

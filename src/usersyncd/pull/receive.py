@@ -8,10 +8,11 @@ from functools import partial
 from typing import Any, cast
 
 from usersyncd.blocking import to_its_end
+from usersyncd.core.items import Item
 from usersyncd.core.legible import escaped, is_legible
 from usersyncd.errors import SourceError
 from usersyncd.plugin import Done, Gone, Kind, Members, Page, Patch, Present, Record, Source, Unread
-from usersyncd.state.spool import ILLEGIBLE, Item, Spool
+from usersyncd.state.spool import ILLEGIBLE, Spool
 
 LONGEST = 600
 """The longest id, in characters: an index entry of PostgreSQL takes at most 2,700 bytes."""

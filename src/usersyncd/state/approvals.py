@@ -15,8 +15,8 @@ from usersyncd.core.approvals import FIRST, Decision, Decisions, decided, hash_o
 from usersyncd.core.digest import digest
 from usersyncd.plugin import Change, Kind
 from usersyncd.state import bulk, counters
+from usersyncd.state.columns import KIND
 from usersyncd.state.database import Database, among
-from usersyncd.state.spool import KIND
 from usersyncd.state.tables import decided as decided_table
 from usersyncd.state.tables import decisions, directories, held, links, records, target_names, targets
 

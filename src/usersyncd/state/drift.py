@@ -14,10 +14,10 @@ from usersyncd.core.links import Link, Shape, State
 from usersyncd.plugin import Kind
 from usersyncd.state import links
 from usersyncd.state.bulk import batched
+from usersyncd.state.columns import NUMBER, decode
 from usersyncd.state.database import Database, among
 from usersyncd.state.links import Membership, Row
 from usersyncd.state.scratch import scratch
-from usersyncd.state.spool import NUMBER, decode
 from usersyncd.state.tables import links as links_table
 from usersyncd.state.tables import records
 

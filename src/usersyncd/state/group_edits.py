@@ -77,8 +77,8 @@ class GroupEditor:
 
     def _applied(self, edit: GroupEdit, now: Meant, left: set[int | None]) -> tuple[StoredGroup, MembershipChange]:
         held = edit.group
-        came = {now.refs[name] for some in (edit.added, edit.moved) for name in some if name in now.refs}
-        gone = {ref for ref in left if ref is not None} - came
+        came = set(filter(None, map(now.refs.get, edit.added | edit.moved)))
+        gone = set(filter(None, left)) - came
         users, users_changed = _moved(held.users, came - now.groups, gone)
         groups, groups_changed = _moved(held.groups, came & now.groups, gone)
         ambiguous = edit.added & now.ambiguous | edit.moved & now.ambiguous
@@ -96,12 +96,7 @@ class GroupEditor:
 
     def _unresolved(self, edit: GroupEdit, now: Meant) -> str | None:
         """The names of members that nobody has, as they are written."""
-        missing = [
-            name
-            for some in (edit.added, edit.moved)
-            for name in some
-            if name not in now.refs and name not in now.ambiguous
-        ]
+        missing = (edit.added | edit.moved).difference(now.refs, now.ambiguous)
         held = edit.group.unresolved
         if held is None and not missing:
             return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from itertools import pairwise
 
 from sqlalchemy import Connection, delete, func, select
@@ -82,7 +82,8 @@ class GroupsByName:
         mine = groups_by_name.c.directory == self._directory, among(self._connection, groups_by_name.c.name, unused)
         if unused:
             self._connection.execute(delete(groups_by_name).where(*mine))
-        bulk.upsert(self._connection, groups_by_name, _COLUMNS, _rows(self._directory, now))
+        rows = ((self._directory, name, pack(groups)) for name, groups in now.items() if groups)
+        bulk.upsert(self._connection, groups_by_name, _COLUMNS, rows)
 
 
 def rebuild(connection: Connection, directory: int) -> Iterator[None]:
@@ -92,14 +93,11 @@ def rebuild(connection: Connection, directory: int) -> Iterator[None]:
     query = select(memberships.c.ref, memberships.c.names).where(memberships.c.directory == directory)
     parts = int(total or 0) // PART + 1
     for low, high in pairwise(2**64 * part // parts - 2**63 for part in range(parts + 1)):
-        found: defaultdict[int, array[int]] = defaultdict(lambda: array("I"))
+        found: defaultdict[int, bytes] = defaultdict(bytes)
         for ref, blob in connection.execute(query.order_by(memberships.c.ref)):
-            numbers = unpack("q", blob)
+            numbers, packed = unpack("q", blob), pack(array("I", [ref]))
             for name in numbers[bisect_left(numbers, low) : bisect_left(numbers, high)]:
-                found[name].append(ref)
-        bulk.insert(connection, groups_by_name, _COLUMNS, _rows(directory, found))
+                found[name] += packed  # Sorted, because the groups come by ref.
+        rows = ((directory, name, found[name]) for name in sorted(found))
+        bulk.insert(connection, groups_by_name, _COLUMNS, rows)
         yield
-
-
-def _rows(directory: int, groups: Mapping[int, array[int]]) -> Iterator[bulk.Row]:
-    return ((directory, name, pack(groups[name])) for name in sorted(groups) if groups[name])

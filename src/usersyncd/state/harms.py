@@ -18,8 +18,8 @@ from usersyncd.core.model import Guard
 from usersyncd.plugin import Change, Op
 from usersyncd.state import bulk, journal
 from usersyncd.state.bulk import batched
+from usersyncd.state.columns import KIND, NUMBER
 from usersyncd.state.database import Database, among
-from usersyncd.state.spool import KIND, NUMBER
 from usersyncd.state.tables import harms, runs
 
 PAGE = 5_000

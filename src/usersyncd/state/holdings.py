@@ -11,8 +11,8 @@ from sqlalchemy import Connection, case, func, select
 from usersyncd.core.guard import Holdings, is_blank
 from usersyncd.plugin import Kind
 from usersyncd.state.bulk import batched
+from usersyncd.state.columns import KIND, NUMBER, decode
 from usersyncd.state.database import among
-from usersyncd.state.spool import KIND, NUMBER, decode
 from usersyncd.state.tables import link_members, links, records
 
 BYTES_A_MEMBER = array("I").itemsize

@@ -15,8 +15,8 @@ from usersyncd.core.links import Link, Shape, State
 from usersyncd.plugin import Kind, Lookup
 from usersyncd.state import bulk
 from usersyncd.state.bulk import batched
+from usersyncd.state.columns import NUMBER, decode
 from usersyncd.state.database import among
-from usersyncd.state.spool import NUMBER, decode
 from usersyncd.state.tables import directories, link_members, links, records, retries, target_names, target_progress
 
 PAGE = 5_000

@@ -7,8 +7,8 @@ from collections.abc import Collection
 from sqlalchemy import Connection, select
 
 from usersyncd.plugin import Kind, Value
+from usersyncd.state.columns import NUMBER, decode
 from usersyncd.state.database import among
-from usersyncd.state.spool import NUMBER, decode
 from usersyncd.state.tables import directories, records
 
 

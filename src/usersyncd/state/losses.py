@@ -13,8 +13,8 @@ from sqlalchemy import Connection, RowMapping, Select, delete, insert, select, u
 from usersyncd.core.approvals import Decision, hash_of
 from usersyncd.plugin import Kind
 from usersyncd.state import counters
+from usersyncd.state.columns import KIND, NUMBER
 from usersyncd.state.database import Database
-from usersyncd.state.spool import KIND, NUMBER
 from usersyncd.state.tables import directories, losses
 
 

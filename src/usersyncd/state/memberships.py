@@ -19,13 +19,14 @@ from usersyncd.core.sorted_arrays import those_in
 from usersyncd.plugin import Kind
 from usersyncd.state import stored_groups
 from usersyncd.state.bulk import batched
+from usersyncd.state.columns import NUMBER
 from usersyncd.state.database import among
 from usersyncd.state.group_edits import GroupEdit, GroupEditor
 from usersyncd.state.groups_by_name import GroupsByName
 from usersyncd.state.membership_changes import MembershipChange
 from usersyncd.state.names import NameResolver
 from usersyncd.state.records import Records
-from usersyncd.state.spool import NUMBER, Edges, Spool
+from usersyncd.state.spool import Spool, ToldMembers
 from usersyncd.state.stored_groups import StoredGroup
 from usersyncd.state.tables import memberships, records
 
@@ -33,7 +34,7 @@ CHUNK = 500
 """How many groups are handled at a time."""
 
 _strings = msgspec.json.Decoder(list[str]).decode
-_Told = tuple[str, list[Edges]]
+_Told = tuple[str, list[ToldMembers]]
 """The id of a group, and what was told of its members."""
 
 
@@ -126,13 +127,13 @@ class Memberships:
         )
         return {id_: _Known(ref, digest, count or 0) for id_, ref, digest, count in self._connection.execute(query)}
 
-    def _same(self, pieces: Sequence[Edges], held: _Known) -> bool:
+    def _same(self, pieces: Sequence[ToldMembers], held: _Known) -> bool:
         """Whether these are the members that are held, told from their digests alone."""
         if not self._complete and not (len(pieces) == 1 and pieces[0].whole):
             return False
         return sum(p.count for p in pieces) == held.count and wrapped(sum(p.digest for p in pieces)) == held.digest
 
-    def _folded(self, group: StoredGroup, pieces: Sequence[Edges]) -> GroupEdit:
+    def _folded(self, group: StoredGroup, pieces: Sequence[ToldMembers]) -> GroupEdit:
         """What the pieces change in a group."""
         whole = self._complete
         added: set[int] = set()

@@ -18,8 +18,8 @@ from usersyncd.core.digest import name
 from usersyncd.core.digest import names as numbers
 from usersyncd.plugin import Kind
 from usersyncd.state.bulk import batched
+from usersyncd.state.columns import KIND
 from usersyncd.state.database import among
-from usersyncd.state.spool import KIND
 from usersyncd.state.tables import names, records
 
 MANY = 20_000
@@ -46,16 +46,13 @@ class NameResolver:
         self._all: Meant | None = None
 
     def meant(self, wanted: Collection[int]) -> Meant:
-        """Who is meant by each of these names. Of a user and a group with one name it is the user; of two users the one
-        who had it first, and nobody if both came at once."""
-        self._expected += len(wanted)
+        """Who is meant by each of these names; it may tell more names. Of a user and a group with one name it is the
+        user; of two users the one who had it first, and nobody if both came at once."""
         if self._all is None and self._expected >= MANY:
             self._all = self._load_all()
-        if self._all is None:
-            return self._one_each(row for some in batched(wanted, ASKED) for row in self._ask(some))
-        every = self._all.refs
-        found = {number: every[number] for number in wanted if number in every}
-        return Meant(found, self._all.groups, self._all.ambiguous & set(wanted) if self._all.ambiguous else frozenset())
+        if self._all is not None:
+            return self._all
+        return self._one_each(row for some in batched(wanted, ASKED) for row in self._ask(some))
 
     def _load_all(self) -> Meant:
         query = select(names.c.name, names.c.ref, names.c.kind).where(names.c.directory == self._directory)

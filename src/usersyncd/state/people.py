@@ -9,9 +9,9 @@ from sqlalchemy import Connection, select
 
 from usersyncd.plugin import Kind, Member
 from usersyncd.state.bulk import batched
+from usersyncd.state.columns import KIND
 from usersyncd.state.database import among
 from usersyncd.state.planned import Plan
-from usersyncd.state.spool import KIND
 from usersyncd.state.tables import links, records
 
 REMEMBERED = 150_000

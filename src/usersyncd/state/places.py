@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, insert, literal, select, update
 
 from usersyncd.plugin import Kind
 from usersyncd.state import bulk, targets
-from usersyncd.state.spool import KIND, NUMBER
+from usersyncd.state.columns import KIND, NUMBER
 from usersyncd.state.tables import (
     harms,
     link_members,

@@ -17,8 +17,8 @@ from usersyncd.core.plan import Hash, Section, count, section
 from usersyncd.core.report import Counts
 from usersyncd.plugin import Change, Held, Kind, Op
 from usersyncd.state.bulk import batched
+from usersyncd.state.columns import KIND, NUMBER
 from usersyncd.state.scratch import scratch
-from usersyncd.state.spool import KIND, NUMBER
 
 SCHEMA = """
 CREATE TABLE changes (

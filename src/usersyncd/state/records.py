@@ -12,10 +12,11 @@ from usersyncd.core.digest import name, names
 from usersyncd.plugin import Kind
 from usersyncd.state import bulk, counters
 from usersyncd.state.bulk import batched
+from usersyncd.state.columns import KIND, NUMBER, decode
 from usersyncd.state.database import Database, among
 from usersyncd.state.moved_names import MovedNames
 from usersyncd.state.names import tokens
-from usersyncd.state.spool import KIND, NUMBER, Spool, Spooled, decode
+from usersyncd.state.spool import Spool, Spooled
 from usersyncd.state.tables import directories, harms, link_members, links, records, sent, target_progress, targets
 from usersyncd.state.tables import names as names_table
 from usersyncd.state.vanished import Vanished

@@ -6,7 +6,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, and_, func, select
 
 from usersyncd.plugin import Kind
-from usersyncd.state.spool import KIND
+from usersyncd.state.columns import KIND
 from usersyncd.state.tables import directories, links, records, renames, sent
 
 

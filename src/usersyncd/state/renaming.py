@@ -23,11 +23,11 @@ from sqlalchemy import (
 from usersyncd.errors import ConfigError
 from usersyncd.plugin import Kind
 from usersyncd.state import bulk
+from usersyncd.state.columns import NUMBER
 from usersyncd.state.database import Database
 from usersyncd.state.directories import DirectoryState
 from usersyncd.state.journal import RunKind
 from usersyncd.state.merging import can_merge, merge
-from usersyncd.state.spool import NUMBER
 from usersyncd.state.tables import (
     directories,
     links,

@@ -1,7 +1,7 @@
-"""Where a pull is kept until it is known to be whole: a temporary database of its own, gone with the process.
+"""Keeps a pull until it is known to be whole, in a temporary database that ends with the process.
 
-What the snapshot holds already is recognised here by its digest and not kept, so a re-read of an unchanged directory
-costs little more than the reading. Memory stays flat: a lot at a time, and one bit per known record.
+What the snapshot holds already is recognised by its digest and not kept: reading an unchanged directory again costs
+little more than the reading. Memory stays flat: some thousand items at a time, and one bit for each known record.
 """
 
 from __future__ import annotations
@@ -10,27 +10,20 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 
 from usersyncd.core.digest import digest, encode, name, names, names_digest
+from usersyncd.core.items import Item, combined, merged
 from usersyncd.core.legible import is_legible, mended
 from usersyncd.core.report import NAMED, Failed
 from usersyncd.errors import SourceError, in_short
 from usersyncd.plugin import Gone, Kind, Members, Page, Patch, Present, Record, Unread, Value
-from usersyncd.state.database import Database, among
+from usersyncd.state.bit_set import BitSet
+from usersyncd.state.columns import KIND, NUMBER, decode
+from usersyncd.state.database import Database
+from usersyncd.state.known_records import Body, KnownRecord, bodies, known_records
 from usersyncd.state.scratch import scratch
 from usersyncd.state.tables import records
-
-NUMBER = {Kind.USER: 0, Kind.GROUP: 1}
-"""How the state database writes a kind."""
-KIND = {number: kind for kind, number in NUMBER.items()}
-
-decode = msgspec.json.Decoder(dict[str, Value]).decode
-
-Item = Record | Patch | Present | Unread | Gone
-"""What may be said about one record."""
-Body = tuple[str | None, str | None]
-"""Attributes and handles, as they are written; no attributes: it is gone."""
 
 SCHEMA = """
 CREATE TABLE records (
@@ -49,14 +42,6 @@ ILLEGIBLE = (
 )
 
 
-class Known(Struct, frozen=True, gc=False):
-    """What the snapshot knows of a record."""
-
-    ref: int
-    digest: int
-    gone: bool
-
-
 class Spooled(Struct, frozen=True, gc=False):
     """A record that is not as the snapshot has it. ``attributes`` None: the directory says that it is gone. ``ref``
     None: new."""
@@ -70,8 +55,8 @@ class Spooled(Struct, frozen=True, gc=False):
     manager: int | None
 
 
-class Edges(Struct, frozen=True, gc=False):
-    """One piece of what was said about a group's members."""
+class ToldMembers(Struct, frozen=True, gc=False):
+    """One piece of what was told about a group's members: JSON lists of names, and digest and count of ``added``."""
 
     group: str
     whole: bool
@@ -79,31 +64,6 @@ class Edges(Struct, frozen=True, gc=False):
     removed: str
     digest: int
     count: int
-
-
-class Bits:
-    """A set of numbers, one bit each."""
-
-    def __init__(self) -> None:
-        self._bits = bytearray()
-        self.count = 0
-
-    def add(self, number: int) -> None:
-        byte, mask = number >> 3, 1 << (number & 7)
-        if byte >= len(self._bits):
-            self._bits.extend(bytes(byte - len(self._bits) + 4096))
-        if not self._bits[byte] & mask:
-            self._bits[byte] |= mask
-            self.count += 1
-
-    def discard(self, number: int) -> None:
-        if number in self:
-            self._bits[number >> 3] &= ~(1 << (number & 7)) & 0xFF
-            self.count -= 1
-
-    def __contains__(self, number: int) -> bool:
-        byte = number >> 3
-        return byte < len(self._bits) and bool(self._bits[byte] & 1 << (number & 7))
 
 
 class Spool:
@@ -120,9 +80,9 @@ class Spool:
         self._manager_of = manager_of
         self._file = scratch(SCHEMA)
         self._empty = True
-        self.seen = Bits()
+        self.seen = BitSet()
         """The refs of the known records that were listed or named as present."""
-        self.kept = Bits()
+        self.kept = BitSet()
         """The refs of the groups that were named as present: their members are as they were."""
         self.doubtful = 0
         """What was said of records that nobody knows: only a complete pull can tell who they are."""
@@ -160,7 +120,7 @@ class Spool:
             said = incoming[item.kind]
             if (before := said.get(item.id)) is None:
                 said[item.id] = item
-            elif (both := _onto(before, item)) is not None:
+            elif (both := combined(before, item)) is not None:
                 said[item.id] = both
             else:
                 self._records(item.kind, said)
@@ -193,36 +153,27 @@ class Spool:
         for kind, *rest in self._file.execute(query):
             yield Spooled(KIND[kind], *rest)
 
-    def edges(self) -> Iterator[Edges]:
+    def edges(self) -> Iterator[ToldMembers]:
         """What was said about members, group by group, in the order in which it came."""
         query = 'SELECT "group", whole, added, removed, digest, count FROM edges ORDER BY "group", seq'
         for row in self._file.execute(query):
             if row[0] not in self._unnamed:
-                yield Edges(*row)
+                yield ToldMembers(*row)
 
     def _records(self, kind: Kind, said: Mapping[str, Item]) -> None:
         if self.first:
             self._compare(kind, said, {}, {})
             return
         with self._database.read() as connection:
-            known = self._known(connection, kind, list(said))
+            known = known_records(connection, self._directory, kind, list(said))
             patched = [known[id_].ref for id_, item in said.items() if isinstance(item, Patch) and id_ in known]
-            bodies = _bodies(connection, patched) if patched else {}
-        self._compare(kind, said, known, bodies)
-
-    def _known(self, connection: Connection, kind: Kind, ids: list[str]) -> dict[str, Known]:
-        query = select(records.c.id, records.c.ref, records.c.digest, records.c.gone_at).where(
-            records.c.directory == self._directory,
-            records.c.kind == NUMBER[kind],
-            among(connection, records.c.id, ids),
-        )
-        rows = connection.execute(query).all()
-        return {id_: Known(ref, fingerprint, gone_at is not None) for id_, ref, fingerprint, gone_at in rows}
+            held = bodies(connection, patched) if patched else {}
+        self._compare(kind, said, known, held)
 
     def _compare(
-        self, kind: Kind, said: Mapping[str, Item], known: Mapping[str, Known], bodies: Mapping[int, Body]
+        self, kind: Kind, said: Mapping[str, Item], known: Mapping[str, KnownRecord], held: Mapping[int, Body]
     ) -> None:
-        """Keep what is not as it is ``known``; ``bodies`` are those of the patched, by ref."""
+        """Keep what is not as it is ``known``; ``held`` are the bodies of the patched, by ref."""
         number = NUMBER[kind]
         unchanged: list[str] = []
         changed: list[tuple[int, str, int | None, int, str | None, str | None, int | None]] = []
@@ -234,7 +185,7 @@ class Spool:
             if isinstance(item, Unread):
                 self._unread(item, found)
                 continue
-            record = self._patched(item, found, bodies) if isinstance(item, Patch) else item
+            record = self._patched(item, found, held) if isinstance(item, Patch) else item
             if record is None:
                 self.doubtful += 1
                 continue
@@ -289,18 +240,18 @@ class Spool:
         if len(self.mended) < NAMED:
             self.mended.append(what)
 
-    def _present(self, item: Present, known: Known | None) -> None:
+    def _present(self, item: Present, known: KnownRecord | None) -> None:
         self.named += 1
         if not self._keep(item.kind, known) and self._spooled(item) is None:
             self.doubtful += 1
 
-    def _unread(self, item: Unread, known: Known | None) -> None:
+    def _unread(self, item: Unread, known: KnownRecord | None) -> None:
         self.unread_count += 1
         if len(self.unread) < NAMED:
             self.unread.append(Failed(item.kind, item.id, in_short(item.why)))
         self._keep(item.kind, known)
 
-    def _keep(self, kind: Kind, known: Known | None) -> bool:
+    def _keep(self, kind: Kind, known: KnownRecord | None) -> bool:
         """The snapshot has this record, and keeps it as it is."""
         if known is None or known.gone:
             return False
@@ -315,16 +266,16 @@ class Spool:
         row: Body | None = self._file.execute(query, (NUMBER[item.kind], item.id)).fetchone()
         return row
 
-    def _patched(self, patch: Patch, known: Known | None, bodies: Mapping[int, Body]) -> Record | None:
+    def _patched(self, patch: Patch, known: KnownRecord | None, held: Mapping[int, Body]) -> Record | None:
         row = self._spooled(patch)
         if row is None and known is not None and not known.gone:
-            row = bodies[known.ref]
+            row = held[known.ref]
         if row is None or row[0] is None:
             return None
         handles = patch.handles
         if handles is None:
             handles = tuple(msgspec.json.decode(row[1], type=list[str])) if row[1] else ()
-        return Record(patch.kind, patch.id, _merged(decode(row[0]), patch.attributes), handles)
+        return Record(patch.kind, patch.id, merged(decode(row[0]), patch.attributes), handles)
 
     def _edges(self, edges: list[Members]) -> None:
         unnamed = {item.group for item in edges if not is_legible("".join((*item.added, *item.removed)))}
@@ -350,7 +301,7 @@ class Spool:
     def _keep_unnamed(self, groups: Collection[str]) -> None:
         """Groups with a member whose name cannot be stored fail by name, and the known ones keep their members."""
         with self._database.read() as connection:
-            known = self._known(connection, Kind.GROUP, list(groups))
+            known = known_records(connection, self._directory, Kind.GROUP, list(groups))
         for group in groups:
             self._unread(Unread(Kind.GROUP, group, ILLEGIBLE.format("member's name")), known.get(group))
             if group in known and not known[group].gone:
@@ -360,30 +311,6 @@ class Spool:
 def _legible_part(item: Members) -> Members:
     added, removed = (frozenset(filter(is_legible, some)) for some in (item.added, item.removed))
     return Members(item.group, added, removed, item.whole)
-
-
-def _bodies(connection: Connection, refs: list[int]) -> dict[int, Body]:
-    """Attributes and handles as the snapshot has them."""
-    query = select(records.c.ref, records.c.attributes, records.c.handles).where(among(connection, records.c.ref, refs))
-    return {ref: (attributes, handles) for ref, attributes, handles in connection.execute(query).all()}
-
-
-def _onto(before: Item, item: Item) -> Item | None:
-    """What comes to the same as two things that were said of one record, one after the other. None: nothing does."""
-    if isinstance(before, Present | Unread) or isinstance(item, Present | Unread):
-        return None
-    if isinstance(item, Record | Gone):
-        return item
-    if isinstance(before, Gone):
-        return None
-    handles = before.handles if item.handles is None else item.handles
-    if isinstance(before, Patch):
-        return Patch(item.kind, item.id, {**before.attributes, **item.attributes}, handles)
-    return Record(before.kind, before.id, _merged(before.attributes, item.attributes), handles or ())
-
-
-def _merged(attributes: Mapping[str, Value], changes: Mapping[str, Value]) -> dict[str, Value]:
-    return {key: value for key, value in {**attributes, **changes}.items() if value is not None}
 
 
 def _encoded(record: Record, attributes: dict[str, Value]) -> bytes:

@@ -11,13 +11,13 @@ from sqlalchemy import Connection, Select, and_, false, or_, select, union
 
 from usersyncd.plugin import Kind
 from usersyncd.state.bulk import batched
+from usersyncd.state.columns import NUMBER, decode
 from usersyncd.state.database import among
 from usersyncd.state.drift import Drift
 from usersyncd.state.links import Row
 from usersyncd.state.membership_graph import MembershipGraph
 from usersyncd.state.moments import as_text
 from usersyncd.state.names import NameResolver
-from usersyncd.state.spool import NUMBER, decode
 from usersyncd.state.tables import directories, links, moments, records, retries
 
 PAGE = 5_000
@@ -137,8 +137,9 @@ class Managers:
 
     def of(self, subjects: list[Subject]) -> dict[int, tuple[str, dict[str, Any]]]:
         """Who is meant by the names under ``manager``, as far as somebody is."""
-        found = self._resolver.meant({subject.manager for subject in subjects if subject.manager is not None})
-        meant = {name: ref for name, ref in found.refs.items() if ref not in found.groups}
+        wanted = {subject.manager for subject in subjects if subject.manager is not None}
+        found = self._resolver.meant(wanted)
+        meant = {name: ref for name in wanted if (ref := found.refs.get(name)) is not None and ref not in found.groups}
         query = select(records.c.ref, records.c.id, records.c.attributes)
         rows = self._connection.execute(query.where(among(self._connection, records.c.ref, list(set(meant.values())))))
         managers = {ref: (id_, decode(attributes)) for ref, id_, attributes in rows}

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, delete, func, insert, literal, select, update
 
 from usersyncd.plugin import Kind
 from usersyncd.state import bulk
-from usersyncd.state.spool import NUMBER
+from usersyncd.state.columns import NUMBER
 from usersyncd.state.tables import links, metadata, places, target_names, target_progress, targets, verifications
 
 _PARTS = [table for table in metadata.sorted_tables if "target" in table.primary_key.columns]

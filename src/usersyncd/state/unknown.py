@@ -11,10 +11,10 @@ from sqlalchemy import Connection, func, select
 from usersyncd.core.digest import names, names_digest, wrapped
 from usersyncd.plugin import Kind
 from usersyncd.state import bulk, links, verifications
+from usersyncd.state.columns import NUMBER
 from usersyncd.state.database import Database, among
 from usersyncd.state.directories import DirectoryState
 from usersyncd.state.records import reserve
-from usersyncd.state.spool import NUMBER
 from usersyncd.state.tables import links as links_table
 from usersyncd.state.tables import records
 

@@ -12,9 +12,9 @@ from usersyncd.core.digest import encode
 from usersyncd.core.guard import is_blank
 from usersyncd.errors import SourceError
 from usersyncd.plugin import Kind
+from usersyncd.state.columns import KIND, NUMBER, decode
 from usersyncd.state.database import among
 from usersyncd.state.losses import Loss
-from usersyncd.state.spool import KIND, NUMBER, decode
 from usersyncd.state.tables import links, records, target_names
 
 PAGE = 1_000

@@ -1,0 +1,29 @@
+"""What a pull tells about one record, and several such items as one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from usersyncd.plugin import Gone, Patch, Present, Record, Unread, Value
+
+Item = Record | Patch | Present | Unread | Gone
+"""What may be told about one record."""
+
+
+def combined(before: Item, item: Item) -> Item | None:
+    """One item that means the same as two items about one record, one after the other. None: there is none."""
+    if isinstance(before, Present | Unread) or isinstance(item, Present | Unread):
+        return None
+    if isinstance(item, Record | Gone):
+        return item
+    if isinstance(before, Gone):
+        return None
+    handles = before.handles if item.handles is None else item.handles
+    if isinstance(before, Patch):
+        return Patch(item.kind, item.id, {**before.attributes, **item.attributes}, handles)
+    return Record(before.kind, before.id, merged(before.attributes, item.attributes), handles or ())
+
+
+def merged(attributes: Mapping[str, Value], changes: Mapping[str, Value]) -> dict[str, Value]:
+    """The attributes after changes, of which null removes an attribute."""
+    return {key: value for key, value in {**attributes, **changes}.items() if value is not None}

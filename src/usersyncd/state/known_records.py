@@ -1,0 +1,37 @@
+"""What the snapshot knows of the records that a pull tells about."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+from sqlalchemy import Connection, select
+
+from usersyncd.plugin import Kind
+from usersyncd.state.columns import NUMBER
+from usersyncd.state.database import among
+from usersyncd.state.tables import records
+
+Body = tuple[str | None, str | None]
+"""Attributes and handles in JSON. No attributes: the record is gone."""
+
+
+class KnownRecord(Struct, frozen=True, gc=False):
+    """A record of the snapshot; ``gone``: it left its directory."""
+
+    ref: int
+    digest: int
+    gone: bool
+
+
+def known_records(connection: Connection, directory: int, kind: Kind, ids: list[str]) -> dict[str, KnownRecord]:
+    """The records with these ids, as far as the snapshot has them."""
+    query = select(records.c.id, records.c.ref, records.c.digest, records.c.gone_at).where(
+        records.c.directory == directory, records.c.kind == NUMBER[kind], among(connection, records.c.id, ids)
+    )
+    rows = connection.execute(query).all()
+    return {id_: KnownRecord(ref, fingerprint, gone_at is not None) for id_, ref, fingerprint, gone_at in rows}
+
+
+def bodies(connection: Connection, refs: list[int]) -> dict[int, Body]:
+    """Attributes and handles of these records, by ref."""
+    query = select(records.c.ref, records.c.attributes, records.c.handles).where(among(connection, records.c.ref, refs))
+    return {ref: (attributes, handles) for ref, attributes, handles in connection.execute(query).all()}
