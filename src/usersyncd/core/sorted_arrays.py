@@ -25,6 +25,8 @@ def edited(numbers: array[int], added: Set[int], removed: Set[int]) -> array[int
     """A sorted array with these numbers added and removed. What it has already, or does not have, is ignored."""
     if not added and not removed:
         return numbers
+    if not numbers:
+        return array(numbers.typecode, sorted(added))
     if len(added) + len(removed) > FEW * len(numbers):
         return array(numbers.typecode, sorted((set(numbers) - removed) | added))
     found = numbers[:]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import chain
 
 import msgspec
 from msgspec import Struct, field
@@ -43,7 +44,7 @@ class GroupEditor:
 
     def apply(self, edits: Sequence[GroupEdit]) -> Iterator[tuple[StoredGroup, MembershipChange]]:
         """The groups as they are now, and who entered or left each."""
-        now = self._resolver.meant({name for edit in edits for name in self._asked(edit)})
+        now = self._resolver.meant(name for edit in edits for name in self._asked(edit))
         out = [self._formerly_meant(edit, now) for edit in edits]
         for edit, left, kept in zip(edits, out, self._kept(edits, out), strict=True):
             yield self._applied(edit, now, left - kept)
@@ -77,7 +78,7 @@ class GroupEditor:
 
     def _applied(self, edit: GroupEdit, now: Meant, left: set[int | None]) -> tuple[StoredGroup, MembershipChange]:
         held = edit.group
-        came = set(filter(None, map(now.refs.get, edit.added | edit.moved)))
+        came = set(filter(None, map(now.refs.get, chain(edit.added, edit.moved))))
         gone = set(filter(None, left)) - came
         users, users_changed = _moved(held.users, came - now.groups, gone)
         groups, groups_changed = _moved(held.groups, came & now.groups, gone)
@@ -96,7 +97,7 @@ class GroupEditor:
 
     def _unresolved(self, edit: GroupEdit, now: Meant) -> str | None:
         """The names of members that nobody has, as they are written."""
-        missing = (edit.added | edit.moved).difference(now.refs, now.ambiguous)
+        missing = edit.added.difference(now.refs, now.ambiguous) | edit.moved.difference(now.refs, now.ambiguous)
         held = edit.group.unresolved
         if held is None and not missing:
             return None

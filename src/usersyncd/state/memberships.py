@@ -153,6 +153,8 @@ class Memberships:
             removed.update(gone)
         if not whole:
             return GroupEdit(group, added - those_in(group.names, added), those_in(group.names, removed), tokens=tokens)
+        if not group.names:
+            return GroupEdit(group, added, tokens=tokens)
         before = set(group.names)
         return GroupEdit(group, added - before, before - added, tokens=tokens)
 

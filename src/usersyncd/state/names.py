@@ -45,7 +45,7 @@ class NameResolver:
         self._expected = expected
         self._all: Meant | None = None
 
-    def meant(self, wanted: Collection[int]) -> Meant:
+    def meant(self, wanted: Iterable[int]) -> Meant:
         """Who is meant by each of these names; it may tell more names. Of a user and a group with one name it is the
         user; of two users the one who had it first, and nobody if both came at once."""
         if self._all is None and self._expected >= MANY:
