@@ -32,7 +32,7 @@ class Withdrawal:
         self._rejected = rejected
         self._emptied = emptied
         self._deleted: set[int] = set()
-        """The users whom the rest of the plan deletes."""
+        """Refs of users that the rest of the plan deletes."""
         self.refs: set[int] = set()
         self.found: set[str] = set()
         self.skipped: list[Skipped] = []
