@@ -27,7 +27,7 @@ class Approvals:
         self._last = 0
 
     async def begin(self) -> None:
-        """Leave out what was decided before: the first deliveries heed it."""
+        """Leave out earlier decisions: the first deliveries follow them anyway."""
         await self._targets()
 
     async def look(self) -> None:
