@@ -45,16 +45,17 @@ async def recorded(
     Raises LockedError if another process holds what the run needs, StateError if the state database cannot even take
     the report.
     """
-    began = time.monotonic()
+    began, locked = time.monotonic(), False
     try:
         if options.deliver:
             await to_its_end(lambda: journal.begin(database, report))
         async with asyncio.timeout(DEADLINE.total_seconds()) as deadline:
             yield
+    except LockedError:
+        locked = True
+        raise
     except UsersyncError as error:
         report.error, report.code = str(error), error.code
-        if isinstance(error, LockedError):
-            raise
     except TimeoutError as error:
         if deadline.expired():
             report.error, report.code = TOO_LONG, "too_long"
@@ -66,16 +67,24 @@ async def recorded(
         report.error, report.code = STOPPED, "stopped"
         raise
     finally:
-        if isinstance(report, DeliveryRun) and report.error is not None:
-            for share in report.targets:
-                if share.error is None:
-                    share.error, share.code = report.error, report.code
-        report.status = status(report, delivered=options.deliver)
-        report.finished, report.seconds = now().isoformat(), round(time.monotonic() - began, 3)
-        if options.log:
-            log_line(report)
-        if options.deliver:
-            await to_its_end(lambda: journal.finish(database, report))
+        if locked:
+            if options.deliver:
+                await to_its_end(lambda: journal.discard(database, report))
+        else:
+            _complete(report, time.monotonic() - began, delivered=options.deliver)
+            if options.log:
+                log_line(report)
+            if options.deliver:
+                await to_its_end(lambda: journal.finish(database, report))
+
+
+def _complete(report: Run, seconds: float, *, delivered: bool) -> None:
+    report.finished, report.seconds = now().isoformat(), round(seconds, 3)
+    for share in report.targets if isinstance(report, DeliveryRun) else ():
+        share.seconds = report.seconds
+        if report.error is not None and share.error is None:
+            share.error, share.code = report.error, report.code
+    report.status = status(report, delivered=delivered)
 
 
 def unexpected(error: Exception, connector: str, log: FilteringBoundLogger) -> str:

@@ -128,6 +128,12 @@ def finish(database: Database, report: Report) -> None:
             connection.execute(delete(runs).where(runs.c.id.in_(gone)))
 
 
+def discard(database: Database, report: Report) -> None:
+    """Forget a run that did not begin: another process has what it needs."""
+    with database.write() as connection:
+        connection.execute(delete(runs).where(runs.c.id == report.run))
+
+
 def _write(connection: Connection, report: Report) -> None:
     connection.execute(
         update(runs)

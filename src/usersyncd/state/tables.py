@@ -322,13 +322,13 @@ runs = Table(
         "elapsed",
         BigInteger,
         nullable=False,
-        comment="milliseconds from the subject's first run: the gaps between its runs, long ones cut short",
+        comment="milliseconds from the directory's first run: the gaps between its runs, long ones cut short",
     ),
-    Column("subject", Text, nullable=False, comment="the name of the directory or target"),
+    Column("subject", Text, nullable=False),
     Column("started", Text, nullable=False),
     Column("finished", Text),
     Column("status", Text),
-    Column("report", Text, comment="JSON: core.report.PullRun, DeliveryRun or RunReport"),
+    Column("report", Text, comment="JSON: core.report.RunReport"),
     Index("runs_subject", "kind", "subject", "number"),
 )
 

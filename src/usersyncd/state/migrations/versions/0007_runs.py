@@ -47,12 +47,12 @@ def upgrade() -> None:
     op.create_index("links_left", "links", ["target", "left_at"], sqlite_where=left, postgresql_where=left)
     op.create_table(
         "outcomes",
-        sa.Column("target_name", sa.Text(), primary_key=True),
+        sa.Column("target_name", sa.Text(), primary_key=True, comment="what the configuration calls the target"),
         sa.Column("directory_name", sa.Text(), primary_key=True),
-        sa.Column("run", sa.Text(), nullable=False),
+        sa.Column("run", sa.Text(), nullable=False, comment="the last delivery of the directory to the target"),
         sa.Column("status", sa.Text(), nullable=False),
-        sa.Column("delivered_at", sa.Text()),
-        sa.Column("succeeded_at", sa.Text()),
+        sa.Column("delivered_at", sa.Text(), comment="when the last delivery began that reached the target"),
+        sa.Column("succeeded_at", sa.Text(), comment="when the last delivery began that failed nowhere"),
         sqlite_with_rowid=False,
     )
 
@@ -61,7 +61,10 @@ def _runs() -> None:
     """A run was of a directory, and contained the deliveries to its targets (kind 0). Now each is a run of its own."""
     op.drop_index("runs_directory", "runs")
     op.execute("ALTER TABLE runs RENAME COLUMN directory TO subject")
-    op.add_column("runs", sa.Column("kind", sa.SmallInteger(), nullable=False, server_default=sa.text("0")))
+    kind = sa.Column(
+        "kind", sa.SmallInteger(), nullable=False, server_default=sa.text("0"), comment="state.journal.RunKind"
+    )
+    op.add_column("runs", kind)
     op.create_index("runs_subject", "runs", ["kind", "subject", "number"])
     op.add_column("journal", sa.Column("directory", sa.Text()))
     op.execute("UPDATE journal SET directory = (SELECT subject FROM runs WHERE runs.id = journal.run)")
