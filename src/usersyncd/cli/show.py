@@ -27,7 +27,7 @@ def show(
     """Show one run: what was read, every delivered change, and what failed."""
     from usersyncd.cli.changes import EACH
     from usersyncd.cli.documents import FORMAT, list_changes, run_document
-    from usersyncd.cli.saved_state import current_status, saved_state
+    from usersyncd.cli.saved_state import RUNNING, current_status, saved_state
     from usersyncd.core.report import PullRun
 
     loaded = load_config(context, config)
@@ -37,6 +37,7 @@ def show(
         status, report = current_status(database, _find(database, run))
         if isinstance(report, PullRun):
             report = _with_deliveries(database, report)
+            status = status if status == RUNNING else report.status
         list_changes(database, report, each=None if json or everything else EACH)
         if not json:
             _show(database, loaded, status, report, everything=everything)
