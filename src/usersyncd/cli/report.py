@@ -15,6 +15,7 @@ from usersyncd.cli.changes import describe
 from usersyncd.cli.leaving import former_name
 from usersyncd.cli.names import RecordNames
 from usersyncd.cli.text import BLANK, clean, error, hanging, show
+from usersyncd.cli.upcoming import describe_upcoming
 from usersyncd.core.approvals import command
 from usersyncd.core.report import Counts, DeliveryRun, Failed, RunReport, Skipped, TargetReport
 from usersyncd.core.summary import many, verified
@@ -137,6 +138,8 @@ def _target(
     elif planned and counts.total and target.leaving and report.pull is None:
         yield hanging("  → ", former_name(report.directory))
     yield from _decided(target)
+    if target.upcoming is not None:
+        yield from describe_upcoming(target.upcoming)
     if target.failures:
         yield Text(f"{many(target.failures, 'record')} failed, and will be tried again:", style="red")
         yield from _each(target.failed, target.failures, names, everything=everything)

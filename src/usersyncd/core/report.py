@@ -117,6 +117,19 @@ class Verified(Struct, frozen=True):
     groups: int = 0
 
 
+class Upcoming(Struct, frozen=True):
+    """What the time changes ``until`` a moment although the directory says the same: how many users. ``guard``: the
+    limits that these changes alone exceed."""
+
+    until: str
+    create: int = 0
+    update: int = 0
+    deactivate: int = 0
+    reactivate: int = 0
+    delete: int = 0
+    guard: list[Violation] = []
+
+
 class TargetReport(Struct):
     """What was planned for one directory at one target, and what was delivered of it.
 
@@ -127,6 +140,7 @@ class TargetReport(Struct):
     with its ``code``: the target as a whole. ``entries``: how many of the run's entries in the journal are about
     it. ``run``: the delivery. ``notes``: what a person should know about the target. ``leaving``: the target does not
     list the directory, and what it holds of it leaves. ``verified``: None when it was not compared with its links.
+    ``upcoming``: what dates change within the next days, in a plan; None: nothing.
     ``changes``, where they are listed, are never written to the state.
     """
 
@@ -149,6 +163,7 @@ class TargetReport(Struct):
     leaving: bool = False
     changes: Listing | None = None
     verified: Verified | None = None
+    upcoming: Upcoming | None = None
     directory: str = ""
     run: str | None = None
     code: str | None = None

@@ -15,6 +15,7 @@ from usersyncd.deliver.look import look, sees
 from usersyncd.deliver.plan import complete_plan, draft_plan
 from usersyncd.deliver.share import Draft, Planning, Share
 from usersyncd.deliver.shield import shield_members, shield_records
+from usersyncd.deliver.upcoming import foresee
 from usersyncd.deliver.work import Work
 from usersyncd.options import ALL
 from usersyncd.plugin import Kind, Target
@@ -80,6 +81,7 @@ async def _is_held(work: Work, planning: Planning, share: Share, draft: Draft) -
     report.skipped = part.skipped
     if not work.options.deliver:
         report.counts = report.planned
+        report.upcoming = await to_its_end(lambda: foresee(work.database, planning, share, draft.plan))
     if work.options.changes != 0:
         report.changes = Listing(first(draft.changes(share.name), work.options.changes))
     return report.held

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from msgspec import Struct
@@ -32,12 +32,20 @@ class Shaped(Struct, frozen=True, gc=False):
 
 def shape_users(connection: Connection, rules: Rules, scope: Scope, now: datetime) -> Iterator[list[Shaped]]:
     """The users to shape, ordered by id, in pages. Whoever left without being noticed before left ``now``."""
+    for page in shape_at_any_time(connection, rules, scope):
+        yield [shape_at(now) for shape_at in page]
+
+
+def shape_at_any_time(
+    connection: Connection, rules: Rules, scope: Scope
+) -> Iterator[list[Callable[[datetime], Shaped]]]:
+    """The users to shape, ordered by id, in pages: for each a function that shapes the user as of a moment."""
     managers = cache(lambda: Managers(connection, scope.directory))
     groups = cache(lambda: InGroups(connection, scope.directory, rules.display_name))
     for page in pages(connection, scope, Kind.USER):
         manager_of = managers().of(page) if rules.reads.manager else {}
         groups_of = groups().of(page) if rules.reads.groups else {}
-        yield [_user(rules, s, groups_of.get(s.ref, NONE), manager_of.get(s.manager or 0), now) for s in page]
+        yield [partial(_user, rules, s, groups_of.get(s.ref, NONE), manager_of.get(s.manager or 0)) for s in page]
 
 
 def shape_groups(connection: Connection, rules: Rules, scope: Scope) -> Iterator[list[Shaped]]:

@@ -207,6 +207,13 @@ def link_of(shape: str, key: str, target_id: str | None, state: int, left_at: st
     return Link(_shape(shape), msgspec.json.decode(key), target_id, State(state), when)
 
 
+def left_until(connection: Connection, target: int, directory: int, last: datetime) -> set[int]:
+    """The refs of the records of a directory whose people left until ``last`` and whose objects are kept."""
+    query = select(links.c.ref).join(records, records.c.ref == links.c.ref)
+    mine = links.c.target == target, records.c.directory == directory, links.c.left_at <= last.isoformat()
+    return set(connection.scalars(query.where(*mine)))
+
+
 def _shape(text: str) -> Shape:
     return decode(text)
 

@@ -43,6 +43,13 @@ def next_due(connection: Connection, target: int) -> datetime | None:
     return None if found is None else datetime.fromisoformat(found)
 
 
+def until(connection: Connection, target: int, directory: int, last: datetime) -> set[int]:
+    """The refs of the records of a directory whose moments come until ``last``."""
+    query = select(moments.c.ref).join(records, records.c.ref == moments.c.ref)
+    mine = moments.c.target == target, records.c.directory == directory, moments.c.at <= as_text(last)
+    return set(connection.scalars(query.where(*mine)))
+
+
 def as_text(moment: datetime) -> str:
     """A moment as the table has it: texts in UTC have the order of the times."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")

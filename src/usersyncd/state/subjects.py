@@ -45,7 +45,7 @@ class Subject(Struct, frozen=True, gc=False):
 class Scope(Struct, frozen=True):
     """Which records: all (``since`` None), or those that a pull after ``since`` changed, those that failed before, the
     leavers of before ``due``, those whose shapes hold only until ``now``, and those of which the target holds something
-    else (``drift``). ``leaving``: everybody counts as having left the directory."""
+    else (``drift``). ``leaving``: everybody counts as having left the directory. ``only``: just these records."""
 
     directory: int
     target: int
@@ -54,6 +54,7 @@ class Scope(Struct, frozen=True):
     drift: Drift
     leaving: bool = False
     now: datetime | None = None
+    only: Collection[int] | None = None
 
 
 def pages(connection: Connection, scope: Scope, kind: Kind) -> Iterator[list[Subject]]:
@@ -71,7 +72,9 @@ def pages(connection: Connection, scope: Scope, kind: Kind) -> Iterator[list[Sub
         .order_by(records.c.id)
     )
     # Not both, or SQLite would look at all records of the directory.
-    if scope.since is None:
+    if scope.only is not None:
+        query = query.where(among(connection, records.c.ref, list(scope.only)))
+    elif scope.since is None:
         query = query.where(records.c.directory == scope.directory)
     else:
         query = query.where(records.c.ref.in_(_touched(connection, scope)))

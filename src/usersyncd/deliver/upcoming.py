@@ -1,0 +1,118 @@
+"""After a plan is made: what dates will change within the next days, if the directory says the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+from msgspec import structs
+from sqlalchemy import Connection
+
+from usersyncd.core.diff import Subject as About
+from usersyncd.core.diff import compare
+from usersyncd.core.guard import Holdings
+from usersyncd.core.links import Link, State
+from usersyncd.core.report import Upcoming
+from usersyncd.core.upcoming import DatedChange, first_change, summarize
+from usersyncd.deliver.shape import Shaped, shape_at_any_time
+from usersyncd.deliver.share import Planning, Share
+from usersyncd.plugin import Kind
+from usersyncd.state import links, moments
+from usersyncd.state.bulk import batched
+from usersyncd.state.database import Database
+from usersyncd.state.holdings import holdings
+from usersyncd.state.planned import Plan
+from usersyncd.state.subjects import PAGE, Scope
+
+AHEAD = timedelta(days=7)
+
+
+def foresee(database: Database, planning: Planning, share: Share, plan: Plan) -> Upcoming | None:
+    """What dates change in a share within the next days, once its plan is delivered. Raises StateError."""
+    if share.rules.leaving:
+        return None
+    with database.read() as connection:
+        refs = _due(connection, planning, share, plan)
+        changes = list(_changes(connection, planning, share, refs)) if refs else []
+        if not changes:
+            return None
+        return summarize(changes, share.rules.target.guard, _holdings(connection, planning, share, plan))
+
+
+def _due(connection: Connection, planning: Planning, share: Share, plan: Plan) -> set[int]:
+    """The records whose shapes hold only so long, as of the last delivery or of this plan, and the leavers who are
+    deleted then."""
+    target, directory, last = planning.target, share.directory.id, planning.now + AHEAD
+    found = set[int]()
+    if share.rules.rules.reads.time:
+        found = moments.until(connection, target, directory, last)
+        border = moments.as_text(last)
+        for ref, until in plan.shaped(share.name):
+            (found.add if until is not None and until <= border else found.discard)(ref)
+    if kept := share.rules.target.leavers.delete_after:
+        found |= links.left_until(connection, target, directory, last - kept)
+    return found
+
+
+def _changes(connection: Connection, planning: Planning, share: Share, refs: set[int]) -> Iterator[DatedChange]:
+    """The first change of each record that is due."""
+    for some in batched(sorted(refs), PAGE):
+        scope = Scope(share.directory.id, planning.target, since=None, due=None, drift=share.drift, only=some)
+        for page in shape_at_any_time(connection, share.rules.rules, scope):
+            for shape_at in page:
+                if (change := _first_change(planning, share, shape_at)) is not None:
+                    yield change
+
+
+def _first_change(planning: Planning, share: Share, shape_at: Callable[[datetime], Shaped]) -> DatedChange | None:
+    now = shape_at(planning.now)
+    moment = _first_moment(planning.now, share.rules.target.leavers.delete_after, now, shape_at)
+    if moment is None:
+        return None
+    then, subject, leavers = shape_at(moment), now.subject, share.rules.target.leavers
+    about = About(Kind.USER, share.name, subject.id, share.rules.rules.layouts[Kind.USER].key)
+    step = compare(about, then.shape, _link(now, about.key, planning.now), leavers, then.leaving, moment)
+    return DatedChange(moment, subject.ref, step.change) if step is not None and step.change is not None else None
+
+
+def _first_moment(
+    now: datetime, kept: timedelta | None, shaped: Shaped, shape_at: Callable[[datetime], Shaped]
+) -> datetime | None:
+    """When the shape changes, or a leaver is deleted."""
+    last, found = now + AHEAD, list[datetime]()
+    if shaped.error is None and shaped.until is not None and shaped.until <= last:
+
+        def differs(moment: datetime) -> bool:
+            then = shape_at(moment)
+            return then.error is None and then.shape != shaped.shape
+
+        if (changes := first_change(shaped.until, last, differs)) is not None:
+            found.append(changes)
+    if shaped.shape is None and kept and shaped.subject.left_at is not None:
+        found.append(datetime.fromisoformat(shaped.subject.left_at) + kept)
+    moment = min(found, default=None)
+    return moment if moment is not None and now < moment <= last else None
+
+
+def _link(now: Shaped, key: str, moment: datetime) -> Link | None:
+    """The link of a record once the plan is delivered."""
+    subject = now.subject
+    if now.shape is not None:
+        value = now.shape[key]
+        return Link(now.shape, value, subject.target_id)
+    if subject.shape is None or subject.key is None:
+        return None
+    left_at = subject.left_at or moment.isoformat()
+    link = links.link_of(subject.shape, subject.key, subject.target_id, State.LEAVER, left_at)
+    return structs.replace(link, shape=link.shape | now.leaving)
+
+
+def _holdings(connection: Connection, planning: Planning, share: Share, plan: Plan) -> Holdings:
+    """What the target holds of a share once the plan is delivered, if everybody who is created is active."""
+    held, users = holdings(connection, share.directory.id, planning.target), plan.counts[share.name].users
+    new = users.create + users.adopt
+    return structs.replace(
+        held,
+        active=max(held.active + new + users.reactivate - users.deactivate, 0),
+        users=max(held.users + new - users.delete, 0),
+    )
