@@ -528,6 +528,8 @@ def test_the_fingerprint_changes_with_everything_that_changes_shapes_and_nothing
         {"set": {"id": "user.id", "x": 'lookup("t", user.userType)', "c": ("a",)}},
     ]
     assert len({mark(), *(mark(**change) for change in changes)}) == len(changes) + 1
+    looked_up = {"set": {"id": "user.id"}, "attributes": {"title": 'lookup("t", raw.job)'}}
+    assert mark(**looked_up) != mark(**looked_up, lookups={"t": {"a": "c"}}), "an attribute of the directory reads it"
 
 
 # ---------------------------------------------------------------------------------------------------------- mistakes

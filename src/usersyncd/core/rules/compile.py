@@ -210,6 +210,7 @@ class _Compiler:
         self, rulesets: Mapping[Kind, Ruleset], leaving: Mapping[str, Rule | Constant], *, deactivates: bool
     ) -> str:
         """Places do not count, nor do tables that no rule looks up."""
+        tables = self._needs.tables.union(*(canonical.tables for canonical in self._canonical.values()))
         content = {
             "engine": ENGINE,
             "mapping": {
@@ -217,7 +218,7 @@ class _Compiler:
                 for kind, canonical in self._canonical.items()
             },
             "rules": {kind: _texts(ruleset) for kind, ruleset in rulesets.items()},
-            "lookups": {table: self._lookups[table] for table in self._needs.tables},
+            "lookups": {table: self._lookups[table] for table in tables},
             "deactivates": deactivates,
         }
         if leaving:

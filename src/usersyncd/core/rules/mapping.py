@@ -59,6 +59,8 @@ class CanonicalMapping:
         self.kind = kind
         self.attributes: dict[str, Attribute] = {}
         self.faults: list[Fault] = []
+        self.tables: set[str] = set()
+        """The lookup tables that the attributes read."""
         self._evaluator = evaluator
         self._derived: dict[str, CompiledExpression] = {}
         self._unknown_names(mapping, overrides)
@@ -98,6 +100,7 @@ class CanonicalMapping:
         needs = RequiredReads()
         scope = RuleScope("raw", needs, self.kind)
         compiled = compile_expression(rule, f"attributes.{name}", scope, tables, self._evaluator)
+        self.tables |= needs.tables
         natives = needs.native[self.kind]
         single = next(iter(natives)) if natives and len(natives) == 1 else ""
         read = compiled.read if isinstance(compiled, CompiledExpression) else None
