@@ -12,7 +12,7 @@ from usersyncd.config import written
 from usersyncd.config.checks import check_former_names, check_references, check_shared, refuse_url_passwords
 from usersyncd.config.document import Document
 from usersyncd.config.freeze import directory, state, target
-from usersyncd.config.lookups import read_table
+from usersyncd.config.lookups import read_table, stamp
 from usersyncd.config.models import Config
 from usersyncd.config.rules import conditions, rule_faults
 from usersyncd.config.sections import sections
@@ -39,6 +39,7 @@ def load(path: str | Path) -> Config:
     check_shared(document, options)
     protected = dict(conditions(document))
     folder = file.absolute().parent
+    stamps = {file: stamp(file) for file in _lookup_files(document, folder)}
     tables = _lookups(document, folder)
     if document.faults():
         document.note(rule_faults(document, tables))
@@ -50,7 +51,7 @@ def load(path: str | Path) -> Config:
         name: target(document, name, section, options, protected, tuple(directories))
         for name, section in model.targets.items()
     }
-    return Config(file, folder, state(model.state, folder), directories, targets, tables, document.excerpts)
+    return Config(file, folder, state(model.state, folder), directories, targets, tables, document.excerpts, stamps)
 
 
 def _read(file: Path) -> str:
@@ -88,6 +89,12 @@ def _options(document: Document) -> Iterator[tuple[tuple[str, str], BaseModel]]:
         options = validate(document, found.Options, {} if given is None else given, (part, name, "options"))
         if options is not None:
             yield (part, name), options
+
+
+def _lookup_files(document: Document, folder: Path) -> list[Path]:
+    given = document.value(("lookups",))
+    tables = given.values() if isinstance(given, dict) else ()
+    return [folder / one["file"] for one in tables if isinstance(one, dict) and isinstance(one.get("file"), str)]
 
 
 def _lookups(document: Document, folder: Path) -> dict[str, dict[str, str]]:

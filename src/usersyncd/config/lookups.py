@@ -5,12 +5,29 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from usersyncd.config.excerpt import Excerpts, in_order, split_lines
 from usersyncd.errors import ConfigError, Fault
 from usersyncd.files import read_file
 from usersyncd.nearest import nearest
+
+
+class FileStamp(NamedTuple):
+    """What is different when a file was changed or replaced: its time in nanoseconds, size and inode."""
+
+    modified: int
+    size: int
+    inode: int
+
+
+def stamp(file: Path) -> FileStamp | None:
+    """The stamp of a file as it is now; None if it cannot be looked at."""
+    try:
+        found = file.stat()
+    except (OSError, ValueError):
+        return None
+    return FileStamp(found.st_mtime_ns, found.st_size, found.st_ino)
 
 
 def read_table(file: Path, key: str, value: str) -> tuple[dict[str, str], list[Fault]]:

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from usersyncd.config.duration import Complete
 from usersyncd.config.excerpt import Excerpts
+from usersyncd.config.lookups import FileStamp
 from usersyncd.core.model import Adopt, Drift, Guard, Leavers, MembershipMode, Rule, Ruleset
 from usersyncd.core.protection import Protection
 from usersyncd.plugin import Kind, Secret
@@ -62,7 +63,8 @@ class Target(Struct, frozen=True):
 
 class Config(Struct, frozen=True):
     """A valid configuration. ``file`` is as the user named it; ``folder`` is absolute, and relative paths are relative
-    to it. ``excerpts`` are its lines, for faults that are found later."""
+    to it. ``excerpts`` are its lines, for faults that are found later. ``lookup_files`` are the files of the lookup
+    tables, each with its stamp from before it was read (None: it could not be looked at)."""
 
     file: Path
     folder: Path
@@ -71,3 +73,4 @@ class Config(Struct, frozen=True):
     targets: Mapping[str, Target]
     lookups: Mapping[str, Mapping[str, str]]
     excerpts: Excerpts
+    lookup_files: Mapping[Path, FileStamp | None]

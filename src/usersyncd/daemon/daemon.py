@@ -1,7 +1,7 @@
 """The daemon: pulls every directory at its interval and delivers what changed, until a signal ends it.
 
 SIGTERM and SIGINT end it within seconds: what runs is cancelled, and the next start goes on from what was saved. SIGHUP
-loads the configuration again; one with faults leaves the old one in force.
+loads the configuration again, as does a change of a lookup file; one with faults leaves the old one in force.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from usersyncd.daemon.activity import Activity
 from usersyncd.daemon.approvals import Approvals
 from usersyncd.daemon.due import Due
 from usersyncd.daemon.engine import Engine, LocalEngine, WorkItem, deliver_to, pull_of
+from usersyncd.daemon.lookups import LookupFiles
 from usersyncd.daemon.reload import Loaded
 from usersyncd.daemon.runs import OnRun, Runs
 from usersyncd.daemon.schedule import Schedule
@@ -32,6 +33,8 @@ from usersyncd.state.database import Database
 
 CLOCK_PAUSE = 1.0
 """Seconds between two looks at the wall clock."""
+LOOKUPS_PAUSE = 5.0
+"""Seconds between two looks at the lookup files."""
 LONGEST_PAUSE = timedelta(seconds=5)
 """The longest pause between two attempts at a directory or target whose lock another process has; a tenth of its
 interval, if that is shorter."""
@@ -56,6 +59,7 @@ class Daemon:
         self._approvals = Approvals(
             self._decided_after, lambda target: self.engine.request(deliver_to(target), "approval")
         )
+        self._lookups = LookupFiles(loaded.config.lookup_files, self._reload.wake)
         self._log = structlog.get_logger()
 
     async def run(self) -> None:
@@ -78,8 +82,10 @@ class Daemon:
 
     def _services(self) -> list[Service]:
         clock = Service(self._follow_clock, CLOCK_PAUSE)
+        lookups = Service(self._lookups.look, LOOKUPS_PAUSE)
         watchdog = systemd.watchdog()
-        return [clock, self._reload, self._approvals.service, self._status.service, *([watchdog] if watchdog else [])]
+        services = [clock, lookups, self._reload, self._approvals.service, self._status.service]
+        return [*services, *([watchdog] if watchdog else [])]
 
     async def _finish(self) -> None:
         self._end.set()
@@ -178,6 +184,7 @@ class Daemon:
             )
             loaded = structs.replace(loaded, config=structs.replace(config, state=old.config.state))
         self.loaded = loaded
+        self._lookups.follow(config.lookup_files)
         directories, targets = reload.compare_pulls(old, loaded), reload.compare_deliveries(old, loaded)
         for name in directories.removed:
             self.schedule.drop(pull_of(name))
