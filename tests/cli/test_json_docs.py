@@ -12,7 +12,19 @@ from tests.cli.company import EXAMPLES
 from tests.cli.running import Usersyncd
 
 PAGE = (Path(__file__).parents[2] / "docs" / "json.md").read_text(encoding="utf-8")
-VARIES = {"run", "started", "finished", "seconds", "last_run", "last_success", "last_delivery", "next_run", "pulls"}
+VARIES = {
+    "run",
+    "started",
+    "finished",
+    "seconds",
+    "last_run",
+    "last_success",
+    "last_delivery",
+    "next_run",
+    "due",
+    "next_due",
+    "pulls",
+}
 """What no two runs have in common: only its sort is compared."""
 
 

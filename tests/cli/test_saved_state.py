@@ -41,6 +41,7 @@ def test_before_the_first_run_they_say_so_and_create_no_file(usersyncd: Usersync
                     "reactivations": "10%", "updates": None, "blanked": "30%", "emptied": "10%", "at_least": 10,
                     "window": 86400,
                 },
+                "next_due": None,
             }
         ],
     }  # fmt: skip

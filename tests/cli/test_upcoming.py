@@ -53,5 +53,14 @@ def test_a_plan_warns_of_what_the_guard_will_hold_as_the_page_shows(usersyncd: U
     assert (ran.code, untimed(ran.out)) == (0, untimed(shown))
 
 
+def test_status_shows_the_next_date_of_each_target(usersyncd: Usersyncd, company: Company) -> None:
+    end(company, 3)
+    assert json.loads(usersyncd("status", "--json").out)["targets"][0]["next_due"] is None
+    assert "next date" not in usersyncd("status").out
+    assert usersyncd("sync").code == 0
+    assert json.loads(usersyncd("status", "--json").out)["targets"][0]["next_due"] == "2026-12-04T00:00:00+00:00"
+    assert usersyncd("status").out.endswith("\nnext date of app: 2026-12-04 00:00:00\n")
+
+
 def untimed(text: str) -> str:
     return re.sub(r"in \d+\.\d s", "in 0.0 s", text).rstrip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from rich.console import RenderableType
@@ -13,12 +14,14 @@ from usersyncd.core.guard import Sort, limit_of
 from usersyncd.core.summary import many
 
 
-def guard_document(target: Target) -> dict[str, Any]:
-    """One target in ``status --json``. A limit that is null is unlimited."""
+def guard_document(target: Target, due: datetime | None) -> dict[str, Any]:
+    """One target in ``status --json``: its guard, and when it has something ``due`` although no directory changes. A
+    limit that is null is unlimited."""
     guard = target.guard
     limits = {sort.limit: limit and str(limit) for sort in Sort for limit in [limit_of(guard, sort)]}
     rest = {"at_least": guard.at_least, "window": int(guard.window.total_seconds())}
-    return {"target": target.name, "connector": target.connector, "guard": limits | rest}
+    next_due = None if due is None else due.isoformat()
+    return {"target": target.name, "connector": target.connector, "guard": limits | rest, "next_due": next_due}
 
 
 def guard_line(target: Target) -> RenderableType:

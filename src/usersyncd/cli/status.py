@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,11 +33,13 @@ def status(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Show the last runs, the next run, the size and the errors of each directory, and the guard of each target.
+    """Show the last runs, the next run, the size and the errors of each directory, and the guard of each target with
+    the next date at which it has something to do.
 
     Changes nothing.
     """
     from usersyncd.cli.guards import guard_document
+    from usersyncd.cli.next_due import next_due
     from usersyncd.cli.saved_state import saved_state
     from usersyncd.cli.standing import decisions
     from usersyncd.deliver.leaving import all_leaving, removed_directories
@@ -46,8 +48,10 @@ def status(
     directories = list(loaded.directories.values())
     leaving: list[Leaving] = []
     decided: dict[str, list[dict[str, Any]]] = {}
+    due: dict[str, datetime] = {}
     with saved_state(loaded) as database:
         if database is not None:
+            due = next_due(database, loaded)
             decided = decisions(database)
             with database.read() as connection:
                 leaving = [one for one in all_leaving(connection, loaded) if one.is_held]
@@ -63,11 +67,11 @@ def status(
             {
                 "format": 1,
                 "directories": found,
-                "targets": [guard_document(target) for target in loaded.targets.values()],
+                "targets": [guard_document(one, due.get(one.name)) for one in loaded.targets.values()],
             }
         )
     else:
-        _show(found, loaded)
+        _show(found, loaded, due)
     if exit_code and (code := _code(found)):
         raise typer.Exit(code)
 
@@ -103,13 +107,14 @@ def _directory_status(database: Database | None, directory: Directory, targets: 
 # ---- for a person
 
 
-def _show(directories: list[DirectoryStatus], config: Config) -> None:
+def _show(directories: list[DirectoryStatus], config: Config, due: Mapping[str, datetime]) -> None:
     from rich.table import Table
     from rich.text import Text
 
     from usersyncd.cli import text
     from usersyncd.cli.guards import guard_line
     from usersyncd.cli.leaving import describe_leaving
+    from usersyncd.cli.next_due import next_due_line
     from usersyncd.cli.report import STYLES
 
     now = datetime.now(UTC)
@@ -138,6 +143,7 @@ def _show(directories: list[DirectoryStatus], config: Config) -> None:
             text.show(text.BLANK, Text(f"{one.directory}:", style="bold"))
             text.show(*reasons, indent=2)
     text.show(text.BLANK, *(guard_line(target) for target in config.targets.values()))
+    text.show(*(next_due_line(target, when) for target, when in due.items()))
 
 
 def _reasons(one: DirectoryStatus) -> Iterator[RenderableType]:
