@@ -24,6 +24,8 @@ VARIES = {
     "due",
     "next_due",
     "pulls",
+    "read_at",
+    "since",
 }
 """What no two runs have in common: only its sort is compared."""
 

@@ -1,4 +1,4 @@
-"""docs/operations.md shows what the commands print: an adoption and a refusal, a state restored, drift; and
+"""docs/operations.md shows what the commands print: one person, an adoption, a restored state, drift; and
 docs/configuration.md shows a held plan."""
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ def section(heading: str) -> str:
     return re.split(rf"^#{{2,{len(level)}}} ", text, maxsplit=1, flags=re.MULTILINE)[0]
 
 
+WHO = section("## Why is she not in the app?")
 ADOPTION = section("### A new record has the key of an existing account")
 ACCOUNTS = section("### Accounts without a link")
 RESTORED = section("### A restored target, a restored state")
@@ -43,7 +44,8 @@ def shown(text: str) -> list[tuple[str, str]]:
 
 
 def untimed(text: str) -> str:
-    return re.sub(r"in \d+\.\d s", "in 0.0 s", text).rstrip()
+    text = re.sub(r"in \d+\.\d s", "in 0.0 s", text)
+    return re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d|\b[0-9A-Z]{26}\b", "0", text).rstrip()
 
 
 def assert_printed(usersyncd: Usersyncd, commands: list[tuple[str, str]]) -> None:
@@ -65,6 +67,14 @@ def test_the_commands_print_what_the_page_shows(usersyncd: Usersyncd, tmp_path: 
         "sync hr --changes", "accounts app", "plan hr --adopt 2",
     ]  # fmt: skip
     assert_printed(usersyncd, [sync, accounts, plan])
+
+
+def test_one_person_is_explained_as_the_page_shows(usersyncd: Usersyncd, tmp_path: Path) -> None:
+    (tmp_path / "hr.csv").write_text(blocks(WHO, "csv")[0], "utf-8")
+    (tmp_path / "usersyncd.yaml").write_text(blocks(WHO, "yaml")[0], "utf-8")
+    assert usersyncd("sync").code == 0
+    assert len(shown(WHO)) == 2
+    assert_printed(usersyncd, shown(WHO))
 
 
 def test_a_held_plan_shows_what_the_page_shows(usersyncd: Usersyncd, tmp_path: Path) -> None:

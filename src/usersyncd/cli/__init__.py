@@ -31,6 +31,7 @@ from usersyncd.cli.show import show
 from usersyncd.cli.status import status
 from usersyncd.cli.streams import with_safe_streams
 from usersyncd.cli.sync import sync
+from usersyncd.cli.who import who
 from usersyncd.errors import ConfigError, UsersyncError
 
 app = typer.Typer(
@@ -50,6 +51,7 @@ app.command()(reject)
 app.command()(status)
 app.command()(history)
 app.command()(show)
+app.command()(who)
 app.command()(forget)
 app.command()(accounts)
 app.command()(schema)

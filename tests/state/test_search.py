@@ -1,0 +1,53 @@
+"""People are found in the snapshot on SQLite and on PostgreSQL alike."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete
+
+from tests.run.world import World
+from usersyncd.state.search import FormerPerson, find_former, find_people, is_retried, last_event
+from usersyncd.state.tables import records
+
+
+def test_people_are_found_alike(world: World) -> None:
+    world.user("u1", userName="ada", displayName='Ada "Queen" Byron', email="ada@x.example")
+    world.user("u2", userName="zoe", displayName="Zoë\\Müller 100%", email="zoe@x.example")
+    world.user("u3", userName="bob", displayName="Bob\tAda_Kahn", email="bob@x.example")
+    world.group("u4")
+    world.run()
+    with world.database.read() as connection:
+
+        def found(text: str, limit: int = 10, directory: str | None = None) -> list[str]:
+            return [one.id for one in find_people(connection, text, directory, limit)]
+
+        assert found("u1") == ["u1"]
+        assert found('"QUEEN"') == ["u1"]
+        assert found("MÜLLER zoë") == ["u2"]
+        assert found("\\m") == found("100%") == ["u2"]
+        assert found("ada_k") == ["u3"]
+        assert found("ada") == ["u1", "u3"]
+        assert found("ada", limit=1) == ["u1"]
+        assert found("ada", directory="other") == []
+        assert found("u4") == []
+        assert [one.ref for one in find_people(connection, "u1", "acme", 1)]
+
+
+def test_the_journal_knows_the_last_event_also_of_a_person_without_a_record(world: World) -> None:
+    world.user("u1", displayName="Ada")
+    world.user("7", displayName="Bob")
+    world.run()
+    with world.database.read() as connection:
+        event = last_event(connection, "app", "acme", "u1")
+        assert event is not None
+        assert event.op == "create"
+        assert last_event(connection, "app", "acme", "u2") is None
+        assert last_event(connection, "lab", "acme", "u1") is None
+        assert find_former(connection, "u1", None, 10) == []
+        [person] = find_people(connection, "u1", None, 2)
+        assert not is_retried(connection, 1, person.ref)
+    with world.database.write() as connection:
+        connection.execute(delete(records))
+    with world.database.read() as connection:
+        assert find_former(connection, "u1", "acme", 10) == [FormerPerson("acme", "u1")]
+        assert find_former(connection, "7", None, 10) == [FormerPerson("acme", "7")]
+        assert find_former(connection, "u1", "other", 10) == []
