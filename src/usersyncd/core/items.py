@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from usersyncd.plugin import Gone, Patch, Present, Record, Unread, Value
 
 Item = Record | Patch | Present | Unread | Gone
-"""What may be told about one record."""
+"""What a source may report about one record."""
 
 
 def combined(before: Item, item: Item) -> Item | None:

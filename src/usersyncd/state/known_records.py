@@ -11,7 +11,7 @@ from usersyncd.state.database import among
 from usersyncd.state.tables import records
 
 Body = tuple[str | None, str | None]
-"""Attributes and handles in JSON. No attributes: the record is gone."""
+"""Attributes and handles in JSON. No attributes: the record left its directory."""
 
 
 class KnownRecord(Struct, frozen=True, gc=False):
