@@ -50,7 +50,11 @@ async def sync(
             with watching(name) as progress:
                 pulled[name] = await _pull(database, folder, pulls[name], options, progress)
     ready = [name for name in directories if name not in pulled or pulled[name].error is None]
-    concerned = {name: _concerned(database, job, ready) for name, job in deliveries.items()}
+    concerned = dict.fromkeys(deliveries, list[str]())
+    if ready:
+        concerned = await to_its_end(
+            lambda: {name: _concerned(database, job, ready) for name, job in deliveries.items()}
+        )
     delivered: dict[str, DeliveryRun] = {}
     for name, job in deliveries.items():
         if concerned[name]:

@@ -31,7 +31,16 @@ def test_everything_is_made_for_its_owner_alone(tmp_path: Path) -> None:
     assert world.run().status == "succeeded"
     with world.database.kept_open():
         assert modes(tmp_path / "var") == dict.fromkeys(
-            ("var", "state.db", "state.db-shm", "state.db-wal", "state.db.acme.lock"), "600"
+            (
+                "var",
+                "state.db",
+                "state.db-shm",
+                "state.db-wal",
+                "state.db.acme.lock",
+                "state.db.to.app.lock",
+                "state.db.target.1.lock",
+            ),
+            "600",
         ) | {"var": "700"}
     world.database.close()
 
