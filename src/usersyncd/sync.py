@@ -50,7 +50,7 @@ async def sync(
             with watching(name) as progress:
                 pulled[name] = await _pull(database, folder, pulls[name], options, progress)
     ready = [name for name in directories if name not in pulled or pulled[name].error is None]
-    concerned = dict.fromkeys(deliveries, list[str]())
+    concerned: dict[str, list[str]] = {name: [] for name in deliveries}
     if ready:
         concerned = await to_its_end(
             lambda: {name: _concerned(database, job, ready) for name, job in deliveries.items()}
