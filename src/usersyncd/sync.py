@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -50,17 +50,13 @@ async def sync(
             with watching(name) as progress:
                 pulled[name] = await _pull(database, folder, pulls[name], options, progress)
     ready = [name for name in directories if name not in pulled or pulled[name].error is None]
-    concerned: dict[str, list[str]] = {name: [] for name in deliveries}
-    if ready:
-        concerned = await to_its_end(
-            lambda: {name: _concerned(database, job, ready) for name, job in deliveries.items()}
-        )
+    concerned = await to_its_end(lambda: _concerned(database, deliveries, ready)) if ready else {}
     delivered: dict[str, DeliveryRun] = {}
     for name, job in deliveries.items():
-        if concerned[name]:
-            chosen = replace(options, directories=frozenset(concerned[name]))
+        if names := concerned.get(name):
+            chosen = replace(options, directories=frozenset(names))
             with watching(name) as progress:
-                runs = [pulled[one].run for one in concerned[name] if one in pulled]
+                runs = [pulled[one].run for one in names if one in pulled]
                 delivered[name] = await _deliver(database, folder, job, chosen, runs, progress)
     return [
         composed(
@@ -82,15 +78,18 @@ async def sync_directory(database: Database, config: Config, directory: str, opt
     return report
 
 
-def _concerned(database: Database, job: DeliveryJob, directories: Iterable[str]) -> list[str]:
-    """Those of these directories that the target lists, or of which it holds something although it does not."""
+def _concerned(
+    database: Database, deliveries: Mapping[str, DeliveryJob], directories: Sequence[str]
+) -> dict[str, list[str]]:
+    """For each target, those of these directories that it lists, or of which it holds something although it does
+    not."""
+    everyone = {each.target.name: each.target for job in deliveries.values() for each in job.everyone}
     with database.read() as connection:
-        held = {
-            one.directory
-            for one in leaving(connection, [each.target for each in job.everyone], verify=True)
-            if one.target == job.target.name
-        }
-    return [name for name in directories if name in job.shares or name in held]
+        held = {(one.target, one.directory) for one in leaving(connection, everyone.values(), verify=True)}
+    return {
+        target: [name for name in directories if name in job.shares or (target, name) in held]
+        for target, job in deliveries.items()
+    }
 
 
 def _connector(database: Database, directory: str) -> str:

@@ -32,9 +32,11 @@ def next_due(connection: Connection, target: int, kept: timedelta | None) -> dat
     """When a shape does not hold any more, or a leaver is to be deleted. ``kept``: how long leavers are kept."""
     moment = moments.next_due(connection, target)
     due = [] if moment is None else [moment]
-    left = connection.scalar(select(func.min(links.c.left_at)).where(links.c.target == target))
-    if kept is not None and left is not None:
-        due.append(datetime.fromisoformat(left) + kept)
+    if kept is not None:
+        # Without the second condition, SQLite reads all links instead of the index of those of leavers.
+        leavers = links.c.target == target, links.c.left_at.is_not(None)
+        left = connection.scalar(select(func.min(links.c.left_at)).where(*leavers))
+        due += [] if left is None else [datetime.fromisoformat(left) + kept]
     return min(due, default=None)
 
 
