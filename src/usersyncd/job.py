@@ -13,14 +13,12 @@ from usersyncd.config.excerpt import in_order
 from usersyncd.config.rules import distinct, placed
 from usersyncd.config.zone import local_zone
 from usersyncd.core.digest import encode
+from usersyncd.core.links import LEAVING
 from usersyncd.core.model import Ruleset
 from usersyncd.core.rules import RuleErrors, Rules, compile_rules
 from usersyncd.errors import ConfigError, Fault, PluginError
 from usersyncd.plugin import Kind, Source
 from usersyncd.plugin import Target as TargetConnector
-
-LEAVING = "leaving"
-"""The fingerprint of a directory that leaves the target: its shapes depend on no rule."""
 
 
 class TargetRules(Struct, frozen=True):

@@ -10,7 +10,7 @@ from msgspec import structs
 from usersyncd.cli.common import StreamedList
 from usersyncd.core.listing import Listing
 from usersyncd.core.plan import Hash, first
-from usersyncd.core.report import DeliveryRun, Failed, PullRun, RunReport, TargetReport
+from usersyncd.core.report import DeliveryRun, Failed, PullRun, RunReport, TargetReport, targets_of
 from usersyncd.errors import split_remedy
 from usersyncd.plugin import Change, Kind, Op
 from usersyncd.state import journal
@@ -34,11 +34,6 @@ def run_document(report: Report) -> dict[str, Any]:
 
 
 _KINDS = {PullRun: "pull", DeliveryRun: "delivery", RunReport: "run"}
-
-
-def targets_of(report: Report) -> Sequence[TargetReport]:
-    """The shares of a run."""
-    return () if isinstance(report, PullRun) else report.targets
 
 
 def _target_document(target: TargetReport) -> dict[str, Any]:

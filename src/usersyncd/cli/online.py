@@ -18,7 +18,7 @@ from rich.text import Text
 from usersyncd.cli import text
 from usersyncd.cli.protect import protected_by_key
 from usersyncd.config import Config
-from usersyncd.context import SourceRunContext, TargetRunContext
+from usersyncd.context import SourceRunContext
 from usersyncd.core.digest import encode
 from usersyncd.core.legible import escaped, mended
 from usersyncd.core.rules import RuleError, Rules
@@ -192,16 +192,8 @@ def _person(rules: Rules, record: Record) -> dict[str, Any]:
 
 
 async def _check_target(config: Config, delivery: TargetRules, result: CheckResult) -> None:
-    target = delivery.target
-    context = TargetRunContext(
-        name=target.name,
-        folder=config.folder,
-        log=structlog.get_logger(target=target.name),
-        layouts=delivery.rules.layouts,
-        directories=target.directories,
-        protection=target.protect,
-    )
-    async with context, connected(delivery, context) as connector:
+    log = structlog.get_logger(target=delivery.target.name)
+    async with connected(delivery, config.folder, log) as (connector, context):
         await connector.identity()
         result.found = [in_short(line) for line in await connector.check()]
         covered, result.warnings = await protected_by_key(connector, context)

@@ -14,7 +14,7 @@ from usersyncd.cli.saved_state import RUNNING, current_status
 from usersyncd.config import Directory
 from usersyncd.core.approvals import command, named
 from usersyncd.core.composing import plan_hash
-from usersyncd.core.report import DeliveryRun, PullRun, RunReport, TargetReport
+from usersyncd.core.report import DeliveryRun, PullRun, RunReport, TargetReport, worst
 from usersyncd.deliver.leaving import Leaving
 from usersyncd.state import approvals, journal, outcomes
 from usersyncd.state.database import Database
@@ -24,7 +24,6 @@ from usersyncd.state.outcomes import ShareOutcome
 
 FEW = 10
 """How many of the records that failed are named."""
-_WORST = ("failed", "held", "partial", "succeeded")
 
 
 class DirectoryStatus(Struct):
@@ -74,16 +73,15 @@ def fill_in(found: DirectoryStatus, database: Database, directory: Directory, ta
         found.users, found.groups, found.memberships = state.users, state.groups, state.memberships
     found.last_success = _earliest([read[0], *(one.succeeded_at for one in ended)], latest)
     found.last_delivery = _earliest([read[1], *(one.delivered_at for one in ended)], latest)
-    runs: list[Report] = [*pulls, *deliveries]
-    if not runs:
+    if not (pulls or deliveries):
         return
-    last = pulls[0] if pulls else deliveries[0]
+    last = (pulls or deliveries)[0]
     found.last_run = last.started
     found.next_run = (min(datetime.fromisoformat(last.started), now) + directory.every).isoformat()
     status, last = current_status(database, last)
     finished = last if status != RUNNING or len(pulls) < 2 else pulls[1]
     shares = list(_shares(directory.name, finished, deliveries))
-    found.status = status if status == RUNNING else _worst([status, *(one.status for one in ended)])
+    found.status = status if status == RUNNING else worst([last.status, *(one.status for one in ended)])
     if finished.finished is not None or finished.error is not None:
         _tell(found, finished, shares, ended)
 
@@ -98,10 +96,6 @@ def _earliest(times: Iterable[str | None], latest: str) -> str | None:
     if any(time is None or time > latest for time in found):
         return None
     return min(time for time in found if time is not None)
-
-
-def _worst(statuses: Iterable[str]) -> str:
-    return min(statuses, key=lambda status: _WORST.index(status) if status in _WORST else len(_WORST))
 
 
 def _shares(directory: str, last: Report, deliveries: Iterable[Report]) -> Iterator[TargetReport]:

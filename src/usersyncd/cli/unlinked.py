@@ -78,16 +78,8 @@ async def unlinked(database: Database | None, config: Config, jobs: Sequence[Pul
             f"target {name}: the connector {delivery.target.connector} cannot list the objects of a target",
             "look for the accounts in the application itself",
         )
-    context = TargetRunContext(
-        name=name,
-        folder=config.folder,
-        log=structlog.get_logger(target=name),
-        layouts=delivery.rules.layouts,
-        directories=delivery.target.directories,
-        protection=delivery.target.protect,
-    )
     found: list[Account] = []
-    async with context, connected(delivery, context) as target:
+    async with connected(delivery, config.folder, structlog.get_logger(target=name)) as (target, context):
         identity = await target.identity()
         number = _number(database, identity, name)
         for kind in Kind:

@@ -16,6 +16,9 @@ from usersyncd.plugin import Change, Held, Lookup, Op, Value
 
 Shape = dict[str, Value]
 
+LEAVING = "leaving"
+"""The fingerprint of a directory that leaves the target: its shapes depend on no rule."""
+
 
 class State(IntEnum):
     """The state of a link.

@@ -5,6 +5,7 @@ The field names are promised to scripts (docs/json.md): adding one is free, rena
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from msgspec import Struct, field, structs
@@ -192,10 +193,9 @@ class PullRun(Struct):
 
 
 class DeliveryRun(Struct):
-    """One delivery to one target. ``pulls``: the ids of the pulls that it follows.
-    ``targets``: the share of each directory. ``waits``: directories that were not read
-    yet as the rules demand. ``due``: when the target has something to do without a pull. ``only``: the directories
-    that were requested; None: all."""
+    """One delivery to one target. ``pulls``: the ids of the pulls that it follows. ``targets``: the share of each
+    directory. ``waits``: directories that were not read yet as the rules demand. ``due``: when the target has something
+    to do without a pull. ``only``: the directories that were requested; None: all."""
 
     target: str
     connector: str
@@ -218,9 +218,9 @@ class DeliveryRun(Struct):
 class RunReport(Struct):
     """A pull of one directory and its shares of the deliveries that followed, as ``plan`` and ``sync`` show them; runs
     before release 0.2 were recorded so. ``run`` is the pull's, or that of the first delivery where nothing was read.
-    ``skipped`` names members of groups that the directory does not list, ``failed`` the
-    first of the ``failures``: records of which it hides what the rules need. ``seconds``: wall time of all steps, those
-    of a failed run too. ``only``: the one target that was asked for; None: all."""
+    ``skipped`` names members of groups that the directory does not list, ``failed`` the first of the ``failures``:
+    records of which it hides what the rules need. ``seconds``: wall time of all steps, those of a failed run too.
+    ``only``: the one target that a run of an earlier release was for; None: all."""
 
     directory: str
     connector: str
@@ -240,14 +240,31 @@ class RunReport(Struct):
     code: str | None = None
 
 
+_WORST_FIRST: tuple[Status, ...] = ("failed", "held", "partial", "planned", "succeeded")
+
+
+def worst(statuses: Iterable[Status]) -> Status:
+    """The status of a whole, from those of its parts."""
+    return min(statuses, key=_WORST_FIRST.index)
+
+
+def targets_of(report: PullRun | DeliveryRun | RunReport) -> Sequence[TargetReport]:
+    """The shares of a run."""
+    return () if isinstance(report, PullRun) else report.targets
+
+
+def share_status(share: TargetReport) -> Status:
+    """The status of one directory in a delivery."""
+    if share.error:
+        return "failed"
+    if share.held:
+        return "held"
+    return "partial" if share.failures else "succeeded"
+
+
 def status(report: PullRun | DeliveryRun | RunReport, *, delivered: bool) -> Status:
     """The status of a run, from those of its parts: the worst of them."""
-    targets = [] if isinstance(report, PullRun) else report.targets
-    if report.error or any(target.error for target in targets):
-        return "failed"
-    if not delivered:
-        return "planned"
-    if any(target.held for target in targets):
-        return "held"
     failures = 0 if isinstance(report, DeliveryRun) else report.failures
-    return "partial" if failures + sum(target.failures for target in targets) else "succeeded"
+    own: Status = "failed" if report.error else "partial" if failures else "succeeded"
+    found = worst([own, *map(share_status, targets_of(report))])
+    return found if delivered or found == "failed" else "planned"

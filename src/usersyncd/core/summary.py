@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from msgspec import structs
 
 from usersyncd.core.approvals import command
-from usersyncd.core.report import Counts, DeliveryRun, PullReport, PullRun, RunReport, TargetReport, Verified
+from usersyncd.core.report import (
+    Counts,
+    DeliveryRun,
+    PullReport,
+    PullRun,
+    RunReport,
+    TargetReport,
+    Verified,
+    targets_of,
+)
 
 _DONE = {
     "create": "created", "adopt": "adopted", "update": "updated", "deactivate": "deactivated",
@@ -96,15 +105,11 @@ def faults(report: Report, most: int = 5) -> Iterator[str]:
         yield report.error
     if not isinstance(report, DeliveryRun):
         yield from _failed("", report, most)
-    for one in _targets(report):
+    for one in targets_of(report):
         whose = _whose(report, one)
         if one.error not in (None, report.error):
             yield f"{whose}: {one.error}"
         yield from _failed(f"{whose}: ", one, most)
-
-
-def _targets(report: Report) -> Sequence[TargetReport]:
-    return () if isinstance(report, PullRun) else report.targets
 
 
 def _whose(report: Report, one: TargetReport) -> str:
@@ -131,7 +136,7 @@ def _parts(report: Report) -> Iterator[str]:
 def _outcome(report: Report) -> Iterator[str]:
     if report.error is not None:
         yield f"failed: {_first(report.error)}"
-    for one in _targets(report):
+    for one in targets_of(report):
         if report.error is not None and one.error == report.error:
             continue
         if one.plan is None and one.error is None:

@@ -33,13 +33,12 @@ class Leaving(Struct, frozen=True):
 def leaving(
     connection: Connection,
     configured: Iterable[Target],
-    directory: str | None = None,
     seen: Mapping[str, int] | None = None,
     *,
     verify: bool = False,
 ) -> list[Leaving]:
-    """What is left to do at these targets, which are all that are configured. ``directory``: of this one only.
-    ``seen``: the numbers of targets that are recognized already. ``verify``: leavers who are kept are looked at, too.
+    """What is left to do at these targets, which are all that are configured. ``seen``: the numbers of targets that
+    are recognized already. ``verify``: leavers who are kept are looked at, too.
 
     Two targets may have the same links: then what either lists stays, and the first one lets go of the rest.
     """
@@ -52,7 +51,7 @@ def leaving(
         for number, target in reversed(first.items())
         if number is not None
         for name in links.delivered(connection, number)
-        if (number, name) not in listed and directory in (None, name)
+        if (number, name) not in listed
         for held in [remains(connection, number, name)]
         if _is_to_do(held, target) or (verify and held.leavers)
     ]

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import AsyncExitStack, ExitStack
 
 from usersyncd.blocking import to_its_end
-from usersyncd.context import TargetRunContext
 from usersyncd.core.report import TargetReport
 from usersyncd.deliver.leaving import leaving
 from usersyncd.deliver.share import Share
@@ -54,9 +53,8 @@ def without_waiting(work: Work, shares: Iterable[Share]) -> Iterator[Share]:
         other = renaming.waiting_for(work.database, work.number, share.directory)
         if other is None:
             yield share
-        else:
-            if (report := work.reports.get(share.name)) is not None:
-                report.error, report.code = WAITS.format(other, share.name), "rename_waits"
+        elif (report := work.reports.get(share.name)) is not None:
+            report.error, report.code = WAITS.format(other, share.name), "rename_waits"
 
 
 def _share(work: Work, state: DirectoryState, name: str, rules: TargetRules, stack: AsyncExitStack) -> Share:
@@ -112,7 +110,7 @@ async def _leaving(work: Work, target: Target) -> list[DirectoryState]:
         configured = [each.target for each in work.job.everyone]
         renamed = set(work.job.was.values())
         with work.database.read() as connection:
-            found = leaving(connection, configured, None, {work.name: work.number}, verify=work.options.verify)
+            found = leaving(connection, configured, {work.name: work.number}, verify=work.options.verify)
             names = [one.directory for one in found if one.target == work.name and one.directory not in renamed]
             return [state for name in names if (state := known(connection, name)) is not None]
 
@@ -129,18 +127,10 @@ async def _leaves(work: Work, target: Target, directory: str) -> bool:
         if other.name == work.name or directory not in other.directories:
             continue
         try:
-            if await _identity(work, rules) == mine:
-                return False
+            async with connected(rules, work.folder, work.log) as (connector, _):
+                if await connector.identity() == mine:
+                    return False
         except UsersyncError as error:
             work.warn(NOT_LEFT.format(directory, other.name, str(error).partition("\n")[0]))
             return False
     return True
-
-
-async def _identity(work: Work, rules: TargetRules) -> str:
-    context = TargetRunContext(
-        name=rules.target.name, folder=work.folder, log=work.log, layouts=rules.rules.layouts,
-        directories=rules.target.directories, protection=rules.target.protect,
-    )  # fmt: skip
-    async with context, connected(rules, context) as target:
-        return await target.identity()

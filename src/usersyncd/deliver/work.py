@@ -7,7 +7,7 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 from structlog.typing import FilteringBoundLogger
@@ -96,21 +96,10 @@ class Work:
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[tuple[Target, TargetRunContext]]:
         """The target's connector and its context."""
-        rules = self.job.rules
-        async with (
-            TargetRunContext(
-                name=self.name,
-                folder=self.folder,
-                log=self.log,
-                waiting=self.progress.wait,
-                layouts=rules.rules.layouts,
-                directories=self.job.target.directories,
-                protection=self.job.target.protect,
-                earlier=self._earlier,
-            ) as context,
-            connected(rules, context) as target,
-        ):
-            yield target, context
+        async with connected(
+            self.job.rules, self.folder, self.log, waiting=self.progress.wait, earlier=self._earlier
+        ) as pair:
+            yield pair
 
     def _earlier(self, kind: Kind) -> Iterator[Lookup]:
         key = self.job.rules.rules.layouts[kind].key
@@ -119,10 +108,18 @@ class Work:
 
 
 @asynccontextmanager
-async def connected(rules: TargetRules, context: TargetRunContext) -> AsyncIterator[Target]:
-    """The connector of the target, closed on exit."""
-    target = rules.connector(rules.target.options, context)
-    try:
-        yield target
-    finally:
-        await target.close()
+async def connected(
+    rules: TargetRules, folder: Path, log: FilteringBoundLogger, **more: Any
+) -> AsyncIterator[tuple[Target, TargetRunContext]]:
+    """The connector of a target and its context, closed on exit. ``more``: what a delivery adds to the context."""
+    target = rules.target
+    context = TargetRunContext(
+        name=target.name, folder=folder, log=log, layouts=rules.rules.layouts, directories=target.directories,
+        protection=target.protect, **more,
+    )  # fmt: skip
+    async with context:
+        connector = rules.connector(target.options, context)
+        try:
+            yield connector, context
+        finally:
+            await connector.close()

@@ -11,7 +11,7 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, not_, or_, select, update
 
 from usersyncd.core.digest import digest, encode, pack, unpack
-from usersyncd.core.links import Link, Shape, State
+from usersyncd.core.links import LEAVING, Link, Shape, State
 from usersyncd.plugin import Kind, Lookup
 from usersyncd.state import bulk
 from usersyncd.state.bulk import batched
@@ -22,8 +22,6 @@ from usersyncd.state.tables import directories, link_members, links, records, re
 PAGE = 5_000
 NOTHING = -1
 """The revision of a target to which no delivery was completed yet."""
-LEAVING = "leaving"
-"""The fingerprint of a directory that leaves the target: its shapes depend on no rule."""
 
 _COLUMNS = ("target", "ref", "kind", "key", "digest", "active", "state", "left_at", "target_id", "shape")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 from sqlalchemy import Connection, select
 
-from usersyncd.core.report import DeliveryRun, TargetReport
+from usersyncd.core.report import DeliveryRun, Status, share_status
 from usersyncd.state.tables import outcomes
 
 
@@ -16,7 +16,7 @@ class ShareOutcome(Struct, frozen=True):
     target: str
     directory: str
     run: str
-    status: str
+    status: Status
     delivered_at: str | None
     succeeded_at: str | None
 
@@ -28,15 +28,6 @@ def store(connection: Connection, report: DeliveryRun) -> None:
         reached = report.started if status in ("succeeded", "partial") else None
         succeeded = report.started if status == "succeeded" else None
         _upsert(connection, ShareOutcome(report.target, share.directory, report.run, status, reached, succeeded))
-
-
-def share_status(share: TargetReport) -> str:
-    """The status of one directory in a delivery."""
-    if share.error:
-        return "failed"
-    if share.held:
-        return "held"
-    return "partial" if share.failures else "succeeded"
 
 
 def _upsert(connection: Connection, new: ShareOutcome) -> None:
