@@ -191,7 +191,7 @@ class Table:
             raise self.fault(
                 HEADER,
                 "the first line names none of the known columns: is the header missing?",
-                f"write the header above the rows, with at least {', '.join(required)}, spelt exactly so; "
+                f"write the header above the rows, with at least {', '.join(required)}, spelt just so; "
                 f"or is the option `delimiter` wrong (now {self._delimiter!r})?",
             )
         self._verify_no_bom(columns)
@@ -206,7 +206,7 @@ class Table:
                 raise self.fault(
                     HEADER,
                     f"the header has no column {name}; it has {', '.join(columns)}",
-                    f"add {name}, spelt exactly so; or is the option `delimiter` wrong (now {self._delimiter!r})?",
+                    f"add {name}, spelt just so; or is the option `delimiter` wrong (now {self._delimiter!r})?",
                 )
         return columns
 

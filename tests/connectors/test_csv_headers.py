@@ -54,7 +54,7 @@ def test_a_row_in_place_of_the_header_is_not_shown(tmp_path: Path, row: str) -> 
     message = void(tmp_path, f"{row}\n8,bob,,,\n")
     assert message.startswith(f"users.csv:1: {MISSING}\n")
     assert not any(cell in message for cell in ("Private", "ann", "7", "170", "secret"))
-    assert "with at least id, spelt exactly so" in message
+    assert "with at least id, spelt just so" in message
     assert "option `delimiter` wrong (now ',')" in message
 
 
