@@ -28,7 +28,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, Field
 
 from usersyncd import logs
-from usersyncd.config import Directory, Target
+from usersyncd.config import DirectoryConfig, TargetConfig
 from usersyncd.core.model import Guard, Leavers, Rule, Ruleset
 from usersyncd.job import delivery_jobs, job
 from usersyncd.options import RunOptions
@@ -220,8 +220,8 @@ class Measured:
     def run(self, items: list[Any], *, complete: bool = False) -> None:
         options = GivenOptions.model_construct(items=items, complete=complete)
         attributes: dict[Kind, Any] = {kind: {} for kind in Kind}
-        directory = Directory("company", "given", timedelta(minutes=15), None, options, attributes)
-        target = Target(
+        directory = DirectoryConfig("company", "given", timedelta(minutes=15), None, options, attributes)
+        target = TargetConfig(
             "app", "sink", SinkOptions(), ("company",), _rules(groups=self._groups), Ruleset(), "flattened",
             Leavers(), UNLIMITED,
         )  # fmt: skip

@@ -24,7 +24,7 @@ from typing import Any
 import msgspec
 from benchmarks.graph_pull import CHANGED, ROUNDS, fetched, floor, timed
 
-from usersyncd import collector
+from usersyncd import garbage_collection
 
 CONFIG = """
 state: sqlite:///state.db
@@ -123,7 +123,7 @@ def when_told(work: Work, warm: Work | None = None) -> None:
     """Say that all is ready, and when the answer comes, do the work and print what it took."""
     if warm is not None:
         asyncio.run(warm())
-    collector.set_aside()  # as the command line does, and here for the floor, too
+    garbage_collection.tune()  # as the command line does, and here for the floor, too
     print("ready", flush=True)
     sys.stdin.readline()
     timed(work)

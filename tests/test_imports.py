@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "errors": {"words"},
     "nearest": set[str](),
     "blocking": set[str](),
-    "collector": set[str](),
+    "garbage_collection": set[str](),
     "interval": set[str](),
     "notify": {"cleaning"},
     "cleaning": set[str](),
@@ -46,7 +46,7 @@ MAY_IMPORT = {
     "testing": {"context", "http", "progress", "registry", *CORE},
     "progress": set[str](),
     "daemon": {"interval", "logs", "notify", "opening", *RUN},
-    "cli": {"cleaning", "files", "collector", "daemon", "logs", "nearest", "opening", "sync", *RUN},
+    "cli": {"cleaning", "files", "garbage_collection", "daemon", "logs", "nearest", "opening", "sync", *RUN},
     "__main__": {"cli"},
 }
 """What each part of usersyncd may import of the others."""

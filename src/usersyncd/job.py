@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct, structs
 
 from usersyncd import registry
-from usersyncd.config import Config, Directory, Target
+from usersyncd.config import Config, DirectoryConfig, TargetConfig
 from usersyncd.config.excerpt import in_order
 from usersyncd.config.rules import distinct, placed
 from usersyncd.config.zone import local_zone
@@ -17,16 +17,15 @@ from usersyncd.core.links import LEAVING
 from usersyncd.core.model import Ruleset
 from usersyncd.core.rules import RuleErrors, Rules, compile_rules
 from usersyncd.errors import ConfigError, Fault, PluginError
-from usersyncd.plugin import Kind, Source
-from usersyncd.plugin import Target as TargetConnector
+from usersyncd.plugin import Kind, Source, Target
 
 
 class TargetRules(Struct, frozen=True):
     """One target of a directory. ``leaving``: the target does not list the directory, and everything that it holds of
     it leaves. ``after_approval``: the first delivery is held until a person approves it."""
 
-    target: Target
-    connector: type[TargetConnector]
+    target: TargetConfig
+    connector: type[Target]
     rules: Rules
     leaving: bool = False
     after_approval: bool = False
@@ -50,7 +49,7 @@ class PullJob(Struct, frozen=True):
     and what was read before are worth nothing.
     """
 
-    directory: Directory
+    directory: DirectoryConfig
     connector: type[Source]
     targets: tuple[TargetRules, ...]
     rules: Rules
@@ -75,7 +74,7 @@ class DeliveryJob(Struct, frozen=True):
     everyone: tuple[TargetRules, ...]
 
     @property
-    def target(self) -> Target:
+    def target(self) -> TargetConfig:
         """The target, as the configuration has it."""
         return self.rules.target
 
@@ -132,9 +131,9 @@ def delivery_job(rules: TargetRules, pulls: Iterable[PullJob], everyone: tuple[T
 
 
 def job(
-    directory: Directory,
+    directory: DirectoryConfig,
     connector: type[Source],
-    targets: Iterable[tuple[Target, type[TargetConnector]]],
+    targets: Iterable[tuple[TargetConfig, type[Target]]],
     lookups: Mapping[str, Mapping[str, str]],
 ) -> PullJob:
     """What there is to do for one directory. Raises RuleErrors with all that is wrong in the rules."""
@@ -166,7 +165,10 @@ def job(
 
 
 def _rules(
-    directory: Directory, connector: type[Source], target: Target | None, lookups: Mapping[str, Mapping[str, str]]
+    directory: DirectoryConfig,
+    connector: type[Source],
+    target: TargetConfig | None,
+    lookups: Mapping[str, Mapping[str, str]],
 ) -> Rules:
     return compile_rules(
         directory=directory.name,
@@ -203,7 +205,7 @@ def _union(parts: Iterable[frozenset[str] | None]) -> frozenset[str] | None:
     return found
 
 
-def _basis(directory: Directory, reads: Mapping[Kind, frozenset[str] | None]) -> str:
+def _basis(directory: DirectoryConfig, reads: Mapping[Kind, frozenset[str] | None]) -> str:
     manager = directory.attributes[Kind.USER].get("manager")
     content = {
         "connector": directory.connector,

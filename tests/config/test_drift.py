@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.config.writing import DESK, fault, loaded
-from usersyncd.config import Complete, Target
-from usersyncd.core.model import Drift
+from usersyncd.config import Complete, TargetConfig
+from usersyncd.core.model import DriftPolicy
 
 pytestmark = pytest.mark.usefixtures("acme")
 
@@ -18,13 +18,13 @@ def text(more: str) -> str:
     return f"{DESK}targets:\n  shelf:\n    connector: acme-shelf\n    options: {{height: 3}}\n{more}"
 
 
-def shelf(folder: Path, more: str = "") -> Target:
+def shelf(folder: Path, more: str = "") -> TargetConfig:
     return loaded(folder, text(more)).targets["shelf"]
 
 
 def test_nothing_is_verified_and_nothing_kept_unless_it_is_said(tmp_path: Path) -> None:
     target = shelf(tmp_path)
-    assert (target.verify, target.drift) == (None, Drift())
+    assert (target.verify, target.drift) == (None, DriftPolicy())
     assert not target.drift.keeps("title")
 
 

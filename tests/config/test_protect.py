@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.config.writing import DESK, fault, loaded
-from usersyncd.config import Target
+from usersyncd.config import TargetConfig
 from usersyncd.core.protection import UNPROTECTED
 from usersyncd.plugin import Kind, Value
 
@@ -18,11 +18,11 @@ def text(protect: str) -> str:
     return f"{DESK}targets:\n  shelf:\n    connector: acme-shelf\n    options: {{height: 3}}\n    protect: {protect}\n"
 
 
-def shelf(folder: Path, protect: str) -> Target:
+def shelf(folder: Path, protect: str) -> TargetConfig:
     return loaded(folder, text(protect)).targets["shelf"]
 
 
-def protects(target: Target, kind: Kind, key: str | int, **columns: Value) -> bool:
+def protects(target: TargetConfig, kind: Kind, key: str | int, **columns: Value) -> bool:
     return target.protect.get(kind, UNPROTECTED).names(key, columns)
 
 

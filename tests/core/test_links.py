@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from usersyncd.core.links import Fate, is_stranger, settle
+from usersyncd.core.links import PendingOutcome, is_stranger, settle
 from usersyncd.plugin import Change, Held, Kind, Op, Value
 
 NAMES = ("email", "name", "active")
@@ -43,54 +43,62 @@ DELETE = change(Op.DELETE, ANN, None)
     ("sent", "at_id", "at_key", "fate"),
     [
         # A create was sent because nothing was there: what is there now, linked to nobody, is its own.
-        pytest.param(CREATE, None, [], Fate.NOT_DONE, id="create, nothing there"),
-        pytest.param(CREATE, None, [held(ANN)], Fate.DONE, id="create, there as asked"),
-        pytest.param(CREATE, None, [held(ANN | {"name": "A."})], Fate.SEEN, id="create, changed since"),
-        pytest.param(CREATE, None, [held(ANN, "7"), held(ANN, "8")], Fate.NOT_DONE, id="create, two there"),
+        pytest.param(CREATE, None, [], PendingOutcome.NOT_DONE, id="create, nothing there"),
+        pytest.param(CREATE, None, [held(ANN)], PendingOutcome.DONE, id="create, there as asked"),
+        pytest.param(CREATE, None, [held(ANN | {"name": "A."})], PendingOutcome.SEEN, id="create, changed since"),
+        pytest.param(CREATE, None, [held(ANN, "7"), held(ANN, "8")], PendingOutcome.NOT_DONE, id="create, two there"),
         pytest.param(
-            CREATE, None, [held(ANN, "7", ("hr", "u1")), held(ANN, "8")], Fate.DONE, id="create, one says whose it is"
+            CREATE,
+            None,
+            [held(ANN, "7", ("hr", "u1")), held(ANN, "8")],
+            PendingOutcome.DONE,
+            id="create, one says whose it is",
         ),
         # Everything else is looked for under its target id.
-        pytest.param(ADOPT, held(BOB), [], Fate.NOT_DONE, id="adopt, not written"),
-        pytest.param(ADOPT, held(ANN | {"name": "A."}), [], Fate.SEEN, id="adopt, changed since"),
-        pytest.param(ADOPT, held(ANN), [], Fate.DONE, id="adopt, written"),
-        pytest.param(ADOPT, None, [], Fate.ENDED, id="adopt, the object is gone"),
-        pytest.param(RETITLE, held(ANN), [], Fate.SEEN, id="update, not written"),
-        pytest.param(RETITLE, held(ANN | {"name": "Anna"}), [], Fate.DONE, id="update, written"),
-        pytest.param(RETITLE, None, [], Fate.ENDED, id="update, the object is gone"),
-        pytest.param(RETITLE, held(BOB), [], Fate.UNCLEAR, id="update, a stranger under the id"),
-        pytest.param(RENAME, held(ANN), [], Fate.SEEN, id="another key, not written"),
-        pytest.param(RENAME, held(WED), [], Fate.DONE, id="another key, written"),
+        pytest.param(ADOPT, held(BOB), [], PendingOutcome.NOT_DONE, id="adopt, not written"),
+        pytest.param(ADOPT, held(ANN | {"name": "A."}), [], PendingOutcome.SEEN, id="adopt, changed since"),
+        pytest.param(ADOPT, held(ANN), [], PendingOutcome.DONE, id="adopt, written"),
+        pytest.param(ADOPT, None, [], PendingOutcome.ENDED, id="adopt, the object is gone"),
+        pytest.param(RETITLE, held(ANN), [], PendingOutcome.SEEN, id="update, not written"),
+        pytest.param(RETITLE, held(ANN | {"name": "Anna"}), [], PendingOutcome.DONE, id="update, written"),
+        pytest.param(RETITLE, None, [], PendingOutcome.ENDED, id="update, the object is gone"),
+        pytest.param(RETITLE, held(BOB), [], PendingOutcome.UNCLEAR, id="update, a stranger under the id"),
+        pytest.param(RENAME, held(ANN), [], PendingOutcome.SEEN, id="another key, not written"),
+        pytest.param(RENAME, held(WED), [], PendingOutcome.DONE, id="another key, written"),
         pytest.param(
             RETITLE,
             passing(BOB),
             [passing(ANN | {"name": "Anna"}, "8")],
-            Fate.DONE,
+            PendingOutcome.DONE,
             id="the id is written by rules, written",
         ),
-        pytest.param(RENAME, held(ANN), [held(WED, "8")], Fate.SEEN, id="a lasting id, and another's object"),
-        pytest.param(RENAME, held(WED), [held(ANN, "8")], Fate.DONE, id="exchanged, written"),
-        pytest.param(DEACTIVATE, held(ANN), [], Fate.SEEN, id="deactivate, not written"),
-        pytest.param(DEACTIVATE, held(OFF), [], Fate.DONE, id="deactivate, written"),
-        pytest.param(DELETE, held(ANN), [], Fate.NOT_DONE, id="delete, still there"),
-        pytest.param(DELETE, None, [], Fate.ENDED, id="delete, gone"),
-        pytest.param(DELETE, held(BOB), [], Fate.ENDED, id="delete, gone, and its id is another's"),
+        pytest.param(RENAME, held(ANN), [held(WED, "8")], PendingOutcome.SEEN, id="a lasting id, and another's object"),
+        pytest.param(RENAME, held(WED), [held(ANN, "8")], PendingOutcome.DONE, id="exchanged, written"),
+        pytest.param(DEACTIVATE, held(ANN), [], PendingOutcome.SEEN, id="deactivate, not written"),
+        pytest.param(DEACTIVATE, held(OFF), [], PendingOutcome.DONE, id="deactivate, written"),
+        pytest.param(DELETE, held(ANN), [], PendingOutcome.NOT_DONE, id="delete, still there"),
+        pytest.param(DELETE, None, [], PendingOutcome.ENDED, id="delete, gone"),
+        pytest.param(DELETE, held(BOB), [], PendingOutcome.ENDED, id="delete, gone, and its id is another's"),
         # Where only the key identifies, another key is another target id.
-        pytest.param(RENAME, None, [held(WED, "wed@x")], Fate.DONE, id="the id follows the key, written"),
-        pytest.param(RENAME, None, [held(BOB, "wed@x")], Fate.ENDED, id="the id follows the key, somebody else's"),
-        pytest.param(RENAME, passing(ANN), [passing(BOB, "wed@x")], Fate.SEEN, id="both keys there, not written"),
-        pytest.param(RENAME, passing(BOB), [passing(WED, "wed@x")], Fate.DONE, id="both keys there, written"),
+        pytest.param(RENAME, None, [held(WED, "wed@x")], PendingOutcome.DONE, id="the id follows the key, written"),
         pytest.param(
-            RENAME, passing(ANN), [passing(WED, "wed@x")], Fate.UNCLEAR, id="both keys there, nobody can tell"
+            RENAME, None, [held(BOB, "wed@x")], PendingOutcome.ENDED, id="the id follows the key, somebody else's"
+        ),
+        pytest.param(
+            RENAME, passing(ANN), [passing(BOB, "wed@x")], PendingOutcome.SEEN, id="both keys there, not written"
+        ),
+        pytest.param(RENAME, passing(BOB), [passing(WED, "wed@x")], PendingOutcome.DONE, id="both keys there, written"),
+        pytest.param(
+            RENAME, passing(ANN), [passing(WED, "wed@x")], PendingOutcome.UNCLEAR, id="both keys there, nobody can tell"
         ),
     ],
 )
 def test_an_unanswered_change_is_settled_by_what_is_there(
-    sent: Change, at_id: Held | None, at_key: list[Held], fate: Fate
+    sent: Change, at_id: Held | None, at_key: list[Held], fate: PendingOutcome
 ) -> None:
     settled = settle(sent, at_id, at_key, NAMES, "email")
     assert settled.fate is fate
-    assert (settled.held is not None) is (fate in {Fate.DONE, Fate.SEEN})
+    assert (settled.held is not None) is (fate in {PendingOutcome.DONE, PendingOutcome.SEEN})
 
 
 @pytest.mark.parametrize(

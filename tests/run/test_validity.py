@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from tests.run.world import ON_SQLITE, World, rules
 from usersyncd.core.model import Guard
 from usersyncd.deliver.shape import shape_users
+from usersyncd.state.candidates import Selection
 from usersyncd.state.drift import Drift
-from usersyncd.state.subjects import Scope
 
 pytestmark = ON_SQLITE
 
@@ -41,9 +41,9 @@ def test_a_shape_says_until_when_it_holds(world: World) -> None:
     world.synced()
     [target] = world.job.targets
     with world.database.read() as connection, closing(Drift()) as drift:
-        scope = Scope(1, 1, None, None, drift)
-        [page] = shape_users(connection, target.rules, scope, LAST_DAY)
-    assert {shaped.subject.id: shaped.until for shaped in page} == {"contractor": NEXT_DAY, "other": None}
+        selection = Selection(1, 1, None, None, drift)
+        [page] = shape_users(connection, target.rules, selection, LAST_DAY)
+    assert {shaped.candidate.id: shaped.until for shaped in page} == {"contractor": NEXT_DAY, "other": None}
 
 
 def test_a_date_makes_a_delivery_due_without_a_pull(world: World) -> None:

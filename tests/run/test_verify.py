@@ -11,7 +11,7 @@ from msgspec import structs
 
 from tests.run.world import ON_SQLITE, World, rules
 from usersyncd.config import Complete
-from usersyncd.core.model import Drift, Guard
+from usersyncd.core.model import DriftPolicy, Guard
 from usersyncd.core.protection import protected_keys
 from usersyncd.core.report import TargetReport, Verified
 from usersyncd.plugin import Kind
@@ -122,7 +122,7 @@ def test_a_leaver_who_was_reactivated_by_hand_is_deactivated_again(staff: World)
     staff.leave("ann")
     staff.synced()
     edit(staff, "ann", active=True, title="Queen")
-    staff.target(drift=Drift(keep=None))
+    staff.target(drift=DriftPolicy(keep=None))
     found = verified(staff)
     assert (found.counts.total, found.counts.users.deactivate) == (1, 1)
     assert (staff.held()["ann"]["active"], staff.held()["ann"]["title"]) == (False, "Queen")
@@ -148,7 +148,7 @@ def test_a_person_who_was_deactivated_by_hand_is_reactivated(staff: World) -> No
 
 @pytest.mark.parametrize("keep", [None, frozenset({"title"})], ids=["all", "title"])
 def test_what_is_kept_stays(staff: World, keep: frozenset[str] | None) -> None:
-    staff.target(drift=Drift(keep))
+    staff.target(drift=DriftPolicy(keep))
     edit(staff, "ann", title="Queen")
     edit(staff, "bob", title="King", displayName="Robert")
     found = verified(staff)

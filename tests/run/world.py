@@ -15,9 +15,9 @@ from msgspec import structs
 from pydantic import BaseModel, Field
 
 from tests.run.migrated import migrated_sqlite
-from usersyncd.config import Complete, Directory, Target
+from usersyncd.config import Complete, DirectoryConfig, TargetConfig
 from usersyncd.core.approvals import Decision
-from usersyncd.core.model import Constant, Drift, Guard, Leavers, Limit, MembershipMode, Rule, Ruleset
+from usersyncd.core.model import Constant, DriftPolicy, Guard, Leavers, Limit, MembershipMode, Rule, Ruleset
 from usersyncd.core.protection import UNPROTECTED, Protection
 from usersyncd.core.report import Cause, DeliveryRun, RunReport, TargetReport
 from usersyncd.deliver.run import deliver
@@ -108,7 +108,7 @@ class World:
         self.last_cursors: list[str | None] = []
         """With what each scripted pull was asked, and what it was told to be the last cursor."""
         self.stores: dict[str, MemoryStore] = {}
-        self.targets: dict[str, Target] = {}
+        self.targets: dict[str, TargetConfig] = {}
         self.unlisted: set[str] = set()
         """The targets that do not list the directory."""
         self.was: str | None = None
@@ -135,13 +135,13 @@ class World:
         guard: Guard = NO_LIMITS,
         protect: Mapping[Kind, Protection] | None = None,
         verify: Complete | None = None,
-        drift: Drift = Drift(),  # noqa: B008
+        drift: DriftPolicy = DriftPolicy(),  # noqa: B008
         after_approval: bool = False,
     ) -> None:
         """Add a target, or give it other rules."""
         store = self.stores.setdefault(name, MemoryStore())
         options = MemoryTargetOptions(store=store)
-        self.targets[name] = Target(
+        self.targets[name] = TargetConfig(
             name, "memory", options, (self.name,), users, groups, memberships, Leavers(delete_after, leaving), guard,
             protect=protect or dict.fromkeys(Kind, UNPROTECTED), verify=verify, drift=drift,
             after_approval=after_approval,
@@ -153,7 +153,7 @@ class World:
 
     def _job(self, connector: Any, options: BaseModel) -> PullJob:
         mapped = {name: Rule(text, Place("config.yaml", 3)) for name, text in self.attributes.items()}
-        directory = Directory(
+        directory = DirectoryConfig(
             self.name,
             "memory",
             timedelta(minutes=15),
@@ -178,7 +178,7 @@ class World:
     def _is_listed(self, target: str) -> bool:
         return not self.removed and target not in self.unlisted
 
-    def _listing(self, target: Target) -> Target:
+    def _listing(self, target: TargetConfig) -> TargetConfig:
         """The target with the directories that it lists."""
         listed = tuple(one.name for one in (self, *self.beside) if one._is_listed(target.name))
         return structs.replace(target, directories=listed or ("elsewhere",))

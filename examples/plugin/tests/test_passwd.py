@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from usersyncd.errors import SourceError
 from usersyncd.plugin import Kind
-from usersyncd.testing import Listing, SourceContract, fold, read, source_context
+from usersyncd.testing import DirectoryContent, SourceContract, fold, read, source_context
 
 from usersyncd_passwd.source import PasswdOptions, PasswdSource
 
@@ -54,7 +54,7 @@ class TestContract(SourceContract):
         return 3, 4, 6
 
 
-def listing(machine: Path, **options: Any) -> Listing:
+def listing(machine: Path, **options: Any) -> DirectoryContent:
     source = PasswdSource(PasswdOptions(passwd="passwd", group="group", **options), source_context(machine))
     return fold(asyncio.run(read(source)).items)
 

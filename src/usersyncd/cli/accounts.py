@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from usersyncd.cli.unlinked import Account, Candidate
+    from usersyncd.cli.unlinked import Account, AdoptionCandidate
     from usersyncd.config import Config
 
 HEADER = (
@@ -102,7 +102,7 @@ def _write_csv(held: Mapping[str, Collection[Account]]) -> None:
                 out.writerow([clean(cell) if isinstance(cell, str) else cell for cell in (*start, *_cells(one))])
 
 
-def _cells(one: Candidate | None) -> Iterator[object]:
+def _cells(one: AdoptionCandidate | None) -> Iterator[object]:
     if one is None:
         yield from [""] * 7
     else:
@@ -160,7 +160,7 @@ def _shown(account: Account) -> str:
     return text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"
 
 
-def _whose(one: Candidate) -> str:
+def _whose(one: AdoptionCandidate) -> str:
     whose = clean(f"{one.name} ({one.directory} {one.id}), {one.why}")
     if one.linked:
         return f"{whose}: has another account"

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import structs
 
 from usersyncd.cli.common import StreamedList
-from usersyncd.core.listing import Listing
+from usersyncd.core.packed_changes import PackedChanges
 from usersyncd.core.plan import Hash, first
 from usersyncd.core.report import DeliveryRun, Failed, PullRun, RunReport, TargetReport, targets_of
 from usersyncd.errors import split_remedy
@@ -77,7 +77,7 @@ def list_changes(database: Database, report: DeliveryRun | RunReport, each: int 
         entries = [entry for run in runs for entry in journal.entries(connection, run)]
     for target in report.targets:
         mine = (entry for entry in entries if (entry.target, entry.directory) == (target.target, target.directory))
-        target.changes = Listing(_change(entry) for entry in first(mine, each))
+        target.changes = PackedChanges(_change(entry) for entry in first(mine, each))
 
 
 def _change(entry: Entry) -> Change:

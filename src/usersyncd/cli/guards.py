@@ -9,12 +9,12 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from usersyncd.cli import text
-from usersyncd.config import Target
+from usersyncd.config import TargetConfig
 from usersyncd.core.guard import Sort, limit_of
 from usersyncd.core.summary import many
 
 
-def guard_document(target: Target, due: datetime | None) -> dict[str, Any]:
+def guard_document(target: TargetConfig, due: datetime | None) -> dict[str, Any]:
     """One target in ``status --json``: its guard, and when it has something ``due`` although no directory changes. A
     limit that is null is unlimited."""
     guard = target.guard
@@ -24,7 +24,7 @@ def guard_document(target: Target, due: datetime | None) -> dict[str, Any]:
     return {"target": target.name, "connector": target.connector, "guard": limits | rest, "next_due": next_due}
 
 
-def guard_line(target: Target) -> RenderableType:
+def guard_line(target: TargetConfig) -> RenderableType:
     """``guard of app: deletes 10%, updates unlimited …; from 10 objects on, within 1 d``"""
     guard = target.guard
     limits = ", ".join(f"{sort.limit} {limit_of(guard, sort) or 'unlimited'}" for sort in Sort)

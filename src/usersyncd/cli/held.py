@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 from rich.text import Text
-from sqlalchemy import Connection
 
 from usersyncd.cli import text
 from usersyncd.cli.changes import EACH, describe
@@ -17,7 +16,7 @@ from usersyncd.cli.common import StreamedList, say
 from usersyncd.cli.names import names_of
 from usersyncd.config import Config
 from usersyncd.core.approvals import LASTS, Decision, Decisions, command, short
-from usersyncd.core.listing import Listing
+from usersyncd.core.packed_changes import PackedChanges
 from usersyncd.core.plan import count, first
 from usersyncd.core.report import Counts
 from usersyncd.core.summary import many
@@ -25,7 +24,7 @@ from usersyncd.errors import UsersyncError
 from usersyncd.plugin import Change
 from usersyncd.state import approvals, losses
 from usersyncd.state.approvals import HeldShare
-from usersyncd.state.database import Database
+from usersyncd.state.database import Connection, Database
 from usersyncd.state.losses import HeldLosses
 
 _change = msgspec.json.Decoder(Change).decode
@@ -249,7 +248,7 @@ def show_changes(database: Database, config: Config, held: Sequence[Held], *, ev
         counts = Counts()
         for line in one.share.changes():
             count(counts, _change(line))
-        shown = Listing(first(map(_change, one.share.changes()), None if everything else EACH))
+        shown = PackedChanges(first(map(_change, one.share.changes()), None if everything else EACH))
         names = names_of(database, config, one.directory)
         text.show(*describe(shown, counts, names, would=True, everything=everything), indent=2)
         text.show(text.BLANK)

@@ -7,11 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection
 
 from usersyncd.cli.names import RecordNames, rules_of
 from usersyncd.cli.reasons import Reason, from_link, from_rules, from_share, load_share
-from usersyncd.config import Config, Target
+from usersyncd.config import Config, TargetConfig
 from usersyncd.core.approvals import command
 from usersyncd.core.links import Link
 from usersyncd.core.report import PullRun
@@ -20,11 +19,11 @@ from usersyncd.errors import split_remedy
 from usersyncd.job import PullJob
 from usersyncd.plugin import Kind
 from usersyncd.state import directories, journal, links, losses, search, targets
+from usersyncd.state.candidates import NONE, Candidate, GroupsOfPeople, Managers
 from usersyncd.state.columns import decode
-from usersyncd.state.database import Database
+from usersyncd.state.database import Connection, Database
 from usersyncd.state.journal import RunKind
 from usersyncd.state.search import FormerPerson, FoundPerson, LastEvent
-from usersyncd.state.subjects import NONE, InGroups, Managers, Subject
 
 GROUPS = 10
 """How many groups of a person are named."""
@@ -129,12 +128,12 @@ def _notes(connection: Connection, directory: str, id_: str | None) -> Iterator[
 
 
 def _groups(connection: Connection, found: FoundPerson, rules: Rules) -> Any:
-    return InGroups(connection, found.directory, rules.display_name).of([_subject(found)]).get(found.ref, NONE)
+    return GroupsOfPeople(connection, found.directory, rules.display_name).of([_subject(found)]).get(found.ref, NONE)
 
 
-def _subject(found: FoundPerson) -> Subject:
+def _subject(found: FoundPerson) -> Candidate:
     """The record without what a target holds of it."""
-    return Subject(
+    return Candidate(
         found.ref, found.id, found.attributes, found.attributes, found.manager, None, None, None, None, None, None
     )
 
@@ -156,7 +155,7 @@ def _targets(
 
 def _in_target(
     connection: Connection,
-    target: Target,
+    target: TargetConfig,
     number: int | None,
     link: Link | None,
     found: FoundPerson,
@@ -188,7 +187,7 @@ def _state(link: Link | None) -> str:
     return "inactive" if link.shape.get("active") is False else "active"
 
 
-def _delete_at(target: Target, link: Link | None) -> str | None:
+def _delete_at(target: TargetConfig, link: Link | None) -> str | None:
     after = target.leavers.delete_after
     if link is None or link.left_at is None or after is None:
         return None
@@ -205,7 +204,7 @@ def _trace(connection: Connection, found: FoundPerson, rules: Rules, now: dateti
 
 def _reasons(
     connection: Connection,
-    target: Target,
+    target: TargetConfig,
     number: int | None,
     link: Link | None,
     found: FoundPerson,

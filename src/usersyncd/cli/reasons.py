@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct, structs
-from sqlalchemy import Connection
 
 from usersyncd.core.approvals import Decision, command, named
 from usersyncd.core.links import Link, State
@@ -19,6 +18,7 @@ from usersyncd.errors import Place, split_remedy
 from usersyncd.plugin import Change, Kind
 from usersyncd.state import approvals, journal, outcomes
 from usersyncd.state.approvals import HeldShare
+from usersyncd.state.database import Connection
 
 _change = msgspec.json.Decoder(Change).decode
 

@@ -20,7 +20,7 @@ def run(context: typer.Context, config: ConfigOption = None) -> None:
 
     import structlog
 
-    from usersyncd import collector, logs
+    from usersyncd import garbage_collection, logs
     from usersyncd.daemon import Daemon, load_jobs, log_error
     from usersyncd.opening import open_state
 
@@ -34,7 +34,7 @@ def run(context: typer.Context, config: ConfigOption = None) -> None:
             raise
         log_error(error, "usersyncd cannot start", event_name="daemon.not_started")
         raise typer.Exit(error.exit_code) from None
-    collector.set_aside()
+    garbage_collection.tune()
     try:
         if terminal:
             from usersyncd.cli.screen import Screen

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from usersyncd import collector, logs
+from usersyncd import garbage_collection, logs
 from usersyncd.cli.adopt import told_apart
 from usersyncd.cli.common import config_file, say
 from usersyncd.cli.names import RecordNames, rules_of
@@ -25,8 +25,8 @@ from usersyncd.nearest import nearest
 from usersyncd.opening import open_state
 from usersyncd.options import ALL, RunOptions
 from usersyncd.progress import Progress
+from usersyncd.state.candidates import ids_among
 from usersyncd.state.database import Database
-from usersyncd.state.subjects import ids_among
 from usersyncd.sync import sync
 
 INTERRUPTED = 130
@@ -119,7 +119,7 @@ def opened(
             "name one that it lists on the command line, or leave --target out",
         )
     database = open_state(config)
-    collector.set_aside()
+    garbage_collection.tune()
     try:
         yield DirectoryRuns(database, config.folder, pulls, deliveries, chosen, consents, quiet)
     finally:

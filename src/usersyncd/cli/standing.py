@@ -11,7 +11,7 @@ from msgspec import Struct, field, structs
 from usersyncd.cli.documents import error_document, failed_document
 from usersyncd.cli.held import decision_document
 from usersyncd.cli.saved_state import RUNNING, current_status
-from usersyncd.config import Directory
+from usersyncd.config import DirectoryConfig
 from usersyncd.core.approvals import command, named
 from usersyncd.core.composing import plan_hash
 from usersyncd.core.report import DeliveryRun, PullRun, RunReport, TargetReport, worst
@@ -59,7 +59,7 @@ class DirectoryStatus(Struct):
     leaving: list[Leaving] = field(default_factory=list)
 
 
-def fill_in(found: DirectoryStatus, database: Database, directory: Directory, targets: Iterable[str]) -> None:
+def fill_in(found: DirectoryStatus, database: Database, directory: DirectoryConfig, targets: Iterable[str]) -> None:
     """Complete what ``status`` shows of a directory. ``targets``: the names of all that are configured."""
     now = datetime.now(UTC)
     latest = (now + directory.every).isoformat()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from usersyncd.cli.standing import DirectoryStatus
-    from usersyncd.config import Config, Directory
+    from usersyncd.config import Config, DirectoryConfig
     from usersyncd.deliver.leaving import Leaving
     from usersyncd.state.database import Database
 
@@ -83,7 +83,7 @@ def _code(found: list[DirectoryStatus]) -> int:
     return 3 if any(one.held for one in found) else 0
 
 
-def _is_late(one: DirectoryStatus, directory: Directory | None, now: datetime) -> bool:
+def _is_late(one: DirectoryStatus, directory: DirectoryConfig | None, now: datetime) -> bool:
     """Whether no run began for two intervals, or ever, by a clock that may have been wrong.
 
     A removed directory is never late.
@@ -93,7 +93,9 @@ def _is_late(one: DirectoryStatus, directory: Directory | None, now: datetime) -
     return one.last_run is None or abs(now - datetime.fromisoformat(one.last_run)) > 2 * directory.every
 
 
-def _directory_status(database: Database | None, directory: Directory, targets: Collection[str]) -> DirectoryStatus:
+def _directory_status(
+    database: Database | None, directory: DirectoryConfig, targets: Collection[str]
+) -> DirectoryStatus:
     from usersyncd.cli.standing import DirectoryStatus, fill_in
 
     found = DirectoryStatus(directory.name, directory.connector)

@@ -9,7 +9,6 @@ from typing import Any, cast
 import msgspec
 import structlog
 from msgspec import Struct
-from sqlalchemy import Connection
 
 from usersyncd.cli.names import RecordNames
 from usersyncd.config import Config
@@ -21,11 +20,11 @@ from usersyncd.errors import ConfigError
 from usersyncd.job import PullJob, TargetRules
 from usersyncd.plugin import Held, Inspectable, Kind
 from usersyncd.state import links, targets
+from usersyncd.state.candidates import Selection
 from usersyncd.state.columns import decode
-from usersyncd.state.database import Database
+from usersyncd.state.database import Connection, Database
 from usersyncd.state.directories import known
 from usersyncd.state.drift import Drift
-from usersyncd.state.subjects import Scope
 
 PAGE = 5_000
 ALIKE = ("email", "userName")
@@ -34,7 +33,7 @@ NAMED_SO = frozenset({"email", "mail", "username", "login"})
 """The names of such attributes in targets, in lower case and without underscores."""
 
 
-class Candidate(Struct):
+class AdoptionCandidate(Struct):
     """A record to which an account might belong.
 
     ``why``: what both have in common (the record itself, key, email or userName). ``linked``: the record has another
@@ -63,7 +62,7 @@ class Account(Struct):
     attributes: msgspec.Raw
     protected: bool
     record: tuple[str, str] | None = None
-    candidates: list[Candidate] = []
+    candidates: list[AdoptionCandidate] = []
 
 
 async def unlinked(database: Database | None, config: Config, jobs: Sequence[PullJob], name: str) -> list[Account]:
@@ -147,25 +146,25 @@ class _Search:
                 return
             drift = Drift()
             try:
-                scope = Scope(reading.id, self._number, since=None, due=None, drift=drift)
-                for kind, page in self._shaped(connection, scope):
+                selection = Selection(reading.id, self._number, since=None, due=None, drift=drift)
+                for kind, page in self._shaped(connection, selection):
                     for shaped in page:
                         self._add_candidates(kind, shaped)
             finally:
                 drift.close()
 
-    def _shaped(self, connection: Connection, scope: Scope) -> Iterator[tuple[Kind, list[Shaped]]]:
-        yield from ((Kind.USER, page) for page in shape_users(connection, self._rules, scope, datetime.now(UTC)))
-        yield from ((Kind.GROUP, page) for page in shape_groups(connection, self._rules, scope))
+    def _shaped(self, connection: Connection, selection: Selection) -> Iterator[tuple[Kind, list[Shaped]]]:
+        yield from ((Kind.USER, page) for page in shape_users(connection, self._rules, selection, datetime.now(UTC)))
+        yield from ((Kind.GROUP, page) for page in shape_groups(connection, self._rules, selection))
 
     def _add_candidates(self, kind: Kind, shaped: Shaped) -> None:
-        subject, layout = shaped.subject, self._rules.layouts[kind]
+        record, layout = shaped.candidate, self._rules.layouts[kind]
         key = (shaped.shape or {}).get(layout.key)
         words = {_folded(key): f"the same {layout.key}"} if key is not None else {}
         for name, value in self._alike(kind, shaped).items():
             words.setdefault(_folded(value), f"the same {name}")
         reasons: dict[int, tuple[Account, str]] = {}
-        for account in self._by_record.get((kind, subject.id), ()):
+        for account in self._by_record.get((kind, record.id), ()):
             reasons[id(account)] = account, "its record"
         for word, why in words.items():
             for account in self._by_word.get((kind, word), ()):
@@ -173,24 +172,26 @@ class _Search:
         for account, why in reasons.values():
             account.candidates = [*account.candidates, self._candidate(kind, shaped, account, why, key, layout.key)]
 
-    def _candidate(self, kind: Kind, shaped: Shaped, account: Account, why: str, key: Any, attribute: str) -> Candidate:
-        subject = shaped.subject
-        self._names.load(kind, [subject.id])
-        name = self._names.short(kind, subject.id)
-        linked = subject.state is not None
-        found = Candidate(self._directory, subject.id, name, why, linked)
+    def _candidate(
+        self, kind: Kind, shaped: Shaped, account: Account, why: str, key: Any, attribute: str
+    ) -> AdoptionCandidate:
+        record = shaped.candidate
+        self._names.load(kind, [record.id])
+        name = self._names.short(kind, record.id)
+        linked = record.state is not None
+        found = AdoptionCandidate(self._directory, record.id, name, why, linked)
         if linked or account.protected or key is None:
             return found
-        found.adopt = f"usersyncd sync {self._directory} --adopt {subject.id}"
-        if account.key != key and account.record != (self._directory, subject.id):
+        found.adopt = f"usersyncd sync {self._directory} --adopt {record.id}"
+        if account.key != key and account.record != (self._directory, record.id):
             found.first = f"change its {attribute} to {key}"
         return found
 
     def _alike(self, kind: Kind, shaped: Shaped) -> dict[str, str]:
-        if shaped.subject.attributes is None or kind is Kind.GROUP:
+        if shaped.candidate.attributes is None or kind is Kind.GROUP:
             return {}
         try:
-            canonical = self._rules.canonical(kind, shaped.subject.id, decode(shaped.subject.attributes))
+            canonical = self._rules.canonical(kind, shaped.candidate.id, decode(shaped.candidate.attributes))
         except RuleError:
             return {}
         return {name: canonical[name] for name in ALIKE if isinstance(canonical.get(name), str)}

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from usersyncd.config.duration import Complete
 from usersyncd.config.load import load
-from usersyncd.config.models import Config, Directory, StateConfig, Target
+from usersyncd.config.models import Config, DirectoryConfig, StateConfig, TargetConfig
 
-__all__ = ["Complete", "Config", "Directory", "StateConfig", "Target", "load"]
+__all__ = ["Complete", "Config", "DirectoryConfig", "StateConfig", "TargetConfig", "load"]

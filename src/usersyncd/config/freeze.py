@@ -9,10 +9,10 @@ from pathlib import Path
 from usersyncd.config import written
 from usersyncd.config.checks import Connectors
 from usersyncd.config.document import Document, KeyPath
-from usersyncd.config.models import Directory, StateConfig, Target
+from usersyncd.config.models import DirectoryConfig, StateConfig, TargetConfig
 from usersyncd.config.rules import attribute_rules, mapping_rules, ruleset
 from usersyncd.config.zone import local_zone
-from usersyncd.core.model import Drift, Guard, Leavers
+from usersyncd.core.model import DriftPolicy, Guard, Leavers
 from usersyncd.core.protection import Protection, protected_keys
 from usersyncd.core.rules.condition import Condition
 from usersyncd.plugin import Kind
@@ -39,9 +39,9 @@ def _absolute(url: str, folder: Path) -> str:
     return f"{scheme}:///{folder / name}{mark}{query}"
 
 
-def directory(document: Document, name: str, section: written.DirectorySection, options: Connectors) -> Directory:
+def directory(document: Document, name: str, section: written.DirectorySection, options: Connectors) -> DirectoryConfig:
     place: KeyPath = ("directories", name)
-    return Directory(
+    return DirectoryConfig(
         name,
         section.connector,
         section.every,
@@ -60,9 +60,9 @@ def target(
     options: Connectors,
     conditions: Conditions,
     everyone: tuple[str, ...],
-) -> Target:
+) -> TargetConfig:
     place: KeyPath = ("targets", name)
-    return Target(
+    return TargetConfig(
         name,
         section.connector,
         options["targets", name],
@@ -75,7 +75,7 @@ def target(
         section.adopt,
         dict(_protections((*place, "protect"), section.protect, conditions)),
         section.verify,
-        Drift(None if section.drift == "keep" else frozenset(section.drift or ())),
+        DriftPolicy(None if section.drift == "keep" else frozenset(section.drift or ())),
         section.timezone or local_zone(),
         section.deliver is not None,
     )

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from usersyncd.config.duration import Complete
 from usersyncd.config.excerpt import Excerpts
 from usersyncd.config.lookups import FileStamp
-from usersyncd.core.model import Adopt, Drift, Guard, Leavers, MembershipMode, Rule, Ruleset
+from usersyncd.core.model import Adopt, DriftPolicy, Guard, Leavers, MembershipMode, Rule, Ruleset
 from usersyncd.core.protection import Protection
 from usersyncd.plugin import Kind, Secret
 
@@ -24,7 +24,7 @@ class StateConfig(Struct, frozen=True):
     password: Secret | None = None
 
 
-class Directory(Struct, frozen=True):
+class DirectoryConfig(Struct, frozen=True):
     """One configured directory. ``options`` is an instance of the connector's own ``Options``; ``attributes`` are the
     admin's own origins of canonical attributes. ``was``: the name that it had before. ``after_approval``: its first
     delivery to each target is held until a person approves it."""
@@ -39,7 +39,7 @@ class Directory(Struct, frozen=True):
     after_approval: bool = False
 
 
-class Target(Struct, frozen=True):
+class TargetConfig(Struct, frozen=True):
     """One configured target. ``directories`` are the names of those that it receives, never empty; ``protect`` has the
     kinds of which something is protected. ``after_approval``: the first delivery of each directory is held until a
     person approves it."""
@@ -56,7 +56,7 @@ class Target(Struct, frozen=True):
     adopt: Adopt = "first"
     protect: Mapping[Kind, Protection] = {}
     verify: Complete | None = None
-    drift: Drift = Drift()
+    drift: DriftPolicy = DriftPolicy()
     timezone: tzinfo = UTC
     after_approval: bool = False
 
@@ -69,8 +69,8 @@ class Config(Struct, frozen=True):
     file: Path
     folder: Path
     state: StateConfig
-    directories: Mapping[str, Directory]
-    targets: Mapping[str, Target]
+    directories: Mapping[str, DirectoryConfig]
+    targets: Mapping[str, TargetConfig]
     lookups: Mapping[str, Mapping[str, str]]
     excerpts: Excerpts
     lookup_files: Mapping[Path, FileStamp | None]

@@ -11,7 +11,7 @@ from usersyncd.core.model import Leavers
 from usersyncd.plugin import Change, Kind, Op
 
 
-class Subject(Struct, frozen=True):
+class RecordIdentity(Struct, frozen=True):
     """Whom a change is about; ``key`` is the name of the attribute that identifies a record in the target."""
 
     kind: Kind
@@ -29,7 +29,7 @@ class Step(Struct, frozen=True):
 
 
 def compare(
-    subject: Subject,
+    identity: RecordIdentity,
     shape: Shape | None,
     link: Link | None,
     leavers: Leavers,
@@ -42,31 +42,31 @@ def compare(
     the attributes ``leaving``; of somebody who is here, these say that a person has no access. ``again``: what was
     delivered is not there any more. None: nothing to do."""
     if shape is not None:
-        return _wanted(subject, shape, link, leaving, again)
+        return _wanted(identity, shape, link, leaving, again)
     if link is None:
         return None
-    if subject.kind is Kind.GROUP:
-        return Step(_change(subject, Op.DELETE, link, None), left=True)
-    return _leaver(subject, link, leavers, leaving, now, again)
+    if identity.kind is Kind.GROUP:
+        return Step(_change(identity, Op.DELETE, link, None), left=True)
+    return _leaver(identity, link, leavers, leaving, now, again)
 
 
-def look_again(subject: Subject, shape: Shape | None, link: Link) -> Step:
+def look_again(identity: RecordIdentity, shape: Shape | None, link: Link) -> Step:
     """The step of a record that failed before and has nothing to change: the plan keeps it only if the object is not as
     it should be."""
     op, left = (Op.UPDATE, False) if shape is not None else (Op.DEACTIVATE, True)
-    return Step(_change(subject, op, link, link.shape), left)
+    return Step(_change(identity, op, link, link.shape), left)
 
 
-def _wanted(subject: Subject, shape: Shape, link: Link | None, off: Shape, again: bool) -> Step | None:
-    if link is None or (link.state is State.PENDING and link.key == shape[subject.key]):
-        return Step(_change(subject, Op.CREATE, link, shape), left=False)
+def _wanted(identity: RecordIdentity, shape: Shape, link: Link | None, off: Shape, again: bool) -> Step | None:
+    if link is None or (link.state is State.PENDING and link.key == shape[identity.key]):
+        return Step(_change(identity, Op.CREATE, link, shape), left=False)
     if again or shape != link.shape or link.state is State.PENDING:
         op = Op.UPDATE
         if "active" in shape and bool(shape["active"]) is not bool(link.shape.get("active", True)):
             op = Op.REACTIVATE if shape["active"] else Op.DEACTIVATE
-        elif "active" not in shape and subject.kind is Kind.USER and _returns(link, shape, off):
+        elif "active" not in shape and identity.kind is Kind.USER and _returns(link, shape, off):
             op = Op.REACTIVATE
-        return Step(_change(subject, op, link, shape), left=False)
+        return Step(_change(identity, op, link, shape), left=False)
     return Step(None, left=False) if link.left_at else None
 
 
@@ -76,24 +76,26 @@ def _returns(link: Link, shape: Shape, off: Shape) -> bool:
     return link.left_at is not None or without
 
 
-def _leaver(subject: Subject, link: Link, leavers: Leavers, leaving: Shape, now: datetime, again: bool) -> Step | None:
+def _leaver(
+    identity: RecordIdentity, link: Link, leavers: Leavers, leaving: Shape, now: datetime, again: bool
+) -> Step | None:
     kept = leavers.delete_after
     if kept is not None and (not kept or (link.left_at is not None and link.left_at + kept <= now)):
-        return Step(_change(subject, Op.DELETE, link, None), left=True)
+        return Step(_change(identity, Op.DELETE, link, None), left=True)
     if link.state is not State.PENDING and not again and leaving.items() <= link.shape.items():
         return None if link.left_at is not None else Step(None, left=True)
-    shape = {name: value for name, value in link.shape.items() if name != subject.key or value is not None}
-    return Step(_change(subject, Op.DEACTIVATE, link, shape | leaving), left=True)
+    shape = {name: value for name, value in link.shape.items() if name != identity.key or value is not None}
+    return Step(_change(identity, Op.DEACTIVATE, link, shape | leaving), left=True)
 
 
-def _change(subject: Subject, op: Op, link: Link | None, after: Shape | None) -> Change:
-    key = link.key if link else after and after[subject.key]
+def _change(identity: RecordIdentity, op: Op, link: Link | None, after: Shape | None) -> Change:
+    key = link.key if link else after and after[identity.key]
     assert isinstance(key, str | int)  # noqa: S101 - the rules see to it
     return Change(
         op,
-        subject.kind,
-        subject.directory,
-        subject.id,
+        identity.kind,
+        identity.directory,
+        identity.id,
         key,
         link.shape if link else None,
         after,

@@ -8,7 +8,7 @@ from enum import Enum, auto
 from msgspec import Struct, structs
 
 from usersyncd.core.links import Link, State, is_stranger
-from usersyncd.core.model import Drift, Guard, Limit
+from usersyncd.core.model import DriftPolicy, Guard, Limit
 from usersyncd.core.report import Verified, Violation
 from usersyncd.plugin import Held, Layout, Value
 
@@ -19,7 +19,7 @@ MISSING = Limit(10, percent=True)
 """How many of the objects may be missing: with more, it is probably another target, or an old copy of it."""
 
 
-class Fate(Enum):
+class Difference(Enum):
     """``SAME``: the object is as its link says. ``CHANGED``: attributes differ. ``RENAMED``: it has another key, and
     only the target can tell whether it is still the one that was linked. ``STRANGER``: it is another one."""
 
@@ -32,7 +32,7 @@ class Fate(Enum):
 class Finding(Struct, frozen=True):
     """``link``: with what the object holds now (for CHANGED). For RENAMED only its shape is that."""
 
-    fate: Fate
+    fate: Difference
     link: Link
 
 
@@ -41,18 +41,18 @@ def inspect(
     link: Link,
     record: tuple[str, str],
     layout: Layout,
-    drift: Drift,
+    drift: DriftPolicy,
     same: Same,
     access: Collection[str] = ("active",),
 ) -> Finding:
     """Compare an object with its link. ``record``: directory and id of the linked record. Of a leaver's object only the
     attributes of ``access`` count, whatever ``drift`` says."""
     if held.key == link.key and held.record in (None, record) and _is_equal(held, link):
-        return Finding(Fate.SAME, link)  # Nearly all are: comparing forms is slower.
+        return Finding(Difference.SAME, link)  # Nearly all are: comparing forms is slower.
     key = link.key if same(layout.key, link.key, held.key) else held.key
     found = {name: _found(name, value, held, same) for name, value in link.shape.items() if name in layout.attributes}
     if held.record not in (None, record):
-        return Finding(Fate.STRANGER, link)
+        return Finding(Difference.STRANGER, link)
     differing = {name: value for name, value in found.items() if _differs(value, link.shape[name])}
     left = link.state is State.LEAVER or link.left_at is not None
     if left:
@@ -63,14 +63,14 @@ def inspect(
         differing = {name: value for name, value in differing.items() if not drift.keeps(name)}
     if key != link.key and held.record is None:
         if is_stranger(structs.replace(held, attributes=found), link.shape, {}, link.key, layout.key):
-            return Finding(Fate.STRANGER, link)
+            return Finding(Difference.STRANGER, link)
         if differing if left else not drift.keeps(layout.key):
             shown = {n: v for n, v in differing.items() if not left or (n in access and n != layout.key)}
-            return Finding(Fate.RENAMED, structs.replace(link, shape=link.shape | shown))
+            return Finding(Difference.RENAMED, structs.replace(link, shape=link.shape | shown))
     if not differing:
-        return Finding(Fate.SAME, link)
+        return Finding(Difference.SAME, link)
     key = key if differing.get(layout.key) is not None else link.key
-    return Finding(Fate.CHANGED, structs.replace(link, shape=link.shape | differing, key=key))
+    return Finding(Difference.CHANGED, structs.replace(link, shape=link.shape | differing, key=key))
 
 
 def _is_equal(held: Held, link: Link) -> bool:

@@ -44,7 +44,7 @@ class Link(Struct, frozen=True):
     left_at: datetime | None = None
 
 
-class Fate(IntEnum):
+class PendingOutcome(IntEnum):
     """The outcome of an unanswered change.
 
     ``DONE``: the object is as the change asked. ``SEEN``: the object exists with other attributes; the plan compares
@@ -62,7 +62,7 @@ class Fate(IntEnum):
 class Settled(Struct, frozen=True):
     """The outcome of an unanswered change, and the object as it is now (for DONE and SEEN)."""
 
-    fate: Fate
+    fate: PendingOutcome
     held: Held | None = None
 
 
@@ -76,44 +76,44 @@ def settle(change: Change, at_id: Held | None, at_key: Sequence[Held], names: Se
         return _created(change, at_key, names)
     if change.op is Op.DELETE:
         done = at_id is None or is_stranger(at_id, change.before, {}, change.key, key)
-        return Settled(Fate.ENDED if done else Fate.NOT_DONE)
+        return Settled(PendingOutcome.ENDED if done else PendingOutcome.NOT_DONE)
     after = change.after or {}
     if at_id is None:
         return _moved(change, at_key, names)
     if agrees(at_id, after, names):
-        return Settled(Fate.DONE, at_id)
+        return Settled(PendingOutcome.DONE, at_id)
     if change.op is Op.ADOPT:
         # An object that is as before was not adopted: the next plan decides the claim again.
         unchanged = agrees(at_id, change.before or {}, names)
-        return Settled(Fate.NOT_DONE) if unchanged else Settled(Fate.SEEN, at_id)
+        return Settled(PendingOutcome.NOT_DONE) if unchanged else Settled(PendingOutcome.SEEN, at_id)
     if at_key and not at_id.lasting:
         # Rules write the columns of the target id, so the old id may be that of another record's object now.
         done, undone = agrees(at_key[0], after, names), agrees(at_id, change.before or {}, names)
         if done is undone or len(at_key) > 1:
-            return Settled(Fate.UNCLEAR)
-        return Settled(Fate.DONE, at_key[0]) if done else Settled(Fate.SEEN, at_id)
+            return Settled(PendingOutcome.UNCLEAR)
+        return Settled(PendingOutcome.DONE, at_key[0]) if done else Settled(PendingOutcome.SEEN, at_id)
     if is_stranger(at_id, change.before, after, change.key, key):
-        return Settled(Fate.UNCLEAR)
-    return Settled(Fate.SEEN, at_id)
+        return Settled(PendingOutcome.UNCLEAR)
+    return Settled(PendingOutcome.SEEN, at_id)
 
 
 def _created(change: Change, at_key: Sequence[Held], names: Sequence[str]) -> Settled:
     mine = [held for held in at_key if held.record == (change.directory, change.id)]
     found = mine or list(at_key)
     if len(found) != 1:
-        return Settled(Fate.NOT_DONE)
+        return Settled(PendingOutcome.NOT_DONE)
     return Settled(_as_asked(found[0], change.after or {}, names), found[0])
 
 
 def _moved(change: Change, at_key: Sequence[Held], names: Sequence[str]) -> Settled:
     """The outcome if no object has the target id. A target id that contains the key changes with it."""
     if len(at_key) == 1 and agrees(at_key[0], change.after or {}, names):
-        return Settled(Fate.DONE, at_key[0])
-    return Settled(Fate.ENDED)
+        return Settled(PendingOutcome.DONE, at_key[0])
+    return Settled(PendingOutcome.ENDED)
 
 
-def _as_asked(held: Held, after: Mapping[str, Value], names: Sequence[str]) -> Fate:
-    return Fate.DONE if agrees(held, after, names) else Fate.SEEN
+def _as_asked(held: Held, after: Mapping[str, Value], names: Sequence[str]) -> PendingOutcome:
+    return PendingOutcome.DONE if agrees(held, after, names) else PendingOutcome.SEEN
 
 
 def answers(held: Held, asked: Lookup) -> bool:

@@ -94,7 +94,7 @@ class Leavers(Struct, frozen=True):
         return self.deactivates and self.set is None
 
 
-class Drift(Struct, frozen=True):
+class DriftPolicy(Struct, frozen=True):
     """Which attributes stay as somebody set them in the target, when it is verified: those of ``keep``; None: all."""
 
     keep: frozenset[str] | None = frozenset()

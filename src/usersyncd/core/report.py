@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct, field, structs
 
-from usersyncd.core.listing import Listing
+from usersyncd.core.packed_changes import PackedChanges
 from usersyncd.plugin import Kind
 
 Status = Literal["planned", "succeeded", "partial", "held", "failed"]
@@ -162,7 +162,7 @@ class TargetReport(Struct):
     entries: int = 0
     notes: list[str] = []
     leaving: bool = False
-    changes: Listing | None = None
+    changes: PackedChanges | None = None
     verified: Verified | None = None
     upcoming: Upcoming | None = None
     directory: str = ""

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 
 from usersyncd.core.rules import Rules
 from usersyncd.pull.save import group_name_of
+from usersyncd.state.candidates import named_alike
 from usersyncd.state.database import Database
 from usersyncd.state.directories import DirectoryState
-from usersyncd.state.subjects import named_alike
 
 SHOWN = 5
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
-from sqlalchemy import Connection
 
 from usersyncd.core.claims import Claimant, Found, Going, Holder, Policy, Verdict, judge
 from usersyncd.plugin import Held, Kind, Layout
 from usersyncd.state import links
+from usersyncd.state.candidates import revisions_of
+from usersyncd.state.database import Connection
 from usersyncd.state.links import Owner
-from usersyncd.state.planned import Claim, Key, Plan, Sight
-from usersyncd.state.subjects import revisions_of
+from usersyncd.state.plan_store import FoundObject, Key, KeyClaim, PlanStore
 
 PAGE = 5_000
 
@@ -33,7 +33,7 @@ class KeyClaims:
         self,
         connection: Connection,
         target: int,
-        plan: Plan,
+        plan: PlanStore,
         kind: Kind,
         layout: Layout,
         policies: Mapping[str, Policy],
@@ -72,7 +72,7 @@ class KeyClaims:
 
     def _resolve(self, space: str) -> Iterator[KeyConflict]:
         yield from self._contested(space)
-        waiting: dict[int, tuple[Claim, tuple[int, ...]]] = {}
+        waiting: dict[int, tuple[KeyClaim, tuple[int, ...]]] = {}
         refused: set[int] = set()
         for page in self._plan.claimed(self._kind, PAGE, space):
             for claim, verdict in self._judged(space, page):
@@ -98,7 +98,9 @@ class KeyClaims:
                 why = f"its {self._layout.key} {claim.key!r} is also that of {others}\n  → give each its own"
                 yield KeyConflict(claim.directory, claim.ref, claim.id, why)
 
-    def _stranded(self, waiting: dict[int, tuple[Claim, tuple[int, ...]]], refused: set[int]) -> Iterator[KeyConflict]:
+    def _stranded(
+        self, waiting: dict[int, tuple[KeyClaim, tuple[int, ...]]], refused: set[int]
+    ) -> Iterator[KeyConflict]:
         """Refuse records that wait for a key whose holder was refused and keeps it."""
         while stranded := [ref for ref, (_, wait) in waiting.items() if not refused.isdisjoint(wait)]:
             for ref in stranded:
@@ -116,14 +118,14 @@ class KeyClaims:
         for ref in refs:
             self._plan.drop(ref)
 
-    def _apply(self, claim: Claim, verdict: Verdict) -> None:
+    def _apply(self, claim: KeyClaim, verdict: Verdict) -> None:
         for ref in verdict.frees:
             self._plan.free(ref)
         if verdict.adopts is not None:
             names = self._layout.attributes
             self._plan.adopt(claim.ref, verdict.adopts, names, verdict.takes, counted=verdict.counted)
 
-    def _judged(self, space: str, page: Sequence[Claim]) -> Iterator[tuple[Claim, Verdict]]:
+    def _judged(self, space: str, page: Sequence[KeyClaim]) -> Iterator[tuple[KeyClaim, Verdict]]:
         keys = [claim.key for claim in page if claim.key is not None]
         sights = self._plan.sights(self._kind, space, keys) if self._sees else {}
         held = [sight.held.target_id for some in sights.values() for sight in some]
@@ -189,11 +191,11 @@ class KeyClaims:
         return owner.here and owner.due
 
 
-def _other(kind: Kind, other: Claim, claim: Claim) -> str:
+def _other(kind: Kind, other: KeyClaim, claim: KeyClaim) -> str:
     return f"{kind} {other.id}" + (f" of {other.directory}" if other.directory != claim.directory else "")
 
 
-def _going_of(claim: Claim | None, *, left: bool, returns: bool, deleted: bool) -> Going:
+def _going_of(claim: KeyClaim | None, *, left: bool, returns: bool, deleted: bool) -> Going:
     if claim is not None and claim.here:
         return Going.MOVES
     if left and returns:
@@ -205,7 +207,7 @@ def _going_of(claim: Claim | None, *, left: bool, returns: bool, deleted: bool) 
     return Going.STAYS
 
 
-def _found(sight: Sight, by_object: Mapping[str, Holder]) -> Found:
+def _found(sight: FoundObject, by_object: Mapping[str, Holder]) -> Found:
     return Found(sight.held, sight.exact, sight.mine, sight.protected, by_object.get(sight.held.target_id))
 
 

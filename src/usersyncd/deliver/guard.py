@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Set
 
 from msgspec import Struct, json, structs
-from sqlalchemy import Connection
 
 from usersyncd.core.approvals import FIRST, UNDECIDED, Approved, Decision, Decisions, decided, hash_of
 from usersyncd.core.digest import encode
@@ -17,14 +16,14 @@ from usersyncd.core.report import Approval, Verified, Violation
 from usersyncd.core.summary import many
 from usersyncd.deliver.harmful import Harmful
 from usersyncd.deliver.rejected import Withdrawal
-from usersyncd.deliver.share import Draft, Planning, Share
+from usersyncd.deliver.share import Planning, Share, TargetPlan
 from usersyncd.plugin import Kind, Op
 from usersyncd.state import approvals
 from usersyncd.state.approvals import ShareKey
-from usersyncd.state.database import Database
+from usersyncd.state.database import Connection, Database
 from usersyncd.state.harms import read_window
 from usersyncd.state.holdings import holdings, sizes
-from usersyncd.state.planned import Plan
+from usersyncd.state.plan_store import PlanStore
 
 
 class Judgement(Struct, frozen=True):
@@ -45,28 +44,30 @@ class Judgement(Struct, frozen=True):
         return bool(self.violations)
 
 
-def judge(database: Database, planning: Planning, share: Share, draft: Draft, verified: Verified | None) -> Judgement:
+def judge(
+    database: Database, planning: Planning, share: Share, plan: TargetPlan, verified: Verified | None
+) -> Judgement:
     """Take what a person rejected out of a share of a plan. Judge the rest by the limits of its target, and by what is
     missing there if it was ``verified``; approved changes do not count. Raises StateError."""
-    plan, limits = draft.plan, share.rules.target.guard
-    part, decisions = draft.shares[share.name], planning.decisions.get(share.name, UNDECIDED)
+    store, limits = plan.store, share.rules.target.guard
+    part, decisions = plan.shares[share.name], planning.decisions.get(share.name, UNDECIDED)
     with database.read() as connection:
-        before = _emptied(connection, planning.target, plan, share.name)
-        withdrawn = Withdrawal(plan, share.name, decisions.rejected, before)
+        before = _emptied(connection, planning.target, store, share.name)
+        withdrawn = Withdrawal(store, share.name, decisions.rejected, before)
         withdrawn.run()
-        emptied = _emptied(connection, planning.target, plan, share.name)
+        emptied = _emptied(connection, planning.target, store, share.name)
         lost = _missing(connection, planning.target, share.drift.missing, verified)
     first = share.rules.after_approval and part.done is None
-    draft.again |= withdrawn.refs
+    plan.again |= withdrawn.refs
     part.skipped += withdrawn.skipped
     waits = first and FIRST not in decisions.approved
     over = [] if verified is None else missing(_without(verified, lost, decisions), limits)
     waiting = lost - decisions.rejected.keys() if over else set[str]()
-    harmful = Harmful(plan, share.name, limited(limits), emptied, waiting, decisions.approved, first=waits)
-    found = _violations(database, planning, share, plan, emptied, harmful) + over
+    harmful = Harmful(store, share.name, limited(limits), emptied, waiting, decisions.approved, first=waits)
+    found = _violations(database, planning, share, store, emptied, harmful) + over
     if waits:
-        found.append(Violation("first_delivery", "after approval", many(plan.counts[share.name].total, "change")))
-    planned = _planned(plan, share.name, decisions, emptied, lost | ({FIRST} if first else set()))
+        found.append(Violation("first_delivery", "after approval", many(store.counts[share.name].total, "change")))
+    planned = _planned(store, share.name, decisions, emptied, lost | ({FIRST} if first else set()))
     seen = planned | withdrawn.found | (lost & decisions.rejected.keys())
     return Judgement(
         found,
@@ -78,7 +79,7 @@ def judge(database: Database, planning: Planning, share: Share, draft: Draft, ve
     )
 
 
-def record(database: Database, planning: Planning, share: Share, draft: Draft, judgement: Judgement) -> None:
+def record(database: Database, planning: Planning, share: Share, plan: TargetPlan, judgement: Judgement) -> None:
     """Store what is held for a person to decide, or that nothing is. Decisions about changes that are not planned any
     more end; those about records that failed stay. Raises StateError."""
     key = ShareKey(planning.target, share.directory.id, share.rules.target.name, share.name)
@@ -88,7 +89,7 @@ def record(database: Database, planning: Planning, share: Share, draft: Draft, j
     else:
         approvals.let_go(database, key)
     decisions = planning.decisions.get(share.name, UNDECIDED)
-    failed = {(one.kind, one.id) for one in draft.shares[share.name].failed}
+    failed = {(one.kind, one.id) for one in plan.shares[share.name].failed}
     known = decisions.approved.keys() | decisions.rejected.keys()
     over = [one for one in known - judgement.found if failed.isdisjoint(_records(one))]
     with database.read() as connection:
@@ -102,11 +103,11 @@ def record(database: Database, planning: Planning, share: Share, draft: Draft, j
 # ---- what is planned
 
 
-def _planned(plan: Plan, directory: str, decisions: Decisions, emptied: Set[int], more: Set[str]) -> set[str]:
+def _planned(store: PlanStore, directory: str, decisions: Decisions, emptied: Set[int], more: Set[str]) -> set[str]:
     """The identities of approved changes that the plan has, or that are planned with it (``more``)."""
     if not decisions.approved:
         return set()
-    steps = ((step.change, step.ref) for step in plan.steps(directory) if step.change is not None)
+    steps = ((step.change, step.ref) for step in store.steps(directory) if step.change is not None)
     found = {one for change, ref in steps for one in decided(change, emptied=ref in emptied)}
     return (found | more) & decisions.approved.keys()
 
@@ -148,12 +149,12 @@ def _without(verified: Verified, lost: Set[str], decisions: Decisions) -> Verifi
 
 
 def _violations(
-    database: Database, planning: Planning, share: Share, plan: Plan, emptied: Set[int], harmful: Harmful
+    database: Database, planning: Planning, share: Share, store: PlanStore, emptied: Set[int], harmful: Harmful
 ) -> list[Violation]:
     limits, directory, target = share.rules.target.guard, share.directory, planning.target
     window = read_window(database, target, directory.id, limits, planning.now, expire=planning.linked)
     with database.read() as connection:
-        tally = _tally(plan, share.name, Tally(limits, window), window, emptied, harmful)
+        tally = _tally(store, share.name, Tally(limits, window), window, emptied, harmful)
         harms = tally.in_question()
         if not harms:  # No count of the target's objects is needed.
             return []
@@ -161,20 +162,22 @@ def _violations(
         return violations(limits, tally, holdings(connection, directory.id, target, attributes))
 
 
-def _tally(plan: Plan, directory: str, tally: Tally, window: Window, emptied: Set[int], harmful: Harmful) -> Tally:
-    for step in plan.harmful(directory):
+def _tally(
+    store: PlanStore, directory: str, tally: Tally, window: Window, emptied: Set[int], harmful: Harmful
+) -> Tally:
+    for step in store.harmful(directory):
         assert step.change is not None  # noqa: S101 - what harms is a change
         approved = harmful.approved_of(step).harms
         tally.add(step.ref, step.change, counted=step.counted, approved=approved)
         if step.takes is not None:
             tally.add(step.takes, step.change, counted=False)
-    for ref, change in plan.changes_of(window.harms):
+    for ref, change in store.changes_of(window.harms):
         if change.op is Op.CREATE:
             tally.add(ref, change)
-    removed = _approved_removals(plan, directory, harmful)
-    for group, members in plan.edges(directory, Section.REMOVALS):
+    removed = _approved_removals(store, directory, harmful)
+    for group, members in store.edges(directory, Section.REMOVALS):
         tally.remove(group, set(members) - removed[group].members if group in removed else set(members))
-    for group, members in plan.edges(directory, Section.ADDITIONS) if window.removed or window.harms else ():
+    for group, members in store.edges(directory, Section.ADDITIONS) if window.removed or window.harms else ():
         tally.restore(group, set(members))
     for group in emptied:
         if group not in removed or EMPTIED not in removed[group].harms:
@@ -182,22 +185,22 @@ def _tally(plan: Plan, directory: str, tally: Tally, window: Window, emptied: Se
     return tally
 
 
-def _approved_removals(plan: Plan, directory: str, harmful: Harmful) -> dict[int, Approved]:
+def _approved_removals(store: PlanStore, directory: str, harmful: Harmful) -> dict[int, Approved]:
     """By ref of the group, the approved removals of members."""
     found: dict[int, Approved] = {}
-    for step in plan.removals(directory) if harmful.has_approvals else ():
+    for step in store.removals(directory) if harmful.has_approvals else ():
         part, before = harmful.approved_of(step), found.get(step.ref, Approved())
         found[step.ref] = Approved(before.harms | part.harms, before.members | part.members)
     return found
 
 
-def _emptied(connection: Connection, target: int, plan: Plan, directory: str) -> set[int]:
+def _emptied(connection: Connection, target: int, store: PlanStore, directory: str) -> set[int]:
     """The groups of a directory that lose their last member, and are not deleted."""
     lost = Counter[int]()
-    for group, members in plan.edges(directory, Section.REMOVALS):
+    for group, members in store.edges(directory, Section.REMOVALS):
         lost[group] += len(members)
     if not lost:
         return set()
-    gained = {group for group, _ in plan.edges(directory, Section.ADDITIONS)}
+    gained = {group for group, _ in store.edges(directory, Section.ADDITIONS)}
     held = sizes(connection, target, lost.keys() - gained)
-    return {group for group, size in held.items() if 0 < size <= lost[group]} - plan.deletes(held)
+    return {group for group, size in held.items() if 0 < size <= lost[group]} - store.deletes(held)

@@ -18,7 +18,7 @@ from usersyncd.core.approvals import (
 )
 from usersyncd.core.guard import Sort
 from usersyncd.plugin import Change
-from usersyncd.state.planned import Plan, Planned
+from usersyncd.state.plan_store import PlannedChange, PlanStore
 
 
 class Harmful:
@@ -28,7 +28,7 @@ class Harmful:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: PlanStore,
         directory: str,
         sorts: Set[Sort],
         emptied: Set[int],
@@ -50,7 +50,7 @@ class Harmful:
         """Whether anything is approved."""
         return bool(self._approved)
 
-    def approved_of(self, step: Planned) -> Approved:
+    def approved_of(self, step: PlannedChange) -> Approved:
         """What of a step is approved."""
         if not self._approved or step.change is None:
             return NOTHING_APPROVED

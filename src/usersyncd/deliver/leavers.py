@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 
 from msgspec import structs
-from sqlalchemy import Connection
 
 from usersyncd.core.claims import is_active
 from usersyncd.core.links import answers, is_stranger, shape_of, written
@@ -16,10 +15,11 @@ from usersyncd.deliver.look import PAGES, Refusal, Seen, read
 from usersyncd.plugin import Change, Held, Kind, Lookup, Target
 from usersyncd.state import links
 from usersyncd.state.bulk import batched
-from usersyncd.state.planned import Plan
+from usersyncd.state.database import Connection
+from usersyncd.state.plan_store import PlanStore
 
 
-async def look_for_replacements(target: Target, key: str, plan: Plan, named: Collection[str], seen: Seen) -> None:
+async def look_for_replacements(target: Target, key: str, plan: PlanStore, named: Collection[str], seen: Seen) -> None:
     """Note in the plan the accounts under the keys of leavers whose own ones are gone, or are others' and a person
     ``named`` the leaver. Without such an account, the other's is forgotten. Raises TargetError."""
     for leaving in batched(plan.leaving(), PAGES[target.capabilities.find or "bulk"]):
@@ -48,7 +48,7 @@ def _record(change: Change) -> tuple[str, str]:
 
 
 def decide_replacements(
-    connection: Connection, target: int, plan: Plan, key: str, consents: Callable[[str], bool]
+    connection: Connection, target: int, plan: PlanStore, key: str, consents: Callable[[str], bool]
 ) -> Iterator[Refusal]:
     """Take the account that was made again if a person consents; otherwise the leaver fails. An account that is linked
     to another record, or that a record of this plan claims, is not the leaver's."""

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 from msgspec import Struct
-from sqlalchemy import Connection
 
-from usersyncd.config import Config, Directory, Target
+from usersyncd.config import Config, DirectoryConfig, TargetConfig
 from usersyncd.plugin import Kind, Options
 from usersyncd.state import journal, links, targets
+from usersyncd.state.database import Connection
 from usersyncd.state.remains import Remains, remains
 
 
@@ -32,7 +32,7 @@ class Leaving(Struct, frozen=True):
 
 def leaving(
     connection: Connection,
-    configured: Iterable[Target],
+    configured: Iterable[TargetConfig],
     seen: Mapping[str, int] | None = None,
     *,
     verify: bool = False,
@@ -57,12 +57,12 @@ def leaving(
     ]
 
 
-def _is_to_do(held: Remains, target: Target) -> bool:
+def _is_to_do(held: Remains, target: TargetConfig) -> bool:
     """Leavers who are kept for good need nothing more but a verification."""
     return held.unanswered or held.users + held.groups + _to_be_deleted(held, target) > 0
 
 
-def _to_be_deleted(held: Remains, target: Target) -> int:
+def _to_be_deleted(held: Remains, target: TargetConfig) -> int:
     return held.leavers if target.leavers.delete_after is not None else 0
 
 
@@ -74,7 +74,7 @@ def all_leaving(connection: Connection, config: Config, *, verify: bool = False)
     return sorted((one for one in found if one.directory not in renamed), key=lambda one: one.directory)
 
 
-def removed_directories(connection: Connection, config: Config, *, verify: bool = False) -> list[Directory]:
+def removed_directories(connection: Connection, config: Config, *, verify: bool = False) -> list[DirectoryConfig]:
     """The directories that are out of the file, and of which targets still hold something: with the connector that read
     each one last, and the shortest interval of those targets."""
     every = {
@@ -88,7 +88,7 @@ def removed_directories(connection: Connection, config: Config, *, verify: bool 
     return [_removed(connection, name, interval) for name, interval in soonest.items()]
 
 
-def _removed(connection: Connection, name: str, every: timedelta) -> Directory:
-    return Directory(
+def _removed(connection: Connection, name: str, every: timedelta) -> DirectoryConfig:
+    return DirectoryConfig(
         name, journal.last_connector(connection, name), every, None, Options(), {kind: {} for kind in Kind}
     )

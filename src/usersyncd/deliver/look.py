@@ -11,7 +11,7 @@ from usersyncd.context import TargetRunContext
 from usersyncd.core.claims import is_active
 from usersyncd.core.links import has_key, is_stranger
 from usersyncd.plugin import Change, Held, Kind, Lookup, Op, Target
-from usersyncd.state.planned import Claim, Plan, Sight
+from usersyncd.state.plan_store import FoundObject, KeyClaim, PlanStore
 
 PAGES = {"bulk": 10_000, "each": 500, "list": 1_000_000}
 """Lookups in one call of ``find``, by the target's capability."""
@@ -40,7 +40,7 @@ def sees(target: Target) -> bool:
     return target.capabilities.find is not None and target.capabilities.read
 
 
-async def look(target: Target, context: TargetRunContext, plan: Plan, named: Collection[str]) -> Seen:
+async def look(target: Target, context: TargetRunContext, plan: PlanStore, named: Collection[str]) -> Seen:
     """Note in the plan what the target holds under the claimed keys.
 
     The plan creates the object of a record again if it is gone; and also if a person ``named`` the record's id and the
@@ -54,7 +54,7 @@ async def look(target: Target, context: TargetRunContext, plan: Plan, named: Col
             seen.absent += await _start_over(target, context, kind, plan, named)
         if plan.suspects:
             await _look_again(target, context, kind, plan, seen)
-        gone: list[Claim] = []
+        gone: list[KeyClaim] = []
         claims = plan.claimed(kind, PAGES[target.capabilities.find or "bulk"])
         while page := await asyncio.to_thread(next, claims, None):
             lookups = [Lookup(claim.directory, claim.id, claim.key) for claim in page if claim.key is not None]
@@ -70,7 +70,7 @@ async def look(target: Target, context: TargetRunContext, plan: Plan, named: Col
 
 
 async def _start_over(
-    target: Target, context: TargetRunContext, kind: Kind, plan: Plan, named: Collection[str]
+    target: Target, context: TargetRunContext, kind: Kind, plan: PlanStore, named: Collection[str]
 ) -> list[tuple[str, int]]:
     """The named records whose objects are others', once their plan is made as if they had none."""
     key = context.layouts[kind].key
@@ -91,7 +91,7 @@ async def _start_over(
     return [(change.directory, ref) for ref, change in found]
 
 
-async def _look_again(target: Target, context: TargetRunContext, kind: Kind, plan: Plan, seen: Seen) -> None:
+async def _look_again(target: Target, context: TargetRunContext, kind: Kind, plan: PlanStore, seen: Seen) -> None:
     """The records that failed before and have nothing to change: an object that is gone is created again, one that is
     another's fails, and one with another key or access is written. Otherwise there is nothing to do."""
     key = context.layouts[kind].key
@@ -129,8 +129,8 @@ def _why_stranger(held: Held, change: Change, key: str) -> str:
     )
 
 
-def _sight(kind: Kind, context: TargetRunContext, asked: Lookup, held: Held) -> Sight:
-    return Sight(
+def _sight(kind: Kind, context: TargetRunContext, asked: Lookup, held: Held) -> FoundObject:
+    return FoundObject(
         held,
         exact=held.key == asked.key,
         mine=held.record == (asked.directory, asked.id),

@@ -10,21 +10,20 @@ from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
-from sqlalchemy import Connection
-
 from usersyncd.core.graph import reached
 from usersyncd.core.model import MembershipMode
 from usersyncd.core.sorted_arrays import those_in
 from usersyncd.plugin import Change, Kind, Op
 from usersyncd.state import membership_changes
 from usersyncd.state.bulk import batched
+from usersyncd.state.candidates import Selection
+from usersyncd.state.database import Connection
 from usersyncd.state.held_members import HeldMembers, all_groups, held_members, retried_groups
 from usersyncd.state.links import Membership
 from usersyncd.state.membership_changes import MembershipChange
 from usersyncd.state.membership_graph import MembershipGraph
 from usersyncd.state.people import People
-from usersyncd.state.planned import Plan
-from usersyncd.state.subjects import Scope
+from usersyncd.state.plan_store import PlanStore
 
 GROUPS = 200
 """Groups that are compared together."""
@@ -36,16 +35,16 @@ Compared = dict[int, set[int] | None]
 
 
 def plan_memberships(
-    connection: Connection, scope: Scope, directory: str, plan: Plan, mode: MembershipMode
+    connection: Connection, selection: Selection, directory: str, plan: PlanStore, mode: MembershipMode
 ) -> Iterator[None]:
     """Add membership changes to the plan after the claims are decided. Yields between groups of work."""
-    graph = MembershipGraph(connection, scope.directory)
-    people = People(connection, scope.target, plan, scope.drift.missing)
+    graph = MembershipGraph(connection, selection.directory)
+    people = People(connection, selection.target, plan, selection.drift.missing)
     taken = plan.taken()
-    compared = _compared(connection, scope, directory, plan, mode, graph)
+    compared = _compared(connection, selection, directory, plan, mode, graph)
     for groups in batched(sorted(compared.keys() - taken.keys()), GROUPS):
         some = {group: compared[group] for group in groups}
-        held = _held(connection, scope, some, taken)
+        held = _held(connection, selection, some, taken)
         wanted = _wanted(graph, some, mode)
         both = (refs for one in held.values() for refs in (one.members, one.unanswered))
         people.learn(set(groups).union(*wanted.values(), *both))
@@ -58,18 +57,23 @@ def plan_memberships(
 
 
 def _compared(
-    connection: Connection, scope: Scope, directory: str, plan: Plan, mode: MembershipMode, graph: MembershipGraph
+    connection: Connection,
+    selection: Selection,
+    directory: str,
+    plan: PlanStore,
+    mode: MembershipMode,
+    graph: MembershipGraph,
 ) -> Compared:
     """All groups if nothing was delivered by these rules yet. Otherwise those that are new, deleted, refused in part
     before or otherwise in the target, and of the others what changed."""
     moved = plan.moved(Kind.GROUP, directory)
-    if scope.since is None:
+    if selection.since is None:
         graph.load_all()
-        return dict.fromkeys([*moved, *all_groups(connection, scope)])
-    changes = membership_changes.since(connection, scope.directory, scope.since)
+        return dict.fromkeys([*moved, *all_groups(connection, selection)])
+    changes = membership_changes.since(connection, selection.directory, selection.since)
     users = plan.moved(Kind.USER, directory)
     found = _flattened(graph, changes, users) if mode == "flattened" else _direct(graph, changes, [*users, *moved])
-    whole = [*moved, *retried_groups(connection, scope), *scope.drift.groups()]
+    whole = [*moved, *retried_groups(connection, selection), *selection.drift.groups()]
     return {**found, **dict.fromkeys(whole)}
 
 
@@ -127,13 +131,15 @@ def _wanted(graph: MembershipGraph, some: Compared, mode: MembershipMode) -> dic
     }
 
 
-def _held(connection: Connection, scope: Scope, some: Compared, taken: Mapping[int, int]) -> dict[int, Membership]:
+def _held(
+    connection: Connection, selection: Selection, some: Compared, taken: Mapping[int, int]
+) -> dict[int, Membership]:
     """The members that the target holds in each group, of those that are compared. Who adopts a leaver's object gets
     its memberships. Adds to the compared members those whose change was not answered."""
     adopted = {ref: leaver for leaver, ref in taken.items()}
     objects = {group: adopted.get(group, group) for group in some}
-    held = held_members(connection, scope.target, objects.values())
-    found = scope.drift.members(objects.values())
+    held = held_members(connection, selection.target, objects.values())
+    found = selection.drift.members(objects.values())
     for group, object_ in objects.items():
         one = held.get(object_, HeldMembers())
         if (refs := some[group]) is not None:
@@ -143,21 +149,23 @@ def _held(connection: Connection, scope: Scope, some: Compared, taken: Mapping[i
         elif object_ not in found:
             found[object_] = Membership(set(one.members), set(one.unanswered))
     return {
-        group: Membership(set(), set()) if object_ in scope.drift.missing else _known(found[object_], scope, taken)
+        group: Membership(set(), set())
+        if object_ in selection.drift.missing
+        else _known(found[object_], selection, taken)
         for group, object_ in objects.items()
     }
 
 
-def _known(held: Membership, scope: Scope, taken: Mapping[int, int]) -> Membership:
+def _known(held: Membership, selection: Selection, taken: Mapping[int, int]) -> Membership:
     """The members whose objects are there, by the records that will have these objects."""
-    missing = scope.drift.missing
+    missing = selection.drift.missing
     return Membership(
         {taken.get(ref, ref) for ref in held.members - missing},
         {taken.get(ref, ref) for ref in held.unanswered - missing},
     )
 
 
-def _compare(plan: Plan, directory: str, ref: int, wanted: set[int], held: Membership, people: People) -> None:
+def _compare(plan: PlanStore, directory: str, ref: int, wanted: set[int], held: Membership, people: People) -> None:
     group = people.members.get(ref)
     if group is None:
         return  # The group is not in the target, and the plan does not create it.

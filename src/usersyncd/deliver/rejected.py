@@ -7,7 +7,7 @@ from collections.abc import Mapping, Set
 from usersyncd.core.approvals import Decision, harmful, identity, member_identity
 from usersyncd.core.report import Skipped
 from usersyncd.plugin import Change, Kind, Op
-from usersyncd.state.planned import Plan, Planned
+from usersyncd.state.plan_store import PlannedChange, PlanStore
 
 NAMED = 100
 """How many rejected changes a report names."""
@@ -26,7 +26,7 @@ class Withdrawal:
     ``skipped``: the first of them, for the report.
     """
 
-    def __init__(self, plan: Plan, directory: str, rejected: Mapping[str, Decision], emptied: Set[int]) -> None:
+    def __init__(self, plan: PlanStore, directory: str, rejected: Mapping[str, Decision], emptied: Set[int]) -> None:
         self._plan = plan
         self._directory = directory
         self._rejected = rejected
@@ -64,14 +64,14 @@ class Withdrawal:
                 self._plan.withdraw(ref)
         self.refs = groups.union(records)
 
-    def _decision(self, step: Planned) -> Decision | None:
+    def _decision(self, step: PlannedChange) -> Decision | None:
         """The decision by which a change of a record is rejected; None if it is not."""
         if (change := step.change) is None:
             return None
         identities = {identity(change), *(one for _, one in harmful(change))}
         return self._note(identities, change.kind, change.id, change.op)
 
-    def _kept(self, step: Planned, records: Mapping[int, Planned]) -> list[int]:
+    def _kept(self, step: PlannedChange, records: Mapping[int, PlannedChange]) -> list[int]:
         """The places of the members that are removed after all."""
         change = step.change
         assert change is not None  # noqa: S101 - the caller has it
@@ -83,7 +83,7 @@ class Withdrawal:
         ]
         return [place for place, stays_in in enumerate(kept) if not stays_in]
 
-    def _stays(self, step: Planned, change: Change, place: int, records: Mapping[int, Planned]) -> bool:
+    def _stays(self, step: PlannedChange, change: Change, place: int, records: Mapping[int, PlannedChange]) -> bool:
         member = change.members[place]
         what = f"removal from group {change.id}"
         if self._note({member_identity(change, member)}, member.kind, member.id, what):
@@ -103,6 +103,6 @@ class Withdrawal:
         return decision
 
 
-def _is_departure(step: Planned) -> bool:
+def _is_departure(step: PlannedChange) -> bool:
     """Whether a step deletes a user."""
     return step.change is not None and step.change.op is Op.DELETE and step.change.kind is Kind.USER

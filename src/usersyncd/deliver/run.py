@@ -146,13 +146,13 @@ async def _deliver(
     ledger: Ledger,
 ) -> bool:
     """Plan the chosen shares and send what the guard lets through. Returns whether objects did not exist any more."""
-    draft = await plan_within_guard(work, target, context, chosen, aside)
-    if draft is None:
+    plan = await plan_within_guard(work, target, context, chosen, aside)
+    if plan is None:
         return False
     try:
-        return work.options.deliver and await send_plan(work, target, draft, ledger)
+        return work.options.deliver and await send_plan(work, target, plan, ledger)
     finally:
-        draft.plan.close()
+        plan.store.close()
 
 
 async def _create_missing(

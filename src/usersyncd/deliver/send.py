@@ -13,14 +13,14 @@ from msgspec import Struct, field
 from usersyncd.blocking import to_its_end
 from usersyncd.core.plan import count
 from usersyncd.core.report import NAMED, Counts, Failed
-from usersyncd.deliver.share import Draft, SharePlan
+from usersyncd.deliver.share import SharePlan, TargetPlan
 from usersyncd.deliver.work import Work
 from usersyncd.errors import TargetError, in_short
 from usersyncd.plugin import DELIVERED, Change, Kind, Outcome, Target
 from usersyncd.state import links, moments
 from usersyncd.state.addresses import Addresses
 from usersyncd.state.ledger import Answer, Ledger, found_missing, is_absent
-from usersyncd.state.planned import Plan, Planned
+from usersyncd.state.plan_store import PlannedChange, PlanStore
 
 CHANGES = 2_000
 """The largest number of changes in a batch."""
@@ -44,29 +44,29 @@ class Outcomes(Struct):
         self.again.add(ref)
 
 
-async def send_plan(work: Work, target: Target, draft: Draft, ledger: Ledger) -> bool:
+async def send_plan(work: Work, target: Target, plan: TargetPlan, ledger: Ledger) -> bool:
     """Send a plan and bring the progress of the target up to it. Returns whether objects did not exist any more.
 
     Raises TargetError if the target as a whole cannot be written, StateError if the state cannot.
     """
-    parts = {name: part for name, part in draft.shares.items() if part.is_delivered}
+    parts = {name: part for name, part in plan.shares.items() if part.is_delivered}
     outcomes = Outcomes(defaultdict(Counts, {name: work.reports[name].counts for name in parts}))
     addresses = Addresses(work.database, work.number)
-    await to_its_end(lambda: _begin(work, draft, parts.values()))
-    work.progress.begin("delivering", len(draft.plan))
+    await to_its_end(lambda: _begin(work, plan, parts.values()))
+    work.progress.begin("delivering", len(plan.store))
     try:
-        await send(target, draft.plan, ledger, addresses, outcomes, work.progress.advance)
+        await send(target, plan.store, ledger, addresses, outcomes, work.progress.advance)
     finally:
         for name, part in parts.items():
             report, failed = work.reports[name], part.failed + outcomes.failed[name]
             report.counts, report.entries = outcomes.counts[name], ledger.entries[name]
             report.failed, report.failures = failed[:NAMED], len(failed)
-    again = draft.again | outcomes.again | ledger.displaced
-    await to_its_end(lambda: _finish(work, draft.plan, parts, again))
+    again = plan.again | outcomes.again | ledger.displaced
+    await to_its_end(lambda: _finish(work, plan.store, parts, again))
     return outcomes.missing
 
 
-def _finish(work: Work, plan: Plan, parts: Mapping[str, SharePlan], again: Iterable[int]) -> None:
+def _finish(work: Work, plan: PlanStore, parts: Mapping[str, SharePlan], again: Iterable[int]) -> None:
     """Store how far the target is, and until when the shapes hold that it was given."""
     reached = {part.share.directory.id: part.reached for part in parts.values()}
     with work.database.write() as connection:
@@ -77,19 +77,19 @@ def _finish(work: Work, plan: Plan, parts: Mapping[str, SharePlan], again: Itera
             moments.replace(connection, work.number, directory, plan.shaped(name), everything=everything)
 
 
-def _begin(work: Work, draft: Draft, parts: Iterable[SharePlan]) -> None:
+def _begin(work: Work, plan: TargetPlan, parts: Iterable[SharePlan]) -> None:
     """Bring the links up to what the target was found to hold. Mark the groups whose members are about to change: after
     an interruption, the next plan looks at them again."""
     with work.database.write() as connection:
         for part in parts:
             links.begin(connection, part.share.directory.id, work.number, part.reached.fingerprint)
             part.share.drift.apply(connection, work.number)
-        links.retry(connection, work.number, draft.plan.member_groups())
+        links.retry(connection, work.number, plan.store.member_groups())
 
 
 async def send(
     target: Target,
-    plan: Plan,
+    plan: PlanStore,
     ledger: Ledger,
     addresses: Addresses,
     outcomes: Outcomes,
@@ -123,7 +123,7 @@ async def send(
     await _written(ledger, answers, [])
 
 
-async def _written(ledger: Ledger, answers: Sequence[Answer], following: Sequence[Planned]) -> None:
+async def _written(ledger: Ledger, answers: Sequence[Answer], following: Sequence[PlannedChange]) -> None:
     """Write in a separate thread, to the end even if this task is cancelled."""
     await asyncio.shield(asyncio.to_thread(ledger.write, answers, following))
 
@@ -141,7 +141,7 @@ async def _give(target: Target, changes: Sequence[Change], answered: list[Outcom
         )
 
 
-def _answers(steps: Sequence[Planned], answered: Sequence[Outcome], outcomes: Outcomes) -> Iterator[Answer]:
+def _answers(steps: Sequence[PlannedChange], answered: Sequence[Outcome], outcomes: Outcomes) -> Iterator[Answer]:
     """The target's answer to each step, up to the first step without one. Counts them and notes failures."""
     left = iter(answered)
     for step in steps:

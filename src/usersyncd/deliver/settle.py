@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 
-from usersyncd.core.links import Fate, Link, Settled, State, answers, settle, shape_of
+from usersyncd.core.links import Link, PendingOutcome, Settled, State, answers, settle, shape_of
 from usersyncd.deliver.look import PAGES, read, sees
 from usersyncd.plugin import Held, Kind, Layout, Lookup, Op, Target
 from usersyncd.state import links, sent
@@ -54,7 +54,7 @@ async def _settled(
         taken = _taken(steps, settled)
         again = [
             one
-            if step.change.op is not Op.CREATE and one.fate is not Fate.UNCLEAR
+            if step.change.op is not Op.CREATE and one.fate is not PendingOutcome.UNCLEAR
             else _judged(step, _without(sight, step.ref, taken), layout)
             for step, sight, one in zip(steps, sights, settled, strict=True)
         ]
@@ -118,7 +118,7 @@ def _taken(steps: Sequence[Sent], settled: Sequence[Settled]) -> dict[str, set[i
     taken: dict[str, set[int]] = {}
     for step, one in zip(steps, settled, strict=True):
         target_id = step.change.target_id if one.held is None else one.held.target_id
-        if target_id is not None and one.fate not in (Fate.ENDED, Fate.UNCLEAR):
+        if target_id is not None and one.fate not in (PendingOutcome.ENDED, PendingOutcome.UNCLEAR):
             taken.setdefault(target_id, set()).add(step.ref)
     return taken
 

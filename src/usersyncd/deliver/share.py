@@ -16,8 +16,8 @@ from usersyncd.options import ALL
 from usersyncd.plugin import Change, Kind, Op
 from usersyncd.state.directories import DirectoryState
 from usersyncd.state.drift import Drift
-from usersyncd.state.links import Progress
-from usersyncd.state.planned import Plan
+from usersyncd.state.links import TargetProgress
+from usersyncd.state.plan_store import PlanStore
 
 
 class Share(Struct, frozen=True):
@@ -67,8 +67,8 @@ class SharePlan(Struct):
     """
 
     share: Share
-    done: Progress | None
-    reached: Progress
+    done: TargetProgress | None
+    reached: TargetProgress
     failed: list[Failed] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     found: dict[tuple[Kind, str], Shape] = field(default_factory=dict)
@@ -80,11 +80,11 @@ class SharePlan(Struct):
         return self.done is None or self.done.fingerprint != self.share.rules.fingerprint
 
 
-class Draft(Struct):
+class TargetPlan(Struct):
     """A plan, and what is known beside it for each share, by the directory's name. ``again``: refs of records that
     failed, which the next plan tries again."""
 
-    plan: Plan
+    store: PlanStore
     shares: dict[str, SharePlan] = field(default_factory=dict)
     again: set[int] = field(default_factory=set)
 
@@ -96,7 +96,7 @@ class Draft(Struct):
     def changes(self, directory: str) -> Iterator[Change]:
         """The changes of a share as a person is shown them: with what the objects hold now."""
         found = self.shares[directory].found
-        for change in self.plan.changes(directory):
+        for change in self.store.changes(directory):
             held = None if change.op is Op.CREATE else found.get((change.kind, change.id))
             yield change if held is None or change.members else structs.replace(change, before=held)
 

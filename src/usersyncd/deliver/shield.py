@@ -10,13 +10,13 @@ from collections.abc import Collection, Iterable
 from usersyncd.context import TargetRunContext
 from usersyncd.deliver.look import PAGES, Refusal, read, sees
 from usersyncd.plugin import PROTECTED, Kind, Op, Target, holds_protected
-from usersyncd.state.planned import Plan, Planned
+from usersyncd.state.plan_store import PlannedChange, PlanStore
 
 STEPS = 200
 """How many membership changes are looked at together."""
 
 
-async def shield_records(target: Target, context: TargetRunContext, plan: Plan) -> list[Refusal]:
+async def shield_records(target: Target, context: TargetRunContext, plan: PlanStore) -> list[Refusal]:
     """Drop the steps of records whose objects are protected. Raises TargetError."""
     found: list[Refusal] = []
     for kind in _protected_kinds(target, context):
@@ -34,7 +34,7 @@ async def shield_records(target: Target, context: TargetRunContext, plan: Plan) 
 
 
 async def _groups_with_protected_members(
-    target: Target, context: TargetRunContext, plan: Plan, found: Collection[int]
+    target: Target, context: TargetRunContext, plan: PlanStore, found: Collection[int]
 ) -> list[Refusal]:
     """The groups that are not deleted because a protected user is in them."""
     if not sees(target) or not context.protects(Kind.USER):
@@ -55,11 +55,11 @@ async def _groups_with_protected_members(
     ]
 
 
-async def shield_members(target: Target, context: TargetRunContext, plan: Plan) -> list[Refusal]:
+async def shield_members(target: Target, context: TargetRunContext, plan: PlanStore) -> list[Refusal]:
     """Drop the membership changes of protected groups, and protected members of others. Raises TargetError."""
     kinds = _protected_kinds(target, context)
     found: dict[tuple[int, str], Refusal] = {}
-    cut: list[tuple[Planned, list[int]]] = []
+    cut: list[tuple[PlannedChange, list[int]]] = []
     for steps in plan.member_steps(STEPS) if kinds else ():
         protected = {kind: await _protected(target, context, kind, _objects(steps, kind)) for kind in kinds}
         for step in steps:
@@ -84,7 +84,7 @@ def _protected_kinds(target: Target, context: TargetRunContext) -> list[Kind]:
     return [kind for kind in Kind if sees(target) and context.protects(kind)]
 
 
-def _objects(steps: Iterable[Planned], kind: Kind) -> Iterable[str | None]:
+def _objects(steps: Iterable[PlannedChange], kind: Kind) -> Iterable[str | None]:
     """The objects of this kind that these membership changes are about."""
     for change in (step.change for step in steps):
         if change is not None and change.kind is kind:

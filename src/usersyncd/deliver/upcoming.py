@@ -6,10 +6,8 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from msgspec import structs
-from sqlalchemy import Connection
 
-from usersyncd.core.diff import Subject as About
-from usersyncd.core.diff import compare
+from usersyncd.core.diff import RecordIdentity, compare
 from usersyncd.core.guard import Holdings
 from usersyncd.core.links import Link, State
 from usersyncd.core.report import Upcoming
@@ -19,15 +17,15 @@ from usersyncd.deliver.share import Planning, Share
 from usersyncd.plugin import Kind
 from usersyncd.state import links, moments
 from usersyncd.state.bulk import batched
-from usersyncd.state.database import Database
+from usersyncd.state.candidates import PAGE, Selection
+from usersyncd.state.database import Connection, Database
 from usersyncd.state.holdings import holdings
-from usersyncd.state.planned import Plan
-from usersyncd.state.subjects import PAGE, Scope
+from usersyncd.state.plan_store import PlanStore
 
 AHEAD = timedelta(days=7)
 
 
-def foresee(database: Database, planning: Planning, share: Share, plan: Plan) -> Upcoming | None:
+def foresee(database: Database, planning: Planning, share: Share, plan: PlanStore) -> Upcoming | None:
     """What dates change in a share within the next days, once its plan is delivered. Raises StateError."""
     if share.rules.leaving:
         return None
@@ -39,7 +37,7 @@ def foresee(database: Database, planning: Planning, share: Share, plan: Plan) ->
         return summarize(changes, share.rules.target.guard, _holdings(connection, planning, share, plan))
 
 
-def _due(connection: Connection, planning: Planning, share: Share, plan: Plan) -> set[int]:
+def _due(connection: Connection, planning: Planning, share: Share, plan: PlanStore) -> set[int]:
     """The records whose shapes hold only so long, as of the last delivery or of this plan, and the leavers who are
     deleted then."""
     target, directory, last = planning.target, share.directory.id, planning.now + AHEAD
@@ -57,8 +55,8 @@ def _due(connection: Connection, planning: Planning, share: Share, plan: Plan) -
 def _changes(connection: Connection, planning: Planning, share: Share, refs: set[int]) -> Iterator[DatedChange]:
     """The first change of each record that is due."""
     for some in batched(sorted(refs), PAGE):
-        scope = Scope(share.directory.id, planning.target, since=None, due=None, drift=share.drift, only=some)
-        for page in shape_at_any_time(connection, share.rules.rules, scope):
+        selection = Selection(share.directory.id, planning.target, since=None, due=None, drift=share.drift, only=some)
+        for page in shape_at_any_time(connection, share.rules.rules, selection):
             for shape_at in page:
                 if (change := _first_change(planning, share, shape_at)) is not None:
                     yield change
@@ -69,10 +67,10 @@ def _first_change(planning: Planning, share: Share, shape_at: Callable[[datetime
     moment = _first_moment(planning.now, share.rules.target.leavers.delete_after, now, shape_at)
     if moment is None:
         return None
-    then, subject, leavers = shape_at(moment), now.subject, share.rules.target.leavers
-    about = About(Kind.USER, share.name, subject.id, share.rules.rules.layouts[Kind.USER].key)
-    step = compare(about, then.shape, _link(now, about.key, planning.now), leavers, then.leaving, moment)
-    return DatedChange(moment, subject.ref, step.change) if step is not None and step.change is not None else None
+    then, candidate, leavers = shape_at(moment), now.candidate, share.rules.target.leavers
+    identity = RecordIdentity(Kind.USER, share.name, candidate.id, share.rules.rules.layouts[Kind.USER].key)
+    step = compare(identity, then.shape, _link(now, identity.key, planning.now), leavers, then.leaving, moment)
+    return DatedChange(moment, candidate.ref, step.change) if step is not None and step.change is not None else None
 
 
 def _first_moment(
@@ -88,26 +86,26 @@ def _first_moment(
 
         if (changes := first_change(shaped.until, last, differs)) is not None:
             found.append(changes)
-    if shaped.shape is None and kept and shaped.subject.left_at is not None:
-        found.append(datetime.fromisoformat(shaped.subject.left_at) + kept)
+    if shaped.shape is None and kept and shaped.candidate.left_at is not None:
+        found.append(datetime.fromisoformat(shaped.candidate.left_at) + kept)
     moment = min(found, default=None)
     return moment if moment is not None and now < moment <= last else None
 
 
 def _link(now: Shaped, key: str, moment: datetime) -> Link | None:
     """The link of a record once the plan is delivered."""
-    subject = now.subject
+    candidate = now.candidate
     if now.shape is not None:
         value = now.shape[key]
-        return Link(now.shape, value, subject.target_id)
-    if subject.shape is None or subject.key is None:
+        return Link(now.shape, value, candidate.target_id)
+    if candidate.shape is None or candidate.key is None:
         return None
-    left_at = subject.left_at or moment.isoformat()
-    link = links.link_of(subject.shape, subject.key, subject.target_id, State.LEAVER, left_at)
+    left_at = candidate.left_at or moment.isoformat()
+    link = links.link_of(candidate.shape, candidate.key, candidate.target_id, State.LEAVER, left_at)
     return structs.replace(link, shape=link.shape | now.leaving)
 
 
-def _holdings(connection: Connection, planning: Planning, share: Share, plan: Plan) -> Holdings:
+def _holdings(connection: Connection, planning: Planning, share: Share, plan: PlanStore) -> Holdings:
     """What the target holds of a share once the plan is delivered, if everybody who is created is active."""
     held, users = holdings(connection, share.directory.id, planning.target), plan.counts[share.name].users
     new = users.create + users.adopt

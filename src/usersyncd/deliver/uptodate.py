@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection
-
 from usersyncd.deliver.share import Share
 from usersyncd.deliver.work import Work
 from usersyncd.state import links, moments, pending, verifications
-from usersyncd.state.links import Progress
+from usersyncd.state.database import Connection
+from usersyncd.state.links import TargetProgress
 
 
 def is_up_to_date(connection: Connection, work: Work, shares: Iterable[Share]) -> bool:
@@ -23,7 +22,7 @@ def is_up_to_date(connection: Connection, work: Work, shares: Iterable[Share]) -
 def _is_up_to_date(connection: Connection, work: Work, share: Share) -> bool:
     target, directory = share.rules.target, share.directory
     reached = links.progress(connection, directory.id, work.number)
-    if reached != Progress(directory.revision, share.rules.fingerprint):
+    if reached != TargetProgress(directory.revision, share.rules.fingerprint):
         return False
     kept = target.leavers.delete_after
     if kept is not None and pending.has_leavers(connection, work.number, directory.id, work.now - kept):

@@ -9,18 +9,17 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from typing import cast
 
 from msgspec import Struct
-from sqlalchemy import Connection
 
 from usersyncd.blocking import to_its_end
 from usersyncd.context import TargetRunContext
-from usersyncd.core.drift import Fate, Same, inspect
-from usersyncd.core.model import Drift as Rules
+from usersyncd.core.drift import Difference, Same, inspect
+from usersyncd.core.model import DriftPolicy
 from usersyncd.core.report import Verified
 from usersyncd.deliver.look import PAGES, read
 from usersyncd.plugin import Held, Inspectable, Kind, Target
 from usersyncd.state import drift as state
 from usersyncd.state import links
-from usersyncd.state.database import Database
+from usersyncd.state.database import Connection, Database
 from usersyncd.state.directories import DirectoryState
 from usersyncd.state.drift import Drift, Linked
 from usersyncd.state.links import Membership
@@ -57,7 +56,7 @@ class Verification:
         context: TargetRunContext,
         number: int,
         directory: DirectoryState,
-        rules: Rules,
+        rules: DriftPolicy,
         access: Collection[str],
         drift: Drift,
         consents: Callable[[str], bool],
@@ -119,11 +118,11 @@ class Verification:
                 continue
             finding = inspect(found, one.link, (self._directory.name, one.id), layout, self._rules, same, self._access)
             match finding.fate:
-                case Fate.CHANGED:
+                case Difference.CHANGED:
                     changed.append(links.row(one.ref, kind, finding.link))
-                case Fate.RENAMED:
+                case Difference.RENAMED:
                     self._drift.rename(one.ref, finding.link.shape)
-                case Fate.STRANGER:
+                case Difference.STRANGER:
                     self._meet(one, found)
         self._drift.change(changed)
 

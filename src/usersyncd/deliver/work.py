@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection
 from structlog.typing import FilteringBoundLogger
 
 from usersyncd.blocking import result_of, to_its_end
@@ -21,7 +20,7 @@ from usersyncd.options import RunOptions
 from usersyncd.plugin import Kind, Lookup, Target
 from usersyncd.progress import Progress, Step
 from usersyncd.state import links
-from usersyncd.state.database import Database
+from usersyncd.state.database import Connection, Database, Steps
 from usersyncd.state.lock import Lock
 
 T = TypeVar("T")
@@ -88,7 +87,7 @@ class Work:
 
         return await to_its_end(read)
 
-    async def thread(self, step: Step, work: Callable[[], Generator[None, None, T]]) -> T:
+    async def thread(self, step: Step, work: Callable[[], Steps[T]]) -> T:
         """Run a step on the database in a separate thread, so that other runs continue."""
         self.progress.begin(step)
         return await result_of(work, name=step, log=self.log, tick=self.progress.advance)

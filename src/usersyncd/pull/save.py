@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -11,9 +11,9 @@ from usersyncd.core.rules import RuleError, Rules
 from usersyncd.job import PullJob
 from usersyncd.plugin import Done, Value
 from usersyncd.state import losses
-from usersyncd.state.database import Database
+from usersyncd.state.database import Database, Steps
 from usersyncd.state.directories import DirectoryState
-from usersyncd.state.snapshot import Interest, Saved, save
+from usersyncd.state.snapshot import SavedPull, ShapeDependencies, save
 from usersyncd.state.spool import Spool
 from usersyncd.state.vanished import LostError, Watched
 
@@ -30,13 +30,13 @@ def snapshot(
     spool: Spool,
     done: Done,
     now: datetime,
-) -> Generator[None, None, Saved]:
+) -> Steps[SavedPull]:
     """Save a complete pull. Yields between parts; if it is closed early, nothing changes.
 
     Raises LostError if attributes are missing everywhere and nobody approved that, which waits for a person from then
     on; StateError.
     """
-    interest = Interest(_fingerprints(job), job.groups, job.manager, group_name_of(job.rules))
+    interest = ShapeDependencies(_fingerprints(job), job.groups, job.manager, group_name_of(job.rules))
     at_least = min((one.target.guard.at_least for one in job.targets), default=Guard().at_least)
     with database.read() as connection:
         accepted = losses.approved(connection, reading.id, now)

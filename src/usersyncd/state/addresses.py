@@ -11,7 +11,7 @@ from usersyncd.plugin import Change, Member
 from usersyncd.state import links
 from usersyncd.state.database import Database
 from usersyncd.state.ledger import Answer
-from usersyncd.state.planned import Planned
+from usersyncd.state.plan_store import PlannedChange
 
 REMEMBERED = 150_000
 """How many addresses are remembered at a time, so that memory stays flat."""
@@ -30,7 +30,7 @@ class Addresses:
         self._keys: dict[int, str | int] = {}
 
     @staticmethod
-    def concern(steps: Sequence[Planned]) -> bool:
+    def concern(steps: Sequence[PlannedChange]) -> bool:
         """Whether these steps depend on what the batches before have brought."""
         return bool(steps) and (bool(steps[0].members) or steps[0].fallback)
 
@@ -42,7 +42,7 @@ class Addresses:
             if outcome.target_id is not None and step.change is not None and step.change.after is not None:
                 self._target_ids[step.ref] = outcome.target_id
 
-    def addressed(self, steps: Sequence[Planned], again: set[int]) -> list[Planned]:
+    def addressed(self, steps: Sequence[PlannedChange], again: set[int]) -> list[PlannedChange]:
         """The steps with the addresses of all ends of memberships, without what cannot be done: a member that has no
         object, a group that has none (those are noted in ``again``), and what was only meant in case an adoption was
         refused. The groups of a leaver whose object was not adopted are noted too: the plan changed them for the record
@@ -59,7 +59,7 @@ class Addresses:
                 again.update(links.with_members(connection, self._target, leavers))
         return list(self._possible(steps, absent, again))
 
-    def _look_up(self, steps: Sequence[Planned]) -> Set[int]:
+    def _look_up(self, steps: Sequence[PlannedChange]) -> Set[int]:
         """Learn the addresses that are not known yet. The refs of records that have no object."""
         known = self._target_ids
         planned: dict[int, str | int] = {}
@@ -78,7 +78,7 @@ class Addresses:
                     self._keys[ref] = key
         return planned.keys() - known.keys()
 
-    def _possible(self, steps: Sequence[Planned], absent: Set[int], again: set[int]) -> Iterator[Planned]:
+    def _possible(self, steps: Sequence[PlannedChange], absent: Set[int], again: set[int]) -> Iterator[PlannedChange]:
         for step in steps:
             if step.change is None or step.ref in absent:
                 if not step.fallback:
@@ -94,7 +94,9 @@ class Addresses:
                     refs, members = zip(*there, strict=True)
                     yield self._with_members(step, step.change, array("I", refs), members)
 
-    def _with_members(self, step: Planned, change: Change, refs: array[int], members: Sequence[Member]) -> Planned:
+    def _with_members(
+        self, step: PlannedChange, change: Change, refs: array[int], members: Sequence[Member]
+    ) -> PlannedChange:
         target_ids, keys = self._target_ids, self._keys
         addressed = tuple(
             [

@@ -5,18 +5,24 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
-from sqlalchemy import Column, Connection, Engine, create_engine, event, func, inspect, select, text
+from sqlalchemy import Column, Engine, create_engine, event, func, inspect, select, text
+from sqlalchemy import Connection as Connection
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.sql import ColumnElement
 
 from usersyncd.errors import ConfigError, PluginError, StateError
+
+T = TypeVar("T")
+Steps: TypeAlias = Generator[None, None, T]
+"""Long work on the database: it yields between its steps and returns its result at the end. Closed at a
+yield, it changed nothing."""
 
 BUSY_SECONDS = 60
 """How long SQLite waits for another writer."""

@@ -26,7 +26,7 @@ PAGE = 5_000
 _KEY = ("sort", "ref", "attribute", "run")
 
 
-class Done(Struct, frozen=True, gc=False):
+class AcknowledgedChange(Struct, frozen=True, gc=False):
     """A change that the target acknowledged: the directory's name now, the record's ref, the leaver whose object it
     adopted, the refs of the members that were added or removed, whether the group has none left, whether the guard
     counts it, and what of it a person approved, which the guard does not count."""
@@ -88,7 +88,7 @@ class Harms:
         self._stored: bool | None = None
         """Whether anything is stored; None: not known yet."""
 
-    def write(self, connection: Connection, done: Sequence[Done]) -> None:
+    def write(self, connection: Connection, done: Sequence[AcknowledgedChange]) -> None:
         """Store what these changes harm, and take away what they restore."""
         if self._stored is None:
             self._stored = connection.scalar(select(harms.c.ref).where(*self._mine).limit(1)) is not None
@@ -104,7 +104,7 @@ class Harms:
                     _restore(after.setdefault(one.takes, {}), one)
             self._replace(connection, before, after)
 
-    def _about(self, connection: Connection, done: Sequence[Done]) -> dict[int, _Rows]:
+    def _about(self, connection: Connection, done: Sequence[AcknowledgedChange]) -> dict[int, _Rows]:
         refs = {ref for one in done for ref in (one.ref, one.takes) if ref is not None}
         return _load(connection, *self._mine, among(connection, harms.c.ref, list(refs)))
 
@@ -128,7 +128,7 @@ class Harms:
             self._stored = True
 
 
-def _update(rows: _Rows, done: Done, run: int, sorts: Set[Sort]) -> None:
+def _update(rows: _Rows, done: AcknowledgedChange, run: int, sorts: Set[Sort]) -> None:
     """What a change makes of the harms to its record; ``sorts``: those that it may add."""
     earlier = {harm for harm, _ in rows}
     _restore(rows, done)
@@ -143,7 +143,7 @@ def _update(rows: _Rows, done: Done, run: int, sorts: Set[Sort]) -> None:
         rows[EMPTIED, run] = frozenset()
 
 
-def _restore(rows: _Rows, done: Done) -> None:
+def _restore(rows: _Rows, done: AcknowledgedChange) -> None:
     for harm, run in list(rows):
         if harm == REMOVAL and done.change.op is Op.ADD:
             rows[harm, run] -= frozenset(done.members)

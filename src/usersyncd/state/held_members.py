@@ -10,8 +10,8 @@ from sqlalchemy import Connection, select
 
 from usersyncd.core.digest import unpack
 from usersyncd.core.graph import NOBODY
+from usersyncd.state.candidates import Selection
 from usersyncd.state.database import among
-from usersyncd.state.subjects import Scope
 from usersyncd.state.tables import link_members, memberships, records, retries
 
 
@@ -34,19 +34,19 @@ def held_members(connection: Connection, target: int, groups: Collection[int]) -
     }
 
 
-def all_groups(connection: Connection, scope: Scope) -> set[int]:
+def all_groups(connection: Connection, selection: Selection) -> set[int]:
     """All groups with members, in the directory or in the target."""
-    here = select(memberships.c.ref).where(memberships.c.directory == scope.directory)
+    here = select(memberships.c.ref).where(memberships.c.directory == selection.directory)
     held = (
         select(link_members.c.ref)
         .join(records, records.c.ref == link_members.c.ref)
-        .where(link_members.c.target == scope.target, records.c.directory == scope.directory)
+        .where(link_members.c.target == selection.target, records.c.directory == selection.directory)
     )
     return {*connection.scalars(here), *connection.scalars(held)}
 
 
-def retried_groups(connection: Connection, scope: Scope) -> set[int]:
+def retried_groups(connection: Connection, selection: Selection) -> set[int]:
     """The groups of which the target refused something before."""
     query = select(memberships.c.ref).join(retries, retries.c.ref == memberships.c.ref)
-    mine = memberships.c.directory == scope.directory, retries.c.target == scope.target
+    mine = memberships.c.directory == selection.directory, retries.c.target == selection.target
     return set(connection.scalars(query.where(*mine)))

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, bindparam, update
 from usersyncd.core.approvals import UNDECIDED, Decision, Decisions, approved_part
 from usersyncd.core.digest import encode
 from usersyncd.core.guard import limited
-from usersyncd.core.links import Fate, Link, Settled, State, has_left, shape_of
+from usersyncd.core.links import Link, PendingOutcome, Settled, State, has_left, shape_of
 from usersyncd.core.model import Guard
 from usersyncd.core.plan import count
 from usersyncd.core.report import Counts
@@ -24,10 +24,10 @@ from usersyncd.plugin import Change, Held, Kind, Layout, Op, Outcome
 from usersyncd.state import journal, links, sent
 from usersyncd.state.approvals import consume
 from usersyncd.state.database import Database
-from usersyncd.state.harms import Done, Harms
+from usersyncd.state.harms import AcknowledgedChange, Harms
 from usersyncd.state.links import Membership
 from usersyncd.state.lock import Lock
-from usersyncd.state.planned import Planned
+from usersyncd.state.plan_store import PlannedChange
 from usersyncd.state.sent import Sent
 from usersyncd.state.tables import links as links_table
 
@@ -35,7 +35,7 @@ from usersyncd.state.tables import links as links_table
 class Answer(Struct, frozen=True, gc=False):
     """A step and the target's answer to it. A step without a change needs no answer and counts as delivered."""
 
-    step: Planned
+    step: PlannedChange
     outcome: Outcome
 
 
@@ -81,7 +81,7 @@ class Ledger:
         self.displaced: set[int] = set()
         """Refs of records whose objects are now those of others: the next plan looks at them again."""
 
-    def write(self, answers: Sequence[Answer], following: Sequence[Planned]) -> None:
+    def write(self, answers: Sequence[Answer], following: Sequence[PlannedChange]) -> None:
         """Store the answers to one batch, and the ``following`` batch before it is sent. Raises StateError."""
         if not answers and not following:
             return
@@ -105,8 +105,8 @@ class Ledger:
         self._next += len(names)
         self.entries.update(names)
 
-    def _write_harms(self, connection: Connection, done: Sequence[Done]) -> None:
-        by_directory: dict[str, list[Done]] = {}
+    def _write_harms(self, connection: Connection, done: Sequence[AcknowledgedChange]) -> None:
+        by_directory: dict[str, list[AcknowledgedChange]] = {}
         for one in done:
             by_directory.setdefault(one.directory, []).append(one)
         book = self._book
@@ -118,14 +118,16 @@ class Ledger:
                 changes = ((one.change, one.emptied) for one in some)
                 consume(connection, book.target, book.directories[name], changes, approved)
 
-    def _done(self, answer: Answer, emptied: Set[int]) -> Done | None:
+    def _done(self, answer: Answer, emptied: Set[int]) -> AcknowledgedChange | None:
         change, step = _done(answer), answer.step
         if change is None:
             return None
         members = _accepted(answer) if change.members else ()
         whole, is_empty = step.change or change, step.ref in emptied
         approved = approved_part(whole, step.members, self._approved(change.directory), emptied=is_empty)
-        return Done(change.directory, step.ref, step.takes, change, members, is_empty, step.counted, approved)
+        return AcknowledgedChange(
+            change.directory, step.ref, step.takes, change, members, is_empty, step.counted, approved
+        )
 
     def _approved(self, directory: str) -> Mapping[str, Decision]:
         return self._decisions.get(directory, UNDECIDED).approved
@@ -184,7 +186,7 @@ class Ledger:
         links.retry(connection, target, refs)
         self.displaced |= refs
 
-    def _quiet(self, step: Planned) -> dict[str, object]:
+    def _quiet(self, step: PlannedChange) -> dict[str, object]:
         state = State.LEAVER if step.left else State.CONFIRMED
         return {"which": step.ref, "since": self._now.isoformat() if step.left else None, "as": int(state)}
 
@@ -199,7 +201,7 @@ class Ledger:
         links.replace_members(connection, self._book.target, taken)
         links.forget(connection, self._book.target, list(taken))
 
-    def _row(self, step: Planned, change: Change, outcome: Outcome) -> links.Row:
+    def _row(self, step: PlannedChange, change: Change, outcome: Outcome) -> links.Row:
         shape = change.after or {}
         key = shape.get(self._layouts[change.kind].key, change.key)  # A leaver's shape may be of earlier rules.
         assert isinstance(key, str | int)  # noqa: S101 - the rules see to it
@@ -256,24 +258,24 @@ class Ledger:
         for step in done:
             count(self.settled[step.directory], step.change)
 
-    def _settle(self, connection: Connection, step: Sent, fate: Fate, row: links.Row | None) -> None:
+    def _settle(self, connection: Connection, step: Sent, fate: PendingOutcome, row: links.Row | None) -> None:
         target = self._book.target
-        if fate is Fate.ENDED:
+        if fate is PendingOutcome.ENDED:
             links.end(connection, target, [step.ref])
         elif row is not None:
             if step.takes is not None:
                 self._hand_over(connection, {step.takes: step.ref})
             links.write(connection, target, [row])
-        elif fate is Fate.UNCLEAR:
+        elif fate is PendingOutcome.UNCLEAR:
             self._doubt(connection, step)
 
-    def _settled(self, step: Sent, found: Settled) -> Done:
+    def _settled(self, step: Sent, found: Settled) -> AcknowledgedChange:
         """A change as it was written, which may be otherwise than was asked."""
         change = step.change
         if found.held is not None:
             change = structs.replace(change, after=shape_of(found.held, tuple(change.after or ())))
         approved = approved_part(change, (), self._approved(step.directory), emptied=False)
-        return Done(step.directory, step.ref, step.takes, change, counted=step.counted, approved=approved)
+        return AcknowledgedChange(step.directory, step.ref, step.takes, change, counted=step.counted, approved=approved)
 
     def _seen(self, step: Sent, held: Held) -> links.Row:
         change = step.change
@@ -302,11 +304,11 @@ class Ledger:
 
 
 def _is_done(step: Sent, found: Settled) -> bool:
-    return found.fate is Fate.DONE or (found.fate is Fate.ENDED and step.change.op is Op.DELETE)
+    return found.fate is PendingOutcome.DONE or (found.fate is PendingOutcome.ENDED and step.change.op is Op.DELETE)
 
 
 def _is_seen(step: Sent, found: Settled) -> bool:
-    return found.fate is Fate.SEEN or _is_done(step, found)
+    return found.fate is PendingOutcome.SEEN or _is_done(step, found)
 
 
 def _accepted(answer: Answer) -> set[int]:
@@ -325,7 +327,7 @@ def is_absent(change: Change, outcome: Outcome) -> bool:
     return outcome.absent and change.op not in (Op.DELETE, Op.DEACTIVATE, Op.REMOVE)
 
 
-def found_missing(step: Planned, outcome: Outcome) -> Iterator[int]:
+def found_missing(step: PlannedChange, outcome: Outcome) -> Iterator[int]:
     """The refs of what has no object in the target: a membership change's group, or some of its members."""
     if outcome.absent and step.members:
         yield step.ref

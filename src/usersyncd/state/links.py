@@ -26,7 +26,7 @@ NOTHING = -1
 _COLUMNS = ("target", "ref", "kind", "key", "digest", "active", "state", "left_at", "target_id", "shape")
 
 
-class Progress(Struct, frozen=True):
+class TargetProgress(Struct, frozen=True):
     """The last pull that was delivered to a target completely, and the fingerprint of the rules that shaped it."""
 
     revision: int
@@ -84,13 +84,13 @@ def row(ref: int, kind: Kind, link: Link) -> Row:
 # ---- how far a target is
 
 
-def progress(connection: Connection, directory: int, target: int) -> Progress | None:
+def progress(connection: Connection, directory: int, target: int) -> TargetProgress | None:
     """The progress of a target; None if this directory was never delivered completely."""
     query = select(target_progress.c.revision, target_progress.c.fingerprint).where(
         target_progress.c.directory == directory, target_progress.c.target == target
     )
     found = connection.execute(query).one_or_none()
-    return Progress(*found) if found and found.revision != NOTHING else None
+    return TargetProgress(*found) if found and found.revision != NOTHING else None
 
 
 def delivered(connection: Connection, target: int) -> list[str]:
@@ -141,7 +141,7 @@ def retried(connection: Connection, directory: int, target: int) -> set[int]:
     return set(connection.scalars(select(retries.c.ref).join(records, records.c.ref == retries.c.ref).where(*mine)))
 
 
-def finish(connection: Connection, target: int, reached: Mapping[int, Progress], again: Iterable[int]) -> None:
+def finish(connection: Connection, target: int, reached: Mapping[int, TargetProgress], again: Iterable[int]) -> None:
     """Store that a target was given everything of these directories up to a revision, except ``again``: refs that
     failed."""
     here = select(records.c.ref).where(records.c.ref == retries.c.ref, records.c.directory.in_(list(reached)))

@@ -11,7 +11,7 @@ from usersyncd.plugin import Kind, Member
 from usersyncd.state.bulk import batched
 from usersyncd.state.columns import KIND
 from usersyncd.state.database import among
-from usersyncd.state.planned import Plan
+from usersyncd.state.plan_store import PlanStore
 from usersyncd.state.tables import links, records
 
 REMEMBERED = 150_000
@@ -27,7 +27,7 @@ class People:
     holds once the plan is links. ``missing`` are those whose objects are gone.
     """
 
-    def __init__(self, connection: Connection, target: int, plan: Plan, missing: Set[int] = frozenset()) -> None:
+    def __init__(self, connection: Connection, target: int, plan: PlanStore, missing: Set[int] = frozenset()) -> None:
         self._connection = connection
         self._target = target
         self._plan = plan

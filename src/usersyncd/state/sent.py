@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, select
 
 from usersyncd.plugin import Change
 from usersyncd.state import bulk
-from usersyncd.state.planned import Planned
+from usersyncd.state.plan_store import PlannedChange
 from usersyncd.state.tables import directories, sent
 
 
@@ -41,7 +41,7 @@ def write(
     connection: Connection,
     target: int,
     directories: Mapping[str, int],
-    steps: Iterable[Planned],
+    steps: Iterable[PlannedChange],
 ) -> None:
     """Store a batch that is about to be sent. It replaces the previous one. ``directories``: their numbers, by
     name."""
@@ -57,7 +57,7 @@ def write(
     bulk.upsert(connection, sent, ("target", "directory", "content"), rows)
 
 
-def _change(step: Planned) -> Change | msgspec.Raw:
+def _change(step: PlannedChange) -> Change | msgspec.Raw:
     if step.change is not None and step.members:
         return structs.replace(step.change, members=())
     return msgspec.Raw(step.encoded)

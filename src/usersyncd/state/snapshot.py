@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from usersyncd.core.report import Skipped
 from usersyncd.plugin import Done, Kind
 from usersyncd.state import directories, links, membership_changes
 from usersyncd.state.bulk import batched
-from usersyncd.state.database import Database, among
+from usersyncd.state.database import Database, Steps, among
 from usersyncd.state.directories import DirectoryState
 from usersyncd.state.membership_graph import MembershipGraph
 from usersyncd.state.memberships import Memberships
@@ -28,7 +28,7 @@ NAMED = 100
 """How many members that cannot be resolved a run names; it counts them all."""
 
 
-class Interest(Struct, frozen=True):
+class ShapeDependencies(Struct, frozen=True):
     """What shapes depend on besides the record itself: the names of a user's groups, which ``display_name`` gives, and
     the manager. ``rules`` are the targets, and the fingerprint of the rules by which each is shaped."""
 
@@ -38,7 +38,7 @@ class Interest(Struct, frozen=True):
     display_name: Callable[[dict[str, Any]], str | None]
 
 
-class Saved(Struct, frozen=True):
+class SavedPull(Struct, frozen=True):
     """What was saved: the reading as it is now, how many records and groups' members changed, which members are not
     clear, what was left out, and which attributes are missing everywhere by a person's word."""
 
@@ -55,10 +55,10 @@ def save(
     spool: Spool,
     done: Done,
     basis: str,
-    interest: Interest,
+    interest: ShapeDependencies,
     watched: Watched,
     now: datetime,
-) -> Generator[None, None, Saved]:
+) -> Steps[SavedPull]:
     """Fold a whole pull into the snapshot. Pauses now and then; given up between, nothing was changed. Raises
     SourceError, and changes nothing, if all records lost an attribute that is ``watched``."""
     first = reserve(database, spool.count_new())
@@ -92,12 +92,17 @@ def save(
         Skipped(Kind.GROUP, id_, "its members were told, but this directory does not list the group")
         for id_ in members.strangers[:NAMED]
     ]
-    return Saved(after, changed.changed + members.rewritten, found, strangers + found.named, accepted)
+    return SavedPull(after, changed.changed + members.rewritten, found, strangers + found.named, accepted)
 
 
 def _concerned(
-    connection: Connection, directory: int, revision: int, changed: Records, members: Memberships, interest: Interest
-) -> Generator[None, None, None]:
+    connection: Connection,
+    directory: int,
+    revision: int,
+    changed: Records,
+    members: Memberships,
+    interest: ShapeDependencies,
+) -> Steps[None]:
     """Mark those who are to be shaped again, though they themselves did not change."""
     if interest.groups and (members.changes or changed.renamed):
         graph = MembershipGraph(connection, directory)

@@ -12,7 +12,7 @@ from usersyncd.state.database import Database
 from usersyncd.state.tables import verifications
 
 
-class Verification(Struct, frozen=True):
+class LastVerification(Struct, frozen=True):
     """``at``: when it was done last, and what it found was delivered. ``wanted``: the next run has to do it, whatever
     the configuration says."""
 
@@ -20,13 +20,13 @@ class Verification(Struct, frozen=True):
     wanted: bool = False
 
 
-def latest(connection: Connection, directory: int, target: int) -> Verification:
+def latest(connection: Connection, directory: int, target: int) -> LastVerification:
     """The last verification of a target for a directory."""
     mine = verifications.c.directory == directory, verifications.c.target == target
     found = connection.execute(select(verifications.c.at).where(*mine)).one_or_none()
     if found is None:
-        return Verification()
-    return Verification(datetime.fromisoformat(found.at)) if found.at else Verification(wanted=True)
+        return LastVerification()
+    return LastVerification(datetime.fromisoformat(found.at)) if found.at else LastVerification(wanted=True)
 
 
 def want(database: Database, directory: int, target: int) -> None:

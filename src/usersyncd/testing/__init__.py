@@ -24,7 +24,7 @@ from usersyncd.testing.memory_target import (
     MemoryTargetOptions,
     TargetFaults,
 )
-from usersyncd.testing.pulls import Listing, Pull, fold, read
+from usersyncd.testing.pulls import DirectoryContent, Pull, fold, read
 
 if TYPE_CHECKING:
     from usersyncd.testing.source_contract import SourceContract
@@ -52,8 +52,8 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "OWN_LAYOUTS",
     "Contents",
+    "DirectoryContent",
     "HurriedClock",
-    "Listing",
     "Log",
     "MemoryDirectory",
     "MemoryObject",

@@ -36,7 +36,7 @@ async def read(source: Source, cursor: str | None = None) -> Pull:
     return pull
 
 
-class Listing(Struct):
+class DirectoryContent(Struct):
     """The content of a directory. ``edges`` are (group id, member's id or handle)."""
 
     records: dict[tuple[Kind, str], dict[str, Value]] = field(default_factory=dict)
@@ -46,13 +46,13 @@ class Listing(Struct):
 
 def fold(
     items: Iterable[Record | Patch | Present | Unread | Members | Gone],
-    onto: Listing | None = None,
+    onto: DirectoryContent | None = None,
     *,
-    known: Listing | None = None,
-) -> Listing:
+    known: DirectoryContent | None = None,
+) -> DirectoryContent:
     """Apply ``items`` in order. ``onto``: the content before an incremental pull. ``known``: the content before a
     complete pull that yields ``Present`` or ``Unread``."""
-    held = Listing(dict(onto.records), dict(onto.handles), set(onto.edges)) if onto else Listing()
+    held = DirectoryContent(dict(onto.records), dict(onto.handles), set(onto.edges)) if onto else DirectoryContent()
     for item in items:
         match item:
             case Record(kind, id, attributes, handles):
@@ -81,7 +81,7 @@ def fold(
     return held
 
 
-def _keep(held: Listing, known: Listing, record: tuple[Kind, str]) -> None:
+def _keep(held: DirectoryContent, known: DirectoryContent, record: tuple[Kind, str]) -> None:
     """Copy a record's last state: attributes, handles, and the members of a group."""
     held.records[record] = known.records[record]
     held.handles.update((handle, named) for handle, named in known.handles.items() if named == record)

@@ -38,7 +38,7 @@ from usersyncd.plugin import API, CANONICAL, Done, Kind, Members, Patch, Record,
 from usersyncd.testing.connector_contract import ConnectorContract
 from usersyncd.testing.contexts import Log, source_context
 from usersyncd.testing.inspection import threads_and_files
-from usersyncd.testing.pulls import Listing, Pull, fold, read
+from usersyncd.testing.pulls import DirectoryContent, Pull, fold, read
 
 Counts = tuple[int, int, int]
 """Users, groups, memberships."""
@@ -287,7 +287,7 @@ def _records(pull: Pull) -> Iterator[Record]:
     return (item for item in pull.items if isinstance(item, Record))
 
 
-def _some_attribute(listing: Listing, kind: Kind) -> list[str]:
+def _some_attribute(listing: DirectoryContent, kind: Kind) -> list[str]:
     return sorted({name for (of, _), attributes in listing.records.items() if of is kind for name in attributes})[:1]
 
 
@@ -303,13 +303,13 @@ def _is_json(value: Value) -> bool:
             return value is None or isinstance(value, str | int)
 
 
-def _ended(before: Listing, now: Listing) -> set[tuple[str, str]]:
+def _ended(before: DirectoryContent, now: DirectoryContent) -> set[tuple[str, str]]:
     """The removed memberships of which group and member still exist."""
     names = {id for _, id in now.records} | now.handles.keys()
     return {(group, member) for group, member in before.edges - now.edges if {group, member} <= names}
 
 
-def _among(held: Listing) -> set[tuple[str, str]]:
+def _among(held: DirectoryContent) -> set[tuple[str, str]]:
     """The memberships of existing records, by id."""
     ids = {id: id for _, id in held.records}
     ids |= {handle: id for handle, (kind, id) in held.handles.items() if (kind, id) in held.records}

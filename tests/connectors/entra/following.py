@@ -9,7 +9,7 @@ from typing import Any
 from tests.connectors.entra.tenants import same, source_of
 from tests.fakes.graph import Graph, Tenant
 from usersyncd.plugin import Present
-from usersyncd.testing import Listing, Log, fold, read
+from usersyncd.testing import DirectoryContent, Log, fold, read
 
 
 class Follower:
@@ -20,7 +20,7 @@ class Follower:
         self.folder = folder
         self.log = Log()
         self.cursor: str | None = None
-        self.held = Listing()
+        self.held = DirectoryContent()
         self.complete = False
         self.items: list[Any] = []
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.fakes.graph import CLIENT, SECRET, TENANT, Graph, Tenant
 from usersyncd.plugin import Kind
-from usersyncd.testing import Listing, Log, source_context
+from usersyncd.testing import DirectoryContent, Log, source_context
 from usersyncd_entra import EntraSource
 
 READS: Mapping[Kind, frozenset[str] | None] = {
@@ -44,9 +44,9 @@ def source_of(
     return EntraSource(options, source_context(folder, reads=reads, log=log))  # type: ignore[arg-type]
 
 
-def should_hold(tenant: Tenant) -> Listing:
+def should_hold(tenant: Tenant) -> DirectoryContent:
     """The expected content of a pull with READS."""
-    listing = Listing()
+    listing = DirectoryContent()
     for kind, objects in ((Kind.USER, tenant.users), (Kind.GROUP, tenant.groups)):
         for identifier, props in objects.items():
             flat = {**props, **(props.get("onPremisesExtensionAttributes") or {})}
@@ -60,7 +60,7 @@ def should_hold(tenant: Tenant) -> Listing:
     return listing
 
 
-def same(pulled: Listing, tenant: Tenant) -> bool:
+def same(pulled: DirectoryContent, tenant: Tenant) -> bool:
     """Whether a pull equals the tenant. Memberships of missing records are ignored on both sides."""
     wanted = should_hold(tenant)
     there = {identifier for _, identifier in wanted.records}

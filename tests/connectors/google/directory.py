@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.fakes.google import Google, Tenant
 from usersyncd.plugin import Done, Kind
-from usersyncd.testing import Listing, Log, Pull, fold, read, source_context
+from usersyncd.testing import DirectoryContent, Log, Pull, fold, read, source_context
 from usersyncd_google import GoogleSource
 from usersyncd_google.options import GoogleOptions
 
@@ -25,7 +25,7 @@ class Directory:
         self.google, self.folder = google, folder
         self.options = {**reachable(google), **options}
         self.log = Log()
-        self.held: Listing | None = None
+        self.held: DirectoryContent | None = None
         self.done: Done | None = None
 
     @property
@@ -40,7 +40,7 @@ class Directory:
         """One pull, independent of others."""
         return await read(self.source(reads), cursor)
 
-    async def listing(self, reads: Reads | None = None) -> Listing:
+    async def listing(self, reads: Reads | None = None) -> DirectoryContent:
         """The content by a complete pull."""
         return fold((await self.pull(reads=reads)).items)
 

@@ -10,7 +10,7 @@ from tests.connectors.ldap.mirror import Mirror
 from tests.servers.ds389 import Ds389
 from tests.servers.slapd import Slapd
 from usersyncd.plugin import Kind, Record, Value
-from usersyncd.testing import Listing, Log, fold, read, source_context
+from usersyncd.testing import DirectoryContent, Log, fold, read, source_context
 from usersyncd_ldap import LdapSource
 from usersyncd_ldap.options import LdapOptions
 
@@ -94,7 +94,7 @@ class Pulled:
     """What a whole pull said. Users are found by uid, groups by cn."""
 
     def __init__(self, items: list[Any]) -> None:
-        self.listing: Listing = fold(items)
+        self.listing: DirectoryContent = fold(items)
         self.records = [item for item in items if isinstance(item, Record)]
         self.users = {str(user.attributes.get("uid")): user for user in self._of(Kind.USER)}
         self.groups = {str(group.attributes.get("cn")): group for group in self._of(Kind.GROUP)}

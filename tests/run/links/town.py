@@ -15,7 +15,7 @@ from tests.run.links.moody import Mood, moody
 from tests.run.links.shop import PROTECTED_ROLE, Shop
 from tests.run.migrated import migrated_sqlite
 from tests.run.world import UNREACHED
-from usersyncd.config import Directory, Target
+from usersyncd.config import DirectoryConfig, TargetConfig
 from usersyncd.core.model import Leavers
 from usersyncd.core.protection import Protection
 from usersyncd.core.report import RunReport
@@ -87,13 +87,13 @@ class Town:
 
     def _job(self, name: str) -> PullJob:
         options = MemorySourceOptions(directory=self.directories[name])
-        directory = Directory(
+        directory = DirectoryConfig(
             self.names[name], "memory", timedelta(minutes=15), None, options, {kind: {} for kind in Kind},
             self.was.get(name),
         )  # fmt: skip
         shop = self.shop
         listed = tuple(self.names[one] for one in DIRECTORIES if one not in self.removed)
-        target = Target(
+        target = TargetConfig(
             "app", "moody", shop.options, listed or ("nobody",), shop.users, shop.groups, "flattened",
             Leavers(timedelta(0) if self.deletes else None), UNREACHED, protect=dict.fromkeys(Kind, PROTECTION),
         )  # fmt: skip

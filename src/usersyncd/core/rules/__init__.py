@@ -18,9 +18,10 @@ from __future__ import annotations
 
 from usersyncd.core.rules.compile import RuleErrors, compile_rules
 from usersyncd.core.rules.mapping import RuleError
-from usersyncd.core.rules.shaping import Reads, Rules, TimedShape
+from usersyncd.core.rules.shaping import RuleDependencies, Rules, TimedShape
 from usersyncd.core.rules.trace import RuleTrace, ShapeTrace, ValueRead
 
 __all__ = [
-    "Reads", "RuleError", "RuleErrors", "RuleTrace", "Rules", "ShapeTrace", "TimedShape", "ValueRead", "compile_rules",
+    "RuleDependencies", "RuleError", "RuleErrors", "RuleTrace", "Rules", "ShapeTrace", "TimedShape", "ValueRead",
+    "compile_rules",
 ]  # fmt: skip

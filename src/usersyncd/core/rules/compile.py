@@ -17,7 +17,7 @@ from usersyncd.core.rules.faults import ExpressionFaults
 from usersyncd.core.rules.mapping import CanonicalMapping
 from usersyncd.core.rules.paths import Change, named
 from usersyncd.core.rules.scope import RequiredReads, RuleScope
-from usersyncd.core.rules.shaping import KindRules, LeaverRules, Reads, Rules
+from usersyncd.core.rules.shaping import KindRules, LeaverRules, RuleDependencies, Rules
 from usersyncd.core.rules.trace import TracedRule
 from usersyncd.core.rules.tree import NULL, Literal, parts
 from usersyncd.errors import ConfigError, Place
@@ -103,7 +103,9 @@ class _Compiler:
         native = {kind: None if names is None else frozenset(names) for kind, names in needs.native.items()}
         return Rules(
             self._fingerprint(rulesets, leaving, deactivates=deactivates),
-            Reads(native, needs.groups, needs.manager, bool(drafts[Kind.USER].changes), frozenset(needs.group_names)),
+            RuleDependencies(
+                native, needs.groups, needs.manager, bool(drafts[Kind.USER].changes), frozenset(needs.group_names)
+            ),
             {kind: draft.layout for kind, draft in drafts.items()},
             self._canonical,
             {kind: self._shaper(draft, rulesets[kind]) for kind, draft in drafts.items()},

@@ -12,7 +12,7 @@ from usersyncd.core.rules.tree import Node
 
 
 class AttributeReader:
-    """Reads attributes of a subject into a dict: by the fast way whatever is nothing but text of the record's own."""
+    """Reads attributes of a record into a dict. What is only text of the record's own is read the fast way."""
 
     def __init__(self, reads: Mapping[str, Accessor]) -> None:
         self._texts = [(name, read.native, read.source) for name, read in reads.items() if read.native is not None]

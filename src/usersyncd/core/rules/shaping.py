@@ -21,7 +21,7 @@ LONGEST_KEY = 600
 """So many characters every state database can look up: PostgreSQL's indexes take no more than 2,700 bytes."""
 
 
-class Reads(Struct, frozen=True):
+class RuleDependencies(Struct, frozen=True):
     """What the rules read: the native attributes of each kind that the directory must be asked for (None: all).
 
     ``groups`` and ``manager``: shapes depend on those of a user; ``time``: on the moment. ``group_names`` are the texts
@@ -74,7 +74,7 @@ class Rules:
     """Compiled rules. They keep no state: shaping the same record gives the same shape."""
 
     def __init__(
-        self, fingerprint: str, reads: Reads, layouts: Mapping[Kind, Layout],
+        self, fingerprint: str, reads: RuleDependencies, layouts: Mapping[Kind, Layout],
         canonical: Mapping[Kind, CanonicalMapping], shapers: Mapping[Kind, KindRules], leaver: LeaverRules | None,
         environment: CelEnvironment, zone: tzinfo,
     ) -> None:  # fmt: skip

@@ -24,7 +24,7 @@ PAGE = 5_000
 """How many records are read at a time."""
 
 
-class Subject(Struct, frozen=True, gc=False):
+class Candidate(Struct, frozen=True, gc=False):
     """One record. ``attributes`` (JSON) None: it has left its directory. The rest is what the target holds: ``digest``
     None when that is nothing, ``key`` and ``shape`` in JSON; ``left_at``: since when it is a leaver's; ``state`` and
     ``target_id`` are the link's. ``last`` are the attributes that the directory told last."""
@@ -42,7 +42,7 @@ class Subject(Struct, frozen=True, gc=False):
     target_id: str | None
 
 
-class Scope(Struct, frozen=True):
+class Selection(Struct, frozen=True):
     """Which records: all (``since`` None), or those that a pull after ``since`` changed, those that failed before, the
     leavers of before ``due``, those whose shapes hold only until ``now``, and those of which the target holds something
     else (``drift``). ``leaving``: everybody counts as having left the directory. ``only``: just these records."""
@@ -57,49 +57,49 @@ class Scope(Struct, frozen=True):
     only: Collection[int] | None = None
 
 
-def pages(connection: Connection, scope: Scope, kind: Kind) -> Iterator[list[Subject]]:
+def pages(connection: Connection, selection: Selection, kind: Kind) -> Iterator[list[Candidate]]:
     """The records of one kind, by id."""
     columns = (
         records.c.ref, records.c.id, records.c.attributes, records.c.gone_at, records.c.manager,
         links.c.digest, links.c.key, links.c.shape, links.c.left_at, links.c.state, links.c.target_id,
     )  # fmt: skip
-    held = and_(links.c.target == scope.target, links.c.ref == records.c.ref)
+    held = and_(links.c.target == selection.target, links.c.ref == records.c.ref)
     query = (
         select(*columns)
         .outerjoin_from(records, links, held)
         .where(records.c.kind == NUMBER[kind])
-        .where(or_(false() if scope.leaving else records.c.gone_at.is_(None), links.c.ref.is_not(None)))
+        .where(or_(false() if selection.leaving else records.c.gone_at.is_(None), links.c.ref.is_not(None)))
         .order_by(records.c.id)
     )
     # Not both, or SQLite would look at all records of the directory.
-    if scope.only is not None:
-        query = query.where(among(connection, records.c.ref, list(scope.only)))
-    elif scope.since is None:
-        query = query.where(records.c.directory == scope.directory)
+    if selection.only is not None:
+        query = query.where(among(connection, records.c.ref, list(selection.only)))
+    elif selection.since is None:
+        query = query.where(records.c.directory == selection.directory)
     else:
-        query = query.where(records.c.ref.in_(_touched(connection, scope)))
+        query = query.where(records.c.ref.in_(_touched(connection, selection)))
     for rows in connection.execute(query).partitions(PAGE):
         page = [
-            Subject(ref, id_, None if gone_at or scope.leaving else attributes, attributes, manager, *link)
+            Candidate(ref, id_, None if gone_at or selection.leaving else attributes, attributes, manager, *link)
             for ref, id_, attributes, gone_at, manager, *link in rows
         ]
-        yield _as_found(page, scope.drift) if scope.drift else page
+        yield _as_found(page, selection.drift) if selection.drift else page
 
 
-def _as_found(page: list[Subject], drift: Drift) -> list[Subject]:
-    """The subjects with what the target holds of them now."""
-    found = drift.links(subject.ref for subject in page)
-    return [_with_link(subject, found.get(subject.ref), drift) for subject in page]
+def _as_found(page: list[Candidate], drift: Drift) -> list[Candidate]:
+    """The candidates with what the target holds of them now."""
+    found = drift.links(candidate.ref for candidate in page)
+    return [_with_link(candidate, found.get(candidate.ref), drift) for candidate in page]
 
 
-def _with_link(subject: Subject, found: Row | None, drift: Drift) -> Subject:
-    if subject.ref in drift.missing:
+def _with_link(candidate: Candidate, found: Row | None, drift: Drift) -> Candidate:
+    if candidate.ref in drift.missing:
         return structs.replace(
-            subject, digest=None, key=None, shape=None, left_at=None, state=None, target_id=None
+            candidate, digest=None, key=None, shape=None, left_at=None, state=None, target_id=None
         )  # fmt: skip
     if found is None:
-        return subject
-    return structs.replace(subject, digest=found.digest, key=found.key, shape=found.shape)
+        return candidate
+    return structs.replace(candidate, digest=found.digest, key=found.key, shape=found.shape)
 
 
 def ids_among(connection: Connection, names: Collection[str], ids: Collection[str]) -> set[str]:
@@ -115,19 +115,19 @@ def revisions_of(connection: Connection, refs: list[int]) -> dict[int, int]:
     return {ref: revision for ref, revision in connection.execute(query)}  # noqa: C416 - rows, not pairs
 
 
-def _touched(connection: Connection, scope: Scope) -> Any:
+def _touched(connection: Connection, selection: Selection) -> Any:
     """The refs of the records of the directory that may have to be shaped again."""
-    here = select(records.c.ref).where(records.c.directory == scope.directory)
-    failed = here.join(retries, retries.c.ref == records.c.ref).where(retries.c.target == scope.target)
-    parts = [here.where(records.c.revision > scope.since), failed]
-    if scope.due is not None:
-        due = links.c.target == scope.target, links.c.left_at <= scope.due.isoformat()
+    here = select(records.c.ref).where(records.c.directory == selection.directory)
+    failed = here.join(retries, retries.c.ref == records.c.ref).where(retries.c.target == selection.target)
+    parts = [here.where(records.c.revision > selection.since), failed]
+    if selection.due is not None:
+        due = links.c.target == selection.target, links.c.left_at <= selection.due.isoformat()
         parts.append(here.join(links, links.c.ref == records.c.ref).where(*due))
-    if scope.now is not None:
-        moment = moments.c.target == scope.target, moments.c.at <= as_text(scope.now)
+    if selection.now is not None:
+        moment = moments.c.target == selection.target, moments.c.at <= as_text(selection.now)
         parts.append(here.join(moments, moments.c.ref == records.c.ref).where(*moment))
-    if scope.drift:
-        parts.append(here.where(among(connection, records.c.ref, scope.drift.refs())))
+    if selection.drift:
+        parts.append(here.where(among(connection, records.c.ref, selection.drift.refs())))
     return union(*parts).scalar_subquery()
 
 
@@ -138,9 +138,9 @@ class Managers:
         self._connection = connection
         self._resolver = NameResolver(connection, directory)
 
-    def of(self, subjects: list[Subject]) -> dict[int, tuple[str, dict[str, Any]]]:
+    def of(self, candidates: list[Candidate]) -> dict[int, tuple[str, dict[str, Any]]]:
         """Who is meant by the names under ``manager``, as far as somebody is."""
-        wanted = {subject.manager for subject in subjects if subject.manager is not None}
+        wanted = {candidate.manager for candidate in candidates if candidate.manager is not None}
         found = self._resolver.meant(wanted)
         meant = {name: ref for name in wanted if (ref := found.refs.get(name)) is not None and ref not in found.groups}
         query = select(records.c.ref, records.c.id, records.c.attributes)
@@ -149,17 +149,17 @@ class Managers:
         return {name: managers[ref] for name, ref in meant.items() if ref in managers}
 
 
-class Groups(Struct, frozen=True, gc=False):
+class PersonGroups(Struct, frozen=True, gc=False):
     """The groups of one person, directly or through nested groups: display names and ids, each sorted."""
 
     names: list[str]
     ids: list[str]
 
 
-NONE = Groups([], [])
+NONE = PersonGroups([], [])
 
 
-class InGroups:
+class GroupsOfPeople:
     """The groups that people are in."""
 
     def __init__(self, connection: Connection, directory: int, name: Callable[[dict[str, Any]], str | None]) -> None:
@@ -170,9 +170,9 @@ class InGroups:
         self._groups: dict[int, tuple[str, str | None]] = {}
         """The id and the display name of each group."""
 
-    def of(self, subjects: list[Subject]) -> dict[int, Groups]:
+    def of(self, candidates: list[Candidate]) -> dict[int, PersonGroups]:
         """For each person who is in a group, its groups."""
-        direct = self._graph.containing([subject.ref for subject in subjects])
+        direct = self._graph.containing([candidate.ref for candidate in candidates])
         above = self._graph.above_each(set[int]().union(*direct.values()))
         everywhere = {ref: set[int]().union(*(above[group] for group in groups)) for ref, groups in direct.items()}
         self._learn(set[int]().union(*everywhere.values()))
@@ -185,9 +185,9 @@ class InGroups:
             for ref, id_, attributes in rows:
                 self._groups[ref] = id_, self._name(decode(attributes))
 
-    def _found(self, groups: Collection[int]) -> Groups:
+    def _found(self, groups: Collection[int]) -> PersonGroups:
         some = [self._groups[group] for group in groups]
-        return Groups(sorted({name for _, name in some if name is not None}), sorted(id_ for id_, _ in some))
+        return PersonGroups(sorted({name for _, name in some if name is not None}), sorted(id_ for id_, _ in some))
 
 
 def named_alike(

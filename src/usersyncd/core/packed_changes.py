@@ -13,7 +13,7 @@ TOGETHER = 1 << 18
 """About so many bytes are packed together."""
 
 
-class Listing:
+class PackedChanges:
     """Changes, each as a line of JSON without its end. It can be read again and again."""
 
     def __init__(self, changes: Iterable[Change] = ()) -> None:

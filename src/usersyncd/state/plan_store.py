@@ -56,7 +56,7 @@ _held = msgspec.msgpack.Decoder(Held).decode
 Key = str | int
 
 
-class Planned(Struct, frozen=True, gc=False):
+class PlannedChange(Struct, frozen=True, gc=False):
     """One step of a plan: the record's ref, whether it is a leaver's from then on, the leaver whose object it adopts,
     the change (None: the target need not know), the refs of a membership change's members in their order, and the chain
     of keys to which it belongs (0: none)."""
@@ -75,7 +75,7 @@ class Planned(Struct, frozen=True, gc=False):
     """The guard counts it; False for an adoption to which a person consented, or of a first delivery."""
 
 
-class Claim(Struct, frozen=True, gc=False):
+class KeyClaim(Struct, frozen=True, gc=False):
     """What the plan makes of a record that comes, leaves, returns or changes its key.
 
     ``key`` is the one that it has afterwards (None: it leaves), ``here`` whether it is there then, ``moves`` whether
@@ -92,7 +92,7 @@ class Claim(Struct, frozen=True, gc=False):
     new: bool
 
 
-class Sight(Struct, frozen=True, gc=False):
+class FoundObject(Struct, frozen=True, gc=False):
     """An object that the target holds under a claimed key, or says is the record that claims it (``mine``)."""
 
     held: Held
@@ -101,7 +101,7 @@ class Sight(Struct, frozen=True, gc=False):
     protected: bool
 
 
-class Plan:
+class PlanStore:
     """The plan of one target, while it is made and while it is delivered. Each change belongs to a directory.
 
     ``counts``: the changes of each directory. ``suspects``: refs of records that failed before and have nothing to
@@ -129,7 +129,7 @@ class Plan:
         return "" if self._shared_keys else directory
 
     def add(
-        self, directory: str, steps: Iterable[tuple[int, str, bool, Change | None]], claims: Iterable[Claim]
+        self, directory: str, steps: Iterable[tuple[int, str, bool, Change | None]], claims: Iterable[KeyClaim]
     ) -> None:
         """Add steps about records of a directory: ref, id, whether it is a leaver's from then on, the change."""
         rows: list[tuple[object, ...]] = []
@@ -143,7 +143,7 @@ class Plan:
         self._file.executemany(_INSERT, rows)
         self._file.executemany("INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, TRUE)", map(self._claim, claims))
 
-    def _claim(self, claim: Claim) -> tuple[object, ...]:
+    def _claim(self, claim: KeyClaim) -> tuple[object, ...]:
         kind, key = NUMBER[claim.kind], _json(claim.key)
         row = (claim.ref, kind, claim.directory, claim.id, key, claim.here, claim.moves, claim.new)
         return (*row, self.space(claim.directory))
@@ -168,7 +168,7 @@ class Plan:
         row = (int(section(change)), 0, change.directory, change.id, part, ref, False, _encode(change), pack(members))
         self._file.execute(_INSERT, row)
 
-    def see(self, kind: Kind, sights: Iterable[tuple[str, Key, Sight]]) -> None:
+    def see(self, kind: Kind, sights: Iterable[tuple[str, Key, FoundObject]]) -> None:
         """Note what the target holds under keys that records of a directory claim."""
         self._file.executemany(
             "INSERT INTO found VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -224,7 +224,7 @@ class Plan:
             self._file.execute("INSERT INTO fallbacks VALUES (?, ?, ?)", (takes, step.id, _encode(step)))
             self._file.execute("DELETE FROM changes WHERE ref = ?", (takes,))
 
-    def renew(self, claim: Claim) -> None:
+    def renew(self, claim: KeyClaim) -> None:
         """The object of a record that claims a key is gone: it is to be created again."""
         change = self._change(claim.ref)
         assert change is not None  # noqa: S101 - who claims a key is changed
@@ -246,7 +246,7 @@ class Plan:
         if key is None:
             self.drop(ref)
             return
-        claim = Claim(ref, change.kind, change.directory, change.id, key, here=True, moves=True, new=True)
+        claim = KeyClaim(ref, change.kind, change.directory, change.id, key, here=True, moves=True, new=True)
         self._file.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, TRUE)", self._claim(claim))
         self.renew(claim)
 
@@ -279,7 +279,7 @@ class Plan:
         for (blob,) in self._file.execute(query, (ref,)).fetchall():
             self._count(_decode(blob), times=-1)
 
-    def keep_members(self, step: Planned, places: Sequence[int]) -> None:
+    def keep_members(self, step: PlannedChange, places: Sequence[int]) -> None:
         """Of this membership change, keep only these members, given by their places."""
         change = step.change
         assert change is not None  # noqa: S101 - a membership change has one
@@ -296,7 +296,7 @@ class Plan:
 
     # ---- asking it
 
-    def claims(self, refs: Iterable[int]) -> Iterator[Claim]:
+    def claims(self, refs: Iterable[int]) -> Iterator[KeyClaim]:
         """What the plan makes of these records, as far as it says."""
         query = "SELECT * FROM delivered_claims WHERE ref IN (SELECT value FROM json_each(?))"
         return map(_claim_of, self._file.execute(query, (encode(list(refs)).decode(),)))
@@ -311,16 +311,16 @@ class Plan:
         query = "SELECT 1 FROM found WHERE kind = ? AND space = ? LIMIT 1"
         return self._file.execute(query, (NUMBER[kind], space)).fetchone() is not None
 
-    def sights(self, kind: Kind, space: str, keys: Iterable[Key]) -> dict[Key, list[Sight]]:
+    def sights(self, kind: Kind, space: str, keys: Iterable[Key]) -> dict[Key, list[FoundObject]]:
         """What the target holds under these claimed keys."""
         query = (
             "SELECT key, held, exact, mine, protected FROM found "
             "WHERE kind = ? AND space = ? AND key IN (SELECT value FROM json_each(?))"
         )
         wanted = encode([_json(key) for key in keys]).decode()
-        found: dict[Key, list[Sight]] = {}
+        found: dict[Key, list[FoundObject]] = {}
         for key, held, exact, mine, protected in self._file.execute(query, (NUMBER[kind], space, wanted)):
-            sight = Sight(_held(held), bool(exact), bool(mine), bool(protected))
+            sight = FoundObject(_held(held), bool(exact), bool(mine), bool(protected))
             found.setdefault(msgspec.json.decode(key), []).append(sight)
         return found
 
@@ -364,7 +364,7 @@ class Plan:
         query = f"SELECT ref, change FROM changes WHERE members IS NULL AND change IS NOT NULL AND {condition}"  # noqa: S608
         return ((ref, _decode(blob)) for ref, blob in self._file.execute(query, values).fetchall())
 
-    def claimed(self, kind: Kind, size: int, space: str | None = None) -> Iterator[list[Claim]]:
+    def claimed(self, kind: Kind, size: int, space: str | None = None) -> Iterator[list[KeyClaim]]:
         """The records of one kind that come with a key, by directory and id. ``space``: of this one only."""
         cursor = self._file.execute(
             "SELECT * FROM delivered_claims WHERE kind = ? AND key IS NOT NULL AND space = ifnull(?, space) "
@@ -374,12 +374,12 @@ class Plan:
         while rows := cursor.fetchmany(size):
             yield [_claim_of(row) for row in rows]
 
-    def claims_of_keys(self, kind: Kind, keys: Iterable[Key]) -> Iterator[Claim]:
+    def claims_of_keys(self, kind: Kind, keys: Iterable[Key]) -> Iterator[KeyClaim]:
         """The records of one kind that come with one of these keys."""
         query = "SELECT * FROM delivered_claims WHERE kind = ? AND key IN (SELECT value FROM json_each(?))"
         return map(_claim_of, self._file.execute(query, (NUMBER[kind], encode([_json(key) for key in keys]).decode())))
 
-    def contested(self, kind: Kind, space: str) -> list[list[Claim]]:
+    def contested(self, kind: Kind, space: str) -> list[list[KeyClaim]]:
         """Records that come with the same key, those of one key together; also those of directories set aside."""
         query = (
             "SELECT ref, kind, directory, id, key, here, moves, new, space FROM claims "
@@ -387,7 +387,7 @@ class Plan:
             "WHERE kind = ?1 AND space = ?2 AND key IS NOT NULL GROUP BY key HAVING count(*) > 1) "
             "ORDER BY key, directory, id"
         )
-        found: dict[Key | None, list[Claim]] = {}
+        found: dict[Key | None, list[KeyClaim]] = {}
         for claim in map(_claim_of, self._file.execute(query, (NUMBER[kind], space))):
             found.setdefault(claim.key, []).append(claim)
         return list(found.values())
@@ -397,7 +397,7 @@ class Plan:
         query = "SELECT ref FROM delivered_claims WHERE kind = ? AND moves AND directory = ?"
         return [ref for (ref,) in self._file.execute(query, (NUMBER[kind], directory))]
 
-    def member_steps(self, size: int) -> Iterator[list[Planned]]:
+    def member_steps(self, size: int) -> Iterator[list[PlannedChange]]:
         """The membership changes, so many at a time."""
         yield from batched((step for step in self._steps() if step.members), size)
 
@@ -407,7 +407,7 @@ class Plan:
 
     # ---- what the guard asks
 
-    def harmful(self, directory: str) -> Iterator[Planned]:
+    def harmful(self, directory: str) -> Iterator[PlannedChange]:
         """The changes of a directory's records that may harm."""
         return self._steps(f"section IN ({_numbers(*_HARMFUL)}) AND directory = ?", directory)
 
@@ -416,11 +416,11 @@ class Plan:
         query = "SELECT ref, members FROM changes WHERE section = ? AND directory = ? ORDER BY id, part"
         return ((ref, unpack("I", members)) for ref, members in self._file.execute(query, (int(section), directory)))
 
-    def removals(self, directory: str) -> Iterator[Planned]:
+    def removals(self, directory: str) -> Iterator[PlannedChange]:
         """The changes that remove members from groups of a directory."""
         return self._steps(f"section = {int(Section.REMOVALS)} AND directory = ?", directory)
 
-    def harmful_by_ref(self, directory: str) -> Iterator[Planned]:
+    def harmful_by_ref(self, directory: str) -> Iterator[PlannedChange]:
         """All changes of a directory that may harm, in an order that only depends on what they are about."""
         where = f"section IN ({_numbers(*_HARMFUL, Section.REMOVALS)}) AND directory = ?"
         return self._steps(where, directory, order="ref, members IS NOT NULL, part")
@@ -440,7 +440,7 @@ class Plan:
     def __len__(self) -> int:
         return int(self._file.execute("SELECT count(*) FROM changes").fetchone()[0])
 
-    def steps(self, directory: str) -> Iterator[Planned]:
+    def steps(self, directory: str) -> Iterator[PlannedChange]:
         """The steps of a directory, in the order of their delivery."""
         return self._steps("directory = ?", directory)
 
@@ -448,13 +448,13 @@ class Plan:
         """The changes of a directory, in the order of their delivery."""
         return (step.change for step in self.steps(directory) if step.change is not None)
 
-    def batches(self, changes: int, edges: int) -> Iterator[list[Planned]]:
+    def batches(self, changes: int, edges: int) -> Iterator[list[PlannedChange]]:
         """All steps in the order of their delivery: so many in a batch, or with so many edges together, at the most.
 
         Records and memberships are never in one batch: who was refused can be no member. A chain of keys is never
         split. What is done about leavers when their objects are not adopted comes last.
         """
-        batch: list[Planned] = []
+        batch: list[PlannedChange] = []
         weight = 0
         for step in self._steps():
             full = len(batch) >= changes or weight + len(step.members) > edges
@@ -469,10 +469,10 @@ class Plan:
         if fallbacks := list(self._fallbacks()):
             yield from batched(fallbacks, changes)
 
-    def _steps(self, where: str = "TRUE", *values: str, order: str = _ORDER) -> Iterator[Planned]:
+    def _steps(self, where: str = "TRUE", *values: str, order: str = _ORDER) -> Iterator[PlannedChange]:
         query = f"SELECT ref, left, takes, change, members, chain, counted FROM changes WHERE {where} ORDER BY {order}"  # noqa: S608
         for ref, left, takes, change, members, chain, counted in self._file.execute(query, values):
-            yield Planned(
+            yield PlannedChange(
                 ref,
                 bool(left),
                 takes,
@@ -483,19 +483,21 @@ class Plan:
                 counted=bool(counted),
             )
 
-    def _fallbacks(self) -> Iterator[Planned]:
+    def _fallbacks(self) -> Iterator[PlannedChange]:
         """What is done about leavers whose objects were to be adopted, should that have been refused."""
         for ref, blob in self._file.execute("SELECT ref, change FROM fallbacks ORDER BY id"):
-            yield Planned(ref, True, None, _decode(blob), NOBODY, fallback=True, encoded=blob)
+            yield PlannedChange(ref, True, None, _decode(blob), NOBODY, fallback=True, encoded=blob)
 
 
 def _numbers(*sections: int) -> str:
     return ", ".join(str(int(one)) for one in sections)
 
 
-def _claim_of(row: tuple[Any, ...]) -> Claim:
+def _claim_of(row: tuple[Any, ...]) -> KeyClaim:
     ref, kind, directory, id_, key, here, moves, new, _ = row
-    return Claim(ref, KIND[kind], directory, id_, key and msgspec.json.decode(key), bool(here), bool(moves), bool(new))
+    return KeyClaim(
+        ref, KIND[kind], directory, id_, key and msgspec.json.decode(key), bool(here), bool(moves), bool(new)
+    )
 
 
 def _json(key: Key | None) -> str | None:

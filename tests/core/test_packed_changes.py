@@ -6,7 +6,7 @@ import tracemalloc
 
 import msgspec
 
-from usersyncd.core.listing import TOGETHER, Listing
+from usersyncd.core.packed_changes import TOGETHER, PackedChanges
 from usersyncd.plugin import Change, Kind, Member, Op, Value
 
 ODD = 'a\nb\r\n"\u2028\x85\0'
@@ -21,21 +21,21 @@ def test_changes_come_out_as_they_went_in_again_and_again() -> None:
     added = Change(Op.ADD, Kind.GROUP, "acme", ODD, 7, members=(Member(Kind.USER, "u1", ODD),))
     changes = [change(number) for number in range(3_000)] + [added]
     assert sum(len(msgspec.json.encode(one)) for one in changes) > 2 * TOGETHER
-    listing = Listing(changes)
+    listing = PackedChanges(changes)
     for _ in range(2):
         assert [msgspec.json.decode(line, type=Change) for line in listing] == changes
 
 
 def test_nothing_is_a_list_too() -> None:
-    assert not Listing()
-    assert list(Listing()) == []
-    assert Listing([change(1)])
+    assert not PackedChanges()
+    assert list(PackedChanges()) == []
+    assert PackedChanges([change(1)])
 
 
 def test_many_changes_take_little_memory() -> None:
     tracemalloc.start()
     try:
-        listing = Listing(change(number) for number in range(20_000))
+        listing = PackedChanges(change(number) for number in range(20_000))
         held, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
