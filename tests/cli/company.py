@@ -1,4 +1,4 @@
-"""The example company, copied, to be edited and synced by the real command line."""
+"""A copy of the example company, which tests edit and sync with the real command line."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Company:
         (self.folder / "usersyncd.yaml").write_text(text, encoding="utf-8")
 
     def edit(self, file: str, change: Callable[[str], str]) -> None:
-        """Write a file anew as ``change`` makes it; it has to change."""
+        """Apply ``change`` to the text of a file, and check that the text differs."""
         path = self.folder / "acme" / file
         before = path.read_text("utf-8")
         after = change(before)
@@ -43,7 +43,7 @@ class Company:
         path.write_text(after, encoding="utf-8")
 
     def edit_row(self, id_: str, change: Callable[[str], str]) -> None:
-        """Write the row of one user anew; empty: it is taken out."""
+        """Apply ``change`` to the row of one user. An empty result deletes the row."""
         self.edit(
             "users.csv",
             lambda text: "".join(
@@ -52,11 +52,11 @@ class Company:
         )
 
     def keep(self, file: str, rows: int) -> None:
-        """Keep the header and the first rows of a file."""
+        """Keep the header and the first ``rows`` rows of a file."""
         self.edit(file, lambda text: "".join(text.splitlines(keepends=True)[: rows + 1]))
 
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
-        """Ask the target's database."""
+        """Run a statement in the target's database."""
         connection = sqlite3.connect(self.folder / "app.db")
         try:
             with connection:
@@ -65,7 +65,7 @@ class Company:
             connection.close()
 
     def people(self) -> list[tuple[Any, ...]]:
-        """Everything that the target holds of users and memberships."""
+        """Return all users and memberships that the target holds."""
         return self.sql("SELECT id, email, active, updated_at FROM users ORDER BY id") + self.sql(
             "SELECT group_id, member_id FROM group_members ORDER BY 1, 2"
         )

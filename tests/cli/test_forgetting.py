@@ -1,4 +1,4 @@
-"""A directory that is out of the file, or of a target: what ``check``, ``status``, ``plan`` and ``sync`` say and do."""
+"""A directory is removed from the file or from a target: what ``check``, ``status``, ``plan`` and ``sync`` do."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def synced(usersyncd: Usersyncd) -> None:
     assert usersyncd("sync").code == 0
 
 
-TOLD = (
+NOTICE = (
     "lab leaves app, which does not list it and holds 12 users and 0 groups\n"
     "  → `usersyncd plan lab` shows what leaves, `usersyncd sync lab` does it within the guard; what is "
     "held, `usersyncd approve lab` lets through\n"
@@ -54,12 +54,12 @@ LEAVING = [{"directory": "lab", "target": "app", "users": 12, "groups": 0, "leav
     ("text", "former"), [(HR + TARGET, True), (BOTH + TARGET + "    directories: [hr]\n", False)],
     ids=["removed", "unlisted"],
 )  # fmt: skip
-def test_it_is_told_held_and_done_with_an_approval(usersyncd: Usersyncd, text: str, former: bool) -> None:
+def test_people_leave_the_target_after_an_approval(usersyncd: Usersyncd, text: str, former: bool) -> None:
     configure(text)
-    assert TOLD in usersyncd("check").out
+    assert NOTICE in usersyncd("check").out
     assert (FORMER in usersyncd("check").out) is former
     assert json.loads(usersyncd("check", "--json").out)["leaving"] == LEAVING
-    assert TOLD in usersyncd("status").out
+    assert NOTICE in usersyncd("status").out
     standing = json.loads(usersyncd("status", "--json").out)["directories"]
     assert [(one["directory"], one["connector"], one["leaving"]) for one in standing] == [
         ("hr", "csv", []), ("lab", "csv", LEAVING),
@@ -77,7 +77,7 @@ def test_it_is_told_held_and_done_with_an_approval(usersyncd: Usersyncd, text: s
     assert ran.code == 0
     assert ran.out.startswith("lab (csv)  succeeded\n")
     assert "hr (csv)" not in ran.out
-    assert TOLD not in usersyncd("check").out + usersyncd("status").out
+    assert NOTICE not in usersyncd("check").out + usersyncd("status").out
     document = json.loads(usersyncd("sync", "--json").out)
     assert not any(target["leaving"] for one in document["directories"] for target in one["targets"])
 
@@ -90,7 +90,7 @@ def test_a_run_of_a_removed_directory_in_json(usersyncd: Usersyncd) -> None:
     assert (lab["targets"][0]["leaving"], lab["targets"][0]["planned"]["users"]["deactivate"]) == (True, 12)
 
 
-def test_what_left_is_no_directory_any_more(usersyncd: Usersyncd) -> None:
+def test_a_removed_directory_is_unknown_after_its_people_left(usersyncd: Usersyncd) -> None:
     configure(HR + TARGET)
     usersyncd("sync")
     assert usersyncd("approve", "lab", "--yes").code == 0
@@ -98,8 +98,8 @@ def test_what_left_is_no_directory_any_more(usersyncd: Usersyncd) -> None:
     assert "there is no directory “lab” in" in usersyncd("sync", "lab").err
 
 
-def test_a_state_that_cannot_be_read_does_not_make_the_file_wrong(usersyncd: Usersyncd) -> None:
-    Path("usersyncd.db").write_text("this is no database, " * 100, encoding="utf-8")
+def test_check_accepts_a_valid_file_beside_an_unreadable_state(usersyncd: Usersyncd) -> None:
+    Path("usersyncd.db").write_text("this is not a database, " * 100, encoding="utf-8")
     ran = usersyncd("check")
     assert ran.code == 0
     assert "usersyncd.yaml is valid." in ran.out
@@ -141,8 +141,8 @@ def test_a_set_of_several_with_one_name_is_forgotten_by_its_number(usersyncd: Us
     assert [one["number"] for one in json.loads(usersyncd("forget", "--json").out)["targets"]] == [1]
 
 
-def test_leavers_who_are_kept_are_verified_too(usersyncd: Usersyncd, tmp_path: Path) -> None:
-    """The target was restored: they are active again. Nothing leaves, so nobody would look at them."""
+def test_verify_covers_the_leavers_that_a_target_keeps(usersyncd: Usersyncd, tmp_path: Path) -> None:
+    """After a restore of the target they are active again. Only ``--verify`` finds that: nobody leaves in this run."""
     configure(HR + TARGET)
     usersyncd("sync")
     assert usersyncd("approve", "lab", "--yes").code == 0

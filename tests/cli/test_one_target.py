@@ -61,7 +61,7 @@ def test_the_other_targets_get_the_changes_in_the_next_run(usersyncd: Usersyncd,
     assert held(folder, "app") == {"hr-2", "lab-1"}
 
 
-def test_what_another_target_did_not_get_is_no_success_of_the_directory(usersyncd: Usersyncd, folder: Path) -> None:
+def test_a_run_of_one_target_does_not_count_as_a_success_of_the_directory(usersyncd: Usersyncd, folder: Path) -> None:
     usersyncd("sync")
     (folder / "hr.csv").write_text("id,email\nhr-2,new@acme.example\n", "utf-8")
     assert usersyncd("sync", "--target", "wiki").code == 0

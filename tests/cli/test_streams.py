@@ -144,7 +144,7 @@ def test_each_check_is_printed_before_the_next_one(
 def test_the_accounts_of_a_target_are_printed_before_the_next_target(usersyncd: Usersyncd, company: Company) -> None:
     lost = TARGET.replace("targets:\n  app", "  lost").replace("app.db", "lost.db")
     company.configure(DIRECTORY + TARGET + lost)
-    (company.folder / "lost.db").write_text("this is no database, and never was one")
+    (company.folder / "lost.db").write_text("this is not a database, and never was one")
     ran = usersyncd("accounts")
     assert ran.code == 1
     assert ran.out == "target app: every object has a link\n\n"

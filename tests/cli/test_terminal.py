@@ -51,7 +51,7 @@ class Terminal:
             assert ready, f"nothing more came after {self.written!r}"
             try:
                 data = os.read(self._master, 65536)
-            except OSError:  # Linux says so when the last writer is gone.
+            except OSError:  # Linux raises this when the last writer has closed the terminal.
                 break
             self.written += self._decoder.decode(data)
         return self.written
