@@ -333,7 +333,7 @@ def test_a_fault_is_named_at_its_place_in_plain_words(
     assert "Input" not in found[0].message
 
 
-def test_all_faults_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+def test_all_faults_are_reported_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
     found = faults(
         tmp_path,
         """\
@@ -377,8 +377,8 @@ def test_a_folder_instead_of_a_file_cannot_be_read(tmp_path: Path) -> None:
         load(tmp_path)
 
 
-def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
-    """Whoever opens a named pipe waits until somebody writes to it."""
+def test_a_pipe_or_a_device_is_refused_without_opening_it(tmp_path: Path) -> None:
+    """Opening a named pipe would block until another program writes to it."""
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ConfigError, match=r"pipe cannot be read: it is a named pipe, not a file\n  → name a file"):
         load(tmp_path / "pipe")

@@ -1,4 +1,4 @@
-"""Secrets never stand in the file, and one that does is told without being repeated."""
+"""A secret in the configuration file is refused, and the error does not repeat the secret."""
 
 from __future__ import annotations
 

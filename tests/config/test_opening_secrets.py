@@ -49,7 +49,7 @@ def test_a_file_loses_one_newline_and_nothing_else(context: Context, tmp_path: P
 
 
 def test_a_file_that_everybody_can_read_is_warned_about_once(context: Context, tmp_path: Path) -> None:
-    """Every run opens it: the log shall not be full of it. Mended and spoilt again, it is said again."""
+    """Every run opens the file and does not repeat the warning, unless the file was private in between."""
     file = tmp_path / "secret"
     file.write_text("hunter2")
     said = []
@@ -141,7 +141,7 @@ def test_an_empty_secret_is_refused(context: Context, tmp_path: Path, content: b
         context.secret(Secret(file="secret"))
 
 
-def test_bytes_that_are_no_text_stay_out_of_the_error(context: Context, tmp_path: Path) -> None:
+def test_the_error_does_not_show_a_secret_that_is_not_utf8(context: Context, tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b"hunter2\xff")
     with pytest.raises(ConfigError, match="it is not UTF-8") as caught:
         context.secret(Secret(file="secret"))
@@ -156,8 +156,8 @@ async def test_contexts_carry_what_connectors_ask_for(tmp_path: Path) -> None:
     assert (target.name, target.folder, target.directories) == ("corp", tmp_path, ("hr",))
 
 
-def test_nobody_waits_for_what_a_named_pipe_says(context: Context, tmp_path: Path) -> None:
-    """The daemon would stand still, with all its directories."""
+def test_a_named_pipe_is_refused_without_opening_it(context: Context, tmp_path: Path) -> None:
+    """Opening it would block the daemon, with all its directories."""
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ConfigError, match="pipe cannot be opened: it is a named pipe, not a file"):
         context.secret(Secret(file=str(tmp_path / "pipe")))

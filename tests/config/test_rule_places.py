@@ -114,7 +114,7 @@ def test_what_an_anchor_repeats_is_said_once(tmp_path: Path) -> None:
     ]
 
 
-def test_faults_of_the_file_and_of_its_rules_are_told_together(tmp_path: Path) -> None:
+def test_faults_of_the_file_and_of_its_rules_are_reported_together(tmp_path: Path) -> None:
     found = faults(
         tmp_path,
         """\

@@ -24,7 +24,7 @@ def test_a_target_names_its_time_zone(tmp_path: Path) -> None:
     assert delivery.fingerprint != other.fingerprint, "who is active may be decided otherwise"
 
 
-def test_without_one_it_is_the_machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_timezone_the_machines_own_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "America/Caracas")
     tzlocal.reload_localzone()
     try:
@@ -44,7 +44,7 @@ def test_without_one_it_is_the_machines(tmp_path: Path, monkeypatch: pytest.Monk
         ("2", "must be the name of a time zone, such as Europe/Berlin"),
     ],
 )
-def test_what_is_no_time_zone_is_a_fault(tmp_path: Path, zone: str, says: str) -> None:
+def test_an_unknown_time_zone_is_a_fault(tmp_path: Path, zone: str, says: str) -> None:
     found = fault(tmp_path, SHELF + f"    timezone: {zone}\n")
     assert (found.line, found.column, found.path) == (8, 15, "targets.shelf.timezone")
     assert found.message.startswith(says)

@@ -34,7 +34,7 @@ def found(owner: Holder | None = None, **more: Any) -> Found:
 
 
 def adopts(verdict: Verdict) -> tuple[int | None, bool] | None:
-    """Whom the object is taken from, and whether the guard counts it."""
+    """Return the link that loses the object, and whether the guard counts the adoption."""
     return None if verdict.adopts is None else (verdict.takes, verdict.counted)
 
 
@@ -77,7 +77,7 @@ def test_a_free_key_is_granted(claimant: Claimant) -> None:
         pytest.param(WILLING, found(protected=True, mine=True), FIRST, None, id="protected, its own"),
     ],
 )
-def test_an_object_changes_hands_for_a_reason_only(
+def test_an_object_is_adopted_only_for_one_of_these_reasons(
     claimant: Claimant, seen: Found, policy: Policy, wanted: tuple[int | None, bool] | None
 ) -> None:
     verdict = judge(claimant, [], [seen], policy)
@@ -86,7 +86,7 @@ def test_an_object_changes_hands_for_a_reason_only(
 
 
 @pytest.mark.parametrize("claimant", [NEW, MOVER], ids=["new", "mover"])
-def test_a_key_that_its_holder_gives_up_is_waited_for(claimant: Claimant) -> None:
+def test_a_record_waits_for_a_key_that_its_holder_gives_up(claimant: Claimant) -> None:
     assert judge(claimant, [], [found(holder(Going.MOVES))], LATER) == Verdict(waits_for=(2,))
     assert judge(claimant, [holder(Going.MOVES)], [], LATER) == Verdict(waits_for=(2,))
 
@@ -101,17 +101,17 @@ def test_what_is_not_plainly_active_is_not_adopted_without_consent(active: objec
     [(NEW, Going.LEFT_DELETED), (MOVER, Going.LEFT_DELETED), (MOVER, Going.LEAVES_DELETED)],
     ids=["new", "mover", "mover, leaves"],
 )
-def test_an_object_that_is_to_be_deleted_makes_room_first(claimant: Claimant, going: Going) -> None:
+def test_an_object_that_is_to_be_deleted_frees_its_key_first(claimant: Claimant, going: Going) -> None:
     assert judge(claimant, [], [found(holder(going))], LATER) == Verdict(frees=(2,))
 
 
-def test_several_objects_under_one_key_are_nobodys() -> None:
+def test_a_key_that_several_objects_have_is_an_error() -> None:
     assert judge(WILLING, [], [found(), found()], FIRST).error == (
         "the target holds 2 objects with email 'ann@x' (7, 7)\n  → give all but one of them another key, or delete them"
     )
 
 
-def test_a_key_that_the_target_takes_for_equal_is_a_conflict_by_name() -> None:
+def test_a_key_that_the_target_treats_as_equal_is_a_conflict_that_names_both() -> None:
     verdict = judge(WILLING, [], [found(holder(Going.STAYS), exact=False)], FIRST)
     assert verdict.error == (
         "the target treats its email 'ann@x' as equal to 'Ann@X', the key of user old of hr\n"
@@ -119,7 +119,7 @@ def test_a_key_that_the_target_takes_for_equal_is_a_conflict_by_name() -> None:
     )
 
 
-def test_ones_own_object_is_no_obstacle() -> None:
+def test_a_record_does_not_conflict_with_its_own_object() -> None:
     own = structs.replace(holder(Going.MOVES), ref=1)
     assert judge(MOVER, [own], [found(own, exact=False)], LATER) == PLAIN
 

@@ -1,4 +1,4 @@
-"""What becomes of a change that was sent and never answered: the transitions, one by one."""
+"""How a pending change, sent and never acknowledged, is settled: every transition."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ DELETE = change(Op.DELETE, ANN, None)
         pytest.param(ADOPT, held(BOB), [], PendingOutcome.NOT_DONE, id="adopt, not written"),
         pytest.param(ADOPT, held(ANN | {"name": "A."}), [], PendingOutcome.SEEN, id="adopt, changed since"),
         pytest.param(ADOPT, held(ANN), [], PendingOutcome.DONE, id="adopt, written"),
-        pytest.param(ADOPT, None, [], PendingOutcome.ENDED, id="adopt, the object is gone"),
+        pytest.param(ADOPT, None, [], PendingOutcome.ENDED, id="adopt, the object was deleted"),
         pytest.param(RETITLE, held(ANN), [], PendingOutcome.SEEN, id="update, not written"),
         pytest.param(RETITLE, held(ANN | {"name": "Anna"}), [], PendingOutcome.DONE, id="update, written"),
-        pytest.param(RETITLE, None, [], PendingOutcome.ENDED, id="update, the object is gone"),
+        pytest.param(RETITLE, None, [], PendingOutcome.ENDED, id="update, the object was deleted"),
         pytest.param(RETITLE, held(BOB), [], PendingOutcome.UNCLEAR, id="update, a stranger under the id"),
         pytest.param(RENAME, held(ANN), [], PendingOutcome.SEEN, id="another key, not written"),
         pytest.param(RENAME, held(WED), [], PendingOutcome.DONE, id="another key, written"),
@@ -77,8 +77,8 @@ DELETE = change(Op.DELETE, ANN, None)
         pytest.param(DEACTIVATE, held(ANN), [], PendingOutcome.SEEN, id="deactivate, not written"),
         pytest.param(DEACTIVATE, held(OFF), [], PendingOutcome.DONE, id="deactivate, written"),
         pytest.param(DELETE, held(ANN), [], PendingOutcome.NOT_DONE, id="delete, still there"),
-        pytest.param(DELETE, None, [], PendingOutcome.ENDED, id="delete, gone"),
-        pytest.param(DELETE, held(BOB), [], PendingOutcome.ENDED, id="delete, gone, and its id is another's"),
+        pytest.param(DELETE, None, [], PendingOutcome.ENDED, id="delete, written"),
+        pytest.param(DELETE, held(BOB), [], PendingOutcome.ENDED, id="delete, written, and its id is another's"),
         # Where only the key identifies, another key is another target id.
         pytest.param(RENAME, None, [held(WED, "wed@x")], PendingOutcome.DONE, id="the id follows the key, written"),
         pytest.param(
@@ -93,7 +93,7 @@ DELETE = change(Op.DELETE, ANN, None)
         ),
     ],
 )
-def test_an_unanswered_change_is_settled_by_what_is_there(
+def test_a_pending_change_is_settled_by_what_the_target_holds(
     sent: Change, at_id: Held | None, at_key: list[Held], fate: PendingOutcome
 ) -> None:
     settled = settle(sent, at_id, at_key, NAMES, "email")
@@ -116,7 +116,7 @@ def test_a_stranger_has_neither_key_and_other_attributes(there: dict[str, Any], 
 
 
 @pytest.mark.parametrize(("title", "stranger"), [("Clerk", False), ("Cook", True)], ids=["most", "half"])
-def test_sharing_a_department_makes_nobody_the_same(title: str, stranger: bool) -> None:
+def test_a_shared_department_does_not_make_two_people_the_same(title: str, stranger: bool) -> None:
     before = {"email": "ann@x", "name": "Ann", "title": "Clerk", "department": "Sales", "phone": None}
     there = {"email": "other@x", "name": "Cyd", "title": title, "department": "Sales", "phone": "1"}
     assert is_stranger(held(there), before, before, "ann@x", "email") is stranger

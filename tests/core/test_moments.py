@@ -63,7 +63,7 @@ def test_the_last_day_of_the_calendar_means_for_ever(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "31.03.2026", "2026-02-30", "2026-W14-2", "20260331", "1774915200", "2026-03"])
-def test_what_is_no_date_is_refused(text: str) -> None:
+def test_a_text_that_is_not_a_date_is_refused(text: str) -> None:
     for read in (beginning, end):
         with pytest.raises(ValueError):  # noqa: PT011 - whatever it says
             read(text, BERLIN)
@@ -77,7 +77,7 @@ def holds(operator: str, left: object, right: object) -> bool:
 
 
 @pytest.mark.parametrize("operator", COMPARE)
-def test_a_comparison_with_now_changes_exactly_when_it_is_told(operator: str) -> None:
+def test_a_comparison_with_now_changes_exactly_at_the_moment_that_is_returned(operator: str) -> None:
     border, tick = at("2026-03-31T17:00Z"), timedelta(microseconds=1)
     moment, steps = border - timedelta(days=3), 0
     while (change := after_comparison(operator, border, moment)) is not None:
@@ -89,7 +89,7 @@ def test_a_comparison_with_now_changes_exactly_when_it_is_told(operator: str) ->
 
 @pytest.mark.parametrize("operator", COMPARE)
 @pytest.mark.parametrize("border", ["2026-10-25", "2026-10-25T12:00", "2026-10-2", "20261025", "soon", ""])
-def test_a_comparison_with_today_is_the_same_until_the_moment_that_is_told(operator: str, border: str) -> None:
+def test_a_comparison_with_today_keeps_its_value_until_the_moment_that_is_returned(operator: str, border: str) -> None:
     def value(moment: datetime) -> bool:
         return holds(operator, moment.astimezone(BERLIN).date().isoformat(), border)
 

@@ -141,7 +141,7 @@ def test_canonical_attributes_are_text(value: object, text: str | None) -> None:
     assert shape == {"key": "1", "plain": text, "cel": text}
 
 
-def test_an_object_is_no_text_and_the_message_says_what_to_do() -> None:
+def test_a_map_as_a_canonical_attribute_fails_and_the_message_says_what_to_do() -> None:
     with pytest.raises(RuleError) as caught:
         compiled(attributes={"title": "job"}).shape_user("1", {"job": {"secret": "x"}}, now=NOW)
     assert str(caught.value) == (
