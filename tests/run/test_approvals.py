@@ -27,7 +27,7 @@ TWENTY = EVERYBODY[:20]
 
 
 def company(world: World, people: Sequence[str] = EVERYBODY, groups: int = 1, **target: Any) -> None:
-    """People, all of them in each group."""
+    """Sync a company of people, who are members of every group."""
     world.people(*people, title="Cook")
     for number in range(groups):
         world.group(f"g{number:02}", *people)
@@ -38,7 +38,7 @@ def company(world: World, people: Sequence[str] = EVERYBODY, groups: int = 1, **
 
 @pytest.fixture
 def forty(world: World) -> World:
-    """A company of a hundred, forty of whom left: that is held."""
+    """A company of a hundred people. Forty of them left, and the guard holds that."""
     world.now = NOON
     company(world, guard=Guard(member_removals=None))
     world.leave(*FORTY)
@@ -47,13 +47,13 @@ def forty(world: World) -> World:
 
 
 def identities(world: World, name: str = "app") -> list[str]:
-    """Of what waits for a decision."""
+    """Return the identities of the changes that wait for a decision."""
     with world.database.read() as connection:
         return [one for share in held_shares(connection) if share.share.target_name == name for one in share.identities]
 
 
 def undelivered(world: World) -> set[str]:
-    """The identities of what was decided and is still to come."""
+    """Return the identities of decided changes that are not delivered yet."""
     with world.database.read() as connection:
         return set(connection.scalars(select(decided.c.identity)))
 
@@ -65,7 +65,7 @@ def inactive(world: World, name: str = "app") -> set[str]:
 # ---- what is held
 
 
-def test_what_is_held_is_stored_by_what_it_does_to_what(forty: World) -> None:
+def test_held_changes_are_stored_by_kind_id_and_operation(forty: World) -> None:
     assert identities(forty) == [f'["user","{id_}","deactivate"]' for id_ in FORTY]
     with forty.database.read() as connection:
         [share] = held_shares(connection)
@@ -74,7 +74,7 @@ def test_what_is_held_is_stored_by_what_it_does_to_what(forty: World) -> None:
     assert len(list(share.changes())) == 40
 
 
-def test_what_is_held_is_forgotten_when_the_directory_is_whole_again(forty: World) -> None:
+def test_held_changes_are_dropped_when_the_people_are_back(forty: World) -> None:
     forty.people(*FORTY, title="Cook")
     forty.synced()
     assert identities(forty) == []
@@ -88,12 +88,14 @@ def test_the_hash_is_equal_for_equal_changes_of_one_target(world: World) -> None
     app, crm = world.run().targets
     assert app.harm not in (None, crm.harm)
     world.people("new")
-    assert [target.harm for target in world.run().targets] == [app.harm, crm.harm], "who comes is no harm"
+    assert [target.harm for target in world.run().targets] == [app.harm, crm.harm], (
+        "a new user does not count as harmful"
+    )
     world.leave(EVERYBODY[40])
     assert world.run().targets[0].harm not in (None, app.harm)
 
 
-def test_a_plan_tells_the_hash_and_stores_nothing(world: World) -> None:
+def test_a_plan_reports_the_hash_and_stores_nothing(world: World) -> None:
     company(world, guard=Guard(member_removals=None))
     world.leave(*FORTY)
     harm = world.plan().targets[0].harm
@@ -346,14 +348,14 @@ def test_what_is_rejected_stays_rejected_for_as_long_as_it_is_planned(forty: Wor
     assert held(forty).guard[0].found == "21% (21 of 100, 1 of them in earlier runs)"
 
 
-def test_a_rejected_change_that_differs_is_judged_anew(forty: World) -> None:
+def test_a_rejected_change_that_differs_is_judged_again(forty: World) -> None:
     forty.decide(approved=False)
     forty.synced()
     forty.target(guard=Guard(member_removals=None), delete_after=AT_ONCE)
     assert held(forty).guard == [Violation("deletes", "10%", "40% (40 of 100)")]
 
 
-def test_what_was_rejected_may_be_approved_later(forty: World) -> None:
+def test_rejected_changes_may_be_approved_later(forty: World) -> None:
     forty.decide(approved=False)
     with forty.database.read() as connection:
         [share] = held_shares(connection)

@@ -32,7 +32,7 @@ def company(world: World, **target: object) -> None:
 
 
 def held(world: World, **asked: Any) -> TargetReport:
-    """A run that is held, and changes nothing in the target."""
+    """Run, check that the run is held and changed nothing in the target, and return the target's report."""
     before = dict(world.store.users), dict(world.store.groups), set(world.store.memberships)
     report = world.run(**asked)
     assert report.status == "held"
@@ -43,7 +43,7 @@ def held(world: World, **asked: Any) -> TargetReport:
     return target
 
 
-def test_what_a_plan_would_do_beyond_the_limits_is_told_in_percent_and_numbers(world: World) -> None:
+def test_a_violation_is_reported_in_percent_and_numbers(world: World) -> None:
     company(world, guard=Guard(), delete_after=AT_ONCE)
     world.leave(*EVERYBODY[:38])
     world.people("new")
@@ -123,7 +123,7 @@ def test_a_held_plan_is_planned_again_and_delivered_once_the_limits_are_raised(w
     assert {key for key, shape in world.held().items() if shape["active"] is False} == set(EVERYBODY[:40])
 
 
-def test_a_held_plan_is_gone_when_the_directory_is_whole_again(world: World) -> None:
+def test_a_held_plan_is_dropped_when_the_people_are_back(world: World) -> None:
     company(world, guard=Guard())
     world.leave(*EVERYBODY[:40])
     held(world)
@@ -242,9 +242,9 @@ def test_a_clock_that_is_wrong_once_neither_empties_the_window_nor_keeps_it_full
     world.synced()
 
 
-def test_who_comes_back_is_counted_no_more(world: World) -> None:
-    """A reading that leaves ten out is mended, and does not count against those who leave later, nor do they who return
-    count as reactivated."""
+def test_a_leaver_who_returns_is_not_counted_any_more(world: World) -> None:
+    """A pull misses ten people, and the next one has them again. They do not count against people who leave later, and
+    their return does not count as reactivations."""
     company(world, guard=Guard(member_removals=None, at_least=1))
     world.leave(*EVERYBODY[:10])
     world.synced()
@@ -255,7 +255,7 @@ def test_who_comes_back_is_counted_no_more(world: World) -> None:
     assert stored(world) == {("deactivations", id_) for id_ in EVERYBODY[50:60]}
 
 
-def test_deleted_people_who_return_are_counted_no_more(world: World) -> None:
+def test_a_deleted_user_who_returns_is_not_counted_any_more(world: World) -> None:
     company(world, guard=Guard(member_removals=None), delete_after=AT_ONCE)
     world.leave(*EVERYBODY[:10])
     world.synced()
@@ -266,7 +266,7 @@ def test_deleted_people_who_return_are_counted_no_more(world: World) -> None:
     assert stored(world) == {("deletes", id_) for id_ in EVERYBODY[50:60]}
 
 
-def test_a_leaver_whose_account_is_adopted_counts_no_more(world: World) -> None:
+def test_a_leaver_whose_account_is_adopted_is_not_counted_any_more(world: World) -> None:
     """The account is in use again, so another one may leave."""
     users = rules(None, "email", email="user.email")
     world.target(guard=Guard(at_least=1, deactivations=Limit(1, False)), users=users)

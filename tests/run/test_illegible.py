@@ -1,4 +1,5 @@
-"""Half an emoji, as cut text in JSON has it, costs nobody else, and is not repaired where a record is known by it."""
+"""Text that is not valid Unicode, such as half an emoji: attributes are repaired, ids and keys are not, and no other
+record is affected."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from usersyncd.plugin import Kind, Members, Patch, Record, Unread
 HALF = "\ud83d"
 
 
-def test_an_attribute_is_mended_and_named(world: World) -> None:
+def test_an_attribute_with_broken_text_is_repaired_and_logged(world: World) -> None:
     with capture_logs() as logs:
         report = world.tell([user("u1", title=f"Cook {HALF}", phones=[{"a": HALF}]), user("u2", title="Boss")], WHOLE)
     assert report.status == "succeeded"
@@ -22,7 +23,7 @@ def test_an_attribute_is_mended_and_named(world: World) -> None:
     (warning,) = [line for line in logs if "not valid Unicode" in line["event"]]
     assert (warning["log_level"], warning["count"], warning["first"]) == ("warning", 1, ["user u1: title, phones"])
     again = world.tell([user("u1", title=f"Cook {HALF}", phones=[{"a": HALF}]), user("u2", title="Boss")], WHOLE)
-    assert again.targets[0].counts.total == 0, "the same broken text is no change"
+    assert again.targets[0].counts.total == 0, "the same broken text is not a change"
 
 
 @pytest.mark.parametrize(("id_", "shown"), [(f"u{HALF}", "u\\ud83d"), ("u\0", "u\\x00")])
@@ -35,8 +36,8 @@ def test_a_record_with_a_broken_id_fails_by_name(world: World, id_: str, shown: 
     msgspec.json.encode(report)
 
 
-def test_nobody_is_taken_for_gone_while_an_id_is_broken(world: World) -> None:
-    """The one who is missing may be the one with the broken id."""
+def test_no_record_counts_as_deleted_while_an_id_is_broken(world: World) -> None:
+    """The missing record may be the one with the broken id."""
     world.tell([user("u1"), user("u2"), user("u3", title="Cook")], WHOLE)
     world.tell([user(f"u{HALF}"), user("u2"), user("u3", title="Boss")], WHOLE)
     assert {key: shape["active"] for key, shape in world.held().items()} == {"u1": True, "u2": True, "u3": True}
@@ -71,13 +72,13 @@ def test_a_new_group_has_the_members_whose_names_can_be_read(world: World) -> No
     assert (report.status, world.members()) == ("partial", {"g1": {"u1"}})
 
 
-def test_a_patch_is_mended_too(world: World) -> None:
+def test_broken_text_in_a_patch_is_repaired_too(world: World) -> None:
     world.tell([user("u1", title="Cook")], WHOLE)
     world.tell([Patch(Kind.USER, "u1", {"title": HALF})], WHOLE)
     assert world.held()["u1"]["title"] == "\ufffd"
 
 
-def test_a_key_is_not_repaired(world: World) -> None:
+def test_a_record_with_broken_text_in_its_key_fails(world: World) -> None:
     world.target(users=rules(None, "login", login="user.userName", title="user.title"))
     world.tell([user("u1", userName="ada", title="Cook"), user("u2", userName="bob")], WHOLE)
     report = world.tell([user("u1", userName=f"ada{HALF}", title="Boss"), user("u2", userName="bob")], WHOLE)
@@ -88,17 +89,17 @@ def test_a_key_is_not_repaired(world: World) -> None:
     assert {shape.get("title") for shape in world.held().values()} == {"Boss", None}
 
 
-def test_a_reason_that_quotes_it_can_be_stored(world: World) -> None:
+def test_a_reason_that_quotes_broken_text_can_be_stored(world: World) -> None:
     report = world.tell([user("u1"), Unread(Kind.USER, "u2", f"its name {HALF} is odd")], WHOLE)
     assert [one.error for one in report.failed] == ["its name \\ud83d is odd"]
 
 
-def test_an_error_that_quotes_it_can_be_stored() -> None:
+def test_an_error_escapes_broken_text() -> None:
     assert str(SourceError(f"no answer for {HALF}", f"see {HALF}")) == "no answer for \\ud83d\n  → see \\ud83d"
 
 
 @pytest.mark.parametrize("text", ["ä😀", "plain", "\x00"])
-def test_whole_text_is_left_alone(world: World, text: str) -> None:
+def test_valid_text_is_not_changed(world: World, text: str) -> None:
     with capture_logs() as logs:
         world.tell([user("u1", title=text)], WHOLE)
     assert world.held()["u1"]["title"] == text

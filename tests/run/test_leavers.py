@@ -177,7 +177,7 @@ def test_a_leaver_whose_object_could_not_be_adopted_is_deactivated_in_the_same_r
     assert actives(world) == {"ada@acme.example": False}
 
 
-def test_one_whom_the_rules_leave_out_any_more_is_a_leaver_and_named_with_the_rule(world: World) -> None:
+def test_a_user_that_the_rules_now_leave_out_is_a_leaver_and_named_with_the_rule(world: World) -> None:
     world.target(users=rules('user.title != "Porter"'))
     world.people("u1", "u2", title="Cook")
     world.synced()
@@ -193,7 +193,7 @@ def test_one_whom_the_rules_leave_out_any_more_is_a_leaver_and_named_with_the_ru
     assert world.synced().counts.users.reactivate == 1
 
 
-def test_one_whom_the_directory_itself_deactivates_is_deactivated_and_no_leaver(world: World) -> None:
+def test_a_user_that_the_directory_deactivates_is_deactivated_but_does_not_leave(world: World) -> None:
     world.target(delete_after=timedelta(0))
     world.people("u1", active=True)
     world.synced()

@@ -62,7 +62,7 @@ def test_the_moment_of_leaving_stays_and_nothing_is_written_again(staff: World) 
     assert of(staff, "u1") == LEFT
 
 
-def test_whoever_returns_gets_the_normal_values_and_counts_as_reactivated(staff: World) -> None:
+def test_a_leaver_who_returns_gets_the_normal_values_and_counts_as_reactivated(staff: World) -> None:
     staff.leave("u1")
     staff.synced()
     staff.directory.users["u1"] = {"displayName": "Ada"}
@@ -71,13 +71,13 @@ def test_whoever_returns_gets_the_normal_values_and_counts_as_reactivated(staff:
     assert of(staff, "u1") == HERE
 
 
-def test_one_whom_where_leaves_out_is_a_leaver(staff: World) -> None:
+def test_a_user_that_where_leaves_out_is_a_leaver(staff: World) -> None:
     staff.target(users=Ruleset(Rule("user.id != 'u1'", Place("config.yaml", 6)), USERS.key, USERS.set), leaving=LEAVING)
     staff.synced()
     assert of(staff, "u1") == LEFT
 
 
-def test_other_words_are_given_to_those_who_left_before(staff: World) -> None:
+def test_a_changed_leavers_rule_is_applied_to_earlier_leavers(staff: World) -> None:
     staff.leave("u1")
     staff.synced()
     staff.now = THEN + timedelta(days=3)

@@ -1,4 +1,4 @@
-"""Objects stay with their people, whatever becomes of keys."""
+"""Each object stays with its record when keys change, move to other records or are exchanged."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def test_a_removal_that_was_not_answered_is_made_sure_of(town: World) -> None:
     assert town.members() == {"admins": {"a@x"}}
 
 
-def test_what_was_written_without_an_answer_is_counted_when_that_is_found_out(town: World) -> None:
+def test_an_unanswered_change_counts_in_the_run_that_finds_it_written(town: World) -> None:
     person(town, "1", "a")
     _die(town, {"die_after_commit": True})
     report = town.run()
@@ -122,7 +122,7 @@ def test_what_was_written_without_an_answer_is_counted_when_that_is_found_out(to
     assert is_quiet(town)
 
 
-def test_who_waits_for_the_key_of_somebody_who_fails_is_told_of_whom(town: World) -> None:
+def test_an_error_names_the_failed_user_that_still_has_the_key(town: World) -> None:
     for id_, address in (("1", "a"), ("2", "b"), ("3", "c")):
         person(town, id_, address)
     town.synced()
@@ -144,7 +144,7 @@ def _die(world: World, faults: Mapping[str, Any]) -> None:
 # ---- what was there before
 
 
-def test_an_object_of_nobody_is_adopted_with_consent_only_once_a_delivery_was_answered_whole(town: World) -> None:
+def test_after_the_first_whole_delivery_an_object_without_an_owner_is_adopted_only_with_consent(town: World) -> None:
     person(town, "1", "a")
     town.synced()
     stranger = town.store.insert(Kind.USER, _stranger("b", active=True))
@@ -157,7 +157,7 @@ def test_an_object_of_nobody_is_adopted_with_consent_only_once_a_delivery_was_an
     assert town.store.users[stranger].foreign == before.foreign
 
 
-def test_the_first_delivery_adopts_what_is_active(town: World) -> None:
+def test_the_first_delivery_adopts_active_objects_only(town: World) -> None:
     active = town.store.insert(Kind.USER, _stranger("a", active=True))
     inactive = town.store.insert(Kind.USER, _stranger("b", active=False))
     person(town, "1", "a")
@@ -168,7 +168,7 @@ def test_the_first_delivery_adopts_what_is_active(town: World) -> None:
     assert town.store.users[inactive] == before
 
 
-def test_an_object_that_somebody_deleted_is_made_again_once_something_changes(town: World) -> None:
+def test_an_object_that_the_application_deleted_is_created_again_with_the_next_change(town: World) -> None:
     person(town, "1", "a")
     town.group("admins", "1")
     town.synced()
@@ -181,7 +181,7 @@ def test_an_object_that_somebody_deleted_is_made_again_once_something_changes(to
     assert is_quiet(town)
 
 
-def test_a_leaver_whose_object_somebody_deleted_is_done_with(town: World) -> None:
+def test_a_leaver_whose_object_the_application_deleted_needs_no_change(town: World) -> None:
     person(town, "1", "a")
     town.group("admins", "1")
     town.synced()
@@ -192,7 +192,7 @@ def test_a_leaver_whose_object_somebody_deleted_is_done_with(town: World) -> Non
     assert is_quiet(town)
 
 
-def test_a_leaver_is_deactivated_whoever_has_the_old_address_by_now(town: World) -> None:
+def test_a_leaver_is_deactivated_although_another_user_has_the_old_address(town: World) -> None:
     person(town, "1", "a")
     town.synced()
     rewritten = replace(

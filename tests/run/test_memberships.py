@@ -55,7 +55,7 @@ def test_a_group_that_the_rules_leave_out_still_connects_those_around_it(world: 
 
 
 def test_from_flattened_to_direct_and_back(world: World) -> None:
-    """The mode is no part of what a record looks like, and yet all memberships are others."""
+    """The mode changes all memberships, although it changes no shape."""
     nested(world, "flattened")
     world.synced()
     flattened = world.members()

@@ -1,4 +1,4 @@
-"""Objects that somebody deleted in the target come back when a change is about them, with all their memberships."""
+"""An object that the application deleted is created again, with all its memberships, when a run changes it."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def failed(report: RunReport) -> list[tuple[str, str]]:
     return [(one.kind, one.id) for one in report.targets[0].failed]
 
 
-def test_whoever_the_target_lost_is_created_by_the_run_that_finds_out(world: World) -> None:
-    """An application deletes rows while the run writes them: nobody waits for the next interval."""
+def test_a_deleted_object_is_created_by_the_run_that_finds_it_missing(world: World) -> None:
+    """The records do not wait for the next interval."""
     world.people("ann", "bob", "cyd", title="old")
     world.group("staff", "ann", "bob", "cyd")
     world.synced()
@@ -41,7 +41,7 @@ def test_whoever_the_target_lost_is_created_by_the_run_that_finds_out(world: Wor
     assert world.synced().counts.total == 0
 
 
-def test_what_is_refused_is_told_once_though_it_is_tried_twice(world: World) -> None:
+def test_a_refused_change_is_reported_once_although_it_is_sent_twice(world: World) -> None:
     world.people("ann", "bob", title="old")
     world.synced()
     delete(world, Kind.USER, "ann")
@@ -52,7 +52,7 @@ def test_what_is_refused_is_told_once_though_it_is_tried_twice(world: World) -> 
     assert (report.status, report.targets[0].failures, report.targets[0].counts.users.create) == ("partial", 1, 1)
 
 
-def test_a_group_that_gets_a_member_is_made_again_with_all_of_them(world: World) -> None:
+def test_a_deleted_group_that_gets_a_member_is_created_with_all_members(world: World) -> None:
     world.people("ann", "bob", "cyd")
     world.group("staff", "ann", "bob")
     world.synced()
@@ -63,7 +63,7 @@ def test_a_group_that_gets_a_member_is_made_again_with_all_of_them(world: World)
     assert world.synced().counts.total == 0
 
 
-def test_a_group_that_loses_a_member_is_made_again_without_them(world: World) -> None:
+def test_a_deleted_group_that_loses_a_member_is_created_without_the_member(world: World) -> None:
     world.people("ann", "bob")
     world.group("staff", "ann", "bob")
     world.synced()
@@ -74,7 +74,7 @@ def test_a_group_that_loses_a_member_is_made_again_without_them(world: World) ->
     assert world.members() == {"staff": {"ann"}}
 
 
-def test_somebody_who_joins_a_group_is_made_again_and_is_in_all_groups(world: World) -> None:
+def test_a_deleted_user_who_joins_a_group_is_created_and_is_in_all_groups(world: World) -> None:
     world.people("ann", "bob")
     world.group("staff", "ann", "bob")
     world.group("admins", "bob")
@@ -87,7 +87,9 @@ def test_somebody_who_joins_a_group_is_made_again_and_is_in_all_groups(world: Wo
 
 
 @pytest.mark.parametrize("delete_after", [None, timedelta(0)], ids=["kept", "deleted"])
-def test_an_id_that_the_target_uses_again_is_the_newcomers_alone(world: World, delete_after: timedelta | None) -> None:
+def test_an_id_that_the_target_uses_again_belongs_to_the_new_user_only(
+    world: World, delete_after: timedelta | None
+) -> None:
     world.target(users=BY_ADDRESS)
     world.user("1", email="ada@x", displayName="Ada")
     world.synced()
@@ -107,7 +109,7 @@ def test_an_id_that_the_target_uses_again_is_the_newcomers_alone(world: World, d
     assert world.synced().counts.total == 0
 
 
-def test_who_had_an_id_that_is_anothers_now_is_made_again(world: World) -> None:
+def test_a_user_whose_id_the_target_gave_to_another_is_created_again(world: World) -> None:
     world.target(users=BY_ADDRESS)
     world.user("1", email="ada@x", displayName="Ada")
     world.group("staff", "1")
@@ -124,7 +126,7 @@ def test_who_had_an_id_that_is_anothers_now_is_made_again(world: World) -> None:
     assert world.synced().counts.total == 0
 
 
-def test_a_leaver_is_deactivated_though_the_rules_name_another_key_by_then(world: World) -> None:
+def test_a_leaver_is_deactivated_after_the_rules_name_another_key(world: World) -> None:
     world.target(users=BY_ADDRESS)
     for id_ in ("ann", "bob"):
         world.user(id_, email=f"{id_}@x", userName=id_, displayName=id_.title())
@@ -139,7 +141,7 @@ def test_a_leaver_is_deactivated_though_the_rules_name_another_key_by_then(world
 
 
 def replace_object(world: World, key: str) -> None:
-    """The target is restored, and gives the id of this user to somebody whom no directory knows."""
+    """Give the id of this user to a stranger, as a restored target does."""
     [(target_id, held)] = [(target_id, held) for target_id, held in world.store.users.items() if held.key == key]
     stranger: dict[str, Value] = {"email": "stranger@x", "name": "Stranger", "active": True}
     world.store.users[target_id] = dataclasses.replace(held, key="stranger@x", attributes=stranger)
@@ -150,7 +152,7 @@ def accounts(world: World) -> dict[object, bool]:
 
 
 def refused_leaver(world: World) -> None:
-    """Ann left, the target refused that, and Ann is here again as before."""
+    """Ann left, the target refused the change, and Ann returned unchanged."""
     world.target(users=BY_ADDRESS)
     world.user("ann", email="ann@x", displayName="Ann")
     world.group("staff", "ann")
@@ -163,7 +165,7 @@ def refused_leaver(world: World) -> None:
     world.group("staff", "ann")
 
 
-def test_who_returns_unchanged_after_a_refusal_and_has_the_account_still_is_left_alone(world: World) -> None:
+def test_a_returning_user_who_still_has_the_account_is_not_changed(world: World) -> None:
     refused_leaver(world)
     assert world.synced().counts.users.update == 0
     assert accounts(world) == {"Ann": True}
@@ -171,7 +173,7 @@ def test_who_returns_unchanged_after_a_refusal_and_has_the_account_still_is_left
     assert world.synced().counts.total == 0
 
 
-def test_who_returns_unchanged_to_an_account_that_is_anothers_fails_by_name(world: World) -> None:
+def test_a_returning_user_whose_account_is_anothers_fails_by_name(world: World) -> None:
     refused_leaver(world)
     replace_object(world, "ann@x")
     for report in (world.plan(), world.run(), world.run()):
@@ -188,7 +190,7 @@ def test_who_returns_unchanged_to_an_account_that_is_anothers_fails_by_name(worl
     assert world.synced().counts.total == 0
 
 
-def test_who_returns_unchanged_to_an_account_that_is_gone_gets_a_new_one(world: World) -> None:
+def test_a_returning_user_whose_account_was_deleted_gets_a_new_one(world: World) -> None:
     refused_leaver(world)
     delete(world, Kind.USER, "ann@x")
     assert world.synced().counts.users.create == 1
@@ -196,7 +198,7 @@ def test_who_returns_unchanged_to_an_account_that_is_gone_gets_a_new_one(world: 
     assert world.synced().counts.total == 0
 
 
-def test_a_leaver_who_was_refused_and_whose_key_is_another_by_now_is_looked_at_again(world: World) -> None:
+def test_a_returning_user_whose_key_was_changed_by_hand_gets_it_back(world: World) -> None:
     refused_leaver(world)
     world.store.users["m1"] = dataclasses.replace(world.store.users["m1"], key="ann.by.hand@x")
     assert world.synced().counts.users.update == 1
@@ -204,7 +206,7 @@ def test_a_leaver_who_was_refused_and_whose_key_is_another_by_now_is_looked_at_a
     assert world.synced().counts.total == 0
 
 
-def test_who_returns_unchanged_after_a_refusal_that_took_the_access_has_it_again(world: World) -> None:
+def test_a_returning_user_whose_account_was_deactivated_by_hand_is_reactivated(world: World) -> None:
     refused_leaver(world)
     world.store.users["m1"].attributes["active"] = False
     assert world.synced().counts.users.reactivate == 1
@@ -212,7 +214,7 @@ def test_who_returns_unchanged_after_a_refusal_that_took_the_access_has_it_again
     assert world.synced().counts.total == 0
 
 
-def test_a_member_whom_the_target_refuses_is_looked_at_in_the_next_run(world: World) -> None:
+def test_the_next_run_reads_the_object_of_a_refused_member(world: World) -> None:
     world.target(users=BY_ADDRESS)
     world.user("ann", email="ann@x", displayName="Ann")
     world.group("staff")
@@ -233,7 +235,7 @@ ELSEWHERE = "and another one has its email 'ann@x'"
 
 @pytest.fixture(params=[None, timedelta(0)], ids=["kept", "deleted"])
 def replaced_leaver(world: World, request: pytest.FixtureRequest) -> World:
-    """Ann leaves, and somebody made her account again under another target id."""
+    """Ann leaves, and the application created her account again under another target id."""
     world.target(users=BY_ADDRESS, delete_after=request.param)
     world.user("ann", email="ann@x", displayName="Ann")
     world.user("bob", email="bob@x", displayName="Bob")
@@ -245,7 +247,7 @@ def replaced_leaver(world: World, request: pytest.FixtureRequest) -> World:
     return world
 
 
-def test_a_leaver_whose_account_was_made_again_fails_by_name(replaced_leaver: World) -> None:
+def test_a_leaver_whose_account_was_created_again_fails_by_name(replaced_leaver: World) -> None:
     for report in (replaced_leaver.plan(), replaced_leaver.run(), replaced_leaver.run()):
         [target] = report.targets
         assert target.counts.total == 0
@@ -255,20 +257,20 @@ def test_a_leaver_whose_account_was_made_again_fails_by_name(replaced_leaver: Wo
     assert accounts(replaced_leaver)["Ann"] is True
 
 
-def test_a_leaver_whose_account_was_made_again_loses_it_by_consent(replaced_leaver: World) -> None:
+def test_a_leaver_whose_account_was_created_again_loses_it_by_consent(replaced_leaver: World) -> None:
     assert replaced_leaver.synced(adopt=frozenset({"ann"})).counts.total == 1
     assert accounts(replaced_leaver).get("Ann") is not True
     assert replaced_leaver.synced().counts.total == 0
 
 
-def test_a_leaver_whose_account_was_made_again_is_done_when_somebody_took_the_access(replaced_leaver: World) -> None:
+def test_a_leaver_whose_account_was_created_again_needs_no_change_once_it_is_inactive(replaced_leaver: World) -> None:
     replaced_leaver.run()
     replaced_leaver.store.users["again"].attributes["active"] = False
     replaced_leaver.synced()
     assert replaced_leaver.synced().counts.total == 0
 
 
-def test_a_leaver_whose_account_is_anothers_loses_the_one_made_again_by_consent(replaced_leaver: World) -> None:
+def test_a_leaver_whose_account_is_anothers_loses_the_one_created_again_by_consent(replaced_leaver: World) -> None:
     stranger: dict[str, Value] = {"email": "stranger@x", "name": "Stranger", "active": True}
     again = replaced_leaver.store.users["again"]
     replaced_leaver.store.users["m1"] = dataclasses.replace(again, key="stranger@x", attributes=stranger)
@@ -277,7 +279,7 @@ def test_a_leaver_whose_account_is_anothers_loses_the_one_made_again_by_consent(
     assert accounts(replaced_leaver)["Stranger"] is True
 
 
-def test_a_newcomer_for_the_key_decides_about_an_account_that_was_made_again(replaced_leaver: World) -> None:
+def test_a_new_user_with_the_key_adopts_the_account_created_again_by_consent(replaced_leaver: World) -> None:
     replaced_leaver.user("new", email="ann@x", displayName="Ann")
     assert failed(replaced_leaver.run()) == [("user", "new"), ("user", "ann")]
     assert replaced_leaver.synced(adopt=frozenset({"new"})).counts.users.adopt == 1
@@ -285,7 +287,7 @@ def test_a_newcomer_for_the_key_decides_about_an_account_that_was_made_again(rep
     assert replaced_leaver.synced().counts.total == 0
 
 
-def test_whose_unanswered_change_nobody_can_tell_gets_an_account_by_consent(world: World) -> None:
+def test_a_user_with_an_unclear_pending_change_gets_a_new_account_by_consent(world: World) -> None:
     world.target(users=BY_ADDRESS)
     world.user("ann", email="ann@x", displayName="Ann")
     world.group("staff", "ann")

@@ -1,4 +1,4 @@
-"""What a source says, and what becomes of it: incremental and complete readings, and those that are void."""
+"""What a pull stores of the items of a source: incremental and complete pulls, and pulls that are discarded."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def group(id_: str) -> Record:
     return Record(Kind.GROUP, id_, {"displayName": id_})
 
 
-def begun(world: World) -> None:
-    """Two people in a group, told with a cursor."""
+def first_pull(world: World) -> None:
+    """Pull two users in a group, with a cursor."""
     report = world.tell(
         [user("u1", title="Cook"), user("u2"), group("g1"), Members("g1", frozenset({"u1", "u2"}))], WHOLE
     )
@@ -36,7 +36,7 @@ def begun(world: World) -> None:
 
 
 def test_a_cursor_is_handed_to_the_next_pull(world: World) -> None:
-    begun(world)
+    first_pull(world)
     world.tell([Patch(Kind.USER, "u1", {"title": "Boss"})], PART)
     world.tell(Done("3", complete=False))
     assert world.cursors == [None, "1", "2"]
@@ -44,8 +44,8 @@ def test_a_cursor_is_handed_to_the_next_pull(world: World) -> None:
     assert set(world.held()) == {"u1", "u2"}
 
 
-def test_everything_is_read_again_when_it_is_asked_for(world: World) -> None:
-    begun(world)
+def test_a_complete_pull_can_be_asked_for(world: World) -> None:
+    first_pull(world)
     world.tell(PART)
     world.tell([user("u1")], WHOLE, complete=True)
     assert world.cursors == [None, "1", None]
@@ -53,20 +53,20 @@ def test_everything_is_read_again_when_it_is_asked_for(world: World) -> None:
     assert {key: shape["active"] for key, shape in world.held().items()} == {"u1": True, "u2": False}
 
 
-def test_everything_is_read_again_when_it_is_due(world: World) -> None:
+def test_a_complete_pull_runs_at_its_interval(world: World) -> None:
     world.complete = Complete(every=timedelta(hours=6))
     world.now = NOON
-    begun(world)
+    first_pull(world)
     for hours in (1, 5, 6, 7):
         world.now = NOON + timedelta(hours=hours)
         world.tell([user("u1"), user("u2")], WHOLE if hours == 6 else PART)
     assert world.cursors == [None, "1", "2", None, "1"]
 
 
-def test_everything_is_read_again_once_a_day_also_over_midnight(world: World) -> None:
+def test_a_complete_pull_runs_once_a_day_also_over_midnight(world: World) -> None:
     world.complete = Complete(at=time(23, 30))
     world.now = NOON
-    begun(world)
+    first_pull(world)
     due = []
     for hours in (11, 11.5, 11.75, 12.5, 23, 35, 60):
         world.now = NOON + timedelta(hours=hours)
@@ -84,25 +84,25 @@ def test_everything_is_read_again_once_a_day_also_over_midnight(world: World) ->
     ("2026-03-01 02:01", "2026-03-02 02:00", True),
     ("2027-03-01 02:01", "2026-03-02 12:00", True),
 ])  # fmt: skip
-def test_daily_at_two(last: str, now: str, due: bool) -> None:
+def test_a_complete_pull_at_two_is_due_once_a_day(last: str, now: str, due: bool) -> None:
     when = (datetime.fromisoformat(text).astimezone() for text in (last, now))
     assert Complete(at=time(2)).is_due(*when) is due
 
 
-def test_a_void_reading_is_still_due(world: World) -> None:
+def test_a_complete_pull_that_failed_is_still_due(world: World) -> None:
     world.complete = Complete(every=timedelta(hours=6))
     world.now = NOON
-    begun(world)
+    first_pull(world)
     world.now = NOON + timedelta(hours=6)
     assert world.tell([user("u1")]).status == "failed"
     world.tell([user("u1"), user("u2")], WHOLE)
     assert world.cursors == [None, None, None]
 
 
-def test_everything_is_read_again_when_the_rules_read_more(world: World) -> None:
-    """What was not asked for is not in the snapshot, and no change feed tells it now."""
+def test_rules_that_read_more_attributes_cause_a_complete_pull(world: World) -> None:
+    """The snapshot lacks the new attributes, and a change feed does not repeat them."""
     world.target(users=rules(None, "uid", uid="user.id"))
-    begun(world)
+    first_pull(world)
     world.target(users=rules(None, "uid", uid="user.id", title="user.title"))
     world.tell([user("u1", title="Cook"), user("u2")], WHOLE)
     world.tell(PART)
@@ -112,24 +112,24 @@ def test_everything_is_read_again_when_the_rules_read_more(world: World) -> None
     assert world.held()["u1"]["title"] == "Cook"
 
 
-# ---- whom nobody knows
+# ---- items about records that the snapshot does not have
 
 
 @pytest.mark.parametrize("item", [Patch(Kind.USER, "u9", {"title": "Boss"}), Present(Kind.USER, "u9")])
-def test_a_word_about_somebody_unknown_is_answered_by_reading_everything_next_time(world: World, item: Any) -> None:
-    begun(world)
+def test_a_change_of_an_unknown_record_makes_the_next_pull_complete(world: World, item: Any) -> None:
+    first_pull(world)
     report = world.tell([item, user("u3")], WHOLE)
     assert report.status == "succeeded"
     assert report.pull is not None
-    assert not report.pull.complete, "it is not certain that it told everything"
+    assert not report.pull.complete, "the source may have left out more"
     assert {key for key, shape in world.held().items() if shape["active"]} == {"u1", "u2", "u3"}
     world.tell([user("u1"), user("u2"), user("u3"), user("u9")], WHOLE)
     assert world.cursors == [None, "1", None]
     assert "u9" in world.held()
 
 
-def test_one_who_is_told_before_being_changed_is_known(world: World) -> None:
-    begun(world)
+def test_a_record_may_be_changed_in_the_pull_that_adds_it(world: World) -> None:
+    first_pull(world)
     world.tell([Patch(Kind.USER, "u3", {"title": "Boss"})], PART)
     assert "u3" not in world.held()
     report = world.tell([user("u3", title="Cook")], [Patch(Kind.USER, "u3", {"title": "Boss"})], PART)
@@ -138,8 +138,8 @@ def test_one_who_is_told_before_being_changed_is_known(world: World) -> None:
     assert world.cursors[-1] is None
 
 
-def test_somebody_unknown_who_is_gone_is_nobodys_business(world: World) -> None:
-    begun(world)
+def test_the_deletion_of_an_unknown_record_is_ignored(world: World) -> None:
+    first_pull(world)
     report = world.tell([Gone(Kind.USER, "u9"), Gone(Kind.GROUP, "g9")], PART)
     assert report.status == "succeeded"
     assert report.targets[0].counts.total == 0
@@ -147,44 +147,44 @@ def test_somebody_unknown_who_is_gone_is_nobodys_business(world: World) -> None:
     assert world.cursors[-1] == "2"
 
 
-def test_members_of_a_group_that_nobody_knows_are_named(world: World) -> None:
-    begun(world)
+def test_members_of_an_unknown_group_are_reported(world: World) -> None:
+    first_pull(world)
     report = world.tell([Members("g9", frozenset({"u1"}))], PART)
     assert report.status == "succeeded"
     [skipped] = report.skipped
     assert (skipped.id, skipped.reason) == ("g9", "its members were told, but this directory does not list the group")
 
 
-# ---- named as still there
+# ---- Present
 
 
-def test_whoever_is_named_as_present_stays_and_a_group_with_its_members(world: World) -> None:
-    begun(world)
+def test_a_present_record_stays_and_a_present_group_keeps_its_members(world: World) -> None:
+    first_pull(world)
     report = world.tell([Present(Kind.USER, "u1"), Present(Kind.USER, "u2"), Present(Kind.GROUP, "g1")], WHOLE)
     assert report.status == "succeeded"
     assert report.targets[0].counts.total == 0
     assert world.members() == {"g1": {"u1", "u2"}}
 
 
-def test_whoever_is_neither_told_nor_named_is_gone(world: World) -> None:
-    begun(world)
+def test_a_record_that_a_complete_pull_does_not_mention_is_deleted(world: World) -> None:
+    first_pull(world)
     world.tell([Present(Kind.USER, "u1"), Present(Kind.GROUP, "g1")], WHOLE)
     assert {key: shape["active"] for key, shape in world.held().items()} == {"u1": True, "u2": False}
     assert world.members() == {"g1": {"u1"}}
 
 
-def test_everything_is_still_read_again_when_it_is_due_though_all_were_named_meanwhile(world: World) -> None:
+def test_a_complete_pull_of_present_items_does_not_postpone_the_next_one(world: World) -> None:
     world.complete = Complete(every=timedelta(hours=6))
     world.now = NOON
-    begun(world)
+    first_pull(world)
     for hours in (5, 7):
         world.now = NOON + timedelta(hours=hours)
         world.tell([Present(Kind.USER, "u1"), Present(Kind.USER, "u2"), Present(Kind.GROUP, "g1")], WHOLE)
     assert world.cursors == [None, "1", None]
 
 
-def test_a_group_that_is_told_in_a_complete_reading_has_only_the_members_that_are_told(world: World) -> None:
-    begun(world)
+def test_a_group_in_a_complete_pull_has_only_the_members_of_that_pull(world: World) -> None:
+    first_pull(world)
     world.tell(
         [user("u1", title="Cook"), user("u2"), group("g1"), Members("g1", frozenset({"u2"}))], WHOLE, complete=True
     )
@@ -193,18 +193,16 @@ def test_a_group_that_is_told_in_a_complete_reading_has_only_the_members_that_ar
     assert world.members() == {}
 
 
-def test_one_who_is_gone_and_told_again_is_here_and_the_other_way_round(world: World) -> None:
-    begun(world)
+def test_the_last_of_a_deletion_and_a_record_counts(world: World) -> None:
+    first_pull(world)
     world.tell([Gone(Kind.USER, "u1")], [user("u1", title="Boss")], [user("u2")], [Gone(Kind.USER, "u2")], PART)
     assert {key: shape["active"] for key, shape in world.held().items()} == {"u1": True, "u2": False}
     assert world.held()["u1"]["title"] == "Boss"
 
 
 @pytest.mark.parametrize("said", [(Present(Kind.GROUP, "g1"), group("g1")), (group("g1"), Present(Kind.GROUP, "g1"))])
-def test_a_group_that_is_told_and_named_as_present_keeps_its_members_on_one_page_as_on_two(
-    world: World, said: tuple[Any, Any]
-) -> None:
-    begun(world)
+def test_a_group_that_is_also_present_keeps_its_members_on_one_page_or_two(world: World, said: tuple[Any, Any]) -> None:
+    first_pull(world)
     others = [user("u1", title="Cook"), user("u2")]
     for pages in ([others, [*said]], [others, *([each] for each in said)]):
         report = world.tell(*pages, WHOLE, complete=True)
@@ -213,8 +211,8 @@ def test_a_group_that_is_told_and_named_as_present_keeps_its_members_on_one_page
 
 
 @pytest.mark.parametrize("apart", [False, True])
-def test_one_who_is_gone_and_then_changed_is_not_certain_on_one_page_as_on_two(world: World, apart: bool) -> None:
-    begun(world)
+def test_a_change_after_a_deletion_makes_the_next_pull_complete_on_one_page_or_two(world: World, apart: bool) -> None:
+    first_pull(world)
     said = [Gone(Kind.USER, "u1"), Patch(Kind.USER, "u1", {"title": "Boss"})]
     world.tell(*([[each] for each in said] if apart else [said]), PART)
     assert not world.held()["u1"]["active"]
@@ -223,31 +221,31 @@ def test_one_who_is_gone_and_then_changed_is_not_certain_on_one_page_as_on_two(w
     assert world.held()["u1"]["active"]
 
 
-# ---- readings that are void
+# ---- pulls that are discarded
 
 FAULTS = {
-    "it went on after Done": ([user("u1")], WHOLE, [user("u2")]),
+    "a page after Done": ([user("u1")], WHOLE, [user("u2")]),
     "a second Done": ([user("u1")], WHOLE, WHOLE),
-    "something that is no item": ([user("u1"), {"id": "u2"}], WHOLE),
-    "an item beside its page": (user("u1"), WHOLE),
-    "no page": (None, WHOLE),
+    "an object that is not an item": ([user("u1"), {"id": "u2"}], WHOLE),
+    "an item instead of a page": (user("u1"), WHOLE),
+    "None instead of a page": (None, WHOLE),
     "an empty id": ([user("")], WHOLE),
     "an id that is a number": ([Record(Kind.USER, 7, {})], WHOLE),  # type: ignore[arg-type]
     "a kind that is text": ([Record("user", "u1", {})], WHOLE),  # type: ignore[arg-type]
-    "an id without end": ([user("u" * 2000)], WHOLE),
-    "an attribute that JSON cannot say": ([user("u1", photo=object())], WHOLE),
-    "attributes that are no dict": ([Record(Kind.USER, "u1", ["title"])], WHOLE),  # type: ignore[arg-type]
-    "handles that are no text": ([Record(Kind.USER, "u1", {}, (7,))], WHOLE),  # type: ignore[arg-type]
-    "members that are no text": ([group("g1"), Members("g1", frozenset({7}))], WHOLE),  # type: ignore[arg-type]
-    "a group of members without a name": ([Members("", frozenset({"u1"}))], WHOLE),
+    "an id of 2,000 characters": ([user("u" * 2000)], WHOLE),
+    "an attribute that JSON cannot hold": ([user("u1", photo=object())], WHOLE),
+    "a list as attributes": ([Record(Kind.USER, "u1", ["title"])], WHOLE),  # type: ignore[arg-type]
+    "a number as a handle": ([Record(Kind.USER, "u1", {}, (7,))], WHOLE),  # type: ignore[arg-type]
+    "a number as a member": ([group("g1"), Members("g1", frozenset({7}))], WHOLE),  # type: ignore[arg-type]
+    "members of a group with an empty id": ([Members("", frozenset({"u1"}))], WHOLE),
     "a cursor that is a number": ([user("u1")], Done(7, complete=True)),  # type: ignore[arg-type]
     "a cursor with a NUL character": ([user("u1")], Done("a\0b", complete=True)),
 }
 
 
 @pytest.mark.parametrize("pages", FAULTS.values(), ids=FAULTS.keys())
-def test_a_source_that_breaks_the_contract_is_told_so_and_changes_nothing(world: World, pages: tuple[Any, ...]) -> None:
-    begun(world)
+def test_a_source_that_breaks_the_contract_fails_and_changes_nothing(world: World, pages: tuple[Any, ...]) -> None:
+    first_pull(world)
     before = world.held()
     report = world.tell(*pages)
     assert report.status == "failed"
@@ -258,15 +256,15 @@ def test_a_source_that_breaks_the_contract_is_told_so_and_changes_nothing(world:
     assert world.cursors == [None, "1", "1"]
 
 
-def test_a_reading_without_its_end_is_void(world: World) -> None:
-    begun(world)
+def test_a_pull_without_done_is_discarded(world: World) -> None:
+    first_pull(world)
     report = world.tell([user("u1")])
     assert report.status == "failed"
     assert str(report.error).startswith("the source stopped before `Done`")
     assert all(shape["active"] for shape in world.held().values())
 
 
-def test_an_id_may_hold_whatever_text_can(world: World) -> None:
+def test_an_id_may_have_any_characters(world: World) -> None:
     odd = ["李", "a b", "'\"\\", "\n", "\t", "\\N", "%", "é", "e\u0301", "A", "a", "\x01", "\u2028", "😀"]
     world.tell([user(id_, title=id_) for id_ in odd] + [group("g1"), Members("g1", frozenset(odd))], WHOLE)
     assert {key: shape["title"] for key, shape in world.held().items()} == {id_: id_ for id_ in odd}
@@ -275,7 +273,7 @@ def test_an_id_may_hold_whatever_text_can(world: World) -> None:
     assert not any(shape["active"] for shape in world.held().values())
 
 
-def test_an_attribute_may_hold_whatever_json_can(world: World) -> None:
+def test_an_attribute_may_have_any_json_value(world: World) -> None:
     values = {"a": "\0", "b": 2**63, "c": -(2**63), "d": [1.5, None, {"x": "\0"}], "e": True, "f": {"": ""}}
     world.target(users=rules(None, "uid", uid="user.id", title="user.title", e="user.raw.e"))
     for title in ("\0a", "\0b"):

@@ -1,4 +1,4 @@
-"""A directory that has another name now: its people keep their objects, in the state and in the target."""
+"""A directory gets another name (``was``): its records keep their objects, in the state and in the target."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def known(world: World) -> list[str]:
         return list(connection.scalars(select(directories.c.name)))
 
 
-def still_to_tell(world: World) -> int:
+def unfinished_renames(world: World) -> int:
     with world.database.read() as connection:
         return len(connection.execute(select(renames)).all())
 
@@ -45,16 +45,16 @@ def directories_of(world: World, name: str = "app") -> set[str]:
     return {held.directory for kind in Kind for held in store.objects(kind).values()}
 
 
-def test_everybody_keeps_their_object(company: World) -> None:
+def test_every_record_keeps_its_object(company: World) -> None:
     before = set(company.store.users) | set(company.store.groups)
     rename(company)
     for _ in range(2):
         report = company.run()
         assert (report.status, report.targets[0].counts.total) == ("succeeded", 0)
         assert report.pull is not None
-        assert not report.pull.complete, "the cursor is still good"
+        assert not report.pull.complete, "the cursor is still valid"
     assert set(company.store.users) | set(company.store.groups) == before
-    assert (directories_of(company), known(company), still_to_tell(company)) == ({"neu"}, ["neu"], 0)
+    assert (directories_of(company), known(company), unfinished_renames(company)) == ({"neu"}, ["neu"], 0)
     company.leave("u2")
     company.people("u4")
     counts = company.synced().counts
@@ -77,20 +77,20 @@ def test_a_plan_renames_nothing(company: World) -> None:
 
 
 @pytest.mark.parametrize("when", ["down", "die_before_commit", "die_after_commit"])
-def test_a_target_that_fails_is_told_by_the_next_run(company: World, when: str) -> None:
+def test_the_next_run_renames_in_a_target_that_failed(company: World, when: str) -> None:
     rename(company)
     setattr(company.store.faults, when, True)
     assert company.run().status == "failed"
-    assert (known(company), still_to_tell(company)) == (["neu"], 1)
+    assert (known(company), unfinished_renames(company)) == (["neu"], 1)
     rename(company, "newer")
     assert company.run().status == "failed"
-    assert still_to_tell(company) == 2
+    assert unfinished_renames(company) == 2
     setattr(company.store.faults, when, False)
     assert company.synced().counts.total == 0
-    assert (directories_of(company), known(company), still_to_tell(company)) == ({"newer"}, ["newer"], 0)
+    assert (directories_of(company), known(company), unfinished_renames(company)) == ({"newer"}, ["newer"], 0)
 
 
-def test_what_got_no_answer_before_is_looked_up_under_the_old_name(company: World) -> None:
+def test_a_change_that_was_not_answered_before_is_looked_up_under_the_old_name(company: World) -> None:
     company.people("u4")
     company.store.faults.die_after_commit = True
     assert company.run().status == "failed"
@@ -100,7 +100,7 @@ def test_what_got_no_answer_before_is_looked_up_under_the_old_name(company: Worl
     assert (directories_of(company), sorted(company.held())) == ({"neu"}, ["u1", "u2", "u3", "u4"])
 
 
-def test_a_target_that_moves_meanwhile_is_told_in_both_places(company: World) -> None:
+def test_a_target_that_moves_meanwhile_is_renamed_in_both_places(company: World) -> None:
     here, there = company.store, copy_of(company.store, "there")
     rename(company)
     here.faults.down = True
@@ -121,7 +121,7 @@ def test_the_old_name_may_stay_in_the_file(company: World) -> None:
 
 
 def test_a_name_under_which_it_was_only_planned_does_not_matter(company: World) -> None:
-    """The configuration was changed, and `was` came later."""
+    """The name was changed first, and `was` was added later."""
     rename(company)
     company.was = None
     company.plan()
@@ -147,7 +147,7 @@ def test_two_directories_that_have_people_do_not_become_one(company: World) -> N
         )
 
 
-def test_it_is_not_renamed_in_the_middle_of_a_run_under_its_old_name(company: World) -> None:
+def test_a_directory_is_not_renamed_during_a_pull_under_its_old_name(company: World) -> None:
     rename(company)
     with locked(company.database, DIRECTORY, "acme"):
         assert str(company.run().error).startswith("acme: another pull of this directory is under way\n  → ")
@@ -155,7 +155,7 @@ def test_it_is_not_renamed_in_the_middle_of_a_run_under_its_old_name(company: Wo
     assert company.synced().counts.total == 0
 
 
-def test_its_runs_stay_its_history(company: World) -> None:
+def test_a_renamed_directory_keeps_its_history(company: World) -> None:
     rename(company)
     company.synced()
     with company.database.read() as connection:
@@ -164,7 +164,7 @@ def test_its_runs_stay_its_history(company: World) -> None:
 
 @pytest.fixture
 def beta(company: World) -> Iterator[World]:
-    """A second directory of the same target, which has u1 and u2, too."""
+    """A second directory of the same target, which has u1, too, and u4."""
     made = World(company.folder, state=company.url)
     made.name, made.stores = "beta", company.stores
     company.beside, made.beside = [made], [company]
@@ -191,7 +191,7 @@ def renamed_while_down(world: World, name: str) -> None:
 
 
 @pytest.mark.parametrize("first", ["company", "beta"])
-def test_a_name_that_passes_on_while_the_target_is_down(company: World, beta: World, first: str) -> None:
+def test_a_name_passes_to_another_directory_while_the_target_is_down(company: World, beta: World, first: str) -> None:
     """acme becomes gamma, beta becomes acme, and then delta: the target never knew beta as acme."""
     before = whose(company)
     renamed_while_down(company, "gamma")
@@ -217,8 +217,10 @@ def test_two_directories_exchange_their_names_in_three_edits(company: World, bet
     assert whose(company) == {"beta": before["acme"], "acme": before["beta"]}
 
 
-def test_a_directory_that_was_never_told_of_and_is_out_of_the_file_is_still_told(company: World, beta: World) -> None:
-    """Or nobody could ever get its old name: it has only leavers, who are kept."""
+def test_a_rename_that_the_target_missed_is_delivered_after_the_directory_is_removed(
+    company: World, beta: World
+) -> None:
+    """Otherwise no directory could ever get the old name. The target keeps the leavers of the removed directory."""
     before = whose(company)
     company.group("g1")
     company.leave("u1", "u2", "u3")
@@ -235,7 +237,7 @@ def test_a_directory_that_was_never_told_of_and_is_out_of_the_file_is_still_told
 
 
 def test_a_name_that_another_directory_had_is_refused(company: World, beta: World) -> None:
-    """beta is out of the file, and acme is to be beta."""
+    """beta is removed from the file, and acme gets its name."""
     rename(company, "beta")
     report = company.run()
     assert report.status == "failed"
@@ -245,8 +247,8 @@ def test_a_name_that_another_directory_had_is_refused(company: World, beta: Worl
     )
 
 
-def test_a_new_directory_with_the_old_name_waits_until_the_target_was_told(company: World) -> None:
-    """Until then, the target's objects of this name are the renamed directory's."""
+def test_a_new_directory_with_the_old_name_waits_until_the_target_is_renamed(company: World) -> None:
+    """Until then, the objects under this name belong to the renamed directory."""
     before = company.name
     rename(company)
     company.store.faults.down = True
@@ -259,13 +261,15 @@ def test_a_new_directory_with_the_old_name_waits_until_the_target_was_told(compa
     company.name, company.was = renamed, before
     company.target()
     company.synced()
-    assert (directories_of(company), still_to_tell(company)) == ({renamed}, 0)
+    assert (directories_of(company), unfinished_renames(company)) == ({renamed}, 0)
 
 
 @pytest.fixture
 def forgotten(world: World) -> World:
-    """`was` was forgotten: acme has left, and neu was read as another directory, with the account of u1 and a newcomer.
-    The rest failed by name."""
+    """A rename without `was`: acme has left the target, and neu was delivered as another directory.
+
+    neu adopted the account of u1 and created u4. u2 and u3 failed, because their accounts are those of leavers.
+    """
     by_login(world)
     for name in ("u1", "u2", "u3"):
         world.user(name, userName=name)
@@ -295,7 +299,7 @@ def test_was_may_be_written_later(forgotten: World) -> None:
     assert {held.key: target_id for target_id, held in forgotten.store.users.items()} == before
     assert active(forgotten.store) == {"u1", "u2", "u3", "u4"}
     assert forgotten.members() == {"g1": {"u1", "u2", "u4"}}
-    assert (known(forgotten), still_to_tell(forgotten)) == (["neu"], 0)
+    assert (known(forgotten), unfinished_renames(forgotten)) == (["neu"], 0)
     assert forgotten.run().targets[0].counts.total == 0
     forgotten.leave("u4", "u1")
     assert forgotten.synced().counts.users.deactivate == 2
@@ -303,7 +307,7 @@ def test_was_may_be_written_later(forgotten: World) -> None:
 
 
 def test_other_people_with_the_same_ids_do_not_become_one(forgotten: World) -> None:
-    """The records of both differ: these are two directories."""
+    """The records differ, so these are two directories."""
     for name in ("u1", "u2", "u3"):
         forgotten.user(name, userName=f"other {name}")
     forgotten.run()

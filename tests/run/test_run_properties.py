@@ -1,5 +1,7 @@
-"""What a run promises, whatever happens in whatever order: a state machine over a directory and a target in memory that
-fail on demand, against a plain description of what the target must hold."""
+"""A state machine: a directory and a target in memory change and fail in any order.
+
+After each run, the target is compared with a plain description of what it must hold.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ GROUPS = [f"g{number}" for number in range(4)]
 TITLES = ["Boss", "Cook", "Porter"]
 
 MEMORY = Path("/dev/shm")
-"""Thousands of runs, each of which waits for the disk several times: better where nothing has to be waited for."""
+"""Where the databases stand: thousands of runs would wait for a disk several times each."""
 
 PLAIN = (Ruleset(), Ruleset())
 RULED = (
@@ -35,7 +37,7 @@ RULED = (
 )  # fmt: skip
 
 Edit = tuple[Any, ...]
-"""A function below, and what it is called with after the world."""
+"""A function below, and its arguments after the world."""
 
 
 def joins_or_changes(world: World, user: str, title: str, manager: str | None) -> None:
@@ -45,7 +47,7 @@ def joins_or_changes(world: World, user: str, title: str, manager: str | None) -
 
 
 def leaves(world: World, user: str) -> None:
-    """Not even the memberships are taken along: the directory may go on naming who is gone."""
+    """Delete a user, but not the memberships: a directory may go on naming a deleted user."""
     world.directory.users.pop(user, None)
     world.directory.handles.pop((Kind.USER, user), None)
 
@@ -57,7 +59,7 @@ def swap_logins(world: World, one: str, other: str) -> None:
 
 
 def shares_login(world: World, one: str, other: str) -> None:
-    """Two who have the same: then it means neither of them."""
+    """Two users get the same login: then it identifies neither of them."""
     handles, keys = world.directory.handles, ((Kind.USER, one), (Kind.USER, other))
     if all(key in handles for key in keys):
         handles[keys[0]] = handles[keys[1]]
@@ -80,7 +82,7 @@ def membership(world: World, group: str, member: str, stays: bool) -> None:
 
 
 def populate(world: World, random: Random) -> None:
-    """A full house to begin with, so that every edit meets something."""
+    """Create all users and groups, so that every edit finds some."""
     for user in USERS:
         joins_or_changes(world, user, random.choice(TITLES), random.choice([None, *USERS, f"login:{user}"]))
     for group in GROUPS:
@@ -104,7 +106,7 @@ edits = st.one_of(
 
 
 class Runs(RuleBasedStateMachine):
-    """The target in memory is an exact image, but for leavers: these stay, deactivated."""
+    """The target is an exact image of the directory, apart from leavers: these stay, deactivated."""
 
     def __init__(self, state: str | None = None) -> None:
         super().__init__()
@@ -141,7 +143,7 @@ class Runs(RuleBasedStateMachine):
 
     @rule(mode=st.sampled_from(["flattened", "direct"]))
     def the_rules_are_edited(self, mode: MembershipMode) -> None:
-        """A target's tables fit its rules, so other rules mean another target here."""
+        """Other rules mean another target here, because a target's tables fit its rules."""
         self.ruled, self.mode = not self.ruled, mode
         self._rules()
 
@@ -169,7 +171,7 @@ class Runs(RuleBasedStateMachine):
 
     @rule(who=users | groups, unseen=st.booleans(), after=st.none() | st.integers(0, 6))
     def the_target_fails(self, who: str, unseen: bool, after: int | None) -> None:
-        """It refuses one record, and dies midway, perhaps after it has written what it never acknowledged."""
+        """The target refuses one record and fails midway, perhaps after a change that it did not acknowledge."""
         store = self.world.stores[self.target]
         store.faults = TargetFaults(refuse={who}, die_after=after, die_unseen=unseen)
         self.world.run()
@@ -190,7 +192,7 @@ class Runs(RuleBasedStateMachine):
         assert list(again.targets[0].changes or ()) == []
 
     def _pulled(self) -> None:
-        """A pull was saved: who has which handle, and since which pull."""
+        """Note after a saved pull which user has which handle, and since which pull."""
         self.pulls += 1
         now = [(id_, handle) for (_, id_), some in self.world.directory.handles.items() for handle in some]
         self.since = {pair: self.since.get(pair, self.pulls) for pair in now}
@@ -210,11 +212,14 @@ class Runs(RuleBasedStateMachine):
 
 
 Since = dict[tuple[str, str], int]
-"""Since which pull a user has a handle."""
+"""By user and handle: since which pull the user has the handle."""
 
 
 def resolve(world: World, since: Since, member: str) -> tuple[Kind, str] | None:
-    """Whom an id or handle means: of several the one who had it first. Users and groups share no ids here."""
+    """Return the record that an id or handle identifies: of several users the first that had it.
+
+    Users and groups never have the same id here.
+    """
     named = sorted((pull, id_) for (id_, handle), pull in since.items() if handle == member)
     if named and (len(named) == 1 or named[0][0] < named[1][0]):
         return Kind.USER, named[0][1]
@@ -224,7 +229,7 @@ def resolve(world: World, since: Since, member: str) -> tuple[Kind, str] | None:
 
 
 def everybody(world: World, since: Since, group: str, seen: frozenset[str] = frozenset()) -> set[str]:
-    """The users in a group, directly or through nested ones."""
+    """Return the users in a group, directly or through nested groups."""
     found: set[str] = set()
     for member in world.directory.members.get(group, ()):
         who = resolve(world, since, member)
@@ -278,7 +283,7 @@ class AtLength(Runs):
 
 
 class OnPostgresql(Runs):
-    """The same, with the state on PostgreSQL, made anew for each."""
+    """The same, with the state in PostgreSQL, in a new database for each example."""
 
     server: ClassVar[Postgres]
     template: ClassVar[str]

@@ -1,4 +1,4 @@
-"""Who is shaped again, and what becomes of those for whom a rule fails or whose key is another's."""
+"""Which records are shaped again, and how a record fails: a rule fails for it, or another record has its key."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KEYED = rules(None, "email", email="user.email", name="user.displayName")
 
 
 def shaped(world: World) -> set[str]:
-    """Who was to be shaped again after the last reading."""
+    """Return the users that were to be shaped again after the last pull."""
     last = select(directories.c.revision).scalar_subquery()
     with world.database.read() as connection:
         query = select(records.c.id).where(records.c.kind == NUMBER[Kind.USER], records.c.revision == last)
@@ -28,7 +28,7 @@ def shaped(world: World) -> set[str]:
 
 
 def changed(world: World) -> set[str]:
-    """Whom a sync updates."""
+    """Sync, and return the ids of the updated users."""
     report = world.run(changes=None)
     assert report.status == "succeeded", report
     changes = world.changes(report)
@@ -50,10 +50,10 @@ def staff(world: World, *, incremental: bool = True) -> None:
     assert world.held()["u1"]["groups"] == ["inner", "outer"]
 
 
-# ---- what others are
+# ---- changes of groups and managers
 
 
-def test_two_groups_of_one_name_are_named_where_a_rule_goes_by_it(world: World) -> None:
+def test_two_groups_with_the_name_that_a_rule_reads_are_noted(world: World) -> None:
     by_name = rules(None, "uid", uid="user.id", role='"ops" in user.groups ? "admin" : "member"')
     world.target(users=by_name, groups=NO_GROUPS)
     world.people("u1", "u2")
@@ -67,7 +67,7 @@ def test_two_groups_of_one_name_are_named_where_a_rule_goes_by_it(world: World) 
         "  → let the rule go by the id of the group that is meant, in user.group_ids"
     )
     world.people("u3")
-    assert world.run().targets[0].notes == [], "said when groups changed"
+    assert world.run().targets[0].notes == [], "noted by the delivery in which the groups changed"
     assert world.plan().targets[0].notes == [note], "and in every plan"
     world.target(users=rules(None, "uid", uid="user.id", role='"g1" in user.group_ids ? "admin" : "member"'))
     assert world.plan().targets[0].notes == []
@@ -84,7 +84,7 @@ def test_the_ids_of_groups_count_at_any_depth(world: World) -> None:
     assert world.held()["u1"]["ids"] == ["inner", "outer"]
 
 
-def test_a_renamed_group_concerns_those_in_it(world: World) -> None:
+def test_a_renamed_group_changes_its_members(world: World) -> None:
     staff(world)
     world.directory.groups["inner"]["displayName"] = "core"
     assert changed(world) == shaped(world) == {"u1", "u2", "u3"}
@@ -93,7 +93,7 @@ def test_a_renamed_group_concerns_those_in_it(world: World) -> None:
     assert world.held()["u1"]["groups"] == ["all", "core"]
 
 
-def test_a_changed_membership_concerns_those_who_entered_or_left(world: World) -> None:
+def test_a_changed_membership_changes_the_members_that_joined_or_left(world: World) -> None:
     staff(world)
     world.directory.members["inner"] = {"u2", "u3", "u5"}
     assert changed(world) == shaped(world) == {"u1", "u5"}
@@ -103,7 +103,7 @@ def test_a_changed_membership_concerns_those_who_entered_or_left(world: World) -
     assert changed(world) == {"u2", "u3", "u5"}
 
 
-def test_a_group_that_comes_or_goes_concerns_those_in_it(world: World) -> None:
+def test_a_created_or_deleted_group_changes_its_members(world: World) -> None:
     staff(world)
     world.group("third", "u0", "u5")
     assert changed(world) == {"u0", "u5"}
@@ -111,7 +111,7 @@ def test_a_group_that_comes_or_goes_concerns_those_in_it(world: World) -> None:
     assert changed(world) == {"u0", "u5"}
 
 
-def test_a_changed_manager_concerns_those_who_report_to_them(world: World) -> None:
+def test_a_changed_manager_changes_the_direct_reports(world: World) -> None:
     staff(world)
     world.people("u0", title="Director")
     assert changed(world) == shaped(world) == {"u0", "u1", "u2"}
@@ -120,7 +120,7 @@ def test_a_changed_manager_concerns_those_who_report_to_them(world: World) -> No
     assert world.held()["u1"]["boss"] == "Cook"
 
 
-def test_a_manager_who_leaves_concerns_those_who_report_to_them(world: World) -> None:
+def test_a_manager_who_leaves_changes_the_direct_reports(world: World) -> None:
     staff(world)
     world.leave("u0")
     report = world.run(changes=None)
@@ -130,7 +130,7 @@ def test_a_manager_who_leaves_concerns_those_who_report_to_them(world: World) ->
     assert "boss" not in world.held()["u1"]
 
 
-def test_a_complete_reading_finds_the_same(world: World) -> None:
+def test_a_complete_pull_finds_the_same_changes(world: World) -> None:
     staff(world, incremental=False)
     world.directory.groups["inner"]["displayName"] = "core"
     world.people("u0", title="Director")
@@ -139,7 +139,7 @@ def test_a_complete_reading_finds_the_same(world: World) -> None:
     assert changed(world) == set()
 
 
-def test_an_edited_rule_reaches_everybody_although_nobody_changed(world: World) -> None:
+def test_an_edited_rule_shapes_every_record_again(world: World) -> None:
     staff(world)
     world.target(users=LOUD, groups=NO_GROUPS)
     assert changed(world) == {"u0", "u1", "u2", "u3", "u4", "u5"}
@@ -147,7 +147,7 @@ def test_an_edited_rule_reaches_everybody_although_nobody_changed(world: World) 
     assert changed(world) == set()
 
 
-def test_an_edited_mapping_reaches_everybody(world: World) -> None:
+def test_an_edited_mapping_shapes_every_record_again(world: World) -> None:
     world.people("u1", "u2", title="Cook", job="Chef")
     world.synced()
     world.attributes = {"title": "raw.job"}
@@ -155,7 +155,7 @@ def test_an_edited_mapping_reaches_everybody(world: World) -> None:
     assert world.held()["u1"]["title"] == "Chef"
 
 
-def test_an_edited_rule_that_could_not_be_delivered_reaches_everybody_later(world: World) -> None:
+def test_an_edited_rule_that_could_not_be_delivered_is_delivered_later(world: World) -> None:
     staff(world)
     world.target(users=LOUD, groups=NO_GROUPS)
     world.store.faults.down = True
@@ -170,7 +170,7 @@ def test_an_edited_rule_that_could_not_be_delivered_reaches_everybody_later(worl
 # ---- rules that fail
 
 
-def test_a_rule_that_fails_for_one_fails_that_one_by_name_and_leaves_what_the_target_has(world: World) -> None:
+def test_a_record_for_which_a_rule_fails_is_named_and_its_object_stays_as_it_is(world: World) -> None:
     world.target(users=rules(None, "uid", uid="user.id", number="int(user.employeeNumber)"))
     world.people("u1", "u2", employeeNumber="7")
     world.group("g1", "u1", "u2")
@@ -191,8 +191,8 @@ def test_a_rule_that_fails_for_one_fails_that_one_by_name_and_leaves_what_the_ta
     assert world.held()["u2"]["number"] == 9
 
 
-def test_one_for_whom_a_rule_fails_is_looked_at_again_also_when_nothing_changed(world: World) -> None:
-    """What a rule reads may lie elsewhere: in the groups, the manager."""
+def test_a_record_for_which_a_rule_fails_is_shaped_again_in_every_run(world: World) -> None:
+    """The cause may be a change elsewhere, in a group or a manager."""
     world.directory.incremental = True
     world.target(users=rules(None, "uid", uid="user.id", number="int(user.employeeNumber)"))
     world.people("u1", employeeNumber="x")
@@ -200,7 +200,7 @@ def test_one_for_whom_a_rule_fails_is_looked_at_again_also_when_nothing_changed(
     assert world.run().targets[0].failures == 1
 
 
-def test_a_leaver_leaves_whatever_the_rules_would_say(world: World) -> None:
+def test_a_leaver_for_which_a_rule_fails_is_deactivated(world: World) -> None:
     world.target(users=rules(None, "uid", uid="user.id", number="int(user.employeeNumber)"))
     world.people("u1", employeeNumber="7")
     world.synced()
@@ -213,7 +213,7 @@ def test_a_leaver_leaves_whatever_the_rules_would_say(world: World) -> None:
 # ---- keys
 
 
-def test_two_with_one_key_are_both_named_and_nothing_is_done_for_either(world: World) -> None:
+def test_records_with_the_same_key_are_all_named_and_none_is_delivered(world: World) -> None:
     world.target(users=KEYED)
     world.people("u1", "u2", "u3", email="same@acme.example")
     world.people("u4", email="other@acme.example")
@@ -230,7 +230,7 @@ def test_two_with_one_key_are_both_named_and_nothing_is_done_for_either(world: W
     assert len(world.held()) == 4
 
 
-def test_one_with_the_key_of_another_is_named_with_its_holder(world: World) -> None:
+def test_a_record_with_the_key_of_another_is_named_with_its_holder(world: World) -> None:
     world.target(users=KEYED)
     world.people("u1", email="ada@acme.example", displayName="Ada")
     world.synced()
@@ -248,7 +248,7 @@ def test_one_with_the_key_of_another_is_named_with_its_holder(world: World) -> N
     assert world.held()["lovelace@acme.example"]["name"] == "Ada"
 
 
-def test_keys_that_are_passed_on_arrive_in_one_run_each_with_its_person(world: World) -> None:
+def test_keys_that_pass_to_other_users_arrive_in_one_run(world: World) -> None:
     world.target(users=KEYED)
     for id_, email in (("u1", "a"), ("u2", "b"), ("u3", "c")):
         world.people(id_, email=email, displayName=id_)
@@ -261,7 +261,7 @@ def test_keys_that_are_passed_on_arrive_in_one_run_each_with_its_person(world: W
     assert target_ids(world).items() >= objects.items()
 
 
-def test_two_who_exchange_their_keys_keep_their_objects(world: World) -> None:
+def test_two_users_that_exchange_their_keys_keep_their_objects(world: World) -> None:
     world.target(users=KEYED)
     for id_, email in (("u1", "a"), ("u2", "b")):
         world.people(id_, email=email, displayName=id_)
@@ -275,11 +275,11 @@ def test_two_who_exchange_their_keys_keep_their_objects(world: World) -> None:
 
 
 def target_ids(world: World) -> dict[str, str]:
-    """Which object is whose, by the name that it holds."""
+    """Return the target id of each object by the name in it."""
     return {str(held.attributes["name"]): target_id for target_id, held in world.store.users.items()}
 
 
-def test_one_without_a_key_is_named(world: World) -> None:
+def test_a_record_without_a_key_is_named(world: World) -> None:
     world.target(users=KEYED)
     world.people("u1", email="a")
     world.people("u2", displayName="Nobody")
@@ -288,8 +288,8 @@ def test_one_without_a_key_is_named(world: World) -> None:
     assert set(world.held()) == {"a"}
 
 
-def test_one_whose_key_has_no_end_fails_alone(world: World) -> None:
-    """PostgreSQL has no index for it: with the state there, nobody would be delivered any more."""
+def test_a_record_with_an_overlong_key_fails_alone(world: World) -> None:
+    """PostgreSQL cannot index such a key: with the state there, every delivery would fail."""
     world.target(users=KEYED)
     random = Random(1)
     world.people("u1", email="a")
@@ -300,8 +300,8 @@ def test_one_whose_key_has_no_end_fails_alone(world: World) -> None:
     assert len(world.held()) == 2
 
 
-def test_two_directories_with_one_key_in_one_target(world: World) -> None:
-    """Whoever has it keeps it, and the other is told whose it is."""
+def test_two_directories_with_the_same_key_in_one_target(world: World) -> None:
+    """The record that has the key keeps it. The other one fails, and the error names the holder."""
     world.target(users=KEYED)
     world.people("u1", email="ada@acme.example", displayName="Ada")
     world.synced()

@@ -78,7 +78,7 @@ def test_a_target_that_was_left_out_and_comes_back_is_brought_up_to_date(world: 
     assert all(target.planned.total == 0 for target in world.plan().targets)
 
 
-def test_what_was_refused_is_tried_again_at_that_target_alone(world: World) -> None:
+def test_a_refused_change_is_tried_again_at_that_target_only(world: World) -> None:
     world.target("crm")
     world.directory.incremental = True
     world.people("u1", "u2")
@@ -87,15 +87,15 @@ def test_what_was_refused_is_tried_again_at_that_target_alone(world: World) -> N
     report = world.run()
     assert report.status == "partial"
     assert [{failed.id for failed in target.failed} for target in report.targets] == [set(), {"u2"}]
-    assert world.members("crm") == {"g1": {"u1"}}, "who is not there can be no member"
+    assert world.members("crm") == {"g1": {"u1"}}, "a user that the target lacks cannot be a member"
     world.stores["crm"].faults.refuse = set()
     report = world.run()
     assert [target.counts.total for target in report.targets] == [0, 2]
     assert world.members("crm") == {"g1": {"u1", "u2"}}
 
 
-def test_a_target_that_dies_before_it_answers_is_told_again_whatever_the_directory_says_by_then(world: World) -> None:
-    """It has written the leaver-to-be, and never said so: the next run finds that, and counts it."""
+def test_a_change_that_was_not_answered_is_settled_although_the_directory_has_changed(world: World) -> None:
+    """The target created u1 and never acknowledged it, and u1 left. The next run finds the object and counts it."""
     world.people("u1")
     world.store.faults.die_after, world.store.faults.die_unseen = 0, True
     assert world.run().status == "failed"
@@ -109,7 +109,7 @@ def test_a_target_that_dies_before_it_answers_is_told_again_whatever_the_directo
     assert world.plan().targets[0].planned.total == 0
 
 
-def test_no_target_at_all_is_a_reading(world: World) -> None:
+def test_a_sync_without_targets_only_pulls(world: World) -> None:
     world.targets.clear()
     world.people("u1")
     report = world.run()

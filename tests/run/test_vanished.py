@@ -1,4 +1,4 @@
-"""An attribute that the rules read and that no record has any more was hidden or renamed: the pull is discarded."""
+"""No record has an attribute that the rules read any more: it was hidden or renamed, and the pull is discarded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def people(count: int = MANY, **attributes: Any) -> list[Record]:
     return [user(f"u{number}", **attributes) for number in range(count)]
 
 
-def test_an_attribute_that_all_lost_voids_the_pull_and_is_named(world: World) -> None:
+def test_a_pull_in_which_all_records_lost_an_attribute_is_discarded(world: World) -> None:
     world.tell(people(email="a@x", title="Cook"), WHOLE)
     report = world.tell(people(title="Boss"), WHOLE, complete=True)
     assert report.status == "failed"
@@ -32,7 +32,7 @@ def test_an_attribute_that_all_lost_voids_the_pull_and_is_named(world: World) ->
 
 
 def accept(world: World) -> None:
-    """A person approves the loss of what the last pull was discarded for."""
+    """Approve the losses for which the last pull was discarded."""
     with world.database.write() as connection:
         [found] = held_losses(connection)
         approve(connection, found, by="ann", reason=None, now=world.now or datetime.now(UTC))
@@ -43,7 +43,7 @@ def lost(world: World) -> list[str]:
         return [loss.attribute for found in held_losses(connection) for loss in found.losses]
 
 
-def test_the_next_pull_asks_again_and_a_person_may_approve_the_loss(world: World) -> None:
+def test_each_pull_is_discarded_until_a_person_approves_the_loss(world: World) -> None:
     world.tell(people(email="a@x", title="Cook"), WHOLE)
     for _ in range(2):
         assert world.tell(people(), WHOLE, complete=True).status == "failed"
@@ -58,7 +58,7 @@ def test_the_next_pull_asks_again_and_a_person_may_approve_the_loss(world: World
     assert world.tell(people(), WHOLE, complete=True).status == "succeeded"
 
 
-def test_an_approval_is_for_the_attributes_that_were_lost_then(world: World) -> None:
+def test_an_approval_covers_only_the_attributes_lost_by_then(world: World) -> None:
     world.tell(people(email="a@x", title="Cook", department="Bar"), WHOLE)
     assert world.tell(people(title="Cook"), WHOLE, complete=True).status == "failed"
     assert lost(world) == ["department", "email"]
@@ -85,47 +85,47 @@ def test_an_approval_of_a_loss_ends_after_a_day_and_with_the_loss(world: World) 
 
 
 @pytest.mark.parametrize("nothing", [None, "", [], {}])
-def test_an_empty_value_is_none(world: World, nothing: Any) -> None:
+def test_an_empty_value_counts_as_lost(world: World, nothing: Any) -> None:
     world.tell(people(email="a@x"), WHOLE)
     assert world.tell(people(email=nothing), WHOLE, complete=True).status == "failed"
 
 
-def test_changes_told_one_by_one_are_counted_too(world: World) -> None:
+def test_patches_count_too(world: World) -> None:
     world.tell(people(email="a@x"), WHOLE)
     assert world.tell([Patch(Kind.USER, f"u{n}", {"email": None}) for n in range(MANY)], PART).status == "failed"
     assert world.tell([Patch(Kind.USER, f"u{n}", {"email": None}) for n in range(MANY - 1)], PART).status == "succeeded"
 
 
-def test_one_who_keeps_it_is_enough(world: World) -> None:
+def test_an_attribute_that_one_record_keeps_is_not_lost(world: World) -> None:
     world.tell(people(email="a@x"), WHOLE)
     kept = [*people(MANY - 1), user(f"u{MANY - 1}", email="a@x")]
     assert world.tell(kept, WHOLE, complete=True).status == "succeeded"
 
 
-def test_a_newcomer_who_has_it_is_enough(world: World) -> None:
+def test_an_attribute_that_only_a_new_record_has_is_not_lost(world: World) -> None:
     world.tell(people(email="a@x"), WHOLE)
     assert world.tell([*people(), user("new", email="b@x")], WHOLE, complete=True).status == "succeeded"
 
 
-def test_the_attribute_of_a_group_says_nothing_of_users(world: World) -> None:
+def test_users_and_groups_are_counted_apart(world: World) -> None:
     group = Record(Kind.GROUP, "g1", {"displayName": "g1", "email": "g@x"})
     world.tell([*people(email="a@x"), group], WHOLE)
     assert world.tell([*people(), group], WHOLE, complete=True).status == "failed"
 
 
-def test_its_name_as_a_value_is_not_the_attribute(world: World) -> None:
+def test_the_name_of_an_attribute_in_a_value_does_not_count(world: World) -> None:
     world.tell(people(email="a@x"), WHOLE)
     assert world.tell(people(title='"email":'), WHOLE, complete=True).status == "failed"
     assert world.tell(people(extra={"email": "a@x"}), WHOLE, complete=True).status == "failed"
 
 
-def test_leavers_lose_nothing(world: World) -> None:
-    """The guard judges those who left. The three who stay never had the attribute."""
+def test_leavers_do_not_count(world: World) -> None:
+    """The guard covers the leavers. The three records that stay never had the attribute."""
     world.tell([*people(email="a@x"), user("x"), user("y"), user("z")], WHOLE)
     assert world.tell([user("x"), user("y"), user("z")], WHOLE, complete=True).status == "succeeded"
 
 
-def test_few_records_are_not_enough(world: World) -> None:
+def test_a_loss_of_few_records_does_not_discard_a_pull(world: World) -> None:
     world.tell(people(9, email="a@x"), WHOLE)
     assert world.tell(people(9), WHOLE, complete=True).status == "succeeded"
 
@@ -137,14 +137,14 @@ def test_the_smallest_at_least_of_the_targets_counts(world: World) -> None:
     assert world.tell(people(3), WHOLE, complete=True).status == "failed"
 
 
-def test_an_attribute_that_no_rule_reads_may_go(world: World) -> None:
+def test_an_attribute_that_no_rule_reads_may_vanish(world: World) -> None:
     world.target(users=rules(None, "uid", uid="user.id", email="user.email"))
     world.tell(people(email="a@x", title="Cook"), WHOLE)
     assert world.tell(people(email="a@x"), WHOLE, complete=True).status == "succeeded"
 
 
 def test_an_attribute_that_only_where_reads_counts(world: World) -> None:
-    """Without `active`, everybody would be let in."""
+    """Without `active`, the rules would let every user in."""
     world.target(users=rules("user.active", "uid", uid="user.id"))
     world.tell(people(active="false"), WHOLE)
     assert world.held() == {}
@@ -159,11 +159,11 @@ def test_a_pull_that_was_discarded_left_nothing_behind(world: World) -> None:
     assert world.held()["new"]["email"] == "b@x"
 
 
-# ---- together with people who are gone
+# ---- together with leavers
 
 
-def test_those_who_are_gone_in_the_same_pull_had_it_too(world: World) -> None:
-    """An export that stopped early, and a header with another name."""
+def test_records_deleted_in_the_same_pull_count_as_having_had_the_attribute(world: World) -> None:
+    """An export stopped early, and its header has another name."""
     world.target(guard=Guard())
     world.tell(people(40, email="a@x"), WHOLE)
     report = world.tell(people(5), WHOLE, complete=True)
@@ -171,36 +171,36 @@ def test_those_who_are_gone_in_the_same_pull_had_it_too(world: World) -> None:
     assert world.tell(people(40, email="a@x"), WHOLE, complete=True).status == "succeeded"
 
 
-def test_those_whose_leave_is_held_had_it(world: World) -> None:
+def test_leavers_that_are_held_count_as_having_had_the_attribute(world: World) -> None:
     world.target(guard=Guard())
     world.tell(people(40, email="a@x"), WHOLE)
     assert world.tell(people(5, email="a@x"), WHOLE, complete=True).status == "held"
     assert str(world.tell(people(5), WHOLE, complete=True).error).startswith("email: 40 users had it")
 
 
-def test_those_who_return_without_it_had_it_if_they_never_left_the_target(world: World) -> None:
+def test_held_leavers_who_return_without_the_attribute_count(world: World) -> None:
     world.target(guard=Guard())
     world.tell([*people(40, email="a@x"), user("x")], WHOLE)
     assert world.tell([user("x")], WHOLE, complete=True).status == "held"
     assert str(world.tell([*people(40), user("x")], WHOLE, complete=True).error).startswith("email: 40 users had it")
 
 
-def test_those_who_left_the_target_have_nothing_to_lose(world: World) -> None:
+def test_leavers_that_were_delivered_do_not_count(world: World) -> None:
     world.tell(people(40, email="a@x"), WHOLE)
     assert world.tell(people(5, email="a@x"), WHOLE, complete=True).status == "succeeded"
     assert world.tell(people(5), WHOLE, complete=True).status == "succeeded"
     assert world.tell(people(40), WHOLE, complete=True).status == "succeeded"
 
 
-def test_those_who_left_one_target_and_are_held_at_another_had_it(world: World) -> None:
+def test_leavers_that_one_of_two_targets_holds_count(world: World) -> None:
     world.target("strict", guard=Guard())
     world.tell(people(40, email="a@x"), WHOLE)
     assert world.tell(people(5, email="a@x"), WHOLE, complete=True).status == "held"
     assert str(world.tell(people(5), WHOLE, complete=True).error).startswith("email: 40 users had it")
 
 
-def test_what_a_place_before_still_holds_does_not_count(world: World) -> None:
-    """The target was replaced: nobody will ever leave the old one."""
+def test_leavers_in_a_replaced_target_do_not_count(world: World) -> None:
+    """No run will ever deactivate them there."""
     world.tell(people(40, email="a@x"), WHOLE)
     world.stores["app"] = MemoryStore()
     world.target()

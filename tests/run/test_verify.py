@@ -205,25 +205,25 @@ def company(world: World, missing: int) -> None:
         delete(world, f"u{n:03}")
 
 
-def test_so_many_missing_objects_are_held_until_a_person_has_looked(world: World) -> None:
+def test_too_many_missing_objects_are_held(world: World) -> None:
     company(world, 11)
     report = world.run(verify=True)
     assert report.status == "held"
     [limit] = report.targets[0].guard
     assert (limit.limit, limit.allowed, limit.found) == ("missing", "10%", "11% (11 of 100)")
-    assert world.run().status == "held", "also when nobody asks to verify again"
+    assert world.run().status == "held", "also in a run without --verify"
     world.target(guard=Guard(at_least=20))
     assert world.synced().counts.users.create == 11
     assert world.synced().verified is None
 
 
 @pytest.mark.parametrize("missing", [9, 10])
-def test_fewer_come_back(world: World, missing: int) -> None:
+def test_missing_objects_within_the_limit_are_created(world: World, missing: int) -> None:
     company(world, missing)
     assert verified(world).counts.users.create == missing
 
 
-def test_leavers_whose_objects_were_cleared_away_are_no_missing_ones(world: World) -> None:
+def test_deleted_objects_of_leavers_do_not_count_as_missing(world: World) -> None:
     company(world, 0)
     for n in range(50):
         world.leave(f"u{n:03}")
@@ -235,7 +235,7 @@ def test_leavers_whose_objects_were_cleared_away_are_no_missing_ones(world: Worl
     assert verified(world).counts.total == 0
 
 
-def test_it_is_done_when_it_is_due(staff: World) -> None:
+def test_a_verification_runs_at_its_interval(staff: World) -> None:
     now = datetime(2026, 3, 1, 12, tzinfo=UTC)
     staff.target(verify=Complete(every=timedelta(days=1)))
 
@@ -251,7 +251,7 @@ def test_it_is_done_when_it_is_due(staff: World) -> None:
     assert not looked_at(now + timedelta(days=3, hours=1))
 
 
-def test_a_run_that_breaks_off_verifies_again(staff: World) -> None:
+def test_a_run_that_fails_verifies_again_in_the_next_run(staff: World) -> None:
     edit(staff, "ann", title="Queen")
     delete(staff, "bob")
     staff.store.faults.die_before_commit = True
@@ -262,7 +262,7 @@ def test_a_run_that_breaks_off_verifies_again(staff: World) -> None:
     assert staff.members() == {"staff": set(STAFF)}
 
 
-def test_what_is_refused_is_tried_again_without_verifying(staff: World) -> None:
+def test_a_refused_correction_is_tried_again_without_verifying(staff: World) -> None:
     edit(staff, "ann", title="Queen")
     staff.store.faults.refuse = {"ann"}
     assert staff.run(verify=True).status == "partial"
@@ -272,7 +272,7 @@ def test_what_is_refused_is_tried_again_without_verifying(staff: World) -> None:
 
 
 @ON_SQLITE
-def test_other_directories_people_are_left_alone(world: World) -> None:
+def test_members_of_other_directories_are_left_alone(world: World) -> None:
     other = World(world.folder, state=world.url)
     other.name = "corp"
     other.stores = world.stores

@@ -1,4 +1,4 @@
-"""A directory and targets in memory, with a real state database between them: what a run is tested in."""
+"""Where runs are tested: a directory and targets in memory, with a real state database between them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from usersyncd.testing import (
 )
 
 ON_SQLITE = pytest.mark.parametrize("state", ["sqlite"], indirect=True)
-"""For a module whose tests do not depend on where the state is kept: each runs once."""
+"""For a module whose tests do not depend on the kind of state database: each test runs on SQLite only."""
 NO_LIMITS = Guard(
     deletes=None, deactivations=None, member_removals=None, adoptions=None, reactivations=None, blanked=None,
     emptied=None,
@@ -49,7 +49,7 @@ UNREACHED = Guard(
     deletes=_HUGE, deactivations=_HUGE, member_removals=_HUGE, adoptions=_HUGE, reactivations=_HUGE, updates=_HUGE,
     blanked=_HUGE, emptied=_HUGE,
 )  # fmt: skip
-"""Everything is counted, and nothing held."""
+"""The guard counts everything and holds nothing."""
 
 
 def rules(where: str | None = None, key: str | None = None, **attributes: str) -> Ruleset:
@@ -61,8 +61,8 @@ def rules(where: str | None = None, key: str | None = None, **attributes: str) -
 
 
 class ScriptOptions(Options):
-    """Pages, in the order in which they are told; in ``cursors`` it is noted with what each pull was asked, in
-    ``last_cursors`` what its context has as the last one."""
+    """``pages`` are yielded in their order. Each pull adds the cursor that it was called with to ``cursors``, and the
+    ``last_cursor`` of its context to ``last_cursors``."""
 
     pages: list[Any] = Field(exclude=True)
     cursors: list[str | None] = Field(exclude=True)
@@ -70,7 +70,7 @@ class ScriptOptions(Options):
 
 
 class Script:
-    """A source that says what it is told to say, also what the contract forbids."""
+    """A source that yields given pages, even if they break the contract."""
 
     api: ClassVar[int] = API
     Options: ClassVar[type[BaseModel]] = ScriptOptions
@@ -91,7 +91,7 @@ class Script:
 
 
 class World:
-    """``directory`` is read, and delivered to the ``stores`` by name; there is one target, ``app``, to begin with."""
+    """``directory`` is pulled, and delivered to the ``stores`` by name. At first there is one target, ``app``."""
 
     name = "acme"
 
@@ -103,10 +103,10 @@ class World:
         self.complete: Complete | None = None
         self.attributes: Mapping[str, str] = {}
         self.now: datetime | None = None
-        """What the clock of the runs shows; None: the real one's time."""
+        """The time of the runs' clock; None: the real time."""
         self.cursors: list[str | None] = []
         self.last_cursors: list[str | None] = []
-        """With what each scripted pull was asked, and what it was told to be the last cursor."""
+        """The cursor that each scripted pull was called with, and the last cursor in its context."""
         self.stores: dict[str, MemoryStore] = {}
         self.targets: dict[str, TargetConfig] = {}
         self.unlisted: set[str] = set()
@@ -116,7 +116,7 @@ class World:
         self.beside: list[World] = []
         """Other directories of the same configuration."""
         self.removed = False
-        """The directory is out of the file."""
+        """Whether the directory is removed from the configuration."""
         self.target()
 
     @property
@@ -138,7 +138,7 @@ class World:
         drift: DriftPolicy = DriftPolicy(),  # noqa: B008
         after_approval: bool = False,
     ) -> None:
-        """Add a target, or give it other rules."""
+        """Add a target, or change its rules."""
         store = self.stores.setdefault(name, MemoryStore())
         options = MemoryTargetOptions(store=store)
         self.targets[name] = TargetConfig(
@@ -172,14 +172,14 @@ class World:
         return {each.target.name: delivery_job(each, pulls, everyone) for each in everyone}
 
     def _listed(self, pull: PullJob) -> PullJob:
-        """The pull with the targets that list the directory."""
+        """Return the pull with the targets that list the directory."""
         return structs.replace(pull, targets=tuple(one for one in pull.targets if self._is_listed(one.target.name)))
 
     def _is_listed(self, target: str) -> bool:
         return not self.removed and target not in self.unlisted
 
-    def _listing(self, target: TargetConfig) -> TargetConfig:
-        """The target with the directories that it lists."""
+    def _listing(self, target: TargetConfigConfig) -> TargetConfig:
+        """Return the target with the directories that it lists."""
         listed = tuple(one.name for one in (self, *self.beside) if one._is_listed(target.name))
         return structs.replace(target, directories=listed or ("elsewhere",))
 
@@ -187,7 +187,7 @@ class World:
         return self._run(self.job, progress, **asked)
 
     def tell(self, *pages: Any, **asked: Any) -> RunReport:
-        """A run with a source that says just this: lists of items, and Done."""
+        """Run with a source that yields exactly these pages: lists of items, and Done."""
         options = ScriptOptions.model_construct(pages=list(pages), cursors=self.cursors, last_cursors=self.last_cursors)
         return self._run(self._job(Script, options), **asked)
 
@@ -198,7 +198,7 @@ class World:
             return asyncio.run(self.sync(progress, pull, **asked))
 
     async def sync(self, progress: Progress | None = None, pull: PullJob | None = None, **asked: Any) -> RunReport:
-        """Pull the directory, unless it is out of the file, and deliver it."""
+        """Pull the directory, unless it is removed, and deliver it."""
         pull = pull or self.job
         deliveries = self.deliveries(pull)
         pulls = {} if self.removed else {self.name: pull}
@@ -210,14 +210,14 @@ class World:
         return report
 
     def sync_with(self, *others: World, **asked: Any) -> list[RunReport]:
-        """A sync of this directory and others of its configuration."""
+        """Sync this directory and others of its configuration."""
         pulls = {one.name: one.job for one in (self, *others)}
         deliveries = self.deliveries(self.job)
         options = RunOptions(**asked)
         return asyncio.run(sync(self.database, self.folder, pulls, deliveries, list(pulls), options))
 
     def deliver(self, name: str = "app", cause: Cause = "manual", **asked: Any) -> DeliveryRun:
-        """A delivery without a pull."""
+        """Deliver to one target without a pull."""
         job = self.deliveries(self.job)[name]
         with pytest.MonkeyPatch.context() as patch:
             if (now := self.now) is not None:
@@ -227,7 +227,7 @@ class World:
     def decide(
         self, target: str = "app", *, approved: bool = True, by: str = "ann", reason: str | None = None
     ) -> Decision:
-        """A person decides about what is held of the directory in this target."""
+        """Approve or reject the changes of this directory that are held in a target."""
         with self.database.write() as connection:
             held = {(one.share.target_name, one.share.directory_name): one for one in held_shares(connection)}
             share = held[target, self.name]
@@ -236,18 +236,18 @@ class World:
 
     @staticmethod
     def changes(report: RunReport) -> list[dict[str, Any]]:
-        """Those that a report lists of its first target."""
+        """Return the changes that a report lists of its first target."""
         return [msgspec.json.decode(change) for change in report.targets[0].changes or ()]
 
     def synced(self, **asked: Any) -> TargetReport:
-        """Run, which must succeed for the one target."""
+        """Run, check that the run succeeded, and return the report of the only target."""
         report = self.run(**asked)
         assert report.status == "succeeded", report
         [target] = report.targets
         return target
 
     def plan(self) -> RunReport:
-        """What would be done, all of it."""
+        """Plan, with all changes in the report."""
         return self.run(deliver=False, changes=None)
 
     # ---- what the directory holds
@@ -270,21 +270,21 @@ class World:
     # ---- what the target holds
 
     def held(self, kind: Kind = Kind.USER, name: str = "app") -> dict[Any, dict[str, Any]]:
-        """By key, without what is absent."""
+        """Return the attributes of each object by its key, without those that are None."""
         return {
             held.key: {attribute: value for attribute, value in held.attributes.items() if value is not None}
             for held in self.stores[name].objects(kind).values()
         }
 
     def members(self, name: str = "app") -> dict[Any, set[Any]]:
-        """Group's key → members' keys; without empty groups."""
+        """Return the keys of the members by the key of their group, without empty groups."""
         found: dict[Any, set[Any]] = {}
         for group, _, member in self.edges(name):
             found.setdefault(group, set()).add(member)
         return found
 
     def edges(self, name: str = "app") -> set[tuple[Any, Kind, Any]]:
-        """Group's key, member's kind and key."""
+        """Return the memberships: key of the group, kind of the member, key of the member."""
         store = self.stores[name]
         return {
             (store.groups[group].key, kind, store.objects(kind)[member].key)

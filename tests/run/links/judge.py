@@ -1,4 +1,4 @@
-"""What must hold whatever happens: who owns which object is kept in a book of its own, and compared after every run."""
+"""What must hold after every run: the judge's own book of who owns what is compared with the target."""
 
 from __future__ import annotations
 
@@ -19,11 +19,16 @@ class Broken(AssertionError):
 
 @dataclass
 class Judge:
-    """``book``: each object as it was seen last, by kind and mark; its ``ref`` says to whom it belongs. ``edges``: the
-    memberships, by the marks of both ends; ``foreign``: those that the application made. ``damaged``: records whose
-    objects the application changed or deleted. ``lost``: those whose objects it deleted, since everything was delivered
-    with consent, with the keys that these had. ``unanswered``: the marks of objects that were made by a run which got
-    no answer: nobody could find one whose key is written by hand. ``deletes``: leavers are deleted at once."""
+    """Compares the target with a book of who owns what.
+
+    ``book``: each object as it was seen last, by kind and mark. Its ``ref`` is the id of the record that owns it.
+    ``edges``: the memberships, by the marks of both ends. ``foreign``: those that the application made.
+    ``damaged``: records whose objects the application changed or deleted.
+    ``lost``: records whose objects the application deleted since the last whole delivery with consent, with their keys.
+    ``unanswered``: the marks of objects that an unanswered run created. If the application changed the key of such an
+    object, no later run could find it.
+    ``deletes``: leavers are deleted at once.
+    """
 
     shop: Shop
     deletes: bool
@@ -38,8 +43,10 @@ class Judge:
     # ---- the application writes; ``who`` is a place among its objects
 
     def inserts(self, kind: Kind, role: str | None, active: bool, key: str) -> None:
-        """An object of which no directory knows; it is in all teams of which none knows. Nobody could tell one that
-        gets the id and the key of a deleted object from that object."""
+        """Insert an object that no directory has, as a member of all teams that no directory has.
+
+        It never gets both the id and the key of a deleted object: a run could not tell the two apart.
+        """
         taken = {row.key for row in self.book[kind].values()} if self.shop.unique else set()
         if self.shop.reuses_ids:
             taken.update(lost for (one, _), lost in self.lost.items() if one is kind)
@@ -61,13 +68,13 @@ class Judge:
         self.remember()
 
     def promotes(self, kind: Kind, who: int, role: str) -> None:
-        """Into a role that may be protected; not whose key was written by hand, which could not be put right then."""
+        """Give an object a role that may be protected. Not if its key was changed by hand: no run could restore it."""
         if rows := [row for row in self.book[kind].values() if (kind, row.ref) not in self.damaged]:
             self.shop.write(kind, rows[who % len(rows)].mark, "role", role)
             self.remember()
 
     def rewrites(self, kind: Kind, who: int, key: str) -> None:
-        """A key, by hand."""
+        """Change a key by hand."""
         rows = [
             row for row in self.book[kind].values()
             if row.ref is not None and not row.protected and row.mark not in self.unanswered
@@ -83,7 +90,7 @@ class Judge:
             self.delete(kind, str(rows[who % len(rows)].ref))
 
     def gives_id_away(self, kind: Kind, who: int) -> None:
-        """The target is restored: somebody of whom no directory knows has the id and the memberships of a record."""
+        """Give the id and the memberships of a record to a stranger, as a restored target does."""
         rows = [row for row in self.book[kind].values() if row.ref is not None and not row.protected]
         if self.shop.numbers and rows:
             row = rows[who % len(rows)]
@@ -95,7 +102,7 @@ class Judge:
             self.remember()
 
     def delete(self, kind: Kind, id_: str) -> None:
-        """The object of a record."""
+        """Delete the object of a record."""
         if (row := self.object_of(kind, id_)) is not None:
             self.shop.delete(kind, row.mark)
             self.damaged.add((kind, id_))
@@ -103,7 +110,7 @@ class Judge:
             self.remember()
 
     def remember(self) -> None:
-        """What the target holds now is how it is."""
+        """Write into the book what the target holds now."""
         for kind in Kind:
             self.book[kind].clear()
             self.book[kind].update({row.mark: row for row in self.shop.rows(kind)})
@@ -115,7 +122,7 @@ class Judge:
     # ---- after every run
 
     def observe(self, life: Life, consent: Consent) -> None:
-        """Compare what the target holds with the book: nothing changed hands that must not. Raises Broken."""
+        """Compare what the target holds with the book: no object changed its owner without a reason. Raises Broken."""
         before, edges = {kind: dict(self.book[kind]) for kind in Kind}, self.edges
         now = {kind: {row.mark: row for row in self.shop.rows(kind)} for kind in Kind}
         for kind in Kind:
@@ -129,7 +136,7 @@ class Judge:
         self.remember()
         touched = {edge for edge in edges ^ self.edges if self._is_untouchable(edge, before)}
         if touched:
-            raise Broken(f"memberships that are nobody's business: {touched}")
+            raise Broken(f"the run changed memberships of protected or foreign objects: {touched}")
 
     @staticmethod
     def _once(kind: Kind, rows: Collection[Row]) -> None:
@@ -138,7 +145,7 @@ class Judge:
             raise Broken(f"a {kind} has two objects: {list(rows)}")
 
     def _is_untouchable(self, edge: tuple[str, str], before: Mapping[Kind, Mapping[str, Row]]) -> bool:
-        """Whether it ties a protected object or one of nobody, and both ends were there and still are."""
+        """Return whether an end is protected or owned by no record, and both ends existed before and still do."""
         ends = list(zip((Kind.GROUP, Kind.USER), edge, strict=True))
         if not all(mark in before[kind] and mark in self.book[kind] for kind, mark in ends):
             return False
@@ -149,25 +156,25 @@ class Judge:
 
     def _same(self, life: Life, kind: Kind, before: Row, now: Row, consent: Consent) -> None:
         if before.protected and before != now:
-            raise Broken(f"a protected object: {before} → {now}")
+            raise Broken(f"the run changed a protected object: {before} → {now}")
         if before.role != now.role:
-            raise Broken(f"what no rule sets: {before} → {now}")
+            raise Broken(f"the run changed a column that no rule sets: {before} → {now}")
         if before.ref == now.ref:
             if before.ref is None and before != now:
-                raise Broken(f"an object of nobody: {before} → {now}")
+                raise Broken(f"the run changed an object that no record owns: {before} → {now}")
             return
         if now.ref is None or now.ref not in life.records[kind]:
-            raise Broken(f"nobody's any more: {before} → {now}")
+            raise Broken(f"the object has lost its owner: {before} → {now}")
         if self.object_of(kind, now.ref) is not None:
             raise Broken(f"{now.ref} had an object, and got another: {before} → {now}")
         if before.ref in life.records[kind]:
-            raise Broken(f"the object of somebody who is there: {before} → {now}")
+            raise Broken(f"the owner is still in the directory: {before} → {now}")
         if not (_consents(consent, now.ref) or self._new_id(life, kind, before, now.ref)):
-            raise Broken(f"without consent: {before} → {now}")
+            raise Broken(f"adopted without consent: {before} → {now}")
 
     @staticmethod
     def _new_id(life: Life, kind: Kind, before: Row, id_: str) -> bool:
-        """Whether somebody left and came with the same key, before the target was told that they left."""
+        """Return whether a person got a new id with the same key, and the target did not yet receive the leaving."""
         return (
             before.ref is not None
             and before.active
@@ -179,16 +186,16 @@ class Judge:
         if not self.shop.marks and row.ref is None and not row.protected and consent:
             return  # Adopted: it has another id now.
         if row.protected or row.ref is None:
-            raise Broken(f"an object that is nobody's business is gone: {row}")
+            raise Broken(f"the run deleted a protected or foreign object: {row}")
         if row.ref in life.records[kind]:
-            raise Broken(f"the object of somebody who is there is gone: {row}")
+            raise Broken(f"the run deleted the object of a record that still exists: {row}")
         if kind is Kind.USER and not self.deletes and self.shop.marks:
-            raise Broken(f"a leaver's object is gone: {row}")
+            raise Broken(f"the run deleted a leaver's object: {row}")
 
     # ---- when everything was delivered
 
     def promises(self, life: Life, consent: Consent) -> None:
-        """Everybody has what the directories say, or is kept from it by something that must not be touched."""
+        """Check that every record has the object that the directories describe, or that there is a reason."""
         for kind in Kind:
             held = {row.ref: row for row in self.book[kind].values() if row.ref is not None}
             for id_ in life.records[kind]:
@@ -202,7 +209,7 @@ class Judge:
             self.lost.clear()
 
     def all_right(self, life: Life) -> bool:
-        """Whether everybody has what the directories say."""
+        """Return whether every record has the object that the directories describe."""
         return all(self._is_right(life, kind, id_) for kind in Kind for id_ in life.records[kind])
 
     def _is_right(self, life: Life, kind: Kind, id_: str) -> bool:
@@ -210,7 +217,7 @@ class Judge:
         return row is not None and replace(row, key=record.key, text=record.text, active=True) == row
 
     def _explain(self, life: Life, kind: Kind, id_: str, consent: Consent) -> None:
-        """Follow who is in whose way. Raises Broken when there is no reason in the end."""
+        """Find the reason why a record lacks its object: follow who holds the key. Raises Broken if there is none."""
         way: list[str] = []
         while True:
             row, record = self.object_of(kind, id_), life.records[kind][id_]
@@ -219,13 +226,13 @@ class Judge:
                 return
             strange = self.shop.reuses_ids or self.shop.numbers
             if row is None and strange and (kind, id_) in self.lost and not _consents(consent, id_):
-                return  # A stranger may be under its id: nobody knows before a person has looked.
+                return  # A stranger may have its id: a person must decide.
             rivals = [other for other, one in life.records[kind].items() if one.key == record.key and other != id_]
             if self.shop.unique and rivals:
                 return
             losers = [other for (one, other), key in self.lost.items() if one is kind and key == record.key]
             if self.shop.numbers and any(other != id_ and not _consents(consent, other) for other in losers):
-                return  # The link of somebody who lost the object keeps the key until a person has looked.
+                return  # The link of the lost object keeps its key until a person decides.
             holder = next((one for one in self.book[kind].values() if one.key == record.key), None)
             if not self.shop.unique or holder is None or holder is row:
                 raise Broken(f"{id_} is to be {record}, and is {row}")
@@ -244,16 +251,16 @@ class Judge:
             id_ = str(holder.ref)
 
     def _has_protected(self, team: Row) -> bool:
-        """Whether a protected object is its member: their memberships stay, so the group does."""
+        """Return whether a team has a protected member. Its memberships stay, so the team stays too."""
         people = self.book[Kind.USER]
         return any(mark == team.mark and people[person].protected for mark, person in self.edges if person in people)
 
     @staticmethod
     def _left(kind: Kind, row: Row) -> None:
         if kind is Kind.GROUP:
-            raise Broken(f"a group that is gone is there: {row}")
+            raise Broken(f"a deleted group still has an object: {row}")
         if row.active:
-            raise Broken(f"a leaver is active: {row}")
+            raise Broken(f"a leaver is still active: {row}")
 
     def _memberships(self, life: Life) -> None:
         people = {row.mark: row for row in self.book[Kind.USER].values()}
@@ -261,7 +268,7 @@ class Judge:
         whole = {edge for edge in self.edges if edge[0] in teams and edge[1] in people}
         ends = [teams.get(team) or people.get(person) for team, person in self.edges - whole]
         if any(end is not None and end.ref is not None for end in ends):
-            raise Broken(f"memberships of what is gone: {self.edges - whole}")
+            raise Broken(f"memberships with a deleted end: {self.edges - whole}")
         found = {
             (teams[team].ref, people[person].ref): (team, person)
             for team, person in whole

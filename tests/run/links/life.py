@@ -1,4 +1,4 @@
-"""Who there is, as a plain dictionary, and what happens to them."""
+"""The people and teams of the directories as plain dictionaries, and the edits that happen to them."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class Life:
     records: Mapping[Kind, dict[str, Record]] = field(default_factory=lambda: {kind: {} for kind in Kind})
     members: dict[str, set[str]] = field(default_factory=dict)
     texts: int = 0
-    """How many texts were given that nobody had before."""
+    """How many unique texts were made."""
 
     def tell(self, name: str, directory: MemoryDirectory) -> None:
-        """Bring a directory up to date."""
+        """Write the records of this directory into ``directory``."""
 
         def own(kind: Kind) -> Iterator[tuple[str, Record]]:
             return ((id_, record) for id_, record in self.records[kind].items() if directory_of(id_) == name)
@@ -49,7 +49,7 @@ class Life:
         directory.members = {team: self.members.get(team, set()) & people for team in directory.groups}
 
     def learn(self, name: str, life: Life) -> None:
-        """As far as a directory has told it."""
+        """Take over the records of one directory, as a pull of it does."""
         for kind, records in self.records.items():
             others = {id_: record for id_, record in records.items() if directory_of(id_) != name}
             own = {id_: record for id_, record in life.records[kind].items() if directory_of(id_) == name}
@@ -57,7 +57,7 @@ class Life:
             records.update(others | own)
 
     def without(self, names: Collection[str]) -> Life:
-        """As it is where these directories do not count."""
+        """Return a copy without these directories."""
         records = {
             kind: {id_: record for id_, record in some.items() if directory_of(id_) not in names}
             for kind, some in self.records.items()
@@ -72,13 +72,13 @@ class Life:
         return [id_ for id_ in IDS[kind] if id_ not in self.records[kind]]
 
     def join(self, team: str, person: str) -> None:
-        """Both are of the same directory, or nothing comes of it."""
+        """Add a member, if both are of the same directory."""
         there = person in self.records[Kind.USER] and team in self.records[Kind.GROUP]
         if there and directory_of(person) == directory_of(team):
             self.members.setdefault(team, set()).add(person)
 
     def forget(self, kind: Kind, id_: str) -> None:
-        """Somebody is gone, with all memberships."""
+        """Delete a record with all its memberships."""
         self.records[kind].pop(id_, None)
         self.members.pop(id_, None)
         for members in self.members.values():
@@ -89,24 +89,24 @@ class Life:
         return f"text {self.texts}"
 
     def heal(self, kind: Kind, id_: str) -> None:
-        """Something changes about a record, its key too: so all of it is delivered again."""
+        """Change everything of a record, its key too, so that all of it is delivered again."""
         if id_ in self.records[kind]:
             text = self.fresh()
             self.records[kind][id_] = Record(f"{text}@x", text)
 
 
-# ---- what happens to people and teams: functions of a life, and what they are called with; ``who`` is a place among
-# ---- those that are there, ``newcomer`` among those that are not, whoever these are by then
+# ---- edits of a life. ``who`` is a position in the list of present records, ``newcomer`` one in the list
+# ---- of absent records: which record that is depends on the edits before
 
 
 def comes(life: Life, kind: Kind, newcomer: int, key: str) -> None:
-    """Or comes back."""
+    """A record appears, or returns."""
     if (id_ := _pick(life.absent(kind), newcomer)) is not None:
         life.records[kind][id_] = Record(key, f"first called {key}")
 
 
 def moves(life: Life, kind: Kind, who: int, key: str) -> None:
-    """Gets another key."""
+    """A record gets another key."""
     if (id_ := _pick(life.present(kind), who)) is not None:
         life.records[kind][id_] = replace(life.records[kind][id_], key=key)
 
@@ -117,7 +117,7 @@ def leaves(life: Life, kind: Kind, who: int) -> None:
 
 
 def comes_back_as(life: Life, kind: Kind, who: int, newcomer: int) -> None:
-    """At once, under a new id and with the same key; the teams are the same."""
+    """A record gets a new id, and keeps its key and its teams."""
     id_, other = _pick(life.present(kind), who), _pick(life.absent(kind), newcomer)
     if id_ is None or other is None:
         return
@@ -131,15 +131,16 @@ def comes_back_as(life: Life, kind: Kind, who: int, newcomer: int) -> None:
         life.join(other, person)
 
 
-def swap(life: Life, kind: Kind, who: int, whom: int) -> None:
-    records, one, other = life.records[kind], _pick(life.present(kind), who), _pick(life.present(kind), whom)
+def swap(life: Life, kind: Kind, who: int, partner: int) -> None:
+    """Two records exchange their keys."""
+    records, one, other = life.records[kind], _pick(life.present(kind), who), _pick(life.present(kind), partner)
     if one is not None and other is not None:
         keys = records[one].key, records[other].key
         records[one], records[other] = replace(records[one], key=keys[1]), replace(records[other], key=keys[0])
 
 
 def rotate(life: Life, kind: Kind, last: str | None) -> None:
-    """Everybody gets the next one's key; the last one ``last``, or (a ring) the first one's."""
+    """Each record gets the key of the next one. The last gets ``last``, or in a ring the first one's."""
     records = life.records[kind]
     keys = [record.key for record in records.values()]
     moved = [*keys[1:], last or keys[0]] if keys else []
@@ -148,7 +149,7 @@ def rotate(life: Life, kind: Kind, last: str | None) -> None:
 
 
 def hands_over(life: Life, kind: Kind, who: int, newcomer: int, key: str) -> None:
-    """A newcomer gets the key that somebody had until now."""
+    """A new record gets the key of a present one, which gets another."""
     records, one, other = life.records[kind], _pick(life.present(kind), who), _pick(life.absent(kind), newcomer)
     if one is not None and other is not None:
         records[other] = Record(records[one].key, f"after {one}")

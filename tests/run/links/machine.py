@@ -1,4 +1,4 @@
-"""Everything that happens in life, in any order, while the target fails and others write into it."""
+"""A state machine: the directories change in any order, the target fails, and the application writes into it too."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from tests.run.links.town import Town
 from usersyncd.plugin import Kind
 
 MEMORY = Path("/dev/shm")
-"""Thousands of runs, each of which waits for the disk several times: better where nothing has to be waited for."""
+"""Where the databases stand: thousands of runs would wait for a disk several times each."""
 
 ROUNDS = 10
-"""After so many runs of both directories everything is delivered: keys may pass from one to the other."""
+"""So many rounds deliver everything. Several are needed, because a key may pass from one directory to the other."""
 
 
 seeds = st.integers(0, 2**24 - 1)
-"""Of a day: what hypothesis would choose by itself is too much of the same, as are larger numbers."""
+"""Each seed makes a random day. Values that hypothesis chooses by itself, or larger numbers, are too much alike."""
 
 
 class Links(RuleBasedStateMachine):
-    """``shop`` makes the target in which it happens."""
+    """Subclasses say with ``shop`` which target they test."""
 
     def shop(self) -> Shop:
         raise NotImplementedError
@@ -65,7 +65,7 @@ class Links(RuleBasedStateMachine):
 
     @rule(seed=seeds)
     def a_day_goes_by(self, seed: int) -> None:
-        """The directories change, others write into the target, and a directory is delivered, or not quite."""
+        """The directories change, the application writes into the target, and one directory is delivered or fails."""
         today = day(seed)
         note(str(today))
         for edit, *arguments in today.edits:
@@ -88,12 +88,12 @@ class Links(RuleBasedStateMachine):
             self.the_configuration_changes(today.evening, today.name)
 
     def the_configuration_changes(self, evening: Evening, name: str) -> None:
-        """``name``: the directory that it is about."""
+        """``name``: the directory that is removed or renamed."""
         assert self.town is not None
         if evening is Evening.REMOVED:
             self.town.removed ^= {name}
         elif evening is Evening.RENAMED and name not in self.town.removed:
-            # Whoever knows only the name before last could not be recognised.
+            # Deliver first: a target that has only the name before the last one could not be migrated.
             self._run(name, ())
             self.town.rename(name)
         elif evening is Evening.MOVED:
@@ -113,13 +113,15 @@ class Links(RuleBasedStateMachine):
         vars(self.town.mood).update(vars(Mood()))
 
     def everything_is_delivered(self, consent: Consent, *, verify: bool = False) -> None:
-        """Until nothing is left to do; then everything is as the directories say. ``verify``: nothing changes in the
-        directories, and what the application changed is put back all the same."""
+        """Run until nothing is left to do, and check that the target holds what the directories say.
+
+        ``verify``: the directories do not change, and the runs restore what the application changed all the same.
+        """
         assert self.town is not None
         for kind, id_ in () if verify else self.judge.damaged:
             self.life.heal(kind, id_)
         if self.judge.damaged or self.judge.lost or self.interrupted:
-            # A run may do nothing but find out that an object is gone, or what became of a change that got no answer.
+            # The first run may only find that an object was deleted, or settle a change that was not answered.
             self._round(consent, verify=verify)
         self.judge.damaged.clear()
         self.judge.unanswered.clear()
@@ -132,7 +134,7 @@ class Links(RuleBasedStateMachine):
         self.judge.promises(self.life.without(self.town.removed), consent)
 
     def _is_a_leavers(self, kind: Kind, id_: str) -> bool:
-        """Whether an object has the key that the state knows of somebody who is gone: a person would have to look."""
+        """Return whether an object has the key of a leaver in the saved state: a person would have to decide then."""
         row, records = (
             self.judge.object_of(kind, id_),
             self.life.without(self.town.removed if self.town else ()).records,
@@ -150,10 +152,15 @@ class Links(RuleBasedStateMachine):
         self.active = {(kind, row.ref) for kind in Kind for row in self.judge.book[kind].values() if row.active}
 
     def the_state_is_put_back(self, mood: Mood | None) -> None:
-        """When everybody has what the directories say. Objects of which nobody could tell whose they are by then are
-        deleted by hand: those made since then of records that the state knows with another object, or not at all and
-        who are gone; and those that the state knows as another one's who is there, or was not told to leave; and
-        those with a key that the state knows of somebody who is gone."""
+        """Restore the saved state, and let the runs link everything again.
+
+        Objects whose owner the older state cannot tell are deleted by hand first:
+
+        * the object of a record that has another object in the saved state;
+        * the object of a deleted record that the saved state does not have;
+        * an object that belongs to another present or active record in the saved state;
+        * an object with the key of a leaver in the saved state.
+        """
         assert self.town is not None
         self.everything_is_delivered(consent="all")
         if not self.town.is_saved or not self.judge.all_right(self.life.without(self.town.removed)):
@@ -172,7 +179,7 @@ class Links(RuleBasedStateMachine):
         self.everything_is_delivered(consent="all")
 
     def _round(self, consent: Consent, *, verify: bool = False) -> int:
-        """How much was done in a run of each directory."""
+        """Run each directory, and count the changes."""
         return sum([self._run(name, consent, verify=verify) for name in DIRECTORIES])
 
     def _marks(self) -> Iterator[str]:
@@ -184,7 +191,7 @@ class Links(RuleBasedStateMachine):
     def _run(
         self, name: str, consent: Consent, *, complete: bool = False, fails: bool = False, verify: bool = False
     ) -> int:
-        """How much was done. ``fails``: the target may."""
+        """Run one directory, and count the changes. ``fails``: the target may fail."""
         assert self.town is not None
         report = self.town.run(name, self.life, adopt=consent, complete=complete, verify=verify)
         self.told.learn(name, self.life.without(self.town.removed))

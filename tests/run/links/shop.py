@@ -1,7 +1,7 @@
-"""What a target holds, as its application sees it: whoever signs in there writes into it too.
+"""The targets of the state machine as their application sees them. The application writes into them too.
 
-Every object gets a *mark* from the application, once and for good: a password. By it an object is known again, whatever
-becomes of its key, its attributes and its row.
+The application gives every object a *mark* once: a password. The mark identifies the object, even after its key, its
+attributes and its row have changed.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from usersyncd.registry import target
 from usersyncd.testing import MemoryObject, MemoryStore, MemoryTarget, MemoryTargetOptions
 
 PROTECTED_ROLE = "superadmin"
-"""Whoever has it is protected, by a condition over a column that no rule sets."""
+"""An object with this role is protected, by a condition over a column that no rule sets."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """An object: its mark, the id of its record (None: it has none), what has to be unique, a text, whether it is
-    active (teams are), and the role that the application gave."""
+    """An object: its mark, the id of its record (or None), its unique key, a text, whether it is active (always, for a
+    team), and the role that the application gave it."""
 
     mark: str
     ref: str | None
@@ -41,7 +41,7 @@ class Row:
 
 
 class Shop(Protocol):
-    """A target, and the second writer in it."""
+    """A target, and the application that writes into it too."""
 
     users: Ruleset
     groups: Ruleset
@@ -63,11 +63,11 @@ class Shop(Protocol):
     def options(self) -> Any: ...
 
     def rows(self, kind: Kind) -> list[Row]:
-        """All objects; those without a mark get one."""
+        """Return all objects. Objects without a mark get one."""
         ...
 
     def edges(self) -> set[tuple[str, str]]:
-        """The marks of team and user."""
+        """Return the memberships as pairs of the marks of team and user."""
         ...
 
     def insert(self, kind: Kind, row: Row) -> None: ...
@@ -81,19 +81,21 @@ class Shop(Protocol):
     def delete(self, kind: Kind, mark: str) -> None: ...
 
     def give_away(self, kind: Kind, mark: str, row: Row) -> None:
-        """Another object gets the id and the memberships of this one."""
+        """Replace an object by another one, which gets its id and its memberships."""
         ...
 
     def move(self) -> None:
-        """Into a copy in another place; the second time back to the first place, as it was left. Nothing, where that
-        cannot be."""
+        """Move the target to a copy in another place; the second time back to the first place, as it was left.
+
+        A target that cannot be copied does nothing.
+        """
         ...
 
     def close(self) -> None: ...
 
 
 ELSEWHERE = "elsewhere"
-"""The directory of objects of which none of ours knows, where a target keeps that."""
+"""The directory of objects that no configured directory has, in targets that store a directory."""
 
 BY_ADDRESS = rules(None, "email", email="user.email", name="user.displayName", ref="user.id")
 BY_NAME = rules(None, "name", name="group.displayName", about="group.description", ref="group.id")
@@ -104,7 +106,7 @@ BY_NAME = rules(None, "name", name="group.displayName", about="group.description
 
 @dataclass
 class MemoryShop:
-    """``ruled``: keyed by address and name; otherwise by id."""
+    """``ruled``: the rules set the keys, address and name. Otherwise the ids are the keys."""
 
     ruled: bool
     store: MemoryStore = field(default_factory=MemoryStore)
@@ -189,7 +191,7 @@ class MemoryShop:
         self.left, self.store = self.store, copied
 
     def close(self) -> None:
-        """There is nothing to let go of."""
+        """Nothing is open."""
 
     def _id(self, kind: Kind, mark: str) -> str:
         return next(
@@ -206,8 +208,11 @@ def _text(value: Value) -> str | None:
 
 @dataclass(frozen=True)
 class Tables:
-    """The tables of an application: statements that make them, with ``{serial}``; the columns that mean the mark, the
-    record's id, the key, the text and the role; and the query for the marks of all edges."""
+    """The tables of an application.
+
+    ``statements`` create them. ``columns``: those for mark, record id, key, text and role. ``edges``: the query for the
+    marks of all memberships.
+    """
 
     statements: tuple[str, ...]
     names: Mapping[Kind, str]
@@ -308,13 +313,13 @@ OWN = Tables(
     {"create_tables": True},
     marks=False,
 )  # fmt: skip
-"""The product's own: the application adds a column for the role as soon as they are there."""
+"""The product's own tables. The application adds a column for the role when they exist."""
 
 TABLES = {"own": OWN, "serial": SERIAL, "natural": NATURAL, "composite": COMPOSITE}
 
 
 class SqlShop:
-    """Tables in a database: a file, or (``connection``) one of PostgreSQL."""
+    """Tables in SQLite or PostgreSQL."""
 
     unique = True
     groups = BY_NAME
@@ -358,7 +363,7 @@ class SqlShop:
             self._sql(f'UPDATE "{table}" SET {mark} = ? WHERE {key} = ?', f"mark {self._given}", held)
 
     def _prepared(self, table: str) -> bool:
-        """Whether the product made this table; then it has a column for the role."""
+        """Return whether the product created this table, and add the column for the role."""
         columns = self._columns(table)
         if columns and "role" not in columns:
             self._sql(f'ALTER TABLE "{table}" ADD COLUMN role text')
@@ -412,7 +417,7 @@ class SqlShop:
         self._sql(f'UPDATE "{self._tables.names[kind]}" SET {columns} WHERE {names["mark"]} = ?', *values, mark)
 
     def move(self) -> None:
-        """A database is not copied here."""
+        """Databases are not copied in these tests."""
 
     def close(self) -> None:
         self._connection.close()
@@ -424,14 +429,14 @@ class SqlShop:
 
 
 def sqlite_shop(tables: Tables, folder: Path) -> SqlShop:
-    """In a file of its own."""
+    """Return a shop in a new SQLite file."""
     file = folder / "target.db"
     connection = sqlite3.connect(file, isolation_level=None)
     return SqlShop(tables, f"sqlite:///{file}", connection, "INTEGER PRIMARY KEY")
 
 
 def postgresql_shop(tables: Tables, url: str) -> SqlShop:
-    """In a database of PostgreSQL, whose tables are made anew."""
+    """Return a shop in a PostgreSQL database. Its tables are dropped and created again."""
     import psycopg
 
     return SqlShop(tables, url, psycopg.connect(url, autocommit=True), "serial PRIMARY KEY")
