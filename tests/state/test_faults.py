@@ -1,4 +1,4 @@
-"""A state database that cannot be used is named, with the remedy; and nothing is lost by it."""
+"""A state database that cannot be used: the error names it, with the remedy, and no data is lost."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ AGAIN = "nothing was lost: once it can be read and written again, the next run g
 
 @contextmanager
 def nobody() -> Iterator[None]:
-    """Without root's right to everything."""
+    """Run the block without the rights of root."""
     was = os.geteuid()
     if was == 0:
         os.seteuid(65534)
@@ -38,14 +38,14 @@ def nobody() -> Iterator[None]:
 
 @pytest.fixture
 def shared() -> Iterator[Path]:
-    """A folder that everybody can walk to and read, and only its owner can write."""
+    """A folder that every user can read, and only its owner can write."""
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
 
 
 def fault(world: World) -> StateError | RunReport:
-    """What a run comes to that cannot use the state: an error, or a report of one."""
+    """Run without a usable state: return the error, or the report that has it."""
     try:
         report = world.run()
     except StateError as error:
@@ -74,7 +74,7 @@ def crowd(world: World, many: int) -> None:
     world.directory.page_size = 500
 
 
-def test_a_folder_that_cannot_be_made_is_named(shared: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_named(shared: Path) -> None:
     shared.chmod(0o555)
     with nobody(), pytest.raises(StateError, match=r"folder of the state database, .*/var, cannot be made") as raised:
         open_database(f"sqlite:///{shared}/var/state.db")
@@ -82,7 +82,7 @@ def test_a_folder_that_cannot_be_made_is_named(shared: Path) -> None:
 
 
 def failure(world: World) -> tuple[str, str | None]:
-    """The message and the remedy of a run that fails."""
+    """Run, check that the run failed, and return the message and the remedy."""
     report = world.run()
     assert report.status == "failed"
     return split_remedy(str(report.error))
@@ -104,13 +104,13 @@ def test_a_file_that_may_not_be_written_is_named(shared: Path) -> None:
     world.database.close()
 
 
-def test_a_folder_that_is_not_there_any_more_is_named(tmp_path: Path) -> None:
+def test_a_folder_instead_of_the_database_is_named(tmp_path: Path) -> None:
     (tmp_path / "state.db").mkdir()
     with pytest.raises(StateError, match=r"state\.db cannot be opened: unable to open database file"):
         open_database(f"sqlite:///{tmp_path}/state.db")
 
 
-def test_a_database_that_is_removed_while_it_is_used_is_named_and_made_anew_at_the_next_start(tmp_path: Path) -> None:
+def test_a_database_that_is_deleted_while_it_is_used_is_named_and_created_at_the_next_start(tmp_path: Path) -> None:
     world = World(tmp_path)
     crowd(world, 5)
     world.run()
@@ -124,7 +124,7 @@ def test_a_database_that_is_removed_while_it_is_used_is_named_and_made_anew_at_t
     world.database.close()
 
 
-def test_a_database_that_is_removed_from_the_server_is_named(postgres: Postgres, tmp_path: Path) -> None:
+def test_a_database_that_is_dropped_from_the_server_is_named(postgres: Postgres, tmp_path: Path) -> None:
     url = postgres.database()
     world = World(tmp_path, state=url)
     postgres.sql(postgres.url("postgres"), f"DROP DATABASE {url.rpartition('/')[2]}")
@@ -151,7 +151,7 @@ def test_a_database_that_is_damaged_is_named(tmp_path: Path) -> None:
     assert world.held() == held
 
 
-def test_a_server_that_takes_no_more_writes_is_named_and_nothing_is_lost(postgres: Postgres, tmp_path: Path) -> None:
+def test_a_read_only_server_is_named_and_nothing_is_lost(postgres: Postgres, tmp_path: Path) -> None:
     url = postgres.database()
     world = World(tmp_path, state=url)
     crowd(world, 20)
@@ -173,12 +173,12 @@ def test_a_server_that_takes_no_more_writes_is_named_and_nothing_is_lost(postgre
     world.database.close()
 
 
-def test_a_disk_that_is_full_at_any_moment_fails_loudly_and_loses_nothing(tmp_path: Path) -> None:
+def test_a_full_disk_at_any_moment_fails_the_run_and_loses_nothing(tmp_path: Path) -> None:
     world = World(tmp_path)
     crowd(world, 300)
     with world.database.read() as connection:
         pages = int(connection.exec_driver_sql("PRAGMA page_count").scalar_one())
-    limit = {"pages": 0}  # none
+    limit = {"pages": 0}  # 0: no limit
 
     @event.listens_for(world.database.engine, "connect")
     def connected(connection: object, _record: object) -> None:
@@ -191,7 +191,7 @@ def test_a_disk_that_is_full_at_any_moment_fails_loudly_and_loses_nothing(tmp_pa
             report = world.run()
         except StateError as error:
             found = error
-            moments.add("nothing can be said")
+            moments.add("no report")
         else:
             if report.status == "succeeded":
                 break
@@ -211,7 +211,7 @@ def test_a_disk_that_is_full_at_any_moment_fails_loudly_and_loses_nothing(tmp_pa
 def test_no_space_for_temporary_files_is_an_error_that_says_so(
     world: World, monkeypatch: pytest.MonkeyPatch, pages: int, step: str
 ) -> None:
-    """What was read, and the plan, are kept there meanwhile."""
+    """The pulled records and the plan stand in temporary files during a run."""
     crowd(world, 1_000)
     with monkeypatch.context() as patch:
         patch.setattr(scratch, "SETUP", f"{scratch.SETUP} PRAGMA max_page_count = {pages};")

@@ -1,4 +1,4 @@
-"""What the state database does not keep for ever."""
+"""What the state database deletes: old runs with their journal, and records that no target holds any more."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AT_ONCE = timedelta(0)
 
 
 def run_on(world: World, day: float) -> str:
-    """A run that creates one user."""
+    """Run on a day, with one new user, and return the id of the delivery."""
     world.now = NOON + timedelta(days=day)
     world.user(f"on day {day}")
     report = world.run()
@@ -28,7 +28,7 @@ def run_on(world: World, day: float) -> str:
 
 
 def kept(world: World) -> list[str]:
-    """The runs that are kept, the newest first, each with its entry in the journal."""
+    """Return the deliveries that are kept, newest first, and check that each has its entry in the journal."""
     with world.database.read() as connection:
         runs = [report.run for report in journal.history(connection, 99, kinds=[journal.RunKind.DELIVERY])]
         assert [len(list(journal.entries(connection, run))) for run in runs] == [1] * len(runs)
@@ -48,8 +48,8 @@ def test_a_clock_that_was_wrong_once_does_not_empty_the_history(world: World, wr
     assert kept(world) == runs[::-1]
 
 
-def test_the_last_run_and_the_last_success_are_told_in_their_order(world: World) -> None:
-    """A run that was dated in the future hides none that comes later."""
+def test_runs_are_ordered_by_when_they_ran_not_by_their_dates(world: World) -> None:
+    """A run that was dated in the future does not hide later runs."""
     ahead, now = run_on(world, 400), run_on(world, 1)
     world.directory.faults.down = True
     failed = run_on(world, 2)
@@ -61,8 +61,8 @@ def test_the_last_run_and_the_last_success_are_told_in_their_order(world: World)
         assert last(NOON + timedelta(days=500), "failed") == (NOON + timedelta(days=2)).isoformat()
 
 
-def test_a_success_that_is_dated_in_the_future_is_none(world: World) -> None:
-    """Its age would be small for a year, whatever fails meanwhile."""
+def test_a_success_that_is_dated_in_the_future_does_not_count(world: World) -> None:
+    """It would look recent for a year, even if every later run failed."""
     run_on(world, 1)
     run_on(world, 400)
     with world.database.read() as connection:
@@ -75,7 +75,7 @@ def known(world: World, kind: Kind = Kind.USER) -> set[str]:
         return set(connection.scalars(select(records.c.id).where(records.c.kind == NUMBER[kind])))
 
 
-def test_a_leaver_is_forgotten_once_no_target_holds_anything_of_them(world: World) -> None:
+def test_a_leaver_is_forgotten_when_no_target_holds_the_user_any_more(world: World) -> None:
     world.target("app", delete_after=AT_ONCE)
     world.target("late", delete_after=AT_ONCE)
     world.user("u1")
@@ -87,7 +87,7 @@ def test_a_leaver_is_forgotten_once_no_target_holds_anything_of_them(world: Worl
     assert world.run().status == "failed"
     assert set(world.held(name="app")) == {"u1"}
     assert set(world.held(name="late")) == {"u1", "u2"}
-    assert known(world) == {"u1", "u2"}, "the other target is still to be told"
+    assert known(world) == {"u1", "u2"}, "the other target has not received the deletion yet"
     world.stores["late"].faults.down = False
     world.run()
     assert set(world.held(name="late")) == {"u1"}
@@ -96,7 +96,7 @@ def test_a_leaver_is_forgotten_once_no_target_holds_anything_of_them(world: Worl
         assert connection.scalar(select(func.count()).select_from(names)) == 2
 
 
-def test_a_leaver_whom_a_target_keeps_is_not_forgotten(world: World) -> None:
+def test_a_leaver_that_a_target_keeps_is_not_forgotten(world: World) -> None:
     world.user("u1")
     world.user("u2")
     world.run()
@@ -107,7 +107,7 @@ def test_a_leaver_whom_a_target_keeps_is_not_forgotten(world: World) -> None:
         assert known(world) == {"u1", "u2"}
 
 
-def test_a_group_that_is_gone_is_forgotten(world: World) -> None:
+def test_a_deleted_group_is_forgotten(world: World) -> None:
     world.user("u1")
     world.group("g1", "u1")
     world.group("g2", "u1")

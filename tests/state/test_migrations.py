@@ -1,4 +1,4 @@
-"""The state database is at the newest version, whoever opened it first, or it is not used."""
+"""A state database is migrated to the newest version when it is opened, by one of several processes, or not used."""
 
 from __future__ import annotations
 

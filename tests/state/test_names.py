@@ -1,4 +1,4 @@
-"""Members and managers are named by id or by handle, and who is meant may change without a word about the group."""
+"""Members and managers are named by id or by handle. A handle may pass to another user."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def named(world: World, id_: str, *handles: str, **attributes: str) -> None:
     world.directory.handles[Kind.USER, id_] = handles
 
 
-def test_a_member_whom_nobody_knows_is_named_and_resolves_when_the_person_appears(world: World) -> None:
+def test_an_unknown_member_is_reported_and_resolves_when_the_user_appears(world: World) -> None:
     world.group("g1", "dn:ada", "dn:bob")
     named(world, "u1", "dn:ada")
     report = world.run()
@@ -36,7 +36,7 @@ def test_a_member_whom_nobody_knows_is_named_and_resolves_when_the_person_appear
     assert world.members() == {"g1": {"u1", "u2"}}
 
 
-def test_a_manager_whom_nobody_knows_resolves_when_the_person_appears(world: World) -> None:
+def test_an_unknown_manager_resolves_when_the_user_appears(world: World) -> None:
     named(world, "u1", "dn:ada", manager="dn:bob")
     world.run()
     assert "manager" not in world.held()["u1"]
@@ -45,8 +45,8 @@ def test_a_manager_whom_nobody_knows_resolves_when_the_person_appears(world: Wor
     assert world.held()["u1"]["manager"] == "u2"
 
 
-def test_a_handle_that_moves_to_another_takes_memberships_and_reports_along(world: World) -> None:
-    """A DN that was given to somebody else: the group still says the same, and means another."""
+def test_a_handle_that_passes_to_another_user_takes_memberships_and_reports_along(world: World) -> None:
+    """A DN passes to another user: the group names the same DN, and has another member."""
     named(world, "u1", "dn:desk")
     named(world, "u2", "dn:other")
     named(world, "u3", "dn:third", manager="dn:desk")
@@ -58,7 +58,7 @@ def test_a_handle_that_moves_to_another_takes_memberships_and_reports_along(worl
     assert (world.members(), world.held()["u3"]["manager"]) == ({"g1": {"u2"}}, "u2")
 
 
-def test_who_gets_a_name_that_somebody_has_takes_nothing(world: World) -> None:
+def test_a_handle_that_two_users_have_identifies_the_first_one(world: World) -> None:
     named(world, "u1", "uid:ada")
     named(world, "u3", "uid:zoe", manager="uid:ada")
     world.group("g1", "uid:ada")
@@ -72,7 +72,7 @@ def test_who_gets_a_name_that_somebody_has_takes_nothing(world: World) -> None:
     assert (skipped.id, skipped.reason) == (
         "g1", "its member uid:ada is ambiguous: u1 and u2 have this name; u1 had it first, and is the member"
     )  # fmt: skip
-    # A later change of either changes nothing about that, and a group that is told again neither.
+    # Later changes of one of the users or of the group do not change that.
     named(world, "u1", "uid:ada", "dn:more", title="Cook")
     world.group("g1", "uid:ada", "u3")
     world.run()
@@ -84,7 +84,7 @@ def test_who_gets_a_name_that_somebody_has_takes_nothing(world: World) -> None:
     assert (report.pull.ambiguous, report.skipped) == (0, [])
 
 
-def test_a_name_that_two_get_at_once_means_neither(world: World) -> None:
+def test_a_handle_that_two_users_get_at_once_identifies_neither(world: World) -> None:
     named(world, "u1", "uid:ada")
     named(world, "u2", "uid:ada")
     world.group("g1", "uid:ada")
@@ -101,7 +101,7 @@ def leave(world: World, id_: str) -> None:
     del world.directory.handles[Kind.USER, id_]
 
 
-def test_one_who_is_deleted_and_made_anew_under_the_same_handle_is_another(world: World) -> None:
+def test_a_user_created_under_the_handle_of_a_deleted_one_is_another_user(world: World) -> None:
     named(world, "u1", "dn:ada", title="Cook")
     named(world, "u9", "dn:zoe", manager="dn:ada")
     world.group("g1", "dn:ada")
@@ -116,7 +116,7 @@ def test_one_who_is_deleted_and_made_anew_under_the_same_handle_is_another(world
     assert world.held()["u9"]["manager"] == "u2"
 
 
-def test_one_who_leaves_and_comes_back_is_again_in_the_groups_that_went_on_naming_them(world: World) -> None:
+def test_a_user_who_returns_is_in_the_groups_that_still_name_the_user(world: World) -> None:
     named(world, "u1", "dn:ada")
     world.group("g1", "dn:ada", "u1")
     world.run()

@@ -1,4 +1,4 @@
-"""A state database of the last release becomes links, over each shape of tables, and nobody is lost or doubled."""
+"""A state database of the last release is migrated to links, for each shape of tables: no object is lost or doubled."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.state.upgrade.databases import PostgresDatabase, Recorded, SqliteData
 from tests.state.upgrade.shapes import FOLDER, SHAPES, Shape, config
 
 GUARD = "{adoptions: 0, at_least: 1, deactivations: 100%, member_removals: 100%, reactivations: 100%, emptied: 100%}"
-"""One adoption, counted, would hold the whole plan."""
+"""A single counted adoption would hold the whole plan."""
 IDA = ("u09", "ida@acme.example", "Ida")
 FAY = ("u06", "fay@acme.example", "Fay")
 GUS = ("u07", "gus@acme.example", "Gus")
@@ -37,7 +37,10 @@ class Upgraded:
         self.company = Company(folder, shape.directories, first)
 
     def sync(self) -> list[dict[str, Any]]:
-        """Run: what is told of the target for each directory. Only the refused record fails, and nothing is held."""
+        """Sync, and return the report of the target for each directory.
+
+        Checks that only the refused record fails, and that nothing is held.
+        """
         ran = self._usersyncd("-c", self._config, "sync", "--json")
         reports = [target for run in json.loads(ran.out)["directories"] for target in run["targets"]]
         assert [report["error"] for report in reports] == [None] * len(self.shape.directories), ran.err
@@ -46,7 +49,7 @@ class Upgraded:
         return reports
 
     def later(self) -> None:
-        """The next reading of the directory."""
+        """Change the directory to its later contents."""
         shutil.copytree(FOLDER / "later", self.folder / "acme", dirs_exist_ok=True)
 
     def edit(self, old: str, new: str) -> None:
@@ -60,12 +63,12 @@ class Upgraded:
         return sorted(person._replace(active=bool(person.active)) for person in found)
 
     def ids(self) -> dict[str, object]:
-        """The row's own id, by the password that only this row has."""
+        """Return the id of each row by its password, which is unique."""
         rows = self._target.run(self.shape.rows)
         return {row[3]: row[4] for row in rows if row[3] is not None and len(row) > 4}
 
     def verify(self, *leavers: tuple[str, str, str]) -> None:
-        """The target holds what the directories say, and these leavers."""
+        """Check that the target holds what the directories say, and these leavers."""
         assert self.people() == self.company.people(leavers)
         edges = self._target.run(self.shape.edges)
         assert len(edges) == len(set(edges))
@@ -94,7 +97,7 @@ def upgraded(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Upgraded:
-    """After the dumps that the test names: of the state and of the target."""
+    """State and target are loaded from the dumps that the test names."""
     shape, folder, state, target = place
     dialect = "sqlite" if isinstance(state, SqliteDatabase) else "postgresql"
     for database, moment, name in zip((state, target), request.param, ("state", "target"), strict=True):
@@ -103,12 +106,12 @@ def upgraded(
 
 
 def quiet(reports: list[dict[str, Any]]) -> bool:
-    """Whether nothing was changed."""
+    """Return whether nothing was changed."""
     return not any(count for report in reports for part in report["counts"].values() for count in part.values())
 
 
 @pytest.mark.parametrize("upgraded", [("calm", "calm")], indirect=True, ids=["answered"])
-def test_what_was_answered_is_linked_and_nothing_is_told_again(upgraded: Upgraded) -> None:
+def test_answered_changes_become_links_and_are_not_sent_again(upgraded: Upgraded) -> None:
     ids, people = upgraded.ids(), upgraded.people()
     assert quiet(upgraded.sync())
     assert (upgraded.ids(), upgraded.people()) == (ids, people)
@@ -125,7 +128,7 @@ def test_what_was_answered_is_linked_and_nothing_is_told_again(upgraded: Upgrade
     indirect=["upgraded"],
     ids=["committed", "not-committed"],
 )
-def test_what_was_not_answered_is_looked_up(upgraded: Upgraded, created: int) -> None:
+def test_changes_that_were_not_answered_are_looked_up(upgraded: Upgraded, created: int) -> None:
     ids = upgraded.ids()
     upgraded.later()
     users = [report["counts"]["users"] for report in upgraded.sync()]
@@ -139,7 +142,7 @@ def test_what_was_not_answered_is_looked_up(upgraded: Upgraded, created: int) ->
 @pytest.mark.parametrize(
     "upgraded", [("calm", "calm"), ("killed", "killed")], indirect=True, ids=["answered", "committed"]
 )
-def test_afterwards_exactly_the_rows_change_of_those_who_did(upgraded: Upgraded) -> None:
+def test_after_the_upgrade_only_the_rows_of_changed_users_change(upgraded: Upgraded) -> None:
     ids = upgraded.ids()
     upgraded.later()
     upgraded.sync()

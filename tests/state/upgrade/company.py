@@ -1,4 +1,4 @@
-"""The company of the fixtures as its files say it, and so what a target is to hold."""
+"""Reads the company of the fixtures from its files, and computes what a target must hold."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 REFUSED = "Refused"
-"""The name of the person whom every target refuses."""
+"""The name of the person that every target refuses."""
 
 
 class Person(NamedTuple):
@@ -25,11 +25,11 @@ class Company:
         self._folder, self._directories, self._first = folder, directories, first
 
     def records(self) -> dict[str, tuple[str, str]]:
-        """Email -> directory and id."""
+        """Return directory and id by email."""
         return {row["email"]: (directory, row["id"]) for directory, row in self._users()}
 
     def people(self, leavers: Iterable[tuple[str, str, str]]) -> list[Person]:
-        """Everybody whom the target holds. ``leavers``: id in acme, email, name."""
+        """Return all people that the target must hold. ``leavers``: id in acme, email, name."""
         here = [
             Person(row["email"], row["displayName"], row["active"] == "true", self._password(directory, row["id"]))
             for directory, row in self._users()
@@ -38,7 +38,7 @@ class Company:
         return sorted([*here, *left])
 
     def edges(self, *, nested: bool) -> set[tuple[str, str]]:
-        """Name of the group, and address of the member, or name of a ``nested`` group."""
+        """Return the memberships: name of the group, and address of the member or name of a ``nested`` group."""
         return {edge for directory in self._directories for edge in self._edges(directory, nested)}
 
     def _edges(self, directory: str, nested: bool) -> Iterator[tuple[str, str]]:
