@@ -1,4 +1,4 @@
-"""What systemd is told, read from a real datagram socket."""
+"""The messages that systemd gets, read from a real datagram socket."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
         yield listening
 
 
-def test_what_is_said_is_what_arrives(manager: socket.socket) -> None:
+def test_each_message_arrives_as_one_datagram(manager: socket.socket) -> None:
     notify.ready("2 directories")
     notify.status("hr: reading\nstill")
     notify.watchdog()
@@ -51,7 +51,7 @@ def test_without_a_manager_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> N
     notify.ready("2 directories")
 
 
-def test_a_manager_that_went_away_does_not_stop_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_socket_raises_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
     notify.ready("2 directories")
 

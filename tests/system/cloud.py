@@ -1,4 +1,4 @@
-"""Cloud directories that live: a tenant in a fake, what happens in it and to it, and what a target should hold."""
+"""Cloud directories for soak tests: a fake tenant that changes and fails at random, and what a target must hold."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Person = tuple[str | None, ...]
 
 @dataclass
 class Contents:
-    """What is there: people and groups by id, and who is in which group, directly or through nested ones."""
+    """People and groups by id, and the people in each group, directly or through nested groups."""
 
     people: dict[str, Person] = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
@@ -27,12 +27,12 @@ class Contents:
 
     @property
     def bosses(self) -> dict[str, str | None]:
-        """The names of the managers."""
+        """Return the name of each person's manager."""
         return {who: self.people[boss][2] if (boss := person[4]) else None for who, person in self.people.items()}
 
     @property
     def teams(self) -> dict[str, str]:
-        """The names of each person's groups."""
+        """Return the names of each person's groups."""
         found: dict[str, set[str]] = {who: set() for who in self.people}
         for group, who in self.members:
             found[who].add(self.groups[group])
@@ -40,51 +40,53 @@ class Contents:
 
 
 class Cloud(ABC):
-    """A tenant. Between two requests something happens in it with the chance ``unrest``; changes are made in the fake's
-    own thread, under ``lock``."""
+    """A tenant that changes between two requests with the probability ``unrest``.
+
+    Changes are made in the fake's own thread, under ``lock``.
+    """
 
     def __init__(self, dice: Random, clock: Clock) -> None:
-        """``clock`` is what the client waits by."""
+        """``clock``: the clock by which the client waits."""
         self.dice = dice
         self.unrest = 0.0
         self.happened = 0
-        """How much has happened so far."""
+        """How many changes were made so far."""
         self.lock = threading.Lock()
         self.here: dict[str, datetime] = {}
-        """Who is in the tenant, and since when without a break."""
+        """The people in the tenant, and since when without a break."""
         self.away: dict[str, datetime] = {}
-        """Who was in it, and since when no more."""
+        """The people who left the tenant, and when."""
 
     @abstractmethod
     def configure(self, folder: Path) -> str:
-        """The directory's section of the configuration; secrets lie in ``folder``."""
+        """Return the directory's section of the configuration, and write its secrets into ``folder``."""
 
     @abstractmethod
     def contents(self) -> Contents:
-        """What a target should hold, told from the tenant alone."""
+        """Compute what a target must hold from the tenant alone."""
 
     @abstractmethod
     def disturb(self) -> None:
-        """Other faults, until :meth:`calm`. They are meant for one run."""
+        """Choose new faults, for one run. They stay until :meth:`calm`."""
 
     @abstractmethod
     def calm(self) -> None:
-        """No fault any more, and nothing that is still on its way."""
+        """End all faults, and make delayed changes visible."""
 
     @abstractmethod
     def stop(self) -> None:
-        """End the fake."""
+        """Stop the fake."""
 
     def forward(self, minutes: float) -> None:  # noqa: B027 - nothing depends on it everywhere
-        """The provider's clock goes on."""
+        """Move the provider's clock forward."""
 
     @property
     def is_honest(self) -> bool:
-        """Whether a run that reads now can know everything: nothing is told late, or only to the next run."""
+        """Return whether a pull can read everything now: the tenant does not delay a change to a later answer."""
         return True
 
     def live(self, times: int = 1) -> None:
-        """Something happens."""
+        """Make random changes."""
         with self.lock:
             for _ in range(times):
                 self._happen()
@@ -112,7 +114,7 @@ class Cloud(ABC):
 
 
 class Entra(Cloud):
-    """A tenant in the fake of Graph. In some, large groups come in pieces."""
+    """A tenant in the fake of Graph. Some tenants split the members of large groups over several items."""
 
     def __init__(self, dice: Random, clock: Clock) -> None:
         super().__init__(dice, clock)

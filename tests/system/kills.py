@@ -182,7 +182,7 @@ class Company:
         return set(self._chance.sample(sorted(self.groups), self._chance.randint(0, 3)))
 
     def _some(self, number: int, *, settled: bool = False) -> list[Person]:
-        """People whom this edit has not touched; ``settled``: nor any since the round began."""
+        """Return people that this edit has not changed; ``settled``: and no other edit of this round."""
         out = self._touched | (self._fresh if settled else self._successors)
         found = self._chance.sample([one for one in self.people.values() if one.id not in out], number)
         self._touched.update(one.id for one in found)
@@ -194,7 +194,7 @@ class Company:
             self._fresh.add(person.id)
 
     def _cycle(self) -> None:
-        """Two, three or four exchange their addresses."""
+        """Two, three or four people exchange their addresses."""
         some = self._some(self._chance.randint(2, 4))
         emails = [person.email for person in some]
         for person, email in zip(some, emails[1:] + emails[:1], strict=True):
@@ -202,7 +202,7 @@ class Company:
             self._fresh.add(person.id)
 
     def _chain(self) -> None:
-        """Each gets the address of the next; who comes new may get the last one that is free."""
+        """Each person gets the address of the next one. A new person may get the free last one."""
         some = self._some(self._chance.randint(1, 5))
         free = self._address()
         for person in some:

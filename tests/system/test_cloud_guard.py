@@ -1,4 +1,4 @@
-"""A tenant that seems to be empty, or half of it: through the whole run, nobody is removed."""
+"""A cloud tenant that lists too little, or reports mass deletions: the run removes nobody."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def one_run(folder: Path, *, complete: bool = False) -> RunReport:
 
 
 def removes_nobody(cloud: Cloud, folder: Path, accident: Callable[[], object], *, complete: bool) -> RunReport:
-    """The run after the accident, by default limits; nothing may have changed."""
+    """Run after the accident, with the default guard, and check that nothing changed in the target."""
     (folder / "config.yaml").write_text(CONFIG.format(directory=cloud.configure(folder)))
     assert one_run(folder).status == "succeeded"
     before = content(folder)
@@ -73,17 +73,17 @@ def half(held: dict[str, Any]) -> None:
         del held[key]
 
 
-def test_entra_lists_nobody(entra: Entra, tmp_path: Path) -> None:
+def test_entra_lists_no_users(entra: Entra, tmp_path: Path) -> None:
     report = removes_nobody(entra, tmp_path, entra.tenant.users.clear, complete=True)
     assert "lists no users, but every tenant has some" in str(report.error)
 
 
-def test_entra_lists_and_counts_half(entra: Entra, tmp_path: Path) -> None:
+def test_entra_lists_and_counts_half_of_the_users(entra: Entra, tmp_path: Path) -> None:
     report = removes_nobody(entra, tmp_path, lambda: half(entra.tenant.users), complete=True)
     assert (report.status, report.targets[0].guard[0].limit) == ("held", "deactivations")
 
 
-def test_entra_lists_no_group(entra: Entra, tmp_path: Path) -> None:
+def test_entra_lists_no_groups(entra: Entra, tmp_path: Path) -> None:
     report = removes_nobody(entra, tmp_path, entra.tenant.groups.clear, complete=True)
     assert report.status == "held"
 
@@ -96,7 +96,7 @@ def test_entra_lists_groups_without_members(entra: Entra, tmp_path: Path) -> Non
     assert (report.status, [passed.limit for passed in report.targets[0].guard]) == ("held", ["member_removals"])
 
 
-def test_entra_says_that_most_are_deleted(entra: Entra, tmp_path: Path) -> None:
+def test_entra_reports_most_users_as_deleted(entra: Entra, tmp_path: Path) -> None:
 
     def accident() -> None:
         for user in list(entra.tenant.users)[:50]:
@@ -106,7 +106,7 @@ def test_entra_says_that_most_are_deleted(entra: Entra, tmp_path: Path) -> None:
     assert (report.status, report.targets[0].guard[0].limit) == ("held", "deactivations")
 
 
-def test_entra_says_that_all_members_left(entra: Entra, tmp_path: Path) -> None:
+def test_entra_reports_all_memberships_as_removed(entra: Entra, tmp_path: Path) -> None:
     def accident() -> None:
         for group, held in entra.tenant.members.items():
             entra.tenant.leave(group, *list(held))
@@ -126,12 +126,12 @@ def test_entra_says_that_all_members_left(entra: Entra, tmp_path: Path) -> None:
         ("no member", True),
     ],
 )
-def test_google(google: Google, tmp_path: Path, what: str, complete: bool) -> None:
+def test_google_lists_too_little(google: Google, tmp_path: Path, what: str, complete: bool) -> None:
     tenant = google.tenant
     others = list(tenant.users)[1:]
 
     def accident() -> None:
-        tenant.change(others[0])  # So that what is remembered of the listings is made anew.
+        tenant.change(others[0])  # Otherwise the fake answers from its cached listings.
         if what == "nobody":
             tenant.users = {}
         elif what == "the subject alone":

@@ -31,7 +31,7 @@ def first_configuration(page: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", CLOUDS)
-def test_the_first_run(name: str, tmp_path: Path, usersyncd: Usersyncd) -> None:
+def test_the_first_configuration_of_the_page_works(name: str, tmp_path: Path, usersyncd: Usersyncd) -> None:
     def printed(*arguments: str) -> str:
         ran = usersyncd(*arguments)
         assert ran.code == 0, ran.out + ran.err
@@ -41,11 +41,11 @@ def test_the_first_run(name: str, tmp_path: Path, usersyncd: Usersyncd) -> None:
     try:
         config = first_configuration(f"{name}.md")
         [directory] = config["directories"].values()
-        # Of what the page says, only who and where it is must be told anew.
+        # Only the tenant, the account and the addresses of the page are replaced by those of the fake.
         real = yaml.safe_load(cloud.configure(tmp_path))["options"]
         for option in set(real) & {"tenant", "subject", "endpoints", "endpoint", "token_endpoint"}:
             directory["options"][option] = real[option]
-        assert directory["options"] == real, "the page names secrets otherwise than they lie here"
+        assert directory["options"] == real, "the page names the secrets differently from this test"
         (tmp_path / "usersyncd.yaml").write_text(yaml.safe_dump(config))
         assert "would read 60 users, 8 groups" in printed("check", "--online")
         assert "60 users to create" in printed("plan")

@@ -1,4 +1,4 @@
-"""The daemon as a whole: what it reads arrives, faults stay where they are, signals are obeyed."""
+"""The daemon as a process: it delivers what it pulls, limits faults to their directory or target, and obeys signals."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.system.example import company, configure, content, edit, query
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals and systemd's socket as Linux has them")
 
 
-def test_the_example_arrives_and_an_edit_and_then_nothing_more(tmp_path: Path) -> None:
+def test_the_example_and_an_edit_arrive_and_later_runs_change_nothing(tmp_path: Path) -> None:
     acme = company(tmp_path)
     with daemon(configure(tmp_path, {"acme": "1s"}), real=True) as running:
         running.wait("nothing arrived", running.deliveries)
@@ -35,7 +35,7 @@ def test_the_example_arrives_and_an_edit_and_then_nothing_more(tmp_path: Path) -
     assert running.lines()[-1]["event"] == "ended"
 
 
-def test_a_broken_file_changes_nothing_and_a_mended_one_goes_on(tmp_path: Path) -> None:
+def test_a_broken_file_changes_nothing_and_a_repaired_one_is_delivered(tmp_path: Path) -> None:
     users = company(tmp_path) / "users.csv"
     whole = users.read_text()
     with daemon(configure(tmp_path, {"acme": "1s"})) as running:
@@ -44,7 +44,7 @@ def test_a_broken_file_changes_nothing_and_a_mended_one_goes_on(tmp_path: Path) 
         users.write_text(whole[:3000])
         running.wait_for_pull(status="failed")
         [refused, *_] = running.said("users.csv:15: the row has", level="error")
-        assert "→" in refused["faults"][0], "the remedy belongs to it"
+        assert "→" in refused["faults"][0], "the log has no remedy"
         assert content(tmp_path) == before
         users.write_text(whole.replace("Aoife,Ní", "Aífe,Ní"))
         name = "SELECT given_name FROM users WHERE id = 'u-0005'"
@@ -73,7 +73,7 @@ def test_a_wrong_configuration_ends_with_2_and_names_the_place(tmp_path: Path) -
 
 def test_a_state_database_that_cannot_be_opened_ends_with_1(tmp_path: Path) -> None:
     company(tmp_path)
-    (tmp_path / "state.db").write_text("this is no database, and never was one")
+    (tmp_path / "state.db").write_text("this is not a database, and never was one")
     with daemon(configure(tmp_path, {"acme": "1s"})) as running:
         assert running.process.wait(PATIENCE) == 1
         assert running.said("usersyncd cannot start", "state.db", level="error")
@@ -136,7 +136,7 @@ def test_a_second_signal_ends_at_once(tmp_path: Path, silent: int) -> None:
 
 @contextmanager
 def busy(target: Path) -> Iterator[Callable[[], object]]:
-    """Another program is writing to the target: a delivery has to wait, until this is called."""
+    """Lock the target, as another program that writes does. A delivery waits until the yielded function is called."""
     with closing(sqlite3.connect(target, isolation_level=None)) as other:
         other.execute("PRAGMA journal_mode = WAL")
         other.execute("BEGIN IMMEDIATE")
@@ -144,7 +144,7 @@ def busy(target: Path) -> Iterator[Callable[[], object]]:
 
 
 def test_two_daemons_never_pull_a_directory_or_deliver_to_a_target_at_once(tmp_path: Path) -> None:
-    """The first is kept in its delivery by a lock on the target, so the second meets it."""
+    """A lock on the target keeps the first daemon in its delivery, so the second finds it running."""
     company(tmp_path)
     config = configure(tmp_path, {"acme": "1s"})
     with busy(tmp_path / "app.db") as release, daemon(config) as first:
@@ -169,7 +169,7 @@ def test_two_daemons_never_pull_a_directory_or_deliver_to_a_target_at_once(tmp_p
 # ---- reloading
 
 
-def test_a_reload_takes_what_is_new_and_refuses_what_is_wrong(tmp_path: Path) -> None:
+def test_a_reload_applies_a_valid_file_and_refuses_a_wrong_one(tmp_path: Path) -> None:
     for name in ("acme", "berlin"):
         company(tmp_path, name)
     config = configure(tmp_path, {"acme": "1s"})
@@ -178,7 +178,7 @@ def test_a_reload_takes_what_is_new_and_refuses_what_is_wrong(tmp_path: Path) ->
 
         config.write_text(config.read_text().replace("every: 1s", "evry: 1s"))
         running.process.send_signal(signal.SIGHUP)
-        running.wait("the fault was not told", lambda: running.said("was not reloaded", level="error"))
+        running.wait("the fault was not logged", lambda: running.said("was not reloaded", level="error"))
         assert running.said(f"{config}:5:5: directories.acme.evry", level="error")
         running.wait_for_run()
 
@@ -199,7 +199,7 @@ def test_a_reload_takes_what_is_new_and_refuses_what_is_wrong(tmp_path: Path) ->
         assert running.pulls("acme") == pulls, "a directory that was taken out ran again"
 
 
-def test_what_did_not_change_keeps_its_time(tmp_path: Path) -> None:
+def test_after_a_reload_an_unchanged_directory_keeps_its_schedule(tmp_path: Path) -> None:
     company(tmp_path)
     config = configure(tmp_path, {"acme": "1h"})
     with daemon(config) as running:
@@ -227,9 +227,9 @@ def test_a_run_under_way_ends_under_the_old_configuration_and_runs_again(tmp_pat
         running.wait("it did not run again", lambda: len(running.said('"target": "app"', '"status"')) >= 2)
         first, second, *_ = running.said('"target": "app"', '"status"')
         assert (first["cause"], second["cause"]) == ("pull", "reload")
-        assert running.pulls() == 1, "only the rules of the target are others"
+        assert running.pulls() == 1, "only the rules of the target changed"
         assert "20 groups created" in first["event"]
-        assert second["status"] == "held", "no group is wanted any more, and the guard will not have that"
+        assert second["status"] == "held", "the rules exclude all groups, and the guard holds that"
 
 
 def test_another_state_database_needs_a_restart(tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_another_state_database_needs_a_restart(tmp_path: Path) -> None:
 # ---- systemd
 
 
-def test_systemd_is_told(tmp_path: Path) -> None:
+def test_systemd_gets_ready_status_watchdog_reload_and_stop(tmp_path: Path) -> None:
     company(tmp_path)
     manager = Manager(tmp_path)
     config = configure(tmp_path, {"acme": "1s"})
@@ -275,7 +275,7 @@ def test_systemd_is_told(tmp_path: Path) -> None:
     manager.close()
 
 
-def test_systemd_hears_nothing_of_a_schedule_once_the_end_has_begun(tmp_path: Path) -> None:
+def test_systemd_gets_no_schedule_once_the_daemon_is_ending(tmp_path: Path) -> None:
     company(tmp_path)
     manager = Manager(tmp_path)
     config = configure(tmp_path, {"acme": "1h"})
@@ -314,7 +314,7 @@ class Stubborn:
 
 
 @pytest.mark.slow
-def test_a_connector_that_will_not_end_is_left(tmp_path: Path) -> None:
+def test_the_daemon_ends_although_a_connector_ignores_cancellation(tmp_path: Path) -> None:
     (tmp_path / "stubborn.py").write_text(STUBBORN)
     package = tmp_path / "stubborn-1.dist-info"
     package.mkdir()

@@ -1,4 +1,4 @@
-"""A directory that is taken out of the file while the daemon runs: its people leave, within the guard."""
+"""A directory is removed from the file while the daemon runs: its people leave, within the guard."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ NO_GUARD = TARGETS + "    guard: {at_least: 1000}\n"
 
 
 def have_arrived(folder: Path) -> bool:
-    """Whether berlin has as many people with access as acme, which has the same people."""
+    """Return whether berlin has as many active users as acme, which has the same people."""
     count = "SELECT sum(active AND directory = 'berlin'), sum(active AND directory = 'acme') FROM users"
     return any(berlin and berlin == acme for berlin, acme in query(folder, count))
 
 
-def test_its_people_leave_and_then_it_is_not_run_any_more(tmp_path: Path) -> None:
+def test_people_of_a_removed_directory_leave_and_it_is_not_pulled_any_more(tmp_path: Path) -> None:
     for name in ("acme", "berlin"):
         company(tmp_path, name)
     with daemon(configure(tmp_path, {"acme": "1s", "berlin": "1s"}, targets=NO_GUARD)) as running:
@@ -32,7 +32,7 @@ def test_its_people_leave_and_then_it_is_not_run_any_more(tmp_path: Path) -> Non
         configure(tmp_path, {"acme": "1s"}, targets=NO_GUARD)
         running.process.send_signal(signal.SIGHUP)
         running.wait("its people did not leave", lambda: query(tmp_path, ACTIVE) == [(0,)])
-        running.wait("it was not told", lambda: running.said(f"berlin, which leaves: {everybody} users deactivated"))
+        running.wait("it was not logged", lambda: running.said(f"berlin, which leaves: {everybody} users deactivated"))
         running.wait_for_run("acme")
         pulls = running.pulls("berlin")
         running.wait_for_run("acme")
@@ -43,7 +43,7 @@ def test_its_people_leave_and_then_it_is_not_run_any_more(tmp_path: Path) -> Non
         running.wait("it did not come back", lambda: have_arrived(tmp_path))
 
 
-def test_it_is_held_at_the_start_too(tmp_path: Path) -> None:
+def test_the_guard_holds_a_directory_that_was_removed_before_the_start(tmp_path: Path) -> None:
     for name in ("acme", "berlin"):
         company(tmp_path, name)
     with daemon(configure(tmp_path, {"acme": "1s", "berlin": "1s"})) as running:

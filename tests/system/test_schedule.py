@@ -105,7 +105,9 @@ async def test_a_held_plan_is_delivered_when_a_person_approves_it(
         assert [cause for _, cause in deliveries(daemon)] == ["pull", "pull", "approval"]
 
 
-async def test_a_reload_that_hangs_is_told_and_delays_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_reload_that_hangs_is_logged_and_delays_no_pull(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     company(tmp_path)
     answers = threading.Event()
 
@@ -114,15 +116,15 @@ async def test_a_reload_that_hangs_is_told_and_delays_nobody(tmp_path: Path, mon
         return load_jobs(file)
 
     config = configure(tmp_path, {"acme": "1s"})
-    with capture_logs() as told:
+    with capture_logs() as logs:
         async with running(config) as daemon:
             monkeypatch.setattr(reload, "SLOW", 0.05)
             monkeypatch.setattr(reload, "load_jobs", hangs)
             await until(lambda: pulls(daemon))
             os.kill(os.getpid(), signal.SIGHUP)
-            await until(lambda: sum("is still being loaded" in one["event"] for one in told) >= 2)
+            await until(lambda: sum("is still being loaded" in one["event"] for one in logs) >= 2)
             before = len(pulls(daemon))
             await until(lambda: len(pulls(daemon)) > before)
             answers.set()
-            await until(lambda: any(one["event"] == "configuration reloaded" for one in told))
-    assert sum("is still being loaded" in one["event"] for one in told) < 10, "the pauses do not grow"
+            await until(lambda: any(one["event"] == "configuration reloaded" for one in logs))
+    assert sum("is still being loaded" in one["event"] for one in logs) < 10, "the pauses do not grow"

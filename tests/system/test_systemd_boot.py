@@ -142,7 +142,7 @@ def test_the_service_starts_reloads_and_stops_in_its_sandbox(manager: Manager, t
 
     (tmp_path / "config.yaml").write_text(CONFIG.format(every="soon"))
     assert manager.run("systemctl", "reload", UNIT.name) == ""
-    manager.wait("the fault was not told", lambda: "was not reloaded" in manager.run("cat", "/run/usersyncd.log"))
+    manager.wait("the fault was not logged", lambda: "was not reloaded" in manager.run("cat", "/run/usersyncd.log"))
     (tmp_path / "config.yaml").write_text(CONFIG.format(every="2h"))
     assert manager.run("systemctl", "reload", UNIT.name) == ""
     manager.wait("it did not reload", lambda: "configuration reloaded" in manager.run("cat", "/run/usersyncd.log"))
@@ -173,7 +173,7 @@ systemctl daemon-reload && systemctl restart {UNIT.name}
 
 
 def test_a_daemon_that_hangs_is_started_again(manager: Manager) -> None:
-    """While it works, it gives its signs of life; once it is stopped, as one that hangs, it gives none."""
+    """The daemon feeds the watchdog while it works. A stopped process, like one that hangs, does not."""
     manager.wait("the service did not become ready", lambda: manager.show("ActiveState") == "active")
     manager.run("sh", "-c", IMPATIENT)
     time.sleep(5)

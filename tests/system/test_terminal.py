@@ -79,7 +79,7 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
     started.close()
 
 
-def test_a_person_reads_what_happens_and_to_whom(terminal: Terminal, tmp_path: Path) -> None:
+def test_the_terminal_shows_each_change_by_name_and_counts_quiet_runs(terminal: Terminal, tmp_path: Path) -> None:
     text = terminal.wait("it did not run", lambda text: "memberships added" in text)
     assert re.search(r"acme +csv +1 s +app \(sql\)", text)
     assert re.search(r"\d\d:\d\d:\d\d  acme  read 249 users, 20 groups, 303 memberships\r\n", text)
@@ -91,7 +91,7 @@ def test_a_person_reads_what_happens_and_to_whom(terminal: Terminal, tmp_path: P
     edit(tmp_path / "acme" / "users.csv", "Aoife Ní Shúilleabháin,true,Employee", "Aoife Ní Shúilleabháin,true,Boss")
     with (tmp_path / "acme" / "members.csv").open("a") as members:
         members.write("g-0004,u-0002,user\n")
-    text = terminal.wait("the edit was not told", lambda text: "to web" in text)
+    text = terminal.wait("the edit was not shown", lambda text: "to web" in text)
     assert "updated Aoife Ní Shúilleabháin: userType Employee → Boss" in text
     assert "added Stanisław Źrebiec to web" in text
     lines = [line for line in text.splitlines() if re.match(r"\d\d:\d\d:\d\d", line)]
@@ -99,14 +99,14 @@ def test_a_person_reads_what_happens_and_to_whom(terminal: Terminal, tmp_path: P
     assert sorted(quiet) == ["acme  nothing has changed", "app  nothing has changed"], "quiet runs fill the screen"
 
 
-def test_ctrl_c_ends_it(terminal: Terminal) -> None:
+def test_ctrl_c_ends_the_daemon(terminal: Terminal) -> None:
     terminal.wait("it did not run", lambda text: "memberships added" in text)
     terminal.type(b"\x03")
     assert terminal.process.wait(PATIENCE) == 0
     assert re.search(r"\d\d:\d\d:\d\d  ended\r\n", terminal.text())
 
 
-def test_a_fault_that_stays_is_told_once(terminal: Terminal, tmp_path: Path) -> None:
+def test_a_fault_that_stays_is_shown_once(terminal: Terminal, tmp_path: Path) -> None:
     terminal.wait("it did not run", lambda text: "memberships added" in text)
     (tmp_path / "acme" / "users.csv").unlink()
     text = terminal.wait(
@@ -116,8 +116,8 @@ def test_a_fault_that_stays_is_told_once(terminal: Terminal, tmp_path: Path) -> 
     assert "→" in text.partition("  failed: ")[2]
 
 
-def test_it_ends_with_its_terminal(terminal: Terminal) -> None:
-    """A reload would be what SIGHUP means otherwise: then nobody could see, or end, what goes on."""
+def test_the_daemon_ends_when_its_terminal_closes(terminal: Terminal) -> None:
+    """Otherwise SIGHUP means a reload, and the daemon would go on where nobody could see or end it."""
     terminal.wait("it did not run", lambda text: "memberships added" in text)
     terminal.hang_up()
     assert terminal.process.wait(PATIENCE) == 0

@@ -30,7 +30,7 @@ async def test_their_runs_never_overlap_and_one_goes_on_when_the_other_ends(
     if kind == "postgresql":
         server: Postgres = request.getfixturevalue("postgres")
         config.write_text(config.read_text().replace("sqlite:///state.db", server.database()))
-    with capture_logs() as told:
+    with capture_logs() as logs:
         async with running(config) as other:
             async with running(config) as one:
                 await until(lambda: len(pulls(one)) >= 3 and len(deliveries(one)) >= 3)
@@ -48,31 +48,33 @@ async def test_their_runs_never_overlap_and_one_goes_on_when_the_other_ends(
         ended = [(started, finished) for started, finished in each if finished]
         assert len(ended) >= 4
         assert all(finished <= started for (_, finished), (started, _) in pairwise(ended))
-    assert not [one for one in told if one["log_level"] == "error"]
+    assert not [one for one in logs if one["log_level"] == "error"]
 
 
 KEPT_OUT = "another process is pulling this directory"
 
 
-async def test_who_was_kept_out_runs_as_soon_as_the_other_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever came again at the next interval only could come too late every time."""
+async def test_a_daemon_that_found_a_lock_pulls_as_soon_as_the_lock_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A daemon that tried again only at its next interval might find the lock every time."""
     monkeypatch.setattr(daemon, "LONGEST_PAUSE", timedelta(seconds=0.1))
     company(tmp_path)
     config = configure(tmp_path, {"acme": "1h"})
-    with capture_logs() as told:
+    with capture_logs() as logs:
         async with running(config) as waiting:
             with locked(waiting.database, DIRECTORY, "acme"):
-                await until(lambda: any(KEPT_OUT in one["event"] for one in told))
+                await until(lambda: any(KEPT_OUT in one["event"] for one in logs))
                 assert not pulls(waiting)
             await until(lambda: pulls(waiting))
-    assert sum(KEPT_OUT in one["event"] for one in told) == 1
+    assert sum(KEPT_OUT in one["event"] for one in logs) == 1
 
 
-async def test_who_waits_for_a_turn_ends_without_a_fault(tmp_path: Path) -> None:
+async def test_a_daemon_that_waits_for_a_lock_ends_without_an_error(tmp_path: Path) -> None:
     company(tmp_path)
     config = configure(tmp_path, {"acme": "1h"})
-    with capture_logs() as told:
+    with capture_logs() as logs:
         async with running(config) as waiting:
             with locked(waiting.database, DIRECTORY, "acme"):
-                await until(lambda: any(KEPT_OUT in one["event"] for one in told))
-        assert not [one for one in told if one["log_level"] == "error"]
+                await until(lambda: any(KEPT_OUT in one["event"] for one in logs))
+        assert not [one for one in logs if one["log_level"] == "error"]
