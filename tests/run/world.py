@@ -178,7 +178,7 @@ class World:
     def _is_listed(self, target: str) -> bool:
         return not self.removed and target not in self.unlisted
 
-    def _listing(self, target: TargetConfigConfig) -> TargetConfig:
+    def _listing(self, target: TargetConfig) -> TargetConfig:
         """Return the target with the directories that it lists."""
         listed = tuple(one.name for one in (self, *self.beside) if one._is_listed(target.name))
         return structs.replace(target, directories=listed or ("elsewhere",))
