@@ -10,9 +10,10 @@ from usersyncd.core.claims import Claimant, Found, Going, Holder, Policy, Verdic
 from usersyncd.plugin import Held, Kind, Layout
 from usersyncd.state import links
 from usersyncd.state.candidates import revisions_of
+from usersyncd.state.claimed_keys import FoundObject, Key, KeyClaim
 from usersyncd.state.database import Connection
 from usersyncd.state.links import Owner
-from usersyncd.state.plan_store import FoundObject, Key, KeyClaim, PlanStore
+from usersyncd.state.plan_store import PlanStore
 
 PAGE = 5_000
 
@@ -65,8 +66,8 @@ class KeyClaims:
 
     def resolve_key_conflicts(self) -> Iterator[KeyConflict]:
         """Decide every claim and change the plan accordingly. Yields the refused claims."""
-        for space in self._plan.spaces(self._kind):
-            if space and self._layout.key == "id" and not self._plan.has_sights(self._kind, space):
+        for space in self._plan.claims.spaces(self._kind):
+            if space and self._layout.key == "id" and not self._plan.claims.has_found(self._kind, space):
                 continue  # Ids are unique in their directory, and such a target separates directories.
             yield from self._resolve(space)
 
@@ -74,7 +75,7 @@ class KeyClaims:
         yield from self._contested(space)
         waiting: dict[int, tuple[KeyClaim, tuple[int, ...]]] = {}
         refused: set[int] = set()
-        for page in self._plan.claimed(self._kind, PAGE, space):
+        for page in self._plan.claims.pages(self._kind, PAGE, space):
             for claim, verdict in self._judged(space, page):
                 if verdict.error is not None:
                     refused.add(claim.ref)
@@ -91,7 +92,7 @@ class KeyClaims:
 
     def _contested(self, space: str) -> Iterator[KeyConflict]:
         """Refuse records that claim the same key: none of them gets it."""
-        for claims in self._plan.contested(self._kind, space):
+        for claims in self._plan.claims.contested(self._kind, space):
             for claim in claims:
                 others = ", ".join(_other(self._kind, one, claim) for one in claims if one is not claim)
                 self._plan.drop(claim.ref)
@@ -127,17 +128,17 @@ class KeyClaims:
 
     def _judged(self, space: str, page: Sequence[KeyClaim]) -> Iterator[tuple[KeyClaim, Verdict]]:
         keys = [claim.key for claim in page if claim.key is not None]
-        sights = self._plan.sights(self._kind, space, keys) if self._sees else {}
-        held = [sight.held.target_id for some in sights.values() for sight in some]
+        by_claimed_key = self._plan.claims.found(self._kind, space, keys) if self._sees else {}
+        held = [one.held.target_id for objects in by_claimed_key.values() for one in objects]
         by_key, by_object = self._holders(space, keys, held)
-        contested = [claim.ref for claim in page if claim.key in sights or claim.key in by_key]
+        contested = [claim.ref for claim in page if claim.key in by_claimed_key or claim.key in by_key]
         revisions = revisions_of(self._connection, contested)
         for claim in page:
-            if claim.key is None or not (claim.key in sights or claim.key in by_key):
+            if claim.key is None or not (claim.key in by_claimed_key or claim.key in by_key):
                 continue  # No record and no object has the key: granted.
             holders = by_key.get(claim.key, [])
             if self._sees:
-                found = [_found(sight, by_object) for sight in sights.get(claim.key, ())]
+                found = [_found(one, by_object) for one in by_claimed_key.get(claim.key, ())]
             else:
                 found = [_presumed(claim.key, holder) for holder in holders]
             claimant = Claimant(
@@ -175,7 +176,7 @@ class KeyClaims:
     def _going(self, owners: Sequence[Owner]) -> dict[int, Going]:
         """What the plan does with these records, by ref."""
         refs = [owner.ref for owner in owners]
-        moves = {claim.ref: claim for claim in self._plan.claims(refs)}
+        moves = {claim.ref: claim for claim in self._plan.claims.of_records(refs)}
         deleted = self._plan.deletes(refs)
         return {
             owner.ref: _going_of(
@@ -207,8 +208,8 @@ def _going_of(claim: KeyClaim | None, *, left: bool, returns: bool, deleted: boo
     return Going.STAYS
 
 
-def _found(sight: FoundObject, by_object: Mapping[str, Holder]) -> Found:
-    return Found(sight.held, sight.exact, sight.mine, sight.protected, by_object.get(sight.held.target_id))
+def _found(seen: FoundObject, by_object: Mapping[str, Holder]) -> Found:
+    return Found(seen.held, seen.exact, seen.mine, seen.protected, by_object.get(seen.held.target_id))
 
 
 def _presumed(key: Key, holder: Holder) -> Found:

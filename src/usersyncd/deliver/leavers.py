@@ -56,10 +56,10 @@ def decide_replacements(
     target_ids = [held.target_id for some in plan.replacements.values() for held in some]
     linked = links.linked(connection, target, Kind.USER, target_ids)
     keys = {change.key for _, change in leavers}
-    claimed = {(plan.space(claim.directory), claim.key) for claim in plan.claims_of_keys(Kind.USER, keys)}
+    claimed = {(plan.claims.space(claim.directory), claim.key) for claim in plan.claims.of_keys(Kind.USER, keys)}
     for ref, change in leavers:
         free = [held for held in plan.replacements[ref] if held.target_id not in linked]
-        if not free or (plan.space(change.directory), change.key) in claimed:
+        if not free or (plan.claims.space(change.directory), change.key) in claimed:
             continue
         if len(free) == 1 and consents(change.id):
             plan.restate(ref, _redirected(change, free[0]))

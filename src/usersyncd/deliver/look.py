@@ -11,7 +11,8 @@ from usersyncd.context import TargetRunContext
 from usersyncd.core.claims import is_active
 from usersyncd.core.links import has_key, is_stranger
 from usersyncd.plugin import Change, Held, Kind, Lookup, Op, Target
-from usersyncd.state.plan_store import FoundObject, KeyClaim, PlanStore
+from usersyncd.state.claimed_keys import FoundObject, KeyClaim
+from usersyncd.state.plan_store import PlanStore
 
 PAGES = {"bulk": 10_000, "each": 500, "list": 1_000_000}
 """Lookups in one call of ``find``, by the target's capability."""
@@ -55,11 +56,13 @@ async def look(target: Target, context: TargetRunContext, plan: PlanStore, named
         if plan.suspects:
             await _look_again(target, context, kind, plan, seen)
         gone: list[KeyClaim] = []
-        claims = plan.claimed(kind, PAGES[target.capabilities.find or "bulk"])
+        claims = plan.claims.pages(kind, PAGES[target.capabilities.find or "bulk"])
         while page := await asyncio.to_thread(next, claims, None):
             lookups = [Lookup(claim.directory, claim.id, claim.key) for claim in page if claim.key is not None]
             found = [pair async for pair in target.find(kind, lookups)]
-            plan.see(kind, ((one.directory, one.key, _sight(kind, context, one, held)) for one, held in found))
+            plan.claims.add_found(
+                kind, ((one.directory, one.key, _found(kind, context, one, held)) for one, held in found)
+            )
             own = plan.objects(claim.ref for claim in page if not claim.new)
             there = await read(target, kind, own.values())
             gone += [claim for claim in page if claim.ref in own and own[claim.ref] not in there]
@@ -129,7 +132,7 @@ def _why_stranger(held: Held, change: Change, key: str) -> str:
     )
 
 
-def _sight(kind: Kind, context: TargetRunContext, asked: Lookup, held: Held) -> FoundObject:
+def _found(kind: Kind, context: TargetRunContext, asked: Lookup, held: Held) -> FoundObject:
     return FoundObject(
         held,
         exact=held.key == asked.key,

@@ -66,12 +66,12 @@ def _compared(
 ) -> Compared:
     """All groups if nothing was delivered by these rules yet. Otherwise those that are new, deleted, refused in part
     before or otherwise in the target, and of the others what changed."""
-    moved = plan.moved(Kind.GROUP, directory)
+    moved = plan.claims.moved(Kind.GROUP, directory)
     if selection.since is None:
         graph.load_all()
         return dict.fromkeys([*moved, *all_groups(connection, selection)])
     changes = membership_changes.since(connection, selection.directory, selection.since)
-    users = plan.moved(Kind.USER, directory)
+    users = plan.claims.moved(Kind.USER, directory)
     found = _flattened(graph, changes, users) if mode == "flattened" else _direct(graph, changes, [*users, *moved])
     whole = [*moved, *retried_groups(connection, selection), *selection.drift.groups()]
     return {**found, **dict.fromkeys(whole)}

@@ -22,9 +22,10 @@ from usersyncd.deliver.share import Planning, Share, SharePlan, TargetPlan
 from usersyncd.plugin import Change, Kind
 from usersyncd.state import links, moments
 from usersyncd.state.candidates import Candidate, Selection
+from usersyncd.state.claimed_keys import KeyClaim
 from usersyncd.state.database import Connection, Database, Steps
 from usersyncd.state.links import TargetProgress
-from usersyncd.state.plan_store import KeyClaim, PlanStore
+from usersyncd.state.plan_store import PlanStore
 
 NAMED = 100
 """Records left out by the rules that a report names."""

@@ -59,7 +59,7 @@ class People:
             if ref in self._plan.strangers:
                 self.members[ref] = None
                 self.here.discard(ref)
-        for claim in self._plan.claims(refs):
+        for claim in self._plan.claims.of_records(refs):
             if claim.key is not None:
                 self.members[claim.ref] = _member(claim.kind, claim.id, claim.key, self._target_id(claim.ref))
             (self.here.add if claim.here else self.here.discard)(claim.ref)

@@ -1,11 +1,10 @@
-"""Where a plan is kept until it is delivered or thrown away: a temporary database of its own, gone with the process."""
+"""The temporary database that holds a plan until it is delivered or discarded. It ends with the process."""
 
 from __future__ import annotations
 
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 import msgspec
 from msgspec import Struct, structs
@@ -16,8 +15,9 @@ from usersyncd.core.links import shape_of
 from usersyncd.core.plan import Hash, Section, count, section
 from usersyncd.core.report import Counts
 from usersyncd.plugin import Change, Held, Kind, Op
+from usersyncd.state import claimed_keys
 from usersyncd.state.bulk import batched
-from usersyncd.state.columns import KIND, NUMBER
+from usersyncd.state.claimed_keys import ClaimedKeys, Key, KeyClaim
 from usersyncd.state.scratch import scratch
 
 SCHEMA = """
@@ -27,39 +27,31 @@ CREATE TABLE changes (
 ) WITHOUT ROWID;
 CREATE INDEX changes_ref ON changes (ref);
 CREATE TABLE fallbacks (ref INTEGER PRIMARY KEY, id TEXT, change BLOB);
-CREATE TABLE claims (
-  ref INTEGER PRIMARY KEY, kind INTEGER, directory TEXT, id TEXT, key TEXT, here INTEGER, moves INTEGER, new INTEGER,
-  space TEXT, delivered INTEGER
-);
-CREATE VIEW delivered_claims AS
-  SELECT ref, kind, directory, id, key, here, moves, new, space FROM claims WHERE delivered;
-CREATE TABLE found (kind INTEGER, space TEXT, key TEXT, held BLOB, exact INTEGER, mine INTEGER, protected INTEGER);
-CREATE INDEX found_key ON found (kind, space, key);
 CREATE TABLE shaped (directory TEXT, ref INTEGER, until TEXT);
 """
 CACHE = 2_000
-"""Kilobytes. A plan is written and read in order: measured, four times as many make it no faster."""
+"""Kilobytes. A plan is written and read in order: four times as many did not make it faster."""
 QUIET = -1
-"""The section of what the target need not know."""
+"""The section of the steps that change a link only, and send nothing to the target."""
 _HARMFUL = (
     Section.USERS_FREED, Section.GROUPS_FREED, Section.USERS, Section.GROUPS, Section.GROUPS_GONE,
     Section.USERS_LEAVING, Section.USERS_GONE,
 )  # fmt: skip
-"""The sections whose changes of records may harm."""
+"""The sections whose changes of records may be harmful."""
 _INSERT = "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, TRUE)"
 _ORDER = "section, chain, directory, id, part"
 
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 _decode = msgspec.msgpack.Decoder(Change).decode
-_held = msgspec.msgpack.Decoder(Held).decode
-
-Key = str | int
 
 
 class PlannedChange(Struct, frozen=True, gc=False):
-    """One step of a plan: the record's ref, whether it is a leaver's from then on, the leaver whose object it adopts,
-    the change (None: the target need not know), the refs of a membership change's members in their order, and the chain
-    of keys to which it belongs (0: none)."""
+    """One step of a plan.
+
+    ``ref``: the record; ``left``: it is a leaver after this step; ``takes``: the leaver whose object it adopts.
+    ``change`` None: nothing is sent to the target. ``members``: the refs of a membership change's members, in order.
+    ``chain``: the number of the chain of keys that the step belongs to; 0 for none.
+    """
 
     ref: int
     left: bool
@@ -68,52 +60,26 @@ class PlannedChange(Struct, frozen=True, gc=False):
     members: array[int]
     chain: int = 0
     fallback: bool = False
-    """It is done only where the adoption of the object was refused."""
+    """Delivered only if the adoption of the object was refused."""
     encoded: bytes = b""
-    """The change as the plan keeps it."""
+    """The change as the database holds it."""
     counted: bool = True
-    """The guard counts it; False for an adoption to which a person consented, or of a first delivery."""
-
-
-class KeyClaim(Struct, frozen=True, gc=False):
-    """What the plan makes of a record that comes, leaves, returns or changes its key.
-
-    ``key`` is the one that it has afterwards (None: it leaves), ``here`` whether it is there then, ``moves`` whether
-    that is another answer than before, and ``new`` whether no object is linked to it yet.
-    """
-
-    ref: int
-    kind: Kind
-    directory: str
-    id: str
-    key: Key | None
-    here: bool
-    moves: bool
-    new: bool
-
-
-class FoundObject(Struct, frozen=True, gc=False):
-    """An object that the target holds under a claimed key, or says is the record that claims it (``mine``)."""
-
-    held: Held
-    exact: bool
-    mine: bool
-    protected: bool
+    """The guard counts it. False for an adoption that a person allowed, and in a first delivery."""
 
 
 class PlanStore:
-    """The plan of one target, while it is made and while it is delivered. Each change belongs to a directory.
+    """The plan of one target. Each change belongs to a directory.
 
-    ``counts``: the changes of each directory. ``suspects``: refs of records that failed before and have nothing to
-    change, whose steps are there only until the objects are read. ``strangers``: those of them whose objects belong to
-    other records: they are never members. ``replacements``: leavers whose own objects are gone, by ref, each with the
-    objects that have the key.
+    ``claims``: the keys that its records claim. ``counts``: the number of changes for each directory. ``suspects``:
+    refs of records that failed before and have nothing to change; their steps remain until their objects were read.
+    ``strangers``: suspects whose objects belong to other records; they are never added as members. ``replacements``:
+    for the ref of each leaver whose object does not exist, the objects that have its key.
     """
 
     def __init__(self, *, shared_keys: bool) -> None:
         """``shared_keys``: a key belongs to one record of all directories, and not of its own directory alone."""
-        self._file = scratch(SCHEMA, CACHE)
-        self._shared_keys = shared_keys
+        self._file = scratch(SCHEMA + claimed_keys.SCHEMA, CACHE)
+        self.claims = ClaimedKeys(self._file, shared=shared_keys)
         self.counts: defaultdict[str, Counts] = defaultdict(Counts)
         self.suspects: set[int] = set()
         self.strangers: set[int] = set()
@@ -122,16 +88,12 @@ class PlanStore:
     def close(self) -> None:
         self._file.close()
 
-    # ---- making it
-
-    def space(self, directory: str) -> str:
-        """Within what a key of this directory is unique."""
-        return "" if self._shared_keys else directory
+    # ---- building the plan
 
     def add(
         self, directory: str, steps: Iterable[tuple[int, str, bool, Change | None]], claims: Iterable[KeyClaim]
     ) -> None:
-        """Add steps about records of a directory: ref, id, whether it is a leaver's from then on, the change."""
+        """Add the steps of a directory's records, as (ref, id, left, change), and their claims."""
         rows: list[tuple[object, ...]] = []
         counts = self.counts[directory]
         for ref, id_, left, change in steps:
@@ -141,25 +103,20 @@ class PlanStore:
                 count(counts, change)
                 rows.append((int(section(change, left=left)), 0, directory, id_, 0, ref, left, _encode(change), None))
         self._file.executemany(_INSERT, rows)
-        self._file.executemany("INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, TRUE)", map(self._claim, claims))
-
-    def _claim(self, claim: KeyClaim) -> tuple[object, ...]:
-        kind, key = NUMBER[claim.kind], _json(claim.key)
-        row = (claim.ref, kind, claim.directory, claim.id, key, claim.here, claim.moves, claim.new)
-        return (*row, self.space(claim.directory))
+        self.claims.add(claims)
 
     def note_shaped(self, directory: str, until: Iterable[tuple[int, str | None]]) -> None:
-        """Note records that were shaped by rules which read the time, and until when their shapes hold."""
+        """Store records that were shaped by rules which read the time, and the moment until which each shape holds."""
         self._file.executemany("INSERT INTO shaped VALUES (?, ?, ?)", ((directory, ref, at) for ref, at in until))
 
     def shaped(self, directory: str) -> Iterator[tuple[int, str | None]]:
-        """What was noted of the records of a directory."""
+        """The stored records of a directory, each with the moment until which its shape holds."""
         return iter(self._file.execute("SELECT ref, until FROM shaped WHERE directory = ?", (directory,)))
 
     def set_aside(self, directory: str) -> None:
-        """Take the changes of a directory out of the plan. Its claims still contest those of other directories."""
+        """Remove the changes of a directory. Its claims still contest those of other directories."""
         self._file.execute("DELETE FROM changes WHERE directory = ?", (directory,))
-        self._file.execute("UPDATE claims SET delivered = FALSE WHERE directory = ?", (directory,))
+        self.claims.set_aside(directory)
         self.counts.pop(directory, None)
 
     def add_members(self, ref: int, change: Change, members: array[int], part: int) -> None:
@@ -168,32 +125,19 @@ class PlanStore:
         row = (int(section(change)), 0, change.directory, change.id, part, ref, False, _encode(change), pack(members))
         self._file.execute(_INSERT, row)
 
-    def see(self, kind: Kind, sights: Iterable[tuple[str, Key, FoundObject]]) -> None:
-        """Note what the target holds under keys that records of a directory claim."""
-        self._file.executemany(
-            "INSERT INTO found VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    NUMBER[kind], self.space(directory), _json(key), msgspec.msgpack.encode(s.held), s.exact, s.mine,
-                    s.protected,
-                )
-                for directory, key, s in sights
-            ],
-        )  # fmt: skip
-
     def drop(self, ref: int) -> None:
-        """Take a record's step out again."""
+        """Remove a record's step and its claim."""
         self.spare(ref)
-        self._file.execute("DELETE FROM claims WHERE ref = ?", (ref,))
+        self.claims.drop(ref)
 
     def spare(self, ref: int) -> None:
-        """Take a record's step out again, but not its departure: a group that has to stay loses its members."""
+        """Remove a record's step, but not its claim. For a group that is protected: it stays, and loses its members."""
         self._uncount(ref)
         self._file.execute("DELETE FROM changes WHERE ref = ?", (ref,))
 
     def withdraw(self, ref: int) -> None:
-        """Take out what a complete plan does about a record. If that was the adoption of a leaver's object, the
-        leaver's own step takes its place."""
+        """Remove a record's step from a complete plan. If it adopted a leaver's object, the leaver's own step
+        returns."""
         self._uncount(ref)
         (takes,) = self._file.execute("SELECT takes FROM changes WHERE ref = ? AND members IS NULL", (ref,)).fetchone()
         self._file.execute("DELETE FROM changes WHERE ref = ? AND members IS NULL", (ref,))
@@ -207,8 +151,8 @@ class PlanStore:
         self._count(change)
 
     def adopt(self, ref: int, held: Held, names: Sequence[str], takes: int | None, *, counted: bool) -> None:
-        """``ref`` adopts an object instead of having one created. The step of the leaver ``takes``, from whose link the
-        object is taken, becomes what is done when the adoption is refused. ``counted``: the guard counts it."""
+        """Adopt an object instead of creating one. ``takes``: the leaver that is linked to the object. The leaver's
+        step becomes a fallback, delivered if the adoption is refused. ``counted``: the guard counts the adoption."""
         create = self._change(ref)
         assert create is not None  # noqa: S101 - only what is to be created adopts
         self._uncount(ref)
@@ -225,7 +169,7 @@ class PlanStore:
             self._file.execute("DELETE FROM changes WHERE ref = ?", (takes,))
 
     def renew(self, claim: KeyClaim) -> None:
-        """The object of a record that claims a key is gone: it is to be created again."""
+        """Create an object again that does not exist in the target any more."""
         change = self._change(claim.ref)
         assert change is not None  # noqa: S101 - who claims a key is changed
         assert claim.key is not None  # noqa: S101
@@ -235,36 +179,36 @@ class PlanStore:
             "UPDATE changes SET section = ?, change = ? WHERE ref = ?",
             (int(section(create)), _encode(create), claim.ref),
         )
-        self._file.execute("UPDATE claims SET new = 1, moves = 1 WHERE ref = ?", (claim.ref,))
+        self.claims.renew(claim.ref)
         self._count(create)
 
     def start_over(self, ref: int, key: Key | None) -> None:
-        """Plan a record whose object is another's as if it had none. It claims ``key`` for a new object; without a key
-        it is a leaver's, and its step is dropped."""
+        """Ignore a record's object, because it belongs to another record. The record claims ``key`` for a new object.
+        ``key`` None: the record is a leaver, and its step is removed."""
         change = self._change(ref)
         assert change is not None  # noqa: S101 - the caller has it from the plan
         if key is None:
             self.drop(ref)
             return
         claim = KeyClaim(ref, change.kind, change.directory, change.id, key, here=True, moves=True, new=True)
-        self._file.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, TRUE)", self._claim(claim))
+        self.claims.add([claim])
         self.renew(claim)
 
     def restate(self, ref: int, change: Change) -> None:
-        """Do this for the record instead. It stays in its place."""
+        """Replace a record's change. Its place in the plan stays the same."""
         self._uncount(ref)
         self._file.execute("UPDATE changes SET change = ? WHERE ref = ?", (_encode(change), ref))
         self._count(change)
 
     def free(self, ref: int) -> None:
-        """Delete this leaver's object before anything else: its key is claimed."""
+        """Delete this leaver's object before all other changes, because another record claims its key."""
         change = self._change(ref)
         if change is not None and change.op is Op.DELETE:
             first = Section.USERS_FREED if change.kind is Kind.USER else Section.GROUPS_FREED
             self._file.execute("UPDATE changes SET section = ? WHERE ref = ?", (int(first), ref))
 
     def chain(self, refs: Iterable[int], number: int) -> None:
-        """These records hand their keys on among each other: they are delivered together."""
+        """Deliver these records together: they pass keys on to each other."""
         self._file.executemany("UPDATE changes SET chain = ? WHERE ref = ?", [(number, ref) for ref in refs])
 
     def _change(self, ref: int) -> Change | None:
@@ -280,7 +224,7 @@ class PlanStore:
             self._count(_decode(blob), times=-1)
 
     def keep_members(self, step: PlannedChange, places: Sequence[int]) -> None:
-        """Of this membership change, keep only these members, given by their places."""
+        """Keep only the members at these places of a membership change."""
         change = step.change
         assert change is not None  # noqa: S101 - a membership change has one
         self._count(change, times=-len(change.members))
@@ -294,38 +238,10 @@ class PlanStore:
         members = pack(array("I", [step.members[place] for place in places]))
         self._file.execute(f"UPDATE changes SET change = ?, members = ? {where}", (_encode(kept), members, *row))  # noqa: S608
 
-    # ---- asking it
-
-    def claims(self, refs: Iterable[int]) -> Iterator[KeyClaim]:
-        """What the plan makes of these records, as far as it says."""
-        query = "SELECT * FROM delivered_claims WHERE ref IN (SELECT value FROM json_each(?))"
-        return map(_claim_of, self._file.execute(query, (encode(list(refs)).decode(),)))
-
-    def spaces(self, kind: Kind) -> list[str]:
-        """The spaces in which keys of this kind are claimed."""
-        query = "SELECT DISTINCT space FROM delivered_claims WHERE kind = ? AND key IS NOT NULL ORDER BY space"
-        return [space for (space,) in self._file.execute(query, (NUMBER[kind],))]
-
-    def has_sights(self, kind: Kind, space: str) -> bool:
-        """Whether the target holds anything under a claimed key."""
-        query = "SELECT 1 FROM found WHERE kind = ? AND space = ? LIMIT 1"
-        return self._file.execute(query, (NUMBER[kind], space)).fetchone() is not None
-
-    def sights(self, kind: Kind, space: str, keys: Iterable[Key]) -> dict[Key, list[FoundObject]]:
-        """What the target holds under these claimed keys."""
-        query = (
-            "SELECT key, held, exact, mine, protected FROM found "
-            "WHERE kind = ? AND space = ? AND key IN (SELECT value FROM json_each(?))"
-        )
-        wanted = encode([_json(key) for key in keys]).decode()
-        found: dict[Key, list[FoundObject]] = {}
-        for key, held, exact, mine, protected in self._file.execute(query, (NUMBER[kind], space, wanted)):
-            sight = FoundObject(_held(held), bool(exact), bool(mine), bool(protected))
-            found.setdefault(msgspec.json.decode(key), []).append(sight)
-        return found
+    # ---- reading parts of it
 
     def objects(self, refs: Iterable[int]) -> dict[int, str]:
-        """The objects that these records have, as far as they are to be changed."""
+        """The target ids of the objects of those of these records that the plan changes."""
         return {ref: change.target_id for ref, change in self.changes_of(refs) if change.target_id is not None}
 
     def changes_of(self, refs: Iterable[int]) -> list[tuple[int, Change]]:
@@ -342,21 +258,21 @@ class PlanStore:
         return {ref for (ref,) in self._file.execute(query, (encode(list(refs)).decode(),))}
 
     def taken(self) -> dict[int, int]:
-        """The leavers whose objects are adopted, each with the record that adopts it."""
+        """For each leaver whose object is adopted, the record that adopts it."""
         return dict(self._file.execute("SELECT takes, ref FROM changes WHERE takes IS NOT NULL").fetchall())
 
     def leavers(self, refs: Iterable[int]) -> set[int]:
-        """Those of these records that are leavers' from now on."""
+        """Those of these records that are leavers after this plan."""
         query = "SELECT ref FROM changes WHERE left AND ref IN (SELECT value FROM json_each(?))"
         return {ref for (ref,) in self._file.execute(query, (encode(list(refs)).decode(),))}
 
     def leaving(self) -> list[tuple[int, Change]]:
-        """The changes of users who leave in this plan, or left before, with their refs."""
+        """The changes of users who leave by this plan or left before, with their refs."""
         found = self._where("left")
         return [(ref, change) for ref, change in found if change.kind is Kind.USER and ref not in self.suspects]
 
     def changed(self, kind: Kind, size: int) -> Iterator[list[tuple[int, Change]]]:
-        """The records of one kind that have an object already and are to be changed, with their refs."""
+        """The changes of records of one kind that have an object, with their refs, in pages."""
         found = (pair for pair in self._where("true") if pair[1].kind is kind and pair[1].target_id is not None)
         yield from batched(found, size)
 
@@ -364,51 +280,18 @@ class PlanStore:
         query = f"SELECT ref, change FROM changes WHERE members IS NULL AND change IS NOT NULL AND {condition}"  # noqa: S608
         return ((ref, _decode(blob)) for ref, blob in self._file.execute(query, values).fetchall())
 
-    def claimed(self, kind: Kind, size: int, space: str | None = None) -> Iterator[list[KeyClaim]]:
-        """The records of one kind that come with a key, by directory and id. ``space``: of this one only."""
-        cursor = self._file.execute(
-            "SELECT * FROM delivered_claims WHERE kind = ? AND key IS NOT NULL AND space = ifnull(?, space) "
-            "ORDER BY directory, id",
-            (NUMBER[kind], space),
-        )
-        while rows := cursor.fetchmany(size):
-            yield [_claim_of(row) for row in rows]
-
-    def claims_of_keys(self, kind: Kind, keys: Iterable[Key]) -> Iterator[KeyClaim]:
-        """The records of one kind that come with one of these keys."""
-        query = "SELECT * FROM delivered_claims WHERE kind = ? AND key IN (SELECT value FROM json_each(?))"
-        return map(_claim_of, self._file.execute(query, (NUMBER[kind], encode([_json(key) for key in keys]).decode())))
-
-    def contested(self, kind: Kind, space: str) -> list[list[KeyClaim]]:
-        """Records that come with the same key, those of one key together; also those of directories set aside."""
-        query = (
-            "SELECT ref, kind, directory, id, key, here, moves, new, space FROM claims "
-            "WHERE kind = ?1 AND space = ?2 AND key IN (SELECT key FROM claims "
-            "WHERE kind = ?1 AND space = ?2 AND key IS NOT NULL GROUP BY key HAVING count(*) > 1) "
-            "ORDER BY key, directory, id"
-        )
-        found: dict[Key | None, list[KeyClaim]] = {}
-        for claim in map(_claim_of, self._file.execute(query, (NUMBER[kind], space))):
-            found.setdefault(claim.key, []).append(claim)
-        return list(found.values())
-
-    def moved(self, kind: Kind, directory: str) -> list[int]:
-        """The refs of the records of a directory that come, leave or return."""
-        query = "SELECT ref FROM delivered_claims WHERE kind = ? AND moves AND directory = ?"
-        return [ref for (ref,) in self._file.execute(query, (NUMBER[kind], directory))]
-
     def member_steps(self, size: int) -> Iterator[list[PlannedChange]]:
-        """The membership changes, so many at a time."""
+        """The membership changes, ``size`` at a time."""
         yield from batched((step for step in self._steps() if step.members), size)
 
     def member_groups(self) -> list[int]:
-        """The refs of the groups that get or lose members."""
+        """The refs of the groups that gain or lose members."""
         return [ref for (ref,) in self._file.execute("SELECT DISTINCT ref FROM changes WHERE members IS NOT NULL")]
 
-    # ---- what the guard asks
+    # ---- harmful changes
 
     def harmful(self, directory: str) -> Iterator[PlannedChange]:
-        """The changes of a directory's records that may harm."""
+        """The changes of a directory's records that may be harmful."""
         return self._steps(f"section IN ({_numbers(*_HARMFUL)}) AND directory = ?", directory)
 
     def edges(self, directory: str, section: Section) -> Iterator[tuple[int, array[int]]]:
@@ -421,11 +304,11 @@ class PlanStore:
         return self._steps(f"section = {int(Section.REMOVALS)} AND directory = ?", directory)
 
     def harmful_by_ref(self, directory: str) -> Iterator[PlannedChange]:
-        """All changes of a directory that may harm, in an order that only depends on what they are about."""
+        """All changes of a directory that may be harmful, ordered by record."""
         where = f"section IN ({_numbers(*_HARMFUL, Section.REMOVALS)}) AND directory = ?"
         return self._steps(where, directory, order="ref, members IS NOT NULL, part")
 
-    # ---- reading it
+    # ---- reading all of it
 
     def hash(self, directory: str) -> str:
         """The hash of the changes of a directory: equal for equal plans."""
@@ -449,10 +332,10 @@ class PlanStore:
         return (step.change for step in self.steps(directory) if step.change is not None)
 
     def batches(self, changes: int, edges: int) -> Iterator[list[PlannedChange]]:
-        """All steps in the order of their delivery: so many in a batch, or with so many edges together, at the most.
+        """All steps in the order of their delivery, with at most ``changes`` changes or ``edges`` members in a batch.
 
-        Records and memberships are never in one batch: who was refused can be no member. A chain of keys is never
-        split. What is done about leavers when their objects are not adopted comes last.
+        A batch has either records or memberships, because a record that is refused cannot become a member. A chain of
+        keys is never split. Fallbacks come last.
         """
         batch: list[PlannedChange] = []
         weight = 0
@@ -484,21 +367,10 @@ class PlanStore:
             )
 
     def _fallbacks(self) -> Iterator[PlannedChange]:
-        """What is done about leavers whose objects were to be adopted, should that have been refused."""
+        """The steps of leavers whose objects are adopted, for the case that the adoption is refused."""
         for ref, blob in self._file.execute("SELECT ref, change FROM fallbacks ORDER BY id"):
             yield PlannedChange(ref, True, None, _decode(blob), NOBODY, fallback=True, encoded=blob)
 
 
 def _numbers(*sections: int) -> str:
     return ", ".join(str(int(one)) for one in sections)
-
-
-def _claim_of(row: tuple[Any, ...]) -> KeyClaim:
-    ref, kind, directory, id_, key, here, moves, new, _ = row
-    return KeyClaim(
-        ref, KIND[kind], directory, id_, key and msgspec.json.decode(key), bool(here), bool(moves), bool(new)
-    )
-
-
-def _json(key: Key | None) -> str | None:
-    return None if key is None else encode(key).decode()
