@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "state": CORE,
     "job": {"config", "registry", *CORE},
     "opening": {"config", "secrets", "state", *CORE},
-    "options": set[str](),
+    "options": CORE,
     "recording": {"options", *PARTS},
     "pull": {"recording", "options", *PARTS},
     "deliver": {"recording", "options", "pull", *PARTS},

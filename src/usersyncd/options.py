@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from usersyncd.core.plan import ListedChanges
+
 ALL = "*"
-"""Consent to every adoption."""
+"""In ``adopt``: every record may adopt an object."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """What is asked of a run. Without ``deliver`` no target is changed. ``complete``: read everything again.
-    ``changes``: how many changes of each sort the report lists for each target; None: all. ``log``: whether the log
-    gets the run's one line, which a person who is shown the report can do without. ``adopt``: ids of records to whose
-    adoption of an object a person consents; ``ALL`` for all. ``verify``: compare what the targets hold with the links.
-    ``directories``: the only ones of which something is delivered; None: all."""
+    """What a caller requests of a run.
+
+    ``deliver`` False: only plan, and change no target. ``complete``: read the directories from the start. ``changes``:
+    the changes that the report lists. ``log`` False: do not log the run, because the CLI prints its report. ``adopt``:
+    ids of the records that may adopt objects, or ``ALL``. ``verify``: compare the targets with the links.
+    ``directories``: deliver the shares of these only; None: all.
+    """
 
     deliver: bool = True
     complete: bool = False
-    changes: int | None = 0
+    changes: ListedChanges = ListedChanges.NONE
     log: bool = True
     adopt: frozenset[str] = frozenset()
     verify: bool = False

@@ -31,7 +31,7 @@ targets:
     options: {height: 3}
     directories: [desk]
     users: {where: user.active, key: a, set: {a: user.id, b: {value: [1]}}}
-    leavers: {deactivate: now, delete_after: 30d}
+    leavers: {delete_after: 30d}
     guard: {deletes: 5%, at_least: 0}
 lookups: {a: {b: c}, d: {file: x, key: y, value: z}}
 """

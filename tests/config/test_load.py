@@ -88,7 +88,7 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
               where: group.displayName.startsWith("app-")
               key: displayName
             memberships: direct
-            leavers: {deactivate: now, delete_after: 30d}
+            leavers: {delete_after: 30d}
             guard: {deletes: 5%, deactivations: 2.5%, member_removals: 25, adoptions: 3, at_least: 0}
             adopt: never
             protect: [root, 4711]
@@ -247,7 +247,6 @@ WRONG = [
         (8, 18, "targets.shelf.memberships"),
         "must be 'flattened' or 'direct'",
     ),
-    (DESK + SHELF + "    leavers: {deactivate: never}\n", (8, 27, "targets.shelf.leavers.deactivate"), "must be 'now'"),
     (
         DESK + SHELF + "    leavers: {delete_after: 30}\n",
         (8, 29, "targets.shelf.leavers.delete_after"),

@@ -8,6 +8,7 @@ from string import ascii_letters
 from sqlalchemy import select
 
 from tests.run.world import World, rules
+from usersyncd.core.plan import ListedChanges
 from usersyncd.core.report import Failed
 from usersyncd.plugin import Kind
 from usersyncd.state.columns import NUMBER
@@ -29,7 +30,7 @@ def shaped(world: World) -> set[str]:
 
 def changed(world: World) -> set[str]:
     """Sync, and return the ids of the updated users."""
-    report = world.run(changes=None)
+    report = world.run(changes=ListedChanges.ALL)
     assert report.status == "succeeded", report
     changes = world.changes(report)
     assert {change["op"] for change in changes} <= {"update"}, changes
@@ -123,7 +124,7 @@ def test_a_changed_manager_changes_the_direct_reports(world: World) -> None:
 def test_a_manager_who_leaves_changes_the_direct_reports(world: World) -> None:
     staff(world)
     world.leave("u0")
-    report = world.run(changes=None)
+    report = world.run(changes=ListedChanges.ALL)
     assert {(change["op"], change["id"]) for change in world.changes(report)} == {
         ("deactivate", "u0"), ("update", "u1"), ("update", "u2"),
     }  # fmt: skip

@@ -12,6 +12,7 @@ from msgspec import structs
 from tests.run.world import ON_SQLITE, World, rules
 from usersyncd.config import Complete
 from usersyncd.core.model import DriftPolicy, Guard
+from usersyncd.core.plan import ListedChanges
 from usersyncd.core.protection import protected_keys
 from usersyncd.core.report import TargetReport, Verified
 from usersyncd.plugin import Kind
@@ -66,7 +67,7 @@ def test_without_being_asked_nobody_looks(staff: World) -> None:
 def test_a_changed_attribute_is_put_back(staff: World) -> None:
     edit(staff, "ann", title="Queen")
     edit(staff, "staff", Kind.GROUP, displayName="Court")
-    plan = staff.run(deliver=False, changes=None, verify=True)
+    plan = staff.run(deliver=False, changes=ListedChanges.ALL, verify=True)
     assert [(one["op"], one["before"]["title"], one["after"]["title"]) for one in staff.changes(plan)[:1]] == [
         ("update", "Queen", "Engineer")
     ]
@@ -180,7 +181,7 @@ def test_a_key_that_was_changed_by_hand_is_put_back(world: World) -> None:
     world.user("1", email="ann@x", displayName="Ann", title="Engineer")
     world.synced()
     edit(world, "ann@x", email="ann.b@x")
-    [change] = world.changes(world.run(deliver=False, verify=True, changes=None))
+    [change] = world.changes(world.run(deliver=False, verify=True, changes=ListedChanges.ALL))
     assert (change["key"], change["before"]["email"], change["after"]["email"]) == ("ann@x", "ann.b@x", "ann@x")
     found = verified(world)
     assert (found.verified, found.counts.users.update) == (Verified(objects=1, changed=1), 1)

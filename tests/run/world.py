@@ -18,6 +18,7 @@ from tests.run.migrated import migrated_sqlite
 from usersyncd.config import Complete, DirectoryConfig, TargetConfig
 from usersyncd.core.approvals import Decision
 from usersyncd.core.model import Constant, DriftPolicy, Guard, Leavers, Limit, MembershipMode, Rule, Ruleset
+from usersyncd.core.plan import ListedChanges
 from usersyncd.core.protection import UNPROTECTED, Protection
 from usersyncd.core.report import Cause, DeliveryRun, RunReport, TargetReport
 from usersyncd.deliver.run import deliver
@@ -248,7 +249,7 @@ class World:
 
     def plan(self) -> RunReport:
         """Plan, with all changes in the report."""
-        return self.run(deliver=False, changes=None)
+        return self.run(deliver=False, changes=ListedChanges.ALL)
 
     # ---- what the directory holds
 

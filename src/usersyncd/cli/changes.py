@@ -18,8 +18,6 @@ from usersyncd.core.plan import differences
 from usersyncd.core.report import Counts
 from usersyncd.plugin import Kind, Value
 
-EACH = 10
-"""How many changes of each sort are shown without ``--all``."""
 MEMBERS = 4
 """How many members of a changed group are named without ``--all``."""
 VALUES = 4

@@ -9,7 +9,7 @@ from msgspec import structs
 
 from usersyncd.cli.common import StreamedList
 from usersyncd.core.packed_changes import PackedChanges
-from usersyncd.core.plan import Hash, first
+from usersyncd.core.plan import Hash, ListedChanges, listed
 from usersyncd.core.report import DeliveryRun, Failed, PullRun, RunReport, TargetReport, targets_of
 from usersyncd.errors import split_remedy
 from usersyncd.plugin import Change, Kind, Op
@@ -70,14 +70,14 @@ def _parts(error: str | None) -> dict[str, str | None]:
     return {"message": message, "remedy": remedy}
 
 
-def list_changes(database: Database, report: DeliveryRun | RunReport, each: int | None) -> None:
-    """Add the changes of the run to its report, from the journal: the first ``each`` of every sort, or all if None."""
+def list_changes(database: Database, report: DeliveryRun | RunReport, which: ListedChanges) -> None:
+    """Add the changes of the run to its report, from the journal: ``which``."""
     runs = dict.fromkeys(target.run or report.run for target in report.targets)
     with database.read() as connection:
         entries = [entry for run in runs for entry in journal.entries(connection, run)]
     for target in report.targets:
         mine = (entry for entry in entries if (entry.target, entry.directory) == (target.target, target.directory))
-        target.changes = PackedChanges(_change(entry) for entry in first(mine, each))
+        target.changes = PackedChanges(_change(entry) for entry in listed(mine, which))
 
 
 def _change(entry: Entry) -> Change:

@@ -11,13 +11,13 @@ from msgspec import Struct
 from rich.text import Text
 
 from usersyncd.cli import text
-from usersyncd.cli.changes import EACH, describe
+from usersyncd.cli.changes import describe
 from usersyncd.cli.common import StreamedList, say
 from usersyncd.cli.names import names_of
 from usersyncd.config import Config
 from usersyncd.core.approvals import LASTS, Decision, Decisions, command, short
 from usersyncd.core.packed_changes import PackedChanges
-from usersyncd.core.plan import count, first
+from usersyncd.core.plan import ListedChanges, count, listed
 from usersyncd.core.report import Counts
 from usersyncd.core.summary import many
 from usersyncd.errors import UsersyncError
@@ -248,7 +248,9 @@ def show_changes(database: Database, config: Config, held: Sequence[Held], *, ev
         counts = Counts()
         for line in one.share.changes():
             count(counts, _change(line))
-        shown = PackedChanges(first(map(_change, one.share.changes()), None if everything else EACH))
+        shown = PackedChanges(
+            listed(map(_change, one.share.changes()), ListedChanges.ALL if everything else ListedChanges.FIRST)
+        )
         names = names_of(database, config, one.directory)
         text.show(*describe(shown, counts, names, would=True, everything=everything), indent=2)
         text.show(text.BLANK)

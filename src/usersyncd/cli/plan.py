@@ -48,10 +48,10 @@ def plan(
 
     Exit codes: 0 planned, 1 a directory or target could not be planned, 3 a guard would hold the plan.
     """
-    from usersyncd.cli.changes import EACH
     from usersyncd.cli.documents import runs_document
     from usersyncd.cli.report import is_well, show_run
     from usersyncd.cli.runs import opened
+    from usersyncd.core.plan import ListedChanges
     from usersyncd.options import RunOptions
 
     reports = []
@@ -61,7 +61,7 @@ def plan(
         options = RunOptions(
             deliver=False,
             complete=complete,
-            changes=None if json or everything else EACH,
+            changes=ListedChanges.ALL if json or everything else ListedChanges.FIRST,
             log=json or not sys.stdout.isatty(),
             adopt=runs.adopt,
             verify=verify,

@@ -25,9 +25,9 @@ def show(
     json: JsonOption = False,
 ) -> None:
     """Show one run: what was read, every delivered change, and what failed."""
-    from usersyncd.cli.changes import EACH
     from usersyncd.cli.documents import FORMAT, list_changes, run_document
     from usersyncd.cli.saved_state import RUNNING, current_status, saved_state
+    from usersyncd.core.plan import ListedChanges
     from usersyncd.core.report import PullRun
 
     loaded = load_config(context, config)
@@ -38,7 +38,7 @@ def show(
         if isinstance(report, PullRun):
             report = _with_deliveries(database, report)
             status = status if status == RUNNING else report.status
-        list_changes(database, report, each=None if json or everything else EACH)
+        list_changes(database, report, ListedChanges.ALL if json or everything else ListedChanges.FIRST)
         if not json:
             _show(database, loaded, status, report, everything=everything)
     if json:

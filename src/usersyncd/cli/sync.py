@@ -40,10 +40,10 @@ def sync(
 
     Exit codes: 0 succeeded, 1 a directory, a target or a record failed, 3 a guard holds a plan.
     """
-    from usersyncd.cli.changes import EACH
     from usersyncd.cli.documents import list_changes, runs_document
     from usersyncd.cli.report import is_well, show_run
     from usersyncd.cli.runs import opened
+    from usersyncd.core.plan import ListedChanges
     from usersyncd.options import RunOptions
 
     reports = []
@@ -60,7 +60,7 @@ def sync(
         for report, names in runs.run(options):
             reports.append(report)
             if changes:
-                list_changes(runs.database, report, each=None if json or everything else EACH)
+                list_changes(runs.database, report, ListedChanges.ALL if json or everything else ListedChanges.FIRST)
             if not json and not (quiet and is_well(report)):
                 show_run(report, names, everything=everything)
         if json:

@@ -181,8 +181,6 @@ class RulesSection(FileSection):
 class LeaversSection(FileSection):
     """What happens to users who left the directory or the scope."""
 
-    deactivate: Literal["now"] = "now"
-    """Leavers are deactivated by the first delivery after they left."""
     delete_after: Delay | None = None
     """How long after that they are deleted; `now` deletes at once, without deactivating first. Left out: they are
     kept."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from enum import IntEnum
+from enum import Enum, IntEnum
 from typing import Protocol, TypeVar
 
 from msgspec import Struct
@@ -71,13 +72,21 @@ class Sorted(Protocol):
 S = TypeVar("S", bound=Sorted)
 
 
-def first(changes: Iterable[S], each: int | None) -> Iterator[S]:
-    """The changes without those beyond the first ``each`` of their sort, so that a few deletions at a plan's end are
-    seen behind a thousand creations; None: all."""
-    seen = Counter[tuple[str, str]]()
+class ListedChanges(Enum):
+    """Which changes a report lists. ``FIRST``: the first of each sort, so that a few deletions at the end of a plan are
+    seen behind a thousand creations."""
+
+    NONE = 0
+    FIRST = 10
+    ALL = sys.maxsize
+
+
+def listed(changes: Iterable[S], which: ListedChanges) -> Iterator[S]:
+    """The changes that a report lists, in their order."""
+    counts = Counter[tuple[str, str]]()
     for change in changes:
-        seen[change.op, change.kind] += 1
-        if each is None or seen[change.op, change.kind] <= each:
+        counts[change.op, change.kind] += 1
+        if counts[change.op, change.kind] <= which.value:
             yield change
 
 

@@ -17,8 +17,10 @@ Status = Literal["planned", "succeeded", "partial", "held", "failed"]
 Cause = Literal["interval", "manual", "pull", "date", "approval", "retry", "reload"]
 """Why a run began."""
 
-NAMED = 1_000
-"""How many records that failed a report names; it counts them all."""
+MAX_FAILURES = 1_000
+"""The number of failed records that a report names. It counts all."""
+MAX_SKIPPED = 100
+"""The number of records that a report names as left out, for each reason."""
 
 
 class UserCounts(Struct):

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from usersyncd.blocking import to_its_end
 from usersyncd.context import TargetRunContext
 from usersyncd.core.packed_changes import PackedChanges
-from usersyncd.core.plan import first
-from usersyncd.core.report import NAMED
+from usersyncd.core.plan import ListedChanges, listed
+from usersyncd.core.report import MAX_FAILURES
 from usersyncd.deliver.guard import judge, record
 from usersyncd.deliver.leavers import look_for_replacements
 from usersyncd.deliver.look import look, sees
@@ -77,11 +77,11 @@ async def _is_held(work: Work, planning: Planning, share: Share, plan: TargetPla
     report.approved, report.rejected = found.approved, found.rejected
     report.plan = await to_its_end(lambda: plan.store.hash(share.name))
     report.planned = plan.store.counts[share.name]
-    report.failed, report.failures = part.failed[:NAMED], len(part.failed)
+    report.failed, report.failures = part.failed[:MAX_FAILURES], len(part.failed)
     report.skipped = part.skipped
     if not work.options.deliver:
         report.counts = report.planned
         report.upcoming = await to_its_end(lambda: foresee(work.database, planning, share, plan.store))
-    if work.options.changes != 0:
-        report.changes = PackedChanges(first(plan.changes(share.name), work.options.changes))
+    if work.options.changes is not ListedChanges.NONE:
+        report.changes = PackedChanges(listed(plan.changes(share.name), work.options.changes))
     return report.held

@@ -12,7 +12,7 @@ from usersyncd.core.claims import Policy
 from usersyncd.core.diff import RecordIdentity, Step, compare, look_again
 from usersyncd.core.digest import digest, encode
 from usersyncd.core.links import Link, State
-from usersyncd.core.report import Skipped
+from usersyncd.core.report import MAX_SKIPPED, Skipped
 from usersyncd.deliver.claims import KeyClaims
 from usersyncd.deliver.leavers import decide_replacements
 from usersyncd.deliver.look import Refusal
@@ -27,8 +27,6 @@ from usersyncd.state.database import Connection, Database, Steps
 from usersyncd.state.links import TargetProgress
 from usersyncd.state.plan_store import PlanStore
 
-NAMED = 100
-"""Records left out by the rules that a report names."""
 UNCLEAR = (
     "its last change was not answered, and the target does not show which object belongs to it\n"
     "  → correct the objects by hand, then consent with --adopt and its id"
@@ -192,7 +190,7 @@ class _Comparison:
         return candidate.state == State.PENDING and self._planning.sees and self._planning.linked
 
     def _skip(self, kind: Kind, candidate: Candidate) -> None:
-        if len(self._part.skipped) < NAMED:
+        if len(self._part.skipped) < MAX_SKIPPED:
             where = (self._target.users if kind is Kind.USER else self._target.groups).where
             self._part.skipped.append(
                 Skipped(kind, candidate.id, f"{kind}s.where leaves it out", str(where.at) if where else None)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 
 from usersyncd.core.approvals import Decision, harmful, identity, member_identity
-from usersyncd.core.report import Skipped
+from usersyncd.core.report import MAX_SKIPPED, Skipped
 from usersyncd.plugin import Change, Kind, Op
 from usersyncd.state.plan_store import PlannedChange, PlanStore
 
-NAMED = 100
-"""How many rejected changes a report names."""
 _LEAVING = (Op.DEACTIVATE, Op.DELETE)
 
 
@@ -98,7 +96,7 @@ class Withdrawal:
         self.found |= hits
         self.count += len(hits)
         decision = self._rejected[min(hits)]
-        if len(self.skipped) < NAMED:
+        if len(self.skipped) < MAX_SKIPPED:
             self.skipped.append(Skipped(kind, id_, f"rejected by {decision.by} on {decision.at:%Y-%m-%d}: {what}"))
         return decision
 

@@ -12,7 +12,7 @@ from msgspec import Struct, field
 
 from usersyncd.blocking import to_its_end
 from usersyncd.core.plan import count
-from usersyncd.core.report import NAMED, Counts, Failed
+from usersyncd.core.report import MAX_FAILURES, Counts, Failed
 from usersyncd.deliver.share import SharePlan, TargetPlan
 from usersyncd.deliver.work import Work
 from usersyncd.errors import TargetError, in_short
@@ -60,7 +60,7 @@ async def send_plan(work: Work, target: Target, plan: TargetPlan, ledger: Ledger
         for name, part in parts.items():
             report, failed = work.reports[name], part.failed + outcomes.failed[name]
             report.counts, report.entries = outcomes.counts[name], ledger.entries[name]
-            report.failed, report.failures = failed[:NAMED], len(failed)
+            report.failed, report.failures = failed[:MAX_FAILURES], len(failed)
     again = plan.again | outcomes.again | ledger.displaced
     await to_its_end(lambda: _finish(work, plan.store, parts, again))
     return outcomes.missing

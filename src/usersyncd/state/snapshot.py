@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct, structs
 from sqlalchemy import Connection, bindparam, update
 
-from usersyncd.core.report import Skipped
+from usersyncd.core.report import MAX_SKIPPED, Skipped
 from usersyncd.plugin import Done, Kind
 from usersyncd.state import directories, links, membership_changes
 from usersyncd.state.bulk import batched
@@ -23,9 +23,6 @@ from usersyncd.state.spool import Spool
 from usersyncd.state.tables import records
 from usersyncd.state.unclear import UnclearMembers, unclear_members
 from usersyncd.state.vanished import Vanished, Watched
-
-NAMED = 100
-"""How many members that cannot be resolved a run names; it counts them all."""
 
 
 class ShapeDependencies(Struct, frozen=True):
@@ -87,10 +84,10 @@ def save(
         )
         directories.save(connection, after)
         links.distrust(connection, reading.id, interest.rules)
-        found = unclear_members(connection, reading.id, NAMED)
+        found = unclear_members(connection, reading.id, MAX_SKIPPED)
     strangers = [
         Skipped(Kind.GROUP, id_, "its members were told, but this directory does not list the group")
-        for id_ in members.strangers[:NAMED]
+        for id_ in members.strangers[:MAX_SKIPPED]
     ]
     return SavedPull(after, changed.changed + members.rewritten, found, strangers + found.named, accepted)
 

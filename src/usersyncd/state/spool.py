@@ -15,7 +15,7 @@ from sqlalchemy import select
 from usersyncd.core.digest import digest, encode, name, names, names_digest
 from usersyncd.core.items import Item, combined, merged
 from usersyncd.core.legible import is_legible, mended
-from usersyncd.core.report import NAMED, Failed
+from usersyncd.core.report import MAX_FAILURES, Failed
 from usersyncd.errors import SourceError, in_short
 from usersyncd.plugin import Gone, Kind, Members, Page, Patch, Present, Record, Unread, Value
 from usersyncd.state.bit_set import BitSet
@@ -237,7 +237,7 @@ class Spool:
 
     def _note(self, what: str) -> None:
         self.mended_count += 1
-        if len(self.mended) < NAMED:
+        if len(self.mended) < MAX_FAILURES:
             self.mended.append(what)
 
     def _present(self, item: Present, known: KnownRecord | None) -> None:
@@ -247,7 +247,7 @@ class Spool:
 
     def _unread(self, item: Unread, known: KnownRecord | None) -> None:
         self.unread_count += 1
-        if len(self.unread) < NAMED:
+        if len(self.unread) < MAX_FAILURES:
             self.unread.append(Failed(item.kind, item.id, in_short(item.why)))
         self._keep(item.kind, known)
 
