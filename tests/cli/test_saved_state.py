@@ -9,10 +9,11 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec import structs
 
 from tests.cli.company import DIRECTORY, TARGET, Company
 from tests.cli.running import Usersyncd
-from usersyncd.core.report import RunReport
+from usersyncd.core.report import PullRun, RunReport
 from usersyncd.state import journal, lock
 from usersyncd.state.database import open_database
 
@@ -193,6 +194,28 @@ def test_a_running_run_differs_from_a_killed_one(usersyncd: Usersyncd, company: 
     assert found["error"].startswith("it was interrupted")
     assert usersyncd("sync").code == 0
     assert [run["status"] for run in json.loads(usersyncd("history", "--json").out)].count("running") == 0
+
+
+def test_a_run_that_ends_while_it_is_looked_at_was_not_interrupted(
+    usersyncd: Usersyncd, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its row was read before it ended, and its lock is looked at afterwards."""
+    usersyncd("sync")
+    database = open_database(f"sqlite:///{company.folder}/usersyncd.db")
+    pull = PullRun("acme", "csv", "7ZZZZZZZZZ", "failed", datetime.now().astimezone().isoformat())
+
+    def ends(*_: object) -> bool:
+        journal.finish(database, structs.replace(pull, status="succeeded", finished=pull.started))
+        return False
+
+    monkeypatch.setattr("usersyncd.cli.saved_state.is_locked", ends)
+    for command in ("status", "history"):
+        journal.discard(database, pull)
+        journal.begin(database, pull)
+        shown = json.loads(usersyncd(command, "--json").out)
+        found = shown["directories"][0] if command == "status" else shown[0]
+        assert (found["status"], found["error"]) == ("succeeded", None)
+    database.close()
 
 
 def test_history_is_newest_first_and_can_be_narrowed(usersyncd: Usersyncd, company: Company) -> None:

@@ -11,7 +11,7 @@ from usersyncd.config import Config
 from usersyncd.core.report import DeliveryRun
 from usersyncd.opening import open_existing
 from usersyncd.state.database import Database
-from usersyncd.state.journal import INTERRUPTED, Report, subject
+from usersyncd.state.journal import INTERRUPTED, Report, find, subject
 from usersyncd.state.lock import DIRECTORY, TARGET, is_locked
 
 RUNNING = "running"
@@ -32,6 +32,11 @@ def current_status(database: Database, report: Report) -> tuple[str, Report]:
     """The status and the report of a run: ``running`` while it runs, ``failed`` if it was killed."""
     if report.finished is not None:
         return report.status, report
-    if is_locked(database, TARGET if isinstance(report, DeliveryRun) else DIRECTORY, subject(report)):
+    runs = is_locked(database, TARGET if isinstance(report, DeliveryRun) else DIRECTORY, subject(report))
+    with database.read() as connection:  # It may have ended after the report was read.
+        report = next(iter(find(connection, report.run)), report)
+    if report.finished is not None:
+        return report.status, report
+    if runs:
         return RUNNING, report
     return "failed", structs.replace(report, status="failed", error=INTERRUPTED)
