@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 import sqlite3
 from pathlib import Path
@@ -54,8 +53,8 @@ def hold(usersyncd: Usersyncd, text: str = ONE) -> Ran:
 
 @pytest.fixture(autouse=True)
 def ann(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ann calls everything by sudo."""
-    monkeypatch.setenv("SUDO_USER", "ann")
+    """Ann runs every command."""
+    monkeypatch.setattr("usersyncd.cli.real_user.person_of", lambda *_: "ann")
 
 
 @pytest.fixture
@@ -164,7 +163,7 @@ def test_what_is_approved_is_in_the_document(usersyncd: Usersyncd, held: Ran) ->
 
 def test_approved_twice_changes_nothing(usersyncd: Usersyncd, held: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
     usersyncd("approve", "hr", "--yes")
-    monkeypatch.setenv("SUDO_USER", "bob")
+    monkeypatch.setattr("usersyncd.cli.real_user.person_of", lambda *_: "bob")
     ran = usersyncd("approve", "hr", "--yes")
     assert ran.code == 0
     assert re.search(
@@ -311,23 +310,3 @@ def test_a_first_delivery_is_approved_or_stays_held(usersyncd: Usersyncd) -> Non
     assert "the first delivery of hr in app: approved by ann" in ran.out
     assert usersyncd("sync").code == 0
     assert active() == 3
-
-
-# ---- who
-
-
-def test_without_sudo_it_is_the_user_of_the_process(
-    usersyncd: Usersyncd, held: Ran, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import pwd
-
-    monkeypatch.delenv("SUDO_USER")
-    usersyncd("approve", "hr", "--yes")
-    assert standing(usersyncd)["decisions"][0]["by"] == pwd.getpwuid(os.getuid()).pw_name
-
-
-def test_a_user_without_a_name_has_a_number(usersyncd: Usersyncd, held: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SUDO_USER")
-    monkeypatch.setattr("os.getuid", lambda: 4_000_000_000)
-    usersyncd("approve", "hr", "--yes")
-    assert standing(usersyncd)["decisions"][0]["by"] == "uid 4000000000"

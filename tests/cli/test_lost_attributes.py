@@ -21,7 +21,7 @@ targets: {app: {connector: sql, options: {url: "sqlite:///app.db", create_tables
 @pytest.fixture(autouse=True)
 def renamed(usersyncd: Usersyncd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A column is renamed after the first sync."""
-    monkeypatch.setenv("SUDO_USER", "ann")
+    monkeypatch.setattr("usersyncd.cli.real_user.person_of", lambda *_: "ann")
     rows = [f"{number},u{number}@acme.example" for number in range(12)]
     (tmp_path / "usersyncd.yaml").write_text(CONFIG, "utf-8")
     (tmp_path / "hr.csv").write_text("\n".join(["id,email", *rows, ""]), "utf-8")

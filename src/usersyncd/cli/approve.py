@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from usersyncd.cleaning import clean
 from usersyncd.cli.common import AllOption, ConfigOption, JsonOption, load_config, print_json
+from usersyncd.cli.real_user import real_user
 from usersyncd.errors import ConfigError, UsersyncError
 from usersyncd.nearest import nearest
 
@@ -69,18 +68,6 @@ def reject(
     They stay out until the directory or the rules ask for something else. `usersyncd status` names them.
     """
     _run(load_config(context, config), what, reason, approved=False, yes=yes, everything=everything, json=json)
-
-
-def real_user() -> str:
-    """The name of the person at the keyboard: under sudo, the one who called it."""
-    import pwd
-
-    if name := os.environ.get("SUDO_USER"):
-        return clean(name)
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"
 
 
 def _run(
