@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
-from sqlalchemy import Column, Engine, create_engine, event, func, inspect, select, text
+from sqlalchemy import BindParameter, Column, Engine, bindparam, create_engine, event, func, inspect, select, text
 from sqlalchemy import Connection as Connection
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
@@ -295,12 +295,13 @@ def _version(connection: Connection) -> str | None:
 
 
 def among(connection: Connection, column: Column[Any], values: list[Any]) -> ColumnElement[bool]:
-    """``column`` is one of ``values``, sent as one parameter: an IN list would be rendered anew for every length."""
+    """``column`` is one of ``values``, sent as one parameter: an IN list would be rendered again for every length."""
     if connection.dialect.name == "sqlite":
         import msgspec
 
-        listed = func.json_each(msgspec.json.encode(values).decode()).table_valued("value")
-        return column.in_(select(listed.c.value))
+        listed: BindParameter[str] = bindparam("listed", msgspec.json.encode(values).decode(), unique=True)
+        # As text: SQLAlchemy takes twice as long to build and compare the same as an expression.
+        return column.in_(text("SELECT value FROM json_each(:listed)").bindparams(listed))
     from sqlalchemy import literal
     from sqlalchemy.dialects.postgresql import ARRAY
 
