@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from usersyncd.core.report import Cause
+from usersyncd.daemon.dates import Dates
 from usersyncd.daemon.due import FIRST_LOOK, FIRST_RETRY, LONGEST_RETRY, Due
 from usersyncd.daemon.engine import WorkItem
+from usersyncd.errors import StateError
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 APP = WorkItem("deliver", "app")
@@ -74,3 +76,54 @@ def test_a_target_is_looked_at_after_the_start_and_never_again_once_it_is_out_of
     assert planned.due == {APP: (NOON + FIRST_LOOK, "date")}
     due.removed("app")
     assert not planned.due
+
+
+def test_a_date_of_another_process_counts_if_nothing_is_due_earlier() -> None:
+    planned = Planned()
+    due = Due(planned)
+    soon, later = NOON + timedelta(seconds=1), NOON + timedelta(days=3)
+    due.delivered("app", failed=False, due=None, now=NOON)
+    due.found("app", later)
+    assert planned.due == {APP: (later, "date")}
+    due.found("app", soon)
+    due.found("app", later)
+    assert planned.due == {APP: (soon, "date")}
+
+
+def test_a_date_that_the_last_delivery_reported_changes_nothing() -> None:
+    """It may be past and held: it waits as a failure does."""
+    planned = Planned()
+    due = Due(planned)
+    due.delivered("app", failed=False, due=NOON, now=NOON)
+    due.found("app", NOON)
+    assert planned.due == {APP: (NOON + FIRST_RETRY, "retry")}
+
+
+async def test_each_other_date_is_noticed_once() -> None:
+    dates, noticed = {"app": NOON}, list[tuple[str, datetime]]()
+    found = Dates(lambda: dict(dates), lambda *one: noticed.append(one))
+    await found.begin()
+    await found.look()
+    assert not noticed
+    dates["app"] = dates["crm"] = NOON + timedelta(days=1)
+    await found.look()
+    await found.look()
+    assert noticed == [("app", dates["app"]), ("crm", dates["crm"])]
+
+
+async def test_a_state_that_does_not_answer_changes_no_date() -> None:
+    noticed = list[tuple[str, datetime]]()
+
+    def fails() -> dict[str, datetime]:
+        if asked:
+            raise StateError("it does not answer")
+        return {"app": NOON}
+
+    asked = list[bool]()
+    found = Dates(fails, lambda *one: noticed.append(one))
+    await found.begin()
+    asked.append(True)
+    await found.look()
+    asked.clear()
+    await found.look()
+    assert not noticed

@@ -14,9 +14,11 @@ from structlog.testing import capture_logs
 
 from tests.system.example import TARGETS, company, configure, query
 from tests.system.inside import deliveries, pulls, running, until
-from usersyncd.daemon import Loaded, approvals, due, load_jobs, reload
+from usersyncd.daemon import Loaded, approvals, dates, due, load_jobs, reload
 from usersyncd.daemon.engine import deliver_to, pull_of
+from usersyncd.options import RunOptions
 from usersyncd.state.approvals import decide, held_shares
+from usersyncd.sync import sync_directory
 
 
 async def test_directories_with_equal_intervals_do_not_run_at_once(tmp_path: Path) -> None:
@@ -70,6 +72,22 @@ async def test_a_target_gets_what_a_date_makes_due_without_a_pull(tmp_path: Path
         await until(lambda: len(deliveries(daemon)) == 3)
         assert [cause for _, cause in deliveries(daemon)] == ["pull", "pull", "date"]
         assert len(pulls(daemon)) == 2
+
+
+async def test_a_date_that_a_sync_by_hand_brought_is_kept_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process delivered it: the daemon has to find it in the state."""
+    monkeypatch.setattr(dates, "PAUSE", 0.1)
+    users = company(tmp_path) / "users.csv"
+    config = configure(tmp_path, {"acme": "1h"}, targets=LEAVERS)
+    left = "SELECT active FROM users WHERE id = 'u-0005'"
+    async with running(config) as daemon:
+        await until(lambda: deliveries(daemon) and not daemon.activity.running)
+        users.write_text("".join(line for line in users.read_text().splitlines(True) if not line.startswith("u-0005,")))
+        await sync_directory(daemon.database, daemon.loaded.config, "acme", RunOptions())
+        assert query(tmp_path, left) == [(0,)]
+        await until(lambda: query(tmp_path, left) == [])
+        await until(lambda: len(deliveries(daemon)) == 3)
+        assert [cause for _, cause in deliveries(daemon)] == ["pull", "manual", "date"]
 
 
 async def test_a_target_that_fails_is_tried_again_without_a_pull(

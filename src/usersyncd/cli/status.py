@@ -39,10 +39,10 @@ def status(
     Changes nothing.
     """
     from usersyncd.cli.guards import guard_document
-    from usersyncd.cli.next_due import next_due
     from usersyncd.cli.saved_state import saved_state
     from usersyncd.cli.standing import decisions
     from usersyncd.deliver.leaving import all_leaving, removed_directories
+    from usersyncd.deliver.next_due import next_due
 
     loaded = load_config(context, config)
     directories = list(loaded.directories.values())

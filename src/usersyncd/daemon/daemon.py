@@ -19,6 +19,7 @@ from usersyncd.core.report import Cause, PullRun
 from usersyncd.daemon import reload, signals, systemd
 from usersyncd.daemon.activity import Activity
 from usersyncd.daemon.approvals import Approvals
+from usersyncd.daemon.dates import Dates
 from usersyncd.daemon.due import Due
 from usersyncd.daemon.engine import Engine, LocalEngine, WorkItem, deliver_to, pull_of
 from usersyncd.daemon.lookups import LookupFiles
@@ -26,6 +27,7 @@ from usersyncd.daemon.reload import Loaded
 from usersyncd.daemon.runs import OnRun, Runs
 from usersyncd.daemon.schedule import Schedule
 from usersyncd.daemon.service import Service
+from usersyncd.deliver.next_due import next_due
 from usersyncd.deliver.run import deliver
 from usersyncd.pull.run import pull
 from usersyncd.state.approvals import decided_after
@@ -59,6 +61,7 @@ class Daemon:
         self._approvals = Approvals(
             self._decided_after, lambda target: self.engine.request(deliver_to(target), "approval")
         )
+        self._dates = Dates(lambda: next_due(self.database, self.loaded.config), self._due.found)
         self._lookups = LookupFiles(loaded.config.lookup_files, self._reload.wake)
         self._log = structlog.get_logger()
 
@@ -66,6 +69,7 @@ class Daemon:
         """Run until a signal ends it."""
         with signals.handled(end=self._end.set, reload=self._hang_up):
             await self._approvals.begin()
+            await self._dates.begin()
             self.schedule.start()
             self._pull_at_intervals(self.loaded.pulls, "interval")
             for target in self.loaded.deliveries:
@@ -84,7 +88,8 @@ class Daemon:
         clock = Service(self._follow_clock, CLOCK_PAUSE)
         lookups = Service(self._lookups.look, LOOKUPS_PAUSE)
         watchdog = systemd.watchdog()
-        services = [clock, lookups, self._reload, self._approvals.service, self._status.service]
+        decisions, dates = self._approvals.service, self._dates.service
+        services = [clock, lookups, self._reload, decisions, dates, self._status.service]
         return [*services, *([watchdog] if watchdog else [])]
 
     async def _finish(self) -> None:

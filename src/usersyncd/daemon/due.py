@@ -32,14 +32,19 @@ class Due:
     def __init__(self, calendar: Calendar) -> None:
         self._calendar = calendar
         self._failures: dict[str, int] = {}
+        self._set: dict[str, datetime] = {}
+        """When each target is due."""
+        self._reported: dict[str, datetime | None] = {}
+        """The next date of each target by its last delivery."""
 
     def begin(self, target: str, now: datetime) -> None:
         """Deliver to a target although no pull ends: something may have been due while the daemon did not run."""
-        self._calendar.at(deliver_to(target), now + FIRST_LOOK, "date")
+        self._at(target, now + FIRST_LOOK, "date")
 
     def delivered(self, target: str, *, failed: bool, due: datetime | None, now: datetime) -> None:
         """Set when a target is due again. ``due``: the next date at which it has something to do. A date that is past
         waits as a failure does: the delivery could not do it."""
+        self._reported[target] = due
         late = due is not None and due <= now
         moments: list[tuple[datetime, Cause]] = [] if due is None or late else [(due, "date")]
         if failed or late:
@@ -47,13 +52,28 @@ class Due:
         else:
             self._failures.pop(target, None)
         if moments:
-            self._calendar.at(deliver_to(target), *min(moments))
+            self._at(target, *min(moments))
         else:
-            self._calendar.drop(deliver_to(target))
+            self._drop(target)
+
+    def found(self, target: str, due: datetime) -> None:
+        """The state has this next date of a target. It counts if the last delivery of this process did not report it,
+        and nothing is set for an earlier moment."""
+        if due != self._reported.get(target) and (target not in self._set or due < self._set[target]):
+            self._at(target, due, "date")
 
     def removed(self, target: str) -> None:
         """The target is out of the file."""
         self._failures.pop(target, None)
+        self._reported.pop(target, None)
+        self._drop(target)
+
+    def _at(self, target: str, moment: datetime, cause: Cause) -> None:
+        self._set[target] = moment
+        self._calendar.at(deliver_to(target), moment, cause)
+
+    def _drop(self, target: str) -> None:
+        self._set.pop(target, None)
         self._calendar.drop(deliver_to(target))
 
     def _pause(self, target: str) -> timedelta:
