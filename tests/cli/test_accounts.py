@@ -66,7 +66,7 @@ def accounts(usersyncd: Usersyncd, *arguments: str) -> dict[Any, dict[str, Any]]
     return {one["key"]: one for one in target["accounts"]}
 
 
-def test_it_lists_objects_without_a_link_and_their_candidates(usersyncd: Usersyncd, site: Path) -> None:
+def test_accounts_lists_objects_without_a_link_and_their_candidates(usersyncd: Usersyncd, site: Path) -> None:
     found = accounts(usersyncd)
     assert list(found) == ["bob", "c.yd", "ADA ", "root", "zoe"]
     assert (found["bob"]["target_id"], found["bob"]["attributes"]["name"]) == ('{"id":2}', "bob")
@@ -123,7 +123,7 @@ def test_a_row_that_names_its_record_has_it_as_a_candidate(usersyncd: Usersyncd,
     assert [(one["why"], one["first"]) for one in bob["candidates"]] == [("its record", None)]
 
 
-def test_a_person_sees_a_table(usersyncd: Usersyncd, site: Path) -> None:
+def test_without_json_a_table_is_printed(usersyncd: Usersyncd, site: Path) -> None:
     out = usersyncd("accounts").out
     assert "target app: 5 objects without a link" in out
     assert "Bob (hr 2), the same login" in out

@@ -46,7 +46,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, company: Company) -> Asked:
         ("--adopt -- hr", "hr", "*"),
     ],
 )
-def test_who_is_adopted_and_where(
+def test_adopt_takes_ids_or_means_all(
     usersyncd: Usersyncd, asked: Asked, command: str, arguments: str, directories: str, adopt: str
 ) -> None:
     ran = usersyncd(command, *arguments.split())

@@ -86,7 +86,7 @@ def test_a_protected_account_is_not_adopted_with_consent_either(usersyncd: Users
 
 
 @pytest.mark.parametrize("command", ["plan", "sync"])
-def test_consent_for_nobody_is_an_error_and_all_else_is_done(
+def test_an_unknown_id_after_adopt_is_an_error_and_the_rest_is_done(
     usersyncd: Usersyncd, application: Company, command: str
 ) -> None:
     ran = usersyncd(command, "--adopt", "u-0001", "--adopt", "u-1", "--json")
@@ -97,9 +97,7 @@ def test_consent_for_nobody_is_an_error_and_all_else_is_done(
     assert (rows(application)[0][2] == NAME) is (command == "sync")
 
 
-def test_an_account_that_got_the_id_of_another_one_is_let_go_with_consent(
-    usersyncd: Usersyncd, application: Company
-) -> None:
+def test_consent_forgets_an_account_that_got_the_id_of_another_one(usersyncd: Usersyncd, application: Company) -> None:
     assert usersyncd("sync", "--adopt").code == 0
     application.sql("DELETE FROM account")
     application.sql("INSERT INTO account VALUES (7, 'zoe@acme.example', 'Zoe', TRUE, 'user')")

@@ -86,7 +86,7 @@ def standing(usersyncd: Usersyncd) -> Any:
 # ---- approving
 
 
-def test_every_command_names_what_to_do(usersyncd: Usersyncd, held: Ran) -> None:
+def test_plan_sync_and_status_name_the_approve_command(usersyncd: Usersyncd, held: Ran) -> None:
     command = shown(held.out)
     assert (
         "    → If this is not expected, fix the directory or the rules; the next run makes a new plan. If it is, "
@@ -101,7 +101,9 @@ def test_every_command_names_what_to_do(usersyncd: Usersyncd, held: Ran) -> None
     assert f"allowed 10% (`usersyncd {' '.join(command)}`)" in json.loads(log.splitlines()[-1])["event"]
 
 
-def test_a_person_looks_approves_and_says_why(usersyncd: Usersyncd, held: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_approve_shows_the_changes_asks_and_stores_the_reason(
+    usersyncd: Usersyncd, held: Ran, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("sys.stdin", Terminal("y\nthe plant closed\n"))
     ran = usersyncd(*shown(held.out))
     assert ran.code == 0
@@ -141,7 +143,7 @@ def test_without_a_terminal_nobody_is_asked(usersyncd: Usersyncd, held: Ran, nam
 
 
 @pytest.mark.parametrize("what", ["hr", "app", "HASH", "DIGITS"])
-def test_by_directory_target_or_hash(usersyncd: Usersyncd, held: Ran, what: str) -> None:
+def test_held_changes_are_named_by_directory_target_or_hash(usersyncd: Usersyncd, held: Ran, what: str) -> None:
     [whole] = hashes(usersyncd)
     given = {"HASH": whole.upper(), "DIGITS": digits(whole)[:8]}.get(what, what)
     ran = usersyncd("approve", given, "--yes")
@@ -150,7 +152,7 @@ def test_by_directory_target_or_hash(usersyncd: Usersyncd, held: Ran, what: str)
     assert active() == 8
 
 
-def test_what_is_approved_is_in_the_document(usersyncd: Usersyncd, held: Ran) -> None:
+def test_the_json_document_lists_what_was_approved(usersyncd: Usersyncd, held: Ran) -> None:
     document = json.loads(usersyncd("approve", "hr", "--yes", "--reason", "plant", "--json").out)
     assert document["format"] == 1
     [one] = document["held"]
@@ -184,7 +186,7 @@ def test_two_targets_of_a_directory_are_approved_together_or_alone(usersyncd: Us
     assert (active("app"), active("crm")) == (6, 6)
 
 
-def test_somebody_decides_while_a_person_is_asked(
+def test_approve_fails_after_another_decision_during_the_question(
     usersyncd: Usersyncd, held: Ran, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def decide(*_: Any, **__: Any) -> bool:
@@ -210,7 +212,7 @@ def test_somebody_decides_while_a_person_is_asked(
 # ---- what cannot be approved
 
 
-def test_nothing_is_held(usersyncd: Usersyncd) -> None:
+def test_approve_without_held_changes_says_so(usersyncd: Usersyncd) -> None:
     configure(ONE)
     for what in ("hr", "app"):
         ran = usersyncd("approve", what, "--yes")
@@ -225,7 +227,9 @@ def test_nothing_is_held(usersyncd: Usersyncd) -> None:
     ("deadbee", 2, "deadbee is too short for a hash\n  → give at least 8 digits"),
     ("sha256:deadbeef", 1, "no held changes have the hash deadbeef: they were delivered, or others are planned now\n"),
 ])  # fmt: skip
-def test_what_names_nothing_is_refused(usersyncd: Usersyncd, held: Ran, what: str, code: int, says: str) -> None:
+def test_a_name_without_held_changes_is_refused(
+    usersyncd: Usersyncd, held: Ran, what: str, code: int, says: str
+) -> None:
     ran = usersyncd("approve", what, "--yes")
     assert (ran.code, ran.out) == (code, "")
     assert ran.err.startswith(says)
@@ -249,7 +253,7 @@ def test_a_name_of_a_directory_and_of_another_target_is_refused(usersyncd: Users
     assert ran.err.startswith("hr is the name of a directory and of a target, and changes of both are held\n  → give a")
 
 
-def test_what_only_a_plan_showed_is_not_held(usersyncd: Usersyncd) -> None:
+def test_changes_that_only_a_plan_showed_cannot_be_approved(usersyncd: Usersyncd) -> None:
     configure(ONE)
     people(20)
     assert usersyncd("sync").code == 0
@@ -259,7 +263,7 @@ def test_what_only_a_plan_showed_is_not_held(usersyncd: Usersyncd) -> None:
     assert "what only `usersyncd plan` showed is not held yet: run `usersyncd sync` first" in ran.err
 
 
-def test_a_state_that_was_restored_knows_no_later_approval(usersyncd: Usersyncd, held: Ran) -> None:
+def test_a_restored_state_lacks_later_approvals(usersyncd: Usersyncd, held: Ran) -> None:
     with sqlite3.connect("state.db") as state, sqlite3.connect("backup.db") as backup:
         state.backup(backup)
     usersyncd("approve", "hr", "--yes")

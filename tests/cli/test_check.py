@@ -24,7 +24,7 @@ def write(text: str, name: str = "usersyncd.yaml") -> None:
     Path(name).write_text(text, encoding="utf-8")
 
 
-def test_a_valid_file_is_said_to_be_valid(usersyncd: Usersyncd) -> None:
+def test_check_says_that_a_valid_file_is_valid(usersyncd: Usersyncd) -> None:
     write(GOOD)
     ran = usersyncd("check")
     assert ran == (0, "usersyncd.yaml is valid. Directories: desk. Targets: shelf.\n", "")
@@ -141,7 +141,7 @@ def test_online_as_json(usersyncd: Usersyncd) -> None:
     assert (target["name"], target["connector"], target["error"]) == ("shelf", "acme-shelf", None)
 
 
-def test_online_goes_on_after_one_that_fails_and_then_fails(usersyncd: Usersyncd) -> None:
+def test_online_tries_everything_and_then_fails(usersyncd: Usersyncd) -> None:
     write(
         "directories:\n"
         "  cellar: {connector: acme-flood}\n"

@@ -46,7 +46,7 @@ def comparable(value: Any, name: str = "") -> Any:
     return [comparable(inner) for inner in value] if isinstance(value, list) else value
 
 
-def test_the_examples_are_what_the_commands_print(usersyncd: Usersyncd, tmp_path: Path) -> None:
+def test_the_commands_print_the_examples_of_the_page(usersyncd: Usersyncd, tmp_path: Path) -> None:
     folder = tmp_path / "examples" / "acme"
     folder.mkdir(parents=True)
     for file in EXAMPLES.glob("*.csv"):

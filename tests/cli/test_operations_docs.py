@@ -114,7 +114,7 @@ def test_somebody_who_came_and_left_since_the_backup_becomes_a_leaver(usersyncd:
         assert application.execute("SELECT id, active FROM users ORDER BY id").fetchall() == [("1", 1), ("2", 0)]
 
 
-def test_in_an_applications_tables_a_person_finds_them(usersyncd: Usersyncd, tmp_path: Path) -> None:
+def test_accounts_finds_them_in_the_tables_of_an_application(usersyncd: Usersyncd, tmp_path: Path) -> None:
     """The steps of the page: adopt who came since, verify, list the accounts of who came and left."""
     for command in ("plan DIRECTORY --adopt", "sync DIRECTORY --adopt", "sync --verify", "accounts"):
         assert f"`usersyncd {command}`" in RESTORED
@@ -140,7 +140,7 @@ def test_in_an_applications_tables_a_person_finds_them(usersyncd: Usersyncd, tmp
         assert application.execute("SELECT name FROM account ORDER BY id").fetchall() == [("Ada",), ("Zoe",), ("Bob",)]
 
 
-def test_a_verification_finds_what_somebody_changed(usersyncd: Usersyncd, tmp_path: Path) -> None:
+def test_a_verification_finds_changes_in_the_target(usersyncd: Usersyncd, tmp_path: Path) -> None:
     for name, text in zip(("hr.csv", "groups.csv", "members.csv"), blocks(DRIFT, "csv"), strict=True):
         (tmp_path / name).write_text(text, "utf-8")
     (tmp_path / "usersyncd.yaml").write_text(blocks(DRIFT, "yaml")[0], "utf-8")

@@ -18,7 +18,7 @@ from usersyncd.state import journal, lock
 from usersyncd.state.database import open_database
 
 
-def test_before_the_first_run_they_say_so_and_create_no_file(usersyncd: Usersyncd, company: Company) -> None:
+def test_before_the_first_run_the_commands_say_so_and_create_no_file(usersyncd: Usersyncd, company: Company) -> None:
     ran = usersyncd("status")
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.splitlines()[1].split() == ["acme", "never", "run", "–", "–", "–", "0", "0", "0"]

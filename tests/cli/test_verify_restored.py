@@ -26,7 +26,7 @@ def sql(statement: str) -> list[tuple[object, ...]]:
         return application.execute(statement).fetchall()
 
 
-def test_accounts_of_two_who_share_a_department_do_not_change_hands(usersyncd: Usersyncd) -> None:
+def test_a_shared_department_does_not_make_two_accounts_the_same(usersyncd: Usersyncd) -> None:
     Path("usersyncd.yaml").write_text(CONFIG)
     Path("hr.csv").write_text("id,email,department\n1,a@x,it\n")
     sql("CREATE TABLE account (id INTEGER PRIMARY KEY, email TEXT NOT NULL UNIQUE, dept TEXT, active BOOLEAN, pw TEXT)")

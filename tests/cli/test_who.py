@@ -131,7 +131,7 @@ def test_several_matches_are_listed_and_the_user_is_asked_for_more(house: House)
     assert (len(document["matches"]), document["more"], document["person"]) == (20, True, None)
 
 
-def test_nobody_and_a_directory_that_was_not_read_yet(house: House) -> None:
+def test_who_finds_nobody_in_a_directory_that_was_not_pulled_yet(house: House) -> None:
     ran = house.usersyncd("who", "ada")
     assert ran.code == 1
     assert "no person in the snapshot has “ada”\nhr was never read" in ran.err
@@ -163,7 +163,7 @@ def test_a_key_that_is_a_number_is_found(house: House) -> None:
 # ---- why
 
 
-def test_somebody_is_in_the_target_and_somebody_is_left_out_by_a_condition(house: House) -> None:
+def test_who_says_whether_a_person_is_in_the_target_or_left_out_by_a_condition(house: House) -> None:
     house.configure(STATE + CONFIGURATION)
     house.people(ADA, BOB.replace("Bob Kahn", "Bob\x1b[31mKahn"), ZOE)
     house.sync()
@@ -186,7 +186,7 @@ def test_somebody_is_in_the_target_and_somebody_is_left_out_by_a_condition(house
     assert "app: in it, since before the history begins\n" in house.usersyncd("who", "1").out
 
 
-def test_a_date_and_the_directory_take_the_access(house: House) -> None:
+def test_who_says_that_a_date_or_the_directory_ended_the_access(house: House) -> None:
     house.people(ADA.replace("Employee,,", "Employee,2020-03-31,"), ZOE.replace("true", "false"))
     house.sync()
     app = house.app("1")
@@ -203,7 +203,7 @@ def test_a_date_and_the_directory_take_the_access(house: House) -> None:
     assert reason["reads"] == [{"name": "user.title", "value": "Analyst", "source": "title"}]
 
 
-def test_a_rule_that_fails(house: House) -> None:
+def test_who_names_a_rule_that_fails(house: House) -> None:
     house.configure(CONFIGURATION.replace("name: user.displayName", "name: string(int(user.displayName))"))
     house.sync(1)
     reasons = {one["reason"]: one for one in house.app("1")["reasons"]}
@@ -212,7 +212,7 @@ def test_a_rule_that_fails(house: House) -> None:
     assert reasons["rule_error"]["rule"] == "string(int(user.displayName))"
 
 
-def test_a_key_that_belongs_to_somebody_else_and_a_pull_that_failed(house: House) -> None:
+def test_who_names_a_key_conflict_and_a_failed_pull(house: House) -> None:
     house.sync()
     house.people(ADA, ZOE.replace("zoe@", "ada@"))
     house.sync(1)
@@ -226,7 +226,7 @@ def test_a_key_that_belongs_to_somebody_else_and_a_pull_that_failed(house: House
     assert "hr.csv" in note["message"]
 
 
-def test_a_leaver_and_somebody_whose_object_was_deleted(house: House) -> None:
+def test_who_names_a_leaver_and_a_deleted_object(house: House) -> None:
     house.configure(STATE + CONFIGURATION)
     house.sync()
     house.people(ZOE)
@@ -252,7 +252,7 @@ def test_a_leaver_and_somebody_whose_object_was_deleted(house: House) -> None:
         assert (app["state"], app["change"], app["run"]) == ("absent", "delete", run)
 
 
-def test_a_held_plan_and_a_rejection(house: House) -> None:
+def test_who_names_a_held_plan_and_a_rejection(house: House) -> None:
     everyone = [f"{number},u{number}@x.example,User {number},true,Employee,," for number in range(10, 30)]
     house.people(*everyone)
     house.sync()
@@ -276,7 +276,7 @@ def test_a_held_plan_and_a_rejection(house: House) -> None:
     assert re.fullmatch(r"deactivate user 10 was rejected by .+ on .+ \(still here\)", rejected["message"])
 
 
-def test_what_waits_for_the_next_delivery_and_what_failed_as_a_whole(house: House) -> None:
+def test_who_names_a_waiting_change_and_a_failed_delivery(house: House) -> None:
     house.sync()
     house.configure(CONFIGURATION.replace('where: user.userType != "Intern"', 'where: user.id != "1"'))
     assert [one["reason"] for one in house.app("1")["reasons"]] == ["where", "waiting"]
@@ -289,7 +289,7 @@ def test_what_waits_for_the_next_delivery_and_what_failed_as_a_whole(house: Hous
     assert (reason["reason"], reason["run"]) == ("delivery_failed", house.last_run())
 
 
-def test_a_target_that_does_not_list_the_directory_any_more(house: House) -> None:
+def test_who_names_a_target_that_does_not_list_the_directory_any_more(house: House) -> None:
     house.sync()
     lab = "  lab:\n    connector: csv\n    options: {users: lab.csv}\ntargets:"
     house.configure(

@@ -61,12 +61,12 @@ class Endless:
             self.closed_in = threading.get_ident()
 
 
-async def test_items_come_in_order_and_whole() -> None:
+async def test_all_items_come_in_their_order() -> None:
     assert [item async for item in read(lambda: range(1000))] == list(range(1000))
     assert [item async for item in read(list)] == []
 
 
-async def test_made_stepped_and_closed_in_one_thread_that_is_not_the_readers() -> None:
+async def test_the_generator_runs_and_is_closed_in_one_thread_of_its_own() -> None:
     def work() -> Iterator[int]:
         connection = sqlite3.connect(":memory:")  # It refuses any other thread than the one that made it.
         try:
@@ -78,7 +78,7 @@ async def test_made_stepped_and_closed_in_one_thread_that_is_not_the_readers() -
     assert [item async for item in read(lambda: [threading.get_ident()])] != [threading.get_ident()]
 
 
-async def test_it_works_ahead_by_a_few_items_only() -> None:
+async def test_the_generator_works_ahead_by_a_few_items_only() -> None:
     endless = Endless()
     async with aclosing(read(endless)) as items:
         await anext(items)
@@ -149,7 +149,7 @@ async def test_an_error_leaves_no_cycle_behind() -> None:
         gc.enable()
 
 
-async def test_a_reader_who_leaves_early_stops_the_generator_in_its_thread() -> None:
+async def test_a_reader_that_stops_early_stops_the_generator_in_its_thread() -> None:
     endless = Endless()
     async with aclosing(read(endless)) as items:
         async for item in items:
@@ -158,7 +158,7 @@ async def test_a_reader_who_leaves_early_stops_the_generator_in_its_thread() -> 
     assert {endless.closed_in} == endless.steps
 
 
-async def test_a_reader_who_just_breaks_off_leaves_nothing_behind() -> None:
+async def test_a_reader_that_breaks_off_leaves_no_thread_behind() -> None:
     endless = Endless()
     async for item in read(endless):
         if item == 3:
@@ -213,7 +213,7 @@ async def test_a_reader_cancelled_while_it_waits_stops_the_generator_after_its_s
     assert (gone_on, closed) == ([], [1])
 
 
-async def test_a_call_that_does_not_end_is_left_to_itself_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_step_that_does_not_end_is_abandoned_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocking, "PATIENCE", 0.1)
     free = threading.Event()
 
@@ -250,7 +250,7 @@ async def test_an_error_while_closing_does_not_hide_the_cancellation() -> None:
     assert [line["error"] for line in logs] == ["ValueError: stuck"]
 
 
-async def test_several_run_beside_each_other() -> None:
+async def test_several_generators_run_at_the_same_time() -> None:
     async def total(count: int) -> int:
         return sum([item async for item in read(lambda: range(count))])
 
@@ -259,7 +259,7 @@ async def test_several_run_beside_each_other() -> None:
     ]
 
 
-async def test_the_threads_log_is_bound_like_the_runs() -> None:
+async def test_the_thread_logs_with_the_fields_of_the_run() -> None:
     variable = contextvars.ContextVar[str]("run")
     variable.set("01J")
     assert [item async for item in read(lambda: [variable.get()])] == ["01J"]

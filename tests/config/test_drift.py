@@ -22,18 +22,18 @@ def shelf(folder: Path, more: str = "") -> TargetConfig:
     return loaded(folder, text(more)).targets["shelf"]
 
 
-def test_nothing_is_verified_and_nothing_kept_unless_it_is_said(tmp_path: Path) -> None:
+def test_by_default_nothing_is_verified_and_nothing_kept(tmp_path: Path) -> None:
     target = shelf(tmp_path)
     assert (target.verify, target.drift) == (None, DriftPolicy())
     assert not target.drift.keeps("title")
 
 
-def test_it_is_verified_daily_or_after_a_duration(tmp_path: Path) -> None:
+def test_a_target_is_verified_daily_or_after_a_duration(tmp_path: Path) -> None:
     assert shelf(tmp_path, "    verify: daily at 03:00\n").verify == Complete(at=time(3))
     assert shelf(tmp_path, "    verify: 12h\n").verify == Complete(every=timedelta(hours=12))
 
 
-def test_all_attributes_are_kept_or_some(tmp_path: Path) -> None:
+def test_drift_keeps_all_attributes_or_named_ones(tmp_path: Path) -> None:
     assert shelf(tmp_path, "    drift: keep\n").drift.keeps("title")
     some = shelf(tmp_path, "    drift: {title: keep, description: keep}\n").drift
     assert [some.keeps(name) for name in ("title", "description", "email")] == [True, True, False]
@@ -49,7 +49,7 @@ def test_all_attributes_are_kept_or_some(tmp_path: Path) -> None:
         ("    users: {key: login, set: {login: user.userName}}\n    drift: {title: keep}\n", "the target has no such"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_place(tmp_path: Path, more: str, message: str) -> None:
+def test_a_fault_is_named_with_its_place(tmp_path: Path, more: str, message: str) -> None:
     found = fault(tmp_path, text(more))
     assert message in found.message
     assert found.line == 7 + more.count("\n")
@@ -64,7 +64,7 @@ def test_a_target_that_cannot_be_read_cannot_be_verified(tmp_path: Path, monkeyp
     assert found.message == "a target of the connector acme-shelf cannot be verified: remove `verify`"
 
 
-def test_a_clock_that_was_wrong_once_puts_nothing_off() -> None:
+def test_a_clock_that_was_wrong_once_does_not_postpone_a_verification() -> None:
     now = datetime(2026, 5, 1, 12, tzinfo=UTC)
     for due in (Complete(every=timedelta(days=1)), Complete(at=time(3))):
         assert due.is_due(now + timedelta(days=400), now)

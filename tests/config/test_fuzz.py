@@ -79,19 +79,19 @@ def survives(data: bytes) -> None:
 
 @relaxed
 @given(st.binary(max_size=60))
-def test_any_bytes(data: bytes) -> None:
+def test_any_bytes_give_a_configuration_or_an_error(data: bytes) -> None:
     survives(data)
 
 
 @relaxed
 @given(st.text(st.sampled_from("abc:-?[]{}&*!|>'\"%@`#\n\t ,0123no~<=.\\u"), max_size=60))
-def test_any_text_that_is_nearly_yaml(text: str) -> None:
+def test_text_that_is_nearly_yaml_gives_a_configuration_or_an_error(text: str) -> None:
     survives(text.encode())
 
 
 @relaxed
 @given(st.integers(0, len(WHOLE)), st.integers(0, 12), st.sampled_from(PIECES) | st.text(max_size=4))
-def test_any_damage_to_a_whole_file(at: int, cut: int, piece: str) -> None:
+def test_a_damaged_file_gives_a_configuration_or_an_error(at: int, cut: int, piece: str) -> None:
     survives((WHOLE[:at] + piece + WHOLE[at + cut :]).encode("utf-8", "surrogatepass"))
 
 
@@ -110,7 +110,7 @@ trees = st.recursive(
 
 @relaxed
 @given(st.dictionaries(names, trees, max_size=5))
-def test_any_tree_of_known_keys(tree: object) -> None:
+def test_any_tree_of_known_keys_gives_a_configuration_or_an_error(tree: object) -> None:
     import yaml
 
     survives(yaml.safe_dump(tree, allow_unicode=True).encode("utf-8", "surrogatepass"))

@@ -49,7 +49,7 @@ def test_the_smallest_file_has_every_default(tmp_path: Path, monkeypatch: pytest
     assert config.lookups == {}
 
 
-def test_everything_that_can_be_said(tmp_path: Path) -> None:
+def test_every_key_is_loaded(tmp_path: Path) -> None:
     (tmp_path / "sites.csv").write_text("code,city\nB,Berlin\n\nL,Lyon\n")
     config = loaded(
         tmp_path,
@@ -415,7 +415,7 @@ def test_an_unreadable_lookup_file_is_a_fault_where_it_is_named(tmp_path: Path, 
     assert says in found.message
 
 
-def test_the_words_for_a_leaver_are_rules_and_constants(tmp_path: Path) -> None:
+def test_leavers_set_takes_rules_and_constants(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(
         DESK + SHELF + "    users: {key: mail, set: {mail: user.email, status: {value: here}, note: user.title}}\n"
         "    leavers: {set: {status: {value: left}, note: now()}}\n"
@@ -428,7 +428,7 @@ def test_the_words_for_a_leaver_are_rules_and_constants(tmp_path: Path) -> None:
     }
 
 
-def test_a_former_name_is_nobodys_name(tmp_path: Path) -> None:
+def test_a_former_name_must_not_be_the_name_of_a_directory(tmp_path: Path) -> None:
     assert loaded(tmp_path, f"{DESK}    was: counter\n{SHELF}").directories["desk"].was == "counter"
     found = faults(
         tmp_path,

@@ -81,7 +81,7 @@ def test_the_remedy_for_a_password_in_a_url_is_a_reference(tmp_path: Path, text:
 @pytest.mark.parametrize(
     "url", ["paper://user@host", "paper://host:8443/users/me@x", "paper://host/a?b=c", "paper://[::1]:389/x"]
 )
-def test_urls_without_a_password_are_fine(tmp_path: Path, url: str) -> None:
+def test_urls_without_a_password_are_accepted(tmp_path: Path, url: str) -> None:
     load(written(tmp_path, OPTIONS + f"      url: '{url}'\n"))
 
 

@@ -41,7 +41,7 @@ def test_a_text_is_a_condition_over_the_columns_of_users(tmp_path: Path) -> None
     assert not protects(target, Kind.GROUP, "ada", role="superadmin")
 
 
-def test_users_and_groups_each_have_their_own(tmp_path: Path) -> None:
+def test_users_and_groups_are_protected_apart(tmp_path: Path) -> None:
     target = shelf(tmp_path, "{users: [root], groups: system == true}")
     assert protects(target, Kind.USER, "root")
     assert not protects(target, Kind.GROUP, "root")
@@ -50,7 +50,7 @@ def test_users_and_groups_each_have_their_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("protect", ["", "{}", "{users: }", "[]"])
-def test_nothing_protects_nothing(tmp_path: Path, protect: str) -> None:
+def test_without_protect_nothing_is_protected(tmp_path: Path, protect: str) -> None:
     target = shelf(tmp_path, protect)
     assert not any(protects(target, kind, "root", role="superadmin") for kind in Kind)
 
@@ -77,7 +77,7 @@ def test_nothing_protects_nothing(tmp_path: Path, protect: str) -> None:
         ('""', "", "must not be empty"),
     ],
 )
-def test_what_is_wrong_has_its_place(tmp_path: Path, protect: str, path: str, message: str) -> None:
+def test_a_fault_is_named_with_its_place(tmp_path: Path, protect: str, path: str, message: str) -> None:
     found = fault(tmp_path, text(protect))
     assert (found.path, found.message) == (f"targets.shelf.protect{path}", message)
     assert found.line == len(text(protect).splitlines())

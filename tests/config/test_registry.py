@@ -82,7 +82,7 @@ def test_the_list_of_connectors_names_those_that_cannot_be_used(monkeypatch: pyt
     assert found["acme-shelf"].kind == "target"
 
 
-def test_only_what_is_asked_for_is_loaded() -> None:
+def test_only_the_requested_connector_is_loaded() -> None:
     code = (
         "import sys; from usersyncd import registry; registry.source('csv');"
         "print([name for name in ('ldap', 'sqlalchemy') if name in sys.modules])"

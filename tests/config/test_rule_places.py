@@ -51,13 +51,13 @@ def pointed_at(folder: Path, fault: Fault) -> str:
         ('"user.email ==\\n\\t\\x20nobody"', 'nobody"}'),
     ],
 )
-def test_a_fault_in_a_scalar_on_one_line_or_folded(tmp_path: Path, rule: str, rest: str) -> None:
+def test_a_fault_in_a_plain_quoted_or_folded_scalar_has_its_place(tmp_path: Path, rule: str, rest: str) -> None:
     [found] = rule_faults(tmp_path, DESK + SHELF + f"    users: {{where: {rule}}}\n")
     assert (found.path, pointed_at(tmp_path, found)) == ("targets.shelf.users.where", rest)
 
 
 @pytest.mark.parametrize("head", ["|", ">-  # why", "|2"])
-def test_a_fault_in_a_block(tmp_path: Path, head: str) -> None:
+def test_a_fault_in_a_block_scalar_has_its_place(tmp_path: Path, head: str) -> None:
     rule = f"    users:\n      where: {head}\n        user.email ==\n\n          nobody\n"
     [found] = rule_faults(tmp_path, DESK + SHELF + rule)
     assert (found.line, pointed_at(tmp_path, found)) == (12, "nobody")
@@ -71,13 +71,13 @@ def test_faults_behind_an_operator_of_another_language_keep_their_places(tmp_pat
     ]  # fmt: skip
 
 
-def test_what_ends_too_early_is_marked_at_its_end(tmp_path: Path) -> None:
+def test_an_expression_that_ends_too_early_is_marked_at_its_end(tmp_path: Path) -> None:
     [found] = rule_faults(tmp_path, DESK + SHELF + "    users:\n      where: |\n        user.active &&\n    groups:\n")
     assert (found.line, found.column) == (10, 23)
     assert found.excerpt == "            user.active &&\n                          ^"
 
 
-def test_the_rules_of_a_directory_too(tmp_path: Path) -> None:
+def test_faults_in_the_rules_of_a_directory_have_their_places(tmp_path: Path) -> None:
     [found] = rule_faults(tmp_path, DESK + "    attributes: {title: 'raw.role +'}\n" + SHELF)
     assert (found.line, found.column, found.path) == (4, 36, "directories.desk.attributes.title")
 
@@ -90,7 +90,7 @@ def test_a_fault_has_its_line_however_the_file_is_named(tmp_path: Path, monkeypa
     assert [pointed_at(tmp_path, fault) for fault in caught.value.faults] == ["emial != null}"]
 
 
-def test_what_an_anchor_repeats_is_said_once(tmp_path: Path) -> None:
+def test_a_fault_that_an_anchor_repeats_is_reported_once(tmp_path: Path) -> None:
     text = """\
         directories:
           desk: {connector: acme-paper}

@@ -38,7 +38,7 @@ def shelf(**more: Any) -> dict[str, Any]:
     return desk() | {"targets": {"t": {"connector": "acme-shelf", "options": {"height": 1}, **more}}}
 
 
-def test_the_example_fits(validator: jsonschema.Draft202012Validator) -> None:
+def test_the_schema_accepts_the_example(validator: jsonschema.Draft202012Validator) -> None:
     validator.validate(Document("f", EXAMPLE.read_text("utf-8")).data)
 
 
@@ -68,7 +68,7 @@ def test_the_example_fits(validator: jsonschema.Draft202012Validator) -> None:
         shelf(protect={"users": 'role == "superadmin"', "groups": ["owners"]}),
     ],
 )
-def test_what_is_right_fits(validator: jsonschema.Draft202012Validator, data: object) -> None:
+def test_the_schema_accepts_valid_files(validator: jsonschema.Draft202012Validator, data: object) -> None:
     validator.validate(data)
 
 
@@ -100,11 +100,11 @@ def test_what_is_right_fits(validator: jsonschema.Draft202012Validator, data: ob
         },
     ],
 )
-def test_what_is_wrong_does_not_fit(validator: jsonschema.Draft202012Validator, data: object) -> None:
+def test_the_schema_refuses_wrong_files(validator: jsonschema.Draft202012Validator, data: object) -> None:
     assert not validator.is_valid(data)
 
 
-def test_every_key_of_ours_is_explained() -> None:
+def test_the_schema_explains_every_key() -> None:
     definitions = json_schema()["$defs"]
     for section in (
         "DirectorySection",
@@ -121,7 +121,7 @@ def test_every_key_of_ours_is_explained() -> None:
             assert described.get("description"), f"{section}.{name}"
 
 
-def test_a_connectors_own_words_are_in_it() -> None:
+def test_the_schema_contains_the_options_of_connectors() -> None:
     definitions = json_schema()["$defs"]
     assert definitions["source.acme-paper"]["description"] == "A directory on paper."
     assert definitions["source.acme-paper.Ink"]["properties"]["seal"]["description"] == "What closes the letter."

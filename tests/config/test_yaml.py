@@ -49,7 +49,7 @@ def test_malformed_yaml_names_its_place_and_what_to_do(
     assert says in found.message
 
 
-def test_a_byte_order_mark_and_windows_line_ends_are_fine(tmp_path: Path) -> None:
+def test_a_byte_order_mark_and_windows_line_ends_are_accepted(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_bytes(b"\xef\xbb\xbf" + DESK.replace("\n", "\r\n").encode())
     assert list(loaded(tmp_path, file.read_text("utf-8")).directories) == ["desk"]
@@ -62,7 +62,7 @@ def test_a_key_that_stands_twice_is_an_error_at_the_second(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("word", ["no", "Yes", "on", "OFF", "y", "N"])
-def test_words_that_yaml_1_1_takes_for_booleans_are_refused(tmp_path: Path, word: str) -> None:
+def test_words_that_are_booleans_in_yaml_1_1_are_refused(tmp_path: Path, word: str) -> None:
     found = fault(tmp_path, DESK + f"lookups:\n  countries:\n    Norway: {word}\n")
     assert (found.line, found.column, found.path) == (6, 13, "lookups.countries.Norway")
     assert "write true or false, or" in found.message
@@ -91,7 +91,7 @@ def test_words_that_yaml_1_1_takes_for_booleans_are_refused(tmp_path: Path, word
         "12345678901234567890",
     ],
 )
-def test_numbers_that_readers_of_yaml_disagree_about_are_refused(tmp_path: Path, number: str) -> None:
+def test_numbers_that_yaml_readers_read_differently_are_refused(tmp_path: Path, number: str) -> None:
     found = fault(tmp_path, DESK + f"lookups:\n  rooms:\n    desk: {number}\n")
     assert (found.line, found.column) == (6, 11)
     assert "in quotes" in found.message
@@ -106,7 +106,7 @@ def test_numbers_that_readers_of_yaml_disagree_about_are_refused(tmp_path: Path,
         ("|\n  two\n  lines", "two\nlines"), ('"\\u00e9"', "é"),
     ],
 )  # fmt: skip
-def test_what_is_plain_is_taken_as_it_is(written: str, value: object) -> None:
+def test_plain_scalars_are_read_as_written(written: str, value: object) -> None:
     document = Document("f", f"key: {written}\n")
     assert document.faults() == []
     assert document.data in ({"key": value}, {"key": f"{value}\n"})
