@@ -19,10 +19,10 @@ LINES = {
 
 
 @pytest.mark.parametrize("block", SHOWN, ids=[re.findall(r"def (\w+)", block)[0] for block in SHOWN])
-def test_the_lines_that_are_shown_are_there(block: str) -> None:
+def test_the_lines_of_the_page_are_in_the_example(block: str) -> None:
     shown = [line.strip() for line in block.splitlines() if line.strip()]
     assert [line for line in shown if line not in LINES] == []
 
 
-def test_the_core_of_the_example_is_shown() -> None:
+def test_the_page_shows_the_core_of_the_example() -> None:
     assert len(SHOWN) >= 4

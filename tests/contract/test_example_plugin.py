@@ -45,7 +45,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.mark.parametrize(("name", "kind"), [("passwd", "source"), ("jsonfile", "target")])
-def test_it_is_listed(run: Run, name: str, kind: str) -> None:
+def test_connectors_lists_the_examples(run: Run, name: str, kind: str) -> None:
     found = json.loads(run("usersyncd", "connectors", "--json"))["connectors"]
     example = next(connector for connector in found if connector["name"] == name)
     assert example["kind"] == kind
@@ -62,7 +62,7 @@ directories:
 """
 
 
-def test_it_reads_a_directory(run: Run, tmp_path: Path) -> None:
+def test_the_example_source_reads_a_directory(run: Run, tmp_path: Path) -> None:
     (tmp_path / "passwd").write_text(
         "root:x:0:0::/root:/bin/sh\n"
         "ada:x:1000:1000:Ada Lovelace:/home/ada:/bin/sh\n"
@@ -79,7 +79,7 @@ def test_it_reads_a_directory(run: Run, tmp_path: Path) -> None:
     assert (build["id"], build["userName"], build["active"]) == ("1001", "build", False)
 
 
-def test_it_delivers_a_directory(run: Run, tmp_path: Path) -> None:
+def test_the_example_target_delivers_a_directory(run: Run, tmp_path: Path) -> None:
     """From one example to the other."""
     (tmp_path / "passwd").write_text("ada:x:1000:1000:Ada Lovelace:/home/ada:/bin/sh\n")
     (tmp_path / "group").write_text("web:x:1005:ada\n")
@@ -96,7 +96,7 @@ def test_it_delivers_a_directory(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("example", [SOURCE, TARGET], ids=["source", "target"])
-def test_its_own_tests_pass(run: Run, tmp_path: Path, example: Path) -> None:
+def test_the_tests_of_the_examples_pass(run: Run, tmp_path: Path, example: Path) -> None:
     """With pytest alone, as in a repository of its own: without this project's settings and plugins."""
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     run("pytest", "-q", "-p", "no:cacheprovider", "-p", "no:asyncio", "-c", tmp_path / "pytest.ini", example / "tests")

@@ -89,23 +89,23 @@ def pull(directory: MemoryDirectory, cursor: str | None = None) -> Any:
 
 
 @pytest.mark.parametrize("pages", [0, 2, 100])
-def test_a_directory_in_memory_breaks_off_after_as_many_pages_as_asked(pages: int) -> None:
+def test_a_directory_in_memory_fails_after_a_number_of_pages(pages: int) -> None:
     directory = acme()
     directory.faults.fail_after = pages
     with pytest.raises(SourceError, match=r"failed (after|before)"):
         pull(directory)
 
 
-def test_a_directory_in_memory_may_forget_its_done() -> None:
+def test_a_directory_in_memory_can_leave_out_done() -> None:
     directory = acme()
     whole = pull(directory)
     directory.faults.no_done = True
-    void = pull(directory)
-    assert void.pages == whole.pages
-    assert not void.ends
+    incomplete = pull(directory)
+    assert incomplete.pages == whole.pages
+    assert not incomplete.ends
 
 
-def test_repeated_and_shuffled_pages_say_the_same() -> None:
+def test_repeated_and_shuffled_pages_have_the_same_content() -> None:
     directory = acme()
     whole = pull(directory)
     directory.faults.repeat, directory.faults.shuffle = True, Random(7)
@@ -115,7 +115,7 @@ def test_repeated_and_shuffled_pages_say_the_same() -> None:
 
 
 @pytest.mark.parametrize("seed", [None, 1, 2, 3])
-def test_a_cursor_tells_only_what_changed(seed: int | None) -> None:
+def test_a_pull_after_a_cursor_yields_only_changes(seed: int | None) -> None:
     directory = acme(incremental=True)
     first = pull(directory)
     directory.users["3"] = {"userName": "eve"}
@@ -179,7 +179,7 @@ class TestBlindMemoryTarget(TestMemoryTarget):
     target = MemoryTargetBlind
 
 
-def test_a_target_that_cannot_look_takes_over_what_is_there() -> None:
+def test_a_target_that_cannot_find_objects_takes_over_existing_ones() -> None:
     store = MemoryStore()
     [first] = deliver(store, *create("1"), target=MemoryTargetBlind)
     [second] = deliver(store, *create("1"), target=MemoryTargetBlind)
@@ -231,7 +231,7 @@ def logins(*keys: str) -> MemoryStore:
     return store
 
 
-def test_a_store_in_memory_dies_after_as_many_outcomes_as_asked() -> None:
+def test_a_store_in_memory_fails_after_a_number_of_outcomes() -> None:
     store = MemoryStore()
     store.faults.die_after = 3
     assert deliver(store, *create("1", "2")) == made(1, 2)
@@ -239,7 +239,7 @@ def test_a_store_in_memory_dies_after_as_many_outcomes_as_asked() -> None:
     assert [held.key for held in store.users.values()] == ["1", "2", "3"]
 
 
-def test_a_store_in_memory_may_write_what_it_never_acknowledges() -> None:
+def test_a_store_in_memory_can_write_without_acknowledging() -> None:
     store = MemoryStore()
     store.faults.die_after, store.faults.die_unseen = 0, True
     assert deliver(store, *create("1", "2")) == [DIED]
@@ -247,7 +247,7 @@ def test_a_store_in_memory_may_write_what_it_never_acknowledges() -> None:
 
 
 @pytest.mark.parametrize(("faults", "held"), [({"die_before_commit": True}, []), ({"die_after_commit": True}, [1, 2])])
-def test_a_store_in_memory_may_lose_a_batch(faults: dict[str, Any], held: list[int]) -> None:
+def test_a_store_in_memory_can_lose_a_batch(faults: dict[str, Any], held: list[int]) -> None:
     store = MemoryStore(faults=TargetFaults(**faults))
     assert deliver(store, *create("1", "2")) == [DIED]
     assert list(store.users) == [f"m{number}" for number in held]
@@ -266,7 +266,7 @@ def test_a_store_in_memory_refuses_records_and_members() -> None:
     assert store.memberships == {(group, Kind.USER, "m1")}
 
 
-def test_who_waits_for_a_key_that_is_not_freed_is_refused_too() -> None:
+def test_a_change_that_waits_for_a_refused_change_is_refused_too() -> None:
     store = logins("a", "b", "c")
     store.faults.refuse = {"m3"}
     moves = move("m1", "a", "b"), move("m2", "b", "c"), move("m3", "c", "d")
@@ -274,7 +274,7 @@ def test_who_waits_for_a_key_that_is_not_freed_is_refused_too() -> None:
     assert [held.key for held in store.users.values()] == ["a", "b", "c"]
 
 
-def test_a_target_that_dies_never_leaves_half_of_an_exchange() -> None:
+def test_a_store_that_fails_never_leaves_half_of_an_exchange() -> None:
     store = logins("a", "b")
     store.faults.die_after = 1
     outcomes = deliver(store, move("m1", "a", "b"), move("m2", "b", "a"), layouts=BY_LOGIN)
@@ -282,7 +282,7 @@ def test_a_target_that_dies_never_leaves_half_of_an_exchange() -> None:
     assert [held.key for held in store.users.values()] == ["b", "a"]
 
 
-def test_what_no_rule_sets_stays_with_its_object() -> None:
+def test_attributes_that_no_rule_sets_stay_with_their_object() -> None:
     store = logins("a")
     store.users["m1"].foreign["password"] = "secret"
     deliver(store, move("m1", "a", "b"), layouts=BY_LOGIN)

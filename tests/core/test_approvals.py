@@ -76,7 +76,7 @@ def test_members_are_removed_one_by_one_and_the_last_one_empties_the_group() -> 
     assert removals(structs.replace(REMOVAL, op=Op.ADD)) == []
 
 
-def test_what_has_no_limit_is_not_harmful() -> None:
+def test_a_change_without_a_limit_is_not_harmful() -> None:
     sorts = limited(Guard(deactivations=None, member_removals=None, emptied=None))
     assert Sort.UPDATES not in sorts
     assert list(harmful(structs.replace(UPDATE, op=Op.DEACTIVATE), sorts)) == []
@@ -122,5 +122,5 @@ def test_a_delivered_change_ends_what_was_decided_about_it() -> None:
     ('["group","g1","remove"]', "remove the last member from group g1"),
     ('["group","g1","remove","user","u1"]', "remove user u1 from group g1"),
 ])  # fmt: skip
-def test_an_identity_has_words(one: str, text: str) -> None:
+def test_an_identity_is_described_in_words(one: str, text: str) -> None:
     assert str(named(one)) == text

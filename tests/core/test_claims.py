@@ -92,7 +92,7 @@ def test_a_record_waits_for_a_key_that_its_holder_gives_up(claimant: Claimant) -
 
 
 @pytest.mark.parametrize("active", [None, "no", 0, False])
-def test_what_is_not_plainly_active_is_not_adopted_without_consent(active: object) -> None:
+def test_an_object_that_is_not_clearly_active_is_not_adopted_without_consent(active: object) -> None:
     assert judge(NEW, [], [found(active=active)], FIRST).adopts is None
 
 

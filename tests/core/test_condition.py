@@ -30,7 +30,7 @@ def compiled(text: str) -> Condition:
         "root == true || admin == true",
     ],
 )
-def test_a_column_that_is_missing_or_null_makes_it_false(text: str) -> None:
+def test_a_missing_or_null_column_makes_a_condition_false(text: str) -> None:
     nothing = dict.fromkeys(("role", "level", "name", "roles", "meta", "root", "admin"))
     assert [compiled(text)(columns) for columns in ({}, nothing)] == [False, False]
 
@@ -44,7 +44,7 @@ def test_a_column_that_is_missing_or_null_makes_it_false(text: str) -> None:
         ("root && admin", {"root": 1, "admin": 1}),
     ],
 )
-def test_what_cannot_be_evaluated_holds(text: str, columns: dict[str, Value]) -> None:
+def test_a_condition_that_cannot_be_evaluated_is_true(text: str, columns: dict[str, Value]) -> None:
     assert compiled(text)(columns)
 
 
@@ -65,7 +65,7 @@ def test_names_are_the_columns_as_the_target_has_them(text: str, columns: dict[s
     assert compiled(text)(columns)
 
 
-def test_only_a_condition_is_one() -> None:
+def test_an_expression_that_is_not_a_condition_is_refused() -> None:
     for text in ("role", "level + 1", '"root"', "[role]"):
         found = compile_condition(Rule(text, Place("config.yaml")), "targets.app.protect")
         assert not isinstance(found, Condition)

@@ -63,14 +63,14 @@ def found(
         ({"mail": "zoe@x", "name": "Zoe", "title": "Pilot"}, {"left": True}, Difference.STRANGER, None),
     ],
 )
-def test_each_difference(
+def test_each_kind_of_difference_is_found(
     held: dict[str, Any], more: dict[str, Any], fate: Difference, changed: dict[str, Any] | None
 ) -> None:
     key = (changed or {}).get("mail", "ada@x")
     assert found(held, **more) == (fate, changed and (changed, key))
 
 
-def test_a_key_that_was_emptied_is_still_the_links() -> None:
+def test_a_link_keeps_its_key_when_the_object_has_none() -> None:
     finding = inspect(
         Held("7", None, SHAPE | {"mail": None}, RECORD),  # type: ignore[arg-type]
         Link(SHAPE, "ada@x", "7"), RECORD, LAYOUT, DriftPolicy(), same,
@@ -78,7 +78,7 @@ def test_a_key_that_was_emptied_is_still_the_links() -> None:
     assert (finding.fate, finding.link.key, finding.link.shape["mail"]) == (Difference.CHANGED, "ada@x", None)
 
 
-def test_what_the_target_does_not_tell_is_as_it_was_written() -> None:
+def test_attributes_that_the_target_does_not_return_count_as_unchanged() -> None:
     link = Link(SHAPE, "ada@x", "7")
     held = Held("7", "ada@x", {name: value for name, value in SHAPE.items() if name != "title"})
     assert inspect(held, link, RECORD, LAYOUT, DriftPolicy(), same).fate is Difference.SAME
@@ -95,5 +95,5 @@ def test_what_the_target_does_not_tell_is_as_it_was_written() -> None:
         (0, 0, 0, False),
     ],
 )
-def test_so_many_may_be_missing(count: int, of: int, at_least: int, held: bool) -> None:
+def test_the_limit_of_missing_objects(count: int, of: int, at_least: int, held: bool) -> None:
     assert bool(missing(Verified(objects=of, missing=count), Guard(at_least=at_least))) is held

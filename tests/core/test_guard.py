@@ -95,7 +95,7 @@ def test_an_attribute_that_the_rules_leave_alone_is_not_blanked() -> None:
     (Op.REACTIVATE, TITLE, [REACTIVATED]),
     (Op.DELETE, DEACTIVATED, [Harm(Sort.DELETES, USER)]),
 ])  # fmt: skip
-def test_what_only_restores_does_not_harm(op: Op, earlier: Harm, harms: list[Harm]) -> None:
+def test_a_restoring_change_is_not_harmful(op: Op, earlier: Harm, harms: list[Harm]) -> None:
     assert list(harms_of(change(op), {earlier})) == harms
 
 
@@ -153,7 +153,7 @@ def earlier(harm: Harm, refs: Iterable[int]) -> Window:
         (None, 100, []),
     ],
 )
-def test_adoptions_are_held_against_users_and_groups_together(
+def test_adoptions_are_compared_with_users_and_groups_together(
     limit: Limit | None, adoptions: int, found: list[Violation]
 ) -> None:
     guard = Guard(adoptions=limit)
@@ -161,7 +161,7 @@ def test_adoptions_are_held_against_users_and_groups_together(
     assert violations(guard, tally(guard, *both), HOLDINGS) == found
 
 
-def test_only_the_adoptions_that_count_do() -> None:
+def test_only_counted_adoptions_are_harmful() -> None:
     made = Tally(Guard(), Window())
     for ref in range(50):
         made.add(ref, change(Op.ADOPT), counted=False)
@@ -176,20 +176,20 @@ def test_only_the_adoptions_that_count_do() -> None:
     (change(Op.UPDATE), "14% (13 of 90)"),
     (change(Op.UPDATE, kind=GROUP), "130% (13 of 10)"),
 ])  # fmt: skip
-def test_each_sort_is_held_against_its_own_number(what: Change, found: str) -> None:
+def test_each_kind_of_harm_has_its_own_base(what: Change, found: str) -> None:
     guard = Guard(updates=Limit(10, True))
     (limit,) = violations(guard, tally(guard, *[what] * 13), HOLDINGS)
     assert limit.found == found
 
 
-def test_each_attribute_is_held_against_those_who_had_it() -> None:
+def test_a_blanked_attribute_is_compared_with_the_records_that_had_it() -> None:
     emptied = change(Op.UPDATE, {"title": "Cook", "phone": "1"}, {"title": None, "phone": None})
     holdings = Holdings(80, 90, 10, 1000, 8, {(USER, "title"): 40, (USER, "phone"): 80})
     found = violations(Guard(), tally(Guard(), *[emptied] * 13), holdings)
     assert found == [Violation("blanked", "30%", "32% (13 of 40 that had title)")]
 
 
-def test_what_earlier_runs_did_counts_and_counts_as_held() -> None:
+def test_harm_of_earlier_runs_counts_and_belongs_to_the_base() -> None:
     """The window took 20 of 100; together with 11 of the 80 that are left they are 31 of 100."""
     guard = Guard(deactivations=Limit(30, True))
     made = tally(guard, *[change(Op.DEACTIVATE)] * 11, window=earlier(DEACTIVATED, range(100, 120)))
@@ -200,7 +200,7 @@ def test_what_earlier_runs_did_counts_and_counts_as_held() -> None:
     assert violations(guard, made, HOLDINGS) == []
 
 
-def test_what_was_only_changed_is_held_as_before() -> None:
+def test_an_update_does_not_change_the_base() -> None:
     guard = Guard(updates=Limit(30, True))
     made = tally(guard, *[change(Op.UPDATE)] * 11, window=earlier(Harm(Sort.UPDATES, USER), range(100, 120)))
     (limit,) = violations(guard, made, HOLDINGS)
@@ -213,7 +213,7 @@ def test_an_object_counts_once() -> None:
     assert violations(guard, made, HOLDINGS) == []
 
 
-def test_what_the_plan_restores_does_not_count() -> None:
+def test_earlier_harm_that_the_plan_restores_does_not_count() -> None:
     """Twenty were deactivated by mistake: they come back, and eight others leave."""
     window = earlier(DEACTIVATED, range(20))
     mended = tally(Guard(), *[change(Op.REACTIVATE)] * 20, window=window)
@@ -223,7 +223,7 @@ def test_what_the_plan_restores_does_not_count() -> None:
     assert violations(Guard(), mended, HOLDINGS) == []
 
 
-def test_a_plan_that_does_nothing_of_a_sort_does_not_pass_its_limit() -> None:
+def test_a_plan_without_a_kind_of_harm_does_not_exceed_its_limit() -> None:
     made = tally(Guard(), change(Op.CREATE), change(Op.DELETE), window=earlier(DEACTIVATED, range(50, 90)))
     assert violations(Guard(), made, HOLDINGS) == []
 
@@ -249,7 +249,7 @@ def test_members_are_counted_one_by_one_and_once() -> None:
     ]
 
 
-def test_groups_that_are_emptied_are_held_against_those_that_have_members() -> None:
+def test_emptied_groups_are_compared_with_groups_that_have_members() -> None:
     guard = Guard(at_least=2)
     made = Tally(guard, Window(harms={1: {EMPTIED}, 2: {EMPTIED}}))
     made.empty(3)

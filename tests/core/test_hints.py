@@ -70,7 +70,7 @@ def hints(expression: str) -> list[Hint]:
         ),
     ],
 )
-def test_operators_of_other_languages(expression: str, expected: list[Hint]) -> None:
+def test_an_operator_of_another_language_is_answered_with_the_right_one(expression: str, expected: list[Hint]) -> None:
     assert hints(expression) == expected
 
 
@@ -115,11 +115,11 @@ def test_operators_of_other_languages(expression: str, expected: list[Hint]) -> 
         ),
     ],
 )
-def test_functions_and_bare_words(expression: str, hint: Hint) -> None:
+def test_unknown_functions_and_bare_words_are_answered_with_what_to_write(expression: str, hint: Hint) -> None:
     assert hints(expression) == [hint]
 
 
-def test_what_else_is_wrong_is_found_beside_operators_of_other_languages() -> None:
+def test_other_faults_are_found_beside_operators_of_other_languages() -> None:
     text = "user.emial = null and not (user.title is not null) or nobody"
     with pytest.raises(RuleErrors) as caught:
         compiled(where=text)
@@ -143,7 +143,7 @@ def test_what_else_is_wrong_is_found_beside_operators_of_other_languages() -> No
         "r'x = y and z' == user.title && '''a & \"b''' != user.title",
     ],
 )
-def test_what_is_right_is_left_alone(expression: str) -> None:
+def test_a_valid_expression_gets_no_hint(expression: str) -> None:
     compiled(where=expression)
 
 
@@ -171,7 +171,7 @@ def test_what_is_right_is_left_alone(expression: str) -> None:
         ),
     ],
 )  # fmt: skip
-def test_what_the_library_says_of_syntax_is_said_in_words(expression: str, hint: Hint) -> None:
+def test_syntax_errors_of_the_library_are_put_in_plain_words(expression: str, hint: Hint) -> None:
     assert hints(expression)[0] == hint
     assert not any("expecting" in message or "token" in message for _, message in hints(expression))
 
@@ -199,15 +199,15 @@ def test_what_the_library_says_of_syntax_is_said_in_words(expression: str, hint:
         ),
     ],
 )
-def test_operands_that_never_fit(expression: str, hint: Hint) -> None:
+def test_operands_of_wrong_types_are_answered_with_what_to_write(expression: str, hint: Hint) -> None:
     assert hints(expression) == [hint]
 
 
-def test_a_mistake_of_another_sort_keeps_the_words_of_the_library() -> None:
+def test_any_other_mistake_keeps_the_message_of_the_library() -> None:
     assert hints('user.groups.exists(is, is == "a and b") &&') == [(43, "Syntax error: it ends too early")]
 
 
-def test_conditions_over_the_columns_of_a_target_too() -> None:
+def test_conditions_over_columns_get_the_same_hints() -> None:
     found = compile_condition(Rule('role = "admin" and root', Place("config.yaml", 8, 14)), "targets.app.protect")
     assert not isinstance(found, Condition)
     assert [(one.line, one.column, one.message) for one in found] == [

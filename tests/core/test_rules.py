@@ -313,14 +313,14 @@ def test_groups_may_be_any_sequence() -> None:
     assert rules.shape_user("1", {}, ("a", "b"), now=NOW).shape == {"id": "1", "all": ["a", "b"], "in": True}
 
 
-def test_groups_go_by_name_or_by_id() -> None:
+def test_rules_read_groups_by_name_or_by_id() -> None:
     rules = compiled({"id": "user.id", "ids": "user.group_ids", "in": '"7" in user.group_ids', "x": "user.groups[0]"})
     assert rules.reads.groups
     shape = rules.shape_user("1", {}, ["ops"], None, ["7", "8"], now=NOW).shape
     assert shape == {"id": "1", "ids": ["7", "8"], "in": True, "x": "ops"}
 
 
-def test_rules_know_the_name_of_the_directory() -> None:
+def test_rules_read_the_name_of_the_directory() -> None:
     groups = ruleset({"id": "group.id", "from": "group.directory"})
     rules = compiled({"id": "user.id", "from": 'user.directory + ":" + user.id'}, groups=groups, directory="acme")
     assert rules.shape_user("1", {}, now=NOW).shape == {"id": "1", "from": "acme:1"}
@@ -344,7 +344,7 @@ def test_a_renamed_directory_is_shaped_again_where_rules_read_its_name() -> None
         ('user.title == "ops"', set()),
     ],
 )
-def test_texts_that_groups_names_may_be_compared_with_are_known(rule: str, names: set[str]) -> None:
+def test_the_names_that_rules_compare_groups_with_are_found(rule: str, names: set[str]) -> None:
     assert compiled({"id": "user.id", "x": rule}).reads.group_names >= names
     assert bool(compiled({"id": "user.id", "x": rule}).reads.group_names) is bool(names)
 
@@ -414,7 +414,7 @@ def test_without_rules_the_key_is_the_id_or_a_canonical_attribute() -> None:
         ("user.raw.obj", {"a": [1]}),
     ],
 )
-def test_results_are_what_json_can_say(text: str, value: object) -> None:
+def test_results_that_json_can_hold_are_accepted(text: str, value: object) -> None:
     assert result(text, {"obj": {"a": [1]}}) == value
 
 
@@ -460,7 +460,7 @@ def test_an_attribute_that_the_evaluator_cannot_take_fails_only_the_rules_that_r
 # ------------------------------------------------------------------------------------------------------------- reads
 
 
-def test_reads_names_what_the_directory_must_be_asked_for_and_no_more() -> None:
+def test_reads_has_exactly_the_attributes_that_the_rules_need() -> None:
     rules = compiled(
         {
             "id": "user.id",
@@ -493,7 +493,7 @@ def test_reading_the_manager_or_groups_needs_what_finds_them() -> None:
     assert of_groups.display_name({"cn": ["admins"]}) == "admins"
 
 
-def test_raw_by_a_computed_name_needs_everything() -> None:
+def test_raw_with_a_computed_name_reads_everything() -> None:
     assert compiled({"id": "user.id", "x": "user.raw[user.title]"}).reads.native[USER] is None
     assert result("user.raw[user.title]", {"title": "site", "site": "north"}) == "north"
     assert result("user.raw[user.title]", {"title": "nowhere"}) is None
@@ -587,7 +587,7 @@ def test_every_mistake_is_found_at_once_with_its_place() -> None:
         ("", "Syntax error: it ends too early"),
     ],
 )
-def test_mistakes_say_what_to_write_instead(text: str, message: str) -> None:
+def test_a_mistake_is_answered_with_what_to_write_instead(text: str, message: str) -> None:
     found = faults(set={"id": "user.id", "x": text}, lookups={"t": {}})
     assert any(fault.split(": ", 1)[1].startswith(f"users.set.x: {message}") for fault in found), found
 
@@ -606,7 +606,7 @@ def test_every_fault_of_an_expression_is_found_at_once_and_columns_count_charact
     ]
 
 
-def test_mistakes_in_a_connectors_mapping_and_keys() -> None:
+def test_mistakes_in_the_mapping_and_keys_of_a_connector_are_found() -> None:
     assert faults(mapping={"emial": "x", "title": "user.raw.x"}) == [
         "the connector's mapping:1:1: attributes.emial: there is no canonical attribute emial: did you mean email?",
         "the connector's mapping:1:6: attributes.title: a mapping sees the directory's own attributes only: write "
@@ -629,7 +629,7 @@ def test_mistakes_in_a_connectors_mapping_and_keys() -> None:
     assert "must give text or a whole number" in faults(set={"a": "user.active && true"})[0]
 
 
-def test_a_name_of_the_expressions_own_hides_the_record() -> None:
+def test_a_variable_of_the_expression_hides_an_attribute_of_the_same_name() -> None:
     assert result("user.raw.l.map(user, user.emial)", {"l": [{"emial": 1}]}) == [1]
     assert result("user.raw.l.exists(raw, raw == 2)", {"l": [2]}) is True
 
@@ -637,7 +637,7 @@ def test_a_name_of_the_expressions_own_hides_the_record() -> None:
 # ------------------------------------------------------------------------------------------------------------ bounds
 
 
-def test_growth_on_the_way_is_bounded() -> None:
+def test_the_size_of_values_in_an_evaluation_is_limited() -> None:
     bomb = "user.raw.a" + '.replace("a", "aaaaaaaaaaaaaaaaaaaa")' * 20
     with pytest.raises(RuleError, match="a text or list on the way has more than 20000"):
         result(bomb, {"a": "a" * 20})
@@ -646,13 +646,13 @@ def test_growth_on_the_way_is_bounded() -> None:
     assert result('user.raw.a.replace("ä", "ae").replace("ö", "oe").replace("ü", "ue")', {"a": "äöü"}) == "aeoeue"
 
 
-def test_nested_loops_are_bounded() -> None:
+def test_nested_loops_are_limited() -> None:
     text = "user.raw.l.map(a, user.raw.l.map(b, user.raw.l.map(c, 1)))"
     with pytest.raises(RuleError, match="it goes through too many items"):
         result(text, {"l": list(range(100))})
 
 
-def test_a_hard_regular_expression_ends() -> None:
+def test_a_slow_regular_expression_ends() -> None:
     assert result('user.raw.t.matches("(a+)+$")', {"t": "a" * 5000 + "b"}) is False
 
 

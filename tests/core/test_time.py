@@ -67,7 +67,7 @@ def test_a_rule_that_says_otherwise_is_not_bound_to_the_dates() -> None:
     assert not rules.reads.time
 
 
-def test_dates_come_from_where_the_mapping_says_and_count_beside_a_mapped_active() -> None:
+def test_mapped_dates_count_beside_a_mapped_active() -> None:
     attributes = {"active": 'raw.status == "on"', "validUntil": "raw.contract.end"}
     rules = compiled(where="user.active", attributes=attributes, zone=BERLIN)
     inside = rules.shape_user("1", {"status": "on", "contract": {"end": "2026-03-31"}}, now=at(NOON))
@@ -77,7 +77,7 @@ def test_dates_come_from_where_the_mapping_says_and_count_beside_a_mapped_active
         assert rules.shape_user("1", outside, now=at(NOON)) == TimedShape(None, None)
 
 
-def test_the_canonical_view_at_a_moment_has_who_is_active_then() -> None:
+def test_the_canonical_view_says_who_is_active_at_a_moment() -> None:
     rules = compiled(attributes={"validUntil": "raw.contract.end"}, zone=BERLIN)
     raw = {"contract": {"end": "2026-03-31"}}
     assert rules.canonical(Kind.USER, "1", raw) == {"id": "1", "active": True, "validUntil": "2026-03-31"}
@@ -157,7 +157,7 @@ def test_a_shape_holds_until_the_first_of_its_rules_changes() -> None:
     assert moments == [at("2026-04-01T09:00Z"), at("2026-04-02T22:00Z"), at("2026-04-03T22:00Z")]
 
 
-def test_of_a_user_who_is_left_out_only_where_counts() -> None:
+def test_the_shape_of_a_user_that_is_left_out_holds_as_long_as_where_does() -> None:
     rules = compiled({"id": "user.id", "x": "now()"}, where="user.raw.begin <= today()", zone=BERLIN)
     raw = {"begin": "2026-04-05"}
     assert rules.shape_user("1", raw, now=at(NOON)) == TimedShape(None, at("2026-04-04T22:00Z"))
@@ -176,7 +176,7 @@ def test_today_is_the_day_in_the_time_zone_of_the_target(now: str, day: str, unt
     assert value("today()", now=now) == (day, at(until))
 
 
-def test_only_rules_for_users_of_a_target_read_the_time() -> None:
+def test_time_in_other_rules_than_those_for_users_is_a_fault() -> None:
     assert faults(set={"id": "user.id"}, attributes={"active": "timestamp(raw.end) > now()"}) == [
         "config.yaml:5:22: attributes.active: only rules for the users of a target can read now()"
     ]

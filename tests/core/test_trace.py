@@ -68,7 +68,7 @@ def test_a_trace_has_each_rule_with_its_place_what_it_read_and_what_it_gave() ->
     )
 
 
-def test_who_is_left_out_has_a_trace_that_says_by_what() -> None:
+def test_the_trace_of_a_user_that_is_left_out_names_the_rule() -> None:
     trace = rules().trace_user("7", {"validUntil": "2026-03-01"}, now=NOW)
     assert (trace.shape, trace.error) == (None, None)
     assert (trace.rules[0].attribute, trace.rules[0].result) == ("where", False)
