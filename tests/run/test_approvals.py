@@ -143,7 +143,7 @@ def test_an_approval_does_not_count_twice(forty: World) -> None:
     assert held(forty).guard == [Violation("deactivations", "10%", "40% (40 of 100)")]
 
 
-def test_what_is_not_planned_any_more_falls_away(forty: World) -> None:
+def test_an_approved_change_that_is_not_planned_any_more_is_dropped(forty: World) -> None:
     forty.decide()
     forty.people(*FORTY[:30], title="Cook")
     forty.store.faults.refuse = {FORTY[39]}
@@ -155,14 +155,14 @@ def test_what_is_not_planned_any_more_falls_away(forty: World) -> None:
     assert held(forty).guard[0].found == "33% (30 of 90)"
 
 
-def test_what_is_new_is_judged_by_the_guard_as_ever(forty: World) -> None:
+def test_the_guard_covers_changes_that_are_not_approved(forty: World) -> None:
     forty.decide()
     forty.leave(*EVERYBODY[40:49])
     assert forty.synced().counts.users.deactivate == 49
     assert stored(forty) == {("deactivations", id_) for id_ in EVERYBODY[40:49]}
 
 
-def test_what_is_new_and_too_much_holds_all_of_it_and_waits_alone(forty: World) -> None:
+def test_new_changes_beyond_the_limit_hold_the_approved_ones_too(forty: World) -> None:
     forty.decide()
     forty.leave(*EVERYBODY[40:55])
     target = held(forty)
@@ -175,13 +175,13 @@ def test_what_is_new_and_too_much_holds_all_of_it_and_waits_alone(forty: World) 
     assert [(one.by, one.changes) for one in target.approved] == [("ann", 40), ("bob", 15)]
 
 
-def test_the_same_person_harmed_in_another_way_was_not_approved(forty: World) -> None:
+def test_an_approval_does_not_cover_another_operation_on_the_same_user(forty: World) -> None:
     forty.decide()
     forty.target(guard=Guard(member_removals=None), delete_after=AT_ONCE)
     assert held(forty).guard == [Violation("deletes", "10%", "40% (40 of 100)")]
 
 
-def test_another_attribute_that_is_emptied_was_not_approved(world: World) -> None:
+def test_an_approval_does_not_cover_another_emptied_attribute(world: World) -> None:
     for id_ in EVERYBODY:
         world.user(id_, title="Cook", department="Kitchen")
     world.target(guard=Guard())
@@ -276,7 +276,7 @@ def test_approved_twice_is_approved_once(forty: World) -> None:
     assert [(one.by, one.changes) for one in forty.synced().approved] == [("bob", 40)]
 
 
-def test_what_was_approved_and_not_delivered_stays_approved_after_a_crash(forty: World) -> None:
+def test_approved_changes_that_were_not_delivered_stay_approved_after_a_crash(forty: World) -> None:
     forty.decide()
     forty.store.faults.die_after = 15
     assert forty.run().status == "failed"
@@ -286,7 +286,7 @@ def test_what_was_approved_and_not_delivered_stays_approved_after_a_crash(forty:
     assert (stored(forty), undelivered(forty)) == (set(), set())
 
 
-def test_what_was_approved_and_not_answered_does_not_count(forty: World) -> None:
+def test_approved_changes_found_written_later_do_not_count(forty: World) -> None:
     forty.group("g00")
     forty.target(guard=Guard(member_removals=None, emptied=None))
     held(forty)
@@ -305,7 +305,7 @@ def test_an_approval_follows_a_directory_that_is_renamed(forty: World) -> None:
     assert forty.synced().counts.users.deactivate == 40
 
 
-def test_missing_objects_are_created_again_once_that_is_approved(world: World) -> None:
+def test_missing_objects_are_created_after_an_approval(world: World) -> None:
     world.people(*EVERYBODY)
     world.target(guard=Guard())
     world.synced()
@@ -334,7 +334,7 @@ def test_rejected_changes_are_left_out_and_the_rest_is_delivered(forty: World) -
     assert len(forty.members()["g00"]) == 100, "who stays keeps the memberships"
 
 
-def test_what_is_rejected_stays_rejected_for_as_long_as_it_is_planned(forty: World) -> None:
+def test_a_rejection_lasts_as_long_as_the_change_is_planned(forty: World) -> None:
     forty.decide(approved=False)
     for hours in (1, 30):
         later(forty, hours)
@@ -483,7 +483,7 @@ def test_a_directory_without_people_is_held_too(world: World) -> None:
     assert first(world).guard[0].found == "1 change"
 
 
-def test_what_was_delivered_before_goes_on(world: World) -> None:
+def test_after_approval_does_not_hold_a_directory_that_was_delivered_before(world: World) -> None:
     world.people("u1")
     world.synced()
     world.target(guard=NO_LIMITS, after_approval=True)

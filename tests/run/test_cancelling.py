@@ -69,7 +69,7 @@ def is_exact(world: World) -> None:
     [("reading", 1), ("reading", 2), ("saving", 1), ("saving", 2), ("planning", 1), ("planning", 2), ("looking", 1),
      ("delivering", 1)],
 )  # fmt: skip
-def test_a_run_that_is_stopped_says_so_and_the_next_one_goes_on(world: World, moment: str, ticks: int) -> None:
+def test_a_stopped_run_says_so_and_the_next_one_continues(world: World, moment: str, ticks: int) -> None:
     company(world)
     assert stop(world, moment, ticks)
     assert not is_locked(world.database, DIRECTORY, world.name)
@@ -92,7 +92,7 @@ class Slow(MemoryTarget):
             await asyncio.sleep(60)
 
 
-def test_a_run_without_end_is_ended_says_so_and_the_next_one_goes_on(
+def test_a_run_that_exceeds_its_deadline_says_so_and_the_next_one_continues(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     company(world)
@@ -121,7 +121,7 @@ def test_a_run_without_end_is_ended_says_so_and_the_next_one_goes_on(
     is_exact(world)
 
 
-def test_what_a_target_had_answered_before_it_was_stopped_is_written_down(world: World) -> None:
+def test_changes_acknowledged_before_a_stop_are_stored(world: World) -> None:
     company(world)
     [rules] = world.job.targets
     job = structs.replace(world.job, targets=(structs.replace(rules, connector=Slow),))

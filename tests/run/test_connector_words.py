@@ -22,7 +22,7 @@ def bounded(text: str | None) -> bool:
 
 
 @pytest.mark.parametrize("error", [SourceError(LONG, LONG), ValueError(LONG)], ids=["expected", "unexpected"])
-def test_an_error_of_a_source(world: World, error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_error_of_a_source_is_shortened(world: World, error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     async def pull(self: Script, cursor: str | None) -> AsyncIterator[Done]:
         raise error
         yield
@@ -36,14 +36,14 @@ def test_an_error_of_a_source(world: World, error: Exception, monkeypatch: pytes
     assert bounded(stored.error)
 
 
-def test_why_a_record_is_not_read(world: World) -> None:
+def test_a_long_reason_of_an_unread_record_is_shortened(world: World) -> None:
     report = world.tell([Unread(Kind.USER, "u1", f"{LONG}\n  → grant it"), user("u2")], WHOLE)
     [failed] = report.failed
     assert bounded(failed.error)
     assert failed.error.endswith("\n  → grant it")
 
 
-def test_why_a_change_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_reason_of_a_refused_change_is_shortened(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     async def refusing(self: MemoryTarget, changes: Sequence[Change]) -> AsyncIterator[Outcome]:
         for _ in changes:
             yield Outcome(error=LONG)

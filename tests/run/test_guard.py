@@ -98,14 +98,14 @@ def test_the_memberships_of_deleted_groups_count_as_removals(world: World) -> No
     assert held(world).guard == [Violation("member_removals", "30%", "35% (700 of 2000)")]
 
 
-def test_groups_are_held_against_their_own_number(world: World) -> None:
+def test_deleted_groups_are_compared_with_the_number_of_groups(world: World) -> None:
     """Eleven of twenty groups are few among a hundred and twenty records."""
     company(world, guard=Guard(deletes=Limit(50, True), member_removals=None, emptied=None))
     world.leave(*(f"g{number:02}" for number in range(11)), kind=Kind.GROUP)
     assert held(world).guard == [Violation("deletes", "50%", "55% (11 of 20)")]
 
 
-def test_a_rule_that_suddenly_fits_nobody_is_held_too(world: World) -> None:
+def test_a_where_rule_that_suddenly_excludes_every_user_is_held(world: World) -> None:
     company(world, guard=Guard())
     world.target(guard=Guard(), users=rules('user.title == "Cok"'))
     assert [limit.limit for limit in held(world).guard] == ["deactivations", "member_removals", "emptied"]
@@ -138,7 +138,7 @@ def later(world: World, hours: float) -> None:
     world.now = (world.now or NOON) + timedelta(hours=hours)
 
 
-def test_nine_at_a_time_never_drain_a_company(world: World) -> None:
+def test_repeated_removals_below_the_limit_are_held_in_the_end(world: World) -> None:
     people = [f"p{number:03}" for number in range(300)]
     world.people(*people)
     world.target(guard=Guard())
@@ -153,7 +153,7 @@ def test_nine_at_a_time_never_drain_a_company(world: World) -> None:
     assert sum(shape["active"] for shape in world.held().values()) == 273
 
 
-def test_a_share_that_is_just_over_a_limit_does_not_look_as_if_it_kept_it(world: World) -> None:
+def test_a_share_just_over_a_limit_is_not_rounded_down_to_it(world: World) -> None:
     people = [f"p{number:03}" for number in range(115)]
     world.people(*people)
     world.target(guard=Guard())
@@ -162,7 +162,7 @@ def test_a_share_that_is_just_over_a_limit_does_not_look_as_if_it_kept_it(world:
     assert held(world).guard[0].found == "10.4% (12 of 115)"
 
 
-def test_normal_leavers_pass_day_after_day(world: World) -> None:
+def test_a_normal_number_of_leavers_is_delivered_every_day(world: World) -> None:
     company(world, guard=Guard(at_least=2, member_removals=None))
     world.now = NOON
     for number in range(0, 20, 5):
@@ -174,7 +174,7 @@ def test_normal_leavers_pass_day_after_day(world: World) -> None:
         world.synced()
 
 
-def test_what_earlier_runs_took_away_is_forgotten_after_the_window(world: World) -> None:
+def test_harm_of_earlier_runs_stops_counting_after_the_window(world: World) -> None:
     company(world, guard=Guard(member_removals=None))
     world.now = NOON
     world.leave(*EVERYBODY[:10])
@@ -202,7 +202,7 @@ def test_the_oldest_run_of_the_window_counts(world: World) -> None:
     assert held(world).guard[0].found == "19% (19 of 100, 10 of them in earlier runs)"
 
 
-def test_only_what_is_older_than_the_window_is_forgotten(world: World) -> None:
+def test_only_harm_older_than_the_window_stops_counting(world: World) -> None:
     world.now = NOON
     company(world, guard=Guard(member_removals=None))
     world.leave(*EVERYBODY[:2])
@@ -345,7 +345,7 @@ def test_an_attribute_that_is_emptied_is_held(world: World) -> None:
     assert stored(world) == {("blanked title", id_) for id_ in (*EVERYBODY[1:30], EVERYBODY[31])}
 
 
-def test_people_who_get_access_again_are_held_against_those_who_have_none(world: World) -> None:
+def test_reactivations_are_compared_with_the_inactive_users(world: World) -> None:
     world.people(*EVERYBODY[:60], active=True)
     world.people(*EVERYBODY[60:], active=False)
     world.target(guard=Guard())
@@ -379,7 +379,7 @@ def test_each_target_has_a_window_of_its_own(world: World) -> None:
 # ---- what was never answered
 
 
-def test_what_was_written_and_not_answered_counts(world: World) -> None:
+def test_unanswered_changes_count(world: World) -> None:
     """Without groups: removals are sent before, and the target would die of these."""
     world.people(*EVERYBODY)
     world.target(guard=Guard())

@@ -36,7 +36,7 @@ LOGINS = [f"login:{user}" for user in USERS]
 
 
 @pytest.mark.parametrize(("seed", "mode"), [(0, "flattened"), (1, "flattened"), (2, "direct")])
-def test_an_incremental_pull_leaves_what_a_first_pull_would(seed: int, mode: MembershipMode, world: World) -> None:
+def test_an_incremental_pull_stores_the_same_as_a_first_pull(seed: int, mode: MembershipMode, world: World) -> None:
     random = Random(f"{seed} {mode}")
     world.directory.incremental = True
     _deliver_to_one_target(world, seed, mode)

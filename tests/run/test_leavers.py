@@ -30,7 +30,7 @@ def test_a_leaver_is_deactivated_and_kept_and_loses_every_membership(world: Worl
     assert world.synced(complete=True).counts.total == 0
 
 
-def test_a_leaver_is_deleted_when_the_time_is_over_and_not_before(world: World) -> None:
+def test_a_leaver_is_deleted_after_the_configured_time_and_not_before(world: World) -> None:
     world.target(delete_after=30 * DAY)
     world.people("u1", "u2")
     world.now = THEN
@@ -58,7 +58,7 @@ def test_a_leaver_may_be_deleted_at_once(world: World) -> None:
     assert world.members() == {"g1": {"u1"}}
 
 
-def test_the_time_of_a_leaver_may_be_shortened(world: World) -> None:
+def test_a_shortened_time_applies_to_earlier_leavers(world: World) -> None:
     world.people("u1", "u2")
     world.now = THEN
     world.synced()
@@ -71,7 +71,7 @@ def test_the_time_of_a_leaver_may_be_shortened(world: World) -> None:
     assert world.synced().counts.users.delete == 1
 
 
-def test_one_who_comes_back_is_activated_again_and_no_time_runs_any_more(world: World) -> None:
+def test_a_leaver_who_returns_is_reactivated_and_never_deleted(world: World) -> None:
     world.target(delete_after=30 * DAY)
     world.people("u1", "u2")
     world.group("g1", "u1", "u2")
@@ -88,7 +88,7 @@ def test_one_who_comes_back_is_activated_again_and_no_time_runs_any_more(world: 
     assert world.synced().counts.total == 0
 
 
-def test_one_who_comes_back_after_being_deleted_is_created(world: World) -> None:
+def test_a_deleted_leaver_who_returns_is_created(world: World) -> None:
     world.target(delete_after=timedelta(0))
     world.people("u1", "u2")
     world.synced()
@@ -99,7 +99,7 @@ def test_one_who_comes_back_after_being_deleted_is_created(world: World) -> None
     assert actives(world) == {"u1": True, "u2": True}
 
 
-def test_one_who_comes_back_later_under_a_new_id_gets_the_old_object_by_consent_only(world: World) -> None:
+def test_a_leaver_who_returns_under_a_new_id_gets_the_old_object_by_consent_only(world: World) -> None:
     world.target(users=BY_ADDRESS)
     world.people("old", email="ada@acme.example", displayName="Ada")
     world.group("g1", "old")
@@ -129,7 +129,7 @@ def test_one_who_comes_back_later_under_a_new_id_gets_the_old_object_by_consent_
     assert actives(world) == {"ada@acme.example": False}
 
 
-def test_an_id_that_changes_in_one_pull_is_one_adoption_and_nobody_loses_access(world: World) -> None:
+def test_an_id_that_changes_in_one_pull_is_one_adoption_without_a_loss_of_access(world: World) -> None:
     world.target(users=BY_ADDRESS)
     world.people("old", email="ada@acme.example", displayName="Ada")
     world.group("g1", "old")

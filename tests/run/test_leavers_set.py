@@ -86,7 +86,7 @@ def test_a_changed_leavers_rule_is_applied_to_earlier_leavers(staff: World) -> N
     assert of(staff, "u1") == LEFT | {"status": "gone"}
 
 
-def test_a_deactivation_without_an_answer_is_looked_up(staff: World) -> None:
+def test_a_deactivation_that_was_not_answered_is_looked_up(staff: World) -> None:
     staff.leave("u1")
     staff.store.faults.die_after_commit = True
     assert staff.run().status == "failed"
@@ -127,7 +127,7 @@ def test_a_verification_takes_the_access_of_a_leaver_away_again(staff: World) ->
     assert staff.synced(verify=True).counts.total == 0
 
 
-def test_somebody_without_access_who_gets_it_again_counts_as_reactivated(staff: World) -> None:
+def test_an_inactive_user_who_gets_access_again_counts_as_reactivated(staff: World) -> None:
     [(target_id, held)] = [(id_, one) for id_, one in staff.store.users.items() if one.key == "u1"]
     staff.store.users[target_id] = replace(held, attributes=held.attributes | {"status": "left"})
     counts = staff.synced(verify=True).counts.users
@@ -135,7 +135,7 @@ def test_somebody_without_access_who_gets_it_again_counts_as_reactivated(staff: 
     assert of(staff, "u1") == HERE
 
 
-def test_many_who_return_are_not_held_because_the_words_for_leavers_are_emptied(staff: World) -> None:
+def test_returning_leavers_are_not_held_for_emptied_leaver_attributes(staff: World) -> None:
     guard = Guard(reactivations=None)
     staff.target(users=USERS, leaving=LEAVING, guard=NO_LIMITS)
     many = [f"m{number}" for number in range(12)]
@@ -148,7 +148,7 @@ def test_many_who_return_are_not_held_because_the_words_for_leavers_are_emptied(
     assert staff.synced().counts.users.reactivate == 12
 
 
-def test_an_account_that_holds_the_words_for_a_leaver_is_not_adopted_unasked(world: World) -> None:
+def test_an_account_with_the_attributes_of_a_leaver_is_not_adopted_without_consent(world: World) -> None:
     world.target(users=USERS, leaving=LEAVING)
     world.store.insert(Kind.USER, MemoryObject("", "u1", {"uid": "u1", "name": "Ada", **LEFT}))
     world.people("u1")

@@ -38,7 +38,7 @@ gone = pytest.mark.parametrize("how", ["unlisted", "removed"])
 
 
 @gone
-def test_its_people_are_leavers_and_its_groups_are_deleted(world: World, how: str) -> None:
+def test_people_of_a_removed_directory_are_leavers_and_its_groups_are_deleted(world: World, how: str) -> None:
     world.people("u1", "u2")
     world.group("g1", "u1", "u2")
     world.synced()
@@ -50,7 +50,7 @@ def test_its_people_are_leavers_and_its_groups_are_deleted(world: World, how: st
 
 
 @gone
-def test_it_comes_back_whole(world: World, how: str) -> None:
+def test_a_directory_that_returns_has_all_its_people_again(world: World, how: str) -> None:
     world.people("u1", "u2", "u3")
     world.group("g1", "u1", "u2")
     world.synced()
@@ -66,7 +66,7 @@ def test_it_comes_back_whole(world: World, how: str) -> None:
 
 
 @gone
-def test_many_at_once_are_held_until_a_person_approves_them(world: World, how: str) -> None:
+def test_many_leavers_are_held_until_a_person_approves_them(world: World, how: str) -> None:
     world.target(guard=Guard())
     world.people(*PEOPLE)
     world.synced()
@@ -81,7 +81,7 @@ def test_many_at_once_are_held_until_a_person_approves_them(world: World, how: s
 
 
 @gone
-def test_a_few_leave_without_a_consent_unless_at_least_is_smaller(world: World, how: str) -> None:
+def test_a_few_people_leave_without_approval_unless_at_least_is_smaller(world: World, how: str) -> None:
     world.target(guard=Guard(at_least=1))
     world.people(*PEOPLE[:5])
     world.synced()
@@ -92,7 +92,7 @@ def test_a_few_leave_without_a_consent_unless_at_least_is_smaller(world: World, 
 
 
 @gone
-def test_it_comes_back_in_the_middle_of_leaving(world: World, how: str) -> None:
+def test_a_directory_may_return_while_it_is_leaving(world: World, how: str) -> None:
     """The target dies after some have left. Nothing has changed in the directory, so nobody would be looked at."""
     world.directory.incremental = True
     world.people("u1", "u2", "u3")
@@ -109,7 +109,7 @@ def test_it_comes_back_in_the_middle_of_leaving(world: World, how: str) -> None:
 
 
 @gone
-def test_it_comes_back_in_part_and_leaves_again(world: World, how: str) -> None:
+def test_a_directory_may_return_in_part_and_leave_again(world: World, how: str) -> None:
     world.directory.incremental = True
     world.people("u1", "u2")
     world.synced()
@@ -140,7 +140,7 @@ def test_leavers_are_deleted_when_their_time_has_come(world: World, how: str) ->
 
 
 @gone
-def test_what_got_no_answer_before_leaves_too(world: World, how: str) -> None:
+def test_changes_that_were_not_answered_leave_too(world: World, how: str) -> None:
     """The target has written the people, and the state knows of none."""
     world.people("u1", "u2")
     world.store.faults.die_after_commit = True
@@ -152,7 +152,7 @@ def test_what_got_no_answer_before_leaves_too(world: World, how: str) -> None:
 
 
 @gone
-def test_what_is_missing_in_the_target_is_not_made_again_to_leave(world: World, how: str) -> None:
+def test_a_missing_object_is_not_created_in_order_to_leave(world: World, how: str) -> None:
     world.people("u1", "u2")
     world.group("g1", "u1", "u2")
     world.synced()
@@ -164,7 +164,7 @@ def test_what_is_missing_in_the_target_is_not_made_again_to_leave(world: World, 
     assert world.run().targets == []
 
 
-def test_the_other_targets_keep_it(world: World) -> None:
+def test_a_directory_that_leaves_one_target_stays_in_the_others(world: World) -> None:
     world.target("crm")
     world.people("u1")
     world.run()

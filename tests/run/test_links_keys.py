@@ -18,7 +18,7 @@ pytestmark = ON_SQLITE
 
 
 @pytest.mark.parametrize("newcomer", ["0", "9"], ids=["before", "after"])
-def test_a_newcomer_gets_the_address_that_somebody_else_gives_up(town: World, newcomer: str) -> None:
+def test_a_new_user_gets_an_address_that_another_user_gives_up(town: World, newcomer: str) -> None:
     person(town, "3", "k1")
     town.group("admins", "3")
     town.synced()
@@ -34,7 +34,7 @@ def test_a_newcomer_gets_the_address_that_somebody_else_gives_up(town: World, ne
 
 
 @pytest.mark.parametrize("mover", ["0", "9"], ids=["before", "after"])
-def test_somebody_moves_to_the_address_that_somebody_else_gives_up(town: World, mover: str) -> None:
+def test_a_user_moves_to_an_address_that_another_user_gives_up(town: World, mover: str) -> None:
     person(town, "3", "k1")
     person(town, mover, "k0")
     town.synced()
@@ -47,7 +47,7 @@ def test_somebody_moves_to_the_address_that_somebody_else_gives_up(town: World, 
     assert is_quiet(town)
 
 
-def test_two_exchange_their_addresses_and_one_of_them_leaves_a_group(town: World) -> None:
+def test_two_users_exchange_their_addresses_and_one_leaves_a_group(town: World) -> None:
     for id_, address in (("1", "a"), ("2", "b"), ("3", "c")):
         person(town, id_, address)
     town.group("admins", "1", "2")
@@ -61,7 +61,7 @@ def test_two_exchange_their_addresses_and_one_of_them_leaves_a_group(town: World
     assert is_quiet(town)
 
 
-def test_five_addresses_move_on_in_one_run(town: World) -> None:
+def test_five_addresses_pass_to_the_next_user_in_one_run(town: World) -> None:
     for number in range(5):
         person(town, f"u{number}", f"k{number}")
     town.synced()
@@ -85,7 +85,7 @@ def test_groups_exchange_their_names(town: World) -> None:
     assert town.members() == {"staff": {"a@x"}, "admins": {"b@x"}}
 
 
-def test_a_removal_reaches_who_has_a_key_that_is_refused(town: World) -> None:
+def test_a_removal_reaches_a_user_whose_new_key_is_refused(town: World) -> None:
     person(town, "1", "ann")
     town.group("admins", "1")
     town.synced()
@@ -104,7 +104,7 @@ def test_a_removal_reaches_who_has_a_key_that_is_refused(town: World) -> None:
 
 
 @pytest.mark.parametrize("delete_after", [None, timedelta(0)], ids=["kept", "deleted"])
-def test_who_is_made_again_while_the_target_is_down_is_active_afterwards(
+def test_a_user_created_again_while_the_target_is_down_is_active_afterwards(
     town: World, delete_after: timedelta | None
 ) -> None:
     town.target(users=BY_ADDRESS, groups=BY_NAME, delete_after=delete_after)
@@ -122,7 +122,7 @@ def test_who_is_made_again_while_the_target_is_down_is_active_afterwards(
     assert is_quiet(town)
 
 
-def test_a_leaver_is_deactivated_when_the_one_who_comes_for_the_key_is_refused(town: World) -> None:
+def test_a_leaver_is_deactivated_when_the_new_user_with_the_key_is_refused(town: World) -> None:
     person(town, "1", "ann")
     person(town, "9", "zed")
     town.group("admins", "1", "9")
@@ -141,7 +141,7 @@ def test_a_leaver_is_deactivated_when_the_one_who_comes_for_the_key_is_refused(t
     assert objects(town) == {"m1": ("ann", "1", False), "m2": ("zed", "9", True)}
 
 
-def test_a_leavers_object_is_taken_over_later_with_consent_only(town: World) -> None:
+def test_a_leavers_object_is_adopted_later_with_consent_only(town: World) -> None:
     person(town, "1", "ann")
     town.synced()
     town.leave("1")
@@ -155,7 +155,7 @@ def test_a_leavers_object_is_taken_over_later_with_consent_only(town: World) -> 
     assert objects(town) == {"m1": ("ann", "2", True)}
 
 
-def test_who_comes_back_under_the_old_id_has_the_old_object_whatever_the_address(town: World) -> None:
+def test_a_user_who_returns_under_the_old_id_has_the_old_object_at_any_address(town: World) -> None:
     person(town, "1", "ann")
     person(town, "2", "bob")
     town.synced()

@@ -35,35 +35,35 @@ def live(make: Any, chosen: settings) -> None:
 
 
 @pytest.mark.parametrize(("ruled", "examples"), [(True, 7), (False, 3)], ids=["ruled", "plain"])
-def test_in_memory(ruled: bool, examples: int) -> None:
+def test_links_in_memory(ruled: bool, examples: int) -> None:
     live(lambda _: MemoryShop(ruled), settings(SHORT, max_examples=examples))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("ruled", "examples"), [(True, 3_200), (False, 800)], ids=["ruled", "plain"])
-def test_in_memory_at_length(ruled: bool, examples: int) -> None:
+def test_links_in_memory_at_length(ruled: bool, examples: int) -> None:
     live(lambda _: MemoryShop(ruled), settings(LONG, max_examples=examples))
 
 
 @pytest.mark.parametrize("tables", TABLES)
-def test_on_sqlite(tables: str) -> None:
+def test_links_on_sqlite(tables: str) -> None:
     live(lambda folder: sqlite_shop(TABLES[tables], folder), settings(SHORT, max_examples=2))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tables", TABLES)
-def test_on_sqlite_at_length(tables: str) -> None:
+def test_links_on_sqlite_at_length(tables: str) -> None:
     live(lambda folder: sqlite_shop(TABLES[tables], folder), settings(LONG, max_examples=50))
 
 
 @pytest.mark.parametrize("tables", TABLES)
-def test_on_postgresql(postgres: Postgres, tables: str) -> None:
+def test_links_on_postgresql(postgres: Postgres, tables: str) -> None:
     url = postgres.database()
     live(lambda _: postgresql_shop(TABLES[tables], url), settings(SHORT, max_examples=1, stateful_step_count=10))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tables", TABLES)
-def test_on_postgresql_at_length(postgres: Postgres, tables: str) -> None:
+def test_links_on_postgresql_at_length(postgres: Postgres, tables: str) -> None:
     url = postgres.database()
     live(lambda _: postgresql_shop(TABLES[tables], url), settings(LONG, max_examples=50))

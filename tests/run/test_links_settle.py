@@ -26,7 +26,7 @@ SWAP = {"1": "b", "2": "a"}
 
 
 @pytest.mark.parametrize("faults", [{"die_after_commit": True}, {"die_after": 0, "die_unseen": True}, {"die_after": 1}])
-def test_who_leaves_after_an_exchange_that_was_not_answered_is_the_one_deactivated(
+def test_a_leaver_is_the_one_deactivated_after_an_exchange_that_was_not_answered(
     town: World, faults: Mapping[str, Any]
 ) -> None:
     person(town, "1", "a")
@@ -42,7 +42,7 @@ def test_who_leaves_after_an_exchange_that_was_not_answered_is_the_one_deactivat
 
 
 @pytest.mark.parametrize("faults", [{"die_before_commit": True}, {"die_after": 0}])
-def test_who_leaves_after_an_exchange_that_was_not_done_is_the_one_deactivated(
+def test_a_leaver_is_the_one_deactivated_after_an_exchange_that_was_not_written(
     town: World, faults: Mapping[str, Any]
 ) -> None:
     person(town, "1", "a")
@@ -58,7 +58,7 @@ def test_who_leaves_after_an_exchange_that_was_not_done_is_the_one_deactivated(
 
 
 @pytest.mark.parametrize("faults", [{"die_after_commit": True}, {"die_before_commit": True}, {"die_after": 1}])
-def test_a_newcomer_for_a_key_that_was_given_up_without_an_answer_has_an_object_of_their_own(
+def test_a_new_user_with_a_key_given_up_in_an_unanswered_change_gets_a_new_object(
     town: World, faults: Mapping[str, Any]
 ) -> None:
     person(town, "1", "a")
@@ -74,7 +74,7 @@ def test_a_newcomer_for_a_key_that_was_given_up_without_an_answer_has_an_object_
 
 @pytest.mark.parametrize("delete_after", [None, timedelta(0)], ids=["kept", "deleted"])
 @pytest.mark.parametrize("faults", [{"die_after_commit": True}, {"die_before_commit": True}])
-def test_who_was_created_without_an_answer_and_leaves_has_no_access(
+def test_a_user_created_in_an_unanswered_change_who_leaves_has_no_access(
     town: World, faults: Mapping[str, Any], delete_after: timedelta | None
 ) -> None:
     town.target(users=BY_ADDRESS, groups=BY_NAME, delete_after=delete_after)
@@ -91,7 +91,7 @@ def test_who_was_created_without_an_answer_and_leaves_has_no_access(
 
 
 @pytest.mark.parametrize("faults", [{"die_after_commit": True}, {"die_before_commit": True}, {"die_after": 1}])
-def test_who_was_created_without_an_answer_is_there_once(town: World, faults: Mapping[str, Any]) -> None:
+def test_a_user_created_in_an_unanswered_change_exists_once(town: World, faults: Mapping[str, Any]) -> None:
     person(town, "1", "a")
     person(town, "2", "b")
     town.group("admins", "1")
@@ -103,7 +103,7 @@ def test_who_was_created_without_an_answer_is_there_once(town: World, faults: Ma
     assert is_quiet(town)
 
 
-def test_a_removal_that_was_not_answered_is_made_sure_of(town: World) -> None:
+def test_a_removal_that_was_not_answered_is_sent_again(town: World) -> None:
     person(town, "1", "a")
     person(town, "2", "b")
     town.group("admins", "1", "2")
@@ -216,7 +216,7 @@ def _stranger(address: str, *, active: bool) -> MemoryObject:
 
 
 @pytest.mark.parametrize("faults", [{"die_after_commit": True}, {"die_before_commit": True}])
-def test_who_adopts_in_a_batch_without_an_answer_keeps_no_group_of_the_leaver(
+def test_a_user_who_adopted_in_an_unanswered_batch_keeps_no_group_of_the_leaver(
     town: World, faults: Mapping[str, Any]
 ) -> None:
     person(town, "1", "a")
@@ -250,7 +250,7 @@ def test_an_adoption_that_was_not_written_is_decided_again(town: World) -> None:
     assert town.members() == {}
 
 
-def test_a_leaver_who_is_due_makes_room_for_a_newcomer_at_once(world: World) -> None:
+def test_a_leaver_due_for_deletion_frees_the_key_for_a_new_user_at_once(world: World) -> None:
     world.target(users=BY_ADDRESS, groups=BY_NAME, delete_after=timedelta(days=5))
     then = datetime(2026, 1, 1, tzinfo=UTC)
     world.now = then
@@ -265,7 +265,7 @@ def test_a_leaver_who_is_due_makes_room_for_a_newcomer_at_once(world: World) -> 
     assert is_quiet(world)
 
 
-def test_who_is_refused_after_an_addition_without_an_answer_is_removed_in_the_end(town: World) -> None:
+def test_a_member_added_in_an_unanswered_change_and_then_refused_is_removed_in_the_end(town: World) -> None:
     person(town, "1", "a")
     person(town, "2", "b")
     town.group("red")

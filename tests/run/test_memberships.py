@@ -16,7 +16,7 @@ def nested(world: World, mode: MembershipMode) -> None:
     world.group("low", "u3", "top")
 
 
-def test_flattened_everybody_beneath_is_a_member_and_a_cycle_does_no_harm(world: World) -> None:
+def test_flattened_a_group_has_all_members_of_nested_groups_also_in_a_cycle(world: World) -> None:
     nested(world, "flattened")
     world.synced()
     everybody = {"u1", "u2", "u3"}
@@ -33,7 +33,7 @@ def test_direct_the_edges_are_those_of_the_directory(world: World) -> None:
     assert {kind for _, kind, member in world.edges() if member == "middle"} == {Kind.GROUP}
 
 
-def test_a_change_far_below_reaches_all_above(world: World) -> None:
+def test_a_change_in_a_nested_group_reaches_all_groups_above(world: World) -> None:
     nested(world, "flattened")
     world.directory.members["low"].discard("top")
     world.directory.incremental = True
@@ -54,7 +54,7 @@ def test_a_group_that_the_rules_leave_out_still_connects_those_around_it(world: 
     assert world.members() == {"top": {"u1", "u2", "u3"}, "low": {"u1", "u2", "u3"}}
 
 
-def test_from_flattened_to_direct_and_back(world: World) -> None:
+def test_the_mode_may_change_from_flattened_to_direct_and_back(world: World) -> None:
     """The mode changes all memberships, although it changes no shape."""
     nested(world, "flattened")
     world.synced()

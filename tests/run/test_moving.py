@@ -52,7 +52,7 @@ def test_a_target_that_moved_keeps_its_links(world: World) -> None:
     assert (active(there), active(here)) == ({"u1"}, {"u1", "u2"})
 
 
-def test_what_was_delivered_to_a_copy_is_not_taken_for_delivered_to_the_first_place(world: World) -> None:
+def test_a_delivery_to_a_copy_does_not_count_for_the_original(world: World) -> None:
     world.people("u1", "u2", "u3")
     world.group("g1", "u1", "u3")
     world.synced()
@@ -89,7 +89,7 @@ def test_a_copy_that_is_older_than_the_last_delivery_is_verified(world: World) -
         here.delete(Kind.USER, "m1")
 
 
-def test_what_got_no_answer_is_looked_up_in_the_place_where_the_target_is_now(world: World) -> None:
+def test_an_unanswered_change_is_looked_up_where_the_target_is_now(world: World) -> None:
     """The copy was made before the change, which the first place has: there it was written."""
     world.people("u1", "u2", "u3")
     world.synced()
@@ -121,7 +121,7 @@ def test_another_target_has_links_of_its_own_and_the_old_ones_stay(world: World)
     assert active(here) == active(there) == {"u2"}
 
 
-def test_a_plan_stores_nothing_of_where_a_target_is(world: World) -> None:
+def test_a_plan_does_not_store_where_a_target_is(world: World) -> None:
     """So that a configuration can be tried."""
     world.people("u1", "u2")
     world.synced()
@@ -135,7 +135,7 @@ def test_a_plan_stores_nothing_of_where_a_target_is(world: World) -> None:
     assert world.synced().notes == []
 
 
-def test_two_targets_that_are_the_same_one_are_refused(world: World) -> None:
+def test_one_target_that_is_configured_twice_is_refused(world: World) -> None:
     points_to(world, world.store, "twin")
     world.people("u1")
     report = world.run()

@@ -30,7 +30,7 @@ def points(world: World, store: MemoryStore) -> None:
     world.target(users=rules(None, "login", login="user.userName", ref="user.id"))
 
 
-def test_other_groups_leave_the_links_of_the_users_as_they_are(company: World) -> None:
+def test_a_target_with_other_groups_keeps_the_links_of_the_users(company: World) -> None:
     here = company.store
     there = beside(here, "there")
     company.synced()
@@ -46,7 +46,7 @@ def test_other_groups_leave_the_links_of_the_users_as_they_are(company: World) -
     assert company.members() == {"g1": {"ann"}}
 
 
-def test_nobody_gets_the_account_of_somebody_else_meanwhile(company: World) -> None:
+def test_an_account_stays_with_its_user_when_the_groups_change_back(company: World) -> None:
     """Ann leaves, and gives her login to a newcomer who is to have an account of their own."""
     here = company.store
     there = beside(here, "there")
@@ -65,7 +65,7 @@ def test_nobody_gets_the_account_of_somebody_else_meanwhile(company: World) -> N
     assert company.run().targets[0].counts.total == 0
 
 
-def test_a_plan_knows_the_users_too(company: World) -> None:
+def test_a_plan_for_other_groups_keeps_the_users(company: World) -> None:
     there = beside(company.store, "there")
     company.synced()
     points(company, there)
@@ -75,7 +75,7 @@ def test_a_plan_knows_the_users_too(company: World) -> None:
     assert company.synced().counts.groups.create == 1
 
 
-def test_two_targets_of_the_configuration_are_refused(company: World) -> None:
+def test_two_targets_with_the_same_users_are_refused(company: World) -> None:
     there = beside(company.store, "there")
     company.synced()
     points_to(company, there, "crm")
@@ -89,7 +89,7 @@ def test_two_targets_of_the_configuration_are_refused(company: World) -> None:
     )
 
 
-def test_what_got_no_answer_is_settled_before_the_groups_are_others(company: World) -> None:
+def test_unanswered_changes_are_settled_before_the_groups_change(company: World) -> None:
     here = company.store
     there = beside(here, "there")
     company.synced()

@@ -90,7 +90,7 @@ def test_a_plan_keeps_a_group_that_a_protected_user_is_in_as_a_sync_does(
     assert company.members() == {"owners": {"ann"}, "staff": {"root"}}
 
 
-def test_what_is_no_longer_protected_is_brought_up_to_date(company: World) -> None:
+def test_an_object_that_is_not_protected_any_more_is_brought_up_to_date(company: World) -> None:
     company.group("owners", "bob")
     company.group("staff", "bob")
     company.run()

@@ -6,7 +6,7 @@ from tests.run.world import NO_LIMITS, World, rules
 from usersyncd.core.model import Guard
 
 
-def test_a_target_that_is_down_keeps_nothing_from_the_others(world: World) -> None:
+def test_a_target_that_is_down_does_not_delay_the_others(world: World) -> None:
     world.target("crm")
     world.people("u1", title="Cook")
     world.stores["app"].faults.down = True
@@ -24,7 +24,7 @@ def test_a_target_that_is_down_keeps_nothing_from_the_others(world: World) -> No
     assert world.held(name="app") == world.held(name="crm")
 
 
-def test_a_target_whose_plan_is_held_keeps_nothing_from_the_others(world: World) -> None:
+def test_a_held_plan_does_not_delay_other_targets(world: World) -> None:
     people = [f"u{number:02}" for number in range(20)]
     world.people(*people)
     world.target("crm", guard=Guard())
@@ -40,7 +40,7 @@ def test_a_target_whose_plan_is_held_keeps_nothing_from_the_others(world: World)
     assert world.held(name="app") == world.held(name="crm")
 
 
-def test_a_target_that_is_new_is_given_everything_although_nothing_changed(world: World) -> None:
+def test_a_new_target_gets_all_records_although_nothing_changed(world: World) -> None:
     world.directory.incremental = True
     world.people("u1", "u2")
     world.group("g1", "u1")
@@ -51,7 +51,7 @@ def test_a_target_that_is_new_is_given_everything_although_nothing_changed(world
     assert world.members("crm") == {"g1": {"u1"}}
 
 
-def test_a_target_that_was_left_out_and_comes_back_is_brought_up_to_date(world: World) -> None:
+def test_a_target_that_returns_to_the_file_is_brought_up_to_date(world: World) -> None:
     """Meanwhile one came, one left, and a manager has another title, which only this target's rules read."""
     world.directory.incremental = True
     reading = rules(None, "uid", uid="user.id", title="user.title", boss="user.manager.title")

@@ -33,7 +33,7 @@ def other(world: World) -> Iterator[World]:
     made.database.close()
 
 
-def test_who_has_a_key_keeps_it(world: World, other: World) -> None:
+def test_the_record_that_has_a_key_keeps_it(world: World, other: World) -> None:
     world.user("u1", userName="anna")
     other.user("x9", userName="anna")
     assert world.run().status == "succeeded"
@@ -44,7 +44,7 @@ def test_who_has_a_key_keeps_it(world: World, other: World) -> None:
     assert world.held()["anna"]["active"] is True
 
 
-def test_at_the_same_moment_a_key_is_given_to_one_of_them_only(world: World, other: World) -> None:
+def test_two_simultaneous_runs_give_a_key_to_one_record_only(world: World, other: World) -> None:
     """The second one comes when the plan of the first is made, and nothing of it is delivered yet."""
     world.user("u1", userName="anna")
     other.user("x9", userName="anna")
@@ -69,7 +69,7 @@ def test_at_the_same_moment_a_key_is_given_to_one_of_them_only(world: World, oth
     assert world.held()["anna"]["active"] is True
 
 
-def test_who_waits_for_a_target_ends_at_once_when_it_is_stopped(world: World, other: World) -> None:
+def test_a_run_that_waits_for_a_target_ends_at_once_when_it_is_stopped(world: World, other: World) -> None:
     world.user("u1", userName="anna")
     other.user("x9", userName="bert")
 
@@ -93,7 +93,7 @@ def test_who_waits_for_a_target_ends_at_once_when_it_is_stopped(world: World, ot
     assert set(world.held()) == {"bert"}
 
 
-def test_who_had_an_id_that_the_other_directory_got_is_made_again(world: World, other: World) -> None:
+def test_a_user_whose_target_id_the_other_directory_got_is_created_again(world: World, other: World) -> None:
     other.user("x9", userName="anna")
     other.synced()
     world.store.delete(Kind.USER, "m1")
@@ -106,9 +106,7 @@ def test_who_had_an_id_that_the_other_directory_got_is_made_again(world: World, 
     assert world.synced().counts.total + other.synced().counts.total == 0
 
 
-def test_an_object_that_vanished_is_created_though_another_directory_is_not_delivered(
-    world: World, other: World
-) -> None:
+def test_a_missing_object_is_created_although_another_directory_is_not_delivered(world: World, other: World) -> None:
     world.user("u1", userName="anna", title="Cook")
     world.target(users=rules(None, "login", login="user.userName", title="user.title"))
     other.target(users=rules(None, "login", login="user.userName", title="user.title"))

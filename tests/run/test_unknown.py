@@ -53,7 +53,7 @@ def restored(world: World) -> World:
 
 
 @ON_SQLITE
-def test_they_become_leavers(restored: World) -> None:
+def test_objects_of_unknown_records_become_leavers(restored: World) -> None:
     found = restored.synced()
     assert (found.counts.users.deactivate, found.counts.users.adopt, found.counts.groups.delete) == (1, 1, 1)
     assert restored.held()["zoe"]["active"] is False
@@ -63,7 +63,7 @@ def test_they_become_leavers(restored: World) -> None:
 
 
 @ON_SQLITE
-def test_they_are_deleted_where_leavers_are(restored: World) -> None:
+def test_objects_of_unknown_records_are_deleted_as_leavers_are(restored: World) -> None:
     restored.target(delete_after=timedelta(0))
     restored.synced()
     assert restored.held().keys() == {"ann", "bob", "yan"}
@@ -71,7 +71,7 @@ def test_they_are_deleted_where_leavers_are(restored: World) -> None:
 
 
 @ON_SQLITE
-def test_a_plan_says_so(restored: World) -> None:
+def test_a_plan_shows_them_and_changes_nothing(restored: World) -> None:
     plan = restored.plan().targets[0]
     assert (plan.counts.users.deactivate, plan.counts.groups.delete) == (1, 1)
     assert restored.held()["zoe"].get("active") is not False
@@ -79,7 +79,7 @@ def test_a_plan_says_so(restored: World) -> None:
 
 
 @ON_SQLITE
-def test_the_guard_counts_them(restored: World) -> None:
+def test_the_guard_counts_objects_of_unknown_records(restored: World) -> None:
     restored.target(guard=Guard(at_least=1))
     report = restored.run()
     assert report.status == "held"
@@ -88,7 +88,7 @@ def test_the_guard_counts_them(restored: World) -> None:
 
 
 @ON_SQLITE
-def test_one_who_comes_back_is_the_same(restored: World) -> None:
+def test_an_unknown_record_that_returns_keeps_its_object(restored: World) -> None:
     restored.synced()
     restored.user("zoe", title="Pilot")
     found = restored.synced()
@@ -97,7 +97,7 @@ def test_one_who_comes_back_is_the_same(restored: World) -> None:
 
 
 @ON_SQLITE
-def test_a_protected_one_is_left_alone(restored: World) -> None:
+def test_a_protected_object_of_an_unknown_record_is_left_alone(restored: World) -> None:
     restored.target(protect={Kind.USER: protected_keys(["zoe"]), Kind.GROUP: protected_keys([])})
     found = restored.run().targets[0]
     assert found.counts.users.deactivate == 0
@@ -106,7 +106,7 @@ def test_a_protected_one_is_left_alone(restored: World) -> None:
 
 
 @ON_SQLITE
-def test_what_else_changed_since_the_backup_is_verified(world: World) -> None:
+def test_other_changes_since_the_backup_are_found_by_a_verification(world: World) -> None:
     world.people("ann", title="Engineer")
     world.synced()
     copy = back_up(world)
@@ -123,7 +123,7 @@ def test_what_else_changed_since_the_backup_is_verified(world: World) -> None:
 
 
 @ON_SQLITE
-def test_somebody_is_found_although_another_object_is_missing(restored: World) -> None:
+def test_an_unknown_record_is_found_although_another_object_is_missing(restored: World) -> None:
     """Both totals are equal: Yan and Zoe came, Ann and Bob were deleted by hand."""
     for target_id in [target_id for target_id, held in restored.store.users.items() if held.key in ("ann", "bob")]:
         restored.store.delete(Kind.USER, target_id)
@@ -133,7 +133,7 @@ def test_somebody_is_found_although_another_object_is_missing(restored: World) -
 
 
 @ON_SQLITE
-def test_an_incremental_pull_takes_nobody_for_gone(world: World) -> None:
+def test_an_incremental_pull_makes_no_record_a_leaver(world: World) -> None:
     world.directory.incremental = True
     world.people("ann")
     world.synced()
@@ -147,7 +147,7 @@ def test_an_incremental_pull_takes_nobody_for_gone(world: World) -> None:
 
 
 @ON_SQLITE
-def test_objects_that_name_no_record_are_nobodys(world: World) -> None:
+def test_objects_that_name_no_record_are_left_alone(world: World) -> None:
     by_id = rules(None, "login", login="user.id")
     world.target(users=by_id)
     world.people("ann")
@@ -161,7 +161,7 @@ def test_objects_that_name_no_record_are_nobodys(world: World) -> None:
 
 
 @ON_SQLITE
-def test_a_lost_state_adopts_first_and_looks_then(world: World) -> None:
+def test_after_a_lost_state_the_first_run_adopts_and_the_second_finds_leavers(world: World) -> None:
     world.people("ann", "zoe")
     world.synced()
     world.leave("zoe")
@@ -173,7 +173,7 @@ def test_a_lost_state_adopts_first_and_looks_then(world: World) -> None:
     assert (first.adopt, first.deactivate, then.adopt, then.deactivate) == (1, 0, 0, 1)
 
 
-def test_the_state_may_be_anywhere(world: World) -> None:
+def test_unknown_records_are_found_with_the_state_on_either_database(world: World) -> None:
     world.people("ann", "zoe")
     world.synced()
     with world.database.write() as connection:
@@ -187,7 +187,7 @@ def test_the_state_may_be_anywhere(world: World) -> None:
     assert world.synced().counts.total == 0
 
 
-def test_an_object_that_somebody_deleted_comes_back_when_everything_is_asked_for(world: World) -> None:
+def test_a_complete_run_creates_an_object_that_was_deleted_in_the_target(world: World) -> None:
     world.people("ann", "bob")
     world.group("staff", "ann", "bob")
     world.synced()

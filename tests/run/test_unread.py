@@ -16,7 +16,7 @@ def hidden(id_: str, kind: Kind = Kind.USER) -> Unread:
     return Unread(kind, id_, WHY)
 
 
-def test_a_known_record_stays_as_it_was_and_fails_by_name(world: World) -> None:
+def test_a_known_unread_record_stays_as_it_was_and_fails_by_name(world: World) -> None:
     world.tell([user("u1", title="Cook"), user("u2")], WHOLE)
     report = world.tell([hidden("u1"), user("u2")], WHOLE, complete=True)
     assert (report.status, report.failures) == ("partial", 1)
@@ -26,7 +26,7 @@ def test_a_known_record_stays_as_it_was_and_fails_by_name(world: World) -> None:
     assert world.held()["u1"] | {"title": "Cook", "active": True} == world.held()["u1"]
 
 
-def test_an_unknown_record_is_left_out_and_the_pull_stays_complete(world: World) -> None:
+def test_a_new_unread_record_is_left_out_and_the_pull_stays_complete(world: World) -> None:
     report = world.tell([hidden("u1"), user("u2")], WHOLE)
     assert report.status == "partial"
     assert report.pull is not None
@@ -36,13 +36,13 @@ def test_an_unknown_record_is_left_out_and_the_pull_stays_complete(world: World)
     assert set(world.held()) == {"u1", "u2"}
 
 
-def test_a_group_keeps_its_members(world: World) -> None:
+def test_an_unread_group_keeps_its_members(world: World) -> None:
     world.tell([user("u1"), group("g1"), Members("g1", frozenset({"u1"}))], WHOLE)
     world.tell([user("u1"), hidden("g1", Kind.GROUP)], WHOLE, complete=True)
     assert world.members() == {"g1": {"u1"}}
 
 
-def test_one_who_left_and_is_hidden_does_not_return(world: World) -> None:
+def test_a_leaver_that_is_unread_does_not_return(world: World) -> None:
     world.tell([user("u1"), user("u2")], WHOLE)
     world.tell([user("u2")], WHOLE, complete=True)
     world.tell([hidden("u1"), user("u2")], WHOLE, complete=True)
@@ -50,7 +50,7 @@ def test_one_who_left_and_is_hidden_does_not_return(world: World) -> None:
 
 
 @pytest.mark.parametrize("apart", [False, True])
-def test_the_same_on_one_page_as_on_two(world: World, apart: bool) -> None:
+def test_a_record_after_its_unread_item_counts_on_one_page_or_two(world: World, apart: bool) -> None:
     world.tell([user("u1", title="Cook")], WHOLE)
     said: list[Record | Unread] = [hidden("u1"), user("u1", title="Boss")]
     world.tell(*([[each] for each in said] if apart else [said]), PART)

@@ -57,7 +57,7 @@ def test_a_change_of_the_directory_counts_before_it_is_delivered(world: World) -
     assert upcoming(world) == Upcoming("2026-04-02T00:00:00+00:00", deactivate=1)
 
 
-def test_a_rule_that_is_looked_at_every_hour_is_dated_to_the_hour(world: World) -> None:
+def test_a_change_of_a_rule_evaluated_hourly_is_dated_to_the_hour(world: World) -> None:
     late = 'now() - timestamp(user.validUntil) < duration("24h")'
     world.target(users=rules(None, "uid", uid="user.id", active=f"{late} && string(now()) != user.id"))
     world.people("contractor", validUntil="2026-04-01T00:30:00Z")
@@ -69,7 +69,7 @@ def test_a_rule_that_is_looked_at_every_hour_is_dated_to_the_hour(world: World) 
     assert moment <= datetime.fromisoformat(found.until) <= moment + timedelta(hours=1)
 
 
-def test_where_lets_somebody_in_and_out(world: World) -> None:
+def test_where_admits_and_excludes_a_user_by_date(world: World) -> None:
     where = "user.validUntil == null || timestamp(user.validUntil) > now()"
     world.target(users=rules(where, "uid", uid="user.id"), delete_after=timedelta(0))
     world.people("contractor", validUntil="2026-04-01T00:00:00Z")
@@ -84,7 +84,7 @@ def test_where_lets_somebody_in_and_out(world: World) -> None:
     assert upcoming(world) == Upcoming("2026-04-02T00:00:00+00:00", create=1)
 
 
-def test_leavers_are_deleted_at_their_date(world: World) -> None:
+def test_a_plan_shows_when_leavers_will_be_deleted(world: World) -> None:
     world.target(delete_after=30 * DAY)
     world.people("leaver", "other")
     world.now = NOW
@@ -98,7 +98,7 @@ def test_leavers_are_deleted_at_their_date(world: World) -> None:
     assert upcoming(world) is None, "the plan brings the leaver back"
 
 
-def test_a_plan_says_ahead_what_the_guard_will_hold(world: World) -> None:
+def test_a_plan_warns_of_due_changes_that_the_guard_will_hold(world: World) -> None:
     world.target(guard=Guard())
     world.people(*(f"u{number}" for number in range(20)), validUntil="2026-03-31")
     world.people(*(f"v{number}" for number in range(20)))
@@ -112,7 +112,7 @@ def test_a_plan_says_ahead_what_the_guard_will_hold(world: World) -> None:
     assert world.deliver(cause="date").status == "held"
 
 
-def test_what_no_window_has_together_is_not_held(world: World) -> None:
+def test_due_changes_spread_over_several_windows_are_not_held(world: World) -> None:
     world.target(guard=Guard(at_least=2))
     for day in range(1, 6):
         world.people(f"u{day}", f"v{day}", validUntil=f"2026-04-0{day}")

@@ -34,7 +34,7 @@ def test_a_contractor_is_deactivated_by_the_first_delivery_after_the_end_date(wo
     assert active(world) == {"starter": True, "contractor": False, "other": True}
 
 
-def test_a_shape_says_until_when_it_holds(world: World) -> None:
+def test_the_state_stores_until_when_a_shape_holds(world: World) -> None:
     world.people("contractor", validUntil="2026-03-31")
     world.people("other")
     world.now = LAST_DAY
@@ -73,7 +73,7 @@ def test_a_target_says_when_it_is_due(world: World) -> None:
     assert world.deliver().due is None
 
 
-def test_a_moment_goes_when_the_record_or_the_rule_changes(world: World) -> None:
+def test_a_stored_date_is_dropped_when_the_record_or_the_rule_changes(world: World) -> None:
     world.people("contractor", validUntil="2026-03-31")
     world.now = LAST_DAY
     world.synced()
@@ -85,7 +85,7 @@ def test_a_moment_goes_when_the_record_or_the_rule_changes(world: World) -> None
     assert world.deliver().due is None
 
 
-def test_what_is_due_is_judged_by_the_guard(world: World) -> None:
+def test_the_guard_covers_changes_that_a_date_makes_due(world: World) -> None:
     world.target(guard=Guard())
     world.people(*(f"u{number}" for number in range(20)), validUntil="2026-03-31")
     world.now = LAST_DAY

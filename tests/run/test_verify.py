@@ -58,13 +58,13 @@ def test_nothing_differs_right_after_a_run(staff: World) -> None:
     assert (found.verified, found.counts.total) == (Verified(objects=4), 0)
 
 
-def test_without_being_asked_nobody_looks(staff: World) -> None:
+def test_a_run_without_verify_does_not_read_the_target(staff: World) -> None:
     edit(staff, "ann", title="Queen")
     found = staff.synced()
     assert (found.verified, found.counts.total) == (None, 0)
 
 
-def test_a_changed_attribute_is_put_back(staff: World) -> None:
+def test_a_changed_attribute_is_corrected(staff: World) -> None:
     edit(staff, "ann", title="Queen")
     edit(staff, "staff", Kind.GROUP, displayName="Court")
     plan = staff.run(deliver=False, changes=ListedChanges.ALL, verify=True)
@@ -87,7 +87,7 @@ def test_a_plan_that_verifies_changes_nothing_for_the_next_run(staff: World) -> 
     assert staff.held()["ann"]["title"] == "Queen"
 
 
-def test_a_deleted_person_comes_back_with_all_memberships(staff: World) -> None:
+def test_a_deleted_user_is_created_with_all_memberships(staff: World) -> None:
     delete(staff, "ann")
     found = verified(staff)
     assert (found.verified, found.counts.users.create, found.counts.memberships.add) == (
@@ -97,14 +97,14 @@ def test_a_deleted_person_comes_back_with_all_memberships(staff: World) -> None:
     assert verified(staff).counts.total == 0
 
 
-def test_a_deleted_group_comes_back_with_all_members(staff: World) -> None:
+def test_a_deleted_group_is_created_with_all_members(staff: World) -> None:
     delete(staff, "staff", Kind.GROUP)
     assert verified(staff).counts.groups.create == 1
     assert staff.members() == {"staff": set(STAFF)}
     assert verified(staff).counts.total == 0
 
 
-def test_memberships_of_linked_objects_are_put_right_and_others_are_left(staff: World) -> None:
+def test_memberships_of_linked_objects_are_corrected_and_others_are_left(staff: World) -> None:
     staff.user("eve")
     staff.synced()
     group = target_id(staff, "staff", Kind.GROUP)
@@ -148,7 +148,7 @@ def test_a_person_who_was_deactivated_by_hand_is_reactivated(staff: World) -> No
 
 
 @pytest.mark.parametrize("keep", [None, frozenset({"title"})], ids=["all", "title"])
-def test_what_is_kept_stays(staff: World, keep: frozenset[str] | None) -> None:
+def test_kept_attributes_stay_as_they_are(staff: World, keep: frozenset[str] | None) -> None:
     staff.target(drift=DriftPolicy(keep))
     edit(staff, "ann", title="Queen")
     edit(staff, "bob", title="King", displayName="Robert")
@@ -176,7 +176,7 @@ def test_the_object_of_a_stranger_fails_by_name_until_a_person_consents(world: W
     assert verified(world).counts.total == 0
 
 
-def test_a_key_that_was_changed_by_hand_is_put_back(world: World) -> None:
+def test_a_key_that_was_changed_by_hand_is_corrected(world: World) -> None:
     world.target(users=BY_ADDRESS)
     world.user("1", email="ann@x", displayName="Ann", title="Engineer")
     world.synced()
