@@ -12,7 +12,7 @@ HR, CORP = WorkItem("pull", "hr"), WorkItem("pull", "corp")
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 
 
-def test_it_names_what_runs_what_comes_next_and_what_failed() -> None:
+def test_the_line_names_what_runs_what_comes_next_and_what_failed() -> None:
     activity = Activity()
     running = activity.begin(HR, NOON)
     running.progress.begin("reading")
@@ -23,7 +23,7 @@ def test_it_names_what_runs_what_comes_next_and_what_failed() -> None:
     assert line == f"hr: reading 12,000; next: corp at {NOON.astimezone():%H:%M:%S}; corp held"
 
 
-def test_it_says_what_an_item_waits_for_until_that_runs() -> None:
+def test_the_line_says_what_an_item_waits_for_until_it_runs() -> None:
     activity = Activity()
     activity.waiting[HR] = Wait("another process", "another process is running hr")
     assert activity.line([(NOON, HR)]) == "hr: waiting: another process is running hr"
@@ -38,7 +38,7 @@ def test_a_success_ends_a_failure() -> None:
     assert activity.line([]) == "no directories"
 
 
-def test_a_failure_of_work_that_is_not_run_any_more_is_not_named() -> None:
+def test_a_failure_of_removed_work_is_not_named() -> None:
     activity = Activity()
     activity.note(HR, "failed")
     activity.waiting[HR] = Wait("another process", "another process is running hr")

@@ -36,7 +36,7 @@ async def test_each_decision_is_noticed_once() -> None:
     assert sorted(noticed) == ["app", "app", "crm"]
 
 
-async def test_a_state_that_does_not_answer_is_looked_at_again() -> None:
+async def test_a_state_that_does_not_answer_is_read_again() -> None:
     state, noticed = State(), list[str]()
     approvals = Approvals(state.find, noticed.append)
     state.made, state.fails = 1, True
@@ -46,7 +46,7 @@ async def test_a_state_that_does_not_answer_is_looked_at_again() -> None:
     assert noticed == ["app"]
 
 
-async def test_what_was_decided_before_the_begin_is_left_out() -> None:
+async def test_decisions_made_before_the_start_are_not_noticed() -> None:
     state, noticed = State(), list[str]()
     approvals = Approvals(state.find, noticed.append)
     state.made = 2

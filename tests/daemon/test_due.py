@@ -61,7 +61,7 @@ def test_a_failed_delivery_does_not_miss_a_date() -> None:
     assert planned.due == {APP: (soon, "date")}
 
 
-def test_a_date_that_is_past_makes_no_busy_loop() -> None:
+def test_a_date_in_the_past_does_not_cause_a_busy_loop() -> None:
     planned = Planned()
     due = Due(planned)
     for pause in (FIRST_RETRY, 2 * FIRST_RETRY):
@@ -69,7 +69,7 @@ def test_a_date_that_is_past_makes_no_busy_loop() -> None:
         assert planned.due == {APP: (NOON + pause, "retry")}
 
 
-def test_a_target_is_looked_at_after_the_start_and_never_again_once_it_is_out_of_the_file() -> None:
+def test_a_target_is_due_after_the_start_until_it_is_removed() -> None:
     planned = Planned()
     due = Due(planned)
     due.begin("app", NOON)

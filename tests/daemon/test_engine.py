@@ -77,7 +77,7 @@ async def test_requests_before_the_run_begins_become_one(work: Work) -> None:
     assert not work.engine.is_busy(APP)
 
 
-async def test_requests_while_it_runs_become_one_more_run(work: Work) -> None:
+async def test_requests_during_a_run_become_one_more_run(work: Work) -> None:
     work.engine.request(APP, "pull")
     await settle()
     work.engine.request(APP, "approval")
@@ -99,7 +99,7 @@ async def test_other_work_does_not_wait(work: Work) -> None:
     assert work.running == [ACME, CRM]
 
 
-async def test_it_is_tried_again_with_growing_pauses_while_another_process_has_the_lock(work: Work) -> None:
+async def test_work_is_tried_again_with_growing_pauses_while_another_process_has_the_lock(work: Work) -> None:
     work.locked = True
     work.engine.request(ACME, "interval")
     await settle()

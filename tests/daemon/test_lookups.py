@@ -31,7 +31,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     return Disk(monkeypatch)
 
 
-async def test_a_file_that_is_as_before_is_not_noticed(disk: Disk) -> None:
+async def test_an_unchanged_file_is_not_noticed(disk: Disk) -> None:
     await disk.files.look()
     assert disk.noticed == 0
 
@@ -50,7 +50,7 @@ async def test_a_file_that_changed_after_it_was_read_is_noticed(disk: Disk) -> N
     assert disk.noticed == 1
 
 
-async def test_a_reload_during_the_look_counts_instead_of_it(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_reload_during_a_check_replaces_its_result(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
     fresh: Stamps = {KNOWN: FileStamp(3, 10, 7)}
 
     def look(_: Path) -> FileStamp:

@@ -69,7 +69,7 @@ async def test_first_runs_are_spread(fired: Fired) -> None:
     assert timedelta(seconds=29) < fired.next(LAB) <= timedelta(seconds=30)
 
 
-async def test_a_moment_comes_once_and_the_last_one_that_was_set_counts(fired: Fired) -> None:
+async def test_a_moment_is_due_once_and_the_last_one_set_counts(fired: Fired) -> None:
     fired.schedule.at(APP, fired.clock() + DAY, "date")
     fired.schedule.at(APP, fired.clock(), "retry")
     await fired.until(1)
@@ -77,7 +77,7 @@ async def test_a_moment_comes_once_and_the_last_one_that_was_set_counts(fired: F
     assert fired.schedule.upcoming() == []
 
 
-async def test_what_was_dropped_is_not_due(fired: Fired) -> None:
+async def test_a_dropped_moment_is_not_due(fired: Fired) -> None:
     fired.schedule.at(APP, fired.clock() + HOUR, "date")
     fired.schedule.every({ACME: HOUR}, "interval")
     await fired.until(1)

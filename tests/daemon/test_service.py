@@ -30,7 +30,7 @@ async def test_a_service_without_a_pause_works_only_when_it_is_woken() -> None:
     task.cancel()
 
 
-async def test_a_wake_while_it_works_makes_it_work_once_more() -> None:
+async def test_a_wake_during_work_makes_the_service_work_once_more() -> None:
     worked: list[int] = []
 
     async def work() -> None:
@@ -59,7 +59,7 @@ async def test_a_service_with_a_pause_works_without_being_woken() -> None:
     task.cancel()
 
 
-async def test_a_fault_of_the_work_ends_the_service() -> None:
+async def test_an_error_in_the_work_ends_the_service() -> None:
     async def work() -> None:
         raise ValueError("a fault")
 

@@ -47,7 +47,7 @@ def decide(database: Database, *, approved: bool, by: str = "ann", now: datetime
         approvals.decide(connection, one, approved=approved, by=by, reason="why", now=now)
 
 
-def test_what_is_held_is_replaced_and_let_go(database: Database) -> None:
+def test_held_changes_are_replaced_and_dropped(database: Database) -> None:
     with database.read() as connection:
         [one] = approvals.held_shares(connection)
     assert (one.share, one.since, one.first, one.identities) == (SHARE, NOON, False, IDS)
@@ -88,7 +88,7 @@ def test_an_expired_approval_does_not_count_and_is_cleared(database: Database) -
         assert connection.scalar(select(func.count()).select_from(decided)) == 0
 
 
-def test_what_is_done_is_approved_no_more(database: Database) -> None:
+def test_a_delivered_change_is_not_approved_any_more(database: Database) -> None:
     decide(database, approved=True)
     with database.write() as connection:
         found = approvals.decisions_of(connection, 1, 1, NOON)
@@ -96,7 +96,7 @@ def test_what_is_done_is_approved_no_more(database: Database) -> None:
         assert set(approvals.decisions_of(connection, 1, 1, NOON).approved) == set(IDS[1:])
 
 
-def test_a_target_that_is_forgotten_takes_its_decisions_along(database: Database) -> None:
+def test_forgetting_a_target_deletes_its_decisions(database: Database) -> None:
     decide(database, approved=True)
     with database.write() as connection:
         drop(connection, 1)

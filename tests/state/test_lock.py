@@ -21,7 +21,7 @@ from usersyncd.state.directories import open_directory
 from usersyncd.state.lock import DIRECTORY, is_locked, locked
 
 
-def test_a_lock_ends_with_the_process_that_is_killed(state: str) -> None:
+def test_a_lock_ends_when_its_process_is_killed(state: str) -> None:
     database = open_database(state)
     with holding(state, "hr") as process:
         with (
@@ -42,14 +42,14 @@ def test_a_lock_ends_with_the_process_that_is_killed(state: str) -> None:
     database.close()
 
 
-def test_a_run_that_another_process_has_under_way_is_refused(state: str, world: World) -> None:
+def test_a_pull_is_refused_while_another_process_has_the_lock(state: str, world: World) -> None:
     world.user("u1", title="Cook")
     with holding(state, world.name):
         assert str(world.run().error).startswith("acme: another pull of this directory is under way")
     assert world.held() == {}
 
 
-def test_processes_that_run_one_directory_again_and_again_never_meet(state: str, tmp_path: Path) -> None:
+def test_repeated_pulls_of_several_processes_never_overlap(state: str, tmp_path: Path) -> None:
     open_database(state).close()
     start = SPAWN.Barrier(3)
     arguments = state, str(tmp_path / "one"), 40, start
@@ -61,7 +61,7 @@ def test_processes_that_run_one_directory_again_and_again_never_meet(state: str,
     assert [process.exitcode for process in processes] == [0, 0, 0]
 
 
-def test_a_lock_is_free_the_moment_it_is_let_go(postgres: Postgres) -> None:
+def test_a_lock_is_free_as_soon_as_it_is_released(postgres: Postgres) -> None:
     """The server notices the end of a session only a moment later: a `plan` just after a `sync` was refused."""
     database = open_database(postgres.database())
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as other:
@@ -76,7 +76,7 @@ def test_a_lock_is_free_the_moment_it_is_let_go(postgres: Postgres) -> None:
 CUT = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
 
 
-def test_a_lock_that_is_lost_says_so(postgres: Postgres) -> None:
+def test_a_lost_lock_is_an_error(postgres: Postgres) -> None:
     url = postgres.database()
     database = open_database(url)
     with locked(database, DIRECTORY, "hr") as lock:
@@ -88,9 +88,7 @@ def test_a_lock_that_is_lost_says_so(postgres: Postgres) -> None:
 
 
 @pytest.mark.parametrize("moment", ["reading", "delivering"])
-def test_a_run_whose_lock_is_lost_ends_before_it_changes_anything_more(
-    postgres: Postgres, tmp_path: Path, moment: str
-) -> None:
+def test_a_run_that_loses_its_lock_ends_before_its_next_change(postgres: Postgres, tmp_path: Path, moment: str) -> None:
     """As after a restart of the server: the other daemon may have begun a run of this directory already."""
     url = postgres.database()
     world = World(tmp_path, state=url)

@@ -29,7 +29,7 @@ def state(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return server.database()
 
 
-def test_the_migrations_make_the_tables_that_the_program_knows(state: str) -> None:
+def test_the_migrations_create_the_tables_of_the_metadata(state: str) -> None:
     database = open_database(state)
     with database.read() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
@@ -37,7 +37,7 @@ def test_the_migrations_make_the_tables_that_the_program_knows(state: str) -> No
     database.close()
 
 
-def test_the_migrations_make_the_same_sort_of_sqlite_tables(tmp_path: Path) -> None:
+def test_the_migrations_create_the_same_tables_without_rowid(tmp_path: Path) -> None:
     """What Alembic does not compare: a table without rowid is stored by its primary key."""
 
     def without_rowid(engine: sa.Engine) -> set[str]:

@@ -25,7 +25,7 @@ def modes(folder: Path) -> dict[str, str]:
     return {file.name: f"{file.stat().st_mode & 0o777:o}" for file in (folder, *folder.iterdir())}
 
 
-def test_everything_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+def test_files_are_created_for_their_owner_only(tmp_path: Path) -> None:
     world = World(tmp_path, state=f"sqlite:///{tmp_path}/var/state.db")
     world.user("u1")
     assert world.run().status == "succeeded"
@@ -60,7 +60,7 @@ def test_files_that_everyone_could_read_are_closed_to_them(tmp_path: Path) -> No
     database.close()
 
 
-def test_what_a_symbolic_link_leads_to_is_closed_too(tmp_path: Path) -> None:
+def test_the_target_of_a_symbolic_link_is_closed_too(tmp_path: Path) -> None:
     (tmp_path / "var").mkdir()
     (tmp_path / "state.db").symlink_to("var/state.db")
     database = open_database(f"sqlite:///{tmp_path}/state.db")
@@ -71,7 +71,7 @@ def test_what_a_symbolic_link_leads_to_is_closed_too(tmp_path: Path) -> None:
     database.close()
 
 
-def test_a_group_that_was_let_in_stays_in(tmp_path: Path) -> None:
+def test_access_of_a_group_is_kept(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/state.db"
     open_database(url).close()
     (tmp_path / "state.db").chmod(0o660)

@@ -25,7 +25,7 @@ def test_a_pooler_that_shares_sessions_is_refused(postgres: Postgres, tmp_path: 
     assert postgres.sql(url, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(0,)]
 
 
-def test_a_pooler_in_session_mode_is_as_good_as_none(postgres: Postgres, tmp_path: Path) -> None:
+def test_a_pooler_in_session_mode_is_accepted(postgres: Postgres, tmp_path: Path) -> None:
     with pgbouncer(postgres, tmp_path, mode="session", pool=5) as pooler:
         url = pooler.url(postgres.database())
         one, other = open_database(url), open_database(url)

@@ -45,7 +45,7 @@ async def longest_pause(world: World, progress: Progress | None = None) -> float
     return worst
 
 
-def test_a_port_that_never_answers_is_given_up(gate: Gate) -> None:
+def test_connecting_to_a_port_that_never_answers_times_out(gate: Gate) -> None:
     assert PATIENCE["connect_timeout"] == 10
     gate.shut()
     with pytest.raises(StateError, match=r"cannot be opened: .*timeout"):

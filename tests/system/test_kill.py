@@ -46,7 +46,7 @@ def complete(config: Path) -> float:
     return sum(float(one["seconds"]) for one in done)
 
 
-def test_ended_during_a_delivery_it_is_completed_at_the_next_start(tmp_path: Path) -> None:
+def test_a_delivery_that_was_interrupted_is_completed_at_the_next_start(tmp_path: Path) -> None:
     calm, ended = folder(tmp_path, "calm"), folder(tmp_path, "ended")
     for one in (calm, ended):
         write(one, later=False, people=MANY)
@@ -63,7 +63,7 @@ def test_ended_during_a_delivery_it_is_completed_at_the_next_start(tmp_path: Pat
     assert content(ended) == content(calm)
 
 
-def test_killed_at_any_moment_it_goes_on(tmp_path: Path) -> None:
+def test_a_daemon_killed_at_any_moment_completes_its_work_after_a_restart(tmp_path: Path) -> None:
     calm, killed = folder(tmp_path, "calm"), folder(tmp_path, "killed")
     chance = random.Random(SEED)
     for later in (False, True):

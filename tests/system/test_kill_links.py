@@ -12,13 +12,13 @@ from tests.system.kills import Company, Folder
 SEED = 20261127
 
 
-def test_killed_at_some_system_calls(tmp_path: Path) -> None:
+def test_a_sync_killed_at_some_system_calls_is_completed(tmp_path: Path) -> None:
     killed_at_any(tmp_path, SEED, 8)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
-def test_killed_at_many_system_calls(tmp_path: Path, seed: int) -> None:
+def test_a_sync_killed_at_many_system_calls_is_completed(tmp_path: Path, seed: int) -> None:
     killed_at_any(tmp_path, seed, 100)
 
 

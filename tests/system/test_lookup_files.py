@@ -16,7 +16,7 @@ RULE = "    attributes: {title: 'lookup(\"titles\", raw.department)'}\n"
 LOOKUPS = "lookups:\n  titles: {file: titles.csv, key: department, value: title}\n"
 
 
-async def test_a_changed_file_arrives_and_a_broken_one_changes_nothing(
+async def test_a_changed_lookup_file_is_applied_and_a_broken_one_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LOOKUPS_PAUSE", 0.05)

@@ -36,7 +36,7 @@ async def test_directories_with_equal_intervals_do_not_run_at_once(tmp_path: Pat
             assert timedelta(seconds=18.9) < due[name] - when <= timedelta(seconds=20)
 
 
-async def test_a_clock_that_is_set_back_delays_nobody(tmp_path: Path) -> None:
+async def test_a_clock_that_is_set_back_delays_no_directory(tmp_path: Path) -> None:
     """What the scheduler remembers lies in the future then."""
     company(tmp_path)
     async with running(configure(tmp_path, {"acme": "1h"})) as daemon:
@@ -45,7 +45,7 @@ async def test_a_clock_that_is_set_back_delays_nobody(tmp_path: Path) -> None:
         await until(lambda: len(pulls(daemon)) == 2)
 
 
-async def test_who_is_overdue_after_the_machine_slept_runs_at_once(tmp_path: Path) -> None:
+async def test_a_directory_overdue_after_the_machine_slept_runs_at_once(tmp_path: Path) -> None:
     """The wall clock is ahead then, and the clock by which the scheduler waits is not."""
     company(tmp_path)
     async with running(configure(tmp_path, {"acme": "1h"})) as daemon:

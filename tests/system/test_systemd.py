@@ -35,7 +35,7 @@ def test_the_unit_is_valid(unit: Path) -> None:
     assert (verified.returncode, verified.stderr) == (0, "")
 
 
-def test_an_unknown_key_would_be_seen(unit: Path) -> None:
+def test_the_check_detects_an_unknown_key(unit: Path) -> None:
     unit.write_text(unit.read_text().replace("[Service]", "[Service]\nWatchdogSeconds=60"))
     assert "WatchdogSeconds" in analyze("verify", str(unit)).stderr
 

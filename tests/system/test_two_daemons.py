@@ -22,7 +22,7 @@ from usersyncd.state.tables import runs as runs_table
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-async def test_their_runs_never_overlap_and_one_goes_on_when_the_other_ends(
+async def test_runs_never_overlap_and_one_daemon_continues_when_the_other_ends(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     company(tmp_path)
