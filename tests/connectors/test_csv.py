@@ -50,8 +50,8 @@ class Folder:
     def users(self, **options: Any) -> dict[str, dict[str, Any]]:
         return {record.id: record.attributes for record in self.pull(**options).items if isinstance(record, Record)}
 
-    def void(self, **options: Any) -> SourceError:
-        """The error that voids the pull."""
+    def pull_error(self, **options: Any) -> SourceError:
+        """Pull, check that the pull fails without `Done`, and return the error."""
         pages: list[Any] = []
 
         async def collect() -> None:
@@ -164,16 +164,16 @@ def test_ids_may_be_in_any_column(folder: Folder) -> None:
     assert folder.users(id="Personnel No.") == {"007": {"id": "x", "userName": "ada"}}
     reads = {Kind.USER: frozenset({"Personnel No."})}
     assert folder.users(id="Personnel No.", reads=reads) == {"007": {"Personnel No.": "007"}}
-    assert "no column PersNo" in folder.void(id="PersNo").message
+    assert "no column PersNo" in folder.pull_error(id="PersNo").message
     folder.write(users="Personnel No.,active\n007,perhaps\n")
-    assert "users.csv:2: active is 'perhaps' (id 007): neither" in folder.void(id="Personnel No.").message
+    assert "users.csv:2: active is 'perhaps' (id 007): neither" in folder.pull_error(id="Personnel No.").message
 
 
 def test_a_column_needs_its_format_only_if_rules_read_it_as_that_attribute(folder: Folder) -> None:
     folder.write(users="id,active,createdAt\n1,Y,12/31/2024 10:15\n")
     assert folder.users(reads={Kind.USER: frozenset({"active"})}, mapped=["active"]) == {"1": {"active": "Y"}}
     assert folder.users(reads={Kind.USER: frozenset()}) == {"1": {}}
-    assert "createdAt" in folder.void(reads={Kind.USER: frozenset({"createdAt"})}).message
+    assert "createdAt" in folder.pull_error(reads={Kind.USER: frozenset({"createdAt"})}).message
 
 
 def test_another_delimiter(folder: Folder) -> None:
@@ -233,7 +233,7 @@ def test_check_describes_the_files(folder: Folder) -> None:
     ]
 
 
-# --------------------------------------------------------------------------------------------- what voids the pull
+# --------------------------------------------------------------------------------------------- what discards a pull
 
 
 @pytest.mark.parametrize(
@@ -269,8 +269,8 @@ def test_check_describes_the_files(folder: Folder) -> None:
         ("id,updatedAt\n1,2026-03-31T25:00\n", 2, "updatedAt is"),
     ],
 )
-def test_a_fault_in_users_voids_the_pull(folder: Folder, users: str | bytes, line: int, says: str) -> None:
-    error = folder.write(users=users).void()
+def test_a_fault_in_users_discards_the_pull(folder: Folder, users: str | bytes, line: int, says: str) -> None:
+    error = folder.write(users=users).pull_error()
     assert error.message.startswith(f"{folder.path}/users.csv:{line}: ")
     assert says in error.message
 
@@ -299,51 +299,53 @@ def test_a_fault_in_users_voids_the_pull(folder: Folder, users: str | bytes, lin
         ("members", "group_id,member_id\nops\n", 2, "the row has 1 cells"),
     ],
 )
-def test_a_fault_in_groups_or_members_voids_the_pull(
+def test_a_fault_in_groups_or_members_discards_the_pull(
     folder: Folder, file: str, text: str, line: int, says: str
 ) -> None:
     folder.write(users="id\n1\n", groups=GROUPS, members="group_id,member_id\nops,1\n")
-    error = folder.write(**{file: text}).void()
+    error = folder.write(**{file: text}).pull_error()
     assert error.message.startswith(f"{folder.path}/{file}.csv:{line}: ")
     assert says in error.message
 
 
-def test_an_encoding_other_than_the_configured_one_voids_the_pull(folder: Folder) -> None:
-    assert "users.csv:1: not utf-16" in folder.write(users="id,title\n1,a\n").void(encoding="utf-16").message
-    assert "users.csv:2: not ascii" in folder.write(users="id,title\n" + "1,é\n" * 11).void(encoding="ascii").message
-    assert "users.csv:1: not utf-8" in folder.write("utf-16", users="id,title\n1,a\n").void().message
+def test_an_encoding_other_than_the_configured_one_discards_the_pull(folder: Folder) -> None:
+    assert "users.csv:1: not utf-16" in folder.write(users="id,title\n1,a\n").pull_error(encoding="utf-16").message
+    assert (
+        "users.csv:2: not ascii" in folder.write(users="id,title\n" + "1,é\n" * 11).pull_error(encoding="ascii").message
+    )
+    assert "users.csv:1: not utf-8" in folder.write("utf-16", users="id,title\n1,a\n").pull_error().message
 
 
 def test_a_fault_far_below_is_found_with_its_line(folder: Folder) -> None:
     rows = [f'{number},"a\nb"' for number in range(5_000)]
     rows[4_321] = "4321"
     folder.write(users="id,title\n" + "\n".join(rows))
-    assert folder.void().message.startswith(f"{folder.path}/users.csv:{2 + 2 * 4_321}: ")
+    assert folder.pull_error().message.startswith(f"{folder.path}/users.csv:{2 + 2 * 4_321}: ")
     rows[4_321] = "17,c"
     folder.write(users="id,title\n" + "\n".join(rows))
-    assert folder.void().message == (
+    assert folder.pull_error().message == (
         f"{folder.path}/users.csv:{2 + 2 * 4_321}: the id 17 is also the id of the user in line {2 + 2 * 17}"
     )
 
 
 @pytest.mark.parametrize("missing", ["users", "groups", "members"])
-def test_a_missing_file_voids_the_pull(folder: Folder, missing: str) -> None:
+def test_a_missing_file_discards_the_pull(folder: Folder, missing: str) -> None:
     folder.write(users="id\n1\n", groups=GROUPS, members="group_id,member_id\nops,1\n")
-    error = folder.void(**{missing: "elsewhere.csv"})
+    error = folder.pull_error(**{missing: "elsewhere.csv"})
     assert error.message == f"{folder.path}/elsewhere.csv: No such file or directory"
 
 
 def test_a_folder_or_a_pipe_does_not_block_the_pull(folder: Folder, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.csv")
     for name in ("pipe.csv", "."):
-        assert "not a regular file" in folder.void(users=name).message
+        assert "not a regular file" in folder.pull_error(users=name).message
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_read_permission_voids_the_pull(folder: Folder, tmp_path: Path) -> None:
+def test_a_file_without_read_permission_discards_the_pull(folder: Folder, tmp_path: Path) -> None:
     folder.write(users="id\n1\n")
     (tmp_path / "users.csv").chmod(0)
-    assert "Permission denied" in folder.void().message
+    assert "Permission denied" in folder.pull_error().message
 
 
 # ------------------------------------------------------------------------------------- files that change meanwhile
@@ -418,7 +420,7 @@ def test_files_that_belong_together_are_read_together(
     assert (Kind.USER, "2") in listing.records
 
 
-def test_a_file_that_keeps_changing_voids_the_pull(
+def test_a_file_that_keeps_changing_discards_the_pull(
     folder: Folder, meanwhile: Callable[[Callable[[], object]], str]
 ) -> None:
     path = folder.write(users="id\n1\n").path / "users.csv"
@@ -428,7 +430,7 @@ def test_a_file_that_keeps_changing_voids_the_pull(
         tries.append(1)
         os.utime(path, ns=(0, len(tries)))
 
-    error = folder.void(encoding=meanwhile(change))
+    error = folder.pull_error(encoding=meanwhile(change))
     assert error.message == f"{path}: the file keeps changing while it is read (3 tries)"
     assert len(tries) == 3
 

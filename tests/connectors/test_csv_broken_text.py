@@ -68,7 +68,7 @@ def test_few_invalid_lines_among_many_do_not_mean_another_encoding(tmp_path: Pat
         (b"id,title\n1,\xe9\0", r"users.csv:2: not utf-8: nor is it text"),
     ],
 )
-def test_another_encoding_voids_the_pull(tmp_path: Path, users: bytes, says: str) -> None:
+def test_another_encoding_discards_the_pull(tmp_path: Path, users: bytes, says: str) -> None:
     with pytest.raises(SourceError, match=says) as raised:
         pulled(tmp_path, users)
     assert "name its encoding in the option `encoding`" in str(raised.value.remedy)
@@ -87,7 +87,7 @@ def test_a_lone_surrogate_of_utf_16_affects_only_its_cell(tmp_path: Path, encodi
 
 
 @pytest.mark.parametrize("cut", [1, 2])
-def test_utf_16_that_ends_in_the_middle_of_a_character_voids_the_pull(tmp_path: Path, cut: int) -> None:
+def test_utf_16_that_ends_in_the_middle_of_a_character_discards_the_pull(tmp_path: Path, cut: int) -> None:
     users = "id,displayName\n1,😀".encode("utf-16")[:-cut]
     with pytest.raises(SourceError, match=r"users.csv:2: not utf-16: "):
         pulled(tmp_path, users, encoding="utf-16")

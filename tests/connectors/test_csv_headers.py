@@ -28,7 +28,7 @@ def attributes(remedy: str) -> dict[str, str]:
     return mapping
 
 
-def void(folder: Path, users: str, members: str = "group_id,member_id\n", **options: str) -> str:
+def pull_error(folder: Path, users: str, members: str = "group_id,member_id\n", **options: str) -> str:
     for name, text in (("users", users), ("groups", "id\nops\n"), ("members", members)):
         (folder / f"{name}.csv").write_bytes(text.encode())
     files = {"users": "users.csv", "groups": "groups.csv", "members": "members.csv"}
@@ -51,7 +51,7 @@ def void(folder: Path, users: str, members: str = "group_id,member_id\n", **opti
     ],
 )
 def test_a_row_in_place_of_the_header_is_not_shown(tmp_path: Path, row: str) -> None:
-    message = void(tmp_path, f"{row}\n8,bob,,,\n")
+    message = pull_error(tmp_path, f"{row}\n8,bob,,,\n")
     assert message.startswith(f"users.csv:1: {MISSING}\n")
     assert not any(cell in message for cell in ("Private", "ann", "7", "170", "secret"))
     assert "with at least id, spelt just so" in message
@@ -59,7 +59,7 @@ def test_a_row_in_place_of_the_header_is_not_shown(tmp_path: Path, row: str) -> 
 
 
 def test_memberships_need_a_header_too(tmp_path: Path) -> None:
-    assert void(tmp_path, "id\n1\n", members="ops,1\n").startswith(f"members.csv:1: {MISSING}\n")
+    assert pull_error(tmp_path, "id\n1\n", members="ops,1\n").startswith(f"members.csv:1: {MISSING}\n")
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_memberships_need_a_header_too(tmp_path: Path) -> None:
     ],
 )
 def test_a_header_is_shown(tmp_path: Path, users: str, says: str) -> None:
-    assert void(tmp_path, users).startswith(f"users.csv:1: {says}\n")
+    assert pull_error(tmp_path, users).startswith(f"users.csv:1: {says}\n")
 
 
 @pytest.mark.parametrize(
@@ -81,14 +81,14 @@ def test_a_header_is_shown(tmp_path: Path, users: str, says: str) -> None:
 )
 def test_the_line_sep_names_the_delimiter_to_write(tmp_path: Path, line: str, shown: str, delimiter: str) -> None:
     for configured in (",", delimiter):
-        message = void(tmp_path, f"{line}\nid{delimiter}userName\n", delimiter=configured)
+        message = pull_error(tmp_path, f"{line}\nid{delimiter}userName\n", delimiter=configured)
         assert message.startswith(f"users.csv:1: this is Excel's line {shown}, not the header\n")
         assert yaml.safe_load(message.split("`")[1]) == {"delimiter": delimiter}
 
 
 @pytest.mark.parametrize("cell", ["x" * 200_000, '"' + "x\n" * 200_000])
 def test_a_too_long_cell_is_reported_with_the_limit(tmp_path: Path, cell: str) -> None:
-    message = void(tmp_path, f"id,displayName\n1,{cell}\n")
+    message = pull_error(tmp_path, f"id,displayName\n1,{cell}\n")
     assert message.startswith(
         "users.csv:2: a quote is opened here and never closed, or a cell has more than 131,072 char"
     )
@@ -105,7 +105,7 @@ def test_a_too_long_cell_is_reported_with_the_limit(tmp_path: Path, cell: str) -
     ],
 )
 def test_only_the_beginning_of_a_long_cell_is_shown(tmp_path: Path, users: str) -> None:
-    message = void(tmp_path, users)
+    message = pull_error(tmp_path, users)
     assert f"{'x' * 50}" in message
     assert "…" in message
     assert len(message) < 600
@@ -118,7 +118,7 @@ def test_only_the_beginning_of_a_long_cell_is_shown(tmp_path: Path, users: str) 
 def test_a_mapping_is_proposed_for_a_file_that_cannot_be_changed(
     tmp_path: Path, column: str, cell: str, meant: bool | str
 ) -> None:
-    mapping = attributes(void(tmp_path, f"id,{column}\n1,{cell}\n"))
+    mapping = attributes(pull_error(tmp_path, f"id,{column}\n1,{cell}\n"))
     at = Place("config.yaml")
     rules = compile_rules(
         directory="hr",

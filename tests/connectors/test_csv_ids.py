@@ -29,7 +29,7 @@ def source(folder: Path, files: Mapping[str, str]) -> CsvSource:
     )
 
 
-def void(folder: Path, **files: str) -> str:
+def pull_error(folder: Path, **files: str) -> str:
     with pytest.raises(SourceError) as raised:
         asyncio.run(read(source(folder, FILES | files)))
     return f"{raised.value.message}\n{raised.value.remedy}".removeprefix(f"{folder}/")
@@ -69,14 +69,14 @@ def ids(folder: Path, **files: str) -> set[str]:
         ),
     ],
 )
-def test_a_damaged_id_voids_the_pull(tmp_path: Path, cell: str, says: str, remedy: str) -> None:
+def test_a_damaged_id_discards_the_pull(tmp_path: Path, cell: str, says: str, remedy: str) -> None:
     for file, column, text in (
         ("users", "id", f"id,userName\n1,ada\n{cell},bob\n"),
         ("groups", "id", f"id,displayName\nops,Ops\n{cell},Staff\n"),
         ("members", "member_id", f"group_id,member_id\nops,1\nops,{cell}\n"),
         ("members", "group_id", f"group_id,member_id\nops,1\n{cell},1\n"),
     ):
-        message = void(tmp_path, **{file: text})
+        message = pull_error(tmp_path, **{file: text})
         assert message.startswith(f"{file}.csv:3: {column} is"), message
         assert says in message
         assert remedy in message
@@ -91,8 +91,8 @@ def test_a_damaged_id_voids_the_pull(tmp_path: Path, cell: str, says: str, remed
         ("members", "group_id,member_id\nops,1\ngroup_id,member_id\n"),
     ],
 )
-def test_a_header_among_the_rows_voids_the_pull(tmp_path: Path, file: str, text: str) -> None:
-    message = void(tmp_path, **{file: text})
+def test_a_header_among_the_rows_discards_the_pull(tmp_path: Path, file: str, text: str) -> None:
+    message = pull_error(tmp_path, **{file: text})
     assert message.startswith(f"{file}.csv:3: this is a header line among the rows: two files were concatenated"), (
         message
     )

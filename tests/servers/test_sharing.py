@@ -29,7 +29,7 @@ def test_no_port_is_given_twice() -> None:
     assert len(set(ports)) == len(ports)
 
 
-def test_what_workers_share_is_made_by_one_of_them(tmp_path: Path) -> None:
+def test_one_worker_makes_what_all_share(tmp_path: Path) -> None:
     made, begin = list[Path](), Barrier(4)
 
     def make(folder: Path) -> Path:
@@ -46,7 +46,7 @@ def test_what_workers_share_is_made_by_one_of_them(tmp_path: Path) -> None:
     assert found == {tmp_path / "domain" / "tree"}
 
 
-def test_what_one_worker_failed_to_make_the_next_one_makes_in_an_empty_folder(tmp_path: Path) -> None:
+def test_after_a_failure_the_next_worker_starts_in_an_empty_folder(tmp_path: Path) -> None:
     def fail(folder: Path) -> Path:
         (folder / "half").touch()
         raise RuntimeError("no room")

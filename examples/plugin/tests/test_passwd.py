@@ -59,7 +59,7 @@ def listing(machine: Path, **options: Any) -> DirectoryContent:
     return fold(asyncio.run(read(source)).items)
 
 
-def test_people_are_known_by_uid_and_groups_by_gid(machine: Path) -> None:
+def test_users_have_the_uid_as_id_and_groups_the_gid(machine: Path) -> None:
     found = listing(machine)
     assert found.records[Kind.USER, "1000"] == {
         "login": "ada",
@@ -83,7 +83,7 @@ def test_members_are_those_in_the_list_and_those_whose_first_group_it_is(machine
     }
 
 
-def test_a_range_of_uids(machine: Path) -> None:
+def test_only_uids_in_the_range_are_read(machine: Path) -> None:
     assert {id for kind, id in listing(machine, min_uid=1, max_uid=1000).records if kind is Kind.USER} == {"1000"}
 
 
@@ -96,14 +96,14 @@ def test_a_range_of_uids(machine: Path) -> None:
         ("group", "web:x:1006", "group:7: 3 fields instead of 4"),
     ],
 )
-def test_a_line_that_is_not_right_voids_the_pull(machine: Path, file: str, line: str, says: str) -> None:
+def test_a_malformed_line_discards_the_pull(machine: Path, file: str, line: str, says: str) -> None:
     with (machine / file).open("a") as text:
         text.write(line + "\n")
     with pytest.raises(SourceError, match=says):
         listing(machine)
 
 
-def test_an_empty_file_voids_the_pull(machine: Path) -> None:
+def test_an_empty_file_discards_the_pull(machine: Path) -> None:
     (machine / "passwd").write_text("")
     with pytest.raises(SourceError, match="passwd is empty"):
         listing(machine)

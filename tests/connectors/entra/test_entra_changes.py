@@ -23,7 +23,7 @@ async def follower(graph: Graph, tmp_path: Path) -> Follower:
     return follower
 
 
-async def test_nothing_changed(follower: Follower) -> None:
+async def test_a_pull_without_changes_yields_nothing(follower: Follower) -> None:
     before = len(follower.graph.requests)
     await follower.pull()
     assert follower.items == []
@@ -66,7 +66,7 @@ def _purge(tenant: Tenant) -> None:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-async def test_one_change(follower: Follower, change: str) -> None:
+async def test_a_single_change_is_yielded(follower: Follower, change: str) -> None:
     CHANGES[change](follower.graph.tenant)
     await follower.pull()
     assert follower.is_right

@@ -99,7 +99,7 @@ async def test_properties_of_every_user_are_required(graph: Graph, tmp_path: Pat
 
 
 @pytest.mark.parametrize("more", [{}, NARROWED], ids=["delta", "list"])
-async def test_properties_hidden_for_many_users_void_the_pull(
+async def test_properties_hidden_for_many_users_discard_the_pull(
     graph: Graph, tmp_path: Path, more: dict[str, Any]
 ) -> None:
     for user in list(graph.tenant.users)[:7]:

@@ -131,7 +131,7 @@ def test_signing_in(graph: Graph) -> None:
 
 
 @pytest.mark.parametrize("fault", ["throttle", "throttle_date", "busy", "cut", "html", "token_dies", "revoked"])
-def test_knobs(graph: Graph, client: httpx.Client, fault: str) -> None:
+def test_each_fault_can_be_injected(graph: Graph, client: httpx.Client, fault: str) -> None:
     graph.faults.coming.append(fault)
     try:
         response = client.get("/users")

@@ -31,7 +31,7 @@ def client(graph: Graph) -> GraphServiceClient:
     return GraphServiceClient(request_adapter=adapter)
 
 
-async def test_users(graph: Graph, client: GraphServiceClient) -> None:
+async def test_microsofts_client_reads_users(graph: Graph, client: GraphServiceClient) -> None:
     select = Users.DeltaRequestBuilderGetQueryParameters(select=["displayName", "accountEnabled", "createdDateTime"])
     page = await client.users.delta.get(RequestConfiguration(query_parameters=select))
     found: dict[str, Any] = {}
@@ -44,7 +44,7 @@ async def test_users(graph: Graph, client: GraphServiceClient) -> None:
     assert all(user.created_date_time is not None for user in found.values())
 
 
-async def test_groups_and_the_round_after(graph: Graph, client: GraphServiceClient) -> None:
+async def test_microsofts_client_reads_groups_and_their_changes(graph: Graph, client: GraphServiceClient) -> None:
     select = Groups.DeltaRequestBuilderGetQueryParameters(select=["displayName", "members"])
     page = await client.groups.delta.get(RequestConfiguration(query_parameters=select))
     members: dict[str, set[str]] = {}
@@ -72,7 +72,7 @@ async def test_members_have_their_types(graph: Graph, client: GraphServiceClient
     assert kinds == {f"#microsoft.graph.{kind}" for kind in ("user", "device", "servicePrincipal")}
 
 
-async def test_an_error(graph: Graph, client: GraphServiceClient) -> None:
+async def test_microsofts_client_reads_an_error(graph: Graph, client: GraphServiceClient) -> None:
     graph.signin.app.roles = frozenset()
     with pytest.raises(ODataError) as raised:
         await client.users.get()

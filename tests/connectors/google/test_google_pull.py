@@ -226,7 +226,7 @@ async def test_a_new_group_that_some_servers_lack_is_requested_again(directory: 
     directory.assert_equal()
 
 
-async def test_a_new_group_that_all_servers_lack_voids_the_pull(directory: Directory) -> None:
+async def test_a_new_group_that_all_servers_lack_discards_the_pull(directory: Directory) -> None:
     directory.tenant.replica_lag = 5
     directory.tenant.found("Brand New")
     with pytest.raises(SourceError, match=r"brand-new@acme\.example exists, but its members are not found"):

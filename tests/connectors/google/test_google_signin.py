@@ -232,5 +232,5 @@ async def test_cancelling_while_the_workload_waits_for_its_token(keyless: Direct
     assert not [entry for entry in keyless.log.entries if entry["log_level"] == "warning"]
 
 
-def test_key_pairs_are_real() -> None:
+def test_the_key_pairs_of_the_tests_differ() -> None:
     assert key_pair("first") != key_pair("second")

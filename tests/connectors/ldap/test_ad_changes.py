@@ -20,7 +20,7 @@ def corp(request: pytest.FixtureRequest, domain: Domain) -> Domain:
     return domain
 
 
-async def test_people_come_change_and_go(corp: Domain) -> None:
+async def test_users_that_are_added_changed_and_deleted_are_followed(corp: Domain) -> None:
     server = corp.server
     ada, bob = server.add_user("ada", title="Miss", mobile="1"), server.add_user("bob")
     await corp.follow()
@@ -89,7 +89,7 @@ async def test_entries_that_move_out_of_the_base_are_deleted_and_others_added(co
     assert (await corp.agrees(**options)).members_of("all") == {"ada", "bob"}
 
 
-async def test_a_filter_that_no_longer_fits_is_noticed(corp: Domain) -> None:
+async def test_a_user_that_no_longer_matches_the_filter_is_deleted(corp: Domain) -> None:
     server = corp.server
     ada, bob = server.add_user("ada", employeeNumber="1"), server.add_user("bob")
     options = {"users": {"filter": "(&(objectClass=user)(!(l=Moon))(employeeNumber=*))"}}
@@ -101,7 +101,7 @@ async def test_a_filter_that_no_longer_fits_is_noticed(corp: Domain) -> None:
     assert mirror.has_user("bob")
 
 
-async def test_a_group_that_begins_to_fit_has_its_members(corp: Domain) -> None:
+async def test_a_group_that_begins_to_match_the_filter_has_its_members(corp: Domain) -> None:
     server = corp.server
     ada = server.add_user("ada")
     group = server.add_group("staff", [ada])
@@ -114,7 +114,7 @@ async def test_a_group_that_begins_to_fit_has_its_members(corp: Domain) -> None:
     await corp.agrees(**options)
 
 
-async def test_primary_groups_change_without_a_word_about_members(corp: Domain) -> None:
+async def test_changes_of_primary_groups_are_followed(corp: Domain) -> None:
     server = corp.server
     ada, bob = server.add_user("ada"), server.add_user("bob")
     staff = server.add_group("staff", [ada, bob])
@@ -157,7 +157,7 @@ async def test_a_member_outside_the_scope_becomes_one_when_it_is_read(corp: Doma
     assert (await corp.agrees(**options)).members_of("all") == {"eve"}
 
 
-async def test_the_next_pull_goes_on_after_a_restart(corp: Domain) -> None:
+async def test_the_next_pull_continues_after_a_restart(corp: Domain) -> None:
     server = corp.server
     ada = server.add_user("ada")
     await corp.follow()
@@ -196,7 +196,7 @@ async def test_another_scope_reads_everything(corp: Domain) -> None:
         assert (await corp.follow(**options)).pulls[0] == 0
 
 
-async def test_everything_is_followed_when_the_rules_may_read_anything(corp: Domain) -> None:
+async def test_all_attributes_are_followed_when_the_rules_may_read_any(corp: Domain) -> None:
     ada = corp.server.add_user("ada")
     await corp.follow(reads=EVERYTHING)
     corp.server.modify(ada, {"roomNumber": "5"})

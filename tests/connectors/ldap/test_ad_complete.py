@@ -50,7 +50,7 @@ async def test_the_primary_group_is_a_membership(domain: Domain) -> None:
     assert {"ada", "bob"} <= mirror.members_of("Domain Users")
 
 
-async def test_accounts_that_are_disabled_or_expire(domain: Domain) -> None:
+async def test_disabled_accounts_are_inactive_and_expiring_ones_have_valid_until(domain: Domain) -> None:
     server = domain.server
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).replace(microsecond=0)
     server.add_user("off", userAccountControl="546")
@@ -95,7 +95,7 @@ async def test_everything_is_read_when_the_rules_may_read_anything(domain: Domai
     assert not {"memberOf", "uSNChanged", "lastLogon", "unicodePwd"} & ada.keys()
 
 
-async def test_bases_and_filters_choose_who_is_read(domain: Domain) -> None:
+async def test_bases_and_filters_select_the_records(domain: Domain) -> None:
     server = domain.server
     one, two, three = server.add_unit("one"), server.add_unit("two"), server.add_unit("three")
     inner = server.add_unit("inner", one)
@@ -115,7 +115,7 @@ async def test_bases_and_filters_choose_who_is_read(domain: Domain) -> None:
 NAMES = ["Lovelace, Ada", 'The "Countess"', "Zoë Ångström", "李小龍", "a+b=c\\d", "#1 <x>;y"]
 
 
-async def test_odd_names_are_members_like_others(domain: Domain) -> None:
+async def test_members_with_special_characters_in_their_names_are_found(domain: Domain) -> None:
     people = [domain.server.add_user(name, sAMAccountName=f"u{n}") for n, name in enumerate(NAMES)]
     domain.server.add_group("all", people)
     domain.server.add_group("nested", [domain.server.dn("all")])
@@ -126,7 +126,7 @@ async def test_odd_names_are_members_like_others(domain: Domain) -> None:
     assert mirror.members_of("empty") == set()
 
 
-async def test_check_says_what_it_is_and_how_it_is_read(domain: Domain) -> None:
+async def test_check_describes_the_server_and_the_strategy(domain: Domain) -> None:
     text = "\n".join(await domain.check())
     assert "Active Directory (Samba" in text
     assert "strategy dirsync: the account may use DirSync, it has the right Replicating Directory Changes" in text

@@ -11,7 +11,7 @@ from usersyncd.errors import SourceError
 from usersyncd.plugin import Gone, Kind, Members, Record
 
 
-async def test_nothing_changed(domain: Domain) -> None:
+async def test_a_pull_without_changes_yields_nothing(domain: Domain) -> None:
     await domain.follow()
     pull = await domain.mirror.follow(domain.source())
     assert list(pull.items) == []
@@ -19,7 +19,7 @@ async def test_nothing_changed(domain: Domain) -> None:
     assert not pull.ends[0].complete
 
 
-async def test_members_come_and_go_one_by_one(domain: Domain) -> None:
+async def test_members_are_added_and_removed_one_by_one(domain: Domain) -> None:
     server = domain.server
     people = [server.add_user(f"u{n}") for n in range(4)]
     group = server.add_group("staff", people[:3])
@@ -80,7 +80,7 @@ async def test_an_ordinary_account_that_sees_deletions_may_use_dirsync(domain: D
 
 
 @pytest.mark.parametrize("cursor", ["", "nonsense", "{}", '{"format":1,"strategy":"dirsync","scope":"x","state":{}}'])
-async def test_a_cursor_that_cannot_be_used_is_answered_with_everything(domain: Domain, cursor: str) -> None:
+async def test_an_unusable_cursor_causes_a_complete_pull(domain: Domain, cursor: str) -> None:
     domain.server.add_user("ada")
     domain.mirror.cursor = cursor
     mirror = await domain.follow()
@@ -88,7 +88,7 @@ async def test_a_cursor_that_cannot_be_used_is_answered_with_everything(domain: 
     assert mirror.pulls == [0, 1]
 
 
-async def test_a_broken_cookie_reads_everything(domain: Domain) -> None:
+async def test_a_broken_cookie_causes_a_complete_pull(domain: Domain) -> None:
     domain.server.add_user("ada")
     await domain.follow()
     assert domain.mirror.cursor is not None
@@ -105,7 +105,7 @@ async def test_unreported_attributes_cause_complete_pulls(domain: Domain) -> Non
     assert any("strategy complete: the filter for users uses memberof" in line for line in lines)
 
 
-async def test_records_come_whole(domain: Domain) -> None:
+async def test_a_changed_record_has_all_its_attributes(domain: Domain) -> None:
     ada = domain.server.add_user("ada", title="Miss", l="London")
     await domain.follow()
     domain.server.modify(ada, {"title": "Countess"})

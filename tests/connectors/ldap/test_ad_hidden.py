@@ -34,7 +34,7 @@ def take(reading: AdEntryReader, count: int, *, hidden: int, name: str = "userAc
     return list(reading.page())
 
 
-def test_one_of_many_fails_by_name() -> None:
+def test_a_single_user_without_it_fails_by_name() -> None:
     reading = reader()
     items = take(reading, 20, hidden=1)
     reading.verify()
@@ -45,7 +45,7 @@ def test_one_of_many_fails_by_name() -> None:
 
 
 @pytest.mark.parametrize(("count", "hidden"), [(20, 2), (1, 1), (20, 20)])
-def test_a_tenth_voids_the_pull(count: int, hidden: int) -> None:
+def test_a_tenth_of_the_users_without_it_discards_the_pull(count: int, hidden: int) -> None:
     reading = reader()
     take(reading, count, hidden=hidden)
     with pytest.raises(SourceError, match=f"userAccountControl is hidden on {hidden} of {count} users.*CN=u0,DC=acme"):
@@ -53,13 +53,13 @@ def test_a_tenth_voids_the_pull(count: int, hidden: int) -> None:
 
 
 @pytest.mark.parametrize("reads", [None, frozenset({"active"}), frozenset({"active", "useraccountcontrol"})])
-def test_whatever_else_the_rules_read(reads: frozenset[str] | None) -> None:
+def test_a_hidden_attribute_is_found_whatever_else_the_rules_read(reads: frozenset[str] | None) -> None:
     reading = reader(reads)
     items = take(reading, 20, hidden=1)
     assert sum(isinstance(item, Unread) for item in items) == 1
 
 
-def test_nobody_misses_it_where_no_rule_reads_it() -> None:
+def test_an_attribute_that_no_rule_reads_may_be_absent() -> None:
     reading = reader(frozenset({"email"}))
     assert all(isinstance(item, Record) for item in take(reading, 20, hidden=20))
     reading.verify()
@@ -73,7 +73,7 @@ SETS = {
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_each_attribute_that_every_user_has(name: str) -> None:
+def test_every_attribute_that_all_users_have_is_checked(name: str) -> None:
     reading = reader(frozenset({"active", "validUntil", "userName"}))
     [unread] = [item for item in take(reading, 20, hidden=1, name=name) if isinstance(item, Unread)]
     assert unread.why.startswith(f"the directory hides {name} of CN=u0,DC=acme\n  → grant")
@@ -84,7 +84,7 @@ def test_each_attribute_that_every_user_has(name: str) -> None:
         reading.verify()
 
 
-async def test_a_primary_group_that_is_hidden_loses_nobody(domain: Domain) -> None:
+async def test_a_hidden_primary_group_removes_no_member(domain: Domain) -> None:
     for number in range(8):
         domain.server.add_user(f"u{number}")
     dn = domain.server.add_user("ada")
@@ -101,7 +101,7 @@ PRIMARY_GROUP = "bf967a00-0de6-11d0-a285-00aa003049e2"
 """The attribute primaryGroupID."""
 
 
-def test_a_group_has_none() -> None:
+def test_groups_are_not_checked_for_attributes_of_users() -> None:
     reading = reader(None, Kind.GROUP)
     assert not any(isinstance(item, Unread) for item in take(reading, 20, hidden=20))
     reading.verify()

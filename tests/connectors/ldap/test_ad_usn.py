@@ -21,7 +21,7 @@ def counted(domain: Domain) -> Domain:
     return domain
 
 
-async def test_nothing_changed(counted: Domain) -> None:
+async def test_a_pull_without_changes_yields_nothing(counted: Domain) -> None:
     await counted.follow()
     pull = await counted.mirror.follow(counted.source())
     assert list(pull.items) == []
@@ -39,7 +39,7 @@ async def test_the_time_of_the_last_change_is_read(counted: Domain) -> None:
     assert "modifyTimestamp" not in (await counted.afresh(reads=reads, strategy="dirsync")).user("ada")
 
 
-async def test_an_account_that_does_not_see_deletions(counted: Domain) -> None:
+async def test_an_account_that_does_not_see_deletions_uses_complete_pulls(counted: Domain) -> None:
     counted.options["bind_dn"] = counted.server.reader_dn
     with pytest.raises(SourceError, match="does not see deletions"):
         await counted.follow()

@@ -39,7 +39,7 @@ async def test_a_large_group_comes_in_ranges_and_is_whole(domain: Domain, window
 
 
 @pytest.mark.parametrize("strategy", ["dirsync", "usn"])
-async def test_a_large_group_is_followed(domain: Domain, windows: Windows, strategy: str) -> None:
+async def test_changes_of_a_large_group_are_followed(domain: Domain, windows: Windows, strategy: str) -> None:
     people = crowd(domain, 70)
     group = domain.server.add_group("all", people[:65])
     await domain.follow(strategy=strategy)
@@ -65,9 +65,7 @@ async def test_more_people_than_one_search_may_return(domain: Domain, windows: W
     assert windows.cut == 1
 
 
-async def test_dirsync_goes_on_while_there_is_more_even_over_answers_without_entries(
-    domain: Domain, windows: Windows
-) -> None:
+async def test_dirsync_continues_over_empty_answers_while_there_is_more(domain: Domain, windows: Windows) -> None:
     people = crowd(domain, 12)
     await domain.follow()
     begun = windows.empty

@@ -54,7 +54,7 @@ async def test_the_end_of_an_incremental_pull_removes_nobody(directory: Director
     assert len(directory.mirror.records) == 40 + 4 - 1
 
 
-async def test_check_says_how_it_is_read(directory: Directory389) -> None:
+async def test_check_describes_the_strategy(directory: Directory389) -> None:
     text = "\n".join(await directory.check())
     assert "389 Directory Server (389 Project 389-Directory/" in text
     assert "strategy syncrepl: the plugin Content Synchronization reports changes" in text

@@ -33,7 +33,7 @@ SAME = [
 
 
 @pytest.mark.parametrize(("one", "other"), SAME)
-def test_spellings_of_one_name_are_equal(one: str, other: str) -> None:
+def test_spellings_of_one_name_have_one_normal_form(one: str, other: str) -> None:
     assert dn.normal(one) == dn.normal(other)
     assert dn.handles([one.encode()]) == dn.handles([other.encode()]) == {"dn:" + dn.normal(one)}
 
@@ -62,12 +62,12 @@ TEXTS = DNS | st.text(max_size=20).filter(lambda text: text.isprintable())
 
 
 @given(TEXTS)
-def test_the_short_way_agrees_with_the_long_one(text: str) -> None:
+def test_the_fast_path_agrees_with_the_full_parser(text: str) -> None:
     assert dn.normal(text) == dn._parsed(text)
 
 
 @given(st.lists(TEXTS, max_size=5))
-def test_a_group_agrees_with_its_members_one_by_one(texts: list[str]) -> None:
+def test_normalising_all_members_at_once_agrees_with_one_by_one(texts: list[str]) -> None:
     assert dn.handles([text.encode() for text in texts]) == {"dn:" + dn._parsed(text) for text in texts} - {"dn:"}
 
 
@@ -76,7 +76,7 @@ def test_the_normal_form_is_its_own_normal_form(text: str) -> None:
     assert dn.normal(dn.normal(text)) == dn.normal(text)
 
 
-def test_an_empty_name_names_nobody() -> None:
+def test_an_empty_name_matches_no_entry() -> None:
     assert dn.handles([]) == dn.handles([b""]) == frozenset()
     assert dn.handles([b"", b"cn=ada"]) == {"dn:cn=ada"}
 

@@ -42,7 +42,7 @@ async def comes_and_goes(directory: Directory | Directory389, name: str) -> None
 
 
 @pytest.mark.parametrize("attributes", ["member", "member+memberOf@groupOfNames*"])
-async def test_dynlist(serve: Callable[..., Directory], attributes: str) -> None:
+async def test_members_of_dynlist_groups_are_read(serve: Callable[..., Directory], attributes: str) -> None:
     overlay = f"overlay dynlist\ndynlist-attrset groupOfURLs memberURL {attributes}"
     directory = serve(changes="present", database=overlay)
     directory.reads, directory.options["groups"] = READS, ANY_GROUP
@@ -51,7 +51,7 @@ async def test_dynlist(serve: Callable[..., Directory], attributes: str) -> None
     assert "dynamic groups, whose members are read in every pull: 1" in await directory.check()
 
 
-async def test_dynlist_by_another_attribute(serve: Callable[..., Directory]) -> None:
+async def test_members_in_another_attribute_of_dynlist_are_read(serve: Callable[..., Directory]) -> None:
     overlay = "overlay dynlist\ndynlist-attrset labeledURIObject labeledURI member"
     directory = serve(changes="present", database=overlay)
     directory.reads = READS
@@ -62,7 +62,7 @@ async def test_dynlist_by_another_attribute(serve: Callable[..., Directory]) -> 
     await comes_and_goes(directory, "berlin")
 
 
-async def test_urls_that_the_server_makes_nothing_of(serve389: Callable[..., Directory389]) -> None:
+async def test_a_member_url_that_the_server_does_not_expand_is_evaluated(serve389: Callable[..., Directory389]) -> None:
     directory = serve389()
     directory.reads, directory.options["groups"] = READS, ANY_GROUP
     of_urls(directory, "berlin", URL, f"ldap:///{BASE}??sub?(&(l=Berlin)(uid=a*))")
@@ -72,7 +72,9 @@ async def test_urls_that_the_server_makes_nothing_of(serve389: Callable[..., Dir
     assert groups == ["static"]
 
 
-async def test_a_url_that_cannot_be_followed_costs_its_own_group(serve389: Callable[..., Directory389]) -> None:
+async def test_a_member_url_that_cannot_be_evaluated_fails_only_its_group(
+    serve389: Callable[..., Directory389],
+) -> None:
     directory = serve389()
     directory.reads, directory.options["groups"] = READS, ANY_GROUP
     person(directory, "ada", l="Berlin")

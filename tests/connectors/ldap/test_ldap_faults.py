@@ -1,4 +1,4 @@
-"""Whatever goes wrong voids the pull, and the message says where and what to do."""
+"""Any fault discards the pull, and the message says where it happened and what to do."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ READS = {Kind.USER: frozenset({"uid"}), Kind.GROUP: frozenset({"cn"})}
 
 
 async def fails(directory: Directory, *, says: str, **options: Any) -> SourceError:
-    """The error of a pull that is void: it names the server, and no Done comes."""
+    """Pull, check that the pull fails with a remedy, and return the error."""
     with pytest.raises(SourceError, match=says) as raised:
         await directory.pull(**options)
     assert raised.value.remedy
@@ -130,7 +130,7 @@ def mute() -> Iterator[int]:
 
 
 @pytest.mark.parametrize(("scheme", "tls"), [("ldap", {}), ("ldap", {"start_tls": True}), ("ldaps", {})])
-async def test_a_server_that_accepts_and_says_nothing(
+async def test_a_server_that_accepts_connections_and_never_answers(
     serve: Serve, mute: int, scheme: str, tls: dict[str, bool]
 ) -> None:
     start = time.monotonic()

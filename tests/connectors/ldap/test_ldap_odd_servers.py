@@ -1,4 +1,4 @@
-"""Servers that page badly or stop in the middle of a word: a pull is whole or void, and always ends."""
+"""Servers that page badly or stop in the middle of a message: a pull is complete or discarded, and always ends."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def test_a_server_without_pages_is_read_at_once(tmp_path: Path) -> None:
         ([], "no response in time"),
     ],
 )
-async def test_anything_but_a_clean_end_voids_the_pull(tmp_path: Path, script: list[Answer], says: str) -> None:
+async def test_anything_but_a_clean_end_discards_the_pull(tmp_path: Path, script: list[Answer], says: str) -> None:
     start = time.monotonic()
     with pytest.raises(SourceError, match=says) as raised:
         await pull(tmp_path, bound, root_dse, *script)

@@ -17,7 +17,7 @@ from usersyncd.errors import SourceError
 
 
 @pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["", "byte order mark"])
-async def test_every_printable_character(serve: Callable[..., Directory], mark: str) -> None:
+async def test_a_password_may_have_any_printable_character(serve: Callable[..., Directory], mark: str) -> None:
     directory = serve(person(0))
     directory.server.modify(directory.server.reader_dn, {"userPassword": PRINTABLE})
     (directory.folder / "password").write_text(f"{mark}{PRINTABLE}\n")

@@ -29,7 +29,7 @@ def group(name: str, object_class: str, *lines: str) -> str:
     return "\n".join([f"dn: cn={name},{GROUPS}", f"objectClass: {object_class}", f"cn: {name}", *lines, "", ""])
 
 
-async def test_a_company_comes_whole_over_many_pages(serve: Serve) -> None:
+async def test_all_records_are_read_over_many_pages(serve: Serve) -> None:
     directory = serve(*company(people=2500, groups=40, memberships=3000))
     pulled = await directory.pull(page_size=200)
     assert len(pulled.users) == 2500
@@ -38,7 +38,7 @@ async def test_a_company_comes_whole_over_many_pages(serve: Serve) -> None:
     assert pulled.members("g0") == {f"u{n}" for n in range(75)}
 
 
-async def test_pages_come_while_the_rest_is_still_unread(serve: Serve) -> None:
+async def test_pages_are_yielded_before_the_rest_is_read(serve: Serve) -> None:
     directory = serve(*company(people=5000, groups=0, memberships=0))
     async with aclosing(cast("Any", directory.source().pull(None))) as pages:
         first = await anext(pages)
@@ -135,7 +135,7 @@ async def test_two_entries_whose_names_differ_in_one_letter_are_two_members(serv
 
 
 @pytest.mark.parametrize("rdn", ["cn=new", "CN=New", "cn=new+description=x"])
-async def test_of_several_names_the_one_in_the_dn_is_first(serve: Serve, rdn: str) -> None:
+async def test_the_value_in_the_dn_comes_first_of_several(serve: Serve, rdn: str) -> None:
     more = ["description: x", "cn: a name from before", "cn: new", "cn: zoo", "member: cn=nobody"]
     entry = "\n".join([f"dn: {rdn},{GROUPS}", "objectClass: groupOfNames", *more, "", ""])
     person = user("uid=ada", "uid: a name from before", "uid: zoo")
@@ -148,7 +148,7 @@ def _b64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-async def test_a_group_of_twenty_thousand_is_whole(serve: Serve) -> None:
+async def test_a_group_of_twenty_thousand_has_all_members(serve: Serve) -> None:
     directory = serve(*company(people=20_000, groups=1, memberships=20_000))
     pulled = await directory.pull(reads={Kind.USER: frozenset({"uid"}), Kind.GROUP: frozenset({"cn"})})
     assert len(pulled.members("g0")) == 20_000
@@ -189,7 +189,7 @@ async def test_several_values_are_a_list(serve: Serve) -> None:
     assert set(ada.handles) == {f"dn:uid=ada,{PEOPLE}", "uid:ada", "uid:countess"}
 
 
-async def test_bytes_and_passwords_come_only_when_a_rule_names_them(serve: Serve) -> None:
+async def test_bytes_and_passwords_are_read_only_when_a_rule_names_them(serve: Serve) -> None:
     photo = b"\xff\xd8\xff\xe0 a photo"
     directory = serve(
         user("uid=ada", f"jpegPhoto:: {base64.b64encode(photo).decode()}", "userPassword: hush", "audio:: AAE="),
@@ -202,7 +202,7 @@ async def test_bytes_and_passwords_come_only_when_a_rule_names_them(serve: Serve
     assert pulled.users["ada"].attributes["userPassword"] == "hush"
 
 
-async def test_base_and_filter_choose_who_is_read(serve: Serve) -> None:
+async def test_base_and_filter_select_the_records(serve: Serve) -> None:
     directory = serve(
         user("uid=ada", "employeeType: employee"),
         user("uid=bob", "employeeType: robot"),

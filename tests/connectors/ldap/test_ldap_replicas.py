@@ -147,7 +147,7 @@ async def test_a_replica_that_has_everything_is_read(directory: Directory) -> No
     assert not any("lacks changes of another one" in entry["event"] for entry in directory.log.entries)
 
 
-async def test_a_server_that_was_taken_out_of_the_list_is_not_waited_for(directory: Directory) -> None:
+async def test_changes_of_a_removed_server_are_not_waited_for(directory: Directory) -> None:
     person(directory, "eve")
     assert (await directory.follow()).has_user("eve")
     directory.server.kill()

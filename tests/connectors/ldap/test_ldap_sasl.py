@@ -30,7 +30,7 @@ def unsigned(directory: Directory, **options: Any) -> Directory:
 
 
 @pytest.mark.parametrize("how", ["ldaps", "StartTLS"])
-async def test_our_certificate_says_who_we_are(serve: Serve, tls: Certificates, how: str) -> None:
+async def test_sign_in_by_certificate(serve: Serve, tls: Certificates, how: str) -> None:
     directory = serve(person(0), tls=tls)
     own = {"ca_file": str(tls.ca), "certificate": str(tls.client), "key": str(tls.client_key)}
     url = directory.server.ldaps_url if how == "ldaps" else directory.server.url
@@ -58,7 +58,7 @@ async def test_a_server_that_demands_a_certificate_in_the_handshake(
     assert set((await directory.pull()).users) == {"u0"}
 
 
-async def test_a_socket_says_who_we_are(serve: Serve) -> None:
+async def test_sign_in_by_unix_socket(serve: Serve) -> None:
     directory = unsigned(serve(person(0)))
     directory.options["url"] = directory.server.ldapi_url
     assert set((await directory.pull()).users) == {"u0"}
@@ -71,13 +71,13 @@ async def test_a_password_may_be_given_over_a_socket(serve: Serve) -> None:
     assert set((await directory.pull(url=directory.server.ldapi_url)).users) == {"u0"}
 
 
-async def test_a_socket_that_is_not_there(serve: Serve) -> None:
+async def test_a_missing_socket_is_an_error(serve: Serve) -> None:
     directory = unsigned(serve(person(0)), url="ldapi://%2Fno%2Fsuch%2Fsocket")
     with pytest.raises(SourceError, match="no LDAP server answers"):
         await directory.pull()
 
 
-async def test_a_certificate_that_is_not_there(serve: Serve, tls: Certificates) -> None:
+async def test_a_missing_certificate_is_an_error(serve: Serve, tls: Certificates) -> None:
     directory = serve(person(0), tls=tls)
     own = {"ca_file": str(tls.ca), "certificate": "missing.pem", "key": str(tls.client_key)}
     unsigned(directory, url=directory.server.ldaps_url, tls=own)
@@ -85,7 +85,7 @@ async def test_a_certificate_that_is_not_there(serve: Serve, tls: Certificates) 
         await directory.pull()
 
 
-async def test_a_server_that_knows_no_such_way(serve: Serve, tls: Certificates) -> None:
+async def test_a_server_without_the_mechanism_is_an_error(serve: Serve, tls: Certificates) -> None:
     own = {"ca_file": str(tls.ca), "certificate": str(tls.client), "key": str(tls.client_key)}
     directory = unsigned(serve(person(0)), tls=own)  # not secured, so nobody sees the certificate
     with pytest.raises(SourceError, match="signing in as the account of the certificate or socket failed"):
@@ -130,7 +130,7 @@ def ticket(domain: Domain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> D
     return domain
 
 
-async def test_kerberos_says_who_we_are(ticket: Domain) -> None:
+async def test_sign_in_by_kerberos(ticket: Domain) -> None:
     ticket.server.add_user("ada")
     ticket.options |= {"url": f"ldap://{ticket.server.address}", "tls": {}}
     assert (await ticket.follow()).has_user("ada")
@@ -145,7 +145,7 @@ async def test_a_server_that_wants_kerberos_to_encrypt(ticket: Domain) -> None:
     assert "ldap:// url without TLS" in str(raised.value.remedy)
 
 
-async def test_no_ticket(ticket: Domain, tmp_path: Path) -> None:
+async def test_a_missing_kerberos_ticket_is_an_error(ticket: Domain, tmp_path: Path) -> None:
     (tmp_path / "ticket").unlink()
     with pytest.raises(SourceError, match="signing in as the account of the Kerberos ticket failed") as raised:
         await ticket.follow()

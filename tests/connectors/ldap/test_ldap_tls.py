@@ -42,7 +42,7 @@ def tls_of(directory: Directory, **more: Any) -> dict[str, Any]:
     return {**directory.options.get("tls", {}), **more}
 
 
-async def test_a_certificate_of_the_right_authority(secured: Directory, tls: Certificates) -> None:
+async def test_a_certificate_of_the_configured_authority_is_accepted(secured: Directory, tls: Certificates) -> None:
     options = tls_of(secured, ca_file=str(tls.ca))
     assert set((await secured.pull(tls=options)).users) == {"u0"}
     assert any("certificate verified" in line for line in await secured.check(tls=options))
@@ -53,7 +53,7 @@ async def test_the_authority_is_found_beside_the_configuration(secured: Director
     assert set((await secured.pull(tls=tls_of(secured, ca_file="ca.pem"))).users) == {"u0"}
 
 
-async def test_a_certificate_of_a_stranger(secured: Directory, tls: Certificates) -> None:
+async def test_a_certificate_of_another_authority_is_refused(secured: Directory, tls: Certificates) -> None:
     with pytest.raises(SourceError, match="certificate is not trusted") as raised:
         await secured.pull(tls=tls_of(secured, ca_file=str(tls.stranger)))
     assert "ca_file" in str(raised.value.remedy)
@@ -78,7 +78,7 @@ def careless() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("careless")
-async def test_no_option_and_no_spelling_of_the_url_lets_a_stranger_in(serve: Serve, tls: Certificates) -> None:
+async def test_no_option_or_url_spelling_skips_verification(serve: Serve, tls: Certificates) -> None:
     directory = serve(person(0), tls=tls)
     plain, secure = directory.server.url, directory.server.ldaps_url
     spelled: list[tuple[str, dict[str, Any]]] = [
@@ -125,7 +125,7 @@ def _shake_hands(server: socket.socket, context: ssl.SSLContext) -> None:
     context.wrap_socket(connection, server_side=True).close()
 
 
-async def test_a_certificate_that_nobody_vouches_for(secured: Directory) -> None:
+async def test_a_certificate_of_an_unknown_authority_is_refused(secured: Directory) -> None:
     with pytest.raises(SourceError, match=r"certificate|TLS"):
         await secured.pull()
 
@@ -136,7 +136,7 @@ async def test_verification_can_be_switched_off(secured: Directory) -> None:
     assert any("NOT verified" in line for line in await secured.check(tls=options))
 
 
-async def test_one_directory_that_does_not_verify_leaves_others_alone(secured: Directory) -> None:
+async def test_verification_switched_off_for_one_directory_stays_on_for_others(secured: Directory) -> None:
     await secured.pull(tls=tls_of(secured, verify=False))
     with pytest.raises(SourceError):
         await secured.pull()
@@ -155,7 +155,7 @@ PAST, FUTURE = ("20240101000000Z", "20250301120000Z"), ("20990101000000Z", "2100
     ],
     ids=["misnamed", "expired", "not yet"],
 )
-async def test_what_is_wrong_with_a_certificate_is_said(
+async def test_the_error_names_the_fault_of_the_certificate(
     serve: Serve, tmp_path: Any, how: str, made: dict[str, Any], says: str
 ) -> None:
     other = certificates(tmp_path / "other", **made)
@@ -165,7 +165,7 @@ async def test_what_is_wrong_with_a_certificate_is_said(
     assert f"the TLS handshake failed: the server's certificate {says}" in str(raised.value)
 
 
-async def test_a_scheme_that_does_not_fit_the_port_is_said(serve: Serve, tls: Certificates) -> None:
+async def test_the_error_names_a_scheme_that_does_not_match_the_port(serve: Serve, tls: Certificates) -> None:
     directory = serve(person(0), tls=tls)
     plain, secure = directory.server.url, directory.server.ldaps_url
     directory.options["url"] = secure.replace("ldaps:", "ldap:")
@@ -177,12 +177,12 @@ async def test_a_scheme_that_does_not_fit_the_port_is_said(serve: Serve, tls: Ce
         await directory.pull(tls={"ca_file": str(tls.ca)})
 
 
-async def test_an_authority_that_is_not_there(secured: Directory) -> None:
+async def test_a_missing_authority_file_is_an_error(secured: Directory) -> None:
     with pytest.raises(SourceError, match=r"missing\.pem cannot be used: No such file"):
         await secured.pull(tls=tls_of(secured, ca_file="missing.pem"))
 
 
-async def test_an_authority_that_is_not_a_certificate(secured: Directory) -> None:
+async def test_an_authority_file_without_a_certificate_is_an_error(secured: Directory) -> None:
     (secured.folder / "ca.pem").write_text("not a certificate")
     with pytest.raises(SourceError, match=r"ca\.pem"):
         await secured.pull(tls=tls_of(secured, ca_file="ca.pem"))
@@ -202,7 +202,9 @@ def encrypt(key: Path, encrypted: Path) -> None:
     subprocess.run(["openssl", "pkey", "-in", key, "-aes256", "-passout", "pass:x", "-out", encrypted], check=True)
 
 
-async def test_a_certificate_and_a_key_that_do_not_fit(serve: Serve, tls: Certificates, tmp_path: Path) -> None:
+async def test_a_certificate_and_a_key_that_do_not_match_are_an_error(
+    serve: Serve, tls: Certificates, tmp_path: Path
+) -> None:
     directory = serve(person(0), tls=tls)
     directory.options["url"] = directory.server.ldaps_url
     (tmp_path / "empty").touch()

@@ -56,7 +56,7 @@ async def test_a_server_that_restarts_between_pulls(directory: Directory) -> Non
     await directory.agrees()
 
 
-async def test_who_is_left_is_named_when_something_changed(directory: Directory) -> None:
+async def test_remaining_entries_are_yielded_as_present_after_a_change(directory: Directory) -> None:
     """With a log or without: its deletions are not relied on."""
     await directory.follow()
     directory.server.delete(f"uid=u2,{PEOPLE}")
@@ -94,7 +94,7 @@ async def test_a_crash_after_a_deletion_makes_the_next_pull_complete(directory: 
     assert (await directory.agrees()).has_user("eve")
 
 
-async def test_a_replica_that_is_behind_takes_nobody_for_gone(logged: Directory) -> None:
+async def test_a_replica_that_is_behind_deletes_no_record(logged: Directory) -> None:
     """With several providers slapd does not refuse the cookie of one that was further."""
     configuration = logged.server.folder / "slapd.conf"
     configuration.write_text("serverID 1\n" + configuration.read_text())
@@ -154,14 +154,14 @@ async def test_without_syncprov_every_pull_is_complete(serve: Serve) -> None:
         await directory.follow(strategy="dirsync")
 
 
-async def test_check_says_how_it_is_read(directory: Directory) -> None:
+async def test_check_describes_the_strategy(directory: Directory) -> None:
     lines = await directory.check()
     assert "strategy syncrepl: the overlay syncprov reports changes" in lines
     lines = await directory.check(strategy="complete")
     assert "strategy complete: set by the option strategy" in lines
 
 
-async def test_a_size_limit_voids_an_incremental_pull(serve: Serve) -> None:
+async def test_a_size_limit_discards_an_incremental_pull(serve: Serve) -> None:
     directory = serve(
         *company(people=40, groups=4, memberships=30),
         changes="session",
@@ -174,7 +174,7 @@ async def test_a_size_limit_voids_an_incremental_pull(serve: Serve) -> None:
         await directory.follow()
 
 
-async def test_who_is_locked_on_a_replica_is_noticed(serve: Serve) -> None:
+async def test_a_lock_on_a_replica_is_found_without_a_counted_change(serve: Serve) -> None:
     """slapo-ppolicy on a replica locks accounts after failed sign-ins there, and counts no change."""
     policy = f"dn: cn=policy,{BASE}\nobjectClass: device\nobjectClass: pwdPolicy\npwdAttribute: userPassword\n"
     policy += "pwdLockout: TRUE\npwdMaxFailure: 1\n\n"

@@ -28,7 +28,7 @@ def directory(request: pytest.FixtureRequest) -> AnyDirectory:
     return found
 
 
-async def test_nothing_changed(directory: AnyDirectory) -> None:
+async def test_a_pull_without_changes_yields_nothing(directory: AnyDirectory) -> None:
     await directory.follow()
     pull = await directory.mirror.follow(directory.source())
     assert list(pull.items) == []
@@ -36,7 +36,7 @@ async def test_nothing_changed(directory: AnyDirectory) -> None:
     assert pull.ends[0].cursor == directory.mirror.cursor
 
 
-async def test_people_come_change_and_go(directory: AnyDirectory) -> None:
+async def test_users_that_are_added_changed_and_deleted_are_followed(directory: AnyDirectory) -> None:
     await directory.follow()
     directory.server.modify(f"uid=u1,{PEOPLE}", {"title": "Countess", "mobile": []})
     directory.server.delete(f"uid=u2,{PEOPLE}")
@@ -48,7 +48,7 @@ async def test_people_come_change_and_go(directory: AnyDirectory) -> None:
     assert mirror.has_user("eve")
 
 
-async def test_memberships_come_and_go(directory: AnyDirectory) -> None:
+async def test_memberships_that_are_added_and_removed_are_followed(directory: AnyDirectory) -> None:
     await directory.follow()
     members(directory, "g0", f"uid=u3,{PEOPLE}", f"cn=g1,{GROUPS}", "cn=placeholder")
     mirror = await directory.agrees()
@@ -143,7 +143,7 @@ async def test_a_pull_may_be_repeated(directory: AnyDirectory) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["", "nonsense", "{}", '{"format":1,"strategy":"syncrepl","scope":"x","state":{}}'])
-async def test_a_cursor_that_cannot_be_used_is_answered_with_everything(directory: AnyDirectory, cursor: str) -> None:
+async def test_an_unusable_cursor_causes_a_complete_pull(directory: AnyDirectory, cursor: str) -> None:
     directory.mirror.cursor = cursor
     assert (await directory.follow()).pulls == [0, 1]
 
@@ -155,7 +155,7 @@ async def test_only_what_changed_is_sent(directory: AnyDirectory) -> None:
     assert [item.attributes["userName"] for item in pull.items if isinstance(item, Record)] == ["u1"]
 
 
-async def test_a_server_that_goes_away_voids_the_pull(directory: AnyDirectory) -> None:
+async def test_a_server_that_stops_midway_discards_the_pull(directory: AnyDirectory) -> None:
     cursor = (await directory.follow()).cursor
     directory.server.kill()
     with pytest.raises(SourceError):
@@ -168,7 +168,7 @@ async def test_a_server_that_goes_away_voids_the_pull(directory: AnyDirectory) -
 ODD = [r"Lovelace\, Ada", r"The \"Countess\"", "Zoë Ångström", "李小龍", r"a\+b\=c", r"\#1 \<x\>\;y"]
 
 
-async def test_odd_names_are_followed_like_others(directory: AnyDirectory) -> None:
+async def test_entries_with_special_characters_in_their_names_are_followed(directory: AnyDirectory) -> None:
     await directory.follow()
     dns = []
     for number, name in enumerate(ODD):

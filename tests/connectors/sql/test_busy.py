@@ -54,7 +54,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_a_row_that_is_held_for_long_costs_its_batch_and_not_the_run(
+async def test_a_row_that_is_locked_for_long_fails_its_batch_but_not_the_run(
     database: Database, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(repeat, "PATIENCE", 0)
@@ -121,7 +121,7 @@ async def test_batches_run_at_read_committed_whatever_the_default(database: Serv
 
 @only("postgresql", "mariadb")
 @pytest.mark.usefixtures("impatient")
-async def test_a_table_that_is_held_does_not_make_a_lookup_wait_for_ever(database: Database, start: Start) -> None:
+async def test_a_lookup_on_a_locked_table_times_out(database: Database, start: Start) -> None:
     database.sql(TABLE)
     runs = start(APP, tables=TABLES)
     with application(database) as theirs:

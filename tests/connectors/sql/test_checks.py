@@ -85,7 +85,7 @@ def test_a_condition_over_a_column_that_is_not_there_stops_the_run(tmp_path: Pat
         asyncio.run(identify())
 
 
-def test_looking_for_groups_that_have_no_table_says_what_a_delivery_would(tmp_path: Path) -> None:
+def test_finding_groups_without_a_table_gives_the_error_of_a_delivery(tmp_path: Path) -> None:
     async def found() -> list[Any]:
         looking = target(tmp_path)
         try:

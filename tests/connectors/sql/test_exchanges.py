@@ -91,7 +91,7 @@ async def test_only_the_invalid_change_and_its_dependents_are_refused(database: 
 
 
 @pytest.mark.parametrize("constraint", ["PRIMARY KEY", ""], ids=["primary key", "no constraint"])
-async def test_where_only_the_key_identifies_chains_go_in_order_and_circles_are_refused(
+async def test_where_only_the_key_identifies_a_row_chains_are_ordered_and_circles_refused(
     database: Database, start: Start, constraint: str
 ) -> None:
     runs = await made(database, start, f"email VARCHAR(80) {constraint}, nick VARCHAR(40)", "abcde")
@@ -134,7 +134,7 @@ async def test_a_new_row_gets_the_value_that_an_update_frees(database: Database,
     assert held(database) == {"nick a": "a2", "nick b": "b", "nick new": "a"}
 
 
-async def test_many_exchanges_are_one_step(database: Database, start: Start) -> None:
+async def test_many_exchanges_are_written_in_one_step(database: Database, start: Start) -> None:
     database.sql(f"CREATE TABLE app_user (active BOOLEAN, {SHAPES['serial, not null']})")
     runs = start(APP, tables=TABLES)
     names = [f"u{n:04}" for n in range(2_000)]
@@ -169,7 +169,7 @@ BOTH = {
 
 
 @pytest.mark.parametrize("table", BOTH.values(), ids=BOTH)
-async def test_where_rules_write_what_identifies_a_row_it_is_not_exchanged(
+async def test_an_identifying_column_that_rules_write_is_not_exchanged(
     database: Database, start: Start, table: str
 ) -> None:
     runs = await made(database, start, table, "abc")

@@ -42,7 +42,7 @@ async def test_rows_are_adopted_where_the_plan_says_so_and_foreign_columns_left_
     assert found == [("a1", "ada@acme.example", False, "dark", 7)]
 
 
-async def test_a_key_without_a_constraint_is_never_doubled(database: Database, start: Start) -> None:
+async def test_a_key_without_a_constraint_is_never_inserted_twice(database: Database, start: Start) -> None:
     database.sql(
         "CREATE TABLE app_user (external_id VARCHAR(40), email VARCHAR(80), active BOOLEAN, theme TEXT)",
         "INSERT INTO app_user VALUES ('a1', 'old', true, 'dark')",
@@ -66,7 +66,7 @@ async def test_a_key_that_several_rows_have_is_refused(database: Database, start
     assert columns(database, "app_user", ["email"], "email") == [("one",), ("two",)]
 
 
-async def test_a_key_changes_with_its_row_and_again_without_harm(database: Database, start: Start) -> None:
+async def test_a_change_of_a_key_may_be_repeated(database: Database, start: Start) -> None:
     database.sql(
         "CREATE TABLE app_user (id {serial}, external_id VARCHAR(40), email VARCHAR(80), active BOOLEAN)",
         "INSERT INTO app_user (external_id, email, active) VALUES ('a1', 'old', true), ('taken', 'x', true)",
@@ -169,7 +169,7 @@ async def test_a_trigger_may_fill_a_column_that_no_rule_sets(database: Database,
     assert await start(APP, tables=TABLES)(user(Op.CREATE, "a1", ada())) == [DELIVERED]
 
 
-async def test_dates_of_writing_are_kept_where_the_columns_are_there(database: Database, start: Start) -> None:
+async def test_dates_of_writing_are_set_where_the_columns_exist(database: Database, start: Start) -> None:
     database.sql(
         "CREATE TABLE app_user (external_id VARCHAR(40) PRIMARY KEY, email TEXT, active BOOLEAN, "
         "updated_at {moment} NULL, deactivated_at {moment} NULL)"
@@ -234,7 +234,7 @@ async def test_an_identity_that_takes_no_other_value_is_named(database: Database
 
 
 @only("sqlite", "postgresql")
-async def test_a_date_of_writing_that_the_database_generates_is_left_to_it(database: Database, start: Start) -> None:
+async def test_a_generated_date_of_writing_is_left_to_the_database(database: Database, start: Start) -> None:
     database.sql(
         "CREATE TABLE app_user (login TEXT PRIMARY KEY, made TIMESTAMP, "
         "updated_at TIMESTAMP GENERATED ALWAYS AS (made) STORED)"
@@ -243,21 +243,21 @@ async def test_a_date_of_writing_that_the_database_generates_is_left_to_it(datab
     assert await runs(user(Op.CREATE, "ada", {"login": "ada"})) == [DELIVERED]
 
 
-async def test_without_a_column_active_nobody_could_be_deactivated(database: Database, start: Start) -> None:
+async def test_a_table_without_a_column_active_is_refused(database: Database, start: Start) -> None:
     database.sql("CREATE TABLE app_user (external_id VARCHAR(40) PRIMARY KEY, email TEXT)")
     with pytest.raises(TargetError, match="has no column `active`, so leavers could not be deactivated") as raised:
         await start(APP, tables=TABLES)(user(Op.CREATE, "a1", ada()))
     assert raised.value.remedy == "add the column, or set leavers: {delete_after: now}"
 
 
-async def test_users_alone_need_no_other_table(database: Database, start: Start) -> None:
+async def test_a_target_may_have_users_only(database: Database, start: Start) -> None:
     database.sql("CREATE TABLE app_user (external_id VARCHAR(40) PRIMARY KEY, email TEXT, active BOOLEAN)")
     runs = start(APP, tables=TABLES)
     assert await runs(user(Op.CREATE, "a1", ada()), user(Op.DELETE, "a1")) == [DELIVERED] * 2
     assert any(line.startswith("groups: no table named") for line in await runs.check())
 
 
-async def test_tables_of_both_sorts_go_together(database: Database, start: Start) -> None:
+async def test_own_tables_and_tables_of_the_application_can_be_combined(database: Database, start: Start) -> None:
     database.sql("CREATE TABLE app_user (external_id VARCHAR(40) PRIMARY KEY, email TEXT, active BOOLEAN)")
     runs = start(APP, tables=TABLES, create_tables=True)
     made = group(Op.CREATE, "staff", {"name": "staff"})
@@ -281,7 +281,7 @@ async def test_a_key_is_compared_exactly_whatever_the_collation(database: Databa
     assert columns(database, "app_user", ["external_id"], "email") == [("A1",)]
 
 
-async def test_our_own_tables_can_be_used_without_the_right_to_make_them(database: Database, start: Start) -> None:
+async def test_own_tables_can_be_used_without_the_right_to_create_tables(database: Database, start: Start) -> None:
     await start(create_tables=True)(create("u1"))
     runs = start()
     assert await runs(create("u2"), create("g", Kind.GROUP), own_edges(Op.ADD, "g", "u1")) == [DELIVERED] * 3
@@ -289,7 +289,7 @@ async def test_our_own_tables_can_be_used_without_the_right_to_make_them(databas
 
 
 @only("postgresql")
-async def test_a_schema_holds_the_tables(database: Database, start: Start) -> None:
+async def test_the_tables_stand_in_the_configured_schema(database: Database, start: Start) -> None:
     database.sql("CREATE SCHEMA app")
     runs = start(schema="app", create_tables=True)
     assert await runs(create("u1"), create("g", Kind.GROUP), own_edges(Op.ADD, "g", "u1")) == [DELIVERED] * 3
@@ -301,7 +301,7 @@ async def test_a_schema_holds_the_tables(database: Database, start: Start) -> No
 
 @only("postgresql")
 @pytest.mark.parametrize(("how", "role"), [("view", "viewer"), ("row-level security", "tenant")])
-async def test_where_copy_does_not_work_rows_go_in_all_the_same(
+async def test_rows_are_inserted_where_copy_does_not_work(
     database: ServerDatabase, start: Start, how: str, role: str
 ) -> None:
     database.sql(

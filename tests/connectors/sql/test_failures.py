@@ -49,7 +49,7 @@ OWN_CODE = {
 
 
 @only("postgresql", "mariadb")
-async def test_an_error_with_a_code_of_the_applications_own_is_one_records(database: Database, start: Start) -> None:
+async def test_an_error_with_a_code_of_the_application_fails_only_its_record(database: Database, start: Start) -> None:
     database.sql(TABLE)
     for statement in OWN_CODE[database.dialect]:
         database.sql(statement)
@@ -103,7 +103,7 @@ ONE_RECORDS = {
 @pytest.mark.parametrize(
     ("database", "case"), [(case.partition(",")[0], case) for case in ONE_RECORDS], indirect=["database"]
 )
-async def test_an_error_that_one_record_causes_costs_no_other_whatever_its_code(
+async def test_an_error_of_any_code_fails_only_the_record_that_causes_it(
     database: Database, start: Start, case: str
 ) -> None:
     database.sql(TABLE, "INSERT INTO app_user VALUES ('leaver', 'leaver', true)", *ONE_RECORDS[case])
@@ -150,7 +150,7 @@ async def test_a_key_without_the_form_of_its_column_is_not_found(database: Datab
     assert [lookup.key for lookup, _ in found] == [good]
 
 
-async def test_two_people_with_one_address_are_both_named(database: Database, start: Start) -> None:
+async def test_two_records_with_one_address_are_both_named(database: Database, start: Start) -> None:
     database.sql(TABLE)
     runs = start(APP, tables=TABLES)
     ada, bob = (user(Op.CREATE, key, person(key, "ada@acme.example")) for key in ("a1", "b2"))
@@ -193,7 +193,7 @@ async def test_a_refused_update_leaves_the_row_as_it_was(database: Database, sta
     assert columns(database, "app_user", ["email"], "external_id") == [("x",), ("b",), ("y",)]
 
 
-async def test_an_address_is_handed_on_within_one_batch(database: Database, start: Start) -> None:
+async def test_an_address_passes_to_another_row_within_one_batch(database: Database, start: Start) -> None:
     """Ada gives hers up, and Bob takes it: in whatever order the plan has them."""
     database.sql(TABLE, "INSERT INTO app_user VALUES ('1', 'a', true), ('2', 'b', true)")
     runs = start(APP, tables=TABLES)
@@ -307,7 +307,7 @@ async def test_a_server_that_is_down_is_an_error_of_the_target(tmp_path: Path, s
 
 
 @only("postgresql", "mariadb")
-async def test_a_database_that_is_not_there_is_an_error_of_the_target(database: ServerDatabase, start: Start) -> None:
+async def test_a_missing_database_is_an_error_of_the_target(database: ServerDatabase, start: Start) -> None:
     with pytest.raises(TargetError, match="nowhere"):
         await start(create_tables=True, url=database.server.url("nowhere"))(create("u1"))
 
@@ -337,7 +337,7 @@ async def test_a_server_that_is_killed_between_batches_loses_nothing(
             running.stop()
 
 
-async def test_a_table_that_goes_missing_is_an_error_of_the_target(database: Database, start: Start) -> None:
+async def test_a_dropped_table_is_an_error_of_the_target(database: Database, start: Start) -> None:
     runs = start(create_tables=True)
     target = runs.target()
     await target.prepare()
@@ -360,7 +360,9 @@ async def test_a_batch_is_written_as_a_whole_or_not_at_all(database: Database, s
 
 
 @only("sqlite")
-async def test_an_sqlite_file_that_is_not_ours_to_make_is_not_made(database: SqliteDatabase, start: Start) -> None:
+async def test_a_missing_sqlite_file_is_not_created_without_create_tables(
+    database: SqliteDatabase, start: Start
+) -> None:
     for attempt in (start()(create("u1")), start().check()):
         with pytest.raises(TargetError, match="there is no database"):
             await attempt
@@ -384,7 +386,7 @@ async def test_an_sqlite_file_that_another_program_writes_is_waited_for(database
 
 
 @only("sqlite")
-async def test_an_sqlite_file_of_somebody_else_keeps_its_journal(database: SqliteDatabase, start: Start) -> None:
+async def test_an_sqlite_file_of_an_application_keeps_its_journal_mode(database: SqliteDatabase, start: Start) -> None:
     database.sql(TABLE)
     await start(APP, tables=TABLES)(user(Op.CREATE, "1", person("1", "a")))
     with closing(sqlite3.connect(database.file)) as connection:
@@ -414,7 +416,7 @@ async def test_a_leaver_whose_row_cannot_be_deleted_loses_access(database: Datab
 
 @only("sqlite")
 @pytest.mark.parametrize("resolution", ["REPLACE", "ROLLBACK", "IGNORE", "FAIL"])
-async def test_a_value_of_another_is_refused_whatever_the_constraint_does(
+async def test_a_unique_value_of_another_row_is_refused_whatever_the_constraint_does(
     database: Database, start: Start, resolution: str
 ) -> None:
     columns_ = f"external_id TEXT UNIQUE, email TEXT UNIQUE ON CONFLICT {resolution}, active BOOLEAN"

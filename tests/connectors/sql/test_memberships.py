@@ -75,7 +75,9 @@ async def test_with_foreign_keys_a_changed_key_keeps_its_memberships(database: D
     assert held(database) == {("x", "z")}
 
 
-async def test_an_edge_that_cannot_be_is_refused_by_name_and_the_others_go_in(database: Database, start: Start) -> None:
+async def test_an_impossible_membership_is_refused_by_name_and_the_others_are_added(
+    database: Database, start: Start
+) -> None:
     database.sql(*BY_NUMBER)
     runs = start(APP, tables=TABLES)
     changes = [
@@ -98,7 +100,7 @@ async def test_an_edge_that_cannot_be_is_refused_by_name_and_the_others_go_in(da
     assert held(database) == {("x", "a")}
 
 
-async def test_a_constraint_that_refuses_one_edge_lets_the_others_through(database: Database, start: Start) -> None:
+async def test_a_constraint_that_refuses_one_membership_affects_no_other(database: Database, start: Start) -> None:
     database.sql(
         *BY_NUMBER[:-1], BY_NUMBER[-1].replace("PRIMARY KEY", "CONSTRAINT no_seven CHECK (user_id <> 7), PRIMARY KEY")
     )
@@ -150,7 +152,7 @@ async def test_in_our_own_table_edges_are_those_of_records_whatever_their_keys(
     assert found == {("id of x", "id of a"), ("id of x", "id of sub"), ("id of sub", "id of a")}
 
 
-async def test_columns_that_nobody_names_are_asked_for(database: Database, start: Start) -> None:
+async def test_the_error_asks_for_membership_columns_that_it_cannot_find(database: Database, start: Start) -> None:
     database.sql(*BY_KEY)
     with pytest.raises(TargetError, match="`app_user_group` has no foreign key to `app_user`") as raised:
         await start(APP, tables=TABLES).check()
@@ -160,7 +162,7 @@ async def test_columns_that_nobody_names_are_asked_for(database: Database, start
         await wrong(*people("a"), *teams("x"), edges(Op.ADD, "x", "a"))
 
 
-async def test_two_foreign_keys_to_users_are_asked_for(database: Database, start: Start) -> None:
+async def test_the_error_asks_which_of_two_foreign_keys_to_users_is_meant(database: Database, start: Start) -> None:
     database.sql(
         *RECORDS,
         "CREATE TABLE app_user_group (user_id INTEGER NOT NULL, added_by INTEGER, group_id INTEGER NOT NULL, "
@@ -175,7 +177,7 @@ async def test_two_foreign_keys_to_users_are_asked_for(database: Database, start
     assert held(database) == {("x", "a")}
 
 
-async def test_many_edges_come_and_go(database: Database, start: Start) -> None:
+async def test_many_memberships_are_added_and_removed(database: Database, start: Start) -> None:
     runs = start(APP, create_tables=True)
     keys = [f"u{n}" for n in range(1_200)]
     added = [edges(Op.ADD, f"g{n}", *keys[n : n + 1_000]) for n in range(4)]

@@ -77,7 +77,7 @@ async def test_a_row_that_a_policy_keeps_is_refused_by_name(database: ServerData
 
 
 @only("sqlite", "postgresql")
-async def test_a_key_that_a_trigger_changes_is_refused_where_nothing_else_tells_the_row(
+async def test_a_key_that_a_trigger_changes_is_refused_where_only_the_key_identifies_the_row(
     database: Database, start: Start
 ) -> None:
     database.sql("CREATE TABLE app_user (id {serial}, code VARCHAR(40) UNIQUE, name VARCHAR(40), active BOOLEAN)")
@@ -105,7 +105,7 @@ LOOSE: Mapping[str, tuple[str, ...]] = {
 
 @pytest.mark.parametrize("column", [0, 1])
 @pytest.mark.parametrize("serial", ["id {serial}, ", ""], ids=["serial", "key only"])
-async def test_keys_that_the_database_takes_for_equal_stay_apart(
+async def test_keys_that_the_database_treats_as_equal_stay_apart(
     database: Database, start: Start, column: int, serial: str
 ) -> None:
     kinds = LOOSE[database.dialect]
@@ -130,7 +130,7 @@ async def test_keys_that_the_database_takes_for_equal_stay_apart(
     assert columns(database, "app_user", ["name", "code"], "name") == [("Omar", "X7A")]
 
 
-async def test_a_key_changes_its_case_alone(database: Database, start: Start) -> None:
+async def test_a_key_may_change_only_its_case(database: Database, start: Start) -> None:
     kind = LOOSE[database.dialect][0]
     if database.dialect == "postgresql":
         database.sql("CREATE EXTENSION citext")
@@ -177,7 +177,7 @@ async def test_protected_rows_are_not_changed(database: Database, start: Start) 
     assert database.sql("SELECT count(*) FROM member") == [(3,)]
 
 
-async def test_protection_holds_in_our_own_tables(database: Database, start: Start) -> None:
+async def test_protection_applies_to_own_tables(database: Database, start: Start) -> None:
     runs = start(APP, create_tables=True)
     await runs(*(user(Op.CREATE, n, person(n)) for n in ("root", "ada")), group(Op.CREATE, "g", {"name": "g"}))
     runs.protection = {Kind.USER: Protection(keys=frozenset({"root"}))}

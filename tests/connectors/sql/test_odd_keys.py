@@ -52,7 +52,7 @@ TYPES = (
 )
 
 
-async def test_a_key_that_its_column_cannot_hold_costs_no_other_record(database: Database, start: Start) -> None:
+async def test_a_key_that_its_column_cannot_hold_fails_only_its_record(database: Database, start: Start) -> None:
     """All types are in one database: making one takes longer than the rest of the test."""
     database.sql(*(TYPES if database.dialect == "postgresql" else ()), "SELECT 1")
     for number, (kind, good, bad) in enumerate(KEYS[database.dialect]):

@@ -24,7 +24,7 @@ from usersyncd_sql.options import SqlOptions
         ("MySQL://me@db/app", "mysql+pymysql://me:pw@db/app"),
     ],
 )
-def test_drivers_are_ours_to_choose(url: str, expected: str, tmp_path: Path) -> None:
+def test_usersyncd_chooses_the_driver(url: str, expected: str, tmp_path: Path) -> None:
     assert driver_url(SqlOptions(url=url).url, tmp_path, "pw").render_as_string(hide_password=False) == expected
 
 
@@ -57,12 +57,12 @@ def test_a_missing_driver_names_its_extra(
         ("sqlite:///:memory:", "has no database name"),
     ],
 )
-def test_a_url_that_cannot_be_is_refused(url: str, reason: str) -> None:
+def test_an_invalid_url_is_refused(url: str, reason: str) -> None:
     with pytest.raises(ValidationError, match=reason) as raised:
         SqlOptions.model_validate({"url": url})
     assert all("hush" not in error["msg"] for error in raised.value.errors())
 
 
-def test_schema_is_called_schema() -> None:
+def test_the_option_for_the_schema_is_called_schema() -> None:
     assert SqlOptions.model_validate({"url": "sqlite:///a", "schema": "app"}).in_schema == "app"
     assert "schema" in SqlOptions.model_json_schema()["properties"]

@@ -55,7 +55,7 @@ async def test_without_rules_the_columns_are_the_canonical_names(database: Datab
     assert column_names(database, "group_members") == ["directory", "group_id", "member_id"]
 
 
-async def test_with_rules_the_columns_are_theirs_and_the_record(database: Database, start: Start) -> None:
+async def test_with_rules_the_columns_are_those_of_set_and_the_record_id(database: Database, start: Start) -> None:
     runs = start(layouts(("login", "mail", "active", "tags"), ("name", "note")), create_tables=True)
     ada: dict[str, Value] = {"login": "ada", "mail": "ada@acme.example", "active": True, "tags": ["a", {"b": 1}]}
     assert await runs(user(Op.CREATE, "ada", ada)) == [DELIVERED]
@@ -64,7 +64,7 @@ async def test_with_rules_the_columns_are_theirs_and_the_record(database: Databa
     assert columns(database, "users", ["login", "active", "tags"], "login") == [("ada", True, '["a", {"b": 1}]')]
 
 
-async def test_one_id_in_two_directories_is_two_people(database: Database, start: Start) -> None:
+async def test_the_same_id_in_two_directories_is_two_users(database: Database, start: Start) -> None:
     runs = start(create_tables=True)
     await runs(create("1", directory="north", title="a"), create("1", directory="south", title="b"))
     assert columns(database, "users", ["directory", "id", "title"], "title") == [
@@ -113,7 +113,7 @@ async def test_text_of_any_script_arrives_as_it_is(database: Database, start: St
     assert columns(database, "users", ["display_name", "title"], "id") == [(name, name) for name in names]
 
 
-async def test_every_write_is_dated_and_leaving_too(database: Database, start: Start) -> None:
+async def test_every_write_and_every_leaving_is_dated(database: Database, start: Start) -> None:
     runs = start(create_tables=True)
     before = datetime.now(UTC) - timedelta(seconds=1)
     shape = canonical(Kind.USER, id="u1", active=True)
@@ -147,7 +147,7 @@ async def test_a_column_that_a_later_rule_needs_is_added(database: Database, sta
     assert columns(database, "users", ["login", "mail", "active", "role"], "login") == [("ada", "b", True, "admin")]
 
 
-async def test_a_table_with_another_primary_key_is_not_taken_for_our_own(database: Database, start: Start) -> None:
+async def test_a_table_with_another_primary_key_is_refused_as_own_table(database: Database, start: Start) -> None:
     database.sql("CREATE TABLE users (id {serial}, name TEXT)")
     for attempt in (start(create_tables=True).check(), start(create_tables=True)(create("u1"))):
         with pytest.raises(TargetError, match=r"table `users` already exists with the primary key \(id\)"):
@@ -156,7 +156,9 @@ async def test_a_table_with_another_primary_key_is_not_taken_for_our_own(databas
 
 
 @pytest.mark.parametrize("key", ["mail", "number"], ids=["of a column that is there", "of a new column"])
-async def test_another_key_is_refused_with_what_makes_it_one(database: Database, start: Start, key: str) -> None:
+async def test_a_changed_key_that_is_not_unique_is_refused_with_the_statements_that_make_it_so(
+    database: Database, start: Start, key: str
+) -> None:
     assert await start(layouts(("login", "mail")), create_tables=True)(
         user(Op.CREATE, "ada", {"login": "ada", "mail": "ada@x"})
     ) == [DELIVERED]
@@ -184,7 +186,7 @@ async def test_another_key_is_refused_with_what_makes_it_one(database: Database,
     assert columns(database, "users", ["login", "mail"], "login") == [("ada", "ada@y")]
 
 
-async def test_check_makes_nothing(database: Database, start: Start, tmp_path: Path) -> None:
+async def test_check_creates_nothing(database: Database, start: Start, tmp_path: Path) -> None:
     lines = await start(create_tables=True).check()
     assert any(line.startswith("table `users` would be created: directory, id, user_name") for line in lines)
     assert any("`group_members` would be created: directory, group_id, member_id" in line for line in lines)
@@ -208,14 +210,14 @@ async def test_check_describes_the_tables(database: Database, start: Start) -> N
     ]
 
 
-async def test_sqlite_makes_the_folder_and_leaves_readers_alone(tmp_path: Path) -> None:
+async def test_sqlite_creates_the_folder_and_does_not_block_readers(tmp_path: Path) -> None:
     runs = Runs(tmp_path, {"url": "sqlite:///var/data/app.db", "create_tables": True}, OWN_LAYOUTS)
     assert await runs(create("u1")) == [DELIVERED]
     with closing(sqlite3.connect(tmp_path / "var/data/app.db")) as reader:
         assert reader.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-async def test_a_membership_table_of_the_application_is_never_taken_for_ours(database: Database, start: Start) -> None:
+async def test_a_membership_table_of_the_application_is_refused_as_own_table(database: Database, start: Start) -> None:
     runs = start(layouts(("login",), ("name",)), create_tables=True)
     await runs(user(Op.CREATE, "ada", {"login": "ada"}))
     database.sql(

@@ -45,7 +45,7 @@ def _lets_in(url: str) -> bool:
 
 
 @pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["", "byte order mark"])
-async def test_every_printable_character(guarded: str, tmp_path: Path, mark: str) -> None:
+async def test_a_password_may_have_any_printable_character(guarded: str, tmp_path: Path, mark: str) -> None:
     (tmp_path / "password").write_text(f"{mark}{PRINTABLE}\n")
     options = {"url": guarded, "password": {"file": "password"}, "create_tables": True}
     target = SqlTarget(SqlOptions.model_validate(options), target_context(tmp_path, name="app"))

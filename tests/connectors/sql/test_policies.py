@@ -54,7 +54,9 @@ POLICIES = {
 
 @only("postgresql")
 @pytest.mark.parametrize("policy", POLICIES)
-async def test_a_policy_for_one_row_costs_no_other(database: ServerDatabase, runs: Runs, policy: str) -> None:
+async def test_a_policy_that_refuses_one_row_affects_no_other(
+    database: ServerDatabase, runs: Runs, policy: str
+) -> None:
     if policy != "an insert is checked":
         for name in NAMES:
             assert [one.error for one in await runs(user(Op.CREATE, name, person(name)))] == [None]
@@ -74,7 +76,7 @@ async def test_a_policy_for_one_row_costs_no_other(database: ServerDatabase, run
 
 
 @only("postgresql")
-async def test_a_new_row_that_is_hidden_at_once_costs_no_other(database: ServerDatabase, runs: Runs) -> None:
+async def test_a_new_row_that_a_policy_hides_affects_no_other(database: ServerDatabase, runs: Runs) -> None:
     secure(database, "app_user", select="USING (external_id <> 'eve')")
     ada, eve, bob = await runs(*(user(Op.CREATE, name, person(name)) for name in ("ada", "eve", "bob")))
     assert (ada.error, bob.error) == (None, None)
@@ -93,7 +95,7 @@ async def test_a_key_of_a_hidden_row_is_refused_with_a_remedy(database: ServerDa
 
 
 @only("postgresql")
-async def test_a_policy_for_one_membership_costs_no_other(database: ServerDatabase, runs: Runs) -> None:
+async def test_a_policy_that_refuses_one_membership_affects_no_other(database: ServerDatabase, runs: Runs) -> None:
     await runs(*(user(Op.CREATE, name, person(name)) for name in NAMES), group(Op.CREATE, "staff", {"name": "staff"}))
     others = "user_id <> (SELECT id FROM app_user WHERE external_id = 'eve')"
     secure(database, "app_user_group", insert=f"WITH CHECK ({others})", delete=f"USING ({others})")

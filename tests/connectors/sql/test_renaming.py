@@ -40,7 +40,7 @@ async def test_rows_and_memberships_get_the_new_name(database: Database, start: 
     assert database.sql("SELECT directory, group_id, member_id FROM group_members") == [("people", "g1", "u1")]
 
 
-async def test_a_row_that_has_the_new_name_already_stops_all_of_it(database: Database, start: Start) -> None:
+async def test_a_row_under_the_new_name_prevents_the_whole_rename(database: Database, start: Start) -> None:
     runs = start(create_tables=True)
     await runs(create("u1"), create("u2"), create("u2", directory="people"))
     with pytest.raises(TargetError) as raised:

@@ -33,7 +33,7 @@ def least(database: ServerDatabase, start: Start) -> Runs:
 
 
 @only("postgresql")
-async def test_a_role_that_may_make_no_temporary_table_delivers_everything(
+async def test_a_role_without_the_right_to_temporary_tables_delivers_everything(
     database: ServerDatabase, start: Start
 ) -> None:
     runs = least(database, start)
@@ -88,7 +88,7 @@ async def test_check_names_the_right_to_create_tables(database: ServerDatabase, 
 
 
 @only("mariadb")
-async def test_check_tries_what_a_user_of_mariadb_may_do(database: ServerDatabase, start: Start) -> None:
+async def test_check_tries_the_rights_of_a_mariadb_user(database: ServerDatabase, start: Start) -> None:
     database.sql(
         "CREATE TABLE app_user (external_id VARCHAR(40) PRIMARY KEY, email VARCHAR(80), active BOOLEAN)",
         "INSERT INTO app_user VALUES ('a1', 'a', true)",
@@ -104,9 +104,7 @@ async def test_check_tries_what_a_user_of_mariadb_may_do(database: ServerDatabas
 
 @only("mariadb")
 @pytest.mark.parametrize("engine", ["MyISAM", "Aria", "InnoDB"])
-async def test_check_says_that_an_engine_knows_no_savepoint(
-    database: ServerDatabase, start: Start, engine: str
-) -> None:
+async def test_check_names_an_engine_without_savepoints(database: ServerDatabase, start: Start, engine: str) -> None:
     database.sql(
         f"CREATE TABLE app_user (external_id VARCHAR(40) PRIMARY KEY, email TEXT, active BOOLEAN) ENGINE={engine}"
     )

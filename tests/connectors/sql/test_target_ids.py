@@ -38,7 +38,7 @@ def person(email: str, name: str = "n") -> dict[str, Value]:
     ],
     ids=["serial", "the key", "nothing", "composite"],
 )
-async def test_the_table_says_what_identifies_a_row(
+async def test_the_identifying_columns_are_chosen_from_the_table(
     database: Database, start: Start, table: str, ids: list[dict[str, Value]]
 ) -> None:
     database.sql(f"CREATE TABLE app_user (name VARCHAR(80), active BOOLEAN, {table})")
@@ -50,7 +50,7 @@ async def test_the_table_says_what_identifies_a_row(
     ]
 
 
-async def test_what_no_rule_writes_is_preferred_to_a_primary_key_that_is_the_key(
+async def test_a_column_that_no_rule_writes_is_preferred_to_a_primary_key_in_the_rules(
     database: Database, start: Start
 ) -> None:
     database.sql(
@@ -62,7 +62,7 @@ async def test_what_no_rule_writes_is_preferred_to_a_primary_key_that_is_the_key
     assert held.target_id == '{"number":7}'
 
 
-async def test_an_id_of_before_is_read_and_answered_with_a_new_one(database: Database, start: Start) -> None:
+async def test_an_earlier_form_of_a_target_id_is_read_and_replaced(database: Database, start: Start) -> None:
     database.sql(
         "CREATE TABLE app_user (id {serial}, email VARCHAR(80) UNIQUE, name VARCHAR(80), active BOOLEAN)",
         "INSERT INTO app_user (email, name, active) VALUES ('a', 'n', true)",
@@ -154,7 +154,7 @@ async def test_rules_may_not_set_the_record_of_a_row(database: Database, start: 
         assert "another name" in str(raised.value.remedy)
 
 
-async def test_check_says_what_identifies(database: Database, start: Start) -> None:
+async def test_check_names_the_identifying_columns(database: Database, start: Start) -> None:
     database.sql("CREATE TABLE app_user (id {serial}, email VARCHAR(80) UNIQUE, name VARCHAR(80), active BOOLEAN)")
     assert any("rows are identified by `id`" in line for line in await start(APP, tables=TABLES).check())
     database.sql("DROP TABLE app_user", "CREATE TABLE app_user (email VARCHAR(80), name TEXT, active BOOLEAN)")
@@ -172,7 +172,7 @@ async def test_the_identity_is_the_targets_own(database: Database, start: Start)
         await start(layouts(("mail", "active")), tables=TABLES).identity()
 
 
-async def test_each_table_has_a_place_of_its_own(database: Database, start: Start) -> None:
+async def test_places_name_the_tables_of_each_kind(database: Database, start: Start) -> None:
     database.sql(
         "CREATE TABLE app_user (email VARCHAR(80), name VARCHAR(80), active BOOLEAN)",
         "CREATE TABLE team (name VARCHAR(80))",
@@ -184,7 +184,7 @@ async def test_each_table_has_a_place_of_its_own(database: Database, start: Star
     assert list(await start(create_tables=True).places()) == list(Kind)
 
 
-async def test_before_anything_is_made_nothing_is_held(database: Database, start: Start) -> None:
+async def test_before_the_tables_exist_no_object_is_found(database: Database, start: Start) -> None:
     runs = start(create_tables=True)
     assert await runs.identity()
     assert await runs.find(Kind.USER, lookup("a")) == []

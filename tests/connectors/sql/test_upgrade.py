@@ -65,7 +65,7 @@ async def test_rows_and_memberships_become_those_of_records(database: Database, 
     )
 
 
-async def test_a_row_that_nobody_knew_is_linked_with_its_memberships(database: Database, start: Start) -> None:
+async def test_an_adopted_row_without_a_record_gets_its_memberships(database: Database, start: Start) -> None:
     of_last_release(database)
     runs = start(APP, create_tables=True)
     runs.earlier = EARLIER
@@ -78,7 +78,7 @@ async def test_a_row_that_nobody_knew_is_linked_with_its_memberships(database: D
     assert ("stray", "hr", "9") in columns(database, "users", ["login", "directory", "record_id"], "login")
 
 
-async def test_without_anything_known_nothing_is_lost(database: Database, start: Start) -> None:
+async def test_without_earlier_links_no_row_is_lost(database: Database, start: Start) -> None:
     of_last_release(database)
     runs = start(APP, create_tables=True)
     await runs.prepare()

@@ -58,7 +58,7 @@ def _cases() -> list[Any]:
 
 
 @pytest.mark.parametrize(("database", "kind", "value", "shown"), _cases(), indirect=["database"])
-async def test_a_value_of_an_application_costs_no_other_row(
+async def test_a_value_that_cannot_be_read_affects_no_other_row(
     database: Database, start: Start, kind: str, value: str, shown: Value
 ) -> None:
     if database.dialect == "postgresql":
@@ -121,7 +121,7 @@ WRITTEN: dict[str, list[tuple[str, Value]]] = {
     [pytest.param(d, *case, id=f"{d} {case[0]} {case[1]!r}"[:60]) for d, cases in WRITTEN.items() for case in cases],
     indirect=["database"],
 )
-async def test_what_was_written_is_the_same_afterwards(
+async def test_a_written_value_compares_as_equal_afterwards(
     database: Database, start: Start, kind: str, value: Value
 ) -> None:
     if database.dialect == "postgresql":
@@ -179,7 +179,7 @@ TRIGGERS = {
 }
 
 
-async def test_what_a_trigger_folds_is_the_same(database: Database, start: Start) -> None:
+async def test_a_value_that_a_trigger_changes_in_case_compares_as_equal(database: Database, start: Start) -> None:
     binary = " CHARACTER SET utf8mb4 COLLATE utf8mb4_bin" if database.dialect == "mariadb" else ""
     database.sql(
         f"CREATE TABLE users (id {{serial}}, login VARCHAR(20) UNIQUE, value VARCHAR(40){binary})",
