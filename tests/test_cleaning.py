@@ -14,7 +14,7 @@ PLAIN = "Zoë 李 Ωmega – “x” \\ \u200d\U0001f469"
 
 
 @pytest.mark.parametrize("code", SPECIAL)
-def test_nothing_that_a_terminal_obeys_is_left(code: int) -> None:
+def test_control_characters_of_terminals_are_escaped(code: int) -> None:
     text = f"{PLAIN}{chr(code)}"
     cleaned = clean(text)
     assert cleaned.startswith(PLAIN)
@@ -23,11 +23,11 @@ def test_nothing_that_a_terminal_obeys_is_left(code: int) -> None:
     assert clean(cleaned) == cleaned
 
 
-def test_lines_stay_lines() -> None:
+def test_line_breaks_are_kept() -> None:
     assert clean_lines("a\n\tb\r\n\x1b[2J\u2028") == "a\n\tb\\r\n\\x1b[2J\\u2028"
 
 
-def test_a_document_means_the_same() -> None:
+def test_a_cleaned_json_document_means_the_same() -> None:
     value = {"name": "".join(map(chr, SPECIAL)) + PLAIN}
     document = clean_json(json.dumps(value, ensure_ascii=False, indent=1))
     assert json.loads(document) == value

@@ -40,7 +40,7 @@ def test_the_links_lead_somewhere(document: Path) -> None:
     assert broken == []
 
 
-def test_the_documents_are_found() -> None:
+def test_the_check_finds_the_documents() -> None:
     assert {"README.md", "CONTRIBUTING.md", "CHANGELOG.md"} <= {document.name for document in DOCUMENTS}
     assert sum(len(links(document)) for document in DOCUMENTS) > 50
 
@@ -76,7 +76,7 @@ def test_the_commands_and_options_exist() -> None:
     assert [(document.name, name) for document in described for name in unknown(document)] == []
 
 
-def test_a_wrong_command_or_option_is_found(tmp_path: Path) -> None:
+def test_the_check_finds_a_wrong_command_or_option(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(
         "`usersyncd plann` and `sync --exced HASH`, then `usersyncd plan --verify && usersyncd sync --adopt`:\n"
@@ -85,7 +85,7 @@ def test_a_wrong_command_or_option_is_found(tmp_path: Path) -> None:
     assert list(unknown(page)) == ["show --jsn", "plann", "sync --exced"]
 
 
-def test_the_commands_are_found() -> None:
+def test_the_check_finds_the_commands() -> None:
     found = [name for document in DOCUMENTS for name, _ in commands(document)]
     assert len(found) > 100
     assert set(COMMANDS) <= set(found)

@@ -1,4 +1,4 @@
-"""Documents, docstrings, comments and messages are plain English: words that readers stumble over stay out."""
+"""Documents, docstrings, comments and messages avoid the words that readers stumble over."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_the_list_only_gets_shorter() -> None:
         ("a.py", 'shall = f"{name} will mend it"', ["mend"]),
     ],
 )
-def test_they_are_seen_in_prose_only(tmp_path: Path, name: str, text: str, found: list[str]) -> None:
+def test_the_check_finds_words_in_prose_only(tmp_path: Path, name: str, text: str, found: list[str]) -> None:
     (tmp_path / name).write_text(text, "utf-8")
     lines = prose(tmp_path / name)
     assert [match[0] for _, line in lines for match in FORBIDDEN.finditer(line)] == found

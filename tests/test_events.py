@@ -56,7 +56,7 @@ def listed(heading: str) -> list[str]:
         ("math.log(2)", False),
     ],
 )
-def test_log_calls_are_seen(line: str, is_one: bool) -> None:
+def test_the_check_finds_log_calls(line: str, is_one: bool) -> None:
     call = ast.parse(line, mode="eval").body
     assert isinstance(call, ast.Call)
     assert is_log_call(call) == is_one
@@ -67,7 +67,7 @@ def test_every_log_call_names_its_event() -> None:
     assert not unnamed, "these log calls have no event_name"
 
 
-def test_the_names_are_the_listed_ones() -> None:
+def test_the_page_lists_the_event_names() -> None:
     given = [value for _, call in calls() if (value := event_name(call)) is not None]
     parts = [part for value in given for part in ast.walk(value)]
     names = {part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)}
@@ -91,7 +91,7 @@ def special_codes() -> Iterator[str]:
                     yield last.value
 
 
-def test_the_codes_are_the_listed_ones() -> None:
+def test_the_page_lists_the_error_codes() -> None:
     own = [kind for kind in kinds(errors.UsersyncError) if kind.__module__ == errors.__name__]
     codes = {kind.code for kind in own}
     assert len(codes) == len(own), "two kinds of errors have the same code"

@@ -159,7 +159,7 @@ RULES = (layering, purity, style)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
-def test_every_module_keeps(rule: object) -> None:
+def test_every_module_keeps_the_import_rules(rule: object) -> None:
     assert callable(rule)
     faults = [fault for module in modules() for fault in rule(module)]
     assert not faults, "\n" + "\n".join(faults)
@@ -210,7 +210,7 @@ def test_no_import_cycles() -> None:
         ("usersyncd_csv.source", "import usersyncd_sql", "m.py:1: usersyncd_csv.source must not import the connector"),
     ],
 )
-def test_the_rules_see(module: str, source: str, fault: str | None) -> None:
+def test_the_check_finds_forbidden_imports(module: str, source: str, fault: str | None) -> None:
     parsed = parse(module, "m.py", source)
     found = [text for rule in RULES for text in rule(parsed)]
     assert [text.startswith(fault) for text in found] == [True] if fault else not found, found

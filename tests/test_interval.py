@@ -20,7 +20,7 @@ def test_the_next_run_comes_within_the_interval() -> None:
 
 
 @pytest.mark.parametrize("years", [1, 54])
-def test_after_a_jump_of_the_clock_the_next_time_is_found_in_one_step(years: int) -> None:
+def test_after_a_clock_jump_the_next_time_is_computed_in_one_step(years: int) -> None:
     long_ago = NOON - timedelta(days=365 * years)
     following = Interval(MINUTE).get_next_fire_time(long_ago, NOON)
     assert following is not None

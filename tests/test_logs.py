@@ -67,7 +67,7 @@ def test_an_exception_is_one_line_with_its_traceback(capsys: pytest.CaptureFixtu
     assert "ValueError: cannot reach postgresql://sync:***@db/app" in line["exception"]
 
 
-def test_the_level_holds(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_below_the_level_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("warning")
     structlog.get_logger().info("quiet")
     structlog.get_logger().warning("heard")
@@ -80,7 +80,7 @@ def test_an_unknown_level_is_a_usage_error() -> None:
     assert caught.value.exit_code == 2
 
 
-def test_libraries_speak_from_warning_on_and_in_the_same_form(capsys: pytest.CaptureFixture[str]) -> None:
+def test_libraries_log_warnings_in_the_same_form(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("debug")
     logs.configure("debug")  # a second time must not double the lines
     library = logging.getLogger("sqlalchemy.pool")
@@ -92,7 +92,9 @@ def test_libraries_speak_from_warning_on_and_in_the_same_form(capsys: pytest.Cap
     assert line["event"] == "lost postgresql://sync:***@db/app"
 
 
-def test_a_person_reads_words(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_gets_text_instead_of_json(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     logs.configure(json=False)
     structlog.get_logger().info(
@@ -102,14 +104,14 @@ def test_a_person_reads_words(capsys: pytest.CaptureFixture[str], monkeypatch: p
     assert text[8:] == "  hr  run finished\n          well  password=***\n"
 
 
-def test_a_person_sees_faults_in_colour(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_gets_errors_in_colour(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     logs.configure(json=False)
     structlog.get_logger().error("run failed")
     assert "\x1b[31mrun failed\x1b[0m" in capsys.readouterr().err
 
 
-def test_what_others_wrote_does_not_move_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+def test_control_characters_in_a_line_are_escaped(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(json=False)
     structlog.get_logger().info("Ada \x1b[2J\u202e", person="\x1b]0;title\x07")
     text = capsys.readouterr().err
@@ -142,7 +144,7 @@ def test_a_traceback_for_a_person_shows_no_local_variables(capsys: pytest.Captur
     assert "hunter2" not in text
 
 
-def test_a_line_goes_where_standard_error_goes_at_that_moment() -> None:
+def test_a_line_goes_to_the_current_standard_error() -> None:
     """A progress bar takes the place of standard error while it is shown, and puts lines above itself."""
     logs.configure()
     log = structlog.get_logger().bind(directory="hr")
@@ -177,7 +179,7 @@ def test_secrets_are_masked(given: dict[str, Any], logged: dict[str, Any]) -> No
     assert logs.redact(None, "info", given) == logged
 
 
-def test_the_journal_learns_the_priority() -> None:
+def test_the_journal_gets_the_priority() -> None:
     program = (
         "import structlog; from usersyncd import logs; logs.configure();"
         "log = structlog.get_logger(); log.info('a'); log.warning('b'); log.error('c')"
@@ -193,7 +195,7 @@ def test_the_journal_learns_the_priority() -> None:
     assert [json.loads(line[3:])["event"] for line in text] == ["a", "b", "c"]
 
 
-def test_a_text_has_an_end(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_long_text_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure()
     try:
         raise ValueError("x" * 1_000_000)

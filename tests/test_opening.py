@@ -20,7 +20,7 @@ from usersyncd.state.lock import DIRECTORY, is_locked, locked
 from usersyncd.state.tables import counters
 
 
-def test_a_file_beside_the_configuration_is_made_and_brought_up_to_date(tmp_path: Path) -> None:
+def test_a_file_beside_the_configuration_is_created_and_migrated(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text("state: sqlite:///var/state.db\ndirectories: {hr: {connector: csv, options: {users: users.csv}}}\n")
     database = open_state(load(file))

@@ -10,7 +10,7 @@ from usersyncd.words import QUOTE, masked, quoted
 TOKEN = "eyJ0eXAiOiJKV1Qi.eyJhdWQiOiJodHRwcyJ9.c2lnbmF0dXJl"
 
 
-def test_a_quotation_is_one_line_and_has_an_end() -> None:
+def test_a_quotation_is_one_line_of_limited_length() -> None:
     assert quoted(" Slow\n\n  down. ") == "Slow down."
     assert quoted("x" * QUOTE) == "x" * QUOTE
     assert quoted("x" * 10_000_000) == "x" * QUOTE + "…"
@@ -33,13 +33,13 @@ def test_a_quotation_shows_no_secret(text: str) -> None:
 
 
 @pytest.mark.parametrize("error", [SourceError, TargetError])
-def test_what_a_connector_raises_is_bounded(error: type[SourceError | TargetError]) -> None:
+def test_the_error_of_a_connector_is_shortened(error: type[SourceError | TargetError]) -> None:
     raised = error("no\n  → run this: Bearer " + TOKEN + "y" * 10_000_000, "see\nthere" + "z" * 10_000_000)
     assert raised.message.startswith("no → run this: Bearer ***")
     assert str(raised).count("\n") == 1, "only the remedy begins a line"
     assert len(str(raised)) < 2_100
 
 
-def test_what_a_connector_says_of_one_record_keeps_its_remedy() -> None:
+def test_the_error_of_a_record_keeps_its_remedy() -> None:
     assert in_short("its address is odd\n  → correct it") == "its address is odd\n  → correct it"
     assert len(in_short("x" * 10_000_000 + "\n  → correct it")) < 1_100

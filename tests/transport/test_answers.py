@@ -18,10 +18,10 @@ from usersyncd.http.answers import is_json
         b"{}",
     ],
 )
-def test_json_may_have_half_a_character(body: bytes) -> None:
+def test_json_may_have_a_lone_surrogate(body: bytes) -> None:
     assert is_json(body)
 
 
 @pytest.mark.parametrize("body", [b"", b'{"a": "\\ud83d"', b'{"a": "\\ud83d', b'"\\ud8', b"<html>", b'{"a": "\\x"}'])
-def test_its_beginning_is_not_json(body: bytes) -> None:
+def test_the_beginning_of_a_document_is_not_json(body: bytes) -> None:
     assert not is_json(body)

@@ -88,7 +88,7 @@ async def served(
 
 
 @pytest.mark.parametrize("broken", [CUT, CUT_CHUNK, CUT_WITHOUT_LENGTH, CUT_GZIP, NOTHING, GARBAGE])
-async def test_a_broken_answer_is_asked_for_again(broken: bytes) -> None:
+async def test_a_request_with_a_broken_answer_is_repeated(broken: bytes) -> None:
     async with served(broken, broken, whole()) as (script, client, url):
         assert (await client.get(url)).content == BODY
         assert len(script.heads) == 3
@@ -103,14 +103,14 @@ async def test_compressed_answers_are_read_and_their_size_is_limited_unpacked() 
             await client.get(url)
 
 
-async def test_connections_are_kept() -> None:
+async def test_connections_are_kept_open() -> None:
     async with served(*[whole()] * 5) as (script, client, url):
         for _ in range(5):
             await client.get(url)
         assert script.connections == 1
 
 
-async def test_a_silent_host_is_given_up() -> None:
+async def test_a_silent_host_times_out() -> None:
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
@@ -120,7 +120,7 @@ async def test_a_silent_host_is_given_up() -> None:
             await client.get(f"http://{host}")
 
 
-async def test_a_host_that_drips_is_given_up() -> None:
+async def test_a_host_that_sends_too_slowly_times_out() -> None:
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
         try:
@@ -136,13 +136,13 @@ async def test_a_host_that_drips_is_given_up() -> None:
             await client.get(f"http://{host}")
 
 
-async def test_a_proxy_is_asked_when_it_is_set() -> None:
+async def test_a_configured_proxy_is_used() -> None:
     async with served(whole(), proxy=lambda url: url) as (script, client, _):
         await client.get("http://graph.example/v1.0/users")
         assert script.heads[0].startswith(b"GET http://graph.example/v1.0/users HTTP/1.1")
 
 
-async def test_the_environment_names_a_proxy_and_who_needs_none(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_environment_names_a_proxy_and_its_exceptions(monkeypatch: pytest.MonkeyPatch) -> None:
     async with served(whole(), whole()) as (script, _, url):
         monkeypatch.setenv("http_proxy", url)
         monkeypatch.setenv("no_proxy", "inside.example")

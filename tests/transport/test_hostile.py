@@ -39,7 +39,7 @@ def bomb(zeros: int) -> bytes:
     return b"".join([*(packer.compress(b"0" * 1_000_000) for _ in range(zeros)), packer.flush()])
 
 
-async def test_what_is_packed_many_times_is_not_unpacked() -> None:
+async def test_a_body_compressed_many_times_is_refused() -> None:
     nested = gzip.compress(gzip.compress(bomb(100)))
     said = await refused(whole(nested, "Content-Encoding: gzip, gzip, gzip"))
     assert "sent a response with an encoding that was not requested" in said
@@ -47,7 +47,7 @@ async def test_what_is_packed_many_times_is_not_unpacked() -> None:
 
 
 @pytest.mark.parametrize("members", [1, 20])
-async def test_what_would_fill_the_memory_is_unpacked_only_as_far_as_it_may_go(members: int) -> None:
+async def test_a_decompression_bomb_is_unpacked_only_up_to_the_limit(members: int) -> None:
     answer = whole(bomb(200 // members) * members, "Content-Encoding: gzip")
     tracemalloc.start()
     try:
@@ -59,19 +59,19 @@ async def test_what_would_fill_the_memory_is_unpacked_only_as_far_as_it_may_go(m
 
 
 @pytest.mark.parametrize("encoding", ["br", "zstd", "deflate", "gzip;q=1", "x", "gzip\tgzip"])
-async def test_another_encoding_is_said_to_be_one(encoding: str) -> None:
+async def test_an_unsupported_encoding_is_named(encoding: str) -> None:
     assert "sent a response with an encoding" in await refused(whole(BODY, f"Content-Encoding: {encoding}"))
 
 
 @pytest.mark.parametrize("encoding", ["identity", "", "GZIP", "x-gzip", "identity, gzip"])
-async def test_one_encoding_by_any_of_its_names(encoding: str) -> None:
+async def test_an_encoding_is_accepted_by_any_of_its_names(encoding: str) -> None:
     body = gzip.compress(BODY[:100]) + gzip.compress(BODY[100:]) if "gzip" in encoding.lower() else BODY
     async with served(whole(body, f"Content-Encoding: {encoding}")) as (script, client, url):
         assert (await client.get(url)).content == BODY
         assert b"Accept-Encoding: gzip\r\n" in script.heads[0]
 
 
-async def test_garbage_that_is_said_to_be_packed() -> None:
+async def test_a_body_with_a_wrong_encoding_is_retried() -> None:
     async with served(whole(b"no gzip", "Content-Encoding: gzip"), whole()) as (_, client, url):
         assert (await client.get(url)).content == BODY
 
@@ -80,7 +80,7 @@ async def test_garbage_that_is_said_to_be_packed() -> None:
 
 
 @pytest.mark.parametrize("load", ["1e9", "1e999", "nan", "-1e9", "2.5"])
-async def test_a_load_that_cannot_be_is_not_waited_for(load: str) -> None:
+async def test_an_impossible_load_header_causes_no_wait(load: str) -> None:
     patience = Patience(load=lambda response: float(response.headers["x-load"]))
     answer = httpx.Response(200, headers={"x-load": load}, text="{}")
     host = Host(*[answer] * 3, patience=patience)
@@ -103,7 +103,7 @@ async def test_a_load_that_cannot_be_is_not_waited_for(load: str) -> None:
         "(" * 4_000,
     ],
 )
-async def test_a_date_that_cannot_be_is_not_waited_for(after: str) -> None:
+async def test_an_impossible_date_causes_no_wait(after: str) -> None:
     assert http_date(after) is None or http_date(after).year < 2002  # type: ignore[union-attr]
     host = Host(throttled(retry_after=after), OK)
     await host.get()
@@ -120,7 +120,7 @@ def test_a_date_is_converted_to_utc() -> None:
 
 
 @pytest.mark.parametrize("status", ["400 Bad", "503 Busy", "200 OK"])
-async def test_a_long_text_is_quoted_in_short(status: str) -> None:
+async def test_a_long_text_is_shortened(status: str) -> None:
     answer = whole(b"x" * LARGE).replace(b"200 OK", status.encode())
     async with served(*[answer] * 20, patience=Patience(seconds=2)) as (_, client, url):
         with suppress(SourceError):
@@ -178,11 +178,11 @@ async def test_the_names_of_status_and_request_are_not_the_hosts() -> None:
 
 @pytest.mark.parametrize("status", ["200 OK", "400 Bad", "404 Not"])
 @pytest.mark.parametrize("depth", [700, 100_000])
-async def test_json_that_is_too_deep_is_said_to_be(status: str, depth: int) -> None:
+async def test_json_nested_too_deep_is_an_error(status: str, depth: int) -> None:
     deep = whole(b'{"a":' * depth + b"1" + b"}" * depth).replace(b"200 OK", status.encode())
     assert "JSON that is nested too deeply" in await refused(deep)
 
 
-async def test_deep_json_of_a_host_that_is_busy() -> None:
+async def test_a_busy_answer_with_deep_json_is_retried() -> None:
     deep = whole(b"[" * 100_000).replace(b"200 OK", b"503 Busy")
     assert "answered 503 Service Unavailable" in await refused(deep, patience=Patience(seconds=2))

@@ -71,7 +71,7 @@ def throttled(**headers: str) -> httpx.Response:
     return httpx.Response(429, headers={key.replace("_", "-"): value for key, value in headers.items()}, json=body)
 
 
-async def test_what_is_asked_for_is_waited_for() -> None:
+async def test_a_requested_wait_is_kept() -> None:
     host = Host(throttled(retry_after="12"), OK)
     assert (await host.get()).json() == {"value": []}
     assert 12 <= max(host.clock.slept) <= 13.2
@@ -97,13 +97,13 @@ async def test_a_date_counts_from_the_hosts_own_clock(date: str, after: str, sec
 
 
 @pytest.mark.parametrize("junk", ["soon", "-3", "1e9", "", "Wed, 99 Foo 2015"])
-async def test_a_retry_after_that_says_nothing_is_not_heard(junk: str) -> None:
+async def test_an_invalid_retry_after_is_ignored(junk: str) -> None:
     host = Host(throttled(retry_after=junk), OK)
     await host.get()
     assert 1 <= host.clock.slept[0] <= 2
 
 
-async def test_without_a_word_waits_grow_by_chance_and_have_a_floor() -> None:
+async def test_waits_without_retry_after_grow_randomly_from_a_minimum() -> None:
     host = Host(*repeat(throttled(), 8), OK)
     await host.get()
     waits = host.clock.slept
@@ -120,19 +120,19 @@ async def test_a_host_that_always_asks_for_a_second_is_waited_for_longer_and_lon
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-async def test_passing_answers_are_repeated(status: int) -> None:
+async def test_temporary_errors_are_retried(status: int) -> None:
     host = Host(httpx.Response(status), OK)
     assert (await host.get()).status_code == 200
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 410, 501])
-async def test_other_answers_are_the_connectors(status: int) -> None:
+async def test_other_answers_are_returned_to_the_connector(status: int) -> None:
     host = Host(httpx.Response(status, text="no"))
     assert (await host.get()).status_code == status
     assert host.clock.slept == []
 
 
-async def test_a_connector_says_what_else_passes() -> None:
+async def test_a_connector_can_name_more_temporary_errors() -> None:
     quota = httpx.Response(403, json={"error": {"errors": [{"domain": "usageLimits"}]}})
     patience = Patience(retryable=lambda response: b"usageLimits" in response.content)
     host = Host(quota, httpx.Response(403, json={"error": "forbidden"}), patience=patience)
@@ -148,7 +148,7 @@ async def test_a_success_without_json_is_retried(body: str) -> None:
 
 
 @pytest.mark.parametrize("body", ['{"a": 1}\n', "[]", '"text"', "1"])
-async def test_json_is_not_repeated(body: str) -> None:
+async def test_a_success_with_json_is_not_retried(body: str) -> None:
     host = Host(httpx.Response(200, text=body))
     assert (await host.get()).text == body
 
@@ -164,13 +164,13 @@ async def test_json_is_not_repeated(body: str) -> None:
         httpx.ProxyError("502"),
     ],
 )
-async def test_broken_connections_are_repeated(error: Exception) -> None:
+async def test_broken_connections_are_retried(error: Exception) -> None:
     host = Host(error, OK)
     assert (await host.get()).status_code == 200
     assert host.waits
 
 
-async def test_what_is_not_safe_to_repeat_is_not_repeated() -> None:
+async def test_a_request_that_is_not_safe_to_repeat_is_not_retried() -> None:
     host = Host(httpx.Response(503), OK)
     with pytest.raises(SourceError, match=r"graph\.example answered 503"):
         await host.client.post(URL, json={})
@@ -183,7 +183,7 @@ async def test_a_post_is_repeated_with_its_body_where_the_request_says_so() -> N
     assert [request.content for request in host.requests] == [b"grant_type=client_credentials"] * 3
 
 
-async def test_when_patience_ends_the_error_says_who_what_and_what_to_do() -> None:
+async def test_the_final_error_names_the_host_the_cause_and_the_remedy() -> None:
     refused = throttled(retry_after="3600", request_id="abc-1")
     host = Host(refused)
     with pytest.raises(SourceError) as raised:
@@ -197,14 +197,14 @@ async def test_when_patience_ends_the_error_says_who_what_and_what_to_do() -> No
     assert host.clock.slept == [], "a wait that patience does not cover is not begun"
 
 
-async def test_patience_ends_in_time() -> None:
+async def test_retries_end_at_the_deadline() -> None:
     host = Host(httpx.Response(500), *repeat(httpx.ReadError("gone"), 1000), patience=Patience(seconds=300))
     with pytest.raises(SourceError, match=r"broke the connection: gone, in \d+ attempts"):
         await host.get()
     assert 200 < sum(host.clock.slept) <= 300
 
 
-async def test_a_host_that_never_answered_is_given_up_soon() -> None:
+async def test_a_host_that_never_answered_fails_early() -> None:
     host = Host(*repeat(httpx.ConnectError("Name or service not known"), 1000))
     with pytest.raises(SourceError, match="cannot be reached: Name or service not known") as raised:
         await host.get()
@@ -229,13 +229,13 @@ async def test_an_answer_that_is_too_large_is_refused() -> None:
         await host.get()
 
 
-async def test_a_target_fails_as_a_target() -> None:
+async def test_an_error_of_a_target_is_a_target_error() -> None:
     host = Host(httpx.Response(503), failure=TargetError)
     with pytest.raises(TargetError):
         await host.client.post(URL)
 
 
-async def test_a_full_quota_is_spared() -> None:
+async def test_requests_wait_while_the_quota_is_used_up() -> None:
     patience = Patience(load=lambda response: float(response.headers.get("x-load", "nan")))
     host = Host(httpx.Response(200, headers={"x-load": "1.3"}, text="{}"), OK, patience=patience)
     await host.get()
@@ -256,7 +256,7 @@ async def test_redirects_are_not_followed(tmp_path: Path) -> None:
 # ---- the budget
 
 
-async def test_never_more_at_once_than_allowed() -> None:
+async def test_the_number_of_concurrent_requests_is_limited() -> None:
     budget = Budget(Patience(concurrency=3), Clock())
     most = under_way = 0
 
@@ -274,7 +274,7 @@ async def test_never_more_at_once_than_allowed() -> None:
     assert most == 3
 
 
-async def test_half_after_a_refusal_a_little_more_after_each_answer() -> None:
+async def test_concurrency_halves_after_a_refusal_and_grows_with_each_answer() -> None:
     budget = Budget(Patience(concurrency=8), HurriedClock())
     began = time.monotonic() + 1
     budget.throttled(began, 1)
@@ -292,7 +292,7 @@ async def test_half_after_a_refusal_a_little_more_after_each_answer() -> None:
     assert budget.limit == 1
 
 
-async def test_all_wait_when_one_was_asked_to() -> None:
+async def test_a_requested_wait_delays_all_requests() -> None:
     clock = HurriedClock()
     budget = Budget(PATIENT, clock)
     budget.throttled(clock.now(), 30)
@@ -300,7 +300,7 @@ async def test_all_wait_when_one_was_asked_to() -> None:
         assert sum(clock.slept) == pytest.approx(30, abs=0.1)
 
 
-async def test_a_quota_is_kept_and_used() -> None:
+async def test_a_configured_quota_is_kept_and_used_up() -> None:
     clock = HurriedClock()
     budget = Budget(Patience(per_minute=600), clock)
     for _ in range(601):
@@ -310,7 +310,7 @@ async def test_a_quota_is_kept_and_used() -> None:
 
 
 @pytest.mark.parametrize("cancelled", [0, 1, 5])
-async def test_a_place_is_not_lost_when_who_waits_for_it_is_cancelled(cancelled: int) -> None:
+async def test_a_cancelled_wait_gives_its_place_back(cancelled: int) -> None:
     budget = Budget(Patience(concurrency=1), Clock())
     got: list[int] = []
 
