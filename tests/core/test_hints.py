@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.core.test_rules import compiled
+from tests.core.compiling import compiled
 from usersyncd.core.model import Rule
 from usersyncd.core.rules import RuleErrors
 from usersyncd.core.rules.condition import Condition, compile_condition

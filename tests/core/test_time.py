@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.core.test_rules import compiled, faults, ruleset
+from tests.core.compiling import compiled, faults, ruleset
 from usersyncd.core.model import Constant, Rule
 from usersyncd.core.rules import RuleError, TimedShape, compile_rules
 from usersyncd.errors import Place

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.core.test_rules import compiled
+from tests.core.compiling import compiled
 from usersyncd.core.rules import RuleError, RuleErrors
 
 START = datetime(2026, 3, 20, tzinfo=UTC)

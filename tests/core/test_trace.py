@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.core.test_rules import compiled
+from tests.core.compiling import compiled
 from usersyncd.core.rules import Rules, RuleTrace, ShapeTrace, ValueRead
 from usersyncd.errors import Place
 
