@@ -43,3 +43,8 @@ def fault(folder: Path, text: str | bytes) -> Fault:
     """The one fault of a text."""
     (only,) = faults(folder, text)
     return only
+
+
+def place(found: Fault) -> tuple[int, int, str]:
+    """Return line, column and path of a fault."""
+    return found.line, found.column, found.path
