@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from tests.run.test_pulls import WHOLE, user
+from tests.run.items import WHOLE, user
 from tests.run.world import ON_SQLITE, Script, World
 from usersyncd.errors import SourceError
 from usersyncd.plugin import Change, Done, Kind, Outcome, Unread

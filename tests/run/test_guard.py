@@ -2,49 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Any
-
 import pytest
-from sqlalchemy import func, select
 
-from tests.run.test_pulls import NOON
+from tests.run.guarded import AT_ONCE, EVERYBODY, company, held, later, stored
+from tests.run.items import NOON
 from tests.run.world import NO_LIMITS, World, rules
-from usersyncd.core.guard import Sort
 from usersyncd.core.model import Guard, Limit
-from usersyncd.core.report import Counts, TargetReport, Violation
+from usersyncd.core.report import Violation
 from usersyncd.plugin import Kind
-from usersyncd.state.tables import harms, records
 
-AT_ONCE = timedelta(0)
 NONE = Limit(0, True)
-EVERYBODY = [f"u{number:03}" for number in range(100)]
-
-
-def company(world: World, **target: object) -> None:
-    """A hundred people, all of them in each of twenty groups."""
-    world.people(*EVERYBODY, title="Cook")
-    for number in range(20):
-        world.group(f"g{number:02}", *EVERYBODY)
-    world.directory.page_size = 50
-    world.target(**target)  # type: ignore[arg-type]
-    world.synced()
-
-
-def held(world: World, **asked: Any) -> TargetReport:
-    """Run, check that the run is held and changed nothing in the target, and return the target's report."""
-    before = dict(world.store.users), dict(world.store.groups), set(world.store.memberships)
-    report = world.run(**asked)
-    assert report.status == "held"
-    [target] = report.targets
-    assert target.held
-    assert target.counts == Counts()
-    assert (world.store.users, world.store.groups, world.store.memberships) == before
-    return target
 
 
 def test_a_violation_is_reported_in_percent_and_numbers(world: World) -> None:
-    company(world, guard=Guard(), delete_after=AT_ONCE)
+    company(world, groups=20, guard=Guard(), delete_after=AT_ONCE)
     world.leave(*EVERYBODY[:38])
     world.people("new")
     target = held(world)
@@ -56,13 +27,13 @@ def test_a_violation_is_reported_in_percent_and_numbers(world: World) -> None:
 
 
 def test_deactivations_have_a_limit_of_their_own(world: World) -> None:
-    company(world, guard=Guard(deactivations=Limit(10, True), member_removals=None, emptied=None))
+    company(world, groups=20, guard=Guard(deactivations=Limit(10, True), member_removals=None, emptied=None))
     world.leave(*EVERYBODY[:11])
     assert held(world).guard == [Violation("deactivations", "10%", "11% (11 of 100)")]
 
 
 def test_a_percentage_of_active_people_does_not_count_those_who_left_before(world: World) -> None:
-    company(world, guard=NO_LIMITS)
+    company(world, groups=20, guard=NO_LIMITS)
     world.leave(*EVERYBODY[:50])
     world.synced()
     world.target(guard=Guard(deactivations=Limit(20, True), member_removals=None, emptied=None))
@@ -72,7 +43,7 @@ def test_a_percentage_of_active_people_does_not_count_those_who_left_before(worl
 
 def test_a_limit_may_be_a_number(world: World) -> None:
     guard = Guard(deactivations=Limit(12, False), member_removals=None, emptied=None)
-    company(world, guard=guard)
+    company(world, groups=20, guard=guard)
     world.leave(*EVERYBODY[:12])
     assert world.synced().counts.users.deactivate == 12
     world.leave(*EVERYBODY[12:25])
@@ -93,26 +64,26 @@ def test_below_at_least_nothing_is_held(world: World) -> None:
 
 
 def test_the_memberships_of_deleted_groups_count_as_removals(world: World) -> None:
-    company(world, guard=Guard(deletes=None))
+    company(world, groups=20, guard=Guard(deletes=None))
     world.leave(*(f"g{number:02}" for number in range(7)), kind=Kind.GROUP)
     assert held(world).guard == [Violation("member_removals", "30%", "35% (700 of 2000)")]
 
 
 def test_deleted_groups_are_compared_with_the_number_of_groups(world: World) -> None:
     """Eleven of twenty groups are few among a hundred and twenty records."""
-    company(world, guard=Guard(deletes=Limit(50, True), member_removals=None, emptied=None))
+    company(world, groups=20, guard=Guard(deletes=Limit(50, True), member_removals=None, emptied=None))
     world.leave(*(f"g{number:02}" for number in range(11)), kind=Kind.GROUP)
     assert held(world).guard == [Violation("deletes", "50%", "55% (11 of 20)")]
 
 
 def test_a_where_rule_that_suddenly_excludes_every_user_is_held(world: World) -> None:
-    company(world, guard=Guard())
+    company(world, groups=20, guard=Guard())
     world.target(guard=Guard(), users=rules('user.title == "Cok"'))
     assert [limit.limit for limit in held(world).guard] == ["deactivations", "member_removals", "emptied"]
 
 
 def test_a_held_plan_is_planned_again_and_delivered_once_the_limits_are_raised(world: World) -> None:
-    company(world, guard=Guard())
+    company(world, groups=20, guard=Guard())
     world.leave(*EVERYBODY[:40])
     plans = {held(world).plan for _ in range(3)}
     assert len(plans) == 1
@@ -124,18 +95,14 @@ def test_a_held_plan_is_planned_again_and_delivered_once_the_limits_are_raised(w
 
 
 def test_a_held_plan_is_dropped_when_the_people_are_back(world: World) -> None:
-    company(world, guard=Guard())
+    company(world, groups=20, guard=Guard())
     world.leave(*EVERYBODY[:40])
     held(world)
-    company(world, guard=Guard())
+    company(world, groups=20, guard=Guard())
     assert world.plan().targets[0].planned.total == 0
 
 
 # ---- together with the runs before
-
-
-def later(world: World, hours: float) -> None:
-    world.now = (world.now or NOON) + timedelta(hours=hours)
 
 
 def test_repeated_removals_below_the_limit_are_held_in_the_end(world: World) -> None:
@@ -163,7 +130,7 @@ def test_a_share_just_over_a_limit_is_not_rounded_down_to_it(world: World) -> No
 
 
 def test_a_normal_number_of_leavers_is_delivered_every_day(world: World) -> None:
-    company(world, guard=Guard(at_least=2, member_removals=None))
+    company(world, groups=20, guard=Guard(at_least=2, member_removals=None))
     world.now = NOON
     for number in range(0, 20, 5):
         world.leave(*EVERYBODY[number : number + 5])
@@ -175,7 +142,7 @@ def test_a_normal_number_of_leavers_is_delivered_every_day(world: World) -> None
 
 
 def test_harm_of_earlier_runs_stops_counting_after_the_window(world: World) -> None:
-    company(world, guard=Guard(member_removals=None))
+    company(world, groups=20, guard=Guard(member_removals=None))
     world.now = NOON
     world.leave(*EVERYBODY[:10])
     world.synced()
@@ -191,7 +158,7 @@ def test_harm_of_earlier_runs_stops_counting_after_the_window(world: World) -> N
 
 def test_the_oldest_run_of_the_window_counts(world: World) -> None:
     world.now = NOON
-    company(world, guard=Guard(member_removals=None))
+    company(world, groups=20, guard=Guard(member_removals=None))
     later(world, 3)
     world.leave(*EVERYBODY[:10])
     world.synced()
@@ -204,7 +171,7 @@ def test_the_oldest_run_of_the_window_counts(world: World) -> None:
 
 def test_only_harm_older_than_the_window_stops_counting(world: World) -> None:
     world.now = NOON
-    company(world, guard=Guard(member_removals=None))
+    company(world, groups=20, guard=Guard(member_removals=None))
     world.leave(*EVERYBODY[:2])
     world.synced()
     later(world, 12)
@@ -217,7 +184,7 @@ def test_only_harm_older_than_the_window_stops_counting(world: World) -> None:
 
 
 def test_another_change_does_not_undo_a_harm(world: World) -> None:
-    company(world, guard=Guard())
+    company(world, groups=20, guard=Guard())
     world.people(EVERYBODY[0])
     world.synced()
     world.people(EVERYBODY[0], department="Kitchen")
@@ -227,7 +194,7 @@ def test_another_change_does_not_undo_a_harm(world: World) -> None:
 
 @pytest.mark.parametrize("wrong", [9600, -9600])
 def test_a_clock_that_is_wrong_once_neither_empties_the_window_nor_keeps_it_full(world: World, wrong: int) -> None:
-    company(world, guard=Guard(member_removals=None))
+    company(world, groups=20, guard=Guard(member_removals=None))
     world.now = NOON
     world.leave(*EVERYBODY[:10])
     world.synced()
@@ -245,7 +212,7 @@ def test_a_clock_that_is_wrong_once_neither_empties_the_window_nor_keeps_it_full
 def test_a_leaver_who_returns_is_not_counted_any_more(world: World) -> None:
     """A pull misses ten people, and the next one has them again. They do not count against people who leave later, and
     their return does not count as reactivations."""
-    company(world, guard=Guard(member_removals=None, at_least=1))
+    company(world, groups=20, guard=Guard(member_removals=None, at_least=1))
     world.leave(*EVERYBODY[:10])
     world.synced()
     assert len(stored(world)) == 10
@@ -256,7 +223,7 @@ def test_a_leaver_who_returns_is_not_counted_any_more(world: World) -> None:
 
 
 def test_a_deleted_user_who_returns_is_not_counted_any_more(world: World) -> None:
-    company(world, guard=Guard(member_removals=None), delete_after=AT_ONCE)
+    company(world, groups=20, guard=Guard(member_removals=None), delete_after=AT_ONCE)
     world.leave(*EVERYBODY[:10])
     world.synced()
     assert stored(world) == {("deletes", id_) for id_ in EVERYBODY[:10]}
@@ -284,7 +251,7 @@ def test_a_leaver_whose_account_is_adopted_is_not_counted_any_more(world: World)
 
 
 def test_members_who_were_removed_count_until_they_are_added_again(world: World) -> None:
-    company(world, guard=Guard(member_removals=Limit(30, True)))
+    company(world, groups=20, guard=Guard(member_removals=Limit(30, True)))
     world.group("g00", *EVERYBODY[50:])
     world.group("g01", *EVERYBODY[:5])
     world.synced()
@@ -299,7 +266,7 @@ def test_members_who_were_removed_count_until_they_are_added_again(world: World)
 
 
 def test_emptied_groups_are_held_and_count_until_they_have_members_again(world: World) -> None:
-    company(world, guard=Guard(emptied=Limit(10, True), member_removals=None, at_least=2))
+    company(world, groups=20, guard=Guard(emptied=Limit(10, True), member_removals=None, at_least=2))
     world.group("g00")
     world.group("g01")
     world.synced()
@@ -316,7 +283,7 @@ def test_emptied_groups_are_held_and_count_until_they_have_members_again(world: 
 
 
 def test_a_group_whose_members_are_exchanged_is_not_emptied(world: World) -> None:
-    company(world, guard=Guard(emptied=NONE, member_removals=None, at_least=1))
+    company(world, groups=20, guard=Guard(emptied=NONE, member_removals=None, at_least=1))
     world.people("new")
     world.group("g00", "new")
     world.synced()
@@ -324,14 +291,14 @@ def test_a_group_whose_members_are_exchanged_is_not_emptied(world: World) -> Non
 
 
 def test_a_group_that_is_deleted_is_not_emptied(world: World) -> None:
-    company(world, guard=Guard(emptied=NONE, member_removals=None, deletes=None, at_least=1))
+    company(world, groups=20, guard=Guard(emptied=NONE, member_removals=None, deletes=None, at_least=1))
     world.leave("g00", kind=Kind.GROUP)
     world.synced()
     assert stored(world) == set()
 
 
 def test_an_attribute_that_is_emptied_is_held(world: World) -> None:
-    company(world, guard=Guard())
+    company(world, groups=20, guard=Guard())
     world.people(*EVERYBODY[:30])
     world.synced()
     assert stored(world) == {("blanked title", id_) for id_ in EVERYBODY[:30]}
@@ -355,7 +322,7 @@ def test_reactivations_are_compared_with_the_inactive_users(world: World) -> Non
 
 
 def test_updates_are_limited_only_when_asked_for(world: World) -> None:
-    company(world, guard=Guard())
+    company(world, groups=20, guard=Guard())
     world.people(*EVERYBODY, title="Boss")
     assert world.synced().counts.users.update == 100
     assert stored(world) == set()
@@ -367,7 +334,7 @@ def test_updates_are_limited_only_when_asked_for(world: World) -> None:
 
 
 def test_each_target_has_a_window_of_its_own(world: World) -> None:
-    company(world, guard=Guard(member_removals=None))
+    company(world, groups=20, guard=Guard(member_removals=None))
     world.target("crm", guard=Guard(member_removals=None, deactivations=None))
     world.run()
     world.leave(*EVERYBODY[:10])
@@ -390,15 +357,3 @@ def test_unanswered_changes_count(world: World) -> None:
     world.store.faults.die_after_commit = False
     world.synced()
     assert stored(world) == {("deactivations", id_) for id_ in EVERYBODY[:10]}
-
-
-def stored(world: World) -> set[tuple[object, ...]]:
-    """The harms that the state holds: the limit with the attribute, the record, and how many members."""
-    query = select(harms.c.sort, harms.c.attribute, records.c.id, harms.c.members)
-    with world.database.read() as connection:
-        rows = connection.execute(query.join(records, records.c.ref == harms.c.ref)).all()
-        assert len(rows) == connection.scalar(select(func.count()).select_from(harms)), "a record was forgotten"
-    return {
-        (f"{Sort(sort).limit} {attribute}".rstrip(), id_, *([len(members) // 4] if members else []))
-        for sort, attribute, id_, members in rows
-    }

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from msgspec import json
 
-from tests.run.test_pulls import NOON
-from tests.run.test_run_properties import MEMORY
+from tests.run.items import NOON
 from tests.run.world import World
+from tests.servers.shared import MEMORY
 from usersyncd.core.model import Guard, Limit
 from usersyncd.core.report import RunReport
 from usersyncd.plugin import Kind

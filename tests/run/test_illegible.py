@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from tests.run.test_pulls import WHOLE, group, user
+from tests.run.items import WHOLE, group, user
 from tests.run.world import World, rules
 from usersyncd.errors import SourceError
 from usersyncd.plugin import Kind, Members, Patch, Record, Unread

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select, update
 
-from tests.run.test_run_properties import (
+from tests.run.edits import (
     GROUPS,
     PLAIN,
     RULED,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.run.test_moving import active
+from tests.run.moved import active
 from tests.run.world import World, rules
 from usersyncd.core.model import Guard
 from usersyncd.core.report import TargetReport

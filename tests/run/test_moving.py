@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
-
 from sqlalchemy import select
 
+from tests.run.moved import active, copy_of, points_to
 from tests.run.world import World
 from usersyncd.deliver.recognize import KNOWN, MOVED, OTHER
 from usersyncd.plugin import Kind
 from usersyncd.state.tables import links, targets
 from usersyncd.testing import MemoryStore
-
-
-def copy_of(store: MemoryStore, identity: str) -> MemoryStore:
-    """The same objects in another place."""
-    return MemoryStore(
-        identity, deepcopy(store.users), deepcopy(store.groups), set(store.memberships), serial=store.serial
-    )
-
-
-def points_to(world: World, store: MemoryStore, name: str = "app") -> None:
-    world.stores[name] = store
-    world.target(name)
-
-
-def active(store: MemoryStore) -> set[str]:
-    return {str(held.key) for held in store.users.values() if held.attributes["active"]}
 
 
 def sets(world: World) -> dict[str, int]:

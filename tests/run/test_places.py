@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.run.test_moving import active, points_to
+from tests.run.moved import active, points_to
 from tests.run.world import World, rules
 from usersyncd.plugin import Kind
 from usersyncd.testing import MemoryStore

@@ -7,21 +7,10 @@ from typing import Any
 
 import pytest
 
+from tests.run.items import NOON, PART, WHOLE, group, user
 from tests.run.world import World, rules
 from usersyncd.config import Complete
 from usersyncd.plugin import Done, Gone, Kind, Members, Patch, Present, Record
-
-NOON = datetime(2026, 3, 1, 12).astimezone()
-WHOLE = Done("1", complete=True)
-PART = Done("2", complete=False)
-
-
-def user(id_: str, **attributes: Any) -> Record:
-    return Record(Kind.USER, id_, attributes)
-
-
-def group(id_: str) -> Record:
-    return Record(Kind.GROUP, id_, {"displayName": id_})
 
 
 def first_pull(world: World) -> None:

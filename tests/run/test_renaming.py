@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import select
 
-from tests.run.test_moving import active, copy_of, points_to
+from tests.run.moved import active, copy_of, points_to
 from tests.run.world import World, rules
 from usersyncd.plugin import Kind
 from usersyncd.state.journal import RunKind, history, subject

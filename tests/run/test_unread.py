@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.run.test_pulls import PART, WHOLE, group, user
+from tests.run.items import PART, WHOLE, group, user
 from tests.run.world import World
 from usersyncd.core import summary
 from usersyncd.plugin import Kind, Members, Record, Unread

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.run.test_pulls import NOON, PART, WHOLE, user
+from tests.run.items import NOON, PART, WHOLE, user
 from tests.run.world import World, rules
 from usersyncd.core.model import Guard
 from usersyncd.plugin import Kind, Patch, Record

@@ -18,6 +18,7 @@ from tests.servers.mariadb import Mariadb
 from tests.servers.postgres import Postgres
 
 MEMORY = Path("/dev/shm")
+"""Where tests keep databases: thousands of runs would wait for a disk several times each."""
 ENOUGH = 2**30
 """Bytes that the databases of one test need at most."""
 

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 from sqlalchemy import func, select
 
-from tests.run.test_pulls import NOON
+from tests.run.items import NOON
 from tests.run.world import World
 from usersyncd.plugin import Kind
 from usersyncd.state import journal

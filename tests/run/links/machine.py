@@ -17,10 +17,8 @@ from tests.run.links.life import ADDRESSES, DIRECTORIES, NAMES, Life, Record
 from tests.run.links.moody import Mood
 from tests.run.links.shop import Shop
 from tests.run.links.town import Town
+from tests.servers.shared import MEMORY
 from usersyncd.plugin import Kind
-
-MEMORY = Path("/dev/shm")
-"""Where the databases stand: thousands of runs would wait for a disk several times each."""
 
 ROUNDS = 10
 """So many rounds deliver everything. Several are needed, because a key may pass from one directory to the other."""
