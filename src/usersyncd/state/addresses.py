@@ -1,4 +1,5 @@
-"""Where objects are when a batch is sent: an end of a membership may have been created just before."""
+"""Keys and target ids of the objects that a batch refers to, read just before the batch is sent: an earlier batch may
+have created the objects."""
 
 from __future__ import annotations
 
@@ -14,13 +15,13 @@ from usersyncd.state.ledger import Answer
 from usersyncd.state.plan_store import PlannedChange
 
 REMEMBERED = 150_000
-"""How many addresses are remembered at a time, so that memory stays flat."""
+"""The largest number of addresses in the cache, so that memory stays flat."""
 
 
 class Addresses:
-    """The addresses in one target, remembered while memberships are delivered.
+    """The addresses of objects in one target, cached during a delivery.
 
-    A key is remembered only where it is another one than in the plan: the change of a key may have been refused.
+    A key is cached only if it differs from the key in the plan: the target may have refused to change it.
     """
 
     def __init__(self, database: Database, target: int) -> None:
@@ -31,11 +32,11 @@ class Addresses:
 
     @staticmethod
     def concern(steps: Sequence[PlannedChange]) -> bool:
-        """Whether these steps depend on what the batches before have brought."""
+        """Whether these steps refer to objects that earlier batches may have created."""
         return bool(steps) and (bool(steps[0].members) or steps[0].fallback)
 
     def learn(self, answers: Iterable[Answer]) -> None:
-        """Remember the objects that were made just now."""
+        """Cache the target ids of the objects that a batch created."""
         if len(self._target_ids) > REMEMBERED:
             return
         for step, outcome in ((answer.step, answer.outcome) for answer in answers):
@@ -43,10 +44,12 @@ class Addresses:
                 self._target_ids[step.ref] = outcome.target_id
 
     def addressed(self, steps: Sequence[PlannedChange], again: set[int]) -> list[PlannedChange]:
-        """The steps with the addresses of all ends of memberships, without what cannot be done: a member that has no
-        object, a group that has none (those are noted in ``again``), and what was only meant in case an adoption was
-        refused. The groups of a leaver whose object was not adopted are noted too: the plan changed them for the record
-        that was to adopt it."""
+        """The steps that can be delivered, with the addresses of both ends of each membership.
+
+        Memberships whose group or member has no object are left out, and their groups are added to ``again``. A
+        fallback step is left out if the object was adopted after all. If a leaver's object was not adopted, the
+        leaver's groups are added to ``again``: the plan had passed them to the record that adopts the object.
+        """
         if not self.concern(steps):
             return list(steps)
         if len(self._target_ids) > REMEMBERED:
@@ -57,18 +60,18 @@ class Addresses:
         if leavers:
             with self._database.read() as connection:
                 again.update(links.with_members(connection, self._target, leavers))
-        return list(self._possible(steps, absent, again))
+        return list(self._deliverable(steps, absent, again))
 
     def _look_up(self, steps: Sequence[PlannedChange]) -> Set[int]:
-        """Learn the addresses that are not known yet. The refs of records that have no object."""
+        """Cache the addresses that are not known yet. Returns the refs of records without an object."""
         known = self._target_ids
         planned: dict[int, str | int] = {}
         for step in steps:
             if step.change is not None and step.ref not in known:
                 planned[step.ref] = step.change.key
             if step.change is not None:
-                named = zip(step.members, step.change.members, strict=True)
-                planned.update({ref: member.key for ref, member in named if ref not in known})
+                pairs = zip(step.members, step.change.members, strict=True)
+                planned.update({ref: member.key for ref, member in pairs if ref not in known})
         if not planned:
             return frozenset()
         with self._database.read() as connection:
@@ -78,7 +81,9 @@ class Addresses:
                     self._keys[ref] = key
         return planned.keys() - known.keys()
 
-    def _possible(self, steps: Sequence[PlannedChange], absent: Set[int], again: set[int]) -> Iterator[PlannedChange]:
+    def _deliverable(
+        self, steps: Sequence[PlannedChange], absent: Set[int], again: set[int]
+    ) -> Iterator[PlannedChange]:
         for step in steps:
             if step.change is None or step.ref in absent:
                 if not step.fallback:
@@ -90,8 +95,8 @@ class Addresses:
             else:
                 again.add(step.ref)
                 pairs = zip(step.members, step.change.members, strict=True)
-                if there := [(ref, member) for ref, member in pairs if ref not in absent]:
-                    refs, members = zip(*there, strict=True)
+                if present := [(ref, member) for ref, member in pairs if ref not in absent]:
+                    refs, members = zip(*present, strict=True)
                     yield self._with_members(step, step.change, array("I", refs), members)
 
     def _with_members(

@@ -1,4 +1,4 @@
-"""Stores what the guard holds, and what people decided about it."""
+"""Stores the changes that the guard holds, and people's decisions about them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PAGE = 5_000
 
 
 class ShareKey(Struct, frozen=True):
-    """A directory in a target: the numbers of both, and their names."""
+    """Identifies the share of a directory in a target: numbers and names of both."""
 
     target: int
     directory: int
@@ -33,8 +33,8 @@ class ShareKey(Struct, frozen=True):
 
 
 class HeldShare(Struct, frozen=True):
-    """What is held of one directory in one target. ``identities``: of the changes that wait for a decision;
-    ``changes``: these as JSON, all of the plan for a ``first`` delivery."""
+    """The held changes of one share. ``identities``: those of the harmful changes; ``packed``: the changes as
+    compressed JSON. If the ``first`` delivery is held, they are all changes of the plan."""
 
     share: ShareKey
     hash: str
@@ -49,48 +49,48 @@ class HeldShare(Struct, frozen=True):
 
 
 class OpenDecision(Struct, frozen=True):
-    """A decision that still counts, and the identities of the changes that it is about."""
+    """A decision in force, and the identities of the changes that it still covers."""
 
     share: ShareKey
     decision: Decision
     identities: list[str]
 
 
-# ---- what is held
+# ---- held changes
 
 
 def hold(
     database: Database, share: ShareKey, identities: Collection[str], changes: Iterable[Change], now: datetime
 ) -> str:
-    """Store what is held, unless exactly these changes are stored already. Returns their hash."""
-    made = hash_of(share.target_name, share.directory_name, identities)
-    mine = held.c.target == share.target, held.c.directory == share.directory
+    """Store the held changes of a share, unless exactly these are stored already. Returns their hash."""
+    hash_ = hash_of(share.target_name, share.directory_name, identities)
+    of_share = held.c.target == share.target, held.c.directory == share.directory
     with database.read() as connection:
-        if connection.scalar(select(held.c.hash).where(*mine)) == made:
-            return made
+        if connection.scalar(select(held.c.hash).where(*of_share)) == hash_:
+            return hash_
     row = {
-        "target": share.target, "directory": share.directory, "hash": made, "since": now.isoformat(),
-        "first": int(FIRST in identities), "identities": _packed(one.encode() for one in identities),
-        "changes": _packed(msgspec.json.encode(one) for one in changes),
+        "target": share.target, "directory": share.directory, "hash": hash_, "since": now.isoformat(),
+        "first": int(FIRST in identities), "identities": _packed(identity.encode() for identity in identities),
+        "changes": _packed(msgspec.json.encode(change) for change in changes),
     }  # fmt: skip
     with database.write() as connection:
-        connection.execute(delete(held).where(*mine))
+        connection.execute(delete(held).where(*of_share))
         connection.execute(insert(held).values(**row))
-    return made
+    return hash_
 
 
 def let_go(database: Database, share: ShareKey) -> None:
-    """Store that nothing is held of a directory in a target."""
-    mine = held.c.target == share.target, held.c.directory == share.directory
+    """Store that nothing is held of a share."""
+    of_share = held.c.target == share.target, held.c.directory == share.directory
     with database.read() as connection:
-        if connection.scalar(select(held.c.hash).where(*mine)) is None:
+        if connection.scalar(select(held.c.hash).where(*of_share)) is None:
             return
     with database.write() as connection:
-        connection.execute(delete(held).where(*mine))
+        connection.execute(delete(held).where(*of_share))
 
 
 def held_shares(connection: Connection) -> list[HeldShare]:
-    """Everything that is held, in the order of the names."""
+    """All held shares, ordered by the names of directory and target."""
     query = select(*held.c, targets.c.name.label("target_name"), directories.c.name.label("directory_name"))
     joined = query.join(targets, targets.c.id == held.c.target).join(directories, directories.c.id == held.c.directory)
     rows = connection.execute(joined.order_by(directories.c.name, targets.c.name)).mappings()
@@ -104,16 +104,16 @@ def held_shares(connection: Connection) -> list[HeldShare]:
 
 
 def names_of(connection: Connection, target: int) -> set[str]:
-    """The names by which configurations call a target."""
+    """The names that configurations have given a target."""
     return set(connection.scalars(select(target_names.c.name).where(target_names.c.target == target)))
 
 
 def kept(connection: Connection, target: int, refs: Collection[int]) -> Iterator[tuple[Kind, str]]:
-    """Kind and id of those of these records that are linked and did not leave."""
+    """Kind and id of each of these records that is linked and is not a leaver."""
     query = select(records.c.kind, records.c.id).join(links, links.c.ref == records.c.ref)
     query = query.where(links.c.target == target, links.c.left_at.is_(None))
-    for some in bulk.batched(refs, PAGE):
-        for kind, id_ in connection.execute(query.where(among(connection, links.c.ref, some))):
+    for batch in bulk.batched(refs, PAGE):
+        for kind, id_ in connection.execute(query.where(among(connection, links.c.ref, batch))):
             yield KIND[kind], id_
 
 
@@ -121,47 +121,49 @@ def kept(connection: Connection, target: int, refs: Collection[int]) -> Iterator
 
 
 def decide(
-    connection: Connection, one: HeldShare, *, approved: bool, by: str, reason: str | None, now: datetime
+    connection: Connection, held_share: HeldShare, *, approved: bool, by: str, reason: str | None, now: datetime
 ) -> Decision:
-    """Store a person's decision about what is held. It replaces earlier decisions about the same changes."""
+    """Store a person's decision about held changes. It replaces earlier decisions about the same changes."""
     number = counters.take(connection, "decision")
-    share, identities = one.share, one.identities
+    share, identities = held_share.share, held_share.identities
     connection.execute(
         insert(decisions).values(
             target=share.target, directory=share.directory, number=number, approved=int(approved), by=by,
-            at=now.isoformat(), reason=reason, hash=one.hash, changes=len(identities),
+            at=now.isoformat(), reason=reason, hash=held_share.hash, changes=len(identities),
         )
     )  # fmt: skip
-    rows = ((share.target, share.directory, digest(each.encode()), each, number) for each in identities)
+    rows = (
+        (share.target, share.directory, digest(identity.encode()), identity, number) for identity in identities
+    )  # fmt: skip
     bulk.upsert(connection, decided_table, ("target", "directory", "digest", "identity", "decision"), rows)
-    return Decision(number, approved, by, now, reason, one.hash)
+    return Decision(number, approved, by, now, reason, held_share.hash)
 
 
 def decided_after(connection: Connection, number: int) -> tuple[int, set[str]]:
-    """The number of the last decision, and the targets about which the decisions after a number are, by their names in
-    configurations."""
-    named = select(decisions.c.number, target_names.c.name).outerjoin(
+    """The decisions with a higher number: the number of the last one, and the configured names of their targets."""
+    query = select(decisions.c.number, target_names.c.name).outerjoin(
         target_names, target_names.c.target == decisions.c.target
     )
-    rows = connection.execute(named.where(decisions.c.number > number)).all()
-    return max((made for made, _ in rows), default=number), {name for _, name in rows if name is not None}
+    rows = connection.execute(query.where(decisions.c.number > number)).all()
+    return max((later for later, _ in rows), default=number), {name for _, name in rows if name is not None}
 
 
 def decisions_of(connection: Connection, target: int, directory: int, now: datetime) -> Decisions:
     """The decisions in force about one directory in one target."""
-    mine = decided_table.c.target == target, decided_table.c.directory == directory
-    query = select(decided_table.c.identity, decided_table.c.decision).where(*mine)
+    of_share = decided_table.c.target == target, decided_table.c.directory == directory
+    query = select(decided_table.c.identity, decided_table.c.decision).where(*of_share)
     rows = connection.execute(query).all()
     if not rows:
         return Decisions()
-    taken = decisions.c.target == target, decisions.c.directory == directory
-    made = {row["number"]: _decision(row) for row in connection.execute(select(decisions).where(*taken)).mappings()}
-    found: dict[bool, dict[str, Decision]] = {True: {}, False: {}}
-    for one, number in rows:
-        decision = made[number]
+    made = select(decisions).where(decisions.c.target == target, decisions.c.directory == directory)
+    by_number = {row["number"]: _decision(row) for row in connection.execute(made).mappings()}
+    approved: dict[str, Decision] = {}
+    rejected: dict[str, Decision] = {}
+    for identity, number in rows:
+        decision = by_number[number]
         if decision.is_in_force(now):
-            found[decision.approved][one] = decision
-    return Decisions(found[True], found[False])
+            (approved if decision.approved else rejected)[identity] = decision
+    return Decisions(approved, rejected)
 
 
 def by_directory(connection: Connection, target: int, now: datetime) -> dict[str, Decisions]:
@@ -173,7 +175,7 @@ def by_directory(connection: Connection, target: int, now: datetime) -> dict[str
 
 
 def open_decisions(connection: Connection, now: datetime) -> list[OpenDecision]:
-    """All decisions that still count about changes which were not delivered since, the last one first."""
+    """All decisions in force about changes that were not delivered since, the latest decision first."""
     names = targets.c.name.label("target_name"), directories.c.name.label("directory_name")
     query = (
         select(*decisions.c, *names, decided_table.c.identity)
@@ -187,39 +189,39 @@ def open_decisions(connection: Connection, now: datetime) -> list[OpenDecision]:
         )
         .order_by(decisions.c.number.desc(), decided_table.c.identity)
     )
-    found: dict[tuple[int, int], OpenDecision] = {}
+    open_: dict[tuple[int, int], OpenDecision] = {}
     for row in connection.execute(query).mappings():
         if (decision := _decision(row)).is_in_force(now):
             key = decision.number, row["target"]
-            found.setdefault(key, OpenDecision(_share(row), decision, [])).identities.append(row["identity"])
-    return list(found.values())
+            open_.setdefault(key, OpenDecision(_share(row), decision, [])).identities.append(row["identity"])
+    return list(open_.values())
 
 
 def end(connection: Connection, target: int, directory: int, identities: Iterable[str]) -> None:
-    """End the decisions about these changes: they were delivered, or are not planned any more."""
-    mine = decided_table.c.target == target, decided_table.c.directory == directory
-    for some in bulk.batched((digest(one.encode()) for one in identities), PAGE):
-        connection.execute(delete(decided_table).where(*mine, among(connection, decided_table.c.digest, some)))
+    """End the decisions about these changes, because the changes were delivered or are not planned any more."""
+    of_share = decided_table.c.target == target, decided_table.c.directory == directory
+    for digests in bulk.batched((digest(identity.encode()) for identity in identities), PAGE):
+        connection.execute(delete(decided_table).where(*of_share, among(connection, decided_table.c.digest, digests)))
 
 
 def end_expired(connection: Connection, target: int, directory: int, now: datetime) -> None:
-    """Delete what expired approvals were about. The approvals themselves stay as history."""
-    mine = decided_table.c.target == target, decided_table.c.directory == directory
-    numbers = select(decided_table.c.decision).where(*mine).distinct()
+    """End the expired approvals of a share. They stay in the table ``decisions`` as history."""
+    of_share = decided_table.c.target == target, decided_table.c.directory == directory
+    numbers = select(decided_table.c.decision).where(*of_share).distinct()
     rows = connection.execute(
         select(decisions).where(
             decisions.c.target == target, decisions.c.directory == directory, decisions.c.number.in_(numbers)
         )
     ).mappings()
-    over = [one.number for one in map(_decision, rows) if not one.is_in_force(now)]
-    if over:
-        connection.execute(delete(decided_table).where(*mine, decided_table.c.decision.in_(over)))
+    expired = [decision.number for decision in map(_decision, rows) if not decision.is_in_force(now)]
+    if expired:
+        connection.execute(delete(decided_table).where(*of_share, decided_table.c.decision.in_(expired)))
 
 
 def is_decided(connection: Connection, target: int, directory: int) -> bool:
-    """Whether any decision about a directory in a target is stored."""
-    mine = decided_table.c.target == target, decided_table.c.directory == directory
-    return bool(connection.scalar(select(func.count()).select_from(decided_table).where(*mine).limit(1)))
+    """Whether any decision about a share is stored."""
+    of_share = decided_table.c.target == target, decided_table.c.directory == directory
+    return bool(connection.scalar(select(func.count()).select_from(decided_table).where(*of_share).limit(1)))
 
 
 def consume(
@@ -229,13 +231,10 @@ def consume(
     done: Iterable[tuple[Change, bool]],
     approved: Mapping[str, Decision],
 ) -> None:
-    """End the approvals of changes that the target acknowledged. ``done``: each with whether it emptied a group."""
-    end(
-        connection,
-        target,
-        directory,
-        (one for change, emptied in done for one in decided(change, emptied=emptied) if one in approved),
-    )
+    """End the approvals of changes that the target acknowledged. ``done``: each change, and whether it emptied a
+    group."""
+    identities = (identity for change, emptied in done for identity in decided(change, emptied=emptied))
+    end(connection, target, directory, (identity for identity in identities if identity in approved))
 
 
 # ---- rows
@@ -252,11 +251,11 @@ def _decision(row: RowMapping) -> Decision:
 
 
 def _packed(lines: Iterable[bytes]) -> bytes:
-    packed = BytesIO()
-    with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=1, mtime=0) as file:
+    buffer = BytesIO()
+    with gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=1, mtime=0) as file:
         for line in lines:
             file.write(line + b"\n")
-    return packed.getvalue()
+    return buffer.getvalue()
 
 
 def _lines(packed: bytes) -> Iterator[bytes]:

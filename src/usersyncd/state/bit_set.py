@@ -1,10 +1,10 @@
-"""A set of numbers that takes one bit for each."""
+"""A set of numbers that uses one bit for each number."""
 
 from __future__ import annotations
 
 
 class BitSet:
-    """A set of refs: they are dense, so a bit for each number up to the largest takes less than a set."""
+    """A set of refs. Refs are dense, so one bit for each number up to the largest ref needs less memory than a set."""
 
     def __init__(self) -> None:
         self._bits = bytearray()

@@ -1,7 +1,6 @@
-"""Writing many rows: COPY on PostgreSQL, prepared statements on SQLite.
+"""Writes many rows: COPY on PostgreSQL, prepared statements on SQLite.
 
-Rows are tuples in the order of ``columns``; they may come from a generator, and are never gathered into a list here,
-except that SQLite's driver takes what it is given as it comes too.
+Rows are tuples in the order of ``columns``. They may come from a generator: both databases read them one by one.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ T = TypeVar("T")
 def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
     """Lists of ``size`` items; the last may be shorter."""
     iterator = iter(items)
-    while some := list(islice(iterator, size)):
-        yield some
+    while batch := list(islice(iterator, size)):
+        yield batch
 
 
 def insert(connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Row]) -> None:
-    """Insert rows that are not there yet."""
+    """Insert rows whose primary keys do not exist yet."""
     names = ", ".join(_quote(connection, name) for name in columns)
     if connection.dialect.name == "sqlite":
         marks = ", ".join("?" * len(columns))
@@ -34,11 +33,11 @@ def insert(connection: Connection, table: Table, columns: Sequence[str], rows: I
 
 
 def upsert(connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Row]) -> None:
-    """Insert rows, or overwrite these columns where the primary key is there already."""
+    """Insert rows; where the primary key exists already, overwrite these columns."""
     names = ", ".join(_quote(connection, name) for name in columns)
     key = [column.name for column in table.primary_key]
-    written = ", ".join(f"{_quote(connection, n)} = excluded.{_quote(connection, n)}" for n in columns if n not in key)
-    on_conflict = f"ON CONFLICT ({', '.join(key)}) DO " + (f"UPDATE SET {written}" if written else "NOTHING")
+    values = ", ".join(f"{_quote(connection, n)} = excluded.{_quote(connection, n)}" for n in columns if n not in key)
+    on_conflict = f"ON CONFLICT ({', '.join(key)}) DO " + (f"UPDATE SET {values}" if values else "NOTHING")
     if connection.dialect.name == "sqlite":
         marks = ", ".join("?" * len(columns))
         _executemany(connection, f"INSERT INTO {table.name} ({names}) VALUES ({marks}) {on_conflict}", rows)
@@ -57,7 +56,7 @@ def _quote(connection: Connection, name: str) -> str:
 
 
 def _executemany(connection: Connection, statement: str, rows: Iterable[Row]) -> None:
-    # The driver's own executemany takes an iterator; SQLAlchemy would make a list of it first.
+    # The driver's own executemany takes an iterator; SQLAlchemy would put all rows into a list first.
     cursor = connection.connection.cursor()
     try:
         cursor.executemany(statement, rows)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Whom a plan is about: records that may have to be shaped again, each with what the target holds of it."""
+"""Reads the records that a delivery may have to shape again, each with what the target holds for it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,12 @@ PAGE = 5_000
 
 
 class Candidate(Struct, frozen=True, gc=False):
-    """One record. ``attributes`` (JSON) None: it has left its directory. The rest is what the target holds: ``digest``
-    None when that is nothing, ``key`` and ``shape`` in JSON; ``left_at``: since when it is a leaver's; ``state`` and
-    ``target_id`` are the link's. ``last`` are the attributes that the directory told last."""
+    """One record and its link.
+
+    ``attributes`` are JSON; None if the record has left its directory. ``last``: the attributes that the directory sent
+    last. ``manager``: the name of the manager (state.names). The other fields are the link's, all None without a link:
+    ``key`` and ``shape`` are JSON, ``left_at`` says since when the record is a leaver.
+    """
 
     ref: int
     id: str
@@ -43,9 +46,12 @@ class Candidate(Struct, frozen=True, gc=False):
 
 
 class Selection(Struct, frozen=True):
-    """Which records: all (``since`` None), or those that a pull after ``since`` changed, those that failed before, the
-    leavers of before ``due``, those whose shapes hold only until ``now``, and those of which the target holds something
-    else (``drift``). ``leaving``: everybody counts as having left the directory. ``only``: just these records."""
+    """Selects the records of a directory that a delivery looks at.
+
+    ``since`` None: all records. Otherwise those that a pull after ``since`` changed, those that failed before, the
+    leavers that left until ``due``, those whose shapes held until ``now``, and those that differ in the target
+    (``drift``). ``leaving``: every record counts as deleted. ``only``: these refs, whatever ``since`` says.
+    """
 
     directory: int
     target: int
@@ -58,7 +64,7 @@ class Selection(Struct, frozen=True):
 
 
 def pages(connection: Connection, selection: Selection, kind: Kind) -> Iterator[list[Candidate]]:
-    """The records of one kind, by id."""
+    """The selected records of one kind, ordered by id."""
     columns = (
         records.c.ref, records.c.id, records.c.attributes, records.c.gone_at, records.c.manager,
         links.c.digest, links.c.key, links.c.shape, links.c.left_at, links.c.state, links.c.target_id,
@@ -71,7 +77,7 @@ def pages(connection: Connection, selection: Selection, kind: Kind) -> Iterator[
         .where(or_(false() if selection.leaving else records.c.gone_at.is_(None), links.c.ref.is_not(None)))
         .order_by(records.c.id)
     )
-    # Not both, or SQLite would look at all records of the directory.
+    # With a second condition on the directory, SQLite would read all records of the directory.
     if selection.only is not None:
         query = query.where(among(connection, records.c.ref, list(selection.only)))
     elif selection.since is None:
@@ -83,16 +89,16 @@ def pages(connection: Connection, selection: Selection, kind: Kind) -> Iterator[
             Candidate(ref, id_, None if gone_at or selection.leaving else attributes, attributes, manager, *link)
             for ref, id_, attributes, gone_at, manager, *link in rows
         ]
-        yield _as_found(page, selection.drift) if selection.drift else page
+        yield _with_drift(page, selection.drift) if selection.drift else page
 
 
-def _as_found(page: list[Candidate], drift: Drift) -> list[Candidate]:
-    """The candidates with what the target holds of them now."""
+def _with_drift(page: list[Candidate], drift: Drift) -> list[Candidate]:
+    """The candidates with what the verification found in the target instead of what their links say."""
     found = drift.links(candidate.ref for candidate in page)
-    return [_with_link(candidate, found.get(candidate.ref), drift) for candidate in page]
+    return [_with_found_link(candidate, found.get(candidate.ref), drift) for candidate in page]
 
 
-def _with_link(candidate: Candidate, found: Row | None, drift: Drift) -> Candidate:
+def _with_found_link(candidate: Candidate, found: Row | None, drift: Drift) -> Candidate:
     if candidate.ref in drift.missing:
         return structs.replace(
             candidate, digest=None, key=None, shape=None, left_at=None, state=None, target_id=None
@@ -103,14 +109,14 @@ def _with_link(candidate: Candidate, found: Row | None, drift: Drift) -> Candida
 
 
 def ids_among(connection: Connection, names: Collection[str], ids: Collection[str]) -> set[str]:
-    """Those of these ids that records of these directories have, or of which leavers are kept."""
+    """Those of these ids that belong to a record of these directories, leavers included."""
     query = select(records.c.id).join(directories, directories.c.id == records.c.directory)
-    wanted = directories.c.name.in_(names), among(connection, records.c.id, list(ids))
-    return set(connection.scalars(query.where(*wanted)))
+    matches = directories.c.name.in_(names), among(connection, records.c.id, list(ids))
+    return set(connection.scalars(query.where(*matches)))
 
 
 def revisions_of(connection: Connection, refs: list[int]) -> dict[int, int]:
-    """The pull that changed each of these records last."""
+    """The number of the pull that last changed each of these records."""
     query = select(records.c.ref, records.c.revision).where(among(connection, records.c.ref, refs))
     return {ref: revision for ref, revision in connection.execute(query)}  # noqa: C416 - rows, not pairs
 
@@ -132,25 +138,26 @@ def _touched(connection: Connection, selection: Selection) -> Any:
 
 
 class Managers:
-    """The managers of some people: the name that a record gives → id and native attributes."""
+    """Reads the managers of users."""
 
     def __init__(self, connection: Connection, directory: int) -> None:
         self._connection = connection
         self._resolver = NameResolver(connection, directory)
 
     def of(self, candidates: list[Candidate]) -> dict[int, tuple[str, dict[str, Any]]]:
-        """Who is meant by the names under ``manager``, as far as somebody is."""
-        wanted = {candidate.manager for candidate in candidates if candidate.manager is not None}
-        found = self._resolver.meant(wanted)
-        meant = {name: ref for name in wanted if (ref := found.refs.get(name)) is not None and ref not in found.groups}
+        """The managers of these candidates: the name in ``manager`` → id and native attributes. Names that no user has
+        are left out."""
+        names = {candidate.manager for candidate in candidates if candidate.manager is not None}
+        meant = self._resolver.meant(names)
+        refs = {name: ref for name in names if (ref := meant.refs.get(name)) is not None and ref not in meant.groups}
         query = select(records.c.ref, records.c.id, records.c.attributes)
-        rows = self._connection.execute(query.where(among(self._connection, records.c.ref, list(set(meant.values())))))
+        rows = self._connection.execute(query.where(among(self._connection, records.c.ref, list(set(refs.values())))))
         managers = {ref: (id_, decode(attributes)) for ref, id_, attributes in rows}
-        return {name: managers[ref] for name, ref in meant.items() if ref in managers}
+        return {name: managers[ref] for name, ref in refs.items() if ref in managers}
 
 
 class PersonGroups(Struct, frozen=True, gc=False):
-    """The groups of one person, directly or through nested groups: display names and ids, each sorted."""
+    """The groups that contain one person, directly or through nested groups: display names and ids, each sorted."""
 
     names: list[str]
     ids: list[str]
@@ -160,10 +167,10 @@ NONE = PersonGroups([], [])
 
 
 class GroupsOfPeople:
-    """The groups that people are in."""
+    """Reads the groups that people are in."""
 
     def __init__(self, connection: Connection, directory: int, name: Callable[[dict[str, Any]], str | None]) -> None:
-        """``name`` gives a group's display name, from its native attributes; None when it has none."""
+        """``name`` takes a group's native attributes and returns its display name, or None."""
         self._connection = connection
         self._graph = MembershipGraph(connection, directory)
         self._name = name
@@ -171,23 +178,23 @@ class GroupsOfPeople:
         """The id and the display name of each group."""
 
     def of(self, candidates: list[Candidate]) -> dict[int, PersonGroups]:
-        """For each person who is in a group, its groups."""
+        """The groups of each candidate that is in a group, by the candidate's ref."""
         direct = self._graph.containing([candidate.ref for candidate in candidates])
         above = self._graph.above_each(set[int]().union(*direct.values()))
         everywhere = {ref: set[int]().union(*(above[group] for group in groups)) for ref, groups in direct.items()}
-        self._learn(set[int]().union(*everywhere.values()))
-        return {ref: self._found(groups) for ref, groups in everywhere.items()}
+        self._load(set[int]().union(*everywhere.values()))
+        return {ref: self._person_groups(groups) for ref, groups in everywhere.items()}
 
-    def _learn(self, refs: Collection[int]) -> None:
+    def _load(self, refs: Collection[int]) -> None:
         query = select(records.c.ref, records.c.id, records.c.attributes)
-        for some in batched((ref for ref in refs if ref not in self._groups), PAGE):
-            rows = self._connection.execute(query.where(among(self._connection, records.c.ref, some))).all()
+        for batch in batched((ref for ref in refs if ref not in self._groups), PAGE):
+            rows = self._connection.execute(query.where(among(self._connection, records.c.ref, batch))).all()
             for ref, id_, attributes in rows:
                 self._groups[ref] = id_, self._name(decode(attributes))
 
-    def _found(self, groups: Collection[int]) -> PersonGroups:
-        some = [self._groups[group] for group in groups]
-        return PersonGroups(sorted({name for _, name in some if name is not None}), sorted(id_ for id_, _ in some))
+    def _person_groups(self, refs: Collection[int]) -> PersonGroups:
+        groups = [self._groups[ref] for ref in refs]
+        return PersonGroups(sorted({name for _, name in groups if name is not None}), sorted(id_ for id_, _ in groups))
 
 
 def named_alike(
@@ -197,22 +204,22 @@ def named_alike(
     wanted: Collection[str],
     since: int | None,
 ) -> dict[str, list[str]]:
-    """The ids of the groups that share one of the ``wanted`` names. ``since``: only names of groups that changed after
-    that pull."""
+    """The ids of the groups for each of the ``wanted`` display names that several groups have. ``since``: only the
+    names of groups that changed after that pull."""
     here = select(records.c.kind, records.c.id, records.c.attributes).where(
         records.c.directory == directory, records.c.gone_at.is_(None)
     )
     if wanted and since is not None:
-        # Without the kind, or SQLite would look at all groups.
+        # With a condition on the kind, SQLite would read all groups.
         changed = here.where(records.c.revision > since)
         wanted = {text for _, text in _named(connection, changed, name) if text in wanted}
     if not wanted:
         return {}
-    found: dict[str, list[str]] = {}
+    by_name: dict[str, list[str]] = {}
     for id_, text in _named(connection, here.where(records.c.kind == NUMBER[Kind.GROUP]), name):
         if text in wanted:
-            found.setdefault(text, []).append(id_)
-    return {text: sorted(ids) for text, ids in found.items() if len(ids) > 1}
+            by_name.setdefault(text, []).append(id_)
+    return {text: sorted(ids) for text, ids in by_name.items() if len(ids) > 1}
 
 
 def _named(

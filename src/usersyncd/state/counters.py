@@ -1,4 +1,4 @@
-"""Numbers that are never given twice."""
+"""Counters: each number of a counter is given once."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ _TAKE = text(
 
 
 def take(connection: Connection, name: str, many: int = 1) -> int:
-    """The first of so many consecutive numbers of this counter. Numbers begin with 1."""
+    """Take ``many`` consecutive numbers of a counter. Returns the first one. A counter starts at 1."""
     return int(connection.execute(_TAKE, {"name": name, "many": many}).scalar_one())
