@@ -297,7 +297,7 @@ def test_a_user_with_an_unclear_pending_change_gets_a_new_account_by_consent(wor
     assert world.run().status == "failed"
     world.store.faults.die_before_commit = False
     replace_object(world, "ann@x")
-    assert "was not answered" in world.run().targets[0].failed[0].error
+    assert "did not acknowledge its last change" in world.run().targets[0].failed[0].error
     counts = world.synced(adopt=frozenset({"ann"})).counts
     assert (counts.users.create, counts.memberships.add) == (1, 1)
     assert accounts(world) == {"Stranger": True, "Ann N.": True}

@@ -1,4 +1,4 @@
-"""A part of the plan: assigns each key to one record. A claim is granted, adopts an object, or is refused."""
+"""Decides which record gets each claimed key. A claim is granted, adopts an object, or is refused."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ class KeyClaims:
         *,
         sees: bool,
     ) -> None:
-        """``target``: the number of its links. ``policies``: for each directory that is delivered; ``directories``:
-        their numbers. ``consents``: whether a person agreed that a record adopts. ``failed``: refs of records that
-        failed in this plan; the caller updates it. ``missing``: refs of records whose objects do not exist. ``sees``:
-        the target was read."""
+        """``target``: the number under which its links are stored. ``policies`` and ``directories`` (their numbers): of
+        each directory that is delivered. ``consents``: whether a person allowed the record with this id to adopt an
+        object. ``failed``: refs of records that failed in this plan; the caller adds to it. ``missing``: refs of
+        records whose objects do not exist. ``sees``: the objects under the claimed keys were read."""
         self._connection = connection
         self._target = target
         self._plan = plan
@@ -61,7 +61,7 @@ class KeyClaims:
         self._missing = missing
         self._sees = sees
         self._named: dict[int, str] = {}
-        """The records that hold claimed keys, by ref, as a message names them."""
+        """The names, for messages, of the records that hold claimed keys, by ref."""
         self._chains = 0
 
     def resolve_key_conflicts(self) -> Iterator[KeyConflict]:
@@ -91,7 +91,7 @@ class KeyClaims:
             self._plan.chain(chain, self._chains)
 
     def _contested(self, space: str) -> Iterator[KeyConflict]:
-        """Refuse records that claim the same key: none of them gets it."""
+        """Refuse all records that claim the same key."""
         for claims in self._plan.claims.contested(self._kind, space):
             for claim in claims:
                 others = ", ".join(_other(self._kind, one, claim) for one in claims if one is not claim)
@@ -102,7 +102,7 @@ class KeyClaims:
     def _stranded(
         self, waiting: dict[int, tuple[KeyClaim, tuple[int, ...]]], refused: set[int]
     ) -> Iterator[KeyConflict]:
-        """Refuse records that wait for a key whose holder was refused and keeps it."""
+        """Refuse records that wait for a key whose holder keeps it because its own claim was refused."""
         while stranded := [ref for ref, (_, wait) in waiting.items() if not refused.isdisjoint(wait)]:
             for ref in stranded:
                 claim, waits = waiting.pop(ref)
@@ -156,7 +156,7 @@ class KeyClaims:
     def _holders(
         self, space: str, keys: Sequence[Key], objects: Sequence[str]
     ) -> tuple[dict[Key, list[Holder]], dict[str, Holder]]:
-        """The records that hold these keys, and these objects, by their links."""
+        """The records that are linked to an object with one of these keys, or to one of these ``objects``."""
         only = self._directories[space] if space else None
         owners = links.owners(self._connection, self._target, self._kind, only, keys, objects)
         owners = [owner for owner in owners if owner.ref not in self._missing]
@@ -174,7 +174,7 @@ class KeyClaims:
         return {key: list(some.values()) for key, some in by_key.items()}, by_object
 
     def _going(self, owners: Sequence[Owner]) -> dict[int, Going]:
-        """What the plan does with these records, by ref."""
+        """What the plan does with the objects of these records, by ref."""
         refs = [owner.ref for owner in owners]
         moves = {claim.ref: claim for claim in self._plan.claims.of_records(refs)}
         deleted = self._plan.deletes(refs)
@@ -186,7 +186,7 @@ class KeyClaims:
         }
 
     def _returns(self, owner: Owner) -> bool:
-        """Whether a leaver is in its directory again and was not delivered yet."""
+        """Whether a leaver is in its directory again, and this was not delivered yet."""
         if owner.directory in self._policies:
             return owner.here and owner.ref in self._failed
         return owner.here and owner.due
@@ -213,12 +213,12 @@ def _found(seen: FoundObject, by_object: Mapping[str, Holder]) -> Found:
 
 
 def _presumed(key: Key, holder: Holder) -> Found:
-    """The object that a link describes, for a target that cannot be read."""
+    """The object as the link describes it, for a target that cannot be read."""
     return Found(Held(holder.target_id or "", key, {}), exact=True, mine=False, protected=False, owner=holder)
 
 
 def _chains(waits: Mapping[int, Sequence[int]]) -> list[list[int]]:
-    """Records that pass keys on to each other: the connected components of ``waits``."""
+    """The groups of records that pass keys on to each other: the connected components of ``waits``."""
     leader: dict[int, int] = {}
 
     def find(ref: int) -> int:

@@ -1,4 +1,4 @@
-"""Step four, plan: the changes from what a target holds to what it has to hold, in the order of delivery.
+"""Step four, plan: the changes that bring a target to its shapes, in the order of delivery.
 
 The shapes are compared with the links. Then the objects under the claimed keys are read (``look.py``), every claim is
 decided (``claims.py``), and the memberships are compared.
@@ -28,15 +28,17 @@ from usersyncd.state.links import TargetProgress
 from usersyncd.state.plan_store import PlanStore
 
 UNCLEAR = (
-    "its last change was not answered, and the target does not show which object belongs to it\n"
+    "the target did not acknowledge its last change, and does not show which object belongs to it\n"
     "  → correct the objects by hand, then consent with --adopt and its id"
 )
-SEVERAL = "the target holds several objects with its key, and nothing shows which one belongs to this record"
+SEVERAL = (
+    "the target holds several objects with its key, and nothing shows which one belongs to this record\n"
+    "  → keep one object with this key, and delete the others or give them other keys"
+)
 
 
 def begin_plan(database: Database, planning: Planning) -> Steps[TargetPlan]:
-    """Compare the shapes with the links, and with what else the target was found to hold. Writes nothing. Yields
-    between pages. Raises StateError."""
+    """Compare the shapes with the links and the drift that was found. Writes nothing. Raises StateError."""
     rules = planning.shares[0].rules
     plan = TargetPlan(PlanStore(shared_keys=rules.shares_keys))
     try:
@@ -53,7 +55,7 @@ def begin_plan(database: Database, planning: Planning) -> Steps[TargetPlan]:
 
 
 def complete_plan(database: Database, planning: Planning, plan: TargetPlan) -> Steps[None]:
-    """Decide the claims and add the memberships, after the target was read. Raises StateError."""
+    """Decide the claims of keys and add the membership changes, after the target was read. Raises StateError."""
     rules = planning.shares[0].rules.rules
     key, store = rules.layouts[Kind.USER].key, plan.store
     with database.read() as connection:
@@ -70,7 +72,7 @@ def complete_plan(database: Database, planning: Planning, plan: TargetPlan) -> S
 
 
 def _selection(planning: Planning, part: SharePlan) -> Selection:
-    """The records of a share that are to be shaped."""
+    """The records of a share that may have to be shaped again."""
     rules, done = part.share.rules, part.done
     kept = rules.target.leavers.delete_after
     return Selection(
@@ -179,7 +181,7 @@ class _Comparison:
         return links.link_of(candidate.shape, candidate.key, candidate.target_id, candidate.state, candidate.left_at)
 
     def _doubt(self, candidate: Candidate, link: Link | None) -> str | None:
-        """The reason for which a record has to wait for a person; None if there is none."""
+        """Why a record cannot be planned before a person decides; None if it can."""
         if link is None or not self._planning.sees:
             return None
         if self._is_unclear(candidate):
