@@ -26,7 +26,15 @@ PATIENCE = 120.0
 class Daemon:
     """One ``usersyncd run``. Make one with :func:`daemon`."""
 
-    def __init__(self, config: Path, environment: dict[str, str], output: Path | None, *, real: bool) -> None:
+    def __init__(
+        self,
+        config: Path,
+        environment: dict[str, str],
+        output: Path | None = None,
+        *,
+        real: bool = False,
+        prepare: Callable[[], None] | None = None,
+    ) -> None:
         self.log = config.parent / f"{time.monotonic_ns()}.log"
         self.log.touch()
         command = [str(PROGRAM), "-c", str(config), "run"]
@@ -38,7 +46,7 @@ class Daemon:
                     command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=variables
                 )
         else:
-            self.process = Forked(command, output or self.log, variables)
+            self.process = Forked(command, output or self.log, variables, prepare=prepare)
 
     def lines(self) -> list[dict[str, Any]]:
         """What it has logged; a line that is being written is left for the next time."""

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 FORKS = multiprocessing.get_context("forkserver")
@@ -18,10 +18,20 @@ FORKS.set_forkserver_preload(
 
 
 class Forked:
-    """A command that runs, with what tests ask of a subprocess.Popen. ``log``: what it prints goes there."""
+    """A command that runs, with what tests ask of a subprocess.Popen. ``log``: what it prints goes there; ``errors``:
+    what it prints on standard error, if that is not to go there too. ``prepare`` is called before it begins."""
 
-    def __init__(self, command: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
-        self._process = FORKS.Process(target=usersyncd, args=(command, log, environment))
+    def __init__(
+        self,
+        command: Sequence[str],
+        log: Path,
+        environment: Mapping[str, str],
+        *,
+        errors: Path | None = None,
+        prepare: Callable[[], None] | None = None,
+    ) -> None:
+        more = {"errors": errors, "prepare": prepare}
+        self._process = FORKS.Process(target=usersyncd, args=(command, log, environment), kwargs=more)
         self._process.start()
         self.pid = self._process.pid or 0
 
@@ -42,18 +52,28 @@ class Forked:
         self._process.kill()
 
 
-def usersyncd(command: Sequence[str], log: Path, environment: Mapping[str, str], *, stop: bool = False) -> None:
+def usersyncd(
+    command: Sequence[str],
+    log: Path,
+    environment: Mapping[str, str],
+    *,
+    stop: bool = False,
+    errors: Path | None = None,
+    prepare: Callable[[], None] | None = None,
+) -> None:
     """Run the command in this process; ``stop``: as soon as somebody lets it go on."""
     from usersyncd.cli import main
 
-    with log.open("ab") as said, Path(os.devnull).open("rb") as nothing:
+    with log.open("ab") as said, (errors or log).open("ab") as warned, Path(os.devnull).open("rb") as nothing:
         os.dup2(nothing.fileno(), 0)
         os.dup2(said.fileno(), 1)
-        os.dup2(said.fileno(), 2)
+        os.dup2(warned.fileno(), 2)
     os.environ.clear()
     os.environ.update(environment)
     time.tzset()
     if stop:
         os.kill(os.getpid(), signal.SIGSTOP)
+    if prepare is not None:
+        prepare()
     sys.argv = list(command)
     main()
