@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, event
 
 from tests.run.world import World
 from usersyncd.state.search import FormerPerson, find_former, find_people, is_retried, last_event
@@ -37,9 +40,9 @@ def test_the_journal_knows_the_last_event_also_of_a_person_without_a_record(worl
     world.user("7", displayName="Bob")
     world.run()
     with world.database.read() as connection:
-        event = last_event(connection, "app", "acme", "u1")
-        assert event is not None
-        assert event.op == "create"
+        last = last_event(connection, "app", "acme", "u1")
+        assert last is not None
+        assert last.op == "create"
         assert last_event(connection, "app", "acme", "u2") is None
         assert last_event(connection, "lab", "acme", "u1") is None
         assert find_former(connection, "u1", None, 10) == []
@@ -51,3 +54,22 @@ def test_the_journal_knows_the_last_event_also_of_a_person_without_a_record(worl
         assert find_former(connection, "u1", "acme", 10) == [FormerPerson("acme", "u1")]
         assert find_former(connection, "7", None, 10) == [FormerPerson("acme", "7")]
         assert find_former(connection, "u1", "other", 10) == []
+
+
+def test_a_person_is_found_in_the_journal_by_an_index(world: World) -> None:
+    """The journal has every change of ninety days."""
+    if not world.database.sqlite:
+        pytest.skip("PostgreSQL reads a small table as a whole, whatever indexes it has")
+    asked: list[tuple[str, tuple[object, ...]]] = []
+
+    @event.listens_for(world.database.engine, "before_cursor_execute")
+    def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_more: object) -> None:
+        asked.append((statement, parameters))
+
+    with world.database.read() as connection:
+        last_event(connection, "app", "acme", "u1")
+        find_former(connection, "u1", None, 10)
+        last, by_id, _by_key = [one for one in asked if "FROM journal" in one[0]]
+        for statement, parameters in (last, by_id):
+            steps = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+            assert [step.detail for step in steps if "SEARCH journal USING INDEX journal_id (id=?)" in step.detail]

@@ -32,7 +32,7 @@ PATIENCE = {
 }  # fmt: skip
 """How long a PostgreSQL server may be silent: a run that waits for ever would be a silent stop. Seconds, and
 milliseconds for the last (postgresql.org/docs/current/libpq-connect.html); the URL may say otherwise."""
-NEWEST = "0009"
+NEWEST = "0010"
 """The newest migration."""
 MIGRATING = 0x7573796D
 """The number of the advisory lock under which a PostgreSQL database is migrated."""

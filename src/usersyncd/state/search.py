@@ -77,18 +77,20 @@ def find_people(connection: Connection, text: str, directory: str | None, limit:
 
 
 def find_former(connection: Connection, text: str, directory: str | None, limit: int) -> list[FormerPerson]:
-    """The users that the snapshot forgot and that had the text as id or key, at most ``limit``."""
+    """The users that the snapshot forgot and that had the text as id, or else as key, at most ``limit``."""
     known = exists().where(
         records.c.id == journal.c.id, records.c.kind == NUMBER[Kind.USER], records.c.directory == directories.c.id,
         directories.c.name == journal.c.directory,
     )  # fmt: skip
-    query = select(journal.c.directory, journal.c.id).distinct().where(
-        journal.c.kind == Kind.USER.value, journal.c.directory.is_not(None), ~known,
-        or_(journal.c.id == text, journal.c.key.in_(_as_keys(text))),
-    )  # fmt: skip
+    query = select(journal.c.directory, journal.c.id).distinct().order_by(journal.c.directory, journal.c.id)
+    query = query.where(journal.c.kind == Kind.USER.value, journal.c.directory.is_not(None), ~known).limit(limit)
     if directory is not None:
         query = query.where(journal.c.directory == directory)
-    return [FormerPerson(*row) for row in connection.execute(query.order_by(*query.selected_columns).limit(limit))]
+    # One after the other: the journal has an index on the id, and none on the key.
+    for wanted in (journal.c.id == text, journal.c.key.in_(_as_keys(text))):
+        if rows := connection.execute(query.where(wanted)).all():
+            return [FormerPerson(*row) for row in rows]
+    return []
 
 
 def _people(directory: str | None) -> Select[Any]:

@@ -346,5 +346,6 @@ journal = Table(
     Column("before", Text, comment="JSON: what the change replaced"),
     Column("after", Text, comment="JSON: what it wrote"),
     Column("members", Text, comment="JSON: the members added or removed"),
+    Index("journal_id", "id"),
     sqlite_with_rowid=False,
 )

@@ -1,0 +1,14 @@
+"""The journal finds what happened to one record without reading all of it."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0010"
+down_revision = "0009"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_index("journal_id", "journal", ["id"])
