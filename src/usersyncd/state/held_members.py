@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from msgspec import Struct
 from sqlalchemy import Connection, select
 
-from usersyncd.core.digest import unpack
+from usersyncd.core.digest import pack, unpack
 from usersyncd.core.graph import NOBODY
+from usersyncd.state import bulk
 from usersyncd.state.candidates import Selection
 from usersyncd.state.database import among
 from usersyncd.state.tables import link_members, memberships, records, retries
@@ -32,6 +33,12 @@ def held_members(connection: Connection, target: int, groups: Collection[int]) -
         ref: HeldMembers(unpack("I", members), unpack("I", unanswered))
         for ref, members, unanswered in connection.execute(query)
     }
+
+
+def write_members(connection: Connection, target: int, groups: Mapping[int, HeldMembers]) -> None:
+    """Store the members of these groups."""
+    rows = ((target, ref, pack(one.members), pack(one.unanswered) or None) for ref, one in groups.items())
+    bulk.upsert(connection, link_members, ("target", "ref", "members", "unanswered"), rows)
 
 
 def all_groups(connection: Connection, selection: Selection) -> set[int]:

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import datetime
 
-from msgspec import Struct, structs
+from msgspec import Struct, field, structs
 from sqlalchemy import Connection, bindparam, update
 
 from usersyncd.core.approvals import UNDECIDED, Decision, Decisions, approved_part
@@ -20,11 +20,13 @@ from usersyncd.core.links import Link, PendingOutcome, Settled, State, has_left,
 from usersyncd.core.model import Guard
 from usersyncd.core.plan import count
 from usersyncd.core.report import Counts
+from usersyncd.core.sorted_arrays import edited
 from usersyncd.plugin import Change, Held, Kind, Layout, Op, Outcome
 from usersyncd.state import journal, links, sent
 from usersyncd.state.approvals import consume
 from usersyncd.state.database import Database
 from usersyncd.state.harms import AcknowledgedChange, Harms
+from usersyncd.state.held_members import HeldMembers, held_members, write_members
 from usersyncd.state.links import Membership
 from usersyncd.state.lock import Lock
 from usersyncd.state.plan_store import PlannedChange
@@ -213,21 +215,16 @@ class Ledger:
 
     def _members(self, connection: Connection, answers: Iterable[Answer]) -> set[int]:
         """Store the members of groups. Returns the groups that have none any more."""
-        answered = [answer for answer in answers if answer.step.members]
-        if not answered:
+        edits: dict[int, MemberEdit] = {}
+        for answer in answers:
+            if answer.step.members:
+                edits.setdefault(answer.step.ref, MemberEdit()).note(answer)
+        if not edits:
             return set()
-        held = links.members(connection, self._book.target, {answer.step.ref for answer in answered})
-        before = {ref for ref, group in held.items() if group.members}
-        for answer in answered:
-            group = held.setdefault(answer.step.ref, Membership(set(), set()))
-            done = _accepted(answer)
-            group.unanswered -= done  # Who was refused may still be in it, by an earlier change without an answer.
-            if answer.step.change is not None and answer.step.change.op is Op.ADD:
-                group.members |= done
-            else:
-                group.members -= done
-        links.write_members(connection, self._book.target, held)
-        return {ref for ref in before if not held[ref].members}
+        before = held_members(connection, self._book.target, edits)
+        after = {ref: edit.apply(before.get(ref, HeldMembers())) for ref, edit in edits.items()}
+        write_members(connection, self._book.target, after)
+        return {ref for ref, group in before.items() if group.members and not after[ref].members}
 
     # ---- what was never answered
 
@@ -301,6 +298,30 @@ class Ledger:
                 elif not step.members:
                     self._doubt(connection, step)
             sent.clear(connection, book.target)
+
+
+class MemberEdit(Struct):
+    """What the answers of a batch change in one group: who entered and who left."""
+
+    added: set[int] = field(default_factory=set)
+    removed: set[int] = field(default_factory=set)
+
+    def note(self, answer: Answer) -> None:
+        """Add an answer. The last one about a member counts."""
+        change, done = answer.step.change, _accepted(answer)
+        entered, left = self.added, self.removed
+        if change is None or change.op is not Op.ADD:
+            entered, left = left, entered
+        entered.update(done)
+        left.difference_update(done)
+
+    def apply(self, group: HeldMembers) -> HeldMembers:
+        """The members of the group now. A refused member stays unanswered: an earlier change without an answer may have
+        added it."""
+        answered = self.added | self.removed
+        return HeldMembers(
+            edited(group.members, self.added, self.removed), edited(group.unanswered, frozenset(), answered)
+        )
 
 
 def _is_done(step: Sent, found: Settled) -> bool:
