@@ -1,4 +1,4 @@
-"""For all tests."""
+"""Fixtures for all tests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 @pytest.fixture(autouse=True)
 def own_logging() -> Iterator[None]:
-    """What a command sets up for its process is taken back: the next test may be about the log."""
+    """Restore the logging that a command has configured for its process."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     yield

@@ -13,7 +13,7 @@ __all__ = ["acme"]
 
 @pytest.fixture
 def usersyncd(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Usersyncd:
-    """The command, run in an empty folder."""
+    """The command line, in an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("USERSYNCD_CONFIG", raising=False)
     monkeypatch.setenv("COLUMNS", "200")
@@ -22,5 +22,5 @@ def usersyncd(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
 
 @pytest.fixture
 def company(tmp_path: Path) -> Company:
-    """The example company, in the folder in which the command is run."""
+    """The example company in the current folder."""
     return Company(tmp_path)

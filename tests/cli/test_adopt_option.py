@@ -1,4 +1,4 @@
-"""``--adopt`` takes the id of a record, or nothing: then it means all; the name of a directory stays one."""
+"""``--adopt`` takes ids of records; without an id it means all. A directory's name after it is not taken as an id."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Asked = list[tuple[list[str], frozenset[str]]]
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch, company: Company) -> Asked:
-    """What the commands ask for: the directories, and whose adoption is consented to. Nothing runs."""
+    """The directories and consents that the commands pass on. No run starts."""
     company.configure(DIRECTORY + "  hr: {connector: csv, options: {users: acme/users.csv}}\n")
     found: Asked = []
 

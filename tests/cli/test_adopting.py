@@ -1,4 +1,4 @@
-"""An account that the application had before: the plan says how to consent, shows it, and the consent adopts it."""
+"""An account that existed in the application before: the plan shows it and how to consent, and a consent adopts it."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ COMMAND = re.compile(r"^ +usersyncd (approve [0-9a-f]{12})$", re.MULTILINE)
 
 
 class Terminal(io.StringIO):
-    """A person at a terminal, who types this."""
+    """A terminal at which a person types this text."""
 
     def isatty(self) -> bool:
         return True
@@ -41,7 +41,7 @@ def people(number: int, name: str = "hr") -> None:
 
 
 def hold(usersyncd: Usersyncd, text: str = ONE) -> Ran:
-    """Twelve of twenty leave. Returns the run that is held."""
+    """Let twelve of twenty people leave, and return the run that is held."""
     configure(text)
     people(20)
     assert usersyncd("sync").code == 0
@@ -63,7 +63,7 @@ def held(usersyncd: Usersyncd) -> Ran:
 
 
 def shown(text: str) -> list[str]:
-    """The arguments of the command that a text shows."""
+    """Return the arguments of the command that a text shows."""
     found = COMMAND.search(text)
     assert found is not None, text
     return found[1].split()

@@ -23,7 +23,7 @@ def harmless(ran: Ran) -> Ran:
 
 @pytest.fixture
 def hostile(company: Company) -> Company:
-    """The company, with such text in a name and in the name of a group."""
+    """The company, with control characters in the names of a user and a group."""
     company.edit_row("u-0002", lambda row: row.replace("Stanisław Źrebiec", HOSTILE))
     company.edit("groups.csv", lambda text: text.replace(",web,", f",web{HOSTILE},", 1))
     return company

@@ -1,4 +1,4 @@
-"""docs/json.md tells the truth: its examples are what the commands print."""
+"""docs/json.md is correct: the commands print its examples."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ VARIES = {
     "read_at",
     "since",
 }
-"""What no two runs have in common: only its sort is compared."""
+"""Values that differ in every run: only their types are compared."""
 
 
 def block(language: str, heading: str = "") -> str:
-    """The first block of a language under a heading."""
+    """Return the first code block of a language under a heading."""
     section = PAGE.partition(f"\n## {heading}\n")[2] if heading else PAGE
     found = re.search(rf"```{language}\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
     assert found is not None

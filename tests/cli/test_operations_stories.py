@@ -1,4 +1,4 @@
-"""docs/operations.md tells what to do when a directory or a target has changed: its commands are run here."""
+"""docs/operations.md says what to do when a directory or a target has changed: these tests run its commands."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding
 SECTION = PAGE.partition("\n## A directory or a target has changed\n")[2].partition("\n## ")[0]
 BEGINNING, *STORIES = re.split(r"^### ", SECTION, flags=re.MULTILINE)
 FOLDER = "/srv/usersyncd"
-"""Where the example stands, for the page."""
+"""The folder of the example on the page."""
 
 
 def blocks(text: str) -> Iterator[tuple[str, str]]:
-    """The language and the text of each block."""
+    """Return the language and the text of each code block."""
     yield from re.findall(r"^```(\w+)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 

@@ -22,7 +22,7 @@ RULED = f"""\
 
 
 def without_target_ids(value: Any) -> Any:
-    """A plan cannot know yet which ids the target gives to what it creates."""
+    """Remove the target ids of created objects: a plan cannot know them yet."""
     if isinstance(value, dict):
         return {name: without_target_ids(inner) for name, inner in value.items() if name != "target_id"}
     return [without_target_ids(inner) for inner in value] if isinstance(value, list) else value

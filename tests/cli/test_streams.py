@@ -23,7 +23,7 @@ def full() -> TextIO:
 
 
 def unread() -> TextIO:
-    """A pipe whose reader has gone."""
+    """A pipe whose reading end is closed."""
     reader, writer = os.pipe()
     os.close(reader)
     return os.fdopen(writer, "w", encoding="utf-8")
@@ -107,7 +107,7 @@ def test_a_closed_stream_is_never_replaced_by_another_file(company: Company, clo
 
 
 class Watched(io.RawIOBase):
-    """Standard output that does something with every piece that is written, at that moment."""
+    """Standard output that calls ``act`` with every piece of text as it is written."""
 
     def __init__(self, act: Callable[[str], object]) -> None:
         self._act = act

@@ -24,7 +24,7 @@ from tests.cli.running import Usersyncd
 
 PATIENCE = 60
 SLOW = 5_000_000
-"""Steps of a trigger, so that a delivery takes a second or two."""
+"""The number of loop steps in a trigger that makes a delivery take a second or two."""
 
 
 class Terminal:
@@ -44,7 +44,7 @@ class Terminal:
         self.written = ""
 
     def read(self, until: str | None = None) -> str:
-        """What was written, until a text appears; None: to the end."""
+        """Return what was written until a text appears; None: until the end."""
         deadline = time.monotonic() + PATIENCE
         while until is None or until not in self.written:
             ready, _, _ = select.select([self._master], [], [], max(deadline - time.monotonic(), 0))
@@ -64,7 +64,7 @@ class Terminal:
 
 
 def lines(written: str) -> list[str]:
-    """The lines, without what sets colours."""
+    """Return the lines without the escapes that set colours."""
     return re.sub(r"\x1b\[[0-9;]*m", "", written).replace("\r\n", "\n").splitlines()
 
 

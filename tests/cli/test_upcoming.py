@@ -29,7 +29,7 @@ def _clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def end(company: Company, number: int) -> None:
-    """Let the first people of the directory leave on 3 December."""
+    """Set the end date of the first people of the directory to 3 December."""
     company.configure(f"{DIRECTORY}{TARGET}    timezone: UTC\n")
     for each in range(1, number + 1):
         company.edit_row(f"u-{each:04}", lambda row: re.sub(r",(\d{4}-\d\d-\d\d),[^,]*,", r",\1,2026-12-03,", row))

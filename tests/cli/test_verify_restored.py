@@ -1,4 +1,4 @@
-"""A target that was restored gives the ids of its rows to other people: a verification refuses them by name."""
+"""A restored target may give the ids of its rows to other people: a verification reports these records as failed."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ targets:
 
 
 class House:
-    """A small directory with its configuration, and the command that answers for one person."""
+    """A small directory with its configuration, and the command ``who``."""
 
     def __init__(self, folder: Path, usersyncd: Usersyncd) -> None:
         self.folder = folder
@@ -71,7 +71,7 @@ class House:
         return json.loads(ran.out)["person"]
 
     def app(self, *words: str) -> Any:
-        """What it says of the only target."""
+        """Return the part of the document about the only target."""
         (target,) = self.who(*words)["targets"]
         return target
 

@@ -1,4 +1,4 @@
-"""A third-party package of connectors, on the path as an installed one would be."""
+"""A third-party package of connectors, which is on the path as if it were installed."""
 
 from __future__ import annotations
 

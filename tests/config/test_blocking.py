@@ -44,7 +44,7 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 class Endless:
-    """An endless generator that knows where it was."""
+    """An endless generator that notes the threads in which it ran."""
 
     def __init__(self) -> None:
         self.made = 0

@@ -1,4 +1,4 @@
-"""config.example.yaml runs as it stands, and names every key that there is."""
+"""config.example.yaml runs unchanged, and contains every key."""
 
 from __future__ import annotations
 

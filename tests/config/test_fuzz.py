@@ -1,4 +1,4 @@
-"""Whatever stands in the file, loading it gives a configuration or a ConfigError."""
+"""Loading any file gives a configuration or a ConfigError, never another exception."""
 
 from __future__ import annotations
 

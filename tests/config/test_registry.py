@@ -1,4 +1,4 @@
-"""Connectors are found by entry point; one that cannot be used says why and what to do, and stops nobody else."""
+"""Connectors are found by entry points. One that cannot be loaded is reported with a remedy, and affects no other."""
 
 from __future__ import annotations
 

@@ -22,14 +22,14 @@ targets:
 
 
 def rule_faults(folder: Path, text: str) -> list[Fault]:
-    """The faults of the rules of a file that is right otherwise."""
+    """Return the faults of the rules in a file that is valid otherwise."""
     with pytest.raises(ConfigError) as caught:
         jobs(load(written(folder, text)))
     return list(caught.value.faults)
 
 
 def pointed_at(folder: Path, fault: Fault) -> str:
-    """What stands at the fault's place in the file, to the end of the line, and above the caret as well."""
+    """Return the text from the fault's place to the end of the line, and check that the caret points to it."""
     line = (folder / "config.yaml").read_text().splitlines()[fault.line - 1][fault.column - 1 :]
     shown, caret = fault.excerpt.split("\n")
     assert shown[caret.index("^") :] == line

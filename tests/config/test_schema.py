@@ -1,4 +1,4 @@
-"""The JSON Schema comes from the models that validate: what it takes, they take, and it explains every key."""
+"""The JSON Schema is made from the models: it accepts the same files, and explains every key."""
 
 from __future__ import annotations
 

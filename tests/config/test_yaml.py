@@ -1,4 +1,4 @@
-"""YAML is read strictly: what is malformed or means something else than it seems is an error with its place."""
+"""YAML is read strictly: malformed or misleading text is an error with its place."""
 
 from __future__ import annotations
 

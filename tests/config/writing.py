@@ -29,7 +29,7 @@ def loaded(folder: Path, text: str) -> Config:
 
 
 def faults(folder: Path, text: str | bytes) -> list[Fault]:
-    """All the faults of a text, or of bytes; the file is named without its folder."""
+    """Load a text or bytes, and return all its faults. They name the file without its folder."""
     file = folder / "config.yaml"
     file.write_bytes(text if isinstance(text, bytes) else dedent(text).encode("utf-8"))
     with pytest.raises(ConfigError) as caught:
@@ -40,7 +40,7 @@ def faults(folder: Path, text: str | bytes) -> list[Fault]:
 
 
 def fault(folder: Path, text: str | bytes) -> Fault:
-    """The one fault of a text."""
+    """Load a text with one fault, and return the fault."""
     (only,) = faults(folder, text)
     return only
 

@@ -1,4 +1,4 @@
-"""People who are known in the target by an address, which may change, and groups by a name."""
+"""A target in which the key of a user is an address, which may change, and the key of a group a name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BY_NAME = rules(None, "name", name="group.displayName", ref="group.id")
 
 @pytest.fixture
 def town(world: World) -> World:
-    """Everybody is known by an address, which may change, and every group by its name."""
+    """A world with address and name as keys."""
     world.target(users=BY_ADDRESS, groups=BY_NAME)
     return world
 
@@ -25,7 +25,7 @@ def person(world: World, id_: str, address: str, name: str | None = None) -> Non
 
 
 def objects(world: World) -> dict[str, tuple[str, str, bool]]:
-    """Address, record's id, and whether it is active, by target id."""
+    """Return address, record id and whether it is active of each object, by target id."""
     return {
         target_id: (
             str(held.key).removesuffix("@x"),
@@ -37,7 +37,7 @@ def objects(world: World) -> dict[str, tuple[str, str, bool]]:
 
 
 def stamp(world: World) -> dict[str, str]:
-    """Everybody sets a password."""
+    """Set a password for every object, and return the passwords by target id."""
     for target_id, held in world.store.users.items():
         held.foreign.setdefault("password", f"secret of {target_id}")
     return {target_id: str(held.foreign["password"]) for target_id, held in world.store.users.items()}

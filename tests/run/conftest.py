@@ -1,4 +1,4 @@
-"""Where the state of the runs is kept: every test of a ``world`` runs with it on SQLite and on PostgreSQL."""
+"""Every test that takes a ``world`` runs twice: with the state on SQLite and on PostgreSQL."""
 
 from __future__ import annotations
 

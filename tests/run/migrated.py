@@ -1,4 +1,4 @@
-"""An empty state database at the newest version, made by copying: to migrate one takes longer than most tests."""
+"""Empty state databases at the newest version. They are copied, because a migration takes longer than most tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from usersyncd.state.database import open_database
 
 
 def migrated_sqlite(file: Path) -> str:
-    """Make it in ``file``, unless something is there already: its URL."""
+    """Create a database in ``file`` unless the file exists, and return its URL."""
     if not file.exists():
         file.write_bytes(_content())
     return f"sqlite:///{file}"

@@ -9,7 +9,7 @@ from usersyncd.testing import MemoryStore
 
 
 def copy_of(store: MemoryStore, identity: str) -> MemoryStore:
-    """The same objects in another place."""
+    """Return a store with the same objects under another identity."""
     return MemoryStore(
         identity, deepcopy(store.users), deepcopy(store.groups), set(store.memberships), serial=store.serial
     )

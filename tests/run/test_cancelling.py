@@ -1,4 +1,4 @@
-"""A run that is stopped in the middle of any step: what was saved stays, and the next run goes on from there."""
+"""A run is stopped in the middle of any step: what was saved stays, and the next run continues from there."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from usersyncd.testing import MemoryTarget
 
 
 def company(world: World) -> None:
-    """Before and after: one came, one left, one is another, and a group has other members."""
+    """A synced company, then changed: a new user, a leaver, a changed user, and other members in a group."""
     world.people("u1", "u2", "u3", title="Cook")
     world.group("g1", "u1", "u2")
     world.synced()
@@ -33,7 +33,7 @@ def company(world: World) -> None:
 
 
 def stop(world: World, moment: str, ticks: int) -> bool:
-    """Cancel a run at a step, after so many words from it. Whether it came to that."""
+    """Cancel a run at a step, after a number of progress reports. Return whether it was cancelled."""
     seen = 0
 
     async def stopped() -> bool:
@@ -81,7 +81,7 @@ def test_a_stopped_run_says_so_and_the_next_one_continues(world: World, moment: 
 
 
 class Slow(MemoryTarget):
-    """Waits after the first change: written and answered."""
+    """A target that waits after it wrote and acknowledged the first change."""
 
     waits: ClassVar[asyncio.Event]
 

@@ -1,4 +1,4 @@
-"""Whatever a connector says of a fault, the report and the state database hold a short form of it."""
+"""The report and the state database hold a shortened form of every message of a connector."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plan that passes a limit is held: nothing of it is delivered until the directory or the limits are others."""
+"""A plan that exceeds a limit is held: nothing of it is delivered until the directory or the limits change."""
 
 from __future__ import annotations
 
@@ -347,7 +347,7 @@ def test_each_target_has_a_window_of_its_own(world: World) -> None:
 
 
 def test_unanswered_changes_count(world: World) -> None:
-    """Without groups: removals are sent before, and the target would die of these."""
+    """Without groups: the target would fail at the removals, which are sent first."""
     world.people(*EVERYBODY)
     world.target(guard=Guard())
     world.synced()

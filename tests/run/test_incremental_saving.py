@@ -1,4 +1,4 @@
-"""Saving and planning what changed comes to the same as saving and planning everything, whatever changed."""
+"""Saving and planning only the changes has the same result as saving and planning everything."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _deliver_to_one_target(world: World, seed: int, mode: MembershipMode) -> Non
 
 
 def _change(world: World, random: Random) -> None:
-    """Up to eight changes of the directory."""
+    """Make up to eight changes of the directory."""
     for _ in range(random.randint(1, 8)):
         user, group = random.choice(USERS), random.choice(GROUPS)
         member = random.choice([*USERS, *GROUPS, *LOGINS])
@@ -92,7 +92,7 @@ def _plan_of_changes(world: World) -> list[dict[str, Any]]:
 
 
 def _plan_of_everything(world: World) -> list[dict[str, Any]]:
-    """The plan if the target counts as one that was never given everything by these rules."""
+    """Return the plan for a target that never got everything by these rules."""
     mine = select(target_progress.c.fingerprint)
     with world.database.write() as connection:
         fingerprint = connection.scalar(mine)
@@ -107,7 +107,7 @@ def _plan_of_everything(world: World) -> list[dict[str, Any]]:
 
 
 def _first_pull(world: World, folder: Path) -> World:
-    """Another state that has never heard of the directory, and a target in which nothing is."""
+    """Pull the directory into a new state with an empty target."""
     folder.mkdir()
     first = World(folder)
     first.directory = world.directory
@@ -127,7 +127,7 @@ def _tables_of_a_first_pull(world: World, folder: Path) -> dict[str, Any]:
 
 
 def _tables(world: World) -> dict[str, Any]:
-    """The snapshot, with ids in place of refs, and without what depends on when it was saved."""
+    """Return the snapshot, with ids in place of refs, and without values that depend on when it was saved."""
     with world.database.read() as connection:
         ids = {ref: id_ for ref, id_ in connection.execute(select(records.c.ref, records.c.id))}  # noqa: C416
         return {

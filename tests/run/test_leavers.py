@@ -1,4 +1,4 @@
-"""Who leaves, and who comes back."""
+"""Leavers: people who left the directory or the rules, and people who return."""
 
 from __future__ import annotations
 

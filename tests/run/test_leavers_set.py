@@ -1,4 +1,4 @@
-"""``leavers.set``: a leaver in the application's own words."""
+"""``leavers.set``: rules set attributes of leavers."""
 
 from __future__ import annotations
 

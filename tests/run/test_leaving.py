@@ -1,4 +1,4 @@
-"""A directory that is taken from a target, or out of the file: its people are leavers there, until it returns."""
+"""A directory is removed from a target or from the file: its people are leavers there until it returns."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PEOPLE = tuple(f"u{number:02}" for number in range(12))
 
 
 def goes(world: World, how: str) -> None:
-    """The directory is taken from the target ``app``, or out of the file."""
+    """Remove the directory from the target ``app``, or from the file."""
     world.removed = how == "removed"
     world.unlisted = {"app"}
 
@@ -93,7 +93,7 @@ def test_a_few_people_leave_without_approval_unless_at_least_is_smaller(world: W
 
 @gone
 def test_a_directory_may_return_while_it_is_leaving(world: World, how: str) -> None:
-    """The target dies after some have left. Nothing has changed in the directory, so nobody would be looked at."""
+    """The target fails after some have left. A pull without changes must not hide the others."""
     world.directory.incremental = True
     world.people("u1", "u2", "u3")
     world.group("g1", "u1", "u2")
@@ -141,7 +141,7 @@ def test_leavers_are_deleted_when_their_time_has_come(world: World, how: str) ->
 
 @gone
 def test_changes_that_were_not_answered_leave_too(world: World, how: str) -> None:
-    """The target has written the people, and the state knows of none."""
+    """The target has created the people, and the state has no link."""
     world.people("u1", "u2")
     world.store.faults.die_after_commit = True
     assert world.run().status == "failed"
@@ -175,7 +175,7 @@ def test_a_directory_that_leaves_one_target_stays_in_the_others(world: World) ->
 
 
 def test_a_target_that_lists_it_under_another_name_keeps_its_people(world: World) -> None:
-    """``app`` goes on as ``main``, and its old name is given to another part of the configuration."""
+    """The target ``app`` is renamed to ``main``, and another target gets its old name."""
     world.people("u1")
     world.synced()
     world.stores["main"] = world.store
@@ -189,7 +189,7 @@ def test_a_target_that_lists_it_under_another_name_keeps_its_people(world: World
 
 
 def test_nothing_leaves_as_long_as_a_target_cannot_be_recognised(world: World) -> None:
-    """It may be the one that lists the directory."""
+    """It may be the target that lists the directory."""
     world.people("u1")
     world.synced()
     world.target("main")
@@ -201,7 +201,7 @@ def test_nothing_leaves_as_long_as_a_target_cannot_be_recognised(world: World) -
 
 
 def test_another_directory_takes_a_key_when_it_is_given_up(world: World) -> None:
-    """Consent is asked for, as for any leaver's account."""
+    """The account needs consent, like any leaver's account."""
     world.target(users=rules(None, "login", login="user.userName"))
     world.user("u1", userName="anna")
     world.synced()

@@ -1,4 +1,4 @@
-"""Objects stay with their people, whatever the target does not answer, and whatever was there before."""
+"""Each object stays with its record when changes are not answered, and when the target had objects before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Groups within groups, delivered as they are or flattened."""
+"""Nested groups, delivered directly or flattened."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from usersyncd.plugin import Kind
 
 
 def nested(world: World, mode: MembershipMode) -> None:
-    """``top`` holds ``middle`` holds ``low``, which holds ``top`` again."""
+    """The group ``top`` contains ``middle``, this contains ``low``, and this contains ``top`` again."""
     world.target(memberships=mode)
     world.people("u1", "u2", "u3")
     world.group("top", "u1", "middle")

@@ -1,4 +1,4 @@
-"""A target that moves, is another one than before, or is configured twice."""
+"""A target moves to another place, is replaced by another target, or is configured twice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from usersyncd.testing import MemoryStore
 
 
 def sets(world: World) -> dict[str, int]:
-    """The number of links of each identity."""
+    """Return the number of links of each identity."""
     with world.database.read() as connection:
         counts = dict.fromkeys(connection.scalars(select(targets.c.identity)), 0)
         for identity in connection.scalars(select(targets.c.identity).join(links, links.c.target == targets.c.id)):
@@ -55,7 +55,7 @@ def test_a_delivery_to_a_copy_does_not_count_for_the_original(world: World) -> N
 
 
 def test_a_copy_that_is_older_than_the_last_delivery_is_verified(world: World) -> None:
-    """And so is a place to which the target comes back, whatever happened there meanwhile."""
+    """A target that moves back to an earlier place is verified too."""
     world.people("u1", "u2")
     world.synced()
     here, there = world.store, copy_of(world.store, "there")
@@ -105,7 +105,7 @@ def test_another_target_has_links_of_its_own_and_the_old_ones_stay(world: World)
 
 
 def test_a_plan_does_not_store_where_a_target_is(world: World) -> None:
-    """So that a configuration can be tried."""
+    """Otherwise a plan with a trial configuration would change the links."""
     world.people("u1", "u2")
     world.synced()
     here = world.store

@@ -1,4 +1,4 @@
-"""Two targets, or one over time, that have the same users and other groups: an account has one link."""
+"""Two targets, or one over time, with the same users and different groups: an account has one link."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_target_with_other_groups_keeps_the_links_of_the_users(company: World)
 
 
 def test_an_account_stays_with_its_user_when_the_groups_change_back(company: World) -> None:
-    """Ann leaves, and gives her login to a newcomer who is to have an account of their own."""
+    """Ann's login passes to a new user, who must get a new account."""
     here = company.store
     there = beside(here, "there")
     company.synced()
@@ -108,7 +108,7 @@ def test_unanswered_changes_are_settled_before_the_groups_change(company: World)
 
 
 def test_both_places_are_known_under_another_identity(company: World) -> None:
-    """The memberships are elsewhere: they are added there."""
+    """The memberships stand in another place, and are added there."""
     here = company.store
     here.places.update({Kind.USER: "people", Kind.GROUP: "teams"})
     there = MemoryStore("there", here.users, here.groups, places=dict(here.places), serial=1_000)

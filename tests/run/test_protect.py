@@ -1,4 +1,4 @@
-"""What `protect` names is neither changed nor put into or taken out of a group, and a plan says so as a sync does."""
+"""Objects under `protect` and their memberships are never changed, and a plan shows the same as a sync does."""
 
 from __future__ import annotations
 

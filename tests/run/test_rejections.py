@@ -115,7 +115,7 @@ def test_a_deleted_user_leaves_groups_whose_removals_were_rejected_and_that_coun
 
 
 def test_a_rejected_adoption_leaves_the_leaver_to_the_guard(world: World) -> None:
-    """Ids changed: each leaver's account would be adopted. Without that, the leavers leave."""
+    """The ids changed, and each new id would adopt a leaver's account. Without the adoption, the leavers leave."""
     users = rules(None, "email", email="user.email")
     world.target(guard=Guard(adoptions=Limit(10, True)), users=users)
     for id_ in EVERYBODY[:40]:

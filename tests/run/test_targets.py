@@ -1,4 +1,4 @@
-"""Several targets of one directory: each is served for itself."""
+"""Several targets of one directory: each gets its changes independently of the others."""
 
 from __future__ import annotations
 

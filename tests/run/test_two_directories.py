@@ -1,4 +1,4 @@
-"""Two directories, and one target in which both have people."""
+"""Two directories deliver to one target."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from usersyncd.progress import Progress
 from usersyncd.state.lock import DIRECTORY, is_locked, locked
 
 NUMBER = 1
-"""The one target's, in the state."""
+"""The target's key in the state."""
 
 
 @pytest.fixture

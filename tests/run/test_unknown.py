@@ -1,4 +1,4 @@
-"""Objects of records that nobody knows any more: the state was restored from an older backup."""
+"""Objects of records that the state does not have: it was restored from an older backup."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def restore(world: World, copy: Path) -> None:
 
 @pytest.fixture
 def restored(world: World) -> World:
-    """Zoe and the group of the new ones came and left after the backup."""
+    """Zoe and the group ``new`` were added and deleted after the backup of the state."""
     world.people("ann", "bob")
     world.group("staff", "ann", "bob")
     world.synced()
@@ -124,7 +124,7 @@ def test_other_changes_since_the_backup_are_found_by_a_verification(world: World
 
 @ON_SQLITE
 def test_an_unknown_record_is_found_although_another_object_is_missing(restored: World) -> None:
-    """Both totals are equal: Yan and Zoe came, Ann and Bob were deleted by hand."""
+    """The totals are equal: Yan and Zoe were added, and Ann and Bob were deleted by hand."""
     for target_id in [target_id for target_id, held in restored.store.users.items() if held.key in ("ann", "bob")]:
         restored.store.delete(Kind.USER, target_id)
     restored.synced()

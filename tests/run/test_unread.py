@@ -1,4 +1,4 @@
-"""A record of which the directory hides what the rules need stays as it was, and fails by name."""
+"""A record whose attributes the directory hides stays as it was, and fails by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What somebody changed in a target is found and put back, and nothing else is touched."""
+"""A verification finds and corrects what was changed in a target, and changes nothing else."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def delete(world: World, key: str, kind: Kind = Kind.USER) -> None:
 
 
 def edit(world: World, key: str, kind: Kind = Kind.USER, **attributes: Any) -> None:
-    """Somebody changes an object in the target."""
+    """Change an object in the target by hand."""
     objects, id_ = world.store.objects(kind), target_id(world, key, kind)
     held = objects[id_]
     now = held.attributes | attributes

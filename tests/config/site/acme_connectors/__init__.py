@@ -1,4 +1,4 @@
-"""Connectors of a package of its own, found by entry point: some work, and each of the others fails in its own way."""
+"""The connectors of a third-party package, found by entry points. Some work; the others fail, each in another way."""
 
 from __future__ import annotations
 
