@@ -62,12 +62,12 @@ UNLIMITED = Guard(
     deletes=None, deactivations=None, member_removals=None, adoptions=None, reactivations=None, blanked=None,
     emptied=None,
 )  # fmt: skip
-"""What a guard costs is not measured here: near a limit, it counts all that the target holds."""
+"""The cost of a guard is not measured here: near a limit, it counts all objects of the target."""
 STEPS = ("reading", "saving", "planning")
 
 
 class GivenOptions(Options):
-    """The items of the next pull, and whether they are all."""
+    """The items of the next pull, and whether the pull is complete."""
 
     items: list[Any] = Field(exclude=True)
     complete: bool = False
@@ -94,11 +94,11 @@ class Given:
 
 
 class SinkOptions(Options):
-    """Nothing to choose."""
+    """No options."""
 
 
 class Sink:
-    """A target that takes everything, and cannot be looked at."""
+    """A target that acknowledges every change and stores nothing."""
 
     api: ClassVar[int] = API
     Options: ClassVar[type[BaseModel]] = SinkOptions
@@ -132,7 +132,7 @@ class Sink:
 
 
 class Company:
-    """Always the same one, and the same changes."""
+    """A company and its changes, the same in every run."""
 
     def __init__(self, people: int) -> None:
         self._people = people
@@ -142,7 +142,7 @@ class Company:
         self._came = people
 
     def whole(self) -> list[Any]:
-        """Everything, for the first pull."""
+        """Return all items, for the first pull."""
         items: list[Any] = [self._user(n) for n in range(self._people)]
         items += [_group(f"g-{n}") for n in range(self._groups)]
         items += [_group(name) for name in ("large", "staff", "all")]
@@ -159,7 +159,7 @@ class Company:
         ]
 
     def changes(self, number: int) -> list[Any]:
-        """One hundred changes."""
+        """Return one hundred changes."""
         some = self._random.sample(range(self._people // 100, self._people), 130)
         came = [self._user(n) for n in range(self._came, self._came + 20)]
         self._came += 20
@@ -207,7 +207,7 @@ def _rules(*, groups: bool) -> Ruleset:
 
 
 class Measured:
-    """One directory and one target, and how long the steps of the last run took."""
+    """One directory, one target, and the duration of each step of the last run."""
 
     def __init__(self, folder: Path, people: int, *, groups: bool) -> None:
         self.company = Company(people)

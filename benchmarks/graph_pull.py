@@ -32,7 +32,7 @@ from usersyncd_entra.options import EntraOptions
 
 ROUNDS, CHANGED = 5, 100
 READS = {kind: frozenset(MAPPING[kind].values()) for kind in Kind}
-"""What is read when there are no rules."""
+"""The attributes that are read without rules."""
 
 
 def main(people: int = 100_000) -> None:
@@ -111,7 +111,7 @@ def pull(url: str, cursor: str | None) -> Callable[[], Coroutine[Any, Any, tuple
 
 
 def floor(url: str) -> Callable[[], Coroutine[Any, Any, tuple[int, str]]]:
-    """The same pages, fetched and decoded, and thrown away."""
+    """Fetch and decode the same pages, and discard them."""
     from usersyncd_entra.fields import Fields
 
     links = [
@@ -122,7 +122,7 @@ def floor(url: str) -> Callable[[], Coroutine[Any, Any, tuple[int, str]]]:
 
 
 async def fetched(url: str, links: Sequence[str], headers: Mapping[str, str] | None = None) -> tuple[int, str]:
-    """Sign in, and fetch and decode these pages and all that follow them: how many items they have."""
+    """Sign in, fetch and decode these pages and all following ones, and return the number of items."""
     from tests.fakes.graph import CLIENT, SECRET, TENANT
 
     items = 0

@@ -103,7 +103,7 @@ def _median(found: list[dict[str, Any]], what: str) -> float:
 
 
 def _started(what: str, argument: str) -> subprocess.Popen[str]:
-    """A process that is ready to be measured."""
+    """Start a process, and wait until it is ready to be measured."""
     command = [sys.executable, "-m", __spec__.name, what, argument]
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
@@ -119,8 +119,8 @@ def _measured(child: subprocess.Popen[str]) -> dict[str, Any]:
 Work = Callable[[], Coroutine[Any, Any, tuple[int, str]]]
 
 
-def when_told(work: Work, warm: Work | None = None) -> None:
-    """Say that all is ready, and when the answer comes, do the work and print what it took."""
+def when_asked(work: Work, warm: Work | None = None) -> None:
+    """Print that the process is ready, wait for a line, then do the work and print its cost."""
     if warm is not None:
         asyncio.run(warm())
     garbage_collection.tune()  # as the command line does, and here for the floor, too
@@ -130,7 +130,7 @@ def when_told(work: Work, warm: Work | None = None) -> None:
 
 
 def one_run(folder: Path, *, complete: bool) -> Work:
-    """A whole run."""
+    """Return the work of a whole run."""
     from usersyncd import logs
     from usersyncd.config import load
     from usersyncd.opening import open_state
@@ -153,7 +153,7 @@ def one_run(folder: Path, *, complete: bool) -> Work:
 
 
 def floor_of_changes(folder: Path) -> Work:
-    """The rounds of changes that the next run will read, fetched and decoded."""
+    """Return the work of fetching and decoding the changes that the next run will read."""
     import sqlite3
 
     with sqlite3.connect(f"file:{folder}/state.db?mode=ro", uri=True) as state:
@@ -166,14 +166,14 @@ def floor_of_changes(folder: Path) -> Work:
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["first", folder]:
-            when_told(one_run(Path(folder), complete=True))
+            when_asked(one_run(Path(folder), complete=True))
         case ["complete" | "incremental" as what, folder]:
             warm = one_run(Path(folder), complete=False)
-            when_told(one_run(Path(folder), complete=what == "complete"), warm)
+            when_asked(one_run(Path(folder), complete=what == "complete"), warm)
         case ["incremental floor", folder]:
-            when_told(floor_of_changes(Path(folder)), floor_of_changes(Path(folder)))
+            when_asked(floor_of_changes(Path(folder)), floor_of_changes(Path(folder)))
         case ["floor", url]:
-            when_told(floor(url))
+            when_asked(floor(url))
         case [people]:
             main(int(people))
         case _:

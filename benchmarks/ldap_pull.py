@@ -32,11 +32,11 @@ from usersyncd_ldap.options import LdapOptions
 ROUNDS = 5
 KEY = RFC_4511.key
 FEW = frozenset({"uid", "mail", "givenName", "sn", "displayName", "employeeType", "manager"})
-"""What the rules of a small application read."""
+"""The attributes that the rules of a small application read."""
 MAPPED = frozenset(MAPPING[Kind.USER].values()) | frozenset(RFC_4511.names.values()) | {
     "givenName", "displayName", "title", "employeeNumber", "manager", "preferredLanguage", "mobile",
 }  # fmt: skip
-"""What is read when there are no rules."""
+"""The attributes that are read without rules."""
 ALL = MAPPED | {"cn", "l", "roomNumber"}
 """With entryUUID, twenty attributes."""
 GROUP = frozenset({"cn", "description"})
@@ -91,7 +91,7 @@ def _ldapsearch(server: object, reads: frozenset[str], out: Path) -> float:
 
 
 def _cpu(command: Sequence[str], out: IO[bytes] | None = None) -> float:
-    """CPU seconds of a process from its start to its end, in user and kernel mode."""
+    """Return the CPU seconds of a process from its start to its end, in user and kernel mode."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, stdout=out, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -95,7 +95,7 @@ def _measure(server: object, folder: Path, people: int) -> None:
 
 
 def write_company(folder: Path, people: int) -> None:
-    """The CSV files of a company: always the same one."""
+    """Write the CSV files of a company, the same in every run."""
     made = random.Random(7)
     with (folder / "users.csv").open("w", newline="") as file:
         out = csv.writer(file)
@@ -121,7 +121,7 @@ def write_company(folder: Path, people: int) -> None:
 
 
 def change(folder: Path, people: int) -> None:
-    """Give the first people another title, and the first groups one member less each."""
+    """Change the titles of the first people, and remove one member from each of the first groups."""
     file = folder / "users.csv"
     lines = file.read_text().splitlines(keepends=True)
     for n in range(1, people + 1):

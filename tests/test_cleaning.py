@@ -1,4 +1,4 @@
-"""What comes from outside, before it is shown."""
+"""Text from outside is cleaned before it is shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md is true, and decisions and changelog have the form that it asks for."""
+"""CONTRIBUTING.md is correct, and decisions and changelog have the required form."""
 
 from __future__ import annotations
 

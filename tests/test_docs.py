@@ -1,4 +1,4 @@
-"""The documents are true: every link leads somewhere, and every command and option that they name exists."""
+"""The documents are correct: the target of every link exists, and so does every command and option."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a directory is run next."""
+"""The next time at which a directory is pulled."""
 
 from __future__ import annotations
 

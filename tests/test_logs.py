@@ -1,4 +1,4 @@
-"""Logs: JSON for machines, words for a person, no secret in either."""
+"""Logs: JSON lines, or text at a terminal, without secrets in either."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_a_traceback_for_a_person_shows_no_local_variables(capsys: pytest.Captur
 
 
 def test_a_line_goes_to_the_current_standard_error() -> None:
-    """A progress bar takes the place of standard error while it is shown, and puts lines above itself."""
+    """A progress bar replaces standard error while it is shown, and prints lines above itself."""
     logs.configure()
     log = structlog.get_logger().bind(directory="hr")
     with redirect_stderr(StringIO()) as bar:

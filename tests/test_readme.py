@@ -1,4 +1,4 @@
-"""README shows what the program really does: its configuration and its commands are run here, one after the other."""
+"""README is correct: its configuration and its commands run here in their order, and print what it shows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.fakes.graph import SECRET, Graph, company
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 SHOWN = "/srv/usersyncd"
-"""Where the example stands, for README."""
+"""The folder of the example in README."""
 
 
 def blocks(language: str) -> list[str]:
@@ -34,13 +34,13 @@ def commands() -> Iterator[tuple[str, str]]:
             yield command, output
 
 
-def told(text: str) -> str:
-    """Without what differs from run to run: how long it took."""
+def without_durations(text: str) -> str:
+    """Return the text without durations, which differ in every run."""
     return re.sub(r"in \d+\.\d s", "in 0.0 s", text).rstrip()
 
 
 def actual(folder: Path, graph: Graph) -> list[tuple[str, str, str]]:
-    """The commands in one shell: (command, what README shows, what it prints). Microsoft Graph is ours."""
+    """Run the commands in one shell, with a fake Graph: (command, what README shows, what it prints)."""
     marker = "== end of a command"
     script = "".join(f"{command}\nprevious=$?; echo '{marker}'; (exit $previous)\n" for command, _ in commands())
     environment = {
@@ -64,7 +64,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def configure(folder: Path, graph: Graph) -> None:
-    """Write README's two configurations; the second one reads our Graph."""
+    """Write README's two configurations; the second one reads the fake Graph."""
     files, cloud = blocks("yaml")
     (folder / "usersyncd.yaml").write_text(files, "utf-8")
     endpoints = f"      endpoints: {{login: '{graph.url}', graph: '{graph.url}'}}\n"
@@ -76,4 +76,6 @@ def test_every_command_prints_what_readme_shows(folder: Path) -> None:
         configure(folder, graph)
         ran = actual(folder, graph)
     assert len(ran) > 5
-    assert [(command, told(output)) for command, _, output in ran] == [(c, told(shown)) for c, shown, _ in ran]
+    assert [(command, without_durations(output)) for command, _, output in ran] == [
+        (c, without_durations(shown)) for c, shown, _ in ran
+    ]

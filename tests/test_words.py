@@ -1,4 +1,4 @@
-"""What others say is cut and masked before anybody is shown it."""
+"""Texts of other programs are shortened and masked before they are shown."""
 
 from __future__ import annotations
 

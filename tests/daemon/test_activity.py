@@ -1,4 +1,4 @@
-"""The one line that says what the daemon does."""
+"""The status line that says what the daemon does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The daemon notices what people decide."""
+"""The daemon notices decisions in the state database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engine: what is requested runs once, never twice at the same moment. No I/O, no real time."""
+"""The engine: requested work runs once, and never twice at the same moment. No I/O, no real time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LONGEST = 5.0
 
 
 class Work:
-    """Runs that end when the test says so, and an engine whose pauses end when the test says so."""
+    """Runs and pauses that end when the test says so, and an engine with them."""
 
     def __init__(self) -> None:
         self.began: list[tuple[WorkItem, Cause]] = []

@@ -14,7 +14,7 @@ KNOWN = Path("sites.csv")
 
 
 class Disk:
-    """What a look at the files finds, and how often a change was noticed."""
+    """The stamps that a check of the files finds, and how often a change was noticed."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now: FileStamp | None = FileStamp(1, 10, 7)

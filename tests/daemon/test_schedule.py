@@ -1,4 +1,4 @@
-"""The schedule, on a clock that the test sets. What is due in the past is due at once, so nothing waits."""
+"""The schedule, on a clock that the test sets. No test waits: a moment in the past is due at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 class Clock:
-    """A clock that is so much ahead of the real one."""
+    """A clock that is ahead of the real one."""
 
     def __init__(self) -> None:
         self.ahead = timedelta(0)
@@ -27,7 +27,7 @@ class Clock:
 
 
 class Fired:
-    """What was due, and a schedule. ``paused``: nothing fires."""
+    """A schedule, and the items that were due. ``paused``: nothing becomes due."""
 
     def __init__(self) -> None:
         self.items: list[tuple[WorkItem, Cause]] = []
@@ -35,7 +35,7 @@ class Fired:
         self.schedule = Schedule(lambda item, cause: self.items.append((item, cause)), self.clock)
 
     def next(self, item: WorkItem) -> timedelta:
-        """How long an item still waits."""
+        """Return how long an item still waits."""
         return {item: when for when, item in self.schedule.upcoming()}[item] - self.clock()
 
     async def until(self, count: int) -> None:

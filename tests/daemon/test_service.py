@@ -1,4 +1,4 @@
-"""Services work when they are woken, and after their pause."""
+"""A service works when it is woken, and after its pause."""
 
 from __future__ import annotations
 

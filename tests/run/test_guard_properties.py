@@ -1,6 +1,8 @@
-"""Within a window never more is harmed than the limits allow and a person approved, whatever the directory says,
-whatever fails, and whatever the clock shows: a state machine against plain sets of what the target held before and
-after each run."""
+"""A state machine: in no window do the runs harm more than the limits allow and a person approved.
+
+The directory, the faults and the clock are random. The harm of each run is computed from plain sets of what the target
+held before and after it.
+"""
 
 from __future__ import annotations
 
@@ -40,14 +42,14 @@ GUARD = Guard(
 PERSON, GROUP = st.sampled_from(PEOPLE), st.sampled_from(GROUPS)
 SOME = st.sets(PERSON, min_size=1, max_size=3)
 HOURS = st.sampled_from([0, 0, 5, 11, 13, 30])
-"""How long after a change the next run is; mostly within the window."""
+"""Hours between a change and the next run, mostly within the window."""
 
 Things = frozenset[Any]
 
 
 @dataclass(frozen=True)
 class Held:
-    """What the target holds, by ids of the directory: the sets from which a harm takes something away."""
+    """What the target holds, by ids of the directory. Each kind of harm removes something from one of these sets."""
 
     users: Things
     active: Things
@@ -68,8 +70,11 @@ class Held:
         )  # fmt: skip
 
     def lost(self, after: Held, sort: str) -> Things:
-        """What a run took away that ended as ``after``. A deleted object is not deactivated or emptied, and what a
-        deactivation or reactivation empties belongs to it."""
+        """Return what a run removed from a set, if the target held ``after`` at its end.
+
+        A deleted object does not count as deactivated or emptied. What a deactivation or reactivation empties
+        belongs to it.
+        """
         gone: Things = getattr(self, sort) - getattr(after, sort)
         if sort == "titled":
             gone -= self.active ^ after.active
@@ -78,7 +83,7 @@ class Held:
         return gone & after.groups if sort == "peopled" else gone
 
     def misses(self, things: Set[Any], sort: str) -> set[Any]:
-        """Those of these things of which the harm is still in effect."""
+        """Return those of ``things`` whose harm is still in effect."""
         gone = things - getattr(self, sort)
         if sort == "inactive":
             return set(gone & self.users)
@@ -95,7 +100,7 @@ OPPOSITE = {"active": "inactive", "inactive": "active"}
 
 @dataclass
 class Past:
-    """What each run took away that nobody approved: when, and what of which sort."""
+    """The harm of each run that nobody approved: when, what, and of which sort."""
 
     losses: list[tuple[timedelta, str, set[Any]]] = field(default_factory=list)
 
@@ -109,7 +114,7 @@ class Past:
 
 
 class Drain(RuleBasedStateMachine):
-    """``time`` is the true one; the clock of the runs shows it, but for a run in which it is wrong."""
+    """``time`` is the real time. The clock of the runs shows it, except in runs with a wrong clock."""
 
     @initialize(deletes=st.booleans())
     def begin(self, deletes: bool) -> None:
@@ -118,10 +123,10 @@ class Drain(RuleBasedStateMachine):
         self.world.target(guard=GUARD, delete_after=timedelta(0) if deletes else None)
         self.time = timedelta(0)
         self.wrong: timedelta | None = None
-        """When the clock was wrong last."""
+        """When the clock was last wrong."""
         self.past = Past()
         self.approved: dict[str, set[Any]] = {}
-        """What a person approved and is not done yet, by sort."""
+        """What a person approved and no run has delivered yet, by sort."""
         self.world.people(*PEOPLE, title="Cook")
         for group in GROUPS:
             self.world.group(group, *PEOPLE[:4])
@@ -156,8 +161,8 @@ class Drain(RuleBasedStateMachine):
         self.deliver(hours)
 
     @rule()
-    def mend(self) -> None:
-        """Somebody looks at what is held, and puts the directory back to what the target holds."""
+    def restore_the_directory(self) -> None:
+        """A person looks at the held changes, and restores the directory to what the target holds."""
         held = self.world.held()
         self.world.directory.users = {
             id_: {"active": shape["active"], "title": shape.get("title")} for id_, shape in held.items()
@@ -171,7 +176,7 @@ class Drain(RuleBasedStateMachine):
 
     @rule(days=st.sampled_from([-400, 400]))
     def sync_by_a_wrong_clock(self, days: int) -> None:
-        """At most once in a window."""
+        """Run with a wrong clock, at most once in a window."""
         if self.wrong is None or self.time - self.wrong > 2 * WINDOW:
             self.wrong = self.time
             self.deliver(ahead=timedelta(days=days))
@@ -185,7 +190,7 @@ class Drain(RuleBasedStateMachine):
 
     @rule(stale=st.booleans(), people=SOME)
     def approve(self, stale: bool, people: set[str]) -> None:
-        """A person approves what is held; ``stale``: the plan is another one by then."""
+        """A person approves the held changes. ``stale``: the plan has changed before the next run."""
         for sort, things in self.decide(approved=True).items():
             self.approved.setdefault(sort, set()).update(things)
             if sort == "edges":
@@ -197,7 +202,7 @@ class Drain(RuleBasedStateMachine):
 
     @rule()
     def reject(self) -> None:
-        """A person rejects what is held: nothing of it happens, whatever else is delivered."""
+        """A person rejects the held changes. None of them may be delivered, though others are."""
         rejected = self.decide(approved=False)
         before = Held.of(self.world)
         self.deliver()
@@ -205,7 +210,7 @@ class Drain(RuleBasedStateMachine):
             assert things.isdisjoint(before.lost(Held.of(self.world), sort))
 
     def decide(self, *, approved: bool) -> dict[str, set[Any]]:
-        """Returns what is decided, by sort."""
+        """Decide about all held changes, and return them by sort."""
         self.deliver()
         with self.world.database.read() as connection:
             found = held_shares(connection)

@@ -1,5 +1,7 @@
-"""Nobody's access changes hands by accident, whatever happens in life and whatever fails: the same state machine over a
-target in memory, and over the tables of applications and usersyncd's own in SQLite and PostgreSQL."""
+"""A state machine: no account passes to another person by accident, whatever changes or fails.
+
+It runs over a target in memory, over the tables of applications, and over usersyncd's own, in SQLite and PostgreSQL.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ LONG = settings(SHORT, stateful_step_count=25)
 
 
 def live(make: Any, chosen: settings) -> None:
-    """``make`` gets the machine's folder and returns the target."""
+    """Return the machine's class for a target. ``make`` gets the machine's folder and returns the target."""
 
     class Here(Links):
         def shop(self) -> Shop:

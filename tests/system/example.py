@@ -1,4 +1,4 @@
-"""The example company in a folder of its own, read every second, and what its target holds."""
+"""The example company in a folder of the test, a configuration for it, and queries of its target."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ targets:
 
 
 def company(folder: Path, name: str = "acme") -> Path:
-    """A copy of the example's files."""
+    """Copy the example's files into a folder, and return it."""
     return Path(shutil.copytree(ACME, folder / name))
 
 
@@ -49,7 +49,7 @@ def edit(file: Path, old: str, new: str) -> None:
 
 
 def query(folder: Path, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
-    """What the target answers; nothing as long as there is no such table."""
+    """Run a query in the target. Returns no rows while the table does not exist."""
     file = folder / "app.db"
     if not file.exists():
         return []
@@ -63,7 +63,7 @@ def query(folder: Path, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
 
 
 def content(folder: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """All that the target holds, but when it was written."""
+    """Return all that the target holds, without the times of writing."""
     found = {}
     for table in ("users", "groups", "group_members"):
         names = [row[0] for row in query(folder, "SELECT name FROM pragma_table_info(?)", table)]

@@ -1,4 +1,4 @@
-"""``usersyncd`` in a process of its own, which need not import everything again: that takes longer than most runs."""
+"""``usersyncd`` in a forked process. It does not import everything again, which takes longer than most runs."""
 
 from __future__ import annotations
 

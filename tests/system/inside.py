@@ -1,4 +1,4 @@
-"""Daemons inside this process: no start to wait for, and what they decide can be seen."""
+"""Daemons inside the process of the test: they start at once, and a test can read their state."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ async def until(holds: Callable[[], object]) -> None:
 
 
 def pulls(daemon: Daemon) -> list[tuple[datetime, str]]:
-    """When each pull began, and of which directory."""
+    """Return when each pull began, and of which directory."""
     return sorted((datetime.fromisoformat(one.started), one.directory) for one in _history(daemon, PullRun))
 
 
 def deliveries(daemon: Daemon) -> list[tuple[datetime, str]]:
-    """When each delivery began that has ended, and why."""
+    """Return when each finished delivery began, and its cause."""
     ended = (one for one in _history(daemon, DeliveryRun) if one.finished)
     return sorted((datetime.fromisoformat(one.started), one.cause) for one in ended)
 

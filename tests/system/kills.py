@@ -1,4 +1,4 @@
-"""A company whose keys move, two folders that follow it, and a ``usersyncd`` that is killed at any system call."""
+"""A company whose keys move, two folders that are synced with it, and a sync that is killed at a system call."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.servers.process import program
 from tests.system.forks import FORKS, usersyncd
 
 CALLS = "write,pwrite64,fsync,fdatasync,ftruncate,unlink"
-"""What SQLite does to a file: the process may die at any of these."""
+"""The system calls with which SQLite changes files: the process may be killed at any of them."""
 CONFIG = """\
 state: sqlite:///state.db
 directories:
@@ -58,16 +58,16 @@ CREATE TABLE app_user_group (user_id INTEGER NOT NULL REFERENCES app_user, group
 """
 PEOPLE = 40
 ENOUGH = 32
-"""With fewer, nobody leaves."""
+"""With fewer people than this, nobody leaves."""
 GROUPS = 8
-"""Two trees: the even ones below the first, the odd ones below the second."""
+"""The groups form two trees: even numbers below the first group, odd numbers below the second."""
 
 
 # --------------------------------------------------------------------------------------------------------- the company
 
 
 class Person(Struct):
-    """Somebody as the directory knows them, and the password that the application gave to their account."""
+    """A person in the directory, with the password that the application gave to the account."""
 
     id: str
     email: str
@@ -115,7 +115,7 @@ class Company:
             self._join(self._address())
 
     def round(self) -> None:
-        """A new round: everybody may be changed again."""
+        """Start a new round: every person may be changed again."""
         self.consent = False
         self._fresh.clear()
         self._successors.clear()
@@ -129,18 +129,18 @@ class Company:
             work(self)
 
     def passwords(self) -> None:
-        """The application gives everybody who is new a password."""
+        """Give each new account a password, as the application does."""
         for person in self.people.values():
             person.password = person.password or f"of {person.email}"
 
     def contents(self, *, nested: bool) -> Contents:
-        """What a target is to hold; ``nested``: groups are members too."""
+        """Return what a target must hold. ``nested``: groups are members too."""
         here = {(one.email, one.name, one.active, one.password) for one in self.people.values()}
         kept = {(one.email, one.name, False, one.password) for one in self.left.values()}
         return Contents(here | kept, {group.name for group in self.groups.values()}, set(self._members(nested)))
 
     def records(self) -> set[tuple[str, str]]:
-        """Email and id of everybody who is to be in a target."""
+        """Return email and id of every person that a target must hold."""
         return {(one.email, one.id) for one in (*self.people.values(), *self.left.values())}
 
     def write(self, folder: Path) -> None:
@@ -218,7 +218,7 @@ class Company:
             self._fresh.add(person.id)
 
     def _return(self) -> None:
-        """Somebody who left comes back: under the same id, or under another one with the same address."""
+        """A person who left returns: under the same id, or under another id with the same address."""
         settled = sorted(self.left.keys() - self._touched - self._fresh)
         if not settled:
             return
@@ -233,14 +233,14 @@ class Company:
             self._succeed(person)
 
     def _succeed(self, person: Person) -> Person:
-        """Another id for the same account."""
+        """Give a person another id, with the same account."""
         successor = self._join(person.email)
         successor.password = person.password
         self._successors.add(successor.id)
         return successor
 
     def _other_id(self) -> None:
-        """A directory that was made again: the same person, another id."""
+        """Give a person another id, as a directory that was set up again does."""
         for person in self._some(1, settled=True):
             if not person.active:  # Whose account is inactive needs consent.
                 continue
@@ -258,7 +258,7 @@ class Company:
             self._fresh.add(person.id)
 
     def _groups(self) -> None:
-        """Groups exchange their names, or get new ones, or hang elsewhere."""
+        """Groups exchange their names, get new names, or move to another parent."""
         one, other = self._chance.sample(sorted(self.groups.values(), key=lambda group: group.id), 2)
         one.name, other.name = other.name, one.name
         if self._chance.random() < 0.3:
@@ -307,7 +307,7 @@ class Folder:
         return code != 0
 
     def passwords(self) -> None:
-        """The application gives everybody who is new a password."""
+        """Give each new account a password, as the application does."""
         for file, table in (("app.db", "app_user"), ("own.db", "users")):
             with closing(sqlite3.connect(self.path / file)) as connection, connection:
                 if not _rows(connection, f"SELECT 1 FROM pragma_table_info('{table}') WHERE name = 'password'"):
@@ -315,7 +315,7 @@ class Folder:
                 connection.execute(f"UPDATE {table} SET password = 'of ' || email WHERE password IS NULL")
 
     def app(self) -> Contents:
-        """What the application's tables hold."""
+        """Return what the application's tables hold."""
         with closing(sqlite3.connect(self.path / "app.db")) as connection:
             assert _rows(connection, "PRAGMA foreign_key_check") == []
             return Contents(
@@ -348,7 +348,7 @@ class Folder:
             )
 
     def record_ids(self) -> set[tuple[str, str]]:
-        """Email, and the id of the record to which the row belongs."""
+        """Return email and record id of each row."""
         with closing(sqlite3.connect(self.path / "own.db")) as connection:
             return set(_rows(connection, "SELECT email, record_id FROM users"))
 

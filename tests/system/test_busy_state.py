@@ -1,4 +1,4 @@
-"""While one directory's snapshot is being saved, the state database is locked for writing: the others only wait."""
+"""While a pull saves its snapshot, the state database is locked for writing: other runs wait and do not fail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages of the cloud directories are enough: their first configuration, taken as it stands, against a fake."""
+"""The first configuration on the pages of the cloud directories works unchanged, against a fake."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ class Runs:
 
 
 async def live(cloud: Cloud, runs: Runs, rounds: int) -> Counter[str]:
-    """Changes, faults and runs by turns, then quiet. Returns how the runs ended."""
+    """Alternate changes, faults and runs, then run without faults. Returns how the runs ended."""
     ended, dice = Counter[str](), cloud.dice
     for _ in range(rounds):
         cloud.disturb()
@@ -209,19 +209,19 @@ def soak(cloud: Cloud, folder: Path, seconds: float, life: float) -> Counter[str
 
 
 def a_run(running: Daemon, death: float) -> None:
-    """Wait for the end of a run, at most until death."""
+    """Wait for the end of a run, at most until the daemon is killed."""
     before = len(running.said('"status"'))
     running.wait("", lambda: len(running.said('"status"')) > before or time.monotonic() > death, 3600)
 
 
 def statuses(folder: Path) -> list[tuple[str, str]]:
-    """When each run began, and how it ended."""
+    """Return when each run began, and how it ended."""
     with closing(sqlite3.connect(f"file:{folder / 'state.db'}?mode=ro", uri=True, timeout=10)) as state:
         return state.execute("SELECT started, status FROM runs WHERE status IS NOT NULL ORDER BY id").fetchall()
 
 
 def last_success(folder: Path) -> datetime | None:
-    """When the pull began that was delivered last."""
+    """Return when the last delivered pull began."""
     ended = "SELECT max({}) FROM runs WHERE subject = '{}' AND status = 'succeeded'"
     delivered = ended.format("started", "app")
     query = f"{ended.format('started', 'cloud')} AND finished <= ({delivered})"

@@ -1,4 +1,4 @@
-"""Ended or killed at any moment and started again, the target comes to hold what it would have held anyway."""
+"""A daemon that is ended or killed at any moment and started again completes its work."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.system.example import configure, content, query
 
 PEOPLE = 1_500
 MANY = 8_000
-"""So many that their delivery takes several batches."""
+"""Enough people that their delivery takes several batches."""
 GROUPS = 60
 KILLS = 3
 SEED = 20260802
@@ -38,7 +38,7 @@ def person(n: int, later: bool) -> str:
 
 
 def complete(config: Path) -> float:
-    """Run until everything has arrived: how many seconds the run took."""
+    """Run a daemon until everything is delivered, and return the seconds that this took."""
     with daemon(config) as running:
         running.wait("it did not arrive", running.deliveries)
         running.end()

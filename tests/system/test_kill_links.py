@@ -1,4 +1,4 @@
-"""Killed at any system call while keys move, the targets come to hold what they would have held anyway."""
+"""A sync that is killed at any system call while keys move is completed by the next one."""
 
 from __future__ import annotations
 

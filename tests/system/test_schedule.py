@@ -1,4 +1,4 @@
-"""When directories run: spread at the start, early rather than late, and whatever the clock does."""
+"""When directories are pulled: spread at the start, and in time after jumps of the clock."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def test_directories_with_equal_intervals_do_not_run_at_once(tmp_path: Pat
 
 
 async def test_a_clock_that_is_set_back_delays_no_directory(tmp_path: Path) -> None:
-    """What the scheduler remembers lies in the future then."""
+    """The times that the scheduler has stored are in the future then."""
     company(tmp_path)
     async with running(configure(tmp_path, {"acme": "1h"})) as daemon:
         await until(lambda: len(pulls(daemon)) == 1 and not daemon.activity.running)
@@ -46,7 +46,7 @@ async def test_a_clock_that_is_set_back_delays_no_directory(tmp_path: Path) -> N
 
 
 async def test_a_directory_overdue_after_the_machine_slept_runs_at_once(tmp_path: Path) -> None:
-    """The wall clock is ahead then, and the clock by which the scheduler waits is not."""
+    """The wall clock has moved on during the sleep, the monotonic clock of the scheduler has not."""
     company(tmp_path)
     async with running(configure(tmp_path, {"acme": "1h"})) as daemon:
         await until(lambda: len(pulls(daemon)) == 1 and not daemon.activity.running)

@@ -1,4 +1,4 @@
-"""The unit file, as systemd's own tools judge it."""
+"""systemd's own tools check the unit file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROGRAM = "/opt/usersyncd/bin/usersyncd"
 
 @pytest.fixture
 def unit(tmp_path: Path) -> Path:
-    """The unit with a program that exists here: systemd-analyze complains of one that does not."""
+    """The unit file with a program that exists here: systemd-analyze rejects a missing one."""
     text = UNIT.read_text()
     assert f"ExecStart={PROGRAM} -c /etc/usersyncd/config.yaml run\n" in text
     copy = tmp_path / UNIT.name

@@ -1,4 +1,4 @@
-"""The unit under a real systemd: what usersyncd is built of works behind every lock of the sandbox."""
+"""The unit under a real systemd: the daemon works in the sandbox of the unit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person sees, at a real terminal (a pseudo-terminal of its own), and what happens when it goes away."""
+"""What the daemon shows at a terminal (a pseudo-terminal), and what happens when the terminal closes."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from tests.system.example import company, configure, edit
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="pseudo-terminals as Linux has them")
 
 LOGIN = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY); os.execv(sys.argv[1], sys.argv[1:])"
-"""Makes standard input the terminal of its session, as a login does, so that its end hangs the session up."""
+"""Makes standard input the controlling terminal of its session, as a login does. Closing it sends SIGHUP."""
 
 
 class Terminal:
-    """A daemon that believes that somebody watches it."""
+    """A daemon at a pseudo-terminal."""
 
     def __init__(self, config: Path) -> None:
         self._ours, theirs = os.openpty()
@@ -40,7 +40,7 @@ class Terminal:
         self._seen = b""
 
     def text(self) -> str:
-        """What it has printed until now, without what moves the cursor."""
+        """Return what the daemon has printed, without cursor movements."""
         while select.select([self._ours], [], [], 0)[0]:
             try:
                 self._seen += os.read(self._ours, 65536)

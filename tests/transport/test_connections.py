@@ -36,7 +36,7 @@ GARBAGE = b"\x16\x03\x01 this is not HTTP\r\n\r\n"
 
 
 class Scripted:
-    """Answers each request on a connection with the next of these bytes; closes behind what is not whole."""
+    """Answers each request on a connection with the next of these bytes. Closes it after an incomplete answer."""
 
     def __init__(self, *answers: bytes) -> None:
         self._answers = iter(answers)

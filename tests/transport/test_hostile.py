@@ -1,4 +1,4 @@
-"""Answers that somebody made up, or that something on the way broke: each costs little, and ends in a clear error."""
+"""Forged and broken answers: each costs little, and ends in a clear error."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LARGE = 10_000_000
 
 
 async def refused(answer: bytes, *, patience: Patience | None = None, headers: dict[str, str] | None = None) -> str:
-    """What is said of an answer that nobody can use."""
+    """Return the error of an answer that cannot be used."""
     async with served(*[answer] * 100, patience=patience or Patience(seconds=20)) as (_, client, url):
         with pytest.raises(SourceError) as raised:
             await client.get(url, headers=headers)
@@ -34,7 +34,7 @@ async def refused(answer: bytes, *, patience: Patience | None = None, headers: d
 
 
 def bomb(zeros: int) -> bytes:
-    """A file of gzip that unpacks to so many megabytes."""
+    """Return gzip data that unpacks to this many megabytes."""
     packer = zlib.compressobj(wbits=31)
     return b"".join([*(packer.compress(b"0" * 1_000_000) for _ in range(zeros)), packer.flush()])
 

@@ -1,4 +1,4 @@
-"""When the patient transport repeats, how long it waits, and how its patience ends; no I/O."""
+"""When the patient transport retries, how long it waits, and when it gives up. No I/O."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Answer = httpx.Response | Exception
 
 
 class Host:
-    """Gives one answer after the other; patient clients ask it."""
+    """A host with one scripted answer after the other, and patient clients for it."""
 
     def __init__(
         self, *answers: Answer, patience: Patience = PATIENT, failure: type[UsersyncError] = SourceError

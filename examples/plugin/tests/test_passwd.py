@@ -1,4 +1,4 @@
-"""The promises of a source, and what is this connector's own."""
+"""The contract of a source, and what only this connector does."""
 
 from __future__ import annotations
 

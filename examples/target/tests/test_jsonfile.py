@@ -1,4 +1,4 @@
-"""The promises of a target, and what is this connector's own."""
+"""The contract of a target, and what only this connector does."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_the_file_is_replaced_and_never_half_written(tmp_path: Path) -> None:
 
 
 def test_what_was_acknowledged_survives_a_power_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file is written before it gets its name, and the folder with the name after that."""
+    """The file is synced before it is renamed, and its folder after that."""
     written: list[tuple[bool, bool]] = []
 
     def fsync(opened: int) -> None:

@@ -1,4 +1,4 @@
-"""What happens on one day, by chance."""
+"""One random day of the state machine: edits of the directories, writes of the application, one run."""
 
 from __future__ import annotations
 
@@ -63,9 +63,11 @@ WRITES: tuple[tuple[Any, tuple[Chance, ...]], ...] = (
 
 
 class Evening(Enum):
-    """What comes after the run of a day: nothing; runs until everything is delivered, by directories that change or by
-    a verification; a copy of the state, or its return. Then the configuration may change: a directory is taken out of
-    the file, or put back; it gets another name; the target moves."""
+    """What comes after the run of a day.
+
+    Nothing; runs until everything is delivered, after changes or by a verification; the state saved or
+    restored; a directory removed from the file or added again; a directory renamed; the target moved.
+    """
 
     QUIET = auto()
     DELIVERED = auto()
@@ -79,8 +81,8 @@ class Evening(Enum):
 
 @dataclass
 class Day:
-    """``edits`` of the directories, ``writes`` into the target by its application, and then the directory ``name`` is
-    delivered: with ``consent``, or while the target is in a ``mood``."""
+    """``edits`` change the directories, ``writes`` are those of the application into the target. Then the directory
+    ``name`` is delivered: with ``consent``, or while the target fails as ``mood`` says."""
 
     edits: list[Edit] = field(default_factory=list)
     writes: list[Edit] = field(default_factory=list)
@@ -97,7 +99,7 @@ class Day:
 
 
 def day(seed: int) -> Day:
-    """Always the same one for the same seed."""
+    """Make a random day: the same seed always gives the same day."""
     random = Random(seed)
     made = Day([_edit(random) for _ in range(random.choice([1, 1, 2, 3, 4]))])
     made.writes = [_of(random, WRITES) for _ in range(random.choice([0, 0, 0, 0, 1, 2]))]

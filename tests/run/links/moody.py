@@ -1,4 +1,4 @@
-"""Any target, made to fail on demand."""
+"""A wrapper that makes any target fail on demand."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from usersyncd.errors import TargetError
 from usersyncd.plugin import Change, Member, Outcome
 
 Death = Literal["before", "after", "midway"]
-"""Of a batch nothing was written; all of it, and nothing acknowledged; all of it, and the first change acknowledged."""
+"""``before``: nothing of the batch is written. ``after``: all is written and nothing acknowledged. ``midway``: all is
+written, and only the first change acknowledged."""
 
 
 @dataclass
 class Mood:
-    """What goes wrong, until it is set otherwise."""
+    """The faults of the target. They stay until the test changes them."""
 
     down: bool = False
     refuse: frozenset[str] = frozenset()
-    """Ids of records that are refused, as records and as members."""
+    """Ids of records that the target refuses, as records and as members."""
     death: Death | None = None
     batches: int = 0
-    """How many batches are answered whole before it dies."""
+    """The number of batches that the target acknowledges before it fails."""
     deaths: list[str] = field(default_factory=list)
-    """What it died of: so that a test knows that it did."""
+    """The failures so far, so that a test can check that they happened."""
 
     def knock(self) -> None:
         if self.down:
@@ -37,7 +38,7 @@ class Mood:
         raise TargetError(f"the target died {death} its commit", "deliver again")
 
     def now(self) -> Death | None:
-        """How it dies of the batch that comes."""
+        """Return how the target fails in the next batch, or None."""
         if self.death is None:
             return None
         self.batches -= 1
@@ -45,7 +46,7 @@ class Mood:
 
 
 def moody(connector: Any, mood: Mood) -> Any:
-    """The connector's class, made to fail as ``mood`` says."""
+    """Return a subclass of the connector that fails as ``mood`` says."""
 
     class Moody(connector):  # type: ignore[misc]
         async def identity(self) -> str:
@@ -72,7 +73,7 @@ def moody(connector: Any, mood: Mood) -> Any:
 
 
 def _granted(change: Change, refuse: frozenset[str]) -> Change | None:
-    """What of a change is not refused."""
+    """Return the part of a change that the target does not refuse."""
     if change.id in refuse:
         return None
     if not change.members:

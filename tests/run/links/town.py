@@ -1,4 +1,4 @@
-"""Two directories, one target, and a state database between them that can be put back to an older day."""
+"""Two directories, one target, and a state database that can be restored from a copy."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PROTECTION = Protection(condition=lambda columns: columns.get("role") == PROTECT
 
 
 class Town:
-    """``mood``: how the target fails; ``deletes``: leavers are deleted at once."""
+    """``mood``: how the target fails. ``deletes``: leavers are deleted at once."""
 
     def __init__(self, folder: Path, shop: Shop, *, deletes: bool = False, incremental: bool = False) -> None:
         self.folder, self.shop, self.mood, self.deletes = folder, shop, Mood(), deletes
@@ -38,20 +38,20 @@ class Town:
         self.file = folder / "state.db"
         self.database: Database = open_database(migrated_sqlite(self.file))
         self.names = {name: name for name in DIRECTORIES}
-        """What each directory is called now."""
+        """The present name of each directory."""
         self.was: dict[str, str] = {}
-        """What it was called before."""
+        """The name of each renamed directory before."""
         self.removed: set[str] = set()
-        """The directories that are out of the file."""
+        """The directories that are removed from the file."""
 
     def rename(self, name: str) -> None:
-        """Give a directory another name; the second time its old one again. A copy of the state is of no use then."""
+        """Rename a directory; the second time back to its old name. A saved state is dropped: it has the other name."""
         self.was[name] = self.names[name]
         self.names[name] = name if self.names[name] != name else f"new-{name}"
         self._drop_saved()
 
     def move(self) -> None:
-        """The target is in another place, with all that it holds; the second time in the first one again."""
+        """Move the target to another place with all its objects; the second time back to the first place."""
         self.shop.move()
         self._drop_saved()
 
@@ -62,7 +62,7 @@ class Town:
     def run(
         self, name: str, life: Life, *, adopt: Consent = frozenset(), complete: bool = False, verify: bool = False
     ) -> RunReport:
-        """Deliver one directory as it is now."""
+        """Pull one directory and deliver it."""
         life.tell(name, self.directories[name])
         ids = {id_ for some in IDS.values() for id_ in some}
         asked = RunOptions(
@@ -102,7 +102,7 @@ class Town:
     # ---- the state
 
     def save(self) -> None:
-        """Keep a copy of the state as it is."""
+        """Save a copy of the state."""
         self.database.close()
         self._drop_saved()
         for file in self.folder.glob("state.db*"):
@@ -114,7 +114,7 @@ class Town:
         return (self.folder / "saved.db").exists()
 
     def restore(self) -> None:
-        """Put the state back to how it was saved."""
+        """Restore the saved copy of the state."""
         self.database.close()
         for file in self.folder.glob("state.db*"):
             file.unlink()

@@ -1,4 +1,4 @@
-"""The form of the two files: passwd(5) and group(5). A line that has not this form is an error, never passed over."""
+"""The format of the two files: passwd(5) and group(5). A line in another format is an error and never skipped."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Account(NamedTuple):
 
 
 class Group(NamedTuple):
-    """A line of group(5). ``logins`` leaves out those who have the group as their first one (``Account.gid``)."""
+    """A line of group(5). ``logins`` does not contain the accounts with this primary group (``Account.gid``)."""
 
     name: str
     gid: int

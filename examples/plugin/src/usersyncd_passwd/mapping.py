@@ -1,4 +1,4 @@
-"""Which native attribute is which canonical one. What is left out has the same name, or is not there."""
+"""The native attribute for each canonical one. Attributes not listed have the same name, or do not exist."""
 
 from __future__ import annotations
 

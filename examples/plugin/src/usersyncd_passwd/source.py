@@ -23,7 +23,7 @@ class PasswdOptions(Options):
 
 
 class PasswdSource:
-    """Reads everything each time: the files keep no history, so there is no cursor."""
+    """Reads everything in each pull: the files have no history, so there is no cursor."""
 
     api: ClassVar[int] = 2
     Options: ClassVar[type[BaseModel]] = PasswdOptions
@@ -40,7 +40,7 @@ class PasswdSource:
         return self._context.blocking(self._pages)
 
     async def check(self) -> Sequence[str]:
-        """Read everything and say what is there. Raises SourceError."""
+        """Read everything and describe it. Raises SourceError."""
         return [line async for line in self._context.blocking(self._describe)]
 
     def _pages(self) -> Iterator[Page | Done]:
@@ -71,7 +71,7 @@ class PasswdSource:
 
 
 def user(account: Account) -> Record:
-    """The id is what never changes: the uid. The login may change: it is an attribute, and a handle for memberships."""
+    """The uid is the id, because it never changes. The login may change: it is an attribute, and a handle for memberships."""
     name, _, phone, *_ = [*account.gecos.split(","), "", ""]
     attributes = {
         "login": account.login,

@@ -1,4 +1,4 @@
-"""The form of the file, and how it is read and replaced."""
+"""The format of the file, and how it is read and replaced."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def save(path: Path, document: Document) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """The new name of a file is in its folder, and is written with it."""
+    """Sync the folder, which contains the new name of the file."""
     opened = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(opened)

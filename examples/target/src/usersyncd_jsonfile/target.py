@@ -1,4 +1,4 @@
-"""The target: it carries out a batch on a copy of the document, which then replaces the file."""
+"""The target: it applies a batch to a copy of the document, which then replaces the file."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class JsonFileTarget:
         return [f"{self._path}: {len(document.entries)} users and groups, {len(document.members)} memberships"]
 
     async def close(self) -> None:
-        """No file is left open."""
+        """Nothing to do: no file is open."""
 
     async def _load(self) -> Document:
         [document] = [each async for each in self._context.blocking(lambda: [load(self._path)])]
@@ -112,7 +112,7 @@ class JsonFileTarget:
         yield from outcomes
 
     def _clashes(self, before: Document, document: Document) -> set[str]:
-        """Objects that were given a key which another object has. Keys are compared when all changes are done."""
+        """Return the objects whose new key another object has. Keys are compared after all changes of the batch."""
         old, new = self._places(before), self._places(document)
         holders = Counter(new.values())
         return {target_id for target_id, place in new.items() if holders[place] > 1 and old.get(target_id) != place}
@@ -121,7 +121,7 @@ class JsonFileTarget:
         return {each: self._place(entry.kind, entry.record, entry.key) for each, entry in document.entries.items()}
 
     def _place(self, kind: Kind, record: tuple[str, str], key: str | int) -> Place:
-        """Where a key is unique: in its directory, or in the whole file where rules make the keys."""
+        """Return where a key must be unique: in its directory, or in the whole file if rules make the keys."""
         return kind, "" if self._context.layouts[kind].ruled else record[0], key
 
     def _apply(self, change: Change, document: Document) -> Outcome:
