@@ -76,7 +76,10 @@ def crowd(world: World, many: int) -> None:
 
 def test_a_folder_that_cannot_be_created_is_named(shared: Path) -> None:
     shared.chmod(0o555)
-    with nobody(), pytest.raises(StateError, match=r"folder of the state database, .*/var, cannot be made") as raised:
+    with (
+        nobody(),
+        pytest.raises(StateError, match=r"folder of the state database, .*/var, cannot be created") as raised,
+    ):
         open_database(f"sqlite:///{shared}/var/state.db")
     assert raised.value.remedy == "create it, writable for the user who runs usersyncd"
 

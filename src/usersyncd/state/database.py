@@ -1,4 +1,4 @@
-"""Opening the state database: SQLite (the embedded default) or PostgreSQL, always at the newest migration."""
+"""Opens the state database, SQLite (the default) or PostgreSQL, and brings it to the newest migration."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from usersyncd.errors import ConfigError, PluginError, StateError
 
 T = TypeVar("T")
 Steps: TypeAlias = Generator[None, None, T]
-"""Long work on the database: it yields between its steps and returns its result at the end. Closed at a
-yield, it changed nothing."""
+"""A long transaction in steps: it yields between them and returns its result at the end. If it is closed at a yield,
+nothing is changed."""
 
 BUSY_SECONDS = 60
 """How long SQLite waits for another writer."""
@@ -30,8 +30,8 @@ PATIENCE = {
     "connect_timeout": 10,
     "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000,
 }  # fmt: skip
-"""How long a PostgreSQL server may be silent: a run that waits for ever would be a silent stop. Seconds, and
-milliseconds for the last (postgresql.org/docs/current/libpq-connect.html); the URL may say otherwise."""
+"""How long a PostgreSQL server may be silent, so that no run waits for ever: seconds, and milliseconds for
+``tcp_user_timeout`` (postgresql.org/docs/current/libpq-connect.html). The URL of the database may set other values."""
 NEWEST = "0010"
 """The newest migration."""
 MIGRATING = 0x7573796D
@@ -58,8 +58,8 @@ class Database:
 
     @property
     def file(self) -> Path:
-        """Where an SQLite database lives, whatever links lead to it: SQLite's other files are there, too."""
-        return _real(self.engine.url)
+        """The real path of an SQLite database, with symbolic links resolved. SQLite's other files are beside it."""
+        return _real_path(self.engine.url)
 
     def __str__(self) -> str:
         url = self.engine.url
@@ -67,14 +67,14 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection for reading, whose results stream."""
+        """A connection for reading. It fetches results in pieces."""
         with self.reported(), self.engine.connect() as connection:
             yield connection.execution_options(stream_results=True)
 
     @contextmanager
     def write(self, *, durable: bool = False) -> Iterator[Connection]:
-        """One transaction: everything in it is saved, or nothing. ``durable``: also when the power fails right after
-        it (SQLite waits for the disk then; PostgreSQL does so by default)."""
+        """One transaction: everything in it is saved, or nothing. ``durable``: the commit waits for the disk, and
+        survives a power loss (PostgreSQL always waits)."""
         with (
             self.reported(),
             self.engine.connect() as connection,
@@ -84,8 +84,8 @@ class Database:
 
     @contextmanager
     def kept_open(self) -> Iterator[None]:
-        """While this lasts, short-lived connections cost less: whenever the last one closes, SQLite copies its whole
-        log into the file, and waits for the disk twice."""
+        """Hold one connection to an SQLite database, so that short-lived ones cost less: whenever the last connection
+        closes, SQLite copies its whole log into the file, and waits for the disk twice."""
         if not self.sqlite:
             yield
             return
@@ -95,7 +95,7 @@ class Database:
 
     @contextmanager
     def reported(self) -> Iterator[None]:
-        """Turn a database error, also one of the driver itself, into one that says what to do."""
+        """Turn errors of SQLAlchemy and of the driver into a StateError that says what to do."""
         try:
             yield
         except (SQLAlchemyError, self.engine.dialect.loaded_dbapi.Error) as error:
@@ -107,28 +107,28 @@ class Database:
 
 
 def _cause(error: Exception) -> str:
-    """What the driver says, in one line. The statement, its parameters, and PostgreSQL's details, which follow in lines
-    of their own, stay out: they hold personal data."""
-    said = getattr(error, "orig", None) or error
-    text = str(said).strip() or type(error).__name__
-    return text.splitlines()[0] if getattr(said, "sqlstate", None) else " ".join(text.split())
+    """The driver's message, in one line. It leaves out what may contain personal data: the statement, its parameters,
+    and the further lines of a message of PostgreSQL."""
+    original = getattr(error, "orig", None) or error
+    text = str(original).strip() or type(error).__name__
+    return text.splitlines()[0] if getattr(original, "sqlstate", None) else " ".join(text.split())
 
 
 def _remedy(cause: str) -> str:
     cause = cause.lower()
-    found = [remedy for words, remedy in _REMEDIES if any(word in cause for word in words)]
-    return "; ".join((*found[:1], _AGAIN))
+    remedies = [remedy for words, remedy in _REMEDIES if any(word in cause for word in words)]
+    return "; ".join((*remedies[:1], _AGAIN))
 
 
 def open_database(url: str, password: str | None = None) -> Database:
     """Open the state database and bring it to the newest version.
 
-    ``url`` is ``sqlite:///FILE`` or ``postgresql://USER@HOST/NAME``. Raises ConfigError for another one, StateError
-    when the database cannot be opened or belongs to a newer usersyncd.
+    ``url`` is ``sqlite:///FILE`` or ``postgresql://USER@HOST/NAME``. Raises ConfigError for any other URL, StateError
+    if the database cannot be opened or was written by a newer usersyncd.
     """
     database = Database(_engine(url, password))
     try:
-        _try(database)
+        _connect_once(database)
         with database.reported():
             if not database.sqlite:
                 _refuse_shared_sessions(database)
@@ -157,19 +157,21 @@ def _engine(url: str, password: str | None) -> Engine:
         raise PluginError(
             "a state database on PostgreSQL needs psycopg", "pip install 'usersyncd[postgresql]'"
         ) from error
-    raise ConfigError(f"state: {name} is no state database", "write sqlite:///FILE or postgresql://USER@HOST/NAME")
+    raise ConfigError(
+        f"state: {name} is not a kind of state database", "write sqlite:///FILE or postgresql://USER@HOST/NAME"
+    )
 
 
 def _sqlite(url: URL) -> Engine:
     if not url.database or url.database == ":memory:":
-        raise ConfigError("state: a state database in memory would forget everything", "write sqlite:///FILE")
-    file = _real(url)
+        raise ConfigError("state: a state database in memory ends with the process", "write sqlite:///FILE")
+    file = _real_path(url)
     folder = file.parent
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StateError(
-            f"the folder of the state database, {folder}, cannot be made: {error.strerror}",
+            f"the folder of the state database, {folder}, cannot be created: {error.strerror}",
             "create it, writable for the user who runs usersyncd",
         ) from error
     _keep_private(file)
@@ -178,12 +180,12 @@ def _sqlite(url: URL) -> Engine:
 
     @event.listens_for(engine, "connect")
     def connected(connection: Any, _record: Any) -> None:
-        # sqlite3 would begin transactions by itself, and too late to take the write lock: we begin them below.
+        # Python's sqlite3 would begin transactions itself, too late to take the write lock: `begun` begins them.
         connection.isolation_level = None
         try:
             connection.execute("PRAGMA journal_mode=WAL")
         except sqlite3.OperationalError as error:
-            # While somebody writes, this fails at once instead of waiting: then the next connection does it.
+            # While another process writes, this fails at once instead of waiting. The next connection tries again.
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
                 raise
         connection.execute("PRAGMA synchronous=NORMAL")
@@ -193,7 +195,7 @@ def _sqlite(url: URL) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:
-        # A transaction that reads first and writes later could fail midway, when another writer came between.
+        # A transaction that reads first and writes later would fail if another process wrote in between.
         options = connection.get_execution_options()
         write = options.get("usersyncd_write")
         if options.get("usersyncd_durable"):
@@ -204,37 +206,37 @@ def _sqlite(url: URL) -> Engine:
 
 
 def _keep_private(file: Path) -> None:
-    """Make the database file for its owner alone, before SQLite would make it for whom the umask lets in. SQLite gives
-    its other files the same mode. What everyone may read already is closed to all but the owner; a group that somebody
-    let in on purpose stays in."""
-    with suppress(OSError):  # SQLite tells it better.
+    """Create the database file for its owner alone: SQLite would create it with the mode of the umask. SQLite gives its
+    other files the same mode. Existing files that everyone may access are closed to all but their owner; a mode that
+    admits only a group is left as it is."""
+    with suppress(OSError):  # SQLite reports it with a better message.
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     for name in (file.name, f"{file.name}-wal", f"{file.name}-shm"):
-        with suppress(OSError):  # It is not there, or another's.
-            one = file.with_name(name)
-            mode = one.stat().st_mode
+        with suppress(OSError):  # The file does not exist, or has another owner.
+            path = file.with_name(name)
+            mode = path.stat().st_mode
             if stat.S_ISREG(mode) and mode & stat.S_IRWXO:
-                one.chmod(0o600)
+                path.chmod(0o600)
 
 
-def _real(url: URL) -> Path:
+def _real_path(url: URL) -> Path:
     return Path(os.path.realpath(url.database or ""))
 
 
 def _refuse_second_name(file: Path) -> None:
-    """Raises StateError for a file with hard links: under each name, it would have a log and locks of its own, and two
-    processes would destroy it (sqlite.org/howtocorrupt.html, section 2.5)."""
+    """Raises StateError for a file with hard links: SQLite keeps a log and locks per name, so that two processes could
+    corrupt the database (sqlite.org/howtocorrupt.html, section 2.5)."""
     with suppress(OSError):
-        found = file.stat()
-        if stat.S_ISREG(found.st_mode) and found.st_nlink > 1:
+        status = file.stat()
+        if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
             raise StateError(
-                f"the state database {file} has {found.st_nlink} names (hard links), and a run under one does not see "
+                f"the state database {file} has {status.st_nlink} names (hard links), and a run under one does not see "
                 "a run under another",
                 f"remove all names but one (`find / -samefile {file}` shows them), or make the others symbolic links",
             )
 
 
-def _try(database: Database) -> None:
+def _connect_once(database: Database) -> None:
     try:
         with database.engine.connect():
             pass
@@ -246,7 +248,7 @@ def _try(database: Database) -> None:
 
 
 def _refuse_shared_sessions(database: Database) -> None:
-    """Raises StateError behind a pooler that gives each transaction another session. A lock belongs to a session."""
+    """Raises StateError if a pooler gives each transaction another session: an advisory lock belongs to a session."""
     pid = func.pg_backend_pid()
     with ExitStack() as stack:
         one, other = (
@@ -255,11 +257,11 @@ def _refuse_shared_sessions(database: Database) -> None:
         )
         driver: Any = one.connection.driver_connection
         if one.scalar(select(pid)) == driver.info.backend_pid:
-            return  # No pooler: each connection has the session that it was told.
-        # In session mode each of the two has one session, and they are not the same. Twice each, one after the other: a
-        # pooler that gives its sessions out in turn would look like that if they alternated.
-        mine, theirs = ({asked.scalar(select(pid)) for _ in range(2)} for asked in (one, other))
-    if len(mine | theirs) != 2 or len(mine) > 1:
+            return  # There is no pooler: the session is the one that the server reported at connect.
+        # In session mode, each connection keeps a session of its own. Each is asked twice in a row: if the questions
+        # alternated, a pooler that hands out two sessions in turn would look the same.
+        pids, other_pids = ({connection.scalar(select(pid)) for _ in range(2)} for connection in (one, other))
+    if len(pids | other_pids) != 2 or len(pids) > 1:
         raise StateError(
             f"the state database {database} is behind a pooler that gives each transaction another session: the locks "
             "that keep two runs of one directory apart do not hold there",
@@ -268,7 +270,7 @@ def _refuse_shared_sessions(database: Database) -> None:
 
 
 def _migrate(database: Database) -> None:
-    with database.read() as connection:  # Not for writing: `usersyncd status` must not wait for a run that saves.
+    with database.read() as connection:  # `usersyncd status` must not wait for a run that writes.
         current = _version(connection)
     if current == NEWEST:
         return
@@ -281,13 +283,13 @@ def _migrate(database: Database) -> None:
             "run the newer usersyncd again, or restore the state database from before the upgrade",
         )
     with database.write() as connection:
-        if not database.sqlite:  # which lets one write at a time anyway
+        if not database.sqlite:  # SQLite allows one writer at a time.
             connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": MIGRATING})
         migrate(connection)
 
 
 def _version(connection: Connection) -> str | None:
-    """The newest migration of the database, in Alembic's own table; None: it has none yet."""
+    """The last migration of the database, from Alembic's own table; None if the database is empty."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     version: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
@@ -295,12 +297,13 @@ def _version(connection: Connection) -> str | None:
 
 
 def among(connection: Connection, column: Column[Any], values: list[Any]) -> ColumnElement[bool]:
-    """``column`` is one of ``values``, sent as one parameter: an IN list would be rendered again for every length."""
+    """The condition that ``column`` is one of ``values``. They are one parameter: SQLAlchemy would compile an IN list
+    again for every length."""
     if connection.dialect.name == "sqlite":
         import msgspec
 
         listed: BindParameter[str] = bindparam("listed", msgspec.json.encode(values).decode(), unique=True)
-        # As text: SQLAlchemy takes twice as long to build and compare the same as an expression.
+        # As text: SQLAlchemy needs twice as long to build and compare the same condition as an expression.
         return column.in_(text("SELECT value FROM json_each(:listed)").bindparams(listed))
     from sqlalchemy import literal
     from sqlalchemy.dialects.postgresql import ARRAY

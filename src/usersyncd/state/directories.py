@@ -1,4 +1,4 @@
-"""What the state database knows of a directory as a whole: how far it was read, and how much it holds."""
+"""Stores the state of each directory: how far it was read, and how many records it has."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ _COLUMNS = (
 
 
 class DirectoryState(Struct, frozen=True):
-    """How far a directory was read.
+    """How far a directory was read, and how much it holds.
 
-    ``cursor`` is the connector's, ``basis`` the digest of everything that decides how it reads, ``revision`` the number
-    of the last saved pull that changed something; ``memberships`` counts edges as the directory gives them;
-    ``complete`` is 1 when the last pull was complete.
+    ``cursor``: the connector's. ``basis``: the digest of the attributes and options with which it was read.
+    ``completed_at``: when the last complete pull was saved. ``revision``: the number of the last saved pull that
+    changed something. ``memberships``: how many edges the directory lists, unresolved ones included. ``complete``: 1 if
+    the last pull was complete.
     """
 
     id: int
@@ -38,7 +39,7 @@ class DirectoryState(Struct, frozen=True):
 
 
 def known(connection: Connection, name: str) -> DirectoryState | None:
-    """What is known of a directory; None when it was never read."""
+    """The state of a directory; None if it was never read."""
     row = connection.execute(select(*_COLUMNS).where(directories.c.name == name)).one_or_none()
     if row is None:
         return None
@@ -49,35 +50,35 @@ def known(connection: Connection, name: str) -> DirectoryState | None:
 
 
 def numbers(connection: Connection) -> dict[str, int]:
-    """The numbers of all directories, by name."""
+    """The number of each directory, by name."""
     return {name: number for number, name in connection.execute(select(directories.c.id, directories.c.name))}
 
 
 def open_directory(database: Database, name: str) -> DirectoryState:
-    """What is known of a directory, which from now on has a number of its own."""
+    """The state of a directory. A directory that was never read is added."""
     with database.read() as connection:
-        found = known(connection, name)
-    if found is None:
+        state = known(connection, name)
+    if state is None:
         with database.write() as connection:
             connection.execute(insert(directories).values(name=name, revision=0, users=0, groups=0, memberships=0))
-            found = known(connection, name)
-    assert found is not None  # noqa: S101 - it was just inserted
-    return found
+            state = known(connection, name)
+    assert state is not None  # noqa: S101 - it was just inserted
+    return state
 
 
-def save(connection: Connection, reading: DirectoryState) -> None:
-    """Write how far a directory is read now."""
+def save(connection: Connection, state: DirectoryState) -> None:
+    """Store the state of a directory."""
     connection.execute(
         update(directories)
-        .where(directories.c.id == reading.id)
+        .where(directories.c.id == state.id)
         .values(
-            cursor=reading.cursor,
-            basis=reading.basis,
-            completed_at=reading.completed_at and reading.completed_at.isoformat(),
-            revision=reading.revision,
-            users=reading.users,
-            groups=reading.groups,
-            memberships=reading.memberships,
-            complete=reading.complete,
+            cursor=state.cursor,
+            basis=state.basis,
+            completed_at=state.completed_at and state.completed_at.isoformat(),
+            revision=state.revision,
+            users=state.users,
+            groups=state.groups,
+            memberships=state.memberships,
+            complete=state.complete,
         )
     )

@@ -1,5 +1,6 @@
-"""What a target was found to hold otherwise than its links say. It is kept in a temporary database: the links change
-only when the plan that puts it right is delivered."""
+"""The differences that a verification found between a target and its links.
+
+They are kept in a temporary database: the links change only when the plan that corrects the target is delivered."""
 
 from __future__ import annotations
 
@@ -33,9 +34,12 @@ _row = msgspec.msgpack.Decoder(Row).decode
 
 
 class Drift:
-    """``missing``: refs of records whose objects are gone, or are others' by a person's word: they have none.
-    ``strangers``: refs of records whose objects are others', each with the reason for its failure. ``renamed``: refs of
-    records whose objects have another key: they are written again."""
+    """The differences of one directory in one target.
+
+    ``missing``: refs of records whose objects do not exist, or do not belong to them and a person agreed to forget the
+    link. ``strangers``: refs of records whose objects do not belong to them, each with the message of its failure.
+    ``renamed``: refs of records whose objects have another key, and are written again.
+    """
 
     def __init__(self) -> None:
         self._file = scratch(SCHEMA)
@@ -51,49 +55,49 @@ class Drift:
     def __bool__(self) -> bool:
         return bool(self.missing or self.strangers or self.renamed or self.changed or self.regrouped)
 
-    # ---- noting what was found
+    # ---- noting differences
 
     def change(self, rows: Collection[Row]) -> None:
-        """Note links as they should be."""
+        """Note links that are to hold what was found."""
         self._file.executemany("INSERT INTO changed VALUES (?, ?)", [(row.ref, _encode(row)) for row in rows])
         self.changed += len(rows)
 
     def rename(self, ref: int, shape: Shape) -> None:
-        """Note an object that has another key, and what it holds."""
+        """Note an object that has another key, and its shape."""
         self._file.execute("INSERT INTO renamed VALUES (?, ?)", (ref, encode(shape)))
         self.renamed.add(ref)
 
     def regroup(self, groups: Mapping[int, Membership]) -> None:
-        """Note groups with other members."""
-        rows = [(ref, links.packed(one.members)) for ref, one in groups.items()]
+        """Note the members that were found in groups whose members differ."""
+        rows = [(ref, links.packed(group.members)) for ref, group in groups.items()]
         self._file.executemany("INSERT INTO regrouped VALUES (?, ?)", rows)
         self.regrouped += len(rows)
 
-    # ---- asking
+    # ---- reading differences
 
     def refs(self) -> list[int]:
-        """The records that are to be planned, whatever the directory says."""
+        """The records that differ, and have to be planned even if nothing changed in the directory."""
         changed = self._file.execute("SELECT ref FROM changed")
         return [*(ref for (ref,) in changed), *self.missing, *self.strangers, *self.renamed]
 
     def links(self, refs: Iterable[int]) -> dict[int, Row]:
-        """The links of these records as they should be, where they differ."""
+        """What was found of these records, as links; only those that differ."""
         query = "SELECT link FROM changed WHERE ref IN (SELECT value FROM json_each(?))"
         rows = (_row(blob) for (blob,) in self._file.execute(query, (encode(list(refs)).decode(),)))
         return {row.ref: row for row in rows}
 
     def held(self, ref: int) -> Shape:
-        """What the object of a renamed record holds."""
+        """The shape of the object of a record in ``renamed``."""
         query = "SELECT shape FROM renamed WHERE ref = ?"
         ((shape,),) = self._file.execute(query, (ref,))
         return decode(shape)
 
     def groups(self) -> list[int]:
-        """The groups with other members."""
+        """The groups whose members differ."""
         return [ref for (ref,) in self._file.execute("SELECT ref FROM regrouped")]
 
     def members(self, groups: Iterable[int]) -> dict[int, Membership]:
-        """The members of these groups, where they differ."""
+        """The members that were found in these groups; only groups whose members differ."""
         query = "SELECT ref, members FROM regrouped WHERE ref IN (SELECT value FROM json_each(?))"
         rows = self._file.execute(query, (encode(list(groups)).decode(),))
         return {ref: Membership(set(unpack("I", members)), set()) for ref, members in rows}
@@ -101,15 +105,16 @@ class Drift:
     # ---- delivering
 
     def apply(self, connection: Connection, target: int) -> None:
-        """Bring the links up to what was found, and mark the records: what is not delivered is planned again."""
+        """Write what was found into the links, and mark the records for a retry: until a plan corrects them, each plan
+        tries again."""
         links.end(connection, target, self.missing)
         for rows in batched(self._file.execute("SELECT link FROM changed"), PAGE):
             links.write(connection, target, (_row(blob) for (blob,) in rows))
         for refs in batched(self.groups(), PAGE):
-            found = self.members(refs)
-            for one in found.values():
-                one.members -= self.missing
-            links.write_members(connection, target, found)
+            groups = self.members(refs)
+            for group in groups.values():
+                group.members -= self.missing
+            links.write_members(connection, target, groups)
         links.retry(connection, target, {*self.refs(), *self.groups()})
 
 
@@ -117,7 +122,7 @@ class Drift:
 
 
 class Linked(Struct, frozen=True, gc=False):
-    """A record with a link whose object can be read."""
+    """A record and its link, which has a target id."""
 
     ref: int
     id: str
@@ -125,7 +130,7 @@ class Linked(Struct, frozen=True, gc=False):
 
 
 def page(database: Database, target: int, directory: int, kind: Kind, after: int, size: int) -> list[Linked]:
-    """The next records of a directory whose objects can be read, by ref."""
+    """The next ``size`` records of a directory whose links can be verified: those with a ref above ``after``."""
     columns = (
         links_table.c.shape, links_table.c.key, links_table.c.target_id, links_table.c.state, links_table.c.left_at,
     )  # fmt: skip
@@ -156,6 +161,6 @@ def refs_of(
         .join(records, records.c.ref == links_table.c.ref)
         .where(links_table.c.target == target, links_table.c.kind == NUMBER[kind], records.c.directory == directory)
     )
-    for some in batched(target_ids, PAGE):
-        rows = connection.execute(query.where(among(connection, links_table.c.target_id, some)))
+    for batch in batched(target_ids, PAGE):
+        rows = connection.execute(query.where(among(connection, links_table.c.target_id, batch)))
         yield from ((target_id, ref) for target_id, ref in rows)

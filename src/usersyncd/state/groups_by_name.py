@@ -1,6 +1,6 @@
-"""Which groups name a member by an id or handle: the reverse of what the memberships hold.
+"""An index from the name of a member (id or handle) to the groups that use it: the reverse of the memberships.
 
-With it, a record that comes, leaves or gets another name leads to its groups, and nobody has to look at all of them.
+It leads from a record that is new, deleted or renamed to its groups, so that a pull does not have to read all groups.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from usersyncd.state.bulk import batched
 from usersyncd.state.database import among
 from usersyncd.state.tables import groups_by_name, memberships
 
-ASKED = 5_000
-"""How many names are looked up or written at a time."""
+BATCH = 5_000
+"""How many names are read or written at a time."""
 MANY = 200_000
-"""From so many changes on, writing everything again costs less."""
+"""From this number of changes on, rebuilding the index costs less than changing it."""
 PART = 500_000
-"""How many edges are in memory at a time while everything is written again."""
+"""About how many edges are in memory at a time during a rebuild."""
 _COLUMNS = ("directory", "name", "groups")
 
 
 def groups_naming(connection: Connection, directory: int, names: Collection[int]) -> dict[int, array[int]]:
-    """The refs of the groups that name a member by each of these names, as far as there are any."""
+    """The refs of the groups that use each of these names for a member. Names without a group are left out."""
     query = select(groups_by_name.c.name, groups_by_name.c.groups)
     found: dict[int, array[int]] = {}
-    for some in batched(names, ASKED):
-        mine = groups_by_name.c.directory == directory, among(connection, groups_by_name.c.name, some)
-        found.update((name, unpack("I", groups)) for name, groups in connection.execute(query.where(*mine)).all())
+    for batch in batched(names, BATCH):
+        matches = groups_by_name.c.directory == directory, among(connection, groups_by_name.c.name, batch)
+        found.update((name, unpack("I", groups)) for name, groups in connection.execute(query.where(*matches)).all())
     return found
 
 
 class GroupsByName:
-    """Collects what one pull changes of it. ``everything``: it is written again as a whole."""
+    """Collects the changes of one pull to the index of one directory. ``everything``: the index is rebuilt."""
 
     def __init__(self, connection: Connection, directory: int, *, everything: bool) -> None:
         self._connection = connection
@@ -51,7 +51,7 @@ class GroupsByName:
         self._count = 0
 
     def note(self, group: int, added: Collection[int], removed: Collection[int]) -> None:
-        """A group names other members than before."""
+        """Note that a group gained and lost these names."""
         self._count += len(added) + len(removed)
         self._everything = self._everything or self._count > MANY
         if self._everything:
@@ -64,12 +64,12 @@ class GroupsByName:
             self._removed[name].add(group)
 
     def save(self) -> Iterator[None]:
-        """Write everything; pauses now and then."""
+        """Write the changes. Yields between batches."""
         if self._everything:
             yield from rebuild(self._connection, self._directory)
             return
-        for some in batched(sorted({*self._added, *self._removed}), ASKED):
-            self._write(some)
+        for names in batched(sorted({*self._added, *self._removed}), BATCH):
+            self._write(names)
             yield
 
     def _write(self, names: list[int]) -> None:
@@ -79,25 +79,26 @@ class GroupsByName:
             for name in names
         }
         unused = [name for name in held if not now[name]]
-        mine = groups_by_name.c.directory == self._directory, among(self._connection, groups_by_name.c.name, unused)
+        matches = groups_by_name.c.directory == self._directory, among(self._connection, groups_by_name.c.name, unused)
         if unused:
-            self._connection.execute(delete(groups_by_name).where(*mine))
+            self._connection.execute(delete(groups_by_name).where(*matches))
         rows = ((self._directory, name, pack(groups)) for name, groups in now.items() if groups)
         bulk.upsert(self._connection, groups_by_name, _COLUMNS, rows)
 
 
 def rebuild(connection: Connection, directory: int) -> Iterator[None]:
-    """Write the groups of all names again, by one range of names after the other: in sorted arrays, each is a slice."""
+    """Rebuild the index of a directory, one range of names at a time. The names of a group are sorted, so that each
+    range is a slice of them."""
     connection.execute(delete(groups_by_name).where(groups_by_name.c.directory == directory))
     total = connection.scalar(select(func.sum(memberships.c.count)).where(memberships.c.directory == directory))
     query = select(memberships.c.ref, memberships.c.names).where(memberships.c.directory == directory)
     parts = int(total or 0) // PART + 1
     for low, high in pairwise(2**64 * part // parts - 2**63 for part in range(parts + 1)):
-        found: defaultdict[int, bytes] = defaultdict(bytes)
+        groups: defaultdict[int, bytes] = defaultdict(bytes)
         for ref, blob in connection.execute(query.order_by(memberships.c.ref)):
             numbers, packed = unpack("q", blob), pack(array("I", [ref]))
             for name in numbers[bisect_left(numbers, low) : bisect_left(numbers, high)]:
-                found[name] += packed  # Sorted, because the groups come by ref.
-        rows = ((directory, name, found[name]) for name in sorted(found))
+                groups[name] += packed  # They are sorted, because the query is ordered by ref.
+        rows = ((directory, name, groups[name]) for name in sorted(groups))
         bulk.insert(connection, groups_by_name, _COLUMNS, rows)
         yield

@@ -1,5 +1,5 @@
-"""Stores what the runs of a directory harmed in a target, as far as it is still in effect: what the guard counts
-together with the next plan."""
+"""Stores the harm that past deliveries did and that is still in effect. The guard counts it together with the next
+plan."""
 
 from __future__ import annotations
 
@@ -27,9 +27,12 @@ _KEY = ("sort", "ref", "attribute", "run")
 
 
 class AcknowledgedChange(Struct, frozen=True, gc=False):
-    """A change that the target acknowledged: the directory's name now, the record's ref, the leaver whose object it
-    adopted, the refs of the members that were added or removed, whether the group has none left, whether the guard
-    counts it, and what of it a person approved, which the guard does not count."""
+    """A change that the target acknowledged.
+
+    ``directory``: the current name. ``takes``: the ref of the leaver whose object the record adopted. ``members``: the
+    refs that were added or removed; ``emptied``: the group has no member any more. ``counted``: the guard counts the
+    change, except the part that a person ``approved``.
+    """
 
     directory: str
     ref: int
@@ -42,33 +45,34 @@ class AcknowledgedChange(Struct, frozen=True, gc=False):
 
 
 _Rows = dict[tuple[Harm, int], frozenset[int]]
-"""The rows of one record: the harm and the number of the run that did it, each with the members that were removed."""
+"""The harms to one record: the harm and the number of the run that did it → the refs of the members that were
+removed."""
 
 
 def read_window(
     database: Database, target: int, directory: int, guard: Guard, now: datetime, *, expire: bool
 ) -> Window:
-    """What the runs within the guard's window harmed. ``expire``: delete what is older."""
-    mine = harms.c.target == target, harms.c.directory == directory
+    """The harms of the deliveries within the guard's window. ``expire``: delete older ones."""
+    of_share = harms.c.target == target, harms.c.directory == directory
     with database.read() as connection:
-        oldest = connection.scalar(select(func.min(harms.c.run)).where(*mine))
+        oldest = connection.scalar(select(func.min(harms.c.run)).where(*of_share))
         if oldest is None:
             return Window()
-        first = within(_readings(connection), now, guard.window)
-        rows = _load(connection, *mine, harms.c.run >= first)
+        first = within(_starts(connection), now, guard.window)
+        rows = _load(connection, *of_share, harms.c.run >= first)
     if expire and oldest < first:
         with database.write() as connection:
-            connection.execute(delete(harms).where(*mine, harms.c.run < first))
+            connection.execute(delete(harms).where(*of_share, harms.c.run < first))
     window = Window()
-    for ref, one in rows.items():
-        window.harms[ref] = {harm for harm, _ in one if harm != REMOVAL}
-        if removed := set().union(*one.values()):
+    for ref, of_record in rows.items():
+        window.harms[ref] = {harm for harm, _ in of_record if harm != REMOVAL}
+        if removed := set().union(*of_record.values()):
             window.removed[ref] = removed
     return window
 
 
-def _readings(connection: Connection) -> Iterable[tuple[int, datetime]]:
-    """What the clock showed at each delivery, the last one first."""
+def _starts(connection: Connection) -> Iterable[tuple[int, datetime]]:
+    """The number and the start of each delivery, the last one first."""
     deliveries = runs.c.kind != int(journal.RunKind.PULL)
     query = select(runs.c.number, runs.c.started).where(deliveries).order_by(runs.c.number.desc())
     for number, started in connection.execute(query):
@@ -76,46 +80,46 @@ def _readings(connection: Connection) -> Iterable[tuple[int, datetime]]:
 
 
 class Harms:
-    """The harms of one directory to one target, which its ledger keeps up to date."""
+    """Keeps the harms of one directory in one target up to date, for the ledger."""
 
     def __init__(self, target: int, directory: int, run: str, sorts: Set[Sort]) -> None:
-        """``run``: the id of the delivery. ``sorts``: those that have a limit. The others are not stored."""
+        """``run``: the id of the delivery. ``sorts``: the sorts of harm that have a limit; others are not stored."""
         self._target = target
         self._directory = directory
         self._run = run
-        self._mine = harms.c.target == target, harms.c.directory == directory
+        self._of_share = harms.c.target == target, harms.c.directory == directory
         self._sorts = sorts
         self._stored: bool | None = None
-        """Whether anything is stored; None: not known yet."""
+        """Whether any harm is stored; None: not known yet."""
 
     def write(self, connection: Connection, done: Sequence[AcknowledgedChange]) -> None:
-        """Store what these changes harm, and take away what they restore."""
+        """Store the harm that these changes do, and delete the harm that they undo."""
         if self._stored is None:
-            self._stored = connection.scalar(select(harms.c.ref).where(*self._mine).limit(1)) is not None
-        if not self._stored and not any(one.counted and one.change.op in HARMFUL for one in done):
+            self._stored = connection.scalar(select(harms.c.ref).where(*self._of_share).limit(1)) is not None
+        if not self._stored and not any(change.counted and change.change.op in HARMFUL for change in done):
             return
         run = journal.number(connection, self._run)
-        for some in batched(done, PAGE):
-            before = self._about(connection, some) if self._stored else {}
+        for changes in batched(done, PAGE):
+            before = self._load_for(connection, changes) if self._stored else {}
             after = {ref: dict(rows) for ref, rows in before.items()}
-            for one in some:
-                _update(after.setdefault(one.ref, {}), one, run, self._sorts if one.counted else frozenset())
-                if one.takes is not None:
-                    _restore(after.setdefault(one.takes, {}), one)
+            for change in changes:
+                _update(after.setdefault(change.ref, {}), change, run, self._sorts if change.counted else frozenset())
+                if change.takes is not None:
+                    _undo(after.setdefault(change.takes, {}), change)
             self._replace(connection, before, after)
 
-    def _about(self, connection: Connection, done: Sequence[AcknowledgedChange]) -> dict[int, _Rows]:
-        refs = {ref for one in done for ref in (one.ref, one.takes) if ref is not None}
-        return _load(connection, *self._mine, among(connection, harms.c.ref, list(refs)))
+    def _load_for(self, connection: Connection, done: Sequence[AcknowledgedChange]) -> dict[int, _Rows]:
+        refs = {ref for change in done for ref in (change.ref, change.takes) if ref is not None}
+        return _load(connection, *self._of_share, among(connection, harms.c.ref, list(refs)))
 
     def _replace(self, connection: Connection, before: dict[int, _Rows], after: dict[int, _Rows]) -> None:
-        gone = [(ref, *row) for ref, rows in before.items() for row in rows.keys() - after[ref].keys()]
-        if gone:
+        undone = [(ref, *row) for ref, rows in before.items() for row in rows.keys() - after[ref].keys()]
+        if undone:
             key = (harms.c[name] == bindparam(f"the_{name}") for name in _KEY)
-            values = (zip(_KEY, _key(*row), strict=True) for row in gone)
+            keys = (zip(_KEY, _key(*row), strict=True) for row in undone)
             connection.execute(
-                delete(harms).where(*self._mine, *key),
-                [{f"the_{name}": value for name, value in one} for one in values],
+                delete(harms).where(*self._of_share, *key),
+                [{f"the_{name}": value for name, value in values} for values in keys],
             )
         new = [
             (self._target, self._directory, *_key(ref, harm, run), harm.kind and NUMBER[harm.kind], _packed(members))
@@ -129,12 +133,12 @@ class Harms:
 
 
 def _update(rows: _Rows, done: AcknowledgedChange, run: int, sorts: Set[Sort]) -> None:
-    """What a change makes of the harms to its record; ``sorts``: those that it may add."""
+    """Update the harms to a record after a change. ``sorts``: the sorts of harm that the change may add."""
     earlier = {harm for harm, _ in rows}
-    _restore(rows, done)
+    _undo(rows, done)
     if done.change.op is not Op.REMOVE:
-        found = (harm for harm in harms_of(done.change, earlier) if harm.sort in sorts)
-        rows.update(((harm, run), frozenset()) for harm in found if harm not in done.approved.harms)
+        new = (harm for harm in harms_of(done.change, earlier) if harm.sort in sorts)
+        rows.update(((harm, run), frozenset()) for harm in new if harm not in done.approved.harms)
         return
     removed = frozenset(done.members) - done.approved.members
     if removed and Sort.MEMBER_REMOVALS in sorts:
@@ -143,7 +147,7 @@ def _update(rows: _Rows, done: AcknowledgedChange, run: int, sorts: Set[Sort]) -
         rows[EMPTIED, run] = frozenset()
 
 
-def _restore(rows: _Rows, done: AcknowledgedChange) -> None:
+def _undo(rows: _Rows, done: AcknowledgedChange) -> None:
     for harm, run in list(rows):
         if harm == REMOVAL and done.change.op is Op.ADD:
             rows[harm, run] -= frozenset(done.members)
@@ -151,10 +155,10 @@ def _restore(rows: _Rows, done: AcknowledgedChange) -> None:
             del rows[harm, run]
 
 
-def _load(connection: Connection, *which: ColumnElement[bool]) -> dict[int, _Rows]:
+def _load(connection: Connection, *conditions: ColumnElement[bool]) -> dict[int, _Rows]:
     query = select(harms.c.sort, harms.c.kind, harms.c.ref, harms.c.attribute, harms.c.run, harms.c.members)
     found: dict[int, _Rows] = {}
-    for sort, kind, ref, attribute, run, members in connection.execute(query.where(*which)):
+    for sort, kind, ref, attribute, run, members in connection.execute(query.where(*conditions)):
         harm = Harm(Sort(sort), None if kind is None else KIND[kind], attribute)
         found.setdefault(ref, {})[harm, run] = frozenset(unpack("I", members))
     return found

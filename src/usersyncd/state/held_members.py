@@ -1,4 +1,4 @@
-"""The members that a target holds in its groups, and the groups of which a plan has to compare all members."""
+"""Reads the members that a target holds in its groups, and the groups whose members a plan compares completely."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from usersyncd.state.tables import link_members, memberships, records, retries
 
 
 class HeldMembers(Struct, frozen=True):
-    """The members of one group in a target, as sorted refs. ``unanswered``: those whose addition or removal was not
-    answered, so that they may be in the group or not."""
+    """The members of one group in a target, as sorted refs. ``unanswered``: members that were added or removed without
+    an answer; nobody knows whether they are in the group."""
 
     members: array[int] = NOBODY
     unanswered: array[int] = NOBODY
 
 
 def held_members(connection: Connection, target: int, groups: Collection[int]) -> dict[int, HeldMembers]:
-    """The members of these groups, as far as the target has the groups."""
+    """The members of these groups in a target. Groups that it does not have are left out."""
     query = select(link_members.c.ref, link_members.c.members, link_members.c.unanswered).where(
         link_members.c.target == target, among(connection, link_members.c.ref, list(groups))
     )
@@ -42,7 +42,7 @@ def write_members(connection: Connection, target: int, groups: Mapping[int, Held
 
 
 def all_groups(connection: Connection, selection: Selection) -> set[int]:
-    """All groups with members, in the directory or in the target."""
+    """All groups that have members in the directory or in the target."""
     here = select(memberships.c.ref).where(memberships.c.directory == selection.directory)
     held = (
         select(link_members.c.ref)
@@ -53,7 +53,7 @@ def all_groups(connection: Connection, selection: Selection) -> set[int]:
 
 
 def retried_groups(connection: Connection, selection: Selection) -> set[int]:
-    """The groups of which the target refused something before."""
+    """The groups that failed in the last delivery."""
     query = select(memberships.c.ref).join(retries, retries.c.ref == memberships.c.ref)
-    mine = memberships.c.directory == selection.directory, retries.c.target == selection.target
-    return set(connection.scalars(query.where(*mine)))
+    of_share = memberships.c.directory == selection.directory, retries.c.target == selection.target
+    return set(connection.scalars(query.where(*of_share)))

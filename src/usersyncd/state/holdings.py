@@ -1,4 +1,4 @@
-"""Counts what a target holds of a directory, as far as it was acknowledged: what the guard measures a plan against."""
+"""Counts what a target holds of a directory according to its links. The guard compares a plan with these numbers."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _SIZE = func.length(link_members.c.members)
 def holdings(
     connection: Connection, directory: int, target: int, attributes: Collection[tuple[Kind, str]] = ()
 ) -> Holdings:
-    """The numbers of users, groups and memberships of a directory that a target holds, and of those who have a value
-    under these attributes."""
+    """The numbers of users, groups and memberships of a directory in a target, and of the records with a value for each
+    of these attributes."""
     query = (
         select(links.c.kind, func.count(), func.sum(case((links.c.left_at.is_(None), links.c.active), else_=0)))
         .join(records, records.c.ref == links.c.ref)
@@ -56,8 +56,8 @@ def holdings(
 def _filled(
     connection: Connection, directory: int, target: int, attributes: Collection[tuple[Kind, str]]
 ) -> Mapping[tuple[Kind, str], int]:
-    """How many records have a value under each of these attributes; leavers are left out."""
-    found = Counter[tuple[Kind, str]]()
+    """How many records have a value for each of these attributes. Leavers are not counted."""
+    counts = Counter[tuple[Kind, str]]()
     for kind in sorted({kind for kind, _ in attributes}):
         names = [name for other, name in attributes if other is kind]
         query = (
@@ -67,17 +67,17 @@ def _filled(
             .where(records.c.directory == directory)
         )
         for shape in map(decode, connection.scalars(query)):
-            found.update((kind, name) for name in names if not is_blank(shape.get(name)))
-    return found
+            counts.update((kind, name) for name in names if not is_blank(shape.get(name)))
+    return counts
 
 
 def sizes(connection: Connection, target: int, groups: Collection[int]) -> dict[int, int]:
-    """The numbers of members that these groups have."""
-    found: dict[int, int] = {}
-    for some in batched(groups, PAGE):
-        mine = link_members.c.target == target, among(connection, link_members.c.ref, some)
-        found.update(
+    """How many members each of these groups has in a target, by ref."""
+    counts: dict[int, int] = {}
+    for batch in batched(groups, PAGE):
+        matches = link_members.c.target == target, among(connection, link_members.c.ref, batch)
+        counts.update(
             (ref, size // BYTES_A_MEMBER)
-            for ref, size in connection.execute(select(link_members.c.ref, _SIZE).where(*mine))
+            for ref, size in connection.execute(select(link_members.c.ref, _SIZE).where(*matches))
         )
-    return found
+    return counts

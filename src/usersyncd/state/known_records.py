@@ -1,4 +1,4 @@
-"""What the snapshot knows of the records that a pull tells about."""
+"""Looks up in the snapshot the records that a pull lists."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from usersyncd.state.database import among
 from usersyncd.state.tables import records
 
 Body = tuple[str | None, str | None]
-"""Attributes and handles in JSON. No attributes: the record left its directory."""
+"""Attributes and handles in JSON. Attributes None: the directory deleted the record."""
 
 
 class KnownRecord(Struct, frozen=True, gc=False):
-    """A record of the snapshot; ``gone``: it left its directory."""
+    """A record of the snapshot. ``gone``: it was deleted in its directory."""
 
     ref: int
     digest: int
@@ -23,7 +23,7 @@ class KnownRecord(Struct, frozen=True, gc=False):
 
 
 def known_records(connection: Connection, directory: int, kind: Kind, ids: list[str]) -> dict[str, KnownRecord]:
-    """The records with these ids, as far as the snapshot has them."""
+    """The records with these ids that the snapshot has, by id."""
     query = select(records.c.id, records.c.ref, records.c.digest, records.c.gone_at).where(
         records.c.directory == directory, records.c.kind == NUMBER[kind], among(connection, records.c.id, ids)
     )
@@ -32,6 +32,6 @@ def known_records(connection: Connection, directory: int, kind: Kind, ids: list[
 
 
 def bodies(connection: Connection, refs: list[int]) -> dict[int, Body]:
-    """Attributes and handles of these records, by ref."""
+    """The attributes and handles of these records, by ref."""
     query = select(records.c.ref, records.c.attributes, records.c.handles).where(among(connection, records.c.ref, refs))
     return {ref: (attributes, handles) for ref, attributes, handles in connection.execute(query).all()}
