@@ -164,6 +164,8 @@ class Audit:
         wanted = wanted_in(site, spec, directory, now) if is_listed else Holdings()
         kept = self.kept.setdefault(share, {})
         leaving = active(held) - active(wanted) - kept.keys()
+        if spec.adopts:
+            leaving -= site.companies[directory].replaced  # Another record adopts the account.
         approved = self._approved.setdefault(share, set())
         approved &= leaving  # What is not planned any more falls away.
         leaving -= approved

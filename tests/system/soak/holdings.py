@@ -30,7 +30,8 @@ class Holdings(Struct):
 class Spec(Struct, frozen=True):
     """One target: its ``columns`` of people, each with the name in the rules, and the columns of ids and groups' names.
     ``key``: the address of a person, by its name in the rules; ``name``: that of a group. ``direct``: memberships as
-    the directory has them. ``guarded``: the guard may hold changes; ``deletes``: leavers are deleted."""
+    the directory has them. ``guarded``: the guard may hold changes; ``deletes``: leavers are deleted;
+    ``has_scope``: a rule leaves interns out; ``adopts``: the address is the key, and another id adopts the account."""
 
     name: str
     columns: dict[str, str]
@@ -43,6 +44,7 @@ class Spec(Struct, frozen=True):
     guarded: bool = True
     deletes: bool = False
     has_scope: bool = False
+    adopts: bool = False
 
     def includes(self, person: Person, settings: Settings) -> bool:
         return not self.has_scope or settings.interns or person.kind != "Intern"
@@ -70,7 +72,7 @@ SPECS = {
     for spec in (
         Spec(
             "app", {name: name for name in ("email", "name", "active", "place", "teams")}, "record_id", "name", "email",
-            "name", _app, has_scope=True,
+            "name", _app, has_scope=True, adopts=True,
         ),
         Spec(
             "acme-own",

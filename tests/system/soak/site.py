@@ -210,7 +210,7 @@ class Site:
         out.unlink(missing_ok=True)
         command = [str(PROGRAM), "-c", str(self.config), *arguments, "--json"]
         process = Forked(command, out, {**os.environ, "TZ": "UTC"}, errors=errors)
-        code = process.wait(PATIENCE)
+        code = process.wait(5 * PATIENCE)  # The daemon delivers again and again, and the command has to find a gap.
         text = out.read_text("utf-8")
         return code, json.loads(text) if text else None
 
