@@ -98,7 +98,6 @@ WRONG = [
         (8, 18, "targets.shelf.memberships"),
         "must be 'flattened' or 'direct'",
     ),
-    (DESK + SHELF + "    leavers: {deactivate: never}\n", (8, 27, "targets.shelf.leavers.deactivate"), "must be 'now'"),
     (
         DESK + SHELF + "    leavers: {delete_after: 30}\n",
         (8, 29, "targets.shelf.leavers.delete_after"),
