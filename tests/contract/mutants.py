@@ -53,7 +53,7 @@ class Delta(MemorySource):
     """Yields the changes after a cursor, each changed by :meth:`altered`."""
 
     def altered(self, item: Any) -> Any:
-        """None: the item is left out."""
+        """Return the changed item, or None to leave it out."""
         return item
 
     async def pull(self, cursor: str | None) -> AsyncIterator[Page | Done]:
@@ -66,7 +66,7 @@ class Delta(MemorySource):
 
 
 class NobodyLeaves(Delta):
-    """Does not tell who left."""
+    """Leaves out deleted records."""
 
     def altered(self, item: Any) -> Any:
         return None if isinstance(item, Gone) else item
@@ -78,7 +78,7 @@ class TestNobodyLeaves(Incremental):
 
 
 class NothingIsWhole(Delta):
-    """Tells all members of a group that changed, and not that they are all."""
+    """Yields all members of a changed group, but does not mark them as complete."""
 
     def altered(self, item: Any) -> Any:
         return replace(item, whole=False) if isinstance(item, Members) else item
@@ -90,7 +90,7 @@ class TestNothingIsWhole(Incremental):
 
 
 class Quiet(MemorySource):
-    """Ends when it is refused midway; ``end`` is what it says then."""
+    """Ends when the server refuses midway, with ``end`` as its last item."""
 
     end: ClassVar[Sequence[Done]] = ()
 
@@ -128,7 +128,7 @@ class TestQuietAndDone(TestQuiet):
 
 
 class EdgesByKey(JsonFileTarget):
-    """Keeps memberships by the keys that group and member had when they were joined."""
+    """Stores memberships by the keys that group and member had at the time."""
 
     def _deliver(self, changes: Sequence[Change]) -> Iterator[Outcome]:
         before = load(self._path)
@@ -147,7 +147,7 @@ class TestEdgesByKey(JsonFile):
 
 
 class NotYetDurable(JsonFileTarget):
-    """Answers first, and writes the file then."""
+    """Acknowledges before it writes the file."""
 
     def _deliver(self, changes: Sequence[Change]) -> Iterator[Outcome]:
         document: Document = load(self._path)
@@ -161,7 +161,7 @@ class TestNotYetDurable(JsonFile):
 
 
 class NeverRemoves(JsonFileTarget):
-    """Answers that a membership ended, and keeps it."""
+    """Acknowledges the removal of a membership, and keeps it."""
 
     def _connect(self, change: Change, group: str, document: Document) -> Outcome:
         return Outcome() if change.op is Op.REMOVE else super()._connect(change, group, document)

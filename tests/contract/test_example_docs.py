@@ -1,4 +1,4 @@
-"""The code that docs/connectors.md shows of the example target is the example's."""
+"""docs/connectors.md shows the code of the example target unchanged."""
 
 from __future__ import annotations
 

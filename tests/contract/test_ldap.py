@@ -1,4 +1,4 @@
-"""The ldap connector keeps the promises of a source, on a real OpenLDAP, 389 Directory Server and Active Directory."""
+"""The ldap connector fulfils the contract of a source, on OpenLDAP, 389 Directory Server and Active Directory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The connectors in memory, which other tests rely on, keep the promises themselves."""
+"""The connectors in memory, which other tests rely on, fulfil the contract."""
 # ruff: noqa: A001 - `id` is the word of the contract
 
 from __future__ import annotations

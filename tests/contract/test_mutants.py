@@ -1,4 +1,4 @@
-"""The suites of the contract find the faults that they are there for: each mutant fails the test that it names."""
+"""The suites of the contract find faults: each mutant fails the test that it names."""
 
 from __future__ import annotations
 

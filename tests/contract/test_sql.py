@@ -1,4 +1,4 @@
-"""The promises of every target, kept by the SQL target on each database."""
+"""The sql connector fulfils the contract of a target on each database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A port in front of a server that can go away: it then cuts all connections, takes new ones, and never answers."""
+"""A port in front of a server. It can cut all connections, accept new ones, and never answer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import TracebackType
 
 
 class Gate:
-    """Lets everything through to ``port``, until it is ``shut``."""
+    """Forwards all connections to ``port`` until :meth:`shut`."""
 
     def __init__(self, port: int) -> None:
         self._to = port
@@ -25,7 +25,7 @@ class Gate:
         self._cut()
 
     def open(self) -> None:
-        """New connections are answered again."""
+        """Forward new connections again."""
         self._shut.clear()
 
     def __enter__(self) -> Gate:

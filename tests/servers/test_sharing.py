@@ -1,4 +1,4 @@
-"""Tests that run at the same moment do not get into each other's way: ports, and what is made once for all."""
+"""Tests that run at the same moment do not disturb each other: ports, and servers that workers share."""
 
 from __future__ import annotations
 

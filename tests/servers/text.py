@@ -1,4 +1,4 @@
-"""Text that servers and what stands before them have stumbled over."""
+"""Text that servers and proxies have handled wrongly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What other processes do to the same state database."""
+"""Other processes that use the same state database."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def run_alone(url: str, file: str, rounds: int, start: Barrier) -> None:
 
 @contextmanager
 def holding(url: str, directory: str) -> Iterator[Any]:
-    """A process that holds a lock; it is killed in the end."""
+    """Start a process that holds a lock, and kill it at the end."""
     held = SPAWN.Event()
     process = SPAWN.Process(target=hold, args=(url, directory, held))
     process.start()

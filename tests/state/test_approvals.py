@@ -1,4 +1,4 @@
-"""What is held, and what people decided about it, is stored alike in both databases."""
+"""Held changes and decisions are stored the same on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 

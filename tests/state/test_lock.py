@@ -1,4 +1,4 @@
-"""One run of a directory at a time, also from several processes, and nothing to clean up after a crash."""
+"""Locks: one pull of a directory at a time, also from several processes. A crash leaves no lock behind."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_lost_lock_is_an_error(postgres: Postgres) -> None:
 
 @pytest.mark.parametrize("moment", ["reading", "delivering"])
 def test_a_run_that_loses_its_lock_ends_before_its_next_change(postgres: Postgres, tmp_path: Path, moment: str) -> None:
-    """As after a restart of the server: the other daemon may have begun a run of this directory already."""
+    """The server was restarted, and another daemon may have begun a pull of this directory."""
     url = postgres.database()
     world = World(tmp_path, state=url)
     world.user("u1", title="Cook")

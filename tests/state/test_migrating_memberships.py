@@ -1,4 +1,4 @@
-"""A database from before the index of names: what a pull needs to know about members is there after the migration."""
+"""A database without the index of names is migrated: a pull finds the members in it."""
 
 from __future__ import annotations
 

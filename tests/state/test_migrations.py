@@ -22,7 +22,7 @@ from usersyncd.state.tables import metadata
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def state(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a database in which nothing is yet."""
+    """The URL of an empty database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/state.db"
     server: Postgres = request.getfixturevalue("postgres")
@@ -38,7 +38,7 @@ def test_the_migrations_create_the_tables_of_the_metadata(state: str) -> None:
 
 
 def test_the_migrations_create_the_same_tables_without_rowid(tmp_path: Path) -> None:
-    """What Alembic does not compare: a table without rowid is stored by its primary key."""
+    """Alembic does not compare this: a table without rowid is stored by its primary key."""
 
     def without_rowid(engine: sa.Engine) -> set[str]:
         with engine.connect() as connection:
@@ -53,7 +53,7 @@ def test_the_migrations_create_the_same_tables_without_rowid(tmp_path: Path) -> 
 
 
 def test_a_database_at_the_newest_version_needs_no_alembic(tmp_path: Path) -> None:
-    """Its import takes as long as that of all the rest, at each start of a command."""
+    """Importing Alembic would double the start of every command."""
     url = f"sqlite:///{tmp_path}/state.db"
     open_database(url).close()
     program = "import sys; from usersyncd.state.database import open_database; open_database(sys.argv[1]).close(); "

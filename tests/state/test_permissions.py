@@ -1,4 +1,4 @@
-"""What holds people's data on this machine is for the user who runs usersyncd alone."""
+"""Only the user who runs usersyncd can read the files with people's data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from usersyncd.state.lock import DIRECTORY, locked
 
 @pytest.fixture(autouse=True)
 def _generous() -> Iterator[None]:
-    """A umask that takes no right away."""
+    """Set a umask that removes no permission."""
     was = os.umask(0)
     yield
     os.umask(was)

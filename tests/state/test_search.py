@@ -1,4 +1,4 @@
-"""People are found in the snapshot on SQLite and on PostgreSQL alike."""
+"""A search of the snapshot finds the same people on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 

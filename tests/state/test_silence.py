@@ -1,4 +1,4 @@
-"""A PostgreSQL server that does not answer any more stops nothing but the run that needs it, and that not for long."""
+"""A PostgreSQL server that stops answering blocks only the run that needs it, and not for long."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def world(postgres: Postgres, gate: Gate, tmp_path: Path) -> Iterator[World]:
 
 
 async def longest_pause(world: World, progress: Progress | None = None) -> float:
-    """Run, with what a run may raise of the state, and say how long nothing else could be done meanwhile."""
+    """Run although the state fails, and return for how long the event loop was blocked."""
     loop, worst = asyncio.get_running_loop(), 0.0
     running = asyncio.create_task(world.sync(progress))
     while not running.done():

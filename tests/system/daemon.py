@@ -1,4 +1,4 @@
-"""The daemon, in a process of its own, stopped by its process id."""
+"""The daemon in a process of its own, which the test stops by its process id."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.system.forks import Forked
 
 PROGRAM = Path(sys.executable).with_name("usersyncd")
 PATIENCE = 120.0
-"""Seconds within which the daemon does what it is asked for, on a machine that is busy with other things too."""
+"""Seconds within which the daemon does anything that a test waits for, even on a busy machine."""
 
 
 class Daemon:
@@ -49,12 +49,12 @@ class Daemon:
             self.process = Forked(command, output or self.log, variables, prepare=prepare)
 
     def lines(self) -> list[dict[str, Any]]:
-        """What it has logged; a line that is being written is left for the next time."""
+        """Return the log lines. A line that is not complete yet is left out."""
         text = self.log.read_text()
         return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
     def said(self, *words: str, level: str | None = None) -> list[dict[str, Any]]:
-        """The lines that contain all these words."""
+        """Return the lines that contain all these words."""
         return [
             line
             for line in self.lines()
@@ -62,15 +62,15 @@ class Daemon:
         ]
 
     def pulls(self, directory: str = "acme", status: str = "succeeded") -> int:
-        """How many pulls of a directory have ended so."""
+        """Count the pulls of a directory that have ended with this status."""
         return sum(line.get("directory") == directory and line.get("status") == status for line in self.lines())
 
     def deliveries(self, status: str = "succeeded", target: str = "app") -> int:
-        """How many deliveries to a target have ended so."""
+        """Count the deliveries to a target that have ended with this status."""
         return sum(line.get("target") == target and line.get("status") == status for line in self.lines())
 
     def wait(self, what: str, holds: Callable[[], object], seconds: float = PATIENCE) -> None:
-        """Until something holds. The test fails when it does not, or when the daemon ends meanwhile."""
+        """Wait until a condition holds. The test fails if it never does, or if the daemon ends before."""
         deadline = time.monotonic() + seconds
         while not holds():
             ended = self.process.poll()
@@ -79,19 +79,19 @@ class Daemon:
             time.sleep(0.02)
 
     def wait_for_pull(self, directory: str = "acme", status: str = "succeeded") -> None:
-        """Until one more pull of a directory has ended so, which began after this call."""
+        """Wait until a pull that began after this call has ended with this status."""
         # One may be under way, and have read already: the one after it counts.
         wanted = self.pulls(directory, status) + 2
         self.wait(f"{directory} was not pulled", lambda: self.pulls(directory, status) >= wanted)
 
     def wait_for_run(self, directory: str = "acme", target: str = "app") -> None:
-        """Until a directory was pulled, and after that delivered, both begun after this call."""
+        """Wait until a directory was pulled and then delivered, both begun after this call."""
         self.wait_for_pull(directory)
         wanted = self.deliveries(target=target) + 2
         self.wait(f"nothing was delivered to {target}", lambda: self.deliveries(target=target) >= wanted)
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
-        """Send a signal, and wait: the exit code, and how long it took."""
+        """Send a signal, wait for the end, and return the exit code and the seconds."""
         began = time.monotonic()
         self.process.send_signal(number)
         code = self.process.wait(PATIENCE)
@@ -112,7 +112,7 @@ def daemon(config: Path, output: Path | None = None, *, real: bool = False, **en
 
 
 class Manager:
-    """The socket on which systemd listens, and what was said to it."""
+    """A socket as systemd's, with the messages that it received."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "notify"
@@ -122,7 +122,7 @@ class Manager:
         self._heard: list[dict[str, str]] = []
 
     def heard(self, *names: str) -> list[dict[str, str]]:
-        """The messages with all these names, in their order."""
+        """Return the messages with all these names, in their order."""
         while True:
             try:
                 message = self._socket.recv(8192).decode()

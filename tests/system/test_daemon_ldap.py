@@ -1,4 +1,4 @@
-"""The daemon on an LDAP directory of 20,000 people: what happens there arrives with the next run."""
+"""The daemon on an LDAP directory of 20,000 people: changes arrive with the next run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EVERY = 4
 """Seconds. Two of them are enough for one reading, on a slow machine too."""
 
 LATER = "9999"
-"""Later than any time."""
+"""A time later than any other."""
 
 LDAP = """\
   corp:

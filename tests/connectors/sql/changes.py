@@ -1,4 +1,4 @@
-"""Changes, short enough to be read in a test."""
+"""Short forms of changes for the tests of the SQL target."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TABLES_OF_AN_APPLICATION = (
 
 
 def layouts(users: tuple[str, ...], groups: tuple[str, ...] = ("name",)) -> Mapping[Kind, Layout]:
-    """Shapes as an admin's ``set`` makes them, each identified by its first attribute."""
+    """Return layouts as ``set`` makes them. The first attribute of each is the key."""
     return {
         Kind.USER: Layout(users, key=users[0], ruled=True),
         Kind.GROUP: Layout(groups, key=groups[0], ruled=True),
@@ -26,7 +26,7 @@ def layouts(users: tuple[str, ...], groups: tuple[str, ...] = ("name",)) -> Mapp
 
 
 def user(op: Op, key: str | int, after: Mapping[str, Value] | None = None, **before: Value) -> Change:
-    """One change of a user; ``before`` is of interest only where the key changes."""
+    """Return a change of a user. ``before`` is needed only where the key changes."""
     return Change(op, Kind.USER, DIRECTORY, f"id of {key}", key, dict(before) or None, dict(after) if after else None)
 
 
@@ -35,18 +35,18 @@ def group(op: Op, key: str | int, after: Mapping[str, Value] | None = None) -> C
 
 
 def canonical(kind: Kind, **shape: Value) -> dict[str, Value]:
-    """A whole shape without rules; what is not given is None."""
+    """Return a whole shape without rules. Attributes that are not given are None."""
     return {name: shape.get(name) for name in CANONICAL[kind]}
 
 
 def create(key: str, kind: Kind = Kind.USER, *, directory: str = DIRECTORY, **shape: Value) -> Change:
-    """Create a record in our own tables, where no rules are written."""
+    """Return a create in own tables without rules."""
     active: dict[str, Any] = {"active": True} if kind is Kind.USER else {}
     return Change(Op.CREATE, kind, directory, key, key, None, canonical(kind, id=key, **{**active, **shape}))
 
 
 def own_edges(op: Op, group_id: str, *members: str) -> Change:
-    """Add or remove members where ids are keys."""
+    """Return an addition or removal of members where ids are keys."""
     named = tuple(Member(Kind.USER, member, member) for member in members)
     return Change(op, Kind.GROUP, DIRECTORY, group_id, group_id, members=named)
 

@@ -1,4 +1,4 @@
-"""The three databases behind one face, so that every promise is tested on each."""
+"""SQLite, PostgreSQL and MariaDB behind one interface, so that a test runs on each."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ TYPES = {
 
 
 def only(*dialects: str) -> pytest.MarkDecorator:
-    """For a test that has a meaning on these alone."""
+    """Mark a test that runs on these databases only."""
     return pytest.mark.parametrize("database", dialects, indirect=True)
 
 
 class Database(Protocol):
-    """An empty database of a test's own."""
+    """An empty database for one test."""
 
     dialect: str
 
@@ -37,7 +37,7 @@ class Database(Protocol):
     def url(self) -> str: ...
 
     def sql(self, *statements: str) -> list[tuple[Any, ...]]:
-        """Run statements, in which ``{serial}`` and the like are filled in; what the last one gives."""
+        """Fill in ``{serial}`` and the like, run the statements, and return the rows of the last one."""
         ...
 
 
@@ -78,6 +78,6 @@ def _filled(statement: str, dialect: str) -> str:
 
 
 def columns(database: Database, table: str, names: Sequence[str], order: str) -> list[tuple[Any, ...]]:
-    """These columns of all rows, in the order of one."""
+    """Return these columns of all rows, ordered by one column."""
     picked = ", ".join(f'"{name}"' for name in names)
     return database.sql(f'SELECT {picked} FROM "{table}" ORDER BY "{order}"')

@@ -1,4 +1,4 @@
-"""An application that writes the same rows at the same time."""
+"""An application writes the same rows at the same time as a delivery."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def application(database: Database) -> Iterator[Any]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits long for a lock."""
+    """Shorten the time for which a delivery waits for a lock."""
     monkeypatch.setattr(engine, "LOCK_SECONDS", 1)
     monkeypatch.setattr(engine, "BUSY_SECONDS", 0.1)
 
@@ -134,7 +134,7 @@ async def test_a_lookup_on_a_locked_table_times_out(database: Database, start: S
 
 @only("mariadb")
 async def test_a_deadlock_among_new_rows_repeats_the_whole_batch(database: ServerDatabase, start: Start) -> None:
-    """MariaDB undoes the whole transaction then, with its savepoints."""
+    """MariaDB rolls back the whole transaction after a deadlock, with its savepoints."""
     database.sql(TABLE, "CREATE TABLE heavy (number INTEGER)")
     runs = start(APP, tables=TABLES)
     await runs(user(Op.CREATE, "ada", ADA))

@@ -1,4 +1,4 @@
-"""What `check --online` and every run say before anything is written."""
+"""What `check --online` and every run check before the first write."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_constant_that_fits_no_row_is_named(tmp_path: Path, level: Any, why: s
 
 
 def test_a_condition_over_a_column_that_is_not_there_stops_the_run(tmp_path: Path) -> None:
-    """It would protect nobody."""
+    """Such a condition would protect no object."""
     protection = {Kind.USER: Protection(condition=lambda _: False, columns=frozenset({"levl"}))}
 
     async def identify() -> str:

@@ -1,4 +1,4 @@
-"""How SQLite compares a column: its own catalogue does not say."""
+"""How SQLite compares a column, which its catalogue does not contain."""
 
 from __future__ import annotations
 

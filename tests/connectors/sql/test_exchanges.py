@@ -1,4 +1,4 @@
-"""What must be unique is exchanged and handed on within one batch; who stands in the way is refused alone, by name."""
+"""Unique values are exchanged and passed on within one batch. A record that prevents this is refused alone, by name."""
 
 from __future__ import annotations
 

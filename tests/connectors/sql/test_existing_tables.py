@@ -1,4 +1,4 @@
-"""The admin's own tables: reflected, never altered; rows adopted, foreign columns left alone, values made to fit."""
+"""Tables of the application: reflected, never altered. Rows are adopted, and values converted to their columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong: with one record, which fails alone and by name, or with the whole target, which is a TargetError."""
+"""Faults of one record, which fails alone and by name, and of the whole target, which are a TargetError."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ async def test_a_refused_update_leaves_the_row_as_it_was(database: Database, sta
 
 
 async def test_an_address_passes_to_another_row_within_one_batch(database: Database, start: Start) -> None:
-    """Ada gives hers up, and Bob takes it: in whatever order the plan has them."""
+    """Ada gives up her address, and Bob gets it, in either order of the changes."""
     database.sql(TABLE, "INSERT INTO app_user VALUES ('1', 'a', true), ('2', 'b', true)")
     runs = start(APP, tables=TABLES)
     taken = [

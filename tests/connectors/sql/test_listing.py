@@ -1,4 +1,4 @@
-"""What the SQL target tells of everything that it holds, and what it takes for the same value."""
+"""What the SQL target lists of its objects, and which values it treats as equal."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ FORMS: dict[str, list[tuple[str, Value, Value]]] = {
     ],
     "sqlite": [("DECIMAL", "1.50", "1.51"), ("", "007", "7"), ("BLOB", "abc", "abc")],
 }  # fmt: skip
-"""For each type a value as rules give it, and another one."""
+"""For each type, a value as rules give it, and another one."""
 UNKNOWN = {"", "BLOB"}
-"""Types of which the connector does not know the forms: it never says that a value differs."""
+"""Types whose formats the connector does not know: it never reports a difference of their values."""
 
 
 def _cases() -> list[Any]:
@@ -75,7 +75,7 @@ async def yielded_edges(target: SqlTarget, groups: list[str]) -> set[Edge]:
 
 
 async def test_upper_and_lower_case_of_the_key_are_one(database: Database, start: Start) -> None:
-    """A trigger of an application may write it so."""
+    """A trigger of the application may change the case of a key."""
     database.sql(
         "CREATE TABLE users (id {serial}, login VARCHAR(20) UNIQUE, value VARCHAR(20))",
         "CREATE TABLE teams (id {serial}, name VARCHAR(20) UNIQUE)",
@@ -94,7 +94,7 @@ async def test_upper_and_lower_case_of_the_key_are_one(database: Database, start
 
 @pytest.mark.parametrize("holds", ["reference", "key"])
 async def test_memberships_of_an_applications_tables(database: Database, start: Start, holds: str) -> None:
-    """By foreign keys, or by keys; of groups that are there, and of members who are."""
+    """Memberships by foreign keys or by keys, of existing groups and members only."""
     refers = holds == "reference"
     column = "INTEGER NOT NULL REFERENCES {}(id)" if refers else "VARCHAR(20) NOT NULL"
     engine = " ENGINE=InnoDB" if database.dialect == "mariadb" else ""

@@ -1,4 +1,4 @@
-"""Memberships in tables of the admin's: by foreign keys, or by columns that the options name."""
+"""Memberships in tables of the application: by foreign keys, or by columns that the options name."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def teams(*names: str) -> list[Change]:
 
 
 def held(database: Database) -> set[tuple[str, str]]:
-    """(group, user) by their names, in a table with foreign keys."""
+    """Return the memberships (group, user) by name, from a table with foreign keys."""
     rows = database.sql(
         "SELECT g.name, u.external_id FROM app_user_group m "
         "JOIN app_user u ON u.id = m.user_id JOIN app_group g ON g.id = m.group_id"

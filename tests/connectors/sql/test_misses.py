@@ -1,4 +1,4 @@
-"""Rows that the database drops or keeps as they are, rows that are protected, keys that it takes for equal."""
+"""Rows that the database drops or does not change, protected rows, and keys that the database treats as equal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys that their column cannot hold: such a record fails by name, and costs no other one."""
+"""Keys that their column cannot hold: such a record fails by name, and affects no other one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ KEYS: dict[str, list[tuple[str, str, str]]] = {
         ("DATE", "2026-01-31", "0000-01-01"), ("NUMERIC", "7", "1e999"),
     ],
 }  # fmt: skip
-"""For each type a key that the column takes, and one that it does not."""
+"""For each type, a key that the column accepts, and one that it does not."""
 TYPES = (
     "CREATE EXTENSION IF NOT EXISTS citext",
     "CREATE TYPE color AS ENUM ('red', 'blue')",
@@ -53,7 +53,7 @@ TYPES = (
 
 
 async def test_a_key_that_its_column_cannot_hold_fails_only_its_record(database: Database, start: Start) -> None:
-    """All types are in one database: making one takes longer than the rest of the test."""
+    """All types are in one database, because creating one takes longer than the rest of the test."""
     database.sql(*(TYPES if database.dialect == "postgresql" else ()), "SELECT 1")
     for number, (kind, good, bad) in enumerate(KEYS[database.dialect]):
         case, table = f"{kind}: {good} and {bad!a}", f"app_user{number}"

@@ -1,4 +1,4 @@
-"""What the admin writes: URLs without drivers, a driver that is missing, paths."""
+"""The options of the SQL target: URLs without drivers, a missing driver, paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables that usersyncd makes: their columns, what identifies a row, when it was written."""
+"""Tables that usersyncd creates: their columns, the identity of a row, and the times of writing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever can be printed may stand in a password, and a byte order mark is not part of it."""
+"""A password may contain any printable character. A byte order mark is not part of it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ASKED = "host all guarded 127.0.0.1/32 scram-sha-256\n"
 
 @pytest.fixture
 def guarded(postgres: Postgres) -> str:
-    """An empty database, as somebody sees it who is asked for the password."""
+    """An empty database that asks for a password."""
     rules = postgres.data / "pg_hba.conf"
     if ASKED not in rules.read_text():
         rules.write_text(ASKED + rules.read_text())

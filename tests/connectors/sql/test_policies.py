@@ -29,14 +29,14 @@ def person(key: str, email: str | None = None) -> dict[str, Value]:
 
 @pytest.fixture
 def runs(database: ServerDatabase, start: Start) -> Iterator[Runs]:
-    """Runs of a role that the policies of the tables are for."""
+    """Deliveries of a role to which the policies of the tables apply."""
     database.sql(*SCHEMA, "DROP ROLE IF EXISTS subject", "CREATE ROLE subject LOGIN")
     yield start(APP, tables=TABLES, url=database.server.url(database.name, "subject"))
     database.sql("DROP OWNED BY subject", "DROP ROLE subject")
 
 
 def secure(database: ServerDatabase, table: str, **policies: str) -> None:
-    """Row-level security: what is not named is allowed."""
+    """Enable row-level security. Operations without a policy here are allowed."""
     database.sql(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
     for command in ("select", "insert", "update", "delete"):
         clause = policies.get(command, f"{'WITH CHECK' if command == 'insert' else 'USING'} (true)")

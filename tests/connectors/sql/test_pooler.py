@@ -52,7 +52,7 @@ async def test_a_target_behind_a_pooler(postgres: Postgres, tmp_path: Path, opti
 
 
 async def test_two_programs_share_the_sessions_of_a_pooler(postgres: Postgres, tmp_path: Path) -> None:
-    """With one session for all, what one leaves behind would meet the other."""
+    """With one session for both, the settings of one program would reach the other."""
     url = postgres.database()
     postgres.sql(url, *SCHEMA)
     with pgbouncer(postgres, tmp_path, mode="transaction", pool=1) as pooler:

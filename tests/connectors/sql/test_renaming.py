@@ -1,4 +1,4 @@
-"""A directory that is renamed: every row that names it, in one transaction."""
+"""A renamed directory: every row that names it changes in one transaction."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def test_a_row_under_the_new_name_prevents_the_whole_rename(database: Data
 
 
 async def test_the_tables_of_an_application_name_no_directory(database: Database, start: Start) -> None:
-    """Also where one has a column of that name."""
+    """Not even if a table has a column of that name."""
     database.sql("CREATE TABLE account (id {serial}, login VARCHAR(50) UNIQUE, active BOOLEAN, directory VARCHAR(50))")
     runs = start(layouts(("login", "active")), tables={"users": "account"})
     await runs(user(Op.CREATE, "ada", {"login": "ada", "active": True}))

@@ -1,4 +1,4 @@
-"""The rights that a database user needs: those that docs/sql.md lists suffice."""
+"""The rights in docs/sql.md are enough for a database user."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PEOPLE = [{"external_id": key, "email": f"{key}@acme.example", "active": True} f
 
 
 def least(database: ServerDatabase, start: Start) -> Runs:
-    """Runs of a role that may do what docs/sql.md says, and nothing else."""
+    """Deliveries of a role with the rights in docs/sql.md, and no others."""
     database.sql(
         *TABLES_OF_AN_APPLICATION,
         "DROP ROLE IF EXISTS modest",

@@ -1,4 +1,4 @@
-"""docs/sql.md lists the tables that usersyncd creates as they are."""
+"""docs/sql.md lists the tables that usersyncd creates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What identifies a row: chosen from the table, given by outcomes, and read again when other columns identify."""
+"""The columns that identify a row: chosen from the table, part of the outcome, and read again after they change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Own tables with rules that the last release made: identified by their key, with memberships that hold keys."""
+"""Own tables with rules from the last release: their rows are identified by keys, and memberships contain keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A state or target database that is written to text, and made of it again."""
+"""A state or target database that is dumped to text and loaded again."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ class Recorded(Protocol):
     def url(self) -> str: ...
 
     def run(self, *statements: str) -> Rows:
-        """Run statements: what the last one gives."""
+        """Run statements, and return the rows of the last one."""
         ...
 
     def dump(self) -> str:
-        """Everything, as SQL."""
+        """Return the whole database as SQL."""
         ...
 
     def load(self, text: str) -> None:
-        """Make what ``dump`` has written."""
+        """Create the database from the output of ``dump``."""
         ...
 
     def held(self, table: str) -> AbstractContextManager[None]:
-        """While this lasts nobody else writes to the table."""
+        """Lock the table against other writers."""
         ...
 
 
