@@ -1,4 +1,4 @@
-"""A directory on a slapd, pulled and looked at from outside."""
+"""A directory on a test server, with its pulls and their merged content."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Followed:
     """``options`` are those of a configuration; change them at will. ``mirror`` is what :meth:`follow` learnt."""
 
     reads: Reads | None = None
-    """What the rules read, unless a test says otherwise."""
+    """The attributes that the rules read by default."""
 
     def __init__(self, folder: Path, password: str, **options: Any) -> None:
         self.folder, self.log, self.mirror = folder, Log(), Mirror()
@@ -48,13 +48,13 @@ class Followed:
         return self.mirror
 
     async def afresh(self, **options: Any) -> Mirror:
-        """What a complete pull says."""
+        """Return the content of a complete pull."""
         mirror = Mirror()
         await mirror.follow(self.source(**options))
         return mirror
 
     async def agrees(self, **options: Any) -> Mirror:
-        """Follow, by an incremental pull, and see that a complete pull says the same."""
+        """Pull after the cursor, and check that a complete pull has the same content."""
         before = self.mirror.pulls[1]
         mirror = await self.follow(**options)
         assert mirror.pulls[1] == before, self.log.entries

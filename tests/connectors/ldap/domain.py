@@ -1,4 +1,4 @@
-"""A directory on a Samba domain controller, followed and looked at from outside."""
+"""A directory on a Samba domain controller, with its pulls and their merged content."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class Life:
             self.found()
 
     def step(self) -> None:
-        """One change."""
+        """Make one change."""
         usual: list[tuple[int, Callable[[], None]]] = [
             (4, self.join), (3, self.leave), (6, self.edit), (4, self.move), (2, self.replace), (3, self.lock),
             (1, self.found), (1, self.dissolve), (2, self.reorganize), (5, self.enter), (4, self.quit),
@@ -68,7 +68,7 @@ class Life:
         self.server.modify(self.random.choice(self.people), {"title": title, "description": f"step {self.steps}"})
 
     def move(self) -> None:
-        """To another unit, or to another name, or both."""
+        """Move a person to another unit, another name, or both."""
         old = self.people.pop(self.random.randrange(len(self.people)))
         rdn, _, unit = old.partition(",")
         unit = self.random.choice(self.units)
@@ -78,7 +78,7 @@ class Life:
         self.people.append(f"{rdn},{unit}")
 
     def replace(self) -> None:
-        """Somebody new under the DN of somebody who left."""
+        """Delete a person, and add another one under the same DN."""
         dn = self.random.choice(self.people)
         self._delete(dn)
         rdn, _, unit = dn.partition(",")
@@ -118,7 +118,7 @@ class Life:
         self.groups[f"{rdn},{unit}"] = members
 
     def enter(self) -> None:
-        """Somebody, or another group, becomes a member."""
+        """Add a person or another group to a group."""
         group = self.random.choice(sorted(self.groups))
         who = self.random.choice(self.people if self.random.random() < 0.8 else sorted(self.groups))
         if who != group:

@@ -1,4 +1,4 @@
-"""What changed in a real Active Directory (Samba): the snapshot is as a complete pull would say, by any strategy."""
+"""Changes in a real Active Directory (Samba): by any strategy, the result equals that of a complete pull."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ async def test_the_next_pull_continues_after_a_restart(corp: Domain) -> None:
 
 
 async def test_a_pull_may_be_repeated(corp: Domain) -> None:
-    """A run that failed after its pull asks again with the cursor that it had."""
+    """A run that failed after its pull uses the same cursor again."""
     server = corp.server
     ada, bob = server.add_user("ada"), server.add_user("bob")
     group = server.add_group("staff", [ada])

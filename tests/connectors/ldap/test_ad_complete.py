@@ -1,4 +1,4 @@
-"""What a complete pull of a real Active Directory (Samba) says."""
+"""Complete pulls of a real Active Directory (Samba)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every user of Active Directory has, as userAccountControl, is absent where the account may not read it."""
+"""Attributes of every user, such as userAccountControl, are absent if the account may not read them."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ async def test_a_count_that_is_not_this_servers(counted: Domain, what: str) -> N
 
 
 async def test_a_domain_controller_restored_from_a_backup(counted: Domain) -> None:
-    """Not as it should be done, which gives a new invocationId: then the count tells."""
+    """An unsupported restore keeps the invocationId: only the lower count shows it."""
     server = counted.server
     server.stop()
     backup = server.backup()

@@ -1,4 +1,4 @@
-"""What Windows does and Samba does not, by a facade before Samba: ranges unasked, a limit of rows, DirSync in parts."""
+"""Behaviour of Windows that Samba lacks, by a facade: ranges unasked, a limit of rows, DirSync in parts."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def test_dirsync_continues_over_empty_answers_while_there_is_more(domain: 
 
 
 async def test_many_changes_at_once(domain: Domain, windows: Windows) -> None:
-    """More than are asked for by id in one search."""
+    """More changes than the connector reads by id in one search."""
     people = crowd(domain, 130)
     await domain.follow()
     for dn in people:

@@ -1,4 +1,4 @@
-"""What is special about 389 Directory Server: locked accounts, its cookie, and a changelog that forgets."""
+"""Special cases of 389 Directory Server: locked accounts, its cookie, and a trimmed changelog."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ async def test_a_server_restored_from_a_backup(directory: Directory389) -> None:
 
 
 async def test_a_unit_that_is_made_read_and_renamed_within_a_second(directory: Directory389) -> None:
-    """The server's times have seconds only: it looks as if it had just been made."""
+    """The server's times have seconds only: the unit looks new."""
     inner = f"ou=inner,{PEOPLE}"
     await asyncio.sleep(1 - time.time() % 1)
     directory.server.add(inner, {"objectClass": "organizationalUnit"})
@@ -111,7 +111,7 @@ async def test_two_changes_within_a_second_are_followed(directory: Directory389)
 
 
 async def test_a_changelog_that_was_trimmed_beyond_the_cursor(directory: Directory389) -> None:
-    """The server would answer as if nothing had happened."""
+    """The server would answer that nothing changed."""
     await directory.follow()
     cursor = str(directory.mirror.cursor)
     directory.server.delete(f"uid=u2,{PEOPLE}")

@@ -1,4 +1,4 @@
-"""Text that is not UTF-8, as some servers hold it: no base64 in a name, and no repair of what a record is known by."""
+"""Text that is not UTF-8: names are not given in base64, and ids and logins are not repaired."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ READS = {
 
 @pytest.fixture
 def directory(serve389: Callable[..., Directory389]) -> Directory389:
-    """A server that takes any bytes, as old ones did."""
+    """A server that accepts any bytes, as old ones did."""
     found = serve389()
     found.reads = READS
     found.server.modify("cn=config", {"nsslapd-syntaxcheck": "off"})

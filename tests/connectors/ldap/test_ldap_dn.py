@@ -1,4 +1,4 @@
-"""Two spellings of one DN have one normal form, and the short way to it agrees with the long one."""
+"""All spellings of a DN have one normal form, and the fast path gives the same as the full parser."""
 
 from __future__ import annotations
 

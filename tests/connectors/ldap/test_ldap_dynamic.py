@@ -1,4 +1,4 @@
-"""Who is in a dynamic group changes without a change of the group: every pull asks for it."""
+"""The members of a dynamic group change without a change of the group: every pull reads them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def of_urls(directory: Directory | Directory389, name: str, *urls: str) -> None:
 
 
 async def comes_and_goes(directory: Directory | Directory389, name: str) -> None:
-    """Bob leaves Berlin, and Cy comes: incremental pulls see both, and nothing else of the groups."""
+    """Bob leaves Berlin, and Cy moves there: incremental pulls find both changes and no others."""
     for who, place in (("ada", "Berlin"), ("bob", "Berlin"), ("cy", "Paris")):
         person(directory, who, l=place)
     directory.server.add(

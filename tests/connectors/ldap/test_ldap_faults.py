@@ -124,7 +124,7 @@ async def test_the_next_server_is_tried(serve: Serve) -> None:
 
 @pytest.fixture
 def mute() -> Iterator[int]:
-    """The port of a server that accepts connections and never says a word."""
+    """The port of a server that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 

@@ -1,4 +1,4 @@
-"""What an entry must have is absent where the account may not read it: the entry fails by name, and stays as it was."""
+"""An entry whose required attribute the account may not read fails by name, and stays as it was."""
 
 from __future__ import annotations
 

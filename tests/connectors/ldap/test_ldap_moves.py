@@ -1,4 +1,4 @@
-"""Who moves while a directory is read, from where is still to be read to where was read already, has not left."""
+"""An entry that moves during a pull, from a base still unread to one already read, does not count as deleted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a pull of a real OpenLDAP says."""
+"""Complete pulls of a real OpenLDAP."""
 
 from __future__ import annotations
 

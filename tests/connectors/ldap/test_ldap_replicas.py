@@ -1,4 +1,4 @@
-"""A server that is behind the one that was read last takes nobody for gone and brings nobody back."""
+"""A pull from a server that is behind the last one neither deletes records nor restores deleted ones."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def corp(request: pytest.FixtureRequest, domain: Domain, tmp_path: Path) -> Iter
 
 
 async def is_not_read(directory: Followed, cursor: str | None) -> None:
-    """Nothing is read from a copy that is behind, neither what changed nor everything, and the log says so."""
+    """Check that no pull reads from a copy that is behind, and that the log says so."""
     for known in (cursor, None):
         with pytest.raises(SourceError, match=r"no available server has all changes of ldaps?://"):
             await read(directory.source(), known)

@@ -1,4 +1,4 @@
-"""Generalized time becomes ISO 8601."""
+"""Generalized time is converted to ISO 8601."""
 
 from __future__ import annotations
 

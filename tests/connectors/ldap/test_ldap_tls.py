@@ -71,7 +71,7 @@ STRANGERS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture
 def careless() -> Iterator[None]:
-    """The machine's ldap.conf says that nobody verifies."""
+    """The machine's ldap.conf switches verification off."""
     ldap.set_option(ldap.OPT_X_TLS_REQUIRE_CERT, ldap.OPT_X_TLS_NEVER)
     yield
     ldap.set_option(ldap.OPT_X_TLS_REQUIRE_CERT, ldap.OPT_X_TLS_DEMAND)

@@ -1,4 +1,4 @@
-"""How OpenLDAP tells what changed: present and delete phase, restarts, backups, and servers that do not tell."""
+"""How OpenLDAP reports changes: present and delete phase, restarts, backups, and servers that do not report them."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def test_remaining_entries_are_yielded_as_present_after_a_change(directory
 
 
 async def test_deletions_that_a_full_accesslog_lost(serve: Serve) -> None:
-    """slapd deletes all the same when the log's database takes no more, and never tells of it."""
+    """slapd deletes the entry although the log's database is full, and never reports the deletion."""
     directory = serve(*COMPANY, changes="accesslog", log_kilobytes=128)
     directory.reads = READS
     await directory.follow()
