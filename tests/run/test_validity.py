@@ -5,11 +5,14 @@ from __future__ import annotations
 from contextlib import closing
 from datetime import UTC, datetime
 
+from sqlalchemy import func, select
+
 from tests.run.world import ON_SQLITE, World, rules
 from usersyncd.core.model import Guard
 from usersyncd.deliver.shape import shape_users
 from usersyncd.state.candidates import Selection
 from usersyncd.state.drift import Drift
+from usersyncd.state.tables import moments
 
 pytestmark = ON_SQLITE
 
@@ -93,3 +96,42 @@ def test_the_guard_covers_changes_that_a_date_makes_due(world: World) -> None:
     world.now = NEXT_DAY
     assert world.deliver(cause="date").status == "held"
     assert all(active(world).values())
+
+
+# ---- the moments that the state stores
+
+
+def moments_of(world: World) -> int:
+    with world.database.read() as connection:
+        return int(connection.scalar(select(func.count()).select_from(moments)) or 0)
+
+
+def test_the_date_of_somebody_who_never_came_to_the_target_goes_with_the_record(world: World) -> None:
+    where = "user.validFrom == null || timestamp(user.validFrom) < now()"
+    world.target(users=rules(where, "uid", uid="user.id"))
+    world.people("starter", validFrom="2026-04-01T00:00:00Z")
+    world.people("other")
+    world.now = LAST_DAY
+    world.synced()
+    assert (active(world), moments_of(world)) == ({"other": True}, 1)
+    world.leave("starter")
+    world.synced()
+    assert moments_of(world) == 0
+    assert world.deliver().due is None
+
+
+def test_the_dates_of_a_directory_go_with_it(world: World) -> None:
+    """It was delivered under its new name before anybody wrote `was`: the two become one directory."""
+    where = "user.validFrom == null || timestamp(user.validFrom) < now()"
+    world.target(users=rules(where, "uid", uid="user.id"))
+    world.people("starter", validFrom="2026-04-01T00:00:00Z")
+    world.people("other")
+    world.now = LAST_DAY
+    world.synced()
+    world.leave("other")
+    world.name = "neu"
+    world.target(users=rules(where, "uid", uid="user.id"))
+    world.synced()
+    world.was = "acme"
+    world.synced()
+    assert moments_of(world) == 1

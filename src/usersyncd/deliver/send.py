@@ -73,8 +73,8 @@ def _finish(work: Work, plan: PlanStore, parts: Mapping[str, SharePlan], again: 
         links.finish(connection, work.number, reached, again)
         for name, part in parts.items():
             everything = part.is_whole or not part.share.rules.rules.reads.time
-            directory = part.share.directory.id
-            moments.replace(connection, work.number, directory, plan.shaped(name), everything=everything)
+            since = None if everything or part.done is None else part.done.revision
+            moments.replace(connection, work.number, part.share.directory.id, plan.shaped(name), since)
 
 
 def _begin(work: Work, plan: TargetPlan, parts: Iterable[SharePlan]) -> None:

@@ -16,15 +16,20 @@ PAGE = 5_000
 
 
 def replace(
-    connection: Connection, target: int, directory: int, shaped: Iterable[tuple[int, str | None]], *, everything: bool
+    connection: Connection, target: int, directory: int, shaped: Iterable[tuple[int, str | None]], since: int | None
 ) -> None:
     """Store the moments of records that were shaped: refs, each with its moment (None: the shape holds for good).
-    ``everything``: no other record of the directory has one."""
-    if everything:
-        mine = select(records.c.ref).where(records.c.directory == directory)
-        connection.execute(delete(moments).where(moments.c.target == target, moments.c.ref.in_(mine)))
+
+    ``since``: records that were not shaped keep theirs, unless a pull after this one found that they left. None: all
+    records were shaped.
+    """
+    mine = select(records.c.ref).where(records.c.directory == directory)
+    if since is not None:
+        mine = mine.where(records.c.revision > since, records.c.gone_at.is_not(None))
+    # Whoever left without an object in the target is not shaped.
+    connection.execute(delete(moments).where(moments.c.target == target, moments.c.ref.in_(mine)))
     for some in batched(shaped, PAGE):
-        if not everything:
+        if since is not None:
             refs = among(connection, moments.c.ref, [ref for ref, _ in some])
             connection.execute(delete(moments).where(moments.c.target == target, refs))
         rows = ((target, ref, at) for ref, at in some if at is not None)

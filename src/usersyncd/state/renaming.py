@@ -32,6 +32,7 @@ from usersyncd.state.tables import (
     directories,
     links,
     metadata,
+    moments,
     outcomes,
     records,
     renames,
@@ -182,7 +183,8 @@ def _holds(target: Column[Any], directory: int | None) -> ColumnElement[bool]:
 def _drop(connection: Connection, directory: int) -> None:
     """Delete a directory of which no target holds anything."""
     mine = select(records.c.ref).where(records.c.directory == directory)
-    connection.execute(delete(retries).where(retries.c.ref.in_(mine)))
+    for table in (retries, moments):
+        connection.execute(delete(table).where(table.c.ref.in_(mine)))
     for table in (table for table in metadata.sorted_tables if _belongs(table)):
         connection.execute(delete(table).where(table.c.directory == directory))
     connection.execute(delete(directories).where(directories.c.id == directory))
