@@ -6,7 +6,7 @@ from array import array
 from collections import Counter
 from collections.abc import Collection, Mapping
 
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import Connection, case, exists, func, select
 
 from usersyncd.core.guard import Holdings, is_blank
 from usersyncd.plugin import Kind
@@ -33,13 +33,14 @@ def holdings(
         .group_by(links.c.kind)
     )
     held = {KIND[kind]: (count, int(active)) for kind, count, active in connection.execute(query)}
+    here = records.c.directory == directory
     edges = (
         select(
             func.sum(_SIZE + func.coalesce(func.length(link_members.c.unanswered), 0)),
             func.sum(case((_SIZE > 0, 1), else_=0)),
         )
-        .join(records, records.c.ref == link_members.c.ref)
-        .where(link_members.c.target == target, records.c.directory == directory)
+        # With a join, SQLite looks for the groups among all records of the directory.
+        .where(link_members.c.target == target, exists().where(records.c.ref == link_members.c.ref, here))
     )
     size, peopled = connection.execute(edges).one()
     users, active = held.get(Kind.USER, (0, 0))
