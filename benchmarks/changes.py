@@ -1,6 +1,7 @@
 """What a pull of 100 mixed changes costs, from a source in memory to a target in memory, with the state in SQLite.
 
-Run: ``python -m benchmarks.changes [people]``; 20,000 people are the quick form. A directory of so many people, with 20
+Run: ``python -m benchmarks.changes [people…]``. 20,000 people are the quick form; ``100_000 1_000_000`` is the long one
+(20 minutes), which also prints how the cost grows with the directory. A directory of so many people, with 20
 times fewer groups of 100 members, one group of 50,000, and groups in groups, is synchronised once. Then it tells 100
 changes at a time: people who come, leave, get another name, title or manager, members of small groups and of the large
 one, a new group, and a group that enters or leaves another one. What is measured is the CPU time from the begin of the
@@ -211,6 +212,7 @@ class Measured:
 
     def __init__(self, folder: Path, people: int, *, groups: bool) -> None:
         self.company = Company(people)
+        folder.mkdir(exist_ok=True)
         self.file = folder / f"{groups}.db"
         self._folder = folder
         self._groups = groups
@@ -245,28 +247,40 @@ class Measured:
             self.seconds[step] = self.seconds.get(step, 0.0) + ended - began
 
 
-def main(people: int = 100_000) -> None:
+def main(*sizes: int) -> None:
     logs.configure("error")
     with tempfile.TemporaryDirectory() as name:
         for groups in (False, True):
-            _measure(Path(name), people, groups=groups)
+            _measure(Path(name), sizes or (100_000,), groups=groups)
 
 
-def _measure(folder: Path, people: int, *, groups: bool) -> None:
-    measured = Measured(folder, people, groups=groups)
+def _measure(folder: Path, sizes: Sequence[int], *, groups: bool) -> None:
+    companies = {people: _synced(folder, people, groups=groups) for people in sizes}
+    rounds: dict[int, list[dict[str, float]]] = {people: [] for people in sizes}
+    for number in range(ROUNDS):
+        for people, measured in companies.items():
+            measured.run(measured.company.changes(number))
+            rounds[people].append(measured.seconds)
+    totals: dict[int, float] = {}
+    for people, measured in companies.items():
+        floor = statistics.median(_floor(measured.file, people) for _ in range(ROUNDS))
+        medians = {step: statistics.median(each[step] for each in rounds[people]) for step in STEPS}
+        totals[people] = statistics.median(sum(each[step] for step in STEPS) for each in rounds[people])
+        print(f"{people:,} people; rules that {'' if groups else 'do not '}read user.groups")
+        for step, seconds in {**medians, "together": totals[people], "floor": floor}.items():
+            print(f"  {step:10}{seconds * 1000:10.1f} ms{seconds / floor:10.1f} × floor")
+    for few, many in pairwise(totals):
+        print(f"{many:,} people need {totals[many] / totals[few]:.2f} of the time of {few:,}")
+    for measured in companies.values():
+        measured.file.unlink()
+
+
+def _synced(folder: Path, people: int, *, groups: bool) -> Measured:
+    measured = Measured(folder / f"{people}", people, groups=groups)
     began = time.process_time()
     measured.run(measured.company.whole(), complete=True)
-    first = time.process_time() - began
-    rounds: list[dict[str, float]] = []
-    for number in range(ROUNDS):
-        measured.run(measured.company.changes(number))
-        rounds.append(measured.seconds)
-    floor = statistics.median(_floor(measured.file, people) for _ in range(ROUNDS))
-    medians = {step: statistics.median(each[step] for each in rounds) for step in STEPS}
-    total = statistics.median(sum(each[step] for step in STEPS) for each in rounds)
-    print(f"{people:,} people; rules that {'' if groups else 'do not '}read user.groups; first sync {first:.1f} s")
-    for step, seconds in {**medians, "together": total, "floor": floor}.items():
-        print(f"  {step:10}{seconds * 1000:10.1f} ms{seconds / floor:10.1f} × floor")
+    print(f"first sync of {people:,} people: {time.process_time() - began:.1f} s", flush=True)
+    return measured
 
 
 def _floor(file: Path, people: int) -> float:
