@@ -1,4 +1,4 @@
-"""The runs, and the journal of every change that a target acknowledged."""
+"""Stores the runs, and the journal of every change that a target acknowledged."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from usersyncd.state.database import Database
 from usersyncd.state.tables import journal, runs
 
 KEPT = timedelta(days=90)
-"""How long runs and their journal are kept."""
+"""How long runs and their journal are kept, measured by ``elapsed``."""
 LONGEST = KEPT / 10
-"""How much of a gap between two runs counts for that. A clock that is wrong once costs no more of the history."""
+"""The most that a gap between two runs adds to ``elapsed``, so that one wrong clock deletes little of the history."""
 PRUNED = 100
-"""How many runs the end of a run deletes at most."""
+"""The most runs that are deleted at the end of a run."""
 INTERRUPTED = (
     "it was interrupted: the process ended before the run did. Nothing is lost: the next run goes on from there"
 )
@@ -32,11 +32,11 @@ INTERRUPTED = (
 _COLUMNS = ("run", "seq", "target", "directory", "op", "kind", "id", "key", "before", "after", "members")
 _members = msgspec.json.Decoder(list[Member]).decode
 _written = msgspec.json.Encoder(enc_hook=lambda _listing: None).encode
-"""A report as it is kept: the journal has its changes."""
+"""Encodes a report without its list of changes: the journal has them."""
 
 
 class RunKind(IntEnum):
-    """What a run is: of a directory with its deliveries, as before release 0.2; or one of the two by itself."""
+    """The kind of a run. WHOLE: a pull and its deliveries in one run, as before release 0.2."""
 
     WHOLE = 0
     PULL = 1
@@ -52,7 +52,8 @@ _DECODERS: Mapping[RunKind, Callable[[str], Report]] = {
 
 
 class Entry(Struct, frozen=True):
-    """One change that a target acknowledged. ``members`` are those added or removed; empty for a record."""
+    """One change that a target acknowledged. ``members``: the members added or removed; empty for a change of a
+    record."""
 
     seq: int
     target: str
@@ -78,15 +79,17 @@ def subject(report: Report) -> str:
 
 
 def begin(database: Database, report: Report) -> None:
-    """Record the begin of a run. An earlier one of the same subject that never ended was interrupted: its lock is
-    free."""
-    mine = runs.c.kind == _kind(report), runs.c.subject == subject(report)
+    """Record the start of a run. An earlier run of the same subject that has no end was interrupted, because this run
+    holds the lock."""
+    of_subject = runs.c.kind == _kind(report), runs.c.subject == subject(report)
     with database.write() as connection:
         for kind, text in connection.execute(
-            select(runs.c.kind, runs.c.report).where(*mine, runs.c.finished.is_(None))
+            select(runs.c.kind, runs.c.report).where(*of_subject, runs.c.finished.is_(None))
         ).all():
-            found = _decode(kind, text)
-            _write(connection, structs.replace(found, status="failed", error=INTERRUPTED, finished=report.started))
+            interrupted = _decode(kind, text)
+            _write(
+                connection, structs.replace(interrupted, status="failed", error=INTERRUPTED, finished=report.started)
+            )
         connection.execute(
             insert(runs).values(
                 id=report.run,
@@ -101,7 +104,7 @@ def begin(database: Database, report: Report) -> None:
 
 
 def _elapsed(connection: Connection, report: Report) -> int:
-    """The milliseconds from the first run of this subject to the one that begins."""
+    """The milliseconds from the first run of this subject to the run that begins, with long gaps cut to LONGEST."""
     query = select(runs.c.started, runs.c.elapsed).where(
         runs.c.kind == _kind(report), runs.c.subject == subject(report)
     )
@@ -113,23 +116,23 @@ def _elapsed(connection: Connection, report: Report) -> int:
 
 
 def finish(database: Database, report: Report) -> None:
-    """Record the end of a run. Those that are too old by now are deleted."""
+    """Record the end of a run, and delete runs that are too old."""
     with database.write() as connection:
         _write(connection, report)
         if isinstance(report, DeliveryRun):
             outcomes.store(connection, report)
         now = select(runs.c.elapsed).where(runs.c.id == report.run).scalar_subquery()
-        oldest = select(runs.c.id, now - runs.c.elapsed).where(
+        ages = select(runs.c.id, now - runs.c.elapsed).where(
             runs.c.kind == _kind(report), runs.c.subject == subject(report)
         )
-        rows = connection.execute(oldest.order_by(runs.c.number).limit(PRUNED)).all()
-        if gone := [run for run, age in rows if age > KEPT // timedelta(milliseconds=1)]:
-            connection.execute(delete(journal).where(journal.c.run.in_(gone)))
-            connection.execute(delete(runs).where(runs.c.id.in_(gone)))
+        oldest = connection.execute(ages.order_by(runs.c.number).limit(PRUNED)).all()
+        if expired := [run for run, age in oldest if age > KEPT // timedelta(milliseconds=1)]:
+            connection.execute(delete(journal).where(journal.c.run.in_(expired)))
+            connection.execute(delete(runs).where(runs.c.id.in_(expired)))
 
 
 def discard(database: Database, report: Report) -> None:
-    """Forget a run that did not begin: another process has what it needs."""
+    """Delete a run that could not start, because another process holds the lock that it needs."""
     with database.write() as connection:
         connection.execute(delete(runs).where(runs.c.id == report.run))
 
@@ -145,7 +148,8 @@ def _write(connection: Connection, report: Report) -> None:
 def write(
     connection: Connection, run: str, target: str, first: int, changes: Iterable[Change], texts: Iterable[str | None]
 ) -> None:
-    """Write what a target acknowledged, numbered from ``first``. ``texts`` are the shapes that it has now, in JSON."""
+    """Add the changes that a target acknowledged, numbered from ``first``. ``texts``: the new shape of each object as
+    JSON."""
     rows = (
         (
             run, seq, target, change.directory, change.op.value, change.kind.value, change.id,
@@ -169,8 +173,8 @@ def history(
     changed: bool = False,
     kinds: Collection[RunKind] = tuple(RunKind),
 ) -> list[Report]:
-    """The last runs, newest first. ``name``: those of this directory or target only, with the deliveries to which the
-    directory had a share; ``changed``: those that changed a target."""
+    """The last runs, newest first. ``name``: only runs of this directory or target, and deliveries with a share of this
+    directory. ``changed``: only runs that changed a target."""
     query = select(runs.c.kind, runs.c.report).where(runs.c.kind.in_([int(kind) for kind in kinds]))
     query = query.order_by(runs.c.number.desc()).limit(limit)
     if name is not None:
@@ -186,53 +190,54 @@ def _decode(kind: int, text: str) -> Report:
 
 
 def find(connection: Connection, run: str) -> list[Report]:
-    """The runs whose id begins so."""
+    """Up to three runs whose ids begin with ``run``: more than one means that ``run`` is ambiguous."""
     query = select(runs.c.kind, runs.c.report).where(runs.c.id.startswith(run.upper(), autoescape=True))
     query = query.order_by(runs.c.number).limit(3)
     return [_decode(kind, text) for kind, text in connection.execute(query)]
 
 
 def deliveries_after(connection: Connection, pull: str) -> list[DeliveryRun]:
-    """The deliveries that followed from a pull."""
+    """The deliveries that delivered what a pull saved."""
     query = select(runs.c.report).where(
         runs.c.kind == int(RunKind.DELIVERY), runs.c.number > number(connection, pull), runs.c.report.contains(pull)
     )
     decode = msgspec.json.Decoder(DeliveryRun).decode
-    found = [decode(text) for text in connection.scalars(query.order_by(runs.c.number))]
-    return [run for run in found if pull in run.pulls]
+    deliveries = [decode(text) for text in connection.scalars(query.order_by(runs.c.number))]
+    return [delivery for delivery in deliveries if pull in delivery.pulls]
 
 
 def last(connection: Connection, directory: str, latest: datetime, *statuses: Status) -> str | None:
-    """When the last pull of a directory that ended with one of these statuses began.
+    """The start of the last pull of a directory that ended with one of these statuses.
 
-    One that is dated later than ``latest`` does not count: its clock was wrong, and its date would hide for long that
-    nothing succeeds any more.
+    A pull that started after ``latest`` does not count: the clock was wrong, and a date in the future would hide that
+    no pull succeeds any more.
     """
     query = select(runs.c.started).where(
         runs.c.kind != int(RunKind.DELIVERY), runs.c.subject == directory, runs.c.status.in_(statuses)
     )
     query = query.where(runs.c.started <= latest.isoformat())
-    began: str | None = connection.scalar(query.order_by(runs.c.number.desc()).limit(1))
-    return began
+    started: str | None = connection.scalar(query.order_by(runs.c.number.desc()).limit(1))
+    return started
 
 
 def last_connector(connection: Connection, directory: str) -> str:
-    """The connector that read a directory last; empty when no run of it is known."""
-    mine = runs.c.subject == directory, runs.c.kind != int(RunKind.DELIVERY)
-    query = select(runs.c.kind, runs.c.report).where(*mine).order_by(runs.c.number.desc()).limit(1)
+    """The connector of the last pull of a directory; empty if there is no pull."""
+    of_directory = runs.c.subject == directory, runs.c.kind != int(RunKind.DELIVERY)
+    query = select(runs.c.kind, runs.c.report).where(*of_directory).order_by(runs.c.number.desc()).limit(1)
     row = connection.execute(query).one_or_none()
     return "" if row is None else _decode(row.kind, row.report).connector
 
 
 def number(connection: Connection, run: str) -> int:
-    """The number of a run."""
+    """The number of a run; 0 if it is unknown."""
     return int(connection.scalar(select(runs.c.number).where(runs.c.id == run)) or 0)
 
 
 def entries(connection: Connection, run: str) -> Iterator[Entry]:
-    """What a run changed, in the order of its delivery."""
+    """The changes of a run, in the order of their delivery."""
     query = select(*(journal.c[name] for name in _COLUMNS[1:])).where(journal.c.run == run).order_by(journal.c.seq)
     for seq, target, directory, op, kind, id_, *texts, members in connection.execute(query):
         key, before, after = (text and msgspec.json.decode(text) for text in texts)
-        found = _members(members) if members else []
-        yield Entry(seq, target, directory or "", op, kind, id_, key, before, after, found)
+        yield Entry(
+            seq, target, directory or "", op, kind, id_, key, before, after, _members(members) if members else []
+        )

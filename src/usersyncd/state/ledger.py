@@ -1,4 +1,4 @@
-"""Stores what was sent to a target and what it answered: links, members and journal, in one transaction.
+"""Stores what was sent to a target and what the target answered: links, members and journal, in one transaction.
 
 A batch is stored before it is sent, in a commit that survives a power loss. If the process ends before the answer, the
 next run finds the batch, reads the target and stores the outcome.
@@ -35,15 +35,15 @@ from usersyncd.state.tables import links as links_table
 
 
 class Answer(Struct, frozen=True, gc=False):
-    """A step and the target's answer to it. A step without a change needs no answer and counts as delivered."""
+    """A step and the target's answer to it. A step without a change is not sent, and counts as delivered."""
 
     step: PlannedChange
     outcome: Outcome
 
 
 class Book(Struct, frozen=True):
-    """The owner of a ledger: number and name of the target, the numbers of all directories by name, the run, and the
-    guard."""
+    """The delivery that a ledger belongs to: number and name of the target, the numbers of all directories by name, the
+    id of the run, and the guard."""
 
     target: int
     name: str
@@ -53,10 +53,7 @@ class Book(Struct, frozen=True):
 
 
 class Ledger:
-    """The ledger of one run and one target. Calls must not overlap.
-
-    ``now`` is the time at which leavers of this run leave.
-    """
+    """The ledger of one delivery. Calls must not overlap."""
 
     def __init__(
         self,
@@ -67,7 +64,8 @@ class Ledger:
         now: datetime,
         decisions: Mapping[str, Decisions],
     ) -> None:
-        """``lock`` is the lock of the run; ``decisions``: those in force about harmful changes, by directory."""
+        """``lock``: the lock of the run. ``now``: the time at which leavers of this run leave. ``decisions``: those in
+        force, by directory."""
         self._database = database
         self._lock = lock
         self._book = book
@@ -77,11 +75,11 @@ class Ledger:
         self._decisions = decisions
         self._next = 0
         self.entries = Counter[str]()
-        """How many of the run's entries in the journal are about each directory."""
+        """How many entries the run has added to the journal, by directory."""
         self.settled = defaultdict[str, Counts](Counts)
-        """The changes of an earlier run that were written, as this run found out, by directory."""
+        """The unanswered changes of an earlier run that this run found in the target, by directory."""
         self.displaced: set[int] = set()
-        """Refs of records whose objects are now those of others: the next plan looks at them again."""
+        """Refs of records whose objects are linked to other records now. The next plan compares them again."""
 
     def write(self, answers: Sequence[Answer], following: Sequence[PlannedChange]) -> None:
         """Store the answers to one batch, and the ``following`` batch before it is sent. Raises StateError."""
@@ -90,17 +88,17 @@ class Ledger:
         self._lock.verify()
         book = self._book
         with self._database.write(durable=bool(following)) as connection:
-            # Members come before groups, because ending a group removes its members.
-            emptied = self._members(connection, answers)
-            texts = self._records(connection, answers)
-            done = [change for answer in answers if (change := self._done(answer, emptied)) is not None]
-            self._journal(connection, [(one.change, texts.get(one.ref)) for one in done])
+            # Members come before records, because deleting the link of a group deletes its members.
+            emptied = self._write_members(connection, answers)
+            texts = self._write_links(connection, answers)
+            done = [change for answer in answers if (change := self._acknowledged(answer, emptied)) is not None]
+            self._write_journal(connection, [(change.change, texts.get(change.ref)) for change in done])
             self._write_harms(connection, done)
             if following:
                 sent.write(connection, book.target, book.directories, following)
             else:
                 sent.clear(connection, book.target)
-        self._count(one.directory for one in done)
+        self._count(change.directory for change in done)
 
     def _count(self, directories: Iterable[str]) -> None:
         names = list(directories)
@@ -109,22 +107,22 @@ class Ledger:
 
     def _write_harms(self, connection: Connection, done: Sequence[AcknowledgedChange]) -> None:
         by_directory: dict[str, list[AcknowledgedChange]] = {}
-        for one in done:
-            by_directory.setdefault(one.directory, []).append(one)
+        for change in done:
+            by_directory.setdefault(change.directory, []).append(change)
         book = self._book
-        for name, some in by_directory.items():
+        for name, changes in by_directory.items():
             if name not in self._harms:
                 self._harms[name] = Harms(book.target, book.directories[name], book.run, limited(book.guard))
-            self._harms[name].write(connection, some)
+            self._harms[name].write(connection, changes)
             if approved := self._approved(name):
-                changes = ((one.change, one.emptied) for one in some)
-                consume(connection, book.target, book.directories[name], changes, approved)
+                pairs = ((change.change, change.emptied) for change in changes)
+                consume(connection, book.target, book.directories[name], pairs, approved)
 
-    def _done(self, answer: Answer, emptied: Set[int]) -> AcknowledgedChange | None:
-        change, step = _done(answer), answer.step
+    def _acknowledged(self, answer: Answer, emptied: Set[int]) -> AcknowledgedChange | None:
+        change, step = _accepted_part(answer), answer.step
         if change is None:
             return None
-        members = _accepted(answer) if change.members else ()
+        members = _accepted_members(answer) if change.members else ()
         whole, is_empty = step.change or change, step.ref in emptied
         approved = approved_part(whole, step.members, self._approved(change.directory), emptied=is_empty)
         return AcknowledgedChange(
@@ -134,8 +132,8 @@ class Ledger:
     def _approved(self, directory: str) -> Mapping[str, Decision]:
         return self._decisions.get(directory, UNDECIDED).approved
 
-    def _journal(self, connection: Connection, done: Sequence[tuple[Change, str | None]]) -> None:
-        """Write changes to the journal. Each text is the shape as JSON, or None to encode it here."""
+    def _write_journal(self, connection: Connection, done: Sequence[tuple[Change, str | None]]) -> None:
+        """Add changes to the journal, each with its new shape as JSON; None: the shape is encoded here."""
         texts = (
             text if text is not None or change.after is None else encode(change.after).decode() for change, text in done
         )
@@ -144,18 +142,18 @@ class Ledger:
 
     # ---- records
 
-    def _records(self, connection: Connection, answers: Iterable[Answer]) -> dict[int, str]:
+    def _write_links(self, connection: Connection, answers: Iterable[Answer]) -> dict[int, str]:
         """Store the links. Returns the stored shapes as JSON, by ref."""
-        made: list[links.Row] = []
+        created: list[links.Row] = []
         changed: list[links.Row] = []
-        given: list[links.Row] = []
+        with_new_id: list[links.Row] = []
         ended: list[int] = []
-        taken: dict[int, int] = {}
-        quiet: list[dict[str, object]] = []
+        adopters: dict[int, int] = {}
+        new_states: list[dict[str, object]] = []
         for step, outcome in ((answer.step, answer.outcome) for answer in answers):
             change = step.change
             if change is None:
-                quiet.append(self._quiet(step))
+                new_states.append(self._new_state(step))
             elif outcome.error is not None:
                 continue
             elif change.members:
@@ -165,56 +163,57 @@ class Ledger:
             else:
                 new = change.op is Op.CREATE and change.before is None
                 row = self._row(step, change, outcome)
-                (made if new else changed).append(row)
+                (created if new else changed).append(row)
                 if outcome.target_id is not None and not new:
-                    given.append(row)
+                    with_new_id.append(row)
                 if step.takes is not None:
-                    taken[step.takes] = step.ref
-        if quiet:
-            self._leave(connection, quiet)
+                    adopters[step.takes] = step.ref
+        if new_states:
+            self._write_states(connection, new_states)
         target = self._book.target
-        self._hand_over(connection, taken)
+        self._hand_over(connection, adopters)
         links.end(connection, target, ended)
-        self._displace(connection, [*made, *given])
+        self._displace(connection, [*created, *with_new_id])
         links.write(connection, target, changed)
-        links.add(connection, target, made)
-        return {row.ref: row.shape for row in (*made, *changed)}
+        links.add(connection, target, created)
+        return {row.ref: row.shape for row in (*created, *changed)}
 
     def _displace(self, connection: Connection, rows: Sequence[links.Row], batch: Set[int] = frozenset()) -> None:
-        """End the links of other records to these objects, but those of the ``batch``: a target may use an id again for
-        a new object."""
+        """End the links of other records to these objects, because a target may give the id of a deleted object to a
+        new one. Records of the ``batch`` keep their links."""
         target, refs = self._book.target, links.sharing(connection, self._book.target, rows) - batch
         links.end(connection, target, refs)
         links.retry(connection, target, refs)
         self.displaced |= refs
 
-    def _quiet(self, step: PlannedChange) -> dict[str, object]:
+    def _new_state(self, step: PlannedChange) -> dict[str, object]:
         state = State.LEAVER if step.left else State.CONFIRMED
         return {"which": step.ref, "since": self._now.isoformat() if step.left else None, "as": int(state)}
 
-    def _leave(self, connection: Connection, quiet: list[dict[str, object]]) -> None:
-        mine = links_table.c.target == self._book.target, links_table.c.ref == bindparam("which")
+    def _write_states(self, connection: Connection, states: list[dict[str, object]]) -> None:
+        link = links_table.c.target == self._book.target, links_table.c.ref == bindparam("which")
         connection.execute(
-            update(links_table).where(*mine).values(left_at=bindparam("since"), state=bindparam("as")), quiet
+            update(links_table).where(*link).values(left_at=bindparam("since"), state=bindparam("as")), states
         )
 
-    def _hand_over(self, connection: Connection, taken: Mapping[int, int]) -> None:
-        """Pass the objects of leavers and their memberships on to other records (leaver's ref -> new ref)."""
-        links.replace_members(connection, self._book.target, taken)
-        links.forget(connection, self._book.target, list(taken))
+    def _hand_over(self, connection: Connection, adopters: Mapping[int, int]) -> None:
+        """Delete the links of leavers whose objects were adopted, and put the adopting records into the leavers' groups
+        (leaver's ref → adopter's ref)."""
+        links.replace_members(connection, self._book.target, adopters)
+        links.forget(connection, self._book.target, list(adopters))
 
     def _row(self, step: PlannedChange, change: Change, outcome: Outcome) -> links.Row:
         shape = change.after or {}
-        key = shape.get(self._layouts[change.kind].key, change.key)  # A leaver's shape may be of earlier rules.
-        assert isinstance(key, str | int)  # noqa: S101 - the rules see to it
+        key = shape.get(self._layouts[change.kind].key, change.key)  # Earlier rules may have shaped a leaver.
+        assert isinstance(key, str | int)  # noqa: S101 - the rules ensure it
         target_id = change.target_id if outcome.target_id is None else outcome.target_id
         state, left_at = (State.LEAVER, self._now) if step.left else (State.CONFIRMED, None)
         return links.row(step.ref, change.kind, Link(shape, key, target_id, state, left_at))
 
     # ---- memberships
 
-    def _members(self, connection: Connection, answers: Iterable[Answer]) -> set[int]:
-        """Store the members of groups. Returns the groups that have none any more."""
+    def _write_members(self, connection: Connection, answers: Iterable[Answer]) -> set[int]:
+        """Store the members of groups. Returns the groups that have no member any more."""
         edits: dict[int, MemberEdit] = {}
         for answer in answers:
             if answer.step.members:
@@ -226,29 +225,30 @@ class Ledger:
         write_members(connection, self._book.target, after)
         return {ref for ref, group in before.items() if group.members and not after[ref].members}
 
-    # ---- what was never answered
+    # ---- unanswered changes
 
     def settle(self, settled: Sequence[tuple[Sent, Settled]], members: Sequence[Sent]) -> None:
-        """Store the outcome of a batch that was not answered.
+        """Store the outcome of an unanswered batch, as it was found in the target.
 
-        ``members`` are its membership changes. Their members are stored as unanswered, and the plan sends them again.
+        ``members``: the membership changes of the batch. Their members are stored as unanswered, and the plan sends
+        them again.
         """
         self._lock.verify()
         book = self._book
         with self._database.write() as connection:
-            seen = {step.ref: self._seen(step, found.held) for step, found in settled if found.held is not None}
+            rows = {step.ref: self._held_row(step, found.held) for step, found in settled if found.held is not None}
             batch = {ref for step, _ in settled for ref in (step.ref, step.takes) if ref is not None}
-            self._displace(connection, list(seen.values()), batch)
+            self._displace(connection, list(rows.values()), batch)
             for step, found in settled:
-                self._settle(connection, step, found.fate, seen.get(step.ref))
+                self._settle(connection, step, found.fate, rows.get(step.ref))
             groups = links.members(connection, book.target, {step.ref for step in members})
             for step in members:
                 groups.setdefault(step.ref, Membership(set(), set())).unanswered.update(step.members)
             links.write_members(connection, book.target, groups)
             done = [step for step, found in settled if _is_done(step, found)]
-            self._journal(connection, [(step.change, None) for step in done])
+            self._write_journal(connection, [(step.change, None) for step in done])
             self._write_harms(
-                connection, [self._settled(step, found) for step, found in settled if _is_seen(step, found)]
+                connection, [self._settled_change(step, found) for step, found in settled if _is_seen(step, found)]
             )
             sent.clear(connection, book.target)
         self._count(step.directory for step in done)
@@ -264,29 +264,29 @@ class Ledger:
                 self._hand_over(connection, {step.takes: step.ref})
             links.write(connection, target, [row])
         elif fate is PendingOutcome.UNCLEAR:
-            self._doubt(connection, step)
+            self._mark_pending(connection, step)
 
-    def _settled(self, step: Sent, found: Settled) -> AcknowledgedChange:
-        """A change as it was written, which may be otherwise than was asked."""
+    def _settled_change(self, step: Sent, found: Settled) -> AcknowledgedChange:
+        """The change with the shape that the target holds, which may differ from the shape that was sent."""
         change = step.change
         if found.held is not None:
             change = structs.replace(change, after=shape_of(found.held, tuple(change.after or ())))
         approved = approved_part(change, (), self._approved(step.directory), emptied=False)
         return AcknowledgedChange(step.directory, step.ref, step.takes, change, counted=step.counted, approved=approved)
 
-    def _seen(self, step: Sent, held: Held) -> links.Row:
+    def _held_row(self, step: Sent, held: Held) -> links.Row:
         change = step.change
         shape = shape_of(held, self._layouts[change.kind].attributes)
         left = step.left and has_left(shape, change)
         state, left_at = (State.LEAVER, self._now) if left else (State.CONFIRMED, None)
         return links.row(step.ref, change.kind, Link(shape, held.key, held.target_id, state, left_at))
 
-    def _doubt(self, connection: Connection, step: Sent) -> None:
-        mine = links_table.c.target == self._book.target, links_table.c.ref == step.ref
-        connection.execute(update(links_table).where(*mine).values(state=int(State.PENDING)))
+    def _mark_pending(self, connection: Connection, step: Sent) -> None:
+        link = links_table.c.target == self._book.target, links_table.c.ref == step.ref
+        connection.execute(update(links_table).where(*link).values(state=int(State.PENDING)))
 
     def presume(self, steps: Sequence[Sent]) -> None:
-        """For a target that cannot be read: mark every sent change, so that the next plan sends it again."""
+        """Mark every unanswered change as pending, so that the next plan sends it again: the target cannot be read."""
         self._lock.verify()
         book = self._book
         with self._database.write() as connection:
@@ -296,7 +296,7 @@ class Ledger:
                     link = Link(change.after, change.key, None, State.PENDING)
                     links.write(connection, book.target, [links.row(step.ref, change.kind, link)])
                 elif not step.members:
-                    self._doubt(connection, step)
+                    self._mark_pending(connection, step)
             sent.clear(connection, book.target)
 
 
@@ -308,7 +308,7 @@ class MemberEdit(Struct):
 
     def note(self, answer: Answer) -> None:
         """Add an answer. The last one about a member counts."""
-        change, done = answer.step.change, _accepted(answer)
+        change, done = answer.step.change, _accepted_members(answer)
         entered, left = self.added, self.removed
         if change is None or change.op is not Op.ADD:
             entered, left = left, entered
@@ -332,7 +332,7 @@ def _is_seen(step: Sent, found: Settled) -> bool:
     return found.fate is PendingOutcome.SEEN or _is_done(step, found)
 
 
-def _accepted(answer: Answer) -> set[int]:
+def _accepted_members(answer: Answer) -> set[int]:
     """The refs of the members that the target added or removed."""
     change, outcome = answer.step.change, answer.outcome
     if change is None or outcome.error is not None or is_absent(change, outcome):
@@ -349,15 +349,15 @@ def is_absent(change: Change, outcome: Outcome) -> bool:
 
 
 def found_missing(step: PlannedChange, outcome: Outcome) -> Iterator[int]:
-    """The refs of what has no object in the target: a membership change's group, or some of its members."""
+    """The refs of the records in a membership change that have no object in the target: its group or its members."""
     if outcome.absent and step.members:
         yield step.ref
     members = step.change.members if step.change is not None and outcome.gone else ()
     yield from (ref for ref, member in zip(step.members, members, strict=False) if member.id in outcome.gone)
 
 
-def _done(answer: Answer) -> Change | None:
-    """The part of a change that was not refused; None if there is none."""
+def _accepted_part(answer: Answer) -> Change | None:
+    """The part of a change that the target did not refuse; None if there is none."""
     change, outcome = answer.step.change, answer.outcome
     if change is None or outcome.error is not None or is_absent(change, outcome):
         return None

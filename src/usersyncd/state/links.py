@@ -1,4 +1,4 @@
-"""Stores the links of a target, the members of its groups, and the progress of its target_progress."""
+"""Stores the links of a target, the members of its groups, and its progress in each directory."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ from usersyncd.state.tables import directories, link_members, links, records, re
 
 PAGE = 5_000
 NOTHING = -1
-"""The revision of a target to which no delivery was completed yet."""
+"""The revision of a target that has no complete delivery yet."""
 
 _COLUMNS = ("target", "ref", "kind", "key", "digest", "active", "state", "left_at", "target_id", "shape")
 
 
 class TargetProgress(Struct, frozen=True):
-    """The last pull that was delivered to a target completely, and the fingerprint of the rules that shaped it."""
+    """How far a target is in a directory: the revision up to which it has everything, and the fingerprint of the rules
+    of that delivery."""
 
     revision: int
     fingerprint: str
@@ -48,18 +49,18 @@ class Row(Struct, frozen=True, gc=False):
 
 
 class Membership(Struct):
-    """The members of one group in a target, as refs. ``unanswered``: members whose addition or removal was not
-    answered, so that they may be in the group or not."""
+    """The members of one group in a target, as refs. ``unanswered``: members that were added or removed without an
+    answer; nobody knows whether they are in the group."""
 
     members: set[int]
     unanswered: set[int]
 
 
 class Owner(Struct, frozen=True, gc=False):
-    """A record with a key and an object.
+    """A linked record that has a key or an object.
 
-    ``left``: the person left. ``revision``: the last pull that changed the record, or in which it left. ``here``: it is
-    in its directory. ``due``: it changed or failed since the last complete delivery of its directory.
+    ``left``: it is a leaver. ``revision``: the last pull that changed or deleted the record. ``here``: its directory
+    has the record. ``due``: it changed or failed since the last complete delivery of its directory.
     """
 
     ref: int
@@ -74,142 +75,143 @@ class Owner(Struct, frozen=True, gc=False):
 
 
 def row(ref: int, kind: Kind, link: Link) -> Row:
-    """A link of a record, as a row of the table."""
+    """The row of the table for a link."""
     text = encode(link.shape)
     active = link.shape.get("active") is not False
     key = encode(link.key).decode()
     return Row(ref, kind, key, digest(text), active, link.state, link.left_at, link.target_id, text.decode())
 
 
-# ---- how far a target is
+# ---- progress
 
 
 def progress(connection: Connection, directory: int, target: int) -> TargetProgress | None:
-    """The progress of a target; None if this directory was never delivered completely."""
+    """The progress of a target in a directory; None if the directory was never delivered completely."""
     query = select(target_progress.c.revision, target_progress.c.fingerprint).where(
         target_progress.c.directory == directory, target_progress.c.target == target
     )
-    found = connection.execute(query).one_or_none()
-    return TargetProgress(*found) if found and found.revision != NOTHING else None
+    row = connection.execute(query).one_or_none()
+    return TargetProgress(*row) if row and row.revision != NOTHING else None
 
 
 def delivered(connection: Connection, target: int) -> list[str]:
-    """The names of the directories of which something was, or may have been, delivered to a target."""
+    """The names of the directories for which a delivery to a target has begun."""
     query = select(directories.c.name).join(target_progress, target_progress.c.directory == directories.c.id)
     return list(connection.scalars(query.where(target_progress.c.target == target).order_by(directories.c.name)))
 
 
 def begin(connection: Connection, directory: int, target: int, fingerprint: str) -> None:
-    """Note that a delivery by these rules is under way.
+    """Store that a delivery with these rules has begun.
 
-    If it is the first one, what the directory forgets meanwhile may get an object yet. If the rules are others than
-    before and the delivery does not end, some objects have the new shapes: whatever comes next compares all of them.
+    Before a first delivery, this keeps records that are deleted meanwhile: the delivery may create their objects yet.
+    If the rules differ from the last delivery's, the fingerprint is cleared: should this delivery not end, some objects
+    have new shapes, and the next delivery compares all of them.
     """
-    done = progress(connection, directory, target)
-    if done is None or done.fingerprint != fingerprint:
-        row = directory, target, NOTHING if done is None else done.revision, ""
+    before = progress(connection, directory, target)
+    if before is None or before.fingerprint != fingerprint:
+        row = directory, target, NOTHING if before is None else before.revision, ""
         bulk.upsert(connection, target_progress, ("directory", "target", "revision", "fingerprint"), [row])
 
 
 def distrust(connection: Connection, directory: int, rules: Mapping[str, str]) -> None:
-    """Clear the fingerprint of targets that ``rules`` (name → fingerprint) does not contain.
+    """Clear the fingerprints of a directory that ``rules`` (target's name → fingerprint) does not contain.
 
-    This pull did not track what they depend on. If they are configured again, every record is shaped again.
+    The pull did not track what these rules depend on. If they are configured again, every record is shaped again.
     """
-    followed: list[ColumnElement[bool]] = [target_progress.c.fingerprint == LEAVING]
-    followed += [
+    tracked: list[ColumnElement[bool]] = [target_progress.c.fingerprint == LEAVING]
+    tracked += [
         and_(
             target_progress.c.target.in_(select(target_names.c.target).where(target_names.c.name == name)),
             target_progress.c.fingerprint == text,
         )
         for name, text in rules.items()
     ]
-    others = not_(or_(*followed))
+    others = not_(or_(*tracked))
     connection.execute(
         update(target_progress).where(target_progress.c.directory == directory, others).values(fingerprint="")
     )
 
 
 def retry(connection: Connection, target: int, refs: Iterable[int]) -> None:
-    """Mark records for the next plan."""
+    """Mark records, so that the next plan looks at them again."""
     bulk.upsert(connection, retries, ("target", "ref"), ((target, ref) for ref in refs))
 
 
 def retried(connection: Connection, directory: int, target: int) -> set[int]:
-    """The refs of the records of a directory that the last plan marked for the next one."""
-    mine = retries.c.target == target, records.c.directory == directory
-    return set(connection.scalars(select(retries.c.ref).join(records, records.c.ref == retries.c.ref).where(*mine)))
+    """The refs of the records of a directory that are marked for the next plan."""
+    of_share = retries.c.target == target, records.c.directory == directory
+    return set(connection.scalars(select(retries.c.ref).join(records, records.c.ref == retries.c.ref).where(*of_share)))
 
 
 def finish(connection: Connection, target: int, reached: Mapping[int, TargetProgress], again: Iterable[int]) -> None:
-    """Store that a target was given everything of these directories up to a revision, except ``again``: refs that
-    failed."""
+    """Store the progress of a target after a delivery, by directory. ``again``: the refs of records that failed, and
+    are marked for the next plan."""
     here = select(records.c.ref).where(records.c.ref == retries.c.ref, records.c.directory.in_(list(reached)))
-    done = [(directory, target, one.revision, one.fingerprint) for directory, one in reached.items()]
+    rows = [(directory, target, now.revision, now.fingerprint) for directory, now in reached.items()]
     connection.execute(delete(retries).where(retries.c.target == target, here.exists()))
     retry(connection, target, again)
-    bulk.upsert(connection, target_progress, ("directory", "target", "revision", "fingerprint"), done)
+    bulk.upsert(connection, target_progress, ("directory", "target", "revision", "fingerprint"), rows)
 
 
 # ---- links
 
 
 def add(connection: Connection, target: int, rows: Iterable[Row]) -> None:
-    """Insert links of records that have none."""
-    bulk.insert(connection, links, _COLUMNS, (_values(target, one) for one in rows))
+    """Insert links of records that have no link."""
+    bulk.insert(connection, links, _COLUMNS, (_values(target, row) for row in rows))
 
 
 def write(connection: Connection, target: int, rows: Iterable[Row]) -> None:
     """Insert or replace links."""
-    bulk.upsert(connection, links, _COLUMNS, (_values(target, one) for one in rows))
+    bulk.upsert(connection, links, _COLUMNS, (_values(target, row) for row in rows))
 
 
-def _values(target: int, one: Row) -> bulk.Row:
-    left_at = one.left_at and one.left_at.isoformat()
+def _values(target: int, row: Row) -> bulk.Row:
+    left_at = row.left_at and row.left_at.isoformat()
     return (
-        target, one.ref, NUMBER[one.kind], one.key, one.digest, int(one.active), int(one.state), left_at,
-        one.target_id, one.shape,
+        target, row.ref, NUMBER[row.kind], row.key, row.digest, int(row.active), int(row.state), left_at,
+        row.target_id, row.shape,
     )  # fmt: skip
 
 
 def end(connection: Connection, target: int, refs: Collection[int]) -> None:
-    """Delete the links of records whose objects do not exist any more, and their memberships."""
+    """Delete links and memberships of records whose objects do not exist any more."""
     forget(connection, target, refs)
-    for some in batched(refs, PAGE):
-        mine = link_members.c.target == target, among(connection, link_members.c.ref, some)
-        connection.execute(delete(link_members).where(*mine))
+    for batch in batched(refs, PAGE):
+        matches = link_members.c.target == target, among(connection, link_members.c.ref, batch)
+        connection.execute(delete(link_members).where(*matches))
     replace_members(connection, target, dict.fromkeys(refs))
 
 
 def forget(connection: Connection, target: int, refs: Collection[int]) -> None:
     """Delete the links of records whose objects are linked to other records now."""
-    for some in batched(refs, PAGE):
-        mine = links.c.target == target, among(connection, links.c.ref, some)
-        connection.execute(delete(links).where(*mine))
+    for batch in batched(refs, PAGE):
+        matches = links.c.target == target, among(connection, links.c.ref, batch)
+        connection.execute(delete(links).where(*matches))
 
 
 def known(connection: Connection, target: int, refs: Collection[int]) -> dict[int, Link]:
     """The links of these records, by ref."""
     query = select(links.c.ref, links.c.shape, links.c.key, links.c.target_id, links.c.state, links.c.left_at)
     found: dict[int, Link] = {}
-    for some in batched(refs, PAGE):
-        mine = links.c.target == target, among(connection, links.c.ref, some)
-        for ref, *rest in connection.execute(query.where(*mine)):
+    for batch in batched(refs, PAGE):
+        matches = links.c.target == target, among(connection, links.c.ref, batch)
+        for ref, *rest in connection.execute(query.where(*matches)):
             found[ref] = link_of(*rest)
     return found
 
 
 def link_of(shape: str, key: str, target_id: str | None, state: int, left_at: str | None) -> Link:
-    """A link from the columns of its row."""
+    """The link that these columns of its row describe."""
     when = datetime.fromisoformat(left_at) if left_at else None
     return Link(_shape(shape), msgspec.json.decode(key), target_id, State(state), when)
 
 
 def left_until(connection: Connection, target: int, directory: int, last: datetime) -> set[int]:
-    """The refs of the records of a directory whose people left until ``last`` and whose objects are kept."""
+    """The refs of the leavers of a directory that left until ``last`` and whose objects are kept."""
     query = select(links.c.ref).join(records, records.c.ref == links.c.ref)
-    mine = links.c.target == target, records.c.directory == directory, links.c.left_at <= last.isoformat()
-    return set(connection.scalars(query.where(*mine)))
+    matches = links.c.target == target, records.c.directory == directory, links.c.left_at <= last.isoformat()
+    return set(connection.scalars(query.where(*matches)))
 
 
 def _shape(text: str) -> Shape:
@@ -221,31 +223,31 @@ def addresses(
 ) -> Iterator[tuple[int, str | int, str | None]]:
     """The addresses of the objects of these records: ref, key and target id."""
     query = select(links.c.ref, links.c.key, links.c.target_id)
-    for some in batched(refs, PAGE):
-        mine = links.c.target == target, among(connection, links.c.ref, some)
-        for ref, key, target_id in connection.execute(query.where(*mine)):
+    for batch in batched(refs, PAGE):
+        matches = links.c.target == target, among(connection, links.c.ref, batch)
+        for ref, key, target_id in connection.execute(query.where(*matches)):
             yield ref, msgspec.json.decode(key), target_id
 
 
 def linked(connection: Connection, target: int, kind: Kind, target_ids: Collection[str]) -> dict[str, int]:
-    """Target id -> ref of the record that is linked to the object."""
+    """The refs of the records that are linked to these objects, by target id."""
     return dict(_linked(connection, target, kind, target_ids))
 
 
 def sharing(connection: Connection, target: int, rows: Sequence[Row]) -> set[int]:
     """The refs of other records that are linked to the objects of these links."""
-    mine = {row.ref for row in rows}
-    found: set[int] = set()
+    refs = {row.ref for row in rows}
+    others: set[int] = set()
     for kind in Kind:
         target_ids = [row.target_id for row in rows if row.kind is kind and row.target_id is not None]
-        found.update(ref for _, ref in _linked(connection, target, kind, target_ids) if ref not in mine)
-    return found
+        others.update(ref for _, ref in _linked(connection, target, kind, target_ids) if ref not in refs)
+    return others
 
 
 def _linked(connection: Connection, target: int, kind: Kind, target_ids: Collection[str]) -> Iterator[tuple[str, int]]:
     query = select(links.c.target_id, links.c.ref).where(links.c.target == target, links.c.kind == NUMBER[kind])
-    for some in batched(target_ids, PAGE):
-        rows = connection.execute(query.where(among(connection, links.c.target_id, some)))
+    for batch in batched(target_ids, PAGE):
+        rows = connection.execute(query.where(among(connection, links.c.target_id, batch)))
         yield from ((target_id, ref) for target_id, ref in rows)
 
 
@@ -257,7 +259,7 @@ def owners(
     keys: Collection[str | int],
     target_ids: Collection[str],
 ) -> list[Owner]:
-    """The records that have one of these keys or objects. ``directory``: of this one only."""
+    """The linked records that have one of these keys or objects. ``directory``: only records of this directory."""
     query = (
         select(
             links.c.ref, records.c.id, directories.c.name, links.c.left_at, links.c.key, links.c.target_id,
@@ -275,14 +277,14 @@ def owners(
     if directory is not None:
         query = query.where(records.c.directory == directory)
     asked = links.alias()
-    mine = select(asked.c.ref).where(asked.c.target == target, asked.c.kind == NUMBER[kind])
-    wanted = (asked.c.key, [encode(key).decode() for key in keys]), (asked.c.target_id, list(target_ids))
+    refs = select(asked.c.ref).where(asked.c.target == target, asked.c.kind == NUMBER[kind])
+    lookups = (asked.c.key, [encode(key).decode() for key in keys]), (asked.c.target_id, list(target_ids))
     return [
         Owner(ref, id_, name, left_at is not None, msgspec.json.decode(key), target_id, revision, here, due)
-        for column, values in wanted
+        for column, values in lookups
         if values
         for ref, id_, name, left_at, key, target_id, revision, here, due in connection.execute(
-            query.where(links.c.ref.in_(mine.where(among(connection, column, values))))
+            query.where(links.c.ref.in_(refs.where(among(connection, column, values))))
         )
     ]
 
@@ -290,7 +292,8 @@ def owners(
 def unlinked(
     connection: Connection, target: int, kind: Kind, directory: int | None = None
 ) -> Iterator[tuple[int, Lookup]]:
-    """The records whose links have no target id, with their refs. ``directory``: of this one only."""
+    """The refs of the records whose links have no target id, each with a lookup of its object. ``directory``: only
+    records of this directory."""
     query = (
         select(links.c.ref, directories.c.name, records.c.id, links.c.key)
         .join(records, records.c.ref == links.c.ref)
@@ -305,20 +308,20 @@ def unlinked(
 
 
 def earlier(connection: Connection, target: int, kind: Kind, attribute: str) -> Iterator[Lookup]:
-    """Lookups for the links without a target id: by key, and by the new key if its change was not answered.
-    ``attribute``: the name of the key."""
-    found = list(unlinked(connection, target, kind))
-    held = {lookup.key for _, lookup in found}
-    linked_ = known(connection, target, [ref for ref, _ in found])
-    for ref, lookup in found:
+    """Lookups for the links without a target id: by key, and by the new key if the change of the key was not answered.
+    ``attribute``: the name of the key attribute."""
+    by_key = list(unlinked(connection, target, kind))
+    keys = {lookup.key for _, lookup in by_key}
+    stored = known(connection, target, [ref for ref, _ in by_key])
+    for ref, lookup in by_key:
         yield lookup
-        key = linked_[ref].shape.get(attribute)
-        if linked_[ref].state is State.PENDING and isinstance(key, str | int) and key not in held:
-            yield Lookup(lookup.directory, lookup.id, key)
+        new_key = stored[ref].shape.get(attribute)
+        if stored[ref].state is State.PENDING and isinstance(new_key, str | int) and new_key not in keys:
+            yield Lookup(lookup.directory, lookup.id, new_key)
 
 
 def sample(connection: Connection, target: int, kind: Kind, limit: int) -> dict[str, str]:
-    """The target ids of up to ``limit`` links, each with the key of its object as text."""
+    """Up to ``limit`` links of a kind: target id → key as text."""
     query = select(links.c.target_id, links.c.key).where(
         links.c.target == target, links.c.kind == NUMBER[kind], links.c.target_id.is_not(None)
     )
@@ -329,7 +332,7 @@ def sample(connection: Connection, target: int, kind: Kind, limit: int) -> dict[
 
 
 def members(connection: Connection, target: int, groups: Collection[int]) -> dict[int, Membership]:
-    """The members of these groups in the target, by ref of the group."""
+    """The members of these groups in the target, by the group's ref."""
     query = select(link_members.c.ref, link_members.c.members, link_members.c.unanswered).where(
         link_members.c.target == target, among(connection, link_members.c.ref, list(groups))
     )
@@ -341,38 +344,42 @@ def members(connection: Connection, target: int, groups: Collection[int]) -> dic
 
 def write_members(connection: Connection, target: int, groups: Mapping[int, Membership]) -> None:
     """Store the members of groups."""
-    rows = ((target, ref, packed(one.members), packed(one.unanswered) or None) for ref, one in groups.items())
+    rows = ((target, ref, packed(group.members), packed(group.unanswered) or None) for ref, group in groups.items())
     bulk.upsert(connection, link_members, ("target", "ref", "members", "unanswered"), rows)
 
 
 def replace_members(connection: Connection, target: int, refs: Mapping[int, int | None]) -> None:
-    """Replace each of these records by another one in every group; None removes it. A replaced group passes its members
-    on."""
+    """Replace each of these records in every group by another record, or remove it (None). If the record is a group,
+    the other record gets its members."""
     if not refs:
         return
-    moved = {ref: other for ref, other in refs.items() if other is not None}
-    for ref, other in moved.items():
-        mine = link_members.c.target == target
-        connection.execute(delete(link_members).where(mine, link_members.c.ref == other))
-        connection.execute(update(link_members).where(mine, link_members.c.ref == ref).values(ref=other))
+    replaced = {ref: other for ref, other in refs.items() if other is not None}
+    for ref, other in replaced.items():
+        here = link_members.c.target == target
+        connection.execute(delete(link_members).where(here, link_members.c.ref == other))
+        connection.execute(update(link_members).where(here, link_members.c.ref == ref).values(ref=other))
     changed = {
-        group: Membership(*({refs.get(ref, ref) for ref in some} - {None} for some in (one.members, one.unanswered)))  # type: ignore[arg-type]
-        for group, one in with_members(connection, target, refs.keys()).items()
+        ref: Membership(_replaced(group.members, refs), _replaced(group.unanswered, refs))
+        for ref, group in with_members(connection, target, refs.keys()).items()
     }
     write_members(connection, target, changed)
 
 
+def _replaced(members: set[int], refs: Mapping[int, int | None]) -> set[int]:
+    return {new for ref in members if (new := refs.get(ref, ref)) is not None}
+
+
 def with_members(connection: Connection, target: int, refs: Set[int]) -> dict[int, Membership]:
-    """The groups of the target in which one of these records is, or may be."""
+    """The groups of the target that contain one of these records, or may contain it."""
     query = select(link_members.c.ref, link_members.c.members, link_members.c.unanswered)
-    found: dict[int, Membership] = {}
+    groups: dict[int, Membership] = {}
     for group, held, open_ in connection.execute(query.where(link_members.c.target == target)):
         both = unpack("I", held), unpack("I", open_)
-        if any(not refs.isdisjoint(some) for some in both):
-            found[group] = Membership(*map(set, both))
-    return found
+        if any(not refs.isdisjoint(members) for members in both):
+            groups[group] = Membership(*map(set, both))
+    return groups
 
 
 def packed(refs: set[int]) -> bytes:
-    """Refs as the tables hold them."""
+    """Refs as a sorted array, in bytes, as the tables store them."""
     return pack(array("I", sorted(refs)))

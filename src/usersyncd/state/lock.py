@@ -1,8 +1,8 @@
-"""Never two pulls of one directory at once, nor two deliveries to one target; also not from two processes.
+"""Locks: no two pulls of one directory, and no two deliveries to one target, at the same time, in any process.
 
-A lock ends with the process that holds it, also when that is killed: nothing has to be cleaned up afterwards. On
-PostgreSQL it is a session's advisory lock; beside an SQLite database, which lives on one machine, it is a lock on a
-small file.
+A lock ends with the process that holds it, even if the process is killed, so that nothing has to be cleaned up. On
+PostgreSQL it is an advisory lock of a session. For an SQLite database, which is used on one machine only, it is a lock
+on a small file beside the database.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ from usersyncd.state.database import Database
 from usersyncd.state.tables import targets
 
 LINKS = 0x7573796F
-"""The first of the two numbers of the advisory lock of a set of links (any number that other programs in that database
-do not use)."""
+"""The first of the two numbers of the advisory lock of a set of links: any number that other programs do not use in the
+same database."""
 
 
 class Lockable(Struct, frozen=True):
-    """What a run locks by its name: the first number of its advisory locks, the beginning of its lock files' names (the
-    name of a directory or target has no dot), and what a run of it is called."""
+    """A kind of thing that runs lock by name. ``number``: the first number of its advisory locks. ``prefix``: begins
+    the names of its lock files, and contains a dot, because names of directories and targets have none. ``run``: what
+    its run is called in messages."""
 
     number: int
     prefix: str
@@ -42,7 +43,8 @@ TARGET = Lockable(0x75737970, "to.", "delivery to this target")
 
 
 class Lock:
-    """The lock of a directory or target, held. ``session``: the connection to which it belongs; None for a file's."""
+    """A lock of a directory or target that this process holds. ``session``: the connection that owns an advisory lock;
+    None for a lock on a file."""
 
     def __init__(self, database: Database, name: str, session: Connection | None = None) -> None:
         self._database = database
@@ -50,15 +52,15 @@ class Lock:
         self._session = session
 
     def verify(self) -> None:
-        """Raises StateError when the lock is lost, and another run may have begun: its session was cut, as by a restart
-        of the server."""
+        """Raises StateError if the lock is lost, because the server ended its session (in a restart, for example):
+        another run may have begun."""
         if self._session is not None:
             self._ask(self._session, select(1))
 
     @contextmanager
     def at_links(self, number: int) -> Iterator[None]:
-        """Hold a set of links, too: another target of the configuration may have the same one. Raises LockedError at
-        once when another run has it, StateError as ``verify`` does."""
+        """Hold the lock of a set of links, too: another target of the configuration may use the same set. Raises
+        LockedError at once if another run holds it, StateError as ``verify`` does."""
         taken = LockedError("another delivery to this target is under way", "wait for it to end")
         if self._session is None:
             with _file_lock(self._database, f"target.{number}", taken):
@@ -73,7 +75,7 @@ class Lock:
 
     @contextmanager
     def at_all_links(self) -> Iterator[None]:
-        """Hold every set of links: nothing is delivered meanwhile. Raises as ``at_links`` does."""
+        """Hold the locks of all sets of links, so that nothing is delivered meanwhile. Raises as ``at_links`` does."""
         with self._database.read() as connection:
             numbers = connection.scalars(select(targets.c.id).order_by(targets.c.id)).all()
         with ExitStack() as stack:
@@ -94,7 +96,7 @@ class Lock:
 
 @contextmanager
 def locked(database: Database, what: Lockable, name: str) -> Iterator[Lock]:
-    """Hold the lock of a directory or target. Raises LockedError at once when another run has it."""
+    """Hold the lock of a directory or target. Raises LockedError at once if another run holds it."""
     taken = LockedError(
         f"{name}: another {what.run} is under way", "wait for it to end; `usersyncd status` shows what runs"
     )
@@ -109,7 +111,7 @@ def locked(database: Database, what: Lockable, name: str) -> Iterator[Lock]:
         try:
             yield Lock(database, name, session)
         finally:
-            # The server notices the end of a session a moment later: the next run may be sooner.
+            # The server notices the end of a session later than the next run may start.
             _unlock(session, what.number, number)
 
 
@@ -125,7 +127,7 @@ def _file_lock(database: Database, name: str, taken: LockedError) -> Iterator[No
         ) from error
     with file:
         if os.geteuid() == 0 and database.file.exists():
-            # As SQLite does with its own files: the service must be able to open what root's command made.
+            # The service must be able to open a file that root's command created. SQLite does the same.
             owner = database.file.stat()
             os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
         try:
@@ -145,8 +147,8 @@ def _unlock(session: Connection, space: int, number: int) -> None:
 
 
 def is_locked(database: Database, what: Lockable, name: str) -> bool:
-    """Whether a run has the lock. Ask it only about a subject whose last run has not ended: to answer no, it takes the
-    lock for a moment."""
+    """Whether a run holds the lock. It takes a free lock for a moment, which may stop a run that starts: call it only
+    for a subject whose last run has no end."""
     try:
         with locked(database, what, name):
             return False

@@ -1,4 +1,4 @@
-"""Looking records up by their ids, to show them to a person."""
+"""Looks up records by id, to show them to a person."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from usersyncd.state.tables import directories, records
 
 
 def attributes(connection: Connection, directory: str, kind: Kind, ids: Collection[str]) -> dict[str, dict[str, Value]]:
-    """The native attributes of these records of a directory, by id, as far as they are still known; leavers too."""
+    """The native attributes of these records of a directory, by id. Records that the state has deleted are left out."""
     query = (
         select(records.c.id, records.c.attributes)
         .join(directories, directories.c.id == records.c.directory)

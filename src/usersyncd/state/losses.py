@@ -1,5 +1,5 @@
-"""Stores the attributes for which a pull was discarded, because all records of a directory lost them, and the approvals
-of these losses."""
+"""Stores losses, attributes that all records of a directory lost in one pull, and their approvals. Such a pull is
+discarded until a person approves the losses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from usersyncd.state.tables import directories, losses
 
 
 class Loss(Struct, frozen=True):
-    """An attribute that no record of a kind has any more, and how many had it."""
+    """An attribute that no record of a kind has any more, and how many records had it."""
 
     kind: Kind
     attribute: str
@@ -31,8 +31,8 @@ class Loss(Struct, frozen=True):
 
 
 class HeldLosses(Struct, frozen=True):
-    """The losses for which the last pull of a directory was discarded. ``approval``: the one of all of them, also if it
-    is not in force any more."""
+    """The losses for which the last pull of a directory was discarded. ``approval``: the oldest one if all losses were
+    approved, even if it has expired; otherwise None."""
 
     directory: int
     name: str
@@ -42,26 +42,26 @@ class HeldLosses(Struct, frozen=True):
 
     @property
     def hash(self) -> str:
-        """The hash of the lost attributes."""
+        """Identifies the lost attributes."""
         return _hash(self.name, self.losses)
 
 
 def approved(connection: Connection, directory: int, now: datetime) -> set[str]:
     """The names of the attributes whose loss is approved."""
     rows = connection.execute(select(losses).where(losses.c.directory == directory)).mappings()
-    found = {row["attribute"]: _approval(row) for row in rows}
-    return {name for name, decision in found.items() if decision is not None and decision.is_in_force(now)}
+    approvals = {row["attribute"]: _approval(row) for row in rows}
+    return {name for name, decision in approvals.items() if decision is not None and decision.is_in_force(now)}
 
 
-def hold(database: Database, directory: int, found: Sequence[Loss], now: datetime) -> None:
-    """Store the losses for which a pull was discarded. What is approved stays approved: the pull did not count it."""
-    mine = losses.c.directory == directory
+def hold(database: Database, directory: int, held: Sequence[Loss], now: datetime) -> None:
+    """Store the losses for which a pull was discarded. Approved losses stay: the pull did not count them."""
+    here = losses.c.directory == directory
     with database.write() as connection:
-        lost = {(NUMBER[one.kind], one.attribute): one.count for one in found}
-        open_ = select(losses.c.kind, losses.c.attribute).where(mine, losses.c.decision.is_(None))
-        for kind, attribute in _pairs(connection, open_) - lost.keys():
-            connection.execute(delete(losses).where(mine, losses.c.kind == kind, losses.c.attribute == attribute))
-        known = _pairs(connection, select(losses.c.kind, losses.c.attribute).where(mine))
+        lost = {(NUMBER[loss.kind], loss.attribute): loss.count for loss in held}
+        undecided = select(losses.c.kind, losses.c.attribute).where(here, losses.c.decision.is_(None))
+        for kind, attribute in _pairs(connection, undecided) - lost.keys():
+            connection.execute(delete(losses).where(here, losses.c.kind == kind, losses.c.attribute == attribute))
+        known = _pairs(connection, select(losses.c.kind, losses.c.attribute).where(here))
         new = [
             {"directory": directory, "kind": kind, "attribute": attribute, "count": count, "since": now.isoformat()}
             for (kind, attribute), count in lost.items()
@@ -76,51 +76,52 @@ def _pairs(connection: Connection, query: Select[Any]) -> set[tuple[int, str]]:
 
 
 def let_go(database: Database, directory: int) -> None:
-    """Store that a pull was saved: an approval counts once."""
-    mine = losses.c.directory == directory
+    """Delete the losses of a directory and their approvals, because a pull was saved: an approval counts for one
+    pull."""
+    here = losses.c.directory == directory
     with database.read() as connection:
-        if connection.execute(select(losses.c.attribute).where(mine).limit(1)).first() is None:
+        if connection.execute(select(losses.c.attribute).where(here).limit(1)).first() is None:
             return
     with database.write() as connection:
-        connection.execute(delete(losses).where(mine))
+        connection.execute(delete(losses).where(here))
 
 
 def held_losses(connection: Connection) -> list[HeldLosses]:
-    """Everything for which pulls are discarded, by the directories' names."""
+    """The losses of all directories, ordered by the directory's name."""
     query = select(losses, directories.c.name).join(directories, directories.c.id == losses.c.directory)
-    found: dict[int, HeldLosses] = {}
-    decisions: dict[int, list[Decision | None]] = {}
+    by_directory: dict[int, HeldLosses] = {}
+    approvals: dict[int, list[Decision | None]] = {}
     rows = connection.execute(query.order_by(directories.c.name, losses.c.kind, losses.c.attribute)).mappings()
     for row in rows:
         number, since = row["directory"], datetime.fromisoformat(row["since"])
-        one = found.setdefault(number, HeldLosses(number, row["name"], since, []))
-        one.losses.append(Loss(KIND[row["kind"]], row["attribute"], row["count"]))
-        decisions.setdefault(number, []).append(_approval(row))
-    return [_with_approval(one, decisions[number]) for number, one in found.items()]
+        held = by_directory.setdefault(number, HeldLosses(number, row["name"], since, []))
+        held.losses.append(Loss(KIND[row["kind"]], row["attribute"], row["count"]))
+        approvals.setdefault(number, []).append(_approval(row))
+    return [_with_approval(held, approvals[number]) for number, held in by_directory.items()]
 
 
-def _with_approval(one: HeldLosses, decisions: list[Decision | None]) -> HeldLosses:
-    known = [decision for decision in decisions if decision is not None]
-    if len(known) < len(decisions):
-        return one
-    oldest = min(known, key=lambda decision: decision.at)
-    return HeldLosses(one.directory, one.name, one.since, one.losses, oldest)
+def _with_approval(held: HeldLosses, approvals: list[Decision | None]) -> HeldLosses:
+    known = [approval for approval in approvals if approval is not None]
+    if len(known) < len(approvals):
+        return held
+    oldest = min(known, key=lambda approval: approval.at)
+    return HeldLosses(held.directory, held.name, held.since, held.losses, oldest)
 
 
-def approve(connection: Connection, one: HeldLosses, *, by: str, reason: str | None, now: datetime) -> Decision:
+def approve(connection: Connection, held: HeldLosses, *, by: str, reason: str | None, now: datetime) -> Decision:
     """Store a person's approval of these losses."""
     number = counters.take(connection, "decision")
-    for loss in one.losses:
+    for loss in held.losses:
         connection.execute(
             update(losses)
             .where(
-                losses.c.directory == one.directory,
+                losses.c.directory == held.directory,
                 losses.c.kind == NUMBER[loss.kind],
                 losses.c.attribute == loss.attribute,
             )
             .values(decision=number, by=by, at=now.isoformat(), reason=reason)
         )
-    return Decision(number, True, by, now, reason, one.hash)
+    return Decision(number, True, by, now, reason, held.hash)
 
 
 def _approval(row: RowMapping) -> Decision | None:
@@ -130,4 +131,4 @@ def _approval(row: RowMapping) -> Decision | None:
 
 
 def _hash(directory: str, lost: Sequence[Loss]) -> str:
-    return hash_of("", directory, (f"{one.kind} {one.attribute}" for one in lost))
+    return hash_of("", directory, (f"{loss.kind} {loss.attribute}" for loss in lost))
