@@ -187,7 +187,7 @@ def test_online_names_groups_of_one_name_where_a_rule_goes_by_it(usersyncd: User
     company.edit("groups.csv", lambda text: text + "g-9999,app-admins,Not these,\n")
     ran = usersyncd("check", "--online", "--json")
     [warning] = json.loads(ran.out)["directories"][0]["warnings"]
-    assert warning.startswith("2 groups are called “app-admins”, and a rule goes by that name: ")
+    assert warning.startswith("2 groups are called “app-admins”, and a rule compares this name: ")
     assert "(g-0019, g-9999)" in warning
     assert ran.code == 0
 

@@ -181,7 +181,7 @@ def test_a_returning_user_whose_account_is_anothers_fails_by_name(world: World) 
         assert failure.error == (
             "its object in the target (m1) is not the one that was delivered: it has email 'stranger@x'; the target "
             "was restored, or its ids were reused\n"
-            "  → check whose it is; if it is another's, `usersyncd sync acme --adopt ann` forgets it"
+            "  → check whose it is; if it belongs to another record, `usersyncd sync acme --adopt ann` forgets it"
         )
     counts = world.synced(adopt=frozenset({"ann"})).counts
     assert (counts.users.create, counts.memberships.add) == (1, 1)
@@ -230,7 +230,7 @@ def test_the_next_run_reads_the_object_of_a_refused_member(world: World) -> None
     assert world.members() == {"staff": {"ann@x"}}
 
 
-ELSEWHERE = "and another one has its email 'ann@x'"
+ELSEWHERE = "and another object has its email 'ann@x'"
 
 
 @pytest.fixture(params=[None, timedelta(0)], ids=["kept", "deleted"])

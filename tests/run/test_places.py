@@ -40,7 +40,7 @@ def test_a_target_with_other_groups_keeps_the_links_of_the_users(company: World)
     users, groups = report.counts.users, report.counts.groups
     assert (users.create, users.adopt, users.deactivate, groups.create) == (0, 0, 1, 1)
     assert report.notes == [
-        "this is another target than before, with the same users: their links are kept, and verified"
+        "this is another target than before, but has the same users: their links are kept and verified"
     ]
     assert sorted(here.users) == ["m1", "m2"]
     assert company.members() == {"g1": {"ann"}}
@@ -82,10 +82,10 @@ def test_two_targets_with_the_same_users_are_refused(company: World) -> None:
     app, crm = company.run().targets
     assert (app.error, crm.counts.total) == (None, 0)
     assert crm.error == (
-        "it has the same users as the target app, but not the same groups: whose an account is would be stored "
-        "twice\n"
-        "  → name the same tables in both, or others in each; if app has others by now, run that first; nothing was "
-        "delivered"
+        "it has the same users as the target app, but not the same groups: the links of these users would be "
+        "stored twice\n"
+        "  → name the same tables in both targets, or different tables in each; if the tables of app changed since its "
+        "last delivery, deliver to it first; nothing was delivered"
     )
 
 
@@ -99,7 +99,7 @@ def test_unanswered_changes_are_settled_before_the_groups_change(company: World)
     here.faults.die_after_commit = False
     points(company, there)
     [target] = company.run().targets
-    assert str(target.error).startswith("its last changes got no answer, and it has other groups now")
+    assert str(target.error).startswith("its last changes were never answered, and it has other groups now")
     points(company, here)
     company.synced()
     points(company, there)

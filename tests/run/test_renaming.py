@@ -257,7 +257,7 @@ def test_a_new_directory_with_the_old_name_waits_until_the_target_is_renamed(com
     renamed, company.name, company.was = company.name, before, None
     company.target()
     [target] = company.run().targets
-    assert str(target.error).startswith(f"{renamed} was called {before} before, and this target was not told yet")
+    assert str(target.error).startswith(f"{renamed} was called {before} before, and this target still uses the name")
     company.name, company.was = renamed, before
     company.target()
     company.synced()

@@ -64,8 +64,8 @@ def test_two_groups_with_the_name_that_a_rule_reads_are_noted(world: World) -> N
     world.group("g2", "u2", displayName="ops")
     [note] = world.run().targets[0].notes
     assert note == (
-        "2 groups are called “ops”, and a rule goes by that name: whoever is in one of them counts (g1, g2)\n"
-        "  → let the rule go by the id of the group that is meant, in user.group_ids"
+        "2 groups are called “ops”, and a rule compares this name: the members of all of them match (g1, g2)\n"
+        "  → compare the id of the right group instead, in user.group_ids"
     )
     world.people("u3")
     assert world.run().targets[0].notes == [], "noted by the delivery in which the groups changed"

@@ -1,4 +1,4 @@
-"""Beside the plan: groups of one name, where a rule goes by that name."""
+"""Warnings about groups with the same name, where a rule compares that name."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ SHOWN = 5
 
 
 def notes(database: Database, directory: DirectoryState, rules: Rules, since: int | None) -> list[str]:
-    """What a person should know of such groups. ``since``: nothing, if no group changed after that pull."""
+    """The warnings for one directory. ``since``: the revision that was delivered last; if no group changed after it,
+    there are none."""
     with database.read() as connection:
         return warnings(named_alike(connection, directory.id, group_name_of(rules), rules.reads.group_names, since))
 
 
-def warnings(found: Mapping[str, Collection[str]]) -> list[str]:
-    """One text for each name, from the ids of its groups."""
+def warnings(ids_by_name: Mapping[str, Collection[str]]) -> list[str]:
+    """One warning for each name that several groups have."""
     return [
-        f"{len(ids)} groups are called “{name}”, and a rule goes by that name: whoever is in one of them counts "
+        f"{len(ids)} groups are called “{name}”, and a rule compares this name: the members of all of them match "
         f"({', '.join(sorted(ids)[:SHOWN])}{', …' if len(ids) > SHOWN else ''})\n"
-        "  → let the rule go by the id of the group that is meant, in user.group_ids"
-        for name, ids in sorted(found.items())
+        "  → compare the id of the right group instead, in user.group_ids"
+        for name, ids in sorted(ids_by_name.items())
         if len(ids) > 1
     ]

@@ -27,9 +27,12 @@ from usersyncd.state.plan_store import PlanStore
 
 
 class Judgement(Struct, frozen=True):
-    """What the guard says of a plan: the limits that it exceeds, and the hash of the changes that wait for a decision
-    (None: nothing is held). ``approved``: the approvals that let changes of this plan through; ``rejected``: how many
-    changes were taken out; ``found``: the identities of the decided changes that are still planned."""
+    """The guard's verdict on one share of a plan.
+
+    ``violations``: the limits that it exceeds; ``hash``: that of the changes that wait for a decision, None if nothing
+    is held. ``approved``: the approvals that let changes of this plan through; ``rejected``: how many changes were
+    removed from the plan. ``found``: the identities of the decided changes that are still planned.
+    """
 
     violations: list[Violation]
     hash: str | None
@@ -40,15 +43,18 @@ class Judgement(Struct, frozen=True):
 
     @property
     def held(self) -> bool:
-        """Whether the plan is not to be delivered."""
+        """Whether the share waits for a person and is not delivered."""
         return bool(self.violations)
 
 
 def judge(
     database: Database, planning: Planning, share: Share, plan: TargetPlan, verified: Verified | None
 ) -> Judgement:
-    """Take what a person rejected out of a share of a plan. Judge the rest by the limits of its target, and by what is
-    missing there if it was ``verified``; approved changes do not count. Raises StateError."""
+    """Remove the rejected changes from a share of a plan, then check the rest against the limits of the target.
+
+    Approved changes do not count. If the target was ``verified``, the objects missing there have a limit as well.
+    Raises StateError.
+    """
     store, limits = plan.store, share.rules.target.guard
     part, decisions = plan.shares[share.name], planning.decisions.get(share.name, UNDECIDED)
     with database.read() as connection:
@@ -80,8 +86,10 @@ def judge(
 
 
 def record(database: Database, planning: Planning, share: Share, plan: TargetPlan, judgement: Judgement) -> None:
-    """Store what is held for a person to decide, or that nothing is. Decisions about changes that are not planned any
-    more end; those about records that failed stay. Raises StateError."""
+    """Store which changes wait for a person's decision, or that none do.
+
+    Decisions about changes that are no longer planned end; those about records that failed stay. Raises StateError.
+    """
     key = ShareKey(planning.target, share.directory.id, share.rules.target.name, share.name)
     if judgement.held:
         harmful = judgement.harmful
@@ -133,14 +141,14 @@ def _records(identity: str) -> Iterable[tuple[Kind, str]]:
 
 
 def _missing(connection: Connection, target: int, refs: Collection[int], verified: Verified | None) -> set[str]:
-    """The identities of records whose objects are missing in a verified target: they are created again."""
+    """The identities of records whose objects are missing in a verified target, and are created again."""
     if verified is None or not refs:
         return set()
     return {encode([kind, id_, Op.CREATE]).decode() for kind, id_ in approvals.kept(connection, target, refs)}
 
 
 def _without(verified: Verified, lost: Set[str], decisions: Decisions) -> Verified:
-    """The result of a verification without the missing objects about which a person decided."""
+    """The result of a verification, without the missing objects that a person approved or rejected."""
     known = lost & (decisions.approved.keys() | decisions.rejected.keys())
     return structs.replace(verified, missing=verified.missing - len(known))
 
@@ -186,7 +194,7 @@ def _tally(
 
 
 def _approved_removals(store: PlanStore, directory: str, harmful: Harmful) -> dict[int, Approved]:
-    """By ref of the group, the approved removals of members."""
+    """The approved removals of members, by the ref of the group."""
     found: dict[int, Approved] = {}
     for step in store.removals(directory) if harmful.has_approvals else ():
         part, before = harmful.approved_of(step), found.get(step.ref, Approved())
@@ -195,7 +203,7 @@ def _approved_removals(store: PlanStore, directory: str, harmful: Harmful) -> di
 
 
 def _emptied(connection: Connection, target: int, store: PlanStore, directory: str) -> set[int]:
-    """The groups of a directory that lose their last member, and are not deleted."""
+    """The refs of the groups of a directory that lose their last member and are not deleted."""
     lost = Counter[int]()
     for group, members in store.edges(directory, Section.REMOVALS):
         lost[group] += len(members)

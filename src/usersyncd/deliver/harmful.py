@@ -1,4 +1,4 @@
-"""The harmful changes of a plan: what a person approved of them, and what waits for a decision."""
+"""The harmful changes of a plan: which ones a person approved, and which ones wait for a decision."""
 
 from __future__ import annotations
 
@@ -22,9 +22,12 @@ from usersyncd.state.plan_store import PlannedChange, PlanStore
 
 
 class Harmful:
-    """The harmful changes of a directory in a plan. ``sorts``: those with a limit; ``emptied``: the groups that lose
-    their last member; ``missing``: the identities of records whose objects are missing; ``first``: the whole plan
-    waits."""
+    """The harmful changes of one directory in a plan.
+
+    ``sorts``: the sorts of harm that have a limit. ``emptied``: refs of the groups that lose their last member.
+    ``missing``: the identities of records whose objects are missing. ``first``: this is a first delivery that nobody
+    approved yet, so every change waits.
+    """
 
     def __init__(
         self,
@@ -51,7 +54,7 @@ class Harmful:
         return bool(self._approved)
 
     def approved_of(self, step: PlannedChange) -> Approved:
-        """What of a step is approved."""
+        """The part of a step that is approved."""
         if not self._approved or step.change is None:
             return NOTHING_APPROVED
         return approved_part(step.change, step.members, self._approved, emptied=step.ref in self._emptied)
@@ -66,7 +69,8 @@ class Harmful:
         return sorted(found)
 
     def changes(self) -> Iterator[Change]:
-        """The changes that wait for a decision, without members whose removal is approved. Of a first delivery, all."""
+        """The changes that wait for a decision, without members whose removal is approved; in a first delivery, all
+        changes."""
         if self._first:
             yield from self._plan.changes(self._directory)
             return

@@ -1,4 +1,4 @@
-"""A plan that its guard lets through: what one directory would harm beyond its limits is left out, and held."""
+"""Makes a plan that the guard allows: a share that exceeds its limits is held, and the plan is made without it."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ from usersyncd.plugin import Kind, Target
 async def plan_within_guard(
     work: Work, target: Target, context: TargetRunContext, shares: Sequence[Share], aside: Sequence[Share]
 ) -> TargetPlan | None:
-    """One plan for all shares that are not held; None when nothing is left. The caller closes it.
+    """One plan for all shares that are not held; None if all are held. The caller closes it.
 
-    A held share is left out of the next attempt: the others must not get a key that its records keep. ``aside`` are
-    directories of which nothing is to be delivered, and which may claim the same keys. Raises TargetError, StateError.
+    If the guard holds a share, the plan is made again without it: no other share may get a key that the held records
+    keep. ``aside``: the shares that are not delivered, but whose records may claim the same keys. Raises TargetError
+    and StateError.
     """
     shares, aside = list(shares), list(aside)
     while shares:
@@ -49,7 +50,8 @@ async def plan_within_guard(
 
 
 async def _make_plan(work: Work, target: Target, context: TargetRunContext, planning: Planning) -> TargetPlan:
-    """Shape, compare, look at the target, decide who gets which key."""
+    """Shape the records, compare them with their links, look up objects in the target, and decide who gets which
+    key."""
     plan = await work.thread("planning", lambda: begin_plan(work.database, planning))
     try:
         named = planning.adopt - {ALL}
@@ -68,7 +70,7 @@ async def _make_plan(work: Work, target: Target, context: TargetRunContext, plan
 
 
 async def _is_held(work: Work, planning: Planning, share: Share, plan: TargetPlan) -> bool:
-    """Judge a share, and describe it in its report."""
+    """Whether the guard holds a share. Its report describes the plan and the verdict from now on."""
     await to_its_end(lambda: _judge(work, planning, share, plan))
     report = work.reports[share.name]
     if work.options.changes is not ListedChanges.NONE:
@@ -77,7 +79,7 @@ async def _is_held(work: Work, planning: Planning, share: Share, plan: TargetPla
 
 
 def _judge(work: Work, planning: Planning, share: Share, plan: TargetPlan) -> None:
-    """What the state says of a share. All in one thread: changing threads costs a small delivery time."""
+    """Judge a share and fill in its report, all in one thread: changing threads costs a small delivery time."""
     report, part = work.reports[share.name], plan.shares[share.name]
     found = judge(work.database, planning, share, plan, report.verified)
     if work.options.deliver:

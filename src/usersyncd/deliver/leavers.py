@@ -1,6 +1,7 @@
-"""A part of the plan: leavers whose accounts are gone, while another account has their key.
+"""A part of the plan: leavers whose accounts no longer exist, while another account has their key.
 
-Somebody may have made the account again. It is deactivated only with a person's consent: without it the leaver fails.
+Somebody may have created the account again: a *replacement*. It is deactivated only with a person's consent. Without
+consent, the leaver fails.
 """
 
 from __future__ import annotations
@@ -20,24 +21,28 @@ from usersyncd.state.plan_store import PlanStore
 
 
 async def look_for_replacements(target: Target, key: str, plan: PlanStore, named: Collection[str], seen: Seen) -> None:
-    """Note in the plan the accounts under the keys of leavers whose own ones are gone, or are others' and a person
-    ``named`` the leaver. Without such an account, the other's is forgotten. Raises TargetError."""
+    """Note in the plan the replacements of leavers' accounts.
+
+    A leaver's account counts as replaced if it no longer exists. It also counts as replaced if it belongs to somebody
+    else now and a person ``named`` the leaver; if there is no replacement then, the link ends. Raises TargetError.
+    """
     for leaving in batched(plan.leaving(), PAGES[target.capabilities.find or "bulk"]):
         own = await read(target, Kind.USER, (change.target_id for _, change in leaving if change.target_id is not None))
-        gone = {_record(change): (ref, change) for ref, change in leaving if change.target_id not in own}
-        others = {
+        missing = {_record(change): (ref, change) for ref, change in leaving if change.target_id not in own}
+        strangers = {
             _record(change): (ref, change)
             for ref, change in leaving
             if change.id in named and (held := own.get(change.target_id or "")) is not None
             if is_stranger(held, change.before, change.after or {}, change.key, key)
         }
-        asked = [Lookup(change.directory, change.id, change.key) for _, change in (gone | others).values()]
-        found = [pair async for pair in target.find(Kind.USER, asked)] if asked else []
+        replaced = missing | strangers
+        lookups = [Lookup(change.directory, change.id, change.key) for _, change in replaced.values()]
+        found = [pair async for pair in target.find(Kind.USER, lookups)] if lookups else []
         for lookup, held in found:
             if answers(held, lookup) and is_active(held):
-                ref, _ = (gone | others)[lookup.directory, lookup.id]
+                ref, _ = replaced[lookup.directory, lookup.id]
                 plan.replacements.setdefault(ref, []).append(held)
-        for ref, change in others.values():
+        for ref, change in strangers.values():
             if ref not in plan.replacements:
                 plan.start_over(ref, None)
                 seen.absent.append((change.directory, ref))
@@ -50,10 +55,10 @@ def _record(change: Change) -> tuple[str, str]:
 def decide_replacements(
     connection: Connection, target: int, plan: PlanStore, key: str, consents: Callable[[str], bool]
 ) -> Iterator[Refusal]:
-    """Take the account that was made again if a person consents; otherwise the leaver fails. An account that is linked
-    to another record, or that a record of this plan claims, is not the leaver's."""
+    """Redirect each leaver's change to the replacement if a person consents; otherwise the leaver fails. An account
+    that is linked to another record, or whose key a record of this plan claims, is not a replacement."""
     leavers = plan.changes_of(plan.replacements)
-    target_ids = [held.target_id for some in plan.replacements.values() for held in some]
+    target_ids = [held.target_id for replacements in plan.replacements.values() for held in replacements]
     linked = links.linked(connection, target, Kind.USER, target_ids)
     keys = {change.key for _, change in leavers}
     claimed = {(plan.claims.space(claim.directory), claim.key) for claim in plan.claims.of_keys(Kind.USER, keys)}
@@ -69,7 +74,7 @@ def decide_replacements(
 
 
 def _redirected(change: Change, held: Held) -> Change:
-    """The change, of this object instead of the leaver's own one."""
+    """The same change, made to this object instead of the leaver's own."""
     before = shape_of(held, change.before or {})
     after = None if change.after is None else before | written(change)
     return structs.replace(change, before=before, after=after, target_id=held.target_id)
@@ -78,7 +83,7 @@ def _redirected(change: Change, held: Held) -> Change:
 def _why(change: Change, key: str) -> str:
     done = "deletes" if change.after is None else "deactivates"
     return (
-        f"its object is not in the target any more, and another one has its {key} {change.key!r}\n"
-        f"  → check whose it is: `usersyncd sync {change.directory} --adopt {change.id}` {done} it; if it is another "
-        "person's, give it another key"
+        f"its object is no longer in the target, and another object has its {key} {change.key!r}\n"
+        f"  → check whose it is: `usersyncd sync {change.directory} --adopt {change.id}` {done} it; if it belongs to "
+        "somebody else, give it another key"
     )

@@ -1,4 +1,4 @@
-"""What leaves a target: what it holds of a directory that it does not list any more, or that is out of the file."""
+"""Which directories leave a target: it still holds objects of them, but no longer lists them in the configuration."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from usersyncd.state.remains import Remains, remains
 
 
 class Leaving(Struct, frozen=True):
-    """What a target holds of a directory that is not for it: ``users`` to deactivate or delete, ``groups`` to delete,
+    """What a target still holds of a directory that leaves it: ``users`` to deactivate or delete, ``groups`` to delete,
     and ``leavers`` to delete later."""
 
     directory: str
@@ -26,7 +26,7 @@ class Leaving(Struct, frozen=True):
 
     @property
     def is_held(self) -> bool:
-        """Whether anything is held; otherwise the target is only asked once more."""
+        """Whether the target holds anything of the directory. If not, it is only verified once more."""
         return self.users + self.groups + self.leavers > 0
 
 
@@ -37,10 +37,11 @@ def leaving(
     *,
     verify: bool = False,
 ) -> list[Leaving]:
-    """What is left to do at these targets, which are all that are configured. ``seen``: the numbers of targets that
-    are recognized already. ``verify``: leavers who are kept are looked at, too.
+    """The directories that leave these targets, which must be all configured targets.
 
-    Two targets may have the same links: then what either lists stays, and the first one lets go of the rest.
+    ``seen``: the numbers of the targets that are recognized already. ``verify``: include directories of which only
+    leavers are left. If two targets have the same links, the directories that either lists stay, and the others leave
+    the first one.
     """
     configured = list(configured)
     numbers = {target.name: targets.by_name(connection, target.name) for target in configured} | dict(seen or {})
@@ -58,7 +59,7 @@ def leaving(
 
 
 def _is_to_do(held: Remains, target: TargetConfig) -> bool:
-    """Leavers who are kept for good need nothing more but a verification."""
+    """Whether a delivery has something to do. Leavers who are kept for good only need a verification."""
     return held.unanswered or held.users + held.groups + _to_be_deleted(held, target) > 0
 
 
@@ -67,16 +68,16 @@ def _to_be_deleted(held: Remains, target: TargetConfig) -> int:
 
 
 def all_leaving(connection: Connection, config: Config, *, verify: bool = False) -> list[Leaving]:
-    """What is left to do at all targets, in the order of the directories' names. A directory that is about to be
-    renamed (``was``) does not leave. ``verify``: leavers who are kept are looked at, too."""
+    """The directories that leave any target, ordered by name. A directory that is about to be renamed (``was``) does
+    not leave. ``verify``: include directories of which only leavers are left."""
     renamed = {directory.was for directory in config.directories.values()}
     found = leaving(connection, config.targets.values(), verify=verify)
     return sorted((one for one in found if one.directory not in renamed), key=lambda one: one.directory)
 
 
 def removed_directories(connection: Connection, config: Config, *, verify: bool = False) -> list[DirectoryConfig]:
-    """The directories that are out of the file, and of which targets still hold something: with the connector that read
-    each one last, and the shortest interval of those targets."""
+    """The directories that were removed from the configuration, and of which targets still hold something. Each has the
+    connector that read it last and the shortest interval of those targets."""
     every = {
         target.name: min(config.directories[name].every for name in target.directories)
         for target in config.targets.values()

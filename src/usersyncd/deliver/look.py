@@ -1,4 +1,4 @@
-"""A part of the plan: reads the objects under the claimed keys."""
+"""A part of the plan: looks up what the target holds under the claimed keys, and reads objects by target id."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ PAGES = {"bulk": 10_000, "each": 500, "list": 1_000_000}
 
 
 class Refusal(Struct, frozen=True):
-    """A record that fails for what the target holds: ``why`` its step, or one of its memberships, is not sent."""
+    """A record that fails because of what the target holds. ``why``: the reason why its change, or one of its
+    memberships, is not sent."""
 
     directory: str
     ref: int
@@ -29,8 +30,8 @@ class Refusal(Struct, frozen=True):
 
 
 class Seen(Struct):
-    """What the look at the target changed. ``absent``: records whose links end, each by directory and ref; ``refused``:
-    records that fail."""
+    """The results of the lookups. ``absent``: records whose links end, each by directory and ref; ``refused``: records
+    that fail."""
 
     absent: list[tuple[str, int]] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
@@ -44,8 +45,8 @@ def sees(target: Target) -> bool:
 async def look(target: Target, context: TargetRunContext, plan: PlanStore, named: Collection[str]) -> Seen:
     """Note in the plan what the target holds under the claimed keys.
 
-    The plan creates the object of a record again if it is gone; and also if a person ``named`` the record's id and the
-    object is another's: the links of these records end. Raises TargetError.
+    If the object of a record no longer exists, its link ends and the plan creates it again. The same happens if the
+    object belongs to somebody else now and a person ``named`` the record's id. Raises TargetError.
     """
     seen = Seen()
     if not sees(target):
@@ -55,35 +56,38 @@ async def look(target: Target, context: TargetRunContext, plan: PlanStore, named
             seen.absent += await _start_over(target, context, kind, plan, named)
         if plan.suspects:
             await _look_again(target, context, kind, plan, seen)
-        gone: list[KeyClaim] = []
+        missing: list[KeyClaim] = []
         claims = plan.claims.pages(kind, PAGES[target.capabilities.find or "bulk"])
         while page := await asyncio.to_thread(next, claims, None):
             lookups = [Lookup(claim.directory, claim.id, claim.key) for claim in page if claim.key is not None]
             found = [pair async for pair in target.find(kind, lookups)]
             plan.claims.add_found(
-                kind, ((one.directory, one.key, _found(kind, context, one, held)) for one, held in found)
+                kind,
+                ((lookup.directory, lookup.key, _found(kind, context, lookup, held)) for lookup, held in found),
             )
-            own = plan.objects(claim.ref for claim in page if not claim.new)
-            there = await read(target, kind, own.values())
-            gone += [claim for claim in page if claim.ref in own and own[claim.ref] not in there]
-        for claim in gone:
+            target_ids = plan.objects(claim.ref for claim in page if not claim.new)
+            existing = await read(target, kind, target_ids.values())
+            missing += [claim for claim in page if claim.ref in target_ids and target_ids[claim.ref] not in existing]
+        for claim in missing:
             plan.renew(claim)
-        seen.absent += [(claim.directory, claim.ref) for claim in gone]
+        seen.absent += [(claim.directory, claim.ref) for claim in missing]
     return seen
 
 
 async def _start_over(
     target: Target, context: TargetRunContext, kind: Kind, plan: PlanStore, named: Collection[str]
 ) -> list[tuple[str, int]]:
-    """The named records whose objects are others', once their plan is made as if they had none."""
+    """Plan the named records whose objects belong to somebody else as if they had no object. Returns these records."""
     key = context.layouts[kind].key
     found: list[tuple[int, Change]] = []
     for page in plan.changed(kind, PAGES["bulk"]):
-        mine = [(ref, change) for ref, change in page if change.id in named]
-        held = await read(target, kind, (change.target_id for _, change in mine if change.target_id is not None))
-        for ref, change in mine:
-            one = held.get(change.target_id or "")
-            if one is not None and is_stranger(one, change.before, change.after or {}, change.key, key):
+        candidates = [(ref, change) for ref, change in page if change.id in named]
+        objects = await read(
+            target, kind, (change.target_id for _, change in candidates if change.target_id is not None)
+        )
+        for ref, change in candidates:
+            held = objects.get(change.target_id or "")
+            if held is not None and is_stranger(held, change.before, change.after or {}, change.key, key):
                 found.append((ref, change))
     leavers = plan.leavers(ref for ref, _ in found)
     if kind is Kind.USER:
@@ -95,29 +99,32 @@ async def _start_over(
 
 
 async def _look_again(target: Target, context: TargetRunContext, kind: Kind, plan: PlanStore, seen: Seen) -> None:
-    """The records that failed before and have nothing to change: an object that is gone is created again, one that is
-    another's fails, and one with another key or access is written. Otherwise there is nothing to do."""
+    """Check the objects of records that failed before and have nothing to change.
+
+    If the object no longer exists, it is created again. If it belongs to somebody else, the record fails. If its key or
+    its access differs, it is written again. Otherwise there is nothing to do.
+    """
     key = context.layouts[kind].key
     changes = [(ref, change) for ref, change in plan.changes_of(plan.suspects) if change.kind is kind]
-    held = await read(target, kind, (change.target_id for _, change in changes if change.target_id is not None))
+    objects = await read(target, kind, (change.target_id for _, change in changes if change.target_id is not None))
     leavers = plan.leavers(ref for ref, _ in changes)
     for ref, change in changes:
-        one = held.get(change.target_id or "")
-        if one is None:
+        held = objects.get(change.target_id or "")
+        if held is None:
             plan.start_over(ref, _wanted_key(change, key, left=ref in leavers))
             seen.absent.append((change.directory, ref))
-        elif is_stranger(one, change.before, change.after or {}, change.key, key):
+        elif is_stranger(held, change.before, change.after or {}, change.key, key):
             plan.drop(ref)
             plan.strangers.add(ref)
-            seen.refused.append(Refusal(change.directory, ref, kind, change.id, _why_stranger(one, change, key)))
-        elif is_active(one) is not bool((change.after or {}).get("active", True)):
-            plan.restate(ref, structs.replace(change, op=Op.DEACTIVATE if is_active(one) else Op.REACTIVATE))
-        elif has_key(one, change.key):
+            seen.refused.append(Refusal(change.directory, ref, kind, change.id, _why_stranger(held, change, key)))
+        elif is_active(held) is not bool((change.after or {}).get("active", True)):
+            plan.restate(ref, structs.replace(change, op=Op.DEACTIVATE if is_active(held) else Op.REACTIVATE))
+        elif has_key(held, change.key):
             plan.drop(ref)
 
 
 def _wanted_key(change: Change, key: str, *, left: bool) -> str | int | None:
-    """The key that a record is to have; None if it is a leaver's."""
+    """The key that the rules give a record; None for a leaver."""
     wanted = None if left or change.after is None else change.after[key]
     assert wanted is None or isinstance(wanted, str | int)  # noqa: S101 - the rules see to it
     return wanted
@@ -127,23 +134,23 @@ def _why_stranger(held: Held, change: Change, key: str) -> str:
     return (
         f"its object in the target ({held.target_id}) is not the one that was delivered: it has {key} {held.key!r}; "
         "the target was restored, or its ids were reused\n"
-        "  → check whose it is; if it is another's, "
+        "  → check whose it is; if it belongs to another record, "
         f"`usersyncd sync {change.directory} --adopt {change.id}` forgets it"
     )
 
 
-def _found(kind: Kind, context: TargetRunContext, asked: Lookup, held: Held) -> FoundObject:
+def _found(kind: Kind, context: TargetRunContext, lookup: Lookup, held: Held) -> FoundObject:
     return FoundObject(
         held,
-        exact=held.key == asked.key,
-        mine=held.record == (asked.directory, asked.id),
+        exact=held.key == lookup.key,
+        mine=held.record == (lookup.directory, lookup.id),
         protected=context.protected(kind, held.key, held.attributes),
     )
 
 
 async def read(target: Target, kind: Kind, target_ids: Iterable[str]) -> dict[str, Held]:
-    """The objects with these target ids that exist, by target id."""
-    wanted: Sequence[str] = list(dict.fromkeys(target_ids))
-    if not wanted:
+    """The existing objects with these target ids, by target id."""
+    unique: Sequence[str] = list(dict.fromkeys(target_ids))
+    if not unique:
         return {}
-    return {held.target_id: held async for held in target.read(kind, wanted)}
+    return {held.target_id: held async for held in target.read(kind, unique)}

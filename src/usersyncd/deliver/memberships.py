@@ -1,7 +1,7 @@
 """A part of the plan: the members to add to and remove from each group of the target.
 
-Of most groups only some members are compared: those who entered or left since the last delivery, and those who come to
-the target or leave it.
+In most groups only some members are compared: those that entered or left the group since the last delivery, and those
+that the plan creates in the target or removes from it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PART = 10_000
 """The largest number of members in one change."""
 
 Compared = dict[int, set[int] | None]
-"""The groups to compare, each with the members to compare in it; None: all of them."""
+"""The refs of the groups to compare, each with the refs of the members to compare; None: all members."""
 
 
 def plan_memberships(
@@ -43,17 +43,17 @@ def plan_memberships(
     taken = plan.taken()
     compared = _compared(connection, selection, directory, plan, mode, graph)
     for groups in batched(sorted(compared.keys() - taken.keys()), GROUPS):
-        some = {group: compared[group] for group in groups}
-        held = _held(connection, selection, some, taken)
-        wanted = _wanted(graph, some, mode)
-        both = (refs for one in held.values() for refs in (one.members, one.unanswered))
-        people.learn(set(groups).union(*wanted.values(), *both))
+        page = {group: compared[group] for group in groups}
+        held = _held(connection, selection, page, taken)
+        in_directory = _in_directory(graph, page, mode)
+        in_target = (refs for membership in held.values() for refs in (membership.members, membership.unanswered))
+        people.learn(set(groups).union(*in_directory.values(), *in_target))
         for group in groups:
-            _compare(plan, directory, group, wanted[group], held[group], people)
+            _compare(plan, directory, group, in_directory[group], held[group], people)
         yield
 
 
-# ---- what is compared
+# ---- which groups and members are compared
 
 
 def _compared(
@@ -64,8 +64,12 @@ def _compared(
     mode: MembershipMode,
     graph: MembershipGraph,
 ) -> Compared:
-    """All groups if nothing was delivered by these rules yet. Otherwise those that are new, deleted, refused in part
-    before or otherwise in the target, and of the others what changed."""
+    """The groups to compare.
+
+    If nothing was delivered by these rules yet, all members of all groups. Otherwise all members of the groups that are
+    new, deleted, partly refused before, or found different in the target; and in the other groups the members that
+    changed.
+    """
     moved = plan.claims.moved(Kind.GROUP, directory)
     if selection.since is None:
         graph.load_all()
@@ -78,7 +82,8 @@ def _compared(
 
 
 def _direct(graph: MembershipGraph, changes: Iterable[tuple[int, MembershipChange]], moved: list[int]) -> Compared:
-    """By group who entered or left it, or is directly in it and came to the target or leaves it."""
+    """The members to compare in each group: those that entered or left it, and its direct members that ``moved``: the
+    plan creates them in the target or removes them."""
     found: defaultdict[int, set[int]] = defaultdict(set)
     for group, change in changes:
         found[group].update(change.users, change.groups)
@@ -89,8 +94,8 @@ def _direct(graph: MembershipGraph, changes: Iterable[tuple[int, MembershipChang
 
 
 def _flattened(graph: MembershipGraph, changes: list[tuple[int, MembershipChange]], moved: list[int]) -> Compared:
-    """The same where a group has all users of the groups within it. A user may have entered or left a group with any
-    edge on the way there: those above it are the ones that are above now, or were before."""
+    """The members to compare in each group that holds all users of its nested groups too. A user enters or leaves a
+    group with any edge between them, so a change concerns all groups that are above now or were above before."""
     former: defaultdict[int, list[int]] = defaultdict(list)
     entered: defaultdict[int, set[int]] = defaultdict(set)
     for group, change in changes:
@@ -103,9 +108,9 @@ def _flattened(graph: MembershipGraph, changes: list[tuple[int, MembershipChange
 
     def containing(groups: set[int]) -> Iterable[int]:
         now = graph.parents(groups)
-        return (parent for group in groups for some in (now, former) for parent in some.get(group, ()))
+        return (parent for group in groups for parents in (now, former) for parent in parents.get(group, ()))
 
-    reached(entered, containing)  # One question for all.
+    reached(entered, containing)  # One query for all groups, instead of one for each.
     found: defaultdict[int, set[int]] = defaultdict(set)
     for group, users in entered.items():
         for above in reached([group], containing):
@@ -113,13 +118,13 @@ def _flattened(graph: MembershipGraph, changes: list[tuple[int, MembershipChange
     return dict(found)
 
 
-# ---- what is wanted, and what is held
+# ---- the members in the directory and in the target
 
 
-def _wanted(graph: MembershipGraph, some: Compared, mode: MembershipMode) -> dict[int, set[int]]:
-    """The members that each group has in the directory, of those that are compared."""
+def _in_directory(graph: MembershipGraph, compared: Compared, mode: MembershipMode) -> dict[int, set[int]]:
+    """Which of the compared members each group has in the directory."""
     members = graph.flattened if mode == "flattened" else graph.members
-    direct = graph.containing(set[int]().union(*filter(None, some.values())))
+    direct = graph.containing(set[int]().union(*filter(None, compared.values())))
     if mode == "flattened":
         above = graph.above_each(set[int]().union(*direct.values()))
         places = {ref: set[int]().union(*(above[group] for group in groups)) for ref, groups in direct.items()}
@@ -127,27 +132,27 @@ def _wanted(graph: MembershipGraph, some: Compared, mode: MembershipMode) -> dic
         places = {ref: set(groups) for ref, groups in direct.items()}
     return {
         group: members(group) if refs is None else {ref for ref in refs if group in places.get(ref, ())}
-        for group, refs in some.items()
+        for group, refs in compared.items()
     }
 
 
 def _held(
-    connection: Connection, selection: Selection, some: Compared, taken: Mapping[int, int]
+    connection: Connection, selection: Selection, compared: Compared, taken: Mapping[int, int]
 ) -> dict[int, Membership]:
-    """The members that the target holds in each group, of those that are compared. Who adopts a leaver's object gets
-    its memberships. Adds to the compared members those whose change was not answered."""
+    """Which of the compared members the target holds in each group. A record that adopts a leaver's object gets the
+    object's memberships. Adds to the compared members those whose change was not answered."""
     adopted = {ref: leaver for leaver, ref in taken.items()}
-    objects = {group: adopted.get(group, group) for group in some}
-    held = held_members(connection, selection.target, objects.values())
+    objects = {group: adopted.get(group, group) for group in compared}
+    linked = held_members(connection, selection.target, objects.values())
     found = selection.drift.members(objects.values())
     for group, object_ in objects.items():
-        one = held.get(object_, HeldMembers())
-        if (refs := some[group]) is not None:
-            refs |= {*one.unanswered, *(taken[ref] for ref in refs if ref in taken)}
+        held = linked.get(object_, HeldMembers())
+        if (refs := compared[group]) is not None:
+            refs |= {*held.unanswered, *(taken[ref] for ref in refs if ref in taken)}
             former = {leaver for ref in refs if (leaver := adopted.get(ref)) is not None}
-            found[object_] = Membership(those_in(one.members, refs | former), set(one.unanswered))
+            found[object_] = Membership(those_in(held.members, refs | former), set(held.unanswered))
         elif object_ not in found:
-            found[object_] = Membership(set(one.members), set(one.unanswered))
+            found[object_] = Membership(set(held.members), set(held.unanswered))
     return {
         group: Membership(set(), set())
         if object_ in selection.drift.missing
@@ -157,7 +162,7 @@ def _held(
 
 
 def _known(held: Membership, selection: Selection, taken: Mapping[int, int]) -> Membership:
-    """The members whose objects are there, by the records that will have these objects."""
+    """The members whose objects exist, as the records that will have these objects."""
     missing = selection.drift.missing
     return Membership(
         {taken.get(ref, ref) for ref in held.members - missing},
@@ -165,16 +170,19 @@ def _known(held: Membership, selection: Selection, taken: Mapping[int, int]) -> 
     )
 
 
-def _compare(plan: PlanStore, directory: str, ref: int, wanted: set[int], held: Membership, people: People) -> None:
+def _compare(
+    plan: PlanStore, directory: str, ref: int, in_directory: set[int], held: Membership, people: People
+) -> None:
+    """Add the changes of one group to the plan."""
     group = people.members.get(ref)
     if group is None:
         return  # The group is not in the target, and the plan does not create it.
-    shall = wanted & people.here if ref in people.here else set()
+    required = in_directory & people.here if ref in people.here else set()
     # Additions and removals that were not answered are sent again.
-    added = shall - (held.members - held.unanswered)
-    removed = {ref for ref in (held.members | held.unanswered) - shall if people.members.get(ref) is not None}
-    for op, some in ((Op.ADD, added), (Op.REMOVE, removed)):
-        for part, refs in enumerate(batched(sorted(some), PART)):
+    added = required - (held.members - held.unanswered)
+    removed = {ref for ref in (held.members | held.unanswered) - required if people.members.get(ref) is not None}
+    for op, changed in ((Op.ADD, added), (Op.REMOVE, removed)):
+        for part, refs in enumerate(batched(sorted(changed), PART)):
             members = tuple(filter(None, map(people.members.get, refs)))
             change = Change(op, Kind.GROUP, directory, group.id, group.key, members=members, target_id=group.target_id)
             plan.add_members(ref, change, array("I", refs), part)

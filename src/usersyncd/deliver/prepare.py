@@ -1,5 +1,5 @@
-"""Before a plan: what is open from earlier deliveries is settled, new names are told, links without target ids and
-objects without links are looked up."""
+"""Before a plan: resolves changes that were never answered, renames directories in the target, and looks up links
+without target ids."""
 
 from __future__ import annotations
 
@@ -22,9 +22,12 @@ from usersyncd.state.ledger import Ledger
 
 
 async def prepare(work: Work, target: Target, shares: Sequence[Share], ledger: Ledger, *, moved: bool) -> list[Share]:
-    """Settle what was not answered. A delivery also tells the target new names and looks up links without target ids.
-    Returns the shares that can be planned. ``moved``: the links are still those of the target's old place. Raises
-    TargetError."""
+    """Resolve the changes that were never answered. A delivery also renames directories in the target and looks up
+    links without target ids.
+
+    Returns the shares that can be planned. ``moved``: the target has moved, and the links are still those of its old
+    place. Raises TargetError.
+    """
     layouts = work.job.rules.rules.layouts
     if work.options.deliver:
         await target.prepare()
@@ -41,7 +44,7 @@ async def prepare(work: Work, target: Target, shares: Sequence[Share], ledger: L
 
 
 async def verify(work: Work, target: Target, context: TargetRunContext, share: Share) -> Verified | None:
-    """Compare the target with the links of a share, if that is requested or due. None: it was not."""
+    """Compare the target with the links of a share, if that is requested or due. None: it was not compared."""
     if not sees(target):
         if work.options.verify:
             work.log.warning(
@@ -60,7 +63,7 @@ async def verify(work: Work, target: Target, context: TargetRunContext, share: S
         return None
     work.progress.begin("verifying")
     if work.options.deliver:
-        # Until it is delivered: what is held, or interrupted, is verified again.
+        # Wanted until the plan is delivered: a share that is held or interrupted is verified again.
         await to_its_end(lambda: verifications.want(work.database, directory.id, work.number))
     adopt = work.options.adopt
     step = Verification(

@@ -1,4 +1,4 @@
-"""Before everything else at a target: which one it is, and so which links are about it."""
+"""The first step of a delivery: finds out which target this is, and so which set of links is about it."""
 
 from __future__ import annotations
 
@@ -20,26 +20,25 @@ ASKED = 100
 """Objects of each kind that are read to find out whether a target moved."""
 ENOUGH = 0.5
 """The share of them that has to exist."""
-NOTHING = 0
-"""The number of a set that has no links: a plan of a target that was never delivered to."""
+NO_LINKS = 0
+"""The number of a set without links, for the plan of a target that was never delivered to."""
 MOVED = (
-    "the target has moved: its identity is new, and the objects of its links are there. Its links are kept, and "
-    "verified"
+    "the target has moved: its identity is new, but the objects of its links are there. Its links are kept and verified"
 )
 OTHER = (
     "this is another target than before: its identity is new, and the objects of the links are not there. It gets "
-    "links of its own; `usersyncd forget` lists those of the other one"
+    "links of its own; `usersyncd forget` lists those of the former target"
 )
 KNOWN = (
-    "this is another target than before, and was known earlier: its own links are used again, and verified; `usersyncd "
-    "forget` lists those of the other one"
+    "this is another target than before, but one that was used earlier: its own links are used again and verified; "
+    "`usersyncd forget` lists those of the former target"
 )
-PART = "this is another target than before, with the same {0}s: their links are kept, and verified"
+PART = "this is another target than before, but has the same {0}s: their links are kept and verified"
 
 
 class Recognized(Struct, frozen=True):
-    """The ``number`` of the set of links that are about a target. ``moved``: the set is still that of the place where
-    the target was before. ``note``: what a person should know, if anything."""
+    """The set of links that is about a target, by its ``number``. ``moved``: the set is still that of the target's old
+    place. ``note``: a warning for a person; None: there is none."""
 
     number: int
     moved: bool
@@ -68,26 +67,26 @@ async def _recognize(
     *,
     deliver: bool,
 ) -> Recognized:
-    """Which set of links is about this target.
+    """Find the set of links that is about this target, by the target's own identity.
 
-    It depends on the target's own identity. For a new identity, objects of the links that this name used last are read.
-    If at least half of them exist, the target moved: its set begins as a copy, so that the old one still says what the
-    old place holds. Otherwise it begins empty. But links to objects of which the target itself says that another set
-    knows them are moved from there. Without ``deliver`` nothing else is stored. ``configured``: the names of all
-    targets. Raises TargetError.
+    If the identity is new, up to a hundred objects of the links that this name used last are read. If at least half of
+    them exist, the target has moved: its set begins as a copy, so that the old set still says what the old place holds.
+    Otherwise its set begins empty. If the target says that it shares objects with another set, the links to these
+    objects are moved from there, even in a plan; everything else is stored only by a delivery (``deliver``).
+    ``configured``: the names of all targets. Raises TargetError.
     """
     identity = await target.identity()
     where = await _places(target, identity)
 
-    def ask() -> tuple[int | None, int | None, Mapping[Kind, int], bool]:
+    def known() -> tuple[int | None, int | None, Mapping[Kind, int], bool]:
         with database.read() as connection:
             number = targets.by_identity(connection, identity, name)
             before = targets.by_name(connection, name)
             parts = places.elsewhere(connection, number, where)
             same = number is not None and targets.is_remembered(connection, number, identity, name)
-            return number, before, parts, same and places.stored(connection, number or NOTHING) == where
+            return number, before, parts, same and places.stored(connection, number or NO_LINKS) == where
 
-    number, before, parts, same = await to_its_end(ask)
+    number, before, parts, same = await to_its_end(known)
     if parts:
         await to_its_end(lambda: _verify_alone(database, parts, where, configured - {name}))
         rest = where.keys() - parts.keys()
@@ -100,7 +99,7 @@ async def _recognize(
     moved = number is None and before is not None and await _is_there(database, target, before, set(Kind))
     note = None if before in (None, number) else MOVED if moved else OTHER if number is None else KNOWN
     if same or not deliver:
-        return Recognized((before if moved else number) or NOTHING, moved, note)
+        return Recognized((before if moved else number) or NO_LINKS, moved, note)
     number = await to_its_end(lambda: _remember(database, identity, name, where, before if moved else None))
     return Recognized(number, False, note)
 
@@ -119,29 +118,29 @@ async def _places(target: Target, identity: str) -> Mapping[Kind, str]:
 
 
 def _verify_alone(database: Database, parts: Mapping[Kind, int], where: Mapping[Kind, str], others: Set[str]) -> None:
-    """Raises TargetError if another target of the configuration has a part of these objects, or if changes of these
-    objects got no answer."""
+    """Raise TargetError if another target of the configuration uses some of these objects, or if changes to them were
+    never answered."""
     with database.read() as connection:
         for kind, source in parts.items():
             rest = [f"{one}s" for one in Kind if one not in parts and one in where] or ["memberships"]
             if names := places.users_of(connection, source, others):
                 raise TargetError(
-                    f"it has the same {kind}s as the target {names[0]}, but not the same {rest[0]}: whose an account "
-                    "is would be stored twice",
-                    f"name the same tables in both, or others in each; if {names[0]} has others by now, run that "
-                    "first; nothing was delivered",
+                    f"it has the same {kind}s as the target {names[0]}, but not the same {rest[0]}: the links of these "
+                    f"{kind}s would be stored twice",
+                    "name the same tables in both targets, or different tables in each; if the tables of "
+                    f"{names[0]} changed since its last delivery, deliver to it first; nothing was delivered",
                 )
-            mine = {one for one in parts if parts[one] == source}
-            if places.is_unanswered(connection, source) and not places.is_whole(connection, source, mine):
+            shared = {one for one in parts if parts[one] == source}
+            if places.is_unanswered(connection, source) and not places.is_whole(connection, source, shared):
                 raise TargetError(
-                    f"its last changes got no answer, and it has other {rest[0]} now",
+                    f"its last changes were never answered, and it has other {rest[0]} now",
                     f"restore the former {rest[0]} in the configuration for one run; nothing was delivered",
                 )
 
 
 def _take_over(database: Database, identity: str, name: str, where: Mapping[Kind, str], moved: int | None) -> int:
-    """Move the links to this target's objects into its set. ``moved``: the set with the links of the other objects, if
-    these moved. Returns the number of the set."""
+    """Move the links to this target's objects into its set, and return the number of the set. ``moved``: the set whose
+    links to all other objects are copied, if the target has moved."""
     with database.write() as connection:
         number = targets.remember(connection, identity, name, None)
         parts = places.elsewhere(connection, number, where)
@@ -154,14 +153,15 @@ def _take_over(database: Database, identity: str, name: str, where: Mapping[Kind
 
 
 async def _is_there(database: Database, target: Target, number: int, kinds: Set[Kind]) -> bool:
+    """Whether enough of the objects of a set of links exist in the target."""
     if not sees(target):
         return False
     with database.read() as connection:
-        wanted = {kind: links.sample(connection, number, kind, ASKED) for kind in kinds}
-    there = 0
-    for kind, keys in wanted.items():
-        held = await read(target, kind, keys)
-        # Another database assigns the same serial ids, so an object counts only with its key.
-        there += sum(str(one.key) == keys[target_id] for target_id, one in held.items())
-    asked = sum(map(len, wanted.values()))
-    return asked > 0 and there >= ENOUGH * asked
+        samples = {kind: links.sample(connection, number, kind, ASKED) for kind in kinds}
+    existing = 0
+    for kind, keys in samples.items():
+        objects = await read(target, kind, keys)
+        # Another database assigns the same serial ids, so an object counts only if it has its key too.
+        existing += sum(str(held.key) == keys[target_id] for target_id, held in objects.items())
+    asked = sum(map(len, samples.values()))
+    return asked > 0 and existing >= ENOUGH * asked

@@ -1,4 +1,4 @@
-"""Before a target is looked at: it learns that a directory has another name now."""
+"""Renames a directory in a target, before anything else is read from the target."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from usersyncd.state import renaming
 from usersyncd.state.database import Database
 from usersyncd.state.directories import DirectoryState
 
-BETWEEN = "{0} #{1}"
-"""What a target calls a directory that waits for its new name. No directory of a configuration can have this name."""
+INTERMEDIATE = "{0} #{1}"
+"""The name of a directory in a target while it waits for its new name. No configured directory can have this name."""
 
 
 async def rename_directory(database: Database, target: Target, number: int, directory: DirectoryState) -> None:
-    """Tell a target the directory's new name, if it knows an old one. Interrupted anywhere, the next run does it again.
+    """Rename a directory in a target that still uses an old name. If this is interrupted, the next run repeats it.
 
-    While the target holds another directory under the new name, that one has to be told first. In a ring, in which each
-    waits for another one, this directory gets a name that is nobody's. Raises TargetError.
+    If the target still uses the new name for another directory, that one must be renamed first, and this one waits. In
+    a ring, in which each directory waits for another one, this directory gets an intermediate name. Raises TargetError.
     """
     name = directory.name
     if await to_its_end(lambda: renaming.waiting_for(database, number, directory)):
         if not await to_its_end(lambda: renaming.is_in_ring(database, number, directory)):
             return
-        name = BETWEEN.format(directory.name, directory.id)
+        name = INTERMEDIATE.format(directory.name, directory.id)
         await to_its_end(lambda: renaming.note(database, number, directory.id, name))
     for was in await to_its_end(lambda: renaming.old_names(database, number, directory.id)):
         if was != name or name == directory.name:

@@ -1,7 +1,7 @@
 """One delivery to one target: shape → plan → guard → deliver, for all its directories in one plan, and nothing else.
 
-What passes from step to step is in the state database, or in temporary files that vanish with the process. So a
-delivery may be cancelled or killed anywhere: the next one goes on from what was acknowledged last.
+The steps pass their results on in the state database, or in temporary files that vanish with the process. So a delivery
+may be cancelled or killed anywhere: the next one continues after the last acknowledged change.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ async def deliver(
     progress: Progress | None = None,
     pulls: Sequence[str] = (),
 ) -> DeliveryRun:
-    """Deliver to a target once, what changed in any of its directories. ``folder`` is that of the configuration file;
-    ``pulls``: the ids of the pulls that this delivery follows.
+    """Deliver to a target once what changed in any of its directories.
 
-    An error of the run stands in its report; a directory's own, in its share. Raises LockedError when another process
-    delivers to this target, StateError when the state database cannot even take the report.
+    ``folder``: that of the configuration file. ``pulls``: the ids of the pulls that this delivery follows. An error of
+    the run is in its report; an error of one directory, in its share. Raises LockedError if another process delivers to
+    this target, StateError if the report cannot be stored.
     """
     target = job.target
     async with _locked(database, target.name) as lock:
@@ -112,7 +112,7 @@ async def _bring_up_to_date(
     for share in chosen:
         report = work.reports[share.name]
         report.counts, report.entries = ledger.settled[share.name], ledger.entries[share.name]
-        await _look_at(work, target, context, share)
+        await _inspect(work, target, context, share)
     if await _deliver(work, target, context, chosen, aside, ledger):
         await _create_missing(work, target, context, chosen, aside, ledger)
     if work.options.deliver:
@@ -126,9 +126,9 @@ async def _open_ledger(work: Work) -> Ledger:
     return Ledger(work.database, work.lock, book, work.job.rules.rules.layouts, work.now, work.decisions)
 
 
-async def _look_at(work: Work, target: Target, context: TargetRunContext, share: Share) -> None:
-    """Verify a share where that is due, and warn of groups of one name: a plan always, a delivery when groups
-    changed."""
+async def _inspect(work: Work, target: Target, context: TargetRunContext, share: Share) -> None:
+    """Verify a share if that is due, and warn of groups with the same name: a plan warns always, a delivery only if
+    groups changed."""
     work.reports[share.name].verified = await verify(work, target, context, share)
     done = await work.ask(lambda connection: links.progress(connection, share.directory.id, work.number))
     since = done.revision if done is not None and work.options.deliver else None
@@ -145,7 +145,7 @@ async def _deliver(
     aside: Sequence[Share],
     ledger: Ledger,
 ) -> bool:
-    """Plan the chosen shares and send what the guard lets through. Returns whether objects did not exist any more."""
+    """Plan the chosen shares and send what the guard allows. Returns whether the target lacked objects of links."""
     plan = await plan_within_guard(work, target, context, chosen, aside)
     if plan is None:
         return False
@@ -163,7 +163,7 @@ async def _create_missing(
     aside: Sequence[Share],
     ledger: Ledger,
 ) -> None:
-    """Plan and send once more what failed because its objects did not exist any more: they are created now."""
+    """Plan and send once more the records whose objects the target lacked: the objects are created now."""
     reports = work.reports
     work.reports = {name: structs.replace(TargetReport(work.name), counts=one.counts) for name, one in reports.items()}
     with ExitStack() as stack:
@@ -181,7 +181,7 @@ async def _create_missing(
 
 
 async def _finish(work: Work, shares: Sequence[Share]) -> None:
-    """Note what was verified, and forget records that no target holds any more."""
+    """Note which shares were verified, and forget deleted records that no target holds."""
     for share in shares:
         report = work.reports[share.name]
         if not report.held:

@@ -26,12 +26,12 @@ CHANGES = 2_000
 """The largest number of changes in a batch."""
 EDGES = 20_000
 """The largest number of memberships in a batch."""
-GONE = "its object is not in the target any more: the next run creates it"
+MISSING = "its object is no longer in the target: the next run creates it"
 
 
 class Outcomes(Struct):
-    """The outcome of a plan so far: counts and failures of each directory, and in ``again`` the refs to try again.
-    ``missing``: objects were not in the target any more, which the next plan creates."""
+    """The results of sending a plan so far: counts and failures by directory, and the refs to try ``again``.
+    ``missing``: the target lacked objects of links; the next plan creates them."""
 
     counts: defaultdict[str, Counts] = field(default_factory=lambda: defaultdict(Counts))
     failed: defaultdict[str, list[Failed]] = field(default_factory=lambda: defaultdict(list))
@@ -39,15 +39,15 @@ class Outcomes(Struct):
     missing: bool = False
 
     def fail(self, directory: str, ref: int, kind: Kind, id_: str, error: str) -> None:
-        """Note a failure, which the next plan tries again with the record ``ref``."""
+        """Note a failure. The next plan tries the record ``ref`` again."""
         self.failed[directory].append(Failed(kind, id_, in_short(error)))
         self.again.add(ref)
 
 
 async def send_plan(work: Work, target: Target, plan: TargetPlan, ledger: Ledger) -> bool:
-    """Send a plan and bring the progress of the target up to it. Returns whether objects did not exist any more.
+    """Send a plan and store the target's progress. Returns whether the target lacked objects of links.
 
-    Raises TargetError if the target as a whole cannot be written, StateError if the state cannot.
+    Raises TargetError if the target as a whole cannot be written, StateError if the state database cannot.
     """
     parts = {name: part for name, part in plan.shares.items() if part.is_delivered}
     outcomes = Outcomes(defaultdict(Counts, {name: work.reports[name].counts for name in parts}))
@@ -67,7 +67,7 @@ async def send_plan(work: Work, target: Target, plan: TargetPlan, ledger: Ledger
 
 
 def _finish(work: Work, plan: PlanStore, parts: Mapping[str, SharePlan], again: Iterable[int]) -> None:
-    """Store how far the target is, and until when the shapes hold that it was given."""
+    """Store the target's progress, and until when the delivered shapes hold."""
     reached = {part.share.directory.id: part.reached for part in parts.values()}
     with work.database.write() as connection:
         links.finish(connection, work.number, reached, again)
@@ -78,8 +78,8 @@ def _finish(work: Work, plan: PlanStore, parts: Mapping[str, SharePlan], again: 
 
 
 def _begin(work: Work, plan: TargetPlan, parts: Iterable[SharePlan]) -> None:
-    """Bring the links up to what the target was found to hold. Mark the groups whose members are about to change: after
-    an interruption, the next plan looks at them again."""
+    """Store what the target was found to hold in its links. Mark the groups whose members are about to change, so that
+    after an interruption the next plan compares them again."""
     with work.database.write() as connection:
         for part in parts:
             links.begin(connection, part.share.directory.id, work.number, part.reached.fingerprint)
@@ -97,38 +97,39 @@ async def send(
 ) -> None:
     """Send the whole plan, and note the result in ``outcomes``.
 
-    Each batch is stored before it is sent, together with the answers to the previous one. Raises TargetError if the
-    target as a whole cannot be written, StateError if the state cannot.
+    Each batch is stored before it is sent, in one transaction with the answers to the previous batch. Raises
+    TargetError if the target as a whole cannot be written, StateError if the state database cannot.
     """
     answers: list[Answer] = []
     for planned in plan.batches(CHANGES, EDGES):
         if addresses.concern(planned) and answers and not answers[0].step.members:
             # The last answers may contain target ids that this batch needs.
-            await _written(ledger, answers, [])
+            await _store(ledger, answers, [])
             answers = []
         steps = await asyncio.to_thread(addresses.addressed, planned, outcomes.again)
-        await _written(ledger, answers, steps)
-        answers = []  # They need memory no longer.
+        await _store(ledger, answers, steps)
+        answers = []  # Frees their memory before the next batch is sent.
         answered: list[Outcome] = []
         try:
-            await _give(target, [step.change for step in steps if step.change is not None], answered)
+            await _deliver(target, [step.change for step in steps if step.change is not None], answered)
         except BaseException:
             # The answers received so far are stored. The next run looks up the rest.
-            whole = list(_answers(steps, answered, outcomes))
-            await _written(ledger, whole, steps[len(whole) :])
+            received = list(_answers(steps, answered, outcomes))
+            await _store(ledger, received, steps[len(received) :])
             raise
         answers = list(_answers(steps, answered, outcomes))
         addresses.learn(answers)
         tick(len(planned))
-    await _written(ledger, answers, [])
+    await _store(ledger, answers, [])
 
 
-async def _written(ledger: Ledger, answers: Sequence[Answer], following: Sequence[PlannedChange]) -> None:
-    """Write in a separate thread, to the end even if this task is cancelled."""
+async def _store(ledger: Ledger, answers: Sequence[Answer], following: Sequence[PlannedChange]) -> None:
+    """Store answers and the batch that is sent next, in a separate thread that ends even if this task is cancelled."""
     await asyncio.shield(asyncio.to_thread(ledger.write, answers, following))
 
 
-async def _give(target: Target, changes: Sequence[Change], answered: list[Outcome]) -> None:
+async def _deliver(target: Target, changes: Sequence[Change], answered: list[Outcome]) -> None:
+    """Deliver a batch, and append each outcome to ``answered``, so that an error loses none."""
     if not changes:
         return
     async with aclosing(cast("Any", target.deliver(changes))) as answers:
@@ -142,7 +143,7 @@ async def _give(target: Target, changes: Sequence[Change], answered: list[Outcom
 
 
 def _answers(steps: Sequence[PlannedChange], answered: Sequence[Outcome], outcomes: Outcomes) -> Iterator[Answer]:
-    """The target's answer to each step, up to the first step without one. Counts them and notes failures."""
+    """The target's answer to each step, up to the first unanswered step. Counts the answers and notes failures."""
     left = iter(answered)
     for step in steps:
         change = step.change
@@ -155,7 +156,7 @@ def _answers(steps: Sequence[PlannedChange], answered: Sequence[Outcome], outcom
             outcomes.fail(change.directory, step.ref, change.kind, change.id, outcome.error)
             yield Answer(step, outcome)
         elif is_absent(change, outcome):
-            outcomes.fail(change.directory, step.ref, change.kind, change.id, GONE)
+            outcomes.fail(change.directory, step.ref, change.kind, change.id, MISSING)
             outcomes.missing = True
             yield Answer(step, outcome)
         else:
@@ -166,7 +167,7 @@ def _answers(steps: Sequence[PlannedChange], answered: Sequence[Outcome], outcom
             members = zip(step.members, change.members, strict=True) if outcome.refused else ()
             refused = [(ref, member) for ref, member in members if member.id in outcome.refused]
             for ref, member in refused:
-                outcomes.again.add(ref)  # Its object may be another's by now: the next plan looks at it.
+                outcomes.again.add(ref)  # Its object may belong to somebody else by now: the next plan checks it.
                 reason = f"as a member of group {change.id}: {outcome.refused[member.id]}"
                 outcomes.fail(change.directory, step.ref, member.kind, member.id, reason)
             count(outcomes.counts[change.directory], change, times=(len(change.members) or 1) - len(refused))

@@ -1,4 +1,4 @@
-"""Before the plan: settles unanswered changes, and looks up missing target ids."""
+"""Before the plan: resolves the outcome of unanswered changes, and looks up missing target ids."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from usersyncd.state.sent import Sent
 async def settle_unanswered(
     database: Database, target: Target, number: int, ledger: Ledger, layouts: Mapping[Kind, Layout]
 ) -> None:
-    """Read the objects of changes that were sent and not answered, and store the outcome. Raises TargetError."""
+    """Read the objects of the changes that were sent and never answered, and store the outcomes. If the target
+    cannot be read, the next plan sends them again. Raises TargetError."""
     with database.read() as connection:
         steps = sent.unanswered(connection, number)
     if not steps:
@@ -29,9 +30,9 @@ async def settle_unanswered(
         return
     settled: list[tuple[Sent, Settled]] = []
     for kind in Kind:
-        mine = [step for step in steps if step.change.kind is kind and not step.members]
-        if mine:
-            settled += await _settled(database, target, number, kind, mine, layouts[kind])
+        of_kind = [step for step in steps if step.change.kind is kind and not step.members]
+        if of_kind:
+            settled += await _settled(database, target, number, kind, of_kind, layouts[kind])
     members = [step for step in steps if step.members]
     await asyncio.to_thread(ledger.settle, settled, members)
 
@@ -39,24 +40,26 @@ async def settle_unanswered(
 async def _settled(
     database: Database, target: Target, number: int, kind: Kind, steps: Sequence[Sent], layout: Layout
 ) -> list[tuple[Sent, Settled]]:
+    """The outcome of each change of one kind. The outcomes depend on each other, because an object belongs to one
+    record only."""
     at_id = await read(target, kind, (step.change.target_id for step in steps if step.change.target_id is not None))
     at_key = await _under_their_keys(target, kind, steps, layout)
     with database.read() as connection:
-        objects = {held.target_id for some in at_key.values() for held in some}
+        objects = {held.target_id for objects in at_key.values() for held in objects}
         owners = links.linked(connection, number, kind, objects)
     # If the target id contains the key, a record of this batch may be linked to the object by its old key.
     batch = {step.ref for step in steps}
     others = {target_id for target_id, ref in owners.items() if ref not in batch}
-    sights = [_sight(step, at_id, at_key.get(_record(step), []), others, layout) for step in steps]
-    settled = [_judged(step, sight, layout) for step, sight in zip(steps, sights, strict=True)]
+    found = [_found_objects(step, at_id, at_key.get(_record(step), []), others, layout) for step in steps]
+    settled = [_outcome(step, objects, layout) for step, objects in zip(steps, found, strict=True)]
     for _ in steps:
-        # An object belongs to one record only. This decides creates and unclear changes.
+        # Creates and unclear changes are resolved again, without the objects that other records of the batch have.
         taken = _taken(steps, settled)
         again = [
             one
             if step.change.op is not Op.CREATE and one.fate is not PendingOutcome.UNCLEAR
-            else _judged(step, _without(sight, step.ref, taken), layout)
-            for step, sight, one in zip(steps, sights, settled, strict=True)
+            else _outcome(step, _without(objects, step.ref, taken), layout)
+            for step, objects, one in zip(steps, found, settled, strict=True)
         ]
         if again == settled:
             break
@@ -64,8 +67,8 @@ async def _settled(
     return list(zip(steps, settled, strict=True))
 
 
-Sighted = tuple[Held | None, list[Held]]
-"""The object under a change's target id, and those under the key that the change was to give."""
+FoundObjects = tuple[Held | None, list[Held]]
+"""The object under a change's target id, and those under the key that the change writes."""
 
 
 def _record(step: Sent) -> tuple[str, str]:
@@ -83,16 +86,17 @@ async def _under_their_keys(
         if isinstance(key, str | int)
     ]
     found: dict[tuple[str, str], list[Held]] = {}
-    for some in batched(lookups, PAGES[target.capabilities.find or "bulk"]):
-        async for asked, held in target.find(kind, some):
-            if answers(held, asked):
-                found.setdefault((asked.directory, asked.id), []).append(held)
+    for page in batched(lookups, PAGES[target.capabilities.find or "bulk"]):
+        async for lookup, held in target.find(kind, page):
+            if answers(held, lookup):
+                found.setdefault((lookup.directory, lookup.id), []).append(held)
     return found
 
 
-def _sight(
+def _found_objects(
     step: Sent, at_id: Mapping[str, Held], at_key: Sequence[Held], others: Collection[str], layout: Layout
-) -> Sighted:
+) -> FoundObjects:
+    """The objects that show the outcome of one change. ``others``: target ids that are linked to other records."""
     change = step.change
     own = at_id.get(change.target_id or "")
     if own is not None:
@@ -109,8 +113,8 @@ def _sight(
     return own, list(new.values())
 
 
-def _judged(step: Sent, sight: Sighted, layout: Layout) -> Settled:
-    return settle(step.change, *sight, layout.attributes, layout.key)
+def _outcome(step: Sent, found: FoundObjects, layout: Layout) -> Settled:
+    return settle(step.change, *found, layout.attributes, layout.key)
 
 
 def _taken(steps: Sequence[Sent], settled: Sequence[Settled]) -> dict[str, set[int]]:
@@ -123,48 +127,51 @@ def _taken(steps: Sequence[Sent], settled: Sequence[Settled]) -> dict[str, set[i
     return taken
 
 
-def _without(sight: Sighted, ref: int, taken: Mapping[str, set[int]]) -> Sighted:
-    """The objects found for a record, without those of other records."""
-    own, at_key = sight
-    mine = [held for held in at_key if not _is_others(held, ref, taken)]
-    return (None if own is not None and _is_others(own, ref, taken) else own), mine
+def _without(found: FoundObjects, ref: int, taken: Mapping[str, set[int]]) -> FoundObjects:
+    """The objects found for a record, without those that other records have."""
+    own, at_key = found
+    left = [held for held in at_key if not _is_taken(held, ref, taken)]
+    return (None if own is not None and _is_taken(own, ref, taken) else own), left
 
 
-def _is_others(held: Held, ref: int, taken: Mapping[str, set[int]]) -> bool:
+def _is_taken(held: Held, ref: int, taken: Mapping[str, set[int]]) -> bool:
+    """Whether another record has this object."""
     return bool(taken.get(held.target_id, set()) - {ref})
 
 
 async def link_earlier(
     database: Database, target: Target, number: int, directory: DirectoryState, layouts: Mapping[Kind, Layout]
 ) -> None:
-    """Look up the target ids of links that have none: those from the last release, and those that lost theirs.
+    """Look up the target ids of links that have none: those of an earlier release, and those that lost their ids.
 
-    This is no adoption, because these records were delivered before. Raises TargetError.
+    Nothing is adopted, because these records were delivered before. Raises TargetError.
     """
     if not sees(target):
         return
     for kind in Kind:
         with database.read() as connection:
             earlier = list(links.unlinked(connection, number, kind, directory.id))
-        for some in batched(earlier, PAGES[target.capabilities.find or "bulk"]):
-            await _link(database, target, number, kind, some, layouts[kind])
+        for page in batched(earlier, PAGES[target.capabilities.find or "bulk"]):
+            await _link(database, target, number, kind, page, layouts[kind])
 
 
 async def _link(
-    database: Database, target: Target, number: int, kind: Kind, some: Sequence[tuple[int, Lookup]], layout: Layout
+    database: Database, target: Target, number: int, kind: Kind, records: Sequence[tuple[int, Lookup]], layout: Layout
 ) -> None:
+    """Store the target ids of these records. A link without an object ends; one with several objects stays as it
+    is."""
     with database.read() as connection:
-        known = links.known(connection, number, [ref for ref, _ in some])
-    wanted = [*(lookup for _, lookup in some), *_renamed(some, known, layout)]
+        known = links.known(connection, number, [ref for ref, _ in records])
+    lookups = [*(lookup for _, lookup in records), *_renamed(records, known, layout)]
     found: dict[str, dict[str, Held]] = {}
-    async for asked, held in target.find(kind, wanted):
+    async for asked, held in target.find(kind, lookups):
         if answers(held, asked):
             found.setdefault(asked.id, {})[held.target_id] = held
     with database.write() as connection:
-        owners = links.linked(connection, number, kind, {one for held in found.values() for one in held})
+        owners = links.linked(connection, number, kind, {target_id for held in found.values() for target_id in held})
         rows: list[links.Row] = []
         ended: list[int] = []
-        for ref, lookup in some:
+        for ref, lookup in records:
             objects = [held for held in found.get(lookup.id, {}).values() if held.target_id not in owners]
             own = [held for held in objects if held.record == (lookup.directory, lookup.id)] or objects
             if len(own) == 1:
@@ -176,10 +183,10 @@ async def _link(
         links.retry(connection, number, ended)
 
 
-def _renamed(some: Sequence[tuple[int, Lookup]], known: Mapping[int, Link], layout: Layout) -> list[Lookup]:
+def _renamed(records: Sequence[tuple[int, Lookup]], known: Mapping[int, Link], layout: Layout) -> list[Lookup]:
     """Lookups by the new key, for links whose change of the key was not answered."""
     lookups: list[Lookup] = []
-    for ref, lookup in some:
+    for ref, lookup in records:
         key = known[ref].shape.get(layout.key)
         if known[ref].state is State.PENDING and isinstance(key, str | int) and key != lookup.key:
             lookups.append(Lookup(lookup.directory, lookup.id, key))

@@ -18,10 +18,13 @@ from usersyncd.state.database import Connection
 
 
 class Shaped(Struct, frozen=True, gc=False):
-    """A record and its shape. ``shape`` None: the record left the directory, or ``where`` leaves it out; ``leaving``
-    are the attributes that its object gets then, and of somebody who is here those that say that a person has no
-    access. ``error``: a rule failed, and the record's object remains as it is. ``until``: the moment at which the shape
-    may be another one although the directory says the same; None: never."""
+    """A record and its shape.
+
+    ``shape`` None: the record left the directory, or ``where`` excludes it. Then ``leaving`` are the attributes that
+    its object gets; of any other user, those of an object without access. ``error``: a rule failed, and the record's
+    object stays as it is. ``until``: the moment at which the shape may change although the directory does not; None:
+    never.
+    """
 
     candidate: Candidate
     shape: dict[str, Any] | None
@@ -31,7 +34,7 @@ class Shaped(Struct, frozen=True, gc=False):
 
 
 def shape_users(connection: Connection, rules: Rules, selection: Selection, now: datetime) -> Iterator[list[Shaped]]:
-    """The users to shape, ordered by id, in pages. Whoever left without being noticed before left ``now``."""
+    """The users to shape, ordered by id, in pages. A user whose departure is new left at the moment ``now``."""
     for page in shape_at_any_time(connection, rules, selection):
         yield [shape_at(now) for shape_at in page]
 
@@ -45,7 +48,10 @@ def shape_at_any_time(
     for page in pages(connection, selection, Kind.USER):
         manager_of = managers().of(page) if rules.reads.manager else {}
         groups_of = groups().of(page) if rules.reads.groups else {}
-        yield [partial(_user, rules, s, groups_of.get(s.ref, NONE), manager_of.get(s.manager or 0)) for s in page]
+        yield [
+            partial(_user, rules, user, groups_of.get(user.ref, NONE), manager_of.get(user.manager or 0))
+            for user in page
+        ]
 
 
 def shape_groups(connection: Connection, rules: Rules, selection: Selection) -> Iterator[list[Shaped]]:
@@ -69,7 +75,7 @@ def _user(
 
 
 def _leaving(rules: Rules, candidate: Candidate, now: datetime) -> Shape:
-    """The attributes of a leaver's object. They stay as they were at the moment of leaving."""
+    """The attributes of a leaver's object, by the rules as of the moment of leaving."""
     if candidate.shape is None:
         return {}
     return rules.leave(

@@ -1,4 +1,4 @@
-"""What a plan is made from, and what is known beside its changes: for each directory of the target a *share*."""
+"""The input and the results of a plan: for each directory of the target a *share*."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from usersyncd.state.plan_store import PlanStore
 
 
 class Share(Struct, frozen=True):
-    """One directory of a delivery: its state, the rules by which the target gets it, and what the target was found to
-    hold otherwise than the links say. ``is_chosen``: something of it is to be delivered."""
+    """One directory in a delivery: its state, its rules for this target, and the ``drift`` that was found between its
+    links and the target. ``is_chosen``: it is delivered; otherwise only its claims to keys count."""
 
     directory: DirectoryState
     rules: TargetRules
@@ -36,11 +36,11 @@ class Share(Struct, frozen=True):
 
 
 class Planning(Struct, frozen=True):
-    """The input of a plan: the shares that are to be delivered, those that are only looked at for the keys that they
-    claim (``aside``), and the number of the target.
+    """The input of a plan: the shares to deliver, the shares of which only the claims to keys count (``aside``), and
+    the number of the target.
 
     ``sees``: the target can be read. ``linked``: links without target ids were looked up. ``adopt``: ids of the records
-    for which a person consents to an adoption; ``decisions``: those in force about harmful changes, by directory.
+    that a person allows to adopt objects. ``decisions``: those in force about harmful changes, by directory.
     """
 
     shares: Sequence[Share]
@@ -58,12 +58,11 @@ class Planning(Struct, frozen=True):
 
 
 class SharePlan(Struct):
-    """What is known of a share beside its changes.
+    """The results of planning a share, besides its changes.
 
-    ``done``: the progress of the target before; ``reached``: after the delivery. ``skipped``: the first records that
-    the rules leave out. ``found``: what objects with another key hold. It is only shown: a target decides by what was
-    delivered whether an object still belongs to the record. ``is_delivered``: False for a share that is only looked at
-    for the keys that it claims.
+    ``done``: the target's progress before the delivery; ``reached``: after it. ``skipped``: the first records that the
+    rules exclude. ``found``: what objects with another key hold, only to be shown: whether an object still belongs to
+    its record is decided by what was delivered. ``is_delivered``: False if only the share's claims to keys count.
     """
 
     share: Share
@@ -81,8 +80,8 @@ class SharePlan(Struct):
 
 
 class TargetPlan(Struct):
-    """A plan, and what is known beside it for each share, by the directory's name. ``again``: refs of records that
-    failed, which the next plan tries again."""
+    """A plan, and the results of planning each share, by the directory's name. ``again``: refs of records that failed,
+    which the next plan tries again."""
 
     store: PlanStore
     shares: dict[str, SharePlan] = field(default_factory=dict)
@@ -94,7 +93,7 @@ class TargetPlan(Struct):
         return set().union(*(one.share.drift.missing for one in self.shares.values()))
 
     def changes(self, directory: str) -> Iterator[Change]:
-        """The changes of a share as a person is shown them: with what the objects hold now."""
+        """The changes of a share as they are shown to a person: with what the objects hold now."""
         found = self.shares[directory].found
         for change in self.store.changes(directory):
             held = None if change.op is Op.CREATE else found.get((change.kind, change.id))
@@ -106,8 +105,8 @@ class TargetPlan(Struct):
         self.again.add(refusal.ref)
 
     def fail_all(self, refusals: Iterable[Refusal]) -> None:
-        """Records that fail for what the target holds. One that failed already for the same reason is not named
-        again."""
+        """Note records that fail because of what the target holds. A record that failed before for the same reason is
+        not named again."""
         named = {(name, one.kind, one.id, one.error) for name, part in self.shares.items() for one in part.failed}
         for one in refusals:
             if (one.directory, one.kind, one.id, one.why) not in named:

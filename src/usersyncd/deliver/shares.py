@@ -1,4 +1,4 @@
-"""Which directories have a share in a delivery: those that the target lists, and those that leave it."""
+"""Finds the directories that have a share in a delivery: those that the target lists, and those that leave it."""
 
 from __future__ import annotations
 
@@ -22,15 +22,18 @@ SAME = (
     "  → list the directory in one of them only, or give both in one target; nothing was delivered"
 )
 WAITS = (
-    "{0} was called {1} before, and this target was not told yet: what it holds of {1} may be {0}'s\n"
-    "  → run `usersyncd sync {0}` first; nothing was delivered"
+    "{0} was called {1} before, and this target still uses the name {1} for it: what it holds under {1} may belong to "
+    "{0}\n  → run `usersyncd sync {0}` first; nothing was delivered"
 )
-NOT_LEFT = "{0} leaves this target only when it is known whether the target {1} is another one: {2}"
+NOT_LEFT = (
+    "the objects of {0} stay in this target for now: the target {1} lists {0} and may be the same target, which cannot "
+    "be checked: {2}"
+)
 
 
 async def find_shares(work: Work, target: Target, stack: AsyncExitStack) -> list[Share]:
-    """The shares of this delivery. Each has a report from now on; one that cannot be delivered has an error there.
-    ``stack`` closes what belongs to them."""
+    """The shares of this delivery. Each has a report from now on; a share that cannot be delivered has its error there.
+    ``stack`` closes the shares' temporary files."""
     found: list[Share] = []
     for name, rules in work.job.shares.items():
         state = await to_its_end(lambda: _state(work, name))  # noqa: B023
@@ -48,7 +51,7 @@ async def find_shares(work: Work, target: Target, stack: AsyncExitStack) -> list
 
 
 def without_waiting(work: Work, shares: Iterable[Share]) -> Iterator[Share]:
-    """The shares without those whose names the target may still use for other directories."""
+    """The shares, except those whose names the target may still use for other directories."""
     for share in shares:
         other = renaming.waiting_for(work.database, work.number, share.directory)
         if other is None:
@@ -65,7 +68,7 @@ def _share(work: Work, state: DirectoryState, name: str, rules: TargetRules, sta
 
 
 def open_drift(stack: ExitStack | AsyncExitStack) -> Drift:
-    """What a target is found to hold otherwise than its links say; nothing so far. ``stack`` closes it."""
+    """An empty store for the drift of a share. ``stack`` closes it."""
     drift = Drift()
     stack.callback(drift.close)
     return drift
@@ -81,7 +84,7 @@ def _report(work: Work, state: DirectoryState, name: str) -> TargetReport:
 
 
 def _state(work: Work, name: str) -> DirectoryState | None:
-    """What was read of a directory. Before its first pull under a new name, a plan finds it under the old one."""
+    """The state of a directory. A plan before the first pull under a new name reads it under the old name."""
     was = work.job.was.get(name)
     if was is not None and renaming.is_due(work.database, was, name):
         if work.options.deliver:
@@ -92,7 +95,8 @@ def _state(work: Work, name: str) -> DirectoryState | None:
 
 
 def _same_target(work: Work, directory: str) -> str | None:
-    """Another target of the configuration, before this one, that has the same links and lists the directory."""
+    """The name of an earlier target in the configuration that has the same links and lists the directory; None: there
+    is none."""
     with work.database.read() as connection:
         for rules in work.job.everyone:
             other = rules.target
@@ -104,7 +108,7 @@ def _same_target(work: Work, directory: str) -> str | None:
 
 
 async def _leaving(work: Work, target: Target) -> list[DirectoryState]:
-    """The directories of which this target holds something and that no target with its links lists."""
+    """The directories of which this target holds something although no target with the same links lists them."""
 
     def find() -> list[DirectoryState]:
         configured = [each.target for each in work.job.everyone]
@@ -119,16 +123,16 @@ async def _leaving(work: Work, target: Target) -> list[DirectoryState]:
 
 
 async def _leaves(work: Work, target: Target, directory: str) -> bool:
-    """Whether none of the targets that list the directory is this one under another name: each is asked for its
-    identity."""
-    mine = await target.identity()
+    """Whether a directory leaves the target. It does not if a target that lists it is this one under another name, so
+    each of those is asked for its identity."""
+    identity = await target.identity()
     for rules in work.job.everyone:
         other = rules.target
         if other.name == work.name or directory not in other.directories:
             continue
         try:
             async with connected(rules, work.folder, work.log) as (connector, _):
-                if await connector.identity() == mine:
+                if await connector.identity() == identity:
                     return False
         except UsersyncError as error:
             work.warn(NOT_LEFT.format(directory, other.name, str(error).partition("\n")[0]))

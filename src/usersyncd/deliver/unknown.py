@@ -1,7 +1,8 @@
-"""Before the plan, after a complete pull: finds objects that the target says belong to this directory, of records that
-neither the directory nor the state has. The state is older than the target: somebody came and left since.
+"""Before the plan, after a complete pull: finds orphans, which are objects whose records nobody knows.
 
-They become leavers: records that are gone, with links. The plan, its guard and `leavers` decide the rest.
+The target says that they belong to this directory, but neither the directory nor the state has their records. That
+happens after the state was restored from a backup: somebody came and left since. Orphans are linked to deleted records.
+From then on they are leavers, and the plan, its guard and `leavers` decide what happens.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ PAGE = 5_000
 async def find_unknown(
     database: Database, target: Target, context: TargetRunContext, number: int, directory: DirectoryState
 ) -> bool:
-    """Link such objects to records that are gone, where the target holds more objects than there are links, or others.
-    Returns whether it holds fewer: somebody deleted them. Raises TargetError."""
-    can, fewer = target.capabilities, False
-    if not (can.count and can.list and can.read):
+    """Link orphans to deleted records, if the target holds more objects than there are links, or other objects.
+
+    Returns whether the target holds fewer objects than there are links: somebody deleted them. Raises TargetError.
+    """
+    capabilities, fewer = target.capabilities, False
+    if not (capabilities.count and capabilities.list and capabilities.read):
         return False
     inspectable = cast("Inspectable", target)
     for kind in Kind:
@@ -34,14 +37,16 @@ async def find_unknown(
         if count is None:
             continue
         known = await to_its_end(lambda: unknown.count_links(database, number, directory.id, kind))  # noqa: B023
-        if count > known or (can.ids and count and await _differ(database, inspectable, number, directory, kind)):
-            await _find(database, inspectable, context, number, directory, kind)
+        if count > known or (
+            capabilities.ids and count and await _differ(database, inspectable, number, directory, kind)
+        ):
+            await _link(database, inspectable, context, number, directory, kind)
         fewer = fewer or count < known
     return fewer
 
 
 async def _differ(database: Database, target: Inspectable, number: int, directory: DirectoryState, kind: Kind) -> bool:
-    """Whether the target holds objects of other records than those that are linked."""
+    """Whether the target holds objects of records that are not linked."""
     held = 0
     async for page in target.ids(kind, directory.name):
         held += names_digest(names(page))
@@ -49,7 +54,7 @@ async def _differ(database: Database, target: Inspectable, number: int, director
     return wrapped(held) != linked
 
 
-async def _find(
+async def _link(
     database: Database,
     target: Inspectable,
     context: TargetRunContext,
@@ -57,6 +62,7 @@ async def _find(
     directory: DirectoryState,
     kind: Kind,
 ) -> None:
+    """List all objects of a kind, and link those of this directory that have no record."""
     page: list[Held] = []
 
     async def link() -> None:
@@ -68,8 +74,8 @@ async def _find(
         return Link(shape_of(held, context.layouts[kind].attributes), held.key, held.target_id)
 
     async for held in target.list(kind):
-        mine = held.record is not None and held.record[0] == directory.name
-        if mine and not context.protected(kind, held.key, held.attributes):
+        is_of_directory = held.record is not None and held.record[0] == directory.name
+        if is_of_directory and not context.protected(kind, held.key, held.attributes):
             page.append(held)
         if len(page) == PAGE:
             await link()

@@ -1,4 +1,4 @@
-"""After a plan is made: what dates will change within the next days, if the directory says the same."""
+"""After a plan is made: predicts the changes that dates cause within the next days, if the directory stays the same."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ AHEAD = timedelta(days=7)
 
 
 def foresee(database: Database, planning: Planning, share: Share, plan: PlanStore) -> Upcoming | None:
-    """What dates change in a share within the next days, once its plan is delivered. Raises StateError."""
+    """The changes that dates cause in a share within the next days, after its plan is delivered; None: there are none.
+    Raises StateError."""
     if share.rules.leaving:
         return None
     with database.read() as connection:
@@ -38,8 +39,8 @@ def foresee(database: Database, planning: Planning, share: Share, plan: PlanStor
 
 
 def _due(connection: Connection, planning: Planning, share: Share, plan: PlanStore) -> set[int]:
-    """The records whose shapes hold only so long, as of the last delivery or of this plan, and the leavers who are
-    deleted then."""
+    """The records whose shapes may change within the next days, by the last delivery or this plan, and the leavers that
+    are deleted then."""
     target, directory, last = planning.target, share.directory.id, planning.now + AHEAD
     found = set[int]()
     if share.rules.rules.reads.time:
@@ -54,8 +55,10 @@ def _due(connection: Connection, planning: Planning, share: Share, plan: PlanSto
 
 def _changes(connection: Connection, planning: Planning, share: Share, refs: set[int]) -> Iterator[DatedChange]:
     """The first change of each record that is due."""
-    for some in batched(sorted(refs), PAGE):
-        selection = Selection(share.directory.id, planning.target, since=None, due=None, drift=share.drift, only=some)
+    for page_of_refs in batched(sorted(refs), PAGE):
+        selection = Selection(
+            share.directory.id, planning.target, since=None, due=None, drift=share.drift, only=page_of_refs
+        )
         for page in shape_at_any_time(connection, share.rules.rules, selection):
             for shape_at in page:
                 if (change := _first_change(planning, share, shape_at)) is not None:
@@ -76,7 +79,7 @@ def _first_change(planning: Planning, share: Share, shape_at: Callable[[datetime
 def _first_moment(
     now: datetime, kept: timedelta | None, shaped: Shaped, shape_at: Callable[[datetime], Shaped]
 ) -> datetime | None:
-    """When the shape changes, or a leaver is deleted."""
+    """When the shape changes, or a leaver is deleted; None: not within the next days."""
     last, found = now + AHEAD, list[datetime]()
     if shaped.error is None and shaped.until is not None and shaped.until <= last:
 
@@ -93,7 +96,7 @@ def _first_moment(
 
 
 def _link(now: Shaped, key: str, moment: datetime) -> Link | None:
-    """The link of a record once the plan is delivered."""
+    """The link of a record after the plan is delivered."""
     candidate = now.candidate
     if now.shape is not None:
         value = now.shape[key]
@@ -106,7 +109,7 @@ def _link(now: Shaped, key: str, moment: datetime) -> Link | None:
 
 
 def _holdings(connection: Connection, planning: Planning, share: Share, plan: PlanStore) -> Holdings:
-    """What the target holds of a share once the plan is delivered, if everybody who is created is active."""
+    """What the target holds of a share after the plan is delivered, if all created users are active."""
     held, users = holdings(connection, share.directory.id, planning.target), plan.counts[share.name].users
     new = users.create + users.adopt
     return structs.replace(

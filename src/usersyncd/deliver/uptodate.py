@@ -1,4 +1,4 @@
-"""Whether a delivery has nothing to do, as the state alone can tell."""
+"""Decides from the state alone whether a delivery has nothing to do."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from usersyncd.state.links import TargetProgress
 
 
 def is_up_to_date(connection: Connection, work: Work, shares: Iterable[Share]) -> bool:
-    """Whether every share was delivered in its last revision by these rules, nothing failed, nothing is due, and no
-    verification is."""
+    """Whether the last revision of every share was delivered by these rules, no record failed, and neither a date nor a
+    verification is due."""
     if pending.has_pending(connection, work.number) or moments.is_any_due(connection, work.number, work.now):
         return False
     return all(_is_up_to_date(connection, work, share) for share in shares)

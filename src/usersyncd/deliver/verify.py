@@ -1,6 +1,6 @@
-"""Before the plan, when it is asked for or due: reads what the target holds for every link of a directory.
+"""Before the plan, when requested or due: compares what the target holds with every link of a directory.
 
-What differs is noted. The plan compares the shapes with what the target holds then, and so puts it back.
+Differences are noted. The plan then compares the shapes with what the target really holds, and so corrects them.
 """
 
 from __future__ import annotations
@@ -32,22 +32,26 @@ REMEMBERED = 150_000
 """How many members are remembered at a time, so that memory stays flat."""
 STRANGER = (
     "its object {0} is not the one that was delivered: it has the key {1!r}; the target was restored, or its ids were "
-    "reused\n  → check whose it is; if it is another's, `usersyncd sync {2} --verify --adopt {3}` forgets it"
+    "reused\n"
+    "  → check whose it is; if it belongs to another record, `usersyncd sync {2} --verify --adopt {3}` forgets it"
 )
 
 Tick = Callable[[int], None]
 
 
-class Counted(Struct):
-    """What was found so far."""
+class ObjectCounts(Struct):
+    """The numbers of compared and of missing objects so far."""
 
     objects: int = 0
     missing: int = 0
 
 
 class Verification:
-    """The comparison of one target with the links of one directory. ``access``: the attributes that a deactivation
-    writes. ``consents``: whether a person agreed that a record lets go of an object that is another's."""
+    """The comparison of one target with the links of one directory.
+
+    ``access``: the attributes that a deactivation writes. ``consents``: whether a person allows that the link of a
+    record ends because its object belongs to somebody else now.
+    """
 
     def __init__(
         self,
@@ -70,9 +74,9 @@ class Verification:
         self._access = access
         self._drift = drift
         self._consents = consents
-        self._counted = Counted()
+        self._counts = ObjectCounts()
         self._untouched: set[int] = set()
-        """Refs whose memberships are not compared: their objects are protected, or others'."""
+        """Refs whose memberships are not compared, because their objects are protected or belong to somebody else."""
         self._known: dict[Kind, dict[str, int | None]] = {kind: {} for kind in Kind}
         """The target ids of members that were looked up -> refs; None: no record of this directory has the object."""
 
@@ -88,9 +92,8 @@ class Verification:
             async for page in self._pages(Kind.GROUP, GROUPS):
                 await self._members(page)
                 tick(len(page))
-        found = self._counted
         changed = self._drift.changed + len(self._drift.renamed)
-        return Verified(found.objects, found.missing, changed, self._drift.regrouped)
+        return Verified(self._counts.objects, self._counts.missing, changed, self._drift.regrouped)
 
     async def _pages(self, kind: Kind, size: int) -> AsyncIterator[list[Linked]]:
         after = -1
@@ -106,12 +109,12 @@ class Verification:
         layout, same = self._context.layouts[kind], self._same(kind)
         changed: list[links.Row] = []
         for one in page:
-            here = one.link.left_at is None
-            self._counted.objects += here
+            is_present = one.link.left_at is None
+            self._counts.objects += is_present
             found = held.get(one.link.target_id or "")
             if found is None:
                 self._drift.missing.add(one.ref)
-                self._counted.missing += here
+                self._counts.missing += is_present
                 continue
             if self._context.protected(kind, found.key, found.attributes):
                 self._untouched.add(one.ref)
@@ -123,16 +126,16 @@ class Verification:
                 case Difference.RENAMED:
                     self._drift.rename(one.ref, finding.link.shape)
                 case Difference.STRANGER:
-                    self._meet(one, found)
+                    self._note_stranger(one, found)
         self._drift.change(changed)
 
-    def _meet(self, one: Linked, held: Held) -> None:
-        """The object of this record is another's."""
+    def _note_stranger(self, one: Linked, held: Held) -> None:
+        """Note that the object of this record belongs to somebody else now."""
         if self._consents(one.id):
             self._drift.missing.add(one.ref)
             return
         self._untouched.add(one.ref)
-        self._counted.missing += one.link.left_at is None
+        self._counts.missing += one.link.left_at is None
         self._drift.strangers[one.ref] = STRANGER.format(held.target_id, held.key, self._directory.name, one.id)
 
     def _same(self, kind: Kind) -> Same:
@@ -150,30 +153,32 @@ class Verification:
             for one in page
             if one.ref not in drift.missing and one.ref not in self._untouched
         }
-        told: dict[int, set[tuple[Kind, str]]] = {ref: set() for ref in groups.values()}
+        held: dict[int, set[tuple[Kind, str]]] = {ref: set() for ref in groups.values()}
         async for edges in cast("Inspectable", self._target).members(list(groups)):
             for group, kind, member in edges:
-                told[groups[group]].add((kind, member))
-        await to_its_end(lambda: self._compare_members(told))
+                held[groups[group]].add((kind, member))
+        await to_its_end(lambda: self._compare_members(held))
 
-    def _compare_members(self, told: Mapping[int, Collection[tuple[Kind, str]]]) -> None:
+    def _compare_members(self, held: Mapping[int, Collection[tuple[Kind, str]]]) -> None:
+        """Compare the members that the target holds, by the ref of their group, with those that the links say."""
         with self._database.read() as connection:
             for kind in Kind:
-                self._learn(connection, kind, {member for some in told.values() for one, member in some if one is kind})
-            known = links.members(connection, self._number, told)
+                target_ids = {member for members in held.values() for of, member in members if of is kind}
+                self._learn(connection, kind, target_ids)
+            linked = links.members(connection, self._number, held)
         differing: dict[int, Membership] = {}
-        for group, members in told.items():
-            believed = known.get(group) or Membership(set(), set())
+        for group, members in held.items():
+            expected = linked.get(group) or Membership(set(), set())
             found = {
                 ref for kind, member in members if (ref := self._known[kind][member]) is not None
             } - self._untouched
-            found |= believed.members & self._untouched
-            if found != believed.members or believed.unanswered:
+            found |= expected.members & self._untouched
+            if found != expected.members or expected.unanswered:
                 differing[group] = Membership(found, set())
         self._drift.regroup(differing)
 
     def _learn(self, connection: Connection, kind: Kind, members: set[str]) -> None:
-        """Look up who these members are. Objects that no record of this directory has are left alone."""
+        """Look up the records of these members. Objects of other directories, or of no record, are ignored."""
         known = self._known[kind]
         if len(known) > REMEMBERED:
             known.clear()

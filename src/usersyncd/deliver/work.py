@@ -1,4 +1,4 @@
-"""What the steps of one delivery share."""
+"""The state of one delivery under way, which all its steps use."""
 
 from __future__ import annotations
 
@@ -28,9 +28,12 @@ T = TypeVar("T")
 
 @dataclass(kw_only=True)
 class Work:
-    """One delivery under way. ``number``: that of the target's links, once it is recognized. ``reports``: the report of
-    each share, by the directory's name in the state. ``decisions``: those in force about harmful changes, by the
-    same name, once the target is recognized."""
+    """One delivery under way.
+
+    ``number``: that of the target's set of links; ``decisions``: those in force about harmful changes, by the
+    directory's name in the state. Both are set after the target is recognized. ``reports``: the report of each share,
+    by the same name.
+    """
 
     database: Database
     lock: Lock
@@ -53,12 +56,12 @@ class Work:
     @property
     def may_skip(self) -> bool:
         """Whether the delivery may end when the state says that there is nothing to do."""
-        asked = self.options.verify or self.options.complete or self.report.cause == "manual"
-        return self.options.deliver and not asked
+        requested = self.options.verify or self.options.complete or self.report.cause == "manual"
+        return self.options.deliver and not requested
 
     @asynccontextmanager
     async def at_links(self, number: int) -> AsyncIterator[None]:
-        """Hold a set of links. Raises LockedError when another delivery has it."""
+        """Lock a set of links. Raises LockedError if another delivery has it."""
         stack = ExitStack()
         try:
             await to_its_end(lambda: stack.enter_context(self.lock.at_links(number)))
@@ -67,19 +70,19 @@ class Work:
             await to_its_end(stack.close)
 
     def is_chosen(self, directory: str) -> bool:
-        """Whether something of this directory is to be delivered."""
+        """Whether this directory is delivered."""
         return self.options.directories is None or directory in self.options.directories
 
     def warn(self, note: str | None, share: str | None = None) -> None:
-        """Note what a person should know about the target, or about one share of it."""
+        """Add a warning to the report of the target, or of one share of it, and to the log. None: no warning."""
         if note is None:
             return
-        whose: DeliveryRun | TargetReport = self.report if share is None else self.reports[share]
-        whose.notes = [*whose.notes, note]
+        report: DeliveryRun | TargetReport = self.report if share is None else self.reports[share]
+        report.notes = [*report.notes, note]
         self.log.warning(note, event_name="delivery.note", target=self.name)
 
     async def ask(self, query: Callable[[Connection], T]) -> T:
-        """What the state knows."""
+        """The result of a query of the state, which runs in a separate thread."""
 
         def read() -> T:
             with self.database.read() as connection:
@@ -110,7 +113,8 @@ class Work:
 async def connected(
     rules: TargetRules, folder: Path, log: FilteringBoundLogger, **more: Any
 ) -> AsyncIterator[tuple[Target, TargetRunContext]]:
-    """The connector of a target and its context, closed on exit. ``more``: what a delivery adds to the context."""
+    """The connector of a target and its context, closed on exit. ``more``: fields that a delivery sets in the
+    context."""
     target = rules.target
     context = TargetRunContext(
         name=target.name, folder=folder, log=log, layouts=rules.rules.layouts, directories=target.directories,
