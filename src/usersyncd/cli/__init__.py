@@ -21,6 +21,7 @@ from usersyncd.cli.approve import approve, reject
 from usersyncd.cli.check import check
 from usersyncd.cli.common import ConfigOption, print_error, say
 from usersyncd.cli.connectors import connectors
+from usersyncd.cli.flags import Command, Group
 from usersyncd.cli.forget import forget
 from usersyncd.cli.history import history
 from usersyncd.cli.init import init
@@ -36,26 +37,27 @@ from usersyncd.errors import ConfigError, UsersyncError
 
 app = typer.Typer(
     name="usersyncd",
+    cls=Group,
     help="Keep an application's users, groups and memberships in step with its customers' directories.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(init)
-app.command()(run)
-app.command()(check)
+app.command(cls=Command)(init)
+app.command(cls=Command)(run)
+app.command(cls=Command)(check)
 app.command(cls=AdoptCommand)(plan)
 app.command(cls=AdoptCommand)(sync)
-app.command()(approve)
-app.command()(reject)
-app.command()(status)
-app.command()(history)
-app.command()(show)
-app.command()(who)
-app.command()(forget)
-app.command()(accounts)
-app.command()(schema)
-app.command()(connectors)
+app.command(cls=Command)(approve)
+app.command(cls=Command)(reject)
+app.command(cls=Command)(status)
+app.command(cls=Command)(history)
+app.command(cls=Command)(show)
+app.command(cls=Command)(who)
+app.command(cls=Command)(forget)
+app.command(cls=Command)(accounts)
+app.command(cls=Command)(schema)
+app.command(cls=Command)(connectors)
 
 
 def _version(wanted: bool) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Container, Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
+from usersyncd.cli.flags import Command
 from usersyncd.options import ALL
 
 FLAG = "--adopt"
@@ -23,7 +23,7 @@ AdoptOption = Annotated[
 ]
 
 
-class AdoptCommand(TyperCommand):
+class AdoptCommand(Command):
     """A command that has ``--adopt``, whose value may be left out."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
