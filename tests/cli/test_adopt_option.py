@@ -25,7 +25,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, company: Company) -> Asked:
         return []
 
     monkeypatch.setattr(runs.DirectoryRuns, "run", run)
-    monkeypatch.setattr(runs.DirectoryRuns, "verify_consents", lambda self: None)
+    monkeypatch.setattr(runs.DirectoryRuns, "check_adopted_ids", lambda self: None)
     return found
 
 

@@ -92,7 +92,7 @@ def test_an_unknown_id_after_adopt_is_an_error_and_the_rest_is_done(
     ran = usersyncd(command, "--adopt", "u-0001", "--adopt", "u-1", "--json")
     assert ran.code == 2
     assert "--adopt: no record of acme has the id u-1\n" in ran.err
-    assert "→ give the id that the report names" in ran.err
+    assert "→ copy the id from the report of the run" in ran.err
     assert json.loads(ran.out)["directories"][0]["targets"][0]["planned"]["users"]["adopt"] == 1
     assert (rows(application)[0][2] == NAME) is (command == "sync")
 

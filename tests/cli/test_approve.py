@@ -117,7 +117,7 @@ def test_approve_shows_the_changes_asks_and_stores_the_reason(
     assert COMMAND.search(out) is None
     ran = usersyncd("sync")
     assert ran.code == 0
-    assert "  12 changes let through, as approved by ann: the plant closed\n" in ran.out
+    assert "  12 changes approved by ann: the plant closed\n" in ran.out
     assert active() == 8
     (run, *_) = json.loads(usersyncd("history", "--json").out)
     [approval] = run["targets"][0]["approved"]
@@ -135,7 +135,9 @@ def test_the_answer_no_changes_nothing(usersyncd: Usersyncd, held: Ran, monkeypa
 def test_without_a_terminal_nobody_is_asked(usersyncd: Usersyncd, held: Ran, name: str) -> None:
     ran = usersyncd(name, "hr")
     assert (ran.code, ran.out) == (2, "")
-    assert ran.err == f"`usersyncd {name} hr` asks, and there is no terminal to answer\n  → add --yes\n"
+    assert (
+        ran.err == f"`usersyncd {name} hr` asks before it decides, and there is no terminal to answer\n  → add --yes\n"
+    )
     ran = usersyncd(name, "hr", "--json")
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith("--json prints the changes and does not ask\n  → add --yes to decide")
@@ -169,7 +171,7 @@ def test_approved_twice_changes_nothing(usersyncd: Usersyncd, held: Ran, monkeyp
     ran = usersyncd("approve", "hr", "--yes")
     assert ran.code == 0
     assert re.search(
-        r"^12 harmful changes of hr in app: approved by ann on .* already. Nothing was changed.\n$", ran.out
+        r"^12 harmful changes of hr in app: already approved by ann on .*\. Nothing was changed.\n$", ran.out
     )
     assert [one["by"] for one in standing(usersyncd)["decisions"]] == ["ann"]
 
@@ -205,7 +207,8 @@ def test_approve_fails_after_another_decision_during_the_question(
     ran = usersyncd("approve", "hr")
     assert ran.code == 1
     assert (
-        ran.err == "somebody decided about changes of hr in app meanwhile\n  → look at them again: `usersyncd status`\n"
+        ran.err
+        == "somebody else has just decided about changes of hr in app\n  → see the decision with `usersyncd status`\n"
     )
 
 
@@ -225,7 +228,7 @@ def test_approve_without_held_changes_says_so(usersyncd: Usersyncd) -> None:
 @pytest.mark.parametrize(("what", "code", "says"), [
     ("hrr", 2, "hrr is neither a directory, nor a target, nor a hash: did you mean hr?\n  → `usersyncd approve` lists"),
     ("deadbee", 2, "deadbee is too short for a hash\n  → give at least 8 digits"),
-    ("sha256:deadbeef", 1, "no held changes have the hash deadbeef: they were delivered, or others are planned now\n"),
+    ("sha256:deadbeef", 1, "no held changes have the hash deadbeef: they were delivered, or the plan has changed\n"),
 ])  # fmt: skip
 def test_a_name_without_held_changes_is_refused(
     usersyncd: Usersyncd, held: Ran, what: str, code: int, says: str
@@ -260,7 +263,7 @@ def test_changes_that_only_a_plan_showed_cannot_be_approved(usersyncd: Usersyncd
     people(8)
     ran = usersyncd(*shown(usersyncd("plan").out), "--yes")
     assert ran.code == 1
-    assert "what only `usersyncd plan` showed is not held yet: run `usersyncd sync` first" in ran.err
+    assert "a hash that only `usersyncd plan` showed can be approved after `usersyncd sync` held the plan" in ran.err
 
 
 def test_a_restored_state_lacks_later_approvals(usersyncd: Usersyncd, held: Ran) -> None:
@@ -285,7 +288,7 @@ def test_rejected_changes_stay_out_and_are_named(usersyncd: Usersyncd, held: Ran
     Path("hr.csv").write_text(Path("hr.csv").read_text() + "new,new@acme.example\n")
     ran = usersyncd("sync")
     assert ran.code == 0
-    assert "  12 changes left out, as rejected\n" in ran.out
+    assert "  12 changes left out because they were rejected\n" in ran.out
     assert re.search(
         r"\n  rejected by ann on 20\d\d-\d\d-\d\d: deactivate:\n    user u08@acme.example \(u08\)\n", ran.out
     )

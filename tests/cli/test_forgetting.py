@@ -43,8 +43,8 @@ def synced(usersyncd: Usersyncd) -> None:
 
 NOTICE = (
     "lab leaves app, which does not list it and holds 12 users and 0 groups\n"
-    "  → `usersyncd plan lab` shows what leaves, `usersyncd sync lab` does it within the guard; what is "
-    "held, `usersyncd approve lab` lets through\n"
+    "  → `usersyncd plan lab` shows what leaves, `usersyncd sync lab` removes it; if the guard holds this, "
+    "`usersyncd approve lab` lets it through\n"
 )
 FORMER = "  → If lab has another name now, write `was: lab` under that name, before anything leaves.\n"
 LEAVING = [{"directory": "lab", "target": "app", "users": 12, "groups": 0, "leavers": 0}]
@@ -103,7 +103,7 @@ def test_check_accepts_a_valid_file_beside_an_unreadable_state(usersyncd: Usersy
     ran = usersyncd("check")
     assert ran.code == 0
     assert "usersyncd.yaml is valid." in ran.out
-    assert "Whether people leave a target is not known: the state database" in ran.out
+    assert "It is unknown whether a directory leaves a target: the state database" in ran.out
     assert json.loads(usersyncd("check", "--json").out) == {"ok": True, "errors": [], "leaving": None}
 
 
@@ -126,7 +126,7 @@ def test_links_of_a_target_that_was_replaced_are_kept_until_they_are_forgotten(
     assert "Forgotten: the links of 24 users and 0 groups of app: " in usersyncd("forget", "1").out
     ran = usersyncd("forget", "app", "--yes")
     assert (ran.code, ran.out) == (1, "")
-    assert ran.err.startswith("app names no set of links that can be forgotten: ")
+    assert ran.err.startswith("there is no set of links app, or a target of the configuration file uses it\n")
     assert usersyncd("sync", "hr").code == 0
 
 
@@ -136,7 +136,7 @@ def test_a_set_of_several_with_one_name_is_forgotten_by_its_number(usersyncd: Us
         assert usersyncd("sync").code == 0
     ran = usersyncd("forget", "app", "--yes")
     assert ran.code == 1
-    assert ran.err.startswith("several sets of links are of a target app: 1, 2\n  → name one by its number")
+    assert ran.err.startswith("several sets of links belong to a target app: 1, 2\n  → give the number of one")
     assert usersyncd("forget", "2", "--yes").code == 0
     assert [one["number"] for one in json.loads(usersyncd("forget", "--json").out)["targets"]] == [1]
 

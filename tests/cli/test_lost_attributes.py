@@ -45,7 +45,7 @@ def test_a_renamed_column_discards_the_pull_until_a_person_approves(usersyncd: U
     assert "  email: 12 users had it, and no user has it now\n" in ran.out
     assert "the loss of email in hr: approved by ann on 20" in ran.out
     assert "(GDPR). The next run accepts it, if it begins before 20" in ran.out
-    assert "already. Nothing was changed." in usersyncd("approve", "hr", "--yes").out
+    assert ": already approved by " in usersyncd("approve", "hr", "--yes").out
     assert addresses(tmp_path) == 12
     ran = usersyncd("sync", "hr", "--json")
     assert (ran.code, addresses(tmp_path)) == (3, 12), "the guard still limits what is emptied in the target"

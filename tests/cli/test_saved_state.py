@@ -110,7 +110,7 @@ def test_status_shows_the_guard_that_is_in_force(usersyncd: Usersyncd, company: 
     company.configure(DIRECTORY + TARGET + "    guard: {deletes: 100%, updates: 500, emptied: unlimited, window: 6h}\n")
     assert usersyncd("status").out.endswith(
         "guard of app: deletes 100%, deactivations 10%, member_removals 30%, adoptions 10%, reactivations 10%, "
-        "updates 500, blanked 30%, emptied unlimited; from 10 objects on, within 6 h\n"
+        "updates 500, blanked 30%, emptied unlimited; at_least 10 objects, window 6 h\n"
     )
 
 
@@ -258,7 +258,7 @@ def test_show_has_every_change_of_a_run_by_the_beginning_of_its_id(usersyncd: Us
     assert "        email    wolf.hausenbergerdorff@acme.example → w.hausenbergerdorff@acme.example\n" in ran.out
     ran = usersyncd("show", "0")
     assert ran.code == 1
-    assert ran.err.startswith("several runs begin with 0, among them\n")
+    assert ran.err.startswith("several runs have an id that begins with 0:\n")
     assert ids[-1] in ran.err
 
 

@@ -147,5 +147,5 @@ def test_the_accounts_of_a_target_are_printed_before_the_next_target(usersyncd: 
     (company.folder / "lost.db").write_text("this is not a database, and never was one")
     ran = usersyncd("accounts")
     assert ran.code == 1
-    assert ran.out == "target app: every object has a link\n\n"
+    assert ran.out == "target app: no objects without a link\n\n"
     assert "lost" in ran.err

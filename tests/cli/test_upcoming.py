@@ -59,7 +59,7 @@ def test_status_shows_the_next_date_of_each_target(usersyncd: Usersyncd, company
     assert "next date" not in usersyncd("status").out
     assert usersyncd("sync").code == 0
     assert json.loads(usersyncd("status", "--json").out)["targets"][0]["next_due"] == "2026-12-04T00:00:00+00:00"
-    assert usersyncd("status").out.endswith("\nnext date of app: 2026-12-04 00:00:00\n")
+    assert usersyncd("status").out.endswith("\nnext change of app by a date: 2026-12-04 00:00:00\n")
 
 
 def untimed(text: str) -> str:

@@ -120,7 +120,7 @@ def test_several_matches_are_listed_and_the_user_is_asked_for_more(house: House)
     ran = house.usersyncd("who", "analyst")
     assert ran.code == 1
     assert ran.out == (
-        "2 people match:\n  Ada Byron   1  hr\n  Zoë Müller  3  hr\n  → write the id, more words, or --directory DIR\n"
+        "2 people match:\n  Ada Byron   1  hr\n  Zoë Müller  3  hr\n  → give the id, more words, or --directory DIR\n"
     )
     house.people(*(f"{number},u{number}@x.example,User {number},true,Employee,," for number in range(100, 130)))
     house.usersyncd("sync")
@@ -134,11 +134,11 @@ def test_several_matches_are_listed_and_the_user_is_asked_for_more(house: House)
 def test_who_finds_nobody_in_a_directory_that_was_not_pulled_yet(house: House) -> None:
     ran = house.usersyncd("who", "ada")
     assert ran.code == 1
-    assert "no person in the snapshot has “ada”\nhr was never read" in ran.err
+    assert "no person in the snapshot matches “ada”\nhr was never read" in ran.err
     house.sync()
     ran = house.usersyncd("who", "nobody")
     assert ran.code == 1
-    assert "no person in the snapshot has “nobody”\n  → " in ran.err
+    assert "no person in the snapshot matches “nobody”\n  → " in ran.err
     assert json.loads(house.usersyncd("who", "nobody", "--json").out)["matches"] == []
 
 

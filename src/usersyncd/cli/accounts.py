@@ -38,7 +38,7 @@ def accounts(
         bool, typer.Option("--csv", help="Print CSV, with a row for each account and candidate record.")
     ] = False,
 ) -> None:
-    """Show the accounts and groups of a target that no record is linked to, and the records to which each might belong.
+    """Show the accounts and groups of a target that are linked to no record, and the records that might own them.
 
     Changes nothing.
     """
@@ -81,7 +81,7 @@ def _chosen(config: Config, target: str | None) -> Collection[str]:
     if target not in config.targets:
         raise ConfigError(
             f"there is no target “{target}” in {config.file}{nearest(target, config.targets)}",
-            "name one of those under `targets:`, or none for all",
+            "name a target that is under `targets:`; without a name, all are shown",
         )
     return [target]
 
@@ -122,7 +122,7 @@ def _show(target: str, some: Collection[Account]) -> None:
     from usersyncd.cli import text
     from usersyncd.core.summary import many
 
-    what = f"{many(len(some), 'object')} without a link" if some else "every object has a link"
+    what = f"{many(len(some), 'object') if some else 'no objects'} without a link"
     text.show(Text.assemble(("target " + target, "bold"), f": {what}"))
     if some:
         text.show(_table(some), indent=2)

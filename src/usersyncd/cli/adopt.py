@@ -1,4 +1,4 @@
-"""The option ``--adopt``: a person's consent to adopt objects that a target had before, all of them or by record."""
+"""The option ``--adopt``: consent to adopt objects that a target had before, for all records or for single ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ AdoptOption = Annotated[
     typer.Option(
         FLAG,
         metavar="[ID]",
-        help="Adopt what the target had before: of the record with this id in its directory (repeatable), or all.",
+        help="Link the record with this id to the object that the target had before. Repeatable. Without ID: all "
+        "records.",
         show_default=False,
     ),
 ]
@@ -31,7 +32,7 @@ class AdoptCommand(Command):
 
 
 def _with_values(arguments: Sequence[str]) -> Iterator[str]:
-    """The arguments, and ``*`` behind each ``--adopt`` that has no value."""
+    """The arguments, with ``*`` as the value of each ``--adopt`` that has none."""
     for place, argument in enumerate(arguments):
         if argument == "--":
             yield from arguments[place:]
@@ -41,8 +42,11 @@ def _with_values(arguments: Sequence[str]) -> Iterator[str]:
         yield f"{FLAG}={ALL}" if bare else argument
 
 
-def told_apart(adopt: Sequence[str], directories: Container[str]) -> tuple[list[str], frozenset[str]]:
-    """What stands behind ``--adopt``: the names of directories, where everything is adopted, and whom the person
-    consents to adopt for."""
-    named = [one for one in adopt if one in directories]
-    return named, frozenset(ALL if one in directories else one for one in adopt)
+def split_values(values: Sequence[str], directories: Container[str]) -> tuple[list[str], frozenset[str]]:
+    """Split the values of ``--adopt`` into directories and record ids.
+
+    Returns the directories that are named, and the ids of the records for which objects may be adopted. A directory
+    (``sync --adopt hr``) stands for all records: its id is ``*``.
+    """
+    named = [one for one in values if one in directories]
+    return named, frozenset(ALL if one in directories else one for one in values)

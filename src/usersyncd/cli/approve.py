@@ -28,13 +28,15 @@ WhatArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="DIRECTORY|TARGET|HASH",
-        help="Whose held changes. A hash may be cut to its first 8 digits. Default: list everything that is held.",
+        help="The directory or target whose changes are held, or their hash (its first 8 digits are enough). Default: "
+        "list everything that is held.",
         show_default=False,
     ),
 ]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 ReasonOption = Annotated[
-    str | None, typer.Option("--reason", metavar="TEXT", help="Why. It is stored.", show_default=False)
+    str | None,
+    typer.Option("--reason", metavar="TEXT", help="The reason, stored with the decision.", show_default=False),
 ]
 
 
@@ -47,9 +49,10 @@ def approve(
     everything: AllOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Show the changes that are held, and let exactly these through once. The next run delivers them.
+    """Show the held changes, and approve exactly these. The next run delivers them, once.
 
-    The approval ends after a day. What is not planned any more falls away. What is new is judged by the guard.
+    The approval ends after a day. It does not cover other changes: the guard judges those as always. An approved change
+    that is no longer planned is not delivered.
     """
     _run(load_config(context, config), what, reason, approved=True, yes=yes, everything=everything, json=json)
 
@@ -63,9 +66,10 @@ def reject(
     everything: AllOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Show the changes that are held, and leave exactly these out. The next run delivers the rest of the plan.
+    """Show the held changes, and reject exactly these. The next run delivers the rest of the plan.
 
-    They stay out until the directory or the rules ask for something else. `usersyncd status` names them.
+    A rejected change is not delivered until the directory or the rules ask for a different one. `usersyncd status`
+    lists what was rejected.
     """
     _run(load_config(context, config), what, reason, approved=False, yes=yes, everything=everything, json=json)
 
@@ -99,23 +103,25 @@ def _run(
             held.show_changes(database, config, waiting, everything=everything)
         if waiting and not yes:
             typer.confirm(held.question(waiting, approved=approved), abort=True, err=True)
-            reason = reason or typer.prompt("Why", default="", show_default=False, err=True) or None
+            reason = reason or typer.prompt("Reason (optional)", default="", show_default=False, err=True) or None
         decided = held.decide(database, waiting, approved=approved, by=real_user(), reason=reason)
     if json:
         print_json(held.document(chosen, decided))
     else:
-        held.tell(chosen, decided, approved=approved)
+        held.show_decisions(chosen, decided, approved=approved)
 
 
 def _check_can_ask(name: str, what: str, *, json: bool) -> None:
-    """Raises ConfigError where nobody can answer."""
+    """Raises ConfigError if the command would have to ask, and nobody can answer."""
     if json:
         raise ConfigError(
             "--json prints the changes and does not ask",
             f"add --yes to decide; `usersyncd {name} --json` shows what is held",
         )
     if not sys.stdin.isatty():
-        raise ConfigError(f"`usersyncd {name} {what}` asks, and there is no terminal to answer", "add --yes")
+        raise ConfigError(
+            f"`usersyncd {name} {what}` asks before it decides, and there is no terminal to answer", "add --yes"
+        )
 
 
 def _check_rejection(shares: Sequence[Held], *, approved: bool) -> None:
@@ -161,7 +167,7 @@ def _by_hash(shares: Sequence[Held], wanted: str) -> list[Held]:
         raise UsersyncError(f"several held plans have a hash that begins with {wanted}: {several}", "give more digits")
     if not found:
         raise UsersyncError(
-            f"no held changes have the hash {wanted}: they were delivered, or others are planned now",
-            f"{LISTS}; what only `usersyncd plan` showed is not held yet: run `usersyncd sync` first",
+            f"no held changes have the hash {wanted}: they were delivered, or the plan has changed",
+            f"{LISTS}; a hash that only `usersyncd plan` showed can be approved after `usersyncd sync` held the plan",
         )
     return found

@@ -18,8 +18,8 @@ WIDEST = 40
 
 
 def change_lines(database: Database, names: RecordNames, run: str, target: str) -> list[str]:
-    """The changes that a run made in a target, of the directory that the names are of. Loads all of them: call it for
-    few changes only. Raises StateError."""
+    """The changes that a run made in a target, of the directory of ``names``. Loads all of them at once, so call it
+    only for a few. Raises StateError."""
     with database.read() as connection:
         entries = [
             one for one in journal.entries(connection, run) if one.target == target and one.directory == names.directory

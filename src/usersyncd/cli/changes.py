@@ -23,7 +23,7 @@ MEMBERS = 4
 VALUES = 4
 """How many values of a new record are shown without ``--all``."""
 ACTIVE = ("active", True)
-"""The attribute that is left out for a new record: it says nothing."""
+"""The attribute that is not shown for a new record: it is obvious."""
 
 Change = dict[str, Any]
 """A change in the form of JSON documents."""
@@ -39,7 +39,8 @@ def describe(
 ) -> Iterator[RenderableType]:
     """Show each sort of change under its heading.
 
-    ``changes`` may hold only the first changes of each sort; ``counts`` counts all. ``would``: they are only planned.
+    ``changes`` may hold only the first changes of each sort; ``counts`` has the totals. ``would``: they are only
+    planned.
     """
     found: list[Change] = [json.decode(change) for change in changes]
     _load_names(found, names)

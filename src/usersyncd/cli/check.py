@@ -1,4 +1,4 @@
-"""``usersyncd check``: is the configuration right, and, with ``--online``, does everything answer?"""
+"""``usersyncd check``: checks the configuration file and, with ``--online``, every directory and target."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ def check(
     context: typer.Context,
     config: ConfigOption = None,
     online: Annotated[
-        bool, typer.Option("--online", help="Also try every directory and target, and say what each would read.")
+        bool,
+        typer.Option("--online", help="Also connect to every directory and target, and show what would be read."),
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Check the configuration file, and say what leaves a target by it. Changes nothing, not even with --online."""
+    """Check the configuration file, and show which directories leave a target. Changes nothing."""
     from usersyncd.config import load
     from usersyncd.job import jobs
 
@@ -58,12 +59,14 @@ def _try(config: Config, jobs: Mapping[str, PullJob], *, json: bool) -> CheckRes
     from usersyncd.cli.online import check_all, show
 
     logs.configure("warning")
-    return asyncio.run(check_all(config, jobs, tell=(lambda _: None) if json else show))
+    return asyncio.run(check_all(config, jobs, show=(lambda _: None) if json else show))
 
 
 def _leaving(config: Config) -> tuple[list[Leaving], UsersyncError | None]:
-    """What targets hold of directories that they do not list; and why the state cannot say so, if it cannot: the file
-    may be right all the same."""
+    """What targets still hold of directories that they do not list.
+
+    Returns an error as well if the state database cannot be read: the configuration may still be valid.
+    """
     from usersyncd.cli.saved_state import saved_state
     from usersyncd.deliver.leaving import all_leaving
 
@@ -86,11 +89,11 @@ def _show(config: Config, leaving: list[Leaving], unknown: UsersyncError | None)
     for one in leaving:
         text.show(*describe_leaving(one, config.directories))
     if unknown is not None:
-        say(f"Whether people leave a target is not known: {unknown}")
+        say(f"It is unknown whether a directory leaves a target: {unknown}")
 
 
 def _faults(error: ConfigError, file: Path | None) -> list[dict[str, Any]]:
-    """The faults of an error as the contract has them. One without a place stands at the beginning of the file."""
+    """The ``errors`` of the JSON document. An error without a place gets the beginning of the file."""
     if not error.faults:
         return [{"file": str(file or ""), "line": 1, "column": 1, "path": "", "message": str(error)}]
     return [

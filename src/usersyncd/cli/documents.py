@@ -49,7 +49,7 @@ def failed_document(failed: Failed) -> dict[str, Any]:
 
 
 def error_document(report: Report) -> dict[str, str | None]:
-    """Why a run failed: ``error`` has all errors in one text, ``message``, ``remedy`` and ``code`` are of the first.
+    """Why a run failed. ``error`` has all errors; ``message``, ``remedy`` and ``code`` describe the first one.
 
     The errors are those of the run and its shares, or else of the first record that could not be read.
     """
@@ -71,7 +71,7 @@ def _parts(error: str | None) -> dict[str, str | None]:
 
 
 def list_changes(database: Database, report: DeliveryRun | RunReport, which: ListedChanges) -> None:
-    """Add the changes of the run to its report, from the journal: ``which``."""
+    """Load the changes of a run from the journal into its report."""
     runs = dict.fromkeys(target.run or report.run for target in report.targets)
     with database.read() as connection:
         entries = [entry for run in runs for entry in journal.entries(connection, run)]

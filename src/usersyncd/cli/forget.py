@@ -28,10 +28,10 @@ def forget(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """List the sets of links that no target uses any more, or forget one. Nothing in a target is changed.
+    """List the sets of links that no target uses any more, or forget one of them. Changes no target.
 
-    A set belongs to a target that was moved, replaced, or taken out of the file. Once it is forgotten, usersyncd does
-    not know whose the objects of that target are.
+    A set of links stays when a target is moved, replaced, or taken out of the file. Without it, usersyncd no longer
+    knows which objects of that target belong to which records.
     """
     from usersyncd.cli.saved_state import saved_state
     from usersyncd.state import targets
@@ -63,10 +63,10 @@ def _chosen(sets: Sequence[LinkSet], word: str) -> LinkSet:
         return found[0]
     if found:
         numbers = ", ".join(str(one.number) for one in found)
-        raise UsersyncError(f"several sets of links are of a target {word}: {numbers}", "name one by its number")
+        raise UsersyncError(f"several sets of links belong to a target {word}: {numbers}", "give the number of one")
     raise UsersyncError(
-        f"{word} names no set of links that can be forgotten: it does not exist, or a target of the file uses it",
-        "name one that `usersyncd forget` lists",
+        f"there is no set of links {word}, or a target of the configuration file uses it",
+        "give a target or a number that `usersyncd forget` lists",
     )
 
 
@@ -90,7 +90,7 @@ def _show(sets: Sequence[LinkSet]) -> None:
     table.add_column("target", overflow="fold")
     for name in ("users", "groups"):
         table.add_column(name, no_wrap=True, justify="right")
-    table.add_column("which was", overflow="fold")
+    table.add_column("identity", overflow="fold")
     for one in sets:
         numbers = f"{one.users:,}", f"{one.groups:,}"
         table.add_row(str(one.number), one.target, *numbers, Text(text.clean(one.identity or "never reached")))

@@ -15,8 +15,8 @@ from usersyncd.core.summary import many
 
 
 def guard_document(target: TargetConfig, due: datetime | None) -> dict[str, Any]:
-    """One target in ``status --json``: its guard, and when it has something ``due`` although no directory changes. A
-    limit that is null is unlimited."""
+    """One target in ``status --json``: its guard, and the next date (``due``) at which it changes without a change in a
+    directory. A limit that is null is unlimited."""
     guard = target.guard
     limits = {sort.limit: limit and str(limit) for sort in Sort for limit in [limit_of(guard, sort)]}
     rest = {"at_least": guard.at_least, "window": int(guard.window.total_seconds())}
@@ -25,8 +25,8 @@ def guard_document(target: TargetConfig, due: datetime | None) -> dict[str, Any]
 
 
 def guard_line(target: TargetConfig) -> RenderableType:
-    """``guard of app: deletes 10%, updates unlimited …; from 10 objects on, within 1 d``"""
+    """``guard of app: deletes 10%, updates unlimited …; at_least 10 objects, window 1 d``"""
     guard = target.guard
     limits = ", ".join(f"{sort.limit} {limit_of(guard, sort) or 'unlimited'}" for sort in Sort)
-    rest = f"; from {many(guard.at_least, 'object')} on, within {text.age(guard.window)}"
+    rest = f"; at_least {many(guard.at_least, 'object')}, window {text.age(guard.window)}"
     return text.hanging(f"guard of {target.name}: ", Text(limits + rest, style="dim"))

@@ -31,8 +31,8 @@ _change = msgspec.json.Decoder(Change).decode
 
 
 class HeldPlan(Struct, frozen=True):
-    """Held changes of one directory in one target, and what was decided about them. ``targets``: the names of the
-    target."""
+    """The held changes of one directory in one target, and the decisions about them. ``targets``: the names of the
+    target, now and before."""
 
     share: HeldShare
     targets: frozenset[str]
@@ -67,11 +67,11 @@ class HeldPlan(Struct, frozen=True):
 
     @property
     def cannot_be_rejected(self) -> str | None:
-        """Why nobody can reject it; None if a person can."""
+        """Why it cannot be rejected; None if it can."""
         return f"the first delivery of {self.name} is held until it is approved" if self.share.first else None
 
     def decided(self, *, approved: bool) -> Decision | None:
-        """The decision by which all of these changes are approved, or rejected, already."""
+        """The decision that already approved, or rejected, all of these changes; None if there is none."""
         found = self.decisions.approved if approved else self.decisions.rejected
         decisions = [found.get(one) for one in self.share.identities]
         known = [one for one in decisions if one is not None]
@@ -98,7 +98,8 @@ class HeldPlan(Struct, frozen=True):
 
 
 class HeldPull(Struct, frozen=True):
-    """Attributes that all records of a directory lost, for which its pulls are discarded."""
+    """A pull that is discarded until a person approves it, because attributes were lost in all records of a
+    directory."""
 
     found: HeldLosses
     now: datetime
@@ -131,7 +132,7 @@ class HeldPull(Struct, frozen=True):
 
     @property
     def cannot_be_rejected(self) -> str | None:
-        """Why nobody can reject it."""
+        """Why it cannot be rejected."""
         return f"{self.name} is discarded until the directory shows the attributes again, or their loss is approved"
 
     def decided(self, *, approved: bool) -> Decision | None:
@@ -185,14 +186,17 @@ def _decisions(connection: Connection, one: HeldShare, now: datetime) -> Decisio
 def decide(
     database: Database, held: Sequence[Held], *, approved: bool, by: str, reason: str | None
 ) -> dict[str, Decision]:
-    """Store the decision of a person. Returns it by hash. Raises UsersyncError if somebody else decided since these
-    were loaded, StateError."""
+    """Store a person's decision about each of these, and return it by hash.
+
+    Raises UsersyncError if somebody else decided since they were loaded, and StateError.
+    """
     now = datetime.now(UTC)
     with database.write() as connection:
         for one in held:
             if not one.is_as_before(connection, now):
                 raise UsersyncError(
-                    f"somebody decided about changes of {one.name} meanwhile", "look at them again: `usersyncd status`"
+                    f"somebody else has just decided about changes of {one.name}",
+                    "see the decision with `usersyncd status`",
                 )
         return {one.hash: one.decide(connection, approved=approved, by=by, reason=reason, now=now) for one in held}
 
@@ -201,7 +205,7 @@ def decide(
 
 
 def document(held: Sequence[Held], decided: Mapping[str, Decision] | None = None) -> dict[str, Any]:
-    """``approve --json`` and ``reject --json``: what is held, and what was decided about it, now or before."""
+    """``approve --json`` and ``reject --json``: what is held, with the decision about it, made now or before."""
     return {"format": 1, "held": [_document(one, (decided or {}).get(one.hash)) for one in held]}
 
 
@@ -212,7 +216,7 @@ def _document(one: Held, made: Decision | None) -> dict[str, Any]:
 
 
 def decision_document(made: Decision) -> dict[str, Any]:
-    """A decision. An approval counts ``until`` a moment."""
+    """A decision in JSON. ``until``: when an approval ends."""
     return {
         "decision": "approved" if made.approved else "rejected",
         "by": made.by,
@@ -235,11 +239,11 @@ def show_list(held: Sequence[Held]) -> None:
         if made is None:
             text.show(text.hanging("  → ", f"`{command(one.hash)}` shows them and asks"))
         else:
-            text.show(Text(f"  {_decision(made)}; the next run does it"))
+            text.show(Text(f"  {_decision(made)}; the next run applies this"))
 
 
 def show_changes(database: Database, config: Config, held: Sequence[Held], *, everything: bool) -> None:
-    """The changes themselves, the first of each sort."""
+    """Show the held changes: the first of each sort, or all of them."""
     for one in held:
         text.show(Text.assemble((one.what, "bold"), f" ({short(one.hash)})"), text.BLANK)
         if isinstance(one, HeldPull):
@@ -257,16 +261,16 @@ def show_changes(database: Database, config: Config, held: Sequence[Held], *, ev
 
 
 def question(held: Sequence[Held], *, approved: bool) -> str:
-    """What a person is asked."""
+    """The question before a decision."""
     return text.clean(f"{'Approve' if approved else 'Reject'} {' and '.join(one.what for one in held)}?")
 
 
-def tell(held: Sequence[Held], decided: Mapping[str, Decision], *, approved: bool) -> None:
-    """What was decided, and what follows."""
+def show_decisions(held: Sequence[Held], decided: Mapping[str, Decision], *, approved: bool) -> None:
+    """Show what was decided, and what happens next."""
     for one in held:
         made = decided.get(one.hash)
         if made is None and (before := one.decided(approved=approved)) is not None:
-            say(f"{one.what}: {_decision(before)} already. Nothing was changed.")
+            say(f"{one.what}: already {_decision(before)}. Nothing was changed.")
         elif made is not None:
             say(f"{one.what}: {_decision(made)}. {_following(one, made)}")
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from usersyncd.state.journal import Report
 
 SHORTEST = 10
-"""The least number of characters of a run's id. An id begins with the time, so runs of one moment need more."""
+"""The minimum number of characters of a run's id. An id begins with the time, so runs of one moment need more."""
 
 
 def history(
@@ -22,7 +22,10 @@ def history(
     directory: Annotated[
         str | None,
         typer.Option(
-            "--directory", metavar="DIR", help="Only pulls of this directory and its deliveries.", show_default=False
+            "--directory",
+            metavar="DIR",
+            help="Only pulls of this directory, and deliveries of it.",
+            show_default=False,
         ),
     ] = None,
     changes: Annotated[bool, typer.Option("--changes", help="Leave out runs that changed nothing.")] = False,
@@ -61,8 +64,8 @@ def _show(runs: list[tuple[str, Report]], nothing: str) -> None:
         text.show(Text(nothing))
         return
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    for name in ("run", "began", "of", "status"):
-        table.add_column(name, no_wrap=name != "of", overflow="fold")
+    for name in ("run", "began", "what", "status"):
+        table.add_column(name, no_wrap=name != "what", overflow="fold")
     table.add_column("", overflow="fold")
     length = _length([report.run for _, report in runs])
     for status, report in runs:
@@ -86,5 +89,5 @@ def _subject(report: Report) -> str:
 
 
 def _length(ids: list[str]) -> int:
-    """The number of characters that tell the ids apart."""
+    """How many characters the ids need to be different."""
     return next((n for n in range(SHORTEST, 26) if len({id_[:n] for id_ in ids}) == len(ids)), 26)

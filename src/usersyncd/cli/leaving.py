@@ -11,7 +11,7 @@ from usersyncd.deliver.leaving import Leaving
 
 
 def describe_leaving(one: Leaving, configured: Container[str]) -> Iterator[Text]:
-    """What leaves a target, and the commands that show it, deliver it, and approve it.
+    """A directory that leaves a target, and the commands that show, deliver and approve this.
 
     ``configured``: the directories that are in the file.
     """
@@ -22,8 +22,8 @@ def describe_leaving(one: Leaving, configured: Container[str]) -> Iterator[Text]
     yield Text.assemble((name, "bold"), f" leaves {one.target}, which does not list it and holds {', and '.join(held)}")
     if one.users + one.groups:
         yield Text(
-            f"  → `usersyncd plan {name}` shows what leaves, `usersyncd sync {name}` does it within the guard; what is "
-            f"held, `usersyncd approve {name}` lets through"
+            f"  → `usersyncd plan {name}` shows what leaves, `usersyncd sync {name}` removes it; if the guard holds "
+            f"this, `usersyncd approve {name}` lets it through"
         )
         if name not in configured:
             yield Text(f"  → {former_name(name)}")

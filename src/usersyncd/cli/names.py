@@ -1,4 +1,4 @@
-"""Names of records for output. The snapshot has a record's name; a change often has only its id."""
+"""Names of records for output, looked up in the snapshot: a change often has only an id."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from usersyncd.state.lookup import attributes
 
 
 class RecordNames:
-    """The names of one directory's records. Without a job, such as for a removed directory, records have ids only."""
+    """The names of one directory's records. ``rules`` None: the names are unknown, and ids stand for them."""
 
     def __init__(self, database: Database, directory: str, rules: Rules | None) -> None:
         self._database = database
@@ -39,12 +39,12 @@ class RecordNames:
                 continue
 
     def add(self, kind: Kind, id_: str, shape: Mapping[str, Any]) -> None:
-        """Take the name of a record that is no longer in the snapshot from what the target held."""
+        """Use the name in a shape, for a record that is no longer in the snapshot."""
         if (kind, id_) not in self._known and (name := _name(shape)):
             self._known[kind, id_] = str(name)
 
     def short(self, kind: Kind, id_: str) -> str:
-        """The name alone, or the id if there is no name."""
+        """The name alone; the id if the name is unknown."""
         return clean(self._known.get((kind, id_)) or id_)
 
     def full(self, kind: Kind, id_: str, key: object = None) -> str:
@@ -55,7 +55,7 @@ class RecordNames:
 
 
 def rules_of(pull: PullJob | None, database: Database, directory: str) -> Rules | None:
-    """The rules by which a directory names its records. For one that is out of the file, those of its connector."""
+    """The rules that give the names of a directory's records. For a removed directory, those of its last connector."""
     if pull is not None:
         return pull.rules
     with database.read() as connection:
@@ -63,7 +63,7 @@ def rules_of(pull: PullJob | None, database: Database, directory: str) -> Rules 
 
 
 def names_of(database: Database, config: Config, directory: str) -> RecordNames:
-    """The names of a directory's records; ids only, if the configuration cannot be used any more."""
+    """The names of a directory's records; ids only if the rules of the configuration have faults."""
     try:
         rules = rules_of(jobs(config).get(directory), database, directory)
     except ConfigError:

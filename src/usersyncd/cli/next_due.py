@@ -11,5 +11,5 @@ from usersyncd.cli import text
 
 
 def next_due_line(target: str, due: datetime) -> RenderableType:
-    """``next date of app: 2026-12-04 00:00:00``"""
-    return Text(f"next date of {target}: {text.local(due.isoformat())}")
+    """``next change of app by a date: 2026-12-04 00:00:00``"""
+    return Text(f"next change of {target} by a date: {text.local(due.isoformat())}")

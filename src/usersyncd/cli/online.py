@@ -1,4 +1,4 @@
-"""``usersyncd check --online``: connects to every directory and target, and writes nothing."""
+"""``usersyncd check --online``: connects to every directory and target, and changes nothing."""
 
 from __future__ import annotations
 
@@ -73,20 +73,20 @@ class CheckResults(Struct):
         return cast("dict[str, Any]", msgspec.to_builtins(self))
 
 
-async def check_all(config: Config, jobs: Mapping[str, PullJob], tell: Callable[[CheckResult], None]) -> CheckResults:
-    """Check every directory and target in turn, and hand each result to ``tell``. A failure does not stop the next."""
+async def check_all(config: Config, jobs: Mapping[str, PullJob], show: Callable[[CheckResult], None]) -> CheckResults:
+    """Check every directory and target in turn, and call ``show`` with each result. A failure stops no other check."""
     results = CheckResults([], [])
     for job in jobs.values():
         directory_result = DirectoryCheckResult(job.directory.name, job.directory.connector)
         await _catch_errors(directory_result, partial(_check_directory, config, job))
-        tell(directory_result)
+        show(directory_result)
         results.directories.append(directory_result)
-    # The form of shapes does not depend on the directory, so any directory of the target will do.
+    # The rules of any directory describe the target: the form of shapes does not depend on the directory.
     deliveries = {one.target.name: one for job in reversed([*jobs.values()]) for one in job.targets}
     for target in config.targets.values():
         result = CheckResult(target.name, target.connector)
         await _catch_errors(result, partial(_check_target, config, deliveries[target.name]))
-        tell(result)
+        show(result)
         results.targets.append(result)
     return results
 
@@ -164,7 +164,7 @@ class _PullCounter:
             self._result.people.append(_person(self._rules, user))
 
     def warnings(self) -> list[str]:
-        """Groups of one name that a rule compares, and records with text that cannot be stored."""
+        """Warnings about groups with the same name, if a rule compares it, and about text that cannot be stored."""
         found = [*alike.warnings(self._named)]
         found += [f"{what}: this is not valid Unicode" for what in self._broken[:BROKEN_SHOWN]]
         if (more := len(self._broken) - BROKEN_SHOWN) > 0:
@@ -177,7 +177,7 @@ def _broken(record: Record) -> list[str]:
     try:
         encode([record.id, record.attributes, record.handles])
     except UnicodeEncodeError:
-        names = mended(record.attributes)[1] or ["its id, or a name by which it is known"]
+        names = mended(record.attributes)[1] or ["its id, or a name that groups use for it"]
         return [f"{record.kind} {escaped(record.id)}: {', '.join(names)}"]
     return []
 

@@ -1,4 +1,4 @@
-"""What is known of one person: the record in the snapshot, and what each target holds of it, since when and why."""
+"""The report about one person: the record in the snapshot and, for each target, its object, since when and why."""
 
 from __future__ import annotations
 
@@ -30,9 +30,12 @@ GROUPS = 10
 
 
 class InTarget(Struct, frozen=True):
-    """A person in one target. ``state``: ``active``, ``inactive``, ``deactivated`` (a leaver whose object is kept) or
-    ``absent``. ``change``, ``since`` and ``run`` are those of the last event; None: the history does not have it.
-    ``until``: when the rules may give something else. ``delete_at``: when the object of a leaver is deleted."""
+    """A person in one target.
+
+    ``state`` is ``active``, ``inactive``, ``deactivated`` (a leaver whose object is kept) or ``absent``. ``change``,
+    ``since`` and ``run`` describe the last event; None: the history has none. ``until``: when the rules may give
+    another result. ``delete_at``: when the object of a leaver will be deleted.
+    """
 
     target: str
     state: str
@@ -47,9 +50,12 @@ class InTarget(Struct, frozen=True):
 
 
 class PersonReport(Struct, frozen=True):
-    """One person. ``read_at``: when the last pull began that was saved; ``left_at``: when the person left the
-    directory; ``groups``: the names of the first of ``group_count`` groups. ``notes``: what is wrong with the pulls.
-    ``known``: the snapshot has the record."""
+    """One person.
+
+    ``read_at``: when the last saved pull began. ``left_at``: when the person left the directory. ``groups``: the names
+    of the first of ``group_count`` groups. ``notes``: what is wrong with the pulls. ``known``: whether the snapshot has
+    the record.
+    """
 
     directory: str
     id: str
@@ -64,7 +70,7 @@ class PersonReport(Struct, frozen=True):
 
 
 def person_report(database: Database, config: Config, pull: PullJob | None, found: FoundPerson) -> PersonReport:
-    """All that is known of a person. ``pull``: the job of the directory; None: it is out of the configuration."""
+    """The report about a person. ``pull``: the job of the directory; None: the configuration does not have it."""
     now = datetime.now(UTC)
     rules = rules_of(pull, database, found.directory_name)
     names = RecordNames(database, found.directory_name, rules)
@@ -85,7 +91,7 @@ def person_report(database: Database, config: Config, pull: PullJob | None, foun
 
 
 def former_report(database: Database, config: Config, found: FormerPerson) -> PersonReport:
-    """What the journal says of a person whose record the snapshot does not have any more."""
+    """The report about a person whose record is no longer in the snapshot, from the journal."""
     directory = found.directory_name
     left = Reason("left", f"the user left {directory}, and nothing is kept")
     with database.read() as connection:
@@ -214,7 +220,9 @@ def _reasons(
 ) -> Iterator[Reason]:
     directory = found.directory_name
     if rules is None:
-        yield Reason("not_listed", f"{target.name} does not list {directory} any more: what it holds of it leaves")
+        yield Reason(
+            "not_listed", f"{target.name} no longer lists {directory}: the users and groups of {directory} leave it"
+        )
     if found.gone_at is not None:
         yield Reason("left", f"the user left {directory}")
     elif rules is not None and trace is not None:
@@ -227,7 +235,7 @@ def _reasons(
     if link is not None:
         yield from from_link(link)
     if differs and not blocking:
-        yield Reason("waiting", "the next delivery changes that", command=f"usersyncd sync {directory}")
+        yield Reason("waiting", "the next delivery will change this", command=f"usersyncd sync {directory}")
 
 
 def _canonical(rules: Rules, found: FoundPerson) -> dict[str, Any]:
@@ -238,7 +246,7 @@ def _canonical(rules: Rules, found: FoundPerson) -> dict[str, Any]:
 
 
 def _differs(link: Link | None, found: FoundPerson, rules: Rules | None, trace: ShapeTrace | None) -> bool:
-    """Whether the target is not yet as the directory and the rules say."""
+    """Whether the target is not yet what the directory and the rules say."""
     if trace is not None and trace.error is not None:
         return False
     shape = trace.shape if trace is not None and rules is not None and found.gone_at is None else None

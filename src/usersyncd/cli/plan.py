@@ -72,7 +72,7 @@ def plan(
                 show_run(report, names, everything=everything)
         if json:
             print_json(runs_document(reports))
-        runs.verify_consents()
+        runs.check_adopted_ids()
     if code := _code(reports, waiting=WAITING if exit_code else 0):
         raise typer.Exit(code)
 

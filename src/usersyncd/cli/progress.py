@@ -1,4 +1,4 @@
-"""Shows the progress of a run on standard error, if that is a terminal."""
+"""A progress bar on standard error, if that is a terminal."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def shown_progress(directory: str, *, quiet: bool) -> Iterator[Progress]:
 
 
 class _StepBar:
-    """A bar for each step. It has a length if the number of items is known."""
+    """The progress bar: a new one for each step. It shows a length if the number of items is known."""
 
     def __init__(self, bars: rich.progress.Progress, directory: str) -> None:
         self._bars = bars

@@ -1,4 +1,4 @@
-"""Why a person is in a target, or not: each reason with its rule, place, run or command."""
+"""The reasons why a person is in a target or not, each with its rule, place, run or command."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _change = msgspec.json.Decoder(Change).decode
 
 
 class Reason(Struct, frozen=True):
-    """One reason. ``reason`` is its code; ``rule`` and ``place`` are those of the rule that decides, ``reads`` what the
-    rule read. ``command``: what to run next."""
+    """One reason. ``reason`` is its code. ``rule`` and ``place`` are the text and place of the rule that decides;
+    ``reads`` lists the values that it read. ``command``: what to run next."""
 
     reason: str
     message: str
@@ -38,8 +38,8 @@ class Reason(Struct, frozen=True):
 
 
 class SavedShare(Struct, frozen=True):
-    """What the state says of one directory in one target: the last delivery, its part for the directory, what is held,
-    and the rejected changes by their identity."""
+    """What the state database says about one directory in one target: the last delivery, its report for the directory,
+    what is held, and what people rejected and approved, by the identities of the changes."""
 
     target: str
     directory: str
@@ -51,7 +51,7 @@ class SavedShare(Struct, frozen=True):
 
 
 def load_share(connection: Connection, target: str, number: int | None, directory: str, now: datetime) -> SavedShare:
-    """What the state says of a directory in a target. ``number``: of the target's links."""
+    """Load what the state database says about a directory in a target. ``number``: that of the target's links."""
     last = [one for one in outcomes.of_directory(connection, directory) if one.target == target]
     runs = [run for one in last for run in journal.find(connection, one.run) if isinstance(run, DeliveryRun)]
     reports = [one for run in runs for one in run.targets if one.directory == directory]
@@ -72,7 +72,7 @@ def load_share(connection: Connection, target: str, number: int | None, director
 
 
 def from_rules(trace: ShapeTrace, canonical: dict[str, Any], zone: tzinfo, now: datetime) -> Iterator[Reason]:
-    """Why the rules leave a user out, or take the access from one. ``canonical``: the user's attributes."""
+    """Why the rules leave a user out or make one inactive. ``canonical``: the user's attributes."""
     if trace.error is not None:
         message = f"a rule failed, so that the user's object stays as it is: {trace.error}"
         broken = [rule for rule in trace.rules if rule.error is not None and rule.place == trace.place]
@@ -121,7 +121,7 @@ def _why_inactive(rule: RuleTrace, canonical: dict[str, Any], zone: tzinfo, now:
 
 
 def from_share(share: SavedShare, id_: str, *, retried: bool, differs: bool) -> Iterator[Reason]:
-    """What keeps the changes of a user from the target. ``differs``: the target is not as the rules say."""
+    """Why changes of a user have not reached the target. ``differs``: the target is not what the rules say."""
     if share.held is not None:
         yield from _held(share, share.held, id_, differs=differs)
     for identity, decision in share.rejected.items():
@@ -187,7 +187,7 @@ def _failures(share: SavedShare, id_: str, *, retried: bool) -> Iterator[Reason]
         yield Reason("failed", f"the last delivery failed for the user: {message}", remedy, place=one.at, run=run)
     if retried and not failed and not error:
         # A report names the first 1,000 failures only.
-        yield Reason("failed", "the last delivery did not bring everything of the user; the next one tries again")
+        yield Reason("failed", "the last delivery failed for some changes of the user; the next one tries again")
 
 
 def from_link(link: Link) -> Iterator[Reason]:

@@ -31,7 +31,7 @@ STYLES = {
 EXPECTED = (
     "If this is not expected, fix the directory or the rules; the next run makes a new plan. If it is, approve it"
 )
-MISSING = "Were these objects deleted on purpose, or is this another target, or an old copy of it?"
+MISSING = "Were these objects deleted on purpose? Or is this another target, or an old copy of the target?"
 _OPS = ("create", "adopt", "update", "deactivate", "reactivate", "delete", "add", "remove")
 _HARM = {"deactivate", "delete", "remove"}
 
@@ -101,7 +101,7 @@ def _reading(report: RunReport, names: RecordNames, *, everything: bool) -> Iter
             yield Text(f"{many(unclear, 'member')} of groups not found in the directory{also}:", style="yellow")
             yield from _each(report.skipped, unclear, names, everything=everything)
     if report.failures:
-        yield Text(f"{many(report.failures, 'record')} could not be read, and stay as they were:", style="red")
+        yield Text(f"{many(report.failures, 'record')} could not be read and stay as they were:", style="red")
         yield from _each(report.failed, report.failures, names, everything=everything)
     if report.error is not None:
         yield error(report.error)
@@ -187,12 +187,12 @@ def _guard(directory: str, target: TargetReport) -> Iterator[RenderableType]:
 
 
 def _decided(target: TargetReport) -> Iterator[RenderableType]:
-    """What people approved and rejected of the plan."""
+    """How many changes of the plan were approved and rejected."""
     for one in target.approved if not target.held else ():
         why = f": {one.reason}" if one.reason else ""
-        yield Text(clean(f"{many(one.changes, 'change')} let through, as approved by {one.by}{why}"), style="yellow")
+        yield Text(clean(f"{many(one.changes, 'change')} approved by {one.by}{why}"), style="yellow")
     if target.rejected:
-        yield Text(f"{many(target.rejected, 'change')} left out, as rejected", style="yellow")
+        yield Text(f"{many(target.rejected, 'change')} left out because they were rejected", style="yellow")
 
 
 def _leaves(directory: str, target: str) -> str:

@@ -12,9 +12,9 @@ from usersyncd.errors import UsersyncError
 
 
 def run(context: typer.Context, config: ConfigOption = None) -> None:
-    """Read every directory at its interval and deliver what changed, until Ctrl-C or SIGTERM.
+    """Read every directory at its interval and deliver the changes, until Ctrl-C or SIGTERM.
 
-    SIGHUP loads the configuration again.
+    SIGHUP reloads the configuration.
     """
     import asyncio
 
@@ -55,4 +55,4 @@ def run(context: typer.Context, config: ConfigOption = None) -> None:
     finally:
         database.close()
         if isinstance(sys.stderr, Stream):
-            sys.stderr.excuse()  # It was full for a while, or its terminal is gone: that stopped no run.
+            sys.stderr.forget_fault()  # A full disk, or a terminal that was closed, stopped no run.

@@ -11,7 +11,7 @@ from pathlib import Path
 import typer
 
 from usersyncd import garbage_collection, logs
-from usersyncd.cli.adopt import told_apart
+from usersyncd.cli.adopt import split_values
 from usersyncd.cli.common import config_file, say
 from usersyncd.cli.names import RecordNames, rules_of
 from usersyncd.cli.progress import shown_progress
@@ -35,9 +35,10 @@ INTERRUPTED = 130
 
 @dataclass(frozen=True)
 class DirectoryRuns:
-    """The directories to run, and what a person consented to.
+    """The directories that a command runs, with everything that their runs need.
 
-    ``adopt``: the ids of the records for which objects may be adopted.
+    ``folder``: relative paths of the configuration start there. ``adopt``: the ids of the records for which objects may
+    be adopted.
     """
 
     database: Database
@@ -56,7 +57,7 @@ class DirectoryRuns:
             )
         except KeyboardInterrupt:
             say(
-                "\nstopped. Nothing is lost: what was delivered is recorded, and the next run goes on from there.",
+                "\nstopped. Nothing is lost: what was delivered is recorded, and the next run continues from there.",
                 error=True,
             )
             raise typer.Exit(INTERRUPTED) from None
@@ -66,7 +67,7 @@ class DirectoryRuns:
         """The names of a directory's records."""
         return RecordNames(self.database, directory, rules_of(self.pulls.get(directory), self.database, directory))
 
-    def verify_consents(self) -> None:
+    def check_adopted_ids(self) -> None:
         """Raises ConfigError if ``--adopt`` names a record that is in none of the directories."""
         if not (wanted := self.adopt - {ALL}):
             return
@@ -75,7 +76,7 @@ class DirectoryRuns:
         if unknown:
             raise ConfigError(
                 f"--adopt: no record of {', '.join(self.directories)} has the id {', '.join(unknown)}",
-                "give the id that the report names, and the name of its directory",
+                "copy the id from the report of the run, and name the directory of that record",
             )
 
     def _shown(self, name: str) -> AbstractContextManager[Progress]:
@@ -108,7 +109,7 @@ def opened(
     pulls = jobs(config)
     deliveries = delivery_jobs(pulls.values())
     known = [*pulls, *_removed(config, verify=verify)]
-    adopting, consents = told_apart(adopt or (), known)
+    adopting, consents = split_values(adopt or (), known)
     if target is not None:
         deliveries = {target: _delivery(config, deliveries, target)}
     reached = known if target is None else [name for name in known if _reaches(deliveries[target], name)]
@@ -116,7 +117,7 @@ def opened(
     if missed := [name for name in chosen if name not in reached]:
         raise ConfigError(
             f"--target: {target} does not list the directory {missed[0]}",
-            "name one that it lists on the command line, or leave --target out",
+            f"name directories that {target} lists, or leave --target out",
         )
     database = open_state(config)
     garbage_collection.tune()
@@ -127,7 +128,7 @@ def opened(
 
 
 def _removed(config: Config, *, verify: bool) -> list[str]:
-    """The removed directories that still have something to leave or verify."""
+    """The directories that are no longer in the file, and of which a target still holds something."""
     with saved_state(config) as database:
         if database is None:
             return []
@@ -141,13 +142,14 @@ def _delivery(config: Config, deliveries: Mapping[str, DeliveryJob], target: str
     if target not in config.targets:
         raise ConfigError(
             f"--target: there is no target “{target}” in {config.file}{nearest(target, config.targets)}",
-            "name one of those under `targets:`, or none for all",
+            "name a target that is under `targets:`; without --target, all are used",
         )
     return deliveries[target]
 
 
 def _reaches(delivery: DeliveryJob, directory: str) -> bool:
-    """Whether a target lists a directory; one that is out of the file may leave it."""
+    """Whether a delivery to a target may change something of a directory: the target lists it, or no target does and
+    the directory leaves them."""
     return directory in delivery.shares or all(directory not in each.target.directories for each in delivery.everyone)
 
 
@@ -157,6 +159,6 @@ def check_names(config: Config, names: Collection[str], known: Collection[str]) 
         if name not in known:
             raise ConfigError(
                 f"there is no directory “{name}” in {config.file}{nearest(name, known)}",
-                "name one of those under `directories:`, or none for all",
+                "name a directory that is under `directories:`; without a name, all are used",
             )
     return list(dict.fromkeys(names))

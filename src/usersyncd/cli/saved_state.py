@@ -1,4 +1,4 @@
-"""The state database for commands that only read it, such as ``status``, ``history`` and ``show``."""
+"""Opens the state database for commands that need saved state, such as ``status``, ``history`` and ``approve``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``usersyncd run`` shows at a terminal: what each run did, and below it one line that says what happens now."""
+"""The output of ``usersyncd run`` at a terminal: what each run did, and a last line with what happens now."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from usersyncd.recording import level_of
 from usersyncd.state.database import Database
 
 FEW = 8
-"""Up to so many changes of a run are shown one by one."""
+"""A run with at most this many changes shows each of them."""
 NOTHING = "nothing has changed"
 
 
 class _LastRun(Struct):
-    """What was shown last of a directory or target: the text, the status since when, and how many runs had this
-    text."""
+    """What was last shown of a directory or target: the text, the status, since when (local time) that status lasts,
+    and how many runs had this text."""
 
     text: str
     status: Status
@@ -41,7 +41,7 @@ class _LastRun(Struct):
 
 
 class Screen:
-    """The terminal. A run whose text is the same as that of the run before is only counted."""
+    """Shows the runs of the daemon. A run with the same text as the run before is only counted."""
 
     def __init__(self, database: Database) -> None:
         self._console = console(stderr=True)
@@ -61,7 +61,7 @@ class Screen:
             table.add_row(
                 Text(name, style="bold"), directory.connector, every(directory.every), targets or Text("none", "yellow")
             )
-        title = Text.assemble(("usersyncd", "bold"), f" runs {loaded.config.file}. Ctrl-C ends it.")
+        title = Text.assemble(("usersyncd", "bold"), f" runs {loaded.config.file}. Ctrl-C stops it.")
         self._console.print(Group(Text(), title, Text(), table, Text()))
 
     @contextmanager
@@ -97,7 +97,7 @@ class Screen:
         level_of(report)(text)
 
     def _pull(self, report: PullRun) -> Iterator[str]:
-        """How much was read, if the counts are not those of the last pull."""
+        """The counts of a pull, if they differ from those of the pull before."""
         if (pull := report.pull) is None:
             return
         numbers = pull.users, pull.groups, pull.memberships
@@ -124,7 +124,7 @@ class Screen:
             return []  # The run itself is shown; the changes are in the journal.
 
     def _since(self) -> list[str]:
-        """Since when something is wrong; or, if nothing is, since when nothing has changed."""
+        """Since when each failing item fails; if none fails, since when nothing has changed."""
         wrong = [(item.name, one) for item, one in self._last.items() if one.status != "succeeded"]
         if wrong:
             return [f"{name} {one.status} since {one.since} ({summary.many(one.runs, 'run')})" for name, one in wrong]

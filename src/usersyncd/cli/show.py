@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def show(
     context: typer.Context,
-    run: Annotated[str, typer.Argument(metavar="RUN", help="The run's id, or the beginning of it if that is unique.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="The run's id, or a unique beginning of it.")],
     config: ConfigOption = None,
     everything: AllOption = False,
     json: JsonOption = False,
@@ -54,7 +54,7 @@ def _find(database: Database, run: str) -> Report:
         raise _unknown(run)
     if len(found) > 1:
         several = "\n".join(f"  {report.run}  {journal.subject(report)}  {report.started}" for report in found)
-        raise UsersyncError(f"several runs begin with {run}, among them\n{several}", "write more of the id")
+        raise UsersyncError(f"several runs have an id that begins with {run}:\n{several}", "give more of the id")
     return found[0]
 
 
@@ -69,7 +69,7 @@ def _with_deliveries(database: Database, pull: PullRun) -> RunReport:
 
 
 def _unknown(run: str) -> UsersyncError:
-    return UsersyncError(f"there is no run {run}", "`usersyncd history` lists them; they are kept for 90 days")
+    return UsersyncError(f"there is no run {run}", "`usersyncd history` lists the runs of the last 90 days")
 
 
 def _show(

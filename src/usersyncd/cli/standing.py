@@ -1,4 +1,4 @@
-"""What is known of a directory: its last pull, and its share of the last delivery to each target."""
+"""The state of a directory, for ``status``: its last pull, and its share of the last delivery to each target."""
 
 from __future__ import annotations
 
@@ -29,9 +29,8 @@ FEW = 10
 class DirectoryStatus(Struct):
     """One directory, with the fields that docs/json.md describes.
 
-    The fields from ``held`` to ``run`` are about the last finished run. ``decisions``: what people approved and
-    rejected, and was not delivered since. ``leaving``: what the targets that do not list the directory still hold of
-    it.
+    The fields from ``held`` to ``run`` are about the last finished run. ``decisions``: approvals and rejections that no
+    delivery has followed yet. ``leaving``: what targets that do not list the directory still hold of it.
     """
 
     directory: str
@@ -60,7 +59,7 @@ class DirectoryStatus(Struct):
 
 
 def fill_in(found: DirectoryStatus, database: Database, directory: DirectoryConfig, targets: Iterable[str]) -> None:
-    """Complete what ``status`` shows of a directory. ``targets``: the names of all that are configured."""
+    """Fill in the status of a directory from the state database. ``targets``: the names of all configured targets."""
     now = datetime.now(UTC)
     latest = (now + directory.every).isoformat()
     with database.read() as connection:
@@ -83,7 +82,7 @@ def fill_in(found: DirectoryStatus, database: Database, directory: DirectoryConf
     shares = list(_shares(directory.name, finished, deliveries))
     found.status = status if status == RUNNING else worst([last.status, *(one.status for one in ended)])
     if finished.finished is not None or finished.error is not None:
-        _tell(found, finished, shares, ended)
+        _fill_in_result(found, finished, shares, ended)
 
 
 _READ = (("succeeded",), ("succeeded", "partial"))
@@ -91,7 +90,7 @@ _READ = (("succeeded",), ("succeeded", "partial"))
 
 
 def _earliest(times: Iterable[str | None], latest: str) -> str | None:
-    """The first of these times; None when one of them is missing, or was given by a clock that is ahead."""
+    """The earliest of these times; None if one is missing, or is later than ``latest``: a clock was ahead."""
     found = list(times)
     if any(time is None or time > latest for time in found):
         return None
@@ -106,8 +105,10 @@ def _shares(directory: str, last: Report, deliveries: Iterable[Report]) -> Itera
             yield from (one for one in run.targets if one.directory == directory)
 
 
-def _tell(found: DirectoryStatus, last: Report, shares: list[TargetReport], ended: list[ShareOutcome]) -> None:
-    """What the last finished pull and deliveries left."""
+def _fill_in_result(
+    found: DirectoryStatus, last: Report, shares: list[TargetReport], ended: list[ShareOutcome]
+) -> None:
+    """Fill in the errors, and what is held, of the last finished pull and deliveries."""
     pull = structs.replace(last, targets=shares) if isinstance(last, RunReport) else _with(last, shares)
     wrong = [one.run for one in ended if one.status != "succeeded"]
     found.run = wrong[0] if wrong and last.status in ("succeeded", "planned") else last.run
@@ -126,7 +127,7 @@ def _tell(found: DirectoryStatus, last: Report, shares: list[TargetReport], ende
 
 
 def _with(pull: Report, shares: list[TargetReport]) -> Report:
-    """The pull and its shares in one."""
+    """One report of the pull and its shares."""
     if not isinstance(pull, PullRun):
         return pull
     whole = RunReport(pull.directory, pull.connector, pull.run, pull.status, pull.started, error=pull.error)
@@ -135,7 +136,7 @@ def _with(pull: Report, shares: list[TargetReport]) -> Report:
 
 
 def decisions(database: Database) -> dict[str, list[dict[str, Any]]]:
-    """What was decided and not delivered since, by directory."""
+    """The approvals and rejections that no delivery has followed yet, by directory."""
     found: dict[str, list[dict[str, Any]]] = {}
     with database.read() as connection:
         for one in approvals.open_decisions(connection, datetime.now(UTC)):

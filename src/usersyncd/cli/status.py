@@ -27,14 +27,13 @@ def status(
         bool,
         typer.Option(
             "--exit-code",
-            help="For monitoring: exit with 1 if a run or a record failed or no run began for two intervals, with 3 if "
-            "a plan is held.",
+            help="For monitoring: exit with 1 if a run or a record failed, or if no run began for two intervals; with "
+            "3 if a plan is held.",
         ),
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Show the last runs, the next run, the size and the errors of each directory, and the guard of each target with
-    the next date at which it has something to do.
+    """Show each directory's last and next run, size and errors, and each target's guard and next change by a date.
 
     Changes nothing.
     """
@@ -84,7 +83,7 @@ def _code(found: list[DirectoryStatus]) -> int:
 
 
 def _is_late(one: DirectoryStatus, directory: DirectoryConfig | None, now: datetime) -> bool:
-    """Whether no run began for two intervals, or ever, by a clock that may have been wrong.
+    """Whether no run began for two intervals, or never. The clock may have been wrong in either direction.
 
     A removed directory is never late.
     """
@@ -161,7 +160,7 @@ def _reasons(one: DirectoryStatus) -> Iterator[RenderableType]:
     if one.error:
         yield text.error(one.error)
     if one.held:
-        yield Text("a plan is held by its guard:")
+        yield Text("the guard holds a plan:")
         for limit in one.guard:
             yield Text(f"  {limit['target']}: {limit['limit']} {limit['found']}, allowed {limit['allowed']}")
         decided = {made["hash"] for made in one.decisions}
@@ -183,7 +182,7 @@ def _reasons(one: DirectoryStatus) -> Iterator[RenderableType]:
 
 
 def _decided(made: dict[str, Any]) -> Iterator[RenderableType]:
-    """What a person approved or rejected, and who is concerned."""
+    """A decision of a person, and the changes that it covers."""
     from rich.text import Text
 
     from usersyncd.cli import text

@@ -1,4 +1,4 @@
-"""Standard output and error that may be closed, full, or without a reader.
+"""Standard output and standard error whose writes never fail, even if they are closed, full, or have no reader.
 
 A failed write stops nothing: the command continues its work, and reports at its end that output is missing.
 """
@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-POINTING = frozenset({0, 3, 4})
-"""The exit codes that refer a person to the output."""
+EXPLAINED_BY_OUTPUT = frozenset({0, 3, 4})
+"""The exit codes that mean: the result is in the output."""
 
 
 class Stream(io.TextIOWrapper):
@@ -41,8 +41,8 @@ class Stream(io.TextIOWrapper):
         """The first error of a write."""
         return self._file.fault
 
-    def excuse(self) -> None:
-        """Forget the error: this command does not depend on its output."""
+    def forget_fault(self) -> None:
+        """Forget the error, for a command that does not depend on its output."""
         self._file.fault = None
 
 
@@ -65,7 +65,7 @@ class _File(io.RawIOBase):
     def write(self, data: ReadableBuffer) -> int:
         try:
             file = self._opened()
-            while (written := file.write(data)) is None:  # It does not block, and is full.
+            while (written := file.write(data)) is None:  # The file is in non-blocking mode, and full.
                 select.select([], [file], [])
             return int(written)
         except OSError as error:
@@ -81,9 +81,9 @@ class _File(io.RawIOBase):
 def with_safe_streams(work: Callable[[], int]) -> int:
     """Run a command so that no failed write to standard output or error stops it.
 
-    Returns the command's exit code, or 1 if that code refers to output that could not be written.
+    Returns the command's exit code, or 1 if the result was in output that could not be written.
     """
-    _occupy_closed()
+    _open_closed_streams()
     out, err = Stream(sys.stdout), Stream(sys.stderr)
     with redirect_stdout(out), redirect_stderr(err):
         code = work()
@@ -94,13 +94,14 @@ def with_safe_streams(work: Callable[[], int]) -> int:
                 "is not affected\n"
             )
         err.flush()
-    return 1 if code in POINTING and (out.fault or err.fault) else code
+    return 1 if code in EXPLAINED_BY_OUTPUT and (out.fault or err.fault) else code
 
 
-def _occupy_closed() -> None:
-    """Open the standard streams that are closed.
+def _open_closed_streams() -> None:
+    """Open the standard streams that are closed, as ``/dev/null``.
 
-    Otherwise the next opened file would get the number of a closed stream, and what libraries write to that stream.
+    Otherwise the next file that is opened would get the number of a closed stream, and libraries that write to this
+    stream would write into that file.
     """
     for number in range(3):
         try:

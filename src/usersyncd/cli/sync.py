@@ -65,7 +65,7 @@ def sync(
                 show_run(report, names, everything=everything)
         if json:
             print_json(runs_document(reports))
-        runs.verify_consents()
+        runs.check_adopted_ids()
     statuses = {report.status for report in reports}
     code = 1 if statuses & {"failed", "partial"} else 3 if "held" in statuses else 0
     if code:

@@ -1,4 +1,4 @@
-"""Text for a person: as wide as the terminal; without a terminal plain, and never cut."""
+"""Text for a person. At a terminal, it is coloured and wrapped to the width; elsewhere it is plain and never cut."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from usersyncd.cleaning import clean_lines
 from usersyncd.plugin import Value
 
 UNBOUNDED = 100_000
-"""The width without a terminal: nothing is wrapped or cut."""
+"""The width where there is no terminal: nothing is wrapped or cut."""
 
 _TRAILING = re.compile(r" +((?:\x1b\[0m)?)$", re.MULTILINE)
 

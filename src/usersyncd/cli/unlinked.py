@@ -1,4 +1,4 @@
-"""The objects of a target that no record is linked to, and the records to which each might belong."""
+"""The objects of a target that are linked to no record, and the records that might own each of them."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from usersyncd.state.directories import known
 from usersyncd.state.drift import Drift
 
 PAGE = 5_000
-ALIKE = ("email", "userName")
-"""The canonical attributes that may show whose account it is."""
-NAMED_SO = frozenset({"email", "mail", "username", "login"})
+COMPARED = ("email", "userName")
+"""The canonical attributes by which a record may be recognized as the owner of an account."""
+COMPARED_IN_TARGET = frozenset({"email", "mail", "username", "login"})
 """The names of such attributes in targets, in lower case and without underscores."""
 
 
 class AdoptionCandidate(Struct):
-    """A record to which an account might belong.
+    """A record that might own an account.
 
-    ``why``: what both have in common (the record itself, key, email or userName). ``linked``: the record has another
-    object. ``adopt``: the command that adopts the account; None if it cannot be adopted. ``first``: what has to be done
-    before.
+    ``why``: what the record and the account have in common (the record itself, key, email or userName). ``linked``: the
+    record has another object already. ``adopt``: the command that adopts the account; None if it cannot be adopted.
+    ``first``: what to do before that command.
     """
 
     directory: str
@@ -51,9 +51,9 @@ class AdoptionCandidate(Struct):
 
 
 class Account(Struct):
-    """An object that no record is linked to.
+    """An object that is linked to no record.
 
-    ``attributes``: what it holds, as JSON. ``record``: directory and id of its record, if the target says so.
+    ``attributes``: its attributes as JSON. ``record``: directory and id of its record, if the target stores them.
     """
 
     kind: Kind
@@ -66,7 +66,7 @@ class Account(Struct):
 
 
 async def unlinked(database: Database | None, config: Config, jobs: Sequence[PullJob], name: str) -> list[Account]:
-    """The accounts of a target that no record is linked to. Changes nothing.
+    """The accounts of a target that are linked to no record. Changes nothing.
 
     Raises ConfigError if the target cannot list its objects, and TargetError.
     """
@@ -75,7 +75,7 @@ async def unlinked(database: Database | None, config: Config, jobs: Sequence[Pul
     if not delivery.connector.capabilities.list:
         raise ConfigError(
             f"target {name}: the connector {delivery.target.connector} cannot list the objects of a target",
-            "look for the accounts in the application itself",
+            "use the application itself to list its accounts",
         )
     found: list[Account] = []
     async with connected(delivery, config.folder, structlog.get_logger(target=name)) as (target, context):
@@ -121,7 +121,7 @@ def _unlinked_accounts(
 
 
 class _Search:
-    """Looks for the records of one directory to which accounts might belong."""
+    """Finds the records of one directory that might own accounts."""
 
     def __init__(
         self, database: Database, number: int, job: PullJob, delivery: TargetRules, accounts: Iterable[Account]
@@ -161,7 +161,7 @@ class _Search:
         record, layout = shaped.candidate, self._rules.layouts[kind]
         key = (shaped.shape or {}).get(layout.key)
         words = {_folded(key): f"the same {layout.key}"} if key is not None else {}
-        for name, value in self._alike(kind, shaped).items():
+        for name, value in self._compared_values(kind, shaped).items():
             words.setdefault(_folded(value), f"the same {name}")
         reasons: dict[int, tuple[Account, str]] = {}
         for account in self._by_record.get((kind, record.id), ()):
@@ -187,23 +187,23 @@ class _Search:
             found.first = f"change its {attribute} to {key}"
         return found
 
-    def _alike(self, kind: Kind, shaped: Shaped) -> dict[str, str]:
+    def _compared_values(self, kind: Kind, shaped: Shaped) -> dict[str, str]:
         if shaped.candidate.attributes is None or kind is Kind.GROUP:
             return {}
         try:
             canonical = self._rules.canonical(kind, shaped.candidate.id, decode(shaped.candidate.attributes))
         except RuleError:
             return {}
-        return {name: canonical[name] for name in ALIKE if isinstance(canonical.get(name), str)}
+        return {name: canonical[name] for name in COMPARED if isinstance(canonical.get(name), str)}
 
 
 def _words(account: Account) -> Iterator[str]:
-    """The words that may show whose account it is."""
+    """The words of an account that may identify its record: its key, address and login."""
     if account.key is not None:
         yield _folded(account.key)
     if account.kind is Kind.USER:
         for name, value in msgspec.json.decode(account.attributes).items():
-            if name.replace("_", "").casefold() in NAMED_SO and isinstance(value, str) and value.strip():
+            if name.replace("_", "").casefold() in COMPARED_IN_TARGET and isinstance(value, str) and value.strip():
                 yield _folded(value)
 
 

@@ -1,4 +1,4 @@
-"""What dates will change at a target, as text for a person."""
+"""The changes of a target that dates will cause, as text for a person."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``usersyncd who``: one person, and in which targets, since when, and why or why not."""
+"""``usersyncd who``: finds a person, and explains for each target why the person is in it, or why not."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def who(
     context: typer.Context,
     words: Annotated[
         list[str],
-        typer.Argument(metavar="WORD…", help="An id, a key, or words that occur in the person's attributes."),
+        typer.Argument(metavar="WORD…", help="An id, a key, or words in the person's attributes."),
     ],
     directory: Annotated[
         str | None, typer.Option("--directory", metavar="DIR", help="Search this directory only.", show_default=False)
@@ -37,9 +37,9 @@ def who(
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Find a person, and say for each target whether the person is in it, since when, and why or why not.
+    """Find a person, and show for each target whether the person is in it, since when, and why or why not.
 
-    Reads only what is saved: no directory and no target is asked.
+    Reads only the state database, and connects to no directory or target.
     """
     from usersyncd.cli.saved_state import saved_state
     from usersyncd.state.search import find_former, find_people
@@ -106,7 +106,7 @@ def _check(database: Database | None, config: Config, directory: str | None) -> 
                 return
     raise ConfigError(
         f"there is no directory “{directory}” in {config.file}{nearest(directory, config.directories)}",
-        "name one of those under `directories:`, or none for all",
+        "name a directory that is under `directories:`; without --directory, all are searched",
     )
 
 
@@ -123,7 +123,7 @@ def _names(database: Database | None, config: Config, found: Matches) -> list[st
 
 
 def _notes(database: Database | None, config: Config, directory: str | None) -> list[Reason]:
-    """Why somebody may be missing in the snapshot."""
+    """Why a person may be missing from the snapshot: faults of the last pulls."""
     from usersyncd.cli.person import pull_notes
     from usersyncd.cli.reasons import Reason
 
@@ -137,9 +137,9 @@ def _notes(database: Database | None, config: Config, directory: str | None) -> 
 def _nobody(text: str, notes: list[Reason]) -> UsersyncError:
     wrong = "".join(f"\n{note.message}" for note in notes)
     return UsersyncError(
-        f"no person in the snapshot has “{text}”{wrong}",
-        "write another part of the name or the address; `usersyncd status` says when each directory was read. If the "
-        "directory does not show a person to its connector, the snapshot does not have the person",
+        f"no person in the snapshot matches “{text}”{wrong}",
+        "try another part of the name or the address. `usersyncd status` says when each directory was read. A person "
+        "that the directory hides from its connector cannot be found",
     )
 
 
@@ -160,7 +160,7 @@ def _show_matches(found: Matches, names: list[str]) -> None:
         left = f", left {text.local(gone_at)}" if gone_at else ""
         table.add_row(Text(name), Text(text.clean(one.id)), Text(f"{one.directory_name}{left}"))
     text.show(table, indent=2)
-    say("  → write the id, more words, or --directory DIR")
+    say("  → give the id, more words, or --directory DIR")
 
 
 def _show(report: PersonReport) -> None:
@@ -188,9 +188,9 @@ def _record(report: PersonReport) -> Iterator[str]:
     from usersyncd.cli import text
 
     if report.left_at is not None:
-        yield f"left the directory: the pull of {text.local(report.left_at)} did not show the user any more"
+        yield f"left the directory: the pull of {text.local(report.left_at)} no longer contained the user"
     elif not report.known:
-        yield "the snapshot does not have the user any more"
+        yield "the snapshot no longer contains the user"
     elif report.read_at is not None:
         yield f"last pull: {text.local(report.read_at)}"
     if report.groups:
