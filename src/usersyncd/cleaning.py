@@ -1,5 +1,5 @@
-"""Makes text from outside safe to print: escapes characters that move a terminal's cursor, change the writing
-direction, or start a forged line."""
+"""Makes text from outside safe to print. It escapes characters that move a terminal's cursor, change the writing
+direction, or begin a line that looks like another message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One small tree of errors. Each says what happened and what to do next; none carries a secret.
+"""The errors of usersyncd. Each one says what happened and what to do next, and contains no secret.
 
 The command line prints ``str(error)`` and exits with ``error.exit_code``; it never shows a stack trace for these.
 """
@@ -15,14 +15,16 @@ _ARROW = "\n  → "
 
 
 class UsersyncError(Exception):
-    """Base of all errors that a person can do something about: what happened, and the remedy. ``code`` stays the same
-    when the message changes: programs read it in JSON and in the log (docs/logs.md lists the codes)."""
+    """Base of all errors that a person can correct: what happened (``message``) and what to do next (``remedy``).
+
+    ``code`` stays the same when the message changes: programs read it in JSON and in the log (docs/logs.md).
+    """
 
     exit_code = 1
     code = "error"
 
     def __init__(self, message: str, remedy: str | None = None) -> None:
-        # What is quoted comes from anywhere: halves of characters can be neither stored nor printed.
+        # Quoted text comes from outside: a lone surrogate, half a character, can be neither stored nor printed.
         self.message = message.encode(errors="backslashreplace").decode()
         self.remedy = remedy and remedy.encode(errors="backslashreplace").decode()
         super().__init__(self.message)
@@ -38,7 +40,7 @@ def split_remedy(text: str) -> tuple[str, str | None]:
 
 
 def in_short(text: str) -> str:
-    """What a connector says of one record, in the form of an error: bounded as :class:`ConnectorError` is."""
+    """Shorten the text of a connector about one record as :class:`ConnectorError` does. It may contain a remedy."""
     return str(ConnectorError(*split_remedy(text)))
 
 
@@ -69,7 +71,7 @@ class Fault(Struct, frozen=True):
 
 
 class ConfigError(UsersyncError):
-    """The configuration cannot be used. ``faults`` names every place that is wrong, not only the first."""
+    """The configuration or the command cannot be used. ``faults`` has every fault of the configuration file."""
 
     exit_code = 2
     code = "config"
@@ -83,14 +85,14 @@ class ConfigError(UsersyncError):
 
 
 class PluginError(ConfigError):
-    """A connector is missing, was made for another contract, or its extra is not installed."""
+    """A connector is not installed, needs a library that is not installed, or was made for another contract version."""
 
     code = "plugin"
 
 
 class ConnectorError(UsersyncError):
-    """What a connector raises. It may quote what a server sent: so each part is one line, of limited length, and
-    without what looks like a secret."""
+    """Base of the errors that connectors raise. They may quote a server, so message and remedy are one line each, of
+    limited length, with secrets masked."""
 
     code = "connector"
     LONGEST = 1_000
@@ -101,13 +103,13 @@ class ConnectorError(UsersyncError):
 
 
 class SourceError(ConnectorError):
-    """A pull is void: the directory could not be read to its end. Nothing was changed."""
+    """A pull is discarded: the directory could not be read to its end. Nothing was changed."""
 
     code = "source"
 
 
 class TargetError(ConnectorError):
-    """A target as a whole cannot be written. What it did not acknowledge is planned again in the next run."""
+    """A target as a whole cannot be written. The next run plans changes again that were not acknowledged."""
 
     code = "target"
 
@@ -119,6 +121,6 @@ class StateError(UsersyncError):
 
 
 class LockedError(UsersyncError):
-    """Another process is running this directory now."""
+    """Another process is pulling this directory, or delivering to this target, now."""
 
     code = "locked"

@@ -1,5 +1,4 @@
-"""Reads a configuration file, or a file that it names. Only regular files: reading a named pipe or a terminal could
-block forever."""
+"""Reads regular files, such as the configuration. Reading a named pipe or a terminal could block forever."""
 
 from __future__ import annotations
 
@@ -10,7 +9,8 @@ from pathlib import Path
 
 
 def read_file(path: Path) -> bytes:
-    """The content of a regular file. Raises ValueError, and OSError (immediately for anything but a regular file)."""
+    """The content of a regular file. Raises OSError, at once for anything that is not a regular file, and ValueError
+    for an invalid path."""
     with open(path, "rb", opener=_opener) as file:
         mode = os.fstat(file.fileno()).st_mode
         if not stat.S_ISREG(mode):

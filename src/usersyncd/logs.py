@@ -1,10 +1,10 @@
-"""Logs on standard error: one JSON object a line for programs, coloured text at a terminal; never a secret.
+"""Logs on standard error: one JSON object per line for programs, coloured text at a terminal, and never a secret.
 
 Every line has ``timestamp`` (UTC, ISO 8601), ``level``, ``event`` (the text) and ``event_name``, which stays the same
-when the text changes: docs/logs.md lists them, and OpenTelemetry has a field of this name. Then follows what the logger
-is bound to (``directory``, ``run`` …). When systemd reads standard error, lines begin with their priority
-(sd-daemon(3)), which systemd removes: so ``journalctl -p warning`` works. Lines of libraries, which log by the standard
-module, are treated the same way, from WARNING on.
+when the text changes: docs/logs.md lists the names, and OpenTelemetry has a field of this name. The values that are
+bound to the logger follow (``directory``, ``run`` …). If systemd reads standard error, lines begin with their priority
+(sd-daemon(3)), which systemd removes: so ``journalctl -p warning`` works. Lines that libraries log with
+:mod:`logging` are treated in the same way, from WARNING on.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from usersyncd.words import MASK, masked, names_secret
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 LONGEST = 2_000
-"""Characters of one text in a line of the log."""
+"""Maximum number of characters of one text in a line of the log."""
 LONGEST_TRACE = 20_000
-"""Characters of a traceback."""
+"""Maximum number of characters of a traceback."""
 UNNAMED = "unnamed"
-"""The ``event_name`` of a line of a plugin that gives none."""
+"""The ``event_name`` of a line of a plugin that gives no name."""
 
 _INDENT = " " * 10
 _STYLE = {"warning": "33", "error": "31", "critical": "31"}  # yellow, red (ECMA-48, SGR)
@@ -65,7 +65,7 @@ def configure(level: str = "info", json: bool | None = None) -> None:
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """A structlog processor that masks secrets: values under keys that name one, what looks like one in text."""
+    """Mask secrets, as a structlog processor: values under keys that name a secret, and secrets within texts."""
     return {key: _masked(key, value) for key, value in event.items()}
 
 
@@ -110,8 +110,11 @@ def _person() -> list[Processor]:
 
 
 class _Words:
-    """``14:02:11  hr  3 users created``: the time, the directory or target, what happened, then the other fields. Below
-    it the traceback of an error, without local variables, which may hold secrets."""
+    """Renders a line for a terminal: ``14:02:11  hr  3 users created``.
+
+    The line has the time, the directory or target, the text, then other fields. The traceback of an error follows,
+    without local variables, which may hold secrets.
+    """
 
     def __init__(self, colors: bool) -> None:
         self._colors = colors
@@ -142,7 +145,7 @@ def _to_journal() -> bool:
 
 
 class _StandardError:
-    """``sys.stderr`` at the moment when a line is written: a progress bar replaces it while it is shown."""
+    """Writes to the current ``sys.stderr``: a progress bar replaces that while it is shown."""
 
     def write(self, text: str) -> int:
         with suppress(OSError):  # A full disk, or a reader that has exited, does not stop the daemon.

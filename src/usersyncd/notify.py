@@ -1,7 +1,8 @@
-"""Tells systemd what the daemon does: sd_notify(3), by datagrams to ``$NOTIFY_SOCKET``. Without it, nothing is sent.
+"""Notifies systemd of the daemon's state: sd_notify(3), by datagrams to ``$NOTIFY_SOCKET``. If that is not set, nothing
+is sent.
 
-Written here because the libraries are no better than these lines: ``sdnotify`` has had no release since 2017 and knows
-neither the watchdog's interval nor reloading, ``systemd-python`` and ``cysystemd`` need a compiler and libsystemd.
+No library is used: ``sdnotify`` has had no release since 2017 and supports neither the watchdog's interval nor
+reloading; ``systemd-python`` and ``cysystemd`` need a compiler and libsystemd.
 """
 
 from __future__ import annotations
@@ -14,27 +15,28 @@ from usersyncd.cleaning import clean
 
 
 def ready(text: str) -> None:
-    """The daemon has started, or a reload has ended."""
+    """Report that the daemon has started, or that a reload has ended."""
     _send("READY=1", _status(text))
 
 
 def status(text: str) -> None:
-    """One line for ``systemctl status``."""
+    """Send a line that ``systemctl status`` shows."""
     _send(_status(text))
 
 
 def reloading() -> None:
-    """A reload begins; :func:`ready` ends it. ``Type=notify-reload`` requires the time (sd_notify(3), RELOADING=1)."""
+    """Report that a reload begins; :func:`ready` reports its end. ``Type=notify-reload`` requires the time
+    (sd_notify(3), RELOADING=1)."""
     _send("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
 
 def stopping(text: str) -> None:
-    """The daemon is ending its work."""
+    """Report that the daemon is ending."""
     _send("STOPPING=1", _status(text))
 
 
 def watchdog() -> None:
-    """The keep-alive message, due every :func:`watchdog_interval` seconds."""
+    """Send the keep-alive message, which is due every :func:`watchdog_interval` seconds."""
     _send("WATCHDOG=1")
 
 

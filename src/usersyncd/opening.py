@@ -1,4 +1,4 @@
-"""Opens the state database that a configuration names; every command and the daemon do this first."""
+"""Opens the state database of a configuration. The daemon and most commands do this first."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from usersyncd.state.database import Database, open_database
 
 
 def open_state(config: Config) -> Database:
-    """Open the state database and migrate it to the newest version; the caller closes it.
+    """Open the state database and migrate it to the newest version. The caller closes it.
 
-    Raises ConfigError when its password cannot be opened or its kind is not supported; StateError when it cannot be
-    opened, or a newer usersyncd has written it.
+    Raises ConfigError if the password cannot be read or the kind of database is not supported, and StateError if the
+    database cannot be opened or was written by a newer usersyncd.
     """
     state = config.state
     if state.password is None:
@@ -25,7 +25,7 @@ def open_state(config: Config) -> Database:
 
 
 def open_existing(config: Config) -> Database | None:
-    """Like open_state; None where nothing has ever run: a command that only reads must not create the file, which it
-    would own."""
+    """Open the state database if it exists; None if nothing has run yet. A command that only reads must not create the
+    file: it would belong to the user of that command."""
     kind, _, file = config.state.url.partition(":///")
     return None if kind == "sqlite" and not Path(file.partition("?")[0]).exists() else open_state(config)

@@ -16,7 +16,7 @@ from usersyncd.files import read_file
 from usersyncd.plugin import Secret
 
 _warned: set[Path] = set()
-"""World-readable files for which the warning was already logged: every run opens them again."""
+"""World-readable files for which the warning was already logged. Every run opens them again, and must not repeat it."""
 
 
 def open_secret(secret: Secret, *, folder: Path, owner: str, log: Any) -> str:
@@ -81,7 +81,7 @@ def _read(path: Path, what: str, remedy: str) -> str:
         reason = "it is not UTF-8"
     except (OSError, ValueError) as error:
         reason = (error.strerror or "") if isinstance(error, OSError) else "this is not a valid file name"
-    # Outside of the except block, because a decoding error contains the bytes of the secret.
+    # Outside of the except block: this error must not carry the decoding error, which contains the secret.
     raise ConfigError(f"{what}: {reason}", remedy)
 
 

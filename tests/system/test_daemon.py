@@ -128,7 +128,7 @@ def test_a_second_signal_ends_at_once(tmp_path: Path, silent: int) -> None:
     with daemon(configure(tmp_path, {}, more=SILENT.format(port=silent))) as running:
         running.wait("it did not hang", lambda: running.said("takes longer than its interval"))
         running.process.send_signal(signal.SIGTERM)
-        running.wait("it did not hear", lambda: running.said("ending, while it runs: silent"))
+        running.wait("it did not hear", lambda: running.said("ending; these runs are cancelled: silent"))
         code, seconds = running.end(signal.SIGINT)
         assert code == -signal.SIGINT
         assert seconds < 8
@@ -239,7 +239,7 @@ def test_another_state_database_needs_a_restart(tmp_path: Path) -> None:
         running.wait("nothing arrived", running.deliveries)
         config.write_text(config.read_text().replace("state.db", "other.db"))
         running.process.send_signal(signal.SIGHUP)
-        running.wait("it did not say so", lambda: running.said("needs a restart", level="warning"))
+        running.wait("it did not say so", lambda: running.said("until usersyncd is restarted", level="warning"))
         running.wait_for_run()
         assert not (tmp_path / "other.db").exists()
 
@@ -327,4 +327,4 @@ def test_the_daemon_ends_although_a_connector_ignores_cancellation(tmp_path: Pat
         code, seconds = running.end()
     assert code == 0
     assert seconds < 12
-    assert running.said("what runs does not end, and is left", level="warning")
+    assert running.said("a run did not end in time and is abandoned", level="warning")

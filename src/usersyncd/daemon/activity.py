@@ -1,4 +1,4 @@
-"""What the daemon does at the moment, and what failed last."""
+"""The current activity of the daemon: which runs are under way, which wait, and which failed last."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from usersyncd.progress import Progress, Wait
 
 
 class Running(Struct):
-    """A run under way: since when (UTC), how far it is, and how many times it was due meanwhile (``missed``)."""
+    """A run under way: since when (UTC), its progress, and how many of its intervals began meanwhile (``missed``)."""
 
     since: datetime
     progress: Progress = field(default_factory=Progress)
@@ -29,7 +29,7 @@ class Activity:
         self.failures: dict[WorkItem, str] = {}
 
     def begin(self, item: WorkItem, now: datetime) -> Running:
-        """A run begins."""
+        """Add a run that begins."""
         self.waiting.pop(item, None)
         running = self.running[item] = Running(now)
         return running
@@ -42,12 +42,12 @@ class Activity:
             self.failures[item] = status
 
     def forget(self, item: WorkItem) -> None:
-        """The item is not run any more."""
+        """Forget an item that is no longer configured."""
         self.waiting.pop(item, None)
         self.failures.pop(item, None)
 
     def current(self) -> list[str]:
-        """``hr: reading 12,000``, for each item that runs or cannot run yet. Another thread may ask."""
+        """``hr: reading 12,000``, for each item that runs or cannot run yet. Other threads may call this."""
         running = [(item, running.progress) for item, running in list(self.running.items())]
         return [f"{item.name}: {state}" for item, state in (*running, *list(self.waiting.items()))]
 

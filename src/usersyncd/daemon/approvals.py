@@ -1,7 +1,7 @@
-"""Notices what people decide about a held plan: the command line writes it into the state database.
+"""Notices what people decide about held plans: the command line writes it into the state database.
 
 The daemon looks there every few seconds: a person who decides may be another user, or on another machine, and cannot
-send the daemon a signal. A look costs one query. SIGHUP makes it look at once.
+send the daemon a signal. A look costs one query. SIGHUP makes the daemon look at once.
 """
 
 from __future__ import annotations

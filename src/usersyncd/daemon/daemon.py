@@ -1,7 +1,7 @@
 """The daemon: pulls every directory at its interval and delivers what changed, until a signal ends it.
 
-SIGTERM and SIGINT end it within seconds: what runs is cancelled, and the next start goes on from what was saved. SIGHUP
-loads the configuration again, as does a change of a lookup file; one with faults leaves the old one in force.
+SIGTERM and SIGINT end it within seconds: running work is cancelled, and the next start continues from what was saved.
+SIGHUP and a change of a lookup file reload the configuration. If the new one has faults, the old one stays in force.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ CLOCK_PAUSE = 1.0
 LOOKUPS_PAUSE = 5.0
 """Seconds between two looks at the lookup files."""
 LONGEST_PAUSE = timedelta(seconds=5)
-"""The longest pause between two attempts at a directory or target whose lock another process has; a tenth of its
-interval, if that is shorter."""
+"""The longest pause between two attempts to get a lock that another process has; a tenth of the interval, if that is
+shorter."""
 
 
 class Daemon:
-    """Runs a configuration. ``on_run`` gets the report of every run, instead of the log."""
+    """Runs a configuration. ``on_run`` receives the report of every run; without it, reports are logged."""
 
     def __init__(self, loaded: Loaded, database: Database, on_run: OnRun | None = None) -> None:
         self.loaded = loaded
@@ -53,13 +53,13 @@ class Daemon:
         self.engine: Engine = LocalEngine(self._perform, self._longest_pause)
         self._due = Due(self.schedule)
         self._pulled: dict[str, list[str]] = {}
-        """The runs of pulls after which each target is to be delivered, by its name."""
+        """The ids of the pulls that the next delivery to each target follows, by the target's name."""
         self._runs = Runs(self.activity, on_run)
         self._end = asyncio.Event()
         self._status = systemd.StatusLine(lambda: self.activity.line(self.schedule.upcoming()))
-        self._reload = Service(self._load_again)
+        self._reload = Service(self._load_configuration)
         self._approvals = Approvals(
-            self._decided_after, lambda target: self.engine.request(deliver_to(target), "approval")
+            self._decisions_after, lambda target: self.engine.request(deliver_to(target), "approval")
         )
         self._dates = Dates(lambda: next_due(self.database, self.loaded.config), self._due.found)
         self._lookups = LookupFiles(loaded.config.lookup_files, self._reload.wake)
@@ -98,12 +98,12 @@ class Daemon:
         names = ", ".join(item.name for item in self.activity.running)
         notify.stopping(f"ending {names}".rstrip())
         if names:
-            self._log.info(f"ending, while it runs: {names}", event_name="daemon.ending")
+            self._log.info(f"ending; these runs are cancelled: {names}", event_name="daemon.ending")
         await self.engine.stop()
         self._log.info("ended", event_name="daemon.ended")
 
     def next_runs(self) -> list[tuple[datetime, str]]:
-        """When each directory is pulled next, and targets have something to do without a pull; the soonest first."""
+        """When each directory is pulled next, and when a target is due without a pull; the soonest first."""
         return [(when, item.name) for when, item in self.schedule.upcoming()]
 
     # ---- work
@@ -162,7 +162,7 @@ class Daemon:
         )
 
     def _interval(self, item: WorkItem) -> timedelta:
-        """That of a directory, or the shortest of a target's directories."""
+        """The interval of a directory; for a target, the shortest interval of its directories."""
         pulls, delivery = self.loaded.pulls, self.loaded.deliveries.get(item.name)
         names = [item.name] if item.kind == "pull" else delivery.shares if delivery else ()
         return min((pulls[name].directory.every for name in names if name in pulls), default=timedelta.max)
@@ -172,19 +172,19 @@ class Daemon:
 
     # ---- services
 
-    async def _load_again(self) -> None:
+    async def _load_configuration(self) -> None:
         notify.reloading()
         loaded = await reload.attempt(lambda: reload.load_jobs(self.loaded.config.file))
         if loaded is not None:
-            self._adopt(loaded)
+            self._change_to(loaded)
         self._status.ready()
 
-    def _adopt(self, loaded: Loaded) -> None:
-        """Go on with another configuration. What runs ends under the old one, and what changed runs again at once."""
+    def _change_to(self, loaded: Loaded) -> None:
+        """Continue with another configuration. Current runs end under the old one; what changed runs again at once."""
         old, config = self.loaded, loaded.config
         if config.state != old.config.state:
             self._log.warning(
-                "state: has changed: this needs a restart, and the old state database is used until then",
+                "`state` has changed: the old state database is used until usersyncd is restarted",
                 event_name="config.state_changed",
             )
             loaded = structs.replace(loaded, config=structs.replace(config, state=old.config.state))
@@ -208,7 +208,7 @@ class Daemon:
         self._reload.wake()
         self._approvals.service.wake()
 
-    def _decided_after(self, number: int) -> tuple[int, Collection[str]]:
+    def _decisions_after(self, number: int) -> tuple[int, Collection[str]]:
         with self.database.read() as connection:
             return decided_after(connection, number)
 

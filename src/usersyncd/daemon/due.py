@@ -1,4 +1,4 @@
-"""When a target is due without a pull: at a date, or again after a failure."""
+"""Decides when a target is due without a pull: at a date, or again after a failure."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from usersyncd.core.report import Cause
 from usersyncd.daemon.engine import WorkItem, deliver_to
 
 FIRST_RETRY = timedelta(seconds=30)
-"""After this pause a failed delivery is tried again, if no pull comes earlier. The pause doubles with each failure,"""
+"""The pause after which a failed delivery is tried again, unless a pull comes earlier. It doubles with each failure."""
 LONGEST_RETRY = timedelta(hours=1)
-"""up to this one."""
+"""The longest such pause."""
 FIRST_LOOK = timedelta(seconds=60)
-"""After its start, the daemon waits so long for a first pull to end, before it delivers what dates made due."""
+"""The pause between the start of the daemon and its first delivery, unless a pull ends earlier. Dates may have passed
+while the daemon did not run."""
 
 
 class Calendar(Protocol):
     """Runs items at moments (see :class:`usersyncd.daemon.schedule.Schedule`)."""
 
     def at(self, item: WorkItem, moment: datetime, cause: Cause) -> None:
-        """Run an item at a moment, instead of any that was set before."""
+        """Run an item at a moment. This replaces a moment that was set before."""
 
     def drop(self, item: WorkItem) -> None:
-        """The item is not due any more."""
+        """Remove an item: it is no longer due."""
 
 
 class Due:
@@ -38,12 +39,12 @@ class Due:
         """The next date of each target by its last delivery."""
 
     def begin(self, target: str, now: datetime) -> None:
-        """Deliver to a target although no pull ends: something may have been due while the daemon did not run."""
+        """Set the first delivery to a target: something may have become due while the daemon did not run."""
         self._at(target, now + FIRST_LOOK, "date")
 
     def delivered(self, target: str, *, failed: bool, due: datetime | None, now: datetime) -> None:
-        """Set when a target is due again. ``due``: the next date at which it has something to do. A date that is past
-        waits as a failure does: the delivery could not do it."""
+        """Set when a target is due again. ``due``: the next date at which it changes. A date in the past counts as a
+        failure: the delivery should have handled it."""
         self._reported[target] = due
         late = due is not None and due <= now
         moments: list[tuple[datetime, Cause]] = [] if due is None or late else [(due, "date")]
@@ -63,7 +64,7 @@ class Due:
             self._at(target, due, "date")
 
     def removed(self, target: str) -> None:
-        """The target is out of the file."""
+        """Remove a target that is no longer configured."""
         self._failures.pop(target, None)
         self._reported.pop(target, None)
         self._drop(target)

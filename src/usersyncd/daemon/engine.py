@@ -15,7 +15,7 @@ from usersyncd.core.report import Cause
 from usersyncd.errors import LockedError
 
 FIRST_PAUSE = 0.1
-"""Seconds between the first two attempts at work that another process does at the moment. The pause doubles."""
+"""Seconds between the first two attempts at work whose lock another process has. The pause doubles each time."""
 
 
 class WorkItem(Struct, frozen=True):
@@ -40,8 +40,8 @@ class Engine(Protocol):
     """Runs requested work, one run of an item at a time."""
 
     def request(self, item: WorkItem, cause: Cause) -> None:
-        """Run the item as soon as possible. Requests for an item that waits become one; an item that runs is run once
-        more afterwards."""
+        """Run the item as soon as possible. Several requests for an item that waits become one. An item that is running
+        is run once more afterwards."""
 
     def is_busy(self, item: WorkItem) -> bool:
         """Whether the item waits or runs."""
@@ -51,11 +51,11 @@ class Engine(Protocol):
 
 
 class LocalEngine:
-    """The engine of one process. Other processes are kept out by the locks of the state database: ``perform`` raises
-    LockedError when another process has the lock of the item, and is called again after a pause.
+    """The engine of one process. The locks of the state database exclude other processes: if one has the lock of an
+    item, ``perform`` raises LockedError, and is called again after a pause.
 
-    The pause grows up to ``longest_pause`` seconds. An attempt at every interval would be too rare: it could find the
-    lock taken every time. ``sleep`` is replaced by tests.
+    The pause grows up to ``longest_pause`` seconds. One attempt per interval could find the lock taken every time.
+    Tests replace ``sleep``.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class LocalEngine:
         self._stopped = False
 
     def request(self, item: WorkItem, cause: Cause) -> None:
-        """See :class:`Engine`. The cause of the first of several requests counts."""
+        """See :class:`Engine`. Of several requests, the cause of the first one is kept."""
         if self._stopped:
             return
         self._waiting.setdefault(item, cause)
@@ -92,7 +92,7 @@ class LocalEngine:
         await asyncio.gather(*workers, return_exceptions=True)
 
     async def _work(self, item: WorkItem) -> None:
-        """Run the item until no request for it waits."""
+        """Run the item until there is no more request for it."""
         pause = FIRST_PAUSE
         try:
             while not self._stopped and (cause := self._waiting.pop(item, None)) is not None:

@@ -1,4 +1,4 @@
-"""Notices that a file of a lookup table was changed."""
+"""Notices changes of the files of lookup tables."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Stamps = Mapping[Path, FileStamp | None]
 
 
 class LookupFiles:
-    """Calls ``changed`` when a file differs from its last known stamp. A change is noticed once, also when the file
-    cannot be used."""
+    """Calls ``changed`` when a file differs from its last known stamp. It reports each change once, even if the changed
+    file has faults."""
 
     def __init__(self, stamps: Stamps, changed: Callable[[], None]) -> None:
         self._stamps = stamps

@@ -1,4 +1,4 @@
-"""Loads the configuration again, and says what is different."""
+"""Loads the configuration again, and finds what has changed."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from usersyncd.job import DeliveryJob, PullJob, delivery_jobs, jobs
 T = TypeVar("T")
 
 SLOW = 10.0
-"""Seconds after which a reload takes long. The log is told then, and again whenever that time has doubled."""
+"""Seconds after which a reload that has not ended is logged; it is logged again each time this span has doubled."""
 KEPT = "the configuration was not reloaded: the old one stays in force"
 
 
 class Loaded(Struct, frozen=True):
-    """A configuration, with the pull of each directory and the delivery to each target."""
+    """A configuration, with the job of each directory (``pulls``) and of each target (``deliveries``)."""
 
     config: Config
     pulls: Mapping[str, PullJob]
@@ -30,7 +30,7 @@ class Loaded(Struct, frozen=True):
 
 
 class Changes(Struct, frozen=True):
-    """The names that a reload added, changed and removed."""
+    """The names of directories or targets that a reload added, changed and removed."""
 
     added: list[str]
     changed: list[str]
@@ -38,24 +38,24 @@ class Changes(Struct, frozen=True):
 
     @property
     def due(self) -> list[str]:
-        """What has to run because of the reload."""
+        """The names that have to run because of the reload."""
         return self.added + self.changed
 
 
 def load_jobs(file: os.PathLike[str]) -> Loaded:
-    """A configuration and its compiled jobs. Raises ConfigError."""
+    """Load a configuration and compile its jobs. Raises ConfigError."""
     config = load(str(file))
     pulls = jobs(config)
     return Loaded(config, pulls, delivery_jobs(pulls.values()))
 
 
 def compare_pulls(old: Loaded, new: Loaded) -> Changes:
-    """The directories that are read in another way. How the file is written does not matter."""
+    """The directories that are read in another way than before. A change of comments or layout does not count."""
     return _compare(*({name: (job.directory, job.basis) for name, job in one.pulls.items()} for one in (old, new)))
 
 
 def compare_deliveries(old: Loaded, new: Loaded) -> Changes:
-    """The targets that may have to hold something else. How the file is written does not matter."""
+    """The targets whose content may have to change. A change of comments or layout does not count."""
     return _compare(*({name: _meaning(job) for name, job in one.deliveries.items()} for one in (old, new)))
 
 
@@ -72,8 +72,8 @@ def _compare(old: Mapping[str, object], new: Mapping[str, object]) -> Changes:
 
 
 async def attempt(load_all: Callable[[], T]) -> T | None:
-    """What ``load_all`` returns, which runs in a thread. None: it failed, and the log was told. The log is told when it
-    takes long, too."""
+    """Call ``load_all`` in a thread and return its result; None if it fails. A failure is logged, and so is a call that
+    takes long."""
     log = structlog.get_logger()
     loading = asyncio.ensure_future(asyncio.to_thread(load_all))
     wait = seconds = SLOW
@@ -95,7 +95,7 @@ async def attempt(load_all: Callable[[], T]) -> T | None:
 
 
 def log_error(error: UsersyncError, consequence: str, *, event_name: str) -> None:
-    """Log what is wrong, each fault of a configuration with its place, and what follows from it."""
+    """Log an error and its consequence. Each fault of a configuration is a line of its own, with its place."""
     log = structlog.get_logger()
     faults: Iterable[object] = error.faults if isinstance(error, ConfigError) else ()
     for fault in faults:

@@ -1,4 +1,5 @@
-"""Follows each run from its begin to its end: its progress, how it ended, and what its report cannot say."""
+"""Follows each run from begin to end: its progress, its result, and what its report cannot contain, such as waiting for
+a lock."""
 
 from __future__ import annotations
 
@@ -30,14 +31,14 @@ _LOCKED = {
 
 
 class _Wait(Struct):
-    """A wait for another process: since when (UTC), and how long it has to last until it is logged again."""
+    """A wait for another process: since when (UTC), and after which duration it is logged again."""
 
     since: datetime
     logged_at: timedelta = timedelta(0)
 
 
 class Runs:
-    """``on_run`` gets the report of every run, instead of the log."""
+    """Follows all runs. ``on_run`` receives the report of every run; without it, reports are logged."""
 
     def __init__(self, activity: Activity, on_run: OnRun | None) -> None:
         self._activity = activity
@@ -47,9 +48,10 @@ class Runs:
     async def follow(
         self, item: WorkItem, interval: timedelta, run: Callable[[RunOptions, Progress], Awaitable[R]]
     ) -> R | None:
-        """Await a run. None: the state database could not even take its report. ``interval`` is that of the item.
+        """Await a run and return its report; None if the state database could not store one. ``interval``: that of the
+        item.
 
-        Raises LockedError when another process does the same.
+        Raises LockedError if another process runs the same item.
         """
         running = self._activity.begin(item, _now())
         log = _log(item)
@@ -83,8 +85,7 @@ class Runs:
         return None
 
     def log_overdue(self, item: WorkItem, interval: timedelta) -> None:
-        """The item is to run again, and its last run has not ended. Logs it, if that run takes longer than the
-        interval."""
+        """Log that an item is due again although its last run, longer than the interval, has not ended."""
         running = self._activity.running.get(item)
         if running is None or _now() - running.since < 0.9 * interval:  # Runs come a little early.
             return
@@ -98,12 +99,12 @@ class Runs:
             )
 
     def _log_wait(self, item: WorkItem, interval: timedelta) -> None:
-        """At once, then after 1, 2, 4, 8 … intervals."""
+        """Log the wait for another process at once, then after 1, 2, 4, 8 … intervals."""
         wait = self._waits.setdefault(item, _Wait(_now()))
         if _now() - wait.since < wait.logged_at:
             return
         wait.logged_at = 2 * wait.logged_at or interval
-        _log(item).warning(f"{_LOCKED[item.kind]}; it is tried again as soon as that ends", event_name="run.locked")
+        _log(item).warning(f"{_LOCKED[item.kind]}: this run starts as soon as the other ends", event_name="run.locked")
 
 
 def _log(item: WorkItem) -> Any:

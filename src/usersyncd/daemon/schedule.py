@@ -1,4 +1,4 @@
-"""Says when work is due: APScheduler, on a machine whose clock may jump."""
+"""Calls when work is due. APScheduler keeps the moments; this module corrects them when the clock jumps."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from usersyncd.daemon.engine import WorkItem
 from usersyncd.interval import Interval
 
 SPREAD = timedelta(seconds=60)
-"""The first pulls of all directories are spread over this time, or over a tenth of the shortest interval."""
+"""The first pulls of all directories are spread over this time; over a tenth of the shortest interval, if that is
+shorter."""
 TOLERANCE = timedelta(seconds=1)
-"""A difference to the wall clock that is no jump."""
+"""A smaller difference to the wall clock does not count as a jump."""
 
 
 class _Entry(Struct):
-    """An item and the cause of its next run. ``longest`` is the longest intended wait; None: it waits for a date."""
+    """A scheduled item, with the cause of its next run. ``longest``: the longest intended wait; None: it waits for a
+    date."""
 
     item: WorkItem
     cause: Cause
@@ -30,8 +32,8 @@ class _Entry(Struct):
 
 
 class Schedule:
-    """Calls ``due`` with each item and its cause when it is due. ``scheduler`` is APScheduler's; ``clock`` says what
-    time it is (UTC)."""
+    """Calls ``due`` with each item and its cause when it is due. ``scheduler`` is APScheduler's; ``clock`` gives the
+    current time (UTC)."""
 
     def __init__(
         self, due: Callable[[WorkItem, Cause], None], clock: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -52,20 +54,20 @@ class Schedule:
             self.scheduler.shutdown(wait=False)
 
     def every(self, intervals: Mapping[WorkItem, timedelta], cause: Cause) -> None:
-        """Run these items now, because of ``cause`` and spread a little, and from then on at their intervals."""
+        """Run these items now, spread a little, with this ``cause``; then run them at their intervals."""
         window = min([SPREAD, *(interval / 10 for interval in intervals.values())])
         for place, (item, interval) in enumerate(intervals.items()):
             first = self._clock() + window * place / len(intervals)
             self._add(_Entry(item, cause, repeats=True, longest=interval), Interval(interval), first)
 
     def at(self, item: WorkItem, moment: datetime, cause: Cause) -> None:
-        """Run an item at a moment, instead of any that was set before. A moment of a ``date`` stays when the clock is
-        set; any other means a pause from now on."""
+        """Run an item at a moment. This replaces a moment that was set before. With the cause ``date``, the moment
+        stays when the clock is set; with any other cause, it is the end of a pause that begins now."""
         longest = None if cause == "date" else moment - self._clock()
         self._add(_Entry(item, cause, repeats=False, longest=longest), DateTrigger(moment), moment)
 
     def drop(self, item: WorkItem) -> None:
-        """The item is not due any more."""
+        """Remove an item: it is no longer due."""
         if self._entries.pop(str(item), None) is not None:
             self.scheduler.remove_job(str(item))
 
@@ -75,9 +77,12 @@ class Schedule:
         return sorted(due, key=lambda one: one[0])
 
     def follow_clock(self) -> None:
-        """Correct what a jump of the wall clock did. The scheduler reads the wall clock once, and then waits by a clock
-        that stands still while the machine sleeps. When the wall clock was set back, an item would wait for as long;
-        when the wall clock is ahead, an item is overdue."""
+        """Correct the moments after a jump of the wall clock.
+
+        The scheduler reads the wall clock once, and then waits by a clock that stands still while the machine sleeps.
+        If the wall clock was set back, an item would wait longer by that much: it runs now. If the wall clock jumped
+        ahead, items are overdue: the scheduler is woken.
+        """
         now = self._clock()
         for job in self.scheduler.get_jobs():
             longest = self._entries[job.id].longest

@@ -1,4 +1,4 @@
-"""A part of the daemon that works beside the runs."""
+"""Repeated work of the daemon beside the runs, such as following the clock or sending signs of life."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 
 
 class Service:
-    """Calls ``work`` whenever it is woken, and at the latest after ``pause`` seconds (None: only when it is woken)."""
+    """Calls ``work`` whenever it is woken, and at the latest every ``pause`` seconds (None: only when it is woken)."""
 
     def __init__(self, work: Callable[[], Awaitable[None]], pause: float | None = None) -> None:
         self._work = work

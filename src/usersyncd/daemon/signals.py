@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT end the daemon, SIGHUP reloads it."""
+"""Signal handlers: SIGTERM and SIGINT end the daemon, SIGHUP reloads its configuration."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import structlog
 
 GRACE = 10.0
-"""Seconds that the end may take. After them the process exits, whatever still runs: killing it does no harm."""
+"""Seconds that ending may take. After that, the process exits although something still runs: this does no harm."""
 
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 
@@ -45,7 +45,7 @@ def handled(end: Callable[[], None], reload: Callable[[], None]) -> Iterator[Non
 
 
 def _limit_end() -> None:
-    """Let a second signal end the process at once, and a timer end it after :data:`GRACE`."""
+    """Make a second signal end the process at once, and a timer end it after :data:`GRACE`."""
     for number in _ENDING:
         signal.signal(number, signal.SIG_DFL)
     deadline = threading.Timer(GRACE, _abandon)
@@ -55,13 +55,14 @@ def _limit_end() -> None:
 
 def _abandon() -> None:
     structlog.get_logger().warning(
-        "what runs does not end, and is left: the next start goes on from there", event_name="daemon.abandoned"
+        "a run did not end in time and is abandoned: the next start continues from what was saved",
+        event_name="daemon.abandoned",
     )
     os._exit(0)
 
 
 def _detach(terminals: list[int]) -> None:
-    """The terminal is gone from which the daemon was started: writing to it would fail."""
+    """Redirect output to ``/dev/null``: the terminal that started the daemon was closed, and writing would fail."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in terminals:
         os.dup2(nowhere, stream)

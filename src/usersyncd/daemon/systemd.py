@@ -1,4 +1,4 @@
-"""What systemd is told while the daemon works: a status line, and signs of life."""
+"""Messages to systemd while the daemon works: a status line, and signs of life."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PAUSE = 1.0
 
 
 class StatusLine:
-    """Tells systemd ``line()`` when it is another one than before."""
+    """Sends ``line()`` to systemd whenever it has changed."""
 
     def __init__(self, line: Callable[[], str]) -> None:
         self.service = Service(self._show, PAUSE)
@@ -20,7 +20,7 @@ class StatusLine:
         self._shown = ""
 
     def ready(self) -> None:
-        """The daemon has started, or a reload has ended."""
+        """Report that the daemon has started, or that a reload has ended."""
         self._shown = self._line()
         notify.ready(self._shown)
 
@@ -31,7 +31,7 @@ class StatusLine:
 
 
 def watchdog() -> Service | None:
-    """Gives signs of life. None: systemd expects none."""
+    """A service that sends signs of life; None if systemd expects none."""
 
     async def alive() -> None:
         notify.watchdog()
