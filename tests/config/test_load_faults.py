@@ -281,8 +281,8 @@ def test_a_former_name_must_not_be_the_name_of_a_directory(tmp_path: Path) -> No
     assert [(place(one), one.message) for one in found] == [
         (
             (2, 38, "directories.desk.was"),
-            "is the name of another directory, door: write the former name of desk; if door had another name at that "
-            "time, rename it first and run `usersyncd sync` in between",
+            "is the name of another directory, door: write the former name of desk; if names were exchanged, rename "
+            "door first, run `usersyncd sync`, and then rename desk",
         ),
         ((3, 38, "directories.door.was"), "is its own name: write the former name of door"),
         ((5, 38, "directories.wall.was"), "“fence” is already the former name of gate"),

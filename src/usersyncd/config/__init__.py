@@ -1,4 +1,4 @@
-"""The configuration: strict YAML in, frozen models out. ``load`` is the only way in."""
+"""The configuration: :func:`load` reads a strict YAML file and returns frozen models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the models alone cannot see: how the parts of the file go together."""
+"""Checks that concern several parts of the file, which the models of single sections cannot make."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def refuse_url_passwords(document: Document) -> None:
         for where, text in document.texts(place):
             if url_password(text):
                 remedy = "remove it, and write password: {credential: NAME} beside the URL"
-                document.fault(where, f"a URL must not hold a password: {remedy}", hide=True)
+                document.fault(where, f"a URL must not contain a password: {remedy}", hide=True)
 
 
 def check_references(document: Document) -> None:
@@ -70,7 +70,7 @@ def _check_leavers(document: Document, place: KeyPath, section: Mapping[str, Any
 
 
 def check_former_names(document: Document) -> None:
-    """The name of a directory in the file cannot be the former name of another one."""
+    """Note each ``was`` that is the name of a configured directory, or the former name of two directories."""
     names = {name for part, name, _ in sections(document) if part == "directories"}
     renamed: dict[str, str] = {}
     for part, name, section in sections(document):
@@ -81,9 +81,7 @@ def check_former_names(document: Document) -> None:
             whose = "its own name" if was == name else f"the name of another directory, {was}"
             remedy = f"write the former name of {name}"
             if was != name:
-                remedy += (
-                    f"; if {was} had another name at that time, rename it first and run `usersyncd sync` in between"
-                )
+                remedy += f"; if names were exchanged, rename {was} first, run `usersyncd sync`, and then rename {name}"
             document.fault((part, name, "was"), f"is {whose}: {remedy}")
         elif was in renamed:
             document.fault((part, name, "was"), f"“{was}” is already the former name of {renamed[was]}")
@@ -91,8 +89,8 @@ def check_former_names(document: Document) -> None:
 
 
 def check_shared(document: Document, options: Connectors) -> None:
-    """Two targets that write to the same objects may not share a directory. They have all their parts in common, or
-    neither users nor groups."""
+    """Note two targets that write to the same objects and list the same directory, and two targets that have only some
+    of their parts in common (the same table of users, but not of groups)."""
     everyone = [name for part, name, _ in sections(document) if part == "directories"]
     before: list[tuple[str, Any, Mapping[str, object], list[str]]] = []
     for part, name, section in sections(document):
@@ -109,7 +107,7 @@ def check_shared(document: Document, options: Connectors) -> None:
 
 
 def _shared(other: str, parts: Mapping[str, object], theirs: Mapping[str, object], both: list[str]) -> str | None:
-    """What is wrong with two targets that have these parts, and both list the directories ``both``."""
+    """The fault of two targets with these parts, if any. ``both``: the directories that both list."""
     same = [part for part, place in parts.items() if theirs.get(part) == place]
     rest = [part for part in {**parts, **theirs} if part not in same]
     if rest and not {"users", "groups"}.isdisjoint(same):

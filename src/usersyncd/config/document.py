@@ -1,7 +1,7 @@
-"""One YAML file as plain data, with the place of every piece of it, and everything that is wrong with it.
+"""A YAML file as plain data, with the place of each value, and with all its faults.
 
-Faults are collected, not raised: the admin sees all of them at once. Each carries the line it is about, with every part
-blanked out that may be a secret.
+Faults are collected, not raised, so that the admin sees all of them at once. Each one shows its line, in which possible
+secrets are blanked out.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ KeyPath = tuple[str | int, ...]
 Entries = dict[str, tuple[yaml.Node, yaml.Node]]
 
 EXPANDED = 1_000_000
-"""How many values a file may have, aliases written out. More is a mistake, or an attack ("billion laughs")."""
+"""Maximum number of values of a file after its aliases are expanded. More is a mistake, or an attack ("billion
+laughs")."""
 
 
 class _TooBigError(Exception):
-    """The aliases of the file multiply beyond reason."""
+    """The file has more than :data:`EXPANDED` values."""
 
 
 class Document:
-    """A parsed file. ``data`` is plain data (dict, list, text, numbers, booleans, None); it is whole even where there
+    """A parsed file. ``data`` is plain data (dict, list, text, numbers, booleans, None). It is complete even if there
     are faults, so that one fault does not hide the others. Keys are text, as written."""
 
     def __init__(self, file: str, text: str) -> None:
@@ -58,7 +59,7 @@ class Document:
     # ---- reading
 
     def node(self, path: KeyPath) -> tuple[yaml.Node | None, yaml.Node | None, KeyPath]:
-        """The key and value nodes of the deepest piece that exists on ``path``, and the path to it."""
+        """The key and value nodes of the deepest value that exists on ``path``, and the path to it."""
         key: yaml.Node | None = None
         value = self.root
         found: KeyPath = ()
@@ -105,21 +106,21 @@ class Document:
     # ---- faults
 
     def fault(self, path: KeyPath, message: str, *, on_key: bool = False, hide: bool = False) -> None:
-        """Note a fault at ``path``: at its value, or at its key. ``hide`` blanks the value out wherever the line is
-        shown."""
+        """Note a fault at ``path``: at its value, or at its key (``on_key``). ``hide`` blanks out the value wherever
+        its line is shown."""
         key, value, _ = self.node(path)
         node = (key if on_key else value) or value
         if hide and value is not None:
             self.excerpts.hide(value)
         line, column = _place(node) if node else (1, 1)
-        # What could not be read has its fault already: whatever validation says of the same place follows from that.
+        # A value that could not be read has its fault already. Other faults at the same place follow from it.
         if (line, column) not in self._unreadable:
             self._add(line, column, ".".join(map(str, path)), message)
 
     def note(self, faults: Iterable[Fault]) -> None:
-        """Note faults that others found: in this file, or in one that it names."""
+        """Note faults that were found elsewhere: in the rules, or in a file that this one names."""
         for fault in faults:
-            # What an anchor repeats is said once.
+            # A fault that an anchor repeats is noted once.
             said = (fault.file, fault.line, fault.column, fault.path.rpartition(".")[2], fault.message)
             if said not in self._messages:
                 self._messages.add(said)
@@ -131,11 +132,11 @@ class Document:
             self.note([Fault(self.file, line, column, path, message)])
 
     def faults(self) -> list[Fault]:
-        """All faults so far, in the order of the file; then those of other files."""
+        """All faults so far: first those of this file, in its order, then those of other files."""
         return in_order(self.file, self.excerpts, self._faults)
 
     def raise_faults(self) -> None:
-        """Raise ConfigError with all faults. Nothing happens when there are none."""
+        """Raise ConfigError with all faults, if there are any."""
         if faults := self.faults():
             count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
             raise ConfigError(f"{self.file}: {count}", faults=faults)
@@ -148,7 +149,7 @@ class Document:
             self.data = self._value(root, ())
         except _TooBigError:
             self.root = None
-            self._add(1, 1, "", f"with its aliases written out, this file has more than {EXPANDED:,} values")
+            self._add(1, 1, "", f"this file has more than {EXPANDED:,} values: remove aliases (*name)")
 
     def _value(self, node: yaml.Node, path: KeyPath) -> Any:
         known = id(node)

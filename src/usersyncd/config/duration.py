@@ -1,4 +1,4 @@
-"""Durations (``15m``, ``1h30m``), times of day (``daily at 02:00``) and limits (``5%``), from their text."""
+"""Parses durations (``15m``, ``1h30m``), times of day (``daily at 02:00``) and limits (``5%``)."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _LONGEST_WINDOW = timedelta(days=90)
 
 
 class Complete(Struct, frozen=True):
-    """When a directory is read whole, or a target is verified, whatever changed: ``every`` so often, or each day ``at``
-    a local time. Exactly one of the two."""
+    """When a directory is read completely, or a target is verified: after each duration ``every``, or each day ``at`` a
+    local time. Exactly one of the two is set."""
 
     every: timedelta | None = None
     at: time | None = None
 
     def is_due(self, last: datetime | None, now: datetime) -> bool:
-        """Whether it is due, when it was done ``last`` then. Both have time zones. A ``last`` time that is still to
-        come was read from a clock that was wrong."""
+        """Whether it is due again after the ``last`` time. Both times have time zones. A ``last`` time in the future
+        came from a wrong clock, and is ignored."""
         if last is None or last > now:
             return True
         if self.every is not None:
@@ -85,8 +85,8 @@ def limit(value: Any) -> Limit | None:
 
 
 def window(value: Any) -> timedelta:
-    """A duration of at most 90 days: the history goes no further back. Raises ValueError."""
+    """A duration of at most 90 days, for which the history is kept. Raises ValueError."""
     found = duration(value)
     if found > _LONGEST_WINDOW:
-        raise ValueError("must be a duration of at most 90d: the history goes no further back")
+        raise ValueError("must be a duration of at most 90d: the history is kept for 90 days")
     return found

@@ -1,4 +1,4 @@
-"""The line that a fault is about, as it may be shown: whatever may be a secret is blanked out."""
+"""Excerpts: the line of a fault as it may be shown, with possible secrets blanked out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 
 
 def split_lines(text: str) -> list[str]:
-    """Lines as YAML 1.1 counts them (section 5.4: also NEL, LS and PS break a line)."""
+    """Split a text into lines as YAML 1.1 counts them (section 5.4: also NEL, LS and PS break a line)."""
     return LINE_BREAK.split(text)
 
 
@@ -35,7 +35,7 @@ def url_password(text: str) -> bool:
 
 
 class Excerpts:
-    """The lines of one file, and what of them must not be shown."""
+    """The lines of one file, and the parts of them that must not be shown."""
 
     def __init__(self, lines: Sequence[str]) -> None:
         self._lines = lines
@@ -51,14 +51,14 @@ class Excerpts:
                 self._hidden[line].append((first, last))
 
     def only_key(self, line: int) -> None:
-        """Blank out everything of a line but its first key: for text that could not be parsed."""
+        """Blank out everything after the first key of a line, for a file that could not be parsed."""
         if line > len(self._lines):
             return
         text = self._lines[line - 1]
         self._hidden[line - 1].append((text.find(":") + 1, len(text)))
 
     def show(self, line: int, column: int) -> str:
-        """The line and, below it, a caret under the column; empty when there is nothing to show. Both count from 1."""
+        """The line, with a caret below the column; empty if there is nothing to show. Both numbers count from 1."""
         if line > len(self._lines):
             return ""
         text = self._lines[line - 1]

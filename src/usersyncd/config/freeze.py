@@ -1,4 +1,4 @@
-"""From the models of a file without faults to the frozen configuration."""
+"""Makes the frozen configuration from the models of a file without faults."""
 
 from __future__ import annotations
 

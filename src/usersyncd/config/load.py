@@ -1,4 +1,4 @@
-"""From a configuration file to a :class:`Config`, or to all the faults that it has."""
+"""Loads a configuration file as a :class:`Config`, or raises all its faults."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from usersyncd.files import read_file
 
 
 def load(path: str | Path) -> Config:
-    """Read and check a configuration file, lookup tables included. Directories and targets are not contacted.
+    """Read and check a configuration file and its lookup tables. Connects to no directory or target.
 
-    Raises ConfigError: its ``faults`` are all that is wrong in the file, in the file's order, and hold no secret."""
+    Raises ConfigError. Its ``faults`` are all faults of the file, in the file's order, and contain no secret."""
     file = Path(path)
     document = Document(str(file), _read(file))
     if document.root is None:
@@ -98,7 +98,7 @@ def _lookup_files(document: Document, folder: Path) -> list[Path]:
 
 
 def _lookups(document: Document, folder: Path) -> dict[str, dict[str, str]]:
-    """The lookup tables, as far as they can be read: of one that cannot, rules may still name it."""
+    """The lookup tables. One that cannot be read is empty, so that rules that name it get no fault of their own."""
     given = document.value(("lookups",))
     tables: dict[str, dict[str, str]] = {}
     for name, lookup in given.items() if isinstance(given, dict) else ():

@@ -14,7 +14,8 @@ from usersyncd.nearest import nearest
 
 
 class FileStamp(NamedTuple):
-    """What is different when a file was changed or replaced: its time in nanoseconds, size and inode."""
+    """The time of modification (nanoseconds), size and inode of a file: one differs if the file was changed or
+    replaced."""
 
     modified: int
     size: int
@@ -22,7 +23,7 @@ class FileStamp(NamedTuple):
 
 
 def stamp(file: Path) -> FileStamp | None:
-    """The stamp of a file as it is now; None if it cannot be looked at."""
+    """The present stamp of a file; None if the file system does not give it."""
     try:
         found = file.stat()
     except (OSError, ValueError):

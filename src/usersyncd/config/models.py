@@ -1,4 +1,4 @@
-"""The configuration as the program uses it: frozen, whole, with every default filled in."""
+"""The configuration as the program uses it: frozen and complete, with all defaults."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class StateConfig(Struct, frozen=True):
 
 
 class DirectoryConfig(Struct, frozen=True):
-    """One configured directory. ``options`` is an instance of the connector's own ``Options``; ``attributes`` are the
-    admin's own origins of canonical attributes. ``was``: the name that it had before. ``after_approval``: its first
+    """One configured directory. ``options`` is an instance of the connector's ``Options``. ``attributes``: where
+    canonical attributes come from, if the admin says so. ``was``: its former name. ``after_approval``: its first
     delivery to each target is held until a person approves it."""
 
     name: str
@@ -40,9 +40,9 @@ class DirectoryConfig(Struct, frozen=True):
 
 
 class TargetConfig(Struct, frozen=True):
-    """One configured target. ``directories`` are the names of those that it receives, never empty; ``protect`` has the
-    kinds of which something is protected. ``after_approval``: the first delivery of each directory is held until a
-    person approves it."""
+    """One configured target. ``directories``: the names of the directories that it lists, at least one. ``protect`` has
+    only the kinds of which objects are protected. ``after_approval``: the first delivery of each directory is held
+    until a person approves it."""
 
     name: str
     connector: str
@@ -62,9 +62,12 @@ class TargetConfig(Struct, frozen=True):
 
 
 class Config(Struct, frozen=True):
-    """A valid configuration. ``file`` is as the user named it; ``folder`` is absolute, and relative paths are relative
-    to it. ``excerpts`` are its lines, for faults that are found later. ``lookup_files`` are the files of the lookup
-    tables, each with its stamp from before it was read (None: it could not be looked at)."""
+    """A valid configuration.
+
+    ``file`` is the path that the user gave. ``folder`` is absolute; relative paths in the file start there.
+    ``excerpts`` has the lines of the file, for faults that are found later. ``lookup_files`` has the stamp of each file
+    of a lookup table from before the file was read; None: the file system did not give it.
+    """
 
     file: Path
     folder: Path

@@ -1,5 +1,5 @@
-"""Where each character of a YAML text stands in the file: escapes and indentation belong to the file, not to the
-text."""
+"""Finds the place in the file of each character of a YAML text: the file also has escapes and indentation, which are
+not part of the text."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from usersyncd.config.excerpt import LINE_BREAK
 from usersyncd.errors import Place
 
 Turns = tuple[tuple[int, Place], ...]
-"""From which offset of a text on it stands at which place of the file. Between two turns, one character of the text is
-one column of the file."""
+"""Pairs of an offset in a text and its place in the file. Between the offsets of two pairs, each character of the text
+is one column further."""
 
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)*")
 _ESCAPE = re.compile(r"\\(?:x.{2}|u.{4}|U.{8}|.)", re.DOTALL)
@@ -44,7 +44,7 @@ def _place(file: str, raw: str, at: int, line: int, column: int) -> Place:
 def _places(value: str, characters: Iterator[tuple[str, int]], end: int) -> Iterator[int]:
     """For each character of ``value``, and for its end, the index in the file's text.
 
-    YAML folds lines: so white space need not be what stands in the file, and is only passed over.
+    YAML folds lines, so white space of the value may differ from that of the file. It is skipped, not compared.
     """
     behind = 0
     here = next(characters, None)

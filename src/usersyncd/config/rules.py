@@ -1,4 +1,4 @@
-"""The rules of a file: read from the document, so that they can be judged even where something else is wrong."""
+"""Reads the rules of a file from its document, so that they can be checked even if other parts have faults."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from usersyncd.plugin import CANONICAL, Kind
 
 
 def ruleset(document: Document, path: KeyPath) -> Ruleset:
-    """The rules for one kind of record, under ``users`` or ``groups`` of a target. What is not right is left out."""
+    """The rules for one kind of record, under ``users`` or ``groups`` of a target. Entries with faults are left out."""
     section = document.value(path)
     if not isinstance(section, dict):
         return Ruleset()
@@ -31,7 +31,7 @@ def ruleset(document: Document, path: KeyPath) -> Ruleset:
 
 
 def attribute_rules(document: Document, path: KeyPath) -> dict[str, Rule | Constant] | None:
-    """Attributes of a target and their rules or constants; None where there are none."""
+    """The attributes of a target with their rules or constants; None if there are none."""
     given = document.value(path)
     rules: dict[str, Rule | Constant] = {}
     for name, value in given.items() if isinstance(given, dict) else ():
@@ -43,7 +43,7 @@ def attribute_rules(document: Document, path: KeyPath) -> dict[str, Rule | Const
 
 
 def mapping_rules(document: Document, path: KeyPath) -> dict[Kind, dict[str, Rule]]:
-    """The admin's own origins of canonical attributes, under ``attributes`` of a directory."""
+    """Where canonical attributes come from, under ``attributes`` of a directory."""
     given = document.value((*path, "attributes"))
     names = [name for name in given if name in CANONICAL[Kind.USER]] if isinstance(given, dict) else []
     rules = {name: rule for name in names if (rule := _rule(document, (*path, "attributes", name)))}
@@ -59,7 +59,7 @@ def _rule(document: Document, path: KeyPath) -> Rule | None:
 
 
 def rule_faults(document: Document, tables: Mapping[str, Mapping[str, str]]) -> Iterator[Fault]:
-    """What is wrong with the rules of a file that has other faults."""
+    """The faults of the rules, in a file that has other faults."""
     directories = [(name, section) for part, name, section in sections(document) if part == "directories"]
     targets = [(name, section) for part, name, section in sections(document) if part == "targets"]
     for directory, section in directories:
@@ -113,13 +113,13 @@ def distinct(faults: Iterable[Fault]) -> list[Fault]:
 
 
 def _with_key(rules: Ruleset, kind: Kind) -> Ruleset:
-    """The same rules with a key that they have: what is wrong with the key is said already."""
+    """The same rules with a valid key: a fault of the key is noted elsewhere, and must not hide others."""
     names: Collection[str] = rules.set or CANONICAL[kind]
     return rules if rules.key in names else structs.replace(rules, key=next(iter(rules.set)) if rules.set else None)
 
 
 def _mapping(connector: Any) -> Mapping[Kind, Mapping[str, str]]:
-    """The connector's mapping; none where there is no such connector."""
+    """The connector's mapping; empty if there is no such connector."""
     try:
         return registry.source(connector).mapping if isinstance(connector, str) else {}
     except PluginError:
@@ -127,7 +127,7 @@ def _mapping(connector: Any) -> Mapping[Kind, Mapping[str, str]]:
 
 
 def _lists(section: Mapping[str, Any], directory: str) -> bool:
-    """Whether a target lists a directory. One whose list cannot be read counts as if it had none."""
+    """Whether a target lists a directory. A target whose list cannot be read lists all directories."""
     given = section.get("directories")
     return directory in given if isinstance(given, list) else True
 

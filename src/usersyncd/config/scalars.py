@@ -1,8 +1,8 @@
-"""What a YAML scalar means: text, a decimal number, true, false or nothing. Whatever readers of YAML disagree about is
-refused.
+"""The value of a YAML scalar: text, a decimal number, true, false or nothing. A scalar that YAML 1.1 and 1.2 read
+differently is refused.
 
-YAML 1.1 (https://yaml.org/type/) turns ``no`` into false, ``0123`` into 83 and ``12:30:45`` into 45045; YAML 1.2 does
-not, and people mean neither. The messages never repeat what stands there, because it may be a secret.
+YAML 1.1 (https://yaml.org/type/) turns ``no`` into false, ``0123`` into 83 and ``12:30:45`` into 45045. YAML 1.2 does
+not, and people expect neither. Messages about numbers never repeat the value, because it may be a secret.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _ODD_NUMBERS = (
     (re.compile(r"[-+]?[0-9]+"), "so many digits are not kept as they are"),
     (re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.?[0-9]*)([eE][-+]?[0-9]+)?"), "readers of YAML disagree about this number"),
     (re.compile(r"[-+]?0[xob][0-9A-Fa-f_]+"), "readers of YAML disagree about this number"),
-    (re.compile(r"[-+]?\.(inf|Inf|INF|nan|NaN|NAN)"), "this is read as a number that is none"),
+    (re.compile(r"[-+]?\.(inf|Inf|INF|nan|NaN|NAN)"), "this is read as infinity, or as not a number"),
 )  # fmt: skip
 
 
 def scalar(node: yaml.ScalarNode) -> str | int | float | bool | None:
-    """The value of a scalar node. Raises ValueError, in words for the admin, when it is not plain what is meant."""
+    """The value of a scalar node. Raises ValueError, with a message for the admin, if the value is ambiguous."""
     text: str = node.value
     if _explicit(node):
         if node.tag == _PREFIX + "str":
@@ -64,13 +64,13 @@ def _truth(word: str) -> str:
 
 
 def _explicit(node: yaml.ScalarNode) -> bool:
-    """Whether the tag was written in the file and says something else than the bare scalar would."""
+    """Whether the file has a tag that gives the scalar another type than it has without the tag."""
     implicit = (not node.style, bool(node.style))
     return bool(node.tag != _RESOLVER.resolve(yaml.ScalarNode, node.value, implicit))
 
 
 def _sound(text: str) -> str:
-    """Text that can be stored: an escape such as \\ud800 names half a character."""
+    """The text, if it can be stored. An escape such as \\ud800 is half a character, and cannot."""
     if any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError("the escape names half a character: write the character itself")
+        raise ValueError("the escape is only half of a character: write the character itself")
     return text

@@ -1,4 +1,4 @@
-"""The JSON Schema of the whole file (draft 2020-12), from the same models that validate it."""
+"""The JSON Schema of the configuration file (draft 2020-12), made from the models that validate it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def json_schema() -> dict[str, Any]:
     """The schema, with the options of each installed connector under ``options``. A connector that cannot be loaded
-    takes any options: its own are not known."""
+    accepts any options, because its own are unknown."""
     schema = _of(ConfigFile, "#/$defs/{model}")
     definitions = schema["$defs"]
     _add_options(definitions, "DirectorySection", "source", registry.source)
@@ -51,13 +51,13 @@ def _add_options(definitions: dict[str, Any], section: str, kind: registry.Side,
 
 class _Generator(GenerateJsonSchema):
     def dict_schema(self, schema: core_schema.DictSchema) -> dict[str, Any]:
-        """Where keys follow a pattern, no others are right."""
+        """Allow no other keys in a mapping whose keys have a pattern."""
         found = super().dict_schema(schema)
         return {**found, "additionalProperties": False} if "patternProperties" in found else found
 
     def tagged_union_schema(self, schema: core_schema.TaggedUnionSchema) -> dict[str, Any]:
-        """A lookup table with the keys file, key and value fits both forms; the program decides, so the schema takes
-        either."""
+        """Accept a lookup table with the keys file, key and value, which has both forms: use ``anyOf``, not
+        ``oneOf``."""
         found = super().tagged_union_schema(schema)
         found["anyOf"] = found.pop("oneOf", found.get("anyOf", []))
         return found

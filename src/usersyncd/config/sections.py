@@ -1,4 +1,4 @@
-"""The sections of a configuration file, as far as they can be read."""
+"""The sections of a configuration file that can be read, even if others have faults."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from usersyncd.config.document import Document
 
 
 def sections(document: Document) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Each directory and target that is at least a mapping: the name of its part of the file, its own name, what it
-    holds."""
+    """Each directory and target that is a mapping: ``directories`` or ``targets``, its name, and the mapping."""
     for part in ("directories", "targets"):
         entries = document.data.get(part) if isinstance(document.data, dict) else None
         for name, section in entries.items() if isinstance(entries, dict) else ():

@@ -1,4 +1,4 @@
-"""Parses a text into YAML's node tree, or finds the place where it is not YAML."""
+"""Parses a text into YAML's node tree, or finds the first place that is not valid YAML."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from usersyncd.config.excerpt import split_lines
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 DEPTH = 100
-"""How deep lists and mappings may stand in each other. The parser recurses, and a configuration needs about eight."""
+"""Maximum depth of nested lists and mappings. The parser recurses, and a configuration needs about eight."""
 
 _WORDS = (
     (
@@ -54,7 +54,7 @@ _WORDS = (
 
 
 _QUOTED_VALUE = re.compile(r"""(?:[:{,]\s|-\s)\s*("[^"]*"|'[^']*')\s+$""")
-"""What stands on a line before the place where YAML expects the end of a value in quotes."""
+"""The text of a line up to the place where YAML finds more text after a value in quotes."""
 _EXPRESSION_IN_QUOTES = (
     "a value that begins with a quote ends with the next one: put an expression as a whole into single quotes, as in "
     "where: '\"admins\" in user.groups'"
@@ -82,7 +82,7 @@ def compose(text: str) -> yaml.Node | Broken | None:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         lines = split_lines(text)
-        # What the file lacks at its end is missed on the line after the last one.
+        # If something is missing at the end of the file, the line is the one after the last.
         if line <= len(lines) and _QUOTED_VALUE.search(lines[line - 1][: column - 1]):
             return Broken(line, column, _EXPRESSION_IN_QUOTES)
         return Broken(line, column, _words(error.problem or error.context or ""))
@@ -98,7 +98,7 @@ def _too_deep(text: str) -> Broken | None:
                 return Broken(
                     event.start_mark.line + 1,
                     event.start_mark.column + 1,
-                    f"more than {DEPTH} lists and mappings stand in each other",
+                    f"more than {DEPTH} lists and mappings are nested: check the indentation",
                 )
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1

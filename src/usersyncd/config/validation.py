@@ -1,4 +1,4 @@
-"""Checking data against a model, with every fault at its place in the file and in plain words."""
+"""Validates data with a model, and notes every fault with its place in the file and a message for the admin."""
 
 from __future__ import annotations
 
@@ -51,15 +51,15 @@ _LIMITS = {
 
 
 def validate(document: Document, model: type[M], data: Any, path: KeyPath = ()) -> M | None:
-    """An instance of ``model`` made from ``data``, which stands at ``path``; None when there were faults, which are
-    then noted in the document."""
+    """An instance of ``model`` from ``data``, which is at ``path``; None if there are faults, which are noted in the
+    document."""
     errors: list[ErrorDetails] = []
     try:
-        # From JSON, strict typing still makes a tuple of a list, and a path or an enum of text: YAML has none of these.
+        # In JSON mode, strict validation accepts a list for a tuple, and text for a path or an enum, as YAML needs.
         return model.model_validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
         errors = error.errors(include_url=False)
-    # Outside of the except block, so that no exception carries the input along.
+    # Outside of the except block: no later exception may carry the input, which may contain a secret.
     _note(document, model, errors, path)
     return None
 
@@ -69,7 +69,7 @@ def _note(document: Document, model: type[BaseModel], errors: Sequence[ErrorDeta
     shapes: dict[KeyPath, list[str]] = {}
     for error, where, tagged in located:
         if tagged and any(len(other) > len(where) and other[: len(where)] == where for _, other, _ in located):
-            continue  # One branch of a union fits in outline: what is wrong inside it says more.
+            continue  # Another branch of the union fits better: its faults are deeper, and say more.
         if error["type"] in _SHAPES:
             shapes.setdefault(where, []).append(_SHAPES[error["type"]])
         elif error["type"] == "extra_forbidden":
@@ -88,8 +88,8 @@ def _note(document: Document, model: type[BaseModel], errors: Sequence[ErrorDeta
 
 
 def _locate(document: Document, path: KeyPath, error: ErrorDetails) -> tuple[KeyPath, bool]:
-    """Where in the file an error is, and whether it came out of a union: then its location has steps that name the
-    branch."""
+    """The path of an error in the file, and whether the error is in a union: its location then has steps that name the
+    branch and do not exist in the file."""
     here, tagged = path, False
     steps = list(error["loc"])
     for index, step in enumerate(steps):
@@ -136,12 +136,12 @@ def _keys(model: type[BaseModel]) -> Iterator[str]:
 
 
 def _is_secret(model: type[BaseModel], path: KeyPath) -> bool:
-    """Whether a secret, or a part of a reference to one, is expected at ``path``."""
+    """Whether the model expects a secret, or a part of a reference to one, at ``path``."""
     return Secret in _models_at(model, path) | _models_at(model, path[:-1])
 
 
 def _models_at(model: type[BaseModel], path: KeyPath) -> set[type[BaseModel]]:
-    """The models that may describe what stands at ``path`` below ``model``."""
+    """The models that may describe the value at ``path`` below ``model``."""
     here: set[type[BaseModel]] = {model}
     containers: list[Any] = []
     for step in path:
@@ -162,8 +162,7 @@ def _models_at(model: type[BaseModel], path: KeyPath) -> set[type[BaseModel]]:
 
 
 def _alternatives(annotation: Any) -> Iterator[Any]:
-    """The parts of a union, with ``Annotated`` taken off; the annotation itself when it is a container or a plain
-    type."""
+    """The parts of a union, without ``Annotated``; the annotation itself if it is a container or a plain type."""
     arguments = get_args(annotation)
     if not arguments or _is_container(annotation):
         yield annotation

@@ -1,5 +1,5 @@
-"""The configuration file as the admin writes it: the models that validate it and document themselves in the JSON
-Schema."""
+"""The models of the configuration file as the admin writes it. They validate it, and their texts document it in the
+JSON Schema."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _state_url(value: str) -> str:
     if not separator or scheme.partition("+")[0] not in STATE_SCHEMES:
         raise ValueError("must be a URL that begins with sqlite:/// or postgresql://")
     if scheme.startswith("sqlite") and (not rest.startswith("/") or rest in {"/", "/:memory:"}):
-        raise ValueError("must name a file, as in sqlite:///var/state.db: the state has to outlive a restart")
+        raise ValueError("must name a file, as in sqlite:///var/state.db: a database in memory is lost at the end")
     return value
 
 
@@ -107,7 +107,7 @@ Zone = Annotated[ZoneInfo, PlainValidator(zone), WithJsonSchema({"type": "string
 
 
 class FileSection(BaseModel):
-    """Base of all sections: frozen, typed strictly, an unknown key is an error. A key without a value counts as left
+    """Base of all sections: frozen and strictly typed. An unknown key is an error; a key without a value counts as left
     out."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
@@ -118,7 +118,7 @@ class FileSection(BaseModel):
         return {key: item for key, item in value.items() if item is not None} if isinstance(value, Mapping) else value
 
 
-# The tags look like no key, so that they are never taken for a step of a path in the file.
+# Tags of unions have a form that no key has, so that they are not mistaken for a step of a path in the file.
 def _shape(value: Any) -> str | None:
     return "<text>" if isinstance(value, str) else "<mapping>" if isinstance(value, Mapping) else None
 
@@ -137,13 +137,13 @@ class StateSection(FileSection):
     """The database that holds the snapshots, what was delivered, the runs and the journal."""
 
     url: StateUrl
-    """SQLite (a relative path is relative to this file) or PostgreSQL. A password never stands in it."""
+    """SQLite (a relative path is relative to this file) or PostgreSQL. The URL must not contain a password."""
     password: Secret | None = None
     """The database password, by reference."""
 
 
 class ConstantValue(BaseModel):
-    """A value that is given as it is, without an expression."""
+    """A constant, instead of an expression."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
@@ -165,8 +165,8 @@ Attributes = dict[
 
 
 class RulesSection(FileSection):
-    """The rules for one kind of record: who is in scope, what identifies a record in the target, and how it looks
-    there."""
+    """The rules for one kind of record: which records the target gets, what identifies them there, and their
+    attributes there."""
 
     where: Expression | None = None
     """A CEL expression that says which records the target gets. Left out: all."""
@@ -179,14 +179,15 @@ class RulesSection(FileSection):
 
 
 class LeaversSection(FileSection):
-    """What happens to users who left the directory or the scope."""
+    """What happens to users who left the directory, and to users that `where` no longer includes."""
 
     delete_after: Delay | None = None
-    """How long after that they are deleted; `now` deletes at once, without deactivating first. Left out: they are
-    kept."""
+    """How long after their deactivation leavers are deleted; `now` deletes them at once, without deactivating them.
+    Left out: they are kept."""
     set: Attributes | None = Field(default=None, min_length=1)
-    """What a deactivation writes instead of `active`: name → CEL expression over the user as the directory had it last,
-    `now()` for the moment of leaving, or {value: …}. Whoever returns gets what `users.set` says."""
+    """What a deactivation writes instead of `active`: name → CEL expression, or {value: …} for a constant. The
+    expression reads the user as it was last in the directory; `now()` is the moment of leaving. A user who returns gets
+    the values of `users.set`."""
 
 
 def _limit(name: str) -> Any:
@@ -196,30 +197,31 @@ def _limit(name: str) -> Any:
 
 
 class GuardSection(FileSection):
-    """The limits of a plan together with the changes of the last `window` that are still in effect. A plan that passes
-    one is held, and nothing of it is delivered, until a person has looked. Each limit is a percentage of what the
-    target holds, a number of objects, or `unlimited`."""
+    """The limits of a plan, counted together with the changes of the last `window` that are still in effect. A plan
+    that exceeds a limit is held: nothing of it is delivered until a person approves it. Each limit is a percentage of
+    what the target holds, a number of objects, or `unlimited`."""
 
     deletes: Amount = _limit("deletes")
-    """Deleted users, of the users; deleted groups, of the groups."""
+    """Deleted users, as a part of the users; deleted groups, as a part of the groups."""
     deactivations: Amount = _limit("deactivations")
-    """Deactivated users, of the active users."""
+    """Deactivated users, as a part of the active users."""
     member_removals: Amount = _limit("member_removals")
-    """Removed memberships, of the memberships."""
+    """Removed memberships, as a part of the memberships."""
     adoptions: Amount = _limit("adoptions")
-    """Users and groups adopted because an id changed, or by `adopt: always`, of the users and groups."""
+    """Users and groups that are adopted because an id changed, or by `adopt: always`, as a part of the users and
+    groups."""
     reactivations: Amount = _limit("reactivations")
-    """Users who are active again, of the inactive users."""
+    """Users who are activated again, as a part of the inactive users."""
     updates: Amount = _limit("updates")
-    """Users with other attributes, of the users; groups with other attributes, of the groups."""
+    """Users whose attributes change, as a part of the users; the same for groups."""
     blanked: Amount = _limit("blanked")
-    """Users, or groups, that lose the value of an attribute, of those that had one."""
+    """Users that lose the value of an attribute, as a part of those that had one; the same for groups."""
     emptied: Amount = _limit("emptied")
-    """Groups that lose their last member, of the groups that have members."""
+    """Groups that lose their last member, as a part of the groups that have members."""
     at_least: int = Field(default=10, ge=0)
-    """A limit that fewer objects than this touch is not checked."""
+    """A limit is not checked if fewer objects than this are concerned."""
     window: Period = Field(default_factory=lambda: Guard().window, json_schema_extra={"default": "1d"})
-    """How long a change counts, together with the next plan: 1h, 1d, 7d. At most 90d."""
+    """How long a delivered change counts together with later plans: 1h, 1d, 7d. At most 90d."""
 
 
 Drift = Annotated[
@@ -259,14 +261,14 @@ class DirectorySection(FileSection):
     every: Every = Field(default_factory=lambda: timedelta(minutes=15), json_schema_extra={"default": "15m"})
     """How often it is read: 30s, 15m, 2h, 1h30m."""
     complete: Whole | None = None
-    """When to read everything again, whatever the directory says has changed: “daily at 02:00” (local time), or a
-    duration."""
+    """When to read everything again, not only changes: “daily at 02:00” (local time), or a duration. Left out: only
+    when the connector needs it."""
     options: dict[str, Any] = {}
     """The connector's own options."""
     attributes: dict[Mappable, Expression] = {}
     """Where a canonical attribute of users comes from: a native name, or an expression over `raw`."""
     was: Name | None = None
-    """The name that the directory had before: its people keep their accounts under the new one. It may stay here."""
+    """The former name of the directory. Its people keep their accounts under the new name. This entry may stay."""
     deliver: Literal["after_approval"] | None = None
     """`after_approval`: the first delivery to each target is held whole until a person approves it. Left out: it is
     delivered like every other one."""
@@ -294,8 +296,8 @@ class TargetSection(FileSection):
     leavers: LeaversSection = Field(default_factory=lambda: LeaversSection())
     """What happens to users who left."""
     adopt: Adopt = "first"
-    """When users and groups that the target had before are adopted without a person's consent: `first` until its first
-    delivery is answered whole, `always`, or `never`."""
+    """When users and groups that the target had before are adopted without a person's consent: `first` (until the
+    target has answered its first delivery completely), `always`, or `never`."""
     protect: (
         Annotated[
             Annotated[Keys, Tag("<list>")]
@@ -310,13 +312,13 @@ class TargetSection(FileSection):
         ]
         | None
     ) = None
-    """What of the target is never adopted, changed or removed, nor its memberships: a list of keys; a CEL condition
-    over the columns of the target's users; or {users, groups} with either."""
+    """The objects of the target that are never adopted, changed or removed, including their memberships: a list of
+    keys; a CEL condition over the columns of the target's users; or {users, groups}, each with one of these."""
     guard: GuardSection = Field(default_factory=lambda: GuardSection())
     """The limits of one plan."""
     verify: Whole | None = None
-    """When to compare what the target holds with what was delivered, and to put back what differs: “daily at 03:00”
-    (local time), or a duration. Left out: only when a person asks for it."""
+    """When to compare what the target holds with what was delivered, and to restore what differs: “daily at 03:00”
+    (local time), or a duration. Left out: only with `sync --verify`."""
     drift: Drift | None = None
     """Attributes that a verification leaves as somebody set them in the target: `keep` for all, or {title: keep}."""
     deliver: Literal["after_approval"] | None = None
@@ -332,7 +334,7 @@ class LookupFile(FileSection):
     key: str
     """The column that is looked up."""
     value: str
-    """The column that is the answer."""
+    """The column whose value is the result."""
 
 
 class ConfigFile(FileSection):

@@ -1,4 +1,4 @@
-"""Time zones: the one that a target names, or the machine's."""
+"""The time zone of a target: the configured one, or the machine's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from usersyncd.nearest import nearest
 
 
 def zone(value: Any) -> ZoneInfo:
-    """A time zone by its name. Raises ValueError in words for the admin."""
+    """A time zone by its name. Raises ValueError, with a message for the admin."""
     if not isinstance(value, str):
         raise ValueError("must be the name of a time zone, such as Europe/Berlin")  # noqa: TRY004 - as pydantic wants it
     try:
@@ -21,9 +21,9 @@ def zone(value: Any) -> ZoneInfo:
         known = available_timezones()
         close = nearest(value, known) if known else ": install the system's package tzdata"
         hint = close if "did you mean" in close or not known else ": write a name such as Europe/Berlin"
-        raise ValueError(f"this machine knows no time zone “{value}”{hint}") from None
+        raise ValueError(f"there is no time zone “{value}” on this machine{hint}") from None
 
 
 def local_zone() -> tzinfo:
-    """The machine's time zone, as `daily at 02:00` counts."""
+    """The machine's time zone, which `daily at 02:00` also uses."""
     return tzlocal.get_localzone()

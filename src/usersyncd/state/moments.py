@@ -26,7 +26,7 @@ def replace(
     mine = select(records.c.ref).where(records.c.directory == directory)
     if since is not None:
         mine = mine.where(records.c.revision > since, records.c.gone_at.is_not(None))
-    # Whoever left without an object in the target is not shaped.
+    # A record that left without an object in the target is not shaped.
     connection.execute(delete(moments).where(moments.c.target == target, moments.c.ref.in_(mine)))
     for some in batched(shaped, PAGE):
         if since is not None:
