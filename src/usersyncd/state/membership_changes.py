@@ -1,4 +1,4 @@
-"""Who entered or left which group in which pull, until every target has been given it."""
+"""Stores which records entered or left which group in each pull, until every target has received the change."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NONE: array[int] = array("I")
 
 
 class MembershipChange(Struct, frozen=True):
-    """The users and the groups, as refs, that entered or left a group."""
+    """The refs of the users and groups that entered or left a group."""
 
     users: array[int] = _NONE
     groups: array[int] = _NONE
@@ -27,23 +27,26 @@ class MembershipChange(Struct, frozen=True):
 
 
 def save(connection: Connection, directory: int, revision: int, changes: Mapping[int, MembershipChange]) -> None:
-    """Store what a pull changed, by ref of the group. What no target needs any more is deleted."""
-    mine = membership_changes.c.directory == directory
+    """Store the changes of a pull, by the group's ref, and delete older changes that every target has received."""
+    here = membership_changes.c.directory == directory
     behind = connection.scalar(
         select(func.min(target_progress.c.revision)).where(
             target_progress.c.directory == directory, target_progress.c.fingerprint != ""
         )
     )
     if behind is None:  # The next delivery to each target looks at all groups.
-        connection.execute(delete(membership_changes).where(mine))
+        connection.execute(delete(membership_changes).where(here))
         return
-    connection.execute(delete(membership_changes).where(mine, membership_changes.c.revision <= behind))
-    rows = ((directory, revision, ref, pack(one.users), pack(one.groups)) for ref, one in changes.items() if one)
+    connection.execute(delete(membership_changes).where(here, membership_changes.c.revision <= behind))
+    rows = (
+        (directory, revision, ref, pack(change.users), pack(change.groups)) for ref, change in changes.items() if change
+    )
     bulk.insert(connection, membership_changes, _COLUMNS, rows)
 
 
 def since(connection: Connection, directory: int, revision: int) -> list[tuple[int, MembershipChange]]:
-    """What the pulls after this one changed: refs of the groups, each as often as it changed."""
+    """The changes of the pulls after this revision, each with the group's ref. A group is listed once for each pull
+    that changed it."""
     query = select(membership_changes.c.ref, membership_changes.c.users, membership_changes.c.groups).where(
         membership_changes.c.directory == directory, membership_changes.c.revision > revision
     )

@@ -1,4 +1,4 @@
-"""The memberships of one directory as a graph, of which only those parts are read that are asked for."""
+"""The memberships of one directory as a graph, of which only the needed parts are read."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from usersyncd.state.groups_by_name import groups_naming
 from usersyncd.state.names import NameResolver, names_of
 from usersyncd.state.tables import memberships
 
-ASKED = 5_000
+BATCH = 5_000
+"""How many groups or records are read at a time."""
 
 
 class MembershipGraph:
-    """Groups and their members, all as refs. What was read is remembered."""
+    """Groups and their members, all as refs. It keeps what it has read."""
 
     def __init__(self, connection: Connection, directory: int) -> None:
         self._connection = connection
@@ -35,7 +36,7 @@ class MembershipGraph:
     # ---- downwards
 
     def load_all(self) -> None:
-        """Read all memberships at once, for one who needs most of them."""
+        """Read all memberships at once, for a caller that needs most of them."""
         self._read(_members().where(memberships.c.directory == self._directory))
 
     def members(self, group: int) -> set[int]:
@@ -44,7 +45,7 @@ class MembershipGraph:
         return {*self._users[group], *self._groups[group]}
 
     def flattened(self, group: int) -> set[int]:
-        """The users who are in a group directly or through nested groups."""
+        """The users that are in a group directly or through nested groups."""
         return set[int]().union(*(self._users[part] for part in reached([group], self._nested)))
 
     def _nested(self, groups: Collection[int]) -> Iterable[int]:
@@ -52,10 +53,10 @@ class MembershipGraph:
         return (nested for group in groups for nested in self._groups[group])
 
     def _load(self, groups: Collection[int]) -> None:
-        for some in batched((group for group in groups if group not in self._users), ASKED):
-            self._users.update(dict.fromkeys(some, NOBODY))
-            self._groups.update(dict.fromkeys(some, NOBODY))
-            self._read(_members().where(among(self._connection, memberships.c.ref, some)))
+        for batch in batched((group for group in groups if group not in self._users), BATCH):
+            self._users.update(dict.fromkeys(batch, NOBODY))
+            self._groups.update(dict.fromkeys(batch, NOBODY))
+            self._read(_members().where(among(self._connection, memberships.c.ref, batch)))
 
     def _read(self, query: Select[Any]) -> None:
         for ref, users, groups in self._connection.execute(query):
@@ -64,36 +65,36 @@ class MembershipGraph:
     # ---- upwards
 
     def containing(self, refs: Collection[int]) -> dict[int, list[int]]:
-        """For each of these records the groups that it is directly in, as far as there are any."""
-        found: defaultdict[int, list[int]] = defaultdict(list)
-        for some in batched(refs, ASKED):
-            named = names_of(self._connection, some)
-            groups = groups_naming(self._connection, self._directory, {name for own in named.values() for name in own})
+        """The groups that each of these records is directly in. Records without a group are left out."""
+        containing: defaultdict[int, list[int]] = defaultdict(list)
+        for batch in batched(refs, BATCH):
+            names = names_of(self._connection, batch)
+            groups = groups_naming(self._connection, self._directory, {name for own in names.values() for name in own})
             meant = self._resolver.meant(groups.keys()).refs
-            for ref, own in named.items():
+            for ref, own in names.items():
                 naming = {group for name in own if meant.get(name) == ref for group in groups[name]}
                 if naming:
-                    found[ref] = sorted(naming)
-        return found
+                    containing[ref] = sorted(naming)
+        return containing
 
     def parents(self, groups: Collection[int]) -> Mapping[int, set[int]]:
-        """For each of these groups those that it is directly in."""
+        """The groups that contain each of these groups directly."""
         new = [group for group in groups if group not in self._parents]
         if new:
-            found = self.containing(new)
-            self._parents.update((group, set(found.get(group, ()))) for group in new)
+            containing = self.containing(new)
+            self._parents.update((group, set(containing.get(group, ()))) for group in new)
         return self._parents
 
     def above_each(self, groups: Collection[int]) -> Mapping[int, set[int]]:
-        """For each of these groups itself and all groups that contain it, at any depth."""
+        """Each of these groups with all groups that contain it, at any depth."""
         new = [group for group in groups if group not in self._above]
-        reached(new, self._contain)  # One question for all.
-        self._above.update((group, reached([group], self._contain)) for group in new)
+        reached(new, self._all_parents)  # Reads the parents of all groups at once.
+        self._above.update((group, reached([group], self._all_parents)) for group in new)
         return self._above
 
-    def _contain(self, groups: Collection[int]) -> Iterable[int]:
-        found = self.parents(groups)
-        return (parent for group in groups for parent in found[group])
+    def _all_parents(self, groups: Collection[int]) -> Iterable[int]:
+        parents = self.parents(groups)
+        return (parent for group in groups for parent in parents[group])
 
 
 def _members() -> Select[Any]:

@@ -1,8 +1,8 @@
-"""Folding a pull into the snapshot: who is in which group.
+"""Saves the memberships of a pull in the snapshot.
 
-A group's members are kept as the directory names them, and as refs of whom these names mean now. Both change on their
-own: an edge comes before the person it names, a person leaves while the group still names them. Only the groups to
-which one of both happened are looked at.
+The members of a group are stored twice: as the names that the directory uses, and as the refs of the records that have
+these names. Each can change without the other: a group may name a person whose record comes later, or still name a
+person whose record was deleted. Only groups in which one of the two changed are read.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from usersyncd.state.stored_groups import StoredGroup
 from usersyncd.state.tables import memberships, records
 
 CHUNK = 500
-"""How many groups are handled at a time."""
+"""How many groups are read and written at a time."""
 
 _strings = msgspec.json.Decoder(list[str]).decode
-_Told = tuple[str, list[ToldMembers]]
-"""The id of a group, and what was told of its members."""
+_SpooledGroup = tuple[str, list[ToldMembers]]
+"""The id of a group, and the pieces that the pull has of its members."""
 
 
-class _Known(Struct, frozen=True, gc=False):
-    """A group of the directory. ``digest`` None: nothing is stored of its members."""
+class _KnownGroup(Struct, frozen=True, gc=False):
+    """A group of the snapshot. ``digest``: that of its members; None if no members are stored."""
 
     ref: int
     digest: int | None
@@ -47,12 +47,12 @@ class _Known(Struct, frozen=True, gc=False):
 
 
 class Memberships:
-    """What one pull changes among the memberships of a directory, once its records are saved."""
+    """Saves the memberships of one pull, after its records have been saved."""
 
     def __init__(
         self, connection: Connection, directory: int, revision: int, spool: Spool, records: Records, *, complete: bool
     ) -> None:
-        """``complete``: a group of which nothing was told has no members."""
+        """``complete``: a group whose members were not listed has no members."""
         self._complete = complete
         self._connection = connection
         self._directory = directory
@@ -63,58 +63,58 @@ class Memberships:
         self._editor = GroupEditor(connection, resolver, records.moved.before, records.lost)
         self._by_name = GroupsByName(connection, directory, everything=spool.first)
         self.count = 0
-        """By how many the edges became more, or fewer."""
+        """The change in the number of edges."""
         self.changes: dict[int, MembershipChange] = {}
-        """Who entered or left which group; not collected in the first pull."""
+        """The records that entered or left each group. The first pull does not collect them."""
         self.rewritten = 0
-        """Groups of which the directory names other members."""
+        """How many groups list other members than before."""
         self.strangers: list[str] = []
-        """Ids of groups whose members were told, and that nobody has."""
+        """Ids of groups whose members were listed, but that the directory does not have."""
 
     def save(self) -> Iterator[None]:
-        """Write everything; pauses now and then."""
-        told: set[int] = set()
+        """Write everything. Yields between batches."""
+        listed: set[int] = set()
         moved = self._records.moved.by_group()
-        pieces = ((id_, list(some)) for id_, some in groupby(self._spool.edges(), key=lambda edges: edges.group))
-        for groups in batched(pieces, CHUNK):
-            edits = self._told(groups, told)
+        spooled = ((id_, list(pieces)) for id_, pieces in groupby(self._spool.edges(), key=lambda piece: piece.group))
+        for groups in batched(spooled, CHUNK):
+            edits = self._edits(groups, listed)
             for edit in edits:
                 edit.moved = set(moved.pop(edit.group.ref, ())) - edit.removed
             self._write(edits)
             yield
-        for refs in batched(self._silent(told) if self._complete else (), CHUNK):
-            found = stored_groups.load(self._connection, refs).values()
-            self.rewritten += len(found)
-            self._write([GroupEdit(group, removed=set(group.names)) for group in found])
+        for refs in batched(self._unlisted(listed) if self._complete else (), CHUNK):
+            stored = stored_groups.load(self._connection, refs).values()
+            self.rewritten += len(stored)
+            self._write([GroupEdit(group, removed=set(group.names)) for group in stored])
             for ref in refs:
                 moved.pop(ref, None)
             yield
         for refs in batched(sorted(self._records.gone_groups), CHUNK):
-            self._forget(refs)
+            self._delete(refs)
             yield
         for refs in batched(sorted(moved), CHUNK):
-            found = stored_groups.load(self._connection, refs).values()
-            self._write([GroupEdit(group, moved=set(moved[group.ref])) for group in found])
+            stored = stored_groups.load(self._connection, refs).values()
+            self._write([GroupEdit(group, moved=set(moved[group.ref])) for group in stored])
             yield
         yield from self._by_name.save()
 
-    # ---- what was told
+    # ---- groups whose members the pull lists
 
-    def _told(self, groups: Sequence[_Told], told: set[int]) -> list[GroupEdit]:
-        """The groups of which the directory names other members than before; adds the refs of all to ``told``."""
-        known = self._known([id_ for id_, _ in groups])
+    def _edits(self, groups: Sequence[_SpooledGroup], listed: set[int]) -> list[GroupEdit]:
+        """The edits of those groups that list other members than before. Adds the refs of all groups to ``listed``."""
+        known = self._known_groups([id_ for id_, _ in groups])
         self.strangers += [id_ for id_, _ in groups if id_ not in known]
-        told.update(group.ref for group in known.values())
-        other = {
-            known[id_].ref: pieces for id_, pieces in groups if id_ in known and not self._same(pieces, known[id_])
+        listed.update(group.ref for group in known.values())
+        differing = {
+            known[id_].ref: pieces for id_, pieces in groups if id_ in known and not self._is_same(pieces, known[id_])
         }
-        held = stored_groups.load(self._connection, other) if not self._spool.first else {}
-        edits = [self._folded(held.get(ref) or StoredGroup(ref), pieces) for ref, pieces in other.items()]
-        changed = [edit for edit in edits if edit.added or edit.removed or edit.group.ref not in held]
+        stored = stored_groups.load(self._connection, differing) if not self._spool.first else {}
+        edits = [self._edit(stored.get(ref) or StoredGroup(ref), pieces) for ref, pieces in differing.items()]
+        changed = [edit for edit in edits if edit.added or edit.removed or edit.group.ref not in stored]
         self.rewritten += len(changed)
         return changed
 
-    def _known(self, ids: list[str]) -> dict[str, _Known]:
+    def _known_groups(self, ids: list[str]) -> dict[str, _KnownGroup]:
         query = (
             select(records.c.id, records.c.ref, memberships.c.digest, memberships.c.count)
             .outerjoin(memberships, memberships.c.ref == records.c.ref)
@@ -125,32 +125,34 @@ class Memberships:
                 among(self._connection, records.c.id, ids),
             )
         )
-        return {id_: _Known(ref, digest, count or 0) for id_, ref, digest, count in self._connection.execute(query)}
+        return {
+            id_: _KnownGroup(ref, digest, count or 0) for id_, ref, digest, count in self._connection.execute(query)
+        }
 
-    def _same(self, pieces: Sequence[ToldMembers], held: _Known) -> bool:
-        """Whether these are the members that are held, told from their digests alone."""
+    def _is_same(self, pieces: Sequence[ToldMembers], known: _KnownGroup) -> bool:
+        """Whether the pieces list exactly the stored members, according to count and digest."""
         if not self._complete and not (len(pieces) == 1 and pieces[0].whole):
             return False
-        return sum(p.count for p in pieces) == held.count and wrapped(sum(p.digest for p in pieces)) == held.digest
+        return sum(p.count for p in pieces) == known.count and wrapped(sum(p.digest for p in pieces)) == known.digest
 
-    def _folded(self, group: StoredGroup, pieces: Sequence[ToldMembers]) -> GroupEdit:
-        """What the pieces change in a group."""
+    def _edit(self, group: StoredGroup, pieces: Sequence[ToldMembers]) -> GroupEdit:
+        """The edit of a group that these pieces make, applied in their order."""
         whole = self._complete
         added: set[int] = set()
         removed: set[int] = set()
         tokens: dict[int, str] = {}
         for piece in pieces:
-            came = _strings(piece.added)
-            numbers = names(came)
-            tokens.update(zip(numbers, came, strict=True))
+            added_tokens = _strings(piece.added)
+            added_names = names(added_tokens)
+            tokens.update(zip(added_names, added_tokens, strict=True))
             if piece.whole and not self._complete:
                 whole = True
                 added.clear()
-            gone = names(_strings(piece.removed))
-            added.update(numbers)
-            added.difference_update(gone)
-            removed.difference_update(numbers)
-            removed.update(gone)
+            removed_names = names(_strings(piece.removed))
+            added.update(added_names)
+            added.difference_update(removed_names)
+            removed.difference_update(added_names)
+            removed.update(removed_names)
         if not whole:
             return GroupEdit(group, added - those_in(group.names, added), those_in(group.names, removed), tokens=tokens)
         if not group.names:
@@ -158,20 +160,20 @@ class Memberships:
         before = set(group.names)
         return GroupEdit(group, added - before, before - added, tokens=tokens)
 
-    # ---- what follows from others
+    # ---- groups whose members the pull does not list
 
-    def _silent(self, told: set[int]) -> Iterator[int]:
-        """The groups that have members, and of which a complete pull told nothing."""
+    def _unlisted(self, listed: set[int]) -> Iterator[int]:
+        """The groups that have members in the snapshot, and none in this complete pull."""
         query = (
             select(memberships.c.ref)
             .join(records, records.c.ref == memberships.c.ref)
             .where(memberships.c.directory == self._directory, memberships.c.count > 0, records.c.gone_at.is_(None))
         )
         refs = self._connection.scalars(query).all()
-        return (ref for ref in refs if ref not in told and ref not in self._spool.kept)
+        return (ref for ref in refs if ref not in listed and ref not in self._spool.kept)
 
-    def _forget(self, refs: Sequence[int]) -> None:
-        """Groups that are gone have no members."""
+    def _delete(self, refs: Sequence[int]) -> None:
+        """Delete the members of deleted groups."""
         for group in stored_groups.load(self._connection, refs).values():
             self.count -= group.count
             self.changes[group.ref] = MembershipChange(group.users, group.groups)
@@ -184,7 +186,7 @@ class Memberships:
         for edit in edits:
             self.count += len(edit.added) - len(edit.removed)
             self._by_name.note(edit.group.ref, edit.added, edit.removed)
-        # Listed, because the editor asks the database too: PostgreSQL answers nothing while rows are copied into it.
+        # A list, because the editor reads from the database: PostgreSQL accepts no query during a COPY.
         applied = list(self._editor.apply(edits))
         if not self._spool.first:
             self.changes.update((group.ref, change) for group, change in applied if change)

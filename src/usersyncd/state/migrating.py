@@ -1,4 +1,4 @@
-"""Bringing the state database to the newest version, by Alembic."""
+"""Migrates the state database to the newest version, with Alembic."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 
 def known() -> set[str]:
-    """The versions that there are migrations for."""
+    """The versions that this usersyncd has migrations for."""
     return {revision.revision for revision in ScriptDirectory.from_config(_config()).walk_revisions()}
 
 

@@ -1,4 +1,4 @@
-"""The names by which groups name their members, and that mean another record after a pull."""
+"""Finds the names of members that mean another record after a pull than before."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from usersyncd.state.names import Meant, NameResolver
 
 
 class Meaning(Struct, frozen=True):
-    """Who is meant by a name: the ref, as far as somebody is, and whether several records have the name."""
+    """The record that a name means: its ref, or None, and whether several records have the name."""
 
     ref: int | None
     ambiguous: bool
 
 
 class MovedNames:
-    """What the names of one directory meant before a pull, as far as its records get or lose them."""
+    """Remembers what the names that a pull gives or takes meant before, if a group uses them."""
 
     def __init__(self, connection: Connection, directory: int) -> None:
         self._connection = connection
@@ -28,26 +28,26 @@ class MovedNames:
         self.before: dict[int, Meaning] = {}
 
     def note(self, names: Collection[int]) -> None:
-        """Records are about to get or to lose these names."""
+        """Remember what these names mean. Call it before records get or lose them."""
         new = [name for name in names if name not in self.before]
         used = groups_naming(self._connection, self._directory, new).keys()
         meant = self._meant(used)
         self.before.update((name, meaning(meant, name)) for name in used)
 
     def by_group(self) -> dict[int, array[int]]:
-        """The names that mean another record now, by the groups that name a member so."""
+        """The names that mean another record now, by the ref of the group that uses them for a member."""
         meant = self._meant(self.before.keys())
         moved = [name for name, before in self.before.items() if meaning(meant, name) != before]
-        found: dict[int, array[int]] = {}
+        by_group: dict[int, array[int]] = {}
         for name, groups in groups_naming(self._connection, self._directory, moved).items():
             for group in groups:
-                found.setdefault(group, array("q")).append(name)
-        return found
+                by_group.setdefault(group, array("q")).append(name)
+        return by_group
 
     def _meant(self, names: Collection[int]) -> Meant:
         return NameResolver(self._connection, self._directory).meant(names)
 
 
 def meaning(meant: Meant, name: int) -> Meaning:
-    """Who is meant by one of these names."""
+    """The record that one of these names means."""
     return Meaning(meant.refs.get(name), name in meant.ambiguous)

@@ -1,7 +1,7 @@
-"""Who is meant by an id or handle: from names to refs.
+"""Resolves names, the ids and handles of records, to refs.
 
-Of several records with one name the one who had it first keeps what goes by it: a newcomer takes nothing from anybody.
-For a few names the database is asked; for very many, all names are loaded once.
+If several records have a name, it means the one that had the name first: a new record takes no membership from another.
+A few names are looked up in the database; for very many, all names are loaded once.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from usersyncd.state.database import among
 from usersyncd.state.tables import names, records
 
 MANY = 20_000
-"""From so many names on, loading them all costs less than asking for each."""
-ASKED = 5_000
+"""From this number of names on, loading all names costs less than looking each up."""
+BATCH = 5_000
+"""How many names or records are looked up at a time."""
 
 
 class Meant(Struct, frozen=True):
-    """The ref that each name means, as far as it means one. ``groups``: those of these refs that are groups'.
-    ``ambiguous``: the names that several users have, or several groups and no user."""
+    """The records that names mean. ``refs``: name → ref; a name that means no record is left out. ``groups``: those of
+    these refs that are groups. ``ambiguous``: the names that several users have, or several groups and no user."""
 
     refs: dict[int, int]
     groups: Set[int]
@@ -37,7 +38,7 @@ class Meant(Struct, frozen=True):
 
 
 class NameResolver:
-    """Tells who is meant by the names of one directory. ``expected``: about how many names will be looked up."""
+    """Resolves the names of one directory. ``expected``: about how many names will be looked up."""
 
     def __init__(self, connection: Connection, directory: int, expected: int = 0) -> None:
         self._connection = connection
@@ -46,51 +47,53 @@ class NameResolver:
         self._all: Meant | None = None
 
     def meant(self, wanted: Iterable[int]) -> Meant:
-        """Who is meant by each of these names; it may tell more names. Of a user and a group with one name it is the
-        user; of two users the one who had it first, and nobody if both came at once."""
+        """The records that these names mean; the answer may contain more names. If a user and a group have the same
+        name, it means the user. If two users have it, it means the one that had it first, or none if both got it in the
+        same pull."""
         if self._all is None and self._expected >= MANY:
             self._all = self._load_all()
         if self._all is not None:
             return self._all
-        return self._one_each(row for some in batched(wanted, ASKED) for row in self._ask(some))
+        return self._resolve(row for batch in batched(wanted, BATCH) for row in self._load(batch))
 
     def _load_all(self) -> Meant:
         query = select(names.c.name, names.c.ref, names.c.kind).where(names.c.directory == self._directory)
         parts = self._connection.execute(query).partitions(10_000)
-        return self._one_each((number, ref, kind) for rows in parts for number, ref, kind in rows)
+        return self._resolve((number, ref, kind) for rows in parts for number, ref, kind in rows)
 
-    def _ask(self, wanted: list[int]) -> Iterable[tuple[int, int, int]]:
+    def _load(self, wanted: list[int]) -> Iterable[tuple[int, int, int]]:
         query = select(names.c.name, names.c.ref, names.c.kind).where(
             names.c.directory == self._directory, among(self._connection, names.c.name, wanted)
         )
         return [(number, ref, kind) for number, ref, kind in self._connection.execute(query).all()]
 
-    def _one_each(self, rows: Iterable[tuple[int, int, int]]) -> Meant:
-        meant: dict[int, int] = {}
+    def _resolve(self, rows: Iterable[tuple[int, int, int]]) -> Meant:
+        """Choose one record for each name, from rows of name, ref and number of the kind."""
+        refs: dict[int, int] = {}
         groups: set[int] = set()
         shared: set[int] = set()
         for number, ref, kind in rows:
             if kind:
                 groups.add(ref)
-            other = meant.setdefault(number, ref)
+            other = refs.setdefault(number, ref)
             if other == ref:
                 continue
             if other in groups and ref not in groups:
-                meant[number] = ref
+                refs[number] = ref
                 shared.discard(number)
             elif (ref in groups) is (other in groups):
                 shared.add(number)
         for number, holders in _holders(self._connection, self._directory, shared):
             first = _first(holders)
             if first is None:
-                del meant[number]
+                del refs[number]
             else:
-                meant[number] = first.ref
-        return Meant(meant, groups, frozenset(shared))
+                refs[number] = first.ref
+        return Meant(refs, groups, frozenset(shared))
 
 
 class NameHolder(Struct, frozen=True):
-    """A record that has a name, and the pull that gave it the name."""
+    """A record that has a name. ``since``: the pull in which it got the name."""
 
     ref: int
     kind: Kind
@@ -100,7 +103,7 @@ class NameHolder(Struct, frozen=True):
 
 
 class SharedName(Struct, frozen=True):
-    """A name that several records have: how it is written, their ids, and the id of the record that it means."""
+    """A name that several records have: its text, the ids of the records, and the id of the record that it means."""
 
     token: str
     ids: list[str]
@@ -108,13 +111,13 @@ class SharedName(Struct, frozen=True):
 
 
 def sharing(connection: Connection, directory: int, wanted: Collection[int]) -> dict[int, SharedName]:
-    """Who has each of these names."""
-    found: dict[int, SharedName] = {}
+    """The records that have each of these names."""
+    shared: dict[int, SharedName] = {}
     for number, holders in _holders(connection, directory, wanted):
         token = next(token for token in tokens(holders[0].id, holders[0].handles) if name(token) == number)
         first = _first(holders)
-        found[number] = SharedName(token, sorted(holder.id for holder in holders), first.id if first else None)
-    return found
+        shared[number] = SharedName(token, sorted(holder.id for holder in holders), first.id if first else None)
+    return shared
 
 
 def _holders(connection: Connection, directory: int, wanted: Collection[int]) -> Iterator[tuple[int, list[NameHolder]]]:
@@ -123,33 +126,33 @@ def _holders(connection: Connection, directory: int, wanted: Collection[int]) ->
         .join_from(names, records, records.c.ref == names.c.ref)
         .order_by(names.c.name)
     )
-    for some in batched(wanted, ASKED):
-        mine = names.c.directory == directory, among(connection, names.c.name, some)
-        rows = connection.execute(query.where(*mine)).all()
-        for number, held in groupby(rows, lambda row: row[0]):
+    for batch in batched(wanted, BATCH):
+        matches = names.c.directory == directory, among(connection, names.c.name, batch)
+        rows = connection.execute(query.where(*matches)).all()
+        for number, holders in groupby(rows, lambda row: row[0]):
             yield (
                 number,
-                [NameHolder(ref, KIND[kind], id_, handles, since) for _, ref, kind, id_, handles, since in held],
+                [NameHolder(ref, KIND[kind], id_, handles, since) for _, ref, kind, id_, handles, since in holders],
             )
 
 
 def _first(holders: Sequence[NameHolder]) -> NameHolder | None:
-    """The one that had the name before the others; of users and groups, of the users."""
-    some = [holder for holder in holders if holder.kind is Kind.USER] or holders
-    first, *others = sorted(some, key=lambda holder: holder.since)
+    """The record that had the name before all others; groups do not count if a user has the name."""
+    candidates = [holder for holder in holders if holder.kind is Kind.USER] or holders
+    first, *others = sorted(candidates, key=lambda holder: holder.since)
     return first if all(other.since > first.since for other in others) else None
 
 
 def names_of(connection: Connection, refs: Collection[int]) -> dict[int, array[int]]:
-    """The names of these records, as far as they are in their directory."""
+    """The names of these records. Records that were deleted in their directory are left out."""
     query = select(records.c.ref, records.c.id, records.c.handles).where(records.c.gone_at.is_(None))
     return {
         ref: numbers(tokens(id_, handles)) if handles else array("q", [name(id_)])
-        for some in batched(refs, ASKED)
-        for ref, id_, handles in connection.execute(query.where(among(connection, records.c.ref, some))).all()
+        for batch in batched(refs, BATCH)
+        for ref, id_, handles in connection.execute(query.where(among(connection, records.c.ref, batch))).all()
     }
 
 
 def tokens(id_: str, handles: str | None) -> list[str]:
-    """The names of a record, as they are written: its id and its handles."""
+    """The texts of the names of a record: its id and its handles."""
     return [id_, *msgspec.json.decode(handles, type=list[str])] if handles else [id_]

@@ -1,4 +1,4 @@
-"""How the last delivery of each directory to each target ended, by their names in the configuration."""
+"""Stores how the last delivery of each directory to each target ended, by their names in the configuration."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from usersyncd.state.tables import outcomes
 
 
 class ShareOutcome(Struct, frozen=True):
-    """The last delivery of a directory to a target: its run and status, when the last one began that reached the
-    target, and when the last one began that failed nowhere (ISO 8601)."""
+    """The last delivery of a directory to a target. ``delivered_at``: the start of the last delivery that reached the
+    target; ``succeeded_at``: the start of the last one without a failure (both ISO 8601)."""
 
     target: str
     directory: str
@@ -31,15 +31,15 @@ def store(connection: Connection, report: DeliveryRun) -> None:
 
 
 def _upsert(connection: Connection, new: ShareOutcome) -> None:
-    mine = outcomes.c.target_name == new.target, outcomes.c.directory_name == new.directory
-    before = connection.execute(select(outcomes).where(*mine)).one_or_none()
+    of_share = outcomes.c.target_name == new.target, outcomes.c.directory_name == new.directory
+    before = connection.execute(select(outcomes).where(*of_share)).one_or_none()
     delivered = new.delivered_at or (before and before.delivered_at)
     succeeded = new.succeeded_at or (before and before.succeeded_at)
     values = {"run": new.run, "status": new.status, "delivered_at": delivered, "succeeded_at": succeeded}
     if before is None:
         connection.execute(outcomes.insert().values(target_name=new.target, directory_name=new.directory, **values))
     else:
-        connection.execute(outcomes.update().where(*mine).values(**values))
+        connection.execute(outcomes.update().where(*of_share).values(**values))
 
 
 def of_directory(connection: Connection, directory: str) -> list[ShareOutcome]:

@@ -1,4 +1,4 @@
-"""What a target waits for besides a change in a directory: what failed, got no answer, or is due at a date."""
+"""Finds reasons for a delivery other than a change in a directory: failed records, unanswered changes, due dates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from usersyncd.state.tables import links, records, renames, retries, sent
 
 
 def has_pending(connection: Connection, target: int) -> bool:
-    """Whether something failed or was not answered, or the target was not told a directory's new name."""
+    """Whether a record failed, a change was not answered, or the target may still have an old name of a directory."""
     return any(
         _exists(connection, select(table.c.target).where(table.c.target == target))
         for table in (retries, sent, renames)
@@ -19,7 +19,7 @@ def has_pending(connection: Connection, target: int) -> bool:
 
 
 def has_leavers(connection: Connection, target: int, directory: int, before: datetime) -> bool:
-    """Whether the target holds leavers of the directory who left before this moment."""
+    """Whether the target holds a leaver of the directory that left until this moment."""
     query = (
         select(links.c.ref)
         .join(records, records.c.ref == links.c.ref)
@@ -29,11 +29,12 @@ def has_leavers(connection: Connection, target: int, directory: int, before: dat
 
 
 def next_due(connection: Connection, target: int, kept: timedelta | None) -> datetime | None:
-    """When a shape does not hold any more, or a leaver is to be deleted. ``kept``: how long leavers are kept."""
+    """The earliest moment at which a shape ceases to hold or a leaver must be deleted. ``kept``: how long leavers are
+    kept."""
     moment = moments.next_due(connection, target)
     due = [] if moment is None else [moment]
     if kept is not None:
-        # Without the second condition, SQLite reads all links instead of the index of those of leavers.
+        # Without the second condition, SQLite would read all links instead of the index of leavers.
         leavers = links.c.target == target, links.c.left_at.is_not(None)
         left = connection.scalar(select(func.min(links.c.left_at)).where(*leavers))
         due += [] if left is None else [datetime.fromisoformat(left) + kept]

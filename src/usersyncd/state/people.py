@@ -1,4 +1,4 @@
-"""Who the ends of memberships are: id, key in the target, and whether they are there once the plan is links."""
+"""Looks up the members of groups for a plan: id, key and target id, and whether the target will hold them after it."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from usersyncd.state.plan_store import PlanStore
 from usersyncd.state.tables import links, records
 
 REMEMBERED = 150_000
-"""How many are remembered at a time, so that memory stays flat: some 30 MB. Groups name them in any order, so too few
-are asked for again and again: an eighth of a plan's time for 100,000 people, when it was 50,000."""
-ASKED = 10_000
+"""The largest number of people in the cache, about 30 MB. Groups list their members in any order, so a small cache
+reads people again and again: with 50,000, that took an eighth of a plan's time for 100,000 people."""
+BATCH = 10_000
+"""How many people are looked up at a time."""
 
 
 class People:
-    """Looks up many refs at once; what was found is remembered for a while.
+    """A cache of records as members, by ref.
 
-    ``members`` are those who were looked up; None: the target neither holds them nor will. ``here`` are those whom it
-    holds once the plan is links. ``missing`` are those whose objects are gone.
+    ``members``: the records that were looked up; None for one that has no object before or after the plan. ``here``:
+    those that can be members after the plan. ``missing``: refs of records whose objects do not exist.
     """
 
     def __init__(self, connection: Connection, target: int, plan: PlanStore, missing: Set[int] = frozenset()) -> None:
@@ -36,15 +37,15 @@ class People:
         self.here: set[int] = set()
 
     def learn(self, refs: set[int]) -> None:
-        """Look these up."""
+        """Look these records up, unless the cache has them."""
         if len(self.members) > REMEMBERED:
             self.members.clear()
             self.here.clear()
-        for some in batched(refs.difference(self.members), ASKED):
-            self.members.update(dict.fromkeys(some))
-            self._ask(some)
+        for batch in batched(refs.difference(self.members), BATCH):
+            self.members.update(dict.fromkeys(batch))
+            self._load(batch)
 
-    def _ask(self, refs: list[int]) -> None:
+    def _load(self, refs: list[int]) -> None:
         query = (
             select(records.c.ref, records.c.kind, records.c.id, links.c.key, links.c.left_at, links.c.target_id)
             .join(links, links.c.ref == records.c.ref)
@@ -70,4 +71,4 @@ class People:
 
 
 def _member(kind: Kind, id_: str, key: str | int, target_id: str | None) -> Member:
-    return Member(kind, id_, id_ if key == id_ else key, target_id)  # one text is kept instead of two
+    return Member(kind, id_, id_ if key == id_ else key, target_id)  # Shares one text if id and key are equal.

@@ -1,5 +1,7 @@
-"""Links follow the place of their objects. Of a target that has other groups than before, and the same users, the
-links of the users are those that it had."""
+"""Moves links between sets of links when a target keeps only a part of its objects: links follow their objects.
+
+A place is where a target has its objects of one kind, such as a table. A target with another table of groups and the
+same table of users gets a new set of links, and the links of the users move to it."""
 
 from __future__ import annotations
 
@@ -26,11 +28,11 @@ from usersyncd.state.tables import (
 )
 
 _OF_RECORDS = (links, link_members, retries, harms, moments)
-"""What belongs to one set and one record."""
+"""The tables whose rows belong to one set of links and one record."""
 
 
 def store(connection: Connection, number: int, where: Mapping[Kind, str]) -> None:
-    """Store where the objects of a set are. What other sets say of the same places does not count any more."""
+    """Store the places of a set. Other sets lose these places."""
     for kind, place in where.items():
         same = places.c.kind == NUMBER[kind], places.c.place == place
         connection.execute(delete(places).where(places.c.target != number, *same))
@@ -39,47 +41,47 @@ def store(connection: Connection, number: int, where: Mapping[Kind, str]) -> Non
 
 
 def stored(connection: Connection, number: int) -> dict[Kind, str]:
-    """Where the objects of a set are, as far as that is stored."""
+    """The stored places of a set."""
     query = select(places.c.kind, places.c.place).where(places.c.target == number)
     return {KIND[kind]: place for kind, place in connection.execute(query)}
 
 
 def elsewhere(connection: Connection, number: int | None, where: Mapping[Kind, str]) -> dict[Kind, int]:
-    """The other sets that have the links to objects in these places."""
-    found: dict[Kind, int] = {}
+    """The other sets that have these places, by kind."""
+    holders: dict[Kind, int] = {}
     for kind, place in where.items():
         same = places.c.kind == NUMBER[kind], places.c.place == place
         holder = connection.scalar(select(places.c.target).where(*same))
         if holder not in (None, number):
-            found[kind] = int(holder)
-    return found
+            holders[kind] = int(holder)
+    return holders
 
 
 def users_of(connection: Connection, number: int, names: Set[str]) -> list[str]:
-    """Which of these names of the configuration used a set last."""
+    """Those of these names of targets whose last set was this one, in order."""
     query = select(target_names.c.name).where(target_names.c.target == number, target_names.c.name.in_(names))
     return list(connection.scalars(query.order_by(target_names.c.name)))
 
 
 def is_whole(connection: Connection, number: int, kinds: Set[Kind]) -> bool:
-    """Whether a set has nothing but the objects of these kinds."""
+    """Whether a set has objects of these kinds only."""
     return {KIND[kind] for kind in connection.scalars(select(places.c.kind).where(places.c.target == number))} <= kinds
 
 
 def is_unanswered(connection: Connection, number: int) -> bool:
-    """Whether a batch that was sent has no answer."""
+    """Whether a batch of this set was sent and has no answer."""
     return connection.scalar(select(sent.c.target).where(sent.c.target == number).limit(1)) is not None
 
 
 def move(connection: Connection, source: int, number: int, kinds: Set[Kind]) -> None:
-    """Move the links of these kinds to another set, with everything that belongs to their records. That set gets all
-    records again, and is verified."""
+    """Move the links of these kinds from ``source`` to the set ``number``, with everything that belongs to their
+    records. The next delivery of that set shapes all records again and verifies the target."""
     whole = is_whole(connection, source, kinds)
     for kind in kinds:
-        mine = select(records.c.ref).where(records.c.kind == NUMBER[kind])
+        of_kind = select(records.c.ref).where(records.c.kind == NUMBER[kind])
         for table in _OF_RECORDS:
-            connection.execute(delete(table).where(table.c.target == number, table.c.ref.in_(mine)))
-            moved = table.c.target == source, table.c.ref.in_(mine)
+            connection.execute(delete(table).where(table.c.target == number, table.c.ref.in_(of_kind)))
+            moved = table.c.target == source, table.c.ref.in_(of_kind)
             connection.execute(update(table).where(*moved).values(target=number))
     if whole:
         connection.execute(delete(sent).where(sent.c.target == number))
@@ -93,11 +95,12 @@ def move(connection: Connection, source: int, number: int, kinds: Set[Kind]) -> 
 
 
 def copy(connection: Connection, source: int, number: int, kinds: Set[Kind]) -> None:
-    """Let the links of these kinds in a new set begin as copies of those of another set."""
-    mine = select(records.c.ref).where(records.c.kind.in_([NUMBER[kind] for kind in kinds]))
+    """Copy the links of these kinds from ``source`` to the new set ``number``, with everything that belongs to their
+    records."""
+    of_kinds = select(records.c.ref).where(records.c.kind.in_([NUMBER[kind] for kind in kinds]))
     for table in _OF_RECORDS:
         rest = [column for column in table.columns if column.name != "target"]
-        rows = select(literal(number), *rest).where(table.c.target == source, table.c.ref.in_(mine))
+        rows = select(literal(number), *rest).where(table.c.target == source, table.c.ref.in_(of_kinds))
         connection.execute(insert(table).from_select(["target", *(column.name for column in rest)], rows))
 
 
