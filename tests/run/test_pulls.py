@@ -141,7 +141,7 @@ def test_members_of_an_unknown_group_are_reported(world: World) -> None:
     report = world.tell([Members("g9", frozenset({"u1"}))], PART)
     assert report.status == "succeeded"
     [skipped] = report.skipped
-    assert (skipped.id, skipped.reason) == ("g9", "its members were told, but this directory does not list the group")
+    assert (skipped.id, skipped.reason) == ("g9", "this directory lists members of the group, but not the group itself")
 
 
 # ---- Present

@@ -27,7 +27,7 @@ def test_an_unknown_member_is_reported_and_resolves_when_the_user_appears(world:
     assert report.pull is not None
     assert report.pull.unresolved == 1
     [skipped] = report.skipped
-    assert (skipped.id, skipped.reason) == ("g1", "its member dn:bob is nobody whom this directory lists")
+    assert (skipped.id, skipped.reason) == ("g1", "this directory does not list its member dn:bob")
     assert world.members() == {"g1": {"u1"}}
     named(world, "u2", "dn:bob")
     report = world.run()
@@ -89,7 +89,10 @@ def test_a_handle_that_two_users_get_at_once_identifies_neither(world: World) ->
     named(world, "u2", "uid:ada")
     world.group("g1", "uid:ada")
     [skipped] = world.run().skipped
-    assert skipped.reason == "its member uid:ada is ambiguous: u1 and u2 have this name; none of them is a member by it"
+    assert (
+        skipped.reason
+        == "its member uid:ada is ambiguous: u1 and u2 have this name; none of them becomes a member through it"
+    )
     assert world.members() == {}
     leave(world, "u2")
     assert world.run().skipped == []

@@ -301,23 +301,23 @@ class Ledger:
 
 
 class MemberEdit(Struct):
-    """What the answers of a batch change in one group: who entered and who left."""
+    """What the answers to a batch change in one group: the refs of the members that were added or removed."""
 
     added: set[int] = field(default_factory=set)
     removed: set[int] = field(default_factory=set)
 
     def note(self, answer: Answer) -> None:
-        """Add an answer. The last one about a member counts."""
-        change, done = answer.step.change, _accepted_members(answer)
-        entered, left = self.added, self.removed
+        """Add an answer. The last answer about a member counts."""
+        change, accepted = answer.step.change, _accepted_members(answer)
+        done, undone = self.added, self.removed
         if change is None or change.op is not Op.ADD:
-            entered, left = left, entered
-        entered.update(done)
-        left.difference_update(done)
+            done, undone = undone, done
+        done.update(accepted)
+        undone.difference_update(accepted)
 
     def apply(self, group: HeldMembers) -> HeldMembers:
-        """The members of the group now. A refused member stays unanswered: an earlier change without an answer may have
-        added it."""
+        """The members of the group after the answers. A refused member stays unanswered, because an earlier change
+        without an answer may have added it."""
         answered = self.added | self.removed
         return HeldMembers(
             edited(group.members, self.added, self.removed), edited(group.unanswered, frozenset(), answered)

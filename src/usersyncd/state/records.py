@@ -1,4 +1,4 @@
-"""Folding a pull into the snapshot: the records, and the names by which memberships and managers refer to them."""
+"""Saves the records of a pull in the snapshot, with the names by which memberships and managers refer to them."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from usersyncd.state.tables import names as names_table
 from usersyncd.state.vanished import Vanished
 
 CHUNK = 5_000
-"""How many records are handled at a time."""
+"""How many records are read and written at a time."""
 
 _COLUMNS = ("ref", "directory", "kind", "id", "digest", "attributes", "handles", "manager", "revision")
 
 
 def reserve(database: Database, many: int) -> int:
-    """The first of so many refs for new records. Nobody else is given them, used or not: another directory's snapshot
-    may be saved at the same time."""
+    """Reserve ``many`` refs for new records. Returns the first one. No other pull gets these refs, even if they are not
+    used: another directory may be saved at the same time."""
     if not many:
         return 0
     with database.write() as connection:
@@ -37,8 +37,11 @@ def reserve(database: Database, many: int) -> int:
 
 
 class Records:
-    """What one pull changes among the records of a directory. ``first``: the first ref of the new ones (see
-    :func:`reserve`); ``display_name`` gives a group's name; ``vanished`` is told what changed records lost."""
+    """Saves the records of one pull.
+
+    ``first``: the first ref for new records (see :func:`reserve`). ``display_name``: takes a group's native attributes
+    and returns its name. ``vanished``: counts the attributes that records lost.
+    """
 
     def __init__(
         self,
@@ -58,30 +61,31 @@ class Records:
         self._display_name = display_name
         self._vanished = vanished
         self.count: dict[Kind, int] = dict.fromkeys(Kind, 0)
-        """By how many the living records became more, or fewer."""
+        """The change in the number of records, by kind."""
         self.changed = 0
-        """How many records were new, changed or gone."""
+        """How many records are new, changed or deleted."""
         self.moved = MovedNames(connection, directory)
         """The names that mean other records now."""
         self.lost: dict[int, str] = {}
-        """The names that were lost, as they are written."""
+        """The names that records lost, with their texts."""
         self.returned = 0
-        """How many records were gone and are back."""
+        """How many deleted records came back."""
         self.renamed: set[int] = set()
-        """Groups that have another display name, or are new."""
+        """Groups that are new or have another display name."""
         self.gone_groups: set[int] = set()
+        """Groups that were deleted."""
         self.managers: array[int] = array("q")
-        """The names of users who are new, changed or gone: other people's manager may be one of them."""
+        """The names of users that are new, changed or deleted: each may be the manager of other users."""
 
     def save(self, *, complete: bool, now: str) -> Iterator[None]:
-        """Write everything; pauses now and then. ``complete``: what was not seen is gone."""
+        """Write everything. Yields between batches. ``complete``: records that the pull does not list are deleted."""
         self._insert()
         yield
-        for some in batched(self._spool.changed(), CHUNK):
-            self._update(some)
+        for items in batched(self._spool.changed(), CHUNK):
+            self._update(items)
             yield
-        for refs in batched(self._gone(complete), CHUNK):
-            self._remove(refs, now)
+        for refs in batched(self._deleted(complete), CHUNK):
+            self._delete(refs, now)
             yield
 
     # ---- new
@@ -89,26 +93,26 @@ class Records:
     def _insert(self) -> None:
         first = ref = self._first
         remember = not self._spool.first
-        numbers, whose, kinds = array("q"), array("I"), array("b")
+        numbers, refs, kinds = array("q"), array("I"), array("b")
 
         def rows() -> Iterator[bulk.Row]:
             nonlocal ref
             for item in self._spool.new():
                 self.count[item.kind] += 1
-                own = _names(item.id, item.handles)
-                numbers.extend(own)
-                whose.extend([ref] * len(own))
-                kinds.extend([NUMBER[item.kind]] * len(own))
+                own_names = _names(item.id, item.handles)
+                numbers.extend(own_names)
+                refs.extend([ref] * len(own_names))
+                kinds.extend([NUMBER[item.kind]] * len(own_names))
                 if item.kind is Kind.GROUP:
                     self.renamed.add(ref)
                 elif remember:
-                    self.managers.extend(own)
+                    self.managers.extend(own_names)
                 yield self._row(ref, item)
                 ref += 1
 
         bulk.insert(self._connection, records, _COLUMNS, rows())
         self.changed += ref - first
-        self._name(zip(numbers, whose, kinds, strict=True))
+        self._add_names(zip(numbers, refs, kinds, strict=True))
 
     def _row(self, ref: int, item: Spooled) -> bulk.Row:
         return (
@@ -116,22 +120,22 @@ class Records:
             self._revision,
         )  # fmt: skip
 
-    def _name(self, names: Iterable[tuple[int, int, int]]) -> None:
-        """Give these names to these records: each with the record's ref and the number of its kind."""
+    def _add_names(self, names: Iterable[tuple[int, int, int]]) -> None:
+        """Give names to records: name, the record's ref, and the number of its kind."""
         rows = ((self._directory, number, ref, self._revision, kind) for number, ref, kind in names)
         columns = ("directory", "name", "ref", "since", "kind")
         if self._spool.first:
             bulk.insert(self._connection, names_table, columns, rows)
             return
-        for some in batched(rows, CHUNK):
-            self.moved.note([row[1] for row in some])
-            bulk.insert(self._connection, names_table, columns, some)
+        for batch in batched(rows, CHUNK):
+            self.moved.note([row[1] for row in batch])
+            bulk.insert(self._connection, names_table, columns, batch)
 
     # ---- changed
 
     def _update(self, items: Iterable[Spooled]) -> None:
         changed = {item.ref: item for item in items if item.ref is not None}
-        held = self._held(changed)
+        before = self._stored(changed)
         bulk.upsert(
             self._connection,
             records,
@@ -139,58 +143,63 @@ class Records:
             ((*self._row(ref, item), None) for ref, item in changed.items()),
         )
         self.changed += len(changed)
-        never_left = self._vanished.held([ref for ref, (_, _, gone) in held.items() if gone])
+        never_left = self._vanished.held([ref for ref, (_, _, was_deleted) in before.items() if was_deleted])
         lost: list[tuple[int, Iterable[str]]] = []
-        came: list[tuple[int, int, int]] = []
+        gained: list[tuple[int, int, int]] = []
         for ref, item in changed.items():
-            attributes, handles, gone = held[ref]
-            if not gone or ref in never_left:
+            attributes, handles, was_deleted = before[ref]
+            if not was_deleted or ref in never_left:
                 self._vanished.note(item.kind, attributes, item.attributes or "{}")
-            if gone:
+            if was_deleted:
                 self.count[item.kind] += 1
                 self.returned += 1
-                came.extend((number, ref, NUMBER[item.kind]) for number in _names(item.id, item.handles))
+                gained.extend((number, ref, NUMBER[item.kind]) for number in _names(item.id, item.handles))
             elif handles != item.handles:
-                before, after = set(tokens(item.id, handles)), set(tokens(item.id, item.handles))
-                lost.append((ref, before - after))
-                came.extend((number, ref, NUMBER[item.kind]) for number in names(after - before))
+                old, new = set(tokens(item.id, handles)), set(tokens(item.id, item.handles))
+                lost.append((ref, old - new))
+                gained.extend((number, ref, NUMBER[item.kind]) for number in names(new - old))
             if item.kind is Kind.USER:
                 self.managers.extend({*_names(item.id, item.handles), *_names(item.id, handles)})
-            elif gone or self._display_name(decode(attributes)) != self._display_name(decode(item.attributes or "{}")):
+            elif was_deleted or (
+                self._display_name(decode(attributes)) != self._display_name(decode(item.attributes or "{}"))
+            ):
                 self.renamed.add(ref)
-        self._unname(lost)
-        self._name(came)
+        self._remove_names(lost)
+        self._add_names(gained)
 
-    def _held(self, refs: Iterable[int]) -> Mapping[int, tuple[str, str | None, bool]]:
+    def _stored(self, refs: Iterable[int]) -> Mapping[int, tuple[str, str | None, bool]]:
+        """Attributes and handles of records as JSON, and whether the record was deleted, by ref."""
         query = select(records.c.ref, records.c.attributes, records.c.handles, records.c.gone_at)
         rows = self._connection.execute(query.where(among(self._connection, records.c.ref, list(refs))))
         return {ref: (attributes, handles, gone_at is not None) for ref, attributes, handles, gone_at in rows}
 
-    # ---- gone
+    # ---- deleted
 
-    def _gone(self, complete: bool) -> Iterator[int]:
+    def _deleted(self, complete: bool) -> Iterator[int]:
+        """The refs of the records that the directory has deleted since the last pull."""
         here = (records.c.directory == self._directory, records.c.gone_at.is_(None))
         if not complete:
-            for some in batched(self._spool.gone(), CHUNK):
-                # Without the directory, or SQLite would look at all its records.
-                told = among(self._connection, records.c.ref, some), records.c.gone_at.is_(None)
-                yield from self._connection.scalars(select(records.c.ref).where(*told)).all()
+            for refs in batched(self._spool.gone(), CHUNK):
+                # With a condition on the directory, SQLite would read all records of the directory.
+                still_here = among(self._connection, records.c.ref, refs), records.c.gone_at.is_(None)
+                yield from self._connection.scalars(select(records.c.ref).where(*still_here)).all()
             return
-        held = select(directories.c.users + directories.c.groups).where(directories.c.id == self._directory)
-        if not self.returned and self._spool.seen.count == self._connection.scalar(held):
-            return  # All that were here are here.
+        before = select(directories.c.users + directories.c.groups).where(directories.c.id == self._directory)
+        if not self.returned and self._spool.seen.count == self._connection.scalar(before):
+            return  # The pull lists every record of the snapshot.
         query = select(records.c.ref).where(*here, records.c.revision < self._revision)
         unseen = array("q", (ref for ref in self._connection.scalars(query) if ref not in self._spool.seen))
         yield from unseen
 
-    def _remove(self, refs: Iterable[int], now: str) -> None:
+    def _delete(self, refs: Iterable[int], now: str) -> None:
+        """Mark records as deleted: their rows stay, without names."""
         query = select(records.c.ref, records.c.kind, records.c.id, records.c.handles)
         rows = self._connection.execute(query.where(among(self._connection, records.c.ref, list(refs)))).all()
         mark = update(records).where(records.c.ref == bindparam("which"))
         self._connection.execute(
             mark.values(gone_at=now, revision=self._revision), [{"which": ref} for ref, *_ in rows]
         )
-        self._unname([(ref, tokens(id_, handles)) for ref, _, id_, handles in rows])
+        self._remove_names([(ref, tokens(id_, handles)) for ref, _, id_, handles in rows])
         self.changed += len(rows)
         for ref, number, id_, handles in rows:
             self.count[KIND[number]] -= 1
@@ -199,29 +208,29 @@ class Records:
             else:
                 self.managers.extend(_names(id_, handles))
 
-    def _unname(self, whose: Iterable[tuple[int, Iterable[str]]]) -> None:
-        """Take these names from these records."""
-        gone: list[dict[str, int]] = []
-        for ref, some in whose:
-            for token in some:
+    def _remove_names(self, lost: Iterable[tuple[int, Iterable[str]]]) -> None:
+        """Take names from records: each record's ref, and the texts of its lost names."""
+        rows: list[dict[str, int]] = []
+        for ref, texts in lost:
+            for token in texts:
                 number = name(token)
                 self.lost[number] = token
-                gone.append({"which": number, "whose": ref})
-        if gone:
-            self.moved.note({row["which"] for row in gone})
+                rows.append({"which": number, "whose": ref})
+        if rows:
+            self.moved.note({row["which"] for row in rows})
             statement = delete(names_table).where(
                 names_table.c.directory == self._directory,
                 names_table.c.name == bindparam("which"),
                 names_table.c.ref == bindparam("whose"),
             )
-            self._connection.execute(statement, gone)
+            self._connection.execute(statement, rows)
 
 
 def purge(database: Database, directory: int) -> None:
-    """Forget the records that are gone, of which no target holds anything any more, and which the guard does not count;
-    none while a target owes an answer."""
+    """Delete the rows of deleted records that no target holds anything of, that every target's progress has passed, and
+    that the guard does not count. While a change of the directory is unanswered, no row is deleted."""
     behind = select(func.min(target_progress.c.revision)).where(target_progress.c.directory == directory)
-    forgotten = (
+    unneeded = (
         records.c.directory == directory,
         records.c.gone_at.is_not(None),
         records.c.revision <= func.coalesce(behind.scalar_subquery(), records.c.revision),
@@ -231,11 +240,12 @@ def purge(database: Database, directory: int) -> None:
         ~exists().where(sent.c.directory == directory),
     )
     with database.write() as connection:
-        connection.execute(delete(records).where(*forgotten))
+        connection.execute(delete(records).where(*unneeded))
 
 
 def _in_no_target(table: Table) -> ColumnElement[bool]:
-    """No target has a row of the record. The key of these tables begins with the target: each is asked for one row."""
+    """No target has a row for the record. The primary key of these tables begins with the target, so the query names
+    the targets and finds each row by the key."""
     return ~exists().where(table.c.target.in_(select(targets.c.id)), table.c.ref == records.c.ref)
 
 

@@ -1,4 +1,4 @@
-"""What a target holds of a directory, whether or not it still lists the directory."""
+"""Counts what a target still holds of a directory, also of one that it no longer lists."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from usersyncd.state.tables import directories, links, records, renames, sent
 
 
 class Remains(Struct):
-    """What is linked of one directory: ``users`` who are no leavers, ``groups``, and ``leavers`` who are kept.
-    ``unanswered``: a run of the directory got no answer, or the target was not told its new name."""
+    """The numbers of links of one directory in one target: ``users`` (without leavers), ``groups``, and ``leavers``
+    that are kept. ``unanswered``: a change was not answered, or the target may still have an old name of the
+    directory."""
 
     users: int = 0
     groups: int = 0
@@ -21,7 +22,7 @@ class Remains(Struct):
 
 
 def remains(connection: Connection, target: int, directory: str) -> Remains:
-    """What is linked of a directory."""
+    """Count the links of a directory in a target."""
     left = links.c.left_at.is_not(None)
     counts = (
         select(links.c.kind, left, func.count())
@@ -31,16 +32,16 @@ def remains(connection: Connection, target: int, directory: str) -> Remains:
         .where(directories.c.name == directory)
         .group_by(links.c.kind, left)
     )
-    found = Remains()
+    held = Remains()
     for kind, is_leaver, count in connection.execute(counts):
         if KIND[kind] is Kind.GROUP:
-            found.groups += count
+            held.groups += count
         elif is_leaver:
-            found.leavers += count
+            held.leavers += count
         else:
-            found.users += count
+            held.users += count
     for table in (sent, renames):
-        open_ = select(table.c.directory).join(directories, directories.c.id == table.c.directory)
-        mine = open_.where(table.c.target == target, directories.c.name == directory)
-        found.unanswered = found.unanswered or connection.execute(mine.limit(1)).first() is not None
-    return found
+        rows = select(table.c.directory).join(directories, directories.c.id == table.c.directory)
+        rows = rows.where(table.c.target == target, directories.c.name == directory)
+        held.unanswered = held.unanswered or connection.execute(rows.limit(1)).first() is not None
+    return held

@@ -1,4 +1,4 @@
-"""Renames a directory: in the state at once, and later in each target that knows it by its old name."""
+"""Renames a directory: in the state at once, and later in each target that has its old name."""
 
 from __future__ import annotations
 
@@ -44,15 +44,17 @@ from usersyncd.state.tables import (
 
 
 def is_known(database: Database, name: str) -> bool:
-    """Whether there is a directory of this name."""
+    """Whether the state has a directory with this name."""
     with database.read() as connection:
         return _number(connection, name) is not None
 
 
 def is_due(database: Database, was: str, name: str) -> bool:
-    """Whether the directory ``was`` has to get this name: it was never read under it, or what came of that can be given
-    to it. Raises ConfigError if targets hold something of both, and they are two directories, or people have two
-    objects."""
+    """Whether the directory ``was`` has to be renamed to ``name``. If it was already read under the new name, both can
+    be merged.
+
+    Raises ConfigError if targets hold something of both and they cannot be merged.
+    """
     with database.read() as connection:
         old, new = _number(connection, was), _number(connection, name)
         if old is None or (new is not None and not _is_held(connection, old)):
@@ -67,75 +69,76 @@ def is_due(database: Database, was: str, name: str) -> bool:
 
 
 def merges(database: Database, name: str) -> bool:
-    """Whether the directory was read under its new name already: a rename makes one directory of the two."""
+    """Whether targets hold something of the directory under its new name already: a rename then merges the two."""
     with database.read() as connection:
         new = _number(connection, name)
         return new is not None and _is_held(connection, new)
 
 
 def rename(database: Database, was: str, name: str) -> None:
-    """Give the directory ``was`` this name, with its records, links and runs. Its targets are still to be told.
+    """Rename the directory ``was`` in the state, with its records, links and runs. Its targets are renamed later.
 
-    Call it when :func:`is_due` says so."""
+    Call it only if :func:`is_due` returns True."""
     with database.write() as connection:
         old, new = _number(connection, was), _number(connection, name)
         if old is not None and new is not None:
             merge(connection, old, new)
             _drop(connection, new)
         connection.execute(update(directories).where(directories.c.id == old).values(name=name))
-        mine = runs.c.subject == was, runs.c.kind != int(RunKind.DELIVERY)
-        connection.execute(update(runs).where(*mine).values(subject=name))
+        of_directory = runs.c.subject == was, runs.c.kind != int(RunKind.DELIVERY)
+        connection.execute(update(runs).where(*of_directory).values(subject=name))
         connection.execute(delete(outcomes).where(outcomes.c.directory_name == name))
         connection.execute(update(outcomes).where(outcomes.c.directory_name == was).values(directory_name=name))
-        # While it has the name of another directory's objects, a target is told nothing of it under this name.
-        noted = exists().where(renames.c.target == targets.c.id, renames.c.was == was)
-        knows = select(targets.c.id, literal(old), literal(was)).where(_holds(targets.c.id, old), ~noted)
-        connection.execute(insert(renames).from_select(["target", "directory", "was"], knows))
+        # If a target still has this name for another directory, it never received anything of this one under the name.
+        has_another = exists().where(renames.c.target == targets.c.id, renames.c.was == was)
+        have_old_name = select(targets.c.id, literal(old), literal(was)).where(_holds(targets.c.id, old), ~has_another)
+        connection.execute(insert(renames).from_select(["target", "directory", "was"], have_old_name))
 
 
 def waiting_for(database: Database, target: int, directory: DirectoryState) -> str | None:
-    """The directory that had this one's name before, and of which this target was not told yet: what the target holds
-    under the name is that directory's."""
+    """The name of another directory that this target still has under this directory's name; None if there is none. What
+    the target holds under the name belongs to that directory, until it has been renamed there."""
     with database.read() as connection:
-        found = _before(connection, target, directory.id, directory.name)
-    return None if found is None else found[1]
+        other = _waits_for(connection, target, directory.id, directory.name)
+    return None if other is None else other[1]
 
 
 def is_in_ring(database: Database, target: int, directory: DirectoryState) -> bool:
-    """Whether directories exchanged names, this one among them, so that each waits for another one."""
-    waits, seen = (directory.id, directory.name), set[int]()
+    """Whether directories exchanged names in a ring that contains this one, so that each waits for another."""
+    waiting, seen = (directory.id, directory.name), set[int]()
     with database.read() as connection:
-        while waits[0] not in seen:
-            seen.add(waits[0])
-            found = _before(connection, target, *waits)
-            if found is None:
+        while waiting[0] not in seen:
+            seen.add(waiting[0])
+            other = _waits_for(connection, target, *waiting)
+            if other is None:
                 return False
-            waits = found
-    return waits[0] == directory.id
+            waiting = other
+    return waiting[0] == directory.id
 
 
-def _before(connection: Connection, target: int, directory: int, name: str) -> tuple[int, str] | None:
-    """The id and the name of the directory for which this one waits."""
+def _waits_for(connection: Connection, target: int, directory: int, name: str) -> tuple[int, str] | None:
+    """Id and name of the directory that this one waits for."""
     query = (
         select(directories.c.id, directories.c.name)
         .join(renames, renames.c.directory == directories.c.id)
         .where(renames.c.target == target, renames.c.directory != directory, renames.c.was == name)
     )
-    found = connection.execute(query).first()
-    return None if found is None else (found.id, found.name)
+    row = connection.execute(query).first()
+    return None if row is None else (row.id, row.name)
 
 
 def note(database: Database, target: int, directory: int, was: str) -> None:
-    """Store that the target may know the directory by this name."""
+    """Store that the target may have this old name of the directory."""
     with database.write() as connection:
         bulk.upsert(connection, renames, ("target", "directory", "was"), [(target, directory, was)])
 
 
 def old_names(database: Database, target: int, directory: int) -> list[str]:
-    """The names by which this target may still know the directory: more than one, if it got no answer in between."""
-    mine = renames.c.target == target, renames.c.directory == directory
+    """The old names of the directory that this target may still have. There are several if the directory was renamed
+    again before the target was."""
+    of_share = renames.c.target == target, renames.c.directory == directory
     with database.read() as connection:
-        return list(connection.scalars(select(renames.c.was).where(*mine)))
+        return list(connection.scalars(select(renames.c.was).where(*of_share)))
 
 
 def linked(database: Database, target: int, directory: int) -> dict[Kind, list[str]]:
@@ -152,17 +155,18 @@ def linked(database: Database, target: int, directory: int) -> dict[Kind, list[s
 def told(
     database: Database, target: int, directory: int, was: str, target_ids: Mapping[Kind, Mapping[str, str]]
 ) -> None:
-    """Store that the target has the name ``was`` no more. ``target_ids``: those that changed, before -> now."""
+    """Store that the target does not have the name ``was`` any more. ``target_ids``: the target ids that changed with
+    the name, before → now."""
     with database.write() as connection:
         for kind, ids in target_ids.items():
-            mine = links.c.target == target, links.c.kind == NUMBER[kind], links.c.target_id == bindparam("before")
+            link = links.c.target == target, links.c.kind == NUMBER[kind], links.c.target_id == bindparam("before")
             if ids:
                 connection.execute(
-                    update(links).where(*mine).values(target_id=bindparam("now")),
+                    update(links).where(*link).values(target_id=bindparam("now")),
                     [{"before": before, "now": now} for before, now in ids.items()],
                 )
-        mine = renames.c.target == target, renames.c.directory == directory, renames.c.was == was
-        connection.execute(delete(renames).where(*mine))
+        old_name = renames.c.target == target, renames.c.directory == directory, renames.c.was == was
+        connection.execute(delete(renames).where(*old_name))
 
 
 def _number(connection: Connection, name: str) -> int | None:
@@ -170,9 +174,9 @@ def _number(connection: Connection, name: str) -> int | None:
 
 
 def _is_held(connection: Connection, directory: int) -> bool:
-    """Whether a target holds something of a directory, or may."""
-    found = select(targets.c.id).where(_holds(targets.c.id, directory))
-    return connection.scalar(found.limit(1)) is not None
+    """Whether any target holds something of a directory, or may hold it."""
+    holders = select(targets.c.id).where(_holds(targets.c.id, directory))
+    return connection.scalar(holders.limit(1)) is not None
 
 
 def _holds(target: Column[Any], directory: int | None) -> ColumnElement[bool]:
@@ -181,15 +185,15 @@ def _holds(target: Column[Any], directory: int | None) -> ColumnElement[bool]:
 
 
 def _drop(connection: Connection, directory: int) -> None:
-    """Delete a directory of which no target holds anything."""
-    mine = select(records.c.ref).where(records.c.directory == directory)
+    """Delete a directory. No target may hold anything of it."""
+    refs = select(records.c.ref).where(records.c.directory == directory)
     for table in (retries, moments):
-        connection.execute(delete(table).where(table.c.ref.in_(mine)))
-    for table in (table for table in metadata.sorted_tables if _belongs(table)):
+        connection.execute(delete(table).where(table.c.ref.in_(refs)))
+    for table in (table for table in metadata.sorted_tables if _has_directory(table)):
         connection.execute(delete(table).where(table.c.directory == directory))
     connection.execute(delete(directories).where(directories.c.id == directory))
 
 
-def _belongs(table: Table) -> bool:
-    """Whether the rows of a table belong to a directory."""
+def _has_directory(table: Table) -> bool:
+    """Whether each row of a table belongs to a directory."""
     return "directory" in table.c and bool(table.c.directory.foreign_keys)

@@ -1,4 +1,4 @@
-"""A temporary database: what a run keeps until it is saved or delivered. It vanishes with the process."""
+"""Temporary databases, in which a run keeps a pull or a plan. They end with the process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SETUP = "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;"
 
 
 class Scratch(sqlite3.Connection):
-    """One that says what to do when there is no space for it. Raises StateError."""
+    """A connection to a temporary database. Raises StateError with a remedy if there is no space for it."""
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         try:
@@ -27,16 +27,17 @@ class Scratch(sqlite3.Connection):
 
 
 def scratch(schema: str, kilobytes: int = 8_000) -> Scratch:
-    """A new one with these tables, in a transaction that never ends. It keeps up to so many ``kilobytes`` in memory."""
-    made = sqlite3.connect("", isolation_level=None, check_same_thread=False, factory=Scratch)
-    made.executescript(f"{SETUP} PRAGMA cache_size=-{kilobytes}; {schema}")
-    made.execute("BEGIN")
-    return made
+    """A new temporary database with these tables, in a transaction that never ends. ``kilobytes``: the size of its
+    cache in memory."""
+    connection = sqlite3.connect("", isolation_level=None, check_same_thread=False, factory=Scratch)
+    connection.executescript(f"{SETUP} PRAGMA cache_size=-{kilobytes}; {schema}")
+    connection.execute("BEGIN")
+    return connection
 
 
 def _fault(error: sqlite3.Error) -> StateError:
     return StateError(
-        f"what a run keeps in temporary files cannot be written: {error}",
+        f"the temporary files of a run cannot be written: {error}",
         "free space in the folder for temporary files, or name another in $SQLITE_TMPDIR; nothing was lost: the next "
         "run goes on from the last saved state",
     )

@@ -1,4 +1,4 @@
-"""Finds people in the snapshot by what an admin types, and the last event of one of them in a target."""
+"""Finds people by any text that an admin types, and the last event of one person in one target."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from usersyncd.state.tables import directories, journal, links, records, retries
 
 PAGE = 500
 _WHOLE_LIFE = ("create", "adopt", "reactivate", "deactivate", "delete")
-"""The changes by which an object begins, ends, or changes hands between access and no access."""
+"""The operations that create or delete an object, link it to a person, or give or take access."""
 
 
 class FoundPerson(Struct, frozen=True):
@@ -35,14 +35,14 @@ class FoundPerson(Struct, frozen=True):
 
 
 class FormerPerson(Struct, frozen=True):
-    """A user that only the journal knows: the snapshot has no record any more."""
+    """A user that only the journal knows, because the snapshot has no record any more."""
 
     directory_name: str
     id: str
 
 
 class LastEvent(Struct, frozen=True):
-    """The last change in the journal that gave somebody an object or access, or took it, and its run."""
+    """The last change in the journal that gave a person an object or access, or took it, and its run."""
 
     op: str
     run: str
@@ -50,17 +50,17 @@ class LastEvent(Struct, frozen=True):
 
 
 def find_people(connection: Connection, text: str, directory: str | None, limit: int) -> list[FoundPerson]:
-    """The users that a text means, at most ``limit``, by directory and id. Users that left are found as long as a
+    """The users that match a text, at most ``limit``, ordered by directory and id. Deleted users are found as long as a
     target holds something of them.
 
-    A user whose id is the text is meant, or else whose key or target id in a target is. Otherwise all users in whose
-    id, keys, handles and attributes every word occurs, in any case.
+    If the text is the id of users, only these match; if not, and it is a key or target id in a target, only the users
+    with it. Otherwise every word of the text has to occur in the user's id, keys, handles or attributes, in any case.
     """
     everyone = _people(directory)
     for exact in (records.c.id == text, _has_address(connection, text)):
         if rows := connection.execute(everyone.where(exact).limit(limit)).all():
             return [FoundPerson(*row) for row in rows]
-    found: list[FoundPerson] = []
+    people: list[FoundPerson] = []
     words = _folded(text).split()
     candidates = everyone.add_columns(records.c.handles).where(*(_may_contain(word) for word in words))
     for page in connection.execute(candidates).partitions(PAGE) if words else ():
@@ -70,14 +70,15 @@ def find_people(connection: Connection, text: str, directory: str | None, limit:
             texts = [person.id, *_texts(decode(person.attributes)), *_texts(handles and msgspec.json.decode(handles))]
             whole = _folded("\n".join([*texts, *keys.get(person.ref, ())]))
             if all(word in whole for word in words):
-                found.append(person)
-            if len(found) == limit:
-                return found
-    return found
+                people.append(person)
+            if len(people) == limit:
+                return people
+    return people
 
 
 def find_former(connection: Connection, text: str, directory: str | None, limit: int) -> list[FormerPerson]:
-    """The users that the snapshot forgot and that had the text as id, or else as key, at most ``limit``."""
+    """The users that the snapshot no longer has and whose id was the text, or if there are none, whose key was it. At
+    most ``limit``."""
     known = exists().where(
         records.c.id == journal.c.id, records.c.kind == NUMBER[Kind.USER], records.c.directory == directories.c.id,
         directories.c.name == journal.c.directory,
@@ -86,9 +87,9 @@ def find_former(connection: Connection, text: str, directory: str | None, limit:
     query = query.where(journal.c.kind == Kind.USER.value, journal.c.directory.is_not(None), ~known).limit(limit)
     if directory is not None:
         query = query.where(journal.c.directory == directory)
-    # One after the other: the journal has an index on the id, and none on the key.
-    for wanted in (journal.c.id == text, journal.c.key.in_(_as_keys(text))):
-        if rows := connection.execute(query.where(wanted)).all():
+    # The id comes first: the journal has an index on the id, and none on the key.
+    for matches in (journal.c.id == text, journal.c.key.in_(_as_keys(text))):
+        if rows := connection.execute(query.where(matches)).all():
             return [FormerPerson(*row) for row in rows]
     return []
 
@@ -104,19 +105,19 @@ def _people(directory: str | None) -> Select[Any]:
 
 
 def _has_address(connection: Connection, text: str) -> ColumnElement[bool]:
-    """Whether a target knows the record by this key or target id."""
-    here = or_(among(connection, links.c.key, _as_keys(text)), links.c.target_id == text)
-    return records.c.ref.in_(select(links.c.ref).where(links.c.kind == NUMBER[Kind.USER], here))
+    """The condition that a target has the record under this key or target id."""
+    matches = or_(among(connection, links.c.key, _as_keys(text)), links.c.target_id == text)
+    return records.c.ref.in_(select(links.c.ref).where(links.c.kind == NUMBER[Kind.USER], matches))
 
 
 def _as_keys(text: str) -> list[str]:
-    """The keys in JSON that a person writes so: a text, or a number."""
+    """The keys, as JSON, that a person may mean by this text: the text itself, or a number."""
     return [encode(text).decode(), *([text] if text.isdecimal() else [])]
 
 
 def _may_contain(word: str) -> ColumnElement[bool]:
-    """Whether a record may contain a word. Databases fold ASCII only, and JSON escapes some characters, so that
-    anything may stand in the place of the others."""
+    """The condition that a record may contain a word. Databases ignore the case of ASCII letters only, and JSON escapes
+    some characters, so other characters of the word match anything."""
     pattern = f"%{''.join(letter if letter.isascii() and letter.isalnum() else '%' for letter in word)}%"
     keys = select(links.c.ref).where(links.c.kind == NUMBER[Kind.USER], links.c.key.ilike(pattern))
     columns = records.c.id, records.c.attributes, records.c.handles
@@ -124,17 +125,17 @@ def _may_contain(word: str) -> ColumnElement[bool]:
 
 
 def _keys(connection: Connection, refs: list[int]) -> dict[int, list[str]]:
-    found: dict[int, list[str]] = {}
-    # The target comes first in the primary key: without it, a database looks at all links.
-    every = links.c.target.in_(select(targets.c.id))
-    query = select(links.c.ref, links.c.key).where(every, among(connection, links.c.ref, refs))
+    keys: dict[int, list[str]] = {}
+    # The primary key begins with the target: without this condition, a database would read all links.
+    any_target = links.c.target.in_(select(targets.c.id))
+    query = select(links.c.ref, links.c.key).where(any_target, among(connection, links.c.ref, refs))
     for ref, key in connection.execute(query):
-        found.setdefault(ref, []).append(str(msgspec.json.decode(key)))
-    return found
+        keys.setdefault(ref, []).append(str(msgspec.json.decode(key)))
+    return keys
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Every text and number in a value."""
+    """The texts and numbers in a value, at any depth."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list):
@@ -152,7 +153,7 @@ def _folded(text: str) -> str:
 
 
 def last_event(connection: Connection, target: str, directory: str, id_: str) -> LastEvent | None:
-    """The last event in the life of a user's object, by the names of the target and the directory."""
+    """The last event of a user's object in a target. ``target`` and ``directory`` are names."""
     query = select(journal.c.op, journal.c.run, runs.c.started).join(runs, runs.c.id == journal.c.run)
     query = query.where(
         journal.c.id == id_, journal.c.kind == Kind.USER.value, journal.c.target == target,
@@ -163,6 +164,6 @@ def last_event(connection: Connection, target: str, directory: str, id_: str) ->
 
 
 def is_retried(connection: Connection, target: int, ref: int) -> bool:
-    """Whether the last delivery could not bring a record to a target, and the next one tries again."""
-    mine = retries.c.target == target, retries.c.ref == ref
-    return connection.scalar(select(retries.c.ref).where(*mine)) is not None
+    """Whether a record failed in the last delivery to a target, and the next one tries again."""
+    retry = retries.c.target == target, retries.c.ref == ref
+    return connection.scalar(select(retries.c.ref).where(*retry)) is not None

@@ -1,4 +1,4 @@
-"""Stores the batch that was sent to a target and has no answer yet, for the run after an interruption."""
+"""Stores the batch that was sent to a target and has no answer yet, so that the run after an interruption finds it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from usersyncd.state.tables import directories, sent
 class Sent(Struct, frozen=True, array_like=True):
     """One step of an unanswered batch.
 
-    ``ref``: the record; ``left``: it becomes a leaver; ``takes``: ref of the leaver whose object it adopts; ``change``:
-    the change, for memberships without the members; ``members``: the refs of these members; ``counted``: the guard
-    counts it.
+    ``ref``: the record. ``left``: it becomes a leaver. ``takes``: the ref of the leaver whose object it adopts.
+    ``change``: a membership change has no members here. ``members``: the refs of the members of a membership change.
+    ``counted``: the guard counts the change.
     """
 
     ref: int
@@ -30,7 +30,7 @@ class Sent(Struct, frozen=True, array_like=True):
     members: list[int]
     counted: bool = True
     directory: str = ""
-    """What the directory is called now: the change has the name under which it was sent."""
+    """The current name of the directory. The change has the name under which it was sent."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -43,17 +43,19 @@ def write(
     directories: Mapping[str, int],
     steps: Iterable[PlannedChange],
 ) -> None:
-    """Store a batch that is about to be sent. It replaces the previous one. ``directories``: their numbers, by
+    """Store a batch that is about to be sent. It replaces the previous batch. ``directories``: their numbers, by
     name."""
-    content: dict[str, list[tuple[object, ...]]] = {}
+    by_directory: dict[str, list[tuple[object, ...]]] = {}
     for step in steps:
         if step.change is not None:
             name = step.change.directory
             row = (step.ref, step.left, step.takes, _change(step), step.members.tolist(), step.counted)
-            content.setdefault(name, []).append(row)
+            by_directory.setdefault(name, []).append(row)
     clear(connection, target)
-    # Names of attributes make most of it. Compressed, the commit waits for a tenth of the bytes to be on disk.
-    rows = ((target, directories[name], zlib.compress(_encode(some), level=1)) for name, some in content.items())
+    # Most of a batch is names of attributes: compressed, a tenth of the bytes has to reach the disk in the commit.
+    rows = (
+        (target, directories[name], zlib.compress(_encode(changes), level=1)) for name, changes in by_directory.items()
+    )
     bulk.upsert(connection, sent, ("target", "directory", "content"), rows)
 
 
@@ -64,7 +66,7 @@ def _change(step: PlannedChange) -> Change | msgspec.Raw:
 
 
 def clear(connection: Connection, target: int) -> None:
-    """Delete the batch after it was answered or settled."""
+    """Delete the batch of a target, after it was answered or settled."""
     connection.execute(delete(sent).where(sent.c.target == target))
 
 

@@ -1,4 +1,5 @@
-"""Saving a pull: snapshot and cursor in one transaction, and whom it concerns."""
+"""Saves a pull: the snapshot and the cursor in one transaction, and a mark on every record that has to be shaped
+again."""
 
 from __future__ import annotations
 
@@ -26,8 +27,11 @@ from usersyncd.state.vanished import Vanished, Watched
 
 
 class ShapeDependencies(Struct, frozen=True):
-    """What shapes depend on besides the record itself: the names of a user's groups, which ``display_name`` gives, and
-    the manager. ``rules`` are the targets, and the fingerprint of the rules by which each is shaped."""
+    """What the rules of a directory read besides the record itself.
+
+    ``groups``: the groups of a user; ``manager``: the manager of a user. ``display_name``: takes a group's native
+    attributes and returns its name. ``rules``: the fingerprint of the rules of each target, by the target's name.
+    """
 
     rules: Mapping[str, str]
     groups: bool
@@ -36,8 +40,12 @@ class ShapeDependencies(Struct, frozen=True):
 
 
 class SavedPull(Struct, frozen=True):
-    """What was saved: the reading as it is now, how many records and groups' members changed, which members are not
-    clear, what was left out, and which attributes are missing everywhere by a person's word."""
+    """The result of saving a pull.
+
+    ``directory``: the new state of the directory. ``changed``: how many records changed, plus how many groups list
+    other members. ``unclear``: members that cannot be resolved. ``left_out``: the first skipped memberships, by name.
+    ``accepted``: attributes that all records lost, with a person's approval.
+    """
 
     directory: DirectoryState
     changed: int
@@ -48,60 +56,63 @@ class SavedPull(Struct, frozen=True):
 
 def save(
     database: Database,
-    reading: DirectoryState,
+    before: DirectoryState,
     spool: Spool,
     done: Done,
     basis: str,
-    interest: ShapeDependencies,
+    dependencies: ShapeDependencies,
     watched: Watched,
     now: datetime,
 ) -> Steps[SavedPull]:
-    """Fold a whole pull into the snapshot. Pauses now and then; given up between, nothing was changed. Raises
-    SourceError, and changes nothing, if all records lost an attribute that is ``watched``."""
+    """Save a finished pull in the snapshot. Yields between batches; if it is closed early, nothing is changed.
+
+    Raises LostError, and changes nothing, if all records lost an attribute that is ``watched``.
+    """
     first = reserve(database, spool.count_new())
     with database.write() as connection:
-        revision = reading.revision + 1
-        vanished = Vanished(connection, reading.id, watched)
-        changed = Records(connection, reading.id, revision, spool, first, interest.display_name, vanished)
+        revision = before.revision + 1
+        vanished = Vanished(connection, before.id, watched)
+        changed = Records(connection, before.id, revision, spool, first, dependencies.display_name, vanished)
         yield from changed.save(complete=done.complete, now=now.isoformat())
-        accepted = vanished.verify(reading.name)
-        members = Memberships(connection, reading.id, revision, spool, changed, complete=done.complete)
+        accepted = vanished.verify(before.name)
+        members = Memberships(connection, before.id, revision, spool, changed, complete=done.complete)
         yield from members.save()
         if not spool.first:
-            membership_changes.save(connection, reading.id, revision, members.changes)
-            yield from _concerned(connection, reading.id, revision, changed, members, interest)
+            membership_changes.save(connection, before.id, revision, members.changes)
+            yield from _mark_dependents(connection, before.id, revision, changed, members, dependencies)
         after = structs.replace(
-            reading,
+            before,
             cursor=done.cursor,
             basis=basis,
-            # Who was only named was not read again.
-            completed_at=now if done.complete and not spool.named else reading.completed_at,
-            revision=revision if changed.changed or members.rewritten or members.changes else reading.revision,
+            # Records that were only named as present were not read again.
+            completed_at=now if done.complete and not spool.named else before.completed_at,
+            revision=revision if changed.changed or members.rewritten or members.changes else before.revision,
             complete=int(done.complete),
-            users=reading.users + changed.count[Kind.USER],
-            groups=reading.groups + changed.count[Kind.GROUP],
-            memberships=reading.memberships + members.count,
+            users=before.users + changed.count[Kind.USER],
+            groups=before.groups + changed.count[Kind.GROUP],
+            memberships=before.memberships + members.count,
         )
         directories.save(connection, after)
-        links.distrust(connection, reading.id, interest.rules)
-        found = unclear_members(connection, reading.id, MAX_SKIPPED)
-    strangers = [
-        Skipped(Kind.GROUP, id_, "its members were told, but this directory does not list the group")
+        links.distrust(connection, before.id, dependencies.rules)
+        unclear = unclear_members(connection, before.id, MAX_SKIPPED)
+    unlisted = [
+        Skipped(Kind.GROUP, id_, "this directory lists members of the group, but not the group itself")
         for id_ in members.strangers[:MAX_SKIPPED]
     ]
-    return SavedPull(after, changed.changed + members.rewritten, found, strangers + found.named, accepted)
+    return SavedPull(after, changed.changed + members.rewritten, unclear, unlisted + unclear.named, accepted)
 
 
-def _concerned(
+def _mark_dependents(
     connection: Connection,
     directory: int,
     revision: int,
     changed: Records,
     members: Memberships,
-    interest: ShapeDependencies,
+    dependencies: ShapeDependencies,
 ) -> Steps[None]:
-    """Mark those who are to be shaped again, though they themselves did not change."""
-    if interest.groups and (members.changes or changed.renamed):
+    """Mark the records that did not change, but have to be shaped again because their groups or their manager
+    changed."""
+    if dependencies.groups and (members.changes or changed.renamed):
         graph = MembershipGraph(connection, directory)
         for refs in batched(sorted(regrouped(graph, members.changes, changed.renamed)), CHUNK):
             connection.execute(
@@ -110,7 +121,7 @@ def _concerned(
                 .values(revision=revision)
             )
             yield
-    if interest.manager:
+    if dependencies.manager:
         mark = update(records).where(records.c.directory == directory, records.c.manager == bindparam("whose"))
         for names in batched(changed.managers, CHUNK):
             connection.execute(mark.values(revision=revision), [{"whose": name} for name in names])

@@ -1,7 +1,8 @@
-"""Keeps a pull until it is known to be whole, in a temporary database that ends with the process.
+"""Keeps a pull in a temporary database until its end proves that it is complete.
 
-What the snapshot holds already is recognised by its digest and not kept: reading an unchanged directory again costs
-little more than the reading. Memory stays flat: some thousand items at a time, and one bit for each known record.
+Records that the snapshot has already are recognized by their digests and are not kept, so that a pull of an unchanged
+directory costs little more than reading it. Memory stays flat: some thousand items at a time, and one bit for each
+known record.
 """
 
 from __future__ import annotations
@@ -38,13 +39,13 @@ _NEW = "ref IS NULL AND attributes IS NOT NULL"
 
 
 ILLEGIBLE = (
-    "its {} is not valid Unicode, and what a record is known by is not repaired\n  → correct it in the directory"
+    "its {} is not valid Unicode, and text that identifies a record is not repaired\n  → correct it in the directory"
 )
 
 
 class Spooled(Struct, frozen=True, gc=False):
-    """A record that is not as the snapshot has it. ``attributes`` None: the directory says that it is gone. ``ref``
-    None: new."""
+    """A record that differs from the snapshot. ``attributes`` None: the directory deleted it. ``ref`` None: it is
+    new."""
 
     kind: Kind
     id: str
@@ -56,7 +57,8 @@ class Spooled(Struct, frozen=True, gc=False):
 
 
 class ToldMembers(Struct, frozen=True, gc=False):
-    """One piece of what was told about a group's members: JSON lists of names, and digest and count of ``added``."""
+    """One item about the members of a group. ``added`` and ``removed``: JSON lists of names; ``digest`` and ``count``:
+    those of ``added``. ``whole``: the item lists all members."""
 
     group: str
     whole: bool
@@ -67,9 +69,9 @@ class ToldMembers(Struct, frozen=True, gc=False):
 
 
 class Spool:
-    """One pull of one directory, as it comes in.
+    """The items of one pull of one directory.
 
-    ``manager_of`` takes a user's native attributes and gives the id or handle of the manager, or None.
+    ``manager_of``: takes a user's native attributes and returns the id or handle of the manager, or None.
     """
 
     def __init__(
@@ -81,143 +83,126 @@ class Spool:
         self._file = scratch(SCHEMA)
         self._empty = True
         self.seen = BitSet()
-        """The refs of the known records that were listed or named as present."""
+        """The refs of the known records that the pull lists or names as present."""
         self.kept = BitSet()
-        """The refs of the groups that were named as present: their members are as they were."""
+        """The refs of the groups that were only named as present: their members did not change."""
         self.doubtful = 0
-        """What was said of records that nobody knows: only a complete pull can tell who they are."""
+        """How many items change or name a record that is unknown: only a complete pull can read these records."""
         self.named = 0
         """How many records were only named as present."""
         self.unread: list[Failed] = []
-        """The first records of which the directory hides what the rules need,"""
+        """The first records that could not be read, with the reason."""
         self.unread_count = 0
-        """and how many there are."""
+        """How many records could not be read."""
         self._unnamed = set[str]()
         """The known groups with a member whose name cannot be stored."""
         self.edge_count = 0
-        """How many edges were told."""
+        """How many edges the pull lists."""
         self.mended: list[str] = []
-        """Of the first records with text that cannot be stored: which, and where;"""
+        """The first records with text that cannot be stored and was replaced: kind, id and attributes."""
         self.mended_count = 0
-        """and how many there are."""
+        """How many records these are."""
         with database.read() as connection:
             self.first = (
                 connection.scalar(select(records.c.ref).where(records.c.directory == directory).limit(1)) is None
             )
-        """The snapshot is empty."""
+        """Whether the snapshot is empty."""
 
     def close(self) -> None:
         self._file.close()
 
     def add(self, page: Page) -> None:
-        """Take a page in. Raises SourceError when an item is not what the contract says."""
-        incoming: dict[Kind, dict[str, Item]] = {kind: {} for kind in Kind}
+        """Add the items of a page. Raises SourceError if an item breaks the contract."""
+        by_kind: dict[Kind, dict[str, Item]] = {kind: {} for kind in Kind}
         edges: list[Members] = []
         for item in page:
             if isinstance(item, Members):
                 edges.append(item)
                 continue
-            said = incoming[item.kind]
-            if (before := said.get(item.id)) is None:
-                said[item.id] = item
+            items = by_kind[item.kind]
+            if (before := items.get(item.id)) is None:
+                items[item.id] = item
             elif (both := combined(before, item)) is not None:
-                said[item.id] = both
+                items[item.id] = both
             else:
-                self._records(item.kind, said)
-                incoming[item.kind] = {item.id: item}
-        for kind, said in incoming.items():
-            if said:
-                self._records(kind, said)
+                self._add_records(item.kind, items)
+                by_kind[item.kind] = {item.id: item}
+        for kind, items in by_kind.items():
+            if items:
+                self._add_records(kind, items)
         if edges:
-            self._edges(edges)
+            self._add_edges(edges)
 
     def new(self) -> Iterator[Spooled]:
-        """The records that the snapshot does not have, users before groups, by id."""
+        """The records that the snapshot does not have, users before groups, ordered by id."""
         return self._select(_NEW)
 
     def count_new(self) -> int:
-        """How many these are."""
+        """How many records the snapshot does not have."""
         return int(self._file.execute(f"SELECT count(*) FROM records WHERE {_NEW}").fetchone()[0])  # noqa: S608
 
     def changed(self) -> Iterator[Spooled]:
-        """The records that the snapshot has otherwise, or as gone."""
+        """The records that differ in the snapshot, or are marked as deleted there."""
         return self._select("ref IS NOT NULL AND attributes IS NOT NULL")
 
     def gone(self) -> list[int]:
-        """The refs of the records that the directory says are gone."""
+        """The refs of the records that the directory reported as deleted."""
         query = "SELECT ref FROM records WHERE ref IS NOT NULL AND attributes IS NULL ORDER BY ref"
         return [ref for (ref,) in self._file.execute(query)]
 
     def _select(self, condition: str) -> Iterator[Spooled]:
-        query = f"SELECT * FROM records WHERE {condition} ORDER BY kind, id"  # noqa: S608 - one of ours
+        query = f"SELECT * FROM records WHERE {condition} ORDER BY kind, id"  # noqa: S608 - only constants
         for kind, *rest in self._file.execute(query):
             yield Spooled(KIND[kind], *rest)
 
     def edges(self) -> Iterator[ToldMembers]:
-        """What was said about members, group by group, in the order in which it came."""
+        """The items about members, group by group, in the order in which they came."""
         query = 'SELECT "group", whole, added, removed, digest, count FROM edges ORDER BY "group", seq'
         for row in self._file.execute(query):
             if row[0] not in self._unnamed:
                 yield ToldMembers(*row)
 
-    def _records(self, kind: Kind, said: Mapping[str, Item]) -> None:
+    # ---- records
+
+    def _add_records(self, kind: Kind, items: Mapping[str, Item]) -> None:
         if self.first:
-            self._compare(kind, said, {}, {})
+            self._keep_changed(kind, items, {}, {})
             return
         with self._database.read() as connection:
-            known = known_records(connection, self._directory, kind, list(said))
-            patched = [known[id_].ref for id_, item in said.items() if isinstance(item, Patch) and id_ in known]
-            held = bodies(connection, patched) if patched else {}
-        self._compare(kind, said, known, held)
+            known = known_records(connection, self._directory, kind, list(items))
+            patched = [known[id_].ref for id_, item in items.items() if isinstance(item, Patch) and id_ in known]
+            stored = bodies(connection, patched) if patched else {}
+        self._keep_changed(kind, items, known, stored)
 
-    def _compare(
-        self, kind: Kind, said: Mapping[str, Item], known: Mapping[str, KnownRecord], held: Mapping[int, Body]
+    def _keep_changed(
+        self, kind: Kind, items: Mapping[str, Item], known: Mapping[str, KnownRecord], stored: Mapping[int, Body]
     ) -> None:
-        """Keep what is not as it is ``known``; ``held`` are the bodies of the patched, by ref."""
+        """Keep the records that differ from the ``known`` ones. ``stored``: the bodies of patched records, by ref."""
         number = NUMBER[kind]
         unchanged: list[str] = []
         changed: list[tuple[int, str, int | None, int, str | None, str | None, int | None]] = []
-        for id_, item in said.items():
-            found = known.get(id_)
-            if isinstance(item, Present):
-                self._present(item, found)
-                continue
-            if isinstance(item, Unread):
-                self._unread(item, found)
-                continue
-            record = self._patched(item, found, held) if isinstance(item, Patch) else item
+        for id_, item in items.items():
+            before = known.get(id_)
+            record = self._resolved(item, before, stored)
             if record is None:
-                self.doubtful += 1
                 continue
+            ref = before.ref if before else None
             if isinstance(record, Gone):
-                ref = found.ref if found else None
                 changed.append((number, id_, ref, 0, None, None, None))
                 if ref is not None:
                     self.seen.discard(ref)
                 continue
-            if not all(map(is_legible, record.handles)):
-                self._unread(Unread(kind, id_, ILLEGIBLE.format("name")), found)
-                continue
-            attributes, body = self._written(record)
+            attributes, body = self._encoded_attributes(record)
             handles = encode(sorted(set(record.handles))).decode() if record.handles else None
             fingerprint = digest(body + handles.encode()) if handles else digest(body)
-            if found:
-                self.seen.add(found.ref)
-                if found.digest == fingerprint and not found.gone:
+            if before:
+                self.seen.add(before.ref)
+                if before.digest == fingerprint and not before.gone:
                     unchanged.append(id_)
                     continue
             manager = self._manager_of(attributes) if kind is Kind.USER else None
-            changed.append(
-                (
-                    number,
-                    id_,
-                    found.ref if found else None,
-                    fingerprint,
-                    body.decode(),
-                    handles,
-                    name(manager) if manager else None,
-                )
-            )
+            row = (number, id_, ref, fingerprint, body.decode(), handles, name(manager) if manager else None)
+            changed.append(row)
         if unchanged and not self._empty:
             self._file.executemany(
                 "DELETE FROM records WHERE kind = ? AND id = ?", [(number, id_) for id_ in unchanged]
@@ -226,33 +211,49 @@ class Spool:
             self._file.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?)", changed)
             self._empty = False
 
-    def _written(self, record: Record) -> tuple[dict[str, Value], bytes]:
-        """A record's attributes, and how they are written. What cannot be stored is mended and noted."""
+    def _resolved(self, item: Item, known: KnownRecord | None, stored: Mapping[int, Body]) -> Record | Gone | None:
+        """The whole record that an item gives, or its deletion. None if the item gives neither: that is counted."""
+        if isinstance(item, Present):
+            self._note_present(item, known)
+            return None
+        if isinstance(item, Unread):
+            self._note_unread(item, known)
+            return None
+        record = self._patched(item, known, stored) if isinstance(item, Patch) else item
+        if record is None:
+            self.doubtful += 1
+        elif isinstance(record, Record) and not all(map(is_legible, record.handles)):
+            self._note_unread(Unread(record.kind, record.id, ILLEGIBLE.format("name")), known)
+            return None
+        return record
+
+    def _encoded_attributes(self, record: Record) -> tuple[dict[str, Value], bytes]:
+        """A record's attributes, also as JSON. Text that cannot be stored is replaced, and the record is noted."""
         try:
             return record.attributes, _encoded(record, record.attributes)
         except UnicodeEncodeError:
             attributes, names = mended(record.attributes)
-            self._note(f"{record.kind} {record.id}: {', '.join(names)}")
+            self._note_mended(f"{record.kind} {record.id}: {', '.join(names)}")
             return attributes, _encoded(record, attributes)
 
-    def _note(self, what: str) -> None:
+    def _note_mended(self, record: str) -> None:
         self.mended_count += 1
         if len(self.mended) < MAX_FAILURES:
-            self.mended.append(what)
+            self.mended.append(record)
 
-    def _present(self, item: Present, known: KnownRecord | None) -> None:
+    def _note_present(self, item: Present, known: KnownRecord | None) -> None:
         self.named += 1
-        if not self._keep(item.kind, known) and self._spooled(item) is None:
+        if not self._keep_stored(item.kind, known) and self._spooled(item) is None:
             self.doubtful += 1
 
-    def _unread(self, item: Unread, known: KnownRecord | None) -> None:
+    def _note_unread(self, item: Unread, known: KnownRecord | None) -> None:
         self.unread_count += 1
         if len(self.unread) < MAX_FAILURES:
             self.unread.append(Failed(item.kind, item.id, in_short(item.why)))
-        self._keep(item.kind, known)
+        self._keep_stored(item.kind, known)
 
-    def _keep(self, kind: Kind, known: KnownRecord | None) -> bool:
-        """The snapshot has this record, and keeps it as it is."""
+    def _keep_stored(self, kind: Kind, known: KnownRecord | None) -> bool:
+        """Let the snapshot keep this record as it is. False if the snapshot does not have it."""
         if known is None or known.gone:
             return False
         self.seen.add(known.ref)
@@ -261,23 +262,26 @@ class Spool:
         return True
 
     def _spooled(self, item: Patch | Present) -> Body | None:
-        """Attributes and handles as this pull has told them before."""
+        """The attributes and handles that this pull gave the record before."""
         query = "SELECT attributes, handles FROM records WHERE kind = ? AND id = ?"
         row: Body | None = self._file.execute(query, (NUMBER[item.kind], item.id)).fetchone()
         return row
 
-    def _patched(self, patch: Patch, known: KnownRecord | None, held: Mapping[int, Body]) -> Record | None:
-        row = self._spooled(patch)
-        if row is None and known is not None and not known.gone:
-            row = held[known.ref]
-        if row is None or row[0] is None:
+    def _patched(self, patch: Patch, known: KnownRecord | None, stored: Mapping[int, Body]) -> Record | None:
+        """The record with the changes of a patch; None if the record is unknown or deleted."""
+        body = self._spooled(patch)
+        if body is None and known is not None and not known.gone:
+            body = stored[known.ref]
+        if body is None or body[0] is None:
             return None
         handles = patch.handles
         if handles is None:
-            handles = tuple(msgspec.json.decode(row[1], type=list[str])) if row[1] else ()
-        return Record(patch.kind, patch.id, merged(decode(row[0]), patch.attributes), handles)
+            handles = tuple(msgspec.json.decode(body[1], type=list[str])) if body[1] else ()
+        return Record(patch.kind, patch.id, merged(decode(body[0]), patch.attributes), handles)
 
-    def _edges(self, edges: list[Members]) -> None:
+    # ---- memberships
+
+    def _add_edges(self, edges: list[Members]) -> None:
         unnamed = {item.group for item in edges if not is_legible("".join((*item.added, *item.removed)))}
         if unnamed:
             self._keep_unnamed(unnamed)
@@ -299,17 +303,17 @@ class Spool:
         )
 
     def _keep_unnamed(self, groups: Collection[str]) -> None:
-        """Groups with a member whose name cannot be stored fail by name, and the known ones keep their members."""
+        """Report groups with a member whose name cannot be stored. Known groups keep their stored members."""
         with self._database.read() as connection:
             known = known_records(connection, self._directory, Kind.GROUP, list(groups))
         for group in groups:
-            self._unread(Unread(Kind.GROUP, group, ILLEGIBLE.format("member's name")), known.get(group))
+            self._note_unread(Unread(Kind.GROUP, group, ILLEGIBLE.format("member's name")), known.get(group))
             if group in known and not known[group].gone:
                 self._unnamed.add(group)
 
 
 def _legible_part(item: Members) -> Members:
-    added, removed = (frozenset(filter(is_legible, some)) for some in (item.added, item.removed))
+    added, removed = (frozenset(filter(is_legible, names)) for names in (item.added, item.removed))
     return Members(item.group, added, removed, item.whole)
 
 
@@ -320,6 +324,6 @@ def _encoded(record: Record, attributes: dict[str, Value]) -> bytes:
         raise
     except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
         raise SourceError(
-            f"{record.kind} {record.id}: an attribute is nothing that JSON can say ({error})",
+            f"{record.kind} {record.id}: an attribute cannot be written as JSON ({error})",
             "this is a fault of the connector: report it to its author",
         ) from error

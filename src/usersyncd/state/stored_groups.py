@@ -1,4 +1,4 @@
-"""The members of groups as the snapshot has them, read and written as a whole."""
+"""Reads and writes the members of groups in the snapshot, one whole group at a time."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _COLUMNS = ("ref", "directory", "digest", "count", "unresolved", "ambiguous", "n
 
 
 class StoredGroup(Struct, frozen=True):
-    """A group. ``names``: its members as the directory names them, with their ``digest`` and ``count``. ``users`` and
-    ``groups``: the refs of the records that are meant. ``unresolved``: JSON list of the ids and handles that nobody
-    has; ``ambiguous``: the names that several records have."""
+    """The members of a group. ``names``: the names that the directory uses for them, with their ``digest`` and
+    ``count``. ``users`` and ``groups``: the refs of the records that the names mean. ``unresolved``: JSON list of the
+    ids and handles that no record has. ``ambiguous``: the names that several records have."""
 
     ref: int
     digest: int = 0
@@ -35,7 +35,7 @@ class StoredGroup(Struct, frozen=True):
 
 
 def load(connection: Connection, refs: Collection[int]) -> dict[int, StoredGroup]:
-    """The groups with these refs, as far as something is stored of their members."""
+    """The groups with these refs. Groups whose members were never stored are left out."""
     columns = (memberships.c[name] for name in _COLUMNS if name != "directory")
     rows = connection.execute(select(*columns).where(among(connection, memberships.c.ref, list(refs)))).all()
     return {
@@ -60,5 +60,5 @@ def _row(directory: int, group: StoredGroup) -> bulk.Row:
 
 
 def forget(connection: Connection, refs: Collection[int]) -> None:
-    """Delete what is stored of the members of these groups."""
+    """Delete the stored members of these groups."""
     connection.execute(delete(memberships).where(among(connection, memberships.c.ref, list(refs))))

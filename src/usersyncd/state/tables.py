@@ -1,8 +1,8 @@
 """The tables of the state database. The migrations in ``migrations/`` create them; a test keeps the two alike.
 
-Every record has a ``ref``, a number of its own that is never given twice, so that a group's members are one sorted
-array of numbers instead of a row per edge. A record that has left its directory keeps its row (``gone_at``) as long as
-a target holds something of it: it is how a leaver is still known by name, and how one who returns is recognised.
+Every record has a ``ref``, a number that is given only once, so that the members of a group are one sorted array of
+numbers instead of a row per edge. A record that its directory has deleted keeps its row (``gone_at``) as long as a
+target holds something of it, so that a leaver still has an id, and a person who returns is recognized.
 """
 
 from __future__ import annotations

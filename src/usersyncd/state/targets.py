@@ -1,4 +1,5 @@
-"""The sets of links: one for each target by its own identity, whatever the configuration calls it."""
+"""Stores the sets of links. Each set belongs to one target, recognized by its own identity, not by its name in the
+configuration."""
 
 from __future__ import annotations
 
@@ -11,13 +12,13 @@ from usersyncd.state.columns import NUMBER
 from usersyncd.state.tables import links, metadata, places, target_names, target_progress, targets, verifications
 
 _PARTS = [table for table in metadata.sorted_tables if "target" in table.primary_key.columns]
-"""Everything that belongs to one set."""
+"""The tables whose rows belong to one set."""
 _COPIED = [table for table in _PARTS if table is not places]
 
 
 class LinkSet(Struct, frozen=True):
-    """A set of links: its number, what the configuration called its target last, the target's identity (None: it was
-    never asked), and how many users and groups are linked."""
+    """A set of links. ``target``: the last name of the target in a configuration. ``identity``: None if the target was
+    never asked for it. ``users`` and ``groups``: how many are linked."""
 
     number: int
     target: str
@@ -27,32 +28,32 @@ class LinkSet(Struct, frozen=True):
 
 
 def by_identity(connection: Connection, identity: str, name: str) -> int | None:
-    """The number of the set for this identity. A target that was in use before targets had identities is known by its
-    name. None: there is no set."""
-    found = connection.scalar(select(targets.c.id).where(targets.c.identity == identity))
-    if found is not None:
-        return int(found)
-    unnamed = select(targets.c.id).join(target_names, target_names.c.target == targets.c.id)
-    found = connection.scalar(unnamed.where(target_names.c.name == name, targets.c.identity.is_(None)))
-    return None if found is None else int(found)
+    """The number of the set with this identity; None if there is none. A set from before targets had identities is
+    found by the name."""
+    number = connection.scalar(select(targets.c.id).where(targets.c.identity == identity))
+    if number is not None:
+        return int(number)
+    by_name_only = select(targets.c.id).join(target_names, target_names.c.target == targets.c.id)
+    number = connection.scalar(by_name_only.where(target_names.c.name == name, targets.c.identity.is_(None)))
+    return None if number is None else int(number)
 
 
 def by_name(connection: Connection, name: str) -> int | None:
-    """The number of the set that this name of the configuration used last."""
+    """The number of the set that the target with this configured name used last."""
     return connection.scalar(select(target_names.c.target).where(target_names.c.name == name))
 
 
 def is_remembered(connection: Connection, number: int, identity: str, name: str) -> bool:
-    """Whether this name is known to mean the target with this identity, and this set."""
+    """Whether it is already stored that this name stands for this identity and this set."""
     query = select(targets.c.id).where(targets.c.id == number, targets.c.identity == identity, targets.c.name == name)
     return connection.scalar(query) == number == by_name(connection, name)
 
 
 def remember(connection: Connection, identity: str, name: str, copied: int | None) -> int:
-    """Store that this name means the target with this identity. Returns the number of its set.
+    """Store that this name stands for the target with this identity. Returns the number of its set.
 
-    A new set is empty, or begins as a copy of the set ``copied``: that one still says what the other target holds. A
-    set that this name did not use last has to be verified: nobody knows what happened in the target meanwhile.
+    A new set is empty, or a copy of the set ``copied``, which stays and still describes the other target. If the name
+    used another set before, the next delivery verifies the target, because it may have changed meanwhile.
     """
     number, before = by_identity(connection, identity, name), by_name(connection, name)
     if number is None:
@@ -72,15 +73,15 @@ def remember(connection: Connection, identity: str, name: str, copied: int | Non
 
 
 def _insert(connection: Connection, identity: str, name: str) -> tuple[int, bool]:
-    """The number of a new set, and whether it is new: another run may have made it at the same time."""
+    """The number of the set, and whether this call created it: another run may have created it at the same time."""
     if connection.dialect.name == "sqlite":
         from sqlalchemy.dialects.sqlite import insert as upsert
     else:
         from sqlalchemy.dialects.postgresql import insert as upsert  # type: ignore[assignment]
     statement = upsert(targets).values(identity=identity, name=name).on_conflict_do_nothing()
-    made = connection.scalar(statement.returning(targets.c.id))
-    if made is not None:
-        return int(made), True
+    number = connection.scalar(statement.returning(targets.c.id))
+    if number is not None:
+        return int(number), True
     return connection.scalars(select(targets.c.id).where(targets.c.identity == identity)).one(), False
 
 
@@ -91,11 +92,11 @@ def _copy(connection: Connection, source: int, number: int) -> None:
         connection.execute(insert(table).from_select(["target", *(column.name for column in rest)], rows))
 
 
-# ---- sets that nothing uses
+# ---- unused sets
 
 
 def unused(connection: Connection, names: list[str]) -> list[LinkSet]:
-    """The sets that none of these names of the configuration uses."""
+    """The sets that none of these configured names uses."""
     used = select(target_names.c.target).where(target_names.c.name.in_(names))
     counts = [
         select(func.count()).where(links.c.target == targets.c.id, links.c.kind == NUMBER[kind]).scalar_subquery()
@@ -106,7 +107,7 @@ def unused(connection: Connection, names: list[str]) -> list[LinkSet]:
 
 
 def drop(connection: Connection, number: int) -> None:
-    """Delete a set with everything that belongs to it. Nothing in a target changes."""
+    """Delete a set with everything that belongs to it. The target itself is not changed."""
     for table in (*_PARTS, target_names):
         connection.execute(delete(table).where(table.c.target == number))
     connection.execute(delete(targets).where(targets.c.id == number))

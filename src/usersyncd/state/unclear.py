@@ -1,4 +1,4 @@
-"""Members of groups that are not clear: nobody whom the directory lists has the name, or several records have it."""
+"""Finds members of groups whose names cannot be resolved: no record has the name, or several records have it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from usersyncd.plugin import Kind
 from usersyncd.state.names import SharedName, sharing
 from usersyncd.state.tables import memberships, records
 
-MISSING = "its member {0} is nobody whom this directory lists"
+MISSING = "this directory does not list its member {0}"
 AMBIGUOUS = "its member {0} is ambiguous: {1} have this name; {2}"
 
 _strings = msgspec.json.Decoder(list[str]).decode
 
 
 class UnclearMembers(Struct):
-    """How many members are ``missing`` from the directory, how many are ``ambiguous``, and the first of both by
+    """How many members are ``missing`` from the directory and how many are ``ambiguous``, and the first of them by
     name."""
 
     missing: int = 0
@@ -28,8 +28,8 @@ class UnclearMembers(Struct):
 
 
 def unclear_members(connection: Connection, directory: int, limit: int) -> UnclearMembers:
-    """The members of groups that are not clear; ``limit`` of them by name."""
-    found = UnclearMembers()
+    """Count the unclear members of all groups, with up to ``limit`` of them by name."""
+    unclear = UnclearMembers()
     query = (
         select(records.c.id, memberships.c.unresolved, memberships.c.ambiguous)
         .join(records, records.c.ref == memberships.c.ref)
@@ -39,18 +39,18 @@ def unclear_members(connection: Connection, directory: int, limit: int) -> Uncle
         )
     )
     rows = connection.execute(query.order_by(memberships.c.ref)).all()
-    several = sharing(connection, directory, {number for *_, numbers in rows for number in unpack("q", numbers)})
+    by_number = sharing(connection, directory, {number for *_, numbers in rows for number in unpack("q", numbers)})
     for id_, unresolved, ambiguous in rows:
-        tokens, shared = _strings(unresolved or "[]"), [several[number] for number in unpack("q", ambiguous)]
-        found.missing += len(tokens)
-        found.ambiguous += len(shared)
-        reasons = [AMBIGUOUS.format(one.token, " and ".join(one.ids), _verdict(one)) for one in shared]
+        tokens, shared = _strings(unresolved or "[]"), [by_number[number] for number in unpack("q", ambiguous)]
+        unclear.missing += len(tokens)
+        unclear.ambiguous += len(shared)
+        reasons = [AMBIGUOUS.format(name.token, " and ".join(name.ids), _decision(name)) for name in shared]
         reasons += [MISSING.format(token) for token in tokens]
-        left = limit - len(found.named)
-        found.named += [Skipped(Kind.GROUP, id_, reason) for reason in reasons[:left]]
-    return found
+        room = limit - len(unclear.named)
+        unclear.named += [Skipped(Kind.GROUP, id_, reason) for reason in reasons[:room]]
+    return unclear
 
 
-def _verdict(shared: SharedName) -> str:
+def _decision(shared: SharedName) -> str:
     meant = shared.meant
-    return "none of them is a member by it" if meant is None else f"{meant} had it first, and is the member"
+    return "none of them becomes a member through it" if meant is None else f"{meant} had it first, and is the member"

@@ -1,4 +1,5 @@
-"""Links to objects whose records nobody knows any more: the state was restored from an older backup."""
+"""Restores links to objects of a directory that the state does not know, because it was restored from an older
+backup."""
 
 from __future__ import annotations
 
@@ -23,16 +24,16 @@ _COLUMNS = ("ref", "directory", "kind", "id", "digest", "attributes", "revision"
 
 def count_links(database: Database, target: int, directory: int, kind: Kind) -> int:
     """How many records of a directory are linked."""
-    mine = select(records.c.ref).where(records.c.directory == directory, records.c.kind == NUMBER[kind])
+    refs = select(records.c.ref).where(records.c.directory == directory, records.c.kind == NUMBER[kind])
     query = select(func.count()).where(
-        links_table.c.target == target, links_table.c.kind == NUMBER[kind], links_table.c.ref.in_(mine)
+        links_table.c.target == target, links_table.c.kind == NUMBER[kind], links_table.c.ref.in_(refs)
     )
     with database.read() as connection:
         return int(connection.scalar(query) or 0)
 
 
 def digest_links(database: Database, target: int, directory: int, kind: Kind) -> int:
-    """The digest of the ids of the records that are linked."""
+    """The digest of the ids of the linked records of a directory."""
     query = (
         select(records.c.id)
         .join(links_table, links_table.c.ref == records.c.ref)
@@ -46,27 +47,30 @@ def digest_links(database: Database, target: int, directory: int, kind: Kind) ->
 def link(
     database: Database, target: int, directory: DirectoryState, kind: Kind, rows: Sequence[tuple[str, links.Row]]
 ) -> None:
-    """Of these objects, link those that are linked to nobody, and whose records the directory does not have: to records
-    that are gone. ``rows``: each record's id, and its link without a ref. The next verification is wanted: what else
-    changed since the backup is not known."""
+    """Link the unknown ones of these objects to deleted records: objects that have no link, and whose records the
+    directory does not have. Then the next plan removes them as it does for any deleted record.
+
+    ``rows``: each record's id, and its link without a ref. The next run also has to verify the target, because other
+    changes since the backup are unknown.
+    """
     with database.read() as connection:
-        found = _unknown(connection, target, directory.id, kind, dict(rows))
-    if not found:
+        unknown = _unknown(connection, target, directory.id, kind, dict(rows))
+    if not unknown:
         return
-    # Before the links: when it is interrupted, the next run finds the rest.
+    # Before the links are written: if this is interrupted, the verification of the next run finds the rest.
     verifications.want(database, directory.id, target)
-    first = reserve(database, len(found))
+    first = reserve(database, len(unknown))
     now = datetime.now(UTC).isoformat()
     with database.write() as connection:
-        gone = _gone(connection, directory.id, kind, found)
-        refs = {id_: gone.get(id_, first + place) for place, id_ in enumerate(found)}
-        made = [
+        deleted = _deleted(connection, directory.id, kind, unknown)
+        refs = {id_: deleted.get(id_, first + place) for place, id_ in enumerate(unknown)}
+        new = [
             (refs[id_], directory.id, NUMBER[kind], id_, 0, "{}", directory.revision, now)
-            for id_ in found
-            if id_ not in gone
+            for id_ in unknown
+            if id_ not in deleted
         ]
-        bulk.insert(connection, records, _COLUMNS, made)
-        links.write(connection, target, [structs.replace(row, ref=refs[id_]) for id_, row in found.items()])
+        bulk.insert(connection, records, _COLUMNS, new)
+        links.write(connection, target, [structs.replace(row, ref=refs[id_]) for id_, row in unknown.items()])
         links.retry(connection, target, refs.values())
 
 
@@ -84,8 +88,8 @@ def _unknown(
     return {id_: row for id_, row in rows.items() if row.target_id not in linked and id_ not in here}
 
 
-def _gone(connection: Connection, directory: int, kind: Kind, ids: Collection[str]) -> dict[str, int]:
-    """The refs of those of these records that are still known, though gone."""
+def _deleted(connection: Connection, directory: int, kind: Kind, ids: Collection[str]) -> dict[str, int]:
+    """The refs of the deleted records with these ids that still have a row, by id."""
     query = select(records.c.id, records.c.ref).where(
         records.c.directory == directory, records.c.kind == NUMBER[kind], among(connection, records.c.id, list(ids))
     )

@@ -1,4 +1,5 @@
-"""Attributes that all records of a directory lost in one pull: they were hidden or renamed, not emptied one by one."""
+"""Detects attributes that all records of a directory lost in one pull: the directory hides or renamed them, and nobody
+emptied them one by one."""
 
 from __future__ import annotations
 
@@ -33,8 +34,12 @@ class LostError(SourceError):
 
 
 class Watched(Struct, frozen=True):
-    """The native attributes that rules read (None: all). Those that ``at_least`` records lost while none kept it void
-    the pull, unless a person approved that (``accepted``). ``targets``: the names of those that list the directory."""
+    """The attributes whose loss discards a pull.
+
+    ``reads``: the native attributes that rules read, by kind (None: all). If ``at_least`` records lost one of them and
+    no record has it any more, the pull is discarded, unless the attribute is ``accepted``: a person approved its loss.
+    ``targets``: the names of the targets that list the directory.
+    """
 
     reads: Mapping[Kind, Collection[str] | None]
     at_least: int
@@ -45,7 +50,7 @@ class Watched(Struct, frozen=True):
 class Vanished:
     """Counts the attributes that the records of one directory lost in one pull.
 
-    Who is gone and did not leave every target yet had them too: the same fault may hide records and attributes.
+    Deleted records that are still active in a target count, too: one fault may hide both records and attributes.
     """
 
     def __init__(self, connection: Connection, directory: int, watched: Watched) -> None:
@@ -55,10 +60,10 @@ class Vanished:
         self._lost = Counter[tuple[Kind, str]]()
         held = select(links.c.ref).join(target_names, target_names.c.target == links.c.target)
         self._held = held.where(target_names.c.name.in_(watched.targets), links.c.left_at.is_(None))
-        """The refs of those who did not leave every target."""
+        """Selects the refs of records that are linked in these targets and are not leavers there."""
 
     def note(self, kind: Kind, before: str, after: str) -> None:
-        """One record changed: its attributes ``before`` and ``after``, as JSON."""
+        """Count what one record lost. ``before`` and ``after``: its attributes as JSON."""
         kept = decode(after)
         self._lost.update(
             (kind, name)
@@ -67,22 +72,22 @@ class Vanished:
         )
 
     def held(self, gone: Collection[int]) -> set[int]:
-        """Those of these records that did not leave every target yet."""
+        """Those of these records that are still active in a target."""
         if not gone:
             return set()
         return set(self._connection.scalars(self._held.where(among(self._connection, links.c.ref, list(gone)))))
 
     def verify(self, name: str) -> list[str]:
-        """Raises LostError if no record of the directory has an attribute any more that many had. Returns those of
-        the accepted attributes that records lost and none has any more."""
+        """Raises LostError if many records lost an attribute and no record has it any more. Returns the accepted
+        attributes that no record has any more. ``name``: the directory."""
         accepted = self._watched.accepted
-        gone = [
+        lost = [
             Loss(kind, attribute, count)
             for (kind, attribute), count in self._had()
             if attribute not in accepted and count >= max(self._watched.at_least, 1) and not self._has(kind, attribute)
         ]
-        if gone:
-            raise LostError(name, gone)
+        if lost:
+            raise LostError(name, lost)
         return sorted({name for kind, name in self._lost if name in accepted and not self._has(kind, name)})
 
     def _is_watched(self, kind: Kind, attribute: str) -> bool:
@@ -90,26 +95,30 @@ class Vanished:
         return reads is None or attribute in reads
 
     def _had(self) -> list[tuple[tuple[Kind, str], int]]:
-        """The attributes that records lost, each with how many had it: of those who lost it, and of those who are
-        gone."""
+        """The lost attributes, each with the number of records that had it: records that lost it, and deleted
+        records."""
         had = Counter(self._lost)
         if had:
             query = select(records.c.kind, records.c.attributes).where(
                 records.c.directory == self._directory, records.c.gone_at.is_not(None), records.c.ref.in_(self._held)
             )
             for number, text in self._connection.execute(query.execution_options(yield_per=PAGE)):
-                whole = decode(text)
-                had.update(one for one in self._lost if one[0] is KIND[number] and not is_blank(whole.get(one[1])))
+                attributes, deleted_kind = decode(text), KIND[number]
+                had.update(
+                    (kind, name)
+                    for kind, name in self._lost
+                    if kind is deleted_kind and not is_blank(attributes.get(name))
+                )
         return sorted(had.items())
 
     def _has(self, kind: Kind, attribute: str) -> bool:
         """Whether a record of the directory has a value of this attribute."""
-        named = f"{encode(attribute).decode()}:"
+        json_name = f"{encode(attribute).decode()}:"
         query = select(records.c.attributes).where(
             records.c.directory == self._directory,
             records.c.kind == NUMBER[kind],
             records.c.gone_at.is_(None),
-            records.c.attributes.contains(named, autoescape=True),
+            records.c.attributes.contains(json_name, autoescape=True),
         )
         with self._connection.execute(query.execution_options(yield_per=PAGE)) as rows:
             return any(not is_blank(decode(text).get(attribute)) for (text,) in rows)

@@ -1,4 +1,4 @@
-"""When a target was last compared with its links, for each directory."""
+"""Stores when each target was last compared with its links, for each directory."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from usersyncd.state.tables import verifications
 
 
 class LastVerification(Struct, frozen=True):
-    """``at``: when it was done last, and what it found was delivered. ``wanted``: the next run has to do it, whatever
-    the configuration says."""
+    """``at``: when the last verification was delivered; None if there was none. ``wanted``: the next run has to verify,
+    even if the configuration says otherwise."""
 
     at: datetime | None = None
     wanted: bool = False
@@ -22,20 +22,20 @@ class LastVerification(Struct, frozen=True):
 
 def latest(connection: Connection, directory: int, target: int) -> LastVerification:
     """The last verification of a target for a directory."""
-    mine = verifications.c.directory == directory, verifications.c.target == target
-    found = connection.execute(select(verifications.c.at).where(*mine)).one_or_none()
-    if found is None:
+    of_share = verifications.c.directory == directory, verifications.c.target == target
+    row = connection.execute(select(verifications.c.at).where(*of_share)).one_or_none()
+    if row is None:
         return LastVerification()
-    return LastVerification(datetime.fromisoformat(found.at)) if found.at else LastVerification(wanted=True)
+    return LastVerification(datetime.fromisoformat(row.at)) if row.at else LastVerification(wanted=True)
 
 
 def want(database: Database, directory: int, target: int) -> None:
-    """The next run has to verify."""
+    """Store that the next run has to verify."""
     _write(database, directory, target, None)
 
 
 def done(database: Database, directory: int, target: int, at: datetime) -> None:
-    """A verification was done, and what it found was delivered."""
+    """Store that a verification was done, and that its plan was delivered."""
     _write(database, directory, target, at.isoformat())
 
 

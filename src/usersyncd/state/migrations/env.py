@@ -1,4 +1,4 @@
-"""Alembic's entry: migrations run on the connection that usersyncd opens at start."""
+"""The entry point of Alembic: it runs the migrations on the connection that usersyncd opened."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""The first state database."""
+"""Creates the first tables."""
 
 import sqlalchemy as sa
 from alembic import op

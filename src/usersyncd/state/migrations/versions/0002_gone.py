@@ -1,4 +1,4 @@
-"""An index of the records that have left: they are looked for after every run."""
+"""Adds an index of deleted records, which every run looks for at its end."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What was delivered becomes links: by the target's number, with the target's own id of each object."""
+"""Turns delivered records into links, with the number of the target and the target's own id of each object."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""The order of runs, what they took away, names and verifications of targets, directories that were renamed."""
+"""Adds the order of runs, the harm that they did, names and verifications of targets, and renamed directories."""
 
 from __future__ import annotations
 
@@ -77,7 +77,8 @@ def upgrade() -> None:
 
 
 def _number_runs() -> None:
-    """Number the runs by their ids, which begin with the time, and add the gaps between those of each directory."""
+    """Number the runs in the order of their ids, which begin with the time, and set ``elapsed`` from the gaps between
+    the runs of each directory."""
     connection = op.get_bind()
     rows = connection.execute(sa.text("SELECT id, directory, started FROM runs ORDER BY id")).all()
     before: dict[str, tuple[datetime, int]] = {}

@@ -1,4 +1,4 @@
-"""Where a target has its users and its groups."""
+"""Adds the places where a target has its users and its groups."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names that several records have: who had one first, and which groups name their members so."""
+"""Adds what is needed for names that several records have: which record had a name first, and which groups use it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pulls and deliveries as runs of their own, and when a record is to be shaped again."""
+"""Makes pulls and deliveries runs of their own, and adds the moments at which records have to be shaped again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Ref = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 def upgrade() -> None:
     op.rename_table("deliveries", "target_progress")
-    # Of a first delivery that did not end, something may stand in the target.
+    # A first delivery that did not end may have created objects in the target.
     op.execute(
         "INSERT INTO target_progress (directory, target, revision, fingerprint) "
         "SELECT DISTINCT records.directory, links.target, -1, '' FROM links JOIN records ON records.ref = links.ref "
@@ -58,7 +58,7 @@ def upgrade() -> None:
 
 
 def _runs() -> None:
-    """A run was of a directory, and contained the deliveries to its targets (kind 0). Now each is a run of its own."""
+    """A run of a directory contained the deliveries to its targets (kind 0). Now each pull and delivery is a run."""
     op.drop_index("runs_directory", "runs")
     op.execute("ALTER TABLE runs RENAME COLUMN directory TO subject")
     kind = sa.Column(

@@ -1,4 +1,5 @@
-"""Which groups name whom, and who entered or left which group: so that a small pull costs little."""
+"""Adds an index from names to the groups that use them, and the records that entered or left each group, so that the
+cost of a pull follows its changes."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ def upgrade() -> None:
     connection = op.get_bind()
     for directory in list(connection.scalars(sa.text("SELECT id FROM directories"))):
         _index(connection, directory)
-    # Nobody noted who entered or left before this version: a target that has not been given everything starts over.
+    # Earlier versions did not store who entered or left: a target that does not have everything yet starts again.
     op.execute(
         "UPDATE target_progress SET fingerprint = '' WHERE revision < "
         "(SELECT d.revision FROM directories d WHERE d.id = target_progress.directory)"
@@ -86,7 +87,7 @@ def _directory() -> sa.Column[int]:
 
 
 def _index(connection: sa.Connection, directory: int) -> None:
-    """Fill groups_by_name from the memberships, by one range of names after the other."""
+    """Fill groups_by_name from the memberships, one range of names at a time."""
     table = sa.Table("groups_by_name", sa.MetaData())
     mine = {"directory": directory}
     total = connection.scalar(sa.text("SELECT sum(count) FROM memberships WHERE directory = :directory"), mine) or 0

@@ -1,4 +1,4 @@
-"""Held changes, and what people decided about them."""
+"""Adds held changes, and people's decisions about them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The journal finds what happened to one record without reading all of it."""
+"""Adds an index of the journal by the record's id, to find the changes of one record."""
 
 from __future__ import annotations
 
