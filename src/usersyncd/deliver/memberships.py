@@ -19,7 +19,7 @@ from usersyncd.state.bulk import batched
 from usersyncd.state.candidates import Selection
 from usersyncd.state.database import Connection
 from usersyncd.state.held_members import HeldMembers, all_groups, held_members, retried_groups
-from usersyncd.state.links import Membership
+from usersyncd.state.links import GroupMembers
 from usersyncd.state.membership_changes import MembershipChange
 from usersyncd.state.membership_graph import MembershipGraph
 from usersyncd.state.people import People
@@ -138,7 +138,7 @@ def _in_directory(graph: MembershipGraph, compared: Compared, mode: MembershipMo
 
 def _held(
     connection: Connection, selection: Selection, compared: Compared, taken: Mapping[int, int]
-) -> dict[int, Membership]:
+) -> dict[int, GroupMembers]:
     """Which of the compared members the target holds in each group. A record that adopts a leaver's object gets the
     object's memberships. Adds to the compared members those whose change was not answered."""
     adopted = {ref: leaver for leaver, ref in taken.items()}
@@ -150,28 +150,28 @@ def _held(
         if (refs := compared[group]) is not None:
             refs |= {*held.unanswered, *(taken[ref] for ref in refs if ref in taken)}
             former = {leaver for ref in refs if (leaver := adopted.get(ref)) is not None}
-            found[object_] = Membership(those_in(held.members, refs | former), set(held.unanswered))
+            found[object_] = GroupMembers(those_in(held.members, refs | former), set(held.unanswered))
         elif object_ not in found:
-            found[object_] = Membership(set(held.members), set(held.unanswered))
+            found[object_] = GroupMembers(set(held.members), set(held.unanswered))
     return {
-        group: Membership(set(), set())
+        group: GroupMembers(set(), set())
         if object_ in selection.drift.missing
         else _known(found[object_], selection, taken)
         for group, object_ in objects.items()
     }
 
 
-def _known(held: Membership, selection: Selection, taken: Mapping[int, int]) -> Membership:
+def _known(held: GroupMembers, selection: Selection, taken: Mapping[int, int]) -> GroupMembers:
     """The members whose objects exist, as the records that will have these objects."""
     missing = selection.drift.missing
-    return Membership(
+    return GroupMembers(
         {taken.get(ref, ref) for ref in held.members - missing},
         {taken.get(ref, ref) for ref in held.unanswered - missing},
     )
 
 
 def _compare(
-    plan: PlanStore, directory: str, ref: int, in_directory: set[int], held: Membership, people: People
+    plan: PlanStore, directory: str, ref: int, in_directory: set[int], held: GroupMembers, people: People
 ) -> None:
     """Add the changes of one group to the plan."""
     group = people.members.get(ref)

@@ -22,7 +22,7 @@ from usersyncd.state import links
 from usersyncd.state.database import Connection, Database
 from usersyncd.state.directories import DirectoryState
 from usersyncd.state.drift import Drift, Linked
-from usersyncd.state.links import Membership
+from usersyncd.state.links import GroupMembers
 
 OBJECTS = 1_000
 """Objects that are compared together. With five times as many, memory grows by 40 MB and nothing is faster."""
@@ -166,15 +166,15 @@ class Verification:
                 target_ids = {member for members in held.values() for of, member in members if of is kind}
                 self._learn(connection, kind, target_ids)
             linked = links.members(connection, self._number, held)
-        differing: dict[int, Membership] = {}
+        differing: dict[int, GroupMembers] = {}
         for group, members in held.items():
-            expected = linked.get(group) or Membership(set(), set())
+            expected = linked.get(group) or GroupMembers(set(), set())
             found = {
                 ref for kind, member in members if (ref := self._known[kind][member]) is not None
             } - self._untouched
             found |= expected.members & self._untouched
             if found != expected.members or expected.unanswered:
-                differing[group] = Membership(found, set())
+                differing[group] = GroupMembers(found, set())
         self._drift.regroup(differing)
 
     def _learn(self, connection: Connection, kind: Kind, members: set[str]) -> None:

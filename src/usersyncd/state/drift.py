@@ -17,7 +17,7 @@ from usersyncd.state import links
 from usersyncd.state.bulk import batched
 from usersyncd.state.columns import NUMBER, decode
 from usersyncd.state.database import Database, among
-from usersyncd.state.links import Membership, Row
+from usersyncd.state.links import GroupMembers, Row
 from usersyncd.state.scratch import scratch
 from usersyncd.state.tables import links as links_table
 from usersyncd.state.tables import records
@@ -67,7 +67,7 @@ class Drift:
         self._file.execute("INSERT INTO renamed VALUES (?, ?)", (ref, encode(shape)))
         self.renamed.add(ref)
 
-    def regroup(self, groups: Mapping[int, Membership]) -> None:
+    def regroup(self, groups: Mapping[int, GroupMembers]) -> None:
         """Note the members that were found in groups whose members differ."""
         rows = [(ref, links.packed(group.members)) for ref, group in groups.items()]
         self._file.executemany("INSERT INTO regrouped VALUES (?, ?)", rows)
@@ -96,11 +96,11 @@ class Drift:
         """The groups whose members differ."""
         return [ref for (ref,) in self._file.execute("SELECT ref FROM regrouped")]
 
-    def members(self, groups: Iterable[int]) -> dict[int, Membership]:
+    def members(self, groups: Iterable[int]) -> dict[int, GroupMembers]:
         """The members that were found in these groups; only groups whose members differ."""
         query = "SELECT ref, members FROM regrouped WHERE ref IN (SELECT value FROM json_each(?))"
         rows = self._file.execute(query, (encode(list(groups)).decode(),))
-        return {ref: Membership(set(unpack("I", members)), set()) for ref, members in rows}
+        return {ref: GroupMembers(set(unpack("I", members)), set()) for ref, members in rows}
 
     # ---- delivering
 

@@ -27,7 +27,7 @@ from usersyncd.state.approvals import consume
 from usersyncd.state.database import Database
 from usersyncd.state.harms import AcknowledgedChange, Harms
 from usersyncd.state.held_members import HeldMembers, held_members, write_members
-from usersyncd.state.links import Membership
+from usersyncd.state.links import GroupMembers
 from usersyncd.state.lock import Lock
 from usersyncd.state.plan_store import PlannedChange
 from usersyncd.state.sent import Sent
@@ -243,7 +243,7 @@ class Ledger:
                 self._settle(connection, step, found.fate, rows.get(step.ref))
             groups = links.members(connection, book.target, {step.ref for step in members})
             for step in members:
-                groups.setdefault(step.ref, Membership(set(), set())).unanswered.update(step.members)
+                groups.setdefault(step.ref, GroupMembers(set(), set())).unanswered.update(step.members)
             links.write_members(connection, book.target, groups)
             done = [step for step, found in settled if _is_done(step, found)]
             self._write_journal(connection, [(step.change, None) for step in done])

@@ -48,7 +48,7 @@ class Row(Struct, frozen=True, gc=False):
     shape: str
 
 
-class Membership(Struct):
+class GroupMembers(Struct):
     """The members of one group in a target, as refs. ``unanswered``: members that were added or removed without an
     answer; nobody knows whether they are in the group."""
 
@@ -331,18 +331,18 @@ def sample(connection: Connection, target: int, kind: Kind, limit: int) -> dict[
 # ---- memberships
 
 
-def members(connection: Connection, target: int, groups: Collection[int]) -> dict[int, Membership]:
+def members(connection: Connection, target: int, groups: Collection[int]) -> dict[int, GroupMembers]:
     """The members of these groups in the target, by the group's ref."""
     query = select(link_members.c.ref, link_members.c.members, link_members.c.unanswered).where(
         link_members.c.target == target, among(connection, link_members.c.ref, list(groups))
     )
     return {
-        ref: Membership(set(unpack("I", held)), set(unpack("I", open_)))
+        ref: GroupMembers(set(unpack("I", held)), set(unpack("I", open_)))
         for ref, held, open_ in connection.execute(query)
     }
 
 
-def write_members(connection: Connection, target: int, groups: Mapping[int, Membership]) -> None:
+def write_members(connection: Connection, target: int, groups: Mapping[int, GroupMembers]) -> None:
     """Store the members of groups."""
     rows = ((target, ref, packed(group.members), packed(group.unanswered) or None) for ref, group in groups.items())
     bulk.upsert(connection, link_members, ("target", "ref", "members", "unanswered"), rows)
@@ -359,7 +359,7 @@ def replace_members(connection: Connection, target: int, refs: Mapping[int, int 
         connection.execute(delete(link_members).where(here, link_members.c.ref == other))
         connection.execute(update(link_members).where(here, link_members.c.ref == ref).values(ref=other))
     changed = {
-        ref: Membership(_replaced(group.members, refs), _replaced(group.unanswered, refs))
+        ref: GroupMembers(_replaced(group.members, refs), _replaced(group.unanswered, refs))
         for ref, group in with_members(connection, target, refs.keys()).items()
     }
     write_members(connection, target, changed)
@@ -369,14 +369,14 @@ def _replaced(members: set[int], refs: Mapping[int, int | None]) -> set[int]:
     return {new for ref in members if (new := refs.get(ref, ref)) is not None}
 
 
-def with_members(connection: Connection, target: int, refs: Set[int]) -> dict[int, Membership]:
+def with_members(connection: Connection, target: int, refs: Set[int]) -> dict[int, GroupMembers]:
     """The groups of the target that contain one of these records, or may contain it."""
     query = select(link_members.c.ref, link_members.c.members, link_members.c.unanswered)
-    groups: dict[int, Membership] = {}
+    groups: dict[int, GroupMembers] = {}
     for group, held, open_ in connection.execute(query.where(link_members.c.target == target)):
         both = unpack("I", held), unpack("I", open_)
         if any(not refs.isdisjoint(members) for members in both):
-            groups[group] = Membership(*map(set, both))
+            groups[group] = GroupMembers(*map(set, both))
     return groups
 
 
