@@ -26,7 +26,7 @@ from usersyncd.state.groups_by_name import GroupsByName
 from usersyncd.state.membership_changes import MembershipChange
 from usersyncd.state.names import NameResolver
 from usersyncd.state.records import Records
-from usersyncd.state.spool import Spool, ToldMembers
+from usersyncd.state.spool import Spool, SpooledMembers
 from usersyncd.state.stored_groups import StoredGroup
 from usersyncd.state.tables import memberships, records
 
@@ -34,7 +34,7 @@ CHUNK = 500
 """How many groups are read and written at a time."""
 
 _strings = msgspec.json.Decoder(list[str]).decode
-_SpooledGroup = tuple[str, list[ToldMembers]]
+_SpooledGroup = tuple[str, list[SpooledMembers]]
 """The id of a group, and the pieces that the pull has of its members."""
 
 
@@ -129,13 +129,13 @@ class Memberships:
             id_: _KnownGroup(ref, digest, count or 0) for id_, ref, digest, count in self._connection.execute(query)
         }
 
-    def _is_same(self, pieces: Sequence[ToldMembers], known: _KnownGroup) -> bool:
+    def _is_same(self, pieces: Sequence[SpooledMembers], known: _KnownGroup) -> bool:
         """Whether the pieces list exactly the stored members, according to count and digest."""
         if not self._complete and not (len(pieces) == 1 and pieces[0].whole):
             return False
         return sum(p.count for p in pieces) == known.count and wrapped(sum(p.digest for p in pieces)) == known.digest
 
-    def _edit(self, group: StoredGroup, pieces: Sequence[ToldMembers]) -> GroupEdit:
+    def _edit(self, group: StoredGroup, pieces: Sequence[SpooledMembers]) -> GroupEdit:
         """The edit of a group that these pieces make, applied in their order."""
         whole = self._complete
         added: set[int] = set()

@@ -56,7 +56,7 @@ class Spooled(Struct, frozen=True, gc=False):
     manager: int | None
 
 
-class ToldMembers(Struct, frozen=True, gc=False):
+class SpooledMembers(Struct, frozen=True, gc=False):
     """One item about the members of a group. ``added`` and ``removed``: JSON lists of names; ``digest`` and ``count``:
     those of ``added``. ``whole``: the item lists all members."""
 
@@ -155,12 +155,12 @@ class Spool:
         for kind, *rest in self._file.execute(query):
             yield Spooled(KIND[kind], *rest)
 
-    def edges(self) -> Iterator[ToldMembers]:
+    def edges(self) -> Iterator[SpooledMembers]:
         """The items about members, group by group, in the order in which they came."""
         query = 'SELECT "group", whole, added, removed, digest, count FROM edges ORDER BY "group", seq'
         for row in self._file.execute(query):
             if row[0] not in self._unnamed:
-                yield ToldMembers(*row)
+                yield SpooledMembers(*row)
 
     # ---- records
 
