@@ -148,7 +148,7 @@ class Managers:
         """The managers of these candidates: the name in ``manager`` → id and native attributes. Names that no user has
         are left out."""
         names = {candidate.manager for candidate in candidates if candidate.manager is not None}
-        meant = self._resolver.meant(names)
+        meant = self._resolver.resolve(names)
         refs = {name: ref for name in names if (ref := meant.refs.get(name)) is not None and ref not in meant.groups}
         query = select(records.c.ref, records.c.id, records.c.attributes)
         rows = self._connection.execute(query.where(among(self._connection, records.c.ref, list(set(refs.values())))))

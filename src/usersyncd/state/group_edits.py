@@ -15,7 +15,7 @@ from usersyncd.core.digest import name, wrapped
 from usersyncd.core.sorted_arrays import edited, has, those_in
 from usersyncd.state.membership_changes import MembershipChange
 from usersyncd.state.moved_names import Meaning
-from usersyncd.state.names import Meant, NameResolver, names_of
+from usersyncd.state.names import NameResolver, ResolvedNames, names_of
 from usersyncd.state.stored_groups import StoredGroup
 
 _strings = msgspec.json.Decoder(list[str]).decode
@@ -46,7 +46,7 @@ class GroupEditor:
 
     def apply(self, edits: Sequence[GroupEdit]) -> Iterator[tuple[StoredGroup, MembershipChange]]:
         """Each group after its edit, and the records that entered or left it."""
-        now = self._resolver.meant(name for edit in edits for name in self._names_to_resolve(edit))
+        now = self._resolver.resolve(name for edit in edits for name in self._names_to_resolve(edit))
         leaving = [self._formerly_meant(edit, now) for edit in edits]
         for edit, refs, kept in zip(edits, leaving, self._kept(edits, leaving), strict=True):
             yield self._applied(edit, now, refs - kept)
@@ -54,7 +54,7 @@ class GroupEditor:
     def _names_to_resolve(self, edit: GroupEdit) -> set[int]:
         return edit.added | edit.moved | (edit.removed - self._before.keys())
 
-    def _formerly_meant(self, edit: GroupEdit, now: Meant) -> set[int | None]:
+    def _formerly_meant(self, edit: GroupEdit, now: ResolvedNames) -> set[int | None]:
         """The records that were in the group by a removed or moved name. None stands for names that meant no record."""
         return {
             self._before[name].ref if name in self._before else now.refs.get(name)
@@ -75,10 +75,12 @@ class GroupEditor:
             ]
             for edit, refs in zip(edits, leaving, strict=True)
         ]
-        meant = self._resolver.meant({name for pairs in others for _, name in pairs}).refs
+        meant = self._resolver.resolve({name for pairs in others for _, name in pairs}).refs
         return ({ref for ref, name in pairs if meant.get(name) == ref} for pairs in others)
 
-    def _applied(self, edit: GroupEdit, now: Meant, leaving: set[int | None]) -> tuple[StoredGroup, MembershipChange]:
+    def _applied(
+        self, edit: GroupEdit, now: ResolvedNames, leaving: set[int | None]
+    ) -> tuple[StoredGroup, MembershipChange]:
         held = edit.group
         entered = set(filter(None, map(now.refs.get, chain(edit.added, edit.moved))))
         left = set(filter(None, leaving)) - entered
@@ -97,7 +99,7 @@ class GroupEditor:
         )
         return group, MembershipChange(users_changed, groups_changed)
 
-    def _unresolved(self, edit: GroupEdit, now: Meant) -> str | None:
+    def _unresolved(self, edit: GroupEdit, now: ResolvedNames) -> str | None:
         """The texts of the group's names that no record has, as a JSON list; None if there are none."""
         missing = edit.added.difference(now.refs, now.ambiguous) | edit.moved.difference(now.refs, now.ambiguous)
         held = edit.group.unresolved

@@ -70,7 +70,7 @@ class MembershipGraph:
         for batch in batched(refs, BATCH):
             names = names_of(self._connection, batch)
             groups = groups_naming(self._connection, self._directory, {name for own in names.values() for name in own})
-            meant = self._resolver.meant(groups.keys()).refs
+            meant = self._resolver.resolve(groups.keys()).refs
             for ref, own in names.items():
                 naming = {group for name in own if meant.get(name) == ref for group in groups[name]}
                 if naming:

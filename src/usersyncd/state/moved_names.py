@@ -9,7 +9,7 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from usersyncd.state.groups_by_name import groups_naming
-from usersyncd.state.names import Meant, NameResolver
+from usersyncd.state.names import NameResolver, ResolvedNames
 
 
 class Meaning(Struct, frozen=True):
@@ -31,12 +31,12 @@ class MovedNames:
         """Remember what these names mean. Call it before records get or lose them."""
         new = [name for name in names if name not in self.before]
         used = groups_naming(self._connection, self._directory, new).keys()
-        meant = self._meant(used)
+        meant = self._resolve(used)
         self.before.update((name, meaning(meant, name)) for name in used)
 
     def by_group(self) -> dict[int, array[int]]:
         """The names that mean another record now, by the ref of the group that uses them for a member."""
-        meant = self._meant(self.before.keys())
+        meant = self._resolve(self.before.keys())
         moved = [name for name, before in self.before.items() if meaning(meant, name) != before]
         by_group: dict[int, array[int]] = {}
         for name, groups in groups_naming(self._connection, self._directory, moved).items():
@@ -44,10 +44,10 @@ class MovedNames:
                 by_group.setdefault(group, array("q")).append(name)
         return by_group
 
-    def _meant(self, names: Collection[int]) -> Meant:
-        return NameResolver(self._connection, self._directory).meant(names)
+    def _resolve(self, names: Collection[int]) -> ResolvedNames:
+        return NameResolver(self._connection, self._directory).resolve(names)
 
 
-def meaning(meant: Meant, name: int) -> Meaning:
+def meaning(meant: ResolvedNames, name: int) -> Meaning:
     """The record that one of these names means."""
     return Meaning(meant.refs.get(name), name in meant.ambiguous)

@@ -28,7 +28,7 @@ BATCH = 5_000
 """How many names or records are looked up at a time."""
 
 
-class Meant(Struct, frozen=True):
+class ResolvedNames(Struct, frozen=True):
     """The records that names mean. ``refs``: name → ref; a name that means no record is left out. ``groups``: those of
     these refs that are groups. ``ambiguous``: the names that several users have, or several groups and no user."""
 
@@ -44,9 +44,9 @@ class NameResolver:
         self._connection = connection
         self._directory = directory
         self._expected = expected
-        self._all: Meant | None = None
+        self._all: ResolvedNames | None = None
 
-    def meant(self, wanted: Iterable[int]) -> Meant:
+    def resolve(self, wanted: Iterable[int]) -> ResolvedNames:
         """The records that these names mean; the answer may contain more names. If a user and a group have the same
         name, it means the user. If two users have it, it means the one that had it first, or none if both got it in the
         same pull."""
@@ -54,12 +54,12 @@ class NameResolver:
             self._all = self._load_all()
         if self._all is not None:
             return self._all
-        return self._resolve(row for batch in batched(wanted, BATCH) for row in self._load(batch))
+        return self._choose(row for batch in batched(wanted, BATCH) for row in self._load(batch))
 
-    def _load_all(self) -> Meant:
+    def _load_all(self) -> ResolvedNames:
         query = select(names.c.name, names.c.ref, names.c.kind).where(names.c.directory == self._directory)
         parts = self._connection.execute(query).partitions(10_000)
-        return self._resolve((number, ref, kind) for rows in parts for number, ref, kind in rows)
+        return self._choose((number, ref, kind) for rows in parts for number, ref, kind in rows)
 
     def _load(self, wanted: list[int]) -> Iterable[tuple[int, int, int]]:
         query = select(names.c.name, names.c.ref, names.c.kind).where(
@@ -67,7 +67,7 @@ class NameResolver:
         )
         return [(number, ref, kind) for number, ref, kind in self._connection.execute(query).all()]
 
-    def _resolve(self, rows: Iterable[tuple[int, int, int]]) -> Meant:
+    def _choose(self, rows: Iterable[tuple[int, int, int]]) -> ResolvedNames:
         """Choose one record for each name, from rows of name, ref and number of the kind."""
         refs: dict[int, int] = {}
         groups: set[int] = set()
@@ -89,7 +89,7 @@ class NameResolver:
                 del refs[number]
             else:
                 refs[number] = first.ref
-        return Meant(refs, groups, frozenset(shared))
+        return ResolvedNames(refs, groups, frozenset(shared))
 
 
 class NameHolder(Struct, frozen=True):
