@@ -40,4 +40,4 @@ async def _rename(
     if target.capabilities.rename and was != name:
         held = await asyncio.to_thread(renaming.linked, database, number, directory.id)
         target_ids = await cast("RenamingTarget", target).rename(was, name, held)
-    await to_its_end(lambda: renaming.told(database, number, directory.id, was, target_ids))
+    await to_its_end(lambda: renaming.finish(database, number, directory.id, was, target_ids))

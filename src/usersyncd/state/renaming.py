@@ -152,7 +152,7 @@ def linked(database: Database, target: int, directory: int) -> dict[Kind, list[s
         return {kind: list(connection.scalars(query.where(links.c.kind == NUMBER[kind]))) for kind in Kind}
 
 
-def told(
+def finish(
     database: Database, target: int, directory: int, was: str, target_ids: Mapping[Kind, Mapping[str, str]]
 ) -> None:
     """Store that the target does not have the name ``was`` any more. ``target_ids``: the target ids that changed with
