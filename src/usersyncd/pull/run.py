@@ -139,8 +139,8 @@ class _Pull(Struct, frozen=True):
         )
 
     def _warn(self, spool: Spool) -> None:
-        if spool.mended_count:
+        if spool.repaired_count:
             self.log.warning(
                 "text is not valid Unicode: what cannot be read was replaced by U+FFFD",
-                event_name="pull.text_replaced", count=spool.mended_count, first=spool.mended[:REPAIRED_SHOWN],
+                event_name="pull.text_replaced", count=spool.repaired_count, first=spool.repaired[:REPAIRED_SHOWN],
             )  # fmt: skip

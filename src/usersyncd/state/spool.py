@@ -98,9 +98,9 @@ class Spool:
         """The known groups with a member whose name cannot be stored."""
         self.edge_count = 0
         """How many edges the pull lists."""
-        self.mended: list[str] = []
+        self.repaired: list[str] = []
         """The first records with text that cannot be stored and was replaced: kind, id and attributes."""
-        self.mended_count = 0
+        self.repaired_count = 0
         """How many records these are."""
         with database.read() as connection:
             self.first = (
@@ -233,13 +233,13 @@ class Spool:
             return record.attributes, _encoded(record, record.attributes)
         except UnicodeEncodeError:
             attributes, names = mended(record.attributes)
-            self._note_mended(f"{record.kind} {record.id}: {', '.join(names)}")
+            self._note_repaired(f"{record.kind} {record.id}: {', '.join(names)}")
             return attributes, _encoded(record, attributes)
 
-    def _note_mended(self, record: str) -> None:
-        self.mended_count += 1
-        if len(self.mended) < MAX_FAILURES:
-            self.mended.append(record)
+    def _note_repaired(self, record: str) -> None:
+        self.repaired_count += 1
+        if len(self.repaired) < MAX_FAILURES:
+            self.repaired.append(record)
 
     def _note_present(self, item: Present, known: KnownRecord | None) -> None:
         self.named += 1
