@@ -102,7 +102,7 @@ async def send(
     """
     answers: list[Answer] = []
     for planned in plan.batches(CHANGES, EDGES):
-        if addresses.concern(planned) and answers and not answers[0].step.members:
+        if addresses.are_needed(planned) and answers and not answers[0].step.members:
             # The last answers may contain target ids that this batch needs.
             await _store(ledger, answers, [])
             answers = []

@@ -31,7 +31,7 @@ class Addresses:
         self._keys: dict[int, str | int] = {}
 
     @staticmethod
-    def concern(steps: Sequence[PlannedChange]) -> bool:
+    def are_needed(steps: Sequence[PlannedChange]) -> bool:
         """Whether these steps refer to objects that earlier batches may have created."""
         return bool(steps) and (bool(steps[0].members) or steps[0].fallback)
 
@@ -50,7 +50,7 @@ class Addresses:
         fallback step is left out if the object was adopted after all. If a leaver's object was not adopted, the
         leaver's groups are added to ``again``: the plan had passed them to the record that adopts the object.
         """
-        if not self.concern(steps):
+        if not self.are_needed(steps):
             return list(steps)
         if len(self._target_ids) > REMEMBERED:
             self._target_ids.clear()
