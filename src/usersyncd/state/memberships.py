@@ -89,7 +89,7 @@ class Memberships:
             for ref in refs:
                 moved.pop(ref, None)
             yield
-        for refs in batched(sorted(self._records.gone_groups), CHUNK):
+        for refs in batched(sorted(self._records.deleted_groups), CHUNK):
             self._delete(refs)
             yield
         for refs in batched(sorted(moved), CHUNK):

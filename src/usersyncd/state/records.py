@@ -72,7 +72,7 @@ class Records:
         """How many deleted records came back."""
         self.renamed: set[int] = set()
         """Groups that are new or have another display name."""
-        self.gone_groups: set[int] = set()
+        self.deleted_groups: set[int] = set()
         """Groups that were deleted."""
         self.managers: array[int] = array("q")
         """The names of users that are new, changed or deleted: each may be the manager of other users."""
@@ -204,7 +204,7 @@ class Records:
         for ref, number, id_, handles in rows:
             self.count[KIND[number]] -= 1
             if KIND[number] is Kind.GROUP:
-                self.gone_groups.add(ref)
+                self.deleted_groups.add(ref)
             else:
                 self.managers.extend(_names(id_, handles))
 
