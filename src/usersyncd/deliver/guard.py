@@ -95,7 +95,7 @@ def record(database: Database, planning: Planning, share: Share, plan: TargetPla
         harmful = judgement.harmful
         approvals.hold(database, key, harmful.identities(), harmful.changes(), planning.now)
     else:
-        approvals.let_go(database, key)
+        approvals.release(database, key)
     decisions = planning.decisions.get(share.name, UNDECIDED)
     failed = {(one.kind, one.id) for one in plan.shares[share.name].failed}
     known = decisions.approved.keys() | decisions.rejected.keys()

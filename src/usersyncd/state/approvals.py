@@ -79,7 +79,7 @@ def hold(
     return hash_
 
 
-def let_go(database: Database, share: ShareKey) -> None:
+def release(database: Database, share: ShareKey) -> None:
     """Store that nothing is held of a share."""
     of_share = held.c.target == share.target, held.c.directory == share.directory
     with database.read() as connection:
