@@ -46,7 +46,7 @@ def snapshot(
     except LostError as error:
         losses.hold(database, reading.id, error.losses, now)
         raise
-    losses.let_go(database, reading.id)
+    losses.clear(database, reading.id)
     return saved
 
 

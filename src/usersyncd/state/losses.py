@@ -75,7 +75,7 @@ def _pairs(connection: Connection, query: Select[Any]) -> set[tuple[int, str]]:
     return {(kind, attribute) for kind, attribute in connection.execute(query)}
 
 
-def let_go(database: Database, directory: int) -> None:
+def clear(database: Database, directory: int) -> None:
     """Delete the losses of a directory and their approvals, because a pull was saved: an approval counts for one
     pull."""
     here = losses.c.directory == directory
