@@ -144,7 +144,7 @@ def _missing(connection: Connection, target: int, refs: Collection[int], verifie
     """The identities of records whose objects are missing in a verified target, and are created again."""
     if verified is None or not refs:
         return set()
-    return {encode([kind, id_, Op.CREATE]).decode() for kind, id_ in approvals.kept(connection, target, refs)}
+    return {encode([kind, id_, Op.CREATE]).decode() for kind, id_ in approvals.linked_ids(connection, target, refs)}
 
 
 def _without(verified: Verified, lost: Set[str], decisions: Decisions) -> Verified:

@@ -108,7 +108,7 @@ def names_of(connection: Connection, target: int) -> set[str]:
     return set(connection.scalars(select(target_names.c.name).where(target_names.c.target == target)))
 
 
-def kept(connection: Connection, target: int, refs: Collection[int]) -> Iterator[tuple[Kind, str]]:
+def linked_ids(connection: Connection, target: int, refs: Collection[int]) -> Iterator[tuple[Kind, str]]:
     """Kind and id of each of these records that is linked and is not a leaver."""
     query = select(records.c.kind, records.c.id).join(links, links.c.ref == records.c.ref)
     query = query.where(links.c.target == target, links.c.left_at.is_(None))
