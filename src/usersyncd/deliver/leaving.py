@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from usersyncd.config import Config, DirectoryConfig, TargetConfig
 from usersyncd.plugin import Kind, Options
-from usersyncd.state import journal, links, targets
+from usersyncd.state import journal, progress_store, targets
 from usersyncd.state.database import Connection
 from usersyncd.state.remains import Remains, remains
 
@@ -51,7 +51,7 @@ def leaving(
         Leaving(name, target.name, held.users, held.groups, _to_be_deleted(held, target))
         for number, target in reversed(first.items())
         if number is not None
-        for name in links.delivered(connection, number)
+        for name in progress_store.delivered(connection, number)
         if (number, name) not in listed
         for held in [remains(connection, number, name)]
         if _is_to_do(held, target) or (verify and held.leavers)

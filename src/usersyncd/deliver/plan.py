@@ -20,12 +20,12 @@ from usersyncd.deliver.memberships import plan_memberships
 from usersyncd.deliver.shape import Shaped, shape_groups, shape_users
 from usersyncd.deliver.share import Planning, Share, SharePlan, TargetPlan
 from usersyncd.plugin import Change, Kind
-from usersyncd.state import links, moments
+from usersyncd.state import links, moments, progress_store
 from usersyncd.state.candidates import Candidate, Selection
 from usersyncd.state.claimed_keys import KeyClaim
 from usersyncd.state.database import Connection, Database, Steps
-from usersyncd.state.links import TargetProgress
 from usersyncd.state.plan_store import PlanStore
+from usersyncd.state.progress_store import TargetProgress
 
 UNCLEAR = (
     "the target did not acknowledge its last change, and does not show which object belongs to it\n"
@@ -115,10 +115,12 @@ class _Comparison:
         self._rules = share.rules.rules
         self._drift = share.drift
         self._plan = plan
-        done = links.progress(connection, share.directory.id, planning.target)
+        done = progress_store.load(connection, share.directory.id, planning.target)
         reached = TargetProgress(share.directory.revision, share.rules.fingerprint)
         self._part = plan.shares[share.name] = SharePlan(share, done, reached)
-        self._retried = links.retried(connection, share.directory.id, planning.target) if planning.sees else set()
+        self._retried = (
+            progress_store.retried(connection, share.directory.id, planning.target) if planning.sees else set()
+        )
 
     def run(self) -> Iterator[None]:
         """Add the changes of records to the plan. Yields between pages."""

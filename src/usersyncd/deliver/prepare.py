@@ -17,7 +17,7 @@ from usersyncd.deliver.unknown import find_unknown
 from usersyncd.deliver.verify import Verification
 from usersyncd.deliver.work import Work
 from usersyncd.plugin import Target
-from usersyncd.state import links, verifications
+from usersyncd.state import progress_store, verifications
 from usersyncd.state.ledger import Ledger
 
 
@@ -52,7 +52,7 @@ async def verify(work: Work, target: Target, context: TargetRunContext, share: S
             )
         return None
     directory, fewer = share.directory, False
-    delivered = await work.ask(lambda connection: links.progress(connection, directory.id, work.number))
+    delivered = await work.ask(lambda connection: progress_store.load(connection, directory.id, work.number))
     if directory.complete and delivered is not None and not share.rules.leaving:
         fewer = await find_unknown(work.database, target, context, work.number, directory)
     last = await work.ask(lambda connection: verifications.latest(connection, directory.id, work.number))

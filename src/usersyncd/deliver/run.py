@@ -32,7 +32,7 @@ from usersyncd.job import DeliveryJob
 from usersyncd.options import RunOptions
 from usersyncd.plugin import Target
 from usersyncd.progress import Progress
-from usersyncd.state import approvals, directories, links, pending, verifications
+from usersyncd.state import approvals, directories, pending, progress_store, verifications
 from usersyncd.state.database import Database
 from usersyncd.state.ledger import Book, Ledger
 from usersyncd.state.lock import TARGET, Lock, locked
@@ -130,7 +130,7 @@ async def _inspect(work: Work, target: Target, context: TargetRunContext, share:
     """Verify a share if that is due, and warn of groups with the same name: a plan warns always, a delivery only if
     groups changed."""
     work.reports[share.name].verified = await verify(work, target, context, share)
-    done = await work.ask(lambda connection: links.progress(connection, share.directory.id, work.number))
+    done = await work.ask(lambda connection: progress_store.load(connection, share.directory.id, work.number))
     since = done.revision if done is not None and work.options.deliver else None
     rules = share.rules.rules
     for note in await to_its_end(lambda: alike.notes(work.database, share.directory, rules, since)):

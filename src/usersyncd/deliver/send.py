@@ -17,7 +17,7 @@ from usersyncd.deliver.share import SharePlan, TargetPlan
 from usersyncd.deliver.work import Work
 from usersyncd.errors import TargetError, in_short
 from usersyncd.plugin import DELIVERED, Change, Kind, Outcome, Target
-from usersyncd.state import links, moments
+from usersyncd.state import moments, progress_store
 from usersyncd.state.addresses import Addresses
 from usersyncd.state.ledger import Answer, Ledger, found_missing, is_absent
 from usersyncd.state.plan_store import PlannedChange, PlanStore
@@ -70,7 +70,7 @@ def _finish(work: Work, plan: PlanStore, parts: Mapping[str, SharePlan], again: 
     """Store the target's progress, and until when the delivered shapes hold."""
     reached = {part.share.directory.id: part.reached for part in parts.values()}
     with work.database.write() as connection:
-        links.finish(connection, work.number, reached, again)
+        progress_store.finish(connection, work.number, reached, again)
         for name, part in parts.items():
             everything = part.is_whole or not part.share.rules.rules.reads.time
             since = None if everything or part.done is None else part.done.revision
@@ -82,9 +82,9 @@ def _begin(work: Work, plan: TargetPlan, parts: Iterable[SharePlan]) -> None:
     after an interruption the next plan compares them again."""
     with work.database.write() as connection:
         for part in parts:
-            links.begin(connection, part.share.directory.id, work.number, part.reached.fingerprint)
+            progress_store.begin(connection, part.share.directory.id, work.number, part.reached.fingerprint)
             part.share.drift.apply(connection, work.number)
-        links.retry(connection, work.number, plan.store.member_groups())
+        progress_store.retry(connection, work.number, plan.store.member_groups())
 
 
 async def send(

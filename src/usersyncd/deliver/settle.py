@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from usersyncd.core.links import Link, PendingOutcome, Settled, State, answers, settle, shape_of
 from usersyncd.deliver.look import PAGES, read, sees
 from usersyncd.plugin import Held, Kind, Layout, Lookup, Op, Target
-from usersyncd.state import links, sent
+from usersyncd.state import links, progress_store, sent
 from usersyncd.state.bulk import batched
 from usersyncd.state.database import Database
 from usersyncd.state.directories import DirectoryState
@@ -180,7 +180,7 @@ async def _link(
                 ended.append(ref)
         links.write(connection, number, rows)
         links.end(connection, number, ended)
-        links.retry(connection, number, ended)
+        progress_store.retry(connection, number, ended)
 
 
 def _renamed(records: Sequence[tuple[int, Lookup]], known: Mapping[int, Link], layout: Layout) -> list[Lookup]:

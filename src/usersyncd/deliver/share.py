@@ -16,8 +16,8 @@ from usersyncd.options import ALL
 from usersyncd.plugin import Change, Kind, Op
 from usersyncd.state.directories import DirectoryState
 from usersyncd.state.drift import Drift
-from usersyncd.state.links import TargetProgress
 from usersyncd.state.plan_store import PlanStore
+from usersyncd.state.progress_store import TargetProgress
 
 
 class Share(Struct, frozen=True):

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from usersyncd.deliver.share import Share
 from usersyncd.deliver.work import Work
-from usersyncd.state import links, moments, pending, verifications
+from usersyncd.state import moments, pending, progress_store, verifications
 from usersyncd.state.database import Connection
-from usersyncd.state.links import TargetProgress
+from usersyncd.state.progress_store import TargetProgress
 
 
 def is_up_to_date(connection: Connection, work: Work, shares: Iterable[Share]) -> bool:
@@ -21,7 +21,7 @@ def is_up_to_date(connection: Connection, work: Work, shares: Iterable[Share]) -
 
 def _is_up_to_date(connection: Connection, work: Work, share: Share) -> bool:
     target, directory = share.rules.target, share.directory
-    reached = links.progress(connection, directory.id, work.number)
+    reached = progress_store.load(connection, directory.id, work.number)
     if reached != TargetProgress(directory.revision, share.rules.fingerprint):
         return False
     kept = target.leavers.delete_after

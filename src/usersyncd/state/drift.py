@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select
 from usersyncd.core.digest import encode, unpack
 from usersyncd.core.links import Link, Shape, State
 from usersyncd.plugin import Kind
-from usersyncd.state import links
+from usersyncd.state import links, progress_store
 from usersyncd.state.bulk import batched
 from usersyncd.state.columns import NUMBER, decode
 from usersyncd.state.database import Database, among
@@ -115,7 +115,7 @@ class Drift:
             for group in groups.values():
                 group.members -= self.missing
             links.write_members(connection, target, groups)
-        links.retry(connection, target, {*self.refs(), *self.groups()})
+        progress_store.retry(connection, target, {*self.refs(), *self.groups()})
 
 
 # ---- the links to compare

@@ -22,7 +22,7 @@ from usersyncd.core.plan import count
 from usersyncd.core.report import Counts
 from usersyncd.core.sorted_arrays import edited
 from usersyncd.plugin import Change, Held, Kind, Layout, Op, Outcome
-from usersyncd.state import journal, links, sent
+from usersyncd.state import journal, links, progress_store, sent
 from usersyncd.state.approvals import consume
 from usersyncd.state.database import Database
 from usersyncd.state.harms import AcknowledgedChange, Harms
@@ -183,7 +183,7 @@ class Ledger:
         new one. Records of the ``batch`` keep their links."""
         target, refs = self._book.target, links.sharing(connection, self._book.target, rows) - batch
         links.end(connection, target, refs)
-        links.retry(connection, target, refs)
+        progress_store.retry(connection, target, refs)
         self.displaced |= refs
 
     def _new_state(self, step: PlannedChange) -> dict[str, object]:

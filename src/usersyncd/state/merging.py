@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, null, select, update
 
-from usersyncd.state import bulk, links
+from usersyncd.state import bulk, links, progress_store
 from usersyncd.state.database import among
 from usersyncd.state.tables import directories, records, retries, sent, target_progress, verifications
 from usersyncd.state.tables import links as links_table
@@ -55,7 +55,7 @@ def merge(connection: Connection, old: int, new: int) -> None:
     for target in connection.scalars(select(target_progress.c.target).where(target_progress.c.directory == new)).all():
         links.replace_members(connection, target, refs)
         bulk.upsert(connection, verifications, ("target", "directory", "at"), [(target, old, None)])
-        links.begin(connection, old, target, "")
+        progress_store.begin(connection, old, target, "")
     connection.execute(delete(retries).where(retries.c.ref.in_(list(refs))))
     connection.execute(update(target_progress).where(target_progress.c.directory == old).values(fingerprint=""))
     connection.execute(update(directories).where(directories.c.id == old).values(basis=None, cursor=None))

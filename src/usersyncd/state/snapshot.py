@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, update
 
 from usersyncd.core.report import MAX_SKIPPED, Skipped
 from usersyncd.plugin import Done, Kind
-from usersyncd.state import directories, links, membership_changes
+from usersyncd.state import directories, membership_changes, progress_store
 from usersyncd.state.bulk import batched
 from usersyncd.state.database import Database, Steps, among
 from usersyncd.state.directories import DirectoryState
@@ -93,7 +93,7 @@ def save(
             memberships=before.memberships + members.count,
         )
         directories.save(connection, after)
-        links.distrust(connection, before.id, dependencies.rules)
+        progress_store.distrust(connection, before.id, dependencies.rules)
         unclear = unclear_members(connection, before.id, MAX_SKIPPED)
     unlisted = [
         Skipped(Kind.GROUP, id_, "this directory lists members of the group, but not the group itself")

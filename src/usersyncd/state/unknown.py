@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select
 
 from usersyncd.core.digest import names, names_digest, wrapped
 from usersyncd.plugin import Kind
-from usersyncd.state import bulk, links, verifications
+from usersyncd.state import bulk, links, progress_store, verifications
 from usersyncd.state.columns import NUMBER
 from usersyncd.state.database import Database, among
 from usersyncd.state.directories import DirectoryState
@@ -71,7 +71,7 @@ def link(
         ]
         bulk.insert(connection, records, _COLUMNS, new)
         links.write(connection, target, [structs.replace(row, ref=refs[id_]) for id_, row in unknown.items()])
-        links.retry(connection, target, refs.values())
+        progress_store.retry(connection, target, refs.values())
 
 
 def _unknown(
