@@ -64,7 +64,7 @@ def test_without_protect_nothing_is_protected(tmp_path: Path, protect: str) -> N
         (
             'user.role == "x"',
             "",
-            "this sees the target's own columns, without user before them: role",
+            "this reads the target's own columns: write role, without user before it",
         ),
         (
             'starts(role, "x")',

@@ -88,7 +88,7 @@ def test_an_operator_of_another_language_is_answered_with_the_right_one(expressi
         ),
         (
             "isAdmin(user.email)",
-            (1, "there is no function `isAdmin`: docs/rules.md lists those that there are"),
+            (1, "there is no function `isAdmin`: docs/rules.md lists all functions"),
         ),
         (
             'department == "x"',

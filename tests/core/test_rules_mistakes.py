@@ -23,7 +23,7 @@ def test_every_mistake_is_found_at_once_with_its_place() -> None:
         "config.yaml:9:1: users.where: this gives text, and must give true or false",
         "config.yaml:11:6: users.set.id: there is no user.emial: did you mean user.email?",
         "config.yaml:12:4: users.set.b: Syntax error: it ends too early",
-        "config.yaml:13:1: users.set.c: there is no function `nothing`: docs/rules.md lists those that there are",
+        "config.yaml:13:1: users.set.c: there is no function `nothing`: docs/rules.md lists all functions",
         'config.yaml:13:23: users.set.c: there is no `nobody` here: did you mean the text `"nobody"`, or the '
         "attribute `user.raw.nobody`?",
         "config.yaml:9:6: groups.where: a group rule sees no user: it has group.displayName and the other attributes "

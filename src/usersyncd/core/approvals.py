@@ -1,7 +1,7 @@
 """What a person approves or rejects: harmful changes, each by its *identity*.
 
-The identity of a harmful change has no values and no numbers of the state database. It stays the same while other
-things change, and it is never that of another person or another operation.
+The identity of a harmful change contains no values and no numbers of the state database. So it stays the same while
+other things change, and no change of another person or by another operation has it.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _EVERY_SORT = frozenset(Sort)
 
 
 def identity(change: Change, harm: Harm | None = None) -> str:
-    """The identity of what a change does to its record: kind, id and operation, as JSON. An emptied attribute and an
-    adopted object belong to it: to empty another attribute, or to adopt another object, is another change."""
+    """The identity of what a change does to its record: kind, id and operation, as JSON. The emptied attribute or the
+    adopted object is part of it: emptying another attribute, or adopting another object, is another change."""
     parts: list[str | None] = [change.kind, change.id, change.op]
     if harm is not None and harm.sort is Sort.BLANKED:
         parts.append(harm.attribute)
@@ -67,8 +67,8 @@ class NamedMember(Struct, frozen=True):
 
 
 class NamedChange(Struct, frozen=True):
-    """An identity in its parts. ``kind`` None: the first delivery. ``op`` ``remove`` without a ``member``: the group
-    loses its last one. ``attribute``: the one that is emptied; ``object``: the target id of the one that is adopted."""
+    """The parts of an identity. ``kind`` None: the first delivery. ``op`` ``remove`` without a ``member``: the group
+    loses its last member. ``attribute``: the emptied attribute; ``object``: the target id of the adopted object."""
 
     op: str
     kind: str | None = None
@@ -144,8 +144,8 @@ class Decision(Struct, frozen=True):
     hash: str
 
     def is_in_force(self, now: datetime) -> bool:
-        """Whether it still counts. An approval ends after a day, also if a clock was wrong: a time in the future counts
-        like one in the past."""
+        """Whether it still counts. An approval ends after a day. A time in the future counts like one in the past, in
+        case a clock was wrong."""
         return not self.approved or abs(now - self.at) < LASTS
 
 
@@ -176,7 +176,7 @@ NOTHING_APPROVED = Approved()
 def approved_part(
     change: Change, members: Collection[int], approved: Mapping[str, Decision], *, emptied: bool
 ) -> Approved:
-    """What of a change is approved. ``members``: the refs of its members, in their order."""
+    """The part of a change that is approved. ``members``: the refs of its members, in their order."""
     if not approved:
         return NOTHING_APPROVED
     harms = frozenset(harm for harm, one in harmful(change, emptied=emptied) if one in approved)

@@ -1,4 +1,4 @@
-"""Composes what ``plan`` and ``sync`` show of each directory, from its pull and its shares of the deliveries."""
+"""Composes the report that ``plan`` and ``sync`` show of a directory, from its pull and its shares of deliveries."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def composed(
 
 
 def _shares(directory: str, deliveries: Iterable[DeliveryRun]) -> Iterator[TargetReport]:
-    """The shares of a directory, each with what is noted of its target."""
+    """The shares of a directory, each with the warnings about its target."""
     for run in deliveries:
         for share in run.targets:
             if share.directory == directory:

@@ -1,4 +1,4 @@
-"""One record's shape against what the target holds of it: at most one change."""
+"""Compares a record's shape with what the target holds of it. The result is at most one change."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from usersyncd.plugin import Change, Kind, Op
 
 
 class RecordIdentity(Struct, frozen=True):
-    """Whom a change is about; ``key`` is the name of the attribute that identifies a record in the target."""
+    """The record that a change is about. ``key``: the name of the attribute that identifies a record in the target."""
 
     kind: Kind
     directory: str
@@ -21,8 +21,8 @@ class RecordIdentity(Struct, frozen=True):
 
 
 class Step(Struct, frozen=True):
-    """What is to be done about one record: ``change`` for the target (None: it need not know), and ``left``, whether
-    the record is a leaver's from now on."""
+    """The step of a plan for one record: its ``change`` (None: only the state changes, not the target), and whether the
+    record ``left``: it is a leaver from now on."""
 
     change: Change | None
     left: bool
@@ -38,9 +38,12 @@ def compare(
     *,
     again: bool = False,
 ) -> Step | None:
-    """What to do about one record. ``shape`` None: it has left its directory or the scope, and a user who is kept gets
-    the attributes ``leaving``; of somebody who is here, these say that a person has no access. ``again``: what was
-    delivered is not there any more. None: nothing to do."""
+    """The step for one record; None: there is nothing to do.
+
+    ``shape`` None: the record left its directory or the scope. Then a user that is kept gets the attributes
+    ``leaving``; of any other user, these show whether an object is without access. ``again``: the target no longer
+    holds what was delivered.
+    """
     if shape is not None:
         return _wanted(identity, shape, link, leaving, again)
     if link is None:
@@ -51,8 +54,8 @@ def compare(
 
 
 def look_again(identity: RecordIdentity, shape: Shape | None, link: Link) -> Step:
-    """The step of a record that failed before and has nothing to change: the plan keeps it only if the object is not as
-    it should be."""
+    """The step for a record that failed before and has nothing to change. The plan keeps it only if the object turns
+    out to differ."""
     op, left = (Op.UPDATE, False) if shape is not None else (Op.DEACTIVATE, True)
     return Step(_change(identity, op, link, link.shape), left)
 
@@ -71,7 +74,7 @@ def _wanted(identity: RecordIdentity, shape: Shape, link: Link | None, off: Shap
 
 
 def _returns(link: Link, shape: Shape, off: Shape) -> bool:
-    """Whether the person of an object gets access again that has no ``active``."""
+    """Whether an update of an object without the attribute ``active`` gives access back."""
     without = bool(off) and off.items() <= link.shape.items() and not off.items() <= shape.items()
     return link.left_at is not None or without
 

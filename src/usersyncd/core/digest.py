@@ -1,6 +1,6 @@
-"""Short fingerprints by which unchanged things are recognised without being looked at.
+"""Short digests, to recognize what did not change without reading it.
 
-XXH3 with 64 bits: two different records with one digest are to be expected once in 10¹⁹ comparisons.
+They are XXH3 with 64 bits: two different records have equal digests about once in 10¹⁹ comparisons.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 from xxhash import xxh3_64_digest
 
 encode = msgspec.json.Encoder(order="deterministic").encode
-"""JSON bytes, the same for equal values whatever the order of their keys."""
+"""Encodes a value as JSON. Equal values give equal bytes, also if their keys have another order."""
 
 
 def digest(data: bytes) -> int:
@@ -22,7 +22,7 @@ def digest(data: bytes) -> int:
 
 
 def name(token: str) -> int:
-    """The number by which an id or handle is known."""
+    """The digest of an id or handle, which stands for it as a number."""
     return digest(token.encode())
 
 
@@ -46,7 +46,7 @@ def wrapped(number: int) -> int:
 
 
 def pack(numbers: array[int]) -> bytes:
-    """An array as bytes that mean the same on every machine."""
+    """An array as bytes, in the same byte order on every machine."""
     if sys.byteorder == "big":
         numbers = numbers[:]
         numbers.byteswap()

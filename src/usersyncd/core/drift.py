@@ -1,4 +1,4 @@
-"""What an object holds otherwise than its link says: changes that somebody made in the target."""
+"""Drift: the differences between an object and its link, which somebody made in the target."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ from usersyncd.core.report import Verified, Violation
 from usersyncd.plugin import Held, Layout, Value
 
 Same = Callable[[str, Value, Value], bool]
-"""Whether an attribute's value is what was written, perhaps in another form: name, written value, held value."""
+"""Whether the held value of an attribute is the written value, perhaps in another form: name, written, held."""
 
 MISSING = Limit(10, percent=True)
-"""How many of the objects may be missing: with more, it is probably another target, or an old copy of it."""
+"""How many of the objects may be missing. If more are, this is probably another target, or an old copy."""
 
 
 class Difference(Enum):
-    """``SAME``: the object is as its link says. ``CHANGED``: attributes differ. ``RENAMED``: it has another key, and
-    only the target can tell whether it is still the one that was linked. ``STRANGER``: it is another one."""
+    """How an object differs from its link.
+
+    ``SAME``: not at all. ``CHANGED``: in attributes. ``RENAMED``: it has another key, and only the target knows whether
+    it is still the linked object. ``STRANGER``: it is another object.
+    """
 
     SAME = auto()
     CHANGED = auto()
@@ -30,7 +33,8 @@ class Difference(Enum):
 
 
 class Finding(Struct, frozen=True):
-    """``link``: with what the object holds now (for CHANGED). For RENAMED only its shape is that."""
+    """The result of comparing an object with its link. ``link``: the link as the object is now, for CHANGED; for
+    RENAMED only its shape."""
 
     fate: Difference
     link: Link
@@ -45,8 +49,8 @@ def inspect(
     same: Same,
     access: Collection[str] = ("active",),
 ) -> Finding:
-    """Compare an object with its link. ``record``: directory and id of the linked record. Of a leaver's object only the
-    attributes of ``access`` count, whatever ``drift`` says."""
+    """Compare an object with its link. ``record``: directory and id of the linked record. In a leaver's object only the
+    attributes ``access`` count, and ``drift`` keeps none of them."""
     if held.key == link.key and held.record in (None, record) and _is_equal(held, link):
         return Finding(Difference.SAME, link)  # Nearly all are: comparing forms is slower.
     key = link.key if same(layout.key, link.key, held.key) else held.key
@@ -56,9 +60,9 @@ def inspect(
     differing = {name: value for name, value in found.items() if _differs(value, link.shape[name])}
     left = link.state is State.LEAVER or link.left_at is not None
     if left:
-        # Only the access of a leaver is taken away again; the rest stays as it is.
-        mine = {name: value for name, value in differing.items() if name in access}
-        differing = differing if mine and mine.get("active") is not False else {}
+        # Only the access of a leaver is removed again; the rest stays as it is.
+        differing_access = {name: value for name, value in differing.items() if name in access}
+        differing = differing if differing_access and differing_access.get("active") is not False else {}
     else:
         differing = {name: value for name, value in differing.items() if not drift.keeps(name)}
     if key != link.key and held.record is None:
@@ -81,8 +85,8 @@ def _is_equal(held: Held, link: Link) -> bool:
 
 
 def _found(name: str, written: Value, held: Held, same: Same) -> Value:
-    """The value that an object holds, in the form in which it was written. A value that the target does not tell is
-    what was written."""
+    """The value that an object holds, in the form in which it was written. A value that the target cannot read counts
+    as the written one."""
     value = held.attributes.get(name, written)
     if same(name, written, value):
         return written
@@ -94,7 +98,7 @@ def _differs(found: Value, written: Value) -> bool:
 
 
 def missing(verified: Verified, guard: Guard) -> list[Violation]:
-    """The limit, if more objects are missing than may be."""
+    """The violation of the limit for missing objects, if there is one."""
     count, of = verified.missing, verified.objects
     if count < max(guard.at_least, 1) or count * 100 <= MISSING.amount * of:
         return []

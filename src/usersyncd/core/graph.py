@@ -1,4 +1,4 @@
-"""Walks through groups within groups. Records are known by their refs; cycles are harmless."""
+"""Walks through nested groups. Records are known by their refs. Cycles do no harm."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ NOBODY: array[int] = array("I")
 
 
 def reached(start: Iterable[int], beyond: Callable[[set[int]], Iterable[int]]) -> set[int]:
-    """The groups of ``start`` and all that are reached from them. ``beyond`` returns the next groups of some."""
+    """The groups of ``start`` and all groups reached from them. ``beyond`` returns the next groups of given groups."""
     found: set[int] = set()
     waiting = set(start)
     while waiting:

@@ -1,7 +1,8 @@
-"""The guard: what of a plan harms, and the limits that a plan must keep, together with the runs shortly before it.
+"""The guard: which changes of a plan are harmful, and the limits that a plan and the runs before it must keep together.
 
-A drain of nine people at a time harms as much as one of all of them. So the guard counts what the plan does and what
-earlier runs did within a *window*, as far as it is still in effect, and measures it against what was held before.
+Deleting nine people at a time does as much harm as deleting all of them at once. So the guard counts the harm of the
+plan together with the harm of earlier runs within a *window* that is still in effect, and compares it with what the
+target held before.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from usersyncd.plugin import Change, Kind, Op, Value
 
 
 class Sort(IntEnum):
-    """The sorts of harm, each with a limit of the same name. The numbers stand in the state database."""
+    """The sorts of harm, each with a limit of the same name. The numbers are stored in the state database."""
 
     DELETES = 0
     DEACTIVATIONS = 1
@@ -38,7 +39,7 @@ class Sort(IntEnum):
 
 
 class Harm(Struct, frozen=True):
-    """What is counted together. ``kind`` None: users and groups. ``attribute``: the one that was emptied."""
+    """Harm that is counted together. ``kind`` None: to users and groups. ``attribute``: the emptied attribute."""
 
     sort: Sort
     kind: Kind | None
@@ -58,9 +59,10 @@ _OF_RECORDS = {
 HARMFUL = {*_OF_RECORDS, Op.REMOVE}
 """The operations that may harm."""
 _KEPT = {Sort.UPDATES, Sort.ADOPTIONS}
-"""The sorts after which an object is held as before."""
+"""The sorts of harm that do not change how many objects the target holds."""
 _BLANKING = {Op.UPDATE}
-"""What a deactivation or reactivation empties belongs to it: those have limits of their own."""
+"""The operations whose emptied attributes count. Deactivations and reactivations may empty attributes too, but have
+limits of their own."""
 _OPPOSITE = {Sort.DEACTIVATIONS: Sort.REACTIVATIONS, Sort.REACTIVATIONS: Sort.DEACTIVATIONS}
 
 
@@ -79,8 +81,8 @@ def limited(guard: Guard) -> frozenset[Sort]:
 
 
 def harms_of(change: Change, earlier: Set[Harm] = frozenset()) -> Iterator[Harm]:
-    """The harms that a change of a record does, whose ``earlier`` harms are still in effect. To deactivate who was just
-    reactivated, or the other way round, does none: it only restores."""
+    """The harms that a change does to its record. ``earlier``: harms to the same record that are still in effect. A
+    deactivation that undoes an earlier reactivation does no harm, and neither does the reverse."""
     sort = _OF_RECORDS.get(change.op)
     if sort is None:
         return
@@ -120,8 +122,8 @@ def is_blank(value: Value) -> bool:
 
 
 class Window(Struct):
-    """The harms of earlier runs that are still in effect: by ref of the record, and by ref of a group those who were
-    removed from it."""
+    """The harms of earlier runs that are still in effect: ``harms`` by the ref of the record, and ``removed`` members
+    by the ref of their group."""
 
     harms: dict[int, set[Harm]] = {}
     removed: dict[int, set[int]] = {}
@@ -131,8 +133,8 @@ def within(readings: Iterable[tuple[int, datetime]], now: datetime, window: time
     """The number of the first run within the window. ``readings``: the runs of a directory, the last one first, each
     with its number and what its clock showed.
 
-    The age of a run is the sum of the gaps since then, each at most half the window: a clock that is wrong once neither
-    empties the window nor keeps it full for ever.
+    The age of a run is the sum of the gaps since then, each at most half the window. So a clock that is wrong once
+    neither empties the window nor fills it for ever.
     """
     age, later = NO_TIME, now
     for number, reading in readings:
@@ -147,8 +149,8 @@ def within(readings: Iterable[tuple[int, datetime]], now: datetime, window: time
 
 
 class Count(Struct):
-    """How many objects one harm touches: by the ``planned`` changes; by those of ``earlier`` runs, each object once;
-    and those that were harmed and that the plan restores."""
+    """How many objects one sort of harm touches: in the ``planned`` changes; in ``earlier`` runs, without the objects
+    that the plan harms again; and how many harmed objects the plan ``restored``."""
 
     planned: int = 0
     earlier: int = 0
@@ -170,8 +172,8 @@ class Tally:
             self.counts[REMOVAL].earlier += len(members)
 
     def add(self, ref: int, change: Change, *, counted: bool = True, approved: Set[Harm] = frozenset()) -> None:
-        """Count a change of a record in. Not ``counted``: only what it restores. ``approved``: harms that do not
-        count."""
+        """Count a change of a record. ``counted`` False: count only the harm that it undoes. ``approved``: harms that
+        do not count."""
         earlier = self._window.harms.get(ref, frozenset[Harm]())
         for harm in harms_of(change, earlier) if counted else ():
             if harm.sort in self._sorts and harm not in approved:
@@ -181,14 +183,14 @@ class Tally:
                 self._restore(harm)
 
     def remove(self, group: int, members: Set[int]) -> None:
-        """Count members in who are removed from a group."""
+        """Count members that are removed from a group."""
         if Sort.MEMBER_REMOVALS in self._sorts:
             count = self.counts[REMOVAL]
             count.planned += len(members)
             count.earlier -= len(members & self._window.removed.get(group, set()))
 
     def restore(self, group: int, members: Set[int]) -> None:
-        """Count members in who are added to a group."""
+        """Count members that are added to a group: they undo earlier removals."""
         again = len(members & self._window.removed.get(group, set()))
         self.counts[REMOVAL].earlier -= again
         self.counts[REMOVAL].restored += again
@@ -196,7 +198,7 @@ class Tally:
             self._restore(EMPTIED)
 
     def empty(self, group: int) -> None:
-        """Count a group in that loses its last member."""
+        """Count a group that loses its last member."""
         self._plan(EMPTIED, repeated=EMPTIED in self._window.harms.get(group, ()))
 
     def _plan(self, harm: Harm, *, repeated: bool) -> None:
@@ -208,7 +210,7 @@ class Tally:
         self.counts[harm].restored += 1
 
     def in_question(self) -> list[Harm]:
-        """The harms that the plan does and that touch so many objects that their limits are checked."""
+        """The harms of the plan that touch at least as many objects as are ever held, so that limits are checked."""
         least = max(self._guard.at_least, 1)
         found = (
             harm
@@ -222,8 +224,8 @@ class Tally:
 
 
 class Holdings(Struct, frozen=True):
-    """How much of one directory a target holds, as far as was acknowledged: active users, all users, groups, edges,
-    groups that have members, and for the attributes in question how many of each kind have a value."""
+    """How much of one directory a target holds, by what it acknowledged: active users, all users, groups, memberships,
+    groups that have members; and ``filled``: for each attribute in question, how many objects have a value."""
 
     active: int
     users: int
@@ -234,9 +236,10 @@ class Holdings(Struct, frozen=True):
 
 
 def violations(guard: Guard, tally: Tally, holdings: Holdings) -> list[Violation]:
-    """The limits that a plan passes: none, and it may be delivered. What the window took away counts as held.
+    """The limits that a plan exceeds. If there are none, it may be delivered. What earlier runs in the window removed
+    counts as still held.
 
-    Users and groups are held against their own numbers, so that all groups cannot go unnoticed among many users.
+    Users and groups are compared with their own numbers, so that the loss of all groups is seen among many users.
     """
     found: list[Violation] = []
     for harm in tally.in_question():
@@ -249,7 +252,7 @@ def violations(guard: Guard, tally: Tally, holdings: Holdings) -> list[Violation
 
 
 def _held(harm: Harm, holdings: Holdings) -> int:
-    """How many objects may still be harmed so."""
+    """How many objects this harm could touch."""
     match harm.sort:
         case Sort.DEACTIVATIONS:
             return holdings.active
@@ -269,7 +272,7 @@ def _held(harm: Harm, holdings: Holdings) -> int:
 
 
 def _found(harm: Harm, limit: Limit, touched: int, of: int, earlier: int) -> str:
-    """``38% (80 of 212)``: whole, unless that would look as if it kept the limit."""
+    """``38% (80 of 212)``. The percentage has decimals only if a rounded one would seem to keep the limit."""
     share = 100 * touched / max(of, 1)
     digits = next((n for n in range(3) if not limit.percent or round(share, n) > limit.amount), 3)
     had = f" that had {harm.attribute}" if harm.attribute else ""

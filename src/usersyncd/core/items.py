@@ -1,4 +1,4 @@
-"""What a pull tells about one record, and several such items as one."""
+"""The items of a pull about one record, and how several items are combined to one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Item = Record | Patch | Present | Unread | Gone
 
 
 def combined(before: Item, item: Item) -> Item | None:
-    """One item that means the same as two items about one record, one after the other. None: there is none."""
+    """One item that has the same effect as two successive items about one record. None: no single item has it."""
     if isinstance(before, Present | Unread) or isinstance(item, Present | Unread):
         return None
     if isinstance(item, Record | Gone):
@@ -25,5 +25,5 @@ def combined(before: Item, item: Item) -> Item | None:
 
 
 def merged(attributes: Mapping[str, Value], changes: Mapping[str, Value]) -> dict[str, Value]:
-    """The attributes after changes, of which null removes an attribute."""
+    """The attributes after these changes; a change to null removes an attribute."""
     return {key: value for key, value in {**attributes, **changes}.items() if value is not None}

@@ -34,8 +34,8 @@ class State(IntEnum):
 
 
 class Link(Struct, frozen=True):
-    """A record's object in a target: its key, the shape that it last held, and its ``target_id`` (None: not looked up
-    yet). ``left_at``: the time at which the person left."""
+    """The link of a record to its object in a target: the object's last known key and shape, and its ``target_id``
+    (None: not looked up yet). ``left_at``: the time at which the person left."""
 
     shape: Shape
     key: str | int
@@ -47,9 +47,9 @@ class Link(Struct, frozen=True):
 class PendingOutcome(IntEnum):
     """The outcome of an unanswered change.
 
-    ``DONE``: the object is as the change asked. ``SEEN``: the object exists with other attributes; the plan compares
-    them. ``NOT_DONE``: the change was not written, and the link remains. ``ENDED``: the object does not exist, and the
-    link ends. ``UNCLEAR``: the object may belong to another record.
+    ``DONE``: the object is as the change requested. ``SEEN``: the object exists with other attributes, which the plan
+    compares. ``NOT_DONE``: the change was not written, and the link stays as it was. ``ENDED``: the object does not
+    exist, and the link ends. ``UNCLEAR``: the object may belong to another record.
     """
 
     DONE = 0
@@ -87,7 +87,7 @@ def settle(change: Change, at_id: Held | None, at_key: Sequence[Held], names: Se
         unchanged = agrees(at_id, change.before or {}, names)
         return Settled(PendingOutcome.NOT_DONE) if unchanged else Settled(PendingOutcome.SEEN, at_id)
     if at_key and not at_id.lasting:
-        # Rules write the columns of the target id, so the old id may be that of another record's object now.
+        # The rules write the columns of the target id, so another record's object may have the old id now.
         done, undone = agrees(at_key[0], after, names), agrees(at_id, change.before or {}, names)
         if done is undone or len(at_key) > 1:
             return Settled(PendingOutcome.UNCLEAR)
@@ -98,15 +98,15 @@ def settle(change: Change, at_id: Held | None, at_key: Sequence[Held], names: Se
 
 
 def _created(change: Change, at_key: Sequence[Held], names: Sequence[str]) -> Settled:
-    mine = [held for held in at_key if held.record == (change.directory, change.id)]
-    found = mine or list(at_key)
+    named = [held for held in at_key if held.record == (change.directory, change.id)]
+    found = named or list(at_key)
     if len(found) != 1:
         return Settled(PendingOutcome.NOT_DONE)
     return Settled(_as_asked(found[0], change.after or {}, names), found[0])
 
 
 def _moved(change: Change, at_key: Sequence[Held], names: Sequence[str]) -> Settled:
-    """The outcome if no object has the target id. A target id that contains the key changes with it."""
+    """The outcome of a change if no object has its target id. A target id that contains the key changes with it."""
     if len(at_key) == 1 and agrees(at_key[0], change.after or {}, names):
         return Settled(PendingOutcome.DONE, at_key[0])
     return Settled(PendingOutcome.ENDED)
@@ -117,8 +117,8 @@ def _as_asked(held: Held, after: Mapping[str, Value], names: Sequence[str]) -> P
 
 
 def answers(held: Held, asked: Lookup) -> bool:
-    """Whether an object that a target found has the key itself, or is the record's by the target's word, and is not
-    merely taken for equal."""
+    """Whether an object that the target found has exactly the requested key, or names the record. The target may also
+    find objects whose keys it only treats as equal."""
     return held.key == asked.key or held.record == (asked.directory, asked.id)
 
 
@@ -130,8 +130,9 @@ def agrees(held: Held, shape: Mapping[str, Value], names: Sequence[str]) -> bool
 def is_stranger(
     held: Held, before: Mapping[str, Value] | None, after: Mapping[str, Value], old_key: Value, key: str
 ) -> bool:
-    """Whether an object is not the one that was linked: it has neither the old nor the new key, and at least half of
-    its other attributes differ. A restored target assigns serial ids again, and two people may share a department."""
+    """Whether an object is not the linked one: it has neither the old nor the new key, and at least half of its other
+    attributes differ. Half, because two people may share a department; and it happens, because a restored target
+    assigns serial ids again."""
     keys = {_folded(old_key), _folded(after.get(key, old_key))}
     if before is None or _folded(held.key) in keys:
         return False
@@ -140,17 +141,17 @@ def is_stranger(
         for name, value in before.items()
         if name != key and name in held.attributes and value is not None and not isinstance(value, bool)
     ]
-    # Where the rules of then named none of it, nothing says that it is another one.
+    # If no attribute can be compared, and the key was not delivered either, nothing shows that it is another object.
     return sum(equal) <= len(equal) / 2 and (bool(equal) or key in before)
 
 
 def has_key(held: Held, key: Value) -> bool:
-    """Whether an object has this key, as far as a database keeps it as it was written."""
+    """Whether an object has this key. Differences that a database may make on writing do not count."""
     return _folded(held.key) == _folded(key)
 
 
 def _folded(key: Value) -> str:
-    """A key without what a database may change in it: case, spaces at its ends, number or text."""
+    """A key without the differences that a database may make: in case, spaces at the ends, number or text."""
     return str(key).strip().casefold()
 
 

@@ -1,4 +1,4 @@
-"""What the admin wrote, as data: rules, guard and leavers of one target."""
+"""The admin's settings of one target, as data: rules, guard, leavers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from usersyncd.plugin import Value
 class Rule(Struct, frozen=True):
     """A CEL expression and the place where its text begins (None: it is the connector's own).
 
-    ``turns``: from which offset of the text on it stands at which place, where it has several lines or escapes.
+    ``turns``: for text with several lines or escapes, the offsets from which it continues at another place.
     """
 
     text: str
@@ -32,14 +32,14 @@ class Rule(Struct, frozen=True):
 
 
 class Constant(Struct, frozen=True):
-    """A value that the admin gave as it is: ``{value: member}``."""
+    """A value instead of a rule: ``{value: member}``."""
 
     value: Value
     at: Place
 
 
 class Ruleset(Struct, frozen=True):
-    """The rules of one target for one kind: who is in scope, what identifies a record there, and its shape.
+    """The rules of one target for one kind: which records are in scope, what identifies a record, and its shape.
 
     ``set`` None: the canonical attributes as they are, keyed by ``id``.
     """
@@ -60,8 +60,8 @@ class Limit(Struct, frozen=True):
 
 
 class Guard(Struct, frozen=True, kw_only=True):
-    """The limits that a plan must keep, together with the runs of the ``window`` before it; None: unlimited. Nothing
-    that touches fewer than ``at_least`` objects is held."""
+    """The limits that a plan must keep, together with the runs of the ``window`` before it; None: unlimited. Changes to
+    fewer than ``at_least`` objects are never held."""
 
     deletes: Limit | None = Limit(10, True)
     deactivations: Limit | None = Limit(10, True)
@@ -95,7 +95,7 @@ class Leavers(Struct, frozen=True):
 
 
 class DriftPolicy(Struct, frozen=True):
-    """Which attributes stay as somebody set them in the target, when it is verified: those of ``keep``; None: all."""
+    """Which attributes a verification leaves as somebody set them in the target: those in ``keep``; None: all."""
 
     keep: frozenset[str] | None = frozenset()
 
@@ -107,5 +107,5 @@ class DriftPolicy(Struct, frozen=True):
 MembershipMode = Literal["flattened", "direct"]
 
 Adopt = Literal["first", "always", "never"]
-"""When an object that was in the target before may be adopted without a person's consent: until the first delivery is
-answered whole, always, or never."""
+"""When an object may be adopted without a person's consent: until the first delivery is completely answered, always, or
+never."""

@@ -1,4 +1,4 @@
-"""Very many changes in little memory: a plan for 100,000 people has some 80 MB of JSON, and packed a tenth of that."""
+"""Compresses the changes of a plan: for 100,000 people they are some 80 MB of JSON, and compressed a tenth of that."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import msgspec
 from usersyncd.plugin import Change
 
 TOGETHER = 1 << 18
-"""About so many bytes are packed together."""
+"""About how many bytes are compressed together."""
 
 
 class PackedChanges:
-    """Changes, each as a line of JSON without its end. It can be read again and again."""
+    """Compressed changes. Iterating yields each as JSON, any number of times."""
 
     def __init__(self, changes: Iterable[Change] = ()) -> None:
         self._packed: list[bytes] = []

@@ -16,8 +16,8 @@ from usersyncd.plugin import Change, Kind, Op, Value
 
 
 class Section(IntEnum):
-    """The order of delivery: what frees a key comes before whoever claims it, whom a membership needs comes before it,
-    and removals come last."""
+    """The order of delivery: a change that frees a key comes before the one that claims it, a record comes before its
+    memberships, and removals come last."""
 
     USERS_FREED = 0
     GROUPS_FREED = 1
@@ -38,7 +38,7 @@ _OF_MEMBERS = {Op.ADD: Section.ADDITIONS, Op.REMOVE: Section.REMOVALS}
 
 
 def section(change: Change, *, left: bool = False) -> Section:
-    """Where in the plan a change belongs; ``left``: it is a leaver's."""
+    """The section of a change. ``left``: its record is a leaver."""
     if change.op in _OF_MEMBERS:
         return _OF_MEMBERS[change.op]
     if change.kind is Kind.GROUP:
@@ -49,10 +49,10 @@ def section(change: Change, *, left: bool = False) -> Section:
 
 
 def count(counts: Counts, change: Change, times: int | None = None) -> None:
-    """Count a change in: a record once, memberships by their edges, or as many ``times`` as said."""
+    """Add a change to the counts: once for a record, once for each membership, or as many ``times`` as given."""
     number = (len(change.members) or 1) if times is None else times
     if change.op is Op.CREATE and change.kind is Kind.USER:
-        counts.users.create += number  # By far the most at a first sync, where the general way would be felt.
+        counts.users.create += number  # A shortcut: nearly all changes of a first sync are these.
         return
     part: Struct = counts.memberships
     if not change.members:
@@ -73,8 +73,8 @@ S = TypeVar("S", bound=Sorted)
 
 
 class ListedChanges(Enum):
-    """Which changes a report lists. ``FIRST``: the first of each sort, so that a few deletions at the end of a plan are
-    seen behind a thousand creations."""
+    """Which changes a report lists. ``FIRST``: the first of each sort, so that a few deletions are seen although a
+    thousand creations come before them."""
 
     NONE = 0
     FIRST = 10
@@ -91,24 +91,27 @@ def listed(changes: Iterable[S], which: ListedChanges) -> Iterator[S]:
 
 
 def differences(op: str, before: Mapping[str, Value], after: Mapping[str, Value]) -> Iterator[tuple[str, Value, Value]]:
-    """What a change of a record writes otherwise than it was: the attribute with its values before and after.
+    """The attributes that a change writes, each with its values before and after.
 
-    An adoption is told with the whole object: a person is to see whose it is. The operations that give or take access
-    say what becomes of ``active``. What the rules no longer name is not written.
+    For an adoption these are all attributes, so that a person can see whose object it is. ``active`` is left out where
+    the operation itself says how access changes. Attributes that the rules no longer name are not written.
     """
     for name, new in after.items():
         old = before.get(name)
-        told = (old, new) != (None, None) if op == Op.ADOPT else old != new and (name != "active" or op == Op.UPDATE)
-        if told:
+        if op == Op.ADOPT:
+            is_shown = (old, new) != (None, None)
+        else:
+            is_shown = old != new and (name != "active" or op == Op.UPDATE)
+        if is_shown:
             yield name, old, new
 
 
 PREFIX = "sha256:"
-"""How hashes begin."""
+"""The beginning of every hash."""
 
 
 class Hash:
-    """The hash of a plan, over its changes in their order, encoded."""
+    """The hash of a plan, over its encoded changes in their order."""
 
     def __init__(self) -> None:
         self._sha = hashlib.sha256()

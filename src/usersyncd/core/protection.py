@@ -1,4 +1,4 @@
-"""Which objects of a target are never adopted, changed or removed: what the admin wrote under ``protect``."""
+"""The setting ``protect``: which objects of a target are never adopted, changed or removed."""
 
 from __future__ import annotations
 
@@ -31,6 +31,6 @@ UNPROTECTED = Protection()
 
 
 def protected_keys(keys: Iterable[str | int]) -> Protection:
-    """The objects with these keys, however their letters are written: a database may take them for equal."""
+    """Protects the objects with these keys, in upper or lower case, because a database may treat both as equal."""
     written = tuple(keys)
     return Protection(frozenset(str(key).casefold() for key in written), written=written)

@@ -1,4 +1,4 @@
-"""What a run says of itself: the shapes behind ``--json``, ``history`` and the summary line.
+"""The reports of runs: the data behind ``--json``, ``history`` and the summary line.
 
 The field names are promised to scripts (docs/json.md): adding one is free, renaming one breaks them.
 """
@@ -18,9 +18,9 @@ Cause = Literal["interval", "manual", "pull", "date", "approval", "retry", "relo
 """Why a run began."""
 
 MAX_FAILURES = 1_000
-"""The number of failed records that a report names. It counts all."""
+"""The largest number of failed records that a report names. The others are only counted."""
 MAX_SKIPPED = 100
-"""The number of records that a report names as left out, for each reason."""
+"""The largest number of left out records that a report names, for each reason."""
 
 
 class UserCounts(Struct):
@@ -57,7 +57,7 @@ class Counts(Struct):
 
 
 class Violation(Struct, frozen=True):
-    """A limit that the plan passes: ``deletes``, ``5%``, ``38% (80 of 212)``."""
+    """A limit that a plan exceeds: ``deletes``, ``5%``, ``38% (80 of 212)``."""
 
     limit: str
     allowed: str
@@ -65,7 +65,7 @@ class Violation(Struct, frozen=True):
 
 
 class Approval(Struct, frozen=True):
-    """An approval that let harmful ``changes`` through: whose, when and why."""
+    """An approval that let a number of harmful ``changes`` through: who gave it, when and why."""
 
     by: str
     at: str
@@ -74,7 +74,7 @@ class Approval(Struct, frozen=True):
 
 
 class Skipped(Struct, frozen=True):
-    """A record or edge left out, because ``reason``; ``at`` is the rule's place where there is one."""
+    """A record or membership that was left out, and the ``reason``. ``at``: the place of the rule, if one decided."""
 
     kind: Kind
     id: str
@@ -83,7 +83,7 @@ class Skipped(Struct, frozen=True):
 
 
 class Failed(Struct, frozen=True):
-    """A record that could not be shaped or delivered. It is tried again in the next run."""
+    """A record that could not be shaped or delivered. The next run tries it again."""
 
     kind: Kind
     id: str
@@ -92,11 +92,12 @@ class Failed(Struct, frozen=True):
 
 
 class PullReport(Struct):
-    """What was read: counts are of the snapshot after the pull; ``seconds`` is wall time.
+    """What a pull read. ``users``, ``groups`` and ``memberships`` are those of the snapshot after the pull; ``seconds``
+    is wall time.
 
-    ``changed`` counts records, and groups' members, that are not as they were; ``unresolved`` members of groups whom
-    the directory does not list, ``ambiguous`` those whose name several records have. ``accepted``:
-    attributes that all records lost, by a person's word.
+    ``changed`` counts the records that changed and the groups with other members; ``unresolved`` the members of groups
+    that the directory does not list; ``ambiguous`` the members whose name several records have. ``accepted``: the
+    attributes that all records lost with a person's approval.
     """
 
     complete: bool
@@ -111,8 +112,8 @@ class PullReport(Struct):
 
 
 class Verified(Struct, frozen=True):
-    """What a target was found to hold. ``objects``: of people and groups who are in the directory; ``missing``: those
-    of them that are not there; ``changed``: objects that differ; ``groups``: those that have other members."""
+    """The result of a verification. ``objects``: the compared objects of people and groups that are in the directory;
+    ``missing``: those that the target lacks; ``changed``: those that differ; ``groups``: those with other members."""
 
     objects: int = 0
     missing: int = 0
@@ -121,8 +122,8 @@ class Verified(Struct, frozen=True):
 
 
 class Upcoming(Struct, frozen=True):
-    """What the time changes ``until`` a moment although the directory says the same: how many users. ``guard``: the
-    limits that these changes alone exceed."""
+    """The numbers of users that dates change ``until`` a moment, if the directory stays the same. ``guard``: the limits
+    that these changes alone exceed."""
 
     until: str
     create: int = 0
@@ -134,17 +135,17 @@ class Upcoming(Struct, frozen=True):
 
 
 class TargetReport(Struct):
-    """What was planned for one directory at one target, and what was delivered of it.
+    """The share of one directory in a delivery to one target: what was planned, and what was delivered.
 
-    ``counts`` are of what was delivered (of what would be, when nothing was to be delivered), ``planned`` of the whole
-    plan, whose hash is ``plan``. ``guard``: the limits that it exceeds. ``harm``: the hash of the harmful changes that
-    wait for a decision, if it is held. ``approved``: the approvals that let changes through; ``rejected``: how many
-    changes were left out because a person rejected them. ``failed`` names the first of the ``failures``. ``error``,
-    with its ``code``: the target as a whole. ``entries``: how many of the run's entries in the journal are about
-    it. ``run``: the delivery. ``notes``: what a person should know about the target. ``leaving``: the target does not
-    list the directory, and what it holds of it leaves. ``verified``: None when it was not compared with its links.
-    ``upcoming``: what dates change within the next days, in a plan; None: nothing.
-    ``changes``, where they are listed, are never written to the state.
+    ``counts``: the delivered changes; in a run that only plans, the planned ones. ``planned``: the changes of the whole
+    plan; ``plan``: its hash. ``held``: the guard holds the share; ``guard``: the limits that it exceeds; ``harm``: the
+    hash of the harmful changes that wait for a decision. ``approved``: the approvals that let changes through;
+    ``rejected``: how many changes were left out because a person rejected them. ``failed`` names the first of the
+    ``failures``. ``error``, with its ``code``: why the share as a whole failed. ``entries``: how many entries in the
+    journal the run wrote for it. ``run``: the id of the delivery. ``notes``: warnings. ``leaving``: the target does not
+    list the directory, so everything that it holds of it leaves. ``verified``: the result of the verification; None:
+    there was none. ``upcoming``: what dates change within the next days, in a plan; None: nothing. ``changes``, if they
+    are listed, are never stored.
     """
 
     target: str
@@ -173,9 +174,9 @@ class TargetReport(Struct):
 
 
 class PullRun(Struct):
-    """One pull of one directory. ``skipped`` names members of groups that the directory does not list, ``failed`` the
-    first of the ``failures``: records of which it hides what the rules need. ``seconds``: wall time. ``changed``: the
-    snapshot has a new revision."""
+    """One pull of one directory. ``skipped`` names members of groups that the directory does not list. ``failed`` names
+    the first of the ``failures``: records whose attributes the directory hides although the rules need them.
+    ``seconds``: wall time. ``changed``: the snapshot has a new revision."""
 
     directory: str
     connector: str
@@ -196,8 +197,8 @@ class PullRun(Struct):
 
 class DeliveryRun(Struct):
     """One delivery to one target. ``pulls``: the ids of the pulls that it follows. ``targets``: the share of each
-    directory. ``waits``: directories that were not read yet as the rules demand. ``due``: when the target has something
-    to do without a pull. ``only``: the directories that were requested; None: all."""
+    directory. ``waits``: the directories whose next pull must read attributes that the rules need. ``due``: when the
+    next delivery is due without a pull. ``only``: the requested directories; None: all."""
 
     target: str
     connector: str
@@ -218,11 +219,14 @@ class DeliveryRun(Struct):
 
 
 class RunReport(Struct):
-    """A pull of one directory and its shares of the deliveries that followed, as ``plan`` and ``sync`` show them; runs
-    before release 0.2 were recorded so. ``run`` is the pull's, or that of the first delivery where nothing was read.
-    ``skipped`` names members of groups that the directory does not list, ``failed`` the first of the ``failures``:
-    records of which it hides what the rules need. ``seconds``: wall time of all steps, those of a failed run too.
-    ``only``: the one target that a run of an earlier release was for; None: all."""
+    """A pull of one directory and its shares of the deliveries that followed, as ``plan`` and ``sync`` show them. Runs
+    before release 0.2 were recorded in this form.
+
+    ``run``: the id of the pull, or of the first delivery if nothing was read. ``skipped`` names members of groups that
+    the directory does not list. ``failed`` names the first of the ``failures``: records whose attributes the directory
+    hides although the rules need them. ``seconds``: wall time of all steps, also of a failed run. ``only``: the one
+    target of a run of an earlier release; None: all.
+    """
 
     directory: str
     connector: str
@@ -246,7 +250,7 @@ _WORST_FIRST: tuple[Status, ...] = ("failed", "held", "partial", "planned", "suc
 
 
 def worst(statuses: Iterable[Status]) -> Status:
-    """The status of a whole, from those of its parts."""
+    """The worst of these statuses."""
     return min(statuses, key=_WORST_FIRST.index)
 
 
@@ -265,7 +269,7 @@ def share_status(share: TargetReport) -> Status:
 
 
 def status(report: PullRun | DeliveryRun | RunReport, *, delivered: bool) -> Status:
-    """The status of a run, from those of its parts: the worst of them."""
+    """The status of a run: the worst status of its parts."""
     failures = 0 if isinstance(report, DeliveryRun) else report.failures
     own: Status = "failed" if report.error else "partial" if failures else "succeeded"
     found = worst([own, *map(share_status, targets_of(report))])

@@ -22,7 +22,8 @@ def those_in(numbers: array[int], wanted: Iterable[int]) -> set[int]:
 
 
 def edited(numbers: array[int], added: Set[int], removed: Set[int]) -> array[int]:
-    """A sorted array with these numbers added and removed. What it has already, or does not have, is ignored."""
+    """A sorted array with these numbers added and removed. Adding a number that it has, or removing one that it lacks,
+    changes nothing."""
     if not added and not removed:
         return numbers
     if not numbers:

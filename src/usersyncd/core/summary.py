@@ -1,4 +1,4 @@
-"""A run in one line, for the log and for a person."""
+"""Describes a run in one line, for the log and for a person."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def some(number: int, word: str, op: str, *, would: bool = False) -> str:
 
 
 def target(report: TargetReport, *, would: bool = False) -> str:
-    """What became of one target."""
+    """The result of one share: ``3 users created``, ``nothing to change``."""
     if report.error is not None:
         return f"failed: {_first(report.error)}"
     return "; ".join(_target(report, would=would)) or "nothing to change"
@@ -95,12 +95,13 @@ def verified(found: Verified) -> str:
 
 
 def outcome(report: Report) -> str:
-    """The line without what was read."""
+    """The line of a run, without the part about reading."""
     return "; ".join(_outcome(report))
 
 
 def faults(report: Report, most: int = 5) -> Iterator[str]:
-    """What went wrong, whole, with its remedy: the run's own error, the targets', and the first records that failed."""
+    """Everything that went wrong, each with its remedy: the errors of the run and its shares, and the first records
+    that failed."""
     if report.error is not None:
         yield report.error
     if not isinstance(report, DeliveryRun):
@@ -113,7 +114,7 @@ def faults(report: Report, most: int = 5) -> Iterator[str]:
 
 
 def _whose(report: Report, one: TargetReport) -> str:
-    """Within a delivery the directory, otherwise the target."""
+    """The name of a share: in a delivery that of the directory, otherwise that of the target."""
     return one.directory if isinstance(report, DeliveryRun) else one.target
 
 

@@ -1,4 +1,4 @@
-"""What dates change although a directory says the same, and whether the guard would hold it."""
+"""The changes that dates cause although a directory stays the same, and whether the guard would hold them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from usersyncd.core.report import Upcoming, Violation
 from usersyncd.plugin import Change
 
 EXACT = timedelta(hours=1)
-"""How exactly a change is dated whose rules do not give its moment."""
+"""How exactly a change is dated if its rules do not give the moment."""
 
 
 class DatedChange(Struct, frozen=True):
-    """The change of a record that comes at a moment."""
+    """The change of a record that is due at a moment."""
 
     at: datetime
     ref: int
@@ -26,8 +26,8 @@ class DatedChange(Struct, frozen=True):
 
 
 def first_change(moment: datetime, last: datetime, differs: Callable[[datetime], bool]) -> datetime | None:
-    """When a shape ``differs`` for the first time from the one of now; None if it still does not at ``last``.
-    ``moment``: the first at which it may."""
+    """The first moment at which a shape ``differs`` from the present one; None if it does not differ at ``last``.
+    ``moment``: the earliest at which it may differ."""
     if differs(moment):
         return moment
     if not differs(last):
@@ -40,8 +40,8 @@ def first_change(moment: datetime, last: datetime, differs: Callable[[datetime],
 
 
 def summarize(changes: Sequence[DatedChange], guard: Guard, holdings: Holdings) -> Upcoming | None:
-    """Count the changes, and judge them alone by the guard, except by the limit of attributes that become empty. None:
-    there are none."""
+    """Count the changes, and check them against the limits of the guard, without any other changes. The limit
+    ``blanked`` is not checked. None: there are no changes."""
     if not changes:
         return None
     counts = Counter(str(one.change.op) for one in changes)
@@ -52,7 +52,7 @@ def summarize(changes: Sequence[DatedChange], guard: Guard, holdings: Holdings) 
 
 
 def _violations(changes: Sequence[DatedChange], guard: Guard, holdings: Holdings) -> list[Violation]:
-    """The limits that changes exceed which the guard will count together, each once."""
+    """The limits that these changes will exceed, each once. The guard counts together what falls into one window."""
     found: dict[str, Violation] = {}
     for part in _windows(changes, guard.window):
         tally = Tally(guard, Window())

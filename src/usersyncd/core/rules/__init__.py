@@ -2,16 +2,16 @@
 
 docs/rules.md says what an expression means. The steps are a module each:
 
-- ``cel`` has the library's parser, checker and evaluator; ``tree`` and ``wire`` are its expressions as data.
+- ``cel`` wraps the library's parser, checker and evaluator; ``tree`` and ``wire`` represent its expressions as data.
 - ``scope`` says which names a rule may read, ``paths`` how they are read; ``plain`` finds the rules that need no
-  evaluator. ``validity`` reads who is active, ``moments`` what a date means in a time zone.
+  evaluator. ``validity`` decides whether a user is active, ``moments`` converts dates to moments of a time zone.
 - ``rewrite`` (with ``parts``) makes a tree in which an absent attribute is null instead of an error.
-- ``expression`` compiles one expression. Where that fails, ``faults`` collects the reasons, ``hints`` says what was
-  meant, ``repair`` replaces operators of other languages to find what else is wrong, and ``operands`` finds what the
-  library accepts and never fits. ``time_uses`` finds when its value changes.
-- ``evaluate`` and ``program`` evaluate, ``results`` says what comes out.
-- ``mapping`` makes canonical attributes of native ones; ``compile`` makes ``Rules`` of a target's rules, ``shaping``
-  applies them, and ``trace`` says how. ``condition`` is a condition over a target's columns.
+- ``expression`` compiles one expression. If that fails, ``faults`` collects the reasons, ``hints`` suggests what to
+  write instead, and ``repair`` replaces operators of other languages to find what else is wrong. ``operands`` finds
+  comparisons that the library accepts but that can never hold. ``time_uses`` finds when the value changes.
+- ``evaluate`` and ``program`` evaluate; ``results`` converts the results and words the errors.
+- ``mapping`` converts native attributes to canonical ones. ``compile`` compiles a target's rules to ``Rules``,
+  ``shaping`` applies them, and ``trace`` explains a shape. ``condition`` is a condition over a target's columns.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""CEL expressions as trees, and back: the library's parser reads the text, its evaluator runs what we make of it.
+"""Converts CEL expressions to trees, and back: the library parses the text, and evaluates the rewritten tree.
 
 ``cel-expr-python`` hands out a parsed expression as a serialized ``cel.expr.ParsedExpr`` and takes one back
 (https://github.com/google/cel-spec/blob/master/proto/cel/expr/syntax.proto). So a rule can be rewritten as a tree, by a
@@ -39,8 +39,8 @@ def _parser() -> Any:
 
 
 @cache
-def _judge(maps: frozenset[str], values: frozenset[str]) -> Any:
-    """An environment that checks expressions which see these ``maps`` and ``values``."""
+def _checker(maps: frozenset[str], values: frozenset[str]) -> Any:
+    """An environment that checks expressions over these ``maps`` and ``values``."""
     types = cel.Type
     variables = dict.fromkeys(values, types.DYN) | dict.fromkeys(maps, types.Map(types.STRING, types.DYN))
     signatures = {
@@ -68,23 +68,23 @@ def parse(text: str) -> Node:
 
 
 _TAKEN = frozenset(["bool", "bytes", "double", "dyn", "int", "list", "map", "null_type", "string", "type", "uint"])
-"""Names that CEL gives to its types, so that no variable may have them."""
+"""The names of CEL's types, which no variable may have."""
 
 
 def check(text: str, tree: Node, maps: Iterable[str] = (), values: Iterable[str] = ()) -> str:
-    """The library's own judgement of an expression that sees these ``maps``, and ``values`` of any type: the static
-    type, ``DYN`` where that is not known. Raises ExpressionError.
+    """Let the library check an expression over these ``maps``, and ``values`` of any type. Returns its static type,
+    ``DYN`` if that is not known. Raises ExpressionError.
 
-    For CEL, ``"a"`` and ``null`` have no type in common, so ``c ? "a" : null`` would be refused. Here any attribute may
-    be null, so the checker gets a name without a type in the place of each null: the same in capitals, so that columns
-    stay. A value whose name is taken by CEL is written in capitals too.
+    For CEL, ``"a"`` and ``null`` have no type in common, so it would refuse ``c ? "a" : null``. But here any attribute
+    may be null. So the checker sees each ``null`` as ``NULL``, a variable without a type; its length is the same, so
+    the columns of faults stay right. A value whose name CEL uses for a type is written in capitals too.
     """
     for offset, word in _to_capitals(tree, _TAKEN.intersection(values)):
         if text.startswith(word, offset):
             text = f"{text[:offset]}{word.upper()}{text[offset + len(word) :]}"
     open_ = frozenset(name.upper() if name in _TAKEN else name for name in values)
     try:
-        return str(_judge(frozenset(maps), open_ | {"NULL"}).compile(text).return_type().name())
+        return str(_checker(frozenset(maps), open_ | {"NULL"}).compile(text).return_type().name())
     except RuntimeError as error:
         raise ExpressionError(_problems(text, str(error))) from None
 
@@ -101,7 +101,8 @@ def _to_capitals(node: Node, names: Set[str]) -> Iterator[tuple[int, str]]:
 
 
 def _problems(text: str, message: str) -> list[tuple[int, str]]:
-    """``ERROR: <input>:1:10: undeclared …`` and its drawing become (9, "undeclared …"), one for each ERROR."""
+    """The offsets and messages in the library's text: ``ERROR: <input>:1:10: undeclared …`` gives (9, "undeclared
+    …")."""
     starts = [0, *(at + 1 for at, letter in enumerate(text) if letter == "\n")]
     found = []
     for part in message.split("ERROR: <input>:")[1:]:
@@ -124,7 +125,8 @@ Expression = Any
 
 
 class CelEnvironment:
-    """Makes trees into expressions that run. ``functions`` are called by name; what they raise is the rule's error."""
+    """Compiles trees to expressions that can be evaluated. These may call ``functions`` by name; what a function raises
+    is the error of the rule."""
 
     def __init__(self, functions: Mapping[str, tuple[int, Callable[..., Any]]]) -> None:
         dyn = cel.Type.DYN

@@ -24,7 +24,7 @@ from usersyncd.errors import ConfigError, Place
 from usersyncd.plugin import CANONICAL, Kind, Layout
 
 ENGINE = 2
-"""Changes when the same rules begin to give other shapes: then every record is shaped again."""
+"""The version of this engine. It increases when the same rules give other shapes: then every record is shaped again."""
 
 _WANTED = {
     "where": ("BOOL",),
@@ -42,7 +42,7 @@ _STATIC = {
 }  # fmt: skip
 
 
-class RuleErrors(ConfigError):  # noqa: N818 - many of them
+class RuleErrors(ConfigError):  # noqa: N818 - it holds several errors
     """The rules cannot be used; ``faults`` names every fault with its place."""
 
 
@@ -71,7 +71,7 @@ def compile_rules(
 
 
 class _Compiler:
-    """Compiles everything before it complains, so that the admin sees every mistake at once."""
+    """Compiles everything before it raises an error, so that the admin sees all faults at once."""
 
     def __init__(
         self,
@@ -211,7 +211,7 @@ class _Compiler:
     def _fingerprint(
         self, rulesets: Mapping[Kind, Ruleset], leaving: Mapping[str, Rule | Constant], *, deactivates: bool
     ) -> str:
-        """Places do not count, nor do tables that no rule looks up."""
+        """The digest of the rules. Their places in the file do not count, nor do tables that no rule looks up."""
         tables = self._needs.tables.union(*(canonical.tables for canonical in self._canonical.values()))
         content = {
             "engine": ENGINE,
@@ -233,7 +233,7 @@ class _Compiler:
 
 
 def _attribute(scope: RuleScope, name: str) -> CompiledExpression:
-    """An attribute of a record as it is."""
+    """The expression of an attribute that no rule changes."""
     read = scope.resolve(scope.root, [name])
     changes = {read.name: read.change} if read and read.change else {}
     return CompiledExpression(read, NULL, NULL, {}, "DYN", changes)
@@ -270,7 +270,7 @@ def _traced(draft: _CompiledKind, ruleset: Ruleset) -> Iterator[TracedRule]:
 
 
 def _use(kind: Kind, name: str, ruleset: Ruleset) -> str:
-    """For what the value of an attribute is used."""
+    """The use of an attribute, which decides the types that its value may have."""
     if name == ruleset.key:
         return "key"
     return "active" if kind is Kind.USER and name == "active" else "set"

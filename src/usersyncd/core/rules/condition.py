@@ -18,8 +18,7 @@ from usersyncd.plugin import Value
 
 
 class Condition(Struct, frozen=True):
-    """A condition that was found right, and the columns that it reads. It errs on the safe side: where it cannot be
-    evaluated, it holds."""
+    """A valid condition, and the columns that it reads. If it cannot be evaluated, it holds, which is the safe side."""
 
     text: str
     program: Program
@@ -34,7 +33,7 @@ class Condition(Struct, frozen=True):
 
 
 class ColumnScope(RuleScope):
-    """What a condition sees: every name is a column of the target."""
+    """The names that a condition may read: every name is a column of the target."""
 
     def __init__(self) -> None:
         super().__init__("", RequiredReads())
@@ -44,7 +43,7 @@ class ColumnScope(RuleScope):
         """What a path reads: a column, or a part of one that holds JSON. Raises PathError."""
         self.values.add(root)
         if root in ROOTS and steps:
-            raise PathError(f"this sees the target's own columns, without {root} before them: {steps[-1]}")
+            raise PathError(f"this reads the target's own columns: write {steps[-1]}, without {root} before it")
         return Accessor(path(root, steps), lambda subject: _column(subject.raw, root, steps))
 
 

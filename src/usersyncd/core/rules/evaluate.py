@@ -17,9 +17,10 @@ _READY = frozenset([bool, int, type(None)])
 
 
 class CombinedRules:
-    """Several rules of one record: plain ones are read, the others are one evaluation together.
+    """Several rules of one record. Plain rules are read directly; all others are one evaluation.
 
-    Only when that fails is each evaluated for itself, to find the culprit; and none is where ``where`` does not hold.
+    Only if that evaluation fails is each rule evaluated alone, to find the one that fails. If ``where`` does not hold,
+    none is evaluated.
     """
 
     def __init__(
@@ -41,7 +42,8 @@ class CombinedRules:
             self._where_first = where is not None and where.read is not None
 
     def fill(self, values: dict[str, Any], subject: RuleInput) -> bool:
-        """Set the values by name; False when ``where`` does not hold. Raises UnfitError, the name second."""
+        """Set the values by name. Returns False if ``where`` does not hold. Raises UnfitError with the rule's name as
+        its second argument."""
         if self._where_first and not self._holds(subject):
             return False
         if self._together is not None:
@@ -78,7 +80,7 @@ def _named(name: str, function: Callable[[Any], Any], argument: Any) -> Any:
 
 
 def value_of(compiled: CompiledExpression, evaluator: CelEnvironment) -> Callable[[RuleInput], Any]:
-    """What gives the value of one expression, and raises UnfitError when there is none."""
+    """A function that returns the value of one expression, and raises UnfitError if there is none."""
     if compiled.read is not None:
         return compiled.read.read
     return Program(evaluator, compiled.tree, compiled.variables).value
@@ -87,7 +89,7 @@ def value_of(compiled: CompiledExpression, evaluator: CelEnvironment) -> Callabl
 def _all_in_one(
     evaluator: CelEnvironment, where: CompiledExpression | None, rules: Sequence[CompiledExpression]
 ) -> Program:
-    """Every rule in one evaluation, as a list; an empty one where ``where`` does not hold."""
+    """One program for all rules, which returns the list of their values; an empty list if ``where`` does not hold."""
     tree: Node = ListOf(tuple(rule.tree for rule in rules))
     if where is not None:
         tree = call("_?_:_", where.truth, tree, EMPTY_LIST)

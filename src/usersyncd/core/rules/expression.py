@@ -1,4 +1,4 @@
-"""Compiles one expression: into a Python function where that is enough, and otherwise into trees to evaluate."""
+"""Compiles one expression: to a Python function if that is enough, otherwise to trees that are evaluated."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ Tables = Mapping[str, Mapping[str, str]]
 
 
 class CompiledExpression(Struct, frozen=True):
-    """An expression that was found right.
+    """A valid expression.
 
     ``read`` is set when it needs no evaluator; otherwise ``tree`` gives its value and ``truth`` the same as a
-    condition, both over ``variables``. ``type`` is its static type, DYN when that is open. ``changes`` say when its
-    value changes because time passes, by what they look at.
+    condition, both over ``variables``. ``type`` is its static type, DYN if that is not known. ``changes`` compute when
+    its value changes because time passes, each by the name of what changes.
     """
 
     read: Accessor | None
@@ -93,14 +93,14 @@ def _faults_besides(rule: Rule, label: str, scope: RuleScope, tables: Tables, ev
     try:
         parse(meant.text)
     except ExpressionError:
-        return []  # What the library says of it is said of the rule as it is written.
+        return []  # The messages about the rule as it is written already say this.
     found = compile_expression(meant, label, scope, tables, evaluator)
     return found if isinstance(found, list) else []
 
 
 def _only_compared(tree: Node, changes: dict[str, Change]) -> Iterator[TimeComparison]:
-    """The comparisons with a function of the time that is used for nothing else. They say more exactly than the
-    function itself, which is taken out of ``changes``, when the value changes."""
+    """The comparisons with ``now()`` or ``today()``, if that function is used for nothing else. They say more exactly
+    when the value changes than the function itself, which is removed from ``changes``."""
     uses = list(time_uses(tree))
     for function in ("now", "today"):
         comparisons = [use for use in uses if isinstance(use, TimeComparison) and use.function == function]
@@ -114,7 +114,7 @@ def _change(use: TimeComparison, program: Program, zone: tzinfo | None) -> Chang
         try:
             border = program.value(subject)
         except UnfitError:
-            return None  # So does the comparison fail, at any time.
+            return None  # The comparison fails as well, at any time.
         match border:
             case datetime() if use.function == "now":
                 return after_comparison(use.operator, border, subject.now)

@@ -21,12 +21,12 @@ class ExpressionFaults:
         return bool(self._found)
 
     def add(self, offset: int, message: str) -> None:
-        """Note a fault ``offset`` characters from the start of the expression."""
+        """Add a fault, ``offset`` characters from the start of the expression."""
         place = self._rule.place(min(offset, len(self.text.rstrip())))
         self._found[Fault(place.file, place.line, place.column, self._path, message)] = None
 
     def note(self, faults: Iterable[Fault]) -> None:
-        """Note faults that were found elsewhere."""
+        """Add faults that are already complete."""
         self._found |= dict.fromkeys(faults)
 
     def sorted(self) -> list[Fault]:

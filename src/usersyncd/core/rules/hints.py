@@ -1,4 +1,4 @@
-"""What was probably meant, where an expression is written as in another language."""
+"""Suggests what to write where an expression uses words or operators of another language."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _ELSEWHERE = {
     "todate": "timestamp(text)", "substr": "text.substring(start, end)", "left": "text.substring(0, end)",
     "iif": "condition ? value : other", "if": "condition ? value : other", "regex": 'text.matches("pattern")',
 }  # fmt: skip
-"""Functions of other languages, in lower case, and what does the same here."""
+"""Functions of other languages, in lower case, and the equivalent in CEL."""
 
 _CONSTANTS = {
     "none": "null", "nil": "null", "undefined": "null", "null": "null", "true": "true", "false": "false",
     "now": "now()", "today": "today()",
 }  # fmt: skip
-"""Names of other languages, in lower case, and what means the same here."""
+"""Constants of other languages, in lower case, and the equivalent in CEL."""
 
 _OPERATORS = {
     "=": "==", "===": "==", ":=": "==", "is": "==", "<>": "!=", "!==": "!=", "is not": "!=", "=>": ">=", "=<": "<=",
@@ -48,7 +48,7 @@ _OPERATORS = {
     "not in": "!(item in list)", "in": "in", "if": "condition ? value : other", "then": "condition ? value : other",
     "else": "condition ? value : other", "??": "default(value, other)",
 }  # fmt: skip
-"""Operators of other languages, in lower case, and what does the same here."""
+"""Operators of other languages, in lower case, and the equivalent in CEL."""
 
 _QUOTES = "“”„‘’´`"
 _TOKENS = re.compile(
@@ -72,15 +72,15 @@ _SYNTAX: Sequence[tuple[str, str]] = (
      "`{found}` cannot stand here: an operator is missing before it, or quotes around text"),
     (r"reserved identifier: (?P<found>.+)", "{found} is a reserved word of CEL"),
 )  # fmt: skip
-"""What the library says of syntax, and what that means."""
+"""The library's messages about syntax, and ours instead."""
 
 _NO_TEMPLATE = "an expression stands alone, without {{ }} or ${ } around it"
 _CONFUSING = frozenset([_NO_TEMPLATE, *(words for _, words in _SYNTAX[:2])])
-"""Faults behind which the library reads everything as something else."""
+"""Faults after which the library misreads the rest of the text, so that its other messages are of no use."""
 
 
 class ForeignOperator(Struct, frozen=True):
-    """An operator of another language: where it stands, and where the next thing behind it does."""
+    """An operator of another language: its offset, and the offset of the next word after it."""
 
     start: int
     next: int
@@ -88,7 +88,7 @@ class ForeignOperator(Struct, frozen=True):
 
 
 def explain(problems: Sequence[tuple[int, str]], scope: RuleScope, faults: ExpressionFaults) -> None:
-    """Note what the library found wrong with an expression, as offsets and messages, and what was probably meant."""
+    """Add the library's ``problems`` (offsets and messages) to ``faults``, each with a suggestion what to write."""
     foreign = list(foreign_operators(faults.text))
     if any(one.start <= offset <= one.next for one in foreign for offset, _ in problems):
         # The library's other messages are consequences of these.
@@ -119,7 +119,7 @@ def _no_operator(sign: str) -> str:
 
 
 def operator(sign: str) -> str:
-    """What is written here for an operator of another language."""
+    """The CEL operator for an operator of another language."""
     if sign[0] in "&|":
         return sign[0] * 2
     if sign in _QUOTES:
@@ -153,14 +153,14 @@ def _syntax(text: str, offset: int, message: str) -> str:
 
 
 def _in_yaml(text: str) -> str:
-    """How a text is written as a rule."""
+    """The two ways to write a text as a rule in YAML."""
     return f"`'\"{text}\"'` (YAML takes the outer quotes away) or `{{value: {text}}}`"
 
 
 def _function(word: str) -> str:
     near = get_close_matches(word, FUNCTIONS, 1, 0.7)
     meant = _ELSEWHERE.get(word.lower()) or (near[0] if near else None)
-    return f"did you mean `{meant}`?" if meant else "docs/rules.md lists those that there are"
+    return f"did you mean `{meant}`?" if meant else "docs/rules.md lists all functions"
 
 
 def _name(word: str, text: str, scope: RuleScope) -> str:

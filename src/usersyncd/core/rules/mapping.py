@@ -1,4 +1,4 @@
-"""From a directory's native attributes to the canonical ones."""
+"""Converts the native attributes of a directory to canonical ones."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from usersyncd.errors import Fault, Place
 from usersyncd.plugin import CANONICAL, Kind
 
 EXPRESSION = re.compile(r"\braw[.\[]")
-"""What makes the text of a mapping an expression instead of the name of a native attribute."""
+"""If the text of a mapping contains this, it is an expression; otherwise it is the name of a native attribute."""
 
 
 class RuleError(Exception):
-    """One record cannot be shaped: ``message`` names the attribute and says why in words, ``place`` is the rule's
-    (None: the connector's own mapping)."""
+    """One record cannot be shaped. ``message`` names the attribute and the reason. ``place``: that of the rule; None:
+    the rule is the connector's own mapping."""
 
     def __init__(self, message: str, place: Place | None) -> None:
         super().__init__(message)
@@ -34,7 +34,7 @@ class RuleError(Exception):
 
     @property
     def at(self) -> str | None:
-        """The place as reports have it: ``config.yaml:31``."""
+        """The place as text for reports: ``config.yaml:31``."""
         return str(self.place) if self.place else None
 
     def __str__(self) -> str:
@@ -42,10 +42,10 @@ class RuleError(Exception):
 
 
 class CanonicalMapping:
-    """The canonical attributes of one kind: what the connector's mapping says, and the admin's overrides.
+    """The canonical attributes of one kind, from the connector's mapping and the admin's overrides.
 
-    An attribute that comes from an expression is evaluated first and put beside the native ones, under a key of its own
-    (:meth:`deriving`); from then on every canonical attribute is text under one key.
+    The attributes that come from expressions are evaluated first, and stored under keys of their own beside the native
+    attributes (:meth:`deriving`). After that, every canonical attribute is the text under one key.
     """
 
     def __init__(
@@ -115,12 +115,12 @@ class CanonicalMapping:
             self._derived[name] = compiled
 
     def deriving(self, names: Iterable[str]) -> CombinedRules | None:
-        """What evaluates these attributes for :meth:`derive`; None when none of them comes from an expression."""
+        """The rules with which :meth:`derive` evaluates these attributes; None if none of them is an expression."""
         rules = {f"{DERIVED}{name}": self._derived[name] for name in sorted(names) if name in self._derived}
         return CombinedRules(self._evaluator, rules) if rules else None
 
     def derive(self, raw: Raw, deriving: CombinedRules) -> Raw:
-        """``raw`` and the attributes that expressions give. Raises RuleError."""
+        """``raw`` with the attributes that come from expressions. Raises RuleError."""
         derived = dict(raw)
         try:
             deriving.fill(derived, RuleInput("", raw))
@@ -139,7 +139,7 @@ class CanonicalMapping:
             raise self.error(UnfitError(unfit.args[0], name)) from None
 
     def view(self, id: str, raw: Raw) -> dict[str, Any]:  # noqa: A002
-        """The canonical view of one record; what is absent is left out. Raises RuleError."""
+        """The canonical attributes of one record, without the absent ones. Raises RuleError."""
         if self._all is not None:
             raw = self.derive(raw, self._all)
         try:

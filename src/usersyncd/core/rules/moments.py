@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 
 FOREVER = datetime.max.replace(tzinfo=UTC)
-"""What a date means that is later than a calendar goes: 9999-12-31 is written for “never”."""
+"""Any moment after the end of the calendar. Directories write 9999-12-31 for “never”."""
 
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 _DAY = timedelta(days=1)
@@ -35,7 +35,7 @@ def day_start(day: date, zone: tzinfo) -> datetime:
     """The first moment of a day, in UTC."""
     midnight = datetime.combine(day, time(), zone)
     start, other = _utc(midnight), _utc(midnight.replace(fold=1))
-    # Where clocks go forward over midnight, the day starts at that moment: somewhere between the two readings.
+    # If clocks are set forward over midnight, the day starts at that moment, which is between the two readings.
     while start - other > _TICK:
         middle = other + (start - other) / 2
         if middle.astimezone(zone).date() < day:
@@ -61,20 +61,20 @@ def next_hour(moment: datetime) -> datetime:
 
 
 def after_comparison(operator: str, border: datetime, moment: datetime) -> datetime | None:
-    """When ``moment operator border`` changes next while the moment moves on."""
+    """When ``moment operator border`` changes next as time passes; None: never."""
     if operator in ("_<=_", "_>_") or (operator in ("_==_", "_!=_") and border == moment):
         border += _TICK
     return border if border > moment else None
 
 
 def after_day_comparison(operator: str, border: str, moment: datetime, zone: tzinfo) -> datetime | None:
-    """When ``today operator border`` changes next: two texts, of which the second need not be a date."""
+    """When ``today operator border`` changes next; None: never. Both are text, and the border need not be a date."""
     try:
         day = _date(border[:10])
     except ValueError:
         return day_end(day_of(moment, zone), zone)
     first, last = day_start(day, zone), day_end(day, zone)
-    if len(border) > 10:  # Behind the date itself, and before the next one.
+    if len(border) > 10:  # As text, it is greater than its date and less than the next one.
         changes = [last]
     else:
         changes = {"_<_": [first], "_>=_": [first], "_<=_": [last], "_>_": [last]}.get(operator, [first, last])

@@ -1,4 +1,4 @@
-"""Comparisons and calls that the library accepts, and that cannot be meant: their operands never fit."""
+"""Finds comparisons and calls that the library accepts although they are mistakes: their operands never fit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LISTS = {f"user.{name}": what for name, (_, what) in GROUPS.items()}
 
 
 def misfit(node: Call, read: Callable[[Node], Accessor | None]) -> str | None:
-    """What to write instead of a call whose operands never fit; None where they may. ``read`` says what a part of the
+    """What to write instead of a call whose operands never fit; None: they may fit. ``read`` returns what a part of the
     expression reads."""
     match node:
         case Call(function, (left, right), None) if function in _COMPARISONS:

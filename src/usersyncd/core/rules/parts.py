@@ -1,4 +1,4 @@
-"""A piece of a rewritten expression, and when it is null."""
+"""The parts of a rewritten expression, each with the conditions under which it is null."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from usersyncd.core.rules.tree import FALSE, NULL, Name, Node, bind, call
 
 
 class Part(Struct, frozen=True):
-    """A piece that is null when one of the names in ``guards`` is null, and otherwise ``tree``.
+    """A part of an expression: null if one of the names in ``guards`` is null, otherwise ``tree``.
 
     ``bound`` is evaluated first. ``loose``: the tree itself may still be null. ``text``: it is text when it is not
-    null. ``grown``: by how much its size may exceed that of what it was made from.
+    null. ``grown``: by which factor its size may exceed that of its operands.
     """
 
     tree: Node
@@ -30,7 +30,7 @@ class Part(Struct, frozen=True):
 
 
 def settle(part: Part, absent: Node = NULL) -> Node:
-    """The whole tree of a part; it gives ``absent`` where a guard is null. FALSE is for parts that are conditions."""
+    """The whole tree of a part. It evaluates to ``absent`` if a guard is null: FALSE for a condition."""
     tree = part.tree
     if absent is FALSE:
         for guard in part.guards:
@@ -63,6 +63,6 @@ def grown_by(parts: Sequence[Part]) -> int:
 
 
 def joined(parts: Sequence[Part], tree: Node, *, loose: bool = False, text: bool = False) -> Part:
-    """``tree``, made of these parts, which is null when one of them is."""
+    """A part with this tree, which is composed of ``parts`` and null if one of them is null."""
     guards = tuple(dict.fromkeys(guard for part in parts for guard in part.guards))
     return Part(tree, guards, bound_by(parts), loose, text, grown_by(parts))

@@ -1,7 +1,7 @@
-"""What a path such as ``user.manager.email`` reads, as a Python function.
+"""Functions that read what a path such as ``user.manager.email`` names.
 
-A path needs no evaluator. Everything that the evaluator is given comes through these functions too, so that an
-attribute means the same in a plain rule and in an expression.
+A path needs no evaluator. But the evaluator receives its values through these functions too, so that an attribute means
+the same in a plain rule and in an expression.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ Raw = dict[str, Any]
 
 
 NO_MOMENT = datetime.min.replace(tzinfo=UTC)
-"""Where no rule can read the time."""
+"""The moment of an evaluation whose rules cannot read the time."""
 
 
 class RuleInput(Struct, frozen=True, gc=False):
-    """What the rules read of one record: ``id`` and native attributes ``raw``; of a user also the names and the ids of
-    the groups, the manager's id and native attributes, and the moment of the evaluation, in UTC."""
+    """The input of rules for one record: its ``id`` and native attributes (``raw``). For a user also the names and the
+    ids of the groups, the manager's id and native attributes, and the moment of the evaluation, in UTC."""
 
     id: str
     raw: Raw
@@ -35,12 +35,12 @@ class RuleInput(Struct, frozen=True, gc=False):
 
 
 class UnfitError(Exception):
-    """A value cannot be used. The message says why in words, and does not show the value."""
+    """A value cannot be used. The message says why, without showing the value."""
 
 
 class PathError(Exception):
-    """A path means nothing here. The message says what to write instead; ``step`` is the part of the path that is
-    wrong, 0 for the first one behind the root."""
+    """A path that names nothing. The message says what to write instead. ``step``: the part of the path that is wrong;
+    0 is the first one after the root."""
 
     def __init__(self, message: str, step: int = 0) -> None:
         super().__init__(message)
@@ -48,15 +48,15 @@ class PathError(Exception):
 
 
 Change = Callable[[RuleInput], datetime | None]
-"""When something that was read of a record changes next because time passes; None: never."""
+"""Computes when a value of a record changes next because time passes; None: never."""
 
 
 class Accessor(Struct, frozen=True):
-    """One thing to read of a subject; null where the directory holds nothing.
+    """Reads one value of a record; null if the directory holds none.
 
-    ``native`` is set when it is nothing but the text under that key of the record's own attributes: the fast way;
-    messages call it ``source``. ``text`` says that it is text or null, ``nullable`` that it may be null. ``change``
-    says when the value changes although the record does not. ``parts`` are what a function of values reads.
+    ``native`` is set if the value is only the text under that key of the record's own attributes, which is read
+    faster; messages call it ``source``. ``text``: the value is text or null. ``nullable``: it may be null. ``change``
+    computes when the value changes although the record does not. ``parts``: what a function such as ``default`` reads.
     """
 
     name: str
@@ -92,11 +92,11 @@ def own(attribute: Attribute, name: str) -> Accessor:
 
 
 DERIVED = "\0"
-"""Keys that begin so are ours: what an expression of the mapping gave for a canonical attribute."""
+"""The beginning of our own keys, under which the results of the mapping's expressions are stored."""
 
 
 def path(root: str, steps: Sequence[str | int]) -> str:
-    """How a path is written."""
+    """The text of a path."""
     return root + "".join(
         f".{step}" if isinstance(step, str) and step.isidentifier() else f"[{step!r}]" for step in steps
     )
@@ -108,7 +108,8 @@ _BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "
 
 
 def as_text(value: Any, source: str) -> str | None:
-    """A canonical attribute: text, or None for what is absent. A list gives its first item, a number its digits."""
+    """The value of a canonical attribute: text, or None if it is absent. A list gives its first item, a number its
+    digits."""
     if value.__class__ is list:
         value = value[0] if value else None
     match value:
@@ -129,7 +130,7 @@ def as_text(value: Any, source: str) -> str | None:
 
 
 def as_active(value: Any, source: str) -> bool:
-    """``active``: what is absent means true."""
+    """The value of ``active``. An absent one means true."""
     if value.__class__ is list:
         value = value[0] if value else None
     if value.__class__ is bool:
@@ -143,7 +144,7 @@ def as_active(value: Any, source: str) -> bool:
 
 
 def named(value: Any) -> str:
-    """What a value is, in words, for messages."""
+    """The type of a value in words, for messages."""
     match value:
         case None:
             return "null"

@@ -1,4 +1,4 @@
-"""Rules that need no evaluator: an attribute, and ``lookup`` and ``default`` of attributes."""
+"""Finds the rules that need no evaluator: an attribute, or ``lookup`` and ``default`` of attributes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from usersyncd.core.rules.tree import Call, Literal, Name, Node, Select
 
 
 class PlainReads:
-    """Finds what a Python function can read. ``hidden`` are names that the expression itself gives to other things."""
+    """Finds what a Python function can read. ``hidden``: names that the expression itself defines, as loops do."""
 
     def __init__(self, scope: RuleScope, tables: Mapping[str, Mapping[str, str]], faults: ExpressionFaults) -> None:
         self._scope, self._tables, self._faults = scope, tables, faults
         self.hidden: Collection[str] = ()
 
     def read(self, node: Node) -> Accessor | None:
-        """How to read ``node``; None when that takes the evaluator. Notes the faults of paths."""
+        """How to read ``node``; None if that needs the evaluator. Collects the faults of paths."""
         match node:
             case Name() | Select(test=False) | Call("_[_]"):
                 return self._path(node)
@@ -76,7 +76,7 @@ class PlainReads:
 
 
 def constant(node: Node) -> Accessor | None:
-    """A literal, as something to read; None for anything else."""
+    """How to read a literal; None for any other node."""
     if not isinstance(node, Literal) or isinstance(node.value, bytes):
         return None
     value = node.value
@@ -84,7 +84,7 @@ def constant(node: Node) -> Accessor | None:
 
 
 def _parts(*accessors: Accessor) -> tuple[Accessor, ...]:
-    """What functions of values read, without the functions in between."""
+    """The values that these accessors read in the end, without the functions in between."""
     return tuple(part for one in accessors for part in (one.parts or (one,)))
 
 

@@ -1,4 +1,4 @@
-"""One tree and what it reads of a record."""
+"""Evaluates one tree over the values that it reads of a record."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from usersyncd.core.rules.tree import Node
 
 
 class AttributeReader:
-    """Reads attributes of a record into a dict. What is only text of the record's own is read the fast way."""
+    """Reads attributes of a record into a dict. Text of the record itself is read without a function call."""
 
     def __init__(self, reads: Mapping[str, Accessor]) -> None:
         self._texts = [(name, read.native, read.source) for name, read in reads.items() if read.native is not None]
         self._others = [(name, read.read) for name, read in reads.items() if read.native is None]
 
     def fill(self, values: dict[str, Any], subject: RuleInput) -> dict[str, Any]:
-        """Raises UnfitError with the name as its second argument."""
+        """Set the values by name, and return them. Raises UnfitError with the name as its second argument."""
         get = subject.raw.get
         name = ""
         try:
@@ -37,7 +37,7 @@ class AttributeReader:
 
 
 class Program:
-    """One tree and what it reads."""
+    """One tree, and the values that it reads, by name."""
 
     def __init__(self, evaluator: CelEnvironment, tree: Node, variables: Mapping[str, Accessor]) -> None:
         self._reader = AttributeReader(variables)
@@ -50,7 +50,7 @@ class Program:
             value = result.plain_value()
         except RuntimeError as error:
             raise UnfitError(in_words(str(error))) from None
-        # The library gives the text of an error where a value is asked for.
+        # The library may return the text of an error instead of raising it.
         if value.__class__ is str and result.type().name() == "ERROR":
             raise UnfitError(in_words(value))
         return value

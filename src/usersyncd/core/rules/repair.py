@@ -1,4 +1,4 @@
-"""A rule with CEL's operators in the place of those of other languages: whatever else is wrong is found in that."""
+"""Replaces operators of other languages in a rule by CEL's, so that its other faults can be found."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from usersyncd.errors import Place
 
 
 def repaired(rule: Rule) -> Rule | None:
-    """The rule as it was probably meant; each character keeps its place in the file. None where nothing can be
-    replaced."""
+    """The rule with CEL's operators; None if none can be replaced. Each character keeps its place in the file."""
     text, behind = "", 0
     turns: list[tuple[int, Place]] = []
     for foreign in foreign_operators(rule.text):
@@ -30,5 +29,5 @@ def repaired(rule: Rule) -> Rule | None:
 
 
 def _moved(rule: Rule, start: int, end: int, by: int) -> list[tuple[int, Place]]:
-    """The turns within a part of the text, which moved by some characters."""
+    """The turns within a part of the text that moved ``by`` some characters."""
     return [(offset + by, place) for offset, place in rule.turns if start <= offset < end]

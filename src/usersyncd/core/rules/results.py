@@ -1,4 +1,4 @@
-"""What an evaluation gives: the value as a shape may hold it, or the reason why there is none."""
+"""Converts the result of an evaluation to a value of a shape, and the library's errors to words."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from usersyncd.core.rules.rewrite import MAX_SIZE
 
 
 def presentable(value: Any) -> Any:
-    """A result as a shape may hold it: what JSON can say. Timestamps become ISO 8601 text. Raises UnfitError."""
+    """The result as a value that JSON can represent. Timestamps become ISO 8601 text. Raises UnfitError."""
     budget = [MAX_SIZE]
     return _presentable(value, budget)
 
@@ -73,7 +73,7 @@ _REASONS: Sequence[tuple[str, str]] = (
 
 
 def in_words(message: str) -> str:
-    """The reason why an evaluation failed, without any value that the library put into it."""
+    """The reason why an evaluation failed, without the values that the library quotes."""
     message = re.sub(r"^[A-Z_]+: ", "", re.sub(r" \[[A-Z_]+\]$", "", message))
     for pattern, words in _REASONS:
         found = re.search(pattern, message)

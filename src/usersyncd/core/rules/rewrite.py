@@ -1,8 +1,8 @@
 """Rewrites an expression so that a missing attribute evaluates to null instead of failing the record.
 
-CEL has no overload for ``null.endsWith("x")`` and would fail. So each operation that may meet a null is wrapped in
-CEL's own conditions (``v != null && v.endsWith("x")``), which is several times faster than functions in Python. What is
-not null is computed by the library alone. docs/rules.md says what each operation makes of a null.
+CEL has no overload for ``null.endsWith("x")`` and would fail. So each operation that may get a null is wrapped in CEL's
+own conditions (``v != null && v.endsWith("x")``), which is several times faster than functions in Python. Values that
+are not null are computed by the library alone. docs/rules.md says what each operation returns for a null.
 
 The library limits the nesting of an expression and the steps of all its loops together (10,000), but neither the size
 of texts nor the cost of ``map`` and ``filter``, which is quadratic. The rewriter adds those limits.
@@ -43,15 +43,14 @@ from usersyncd.core.rules.tree import (
 )
 
 MAX_SIZE = 20_000
-"""Characters or items of a result, and of what one text function hands to another that makes it grow."""
+"""The largest number of characters or items in a result, and in the text that a growing function receives."""
 
 MAX_ITEMS = 2_000
-"""Items that ``map`` and ``filter`` take."""
+"""The largest number of items for ``map`` and ``filter``."""
 
 
 class NullRule(Struct, frozen=True):
-    """What a function that cannot take null gives where an operand is null: ``absent``. ``text``: otherwise it gives
-    text."""
+    """The result of a function whose operand is null: ``absent``. ``text``: its other results are text."""
 
     absent: Node = NULL
     text: bool = False
@@ -66,14 +65,14 @@ _NULL_RULES: Mapping[str, NullRule] = {
     "lowerAscii": _TEXT, "upperAscii": _TEXT, "trim": _TEXT, "replace": _TEXT, "substring": _TEXT, "charAt": _TEXT,
     "reverse": _TEXT, "join": _TEXT, "format": _TEXT, "quote": _TEXT, "string": _TEXT,
 }  # fmt: skip
-"""The functions of which docs/rules.md promises something; with any other one, null gives null."""
+"""The functions whose result for null docs/rules.md promises. Any other function returns null."""
 
 _NAMESPACES = frozenset(["strings"])
 _MAX_GROWTH = 64
 
 
 class Rewriter:
-    """Rewrites the trees of one scope. ``reads`` says what must be put under which name for the evaluator."""
+    """Rewrites the trees of one scope. ``reads``: the values that the evaluator must receive, by name."""
 
     def __init__(self, scope: RuleScope, tables: Mapping[str, Mapping[str, str]], faults: ExpressionFaults) -> None:
         self._scope = scope
@@ -84,15 +83,15 @@ class Rewriter:
         self.reads: dict[str, Accessor] = {}
 
     def plain(self, node: Node) -> Accessor | None:
-        """How to read ``node`` without the evaluator, when that is possible."""
+        """How to read ``node`` without the evaluator; None if that is not possible."""
         return self._plain.read(node)
 
     def settled(self, node: Node) -> Node:
-        """The tree that gives the value of ``node``, null included."""
+        """The tree that evaluates to the value of ``node``, or to null."""
         return settle(self._part(node))
 
     def truth(self, node: Node) -> Node:
-        """The tree that gives ``node`` as a condition: null counts as false."""
+        """The tree that evaluates ``node`` as a condition: null counts as false."""
         return settle(self._firm(node), FALSE)
 
     def _firm(self, node: Node) -> Part:
@@ -143,7 +142,7 @@ class Rewriter:
                 return Part(NULL)
 
     def _select(self, node: Select) -> Part:
-        """What a map has not is null, and ``has(x.y)`` says whether it is there and not null."""
+        """A key that a map lacks is null, and ``has(x.y)`` says whether the key exists and is not null."""
         if node.test:
             value = self._under_a_name(self._part(Select(node.operand, node.field, offset=node.offset)))
             present = call("_!=_", Name(value.guards[0]), NULL) if value.guards else TRUE
@@ -171,7 +170,7 @@ class Rewriter:
         return replace(part, tree=tree if name is part.tree else bind(name.name, part.tree, tree), grown=1)
 
     def _is_without_nulls(self, node: Node) -> bool:
-        """A list in which no item is null."""
+        """Whether no item of a list is null."""
         match node:
             case Call("split"):
                 return True
@@ -266,7 +265,7 @@ class Rewriter:
         return Part(tree, (), value.bound, loose=other.nullable, text=text, grown=grown_by([value, other]))
 
     def _sum(self, parts: Sequence[Part]) -> Part:
-        """``+``: what is null is left out. Beside text there can only be text, so there null may be the empty text."""
+        """``+``: nulls are left out. A sum with text contains only text, so there a null can be the empty text."""
         if not any(part.text for part in parts):
             return reduce(self._plus, parts)
         tree = reduce(_add, (settle(replace(part, bound=()), EMPTY_TEXT) for part in parts))

@@ -1,4 +1,4 @@
-"""The names that a rule may read, and what is read of them."""
+"""The names that a rule may read, and how each is read."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ ROOTS = ("user", "group", "raw")
 
 
 class RuleScope:
-    """The names that one sort of rule sees, below ``root``.
+    """The names that one sort of rule may read, below ``root``.
 
     ``needs`` collects what is really read; ``directory`` is the name of the record's directory, ``zone`` the
     target's time zone (None: the rule sees no time). The library's checker

@@ -18,14 +18,14 @@ from usersyncd.errors import Place
 from usersyncd.plugin import Kind, Layout
 
 LONGEST_KEY = 600
-"""So many characters every state database can look up: PostgreSQL's indexes take no more than 2,700 bytes."""
+"""The largest number of characters in a key: PostgreSQL's indexes take at most 2,700 bytes."""
 
 
 class RuleDependencies(Struct, frozen=True):
-    """What the rules read: the native attributes of each kind that the directory must be asked for (None: all).
+    """What the rules read: ``native``, the attributes of each kind to request from the directory (None: all).
 
-    ``groups`` and ``manager``: shapes depend on those of a user; ``time``: on the moment. ``group_names`` are the texts
-    in rules that read names of groups: what they may be compared with.
+    ``groups`` and ``manager``: shapes depend on those of a user; ``time``: they depend on the moment. ``group_names``:
+    the texts with which rules may compare the names of groups.
     """
 
     native: Mapping[Kind, frozenset[str] | None]
@@ -36,9 +36,8 @@ class RuleDependencies(Struct, frozen=True):
 
 
 class TimedShape(Struct, frozen=True, gc=False):
-    """What a target should hold for a user: None when ``where`` leaves the user out. ``until``: the moment up to which
-    that holds as long as the directory says the same; at that moment it may be another one. None: it does not depend on
-    the time."""
+    """The shape of a user, which may change with time. ``shape`` None: ``where`` excludes the user. ``until``: the
+    moment at which the shape may change although the directory stays the same; None: it does not depend on the time."""
 
     shape: dict[str, Any] | None
     until: datetime | None
@@ -46,8 +45,8 @@ class TimedShape(Struct, frozen=True, gc=False):
 
 class KindRules(Struct, frozen=True):
     """The compiled rules of one kind. ``template`` has every attribute of the layout, constants with their values;
-    ``active``: one of them says who is active. ``changes`` say when the shape changes because time passes;
-    ``where_changes`` when a user that ``where`` leaves out comes in. ``traced`` are the rules one by one."""
+    ``active``: one of them is ``active`` of a user. ``changes`` compute when the shape changes because time passes;
+    ``where_changes`` when ``where`` stops excluding a user. ``traced``: the rules one by one."""
 
     template: dict[str, Any]
     rules: CombinedRules
@@ -79,7 +78,7 @@ class Rules:
         environment: CelEnvironment, zone: tzinfo,
     ) -> None:  # fmt: skip
         self.fingerprint = fingerprint
-        """sha256 over everything that decides what a shape looks like."""
+        """The SHA-256 of everything that decides the shapes."""
         self.reads = reads
         self.layouts = layouts
         self._environment, self._zone = environment, zone
@@ -94,9 +93,9 @@ class Rules:
         raw: Raw,
         now: datetime | None = None,
     ) -> dict[str, Any]:
-        """The canonical view of one record; what is absent is left out, and ``manager`` is as the directory has it: an
-        id or a handle. ``now``: the moment at which a user is active or not; without it, dates do not count. Raises
-        RuleError."""
+        """The canonical attributes of one record, without the absent ones. ``manager`` is an id or a handle, as in the
+        directory. ``now``: the moment for which ``active`` of a user is computed; without it, dates do not count.
+        Raises RuleError."""
         canonical = self._canonical[kind]
         view = canonical.view(id, raw)
         if kind is Kind.USER and now is not None:
@@ -169,7 +168,7 @@ class Rules:
 
     @property
     def off(self) -> dict[str, Any]:
-        """The constants that a leaver's object holds: where it holds them, its person has no access."""
+        """The constants that a deactivation writes. An object that holds them is without access."""
         leaver = self._leaver
         if leaver is None:
             return {"active": False}
@@ -181,8 +180,8 @@ class Rules:
         return frozenset({"active"} if self._leaver is None else self._leaver.template)
 
     def leave(self, id: str, raw: Raw, when: datetime) -> dict[str, Any]:  # noqa: A002
-        """What a user's object holds from the moment ``when`` the person left: the attributes that change. ``raw`` are
-        the native attributes that the directory told last. Raises RuleError."""
+        """The attributes that a deactivation writes for a user who left at the moment ``when``. ``raw``: the native
+        attributes at the last pull that had the user. Raises RuleError."""
         leaver = self._leaver
         if leaver is None:
             return {"active": False}
@@ -218,7 +217,7 @@ def _timed(shaper: KindRules, subject: RuleInput) -> TimedShape:
 
 
 def _next_change(changes: Sequence[Change], subject: RuleInput) -> datetime | None:
-    # For one record after the other, and nearly always None: a loop costs half of what a generator does.
+    # Called for every record, and nearly always None: a loop costs half as much as a generator.
     until: datetime | None = None
     for change in changes:
         moment = change(subject)

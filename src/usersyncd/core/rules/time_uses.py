@@ -1,4 +1,4 @@
-"""Where an expression reads the time, and how: what only compares a date with it changes at a known moment."""
+"""Finds where an expression reads the time. A comparison of a date with the time changes at a known moment."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from msgspec import Struct
 from usersyncd.core.rules.tree import Call, Loop, Name, Node, call, children, parts
 
 MIRRORED = {"_<_": "_>_", "_<=_": "_>=_", "_>_": "_<_", "_>=_": "_<=_", "_==_": "_==_", "_!=_": "_!=_"}
-"""The operators of comparisons, and what they are with their sides exchanged."""
+"""The comparison operators, each with the one that means the same with the operands exchanged."""
 
 
 class TimeComparison(Struct, frozen=True):
@@ -21,8 +21,8 @@ class TimeComparison(Struct, frozen=True):
 
 
 def time_uses(tree: Node, hidden: frozenset[str] = frozenset()) -> Iterator[TimeComparison | str]:
-    """Each comparison with ``now()`` or ``today()``, and the function's name for any other use of it. ``hidden`` are
-    the names of the loops around the tree, which have no value outside."""
+    """Each comparison with ``now()`` or ``today()``; for any other use of them, the function's name. ``hidden``: the
+    variables of the loops around the tree, which have no value outside."""
     match tree:
         case Call("now" | "today" as function, (), None):
             yield function
@@ -39,7 +39,7 @@ def time_uses(tree: Node, hidden: frozenset[str] = frozenset()) -> Iterator[Time
 
 
 def _solved(operator: str, left: Node, right: Node) -> TimeComparison | None:
-    """``left operator right`` with the time alone on the left side; None when it is not there."""
+    """``left operator right`` solved for the time on its left side; None if the time is not there."""
     match left:
         case Call("now" | "today" as function, (), None):
             return TimeComparison(function, operator, right)

@@ -1,4 +1,4 @@
-"""How a record got its shape: each rule, what it read, and what it gave."""
+"""Explains how a record got its shape: each rule, the values that it read, and its result."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from usersyncd.errors import Place
 
 
 class ValueRead(Struct, frozen=True):
-    """One value that a rule read: ``name`` is the path in the rule, such as ``user.email``. ``source``: the native
-    attribute or the expression that it comes from; empty where the path says it, as in ``user.raw.mail``."""
+    """One value that a rule read. ``name``: the path in the rule, such as ``user.email``. ``source``: the native
+    attribute or the expression that it comes from; empty if the path names it, as in ``user.raw.mail``."""
 
     name: str
     value: Any
@@ -27,7 +27,7 @@ class ValueRead(Struct, frozen=True):
 
 
 class RuleTrace(Struct, frozen=True):
-    """What one rule gave: ``attribute`` is ``where`` or an attribute of the target.
+    """The evaluation of one rule. ``attribute``: ``where``, or an attribute of the target.
 
     ``rule`` is the expression (None: a constant, or the canonical attribute as it is) and ``place`` where it stands
     (None: nowhere in the file). ``error``: why there is no result.
@@ -42,8 +42,8 @@ class RuleTrace(Struct, frozen=True):
 
 
 class ShapeTrace(Struct, frozen=True):
-    """How a user got a shape: None where ``where`` leaves the user out, or where ``error`` says why there is none.
-    ``where`` comes first among the ``rules``. ``until`` is that of the shape."""
+    """How a user got a ``shape``; None if ``where`` excludes the user, or for the reason in ``error``. ``rules``
+    begins with ``where``. ``until``: see :class:`TimedShape`."""
 
     rules: tuple[RuleTrace, ...]
     shape: Mapping[str, Any] | None
@@ -53,7 +53,7 @@ class ShapeTrace(Struct, frozen=True):
 
 
 class TracedRule(Struct, frozen=True):
-    """A rule as it is written and as it was compiled; ``compiled`` None: the constant ``value``."""
+    """A rule as it is written and as it is compiled. ``compiled`` None: the constant ``value``."""
 
     attribute: str
     text: str | None
@@ -77,7 +77,7 @@ def traces(rules: Sequence[TracedRule], environment: CelEnvironment, subject: Ru
 
 
 def _reads(rule: TracedRule, compiled: CompiledExpression, subject: RuleInput) -> tuple[ValueRead, ...]:
-    """What a rule read, in the order in which it is written there."""
+    """The values that a rule read, in the order of its text."""
     read = (compiled.read,) if compiled.read else ()
     found: dict[str, ValueRead] = {}
     for accessor in (*compiled.variables.values(), *read):
@@ -88,7 +88,7 @@ def _reads(rule: TracedRule, compiled: CompiledExpression, subject: RuleInput) -
 
 
 def _is_of_record(name: str) -> bool:
-    """Whether something was read, and is not a constant of the rule."""
+    """Whether a name is that of a value of the record or the time, and not a constant of the rule."""
     return re.match(r"user\b|group\b|now\(|today\(", name) is not None
 
 

@@ -55,7 +55,7 @@ class Message(Struct, frozen=True):
 
 
 class Loop(Struct, frozen=True):
-    """What a macro becomes: ``accumulator`` is ``start``, then ``step`` for each of ``items``, while ``go_on``."""
+    """An expanded macro: ``accumulator`` is ``start``, then ``step`` for each of ``items``, while ``go_on`` holds."""
 
     item: str
     items: Node

@@ -1,4 +1,4 @@
-"""Who is active: what ``active`` says, from ``validFrom`` to ``validUntil``."""
+"""Decides whether a user is active, by ``active``, ``validFrom`` and ``validUntil``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Validity(Struct, frozen=True):
         return (start is None or start <= moment) and (end_ is None or moment < end_)
 
     def change(self, raw: Raw, moment: datetime) -> datetime | None:
-        """When that changes next; None: never."""
+        """When :meth:`is_active` changes next because time passes; None: never."""
         if not (raw.get(self.valid_from.native) or raw.get(self.valid_until.native)):
             return None
         if not as_active(raw.get(self.active.native), self.active.source):

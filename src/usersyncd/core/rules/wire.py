@@ -1,9 +1,9 @@
-"""A tree in the form in which the library hands out a parsed expression, and takes one back.
+"""Encodes a tree in the library's serialized form of a parsed expression, and decodes it.
 
 The messages are ``ParsedExpr``, ``Expr`` and ``Constant`` of
 https://github.com/google/cel-spec/blob/master/proto/cel/expr/syntax.proto; the numbers below are their field numbers.
-The encoding is https://protobuf.dev/programming-guides/encoding/, of which these messages need varints, doubles and
-what has a length.
+The encoding is https://protobuf.dev/programming-guides/encoding/. These messages use only its varints, doubles and
+fields with a length.
 """
 
 from __future__ import annotations
