@@ -1,8 +1,7 @@
-"""A blocking library's generator, run in one thread of its own and read from the event loop.
+"""Runs the generator of a blocking library in its own thread, and reads its items in the event loop.
 
-Handles of C libraries (python-ldap, sqlite3) belong to the thread that made them: so one thread creates, steps and
-closes the generator. The thread produces only a few items ahead of the reader, so memory stays flat even for a slow
-reader.
+Handles of C libraries (python-ldap, sqlite3) belong to the thread that created them, so one thread creates, steps and
+closes the generator. It produces only a few items before the reader takes them, so memory stays flat.
 """
 
 from __future__ import annotations
@@ -16,17 +15,17 @@ from typing import Any, Generic, TypeVar, cast
 T = TypeVar("T")
 
 AHEAD = 4
-"""Maximum number of items that the thread produces ahead of the reader."""
+"""How many items the thread produces at most before the reader takes them."""
 END = object()
 """The last item of the queue."""
 PATIENCE = 5.0
-"""Seconds that a reader waits for the current step when it stops. The thread is a daemon thread: it never outlives the
-process, but it cannot be interrupted within a call of the library."""
+"""Seconds that a stopping reader waits for the thread to finish its current step. A call of the library cannot be
+interrupted; but the thread is a daemon thread, which ends with the process."""
 
 
 async def in_own_thread(work: Callable[[], Iterable[T]], *, name: str, log: Any) -> AsyncIterator[T]:
-    """Yield the items of ``work()``. ``work`` is called, stepped and closed in one thread, which has ended when this
-    ends.
+    """Yield the items of ``work()``, which is called, stepped and closed in one thread. The thread ends before this
+    generator does.
 
     Errors of ``work`` are raised here, with their traceback. When the reader stops (cancelled, or the iterator is
     closed), the thread stops after the current step.
@@ -71,8 +70,8 @@ async def result_of(work: Callable[[], Generator[Any, None, T]], *, name: str, l
 
 
 async def to_its_end(work: Callable[[], T]) -> T:
-    """The result of ``work()``, which runs in a thread. When cancelled, this still waits for its end, so that the code
-    that follows finds it done."""
+    """The result of ``work()``, which runs in a thread. Cancelling this still waits until ``work`` has ended, so that
+    the code that follows finds its effects complete."""
     task = asyncio.ensure_future(asyncio.to_thread(work))
     try:
         return await asyncio.shield(task)
@@ -82,7 +81,7 @@ async def to_its_end(work: Callable[[], T]) -> T:
 
 
 async def _join(producer: _Producer[Any], thread: threading.Thread, log: Any) -> None:
-    """Wait for the thread's end, also when this wait is cancelled again."""
+    """Wait until the thread ends, even if this wait is cancelled too."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + PATIENCE
     cancelled = False

@@ -26,9 +26,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class RunContext:
-    """The common part (see :class:`usersyncd.plugin.Context`): ``name`` of the directory or target, ``folder`` of the
-    configuration file, ``log`` a structlog logger that is bound to the run. ``waiting`` is called for every wait
-    of the HTTP transport; ``clock`` is the clock for these waits (None: the real time)."""
+    """The context of any connector (see :class:`usersyncd.plugin.Context`): the ``name`` of the directory or target,
+    the ``folder`` of the configuration file, and a structlog logger that is bound to the run (``log``). ``waiting`` is
+    called for every wait of the HTTP transport; ``clock``: the clock for these waits (None: the real time)."""
 
     name: str
     folder: Path
@@ -39,12 +39,12 @@ class RunContext:
     """The error that HTTP requests raise."""
 
     def secret(self, secret: Secret) -> str:
-        """Return the secret that a reference names. Raises ConfigError, with the reference, when it cannot be
+        """Return the secret that a reference names. Raises ConfigError, which names the reference, if it cannot be
         opened."""
         return open_secret(secret, folder=self.folder, owner=self.name, log=self.log)
 
     def blocking(self, work: Callable[[], Iterable[T]]) -> AsyncIterator[T]:
-        """Run a blocking library's generator in one thread of its own (see
+        """Run the generator of a blocking library in its own thread (see
         :func:`usersyncd.blocking.in_own_thread`)."""
         return in_own_thread(work, name=self.name, log=self.log)
 
@@ -90,8 +90,8 @@ class SourceRunContext(RunContext):
 
 @dataclass(frozen=True, kw_only=True)
 class TargetRunContext(RunContext):
-    """The context of a target: the layout of each kind, the directories that it receives, the protected objects, and
-    (``earlier``) the records that were delivered before targets returned target ids."""
+    """The context of a target: the layout of each kind, the directories that it receives, and the protected objects.
+    ``earlier``: returns the records that were delivered before targets returned target ids."""
 
     failure = TargetError
     layouts: Mapping[Kind, Layout]

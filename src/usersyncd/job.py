@@ -1,4 +1,4 @@
-"""What there is to do: the pull of each directory and the delivery to each target, with their compiled rules."""
+"""The jobs of a configuration: the pull of each directory and the delivery to each target, with compiled rules."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from usersyncd.plugin import Kind, Source, Target
 
 
 class TargetRules(Struct, frozen=True):
-    """One target of a directory. ``leaving``: the target does not list the directory, and everything that it holds of
-    it leaves. ``after_approval``: the first delivery is held until a person approves it."""
+    """One target, with its rules for one directory. ``leaving``: the target does not list the directory, so everything
+    that it holds of it leaves. ``after_approval``: the first delivery is held until a person approves it."""
 
     target: TargetConfig
     connector: type[Target]
@@ -32,21 +32,22 @@ class TargetRules(Struct, frozen=True):
 
     @property
     def fingerprint(self) -> str:
-        """A digest of all that decides what the target has to hold: with another one, all is compared again."""
+        """A digest of everything that decides the shapes. If it changes, every record is compared again."""
         return LEAVING if self.leaving else f"{self.rules.fingerprint} {self.target.memberships}"
 
     @property
     def shares_keys(self) -> bool:
-        """Whether a key belongs to one record of all directories, and not of this one alone."""
+        """Whether all directories share the keys of the target: two records of different directories cannot have the
+        same key."""
         return any(layout.ruled for layout in self.rules.layouts.values())
 
 
 class PullJob(Struct, frozen=True):
-    """One directory: its source, and what it is read for.
+    """The pull of one directory: its source, and what the targets need of it.
 
-    ``targets`` are those that list it, with its rules for each. ``reads`` are the native attributes that any rule reads
-    (None: all). ``basis`` is a digest of everything that decides how the directory is read: with another one, a cursor
-    and what was read before are worth nothing.
+    ``targets``: the targets that list it, each with its rules. ``reads``: the native attributes that any rule reads
+    (None: all). ``groups``, ``manager``: shapes depend on a user's groups or manager. ``basis``: a digest of everything
+    that decides how the directory is read; if it changes, the next pull is complete.
     """
 
     directory: DirectoryConfig
@@ -60,11 +61,11 @@ class PullJob(Struct, frozen=True):
 
 
 class DeliveryJob(Struct, frozen=True):
-    """One target, and what it gets.
+    """The delivery to one target.
 
-    ``rules``: those for a directory that leaves the target. ``shares``: the rules for each directory that it lists;
-    ``bases``: how each of these has to be read (``PullJob.basis``). ``was``: the old names of directories, by their new
-    ones. ``everyone``: all targets of the configuration, in its order.
+    ``rules``: those for a directory that leaves the target. ``shares``: the rules for each directory that the target
+    lists; ``bases``: the ``PullJob.basis`` of each, with which it must have been read. ``was``: the old names of
+    renamed directories, by their new names. ``everyone``: all targets, in the order of the configuration.
     """
 
     rules: TargetRules
@@ -75,7 +76,7 @@ class DeliveryJob(Struct, frozen=True):
 
     @property
     def target(self) -> TargetConfig:
-        """The target, as the configuration has it."""
+        """The target in the configuration."""
         return self.rules.target
 
     @property
@@ -85,8 +86,7 @@ class DeliveryJob(Struct, frozen=True):
 
 
 def jobs(config: Config) -> dict[str, PullJob]:
-    """The pulls of all directories, by name. Raises ConfigError with everything that is wrong in connectors and
-    rules."""
+    """The pulls of all directories, by name. Raises ConfigError with all faults of connectors and rules."""
     faults: list[Fault] = []
     found: dict[str, PullJob] = {}
     for directory in config.directories.values():
@@ -107,24 +107,25 @@ def jobs(config: Config) -> dict[str, PullJob]:
 
 
 def delivery_jobs(pulls: Iterable[PullJob]) -> dict[str, DeliveryJob]:
-    """The deliveries to all targets, by name. How the shapes of a target look does not depend on the directory."""
+    """The deliveries to all targets, by name. The shapes of a target have the same layout for all directories, so the
+    rules for any directory serve for the directories that leave."""
     pulls = list(pulls)
-    some = {
+    leaving = {
         each.target.name: structs.replace(each, leaving=True, after_approval=False)
         for pull in pulls
         for each in pull.targets
     }
-    return {name: delivery_job(each, pulls, tuple(some.values())) for name, each in some.items()}
+    return {name: delivery_job(each, pulls, tuple(leaving.values())) for name, each in leaving.items()}
 
 
 def delivery_job(rules: TargetRules, pulls: Iterable[PullJob], everyone: tuple[TargetRules, ...]) -> DeliveryJob:
     """The delivery to one target."""
     pulls = list(pulls)
-    mine = [(pull, each) for pull in pulls for each in pull.targets if each.target.name == rules.target.name]
+    shares = [(pull, each) for pull in pulls for each in pull.targets if each.target.name == rules.target.name]
     return DeliveryJob(
         rules,
-        {pull.directory.name: each for pull, each in mine},
-        {pull.directory.name: pull.basis for pull, _ in mine},
+        {pull.directory.name: each for pull, each in shares},
+        {pull.directory.name: pull.basis for pull, _ in shares},
         {pull.directory.name: pull.directory.was for pull in pulls if pull.directory.was is not None},
         everyone,
     )
@@ -136,7 +137,7 @@ def job(
     targets: Iterable[tuple[TargetConfig, type[Target]]],
     lookups: Mapping[str, Mapping[str, str]],
 ) -> PullJob:
-    """What there is to do for one directory. Raises RuleErrors with all that is wrong in the rules."""
+    """The pull of one directory. Raises RuleErrors with all faults of the rules."""
     faults: list[Fault] = []
     found: list[TargetRules] = []
     for target, target_connector in targets:
@@ -184,8 +185,8 @@ def _rules(
 
 
 def removed_rules(directory: str, connector: str) -> Rules:
-    """The rules by which records of a directory that is out of the file are named. A connector that is not installed
-    any more has none."""
+    """The rules that name the records of a directory that was removed from the configuration. If its connector is no
+    longer installed, the canonical names are used."""
     try:
         mapping = registry.source(connector).mapping
     except PluginError:

@@ -1,4 +1,4 @@
-"""What is requested of a run."""
+"""The options of a run."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ ALL = "*"
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """What a caller requests of a run.
+    """The options of a run.
 
-    ``deliver`` False: only plan, and change no target. ``complete``: read the directories from the start. ``changes``:
-    the changes that the report lists. ``log`` False: do not log the run, because the CLI prints its report. ``adopt``:
-    ids of the records that may adopt objects, or ``ALL``. ``verify``: compare the targets with the links.
-    ``directories``: deliver the shares of these only; None: all.
+    ``deliver``: change the targets; False: only plan. ``complete``: read everything, not only the changes. ``changes``:
+    which changes the report lists. ``log``: log the run; False when the CLI prints its report. ``adopt``: ids of the
+    records that may adopt objects, or ``ALL``. ``verify``: compare the targets with the links. ``directories``: deliver
+    only the shares of these directories; None: all shares.
     """
 
     deliver: bool = True

@@ -1,4 +1,4 @@
-"""How far a run is, as data: the daemon tells systemd, and a person at a terminal sees it."""
+"""The progress of a run, as data: the daemon reports it to systemd, and the CLI shows it at a terminal."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Literal
 from msgspec import Struct
 
 Step = Literal["starting", "reading", "saving", "looking", "verifying", "planning", "delivering"]
-"""What a run does at the moment. It counts items while it is ``reading``, objects while it is ``verifying`` and changes
-while it is ``delivering``; the other steps have no count."""
+"""The present step of a run. ``reading`` counts items, ``verifying`` objects, ``delivering`` changes; the other steps
+have no count."""
 
 
 class Wait(Struct, frozen=True):
-    """A wait for ``party``, such as a host, until ``until`` (UTC; None: nobody knows). ``why`` is for a person."""
+    """A wait for ``party``, such as a host, until a moment (UTC; None: not known), and the reason (``why``)."""
 
     party: str
     why: str
@@ -26,8 +26,8 @@ class Wait(Struct, frozen=True):
 
 
 class Progress:
-    """The progress of one run: its ``step``, how much of that is done (``count``), of how much (``total``, None:
-    unknown), and what it waits for. ``changed`` is called after each change."""
+    """The progress of one run: its ``step``, how many items of the step are done (``count``), how many it has
+    (``total``; None: not known), and what it is ``waiting`` for. ``changed`` is called after each change."""
 
     def __init__(self, changed: Callable[[Progress], None] = lambda _: None) -> None:
         self.step: Step = "starting"
@@ -42,17 +42,17 @@ class Progress:
         return f"{done}, {self.waiting}" if self.waiting else done
 
     def begin(self, step: Step, total: int | None = None) -> None:
-        """A step begins, which has ``total`` items if that is known."""
+        """Begin a step, which has ``total`` items if that is known."""
         self.step, self.count, self.total, self.waiting = step, 0, total, None
         self._changed(self)
 
     def advance(self, count: int = 0) -> None:
-        """The step goes on: so many more items are done."""
+        """Count items of the step as done. A wait ends."""
         self.count += count
         self.waiting = None
         self._changed(self)
 
     def wait(self, wait: Wait) -> None:
-        """The step waits. The wait is over when the step advances, or the next one begins."""
+        """Note what the step waits for. The wait ends when the step advances, or the next step begins."""
         self.waiting = wait
         self._changed(self)

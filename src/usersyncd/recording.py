@@ -1,4 +1,4 @@
-"""What a pull and a delivery have in common: a deadline, a row in the history, and one line in the log."""
+"""Records a pull or a delivery: with a deadline, a row in the history, and one line in the log."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from usersyncd.state import journal
 from usersyncd.state.database import Database
 
 DEADLINE = timedelta(hours=6)
-"""How long a run may take: one that goes on page after page without an end is a silent stop."""
+"""How long a run may take. A run that reads page after page without an end would stop the service unnoticed."""
 TOO_LONG = (
-    f"ended after {DEADLINE.total_seconds() / 3600:.0f} hours, without an end in sight: what was delivered counts\n"
+    f"the run was ended after {DEADLINE.total_seconds() / 3600:.0f} hours; the changes that it delivered stay\n"
     "  → see in the log what it waited for; the next run goes on from the last saved state"
 )
 STOPPED = "stopped before its end: the next run goes on from there"
@@ -40,10 +40,9 @@ def now() -> datetime:
 async def recorded(
     database: Database, report: Run, options: RunOptions, log: FilteringBoundLogger
 ) -> AsyncIterator[None]:
-    """Record what happens within: an error ends up in ``report``. The history gets a row unless nothing is delivered.
+    """Record the run within this context: an error is stored in ``report``. The history gets a row, except for a plan.
 
-    Raises LockedError if another process holds what the run needs, StateError if the state database cannot even take
-    the report.
+    Raises LockedError if another process has the lock that the run needs, StateError if the report cannot be stored.
     """
     began, locked = time.monotonic(), False
     try:
@@ -88,14 +87,14 @@ def _complete(report: Run, seconds: float, *, delivered: bool) -> None:
 
 
 def unexpected(error: Exception, connector: str, log: FilteringBoundLogger) -> str:
-    """The error that a report gets for an exception that nobody foresaw."""
+    """Log an unexpected exception, and return the error for the report."""
     log.error("unexpected error", event_name="run.crashed", exc_info=error)
     fault = f"this is a fault of usersyncd or of the connector {connector}: report it with the log"
     return str(ConnectorError(f"unexpected: {type(error).__name__}: {error}", fault))
 
 
 def log_line(report: Run) -> None:
-    """The one line that an operator reads of a run."""
+    """Log a finished run in one line."""
     faults = list(summary.faults(report))
     more = ({"faults": faults} if faults else {}) | ({"code": report.code} if report.code else {})
     level_of(report)(
@@ -110,9 +109,9 @@ def log_line(report: Run) -> None:
 
 
 def level_of(report: Run) -> Callable[..., object]:
-    """The method of the log for a run: as loud as its status."""
-    whose = {"directory": report.directory} if isinstance(report, PullRun) else {"target": report.target}
-    log = structlog.get_logger().bind(**whose)
-    loud = {"failed": log.error, "held": log.warning, "partial": log.warning}
-    found = log.info if report.error == STOPPED else loud.get(report.status, log.info)
-    return cast("Callable[..., object]", found)
+    """The log method for a run: its level depends on the status."""
+    subject = {"directory": report.directory} if isinstance(report, PullRun) else {"target": report.target}
+    log = structlog.get_logger().bind(**subject)
+    methods = {"failed": log.error, "held": log.warning, "partial": log.warning}
+    method = log.info if report.error == STOPPED else methods.get(report.status, log.info)
+    return cast("Callable[..., object]", method)

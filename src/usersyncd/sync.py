@@ -1,4 +1,4 @@
-"""Pulls and deliveries in one go, as ``plan`` and ``sync`` make them."""
+"""Pulls directories and delivers them to their targets, for ``plan`` and ``sync``."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ async def sync(
     options: RunOptions,
     watching: Watching = lambda _: nullcontext(Progress()),
 ) -> list[RunReport]:
-    """Pull these directories, then deliver them to their targets, which are all of ``deliveries`` that they concern.
+    """Pull these directories, then deliver them: all ``deliveries`` that concern any of them.
 
-    A directory without a pull is out of the file: it only leaves. One whose pull failed is not delivered. Returns a
-    report for each directory, in their order.
+    A directory that is not in ``pulls`` was removed from the configuration: it only leaves its targets. A directory
+    whose pull failed is not delivered. Returns a report for each directory, in their order.
     """
     began, pulled = _now(), dict[str, PullRun]()
     for name in directories:
@@ -81,8 +81,7 @@ async def sync_directory(database: Database, config: Config, directory: str, opt
 def _concerned(
     database: Database, deliveries: Mapping[str, DeliveryJob], directories: Sequence[str]
 ) -> dict[str, list[str]]:
-    """For each target, those of these directories that it lists, or of which it holds something although it does
-    not."""
+    """The directories that each target lists, or of which it holds something although it does not list them."""
     everyone = {each.target.name: each.target for job in deliveries.values() for each in job.everyone}
     with database.read() as connection:
         held = {(one.target, one.directory) for one in leaving(connection, everyone.values(), verify=True)}
@@ -101,7 +100,7 @@ async def _pull(database: Database, folder: Path, job: PullJob, options: RunOpti
     try:
         return await pull(database, folder, job, options, "manual", progress)
     except UsersyncError as error:
-        # It never began: another process has the directory, or the state cannot be written.
+        # The pull did not begin: another process has the directory, or the state database cannot be written.
         directory = job.directory
         return PullRun(directory.name, directory.connector, "", "failed", _now(), error=str(error), code=error.code)
 
@@ -109,7 +108,7 @@ async def _pull(database: Database, folder: Path, job: PullJob, options: RunOpti
 async def _deliver(
     database: Database, folder: Path, job: DeliveryJob, options: RunOptions, pulls: Sequence[str], progress: Progress
 ) -> DeliveryRun:
-    """Deliver, once no other process does."""
+    """Deliver, as soon as no other process delivers to the target."""
     while True:
         try:
             return await deliver(database, folder, job, options, "manual", progress, pulls)

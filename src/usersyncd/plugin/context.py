@@ -57,19 +57,19 @@ class Context(Protocol):
         """A structlog logger, bound to the run."""
 
     def secret(self, secret: Secret) -> str:
-        """Return the secret that a reference names. Raises ConfigError, with the reference, when it cannot be
+        """Return the secret that a reference names. Raises ConfigError, which names the reference, if it cannot be
         opened."""
 
     def blocking(self, work: Callable[[], Iterable[T]]) -> AsyncIterator[T]:
-        """Run a blocking library's generator in one thread of its own, from its first step to its last, so that the run
-        can be cancelled and other directories continue. The generator is closed in that thread."""
+        """Run the generator of a blocking library in its own thread, so that the run can be cancelled and other runs
+        continue. The thread also closes the generator."""
 
     def http(
         self, patience: Patience = PATIENT, *, ca_file: str | None = None, proxy: str | None = None
     ) -> httpx.AsyncClient:
-        """A client that waits when the provider requests it, and retries failures that may pass (GET and HEAD; another
-        method where the request has ``extensions={"repeatable": True}``). When the limits of ``patience`` are reached,
-        it raises SourceError or TargetError with host and remedy. Every other response is returned.
+        """A client that waits when the provider requests it, and retries temporary failures (of GET and HEAD; of other
+        methods if the request has ``extensions={"repeatable": True}``). When the limits of ``patience`` are reached, it
+        raises SourceError or TargetError with host and remedy. Every other response is returned.
 
         Use it with ``async with``. A client that is left open is closed when the run ends. It does not follow
         redirects. ``ca_file``: PEM file of the CAs to trust, relative to the configuration file (default: the system's,

@@ -112,8 +112,8 @@ class SourceContext(Context, Protocol):
 
     @property
     def last_cursor(self) -> str | None:
-        """The cursor of the last pull, also when ``pull`` receives None because the pull is complete: for what a source
-        must know about the last pull in any case, such as the server's position. None: there was no pull."""
+        """The cursor of the last pull, also for a complete pull, whose ``cursor`` is None: some sources always need to
+        know about the last pull, such as the server's position. None: there was no pull."""
 
 
 @runtime_checkable

@@ -213,7 +213,7 @@ class Target(Protocol):
         ...
 
     def read(self, kind: Kind, target_ids: Sequence[str]) -> AsyncIterator[Held]:
-        """The objects with these target ids, as far as they exist. Raises TargetError."""
+        """The existing objects with these target ids. Raises TargetError."""
         ...
 
     def deliver(self, changes: Sequence[Change]) -> AsyncIterator[Outcome]:

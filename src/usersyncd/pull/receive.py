@@ -1,4 +1,4 @@
-"""Receives the connector's pages and check that they are complete."""
+"""Receives the pages of a source, and checks that they follow the contract."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from usersyncd.state.spool import ILLEGIBLE, Spool
 LONGEST = 600
 """The longest id, in characters: an index entry of PostgreSQL takes at most 2,700 bytes."""
 
-LOT = 2_000
-"""Items and members that are handed to the spool together."""
+BATCH = 2_000
+"""How many items and members are written to the spool together."""
 
 
 async def receive(source: Source, cursor: str | None, spool: Spool, tick: Callable[[int], None]) -> Done:
@@ -28,7 +28,7 @@ async def receive(source: Source, cursor: str | None, spool: Spool, tick: Callab
     """
     done: Done | None = None
     unidentified = False
-    lot = _Lot(spool)
+    batch = _Batch(spool)
     async with aclosing(cast("Any", source.pull(cursor))) as pages:
         async for page in pages:
             if done is not None:
@@ -36,12 +36,12 @@ async def receive(source: Source, cursor: str | None, spool: Spool, tick: Callab
             if isinstance(page, Done):
                 done = page
             else:
-                _inspect(page)
-                if not all(map(_has_legible_id, page)):
-                    page, unidentified = list(_known_by_legible_ids(page)), True
-                await lot.take(page)
+                _check(page)
+                if not all(map(_has_storable_id, page)):
+                    page, unidentified = list(_with_storable_ids(page)), True
+                await batch.add(page)
                 tick(len(page))
-    await lot.hand_over()
+    await batch.write()
     if done is None:
         raise SourceError(
             "the source stopped before `Done`: the pull is incomplete and was discarded",
@@ -50,36 +50,37 @@ async def receive(source: Source, cursor: str | None, spool: Spool, tick: Callab
     if done.cursor is not None and not _is_text(done.cursor):
         raise _broken(f"gave a cursor that is not text: {done.cursor!r}")
     if spool.doubtful or unidentified:
-        # Something concerns a record that nobody knows, and who was not told may be that one: keep what is certain, and
-        # make the next pull complete.
+        # An item is about a record that cannot be identified. Any record that was not listed may be that one, so none
+        # counts as deleted, and the next pull is complete.
         return Done(cursor=None, complete=False)
     return done
 
 
-class _Lot:
-    """Collects pages for the spool: a thread switch, a connection to the state database and a query cost more than the
-    content of a small page. Looking up 50,000 known records takes 0.22 s of CPU in lots of 2,000, and 0.51 s in pages
-    of 200."""
+class _Batch:
+    """Collects pages before they are written to the spool: a thread switch, a connection to the state database and a
+    query cost more than the content of a small page. Looking up 50,000 known records takes 0.22 s of CPU in batches of
+    2,000, and 0.51 s in pages of 200."""
 
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
         self._items: list[Item | Members] = []
         self._weight = 0
 
-    async def take(self, page: Page) -> None:
+    async def add(self, page: Page) -> None:
         self._items += page
         self._weight += len(page) + sum(
             len(item.added) + len(item.removed) for item in page if isinstance(item, Members)
         )
-        if self._weight >= LOT:
-            await self.hand_over()
+        if self._weight >= BATCH:
+            await self.write()
 
-    async def hand_over(self) -> None:
+    async def write(self) -> None:
         await to_its_end(partial(self._spool.add, self._items))
         self._items, self._weight = [], 0
 
 
-def _inspect(page: Page) -> None:
+def _check(page: Page) -> None:
+    """Raise SourceError if a page breaks the contract."""
     if not isinstance(page, list | tuple):
         raise _broken(f"gave something that is not a page: {type(page).__name__}")
     for item in page:
@@ -105,28 +106,28 @@ def _is_id(text: object) -> bool:
     return isinstance(text, str) and 0 < len(text) <= LONGEST
 
 
-def _has_legible_id(item: Item | Members) -> bool:
+def _has_storable_id(item: Item | Members) -> bool:
     return _is_text(item.group if isinstance(item, Members) else item.id)
 
 
-def _known_by_legible_ids(page: Page) -> Iterator[Item | Members]:
-    """The page, where a record whose id cannot be stored is one that cannot be read."""
+def _with_storable_ids(page: Page) -> Iterator[Item | Members]:
+    """The page without members of groups whose id cannot be stored. A record with such an id becomes ``Unread``."""
     for item in page:
-        if _has_legible_id(item):
+        if _has_storable_id(item):
             yield item
         elif not isinstance(item, Members):
             yield Unread(item.kind, escaped(item.id)[:LONGEST], ILLEGIBLE.format("id"))
 
 
 def _is_text(text: object) -> bool:
-    """Whether every state database can store it: PostgreSQL does not store NUL characters."""
+    """Whether this is text that every state database can store: PostgreSQL does not store NUL characters."""
     if not isinstance(text, str) or "\0" in text:
         return False
     return is_legible(text)
 
 
-def _all_text(some: Iterable[object]) -> bool:
-    return set(map(type, some)) <= {str}
+def _all_text(items: Iterable[object]) -> bool:
+    return set(map(type, items)) <= {str}
 
 
 def _broken(what: str) -> SourceError:

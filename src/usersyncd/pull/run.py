@@ -1,6 +1,6 @@
 """One pull of one directory: lock → pages → spool → snapshot at a new revision, and nothing else.
 
-It may be cancelled or killed anywhere: the snapshot and its cursor change in one transaction, or not at all.
+A pull may be cancelled or killed anywhere: the snapshot and its cursor change in one transaction, or not at all.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ from usersyncd.state.spool import Spool
 
 REPAIRED_SHOWN = 20
 """How many records with repaired text the log names."""
-MERGES = "{0} was read under this name before `was: {1}` stood there: a plan cannot show how the two become one"
+MERGES = (
+    "{0} was pulled under this name before `was: {1}` was written: a plan cannot show how the two directories are "
+    "merged"
+)
 
 
 async def pull(
@@ -44,10 +47,10 @@ async def pull(
     cause: Cause = "manual",
     progress: Progress | None = None,
 ) -> PullRun:
-    """Pull a directory once. ``folder`` is that of the configuration file.
+    """Pull a directory once. ``folder``: that of the configuration file.
 
-    An error of the run stands in its report. Raises LockedError when another process pulls this directory, StateError
-    when the state database cannot even take the report.
+    An error of the run is in its report. Raises LockedError if another process pulls this directory, StateError if the
+    report cannot be stored.
     """
     directory = job.directory
     async with _locked(database, job) as lock:
@@ -60,7 +63,7 @@ async def pull(
 
 @asynccontextmanager
 async def _locked(database: Database, job: PullJob) -> AsyncIterator[Lock]:
-    """The lock of the directory, and of the one that has its old name, as long as the state knows that one."""
+    """Lock the directory, and also its old name as long as the state has a directory with that name."""
     stack, name, was = ExitStack(), job.directory.name, job.directory.was
     try:
         lock = await to_its_end(lambda: stack.enter_context(locked(database, DIRECTORY, name)))
@@ -112,12 +115,14 @@ class _Pull(Struct, frozen=True):
         )  # fmt: skip
 
     def _open(self) -> DirectoryState:
-        """The directory as it was read last, under its new name. A plan leaves it the old one, as its targets do."""
+        """The state of the directory, which is renamed first if that is due. A plan reads it under its old name."""
         name, was = self.job.directory.name, self.job.directory.was
         if was is not None and renaming.is_due(self.database, was, name):
             if not self.options.deliver:
                 if renaming.merges(self.database, name):
-                    raise UsersyncError(MERGES.format(name, was), f"`usersyncd sync {name}`: all keep their accounts")
+                    raise UsersyncError(
+                        MERGES.format(name, was), f"run `usersyncd sync {name}`: all people keep accounts"
+                    )
                 return open_directory(self.database, was)
             with self.lock.at_all_links():
                 renaming.rename(self.database, was, name)
@@ -130,7 +135,7 @@ class _Pull(Struct, frozen=True):
         )  # fmt: skip
 
     def _complete(self, before: DirectoryState, now: datetime) -> bool:
-        """Whether to read everything: it is requested, due, or the directory is read in another way than before."""
+        """Whether to read everything: because it is requested or due, or the directory is read differently now."""
         due = self.job.directory.complete
         return (
             self.options.complete
@@ -141,6 +146,6 @@ class _Pull(Struct, frozen=True):
     def _warn(self, spool: Spool) -> None:
         if spool.repaired_count:
             self.log.warning(
-                "text is not valid Unicode: what cannot be read was replaced by U+FFFD",
+                "text is not valid Unicode: the characters that cannot be read were replaced by U+FFFD",
                 event_name="pull.text_replaced", count=spool.repaired_count, first=spool.repaired[:REPAIRED_SHOWN],
             )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Merges a pull into the snapshot of the directory, with the cursor, in one transaction."""
+"""Saves a pull in the snapshot of its directory, with the cursor, in one transaction."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ def snapshot(
     done: Done,
     now: datetime,
 ) -> Steps[SavedPull]:
-    """Save a complete pull. Yields between parts; if it is closed early, nothing changes.
+    """Save a pull that was received to its end. Yields between parts; if it is closed early, nothing changes.
 
-    Raises LostError if attributes are missing everywhere and nobody approved that, which waits for a person from then
-    on; StateError.
+    Raises LostError if all records lost attributes and nobody approved that; the loss waits for approval from then on.
+    Raises StateError.
     """
-    interest = ShapeDependencies(_fingerprints(job), job.groups, job.manager, group_name_of(job.rules))
+    dependencies = ShapeDependencies(_fingerprints(job), job.groups, job.manager, group_name_of(job.rules))
     at_least = min((one.target.guard.at_least for one in job.targets), default=Guard().at_least)
     with database.read() as connection:
         accepted = losses.approved(connection, reading.id, now)
     watched = Watched(job.reads, at_least, accepted, [one.target.name for one in job.targets])
     try:
-        saved = yield from save(database, reading, spool, done, job.basis, interest, watched, now)
+        saved = yield from save(database, reading, spool, done, job.basis, dependencies, watched, now)
     except LostError as error:
         losses.hold(database, reading.id, error.losses, now)
         raise
@@ -51,17 +51,18 @@ def snapshot(
 
 
 def _fingerprints(job: PullJob) -> dict[str, str]:
-    """By which rules each target is shaped."""
+    """The fingerprint of each target's rules, by the target's name."""
     return {one.target.name: one.fingerprint for one in job.targets}
 
 
 def manager_of(rules: Rules) -> Callable[[dict[str, Value]], str | None]:
-    """Returns the id or handle of a user's manager; None if the mapping fails, which shaping reports."""
+    """A function that reads the id or handle of a user's manager. It returns None if the mapping fails: shaping reports
+    that."""
     return lambda raw: _or_none(rules.manager, raw)
 
 
 def group_name_of(rules: Rules) -> Callable[[dict[str, Any]], str | None]:
-    """Returns the display name of a group; None if the mapping fails, which shaping reports."""
+    """A function that reads the display name of a group. It returns None if the mapping fails: shaping reports that."""
     return lambda raw: _or_none(rules.display_name, raw)
 
 

@@ -2,11 +2,11 @@
 
 - :class:`SourceContract` and :class:`TargetContract`: test suites that your test class inherits. They need pytest, and
   are imported on first use.
-- :func:`source_context`, :func:`target_context`: contexts as in a run, with a log that tests can read and a clock that
-  does not wait.
+- :func:`source_context`, :func:`target_context`: contexts like those of a run, with a log that tests can read and a
+  clock that does not wait.
 - :class:`MemoryDirectory` with :class:`MemorySource`, :class:`MemoryStore` with :class:`MemoryTarget`: a directory and
   a target in memory, with faults that a test switches on.
-- :func:`read`, :func:`fold`: run a pull to its end, and merge its items.
+- :func:`read` runs a pull to its end; :func:`fold` merges its items.
 """
 
 from __future__ import annotations
