@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import func, select
 
@@ -135,3 +135,15 @@ def test_the_dates_of_a_directory_go_with_it(world: World) -> None:
     world.was = "acme"
     world.synced()
     assert moments_of(world) == 1
+
+
+def test_a_date_of_a_directory_that_a_target_no_longer_lists_is_due_once(world: World) -> None:
+    where = "user.validFrom == null || timestamp(user.validFrom) < now()"
+    world.target(users=rules(where, "uid", uid="user.id"))
+    world.people("starter", validFrom="2026-04-01T00:00:00Z")
+    world.now = LAST_DAY
+    world.synced()
+    world.unlisted = {"app"}
+    world.now = NEXT_DAY + timedelta(hours=1)
+    assert world.deliver().due is None
+    assert (active(world), moments_of(world)) == ({}, 0)

@@ -25,14 +25,14 @@ from usersyncd.deliver.prepare import prepare, verify
 from usersyncd.deliver.recognize import recognize
 from usersyncd.deliver.send import send_plan
 from usersyncd.deliver.share import Share
-from usersyncd.deliver.shares import find_shares, open_drift
+from usersyncd.deliver.shares import find_shares, listed, open_drift
 from usersyncd.deliver.uptodate import is_up_to_date
 from usersyncd.deliver.work import Work
 from usersyncd.job import DeliveryJob
 from usersyncd.options import RunOptions
 from usersyncd.plugin import Target
 from usersyncd.progress import Progress
-from usersyncd.state import approvals, directories, pending, progress_store, verifications
+from usersyncd.state import approvals, directories, moments, pending, progress_store, verifications
 from usersyncd.state.database import Database
 from usersyncd.state.ledger import Book, Ledger
 from usersyncd.state.lock import TARGET, Lock, locked
@@ -181,13 +181,20 @@ async def _create_missing(
 
 
 async def _finish(work: Work, shares: Sequence[Share]) -> None:
-    """Note which shares were verified, and forget deleted records that no target holds."""
+    """Note which shares were verified. Forget deleted records that no target holds, and passed dates of directories
+    that the target does not list any more."""
     for share in shares:
         report = work.reports[share.name]
         if not report.held:
             if report.verified is not None:
                 await to_its_end(lambda: verifications.done(work.database, share.directory.id, work.number, work.now))  # noqa: B023
             await to_its_end(lambda: purge(work.database, share.directory.id))  # noqa: B023
+    await to_its_end(lambda: _forget_dates(work))
+
+
+def _forget_dates(work: Work) -> None:
+    with work.database.write() as connection:
+        moments.drop_due(connection, work.number, work.now, listed(connection, work))
 
 
 async def _next_due(work: Work) -> str | None:

@@ -14,6 +14,7 @@ from usersyncd.errors import UsersyncError
 from usersyncd.job import TargetRules
 from usersyncd.plugin import Target
 from usersyncd.state import renaming, targets
+from usersyncd.state.database import Connection
 from usersyncd.state.directories import DirectoryState, known
 from usersyncd.state.drift import Drift
 
@@ -105,6 +106,16 @@ def _same_target(work: Work, directory: str) -> str | None:
             if directory in other.directories and targets.by_name(connection, other.name) == work.number != 0:
                 return other.name
     return None
+
+
+def listed(connection: Connection, work: Work) -> set[str]:
+    """The names of the directories that any target with the same links lists, with their former names."""
+    same = (
+        rules.target
+        for rules in work.job.everyone
+        if rules.target.name == work.name or targets.by_name(connection, rules.target.name) == work.number
+    )
+    return {name for target in same for name in target.directories} | set(work.job.was.values())
 
 
 async def _leaving(work: Work, target: Target) -> list[DirectoryState]:

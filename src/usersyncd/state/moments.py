@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, delete, func, select
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, func, select
 from usersyncd.state import bulk
 from usersyncd.state.bulk import batched
 from usersyncd.state.database import among
-from usersyncd.state.tables import moments, records
+from usersyncd.state.tables import directories, moments, records
 
 PAGE = 5_000
 
@@ -40,6 +40,19 @@ def is_any_due(connection: Connection, target: int, now: datetime) -> bool:
     """Whether the shape of any record has ceased to hold."""
     query = select(moments.c.ref).where(moments.c.target == target, moments.c.at <= as_text(now))
     return connection.execute(query.limit(1)).first() is not None
+
+
+def drop_due(connection: Connection, target: int, now: datetime, listed: Collection[str]) -> None:
+    """Delete the passed moments of records of all directories but those that are ``listed``, by name."""
+    elsewhere = (
+        select(moments.c.ref)
+        .join(records, records.c.ref == moments.c.ref)
+        .join(directories, directories.c.id == records.c.directory)
+        .where(moments.c.target == target, moments.c.at <= as_text(now), directories.c.name.not_in(listed))
+    )
+    refs = list(connection.scalars(elsewhere))
+    for batch in batched(refs, PAGE):
+        connection.execute(delete(moments).where(moments.c.target == target, among(connection, moments.c.ref, batch)))
 
 
 def next_due(connection: Connection, target: int) -> datetime | None:
