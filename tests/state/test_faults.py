@@ -221,7 +221,7 @@ def test_no_space_for_temporary_files_is_an_error_that_says_so(
         report = world.run()
     assert (report.status, "planning" if report.pull else "reading") == ("failed", step)
     assert text(report).startswith(
-        "what a run keeps in temporary files cannot be written: database or disk is full\n"
+        "the temporary files of a run cannot be written: database or disk is full\n"
         "  → free space in the folder for temporary files"
     )
     is_exact(world)
