@@ -251,17 +251,17 @@ def _refuse_shared_sessions(database: Database) -> None:
     """Raises StateError if a pooler gives each transaction another session: an advisory lock belongs to a session."""
     pid = func.pg_backend_pid()
     with ExitStack() as stack:
-        one, other = (
+        first, second = (
             stack.enter_context(database.engine.connect().execution_options(isolation_level="AUTOCOMMIT"))
             for _ in range(2)
         )
-        driver: Any = one.connection.driver_connection
-        if one.scalar(select(pid)) == driver.info.backend_pid:
+        driver: Any = first.connection.driver_connection
+        if first.scalar(select(pid)) == driver.info.backend_pid:
             return  # There is no pooler: the session is the one that the server reported at connect.
         # In session mode, each connection keeps a session of its own. Each is asked twice in a row: if the questions
         # alternated, a pooler that hands out two sessions in turn would look the same.
-        pids, other_pids = ({connection.scalar(select(pid)) for _ in range(2)} for connection in (one, other))
-    if len(pids | other_pids) != 2 or len(pids) > 1:
+        first_pids, second_pids = ({session.scalar(select(pid)) for _ in range(2)} for session in (first, second))
+    if len(first_pids | second_pids) != 2 or len(first_pids) > 1:
         raise StateError(
             f"the state database {database} is behind a pooler that gives each transaction another session: the locks "
             "that keep two runs of one directory apart do not hold there",

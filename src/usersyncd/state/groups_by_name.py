@@ -32,11 +32,11 @@ _COLUMNS = ("directory", "name", "groups")
 def groups_naming(connection: Connection, directory: int, names: Collection[int]) -> dict[int, array[int]]:
     """The refs of the groups that use each of these names for a member. Names without a group are left out."""
     query = select(groups_by_name.c.name, groups_by_name.c.groups)
-    found: dict[int, array[int]] = {}
+    naming: dict[int, array[int]] = {}
     for batch in batched(names, BATCH):
         matches = groups_by_name.c.directory == directory, among(connection, groups_by_name.c.name, batch)
-        found.update((name, unpack("I", groups)) for name, groups in connection.execute(query.where(*matches)).all())
-    return found
+        naming.update((name, unpack("I", groups)) for name, groups in connection.execute(query.where(*matches)).all())
+    return naming
 
 
 class GroupsByName:

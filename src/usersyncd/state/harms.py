@@ -157,11 +157,11 @@ def _undo(rows: _Rows, done: AcknowledgedChange) -> None:
 
 def _load(connection: Connection, *conditions: ColumnElement[bool]) -> dict[int, _Rows]:
     query = select(harms.c.sort, harms.c.kind, harms.c.ref, harms.c.attribute, harms.c.run, harms.c.members)
-    found: dict[int, _Rows] = {}
+    by_record: dict[int, _Rows] = {}
     for sort, kind, ref, attribute, run, members in connection.execute(query.where(*conditions)):
         harm = Harm(Sort(sort), None if kind is None else KIND[kind], attribute)
-        found.setdefault(ref, {})[harm, run] = frozenset(unpack("I", members))
-    return found
+        by_record.setdefault(ref, {})[harm, run] = frozenset(unpack("I", members))
+    return by_record
 
 
 def _key(ref: int, harm: Harm, run: int) -> tuple[object, ...]:

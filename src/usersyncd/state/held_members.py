@@ -1,4 +1,5 @@
-"""Reads the members that a target holds in its groups, and the groups whose members a plan compares completely."""
+"""Reads and writes the members that a target holds in its groups, and finds the groups whose members a plan compares
+completely."""
 
 from __future__ import annotations
 
@@ -37,7 +38,7 @@ def held_members(connection: Connection, target: int, groups: Collection[int]) -
 
 def write_members(connection: Connection, target: int, groups: Mapping[int, HeldMembers]) -> None:
     """Store the members of these groups."""
-    rows = ((target, ref, pack(one.members), pack(one.unanswered) or None) for ref, one in groups.items())
+    rows = ((target, ref, pack(group.members), pack(group.unanswered) or None) for ref, group in groups.items())
     bulk.upsert(connection, link_members, ("target", "ref", "members", "unanswered"), rows)
 
 

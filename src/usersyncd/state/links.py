@@ -109,12 +109,12 @@ def forget(connection: Connection, target: int, refs: Collection[int]) -> None:
 def known(connection: Connection, target: int, refs: Collection[int]) -> dict[int, Link]:
     """The links of these records, by ref."""
     query = select(links.c.ref, links.c.shape, links.c.key, links.c.target_id, links.c.state, links.c.left_at)
-    found: dict[int, Link] = {}
+    stored: dict[int, Link] = {}
     for batch in batched(refs, PAGE):
         matches = links.c.target == target, among(connection, links.c.ref, batch)
         for ref, *rest in connection.execute(query.where(*matches)):
-            found[ref] = link_of(*rest)
-    return found
+            stored[ref] = link_of(*rest)
+    return stored
 
 
 def link_of(shape: str, key: str, target_id: str | None, state: int, left_at: str | None) -> Link:
