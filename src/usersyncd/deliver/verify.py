@@ -17,11 +17,11 @@ from usersyncd.core.model import DriftPolicy
 from usersyncd.core.report import Verified
 from usersyncd.deliver.look import PAGES, read
 from usersyncd.plugin import Held, Inspectable, Kind, Target
-from usersyncd.state import drift as state
-from usersyncd.state import links
+from usersyncd.state import linked_records, links
 from usersyncd.state.database import Connection, Database
 from usersyncd.state.directories import DirectoryState
-from usersyncd.state.drift import Drift, Linked
+from usersyncd.state.drift import Drift
+from usersyncd.state.linked_records import LinkedRecord
 from usersyncd.state.links import GroupMembers
 
 OBJECTS = 1_000
@@ -95,17 +95,17 @@ class Verification:
         changed = self._drift.changed + len(self._drift.renamed)
         return Verified(self._counts.objects, self._counts.missing, changed, self._drift.regrouped)
 
-    async def _pages(self, kind: Kind, size: int) -> AsyncIterator[list[Linked]]:
+    async def _pages(self, kind: Kind, size: int) -> AsyncIterator[list[LinkedRecord]]:
         after = -1
         while page := await to_its_end(
-            lambda: state.page(self._database, self._number, self._directory.id, kind, after, size)  # noqa: B023
+            lambda: linked_records.page(self._database, self._number, self._directory.id, kind, after, size)  # noqa: B023
         ):
             yield page
             after = page[-1].ref
 
     # ---- objects
 
-    def _compare(self, kind: Kind, page: Sequence[Linked], held: Mapping[str, Held]) -> None:
+    def _compare(self, kind: Kind, page: Sequence[LinkedRecord], held: Mapping[str, Held]) -> None:
         layout, same = self._context.layouts[kind], self._same(kind)
         changed: list[links.Row] = []
         for one in page:
@@ -129,7 +129,7 @@ class Verification:
                     self._note_stranger(one, found)
         self._drift.change(changed)
 
-    def _note_stranger(self, one: Linked, held: Held) -> None:
+    def _note_stranger(self, one: LinkedRecord, held: Held) -> None:
         """Note that the object of this record belongs to somebody else now."""
         if self._consents(one.id):
             self._drift.missing.add(one.ref)
@@ -146,7 +146,7 @@ class Verification:
 
     # ---- memberships
 
-    async def _members(self, page: Sequence[Linked]) -> None:
+    async def _members(self, page: Sequence[LinkedRecord]) -> None:
         drift = self._drift
         groups = {
             one.link.target_id or "": one.ref
@@ -184,4 +184,4 @@ class Verification:
             known.clear()
         unknown = members - known.keys()
         known.update(dict.fromkeys(unknown))
-        known.update(state.refs_of(connection, self._number, self._directory.id, kind, unknown))
+        known.update(linked_records.refs_of(connection, self._number, self._directory.id, kind, unknown))

@@ -4,23 +4,18 @@ They are kept in a temporary database: the links change only when the plan that 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
-from msgspec import Struct
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from usersyncd.core.digest import encode, unpack
-from usersyncd.core.links import Link, Shape, State
-from usersyncd.plugin import Kind
+from usersyncd.core.links import Shape
 from usersyncd.state import links, progress_store
 from usersyncd.state.bulk import batched
-from usersyncd.state.columns import NUMBER, decode
-from usersyncd.state.database import Database, among
+from usersyncd.state.columns import decode
 from usersyncd.state.links import GroupMembers, Row
 from usersyncd.state.scratch import scratch
-from usersyncd.state.tables import links as links_table
-from usersyncd.state.tables import records
 
 SCHEMA = """
 CREATE TABLE changed (ref INTEGER PRIMARY KEY, link BLOB);
@@ -116,51 +111,3 @@ class Drift:
                 group.members -= self.missing
             links.write_members(connection, target, groups)
         progress_store.retry(connection, target, {*self.refs(), *self.groups()})
-
-
-# ---- the links to compare
-
-
-class Linked(Struct, frozen=True, gc=False):
-    """A record and its link, which has a target id."""
-
-    ref: int
-    id: str
-    link: Link
-
-
-def page(database: Database, target: int, directory: int, kind: Kind, after: int, size: int) -> list[Linked]:
-    """The next ``size`` records of a directory whose links can be verified: those with a ref above ``after``."""
-    columns = (
-        links_table.c.shape, links_table.c.key, links_table.c.target_id, links_table.c.state, links_table.c.left_at,
-    )  # fmt: skip
-    query = (
-        select(links_table.c.ref, records.c.id, *columns)
-        .join(records, records.c.ref == links_table.c.ref)
-        .where(
-            links_table.c.target == target,
-            links_table.c.kind == NUMBER[kind],
-            links_table.c.ref > after,
-            links_table.c.target_id.is_not(None),
-            links_table.c.state != State.PENDING,
-            records.c.directory == directory,
-        )
-        .order_by(links_table.c.ref)
-        .limit(size)
-    )
-    with database.read() as connection:
-        return [Linked(ref, id_, links.link_of(*rest)) for ref, id_, *rest in connection.execute(query)]
-
-
-def refs_of(
-    connection: Connection, target: int, directory: int, kind: Kind, target_ids: Collection[str]
-) -> Iterator[tuple[str, int]]:
-    """The records of a directory that are linked to these objects: target id and ref."""
-    query = (
-        select(links_table.c.target_id, links_table.c.ref)
-        .join(records, records.c.ref == links_table.c.ref)
-        .where(links_table.c.target == target, links_table.c.kind == NUMBER[kind], records.c.directory == directory)
-    )
-    for batch in batched(target_ids, PAGE):
-        rows = connection.execute(query.where(among(connection, links_table.c.target_id, batch)))
-        yield from ((target_id, ref) for target_id, ref in rows)
