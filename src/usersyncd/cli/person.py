@@ -19,10 +19,11 @@ from usersyncd.errors import split_remedy
 from usersyncd.job import PullJob
 from usersyncd.plugin import Kind
 from usersyncd.state import directories, journal, links, losses, search, targets
-from usersyncd.state.candidates import NONE, Candidate, GroupsOfPeople, Managers
+from usersyncd.state.candidates import Candidate
 from usersyncd.state.columns import decode
 from usersyncd.state.database import Connection, Database
 from usersyncd.state.journal import RunKind
+from usersyncd.state.related_records import NONE, GroupsOfPeople, Managers
 from usersyncd.state.search import FormerPerson, FoundPerson, LastEvent
 
 GROUPS = 10

@@ -12,9 +12,10 @@ from msgspec import Struct
 from usersyncd.core.links import Shape
 from usersyncd.core.rules import RuleError, Rules
 from usersyncd.plugin import Kind
-from usersyncd.state.candidates import NONE, Candidate, GroupsOfPeople, Managers, PersonGroups, Selection, pages
+from usersyncd.state.candidates import Candidate, Selection, pages
 from usersyncd.state.columns import decode
 from usersyncd.state.database import Connection
+from usersyncd.state.related_records import NONE, GroupsOfPeople, Managers, PersonGroups
 
 
 class Shaped(Struct, frozen=True, gc=False):
