@@ -185,8 +185,8 @@ def _rules(
 
 
 def removed_rules(directory: str, connector: str) -> Rules:
-    """The rules that name the records of a directory that was removed from the configuration. If its connector is no
-    longer installed, the canonical names are used."""
+    """The rules that name the records of a directory that was removed from the configuration. If its connector is not
+    installed any more, the canonical names are used."""
     try:
         mapping = registry.source(connector).mapping
     except PluginError:
