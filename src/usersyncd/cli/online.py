@@ -20,8 +20,8 @@ from usersyncd.cli.protect import protected_by_key
 from usersyncd.config import Config
 from usersyncd.context import SourceRunContext
 from usersyncd.core.digest import encode
-from usersyncd.core.legible import escaped, mended
 from usersyncd.core.rules import RuleError, Rules
+from usersyncd.core.storable_text import escaped, with_replacements
 from usersyncd.core.summary import many
 from usersyncd.deliver import alike
 from usersyncd.deliver.work import connected
@@ -177,14 +177,16 @@ def _broken(record: Record) -> list[str]:
     try:
         encode([record.id, record.attributes, record.handles])
     except UnicodeEncodeError:
-        names = mended(record.attributes)[1] or ["its id, or a name that groups use for it"]
+        names = with_replacements(record.attributes)[1] or ["its id, or a name that groups use for it"]
         return [f"{record.kind} {escaped(record.id)}: {', '.join(names)}"]
     return []
 
 
 def _person(rules: Rules, record: Record) -> dict[str, Any]:
     try:
-        return rules.canonical(record.kind, escaped(record.id), mended(record.attributes)[0], datetime.now(UTC))
+        return rules.canonical(
+            record.kind, escaped(record.id), with_replacements(record.attributes)[0], datetime.now(UTC)
+        )
     except RuleError as error:
         raise SourceError(
             f"the user {record.id} cannot be mapped: {error}", "correct the rule under `attributes`"

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from usersyncd.blocking import to_its_end
 from usersyncd.core.items import Item
-from usersyncd.core.legible import escaped, is_legible
+from usersyncd.core.storable_text import escaped, is_storable
 from usersyncd.errors import SourceError
 from usersyncd.plugin import Done, Gone, Kind, Members, Page, Patch, Present, Record, Source, Unread
 from usersyncd.state.spool import ILLEGIBLE, Spool
@@ -123,7 +123,7 @@ def _is_text(text: object) -> bool:
     """Whether this is text that every state database can store: PostgreSQL does not store NUL characters."""
     if not isinstance(text, str) or "\0" in text:
         return False
-    return is_legible(text)
+    return is_storable(text)
 
 
 def _all_text(items: Iterable[object]) -> bool:

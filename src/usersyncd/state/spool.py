@@ -15,8 +15,8 @@ from sqlalchemy import select
 
 from usersyncd.core.digest import digest, encode, name, names, names_digest
 from usersyncd.core.items import Item, combined, merged
-from usersyncd.core.legible import is_legible, mended
 from usersyncd.core.report import MAX_FAILURES, Failed
+from usersyncd.core.storable_text import is_storable, with_replacements
 from usersyncd.errors import SourceError, in_short
 from usersyncd.plugin import Gone, Kind, Members, Page, Patch, Present, Record, Unread, Value
 from usersyncd.state.bit_set import BitSet
@@ -222,7 +222,7 @@ class Spool:
         record = self._patched(item, known, stored) if isinstance(item, Patch) else item
         if record is None:
             self.doubtful += 1
-        elif isinstance(record, Record) and not all(map(is_legible, record.handles)):
+        elif isinstance(record, Record) and not all(map(is_storable, record.handles)):
             self._note_unread(Unread(record.kind, record.id, ILLEGIBLE.format("name")), known)
             return None
         return record
@@ -232,7 +232,7 @@ class Spool:
         try:
             return record.attributes, _encoded(record, record.attributes)
         except UnicodeEncodeError:
-            attributes, names = mended(record.attributes)
+            attributes, names = with_replacements(record.attributes)
             self._note_repaired(f"{record.kind} {record.id}: {', '.join(names)}")
             return attributes, _encoded(record, attributes)
 
@@ -282,10 +282,10 @@ class Spool:
     # ---- memberships
 
     def _add_edges(self, edges: list[Members]) -> None:
-        unnamed = {item.group for item in edges if not is_legible("".join((*item.added, *item.removed)))}
+        unnamed = {item.group for item in edges if not is_storable("".join((*item.added, *item.removed)))}
         if unnamed:
             self._keep_unnamed(unnamed)
-            edges = [_legible_part(item) for item in edges]
+            edges = [_storable_part(item) for item in edges]
         rows = [
             (
                 item.group,
@@ -312,8 +312,8 @@ class Spool:
                 self._unnamed.add(group)
 
 
-def _legible_part(item: Members) -> Members:
-    added, removed = (frozenset(filter(is_legible, names)) for names in (item.added, item.removed))
+def _storable_part(item: Members) -> Members:
+    added, removed = (frozenset(filter(is_storable, names)) for names in (item.added, item.removed))
     return Members(item.group, added, removed, item.whole)
 
 

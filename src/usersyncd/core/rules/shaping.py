@@ -8,12 +8,12 @@ from typing import Any
 
 from msgspec import Struct
 
-from usersyncd.core.legible import MENDED
 from usersyncd.core.rules.cel import CelEnvironment
 from usersyncd.core.rules.evaluate import CombinedRules
 from usersyncd.core.rules.mapping import CanonicalMapping, RuleError
 from usersyncd.core.rules.paths import Change, Raw, RuleInput, UnfitError, named
 from usersyncd.core.rules.trace import RuleTrace, ShapeTrace, TracedRule, traces
+from usersyncd.core.storable_text import REPLACEMENT
 from usersyncd.errors import Place
 from usersyncd.plugin import Kind, Layout
 
@@ -242,13 +242,13 @@ def _shape(shaper: KindRules, subject: RuleInput) -> dict[str, Any] | None:
         reason = f"is {named(shape['active'])}, and must be true or false"
         raise RuleError(f"active: {reason}", shaper.places.get("active"))
     key = shape[shaper.key]
-    if (key.__class__ is str and 0 < len(key) <= LONGEST_KEY and MENDED not in key) or key.__class__ is int:
+    if (key.__class__ is str and 0 < len(key) <= LONGEST_KEY and REPLACEMENT not in key) or key.__class__ is int:
         return shape
     if key is None or key == "":
         reason = "is empty"
     elif key.__class__ is str:
         broken = "has a character that could not be read (U+FFFD): correct it in the directory"
-        reason = broken if MENDED in key else f"has more than {LONGEST_KEY} characters"
+        reason = broken if REPLACEMENT in key else f"has more than {LONGEST_KEY} characters"
     else:
         reason = f"is {named(key)}, and a key is text or a whole number"
     raise RuleError(f"has no key: {shaper.key} {reason}", shaper.places.get(shaper.key))
