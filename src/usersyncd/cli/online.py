@@ -23,7 +23,7 @@ from usersyncd.core.digest import encode
 from usersyncd.core.rules import RuleError, Rules
 from usersyncd.core.storable_text import escaped, with_replacements
 from usersyncd.core.summary import many
-from usersyncd.deliver import alike
+from usersyncd.deliver import ambiguous_groups
 from usersyncd.deliver.work import connected
 from usersyncd.errors import ConnectorError, SourceError, UsersyncError, in_short
 from usersyncd.job import PullJob, TargetRules
@@ -165,7 +165,7 @@ class _PullCounter:
 
     def warnings(self) -> list[str]:
         """Warnings about groups with the same name, if a rule compares it, and about text that cannot be stored."""
-        found = [*alike.warnings(self._named)]
+        found = [*ambiguous_groups.warnings_about(self._named)]
         found += [f"{what}: this is not valid Unicode" for what in self._broken[:BROKEN_SHOWN]]
         if (more := len(self._broken) - BROKEN_SHOWN) > 0:
             found.append(f"and {more:,} more have text that is not valid Unicode")

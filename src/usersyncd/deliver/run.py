@@ -19,7 +19,7 @@ from usersyncd.blocking import to_its_end
 from usersyncd.context import TargetRunContext
 from usersyncd.core.plan import Hash
 from usersyncd.core.report import Cause, DeliveryRun, TargetReport
-from usersyncd.deliver import alike
+from usersyncd.deliver import ambiguous_groups
 from usersyncd.deliver.judged import plan_within_guard
 from usersyncd.deliver.prepare import prepare, verify
 from usersyncd.deliver.recognize import recognize
@@ -133,7 +133,7 @@ async def _inspect(work: Work, target: Target, context: TargetRunContext, share:
     done = await work.ask(lambda connection: progress_store.load(connection, share.directory.id, work.number))
     since = done.revision if done is not None and work.options.deliver else None
     rules = share.rules.rules
-    for note in await to_its_end(lambda: alike.notes(work.database, share.directory, rules, since)):
+    for note in await to_its_end(lambda: ambiguous_groups.warnings(work.database, share.directory, rules, since)):
         work.warn(note, share.name)
 
 

@@ -13,14 +13,16 @@ from usersyncd.state.directories import DirectoryState
 SHOWN = 5
 
 
-def notes(database: Database, directory: DirectoryState, rules: Rules, since: int | None) -> list[str]:
+def warnings(database: Database, directory: DirectoryState, rules: Rules, since: int | None) -> list[str]:
     """The warnings for one directory. ``since``: the revision that was delivered last; if no group changed after it,
     there are none."""
     with database.read() as connection:
-        return warnings(named_alike(connection, directory.id, group_name_of(rules), rules.reads.group_names, since))
+        return warnings_about(
+            named_alike(connection, directory.id, group_name_of(rules), rules.reads.group_names, since)
+        )
 
 
-def warnings(ids_by_name: Mapping[str, Collection[str]]) -> list[str]:
+def warnings_about(ids_by_name: Mapping[str, Collection[str]]) -> list[str]:
     """One warning for each name that several groups have."""
     return [
         f"{len(ids)} groups are called “{name}”, and a rule compares this name: the members of all of them match "
