@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-Step = Literal["starting", "reading", "saving", "looking", "verifying", "planning", "delivering"]
+Step = Literal["starting", "reading", "saving", "preparing", "verifying", "planning", "delivering"]
 """The present step of a run. ``reading`` counts items, ``verifying`` objects, ``delivering`` changes; the other steps
 have no count."""
 

@@ -66,7 +66,7 @@ def is_exact(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("moment", "ticks"),
-    [("reading", 1), ("reading", 2), ("saving", 1), ("saving", 2), ("planning", 1), ("planning", 2), ("looking", 1),
+    [("reading", 1), ("reading", 2), ("saving", 1), ("saving", 2), ("planning", 1), ("planning", 2), ("preparing", 1),
      ("delivering", 1)],
 )  # fmt: skip
 def test_a_stopped_run_says_so_and_the_next_one_continues(world: World, moment: str, ticks: int) -> None:

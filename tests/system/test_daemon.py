@@ -280,8 +280,8 @@ def test_systemd_gets_no_schedule_once_the_daemon_is_ending(tmp_path: Path) -> N
     manager = Manager(tmp_path)
     config = configure(tmp_path, {"acme": "1h"})
     with busy(tmp_path / "app.db"), daemon(config, NOTIFY_SOCKET=str(manager.path)) as running:
-        looking = lambda: any("looking" in message["STATUS"] for message in manager.heard("STATUS"))  # noqa: E731
-        running.wait("it does not look at the target", looking)
+        preparing = lambda: any("preparing" in message["STATUS"] for message in manager.heard("STATUS"))  # noqa: E731
+        running.wait("the delivery does not prepare", preparing)
         assert running.end()[0] == 0
         assert manager.heard("STATUS")[-1] == {"STOPPING": "1", "STATUS": "ending app"}
     manager.close()

@@ -87,7 +87,7 @@ async def _locked(database: Database, target: str) -> AsyncIterator[Lock]:
 
 
 async def _steps(work: Work, target: Target, context: TargetRunContext) -> None:
-    work.progress.begin("looking")
+    work.progress.begin("preparing")
     found = await recognize(work, target)
     async with AsyncExitStack() as stack:
         if work.options.deliver:
