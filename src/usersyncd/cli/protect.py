@@ -8,7 +8,7 @@ from contextlib import suppress
 from usersyncd.context import TargetRunContext
 from usersyncd.core.protection import UNPROTECTED
 from usersyncd.core.summary import many
-from usersyncd.deliver.look import sees
+from usersyncd.deliver.objects import is_readable
 from usersyncd.errors import TargetError
 from usersyncd.plugin import Kind, Lookup, Target
 
@@ -21,7 +21,7 @@ async def protected_by_key(target: Target, context: TargetRunContext) -> tuple[l
     Raises TargetError.
     """
     listed = {kind: context.protection.get(kind, UNPROTECTED).written for kind in Kind}
-    if not sees(target) or not any(listed.values()):
+    if not is_readable(target) or not any(listed.values()):
         return [], []
     found = {kind: await _found(target, context, kind, keys) for kind, keys in listed.items()}
     count = {kind: len({target_id for target_ids in found[kind].values() for target_id in target_ids}) for kind in Kind}

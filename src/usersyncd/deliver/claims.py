@@ -43,12 +43,12 @@ class KeyClaims:
         failed: Collection[int],
         missing: Collection[int],
         *,
-        sees: bool,
+        is_readable: bool,
     ) -> None:
         """``target``: the number under which its links are stored. ``policies`` and ``directories`` (their numbers): of
         each directory that is delivered. ``consents``: whether a person allowed the record with this id to adopt an
         object. ``failed``: refs of records that failed in this plan; the caller adds to it. ``missing``: refs of
-        records whose objects do not exist. ``sees``: the objects under the claimed keys were read."""
+        records whose objects do not exist. ``is_readable``: the objects under the claimed keys were read."""
         self._connection = connection
         self._target = target
         self._plan = plan
@@ -59,7 +59,7 @@ class KeyClaims:
         self._consents = consents
         self._failed = failed
         self._missing = missing
-        self._sees = sees
+        self._is_readable = is_readable
         self._named: dict[int, str] = {}
         """The names, for messages, of the records that hold claimed keys, by ref."""
         self._chains = 0
@@ -128,7 +128,7 @@ class KeyClaims:
 
     def _judged(self, space: str, page: Sequence[KeyClaim]) -> Iterator[tuple[KeyClaim, Verdict]]:
         keys = [claim.key for claim in page if claim.key is not None]
-        by_claimed_key = self._plan.claims.found(self._kind, space, keys) if self._sees else {}
+        by_claimed_key = self._plan.claims.found(self._kind, space, keys) if self._is_readable else {}
         held = [one.held.target_id for objects in by_claimed_key.values() for one in objects]
         by_key, by_object = self._holders(space, keys, held)
         contested = [claim.ref for claim in page if claim.key in by_claimed_key or claim.key in by_key]
@@ -137,7 +137,7 @@ class KeyClaims:
             if claim.key is None or not (claim.key in by_claimed_key or claim.key in by_key):
                 continue  # No record and no object has the key: granted.
             holders = by_key.get(claim.key, [])
-            if self._sees:
+            if self._is_readable:
                 found = [_found(one, by_object) for one in by_claimed_key.get(claim.key, ())]
             else:
                 found = [_presumed(claim.key, holder) for holder in holders]

@@ -11,7 +11,7 @@ from usersyncd.core.plan import ListedChanges, listed
 from usersyncd.core.report import MAX_FAILURES
 from usersyncd.deliver.guard import judge, record
 from usersyncd.deliver.leavers import look_for_replacements
-from usersyncd.deliver.look import look, sees
+from usersyncd.deliver.objects import find_objects, is_readable
 from usersyncd.deliver.plan import begin_plan, complete_plan
 from usersyncd.deliver.share import Planning, Share, TargetPlan
 from usersyncd.deliver.shield import shield_members, shield_records
@@ -33,7 +33,7 @@ async def plan_within_guard(
     shares, aside = list(shares), list(aside)
     while shares:
         planning = Planning(
-            shares, aside, work.number, work.now, sees(target), work.options.deliver, work.options.adopt,
+            shares, aside, work.number, work.now, is_readable(target), work.options.deliver, work.options.adopt,
             work.decisions,
         )  # fmt: skip
         plan = await _make_plan(work, target, context, planning)
@@ -55,11 +55,11 @@ async def _make_plan(work: Work, target: Target, context: TargetRunContext, plan
     plan = await work.thread("planning", lambda: begin_plan(work.database, planning))
     try:
         named = planning.adopt - {ALL}
-        seen = await look(target, context, plan.store, named)
-        if sees(target):
-            await look_for_replacements(target, context.layouts[Kind.USER].key, plan.store, named, seen)
-        plan.miss(seen.absent)
-        plan.fail_all(seen.refused)
+        found = await find_objects(target, context, plan.store, named)
+        if is_readable(target):
+            await look_for_replacements(target, context.layouts[Kind.USER].key, plan.store, named, found)
+        plan.miss(found.absent)
+        plan.fail_all(found.refused)
         plan.fail_all(await shield_records(target, context, plan.store))
         await work.thread("planning", lambda: complete_plan(work.database, planning, plan))
         plan.fail_all(await shield_members(target, context, plan.store))

@@ -12,7 +12,7 @@ from msgspec import structs
 
 from usersyncd.core.claims import is_active
 from usersyncd.core.links import answers, is_stranger, shape_of, written
-from usersyncd.deliver.look import PAGES, Refusal, Seen, read
+from usersyncd.deliver.objects import LOOKUPS, LookupResult, Refusal, read_objects
 from usersyncd.plugin import Change, Held, Kind, Lookup, Target
 from usersyncd.state import links
 from usersyncd.state.bulk import batched
@@ -20,14 +20,18 @@ from usersyncd.state.database import Connection
 from usersyncd.state.plan_store import PlanStore
 
 
-async def look_for_replacements(target: Target, key: str, plan: PlanStore, named: Collection[str], seen: Seen) -> None:
+async def look_for_replacements(
+    target: Target, key: str, plan: PlanStore, named: Collection[str], result: LookupResult
+) -> None:
     """Note in the plan the replacements of leavers' accounts.
 
     A leaver's account counts as replaced if it no longer exists. It also counts as replaced if it belongs to somebody
     else now and a person ``named`` the leaver; if there is no replacement then, the link ends. Raises TargetError.
     """
-    for leaving in batched(plan.leaving(), PAGES[target.capabilities.find or "bulk"]):
-        own = await read(target, Kind.USER, (change.target_id for _, change in leaving if change.target_id is not None))
+    for leaving in batched(plan.leaving(), LOOKUPS[target.capabilities.find or "bulk"]):
+        own = await read_objects(
+            target, Kind.USER, (change.target_id for _, change in leaving if change.target_id is not None)
+        )
         missing = {_record(change): (ref, change) for ref, change in leaving if change.target_id not in own}
         strangers = {
             _record(change): (ref, change)
@@ -45,7 +49,7 @@ async def look_for_replacements(target: Target, key: str, plan: PlanStore, named
         for ref, change in strangers.values():
             if ref not in plan.replacements:
                 plan.start_over(ref, None)
-                seen.absent.append((change.directory, ref))
+                result.absent.append((change.directory, ref))
 
 
 def _record(change: Change) -> tuple[str, str]:

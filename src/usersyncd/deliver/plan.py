@@ -1,7 +1,7 @@
 """Step four, plan: the changes that bring a target to its shapes, in the order of delivery.
 
-The shapes are compared with the links. Then the objects under the claimed keys are read (``look.py``), every claim is
-decided (``claims.py``), and the memberships are compared.
+The shapes are compared with the links. Then the objects under the claimed keys are read (``objects.py``), every claim
+is decided (``claims.py``), and the memberships are compared.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from usersyncd.core.links import Link, State
 from usersyncd.core.report import MAX_SKIPPED, Skipped
 from usersyncd.deliver.claims import KeyClaims
 from usersyncd.deliver.leavers import decide_replacements
-from usersyncd.deliver.look import Refusal
 from usersyncd.deliver.memberships import plan_memberships
+from usersyncd.deliver.objects import Refusal
 from usersyncd.deliver.shape import Shaped, shape_groups, shape_users
 from usersyncd.deliver.share import Planning, Share, SharePlan, TargetPlan
 from usersyncd.plugin import Change, Kind
@@ -100,7 +100,7 @@ def _claims_of_keys(connection: Connection, planning: Planning, plan: TargetPlan
     directories = {share.name: share.directory.id for share in planning.shares}
     return KeyClaims(
         connection, planning.target, plan.store, kind, layout, policies, directories, planning.consents, plan.again,
-        plan.missing, sees=planning.sees,
+        plan.missing, is_readable=planning.is_readable,
     )  # fmt: skip
 
 
@@ -119,7 +119,7 @@ class _Comparison:
         reached = TargetProgress(share.directory.revision, share.rules.fingerprint)
         self._part = plan.shares[share.name] = SharePlan(share, done, reached)
         self._retried = (
-            progress_store.retried(connection, share.directory.id, planning.target) if planning.sees else set()
+            progress_store.retried(connection, share.directory.id, planning.target) if planning.is_readable else set()
         )
 
     def run(self) -> Iterator[None]:
@@ -184,14 +184,14 @@ class _Comparison:
 
     def _doubt(self, candidate: Candidate, link: Link | None) -> str | None:
         """Why a record cannot be planned before a person decides; None if it can."""
-        if link is None or not self._planning.sees:
+        if link is None or not self._planning.is_readable:
             return None
         if self._is_unclear(candidate):
             return UNCLEAR
         return SEVERAL if link.target_id is None and self._planning.linked else None
 
     def _is_unclear(self, candidate: Candidate) -> bool:
-        return candidate.state == State.PENDING and self._planning.sees and self._planning.linked
+        return candidate.state == State.PENDING and self._planning.is_readable and self._planning.linked
 
     def _skip(self, kind: Kind, candidate: Candidate) -> None:
         if len(self._part.skipped) < MAX_SKIPPED:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from usersyncd.blocking import to_its_end
 from usersyncd.context import TargetRunContext
 from usersyncd.core.report import Verified
-from usersyncd.deliver.look import sees
+from usersyncd.deliver.objects import is_readable
 from usersyncd.deliver.renaming import rename_directory
 from usersyncd.deliver.settle import link_earlier, settle_unanswered
 from usersyncd.deliver.share import Share
@@ -45,7 +45,7 @@ async def prepare(work: Work, target: Target, shares: Sequence[Share], ledger: L
 
 async def verify(work: Work, target: Target, context: TargetRunContext, share: Share) -> Verified | None:
     """Compare the target with the links of a share, if that is requested or due. None: it was not compared."""
-    if not sees(target):
+    if not is_readable(target):
         if work.options.verify:
             work.log.warning(
                 f"target {work.name} is not verified: its objects cannot be read", event_name="delivery.not_verified"

@@ -9,7 +9,7 @@ from typing import cast
 from msgspec import Struct
 
 from usersyncd.blocking import to_its_end
-from usersyncd.deliver.look import read, sees
+from usersyncd.deliver.objects import is_readable, read_objects
 from usersyncd.deliver.work import Work
 from usersyncd.errors import TargetError
 from usersyncd.plugin import Inspectable, Kind, Target
@@ -154,13 +154,13 @@ def _take_over(database: Database, identity: str, name: str, where: Mapping[Kind
 
 async def _is_there(database: Database, target: Target, number: int, kinds: Set[Kind]) -> bool:
     """Whether enough of the objects of a set of links exist in the target."""
-    if not sees(target):
+    if not is_readable(target):
         return False
     with database.read() as connection:
         samples = {kind: links.sample(connection, number, kind, ASKED) for kind in kinds}
     existing = 0
     for kind, keys in samples.items():
-        objects = await read(target, kind, keys)
+        objects = await read_objects(target, kind, keys)
         # Another database assigns the same serial ids, so an object counts only if it has its key too.
         existing += sum(str(held.key) == keys[target_id] for target_id, held in objects.items())
     asked = sum(map(len, samples.values()))

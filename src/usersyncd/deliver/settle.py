@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 
 from usersyncd.core.links import Link, PendingOutcome, Settled, State, answers, settle, shape_of
-from usersyncd.deliver.look import PAGES, read, sees
+from usersyncd.deliver.objects import LOOKUPS, is_readable, read_objects
 from usersyncd.plugin import Held, Kind, Layout, Lookup, Op, Target
 from usersyncd.state import links, progress_store, sent
 from usersyncd.state.bulk import batched
@@ -25,7 +25,7 @@ async def settle_unanswered(
         steps = sent.unanswered(connection, number)
     if not steps:
         return
-    if not sees(target):
+    if not is_readable(target):
         await asyncio.to_thread(ledger.presume, steps)
         return
     settled: list[tuple[Sent, Settled]] = []
@@ -42,7 +42,9 @@ async def _settled(
 ) -> list[tuple[Sent, Settled]]:
     """The outcome of each change of one kind. The outcomes depend on each other, because an object belongs to one
     record only."""
-    at_id = await read(target, kind, (step.change.target_id for step in steps if step.change.target_id is not None))
+    at_id = await read_objects(
+        target, kind, (step.change.target_id for step in steps if step.change.target_id is not None)
+    )
     at_key = await _under_their_keys(target, kind, steps, layout)
     with database.read() as connection:
         objects = {held.target_id for objects in at_key.values() for held in objects}
@@ -86,7 +88,7 @@ async def _under_their_keys(
         if isinstance(key, str | int)
     ]
     found: dict[tuple[str, str], list[Held]] = {}
-    for page in batched(lookups, PAGES[target.capabilities.find or "bulk"]):
+    for page in batched(lookups, LOOKUPS[target.capabilities.find or "bulk"]):
         async for lookup, held in target.find(kind, page):
             if answers(held, lookup):
                 found.setdefault((lookup.directory, lookup.id), []).append(held)
@@ -146,12 +148,12 @@ async def link_earlier(
 
     Nothing is adopted, because these records were delivered before. Raises TargetError.
     """
-    if not sees(target):
+    if not is_readable(target):
         return
     for kind in Kind:
         with database.read() as connection:
             earlier = list(links.unlinked(connection, number, kind, directory.id))
-        for page in batched(earlier, PAGES[target.capabilities.find or "bulk"]):
+        for page in batched(earlier, LOOKUPS[target.capabilities.find or "bulk"]):
             await _link(database, target, number, kind, page, layouts[kind])
 
 

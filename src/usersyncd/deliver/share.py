@@ -10,7 +10,7 @@ from msgspec import Struct, field, structs
 from usersyncd.core.approvals import Decisions
 from usersyncd.core.links import Shape
 from usersyncd.core.report import Failed, Skipped
-from usersyncd.deliver.look import Refusal
+from usersyncd.deliver.objects import Refusal
 from usersyncd.job import TargetRules
 from usersyncd.options import ALL
 from usersyncd.plugin import Change, Kind, Op
@@ -39,15 +39,16 @@ class Planning(Struct, frozen=True):
     """The input of a plan: the shares to deliver, the shares of which only the claims to keys count (``aside``), and
     the number of the target.
 
-    ``sees``: the target can be read. ``linked``: links without target ids were looked up. ``adopt``: ids of the records
-    that a person allows to adopt objects. ``decisions``: those in force about harmful changes, by directory.
+    ``is_readable``: objects of the target can be found and read. ``linked``: links without target ids were looked up.
+    ``adopt``: ids of the records that a person allows to adopt objects. ``decisions``: those in force about harmful
+    changes, by directory.
     """
 
     shares: Sequence[Share]
     aside: Sequence[Share]
     target: int
     now: datetime
-    sees: bool
+    is_readable: bool
     linked: bool
     adopt: frozenset[str]
     decisions: Mapping[str, Decisions]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from usersyncd.context import TargetRunContext
-from usersyncd.deliver.look import PAGES, Refusal, read, sees
+from usersyncd.deliver.objects import LOOKUPS, Refusal, is_readable, read_objects
 from usersyncd.plugin import PROTECTED, Kind, Op, Target, holds_protected
 from usersyncd.state.plan_store import PlannedChange, PlanStore
 
@@ -20,7 +20,7 @@ async def shield_records(target: Target, context: TargetRunContext, plan: PlanSt
     """Drop the changes of records whose objects are protected. Raises TargetError."""
     found: list[Refusal] = []
     for kind in _protected_kinds(target, context):
-        for page in plan.changed(kind, PAGES["bulk"]):
+        for page in plan.changed(kind, LOOKUPS["bulk"]):
             protected = await _protected(target, context, kind, (change.target_id for _, change in page))
             found += [
                 Refusal(one.directory, ref, kind, one.id, PROTECTED) for ref, one in page if one.target_id in protected
@@ -37,16 +37,16 @@ async def _groups_with_protected_members(
     target: Target, context: TargetRunContext, plan: PlanStore, found: Collection[int]
 ) -> list[Refusal]:
     """The groups that are not deleted because they have a protected member."""
-    if not sees(target) or not context.protects(Kind.USER):
+    if not is_readable(target) or not context.protects(Kind.USER):
         return []
     key = context.layouts[Kind.USER].key
     deleted = {
         one.target_id: (ref, one)
-        for page in plan.changed(Kind.GROUP, PAGES["bulk"])
+        for page in plan.changed(Kind.GROUP, LOOKUPS["bulk"])
         for ref, one in page
         if one.op is Op.DELETE and ref not in found
     }
-    held = await read(target, Kind.GROUP, (target_id for target_id in deleted if target_id is not None))
+    held = await read_objects(target, Kind.GROUP, (target_id for target_id in deleted if target_id is not None))
     members = {target_id: one.protected_member for target_id, one in held.items()}
     return [
         Refusal(one.directory, ref, Kind.GROUP, one.id, holds_protected(key, member))
@@ -82,7 +82,7 @@ async def shield_members(target: Target, context: TargetRunContext, plan: PlanSt
 
 
 def _protected_kinds(target: Target, context: TargetRunContext) -> list[Kind]:
-    return [kind for kind in Kind if sees(target) and context.protects(kind)]
+    return [kind for kind in Kind if is_readable(target) and context.protects(kind)]
 
 
 def _objects(steps: Iterable[PlannedChange], kind: Kind) -> Iterable[str | None]:
@@ -98,5 +98,5 @@ async def _protected(
     target: Target, context: TargetRunContext, kind: Kind, target_ids: Iterable[str | None]
 ) -> set[str]:
     """The protected ones of these objects."""
-    held = await read(target, kind, (target_id for target_id in target_ids if target_id is not None))
+    held = await read_objects(target, kind, (target_id for target_id in target_ids if target_id is not None))
     return {target_id for target_id, one in held.items() if context.protected(kind, one.key, one.attributes)}

@@ -15,7 +15,7 @@ from usersyncd.context import TargetRunContext
 from usersyncd.core.drift import Difference, Same, inspect
 from usersyncd.core.model import DriftPolicy
 from usersyncd.core.report import Verified
-from usersyncd.deliver.look import PAGES, read
+from usersyncd.deliver.objects import LOOKUPS, read_objects
 from usersyncd.plugin import Held, Inspectable, Kind, Target
 from usersyncd.state import linked_records, links
 from usersyncd.state.database import Connection, Database
@@ -82,10 +82,10 @@ class Verification:
 
     async def run(self, tick: Tick) -> Verified:
         """Compare everything. Raises TargetError."""
-        size = min(OBJECTS, PAGES[self._target.capabilities.find or "bulk"])
+        size = min(OBJECTS, LOOKUPS[self._target.capabilities.find or "bulk"])
         for kind in Kind:
             async for page in self._pages(kind, size):
-                held = await read(self._target, kind, (one.link.target_id or "" for one in page))
+                held = await read_objects(self._target, kind, (one.link.target_id or "" for one in page))
                 await to_its_end(lambda: self._compare(kind, page, held))  # noqa: B023 - it ends before the next page
                 tick(len(page))
         if self._target.capabilities.members:

@@ -14,7 +14,7 @@ from usersyncd.plugin import Change, Held, Kind, Lookup, Op, Target
 from usersyncd.state.claimed_keys import FoundObject, KeyClaim
 from usersyncd.state.plan_store import PlanStore
 
-PAGES = {"bulk": 10_000, "each": 500, "list": 1_000_000}
+LOOKUPS = {"bulk": 10_000, "each": 500, "list": 1_000_000}
 """Lookups in one call of ``find``, by the target's capability."""
 
 
@@ -29,7 +29,7 @@ class Refusal(Struct, frozen=True):
     why: str
 
 
-class Seen(Struct):
+class LookupResult(Struct):
     """The results of the lookups. ``absent``: records whose links end, each by directory and ref; ``refused``: records
     that fail."""
 
@@ -37,27 +37,29 @@ class Seen(Struct):
     refused: list[Refusal] = field(default_factory=list)
 
 
-def sees(target: Target) -> bool:
+def is_readable(target: Target) -> bool:
     """Whether the objects of a target can be found and read."""
     return target.capabilities.find is not None and target.capabilities.read
 
 
-async def look(target: Target, context: TargetRunContext, plan: PlanStore, named: Collection[str]) -> Seen:
+async def find_objects(
+    target: Target, context: TargetRunContext, plan: PlanStore, named: Collection[str]
+) -> LookupResult:
     """Note in the plan what the target holds under the claimed keys.
 
     If the object of a record no longer exists, its link ends and the plan creates it again. The same happens if the
     object belongs to somebody else now and a person ``named`` the record's id. Raises TargetError.
     """
-    seen = Seen()
-    if not sees(target):
-        return seen
+    result = LookupResult()
+    if not is_readable(target):
+        return result
     for kind in Kind:
         if named:
-            seen.absent += await _start_over(target, context, kind, plan, named)
+            result.absent += await _start_over(target, context, kind, plan, named)
         if plan.suspects:
-            await _look_again(target, context, kind, plan, seen)
+            await _check_suspects(target, context, kind, plan, result)
         missing: list[KeyClaim] = []
-        claims = plan.claims.pages(kind, PAGES[target.capabilities.find or "bulk"])
+        claims = plan.claims.pages(kind, LOOKUPS[target.capabilities.find or "bulk"])
         while page := await asyncio.to_thread(next, claims, None):
             lookups = [Lookup(claim.directory, claim.id, claim.key) for claim in page if claim.key is not None]
             found = [pair async for pair in target.find(kind, lookups)]
@@ -66,12 +68,12 @@ async def look(target: Target, context: TargetRunContext, plan: PlanStore, named
                 ((lookup.directory, lookup.key, _found(kind, context, lookup, held)) for lookup, held in found),
             )
             target_ids = plan.objects(claim.ref for claim in page if not claim.new)
-            existing = await read(target, kind, target_ids.values())
+            existing = await read_objects(target, kind, target_ids.values())
             missing += [claim for claim in page if claim.ref in target_ids and target_ids[claim.ref] not in existing]
         for claim in missing:
             plan.renew(claim)
-        seen.absent += [(claim.directory, claim.ref) for claim in missing]
-    return seen
+        result.absent += [(claim.directory, claim.ref) for claim in missing]
+    return result
 
 
 async def _start_over(
@@ -80,9 +82,9 @@ async def _start_over(
     """Plan the named records whose objects belong to somebody else as if they had no object. Returns these records."""
     key = context.layouts[kind].key
     found: list[tuple[int, Change]] = []
-    for page in plan.changed(kind, PAGES["bulk"]):
+    for page in plan.changed(kind, LOOKUPS["bulk"]):
         candidates = [(ref, change) for ref, change in page if change.id in named]
-        objects = await read(
+        objects = await read_objects(
             target, kind, (change.target_id for _, change in candidates if change.target_id is not None)
         )
         for ref, change in candidates:
@@ -98,7 +100,9 @@ async def _start_over(
     return [(change.directory, ref) for ref, change in found]
 
 
-async def _look_again(target: Target, context: TargetRunContext, kind: Kind, plan: PlanStore, seen: Seen) -> None:
+async def _check_suspects(
+    target: Target, context: TargetRunContext, kind: Kind, plan: PlanStore, result: LookupResult
+) -> None:
     """Check the objects of records that failed before and have nothing to change.
 
     If the object no longer exists, it is created again. If it belongs to somebody else, the record fails. If its key or
@@ -106,17 +110,19 @@ async def _look_again(target: Target, context: TargetRunContext, kind: Kind, pla
     """
     key = context.layouts[kind].key
     changes = [(ref, change) for ref, change in plan.changes_of(plan.suspects) if change.kind is kind]
-    objects = await read(target, kind, (change.target_id for _, change in changes if change.target_id is not None))
+    objects = await read_objects(
+        target, kind, (change.target_id for _, change in changes if change.target_id is not None)
+    )
     leavers = plan.leavers(ref for ref, _ in changes)
     for ref, change in changes:
         held = objects.get(change.target_id or "")
         if held is None:
             plan.start_over(ref, _wanted_key(change, key, left=ref in leavers))
-            seen.absent.append((change.directory, ref))
+            result.absent.append((change.directory, ref))
         elif is_stranger(held, change.before, change.after or {}, change.key, key):
             plan.drop(ref)
             plan.strangers.add(ref)
-            seen.refused.append(Refusal(change.directory, ref, kind, change.id, _why_stranger(held, change, key)))
+            result.refused.append(Refusal(change.directory, ref, kind, change.id, _why_stranger(held, change, key)))
         elif is_active(held) is not bool((change.after or {}).get("active", True)):
             plan.restate(ref, structs.replace(change, op=Op.DEACTIVATE if is_active(held) else Op.REACTIVATE))
         elif has_key(held, change.key):
@@ -148,7 +154,7 @@ def _found(kind: Kind, context: TargetRunContext, lookup: Lookup, held: Held) ->
     )
 
 
-async def read(target: Target, kind: Kind, target_ids: Iterable[str]) -> dict[str, Held]:
+async def read_objects(target: Target, kind: Kind, target_ids: Iterable[str]) -> dict[str, Held]:
     """The existing objects with these target ids, by target id."""
     unique: Sequence[str] = list(dict.fromkeys(target_ids))
     if not unique:
