@@ -9,11 +9,11 @@ from usersyncd.blocking import to_its_end
 from usersyncd.context import TargetRunContext
 from usersyncd.core.report import Verified
 from usersyncd.deliver.objects import is_readable
+from usersyncd.deliver.orphans import link_orphans
 from usersyncd.deliver.renaming import rename_directory
 from usersyncd.deliver.settle import link_earlier, settle_unanswered
 from usersyncd.deliver.share import Share
 from usersyncd.deliver.shares import without_waiting
-from usersyncd.deliver.unknown import find_unknown
 from usersyncd.deliver.verify import Verification
 from usersyncd.deliver.work import Work
 from usersyncd.plugin import Target
@@ -54,7 +54,7 @@ async def verify(work: Work, target: Target, context: TargetRunContext, share: S
     directory, fewer = share.directory, False
     delivered = await work.ask(lambda connection: progress_store.load(connection, directory.id, work.number))
     if directory.complete and delivered is not None and not share.rules.leaving:
-        fewer = await find_unknown(work.database, target, context, work.number, directory)
+        fewer = await link_orphans(work.database, target, context, work.number, directory)
     last = await work.ask(lambda connection: verifications.latest(connection, directory.id, work.number))
     schedule = share.rules.target.verify
     due = last.wanted or (fewer and work.options.complete)

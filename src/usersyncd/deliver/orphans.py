@@ -21,7 +21,7 @@ from usersyncd.state.directories import DirectoryState
 PAGE = 5_000
 
 
-async def find_unknown(
+async def link_orphans(
     database: Database, target: Target, context: TargetRunContext, number: int, directory: DirectoryState
 ) -> bool:
     """Link orphans to deleted records, if the target holds more objects than there are links, or other objects.
