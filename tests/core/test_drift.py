@@ -33,11 +33,11 @@ def found(
     link = Link(SHAPE | {"active": not left}, "ada@x", "7", state, left_at)
     finding = inspect(Held("7", attributes["mail"], attributes, **more), link, RECORD, LAYOUT, drift, same)
     changed = {name: value for name, value in finding.link.shape.items() if value != link.shape[name]}
-    return finding.fate, (changed, finding.link.key) if finding.fate is Difference.CHANGED else None
+    return finding.difference, (changed, finding.link.key) if finding.difference is Difference.CHANGED else None
 
 
 @pytest.mark.parametrize(
-    ("held", "more", "fate", "changed"),
+    ("held", "more", "difference", "changed"),
     [
         ({}, {}, Difference.SAME, None),
         ({"title": "Queen"}, {}, Difference.CHANGED, {"title": "Queen"}),
@@ -64,10 +64,10 @@ def found(
     ],
 )
 def test_each_kind_of_difference_is_found(
-    held: dict[str, Any], more: dict[str, Any], fate: Difference, changed: dict[str, Any] | None
+    held: dict[str, Any], more: dict[str, Any], difference: Difference, changed: dict[str, Any] | None
 ) -> None:
     key = (changed or {}).get("mail", "ada@x")
-    assert found(held, **more) == (fate, changed and (changed, key))
+    assert found(held, **more) == (difference, changed and (changed, key))
 
 
 def test_a_link_keeps_its_key_when_the_object_has_none() -> None:
@@ -75,13 +75,13 @@ def test_a_link_keeps_its_key_when_the_object_has_none() -> None:
         Held("7", None, SHAPE | {"mail": None}, RECORD),  # type: ignore[arg-type]
         Link(SHAPE, "ada@x", "7"), RECORD, LAYOUT, DriftPolicy(), same,
     )  # fmt: skip
-    assert (finding.fate, finding.link.key, finding.link.shape["mail"]) == (Difference.CHANGED, "ada@x", None)
+    assert (finding.difference, finding.link.key, finding.link.shape["mail"]) == (Difference.CHANGED, "ada@x", None)
 
 
 def test_attributes_that_the_target_does_not_return_count_as_unchanged() -> None:
     link = Link(SHAPE, "ada@x", "7")
     held = Held("7", "ada@x", {name: value for name, value in SHAPE.items() if name != "title"})
-    assert inspect(held, link, RECORD, LAYOUT, DriftPolicy(), same).fate is Difference.SAME
+    assert inspect(held, link, RECORD, LAYOUT, DriftPolicy(), same).difference is Difference.SAME
 
 
 @pytest.mark.parametrize(

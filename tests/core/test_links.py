@@ -1,4 +1,4 @@
-"""How a pending change, sent and never acknowledged, is settled: every transition."""
+"""How a pending change, sent and never acknowledged, is resolved: every transition."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from usersyncd.core.links import PendingOutcome, is_stranger, settle
+from usersyncd.core.links import PendingOutcome, is_stranger, resolve
 from usersyncd.plugin import Change, Held, Kind, Op, Value
 
 NAMES = ("email", "name", "active")
@@ -40,7 +40,7 @@ DELETE = change(Op.DELETE, ANN, None)
 
 
 @pytest.mark.parametrize(
-    ("sent", "at_id", "at_key", "fate"),
+    ("sent", "at_id", "at_key", "outcome"),
     [
         # A create was sent because nothing was there: what is there now, linked to nobody, is its own.
         pytest.param(CREATE, None, [], PendingOutcome.NOT_DONE, id="create, nothing there"),
@@ -93,12 +93,12 @@ DELETE = change(Op.DELETE, ANN, None)
         ),
     ],
 )
-def test_a_pending_change_is_settled_by_what_the_target_holds(
-    sent: Change, at_id: Held | None, at_key: list[Held], fate: PendingOutcome
+def test_a_pending_change_is_resolved_by_what_the_target_holds(
+    sent: Change, at_id: Held | None, at_key: list[Held], outcome: PendingOutcome
 ) -> None:
-    settled = settle(sent, at_id, at_key, NAMES, "email")
-    assert settled.fate is fate
-    assert (settled.held is not None) is (fate in {PendingOutcome.DONE, PendingOutcome.SEEN})
+    resolved = resolve(sent, at_id, at_key, NAMES, "email")
+    assert resolved.outcome is outcome
+    assert (resolved.held is not None) is (outcome in {PendingOutcome.DONE, PendingOutcome.SEEN})
 
 
 @pytest.mark.parametrize(

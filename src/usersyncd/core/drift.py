@@ -36,7 +36,7 @@ class Finding(Struct, frozen=True):
     """The result of comparing an object with its link. ``link``: the link as the object is now, for CHANGED; for
     RENAMED only its shape."""
 
-    fate: Difference
+    difference: Difference
     link: Link
 
 

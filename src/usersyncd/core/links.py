@@ -1,6 +1,6 @@
 """Links between records and their objects in a target, and the outcome of changes that were not answered.
 
-A change that was sent and not answered may have been written or not. The next run reads the object, and :func:`settle`
+A change that was sent and not answered may have been written or not. The next run reads the object, and :func:`resolve`
 decides the outcome from what it finds.
 """
 
@@ -59,14 +59,16 @@ class PendingOutcome(IntEnum):
     UNCLEAR = 4
 
 
-class Settled(Struct, frozen=True):
+class ResolvedChange(Struct, frozen=True):
     """The outcome of an unanswered change, and the object as it is now (for DONE and SEEN)."""
 
-    fate: PendingOutcome
+    outcome: PendingOutcome
     held: Held | None = None
 
 
-def settle(change: Change, at_id: Held | None, at_key: Sequence[Held], names: Sequence[str], key: str) -> Settled:
+def resolve(
+    change: Change, at_id: Held | None, at_key: Sequence[Held], names: Sequence[str], key: str
+) -> ResolvedChange:
     """The outcome of an unanswered change of a record.
 
     ``at_id`` is the object under the change's target id. ``at_key`` are other objects without a link that have the key
@@ -76,40 +78,40 @@ def settle(change: Change, at_id: Held | None, at_key: Sequence[Held], names: Se
         return _created(change, at_key, names)
     if change.op is Op.DELETE:
         done = at_id is None or is_stranger(at_id, change.before, {}, change.key, key)
-        return Settled(PendingOutcome.ENDED if done else PendingOutcome.NOT_DONE)
+        return ResolvedChange(PendingOutcome.ENDED if done else PendingOutcome.NOT_DONE)
     after = change.after or {}
     if at_id is None:
         return _moved(change, at_key, names)
     if agrees(at_id, after, names):
-        return Settled(PendingOutcome.DONE, at_id)
+        return ResolvedChange(PendingOutcome.DONE, at_id)
     if change.op is Op.ADOPT:
         # An object that is as before was not adopted: the next plan decides the claim again.
         unchanged = agrees(at_id, change.before or {}, names)
-        return Settled(PendingOutcome.NOT_DONE) if unchanged else Settled(PendingOutcome.SEEN, at_id)
+        return ResolvedChange(PendingOutcome.NOT_DONE) if unchanged else ResolvedChange(PendingOutcome.SEEN, at_id)
     if at_key and not at_id.lasting:
         # The rules write the columns of the target id, so another record's object may have the old id now.
         done, undone = agrees(at_key[0], after, names), agrees(at_id, change.before or {}, names)
         if done is undone or len(at_key) > 1:
-            return Settled(PendingOutcome.UNCLEAR)
-        return Settled(PendingOutcome.DONE, at_key[0]) if done else Settled(PendingOutcome.SEEN, at_id)
+            return ResolvedChange(PendingOutcome.UNCLEAR)
+        return ResolvedChange(PendingOutcome.DONE, at_key[0]) if done else ResolvedChange(PendingOutcome.SEEN, at_id)
     if is_stranger(at_id, change.before, after, change.key, key):
-        return Settled(PendingOutcome.UNCLEAR)
-    return Settled(PendingOutcome.SEEN, at_id)
+        return ResolvedChange(PendingOutcome.UNCLEAR)
+    return ResolvedChange(PendingOutcome.SEEN, at_id)
 
 
-def _created(change: Change, at_key: Sequence[Held], names: Sequence[str]) -> Settled:
+def _created(change: Change, at_key: Sequence[Held], names: Sequence[str]) -> ResolvedChange:
     named = [held for held in at_key if held.record == (change.directory, change.id)]
     found = named or list(at_key)
     if len(found) != 1:
-        return Settled(PendingOutcome.NOT_DONE)
-    return Settled(_as_asked(found[0], change.after or {}, names), found[0])
+        return ResolvedChange(PendingOutcome.NOT_DONE)
+    return ResolvedChange(_as_asked(found[0], change.after or {}, names), found[0])
 
 
-def _moved(change: Change, at_key: Sequence[Held], names: Sequence[str]) -> Settled:
+def _moved(change: Change, at_key: Sequence[Held], names: Sequence[str]) -> ResolvedChange:
     """The outcome of a change if no object has its target id. A target id that contains the key changes with it."""
     if len(at_key) == 1 and agrees(at_key[0], change.after or {}, names):
-        return Settled(PendingOutcome.DONE, at_key[0])
-    return Settled(PendingOutcome.ENDED)
+        return ResolvedChange(PendingOutcome.DONE, at_key[0])
+    return ResolvedChange(PendingOutcome.ENDED)
 
 
 def _as_asked(held: Held, after: Mapping[str, Value], names: Sequence[str]) -> PendingOutcome:

@@ -11,9 +11,9 @@ from usersyncd.core.report import Verified
 from usersyncd.deliver.objects import is_readable
 from usersyncd.deliver.orphans import link_orphans
 from usersyncd.deliver.renaming import rename_directory
-from usersyncd.deliver.settle import link_earlier, settle_unanswered
 from usersyncd.deliver.share import Share
 from usersyncd.deliver.shares import without_waiting
+from usersyncd.deliver.unanswered import link_earlier, resolve_unanswered
 from usersyncd.deliver.verify import Verification
 from usersyncd.deliver.work import Work
 from usersyncd.plugin import Target
@@ -32,7 +32,7 @@ async def prepare(work: Work, target: Target, shares: Sequence[Share], ledger: L
     if work.options.deliver:
         await target.prepare()
     if not moved:
-        await settle_unanswered(work.database, target, work.number, ledger, layouts)
+        await resolve_unanswered(work.database, target, work.number, ledger, layouts)
     if work.options.deliver:
         for share in shares:
             await rename_directory(work.database, target, work.number, share.directory)

@@ -111,7 +111,7 @@ async def _bring_up_to_date(
     aside = [share for share in shares if not share.is_chosen]
     for share in chosen:
         report = work.reports[share.name]
-        report.counts, report.entries = ledger.settled[share.name], ledger.entries[share.name]
+        report.counts, report.entries = ledger.resolved[share.name], ledger.entries[share.name]
         await _inspect(work, target, context, share)
     if await _deliver(work, target, context, chosen, aside, ledger):
         await _create_missing(work, target, context, chosen, aside, ledger)

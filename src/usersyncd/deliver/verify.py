@@ -120,7 +120,7 @@ class Verification:
                 self._untouched.add(one.ref)
                 continue
             finding = inspect(found, one.link, (self._directory.name, one.id), layout, self._rules, same, self._access)
-            match finding.fate:
+            match finding.difference:
                 case Difference.CHANGED:
                     changed.append(links.row(one.ref, kind, finding.link))
                 case Difference.RENAMED:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, bindparam, update
 from usersyncd.core.approvals import UNDECIDED, Decision, Decisions, approved_part
 from usersyncd.core.digest import encode
 from usersyncd.core.guard import limited
-from usersyncd.core.links import Link, PendingOutcome, Settled, State, has_left, shape_of
+from usersyncd.core.links import Link, PendingOutcome, ResolvedChange, State, has_left, shape_of
 from usersyncd.core.model import Guard
 from usersyncd.core.plan import count
 from usersyncd.core.report import Counts
@@ -76,7 +76,7 @@ class Ledger:
         self._next = 0
         self.entries = Counter[str]()
         """How many entries the run has added to the journal, by directory."""
-        self.settled = defaultdict[str, Counts](Counts)
+        self.resolved = defaultdict[str, Counts](Counts)
         """The unanswered changes of an earlier run that this run found in the target, by directory."""
         self.displaced: set[int] = set()
         """Refs of records whose objects are linked to other records now. The next plan compares them again."""
@@ -227,7 +227,7 @@ class Ledger:
 
     # ---- unanswered changes
 
-    def settle(self, settled: Sequence[tuple[Sent, Settled]], members: Sequence[Sent]) -> None:
+    def resolve(self, resolved: Sequence[tuple[Sent, ResolvedChange]], members: Sequence[Sent]) -> None:
         """Store the outcome of an unanswered batch, as it was found in the target.
 
         ``members``: the membership changes of the batch. Their members are stored as unanswered, and the plan sends
@@ -236,37 +236,37 @@ class Ledger:
         self._lock.verify()
         book = self._book
         with self._database.write() as connection:
-            rows = {step.ref: self._held_row(step, found.held) for step, found in settled if found.held is not None}
-            batch = {ref for step, _ in settled for ref in (step.ref, step.takes) if ref is not None}
+            rows = {step.ref: self._held_row(step, found.held) for step, found in resolved if found.held is not None}
+            batch = {ref for step, _ in resolved for ref in (step.ref, step.takes) if ref is not None}
             self._displace(connection, list(rows.values()), batch)
-            for step, found in settled:
-                self._settle(connection, step, found.fate, rows.get(step.ref))
+            for step, found in resolved:
+                self._resolve(connection, step, found.outcome, rows.get(step.ref))
             groups = links.members(connection, book.target, {step.ref for step in members})
             for step in members:
                 groups.setdefault(step.ref, GroupMembers(set(), set())).unanswered.update(step.members)
             links.write_members(connection, book.target, groups)
-            done = [step for step, found in settled if _is_done(step, found)]
+            done = [step for step, found in resolved if _is_done(step, found)]
             self._write_journal(connection, [(step.change, None) for step in done])
             self._write_harms(
-                connection, [self._settled_change(step, found) for step, found in settled if _is_seen(step, found)]
+                connection, [self._resolved_change(step, found) for step, found in resolved if _is_seen(step, found)]
             )
             sent.clear(connection, book.target)
         self._count(step.directory for step in done)
         for step in done:
-            count(self.settled[step.directory], step.change)
+            count(self.resolved[step.directory], step.change)
 
-    def _settle(self, connection: Connection, step: Sent, fate: PendingOutcome, row: links.Row | None) -> None:
+    def _resolve(self, connection: Connection, step: Sent, outcome: PendingOutcome, row: links.Row | None) -> None:
         target = self._book.target
-        if fate is PendingOutcome.ENDED:
+        if outcome is PendingOutcome.ENDED:
             links.end(connection, target, [step.ref])
         elif row is not None:
             if step.takes is not None:
                 self._hand_over(connection, {step.takes: step.ref})
             links.write(connection, target, [row])
-        elif fate is PendingOutcome.UNCLEAR:
+        elif outcome is PendingOutcome.UNCLEAR:
             self._mark_pending(connection, step)
 
-    def _settled_change(self, step: Sent, found: Settled) -> AcknowledgedChange:
+    def _resolved_change(self, step: Sent, found: ResolvedChange) -> AcknowledgedChange:
         """The change with the shape that the target holds, which may differ from the shape that was sent."""
         change = step.change
         if found.held is not None:
@@ -324,12 +324,14 @@ class MemberEdit(Struct):
         )
 
 
-def _is_done(step: Sent, found: Settled) -> bool:
-    return found.fate is PendingOutcome.DONE or (found.fate is PendingOutcome.ENDED and step.change.op is Op.DELETE)
+def _is_done(step: Sent, found: ResolvedChange) -> bool:
+    return found.outcome is PendingOutcome.DONE or (
+        found.outcome is PendingOutcome.ENDED and step.change.op is Op.DELETE
+    )
 
 
-def _is_seen(step: Sent, found: Settled) -> bool:
-    return found.fate is PendingOutcome.SEEN or _is_done(step, found)
+def _is_seen(step: Sent, found: ResolvedChange) -> bool:
+    return found.outcome is PendingOutcome.SEEN or _is_done(step, found)
 
 
 def _accepted_members(answer: Answer) -> set[int]:

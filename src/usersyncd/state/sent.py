@@ -66,7 +66,7 @@ def _change(step: PlannedChange) -> Change | msgspec.Raw:
 
 
 def clear(connection: Connection, target: int) -> None:
-    """Delete the batch of a target, after it was answered or settled."""
+    """Delete the batch of a target, after it was answered or resolved."""
     connection.execute(delete(sent).where(sent.c.target == target))
 
 

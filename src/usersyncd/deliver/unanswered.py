@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 
-from usersyncd.core.links import Link, PendingOutcome, Settled, State, answers, settle, shape_of
+from usersyncd.core.links import Link, PendingOutcome, ResolvedChange, State, answers, resolve, shape_of
 from usersyncd.deliver.objects import LOOKUPS, is_readable, read_objects
 from usersyncd.plugin import Held, Kind, Layout, Lookup, Op, Target
 from usersyncd.state import links, progress_store, sent
@@ -16,7 +16,7 @@ from usersyncd.state.ledger import Ledger
 from usersyncd.state.sent import Sent
 
 
-async def settle_unanswered(
+async def resolve_unanswered(
     database: Database, target: Target, number: int, ledger: Ledger, layouts: Mapping[Kind, Layout]
 ) -> None:
     """Read the objects of the changes that were sent and never answered, and store the outcomes. If the target
@@ -28,18 +28,18 @@ async def settle_unanswered(
     if not is_readable(target):
         await asyncio.to_thread(ledger.presume, steps)
         return
-    settled: list[tuple[Sent, Settled]] = []
+    resolved: list[tuple[Sent, ResolvedChange]] = []
     for kind in Kind:
         of_kind = [step for step in steps if step.change.kind is kind and not step.members]
         if of_kind:
-            settled += await _settled(database, target, number, kind, of_kind, layouts[kind])
+            resolved += await _resolved(database, target, number, kind, of_kind, layouts[kind])
     members = [step for step in steps if step.members]
-    await asyncio.to_thread(ledger.settle, settled, members)
+    await asyncio.to_thread(ledger.resolve, resolved, members)
 
 
-async def _settled(
+async def _resolved(
     database: Database, target: Target, number: int, kind: Kind, steps: Sequence[Sent], layout: Layout
-) -> list[tuple[Sent, Settled]]:
+) -> list[tuple[Sent, ResolvedChange]]:
     """The outcome of each change of one kind. The outcomes depend on each other, because an object belongs to one
     record only."""
     at_id = await read_objects(
@@ -53,20 +53,20 @@ async def _settled(
     batch = {step.ref for step in steps}
     others = {target_id for target_id, ref in owners.items() if ref not in batch}
     found = [_found_objects(step, at_id, at_key.get(_record(step), []), others, layout) for step in steps]
-    settled = [_outcome(step, objects, layout) for step, objects in zip(steps, found, strict=True)]
+    resolved = [_outcome(step, objects, layout) for step, objects in zip(steps, found, strict=True)]
     for _ in steps:
         # Creates and unclear changes are resolved again, without the objects that other records of the batch have.
-        taken = _taken(steps, settled)
+        taken = _taken(steps, resolved)
         again = [
             one
-            if step.change.op is not Op.CREATE and one.fate is not PendingOutcome.UNCLEAR
+            if step.change.op is not Op.CREATE and one.outcome is not PendingOutcome.UNCLEAR
             else _outcome(step, _without(objects, step.ref, taken), layout)
-            for step, objects, one in zip(steps, found, settled, strict=True)
+            for step, objects, one in zip(steps, found, resolved, strict=True)
         ]
-        if again == settled:
+        if again == resolved:
             break
-        settled = again
-    return list(zip(steps, settled, strict=True))
+        resolved = again
+    return list(zip(steps, resolved, strict=True))
 
 
 FoundObjects = tuple[Held | None, list[Held]]
@@ -115,16 +115,16 @@ def _found_objects(
     return own, list(new.values())
 
 
-def _outcome(step: Sent, found: FoundObjects, layout: Layout) -> Settled:
-    return settle(step.change, *found, layout.attributes, layout.key)
+def _outcome(step: Sent, found: FoundObjects, layout: Layout) -> ResolvedChange:
+    return resolve(step.change, *found, layout.attributes, layout.key)
 
 
-def _taken(steps: Sequence[Sent], settled: Sequence[Settled]) -> dict[str, set[int]]:
+def _taken(steps: Sequence[Sent], resolved: Sequence[ResolvedChange]) -> dict[str, set[int]]:
     """Target id -> refs of the batch's records that have this object. Unclear changes are left out."""
     taken: dict[str, set[int]] = {}
-    for step, one in zip(steps, settled, strict=True):
+    for step, one in zip(steps, resolved, strict=True):
         target_id = step.change.target_id if one.held is None else one.held.target_id
-        if target_id is not None and one.fate not in (PendingOutcome.ENDED, PendingOutcome.UNCLEAR):
+        if target_id is not None and one.outcome not in (PendingOutcome.ENDED, PendingOutcome.UNCLEAR):
             taken.setdefault(target_id, set()).add(step.ref)
     return taken
 
