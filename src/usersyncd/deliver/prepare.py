@@ -13,7 +13,8 @@ from usersyncd.deliver.orphans import link_orphans
 from usersyncd.deliver.renaming import rename_directory
 from usersyncd.deliver.share import Share
 from usersyncd.deliver.shares import without_waiting
-from usersyncd.deliver.unanswered import link_earlier, resolve_unanswered
+from usersyncd.deliver.target_ids import look_up_target_ids
+from usersyncd.deliver.unanswered import resolve_unanswered
 from usersyncd.deliver.verify import Verification
 from usersyncd.deliver.work import Work
 from usersyncd.plugin import Target
@@ -39,7 +40,7 @@ async def prepare(work: Work, target: Target, shares: Sequence[Share], ledger: L
     found = await to_its_end(lambda: list(without_waiting(work, shares)))
     if work.options.deliver:
         for share in found:
-            await link_earlier(work.database, target, work.number, share.directory, layouts)
+            await look_up_target_ids(work.database, target, work.number, share.directory, layouts)
     return found
 
 
