@@ -14,9 +14,9 @@ from usersyncd.core.digest import digest, encode
 from usersyncd.core.links import Link, State
 from usersyncd.core.report import MAX_SKIPPED, Skipped
 from usersyncd.deliver.claims import KeyClaims
-from usersyncd.deliver.leavers import decide_replacements
 from usersyncd.deliver.memberships import plan_memberships
 from usersyncd.deliver.objects import Refusal
+from usersyncd.deliver.replacements import decide_replacements
 from usersyncd.deliver.shape import Shaped, shape_groups, shape_users
 from usersyncd.deliver.share import Planning, Share, SharePlan, TargetPlan
 from usersyncd.plugin import Change, Kind

@@ -20,7 +20,7 @@ from usersyncd.context import TargetRunContext
 from usersyncd.core.plan import Hash
 from usersyncd.core.report import Cause, DeliveryRun, TargetReport
 from usersyncd.deliver import ambiguous_groups
-from usersyncd.deliver.judged import plan_within_guard
+from usersyncd.deliver.guarded_plan import plan_within_guard
 from usersyncd.deliver.prepare import prepare, verify
 from usersyncd.deliver.recognize import recognize
 from usersyncd.deliver.send import send_plan

@@ -10,11 +10,11 @@ from usersyncd.core.packed_changes import PackedChanges
 from usersyncd.core.plan import ListedChanges, listed
 from usersyncd.core.report import MAX_FAILURES
 from usersyncd.deliver.guard import judge, record
-from usersyncd.deliver.leavers import look_for_replacements
 from usersyncd.deliver.objects import find_objects, is_readable
 from usersyncd.deliver.plan import begin_plan, complete_plan
+from usersyncd.deliver.protected import shield_members, shield_records
+from usersyncd.deliver.replacements import look_for_replacements
 from usersyncd.deliver.share import Planning, Share, TargetPlan
-from usersyncd.deliver.shield import shield_members, shield_records
 from usersyncd.deliver.upcoming import foresee
 from usersyncd.deliver.work import Work
 from usersyncd.options import ALL
