@@ -13,7 +13,7 @@ from usersyncd.blocking import to_its_end
 from usersyncd.config import Config
 from usersyncd.core.composing import composed
 from usersyncd.core.report import DeliveryRun, PullRun, RunReport, TargetReport
-from usersyncd.deliver.leaving import leaving
+from usersyncd.deliver.leaving_directories import leaving
 from usersyncd.deliver.run import deliver
 from usersyncd.errors import LockedError, UsersyncError
 from usersyncd.job import DeliveryJob, PullJob, delivery_jobs, jobs

@@ -14,7 +14,7 @@ from usersyncd.errors import ConfigError, UsersyncError
 if TYPE_CHECKING:
     from usersyncd.cli.online import CheckResults
     from usersyncd.config import Config
-    from usersyncd.deliver.leaving import Leaving
+    from usersyncd.deliver.leaving_directories import Leaving
     from usersyncd.job import PullJob
 
 
@@ -68,7 +68,7 @@ def _leaving(config: Config) -> tuple[list[Leaving], UsersyncError | None]:
     Returns an error as well if the state database cannot be read: the configuration may still be valid.
     """
     from usersyncd.cli.saved_state import saved_state
-    from usersyncd.deliver.leaving import all_leaving
+    from usersyncd.deliver.leaving_directories import all_leaving
 
     try:
         with saved_state(config) as database:

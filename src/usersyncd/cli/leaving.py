@@ -7,7 +7,7 @@ from collections.abc import Container, Iterator
 from rich.text import Text
 
 from usersyncd.core.summary import many
-from usersyncd.deliver.leaving import Leaving
+from usersyncd.deliver.leaving_directories import Leaving
 
 
 def describe_leaving(one: Leaving, configured: Container[str]) -> Iterator[Text]:

@@ -18,7 +18,7 @@ from usersyncd.cli.progress import shown_progress
 from usersyncd.cli.saved_state import saved_state
 from usersyncd.config import Config, load
 from usersyncd.core.report import RunReport
-from usersyncd.deliver.leaving import all_leaving
+from usersyncd.deliver.leaving_directories import all_leaving
 from usersyncd.errors import ConfigError
 from usersyncd.job import DeliveryJob, PullJob, delivery_jobs, jobs
 from usersyncd.nearest import nearest

@@ -15,7 +15,7 @@ from usersyncd.config import DirectoryConfig
 from usersyncd.core.approvals import command, named
 from usersyncd.core.composing import plan_hash
 from usersyncd.core.report import DeliveryRun, PullRun, RunReport, TargetReport, worst
-from usersyncd.deliver.leaving import Leaving
+from usersyncd.deliver.leaving_directories import Leaving
 from usersyncd.state import approvals, journal, outcomes
 from usersyncd.state.database import Database
 from usersyncd.state.directories import known

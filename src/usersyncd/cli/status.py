@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from usersyncd.cli.standing import DirectoryStatus
     from usersyncd.config import Config, DirectoryConfig
-    from usersyncd.deliver.leaving import Leaving
+    from usersyncd.deliver.leaving_directories import Leaving
     from usersyncd.state.database import Database
 
 
@@ -40,7 +40,7 @@ def status(
     from usersyncd.cli.guards import guard_document
     from usersyncd.cli.saved_state import saved_state
     from usersyncd.cli.standing import decisions
-    from usersyncd.deliver.leaving import all_leaving, removed_directories
+    from usersyncd.deliver.leaving_directories import all_leaving, removed_directories
     from usersyncd.deliver.next_due import next_due
 
     loaded = load_config(context, config)

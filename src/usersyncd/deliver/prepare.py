@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from usersyncd.blocking import to_its_end
 from usersyncd.context import TargetRunContext
 from usersyncd.core.report import Verified
+from usersyncd.deliver.find_shares import without_waiting
 from usersyncd.deliver.objects import is_readable
 from usersyncd.deliver.orphans import link_orphans
 from usersyncd.deliver.renaming import rename_directory
 from usersyncd.deliver.share import Share
-from usersyncd.deliver.shares import without_waiting
 from usersyncd.deliver.target_ids import look_up_target_ids
 from usersyncd.deliver.unanswered import resolve_unanswered
 from usersyncd.deliver.verify import Verification

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, ExitStack
 
 from usersyncd.blocking import to_its_end
 from usersyncd.core.report import TargetReport
-from usersyncd.deliver.leaving import leaving
+from usersyncd.deliver.leaving_directories import leaving
 from usersyncd.deliver.share import Share
 from usersyncd.deliver.work import Work, connected
 from usersyncd.errors import UsersyncError
