@@ -22,11 +22,12 @@ from usersyncd.core.report import Cause, DeliveryRun, TargetReport
 from usersyncd.deliver import ambiguous_groups
 from usersyncd.deliver.find_shares import find_shares, listed, open_drift
 from usersyncd.deliver.guarded_plan import plan_within_guard
-from usersyncd.deliver.prepare import prepare, verify
+from usersyncd.deliver.prepare import prepare
 from usersyncd.deliver.recognize import recognize
 from usersyncd.deliver.send import send_plan
 from usersyncd.deliver.share import Share
 from usersyncd.deliver.uptodate import is_up_to_date
+from usersyncd.deliver.verify import verify
 from usersyncd.deliver.work import Work
 from usersyncd.job import DeliveryJob
 from usersyncd.options import RunOptions

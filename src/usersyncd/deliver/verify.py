@@ -15,9 +15,12 @@ from usersyncd.context import TargetRunContext
 from usersyncd.core.drift import Difference, Same, inspect
 from usersyncd.core.model import DriftPolicy
 from usersyncd.core.report import Verified
-from usersyncd.deliver.objects import LOOKUPS, read_objects
+from usersyncd.deliver.objects import LOOKUPS, is_readable, read_objects
+from usersyncd.deliver.orphans import link_orphans
+from usersyncd.deliver.share import Share
+from usersyncd.deliver.work import Work
 from usersyncd.plugin import Held, Inspectable, Kind, Target
-from usersyncd.state import linked_records, links
+from usersyncd.state import linked_records, links, progress_store, verifications
 from usersyncd.state.database import Connection, Database
 from usersyncd.state.directories import DirectoryState
 from usersyncd.state.drift import Drift
@@ -37,6 +40,36 @@ STRANGER = (
 )
 
 Tick = Callable[[int], None]
+
+
+async def verify(work: Work, target: Target, context: TargetRunContext, share: Share) -> Verified | None:
+    """Compare the target with the links of a share, if that is requested or due. None: it was not compared."""
+    if not is_readable(target):
+        if work.options.verify:
+            work.log.warning(
+                f"target {work.name} is not verified: its objects cannot be read", event_name="delivery.not_verified"
+            )
+        return None
+    directory, fewer = share.directory, False
+    delivered = await work.ask(lambda connection: progress_store.load(connection, directory.id, work.number))
+    if directory.complete and delivered is not None and not share.rules.leaving:
+        fewer = await link_orphans(work.database, target, context, work.number, directory)
+    last = await work.ask(lambda connection: verifications.latest(connection, directory.id, work.number))
+    schedule = share.rules.target.verify
+    due = last.wanted or (fewer and work.options.complete)
+    due = due or (schedule is not None and schedule.is_due(last.at, work.now))
+    if not (due or work.options.verify):
+        return None
+    work.progress.begin("verifying")
+    if work.options.deliver:
+        # Wanted until the plan is delivered: a share that is held or interrupted is verified again.
+        await to_its_end(lambda: verifications.want(work.database, directory.id, work.number))
+    adopt = work.options.adopt
+    step = Verification(
+        work.database, target, context, work.number, directory, share.rules.target.drift,
+        share.rules.rules.leaver_attributes, share.drift, lambda id_: id_ in adopt,
+    )  # fmt: skip
+    return await step.run(work.progress.advance)
 
 
 class ObjectCounts(Struct):
