@@ -66,13 +66,13 @@ def compile_expression(
         return faults.sorted()
     rewriter = Rewriter(scope, tables, faults)
     read = rewriter.plain(tree) or _literal(tree)
-    settled, truth = rewriter.settled(tree), rewriter.truth(tree)
+    value, truth = rewriter.value_tree(tree), rewriter.truth(tree)
     static = "DYN"
     try:
         static = check(rule.text, tree, scope.maps, scope.values)
         if not faults:
             # A rule runs inside the list of all rules, two levels further down: it must not be too deep there.
-            evaluator.expression(ListOf((ListOf((settled, truth)),)))
+            evaluator.expression(ListOf((ListOf((value, truth)),)))
     except ExpressionError as error:
         explain(error.problems, scope, faults)
     if faults:
@@ -80,9 +80,9 @@ def compile_expression(
     changes = {accessor.name: accessor.change for accessor in rewriter.reads.values() if accessor.change}
     for use in _only_compared(tree, changes):
         border = Rewriter(scope, tables, faults)
-        program = Program(evaluator, border.settled(use.border), border.reads)
+        program = Program(evaluator, border.value_tree(use.border), border.reads)
         changes[str(use)] = _change(use, program, scope.zone)
-    return CompiledExpression(read, settled, truth, rewriter.reads, static, changes)
+    return CompiledExpression(read, value, truth, rewriter.reads, static, changes)
 
 
 def _faults_besides(rule: Rule, label: str, scope: RuleScope, tables: Tables, evaluator: CelEnvironment) -> list[Fault]:

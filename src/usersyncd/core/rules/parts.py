@@ -29,7 +29,7 @@ class Part(Struct, frozen=True):
         return self.loose or bool(self.guards)
 
 
-def settle(part: Part, absent: Node = NULL) -> Node:
+def whole_tree(part: Part, absent: Node = NULL) -> Node:
     """The whole tree of a part. It evaluates to ``absent`` if a guard is null: FALSE for a condition."""
     tree = part.tree
     if absent is FALSE:

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from usersyncd.core.rules.faults import ExpressionFaults
 from usersyncd.core.rules.operands import misfit
-from usersyncd.core.rules.parts import Part, bound_by, grown_by, is_null, joined, settle
+from usersyncd.core.rules.parts import Part, bound_by, grown_by, is_null, joined, whole_tree
 from usersyncd.core.rules.paths import Accessor
 from usersyncd.core.rules.plain import PlainReads
 from usersyncd.core.rules.scope import RuleScope
@@ -86,13 +86,13 @@ class Rewriter:
         """How to read ``node`` without the evaluator; None if that is not possible."""
         return self._plain.read(node)
 
-    def settled(self, node: Node) -> Node:
+    def value_tree(self, node: Node) -> Node:
         """The tree that evaluates to the value of ``node``, or to null."""
-        return settle(self._part(node))
+        return whole_tree(self._part(node))
 
     def truth(self, node: Node) -> Node:
         """The tree that evaluates ``node`` as a condition: null counts as false."""
-        return settle(self._firm(node), FALSE)
+        return whole_tree(self._firm(node), FALSE)
 
     def _firm(self, node: Node) -> Part:
         """A part that is never loose: what may be null has a name, which is compared with null before it is used."""
@@ -104,7 +104,7 @@ class Rewriter:
         if isinstance(part.tree, Name | Literal) and not part.loose:
             return part
         name = self._fresh()
-        whole = settle(Part(part.tree, part.guards, loose=part.loose))
+        whole = whole_tree(Part(part.tree, part.guards, loose=part.loose))
         guards = (name,) if part.nullable else ()
         return Part(Name(name), guards, (*part.bound, (name, whole)), text=part.text, grown=part.grown)
 
@@ -132,9 +132,9 @@ class Rewriter:
             case Call():
                 return self._call(node)
             case ListOf(items):
-                return Part(ListOf(tuple(map(self.settled, items))))
+                return Part(ListOf(tuple(map(self.value_tree, items))))
             case MapOf(entries):
-                return Part(MapOf(tuple((self.settled(key), self.settled(value)) for key, value in entries)))
+                return Part(MapOf(tuple((self.value_tree(key), self.value_tree(value)) for key, value in entries)))
             case Loop():
                 return self._loop(node)
             case Message(name, offset):
@@ -152,15 +152,15 @@ class Rewriter:
         return Part(tree, owner.guards, owner.bound, loose=True)
 
     def _loop(self, node: Loop) -> Part:
-        items, start = self._firm(node.items), self.settled(node.start)
+        items, start = self._firm(node.items), self.value_tree(node.start)
         if start == EMPTY_LIST and isinstance(node.items, Name | Select | Call):
             items = self._limited(items, MAX_ITEMS)
         outer = self._locals
         self._locals = {**outer, node.item: not self._is_without_nulls(node.items), node.accumulator: False}
         self._plain.hidden = self._locals
-        inner = (self.truth(node.go_on), self.settled(node.step), self.settled(node.result))
+        inner = (self.truth(node.go_on), self.value_tree(node.step), self.value_tree(node.result))
         self._plain.hidden = self._locals = outer
-        return Part(Loop(node.item, settle(items, EMPTY_LIST), node.accumulator, start, *inner), grown=items.grown)
+        return Part(Loop(node.item, whole_tree(items, EMPTY_LIST), node.accumulator, start, *inner), grown=items.grown)
 
     def _limited(self, part: Part, limit: int) -> Part:
         """The same part, which fails the record when it has more than ``limit`` characters or items."""
@@ -188,20 +188,20 @@ class Rewriter:
         match node:
             case Call("_?_:_", (condition, yes, no)):
                 parts = self._part(yes), self._part(no)
-                tree = call("_?_:_", self.truth(condition), *map(settle, parts))
+                tree = call("_?_:_", self.truth(condition), *map(whole_tree, parts))
                 loose, text = any(part.nullable for part in parts), all(part.text for part in parts)
                 return Part(tree, loose=loose, text=text, grown=grown_by(parts))
             case Call("_&&_" | "_||_" | "!_" | "@not_strictly_false", arguments):
                 return Part(call(node.function, *map(self.truth, arguments)))
             case Call("_==_" | "_!=_" | "type", arguments):
-                return Part(call(node.function, *map(self.settled, arguments)))
+                return Part(call(node.function, *map(self.value_tree, arguments)))
             case Call("now" | "today", (), None):
                 return self._time(node)
             case Call("dyn", (value,)):
                 return self._part(value)
             case Call("@in", (item, items)):
                 part = self._firm(items)
-                return Part(settle(replace(part, tree=call("@in", self.settled(item), part.tree)), FALSE))
+                return Part(whole_tree(replace(part, tree=call("@in", self.value_tree(item), part.tree)), FALSE))
             case Call("_+_"):
                 return self._sum([self._firm(summand) for summand in _summands(node)])
             case Call("_[_]", (owner, key)):
@@ -210,7 +210,7 @@ class Rewriter:
             case Call("default", (value, other), None):
                 return self._default(self._under_a_name(self._part(value)), self._part(other))
             case Call("lookup", (table, key), None):
-                return Part(call("lookup", table, self.settled(key)), loose=True, text=True)
+                return Part(call("lookup", table, self.value_tree(key)), loose=True, text=True)
             case _:
                 return self._strict(node)
 
@@ -243,7 +243,7 @@ class Rewriter:
         rule = _NULL_RULES.get(function, NullRule())
         part = joined(parts, Call(function, tuple(trees), target), text=rule.text)
         if rule.absent is not NULL:
-            return Part(settle(part, rule.absent), grown=part.grown)
+            return Part(whole_tree(part, rule.absent), grown=part.grown)
         return replace(part, grown=part.grown * growth)
 
     def _is_namespace(self, node: Node) -> bool:
@@ -260,7 +260,7 @@ class Rewriter:
         absent = call("_==_", value.tree, EMPTY_TEXT)
         if value.guards:
             absent = call("_||_", is_null(value), absent)
-        tree = call("_?_:_", absent, settle(other), value.tree)
+        tree = call("_?_:_", absent, whole_tree(other), value.tree)
         text = value.text and other.text
         return Part(tree, (), value.bound, loose=other.nullable, text=text, grown=grown_by([value, other]))
 
@@ -268,7 +268,7 @@ class Rewriter:
         """``+``: nulls are left out. A sum with text contains only text, so there a null can be the empty text."""
         if not any(part.text for part in parts):
             return reduce(self._plus, parts)
-        tree = reduce(_add, (settle(replace(part, bound=()), EMPTY_TEXT) for part in parts))
+        tree = reduce(_add, (whole_tree(replace(part, bound=()), EMPTY_TEXT) for part in parts))
         loose = all(part.guards for part in parts)
         if loose:
             nothing = reduce(lambda left, right: call("_&&_", left, right), map(is_null, parts))
