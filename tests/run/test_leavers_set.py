@@ -11,7 +11,7 @@ from tests.run.world import NO_LIMITS, World
 from usersyncd.core.model import Constant, Guard, Rule, Ruleset
 from usersyncd.errors import Place
 from usersyncd.plugin import Kind, Op
-from usersyncd.testing.memory_target import MemoryObject
+from usersyncd.testing.memory_store import MemoryObject
 
 THEN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 USERS = Ruleset(None, "uid", {

@@ -16,14 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from usersyncd.testing.contexts import OWN_LAYOUTS, HurriedClock, Log, source_context, target_context
 from usersyncd.testing.memory_source import MemoryDirectory, MemorySource, MemorySourceOptions, SourceFaults
-from usersyncd.testing.memory_target import (
-    MemoryObject,
-    MemoryStore,
-    MemoryTarget,
-    MemoryTargetBlind,
-    MemoryTargetOptions,
-    TargetFaults,
-)
+from usersyncd.testing.memory_store import MemoryObject, MemoryStore, TargetFaults
+from usersyncd.testing.memory_target import MemoryTarget, MemoryTargetBlind, MemoryTargetOptions
 from usersyncd.testing.pulls import DirectoryContent, Pull, fold, read
 
 if TYPE_CHECKING:

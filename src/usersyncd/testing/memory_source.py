@@ -102,7 +102,7 @@ class MemorySource:
 
     async def pull(self, cursor: str | None) -> AsyncIterator[Page | Done]:
         directory, faults = self._directory, self._directory.faults
-        self._knock()
+        self._raise_if_down()
         listing = directory.listing()
         incremental = directory.incremental and cursor is not None
         items = list(changes(directory.listings[int(cursor or 0)], listing) if incremental else listing.values())
@@ -110,7 +110,7 @@ class MemorySource:
             if number == faults.fail_after:
                 raise SourceError(f"the directory in memory failed after {number} pages", "pull again")
             yield page
-            self._knock()
+            self._raise_if_down()
         if faults.fail_after is not None:
             raise SourceError("the directory in memory failed before the end", "pull again")
         if faults.no_done:
@@ -120,10 +120,10 @@ class MemorySource:
         yield Done(str(len(directory.listings) - 1) if directory.incremental else None, complete=not incremental)
 
     async def check(self) -> Sequence[str]:
-        self._knock()
+        self._raise_if_down()
         return [f"in memory: {len(self._directory.users)} users, {len(self._directory.groups)} groups"]
 
-    def _knock(self) -> None:
+    def _raise_if_down(self) -> None:
         if self._directory.faults.down:
             raise SourceError("the directory in memory is down", "reset its faults")
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import count
+from dataclasses import replace
 from typing import Annotated, ClassVar
 
 from msgspec import structs
@@ -29,80 +28,12 @@ from usersyncd.plugin import (
     Value,
     holds_protected,
 )
+from usersyncd.testing.memory_store import Key, MemoryObject, MemoryStore
 
-Key = str | int
 Place = tuple[Kind, str, Key]
 """The scope in which a key is unique, and the key: kind, directory ("" where all directories share the keys), key."""
 
 EDGES = (Op.ADD, Op.REMOVE)
-
-_stores = count(1)
-
-
-@dataclass(frozen=True)
-class MemoryObject:
-    """A user or group in the store: the attributes that the rules set, and those that only other programs write."""
-
-    directory: str
-    key: Key
-    attributes: dict[str, Value]
-    foreign: dict[str, Value] = field(default_factory=dict)
-
-
-@dataclass
-class TargetFaults:
-    """The faults of the next deliveries, until they are reset."""
-
-    down: bool = False
-    """Nothing can be read or written at all."""
-    refuse: set[str] = field(default_factory=set)
-    """Ids of records and texts in attributes that are refused; members are refused by id."""
-    drop: set[str] = field(default_factory=set)
-    """Ids of records whose writes are dropped in the store, as a trigger would: they are refused by name."""
-    die_after: int | None = None
-    """The target fails after this many outcomes, counted over all deliveries from now on."""
-    die_unseen: bool = False
-    """The change at which it fails is written but never acknowledged."""
-    die_before_commit: bool = False
-    """A batch is one transaction, and the target fails before its commit: nothing is written."""
-    die_after_commit: bool = False
-    """A batch is one transaction, and the target fails after its commit: everything is written, nothing
-    acknowledged."""
-
-
-@dataclass
-class MemoryStore:
-    """The content of the target: objects by target id, and memberships. A target id is never reused."""
-
-    identity: str = field(default_factory=lambda: f"memory {next(_stores)}")
-    users: dict[str, MemoryObject] = field(default_factory=dict)
-    groups: dict[str, MemoryObject] = field(default_factory=dict)
-    memberships: set[Edge] = field(default_factory=set)
-    faults: TargetFaults = field(default_factory=TargetFaults)
-    places: dict[Kind, str] = field(default_factory=dict)
-    """The place of each kind's objects, if another store shares them."""
-    serial: int = 0
-    """The number in the last assigned target id."""
-
-    def objects(self, kind: Kind) -> dict[str, MemoryObject]:
-        """The users or the groups."""
-        return self.users if kind is Kind.USER else self.groups
-
-    def insert(self, kind: Kind, made: MemoryObject) -> str:
-        """Insert an object, and return its target id."""
-        self.serial += 1
-        target_id = f"m{self.serial}"
-        self.objects(kind)[target_id] = made
-        return target_id
-
-    def delete(self, kind: Kind, target_id: str) -> None:
-        """Delete an object with its memberships."""
-        self.objects(kind).pop(target_id, None)
-        self.memberships = {
-            (group, member_kind, member)
-            for group, member_kind, member in self.memberships
-            if (kind, target_id) not in ((Kind.GROUP, group), (member_kind, member))
-        }
 
 
 class MemoryTargetOptions(Options):
@@ -127,18 +58,18 @@ class MemoryTarget:
         self._context = context
 
     async def identity(self) -> str:
-        self._knock()
+        self._raise_if_down()
         return self._store.identity
 
     async def places(self) -> Mapping[Kind, str]:
-        self._knock()
+        self._raise_if_down()
         return dict.fromkeys(Kind, self._store.identity) | self._store.places
 
     async def prepare(self) -> None:
-        self._knock()
+        self._raise_if_down()
 
     async def find(self, kind: Kind, lookups: Sequence[Lookup]) -> AsyncIterator[tuple[Lookup, Held]]:
-        self._knock()
+        self._raise_if_down()
         holders = self._holders()
         for lookup in lookups:
             target_id = holders.get(self._place(kind, lookup.directory, lookup.key))
@@ -146,43 +77,43 @@ class MemoryTarget:
                 yield lookup, self._held(kind, target_id)
 
     async def read(self, kind: Kind, target_ids: Sequence[str]) -> AsyncIterator[Held]:
-        self._knock()
+        self._raise_if_down()
         for target_id in target_ids:
             if target_id in self._store.objects(kind):
                 yield self._held(kind, target_id)
 
     async def members(self, groups: Sequence[str]) -> AsyncIterator[Sequence[Edge]]:
-        self._knock()
+        self._raise_if_down()
         yield [edge for edge in self._store.memberships if edge[0] in groups]
 
     async def count(self, kind: Kind, directory: str) -> int | None:
-        self._knock()
+        self._raise_if_down()
         if self._context.layouts[kind].ruled:
             return None
         return sum(held.directory == directory for held in self._store.objects(kind).values())
 
     async def ids(self, kind: Kind, directory: str) -> AsyncIterator[Sequence[str]]:
-        self._knock()
+        self._raise_if_down()
         yield [str(held.key) for held in self._store.objects(kind).values() if held.directory == directory]
 
     async def deliver(self, changes: Sequence[Change]) -> AsyncIterator[Outcome]:
-        self._knock()
+        self._raise_if_down()
         changes = [self._kept(change) for change in changes]
         faults = self._store.faults
         if faults.die_before_commit:
             self._die()
-        knots = self._knots(changes)
+        dependent = self._dependent(changes)
         outcomes: dict[int, Outcome] = {}
         if faults.die_after_commit:
             for position in range(len(changes)):
-                self._apply(changes, knots[position], outcomes)
+                self._apply(changes, dependent[position], outcomes)
             self._die()
         for position in range(len(changes)):
             if faults.die_after == 0:
                 if faults.die_unseen:
-                    self._apply(changes, knots[position], outcomes)
+                    self._apply(changes, dependent[position], outcomes)
                 self._die()
-            self._apply(changes, knots[position], outcomes)
+            self._apply(changes, dependent[position], outcomes)
             if faults.die_after is not None:
                 faults.die_after -= 1
             yield outcomes[position]
@@ -194,7 +125,7 @@ class MemoryTarget:
         target_ids: Mapping[Kind, Sequence[str]],  # noqa: ARG002 - they stay
     ) -> Mapping[Kind, Mapping[str, str]]:
         """Target ids of the store do not contain the directory, so they do not change."""
-        self._knock()
+        self._raise_if_down()
         if self._store.faults.die_before_commit:
             self._die()
         for kind in Kind:
@@ -207,7 +138,7 @@ class MemoryTarget:
         return {}
 
     async def check(self) -> Sequence[str]:
-        self._knock()
+        self._raise_if_down()
         return [f"in memory: {len(self._store.users)} users, {len(self._store.groups)} groups"]
 
     async def close(self) -> None:
@@ -215,7 +146,7 @@ class MemoryTarget:
 
     # ---- what fails
 
-    def _knock(self) -> None:
+    def _raise_if_down(self) -> None:
         if self._store.faults.down:
             raise TargetError("the store in memory is down", "reset its faults")
 
@@ -257,10 +188,10 @@ class MemoryTarget:
 
     # ---- a batch
 
-    def _knots(self, changes: Sequence[Change]) -> list[list[int]]:
+    def _dependent(self, changes: Sequence[Change]) -> list[list[int]]:
         """For each change the group of changes (including itself) whose keys depend on each other: a group is written
         together."""
-        knots = [[position] for position in range(len(changes))]
+        dependent = [[position] for position in range(len(changes))]
         owners = {
             _object(change): position
             for position, change in enumerate(changes)
@@ -274,16 +205,16 @@ class MemoryTarget:
                 continue
             others = (claimed.setdefault(place, position), owners.get((change.kind, holders.get(place)), position))
             for other in others:
-                _join(knots, position, other)
-        return knots
+                _join(dependent, position, other)
+        return dependent
 
-    def _apply(self, changes: Sequence[Change], knot: Sequence[int], outcomes: dict[int, Outcome]) -> None:
+    def _apply(self, changes: Sequence[Change], positions: Sequence[int], outcomes: dict[int, Outcome]) -> None:
         """Write the changes of a group that is not written yet. A change whose key would belong to two objects is
         refused."""
-        if knot[0] in outcomes:
+        if positions[0] in outcomes:
             return
-        found = {position: self._refusal(changes[position]) for position in knot}
-        accepted = [position for position in knot if found[position] is None]
+        found = {position: self._refusal(changes[position]) for position in positions}
+        accepted = [position for position in positions if found[position] is None]
         while (loser := self._collision(changes, accepted)) is not None:
             accepted.remove(loser)
             found[loser] = _taken(changes[loser], self._context.layouts[changes[loser].kind].key)
@@ -370,7 +301,7 @@ class MemoryTarget:
         held = self._store.objects(kind)[target_id]
         record = None if self._context.layouts[kind].ruled else (held.directory, str(held.key))
         member = self._protected_member(kind, target_id)
-        return Held(target_id, held.key, _visible(held), record, protected_member=member)
+        return Held(target_id, held.key, held.visible, record, protected_member=member)
 
     def _protected_member(self, kind: Kind, target_id: str) -> Key | None:
         """The key of a protected user in this group."""
@@ -381,10 +312,10 @@ class MemoryTarget:
         return next((one.key for one in held if self._protected(Kind.USER, one)), None)
 
     def _protected(self, kind: Kind, held: MemoryObject) -> bool:
-        return self._context.protected(kind, held.key, _visible(held))
+        return self._context.protected(kind, held.key, held.visible)
 
     async def list(self, kind: Kind) -> AsyncIterator[Held]:
-        self._knock()
+        self._raise_if_down()
         for target_id in self._store.objects(kind):
             yield self._held(kind, target_id)
 
@@ -411,19 +342,15 @@ class MemoryTargetBlind(MemoryTarget):
         )  # fmt: skip
 
 
-def _visible(held: MemoryObject) -> dict[str, Value]:
-    return held.foreign | held.attributes
-
-
 def _object(change: Change) -> tuple[Kind, str | None]:
     return change.kind, change.target_id
 
 
-def _join(knots: list[list[int]], one: int, other: int) -> None:
-    if knots[one] is not knots[other]:
-        joined = sorted(knots[one] + knots[other])
+def _join(dependent: list[list[int]], one: int, other: int) -> None:
+    if dependent[one] is not dependent[other]:
+        joined = sorted(dependent[one] + dependent[other])
         for position in joined:
-            knots[position] = joined
+            dependent[position] = joined
 
 
 def _taken(change: Change, attribute: str) -> Outcome:
