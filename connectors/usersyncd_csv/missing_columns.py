@@ -26,9 +26,9 @@ def missing_columns(table: Table, kind: Kind, reads: frozenset[str] | None, mapp
     usual = {*CANONICAL[kind]} - {ID, *mapped}
     optional = usual if usual <= reads else {ACTIVE, *VALIDITY}
     for name in sorted(reads - {*table.columns, ID}):
-        meant = _nearest(name, [column for column in table.columns if name not in optional or column not in reads])
-        if meant is not None or name not in optional:
-            hint = f"did you mean {meant}?" if meant else f"it has {', '.join(table.columns)}"
+        similar = _nearest(name, [column for column in table.columns if name not in optional or column not in reads])
+        if similar is not None or name not in optional:
+            hint = f"did you mean {similar}?" if similar else f"it has {', '.join(table.columns)}"
             yield f"{table.path}: the rules read the column {name} of {kind}s, which the header lacks: {hint}"
 
 

@@ -80,7 +80,9 @@ class UserListing:
     async def _managers(self) -> dict[str, End]:
         """The managers of all users. Lists with a condition do not have them; a delta query does."""
         found: dict[str, End] = {}
-        async with aclosing(self._graph.round(self._graph.address("users/delta", select="manager"), _Led)) as pages:
+        async with aclosing(
+            self._graph.round(self._graph.address("users/delta", select="manager"), _ManagersOfUser)
+        ) as pages:
             async for page in pages:
                 for user in page.value:
                     for manager in user.managers:
@@ -113,7 +115,7 @@ async def read_members(graph: Graph, groups: GroupRound, ids: Iterable[str], whi
     await for_each(ids, of)
 
 
-class _Led(Struct):
+class _ManagersOfUser(Struct):
     """A user and the user's managers."""
 
     id: str

@@ -85,7 +85,7 @@ class Users(Options):
 
     @property
     def narrowed(self) -> bool:
-        """Whether they are asked for in a way that delta queries do not know."""
+        """Whether the options select them in a way that delta queries do not support."""
         return self.filter is not None or bool(self.members_of)
 
 
@@ -104,7 +104,7 @@ class Groups(Options):
 
     @property
     def narrowed(self) -> bool:
-        """Whether they are asked for in a way that delta queries do not know."""
+        """Whether the options select them in a way that delta queries do not support."""
         return self.filter is not None or self.transitive
 
 

@@ -74,7 +74,7 @@ class Pull:
         if groups.restored:
             found = await self._memberships([f"groups/{identifier}" for identifier in groups.restored])
             yield [each for each in found if groups.reads(each.group)]
-        self._tell(groups)
+        self._log_left_out(groups)
 
     async def changes(self, since: Cursor) -> AsyncGenerator[Page, None]:
         """Rounds of changes. Raises CursorExpired before the first page."""
@@ -104,7 +104,7 @@ class Pull:
         for each in groups.pages():
             yield each
         self._lost = self._lost or groups.malformed or bool(users.unreadable)
-        self._tell(groups)
+        self._log_left_out(groups)
 
     async def _all_users(self) -> AsyncGenerator[Page, None]:
         began: datetime | None = None
@@ -133,9 +133,11 @@ class Pull:
         return groups, await self._unseen(Kind.GROUP, groups, began or self._graph.time)
 
     async def _unseen(self, kind: Kind, found: UserRound | GroupRound, began: datetime) -> list[Present]:
-        """A lost page leaves no trace in a round, and its objects would count as deleted. So the objects are counted;
-        when the number differs, their ids show whether some are lost. Objects created since the round began are in the
-        next one. Objects that are older, but may be too new for the round, keep their last state.
+        """The objects that exist although a round does not contain them. Raises SourceError if a page was lost.
+
+        A lost page leaves no trace in a round, and its objects would count as deleted. So the objects are counted. If
+        the number differs, their ids and ages show which are missing. Objects that were created after the round began
+        will be in the next one. Slightly older ones may be too new for the round, and keep their last state.
         """
         path = f"{kind}s"
         there = await self._graph.count(path)
@@ -147,7 +149,7 @@ class Pull:
             return []
         link = self._graph.address(path, select=f"id,{BORN}", top=LARGEST)
         pages = self._graph.pages(link, Object)
-        born = {item["id"]: _born(item) async for page in pages for item in page.value if item["id"] not in found}
+        born = {item["id"]: _created_at(item) async for page in pages for item in page.value if item["id"] not in found}
         missing = [each for each, moment in born.items() if moment < began.isoformat()]
         if lost := [each for each in missing if born[each] < (began - OLD).isoformat()]:
             raise SourceError(
@@ -193,7 +195,7 @@ class Pull:
                     HIDDEN, self._options.client_id, "the hidden members of groups may not be read"
                 )
 
-    def _tell(self, groups: GroupRound) -> None:
+    def _log_left_out(self, groups: GroupRound) -> None:
         if total := sum(groups.others.values()):
             self._log.info(
                 "members that are neither users nor groups were left out",
@@ -216,7 +218,7 @@ class Pull:
             )
 
 
-def _born(item: Object) -> str:
+def _created_at(item: Object) -> str:
     """The creation time of an object; empty, and so counted as old, where Graph does not send text."""
     born = item.get(BORN)
     return born if isinstance(born, str) else ""

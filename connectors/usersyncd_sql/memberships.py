@@ -81,13 +81,13 @@ def add(batch: Batch, changes: Sequence[Numbered]) -> None:
         for number, _ in changes:
             batch.refuse(number, table.why_no_insert())
         return
-    meant = MembershipRows(batch, table, changes)
+    requested = MembershipRows(batch, table, changes)
     if table.expect_new and table.edges_are_unique:
         sent: list[int] = []
         # The rows of a group are created while those of the previous group are sent.
-        if batch.all_at_once(lambda: _stream(batch, table, meant, sent)):
+        if batch.all_at_once(lambda: _stream(batch, table, requested, sent)):
             return
-    edges = [(number, member, row) for number, some in meant.edges() for member, row in some]
+    edges = [(number, member, row) for number, some in requested.edges() for member, row in some]
     missing = _missing(batch, table, edges)
     table.expect_new = table.expect_new and len(missing) == len(edges)
     refused = batch.halve(missing, lambda some: _insert(batch, table, some))
@@ -122,9 +122,9 @@ def _refuse_unseen(
         batch.refuse_member(number, member.id, hidden(table, "such membership"))
 
 
-def _stream(batch: Batch, table: MembershipTable, meant: MembershipRows, sent: list[int]) -> None:
+def _stream(batch: Batch, table: MembershipTable, requested: MembershipRows, sent: list[int]) -> None:
     def rows() -> Iterator[Row]:
-        for _, some in meant.edges():
+        for _, some in requested.edges():
             sent.append(len(some))
             yield from (row for _, row in some)
 

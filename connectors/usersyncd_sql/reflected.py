@@ -109,8 +109,8 @@ class Reflected:
         """Whether two values are equal, also if the driver reads another type than it writes, as for INET."""
         if found == asked or type(found) is type(asked):
             return bool(found == asked)
-        tell = json_converter(self.columns[column].type)
-        return tell is not None and str(tell(found)) == str(tell(asked))
+        convert = json_converter(self.columns[column].type)
+        return convert is not None and str(convert(found)) == str(convert(asked))
 
     def why_no_insert(self) -> str:
         """The message for a table with ``cannot_insert``."""

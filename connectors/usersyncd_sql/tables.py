@@ -72,9 +72,9 @@ class RecordTable(Reflected):
         """Target ids of rows whose key changes in this run: their key may differ from the planned one."""
         self._attribute = {column: attribute for attribute, column in self.names.items()}
         self._json_converters = [
-            (name, self._attribute.get(name, name), tell)
+            (name, self._attribute.get(name, name), convert)
             for name, column in self.columns.items()
-            if (tell := json_converter(column.type)) is not None
+            if (convert := json_converter(column.type)) is not None
         ]
 
     @property
@@ -108,9 +108,9 @@ class RecordTable(Reflected):
         shown: dict[str, Any] = {attribute: row[column] for attribute, column in self.names.items() if column in row}
         if whole:
             shown |= {column: value for column, value in row.items() if column not in self._attribute}
-        for column, attribute, tell in self._json_converters:
+        for column, attribute, convert in self._json_converters:
             if attribute in shown and column in row:
-                shown[attribute] = tell(shown[attribute])
+                shown[attribute] = convert(shown[attribute])
                 if isinstance(shown[attribute], NotJson):
                     del shown[attribute]
         if whole:

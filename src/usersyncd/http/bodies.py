@@ -12,7 +12,7 @@ from usersyncd.http.retry import LastingError
 GZIP = frozenset({"gzip", "x-gzip"})
 """The names of the encoding that requests accept (RFC 9110, section 8.4.1)."""
 GZIP_WINDOW = 16 + zlib.MAX_WBITS
-"""The value by which zlib expects gzip."""
+"""The window size that makes zlib expect gzip."""
 PART = 256 * 1024
 """Bytes that are decompressed at a time."""
 

@@ -49,7 +49,7 @@ class Budget:
             if pause > 0:
                 await self._clock.sleep(pause)
             elif self._under_way >= self.limit:
-                await self._vacancy()
+                await self._wait_for_slot()
             else:
                 break
         self._under_way += 1
@@ -60,7 +60,7 @@ class Budget:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._under_way -= 1
-        self._call()
+        self._assign_slots()
 
     def took(self) -> None:
         """Record a response that was not throttled."""
@@ -83,17 +83,17 @@ class Budget:
         self._shut_until = max(self._shut_until, until)
         return longer
 
-    async def _vacancy(self) -> None:
+    async def _wait_for_slot(self) -> None:
         place = asyncio.get_running_loop().create_future()
         self._queue.append(place)
         try:
             await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled():
-                self._call()  # The slot was assigned to this request: pass it on.
+                self._assign_slots()  # The slot was assigned to this request: pass it on.
             raise
 
-    def _call(self) -> None:
+    def _assign_slots(self) -> None:
         free = self.limit - self._under_way
         while free > 0 and self._queue:
             place = self._queue.popleft()

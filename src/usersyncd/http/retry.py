@@ -1,4 +1,4 @@
-"""When a request is retried, after which wait, and when it fails for good."""
+"""Decides whether a failed request is retried, and after which wait."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from usersyncd.plugin import Patience
 from usersyncd.words import quoted
 
 STATUSES = frozenset({429, 500, 502, 503, 504})
-"""Statuses that are retried whatever the body says (RFC 6585, section 4; RFC 9110, section 15.6)."""
+"""Statuses that are always retried (RFC 6585, section 4; RFC 9110, section 15.6)."""
 FLOOR = 1.0
 """Minimum seconds of a wait, unless the provider gives the time."""
 CEILING = 60.0
 """Maximum seconds of a wait, unless the provider gives the time."""
-STRANGER = 30.0
+UNPROVEN_HOST = 30.0
 """Seconds of retrying a host that has not responded in this run: its name may be misspelt."""
 JITTER = 0.1
 """Maximum random addition to a wait that the provider requested, as a part of it, so that clients do not return all at
@@ -33,7 +33,7 @@ ENDED = ("peer closed connection", "Server disconnected")
 """How the errors of h11 and httpcore begin when a response ends too early, an everyday network failure."""
 
 ODD = "check what the host sends, and the proxies between usersyncd and the host"
-OWN = "check the source of the token: the configured secret, or the host that issued it"
+INVALID_HEADER = "check the source of the token: the configured secret, or the host that issued it"
 UNTRUSTED = "set ca_file (or $SSL_CERT_FILE) to the PEM file of the CA that signed the certificate, perhaps a proxy's"
 
 
@@ -91,7 +91,9 @@ def trouble_with(error: httpx.TransportError) -> PassingError | LastingError:
             return LastingError(f"cannot be requested: {_error_text(error)}", "correct the address")
         case httpx.LocalProtocolError():
             # The error's text would show the header, which contains the token.
-            return LastingError("cannot be requested: a header, perhaps the token, has invalid characters", OWN)
+            return LastingError(
+                "cannot be requested: a header, perhaps the token, has invalid characters", INVALID_HEADER
+            )
         case httpx.RemoteProtocolError() if not str(error).startswith(ENDED):
             # The error's text would show received data, such as a cookie.
             return PassingError("sent a response that is not HTTP", IN_BETWEEN)

@@ -1,4 +1,4 @@
-"""An httpx transport that paces requests, waits, retries, and reports its waits."""
+"""An httpx transport that paces requests, retries failures that may pass, and reports its waits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from usersyncd.http.bodies import read_body
 from usersyncd.http.budget import Budget
 from usersyncd.http.clock import Clock
 from usersyncd.http.retry import (
-    STRANGER,
+    UNPROVEN_HOST,
     LastingError,
     PassingError,
     stop_when,
@@ -41,7 +41,8 @@ NOTICED = 0.05
 
 
 class PatientTransport(httpx.AsyncBaseTransport):
-    """Responses are read as a whole. ``failure`` is the error that is raised when the retries end."""
+    """Sends requests with pacing and retries, and reads each response as a whole. ``failure``: the error that is raised
+    if the last attempt fails."""
 
     def __init__(
         self,
@@ -69,7 +70,7 @@ class PatientTransport(httpx.AsyncBaseTransport):
             retry=tenacity.retry_if_exception_type(PassingError),
             stop=stop_when(call.is_over) if repeatable else tenacity.stop_after_attempt(1),
             wait=wait,
-            before_sleep=lambda state: self._tell(request, state, call),
+            before_sleep=lambda state: self._report_retry(request, state, call),
             sleep=self._clock.sleep,
             reraise=True,
         )
@@ -127,16 +128,16 @@ class PatientTransport(httpx.AsyncBaseTransport):
             if budget.put_off(seconds):
                 host = response.request.url.host
                 why = f"{host} reports that {load:.0%} of its quota is used"
-                self._say(why, host, seconds)
+                self._report_wait(why, host, seconds)
 
-    def _tell(self, request: httpx.Request, state: tenacity.RetryCallState, call: _Call) -> None:
+    def _report_retry(self, request: httpx.Request, state: tenacity.RetryCallState, call: _Call) -> None:
         found, seconds, host = trouble(state), state.upcoming_sleep, request.url.host
         if found.throttled and not call.budget.throttled(call.began, seconds):
             return  # This wait is not longer than the one already reported.
         why = f"{host} requested it" if found.asked is not None else f"{host} {found.what}"
-        self._say(why, host, seconds, attempt=state.attempt_number, reason=found.what)
+        self._report_wait(why, host, seconds, attempt=state.attempt_number, reason=found.what)
 
-    def _say(self, why: str, host: str, seconds: float, **more: Any) -> None:
+    def _report_wait(self, why: str, host: str, seconds: float, **more: Any) -> None:
         if seconds >= NOTICED:
             text = f"waiting {_seconds(seconds)}: {why}"
             self._log.info(text, event_name="http.waiting", host=host, seconds=round(seconds, 1), **more)
@@ -172,10 +173,10 @@ class _Call:
         return self._seconds - (self._clock.now() - (self._first or 0.0))
 
     def is_over(self, wait: float) -> bool:
-        """Whether the time would end during a wait of so many seconds."""
+        """Whether the time ends during a wait of this many seconds."""
         left = self.left
         if not self.budget.answered:
-            left -= max(0.0, self._seconds - STRANGER)
+            left -= max(0.0, self._seconds - UNPROVEN_HOST)
         return wait > left
 
 
