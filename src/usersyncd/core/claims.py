@@ -1,4 +1,4 @@
-"""Decides which record gets a key: create, adopt or conflict.
+"""Decides whether a record gets a key: by creating an object, by adopting one, or not at all.
 
 A record *claims* a key when it is new to a target, or when its key there changes. The verdict depends on the records
 that hold the key by their links, and on the objects that the target holds under it. An object passes to another record
@@ -16,7 +16,7 @@ from usersyncd.core.model import Adopt
 from usersyncd.plugin import Held, Kind, Value
 
 DEACTIVATED: Mapping[str, Value] = {"active": False}
-"""What an object holds whose person has no access, where the application has no words of its own."""
+"""The attributes of an object without access, unless the application uses others."""
 
 
 class Going(Enum):
@@ -65,8 +65,8 @@ class Found(Struct, frozen=True):
 
 def is_active(held: Held, off: Mapping[str, Value] = DEACTIVATED, on: Mapping[str, Value] | None = None) -> bool:
     """Whether the person of an object has access: ``active`` is true, or the target has no such attribute. ``off``: the
-    application's own words for somebody without access; ``on``: those for somebody with access, as far as they are
-    constants."""
+    attributes of an object without access, if the application uses others; ``on``: those of an object with access, if
+    the rules give them as constants."""
     if off == DEACTIVATED or not off:
         return held.attributes.get("active", True) in (True, 1, "true")
     if on:
@@ -143,10 +143,10 @@ def judge(claimant: Claimant, holders: Sequence[Holder], found: Sequence[Found],
             "  → give all but one of them another key, or delete them"
         )
     if exact:
-        return _held(claimant, exact[0], named, policy)
+        return _held_exactly(claimant, exact[0], named, policy)
     if others:
-        return _loose(claimant, others, named, policy)
-    return _by_links(claimant, holders, named, policy)
+        return _equal_keys(claimant, others, named, policy)
+    return _not_held(claimant, holders, named, policy)
 
 
 def _relinked(mine: Sequence[Found], named: str) -> Verdict:
@@ -155,10 +155,11 @@ def _relinked(mine: Sequence[Found], named: str) -> Verdict:
     return Verdict(adopts=mine[0].held)
 
 
-def _held(claimant: Claimant, found: Found, named: str, policy: Policy) -> Verdict:
+def _held_exactly(claimant: Claimant, found: Found, named: str, policy: Policy) -> Verdict:
+    """The verdict if an object has exactly this key."""
     owner = found.owner
     if owner is None:
-        return _of_nobody(claimant, found, named, policy)
+        return _held_unlinked(claimant, found, named, policy)
     if owner.going is Going.MOVES:
         return Verdict(waits_for=(owner.ref,))
     if owner.going is Going.LEFT_DELETED or (owner.going is Going.LEAVES_DELETED and not claimant.new):
@@ -187,7 +188,8 @@ def _is_id_change(claimant: Claimant, owner: Holder) -> bool:
     return leaves and (owner.directory, owner.revision, owner.key) == mine
 
 
-def _of_nobody(claimant: Claimant, found: Found, named: str, policy: Policy) -> Verdict:
+def _held_unlinked(claimant: Claimant, found: Found, named: str, policy: Policy) -> Verdict:
+    """The verdict if the object with this key has no link: whether it is adopted."""
     if not claimant.new:
         return Verdict(
             f"{named} is that of an object in the target that has no link\n"
@@ -204,7 +206,8 @@ def _of_nobody(claimant: Claimant, found: Found, named: str, policy: Policy) -> 
     return Verdict(f"{named} is that of an {state}object in the target that has no link\n  → {_consent(claimant)}")
 
 
-def _loose(claimant: Claimant, found: Sequence[Found], named: str, policy: Policy) -> Verdict:
+def _equal_keys(claimant: Claimant, found: Sequence[Found], named: str, policy: Policy) -> Verdict:
+    """The verdict if the target only treats the keys of other objects as equal to this one."""
     waits = []
     for one in found:
         if one.owner is None or one.owner.going is not Going.MOVES:
@@ -217,7 +220,7 @@ def _loose(claimant: Claimant, found: Sequence[Found], named: str, policy: Polic
     return Verdict(waits_for=tuple(waits))
 
 
-def _by_links(claimant: Claimant, holders: Sequence[Holder], named: str, policy: Policy) -> Verdict:
+def _not_held(claimant: Claimant, holders: Sequence[Holder], named: str, policy: Policy) -> Verdict:
     """The verdict if the target holds no object under the key. A link may still hold it."""
     others = [holder for holder in holders if holder.ref != claimant.ref]
     for holder in others:
