@@ -34,8 +34,6 @@ WORDS = {
 FORBIDDEN = re.compile(rf"\b(?:{'|'.join(f'({word})' for word in WORDS)})\b", re.IGNORECASE)
 NAMED_THERE = ("CONTRIBUTING.md", "tests/test_english.py")
 """They name the words."""
-NOT_YET = frozenset((ROOT / "tests" / "english_not_yet.txt").read_text("utf-8").split())
-"""Files that still have such words. The list only gets shorter."""
 DOCUMENTS = ("*.md", "docs/**/*.md", "examples/**/*.md", "systemd/*.md", "*.yaml")
 SOURCES = (
     "src/**/*.py",
@@ -91,13 +89,8 @@ FILES = {
 
 
 def test_the_words_stay_out() -> None:
-    found = [fault for name, file in FILES.items() if name not in NOT_YET for fault in faults(file)]
+    found = [fault for file in FILES.values() for fault in faults(file)]
     assert not found, "\n" + "\n".join(found)
-
-
-def test_the_list_only_gets_shorter() -> None:
-    clean = [name for name in sorted(NOT_YET) if name not in FILES or not any(faults(FILES[name]))]
-    assert not clean, f"clean now: remove from tests/english_not_yet.txt: {', '.join(clean)}"
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,10 @@ def test_failed_and_left_out_records_are_named_with_the_place_of_the_rule(
 def test_members_that_the_directory_does_not_list_are_named(usersyncd: Usersyncd, company: Company) -> None:
     company.edit_row("u-0051", lambda row: "")
     out = usersyncd("plan").out
-    assert "  1 member of groups not found in the directory:\n    group web (g-0004): this directory does not list its member user:u-0051\n" in out
+    assert (
+        "  1 member of groups not found in the directory:\n"
+        "    group web (g-0004): this directory does not list its member user:u-0051\n"
+    ) in out
 
 
 def test_the_same_plan_has_the_same_hash_and_sync_delivers_it(usersyncd: Usersyncd, company: Company) -> None:
