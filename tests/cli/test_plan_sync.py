@@ -161,7 +161,7 @@ def test_failed_and_left_out_records_are_named_with_the_place_of_the_rule(
         "    user Phạm Thị Hương (u-0042): its email 'sakura.igarashi@acme.example' belongs to user u-0041 of acme "
         "already\n"
         "      → correct one of the two in the directory\n"
-        "  users.where leaves it out (usersyncd.yaml:10):\n"
+        "  left out by users.where (usersyncd.yaml:10):\n"
         "    user Mafalda Brandão (u-0050)\n"
     ) in ran.out
     assert "- Mafalda Brandão (u-0050, in the target mafalda.brandao@acme.example)" in ran.out

@@ -186,7 +186,7 @@ def test_a_user_that_the_rules_now_leave_out_is_a_leaver_and_named_with_the_rule
     assert target.counts.users.deactivate == 1
     [skipped] = target.skipped
     assert (skipped.kind, skipped.id, skipped.reason, skipped.at) == (
-        Kind.USER, "u2", "users.where leaves it out", "config.yaml:7",
+        Kind.USER, "u2", "left out by users.where", "config.yaml:7",
     )  # fmt: skip
     assert world.held()["u2"] == {"id": "u2", "title": "Cook", "active": False}
     world.people("u2", title="Cook")

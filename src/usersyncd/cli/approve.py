@@ -88,14 +88,14 @@ def _run(
     from usersyncd.cli.saved_state import saved_state
 
     name = "approve" if approved else "reject"
-    if what is not None and not yes:
-        _check_can_ask(name, what, json=json)
     with saved_state(config) as database:
         shares = [] if database is None else held.load(database)
         if what is None:
             print_json(held.document(shares)) if json else held.show_list(shares)
             return
         chosen = choose(config, shares, what)
+        if not yes:
+            _check_can_ask(name, what, json=json)
         assert database is not None  # noqa: S101 - the changes came from it
         _check_rejection(chosen, approved=approved)
         waiting = [one for one in chosen if one.decided(approved=approved) is None]

@@ -79,7 +79,7 @@ def _target(report: TargetReport, *, would: bool) -> Iterator[str]:
     elif report.verified is not None and not report.failures:
         yield "nothing to change"
     if report.rejected:
-        yield f"{many(report.rejected, 'change')} left out, as rejected"
+        yield f"{many(report.rejected, 'change')} left out because a person rejected them"
     if report.failures:
         yield f"{many(report.failures, 'record')} failed"
 

@@ -197,7 +197,7 @@ class _Comparison:
         if len(self._part.skipped) < MAX_SKIPPED:
             where = (self._target.users if kind is Kind.USER else self._target.groups).where
             self._part.skipped.append(
-                Skipped(kind, candidate.id, f"{kind}s.where leaves it out", str(where.at) if where else None)
+                Skipped(kind, candidate.id, f"left out by {kind}s.where", str(where.at) if where else None)
             )
 
 
