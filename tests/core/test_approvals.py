@@ -9,12 +9,12 @@ import pytest
 from msgspec import structs
 
 from usersyncd.core.approvals import (
-    FIRST,
     Approved,
     Decision,
     approved_part,
     command,
     decided,
+    first_delivery,
     harmful,
     hash_of,
     identity,
@@ -115,7 +115,7 @@ def test_a_delivered_change_ends_what_was_decided_about_it() -> None:
 
 
 @pytest.mark.parametrize(("one", "text"), [
-    (FIRST, "first delivery"),
+    (first_delivery("sha256:00"), "first delivery"),
     ('["user","u1","deactivate"]', "deactivate user u1"),
     ('["user","u1","update","title"]', "update user u1: title is emptied"),
     ('["user","u1","adopt","t1"]', "adopt user u1"),

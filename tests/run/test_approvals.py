@@ -24,7 +24,7 @@ from usersyncd.core.model import Constant, Guard, Limit, Rule
 from usersyncd.core.report import Approval, Violation
 from usersyncd.errors import Place
 from usersyncd.plugin import Kind
-from usersyncd.state.approvals import held_shares, open_decisions
+from usersyncd.state.approvals import decide, held_shares, open_decisions
 
 __all__ = ["forty"]
 
@@ -286,3 +286,17 @@ def test_missing_objects_are_created_after_an_approval(world: World) -> None:
     world.decide()
     assert world.synced().counts.users.create == 40, "the next run verifies by itself"
     assert undelivered(world) == set()
+
+
+def test_an_approval_of_what_is_no_longer_held_ends(forty: World) -> None:
+    with forty.database.read() as connection:
+        [share] = held_shares(connection)
+    forty.people(*FORTY, title="Cook")
+    forty.synced()
+    with forty.database.write() as connection:
+        decide(connection, share, approved=True, by="ann", reason=None, now=NOON)
+    forty.deliver()
+    assert undelivered(forty) == set()
+    later(forty, 1)
+    forty.leave(*FORTY)
+    held(forty)

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.run.guarded import EVERYBODY, identities, undelivered
 from tests.run.world import NO_LIMITS, ON_SQLITE, World
-from usersyncd.core.approvals import FIRST
+from usersyncd.core.approvals import first_delivery
 from usersyncd.core.report import TargetReport, Violation
 from usersyncd.state.approvals import held_shares
 
@@ -26,12 +26,13 @@ def test_a_first_delivery_may_be_held_until_it_is_approved(world: World) -> None
     target = first(world)
     assert target.guard == [Violation("first_delivery", "after approval", "7 changes")]
     assert world.held() == {}
-    assert identities(world) == [FIRST]
+    assert identities(world) == [first_delivery(target.plan or "")]
     with world.database.read() as connection:
         [share] = held_shares(connection)
     assert (share.first, len(list(share.changes()))) == (True, 5)
+    world.decide()
     world.people("new")
-    first(world)
+    assert first(world).guard[0].found == "8 changes"
     world.decide()
     target = world.synced()
     assert (target.counts.users.create, [one.changes for one in target.approved]) == (4, [1])

@@ -149,3 +149,33 @@ def test_a_record_that_fails_does_not_end_its_rejection(world: World) -> None:
     assert len(undelivered(world)) == 40
     world.target(guard=Guard())
     assert world.synced().rejected == 40
+
+
+def test_a_rejection_does_not_cover_a_departure_after_it(world: World) -> None:
+    world.now = NOON
+    where = "user.title != 'left out'"
+    world.target(users=rules(where, "uid", uid="user.id"), guard=Guard())
+    world.people(*EVERYBODY, title="Cook")
+    world.synced()
+    world.people(*TWENTY, title="left out")
+    held(world)
+    world.decide(approved=False)
+    later(world, 1)
+    assert world.synced().rejected == 20
+    later(world, 1)
+    world.leave(*TWENTY)
+    assert held(world).guard[0].limit == "deactivations"
+
+
+def test_an_approval_does_not_cover_a_departure_after_it(forty: World) -> None:
+    """The target was down while they were back."""
+    forty.decide()
+    forty.store.faults.down = True
+    later(forty, 1)
+    forty.people(*FORTY, title="Cook")
+    forty.run()
+    later(forty, 1)
+    forty.leave(*FORTY)
+    forty.run()
+    forty.store.faults.down = False
+    held(forty)

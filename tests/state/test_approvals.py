@@ -57,7 +57,7 @@ def test_held_changes_are_replaced_and_dropped(database: Database) -> None:
     with database.read() as connection:
         [other] = approvals.held_shares(connection)
     assert (len(other.identities), other.since) == (2, NOON + timedelta(hours=2))
-    approvals.release(database, SHARE)
+    approvals.release(database, SHARE, NOON)
     with database.read() as connection:
         assert approvals.held_shares(connection) == []
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from usersyncd.cli.common import AllOption, ConfigOption, JsonOption, load_config, print_json
+from usersyncd.cli.common import AllOption, ConfigOption, JsonOption, load_config, print_json, say
 from usersyncd.cli.real_user import real_user
+from usersyncd.core.summary import many
 from usersyncd.errors import ConfigError, UsersyncError
 from usersyncd.nearest import nearest
 
@@ -65,13 +66,35 @@ def reject(
     reason: ReasonOption = None,
     everything: AllOption = False,
     json: JsonOption = False,
+    undo: Annotated[
+        bool,
+        typer.Option("--undo", help="End the rejections of a directory or target. The guard judges the changes again."),
+    ] = False,
 ) -> None:
     """Show the held changes, and reject exactly these. The next run delivers the rest of the plan.
 
-    A rejected change is not delivered until the directory or the rules ask for a different one. `usersyncd status`
-    lists what was rejected.
+    A rejected change is not delivered until the directory or the rules ask for a different one, the record leaves its
+    directory, or the rejection is undone. `usersyncd status` lists what was rejected.
     """
+    if undo:
+        _undo(load_config(context, config), what)
+        return
     _run(load_config(context, config), what, reason, approved=False, yes=yes, everything=everything, json=json)
+
+
+def _undo(config: Config, what: str | None) -> None:
+    """End the rejections of a directory or target. Raises UsersyncError."""
+    from usersyncd.cli import held
+    from usersyncd.cli.saved_state import saved_state
+
+    if what is None:
+        raise ConfigError("`usersyncd reject --undo` needs the name of a directory or target", LISTS)
+    with saved_state(config) as database:
+        ended = {} if database is None else held.undo_rejections(database, what)
+    if not ended:
+        raise UsersyncError(f"no rejected changes of {what} are known", "`usersyncd status` lists what was rejected")
+    for name, count in ended.items():
+        say(f"{many(count, 'rejection')} of {name} ended. The next run plans these changes again.")
 
 
 def _run(
@@ -89,7 +112,7 @@ def _run(
 
     name = "approve" if approved else "reject"
     with saved_state(config) as database:
-        shares = [] if database is None else held.load(database)
+        shares = [] if database is None else held.load(database, config)
         if what is None:
             print_json(held.document(shares)) if json else held.show_list(shares)
             return

@@ -77,6 +77,10 @@ class HeldPlan(Struct, frozen=True):
         known = [one for one in decisions if one is not None]
         return max(known, key=lambda one: one.number) if known and len(known) == len(decisions) else None
 
+    def is_held(self, connection: Connection) -> bool:
+        """Whether exactly these changes are still held."""
+        return approvals.is_held(connection, self.share)
+
     def is_as_before(self, connection: Connection, now: datetime) -> bool:
         """Whether nobody decided about these changes since they were loaded."""
         return _decisions(connection, self.share, now) == self.decisions
@@ -140,6 +144,10 @@ class HeldPull(Struct, frozen=True):
         made = self.found.approval
         return made if approved and made is not None and made.is_in_force(self.now) else None
 
+    def is_held(self, connection: Connection) -> bool:
+        """Whether the same attributes are still lost."""
+        return any(one.hash == self.hash for one in losses.held_losses(connection))
+
     def is_as_before(self, connection: Connection, now: datetime) -> bool:  # noqa: ARG002 - as of a plan
         """Whether the same attributes are lost, and nobody approved that since they were loaded."""
         return self.found in losses.held_losses(connection)
@@ -166,14 +174,16 @@ class HeldPull(Struct, frozen=True):
 Held = HeldPlan | HeldPull
 
 
-def load(database: Database) -> list[Held]:
-    """Everything that is held."""
+def load(database: Database, config: Config) -> list[Held]:
+    """Everything that is held of the configured targets. What is held of a database that a target had before is left
+    out: only a run against that database could apply a decision."""
     now = datetime.now(UTC)
     with database.read() as connection:
         pulls = [HeldPull(one, now) for one in losses.held_losses(connection)]
         plans = [
             HeldPlan(one, frozenset({one.share.target_name, *approvals.names_of(connection, one.share.target)}), made)
             for one in approvals.held_shares(connection)
+            if not approvals.names_of(connection, one.share.target).isdisjoint(config.targets)
             for made in [_decisions(connection, one, now)]
         ]
     return [*pulls, *plans]
@@ -193,12 +203,31 @@ def decide(
     now = datetime.now(UTC)
     with database.write() as connection:
         for one in held:
+            if not one.is_held(connection):
+                raise UsersyncError(
+                    f"{one.what} is no longer held: the plan has changed, and nothing was decided",
+                    "`usersyncd approve` lists what is held now",
+                )
             if not one.is_as_before(connection, now):
                 raise UsersyncError(
                     f"somebody else has just decided about changes of {one.name}",
                     "see the decision with `usersyncd status`",
                 )
         return {one.hash: one.decide(connection, approved=approved, by=by, reason=reason, now=now) for one in held}
+
+
+def undo_rejections(database: Database, what: str) -> dict[str, int]:
+    """End the rejections of a directory or target. Returns how many changes each concerned, by the share's name."""
+    ended: dict[str, int] = {}
+    with database.write() as connection:
+        for one in approvals.open_decisions(connection, datetime.now(UTC)):
+            share = one.share
+            names = {share.directory_name, share.target_name, *approvals.names_of(connection, share.target)}
+            if not one.decision.approved and what in names:
+                approvals.end(connection, share.target, share.directory, one.identities)
+                name = f"{share.directory_name} in {share.target_name}"
+                ended[name] = ended.get(name, 0) + len(one.identities)
+    return ended
 
 
 # ---- JSON

@@ -18,8 +18,7 @@ from usersyncd.plugin import Change, Member, Op
 
 LASTS = timedelta(days=1)
 """How long an approval lets changes through."""
-FIRST = encode(["first delivery"]).decode()
-"""The identity of the first delivery of a directory to a target, where that is held until it is approved."""
+_FIRST = "first delivery"
 _EVERY_SORT = frozenset(Sort)
 
 
@@ -59,6 +58,17 @@ def removals(change: Change, sorts: Set[Sort] = _EVERY_SORT) -> list[str]:
     return [member_identity(change, member) for member in change.members]
 
 
+def first_delivery(plan: str) -> str:
+    """The identity of a first delivery that is held until it is approved. It contains the hash of the ``plan``, so that
+    a person approves what was shown, and nothing else."""
+    return encode([_FIRST, plan]).decode()
+
+
+def is_first_delivery(one: str) -> bool:
+    """Whether an identity is that of a first delivery."""
+    return one.startswith(f'["{_FIRST}"')
+
+
 class NamedMember(Struct, frozen=True):
     """The member of a group."""
 
@@ -90,8 +100,8 @@ class NamedChange(Struct, frozen=True):
 
 def named(one: str) -> NamedChange:
     """The parts of an identity."""
-    if one == FIRST:
-        return NamedChange("first delivery")
+    if is_first_delivery(one):
+        return NamedChange(_FIRST)
     kind, id_, op, *more = json.decode(one, type=list[str])
     if op == Op.REMOVE and more:
         return NamedChange(op, kind, id_, NamedMember(*more))

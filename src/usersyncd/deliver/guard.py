@@ -7,7 +7,16 @@ from collections.abc import Collection, Iterable, Mapping, Set
 
 from msgspec import Struct, json, structs
 
-from usersyncd.core.approvals import FIRST, UNDECIDED, Approved, Decision, Decisions, decided, hash_of
+from usersyncd.core.approvals import (
+    UNDECIDED,
+    Approved,
+    Decision,
+    Decisions,
+    decided,
+    first_delivery,
+    hash_of,
+    is_first_delivery,
+)
 from usersyncd.core.digest import encode
 from usersyncd.core.drift import missing
 from usersyncd.core.guard import EMPTIED, Sort, Tally, Window, limited, violations
@@ -18,7 +27,7 @@ from usersyncd.deliver.harmful import Harmful
 from usersyncd.deliver.rejected import Withdrawal
 from usersyncd.deliver.share import Planning, Share, TargetPlan
 from usersyncd.plugin import Kind, Op
-from usersyncd.state import approvals
+from usersyncd.state import approvals, progress_store
 from usersyncd.state.approvals import ShareKey
 from usersyncd.state.database import Connection, Database
 from usersyncd.state.harms import read_window
@@ -63,17 +72,20 @@ def judge(
         withdrawn.run()
         emptied = _emptied(connection, planning.target, store, share.name)
         lost = _missing(connection, planning.target, share.drift.missing, verified)
-    first = share.rules.after_approval and part.done is None
+        has_begun = progress_store.has_begun(connection, share.directory.id, planning.target)
+    first = first_delivery(store.hash(share.name)) if share.rules.after_approval and not has_begun else None
     plan.again |= withdrawn.refs
     part.skipped += withdrawn.skipped
-    waits = first and FIRST not in decisions.approved
+    waits = first if first not in decisions.approved else None
     over = [] if verified is None else missing(_without(verified, lost, decisions), limits)
     waiting = lost - decisions.rejected.keys() if over else set[str]()
-    harmful = Harmful(store, share.name, limited(limits), emptied, waiting, decisions.approved, first=waits)
+    harmful = Harmful(
+        store, share.name, limited(limits), emptied, waiting, decisions.approved, first=first if waits else None
+    )
     found = _violations(database, planning, share, store, emptied, harmful) + over
     if waits:
         found.append(Violation("first_delivery", "after approval", many(store.counts[share.name].total, "change")))
-    planned = _planned(store, share.name, decisions, emptied, lost | ({FIRST} if first else set()))
+    planned = _planned(store, share.name, decisions, emptied, lost | ({first} if first else set()))
     seen = planned | withdrawn.found | (lost & decisions.rejected.keys())
     return Judgement(
         found,
@@ -95,7 +107,7 @@ def record(database: Database, planning: Planning, share: Share, plan: TargetPla
         harmful = judgement.harmful
         approvals.hold(database, key, harmful.identities(), harmful.changes(), planning.now)
     else:
-        approvals.release(database, key)
+        approvals.release(database, key, planning.now)
     decisions = planning.decisions.get(share.name, UNDECIDED)
     failed = {(one.kind, one.id) for one in plan.shares[share.name].failed}
     known = decisions.approved.keys() | decisions.rejected.keys()
@@ -104,6 +116,7 @@ def record(database: Database, planning: Planning, share: Share, plan: TargetPla
         if not approvals.is_decided(connection, key.target, key.directory):
             return
     with database.write() as connection:
+        over += approvals.outdated(connection, key.target, key.directory, planning.now)
         approvals.end(connection, key.target, key.directory, over)
         approvals.end_expired(connection, key.target, key.directory, planning.now)
 
@@ -134,7 +147,7 @@ def _approvals(approved: Mapping[str, Decision], planned: Collection[str]) -> li
 def _records(identity: str) -> Iterable[tuple[Kind, str]]:
     """The records that a decided change is about: kind and id, of a membership both ends."""
     parts = json.decode(identity)
-    if len(parts) > 1:
+    if not is_first_delivery(identity):
         yield Kind(parts[0]), parts[1]
     if len(parts) > 4:
         yield Kind(parts[3]), parts[4]

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Set
 from msgspec import structs
 
 from usersyncd.core.approvals import (
-    FIRST,
     NOTHING_APPROVED,
     Approved,
     Decision,
@@ -25,8 +24,8 @@ class Harmful:
     """The harmful changes of one directory in a plan.
 
     ``sorts``: the sorts of harm that have a limit. ``emptied``: refs of the groups that lose their last member.
-    ``missing``: the identities of records whose objects are missing. ``first``: this is a first delivery that nobody
-    approved yet, so every change waits.
+    ``missing``: the identities of records whose objects are missing. ``first``: the identity of a first delivery that
+    nobody approved yet, so that every change waits.
     """
 
     def __init__(
@@ -38,7 +37,7 @@ class Harmful:
         missing: Set[str],
         approved: Mapping[str, Decision],
         *,
-        first: bool,
+        first: str | None,
     ) -> None:
         self._plan = plan
         self._directory = directory
@@ -63,7 +62,7 @@ class Harmful:
         """The identities of the changes that wait for a decision."""
         found = set(self._missing - self._approved.keys())
         if self._first:
-            found.add(FIRST)
+            found.add(self._first)
         for _, identities in self._undecided():
             found.update(identities)
         return sorted(found)

@@ -6,14 +6,16 @@ from collections.abc import Iterable
 
 from usersyncd.deliver.share import Share
 from usersyncd.deliver.work import Work
-from usersyncd.state import moments, pending, progress_store, verifications
+from usersyncd.state import approvals, moments, pending, progress_store, verifications
 from usersyncd.state.database import Connection
 from usersyncd.state.progress_store import TargetProgress
 
 
 def is_up_to_date(connection: Connection, work: Work, shares: Iterable[Share]) -> bool:
-    """Whether the last revision of every share was delivered by these rules, no record failed, and neither a date nor a
-    verification is due."""
+    """Whether the last revision of every share was delivered by these rules, no record failed, no approval is open, and
+    neither a date nor a verification is due."""
+    if approvals.has_approvals(connection, work.number):
+        return False
     if pending.has_pending(connection, work.number) or moments.is_any_due(connection, work.number, work.now):
         return False
     return all(_is_up_to_date(connection, work, share) for share in shares)

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select
 
-from usersyncd.core.approvals import FIRST, Decision, Decisions, decided, hash_of
+from usersyncd.core.approvals import Decision, Decisions, decided, hash_of, is_first_delivery, named
 from usersyncd.core.digest import digest
 from usersyncd.plugin import Change, Kind
 from usersyncd.state import bulk, counters
@@ -21,6 +21,12 @@ from usersyncd.state.tables import decided as decided_table
 from usersyncd.state.tables import decisions, directories, held, links, records, target_names, targets
 
 PAGE = 5_000
+_MADE_BY = (
+    (decisions.c.target == decided_table.c.target)
+    & (decisions.c.directory == decided_table.c.directory)
+    & (decisions.c.number == decided_table.c.decision)
+)
+"""Joins a decided change and its decision."""
 
 
 class ShareKey(Struct, frozen=True):
@@ -70,7 +76,8 @@ def hold(
             return hash_
     row = {
         "target": share.target, "directory": share.directory, "hash": hash_, "since": now.isoformat(),
-        "first": int(FIRST in identities), "identities": _packed(identity.encode() for identity in identities),
+        "first": int(any(map(is_first_delivery, identities))),
+        "identities": _packed(identity.encode() for identity in identities),
         "changes": _packed(msgspec.json.encode(change) for change in changes),
     }  # fmt: skip
     with database.write() as connection:
@@ -79,14 +86,29 @@ def hold(
     return hash_
 
 
-def release(database: Database, share: ShareKey) -> None:
-    """Store that nothing is held of a share."""
+def release(database: Database, share: ShareKey, began: datetime) -> None:
+    """Store that nothing is held of a share any more. Approvals that were given since the delivery ``began`` end: the
+    plan no longer has what they approve."""
     of_share = held.c.target == share.target, held.c.directory == share.directory
     with database.read() as connection:
         if connection.scalar(select(held.c.hash).where(*of_share)) is None:
             return
+    too_late = select(decisions.c.number).where(
+        decisions.c.target == share.target,
+        decisions.c.directory == share.directory,
+        decisions.c.approved == 1,
+        decisions.c.at > began.isoformat(),
+    )
+    of_decided = decided_table.c.target == share.target, decided_table.c.directory == share.directory
     with database.write() as connection:
         connection.execute(delete(held).where(*of_share))
+        connection.execute(delete(decided_table).where(*of_decided, decided_table.c.decision.in_(too_late)))
+
+
+def is_held(connection: Connection, share: HeldShare) -> bool:
+    """Whether exactly these changes are still held."""
+    of_share = held.c.target == share.share.target, held.c.directory == share.share.directory
+    return connection.scalar(select(held.c.hash).where(*of_share)) == share.hash
 
 
 def held_shares(connection: Connection) -> list[HeldShare]:
@@ -171,7 +193,55 @@ def by_directory(connection: Connection, target: int, now: datetime) -> dict[str
     query = select(directories.c.id, directories.c.name).where(
         directories.c.id.in_(select(decided_table.c.directory).where(decided_table.c.target == target))
     )
-    return {name: decisions_of(connection, target, number, now) for number, name in connection.execute(query)}
+    return {
+        name: _without(decisions_of(connection, target, number, now), outdated(connection, target, number, now))
+        for number, name in connection.execute(query)
+    }
+
+
+def _without(found: Decisions, identities: Collection[str]) -> Decisions:
+    approved = {one: decision for one, decision in found.approved.items() if one not in identities}
+    rejected = {one: decision for one, decision in found.rejected.items() if one not in identities}
+    return Decisions(approved, rejected)
+
+
+def outdated(connection: Connection, target: int, directory: int, now: datetime) -> list[str]:
+    """The identities of decided changes whose record, or member, left its directory after the decision: that departure
+    is another one than the person decided about. A departure in the future comes from a wrong clock and does not
+    count."""
+    of_share = decided_table.c.target == target, decided_table.c.directory == directory
+    query = select(decided_table.c.identity, decisions.c.at).join(decisions, _MADE_BY)
+    decided_at = {one: at for one, at in connection.execute(query.where(*of_share))}  # noqa: C416 - rows, not pairs
+    parts = {one: named(one) for one in decided_at}
+    ids = {part.id for part in parts.values()} | {part.member.id for part in parts.values() if part.member}
+    left = _departures(connection, directory, [one for one in ids if one is not None], now)
+    return [
+        one
+        for one, part in parts.items()
+        for kind, id_ in ((part.kind, part.id), (part.member.kind, part.member.id) if part.member else (None, None))
+        if left.get((kind, id_), "") > decided_at[one]
+    ]
+
+
+def _departures(
+    connection: Connection, directory: int, ids: Collection[str], now: datetime
+) -> dict[tuple[str | None, str | None], str]:
+    """When each of these records left, by kind and id."""
+    query = select(records.c.kind, records.c.id, records.c.gone_at).where(
+        records.c.directory == directory, records.c.gone_at <= now.isoformat()
+    )
+    return {
+        (KIND[kind], id_): gone_at
+        for batch in bulk.batched(ids, PAGE)
+        for kind, id_, gone_at in connection.execute(query.where(among(connection, records.c.id, batch)))
+    }
+
+
+def has_approvals(connection: Connection, target: int) -> bool:
+    """Whether an approval waits until its changes are delivered, or are no longer planned."""
+    query = select(decided_table.c.target).join(decisions, _MADE_BY)
+    matches = decided_table.c.target == target, decisions.c.approved == 1
+    return connection.execute(query.where(*matches).limit(1)).first() is not None
 
 
 def open_decisions(connection: Connection, now: datetime) -> list[OpenDecision]:
@@ -181,12 +251,7 @@ def open_decisions(connection: Connection, now: datetime) -> list[OpenDecision]:
         select(*decisions.c, *names, decided_table.c.identity)
         .join(targets, targets.c.id == decisions.c.target)
         .join(directories, directories.c.id == decisions.c.directory)
-        .join(
-            decided_table,
-            (decided_table.c.target == decisions.c.target)
-            & (decided_table.c.directory == decisions.c.directory)
-            & (decided_table.c.decision == decisions.c.number),
-        )
+        .join(decided_table, _MADE_BY)
         .order_by(decisions.c.number.desc(), decided_table.c.identity)
     )
     open_: dict[tuple[int, int], OpenDecision] = {}

@@ -32,6 +32,14 @@ def load(connection: Connection, directory: int, target: int) -> TargetProgress 
     return TargetProgress(*row) if row and row.revision != NOTHING else None
 
 
+def has_begun(connection: Connection, directory: int, target: int) -> bool:
+    """Whether a delivery of a directory to a target has ever begun."""
+    query = select(target_progress.c.target).where(
+        target_progress.c.directory == directory, target_progress.c.target == target
+    )
+    return connection.execute(query).first() is not None
+
+
 def delivered(connection: Connection, target: int) -> list[str]:
     """The names of the directories for which a delivery to a target has begun."""
     query = select(directories.c.name).join(target_progress, target_progress.c.directory == directories.c.id)
