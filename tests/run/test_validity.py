@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from sqlalchemy import func, select
 
 from tests.run.world import ON_SQLITE, World, rules
@@ -96,6 +97,42 @@ def test_the_guard_covers_changes_that_a_date_makes_due(world: World) -> None:
     world.now = NEXT_DAY
     assert world.deliver(cause="date").status == "held"
     assert all(active(world).values())
+
+
+def test_a_delivery_after_the_clock_was_ahead_follows_the_dates_again(world: World) -> None:
+    world.people("starter", validFrom="2028-04-01")
+    world.people("contractor", validUntil="2027-03-31")
+    world.people("other")
+    right = {"starter": False, "contractor": True, "other": True}
+    world.now = LAST_DAY
+    world.synced()
+    assert active(world) == right
+    world.now = datetime(2030, 3, 31, tzinfo=UTC)
+    world.synced()
+    assert active(world) == {"starter": True, "contractor": False, "other": True}
+    world.now = NEXT_DAY
+    back = world.deliver(cause="pull")
+    assert (back.due, active(world)) == ("2027-04-01T00:00:00+00:00", right)
+    world.now = NEXT_DAY + timedelta(hours=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("usersyncd.deliver.run.prepare", None)  # A delivery that finds nothing to do does not prepare.
+        assert world.deliver(cause="pull").status == "succeeded"
+    world.now = datetime(2027, 4, 1, tzinfo=UTC)
+    world.deliver(cause="date")
+    assert active(world) == {"starter": False, "contractor": False, "other": True}
+
+
+def test_a_delivery_that_is_held_after_the_clock_was_ahead_is_planned_again(world: World) -> None:
+    world.people(*(f"u{number}" for number in range(20)), validFrom="2028-04-01")
+    world.now = datetime(2030, 3, 31, tzinfo=UTC)
+    world.synced()
+    world.target(guard=Guard())
+    world.now = NEXT_DAY
+    held = [world.deliver(cause="pull").status for _ in range(2)]
+    assert held == ["held", "held"]
+    world.decide()
+    world.deliver(cause="approval")
+    assert not any(active(world).values())
 
 
 # ---- the moments that the state stores

@@ -13,7 +13,7 @@ from usersyncd.deliver.work import Work, connected
 from usersyncd.errors import UsersyncError
 from usersyncd.job import TargetRules
 from usersyncd.plugin import Target
-from usersyncd.state import renaming, targets
+from usersyncd.state import outcomes, renaming, targets
 from usersyncd.state.database import Connection
 from usersyncd.state.directories import DirectoryState, known
 from usersyncd.state.drift import Drift
@@ -46,9 +46,9 @@ async def find_shares(work: Work, target: Target, stack: AsyncExitStack) -> list
                 report = _report(work, state, name)
                 report.error, report.code = SAME.format(other, name), "same_target"
         else:
-            found.append(_share(work, state, name, rules, stack))
+            found.append(await _share(work, state, name, rules, stack))
     leaving_states = await _leaving(work, target)
-    return found + [_share(work, state, state.name, work.job.rules, stack) for state in leaving_states]
+    return found + [await _share(work, state, state.name, work.job.rules, stack) for state in leaving_states]
 
 
 def without_waiting(work: Work, shares: Iterable[Share]) -> Iterator[Share]:
@@ -61,11 +61,20 @@ def without_waiting(work: Work, shares: Iterable[Share]) -> Iterator[Share]:
             report.error, report.code = WAITS.format(other, share.name), "rename_waits"
 
 
-def _share(work: Work, state: DirectoryState, name: str, rules: TargetRules, stack: AsyncExitStack) -> Share:
+async def _share(work: Work, state: DirectoryState, name: str, rules: TargetRules, stack: AsyncExitStack) -> Share:
     is_chosen = work.is_chosen(name)
     if is_chosen:
         _report(work, state, name).leaving = rules.leaving
-    return Share(state, rules, open_drift(stack), is_chosen)
+    is_clock_back = rules.rules.reads.time and await work.ask(
+        lambda connection: _is_clock_back(connection, work, state)
+    )
+    return Share(state, rules, open_drift(stack), is_chosen, is_clock_back)
+
+
+def _is_clock_back(connection: Connection, work: Work, state: DirectoryState) -> bool:
+    """Whether the last delivery of a directory that reached the target began later than now."""
+    last = outcomes.last_delivered(connection, work.name, state.name)
+    return last is not None and last > work.now
 
 
 def open_drift(stack: ExitStack | AsyncExitStack) -> Drift:

@@ -22,12 +22,15 @@ from usersyncd.state.progress_store import TargetProgress
 
 class Share(Struct, frozen=True):
     """One directory in a delivery: its state, its rules for this target, and the ``drift`` that was found between its
-    links and the target. ``is_chosen``: it is delivered; otherwise only its claims to keys count."""
+    links and the target. ``is_chosen``: it is delivered; otherwise only its claims to keys count.
+    ``is_clock_back``: its rules read the time, and its last delivery was later than now. So the clock was ahead then,
+    and the shapes may be wrong."""
 
     directory: DirectoryState
     rules: TargetRules
     drift: Drift
     is_chosen: bool = True
+    is_clock_back: bool = False
 
     @property
     def name(self) -> str:
@@ -76,8 +79,8 @@ class SharePlan(Struct):
 
     @property
     def is_whole(self) -> bool:
-        """Whether all records are shaped: nothing was delivered by these rules yet."""
-        return self.done is None or self.done.fingerprint != self.share.rules.fingerprint
+        """Whether all records are shaped: nothing was delivered by these rules yet, or the clock was ahead then."""
+        return self.done is None or self.done.fingerprint != self.share.rules.fingerprint or self.share.is_clock_back
 
 
 class TargetPlan(Struct):

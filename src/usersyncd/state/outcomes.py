@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from msgspec import Struct
 from sqlalchemy import Connection, select
 
@@ -47,3 +49,10 @@ def of_directory(connection: Connection, directory: str) -> list[ShareOutcome]:
     return [
         ShareOutcome(*row) for row in connection.execute(select(outcomes).where(outcomes.c.directory_name == directory))
     ]
+
+
+def last_delivered(connection: Connection, target: str, directory: str) -> datetime | None:
+    """The start of the last delivery of a directory that reached a target; None: there was none."""
+    of_share = outcomes.c.target_name == target, outcomes.c.directory_name == directory
+    started = connection.scalar(select(outcomes.c.delivered_at).where(*of_share))
+    return None if started is None else datetime.fromisoformat(started)
