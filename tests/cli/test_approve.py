@@ -303,6 +303,26 @@ def test_rejected_changes_stay_out_and_are_named(usersyncd: Usersyncd, held: Ran
     }  # fmt: skip
 
 
+def test_a_rejection_can_be_undone(usersyncd: Usersyncd, held: Ran) -> None:
+    assert usersyncd("reject", "hr", "--yes").code == 0
+    assert usersyncd("sync").code == 0
+    ran = usersyncd("reject", "hr", "--undo")
+    assert ran.out == "12 rejections of hr in app ended. The next run plans these changes again.\n"
+    assert standing(usersyncd)["decisions"] == []
+    assert usersyncd("sync").code == 3
+    ran = usersyncd("reject", "hr", "--undo")
+    assert (ran.code, ran.err.splitlines()[0]) == (1, "no rejected changes of hr are known")
+    assert usersyncd("reject", "--undo").code == 2
+
+
+def test_changes_that_are_no_longer_held_are_not_approved(usersyncd: Usersyncd, held: Ran) -> None:
+    """The directory was whole again while the question waited for its answer."""
+    people(20)
+    assert usersyncd("sync").code == 0
+    ran = usersyncd("approve", "hr", "--yes")
+    assert (ran.code, "no changes of hr are held" in ran.err) == (1, True)
+
+
 def test_a_first_delivery_is_approved_or_stays_held(usersyncd: Usersyncd) -> None:
     configure(ONE.replace("{connector: csv,", "{connector: csv, deliver: after_approval,"))
     people(3)

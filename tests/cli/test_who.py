@@ -272,7 +272,8 @@ def test_who_names_a_held_plan_and_a_rejection(house: House) -> None:
     assert house.usersyncd("reject", *approve[2:], "--yes", "--reason", "still here").code == 0
     house.sync()
     rejected = house.app("10")["reasons"][1]
-    assert rejected["reason"] == "rejected"
+    assert [one["reason"] for one in house.app("10")["reasons"]] == ["left", "rejected"]
+    assert rejected["command"] == "usersyncd reject hr --undo"
     assert re.fullmatch(r"deactivate user 10 was rejected by .+ on .+ \(still here\)", rejected["message"])
 
 

@@ -128,7 +128,7 @@ def from_share(share: SavedShare, id_: str, *, retried: bool, differs: bool) -> 
         if _is_about(identity, id_):
             why = f" ({decision.reason})" if decision.reason else ""
             message = f"{named(identity)} was rejected by {decision.by} on {decision.at:%Y-%m-%d %H:%M}{why}"
-            yield Reason("rejected", message)
+            yield Reason("rejected", message, command=f"usersyncd reject {share.directory} --undo")
     yield from _failures(share, id_, retried=retried)
     if share.delivery is not None and share.directory in share.delivery.waits:
         yield Reason(
@@ -185,7 +185,8 @@ def _failures(share: SavedShare, id_: str, *, retried: bool) -> Iterator[Reason]
     for one in failed:
         message, remedy = split_remedy(one.error)
         yield Reason("failed", f"the last delivery failed for the user: {message}", remedy, place=one.at, run=run)
-    if retried and not failed and not error:
+    rejected = any(_is_about(one, id_) for one in share.rejected)
+    if retried and not failed and not error and not rejected:
         # A report names the first 1,000 failures only.
         yield Reason("failed", "the last delivery failed for some changes of the user; the next one tries again")
 
