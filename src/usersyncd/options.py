@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from usersyncd.core.plan import ListedChanges
+from usersyncd.core.listed_changes import ListedChanges
 
 ALL = "*"
 """In ``adopt``: every record may adopt an object."""

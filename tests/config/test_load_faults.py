@@ -215,6 +215,12 @@ def test_the_excerpt_shows_the_line_with_a_caret(tmp_path: Path) -> None:
     assert fault(tmp_path, DESK + "    every: 5 m\n").excerpt == "        every: 5 m\n               ^"
 
 
+def test_the_caret_stands_below_wide_characters(tmp_path: Path) -> None:
+    found = faults(tmp_path, "directories: {desk: {connector: acme-paper, was: 日本, evry: 5m}}\n")
+    [line, caret] = next(one.excerpt for one in found if one.path.endswith("evry")).splitlines()
+    assert caret.index("^") == line.index("evry") + 2, "each of the two characters is two cells wide"
+
+
 def test_a_missing_file_says_how_to_write_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no such file") as caught:
         load(tmp_path / "none.yaml")

@@ -8,7 +8,7 @@ from string import ascii_letters
 from sqlalchemy import select
 
 from tests.run.world import World, rules
-from usersyncd.core.plan import ListedChanges
+from usersyncd.core.listed_changes import ListedChanges
 from usersyncd.core.report import Failed
 from usersyncd.plugin import Kind
 from usersyncd.state.columns import NUMBER

@@ -11,8 +11,8 @@ from msgspec import structs
 
 from tests.run.world import ON_SQLITE, World, rules
 from usersyncd.config import Complete
+from usersyncd.core.listed_changes import ListedChanges
 from usersyncd.core.model import DriftPolicy, Guard
-from usersyncd.core.plan import ListedChanges
 from usersyncd.core.protection import protected_keys
 from usersyncd.core.report import TargetReport, Verified
 from usersyncd.plugin import Kind

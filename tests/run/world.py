@@ -17,8 +17,8 @@ from pydantic import BaseModel, Field
 from tests.run.migrated import migrated_sqlite
 from usersyncd.config import Complete, DirectoryConfig, TargetConfig
 from usersyncd.core.approvals import Decision
+from usersyncd.core.listed_changes import ListedChanges
 from usersyncd.core.model import Constant, DriftPolicy, Guard, Leavers, Limit, MembershipMode, Rule, Ruleset
-from usersyncd.core.plan import ListedChanges
 from usersyncd.core.protection import UNPROTECTED, Protection
 from usersyncd.core.report import Cause, DeliveryRun, RunReport, TargetReport
 from usersyncd.deliver.run import deliver

@@ -10,7 +10,6 @@ import typer
 
 from usersyncd.cli.common import AllOption, ConfigOption, JsonOption, load_config, print_json, say
 from usersyncd.cli.real_user import real_user
-from usersyncd.core.summary import many
 from usersyncd.errors import ConfigError, UsersyncError
 from usersyncd.nearest import nearest
 
@@ -86,6 +85,7 @@ def _undo(config: Config, what: str | None) -> None:
     """End the rejections of a directory or target. Raises UsersyncError."""
     from usersyncd.cli import held
     from usersyncd.cli.saved_state import saved_state
+    from usersyncd.core.summary import many
 
     if what is None:
         raise ConfigError("`usersyncd reject --undo` needs the name of a directory or target", LISTS)

@@ -8,8 +8,9 @@ from typing import Any
 from msgspec import structs
 
 from usersyncd.cli.common import StreamedList
+from usersyncd.core.listed_changes import ListedChanges, listed
 from usersyncd.core.packed_changes import PackedChanges
-from usersyncd.core.plan import Hash, ListedChanges, listed
+from usersyncd.core.plan import Hash
 from usersyncd.core.report import DeliveryRun, Failed, PullRun, RunReport, TargetReport, targets_of
 from usersyncd.errors import split_remedy
 from usersyncd.plugin import Change, Kind, Op

@@ -16,8 +16,9 @@ from usersyncd.cli.common import StreamedList, say
 from usersyncd.cli.names import names_of
 from usersyncd.config import Config
 from usersyncd.core.approvals import LASTS, Decision, Decisions, command, short
+from usersyncd.core.listed_changes import ListedChanges, listed
 from usersyncd.core.packed_changes import PackedChanges
-from usersyncd.core.plan import ListedChanges, count, listed
+from usersyncd.core.plan import count
 from usersyncd.core.report import Counts
 from usersyncd.core.summary import many
 from usersyncd.errors import UsersyncError

@@ -51,7 +51,7 @@ def plan(
     from usersyncd.cli.documents import runs_document
     from usersyncd.cli.report import is_well, show_run
     from usersyncd.cli.runs import opened
-    from usersyncd.core.plan import ListedChanges
+    from usersyncd.core.listed_changes import ListedChanges
     from usersyncd.options import RunOptions
 
     reports = []

@@ -27,7 +27,7 @@ def show(
     """Show one run: what was read, every delivered change, and what failed."""
     from usersyncd.cli.documents import FORMAT, list_changes, run_document
     from usersyncd.cli.saved_state import RUNNING, current_status, saved_state
-    from usersyncd.core.plan import ListedChanges
+    from usersyncd.core.listed_changes import ListedChanges
     from usersyncd.core.report import PullRun
 
     loaded = load_config(context, config)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import msgspec
@@ -95,5 +96,8 @@ def age(span: timedelta) -> str:
 
 
 def local(time: str) -> str:
-    """Show a stored time in local time."""
-    return datetime.fromisoformat(time).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    """Show a stored time in local time; in UTC, if it is the year 9999 there and a later one here."""
+    moment = datetime.fromisoformat(time)
+    with suppress(OverflowError):
+        moment = moment.astimezone()
+    return moment.strftime("%Y-%m-%d %H:%M:%S")

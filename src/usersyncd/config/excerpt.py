@@ -78,7 +78,9 @@ class Excerpts:
                 caret = len(shown) - 1
         if not "".join(shown).strip(f" {BLANK}"):
             return ""
-        return f"    {''.join(shown)}\n    {' ' * min(caret, len(shown))}^"
+        from rich.cells import cell_len  # Only a fault needs it.
+
+        return f"    {''.join(shown)}\n    {' ' * cell_len(''.join(shown[:caret]))}^"
 
 
 def in_order(file: str, excerpts: Excerpts, faults: Iterable[Fault]) -> list[Fault]:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import sys
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from enum import Enum, IntEnum
-from typing import Protocol, TypeVar
+from collections.abc import Iterator, Mapping
+from enum import IntEnum
 
 from msgspec import Struct
 
@@ -58,36 +55,6 @@ def count(counts: Counts, change: Change, times: int | None = None) -> None:
     if not change.members:
         part = counts.users if change.kind is Kind.USER else counts.groups
     setattr(part, change.op, getattr(part, change.op) + number)
-
-
-class Sorted(Protocol):
-    """A change, planned or in the journal."""
-
-    @property
-    def op(self) -> str: ...
-    @property
-    def kind(self) -> str: ...
-
-
-S = TypeVar("S", bound=Sorted)
-
-
-class ListedChanges(Enum):
-    """Which changes a report lists. ``FIRST``: the first of each sort, so that a few deletions are seen although a
-    thousand creations come before them."""
-
-    NONE = 0
-    FIRST = 10
-    ALL = sys.maxsize
-
-
-def listed(changes: Iterable[S], which: ListedChanges) -> Iterator[S]:
-    """The changes that a report lists, in their order."""
-    counts = Counter[tuple[str, str]]()
-    for change in changes:
-        counts[change.op, change.kind] += 1
-        if counts[change.op, change.kind] <= which.value:
-            yield change
 
 
 def differences(op: str, before: Mapping[str, Value], after: Mapping[str, Value]) -> Iterator[tuple[str, Value, Value]]:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from usersyncd.blocking import to_its_end
 from usersyncd.context import TargetRunContext
+from usersyncd.core.listed_changes import ListedChanges, listed
 from usersyncd.core.packed_changes import PackedChanges
-from usersyncd.core.plan import ListedChanges, listed
 from usersyncd.core.report import MAX_FAILURES
 from usersyncd.deliver.guard import judge, record
 from usersyncd.deliver.objects import find_objects, is_readable
