@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 
 from msgspec import Struct, field
@@ -57,6 +58,8 @@ class Activity:
         busy = {*self.running, *self.waiting}
         if due := [(when, item) for when, item in upcoming if item not in busy]:
             when, item = due[0]
-            parts.append(f"next: {item.name} at {when.astimezone():%H:%M:%S}")
+            with suppress(OverflowError):  # The year 9999 may be a later one here.
+                when = when.astimezone()
+            parts.append(f"next: {item.name} at {when:%H:%M:%S}")
         parts += [f"{item.name} {status}" for item, status in self.failures.items() if item not in busy]
         return "; ".join(parts) or "no directories"
