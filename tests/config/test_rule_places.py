@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from tests.config.writing import DESK, faults, written
 from usersyncd.config import load
@@ -32,7 +33,8 @@ def pointed_at(folder: Path, fault: Fault) -> str:
     """Return the text from the fault's place to the end of the line, and check that the caret points to it."""
     line = (folder / "config.yaml").read_text().splitlines()[fault.line - 1][fault.column - 1 :]
     shown, caret = fault.excerpt.split("\n")
-    assert shown[caret.index("^") :] == line
+    before, pointed = shown[: len(shown) - len(line)], shown[len(shown) - len(line) :]
+    assert (pointed, cell_len(before)) == (line, caret.index("^")), "a wide character takes two cells"
     return line
 
 

@@ -163,8 +163,8 @@ class Decisions(Struct, frozen=True):
     """The decisions in force about one directory in one target: the identities of the changes, each with its
     decision."""
 
-    approved: Mapping[str, Decision] = {}
-    rejected: Mapping[str, Decision] = {}
+    approved: dict[str, Decision] = {}
+    rejected: dict[str, Decision] = {}
 
     def __bool__(self) -> bool:
         return bool(self.approved or self.rejected)

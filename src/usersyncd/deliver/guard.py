@@ -116,7 +116,8 @@ def record(database: Database, planning: Planning, share: Share, plan: TargetPla
         if not approvals.is_decided(connection, key.target, key.directory):
             return
     with database.write() as connection:
-        over += approvals.outdated(connection, key.target, key.directory, planning.now)
+        made = approvals.decisions_of(connection, key.target, key.directory, planning.now)
+        over += approvals.outdated(connection, key.directory, made, planning.now)
         approvals.end(connection, key.target, key.directory, over)
         approvals.end_expired(connection, key.target, key.directory, planning.now)
 

@@ -190,7 +190,8 @@ async def _finish(work: Work, shares: Sequence[Share]) -> None:
             if report.verified is not None:
                 await to_its_end(lambda: verifications.done(work.database, share.directory.id, work.number, work.now))  # noqa: B023
             await to_its_end(lambda: purge(work.database, share.directory.id))  # noqa: B023
-    await to_its_end(lambda: _forget_dates(work))
+    if await work.ask(lambda connection: moments.is_any_due(connection, work.number, work.now)):
+        await to_its_end(lambda: _forget_dates(work))
 
 
 def _forget_dates(work: Work) -> None:

@@ -9,7 +9,7 @@ from io import BytesIO
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, RowMapping, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Table, delete, func, insert, select
 
 from usersyncd.core.approvals import Decision, Decisions, decided, hash_of, is_first_delivery, named
 from usersyncd.core.digest import digest
@@ -21,12 +21,6 @@ from usersyncd.state.tables import decided as decided_table
 from usersyncd.state.tables import decisions, directories, held, links, records, target_names, targets
 
 PAGE = 5_000
-_MADE_BY = (
-    (decisions.c.target == decided_table.c.target)
-    & (decisions.c.directory == decided_table.c.directory)
-    & (decisions.c.number == decided_table.c.decision)
-)
-"""Joins a decided change and its decision."""
 
 
 class ShareKey(Struct, frozen=True):
@@ -70,7 +64,7 @@ def hold(
 ) -> str:
     """Store the held changes of a share, unless exactly these are stored already. Returns their hash."""
     hash_ = hash_of(share.target_name, share.directory_name, identities)
-    of_share = held.c.target == share.target, held.c.directory == share.directory
+    of_share = _of(held, share.target, share.directory)
     with database.read() as connection:
         if connection.scalar(select(held.c.hash).where(*of_share)) == hash_:
             return hash_
@@ -89,17 +83,14 @@ def hold(
 def release(database: Database, share: ShareKey, began: datetime) -> None:
     """Store that nothing is held of a share any more. Approvals that were given since the delivery ``began`` end: the
     plan no longer has what they approve."""
-    of_share = held.c.target == share.target, held.c.directory == share.directory
+    of_share = _of(held, share.target, share.directory)
     with database.read() as connection:
         if connection.scalar(select(held.c.hash).where(*of_share)) is None:
             return
     too_late = select(decisions.c.number).where(
-        decisions.c.target == share.target,
-        decisions.c.directory == share.directory,
-        decisions.c.approved == 1,
-        decisions.c.at > began.isoformat(),
+        *_of(decisions, share.target, share.directory), decisions.c.approved == 1, decisions.c.at > began.isoformat()
     )
-    of_decided = decided_table.c.target == share.target, decided_table.c.directory == share.directory
+    of_decided = _of(decided_table, share.target, share.directory)
     with database.write() as connection:
         connection.execute(delete(held).where(*of_share))
         connection.execute(delete(decided_table).where(*of_decided, decided_table.c.decision.in_(too_late)))
@@ -107,7 +98,7 @@ def release(database: Database, share: ShareKey, began: datetime) -> None:
 
 def is_held(connection: Connection, share: HeldShare) -> bool:
     """Whether exactly these changes are still held."""
-    of_share = held.c.target == share.share.target, held.c.directory == share.share.directory
+    of_share = _of(held, share.share.target, share.share.directory)
     return connection.scalar(select(held.c.hash).where(*of_share)) == share.hash
 
 
@@ -172,12 +163,12 @@ def decided_after(connection: Connection, number: int) -> tuple[int, set[str]]:
 
 def decisions_of(connection: Connection, target: int, directory: int, now: datetime) -> Decisions:
     """The decisions in force about one directory in one target."""
-    of_share = decided_table.c.target == target, decided_table.c.directory == directory
+    of_share = _of(decided_table, target, directory)
     query = select(decided_table.c.identity, decided_table.c.decision).where(*of_share)
     rows = connection.execute(query).all()
     if not rows:
         return Decisions()
-    made = select(decisions).where(decisions.c.target == target, decisions.c.directory == directory)
+    made = select(decisions).where(*_of(decisions, target, directory))
     by_number = {row["number"]: _decision(row) for row in connection.execute(made).mappings()}
     approved: dict[str, Decision] = {}
     rejected: dict[str, Decision] = {}
@@ -193,25 +184,21 @@ def by_directory(connection: Connection, target: int, now: datetime) -> dict[str
     query = select(directories.c.id, directories.c.name).where(
         directories.c.id.in_(select(decided_table.c.directory).where(decided_table.c.target == target))
     )
-    return {
-        name: _without(decisions_of(connection, target, number, now), outdated(connection, target, number, now))
-        for number, name in connection.execute(query)
-    }
+    found: dict[str, Decisions] = {}
+    for number, name in connection.execute(query).all():
+        made = decisions_of(connection, target, number, now)
+        over = set(outdated(connection, number, made, now))
+        approved = {one: decision for one, decision in made.approved.items() if one not in over}
+        rejected = {one: decision for one, decision in made.rejected.items() if one not in over}
+        found[name] = Decisions(approved, rejected)
+    return found
 
 
-def _without(found: Decisions, identities: Collection[str]) -> Decisions:
-    approved = {one: decision for one, decision in found.approved.items() if one not in identities}
-    rejected = {one: decision for one, decision in found.rejected.items() if one not in identities}
-    return Decisions(approved, rejected)
-
-
-def outdated(connection: Connection, target: int, directory: int, now: datetime) -> list[str]:
+def outdated(connection: Connection, directory: int, made: Decisions, now: datetime) -> list[str]:
     """The identities of decided changes whose record, or member, left its directory after the decision: that departure
     is another one than the person decided about. A departure in the future comes from a wrong clock and does not
     count."""
-    of_share = decided_table.c.target == target, decided_table.c.directory == directory
-    query = select(decided_table.c.identity, decisions.c.at).join(decisions, _MADE_BY)
-    decided_at = {one: at for one, at in connection.execute(query.where(*of_share))}  # noqa: C416 - rows, not pairs
+    decided_at = {one: decision.at.isoformat() for one, decision in (made.approved | made.rejected).items()}
     parts = {one: named(one) for one in decided_at}
     ids = {part.id for part in parts.values()} | {part.member.id for part in parts.values() if part.member}
     left = _departures(connection, directory, [one for one in ids if one is not None], now)
@@ -237,13 +224,6 @@ def _departures(
     }
 
 
-def has_approvals(connection: Connection, target: int) -> bool:
-    """Whether an approval waits until its changes are delivered, or are no longer planned."""
-    query = select(decided_table.c.target).join(decisions, _MADE_BY)
-    matches = decided_table.c.target == target, decisions.c.approved == 1
-    return connection.execute(query.where(*matches).limit(1)).first() is not None
-
-
 def open_decisions(connection: Connection, now: datetime) -> list[OpenDecision]:
     """All decisions in force about changes that were not delivered since, the latest decision first."""
     names = targets.c.name.label("target_name"), directories.c.name.label("directory_name")
@@ -251,7 +231,12 @@ def open_decisions(connection: Connection, now: datetime) -> list[OpenDecision]:
         select(*decisions.c, *names, decided_table.c.identity)
         .join(targets, targets.c.id == decisions.c.target)
         .join(directories, directories.c.id == decisions.c.directory)
-        .join(decided_table, _MADE_BY)
+        .join(
+            decided_table,
+            (decided_table.c.target == decisions.c.target)
+            & (decided_table.c.directory == decisions.c.directory)
+            & (decided_table.c.decision == decisions.c.number),
+        )
         .order_by(decisions.c.number.desc(), decided_table.c.identity)
     )
     open_: dict[tuple[int, int], OpenDecision] = {}
@@ -264,20 +249,17 @@ def open_decisions(connection: Connection, now: datetime) -> list[OpenDecision]:
 
 def end(connection: Connection, target: int, directory: int, identities: Iterable[str]) -> None:
     """End the decisions about these changes, because the changes were delivered or are not planned any more."""
-    of_share = decided_table.c.target == target, decided_table.c.directory == directory
+    of_share = _of(decided_table, target, directory)
     for digests in bulk.batched((digest(identity.encode()) for identity in identities), PAGE):
         connection.execute(delete(decided_table).where(*of_share, among(connection, decided_table.c.digest, digests)))
 
 
 def end_expired(connection: Connection, target: int, directory: int, now: datetime) -> None:
     """End the expired approvals of a share. They stay in the table ``decisions`` as history."""
-    of_share = decided_table.c.target == target, decided_table.c.directory == directory
+    of_share = _of(decided_table, target, directory)
     numbers = select(decided_table.c.decision).where(*of_share).distinct()
-    rows = connection.execute(
-        select(decisions).where(
-            decisions.c.target == target, decisions.c.directory == directory, decisions.c.number.in_(numbers)
-        )
-    ).mappings()
+    query = select(decisions).where(*_of(decisions, target, directory), decisions.c.number.in_(numbers))
+    rows = connection.execute(query).mappings()
     expired = [decision.number for decision in map(_decision, rows) if not decision.is_in_force(now)]
     if expired:
         connection.execute(delete(decided_table).where(*of_share, decided_table.c.decision.in_(expired)))
@@ -285,7 +267,7 @@ def end_expired(connection: Connection, target: int, directory: int, now: dateti
 
 def is_decided(connection: Connection, target: int, directory: int) -> bool:
     """Whether any decision about a share is stored."""
-    of_share = decided_table.c.target == target, decided_table.c.directory == directory
+    of_share = _of(decided_table, target, directory)
     return bool(connection.scalar(select(func.count()).select_from(decided_table).where(*of_share).limit(1)))
 
 
@@ -303,6 +285,11 @@ def consume(
 
 
 # ---- rows
+
+
+def _of(table: Table, target: int, directory: int) -> tuple[ColumnElement[bool], ...]:
+    """The condition for the rows of one share."""
+    return table.c.target == target, table.c.directory == directory
 
 
 def _share(row: RowMapping) -> ShareKey:
