@@ -17,9 +17,9 @@ from usersyncd.plugin import Change, Kind, Op
 from usersyncd.state import membership_changes
 from usersyncd.state.bulk import batched
 from usersyncd.state.candidates import Selection
+from usersyncd.state.compared_groups import all_groups, retried_groups
 from usersyncd.state.database import Connection
-from usersyncd.state.held_members import HeldMembers, all_groups, held_members, retried_groups
-from usersyncd.state.links import GroupMembers
+from usersyncd.state.held_members import GroupMembers, HeldMembers, held_members
 from usersyncd.state.membership_changes import MembershipChange
 from usersyncd.state.membership_graph import MembershipGraph
 from usersyncd.state.people import People
@@ -152,7 +152,7 @@ def _held(
             former = {leaver for ref in refs if (leaver := adopted.get(ref)) is not None}
             found[object_] = GroupMembers(those_in(held.members, refs | former), set(held.unanswered))
         elif object_ not in found:
-            found[object_] = GroupMembers(set(held.members), set(held.unanswered))
+            found[object_] = held.as_sets()
     return {
         group: GroupMembers(set(), set())
         if object_ in selection.drift.missing

@@ -24,8 +24,8 @@ from usersyncd.state import linked_records, links, progress_store, verifications
 from usersyncd.state.database import Connection, Database
 from usersyncd.state.directories import DirectoryState
 from usersyncd.state.drift import Drift
+from usersyncd.state.held_members import GroupMembers, HeldMembers, held_members
 from usersyncd.state.linked_records import LinkedRecord
-from usersyncd.state.links import GroupMembers
 
 OBJECTS = 1_000
 """Objects that are compared together. With five times as many, memory grows by 40 MB and nothing is faster."""
@@ -198,10 +198,10 @@ class Verification:
             for kind in Kind:
                 target_ids = {member for members in held.values() for of, member in members if of is kind}
                 self._learn(connection, kind, target_ids)
-            linked = links.members(connection, self._number, held)
+            linked = held_members(connection, self._number, held)
         differing: dict[int, GroupMembers] = {}
         for group, members in held.items():
-            expected = linked.get(group) or GroupMembers(set(), set())
+            expected = linked.get(group, HeldMembers()).as_sets()
             found = {
                 ref for kind, member in members if (ref := self._known[kind][member]) is not None
             } - self._untouched

@@ -11,6 +11,7 @@ from msgspec import structs
 from usersyncd.plugin import Change, Member
 from usersyncd.state import links
 from usersyncd.state.database import Database
+from usersyncd.state.held_members import groups_with
 from usersyncd.state.ledger import Answer
 from usersyncd.state.plan_store import PlannedChange
 
@@ -59,7 +60,7 @@ class Addresses:
         leavers = {step.ref for step in steps if step.fallback} - absent
         if leavers:
             with self._database.read() as connection:
-                again.update(links.with_members(connection, self._target, leavers))
+                again.update(groups_with(connection, self._target, leavers))
         return list(self._deliverable(steps, absent, again))
 
     def _look_up(self, steps: Sequence[PlannedChange]) -> Set[int]:

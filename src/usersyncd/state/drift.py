@@ -9,12 +9,13 @@ from collections.abc import Collection, Iterable, Mapping
 import msgspec
 from sqlalchemy import Connection
 
-from usersyncd.core.digest import encode, unpack
+from usersyncd.core.digest import encode, pack, unpack
 from usersyncd.core.links import Shape
 from usersyncd.state import links, progress_store
 from usersyncd.state.bulk import batched
 from usersyncd.state.columns import decode
-from usersyncd.state.links import GroupMembers, Row
+from usersyncd.state.held_members import GroupMembers, HeldMembers, write_members
+from usersyncd.state.links import Row
 from usersyncd.state.scratch import scratch
 
 SCHEMA = """
@@ -64,7 +65,7 @@ class Drift:
 
     def regroup(self, groups: Mapping[int, GroupMembers]) -> None:
         """Note the members that were found in groups whose members differ."""
-        rows = [(ref, links.packed(group.members)) for ref, group in groups.items()]
+        rows = [(ref, pack(group.as_arrays().members)) for ref, group in groups.items()]
         self._file.executemany("INSERT INTO regrouped VALUES (?, ?)", rows)
         self.regrouped += len(rows)
 
@@ -95,7 +96,7 @@ class Drift:
         """The members that were found in these groups; only groups whose members differ."""
         query = "SELECT ref, members FROM regrouped WHERE ref IN (SELECT value FROM json_each(?))"
         rows = self._file.execute(query, (encode(list(groups)).decode(),))
-        return {ref: GroupMembers(set(unpack("I", members)), set()) for ref, members in rows}
+        return {ref: HeldMembers(unpack("I", members)).as_sets() for ref, members in rows}
 
     # ---- delivering
 
@@ -109,5 +110,5 @@ class Drift:
             groups = self.members(refs)
             for group in groups.values():
                 group.members -= self.missing
-            links.write_members(connection, target, groups)
+            write_members(connection, target, {ref: group.as_arrays() for ref, group in groups.items()})
         progress_store.retry(connection, target, {*self.refs(), *self.groups()})

@@ -1,20 +1,18 @@
-"""Reads and writes the members that a target holds in its groups, and finds the groups whose members a plan compares
-completely."""
+"""Reads and writes the members that a target holds in its groups."""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Set
 
 from msgspec import Struct
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select, update
 
 from usersyncd.core.digest import pack, unpack
 from usersyncd.core.graph import NOBODY
 from usersyncd.state import bulk
-from usersyncd.state.candidates import Selection
 from usersyncd.state.database import among
-from usersyncd.state.tables import link_members, memberships, records, retries
+from usersyncd.state.tables import link_members
 
 
 class HeldMembers(Struct, frozen=True):
@@ -24,10 +22,29 @@ class HeldMembers(Struct, frozen=True):
     members: array[int] = NOBODY
     unanswered: array[int] = NOBODY
 
+    def as_sets(self) -> GroupMembers:
+        """The same members, to be changed."""
+        return GroupMembers(set(self.members), set(self.unanswered))
+
+
+class GroupMembers(Struct):
+    """The members of one group in a target, as sets that can be changed. For many members, :class:`HeldMembers` is
+    smaller and faster."""
+
+    members: set[int]
+    unanswered: set[int]
+
+    def as_arrays(self) -> HeldMembers:
+        """The same members, to be stored."""
+        return HeldMembers(array("I", sorted(self.members)), array("I", sorted(self.unanswered)))
+
+
+_COLUMNS = link_members.c.ref, link_members.c.members, link_members.c.unanswered
+
 
 def held_members(connection: Connection, target: int, groups: Collection[int]) -> dict[int, HeldMembers]:
     """The members of these groups in a target. Groups that it does not have are left out."""
-    query = select(link_members.c.ref, link_members.c.members, link_members.c.unanswered).where(
+    query = select(*_COLUMNS).where(
         link_members.c.target == target, among(connection, link_members.c.ref, list(groups))
     )
     return {
@@ -42,19 +59,32 @@ def write_members(connection: Connection, target: int, groups: Mapping[int, Held
     bulk.upsert(connection, link_members, ("target", "ref", "members", "unanswered"), rows)
 
 
-def all_groups(connection: Connection, selection: Selection) -> set[int]:
-    """All groups that have members in the directory or in the target."""
-    here = select(memberships.c.ref).where(memberships.c.directory == selection.directory)
-    held = (
-        select(link_members.c.ref)
-        .join(records, records.c.ref == link_members.c.ref)
-        .where(link_members.c.target == selection.target, records.c.directory == selection.directory)
-    )
-    return {*connection.scalars(here), *connection.scalars(held)}
+def groups_with(connection: Connection, target: int, refs: Set[int]) -> dict[int, HeldMembers]:
+    """The groups of the target that contain one of these records, or may contain it."""
+    groups: dict[int, HeldMembers] = {}
+    for group, held, open_ in connection.execute(select(*_COLUMNS).where(link_members.c.target == target)):
+        both = unpack("I", held), unpack("I", open_)
+        if any(not refs.isdisjoint(members) for members in both):
+            groups[group] = HeldMembers(*both)
+    return groups
 
 
-def retried_groups(connection: Connection, selection: Selection) -> set[int]:
-    """The groups that failed in the last delivery."""
-    query = select(memberships.c.ref).join(retries, retries.c.ref == memberships.c.ref)
-    of_share = memberships.c.directory == selection.directory, retries.c.target == selection.target
-    return set(connection.scalars(query.where(*of_share)))
+def replace_members(connection: Connection, target: int, refs: Mapping[int, int | None]) -> None:
+    """Replace each of these records in every group by another record, or remove it (None). If the record is a group,
+    the other record gets its members."""
+    if not refs:
+        return
+    replaced = {ref: other for ref, other in refs.items() if other is not None}
+    for ref, other in replaced.items():
+        here = link_members.c.target == target
+        connection.execute(delete(link_members).where(here, link_members.c.ref == other))
+        connection.execute(update(link_members).where(here, link_members.c.ref == ref).values(ref=other))
+    changed = {
+        ref: HeldMembers(_replaced(group.members, refs), _replaced(group.unanswered, refs))
+        for ref, group in groups_with(connection, target, refs.keys()).items()
+    }
+    write_members(connection, target, changed)
+
+
+def _replaced(members: array[int], refs: Mapping[int, int | None]) -> array[int]:
+    return array("I", sorted({new for ref in members if (new := refs.get(ref, ref)) is not None}))

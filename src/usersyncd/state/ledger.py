@@ -26,8 +26,7 @@ from usersyncd.state import journal, links, progress_store, sent
 from usersyncd.state.approvals import consume
 from usersyncd.state.database import Database
 from usersyncd.state.harms import AcknowledgedChange, Harms
-from usersyncd.state.held_members import HeldMembers, held_members, write_members
-from usersyncd.state.links import GroupMembers
+from usersyncd.state.held_members import HeldMembers, held_members, replace_members, write_members
 from usersyncd.state.lock import Lock
 from usersyncd.state.plan_store import PlannedChange
 from usersyncd.state.sent import Sent
@@ -199,7 +198,7 @@ class Ledger:
     def _hand_over(self, connection: Connection, adopters: Mapping[int, int]) -> None:
         """Delete the links of leavers whose objects were adopted, and put the adopting records into the leavers' groups
         (leaver's ref → adopter's ref)."""
-        links.replace_members(connection, self._book.target, adopters)
+        replace_members(connection, self._book.target, adopters)
         links.forget(connection, self._book.target, list(adopters))
 
     def _row(self, step: PlannedChange, change: Change, outcome: Outcome) -> links.Row:
@@ -241,10 +240,11 @@ class Ledger:
             self._displace(connection, list(rows.values()), batch)
             for step, found in resolved:
                 self._resolve(connection, step, found.outcome, rows.get(step.ref))
-            groups = links.members(connection, book.target, {step.ref for step in members})
+            held = held_members(connection, book.target, {step.ref for step in members})
+            groups = {step.ref: held.get(step.ref, HeldMembers()).as_sets() for step in members}
             for step in members:
-                groups.setdefault(step.ref, GroupMembers(set(), set())).unanswered.update(step.members)
-            links.write_members(connection, book.target, groups)
+                groups[step.ref].unanswered.update(step.members)
+            write_members(connection, book.target, {ref: group.as_arrays() for ref, group in groups.items()})
             done = [step for step, found in resolved if _is_done(step, found)]
             self._write_journal(connection, [(step.change, None) for step in done])
             self._write_harms(

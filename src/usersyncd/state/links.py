@@ -1,22 +1,22 @@
-"""Stores the links of a target, and the members of its groups."""
+"""Stores the links of a target."""
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, and_, delete, func, or_, select, update
+from sqlalchemy import Connection, and_, delete, func, or_, select
 
-from usersyncd.core.digest import digest, encode, pack, unpack
+from usersyncd.core.digest import digest, encode
 from usersyncd.core.links import Link, Shape, State
 from usersyncd.plugin import Kind, Lookup
 from usersyncd.state import bulk
 from usersyncd.state.bulk import batched
 from usersyncd.state.columns import NUMBER, decode
 from usersyncd.state.database import among
+from usersyncd.state.held_members import replace_members
 from usersyncd.state.tables import directories, link_members, links, records, retries, target_progress
 
 PAGE = 5_000
@@ -36,14 +36,6 @@ class Row(Struct, frozen=True, gc=False):
     left_at: datetime | None
     target_id: str | None
     shape: str
-
-
-class GroupMembers(Struct):
-    """The members of one group in a target, as refs. ``unanswered``: members that were added or removed without an
-    answer; nobody knows whether they are in the group."""
-
-    members: set[int]
-    unanswered: set[int]
 
 
 class Owner(Struct, frozen=True, gc=False):
@@ -242,60 +234,3 @@ def sample(connection: Connection, target: int, kind: Kind, limit: int) -> dict[
         links.c.target == target, links.c.kind == NUMBER[kind], links.c.target_id.is_not(None)
     )
     return {target_id: str(msgspec.json.decode(key)) for target_id, key in connection.execute(query.limit(limit))}
-
-
-# ---- memberships
-
-
-def members(connection: Connection, target: int, groups: Collection[int]) -> dict[int, GroupMembers]:
-    """The members of these groups in the target, by the group's ref."""
-    query = select(link_members.c.ref, link_members.c.members, link_members.c.unanswered).where(
-        link_members.c.target == target, among(connection, link_members.c.ref, list(groups))
-    )
-    return {
-        ref: GroupMembers(set(unpack("I", held)), set(unpack("I", open_)))
-        for ref, held, open_ in connection.execute(query)
-    }
-
-
-def write_members(connection: Connection, target: int, groups: Mapping[int, GroupMembers]) -> None:
-    """Store the members of groups."""
-    rows = ((target, ref, packed(group.members), packed(group.unanswered) or None) for ref, group in groups.items())
-    bulk.upsert(connection, link_members, ("target", "ref", "members", "unanswered"), rows)
-
-
-def replace_members(connection: Connection, target: int, refs: Mapping[int, int | None]) -> None:
-    """Replace each of these records in every group by another record, or remove it (None). If the record is a group,
-    the other record gets its members."""
-    if not refs:
-        return
-    replaced = {ref: other for ref, other in refs.items() if other is not None}
-    for ref, other in replaced.items():
-        here = link_members.c.target == target
-        connection.execute(delete(link_members).where(here, link_members.c.ref == other))
-        connection.execute(update(link_members).where(here, link_members.c.ref == ref).values(ref=other))
-    changed = {
-        ref: GroupMembers(_replaced(group.members, refs), _replaced(group.unanswered, refs))
-        for ref, group in with_members(connection, target, refs.keys()).items()
-    }
-    write_members(connection, target, changed)
-
-
-def _replaced(members: set[int], refs: Mapping[int, int | None]) -> set[int]:
-    return {new for ref in members if (new := refs.get(ref, ref)) is not None}
-
-
-def with_members(connection: Connection, target: int, refs: Set[int]) -> dict[int, GroupMembers]:
-    """The groups of the target that contain one of these records, or may contain it."""
-    query = select(link_members.c.ref, link_members.c.members, link_members.c.unanswered)
-    groups: dict[int, GroupMembers] = {}
-    for group, held, open_ in connection.execute(query.where(link_members.c.target == target)):
-        both = unpack("I", held), unpack("I", open_)
-        if any(not refs.isdisjoint(members) for members in both):
-            groups[group] = GroupMembers(*map(set, both))
-    return groups
-
-
-def packed(refs: set[int]) -> bytes:
-    """Refs as a sorted array, in bytes, as the tables store them."""
-    return pack(array("I", sorted(refs)))

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, null, sele
 
 from usersyncd.state import bulk, links, progress_store
 from usersyncd.state.database import among
+from usersyncd.state.held_members import replace_members
 from usersyncd.state.tables import directories, records, retries, sent, target_progress, verifications
 from usersyncd.state.tables import links as links_table
 
@@ -53,7 +54,7 @@ def merge(connection: Connection, old: int, new: int) -> None:
             update(records).where(among(connection, records.c.ref, batch)).values(directory=old, gone_at=now, **emptied)
         )
     for target in connection.scalars(select(target_progress.c.target).where(target_progress.c.directory == new)).all():
-        links.replace_members(connection, target, refs)
+        replace_members(connection, target, refs)
         bulk.upsert(connection, verifications, ("target", "directory", "at"), [(target, old, None)])
         progress_store.begin(connection, old, target, "")
     connection.execute(delete(retries).where(retries.c.ref.in_(list(refs))))
