@@ -323,6 +323,37 @@ def test_changes_that_are_no_longer_held_are_not_approved(usersyncd: Usersyncd, 
     assert (ran.code, "no changes of hr are held" in ran.err) == (1, True)
 
 
+def test_an_answer_that_comes_too_late_decides_nothing(
+    usersyncd: Usersyncd, held: Ran, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The directory is whole again, and was delivered, before the person answers."""
+
+    def answer(*_: Any, **__: Any) -> bool:
+        people(20)
+        assert usersyncd("sync").code == 0
+        return True
+
+    monkeypatch.setattr("typer.confirm", answer)
+    monkeypatch.setattr("sys.stdin", Terminal("\n"))
+    ran = usersyncd("approve", "hr", "--reason", "x")
+    assert (ran.code, "is no longer held: the plan has changed" in ran.err) == (1, True)
+    people(8)
+    assert usersyncd("sync").code == 3
+
+
+def test_what_is_held_of_a_former_database_is_not_offered(usersyncd: Usersyncd, held: Ran) -> None:
+    configure(ONE.replace("app.db", "test.db"))
+    people(20)
+    assert usersyncd("sync").code == 0
+    people(8)
+    assert usersyncd("sync").code == 3
+    [one] = json.loads(usersyncd("approve", "--json").out)["held"]
+    assert usersyncd("approve", digits(one["hash"]), "--yes").code == 0
+    configure(ONE)
+    assert usersyncd("sync").code == 3
+    assert active() == 20
+
+
 def test_a_first_delivery_is_approved_or_stays_held(usersyncd: Usersyncd) -> None:
     configure(ONE.replace("{connector: csv,", "{connector: csv, deliver: after_approval,"))
     people(3)

@@ -295,7 +295,7 @@ def test_an_approval_of_what_is_no_longer_held_ends(forty: World) -> None:
     forty.synced()
     with forty.database.write() as connection:
         decide(connection, share, approved=True, by="ann", reason=None, now=NOON)
-    forty.deliver()
+    forty.deliver(cause="approval")
     assert undelivered(forty) == set()
     later(forty, 1)
     forty.leave(*FORTY)

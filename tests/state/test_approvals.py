@@ -62,6 +62,21 @@ def test_held_changes_are_replaced_and_dropped(database: Database) -> None:
         assert approvals.held_shares(connection) == []
 
 
+def test_an_approval_that_was_given_during_a_delivery_ends_with_what_is_held(database: Database) -> None:
+    """The delivery began without it, and found that nothing of it is planned any more."""
+    decide(database, approved=True, now=NOON + timedelta(minutes=1))
+    approvals.release(database, SHARE, NOON)
+    with database.read() as connection:
+        assert not approvals.is_decided(connection, 1, 1)
+
+
+def test_an_approval_from_before_a_delivery_stays_until_its_plan_is_known(database: Database) -> None:
+    decide(database, approved=True)
+    approvals.release(database, SHARE, NOON + timedelta(minutes=1))
+    with database.read() as connection:
+        assert approvals.is_decided(connection, 1, 1)
+
+
 def test_the_last_decision_counts_until_it_ends(database: Database) -> None:
     decide(database, approved=True)
     decide(database, approved=False, by="bob")
