@@ -21,7 +21,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from usersyncd.http import Clock
+from usersyncd.http_client import Clock
 from usersyncd.plugin import Done, Kind
 from usersyncd.testing import source_context
 

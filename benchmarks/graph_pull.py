@@ -23,7 +23,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from usersyncd.http import Clock
+from usersyncd.http_client import Clock
 from usersyncd.plugin import Done, Kind, Members
 from usersyncd.testing import source_context
 from usersyncd_entra import EntraSource

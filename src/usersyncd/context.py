@@ -19,7 +19,7 @@ from usersyncd.secrets import open_secret
 if TYPE_CHECKING:
     import httpx
 
-    from usersyncd.http import Clients, Clock
+    from usersyncd.http_client import Clients, Clock
 
 T = TypeVar("T")
 
@@ -65,7 +65,7 @@ class RunContext:
 
     @cached_property
     def _clients(self) -> Clients:
-        from usersyncd.http import Clients, Clock  # httpx is slow to import, and most connectors do not use it.
+        from usersyncd.http_client import Clients, Clock  # httpx is slow to import, and most connectors do not use it.
 
         return Clients(
             clock=self.clock or Clock(),

@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 from tests.fakes import google, graph
-from usersyncd.http import Clock
+from usersyncd.http_client import Clock
 
 Person = tuple[str | None, ...]
 """Name to sign in with, address, name, ``yes`` or ``no`` for active, id of the manager."""

@@ -18,7 +18,7 @@ from tests.cli.running import Usersyncd
 from tests.system.cloud import CLOUDS
 from tests.system.example import query
 from tests.system.test_systemd import ROOT
-from usersyncd.http import Clock
+from usersyncd.http_client import Clock
 
 __all__ = ["usersyncd"]
 

@@ -24,7 +24,7 @@ from tests.system.cloud import CLOUDS, Cloud
 from tests.system.daemon import Daemon, daemon
 from tests.system.example import content, query
 from usersyncd.config import load
-from usersyncd.http import Clock
+from usersyncd.http_client import Clock
 from usersyncd.opening import open_state
 from usersyncd.options import RunOptions
 from usersyncd.sync import sync_directory
@@ -163,7 +163,7 @@ async def live(cloud: Cloud, runs: Runs, rounds: int) -> Counter[str]:
 def clock(monkeypatch: pytest.MonkeyPatch) -> HurriedClock:
     """What runs wait by in the tests that have it."""
     hurried = HurriedClock()
-    monkeypatch.setattr("usersyncd.http.Clock", lambda: hurried)
+    monkeypatch.setattr("usersyncd.http_client.Clock", lambda: hurried)
     return hurried
 
 

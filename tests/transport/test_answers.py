@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from usersyncd.http.answers import is_json
+from usersyncd.http_client.answers import is_json
 
 
 @pytest.mark.parametrize(

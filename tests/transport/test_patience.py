@@ -15,9 +15,9 @@ import httpx
 import pytest
 
 from usersyncd.errors import SourceError, TargetError, UsersyncError
-from usersyncd.http.budget import Budget
-from usersyncd.http.clock import Clock
-from usersyncd.http.transport import PatientTransport
+from usersyncd.http_client.budget import Budget
+from usersyncd.http_client.clock import Clock
+from usersyncd.http_client.transport import PatientTransport
 from usersyncd.plugin import PATIENT, Patience
 from usersyncd.progress import Wait
 from usersyncd.testing import HurriedClock, Log, source_context, target_context

@@ -12,7 +12,7 @@ from structlog.testing import LogCapture
 
 from usersyncd.context import SourceRunContext, TargetRunContext
 from usersyncd.core.protection import Protection
-from usersyncd.http import Clock
+from usersyncd.http_client import Clock
 from usersyncd.plugin import CANONICAL, Kind, Layout, Lookup
 from usersyncd.progress import Wait
 

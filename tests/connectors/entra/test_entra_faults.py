@@ -15,7 +15,7 @@ from tests.connectors.entra.following import Follower, people, something_happens
 from tests.connectors.entra.tenants import source_of
 from tests.fakes.graph import PASSING, ROUND, Graph, Tenant, company
 from usersyncd.errors import SourceError
-from usersyncd.http import Clock
+from usersyncd.http_client import Clock
 from usersyncd.progress import Wait
 from usersyncd.testing import HurriedClock, read, source_context
 

@@ -11,11 +11,11 @@ import httpx
 import tenacity
 
 from usersyncd.errors import UsersyncError
-from usersyncd.http.answers import without_secrets
-from usersyncd.http.bodies import read_body
-from usersyncd.http.budget import Budget
-from usersyncd.http.clock import Clock
-from usersyncd.http.retry import (
+from usersyncd.http_client.answers import without_secrets
+from usersyncd.http_client.bodies import read_body
+from usersyncd.http_client.budget import Budget
+from usersyncd.http_client.clock import Clock
+from usersyncd.http_client.retry import (
     UNPROVEN_HOST,
     LastingError,
     PassingError,

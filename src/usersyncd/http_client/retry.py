@@ -9,7 +9,7 @@ from collections.abc import Callable
 import httpx
 import tenacity
 
-from usersyncd.http.answers import error_message, is_json, phrase, retry_after, title
+from usersyncd.http_client.answers import error_message, is_json, phrase, retry_after, title
 from usersyncd.plugin import Patience
 from usersyncd.words import quoted
 

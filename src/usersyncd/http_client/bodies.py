@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import httpx
 
-from usersyncd.http.retry import LastingError
+from usersyncd.http_client.retry import LastingError
 
 GZIP = frozenset({"gzip", "x-gzip"})
 """The names of the encoding that requests accept (RFC 9110, section 8.4.1)."""

@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from types import TracebackType
 
-from usersyncd.http.clock import Clock
+from usersyncd.http_client.clock import Clock
 from usersyncd.plugin import Patience
 
 STEP = 0.01

@@ -13,9 +13,9 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 
 from usersyncd.errors import ConfigError, UsersyncError
-from usersyncd.http.budget import Budget
-from usersyncd.http.clock import Clock
-from usersyncd.http.transport import PatientTransport
+from usersyncd.http_client.budget import Budget
+from usersyncd.http_client.clock import Clock
+from usersyncd.http_client.transport import PatientTransport
 from usersyncd.plugin import Patience
 from usersyncd.progress import Wait
 
