@@ -15,7 +15,8 @@ compile() {
 }
 
 # The widest set first; the others are parts of it, so that all of them fit into one environment.
-compile pyproject.toml --extra entra --extra google --extra keyring --extra mysql --extra postgresql --group test --group check \
+compile pyproject.toml --extra entra --extra google --extra keyring --extra mysql --extra postgresql \
+    --extra scim --extra web --group test --group check \
     --output-file requirements/test.txt "$@"
 part() {
     output=$1
@@ -24,5 +25,6 @@ part() {
 }
 part build.txt --group build
 part run.txt pyproject.toml
-part extras.txt pyproject.toml --extra entra --extra google --extra keyring --extra mysql --extra postgresql
+part extras.txt pyproject.toml --extra entra --extra google --extra keyring --extra mysql --extra postgresql \
+    --extra scim --extra web
 part ldap.txt pyproject.toml --extra ldap "$@"
