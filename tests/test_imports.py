@@ -45,7 +45,8 @@ MAY_IMPORT = {
     "sync": RUN,
     "testing": {"context", "http_client", "progress", "registry", *CORE},
     "progress": set[str](),
-    "daemon": {"interval", "logs", "notify", "opening", *RUN},
+    "web": PARTS,
+    "daemon": {"interval", "logs", "notify", "opening", "web", *RUN},
     "cli": {"cleaning", "files", "garbage_collection", "daemon", "logs", "nearest", "opening", "sync", *RUN},
     "__main__": {"cli"},
 }

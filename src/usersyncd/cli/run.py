@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 
 import typer
 
@@ -26,33 +27,32 @@ def run(context: typer.Context, config: ConfigOption = None) -> None:
 
     logs.configure()
     terminal = sys.stderr.isatty()
-    try:
-        loaded = load_jobs(config_file(context, config))
-        database = open_state(loaded.config)
-    except UsersyncError as error:
-        if terminal:
-            raise
-        log_error(error, "usersyncd cannot start", event_name="daemon.not_started")
-        raise typer.Exit(error.exit_code) from None
-    garbage_collection.tune()
-    try:
-        if terminal:
-            from usersyncd.cli.screen import Screen
-
-            screen = Screen(database)
-            screen.welcome(loaded)
-            daemon = Daemon(loaded, database, screen.show)
-            with screen.watch(daemon):
-                asyncio.run(daemon.run())
-        else:
-            structlog.get_logger().info(
-                "started",
-                event_name="daemon.started",
-                configuration=str(loaded.config.file),
-                directories=list(loaded.pulls),
-            )
-            asyncio.run(Daemon(loaded, database).run())
-    finally:
-        database.close()
+    with ExitStack() as stack:
         if isinstance(sys.stderr, Stream):
-            sys.stderr.forget_fault()  # A full disk, or a terminal that was closed, stopped no run.
+            stack.callback(sys.stderr.forget_fault)  # A full disk, or a terminal that was closed, stopped no run.
+        try:
+            loaded = load_jobs(config_file(context, config))
+            database = open_state(loaded.config)
+            stack.callback(database.close)
+            garbage_collection.tune()
+            if terminal:
+                from usersyncd.cli.screen import Screen
+
+                screen = Screen(database)
+                daemon = Daemon(loaded, database, screen.show)
+                screen.welcome(loaded)
+                stack.enter_context(screen.watch(daemon))
+            else:
+                daemon = Daemon(loaded, database)
+                structlog.get_logger().info(
+                    "started",
+                    event_name="daemon.started",
+                    configuration=str(loaded.config.file),
+                    directories=list(loaded.pulls),
+                )
+        except UsersyncError as error:
+            if terminal:
+                raise
+            log_error(error, "usersyncd cannot start", event_name="daemon.not_started")
+            raise typer.Exit(error.exit_code) from None
+        asyncio.run(daemon.run())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from usersyncd.config.models import Config
 from usersyncd.config.rules import conditions, rule_faults
 from usersyncd.config.sections import sections
 from usersyncd.config.validation import validate
+from usersyncd.config.web import web
 from usersyncd.errors import ConfigError, Fault, PluginError
 from usersyncd.files import read_file
 
@@ -51,7 +53,10 @@ def load(path: str | Path) -> Config:
         name: target(document, name, section, options, protected, tuple(directories))
         for name, section in model.targets.items()
     }
-    return Config(file, folder, state(model.state, folder), directories, targets, tables, document.excerpts, stamps)
+    served = web(model.web, folder, os.environ)
+    return Config(
+        file, folder, state(model.state, folder), directories, targets, tables, document.excerpts, stamps, served
+    )
 
 
 def _read(file: Path) -> str:

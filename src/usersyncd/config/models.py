@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from usersyncd.config.duration import Complete
 from usersyncd.config.excerpt import Excerpts
 from usersyncd.config.lookups import FileStamp
+from usersyncd.config.web import WebConfig
 from usersyncd.core.model import Adopt, DriftPolicy, Guard, Leavers, MembershipMode, Rule, Ruleset
 from usersyncd.core.protection import Protection
 from usersyncd.plugin import Kind, Secret
@@ -77,3 +78,4 @@ class Config(Struct, frozen=True):
     lookups: Mapping[str, Mapping[str, str]]
     excerpts: Excerpts
     lookup_files: Mapping[Path, FileStamp | None]
+    web: WebConfig | None = None

@@ -18,7 +18,6 @@ from pydantic import (
     PlainValidator,
     Tag,
     WithJsonSchema,
-    model_validator,
 )
 
 from usersyncd.config.duration import (
@@ -33,6 +32,8 @@ from usersyncd.config.duration import (
     limit,
     window,
 )
+from usersyncd.config.section import FileSection
+from usersyncd.config.web import WebSection
 from usersyncd.config.zone import zone
 from usersyncd.core.model import Adopt, Guard, Limit
 from usersyncd.nearest import nearest
@@ -104,18 +105,6 @@ Period = Annotated[
 
 
 Zone = Annotated[ZoneInfo, PlainValidator(zone), WithJsonSchema({"type": "string", "minLength": 1})]
-
-
-class FileSection(BaseModel):
-    """Base of all sections: frozen and strictly typed. An unknown key is an error; a key without a value counts as left
-    out."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _empty_is_absent(cls, value: Any) -> Any:
-        return {key: item for key, item in value.items() if item is not None} if isinstance(value, Mapping) else value
 
 
 # Tags of unions have a form that no key has, so that they are not mistaken for a step of a path in the file.
@@ -263,9 +252,9 @@ class DirectorySection(FileSection):
     complete: Whole | None = None
     """When to read everything again, not only changes: “daily at 02:00” (local time), or a duration. Left out: only
     when the connector needs it."""
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default={})
     """The connector's own options."""
-    attributes: dict[Mappable, Expression] = {}
+    attributes: dict[Mappable, Expression] = Field(default={})
     """Where a canonical attribute of users comes from: a native name, or an expression over `raw`."""
     was: Name | None = None
     """The former name of the directory. Its people keep their accounts under the new name. This entry may stay."""
@@ -279,7 +268,7 @@ class TargetSection(FileSection):
 
     connector: str
     """The target connector that delivers to it (`usersyncd connectors` lists them)."""
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default={})
     """The connector's own options."""
     directories: list[str] | None = Field(default=None, min_length=1)
     """The directories whose people and groups it gets. Left out: all."""
@@ -353,7 +342,7 @@ class ConfigFile(FileSection):
     this file."""
     directories: dict[Name, DirectorySection] = Field(min_length=1)
     """The directories, by name."""
-    targets: dict[Name, TargetSection] = {}
+    targets: dict[Name, TargetSection] = Field(default={})
     """The targets, by name."""
     lookups: dict[
         str,
@@ -365,5 +354,7 @@ class ConfigFile(FileSection):
                 custom_error_message="must be a table {key: value}, or {file, key, value} for a CSV file",
             ),
         ],
-    ] = {}
+    ] = Field(default={})
     """Tables for `lookup(table, key)` in expressions."""
+    web: WebSection | None = None
+    """The web service of the daemon: directories that push, events, and the API. Left out: there is none."""

@@ -14,7 +14,7 @@ from usersyncd.core.packed_changes import PackedChanges
 from usersyncd.plugin import Kind
 
 Status = Literal["planned", "succeeded", "partial", "held", "failed"]
-Cause = Literal["interval", "manual", "pull", "date", "approval", "retry", "reload"]
+Cause = Literal["interval", "manual", "pull", "date", "approval", "retry", "reload", "request", "push"]
 """Why a run began."""
 
 MAX_FAILURES = 1_000

@@ -15,7 +15,7 @@ from msgspec import structs
 
 from usersyncd import notify
 from usersyncd.config import Config
-from usersyncd.core.report import Cause, PullRun
+from usersyncd.core.report import Cause, DeliveryRun, PullRun
 from usersyncd.daemon import reload, signals, systemd
 from usersyncd.daemon.activity import Activity
 from usersyncd.daemon.approvals import Approvals
@@ -24,9 +24,12 @@ from usersyncd.daemon.due import Due
 from usersyncd.daemon.engine import Engine, LocalEngine, WorkItem, deliver_to, pull_of
 from usersyncd.daemon.lookups import LookupFiles
 from usersyncd.daemon.reload import Loaded
+from usersyncd.daemon.requests import Ended, EndedPull, Requests
 from usersyncd.daemon.runs import OnRun, Runs
 from usersyncd.daemon.schedule import Schedule
 from usersyncd.daemon.service import Service
+from usersyncd.daemon.waiters import Waiters
+from usersyncd.daemon.web_service import WebService
 from usersyncd.deliver.next_due import next_due
 from usersyncd.deliver.run import deliver
 from usersyncd.pull.run import pull
@@ -55,6 +58,7 @@ class Daemon:
         self._pulled: dict[str, list[str]] = {}
         """The ids of the pulls that the next delivery to each target follows, by the target's name."""
         self._runs = Runs(self.activity, on_run)
+        self.waiters = Waiters[Ended]()
         self._end = asyncio.Event()
         self._status = systemd.StatusLine(lambda: self.activity.line(self.schedule.upcoming()))
         self._reload = Service(self._load_configuration)
@@ -63,11 +67,14 @@ class Daemon:
         )
         self._dates = Dates(lambda: next_due(self.database, self.loaded.config), self._due.found)
         self._lookups = LookupFiles(loaded.config.lookup_files, self._reload.wake)
+        self._web = self._web_service()
         self._log = structlog.get_logger()
 
     async def run(self) -> None:
         """Run until a signal ends it."""
         with signals.handled(end=self._end.set, reload=self._hang_up):
+            if self._web is not None:
+                self._web.start()
             await self._approvals.begin()
             await self._dates.begin()
             self.schedule.start()
@@ -75,6 +82,8 @@ class Daemon:
             for target in self.loaded.deliveries:
                 self._due.begin(target, _now())
             self._status.ready()
+            if self._web is not None:
+                self._web.ready()
             try:
                 async with asyncio.TaskGroup() as group:
                     services = [group.create_task(service.run()) for service in self._services()]
@@ -94,17 +103,31 @@ class Daemon:
 
     async def _finish(self) -> None:
         self._end.set()
+        if self._web is not None:
+            self._web.drain()
         self.schedule.stop()
         names = ", ".join(item.name for item in self.activity.running)
         notify.stopping(f"ending {names}".rstrip())
         if names:
             self._log.info(f"ending; these runs are cancelled: {names}", event_name="daemon.ending")
         await self.engine.stop()
+        self.waiters.close()
+        if self._web is not None:
+            await self._web.stop()
         self._log.info("ended", event_name="daemon.ended")
 
     def next_runs(self) -> list[tuple[datetime, str]]:
         """When each directory is pulled next, and when a target is due without a pull; the soonest first."""
         return [(when, item.name) for when, item in self.schedule.upcoming()]
+
+    def _web_service(self) -> WebService | None:
+        config = self.loaded.config.web
+        if config is None:
+            return None
+        requests = Requests(
+            self.database, lambda: self.loaded, lambda item, _by: self.engine.request(item, "request"), self.waiters
+        )
+        return WebService(self.loaded, config, requests)
 
     # ---- work
 
@@ -120,30 +143,34 @@ class Daemon:
 
     async def _perform(self, item: WorkItem, cause: Cause) -> None:
         try:
-            await (self._pull if item.kind == "pull" else self._deliver)(item, cause)
+            with self.waiters.run(item) as ending:
+                ending.result = await (self._pull if item.kind == "pull" else self._deliver)(item, cause)
         finally:
             self._status.service.wake()
 
-    async def _pull(self, item: WorkItem, cause: Cause) -> None:
+    async def _pull(self, item: WorkItem, cause: Cause) -> EndedPull | None:
         """Pull a directory, if it is still in the file, and request the deliveries that follow."""
         if (job := self.loaded.pulls.get(item.name)) is None:
-            return
+            return None
         report = await self._runs.follow(
             item,
             job.directory.every,
             lambda options, progress: pull(self.database, self.loaded.config.folder, job, options, cause, progress),
         )
+        following = []
         for target in _targets(self.loaded.config, item.name):
             delivery = deliver_to(target)
             if isinstance(report, PullRun):
                 self._pulled.setdefault(target, []).append(report.run)
             self._runs.log_overdue(delivery, self._interval(delivery))
+            following.append(self.waiters.next_run(delivery))
             self.engine.request(delivery, "pull")
+        return EndedPull(report, following)
 
-    async def _deliver(self, item: WorkItem, cause: Cause) -> None:
+    async def _deliver(self, item: WorkItem, cause: Cause) -> DeliveryRun | None:
         """Deliver to a target, if it is still in the file, and set when it is due again."""
         if (job := self.loaded.deliveries.get(item.name)) is None:
-            return
+            return None
         pulls = self._pulled.get(item.name, [])[:]
         report = await self._runs.follow(
             item,
@@ -160,6 +187,7 @@ class Daemon:
             due=datetime.fromisoformat(due) if due else None,
             now=_now(),
         )
+        return report
 
     def _interval(self, item: WorkItem) -> timedelta:
         """The interval of a directory; for a target, the shortest interval of its directories."""
@@ -190,6 +218,10 @@ class Daemon:
             loaded = structs.replace(loaded, config=structs.replace(config, state=old.config.state))
         self.loaded = loaded
         self._lookups.follow(config.lookup_files)
+        if self._web is not None:
+            self._web.follow(loaded)
+        elif config.web is not None:
+            self._log.warning("`web` is new: restart usersyncd to use it", event_name="config.web_changed")
         directories, targets = reload.compare_pulls(old, loaded), reload.compare_deliveries(old, loaded)
         for name in directories.removed:
             self.schedule.drop(pull_of(name))

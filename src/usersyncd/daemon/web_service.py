@@ -1,0 +1,111 @@
+"""The web service as a part of the daemon: it listens as long as the daemon runs, and follows the configuration."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import structlog
+
+from usersyncd.config import Config
+from usersyncd.config.web import WebConfig
+from usersyncd.daemon.reload import Loaded
+from usersyncd.errors import ConfigError
+from usersyncd.plugin import Secret
+from usersyncd.secrets import open_secret
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from usersyncd.web.api import Backend
+    from usersyncd.web.auth import Credentials
+
+
+class WebService:
+    """Serves the section ``web`` of a configuration. Raises ConfigError if a token cannot be used, or if the address is
+    not free."""
+
+    def __init__(self, loaded: Loaded, config: WebConfig, backend: Backend) -> None:
+        from usersyncd.web.server import WebServer
+
+        self._backend = backend
+        self._why_busy: str | None = "the service starts"
+        self._config = config
+        self._server = WebServer(config, self._application(loaded, config))
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def port(self) -> int:
+        """The port at which it listens."""
+        return self._server.port
+
+    def start(self) -> None:
+        """Listen, and answer every request with 503 until :meth:`ready` is called."""
+        self._task = asyncio.create_task(self._server.run(), name="web")
+        structlog.get_logger().info(
+            "the web service listens", event_name="web.listening", address=self._config.host, port=self.port
+        )
+
+    def ready(self) -> None:
+        """Answer requests from now on."""
+        self._why_busy = None
+
+    def follow(self, loaded: Loaded) -> None:
+        """Continue with another configuration. Another address needs a restart."""
+        config = loaded.config.web
+        if config is None or (config.host, config.port, config.tls) != (
+            self._config.host,
+            self._config.port,
+            self._config.tls,
+        ):
+            structlog.get_logger().warning(
+                "the address or TLS of `web` has changed: the old one is used until usersyncd is restarted",
+                event_name="config.web_changed",
+            )
+        if config is None:
+            return
+        try:
+            self._server.app = self._application(loaded, config)
+        except ConfigError as error:
+            structlog.get_logger().error(
+                f"the web service keeps its old tokens: {error}", event_name="web.not_reloaded", code=error.code
+            )
+
+    def drain(self) -> None:
+        """Answer every further request with 503."""
+        self._why_busy = "the service ends"
+
+    async def stop(self) -> None:
+        """Answer what is under way, and end."""
+        self.drain()
+        if self._task is not None:
+            self._server.stop()
+            await asyncio.wait([self._task])
+
+    def _application(self, loaded: Loaded, config: WebConfig) -> ASGIApp:
+        from usersyncd.web.app import application
+
+        owner = loaded.config
+        return application(
+            config,
+            self._backend,
+            opened(owner, "web", [(token.name, token.secret) for token in config.tokens]),
+            lambda: self._why_busy,
+        )
+
+
+def opened(config: Config, owner: str, tokens: Sequence[tuple[str, Secret]]) -> Credentials:
+    """The credentials with these tokens. ``owner``: whose tokens they are, for errors. Raises ConfigError."""
+    from usersyncd.web.auth import SHORTEST, Credentials
+
+    found = []
+    for name, secret in tokens:
+        text = open_secret(secret, folder=config.folder, owner=owner, log=structlog.get_logger())
+        if len(text) < SHORTEST:
+            raise ConfigError(
+                f"{owner}: the token {name} has fewer than {SHORTEST} characters, so that it can be guessed",
+                "make a new one: openssl rand -hex 32",
+            )
+        found.append((name, text))
+    return Credentials(found)

@@ -1,0 +1,33 @@
+"""Answers that refuse a request: SCIM errors below ``/scim/``, problem details (RFC 9457) elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from starlette.responses import Response
+from starlette.types import Scope
+
+from usersyncd.core.digest import encode
+
+SCIM_ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
+
+
+def refusal(scope: Scope, status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    """The answer to a refused request. ``detail``: a sentence for the person who reads the client's log."""
+    if is_scim(scope):
+        body: dict[str, object] = {"schemas": [SCIM_ERROR], "status": str(status), "detail": detail}
+        return Response(encode(body), status, headers, "application/scim+json")
+    body = {"status": status, "title": HTTPStatus(status).phrase, "detail": detail}
+    return Response(encode(body), status, headers, "application/problem+json")
+
+
+def is_scim(scope: Scope) -> bool:
+    """Whether the request is for a SCIM resource."""
+    path: str = scope["path"]
+    return path.startswith("/scim/")
+
+
+def busy(scope: Scope, detail: str, seconds: int = 1) -> Response:
+    """The answer to a request that the client should repeat after some ``seconds``."""
+    return refusal(scope, 503, detail, {"retry-after": str(seconds)})

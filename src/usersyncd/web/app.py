@@ -1,0 +1,64 @@
+"""Puts the application together: limits around everything, then health, the API, and the other parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
+
+from usersyncd.config.web import WebConfig
+from usersyncd.web import api
+from usersyncd.web.answers import refusal
+from usersyncd.web.auth import Credentials, Doorkeeper
+from usersyncd.web.gates import ApiGate
+from usersyncd.web.limits import Limits
+
+
+def application(
+    config: WebConfig,
+    backend: api.Backend,
+    credentials: Credentials,
+    why_busy: Callable[[], str | None],
+    more: Sequence[Callable[[Doorkeeper], Sequence[BaseRoute]]] = (),
+) -> ASGIApp:
+    """The whole application.
+
+    ``credentials``: the tokens of the API. ``why_busy``: why requests have to wait; None: they do not. ``more``: makes
+    the routes of other parts, which share the doorkeeper.
+    """
+    doorkeeper = Doorkeeper()
+    gate = ApiGate(credentials, {token.name: token.role for token in config.tokens}, doorkeeper, config.trusted_proxies)
+    app = Starlette(
+        routes=[
+            Route("/livez", _alive),
+            Route("/readyz", _Readiness(why_busy).answer),
+            *api.routes(backend, gate),
+            *(route for routes in more for route in routes(doorkeeper)),
+        ],
+        exception_handlers={404: _not_found, 405: _not_found},
+    )
+    return Limits(app, why_busy)
+
+
+async def _alive(_request: Request) -> Response:
+    return PlainTextResponse("ok\n")
+
+
+class _Readiness:
+    def __init__(self, why_busy: Callable[[], str | None]) -> None:
+        self._why_busy = why_busy
+
+    async def answer(self, _request: Request) -> Response:
+        why = self._why_busy()
+        return PlainTextResponse("ok\n" if why is None else f"{why}\n", 200 if why is None else 503)
+
+
+async def _not_found(request: Request, error: Exception) -> Response:
+    status: int = getattr(error, "status_code", 404)
+    headers = getattr(error, "headers", None)
+    what = "there is nothing at this address" if status == 404 else f"{request.method} is not possible here"
+    return refusal(request.scope, status, what, headers)

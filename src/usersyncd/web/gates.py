@@ -1,0 +1,102 @@
+"""Gates in front of routes: a request passes with the right token and within its quota."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from usersyncd.config.web import Network, Role
+from usersyncd.web.answers import busy, refusal
+from usersyncd.web.auth import Credentials, Doorkeeper, bearer
+from usersyncd.web.clients import client_address
+from usersyncd.web.quotas import Quota
+
+TOKEN = "usersyncd.token"  # noqa: S105 - the key of its name in the scope
+"""The key of a scope under which the name of the token stands that opened the gate."""
+API_PER_MINUTE = 600
+"""How many requests each token of the API may make."""
+
+
+class Entrance(Struct, frozen=True):
+    """What opens one directory: its tokens and its quota. ``used``: is called with the name of each token that opened
+    it."""
+
+    credentials: Credentials
+    quota: Quota
+    used: Callable[[str], None]
+
+
+class DirectoryGate:
+    """In front of the routes of directories that push, ``/scim/v2/<directory>/``."""
+
+    def __init__(
+        self, app: ASGIApp, entrances: Mapping[str, Entrance], doorkeeper: Doorkeeper, proxies: Sequence[Network]
+    ) -> None:
+        self._app = app
+        self._entrances = entrances
+        self._doorkeeper = doorkeeper
+        self._proxies = proxies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = self._stop(scope)
+        await (self._app if answer is None else answer)(scope, receive, send)
+
+    def _stop(self, scope: Scope) -> Response | None:
+        """The answer to a request that must not pass."""
+        entrance = self._entrances.get(scope["path_params"]["directory"])
+        token = bearer(scope)
+        name = (entrance.credentials if entrance else Credentials(())).name_of(token)
+        if entrance is None or name is None:
+            if entrance is not None and not entrance.credentials:
+                return busy(scope, "the tokens of this directory cannot be read: see the log", 60)
+            address = client_address(scope, self._proxies)
+            return self._doorkeeper.refuse(scope, address, has_token=token is not None)
+        entrance.used(name)
+        if seconds := entrance.quota.take():
+            return refusal(
+                scope, 429, "the directory sends more requests than its quota", {"retry-after": str(seconds)}
+            )
+        scope[TOKEN] = name
+        return None
+
+
+class ApiUser(Struct, frozen=True):
+    """A program that uses the API, by the name and the role of its token."""
+
+    name: str
+    role: Role
+
+
+class ApiGate:
+    """Recognizes the programs that use the API."""
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        roles: Mapping[str, Role],
+        doorkeeper: Doorkeeper,
+        proxies: Sequence[Network],
+    ) -> None:
+        self._credentials = credentials
+        self._roles = roles
+        self._doorkeeper = doorkeeper
+        self._proxies = proxies
+        self._quotas = {name: Quota(API_PER_MINUTE) for name in roles}
+
+    def enter(self, request: Request, role: Role) -> ApiUser | Response:
+        """Who asks; or the answer, if they may not do what requires ``role``."""
+        scope, token = request.scope, bearer(request.scope)
+        name = self._credentials.name_of(token)
+        if name is None:
+            return self._doorkeeper.refuse(scope, client_address(scope, self._proxies), has_token=token is not None)
+        if seconds := self._quotas[name].take():
+            return refusal(
+                scope, 429, f"more than {API_PER_MINUTE} requests in a minute", {"retry-after": str(seconds)}
+            )
+        if role == "operator" and self._roles[name] != "operator":
+            return refusal(scope, 403, f"the token {name} only reads: this needs the role operator")
+        return ApiUser(name, self._roles[name])
