@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp
+from starlette.routing import BaseRoute, Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from usersyncd.config.web import WebConfig
 from usersyncd.web import api
@@ -32,15 +33,17 @@ def application(
     """
     doorkeeper = Doorkeeper()
     gate = ApiGate(credentials, {token.name: token.role for token in config.tokens}, doorkeeper, config.trusted_proxies)
-    app = Starlette(
-        routes=[
+    router = Router(
+        [
             Route("/livez", _alive),
             Route("/readyz", _Readiness(why_busy).answer),
             *api.routes(backend, gate),
             *(route for routes in more for route in routes(doorkeeper)),
         ],
-        exception_handlers={404: _not_found, 405: _not_found},
+        redirect_slashes=False,
+        default=_nothing,
     )
+    app = ExceptionMiddleware(router, handlers={HTTPException: _refused})
     return Limits(app, why_busy)
 
 
@@ -57,8 +60,11 @@ class _Readiness:
         return PlainTextResponse("ok\n" if why is None else f"{why}\n", 200 if why is None else 503)
 
 
-async def _not_found(request: Request, error: Exception) -> Response:
-    status: int = getattr(error, "status_code", 404)
-    headers = getattr(error, "headers", None)
-    what = "there is nothing at this address" if status == 404 else f"{request.method} is not possible here"
-    return refusal(request.scope, status, what, headers)
+async def _nothing(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    raise HTTPException(404, "there is nothing at this address")
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - it handles nothing else
+    what = f"{request.method} is not possible here" if error.status_code == 405 else error.detail
+    return refusal(request.scope, error.status_code, what, error.headers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,6 +19,8 @@ ALL_BODIES = 64 * 1024 * 1024
 """The largest size of the bodies of all requests that are answered at the same time."""
 BODY_SECONDS = 30.0
 """Seconds within which a body has to arrive."""
+DISCARD_SECONDS = 2.0
+"""Seconds for which the rest of a refused body is read."""
 ANSWER_SECONDS = 60.0
 """Seconds that an answer may take, including the time that the client needs to receive it."""
 
@@ -68,6 +71,7 @@ class Limits:
                 self._bytes += size
                 await self._app(scope, _replay(body, receive), answer.send)
         except _RefusedError as error:
+            await _discard(receive)
             await refusal(scope, error.status, error.detail, {"connection": "close"})(scope, receive, send)
         except TimeoutError:
             if answer.began:
@@ -124,6 +128,19 @@ def _replay(body: bytes, receive: Receive) -> Receive:
         return messages.pop() if messages else await receive()
 
     return again
+
+
+async def _discard(receive: Receive) -> None:
+    """Read the rest of a body that was refused, within limits: a client that is still sending would see a connection
+    that was reset, instead of the answer."""
+    left = BODY_BYTES
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DISCARD_SECONDS):
+            while left > 0:
+                message = await receive()
+                left -= len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
 
 
 class _Answer:

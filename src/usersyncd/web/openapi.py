@@ -102,5 +102,5 @@ def _problem() -> dict[str, Any]:
 
 
 def _open(_type: type) -> dict[str, Any]:
-    """The schema of a type that reports of runs only have in memory."""
-    return {}
+    """The schema of the listed changes: reports of runs have them in memory only."""
+    return {"type": "array"}
