@@ -95,7 +95,7 @@ async def test_a_wait_that_is_too_short_leaves_the_pull_running(site: Site, clie
 
 
 @pytest.mark.parametrize("wait", ["soon", "-1s", "20", "%00"])
-async def test_a_wait_that_is_no_duration_requests_nothing(site: Site, client: Client, wait: str) -> None:
+async def test_a_wait_without_a_duration_requests_nothing(site: Site, client: Client, wait: str) -> None:
     answer = await client.http.post(f"{PULL}?wait={wait}", headers=bearer(OPERATOR))
     assert answer.status_code == 400
     assert "must be a duration" in answer.json()["detail"]

@@ -21,8 +21,6 @@ from usersyncd.web import connection, limits
 from usersyncd.web.limits import Limits
 from usersyncd.web.server import WebServer
 
-held = asyncio.Event()
-
 
 async def echo(request: Request) -> Response:
     return PlainTextResponse(str(len(await request.body())))
@@ -33,7 +31,7 @@ async def fail(_request: Request) -> Response:
 
 
 async def hang(_request: Request) -> Response:
-    await asyncio.sleep(30)
+    await asyncio.sleep(1.5)
     return PlainTextResponse("late")
 
 

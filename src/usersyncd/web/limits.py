@@ -26,10 +26,12 @@ ANSWER_SECONDS = 60.0
 
 
 class _RefusedError(Exception):
-    def __init__(self, status: int, detail: str) -> None:
+    def __init__(self, status: int, detail: str, *, unread: bool = True) -> None:
+        """``unread``: a part of the body is still to come."""
         super().__init__(detail)
         self.status = status
         self.detail = detail
+        self.unread = unread
 
 
 class Limits:
@@ -71,7 +73,8 @@ class Limits:
                 self._bytes += size
                 await self._app(scope, _replay(body, receive), answer.send)
         except _RefusedError as error:
-            await _discard(receive)
+            if error.unread:
+                await _discard(receive)
             await refusal(scope, error.status, error.detail, {"connection": "close"})(scope, receive, send)
         except TimeoutError:
             if answer.began:
@@ -99,15 +102,17 @@ class Limits:
                 while True:
                     message = await receive()
                     if message["type"] == "http.disconnect":
-                        raise _RefusedError(400, "the client closed the connection before the end of the body")
-                    part = message.get("body", b"")
+                        raise _RefusedError(
+                            400, "the client closed the connection before the end of the body", unread=False
+                        )
+                    part, more = message.get("body", b""), message.get("more_body", False)
                     size += len(part)
                     if size > BODY_BYTES:
-                        raise _RefusedError(413, f"the body has more than {BODY_BYTES:,} bytes")
+                        raise _RefusedError(413, f"the body has more than {BODY_BYTES:,} bytes", unread=more)
                     if size + self._bytes > ALL_BODIES:
-                        raise _RefusedError(503, "too many large requests are being answered")
+                        raise _RefusedError(503, "too many large requests are being answered", unread=more)
                     parts.append(part)
-                    if not message.get("more_body", False):
+                    if not more:
                         return b"".join(parts)
         except TimeoutError:
             raise _RefusedError(408, f"the body did not arrive within {BODY_SECONDS:.0f} seconds") from None
