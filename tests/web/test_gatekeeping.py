@@ -7,8 +7,8 @@ import ipaddress
 import pytest
 
 from usersyncd.web.auth import Credentials
+from usersyncd.web.bucket import RequestBucket
 from usersyncd.web.clients import client_address
-from usersyncd.web.quotas import Quota
 
 PROXIES = (ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("::1"))
 
@@ -42,7 +42,7 @@ def test_a_token_opens_only_with_its_exact_text() -> None:
 
 def test_a_quota_allows_a_burst_and_then_its_rate() -> None:
     now = [0.0]
-    quota = Quota(60, lambda: now[0])
+    quota = RequestBucket(60, lambda: now[0])
     assert [quota.take() for _ in range(16)] == [0] * 15 + [1]
     now[0] += 1
     assert [quota.take(), quota.take()] == [0, 1]

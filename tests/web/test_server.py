@@ -26,6 +26,15 @@ async def echo(request: Request) -> Response:
     return PlainTextResponse(str(len(await request.body())))
 
 
+async def large(request: Request) -> Response:
+    request.scope[limits.BODY_LIMIT] = 2_000_000
+    return await echo(request)
+
+
+async def unread(_request: Request) -> Response:
+    return PlainTextResponse("no")
+
+
 async def fail(_request: Request) -> Response:
     raise RuntimeError("the secret is xyz")
 
@@ -47,6 +56,8 @@ async def endless(_request: Request) -> Response:
 async def client() -> AsyncIterator[Client]:
     routes = [
         Route("/echo", echo, methods=["POST"]),
+        Route("/large", large, methods=["POST"]),
+        Route("/unread", unread, methods=["POST"]),
         Route("/fail", fail),
         Route("/hang", hang),
         Route("/endless", endless),
@@ -65,7 +76,27 @@ async def exchange(port: int, sent: bytes, seconds: float = 5) -> bytes:
 
 
 async def test_a_body_arrives_whole(client: Client) -> None:
-    assert (await client.http.post("/echo", content=b"x" * 1_000_000)).text == "1000000"
+    assert (await client.http.post("/echo", content=b"x" * 60_000)).text == "60000"
+
+
+async def test_a_route_may_take_larger_bodies(client: Client) -> None:
+    assert (await client.http.post("/large", content=b"x" * 1_000_000)).text == "1000000"
+
+
+async def test_a_body_that_nobody_asked_for_must_not_come_for_ever(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "HEADER_SECONDS", 0.5)
+    _, writer = await asyncio.open_connection("127.0.0.1", client.port)
+    writer.write(b"POST /unread HTTP/1.1\r\nhost: x\r\ncontent-length: 5000\r\n\r\n")
+    sent = 0
+    with closing(writer), suppress(ConnectionError):
+        for _ in range(200):
+            writer.write(b"x")
+            await writer.drain()
+            await asyncio.sleep(0.02)
+            sent += 1
+    assert 10 < sent < 150
 
 
 async def test_a_body_that_is_too_large_is_refused_before_it_is_read(client: Client) -> None:

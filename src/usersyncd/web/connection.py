@@ -47,6 +47,9 @@ class BoundedConnection(HttpToolsProtocol):
         # What the parser took as the end of headers may be followed by a body: only unfinished headers count.
         if self._in_headers and self._header_bytes > HEADER_BYTES and not self.transport.is_closing():
             self._refuse(431)
+        # The request was answered without its body: what is left of it must not come for ever.
+        if not self._in_headers and self.cycle.response_complete and self._timer is None:
+            self._timer = self.loop.call_later(HEADER_SECONDS, self._refuse, 408)
 
     def on_headers_complete(self) -> None:
         self._in_headers = False
@@ -57,6 +60,7 @@ class BoundedConnection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._in_headers = True
+        self._stop_timer()
 
     def _await_headers(self) -> None:
         self._timer = self.loop.call_later(HEADER_SECONDS, self._refuse, 408)

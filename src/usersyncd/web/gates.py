@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
@@ -10,24 +11,37 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from usersyncd.config.web import Network, Role
-from usersyncd.web.answers import busy, refusal
+from usersyncd.web.answers import refusal
 from usersyncd.web.auth import Credentials, Doorkeeper, bearer
+from usersyncd.web.bucket import RequestBucket
 from usersyncd.web.clients import client_address
-from usersyncd.web.quotas import Quota
+from usersyncd.web.limits import BODY_LIMIT
+from usersyncd.web.oauth import OAuthClient
 
 TOKEN = "usersyncd.token"  # noqa: S105 - the key of its name in the scope
 """The key of a scope under which the name of the token stands that opened the gate."""
+NOBODY = Credentials(())
+"""What opens a directory that does not exist."""
 API_PER_MINUTE = 600
 """How many requests each token of the API may make."""
 
 
 class Entrance(Struct, frozen=True):
-    """What opens one directory: its tokens and its quota. ``used``: is called with the name of each token that opened
-    it."""
+    """What opens one directory that pushes: its tokens, or access tokens of its client; and how much it may send.
+    ``body``: the bytes of the largest body. ``used``: is called with the name of each token that opened it."""
 
     credentials: Credentials
-    quota: Quota
+    client: OAuthClient | None
+    bucket: RequestBucket
+    body: int
     used: Callable[[str], None]
+
+    def name_of(self, token: str | None) -> str | None:
+        """The name of a token that opens it; None: it does not."""
+        name = self.credentials.name_of(token)
+        if name is None and token is not None and self.client is not None and self.client.accepts(token, time.time()):
+            return self.client.client_id
+        return name
 
 
 class DirectoryGate:
@@ -47,20 +61,17 @@ class DirectoryGate:
 
     def _stop(self, scope: Scope) -> Response | None:
         """The answer to a request that must not pass."""
-        entrance = self._entrances.get(scope["path_params"]["directory"])
-        token = bearer(scope)
-        name = (entrance.credentials if entrance else Credentials(())).name_of(token)
+        entrance, token = self._entrances.get(scope["path_params"]["directory"]), bearer(scope)
+        name = NOBODY.name_of(token) if entrance is None else entrance.name_of(token)
         if entrance is None or name is None:
-            if entrance is not None and not entrance.credentials:
-                return busy(scope, "the tokens of this directory cannot be read: see the log", 60)
             address = client_address(scope, self._proxies)
             return self._doorkeeper.refuse(scope, address, has_token=token is not None)
         entrance.used(name)
-        if seconds := entrance.quota.take():
+        if seconds := entrance.bucket.take():
             return refusal(
                 scope, 429, "the directory sends more requests than its quota", {"retry-after": str(seconds)}
             )
-        scope[TOKEN] = name
+        scope[TOKEN], scope[BODY_LIMIT] = name, entrance.body
         return None
 
 
@@ -85,7 +96,7 @@ class ApiGate:
         self._roles = roles
         self._doorkeeper = doorkeeper
         self._proxies = proxies
-        self._quotas = {name: Quota(API_PER_MINUTE) for name in roles}
+        self._buckets = {name: RequestBucket(API_PER_MINUTE) for name in roles}
 
     def enter(self, request: Request, role: Role) -> ApiUser | Response:
         """Who asks; or the answer, if they may not do what requires ``role``."""
@@ -93,7 +104,7 @@ class ApiGate:
         name = self._credentials.name_of(token)
         if name is None:
             return self._doorkeeper.refuse(scope, client_address(scope, self._proxies), has_token=token is not None)
-        if seconds := self._quotas[name].take():
+        if seconds := self._buckets[name].take():
             return refusal(
                 scope, 429, f"more than {API_PER_MINUTE} requests in a minute", {"retry-after": str(seconds)}
             )

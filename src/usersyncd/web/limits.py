@@ -7,14 +7,16 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import structlog
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from usersyncd.web.answers import busy, refusal
 
 REQUESTS = 512
 """The largest number of requests that are answered at the same time."""
-BODY_BYTES = 10 * 1024 * 1024
-"""The largest body of one request: a group of 50,000 members takes about 5 MB."""
+BODY_BYTES = 64 * 1024
+"""The largest body of a request, unless the scope has another limit under :data:`BODY_LIMIT`."""
+BODY_LIMIT = "usersyncd.body_limit"
 ALL_BODIES = 64 * 1024 * 1024
 """The largest size of the bodies of all requests that are answered at the same time."""
 BODY_SECONDS = 30.0
@@ -26,22 +28,21 @@ ANSWER_SECONDS = 60.0
 
 
 class _RefusedError(Exception):
-    def __init__(self, status: int, detail: str, *, unread: bool = True) -> None:
-        """``unread``: a part of the body is still to come."""
+    def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
-        self.unread = unread
 
 
 class Limits:
-    """ASGI middleware around the whole application. ``why_busy``: why nothing can be answered now; None: it can."""
+    """ASGI middleware around the whole application. A body is read when the application asks for it: until then, the
+    client is not known. ``why_busy``: why nothing can be answered now; None: it can."""
 
     def __init__(self, app: ASGIApp, why_busy: Callable[[], str | None]) -> None:
         self._app = app
         self._why_busy = why_busy
         self._requests = 0
-        self._bytes = 0
+        self._bodies = _Bodies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -64,17 +65,14 @@ class Limits:
         return None if scope["path"] == "/readyz" else self._why_busy()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = _Answer(send)
-        size = 0
+        answer, body = _Answer(send), _Body(self._bodies, scope, receive)
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                body = await self._read(scope, receive)
-                size = len(body)
-                self._bytes += size
-                await self._app(scope, _replay(body, receive), answer.send)
+                await self._app(scope, body.receive, answer.send)
+        except ClientDisconnect:
+            return
         except _RefusedError as error:
-            if error.unread:
-                await _discard(receive)
+            await body.discard()
             await refusal(scope, error.status, error.detail, {"connection": "close"})(scope, receive, send)
         except TimeoutError:
             if answer.began:
@@ -89,33 +87,68 @@ class Limits:
                 raise
             await refusal(scope, 500, "this is a fault of usersyncd: its log says more")(scope, receive, send)
         finally:
-            self._bytes -= size
+            body.forget()
 
-    async def _read(self, scope: Scope, receive: Receive) -> bytes:
-        """The whole body. Raises _RefusedError."""
-        parts: list[bytes] = []
-        size = 0
-        if _declared(scope) > BODY_BYTES:
-            raise _RefusedError(413, f"the body has more than {BODY_BYTES:,} bytes")
+
+class _Bodies:
+    """The size of all bodies that are in memory."""
+
+    size = 0
+
+
+class _Body:
+    """The body of one request, within its limits."""
+
+    def __init__(self, all_bodies: _Bodies, scope: Scope, receive: Receive) -> None:
+        self._all = all_bodies
+        self._scope = scope
+        self._receive = receive
+        self._size = 0
+        self._ended = False
+        self._began: float | None = None
+
+    async def receive(self) -> Message:
+        """The next part. Raises _RefusedError."""
+        if self._ended:
+            return await self._receive()  # Whether the client disconnects.
+        now = asyncio.get_running_loop().time()
+        if self._began is None:
+            self._began = now
+            self._check(_declared(self._scope))
         try:
-            async with asyncio.timeout(BODY_SECONDS):
-                while True:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise _RefusedError(
-                            400, "the client closed the connection before the end of the body", unread=False
-                        )
-                    part, more = message.get("body", b""), message.get("more_body", False)
-                    size += len(part)
-                    if size > BODY_BYTES:
-                        raise _RefusedError(413, f"the body has more than {BODY_BYTES:,} bytes", unread=more)
-                    if size + self._bytes > ALL_BODIES:
-                        raise _RefusedError(503, "too many large requests are being answered", unread=more)
-                    parts.append(part)
-                    if not more:
-                        return b"".join(parts)
+            async with asyncio.timeout(max(0, self._began + BODY_SECONDS - now)):
+                message = await self._receive()
         except TimeoutError:
             raise _RefusedError(408, f"the body did not arrive within {BODY_SECONDS:.0f} seconds") from None
+        self._ended = not message.get("more_body", False)
+        part = len(message.get("body", b""))
+        self._size += part
+        self._all.size += part
+        self._check(self._size)
+        return message
+
+    def _check(self, size: int) -> None:
+        most = self._scope.get(BODY_LIMIT, BODY_BYTES)
+        if size > most:
+            raise _RefusedError(413, f"the body has more than {most:,} bytes")
+        if self._all.size > ALL_BODIES:
+            raise _RefusedError(503, "too many large requests are being answered")
+
+    async def discard(self) -> None:
+        """Read the rest of a body that was refused, within limits: a client that is still sending would see a
+        connection that was reset, instead of the answer."""
+        left = ALL_BODIES
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DISCARD_SECONDS):
+                while not self._ended and left > 0:
+                    message = await self._receive()
+                    left -= len(message.get("body", b""))
+                    self._ended = not message.get("more_body", False)
+
+    def forget(self) -> None:
+        """The request is answered: its body is not in memory any more."""
+        self._all.size -= self._size
+        self._size = 0
 
 
 def _declared(scope: Scope) -> int:
@@ -123,29 +156,6 @@ def _declared(scope: Scope) -> int:
         if name == b"content-length" and value.isdigit():
             return int(value)
     return 0
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """A ``receive`` that yields a body that was read already."""
-    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def again() -> Message:
-        return messages.pop() if messages else await receive()
-
-    return again
-
-
-async def _discard(receive: Receive) -> None:
-    """Read the rest of a body that was refused, within limits: a client that is still sending would see a connection
-    that was reset, instead of the answer."""
-    left = BODY_BYTES
-    with suppress(TimeoutError):
-        async with asyncio.timeout(DISCARD_SECONDS):
-            while left > 0:
-                message = await receive()
-                left -= len(message.get("body", b""))
-                if not message.get("more_body", False):
-                    return
 
 
 class _Answer:

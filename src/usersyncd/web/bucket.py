@@ -1,4 +1,4 @@
-"""Quotas of requests: a bucket for each directory or token, refilled steadily."""
+"""Limits the rate of requests: a bucket for each directory or token, refilled steadily."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 
-class Quota:
+class RequestBucket:
     """At most ``per_minute`` requests in a minute; a burst may use a quarter of them at once."""
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
