@@ -35,7 +35,8 @@ MAY_IMPORT = {
     "config": {"files", "registry", "nearest", *CORE},
     "http_client": {"progress", *PLUGIN},
     "context": {"blocking", "http_client", "progress", "secrets", *CORE},
-    "state": CORE,
+    "scim": PLUGIN,
+    "state": {"scim", *CORE},
     "job": {"config", "registry", *CORE},
     "opening": {"config", "secrets", "state", *CORE},
     "options": CORE,
@@ -47,6 +48,8 @@ MAY_IMPORT = {
     "progress": set[str](),
     "web": PARTS,
     "daemon": {"interval", "logs", "notify", "opening", "web", *RUN},
+    "web": {"scim", *PLUGIN},
+    "daemon": {"interval", "logs", "notify", "opening", *RUN},
     "cli": {"cleaning", "files", "garbage_collection", "daemon", "logs", "nearest", "opening", "sync", *RUN},
     "__main__": {"cli"},
 }
