@@ -18,7 +18,7 @@ from scim2_models.path import FilterNode
 from usersyncd.plugin import Kind, Value
 from usersyncd.scim.errors import no_target, not_mutable
 from usersyncd.scim.filter import described, entry_test
-from usersyncd.scim.schema import ATTRIBUTES, CORE, EXTENSIONS, Definition
+from usersyncd.scim.schema import ATTRIBUTES, CORE, Definition
 from usersyncd.scim.values import spelled, with_one_primary
 
 
@@ -78,11 +78,11 @@ def patched(resource: Mapping[str, Value], patch: ResourcePatch) -> dict[str, Va
 
 
 def schemas_of(kind: Kind, resource: Mapping[str, Value]) -> list[Value]:
-    """The URNs that the resource has to name (RFC 7643, section 3): the core schema, and each extension that it has."""
-    sent = resource.get("schemas")
-    unknown = [urn for urn in (sent if isinstance(sent, list) else []) if urn not in (CORE[kind], *EXTENSIONS[kind])]
-    present = [key for key in resource if key.lower().startswith("urn:")]
-    return list(dict.fromkeys([CORE[kind], *present, *unknown]))
+    """The URNs that a resource names (RFC 7643, section 3): the core schema, and each extension that it has.
+
+    Others that providers send (``urn:scim:schemas:core:1.0``, Microsoft's ADSCIM Group) stand for nothing.
+    """
+    return [CORE[kind], *(key for key in resource if key.lower().startswith("urn:"))]
 
 
 def _apply(resource: dict[str, Value], step: PatchStep) -> None:
@@ -90,6 +90,8 @@ def _apply(resource: dict[str, Value], step: PatchStep) -> None:
     if target.urn is None:
         _change_attribute(resource, step)
         return
+    if step.op == "remove" and resource.pop(spelled(resource, f"{target.urn}:{target.name}"), None) is not None:
+        return  # An extension that we do not know: the path is its URN.
     key = spelled(resource, target.urn)
     held = resource.get(key)
     extension = dict(held) if isinstance(held, dict) else {}
@@ -131,6 +133,8 @@ def _combined(held: Value, step: PatchStep) -> Value:
     value = step.value
     definition = step.target.definition
     if isinstance(held, dict) and isinstance(value, dict):
+        if "value" in value and value["value"] != held.get("value") and definition and "$ref" in definition.parts:
+            return value  # Another manager: what was said of the former one does not hold.
         return _merged(held, value)  # Sub-attributes that are not named stay, also in a replace (section 3.5.2.3).
     many = definition.many if definition else isinstance(held, list)
     if step.op == "replace" or not many:
