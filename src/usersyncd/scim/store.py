@@ -6,7 +6,7 @@ turns every change into a push. :mod:`usersyncd.scim` never sees another directo
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -119,6 +119,11 @@ class ResourceStore(Protocol):
         ...
 
     async def count(self, kind: Kind, /) -> int: ...
+
+    async def groups_of(self, user_ids: Sequence[str], /) -> Mapping[str, tuple[StoredMember, ...]]:
+        """The direct groups of at most a page of users, by user id: a listing shows them. A user without groups may be
+        left out."""
+        ...
 
     async def change(self, operation: Operation, /) -> StoredResource | None:
         """Make one change, and return after a commit that survives a power loss.
