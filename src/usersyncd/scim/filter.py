@@ -49,7 +49,7 @@ def parsed(text: str) -> FilterNode:
 
 def resource_test(kind: Kind, node: FilterNode) -> Test:
     """Whether a resource matches. Raises ScimError ``invalidFilter``."""
-    return _Compiler(_AttributesOf(kind)).visit(node)
+    return _FilterCompiler(_AttributesOf(kind)).visit(node)
 
 
 def entry_test(node: FilterNode, definition: Definition | None) -> Test:
@@ -57,7 +57,7 @@ def entry_test(node: FilterNode, definition: Definition | None) -> Test:
 
     A plain value counts as ``{"value": it}``.
     """
-    test = _Compiler(_PartsOf(definition)).visit(node)
+    test = _FilterCompiler(_PartsOf(definition)).visit(node)
     return lambda entry: test(entry if isinstance(entry, dict) else {"value": entry})
 
 
@@ -72,6 +72,16 @@ def described(node: FilterNode, definition: Definition | None) -> dict[str, Valu
     return entry
 
 
+def names_in(node: FilterNode) -> set[str]:
+    """The attributes of the resource that a filter reads, in lower case."""
+    if isinstance(node, LogicalExpr):
+        return {name for term in node.terms for name in names_in(term)}
+    if isinstance(node, Not):
+        return names_in(node.expr)
+    path = getattr(node, "attr_path", None)
+    return {path.attr.lower()} if isinstance(path, AttrPath) else set()
+
+
 def conjuncts(node: FilterNode) -> list[FilterNode]:
     """The filters that ``and`` joins, also through parentheses."""
     if isinstance(node, LogicalExpr) and node.op == LogicalOperator.and_:
@@ -79,7 +89,47 @@ def conjuncts(node: FilterNode) -> list[FilterNode]:
     return [node]
 
 
-class Attribute(Struct, frozen=True):
+def indexed(kind: Kind, node: FilterNode) -> tuple[str, str] | None:
+    """An attribute and its value that every match has, and that a store finds by an index; None if there is none.
+
+    ``id`` is among the attributes.
+    """
+    found = {}
+    for term in conjuncts(node):
+        comparisons: list[FilterNode] = [term]
+        prefix = ""
+        if isinstance(term, ValuePath) and term.sub_attr is None:
+            comparisons, prefix = conjuncts(term.val_filter), f"{_core_name(kind, term.attr_path)}."
+        for each in comparisons:
+            if isinstance(each, Comparison) and each.op == CompareOperator.eq and isinstance(each.value, str):
+                name = _INDEXED[kind].get(f"{prefix}{_core_name(kind, each.attr_path)}")
+                if name is not None and each.value:
+                    found[name] = each.value
+    return next(((name, found[name]) for name in _INDEXED[kind].values() if name in found), None)
+
+
+_INDEXED: Mapping[Kind, Mapping[str, str]] = {
+    Kind.USER: {
+        "id": "id",
+        "username": "userName",
+        "externalid": "externalId",
+        "emails": "emails.value",
+        "emails.value": "emails.value",
+        "displayname": "displayName",
+    },
+    Kind.GROUP: {"id": "id", "externalid": "externalId", "displayname": "displayName"},
+}
+"""What a store finds by an index (``ResourceStore.lookup``), the most selective first."""
+
+
+def _core_name(kind: Kind, path: AttrPath) -> str:
+    """In lower case, without the URN of the core schema."""
+    sub = f".{path.sub_attr}" if path.sub_attr else ""
+    urn = f"{path.uri}:" if path.uri and canonical_urn(path.uri) != CORE[kind] else ""
+    return f"{urn}{path.attr}{sub}".lower()
+
+
+class ComparedAttribute(Struct, frozen=True):
     """How to read one attribute, and how its values are compared. ``definition`` is that of the values."""
 
     name: str
@@ -93,14 +143,14 @@ class _AttributesOf:
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
 
-    def attribute(self, path: AttrPath) -> Attribute:
+    def attribute(self, path: AttrPath) -> ComparedAttribute:
         urn = None if path.uri is None or canonical_urn(path.uri) == CORE[self.kind] else path.uri
         known = definitions(self.kind, urn)
         read = _reader(path, known)
         if urn is None:
             return read
         extension = canonical_urn(urn)
-        return Attribute(
+        return ComparedAttribute(
             str(path), lambda resource: read.values(resource.get(spelled(resource, extension))), read.definition
         )
 
@@ -111,18 +161,18 @@ class _PartsOf:
     def __init__(self, definition: Definition | None) -> None:
         self.definition = definition
 
-    def attribute(self, path: AttrPath) -> Attribute:
+    def attribute(self, path: AttrPath) -> ComparedAttribute:
         return _reader(path, self.definition.parts if self.definition else {})
 
 
-def _reader(path: AttrPath, known: Definitions) -> Attribute:
+def _reader(path: AttrPath, known: Definitions) -> ComparedAttribute:
     definition = known.get(path.attr.lower())
     name = definition.name if definition else path.attr
     if path.sub_attr is None:
-        return Attribute(str(path), _plain(name, exact=definition is not None), definition)
+        return ComparedAttribute(str(path), _plain(name, exact=definition is not None), definition)
     part = definition.parts.get(path.sub_attr.lower()) if definition else None
     sub = part.name if part else path.sub_attr
-    return Attribute(str(path), _inside(_plain(name, exact=definition is not None), sub), part)
+    return ComparedAttribute(str(path), _inside(_plain(name, exact=definition is not None), sub), part)
 
 
 def _plain(name: str, *, exact: bool) -> Values:
@@ -143,7 +193,7 @@ def _inside(outer: Values, sub: str) -> Values:
     return values
 
 
-class _Compiler(FilterVisitor[Test]):
+class _FilterCompiler(FilterVisitor[Test]):
     """Turns a parsed filter into a function. Raises ScimError ``invalidFilter``."""
 
     def __init__(self, attributes: _AttributesOf | _PartsOf) -> None:
@@ -181,7 +231,7 @@ class _Compiler(FilterVisitor[Test]):
         raise invalid_filter(f"{node} compares nothing", f'write {node} eq "…"')
 
 
-def _comparison(attribute: Attribute, op: CompareOperator, operand: Any) -> Test:
+def _comparison(attribute: ComparedAttribute, op: CompareOperator, operand: Any) -> Test:
     if operand is None:
         if op not in (CompareOperator.eq, CompareOperator.ne):
             raise invalid_filter(f"{attribute.name} {op} null compares nothing", "use eq null or ne null")
@@ -212,7 +262,7 @@ def _equal(comparable: Callable[[Any], Any], value: Any, expected: Any) -> bool:
         return False
 
 
-def _comparable(attribute: Attribute, op: CompareOperator) -> Callable[[Any], Any]:
+def _comparable(attribute: ComparedAttribute, op: CompareOperator) -> Callable[[Any], Any]:
     """The function that turns a value, and the operand, into what is compared."""
     definition = attribute.definition
     kind = definition.type if definition else ""
