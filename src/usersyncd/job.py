@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from typing import TypeGuard
 
 from msgspec import Struct, structs
 
@@ -17,7 +18,7 @@ from usersyncd.core.links import LEAVING
 from usersyncd.core.model import Ruleset
 from usersyncd.core.rules import RuleErrors, Rules, compile_rules
 from usersyncd.errors import ConfigError, Fault, PluginError
-from usersyncd.plugin import Kind, Source, Target
+from usersyncd.plugin import Kind, Receiving, ReceivingSource, Source, Target
 
 
 class TargetRules(Struct, frozen=True):
@@ -58,6 +59,11 @@ class PullJob(Struct, frozen=True):
     groups: bool
     manager: bool
     basis: str
+
+    @property
+    def receiving(self) -> Receiving | None:
+        """How the directory pushes; None: it is pulled."""
+        return self.connector.receiving(self.directory.options) if _may_receive(self.connector) else None
 
 
 class DeliveryJob(Struct, frozen=True):
@@ -163,6 +169,10 @@ def job(
         manager=any(rules.reads.manager for rules in everything),
         basis=_basis(directory, reads),
     )
+
+
+def _may_receive(connector: type[Source]) -> TypeGuard[type[ReceivingSource]]:
+    return hasattr(connector, "receiving")
 
 
 def _rules(

@@ -99,13 +99,19 @@ def log_line(report: Run) -> None:
     more = ({"faults": faults} if faults else {}) | ({"code": report.code} if report.code else {})
     level_of(report)(
         summary.line(report),
-        event_name="pull.finished" if isinstance(report, PullRun) else "delivery.finished",
+        event_name=_event_name(report),
         run=report.run,
         status=report.status,
         cause=report.cause,
         seconds=report.seconds,
         **more,
     )
+
+
+def _event_name(report: Run) -> str:
+    if isinstance(report, DeliveryRun):
+        return "delivery.finished"
+    return "push.finished" if report.cause == "push" else "pull.finished"
 
 
 def level_of(report: Run) -> Callable[..., object]:

@@ -97,7 +97,8 @@ class PullReport(Struct):
 
     ``changed`` counts the records that changed and the groups with other members; ``unresolved`` the members of groups
     that the directory does not list; ``ambiguous`` the members whose name several records have. ``accepted``: the
-    attributes that all records lost with a person's approval.
+    attributes that all records lost with a person's approval. ``requests``: how many changes a directory pushed; None:
+    it was pulled.
     """
 
     complete: bool
@@ -109,6 +110,7 @@ class PullReport(Struct):
     changed: int = 0
     ambiguous: int = 0
     accepted: list[str] = []
+    requests: int | None = None
 
 
 class Verified(Struct, frozen=True):

@@ -33,9 +33,11 @@ def line(report: Report) -> str:
 
 
 def read(pull: PullReport) -> str:
-    """``read 249 users, 20 groups, 303 memberships``"""
+    """``read 249 users, 20 groups, 303 memberships``, ``received 3 requests, now 250 users, …``"""
     all_ = ", ".join((many(pull.users, "user"), many(pull.groups, "group"), many(pull.memberships, "membership")))
     text = f"read {all_}" if pull.complete else f"read what changed of {all_}"
+    if pull.requests is not None:
+        text = f"received {many(pull.requests, 'request')}, now {all_}"
     for number, what in ((pull.unresolved, "not found"), (pull.ambiguous, "ambiguous")):
         text += f"; {many(number, 'member')} of groups {what}" if number else ""
     return text

@@ -23,6 +23,7 @@ from usersyncd.daemon.dates import Dates
 from usersyncd.daemon.due import Due
 from usersyncd.daemon.engine import Engine, LocalEngine, WorkItem, deliver_to, pull_of
 from usersyncd.daemon.lookups import LookupFiles
+from usersyncd.daemon.receivers import Receivers
 from usersyncd.daemon.reload import Loaded
 from usersyncd.daemon.requests import Ended, EndedPull, Requests
 from usersyncd.daemon.runs import OnRun, Runs
@@ -66,6 +67,7 @@ class Daemon:
             self._decisions_after, lambda target: self.engine.request(deliver_to(target), "approval")
         )
         self._dates = Dates(lambda: next_due(self.database, self.loaded.config), self._due.found)
+        self.receivers = Receivers(database, self._deliver_push)
         self._lookups = LookupFiles(loaded.config.lookup_files, self._reload.wake)
         self._web = self._web_service()
         self._log = structlog.get_logger()
@@ -78,6 +80,7 @@ class Daemon:
             await self._approvals.begin()
             await self._dates.begin()
             self.schedule.start()
+            self.receivers.follow(self.loaded.pulls)
             self._pull_at_intervals(self.loaded.pulls, "interval")
             for target in self.loaded.deliveries:
                 self._due.begin(target, _now())
@@ -110,6 +113,7 @@ class Daemon:
         notify.stopping(f"ending {names}".rstrip())
         if names:
             self._log.info(f"ending; these runs are cancelled: {names}", event_name="daemon.ending")
+        await self.receivers.stop()
         await self.engine.stop()
         self.waiters.close()
         if self._web is not None:
@@ -132,8 +136,12 @@ class Daemon:
     # ---- work
 
     def _pull_at_intervals(self, directories: Iterable[str], cause: Cause) -> None:
-        intervals = {pull_of(name): self.loaded.pulls[name].directory.every for name in directories}
-        self.schedule.every(intervals, cause)
+        """Pull these directories now and at their intervals. A directory that pushes is pulled now only."""
+        jobs = {pull_of(name): self.loaded.pulls[name] for name in directories}
+        self.schedule.every({item: job.directory.every for item, job in jobs.items() if not job.receiving}, cause)
+        for item in (item for item, job in jobs.items() if job.receiving):
+            self.schedule.drop(item)
+            self.engine.request(item, cause)
 
     def _is_due(self, item: WorkItem, cause: Cause) -> None:
         if cause == "interval" and self.engine.is_busy(item):
@@ -167,7 +175,18 @@ class Daemon:
             self.engine.request(delivery, "pull")
         return EndedPull(report, following)
 
+<<<<<<< HEAD
     async def _deliver(self, item: WorkItem, cause: Cause) -> DeliveryRun | None:
+=======
+    def _deliver_push(self, directory: str, run: str) -> None:
+        """Request the deliveries that follow a push."""
+        for target in _targets(self.loaded.config, directory):
+            if run not in (pulled := self._pulled.setdefault(target, [])):
+                pulled.append(run)
+            self.engine.request(deliver_to(target), "push")
+
+    async def _deliver(self, item: WorkItem, cause: Cause) -> None:
+>>>>>>> a090e39 (Receive directories that push, by the same code as a pull)
         """Deliver to a target, if it is still in the file, and set when it is due again."""
         if (job := self.loaded.deliveries.get(item.name)) is None:
             return None
@@ -218,10 +237,14 @@ class Daemon:
             loaded = structs.replace(loaded, config=structs.replace(config, state=old.config.state))
         self.loaded = loaded
         self._lookups.follow(config.lookup_files)
+<<<<<<< HEAD
         if self._web is not None:
             self._web.follow(loaded)
         elif config.web is not None:
             self._log.warning("`web` is new: restart usersyncd to use it", event_name="config.web_changed")
+=======
+        self.receivers.follow(loaded.pulls)
+>>>>>>> a090e39 (Receive directories that push, by the same code as a pull)
         directories, targets = reload.compare_pulls(old, loaded), reload.compare_deliveries(old, loaded)
         for name in directories.removed:
             self.schedule.drop(pull_of(name))

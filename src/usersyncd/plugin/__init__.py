@@ -16,7 +16,23 @@ from usersyncd.plugin.answers import http_date
 from usersyncd.plugin.context import PATIENT, Context, Patience
 from usersyncd.plugin.options import Options, Secret, scheme_lowered
 from usersyncd.plugin.records import CANONICAL, Kind, Value
-from usersyncd.plugin.source import Done, Gone, Members, Page, Patch, Present, Record, Source, SourceContext, Unread
+from usersyncd.plugin.source import (
+    AccessToken,
+    ClientCredentials,
+    Done,
+    Gone,
+    Members,
+    Page,
+    Patch,
+    Present,
+    Quota,
+    Receiving,
+    ReceivingSource,
+    Record,
+    Source,
+    SourceContext,
+    Unread,
+)
 from usersyncd.plugin.target import (
     DELIVERED,
     PROTECTED,
@@ -42,9 +58,11 @@ API = 2
 loaded."""
 
 __all__ = [
-    "API", "CANONICAL", "DELIVERED", "PATIENT", "PROTECTED", "Capabilities", "Change", "Context", "Done", "Edge",
+    "API", "CANONICAL", "DELIVERED", "PATIENT", "PROTECTED", "AccessToken", "Capabilities", "Change",
+    "ClientCredentials", "Context", "Done", "Edge",
     "Gone", "Held", "Inspectable", "Kind", "Layout", "Lookup", "Member", "Members", "Op", "Options", "Outcome", "Page",
     "Patch", "Patience",
-    "Present", "Record", "RenamingTarget", "Secret", "Source", "SourceContext", "Target", "TargetContext", "Unread",
+    "Present", "Quota", "Receiving", "ReceivingSource", "Record", "RenamingTarget",
+    "Secret", "Source", "SourceContext", "Target", "TargetContext", "Unread",
     "Value", "holds_protected", "http_date", "quoted", "scheme_lowered",
 ]  # fmt: skip

@@ -9,6 +9,7 @@ from msgspec import Struct
 from pydantic import BaseModel
 
 from usersyncd.plugin.context import Context
+from usersyncd.plugin.options import Secret
 from usersyncd.plugin.records import Kind, Value
 
 
@@ -138,4 +139,47 @@ class Source(Protocol):
     async def check(self) -> Sequence[str]:
         """Test the directory and describe it in a few lines for a person (server, version, rights). Raises
         SourceError."""
+        ...
+
+
+class AccessToken(Struct, frozen=True):
+    """A bearer token that opens a directory to its provider. ``name``: for messages."""
+
+    name: str
+    secret: Secret
+
+
+class ClientCredentials(Struct, frozen=True):
+    """The credentials of a provider that asks for an access token first (RFC 6749, section 4.4)."""
+
+    client_id: str
+    client_secret: Secret
+
+
+class Quota(Struct, frozen=True):
+    """How much a provider may send: requests per minute, and the bytes of the largest body."""
+
+    requests_per_minute: int
+    body: int
+
+
+class Receiving(Struct, frozen=True):
+    """How a directory pushes: by SCIM 2.0, opened by these tokens, or by the access tokens of this client."""
+
+    tokens: tuple[AccessToken, ...]
+    client: ClientCredentials | None
+    quota: Quota
+
+
+@runtime_checkable
+class ReceivingSource(Source, Protocol):
+    """A source whose directory may push by SCIM 2.0. usersyncd keeps the resources as records: their attributes are
+    those of the resource (RFC 7643), so ``mapping`` maps these.
+
+    While the directory pushes, ``pull`` yields no record, and ends with ``Done(complete=False)``.
+    """
+
+    @classmethod
+    def receiving(cls, options: Any) -> Receiving | None:
+        """How the directory pushes with these options; None: it is pulled."""
         ...

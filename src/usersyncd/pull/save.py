@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from usersyncd.core.model import Guard
 from usersyncd.core.rules import RuleError, Rules
 from usersyncd.job import PullJob
-from usersyncd.plugin import Done, Value
+from usersyncd.plugin import Done, Kind, Value
 from usersyncd.state import losses
 from usersyncd.state.database import Database, Steps
 from usersyncd.state.directories import DirectoryState
 from usersyncd.state.snapshot import SavedPull, ShapeDependencies, save
 from usersyncd.state.spool import Spool
 from usersyncd.state.vanished import LostError, Watched
+
+UNWATCHED = Watched(dict.fromkeys(Kind, ()), 0, (), ())
+"""No attribute is watched for its loss."""
 
 
 def open_spool(database: Database, reading: DirectoryState, job: PullJob) -> Spool:
@@ -36,18 +39,37 @@ def snapshot(
     Raises LostError if all records lost attributes and nobody approved that; the loss waits for approval from then on.
     Raises StateError.
     """
-    dependencies = ShapeDependencies(_fingerprints(job), job.groups, job.manager, group_name_of(job.rules))
     at_least = min((one.target.guard.at_least for one in job.targets), default=Guard().at_least)
     with database.read() as connection:
         accepted = losses.approved(connection, reading.id, now)
     watched = Watched(job.reads, at_least, accepted, [one.target.name for one in job.targets])
     try:
-        saved = yield from save(database, reading, spool, done, job.basis, dependencies, watched, now)
+        saved = yield from save(database, reading, spool, done, job.basis, _dependencies(job), watched, now)
     except LostError as error:
         losses.hold(database, reading.id, error.losses, now)
         raise
     losses.clear(database, reading.id)
     return saved
+
+
+def save_push(
+    database: Database, before: DirectoryState, job: PullJob, spool: Spool, done: Done, now: datetime
+) -> SavedPull:
+    """Save what a directory pushed. It survives a power loss. Raises StateError.
+
+    Attributes that all records lost do not stop it: each request says by itself what it removes. The guard still
+    judges their delivery.
+    """
+    steps = save(database, before, spool, done, job.basis, _dependencies(job), UNWATCHED, now, durable=True)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return cast("SavedPull", end.value)
+
+
+def _dependencies(job: PullJob) -> ShapeDependencies:
+    return ShapeDependencies(_fingerprints(job), job.groups, job.manager, group_name_of(job.rules))
 
 
 def _fingerprints(job: PullJob) -> dict[str, str]:

@@ -63,13 +63,16 @@ def save(
     dependencies: ShapeDependencies,
     watched: Watched,
     now: datetime,
+    *,
+    durable: bool = False,
 ) -> Steps[SavedPull]:
     """Save a finished pull in the snapshot. Yields between batches; if it is closed early, nothing is changed.
+    ``durable``: what is saved survives a power loss.
 
     Raises LostError, and changes nothing, if all records lost an attribute that is ``watched``.
     """
     first = reserve(database, spool.count_new())
-    with database.write() as connection:
+    with database.write(durable=durable) as connection:
         revision = before.revision + 1
         vanished = Vanished(connection, before.id, watched)
         changed = Records(connection, before.id, revision, spool, first, dependencies.display_name, vanished)

@@ -1,0 +1,171 @@
+"""The store of one directory that pushes: reads the snapshot, and saves waiting requests together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import ExitStack
+from typing import TypeVar
+
+import structlog
+from sqlalchemy import Connection
+
+from usersyncd.blocking import to_its_end
+from usersyncd.errors import StateError
+from usersyncd.job import PullJob
+from usersyncd.plugin import Kind
+from usersyncd.push.burst import Burst
+from usersyncd.push.handles import handle
+from usersyncd.push.overlay import version_of
+from usersyncd.push.queue import RequestQueue
+from usersyncd.scim.errors import ScimError
+from usersyncd.scim.store import Operation, StoredMember, StoredResource
+from usersyncd.state import directories, pushed
+from usersyncd.state.columns import decode
+from usersyncd.state.database import Database
+from usersyncd.state.pushed import PushedMember, PushedRecord
+
+T = TypeVar("T")
+
+SCANNED = 500
+"""How many resources a scan reads at a time."""
+ENDED = "usersyncd has ended"
+
+
+class Receiver:
+    """Implements ``ResourceStore`` for one directory.
+
+    ``job``: the pull of the directory; a reload replaces it. ``pushed``: is called with the id of the push's run after
+    each commit that changed something, to request the deliveries.
+    """
+
+    def __init__(self, database: Database, job: PullJob, pushed: Callable[[str], None]) -> None:
+        self.job = job
+        self._database = database
+        self._pushed = pushed
+        self._queue = RequestQueue(job.directory.name)
+        self._log = structlog.get_logger().bind(directory=job.directory.name)
+
+    # ---- changes
+
+    async def change(self, operation: Operation) -> StoredResource | None:
+        """See ``ResourceStore``."""
+        return await self._queue.ask(operation)
+
+    async def run(self) -> None:
+        """Save what is asked for, until ``stop`` was called and nothing waits any more."""
+        stack = ExitStack()
+        try:
+            await to_its_end(lambda: stack.enter_context(self._database.kept_open()))
+            while await self._queue.wait(None):
+                try:
+                    await Burst(self._database, self.job, self._queue, self._pushed, self._log).run()
+                except Exception:
+                    self._log.exception("unexpected error", event_name="run.crashed")
+        finally:
+            self._queue.close()
+            self._queue.refuse_all(ENDED)
+            await to_its_end(stack.close)
+
+    def stop(self) -> None:
+        """Refuse new requests. ``run`` ends when those that were accepted are answered."""
+        self._queue.close()
+
+    # ---- reading
+
+    async def get(self, kind: Kind, id: str, *, members: bool, groups: bool) -> StoredResource | None:  # noqa: A002
+        """See ``ResourceStore``."""
+
+        def read(connection: Connection, directory: int) -> list[StoredResource]:
+            records = list(pushed.by_id(connection, directory, kind, [id]).values())
+            return _resources(connection, directory, kind, records, members=members, groups=groups)
+
+        found: list[StoredResource] = await self._read(read, [])
+        return found[0] if found else None
+
+    async def lookup(self, kind: Kind, attribute: str, value: str, *, members: bool) -> Sequence[StoredResource]:
+        """See ``ResourceStore``."""
+        wanted = handle(attribute, value)
+
+        def read(connection: Connection, directory: int) -> list[StoredResource]:
+            records = pushed.by_handle(connection, directory, kind, [wanted]).get(wanted, [])
+            return _resources(connection, directory, kind, records, members=members)
+
+        return await self._read(read, [])
+
+    async def scan(self, kind: Kind, *, members: bool) -> AsyncIterator[Sequence[StoredResource]]:
+        """See ``ResourceStore``."""
+        last: str | None = None
+        while batch := await self.after(kind, last, SCANNED, members=members):
+            yield batch
+            last = batch[-1].id
+
+    async def page(self, kind: Kind, *, offset: int, count: int, members: bool) -> Sequence[StoredResource]:
+        """See ``ResourceStore``."""
+
+        def read(connection: Connection, directory: int) -> list[StoredResource]:
+            records = pushed.page(connection, directory, kind, count, offset=offset)
+            return _resources(connection, directory, kind, records, members=members)
+
+        return await self._read(read, [])
+
+    async def after(self, kind: Kind, after: str | None, count: int, *, members: bool) -> Sequence[StoredResource]:
+        """See ``ResourceStore``."""
+
+        def read(connection: Connection, directory: int) -> list[StoredResource]:
+            ref = 0 if after is None else pushed.ref_of(connection, directory, kind, after)
+            if ref is None:
+                raise ScimError(400, "the cursor is not valid any more", "list again", scim_type="expiredCursor")
+            records = pushed.page(connection, directory, kind, count, after=ref)
+            return _resources(connection, directory, kind, records, members=members)
+
+        return await self._read(read, [])
+
+    async def count(self, kind: Kind) -> int:
+        """See ``ResourceStore``."""
+        return await self._read(lambda connection, directory: pushed.count(connection, directory, kind), 0)
+
+    async def _read(self, read: Callable[[Connection, int], T], nothing: T) -> T:
+        """What ``read`` returns for a connection and the directory's number; ``nothing`` if it was never saved."""
+
+        def work() -> T:
+            with self._database.read() as connection:
+                state = directories.known(connection, self.job.directory.name)
+                return nothing if state is None else read(connection, state.id)
+
+        try:
+            return await asyncio.to_thread(work)
+        except StateError as error:
+            self._log.error(str(error), event_name="state.failed", code=error.code)
+            raise self._queue.refusal("the state database cannot be read") from None
+
+
+def _resources(
+    connection: Connection,
+    directory: int,
+    kind: Kind,
+    records: Sequence[PushedRecord],
+    *,
+    members: bool,
+    groups: bool = False,
+) -> list[StoredResource]:
+    found_members = found_groups = None
+    if members and kind is Kind.GROUP:
+        found_members = pushed.members(connection, [record.ref for record in records])
+    if groups and kind is Kind.USER:
+        found_groups = pushed.groups(connection, directory, [record.id for record in records])
+    return [
+        StoredResource(
+            kind,
+            record.id,
+            decode(record.attributes),
+            version_of(kind, record.attributes.encode(), record.members),
+            None if found_members is None else _stored_members(found_members.get(record.ref, ())),
+            None if found_groups is None else _stored_members(found_groups.get(record.id, ())),
+        )
+        for record in records
+    ]
+
+
+def _stored_members(members: Sequence[PushedMember]) -> tuple[StoredMember, ...]:
+    return tuple(StoredMember(member.id, member.kind, member.display) for member in members)
