@@ -24,9 +24,7 @@ class OAuthOptions(Options):
 class QuotaOptions(Options):
     """How much the provider may send."""
 
-    requests_per_minute: int = Field(
-        default=6_000, ge=1, description="Requests per minute."
-    )
+    requests_per_minute: int = Field(default=6_000, ge=1, description="Requests per minute.")
     body: int = Field(default=2_000_000, ge=1_000, description="The largest body of a request, in bytes.")
 
 

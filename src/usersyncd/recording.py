@@ -96,22 +96,17 @@ def unexpected(error: Exception, connector: str, log: FilteringBoundLogger) -> s
 def log_line(report: Run) -> None:
     """Log a finished run in one line."""
     faults = list(summary.faults(report))
+    delivered, pushed = isinstance(report, DeliveryRun), report.cause == "push"
     more = ({"faults": faults} if faults else {}) | ({"code": report.code} if report.code else {})
     level_of(report)(
         summary.line(report),
-        event_name=_event_name(report),
+        event_name="delivery.finished" if delivered else "push.finished" if pushed else "pull.finished",
         run=report.run,
         status=report.status,
         cause=report.cause,
         seconds=report.seconds,
         **more,
     )
-
-
-def _event_name(report: Run) -> str:
-    if isinstance(report, DeliveryRun):
-        return "delivery.finished"
-    return "push.finished" if report.cause == "push" else "pull.finished"
 
 
 def level_of(report: Run) -> Callable[..., object]:

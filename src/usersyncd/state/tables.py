@@ -24,6 +24,8 @@ from sqlalchemy import (
 metadata = MetaData()
 
 _LEFT = text("gone_at IS NOT NULL")
+# No other query has this condition: with a plainer one, SQLite would prefer the index to `records_id`.
+LISTED = text("coalesce(gone_at, '') = ''")
 _LEAVER = text("left_at IS NOT NULL")
 _UNCLEAR = text("unresolved IS NOT NULL OR ambiguous IS NOT NULL")
 Ref = BigInteger().with_variant(Integer, "sqlite")
@@ -72,6 +74,7 @@ records = Table(
     Index("records_revision", "directory", "revision"),
     Index("records_manager", "directory", "manager"),
     Index("records_gone", "directory", sqlite_where=_LEFT, postgresql_where=_LEFT),
+    Index("records_order", "directory", "kind", "ref", sqlite_where=LISTED, postgresql_where=LISTED),
 )
 
 names = Table(
@@ -309,6 +312,32 @@ losses = Table(
     Column("by", Text, comment="who: the real user under sudo"),
     Column("at", Text),
     Column("reason", Text),
+    sqlite_with_rowid=False,
+)
+
+token_uses = Table(
+    "token_uses",
+    metadata,
+    Column("directory", Integer, ForeignKey("directories.id"), primary_key=True),
+    Column("token", Text, primary_key=True, comment="the name of the token that opens the directory"),
+    Column("at", Text, nullable=False, comment="when the provider last used it"),
+    sqlite_with_rowid=False,
+)
+
+full_pushes = Table(
+    "full_pushes",
+    metadata,
+    Column("directory", Integer, ForeignKey("directories.id"), primary_key=True),
+    Column("since", Text, nullable=False, comment="since when a full push is expected"),
+    Column("by", Text, nullable=False, comment="who expects it: the real user under sudo"),
+    sqlite_with_rowid=False,
+)
+
+seen_resources = Table(
+    "seen_resources",
+    metadata,
+    Column("directory", Integer, ForeignKey("directories.id"), primary_key=True),
+    Column("ref", Ref, primary_key=True, autoincrement=False, comment="what came since the full push is expected"),
     sqlite_with_rowid=False,
 )
 
