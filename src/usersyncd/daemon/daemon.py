@@ -80,7 +80,7 @@ class Daemon:
             await self._approvals.begin()
             await self._dates.begin()
             self.schedule.start()
-            self.receivers.follow(self.loaded.pulls)
+            self._receive()
             self._pull_at_intervals(self.loaded.pulls, "interval")
             for target in self.loaded.deliveries:
                 self._due.begin(target, _now())
@@ -133,6 +133,10 @@ class Daemon:
         )
         return WebService(self.loaded, config, requests)
 
+    def _receive(self) -> None:
+        """Receive the directories that push. They reach the daemon by its web service only."""
+        self.receivers.follow(self.loaded.pulls if self.loaded.config.web is not None else {})
+
     # ---- work
 
     def _pull_at_intervals(self, directories: Iterable[str], cause: Cause) -> None:
@@ -175,9 +179,6 @@ class Daemon:
             self.engine.request(delivery, "pull")
         return EndedPull(report, following)
 
-<<<<<<< HEAD
-    async def _deliver(self, item: WorkItem, cause: Cause) -> DeliveryRun | None:
-=======
     def _deliver_push(self, directory: str, run: str) -> None:
         """Request the deliveries that follow a push."""
         for target in _targets(self.loaded.config, directory):
@@ -185,8 +186,7 @@ class Daemon:
                 pulled.append(run)
             self.engine.request(deliver_to(target), "push")
 
-    async def _deliver(self, item: WorkItem, cause: Cause) -> None:
->>>>>>> a090e39 (Receive directories that push, by the same code as a pull)
+    async def _deliver(self, item: WorkItem, cause: Cause) -> DeliveryRun | None:
         """Deliver to a target, if it is still in the file, and set when it is due again."""
         if (job := self.loaded.deliveries.get(item.name)) is None:
             return None
@@ -237,14 +237,11 @@ class Daemon:
             loaded = structs.replace(loaded, config=structs.replace(config, state=old.config.state))
         self.loaded = loaded
         self._lookups.follow(config.lookup_files)
-<<<<<<< HEAD
+        self._receive()
         if self._web is not None:
             self._web.follow(loaded)
         elif config.web is not None:
             self._log.warning("`web` is new: restart usersyncd to use it", event_name="config.web_changed")
-=======
-        self.receivers.follow(loaded.pulls)
->>>>>>> a090e39 (Receive directories that push, by the same code as a pull)
         directories, targets = reload.compare_pulls(old, loaded), reload.compare_deliveries(old, loaded)
         for name in directories.removed:
             self.schedule.drop(pull_of(name))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TypeVar
 
@@ -48,7 +48,7 @@ class Receiver:
 
     # ---- changes
 
-    async def change(self, operation: Operation) -> StoredResource | None:
+    async def change(self, operation: Operation, /) -> StoredResource | None:
         """See ``ResourceStore``."""
         return await self._queue.ask(operation)
 
@@ -73,17 +73,17 @@ class Receiver:
 
     # ---- reading
 
-    async def get(self, kind: Kind, id: str, *, members: bool, groups: bool) -> StoredResource | None:  # noqa: A002
+    async def get(self, kind: Kind, resource_id: str, /, *, members: bool, groups: bool) -> StoredResource | None:
         """See ``ResourceStore``."""
 
         def read(connection: Connection, directory: int) -> list[StoredResource]:
-            records = list(pushed.by_id(connection, directory, kind, [id]).values())
+            records = list(pushed.by_id(connection, directory, kind, [resource_id]).values())
             return _resources(connection, directory, kind, records, members=members, groups=groups)
 
         found: list[StoredResource] = await self._read(read, [])
         return found[0] if found else None
 
-    async def lookup(self, kind: Kind, attribute: str, value: str, *, members: bool) -> Sequence[StoredResource]:
+    async def lookup(self, kind: Kind, attribute: str, value: str, /, *, members: bool) -> Sequence[StoredResource]:
         """See ``ResourceStore``."""
         wanted = handle(attribute, value)
 
@@ -93,14 +93,14 @@ class Receiver:
 
         return await self._read(read, [])
 
-    async def scan(self, kind: Kind, *, members: bool) -> AsyncIterator[Sequence[StoredResource]]:
+    async def scan(self, kind: Kind, /, *, members: bool) -> AsyncIterator[Sequence[StoredResource]]:
         """See ``ResourceStore``."""
         last: str | None = None
         while batch := await self.after(kind, last, SCANNED, members=members):
             yield batch
             last = batch[-1].id
 
-    async def page(self, kind: Kind, *, offset: int, count: int, members: bool) -> Sequence[StoredResource]:
+    async def page(self, kind: Kind, /, *, offset: int, count: int, members: bool) -> Sequence[StoredResource]:
         """See ``ResourceStore``."""
 
         def read(connection: Connection, directory: int) -> list[StoredResource]:
@@ -109,7 +109,7 @@ class Receiver:
 
         return await self._read(read, [])
 
-    async def after(self, kind: Kind, after: str | None, count: int, *, members: bool) -> Sequence[StoredResource]:
+    async def after(self, kind: Kind, after: str | None, count: int, /, *, members: bool) -> Sequence[StoredResource]:
         """See ``ResourceStore``."""
 
         def read(connection: Connection, directory: int) -> list[StoredResource]:
@@ -121,9 +121,18 @@ class Receiver:
 
         return await self._read(read, [])
 
-    async def count(self, kind: Kind) -> int:
+    async def count(self, kind: Kind, /) -> int:
         """See ``ResourceStore``."""
         return await self._read(lambda connection, directory: pushed.count(connection, directory, kind), 0)
+
+    async def groups_of(self, user_ids: Sequence[str], /) -> Mapping[str, tuple[StoredMember, ...]]:
+        """See ``ResourceStore``."""
+
+        def read(connection: Connection, directory: int) -> Mapping[str, tuple[StoredMember, ...]]:
+            found = pushed.groups(connection, directory, user_ids)
+            return {id_: _stored_members(groups) for id_, groups in found.items()}
+
+        return await self._read(read, {})
 
     async def _read(self, read: Callable[[Connection, int], T], nothing: T) -> T:
         """What ``read`` returns for a connection and the directory's number; ``nothing`` if it was never saved."""
