@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from pydantic import BaseModel
@@ -160,3 +161,22 @@ def _names(rules: Any, kind: Kind) -> tuple[str, ...]:
     """The attributes that the records of a kind have in a target."""
     given = rules.get("set") if isinstance(rules, dict) else None
     return tuple(given) if isinstance(given, dict) else CANONICAL[kind]
+
+
+def check_web(document: Document, options: Connectors) -> None:
+    """Note a directory that pushes, in a file without a web service that receives it, and a web service whose libraries
+    are not installed."""
+    data = document.data if isinstance(document.data, dict) else {}
+    if data.get("web") is not None:
+        if find_spec("uvicorn") is None:
+            document.fault(
+                ("web",), "needs libraries that are not installed: pip install 'usersyncd[web]'", on_key=True
+            )
+        return
+    for part, name, section in sections(document):
+        found = options.get((part, name))
+        if part != "directories" or found is None:
+            continue
+        receiving = getattr(registry.source(section["connector"]), "receiving", None)
+        if receiving is not None and receiving(found) is not None:
+            document.fault((part, name), "pushes: add a section `web`, where the daemon receives it", on_key=True)

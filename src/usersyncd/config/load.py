@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from usersyncd import registry
 from usersyncd.config import written
-from usersyncd.config.checks import check_former_names, check_references, check_shared, refuse_url_passwords
+from usersyncd.config.checks import check_former_names, check_references, check_shared, check_web, refuse_url_passwords
 from usersyncd.config.document import Document
 from usersyncd.config.freeze import directory, state, target
 from usersyncd.config.lookups import read_table, stamp
@@ -39,6 +39,7 @@ def load(path: str | Path) -> Config:
     check_references(document)
     check_former_names(document)
     check_shared(document, options)
+    check_web(document, options)
     protected = dict(conditions(document))
     folder = file.absolute().parent
     stamps = {file: stamp(file) for file in _lookup_files(document, folder)}

@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import structlog
 
-from usersyncd.config import Config
 from usersyncd.config.web import WebConfig
 from usersyncd.daemon.reload import Loaded
 from usersyncd.errors import ConfigError
-from usersyncd.plugin import Secret
-from usersyncd.secrets import open_secret
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from usersyncd.web.api import Backend
-    from usersyncd.web.auth import Credentials
+    from usersyncd.web.scim import StoreOf
 
 
 class WebService:
     """Serves the section ``web`` of a configuration. Raises ConfigError if a token cannot be used, or if the address is
     not free."""
 
-    def __init__(self, loaded: Loaded, config: WebConfig, backend: Backend) -> None:
+    def __init__(self, loaded: Loaded, config: WebConfig, backend: Backend, store_of: StoreOf) -> None:
+        """``store_of``: the store of a directory that pushes."""
         from usersyncd.web.server import WebServer
 
         self._backend = backend
+        self._store_of = store_of
         self._why_busy: str | None = "the service starts"
         self._config = config
         self._server = WebServer(config, self._application(loaded, config))
@@ -84,28 +82,14 @@ class WebService:
             await asyncio.wait([self._task])
 
     def _application(self, loaded: Loaded, config: WebConfig) -> ASGIApp:
+        from usersyncd.daemon.entrances import opened, push_routes
         from usersyncd.web.app import application
 
-        owner = loaded.config
+        tokens = [(token.name, token.secret) for token in config.tokens]
         return application(
             config,
             self._backend,
-            opened(owner, "web", [(token.name, token.secret) for token in config.tokens]),
+            opened(loaded.config, "web", tokens),
             lambda: self._why_busy,
+            [push_routes(loaded, config, self._store_of)],
         )
-
-
-def opened(config: Config, owner: str, tokens: Sequence[tuple[str, Secret]]) -> Credentials:
-    """The credentials with these tokens. ``owner``: whose tokens they are, for errors. Raises ConfigError."""
-    from usersyncd.web.auth import SHORTEST, Credentials
-
-    found = []
-    for name, secret in tokens:
-        text = open_secret(secret, folder=config.folder, owner=owner, log=structlog.get_logger())
-        if len(text) < SHORTEST:
-            raise ConfigError(
-                f"{owner}: the token {name} has fewer than {SHORTEST} characters, so that it can be guessed",
-                "make a new one: openssl rand -hex 32",
-            )
-        found.append((name, text))
-    return Credentials(found)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from usersyncd.config.web import Network, Role
-from usersyncd.web.answers import refusal
+from usersyncd.web.answers import busy, refusal
 from usersyncd.web.auth import Credentials, Doorkeeper, bearer
 from usersyncd.web.bucket import RequestBucket
 from usersyncd.web.clients import client_address
@@ -45,10 +45,11 @@ class Entrance(Struct, frozen=True):
 
 
 class DirectoryGate:
-    """In front of the routes of directories that push, ``/scim/v2/<directory>/``."""
+    """In front of the routes of directories that push, ``/scim/v2/<directory>/``. ``entrances``: by directory; None:
+    its tokens cannot be read."""
 
     def __init__(
-        self, app: ASGIApp, entrances: Mapping[str, Entrance], doorkeeper: Doorkeeper, proxies: Sequence[Network]
+        self, app: ASGIApp, entrances: Mapping[str, Entrance | None], doorkeeper: Doorkeeper, proxies: Sequence[Network]
     ) -> None:
         self._app = app
         self._entrances = entrances
@@ -61,7 +62,10 @@ class DirectoryGate:
 
     def _stop(self, scope: Scope) -> Response | None:
         """The answer to a request that must not pass."""
-        entrance, token = self._entrances.get(scope["path_params"]["directory"]), bearer(scope)
+        directory, token = scope["path_params"]["directory"], bearer(scope)
+        entrance = self._entrances.get(directory)
+        if entrance is None and directory in self._entrances:
+            return busy(scope, "the tokens of this directory cannot be read: see the log of usersyncd", 60)
         name = NOBODY.name_of(token) if entrance is None else entrance.name_of(token)
         if entrance is None or name is None:
             address = client_address(scope, self._proxies)
