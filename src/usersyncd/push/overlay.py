@@ -199,7 +199,6 @@ class Overlay:
     # ---- what the snapshot and the requests before have
 
     def _found(self, kind: Kind, id_: str, if_match: str | None) -> Draft:
-        self._load(kind, [id_])
         draft = self._drafts[kind, id_]
         if draft is None or draft.body is None:
             raise not_found(kind.value.capitalize(), id_)
@@ -207,29 +206,27 @@ class Overlay:
             raise version_differs()
         return draft
 
-    def _load(self, kind: Kind, ids: Iterable[str]) -> None:
+    def _load(self, kind: Kind, ids: Collection[str]) -> None:
         """Make drafts of these resources; None stands for one that does not exist."""
-        missing = [id_ for id_ in dict.fromkeys(ids) if (kind, id_) not in self._drafts]
-        if not missing:
+        if not ids:
             return
-        records = self._stored.records(kind, missing)
+        records = self._stored.records(kind, ids)
         listed: Mapping[int, ListedNames] = {}
         if kind is Kind.GROUP:
             listed = self._stored.listed([record.ref for record in records.values()])
-        for id_ in missing:
+        for id_ in ids:
             record = records.get(id_)
-            self._drafts[kind, id_] = self._draft(kind, record, listed) if record is not None else None
-
-    def _draft(self, kind: Kind, record: PushedRecord, listed: Mapping[int, ListedNames]) -> Draft:
-        draft = Draft(kind, record.id, record, ListedMembers(listed.get(record.ref, ListedNames())))
-        draft.members.edit((), self._left.get(record.id, ()))
-        return draft
+            if record is None:
+                self._drafts[kind, id_] = None
+            else:
+                members = ListedMembers(listed.get(record.ref, ListedNames()))
+                self._drafts[kind, id_] = Draft(kind, id_, record, members)
 
     def _prefetch(self, operations: list[Operation]) -> None:
         """Read what the requests name with few queries."""
         for kind in Kind:
             of_kind = [operation for operation in operations if operation.kind is kind]
-            self._load(kind, [each.id for each in of_kind if not isinstance(each, CreateResource)])
+            self._load(kind, {each.id for each in of_kind if not isinstance(each, CreateResource)})
             contents = (each.resource for each in of_kind if isinstance(each, CreateResource | ReplaceResource))
             self._load_holders(kind, filter(None, (unique_handle(kind, resource) for resource in contents)))
 
