@@ -19,7 +19,7 @@ from usersyncd.plugin import Kind, Value
 from usersyncd.scim.errors import no_target, not_mutable
 from usersyncd.scim.filter import described, entry_test
 from usersyncd.scim.schema import ATTRIBUTES, CORE, Definition
-from usersyncd.scim.values import spelled, with_one_primary
+from usersyncd.scim.values import check_texts, spelled, with_one_primary
 
 
 class MemberEdits(Struct, frozen=True):
@@ -73,6 +73,7 @@ def patched(resource: Mapping[str, Value], patch: ResourcePatch) -> dict[str, Va
     for definition in ATTRIBUTES[patch.kind].values():
         if definition.required and not result.get(definition.name):
             raise not_mutable(f"{definition.name} is required and cannot be removed")
+    check_texts(patch.kind, result)
     result["schemas"] = schemas_of(patch.kind, result)
     return result
 

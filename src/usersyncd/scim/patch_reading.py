@@ -143,9 +143,10 @@ class _Reader:
         urn = canonical_urn(path)
         if urn == CORE[self.kind] or urn in EXTENSIONS[self.kind]:
             return urn
-        schema, _, name = path.rpartition(":")
-        known = definitions(self.kind, schema)
-        return urn if isinstance(value, dict) and name.partition(".")[0].lower() not in known and not known else None
+        schema = path.rpartition(":")[0]
+        if schema.count(":") < 2:
+            return urn  # What precedes the last colon is not a URN (RFC 8141).
+        return urn if isinstance(value, dict) and not definitions(self.kind, schema) else None
 
     def _change_extension(self, op: _Op, urn: str, value: Any) -> None:
         if op == "remove" or value is None:

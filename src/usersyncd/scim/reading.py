@@ -15,7 +15,7 @@ from usersyncd.plugin import Kind, Value
 from usersyncd.scim.errors import invalid_syntax, invalid_value
 from usersyncd.scim.patch import schemas_of
 from usersyncd.scim.schema import ATTRIBUTES, CORE, canonical_urn
-from usersyncd.scim.values import cleaned_object, definitions
+from usersyncd.scim.values import check_texts, cleaned_object, definitions
 
 DROPPED: Mapping[Kind, frozenset[str]] = {
     Kind.USER: frozenset({"id", "meta", "groups", "schemas", "password"}),
@@ -82,13 +82,6 @@ def _read_extension(kind: Kind, resource: dict[str, Value], key: str) -> None:
         resource.update(found)
     elif found:
         resource[urn] = found
-
-
-def check_texts(kind: Kind, resource: Mapping[str, Value]) -> None:
-    """What resources are looked up by is text. Raises ScimError ``invalidValue``."""
-    for name in ("userName", "displayName", "externalId"):
-        if not isinstance(resource.get(name), (str, type(None))):
-            raise invalid_value(f"{name} of a {kind} is a text, not {resource[name]!r}")
 
 
 def member_ids(sent: Any) -> Iterator[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from msgspec import Struct
-from scim2_models import Attribute, EnterpriseUser, Group, Schema, User
+from scim2_models import Attribute, EnterpriseUser, Group, Mutability, Schema, Uniqueness, User
 
 from usersyncd.plugin import Kind
 
@@ -17,9 +17,27 @@ USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 CORE: Mapping[Kind, str] = {Kind.USER: USER, Kind.GROUP: GROUP}
+
+
+def _schema_of_users() -> Schema:
+    return User.to_schema().model_copy(update={"description": "User Account"})  # RFC 7643, section 8.7.1.
+
+
+def _schema_of_groups() -> Schema:
+    """Names are unique, and what a member is called is the member's to say."""
+    schema = Group.to_schema()
+    for attribute in schema.attributes or ():
+        if attribute.name == "displayName":
+            attribute.uniqueness = Uniqueness.server
+        for part in attribute.sub_attributes or ():
+            if part.name == "display":
+                part.mutability = Mutability.read_only
+    return schema
+
+
 SCHEMAS: Mapping[Kind, tuple[Schema, ...]] = {
-    Kind.USER: (User.to_schema(), EnterpriseUser.to_schema()),
-    Kind.GROUP: (Group.to_schema(),),
+    Kind.USER: (_schema_of_users(), EnterpriseUser.to_schema()),
+    Kind.GROUP: (_schema_of_groups(),),
 }
 """The core schema of each kind, then its extensions."""
 

@@ -87,6 +87,13 @@ def with_one_primary(entries: list[Value], marked: int | None = None) -> list[Va
     ]
 
 
+def check_texts(kind: Kind, resource: Mapping[str, Value]) -> None:
+    """What resources are looked up by is text. Raises ScimError ``invalidValue``."""
+    for name in ("userName", "displayName", "externalId"):
+        if not isinstance(resource.get(name), (str, type(None))):
+            raise invalid_value(f"{name} of a {kind} is a text, not {resource[name]!r}")
+
+
 def folded(text: str) -> str:
     """The text by which attributes are compared that are not ``caseExact``: lower case in Normalization Form C, as
     scim2-models compares (its ``default_comparison_key``)."""
