@@ -183,6 +183,43 @@ async def test_a_post_is_repeated_with_its_body_where_the_request_says_so() -> N
     assert [request.content for request in host.requests] == [b"grant_type=client_credentials"] * 3
 
 
+WRITE = {"repeatable": False}
+
+
+async def test_a_write_that_the_host_did_not_process_is_repeated() -> None:
+    """A 429 says so; and a connection that was not established carried nothing."""
+    host = Host(OK, throttled(retry_after="3"), httpx.ConnectError("refused"), httpx.Response(201, json={}))
+    await host.get()
+    response = await host.client.post(URL, json={}, extensions=WRITE)
+    assert (response.status_code, len(host.requests)) == (201, 4)
+
+
+async def test_a_write_that_the_host_may_have_processed_is_returned_and_not_repeated() -> None:
+    host = Host(httpx.Response(500, json={"detail": "disk full"}), OK)
+    response = await host.client.post(URL, json={}, extensions=WRITE)
+    assert (response.status_code, response.json(), len(host.requests)) == (500, {"detail": "disk full"}, 1)
+
+
+async def test_a_write_without_an_answer_is_not_repeated() -> None:
+    host = Host(httpx.ReadError("cut"), OK, failure=TargetError)
+    with pytest.raises(TargetError, match="broke the connection"):
+        await host.client.post(URL, json={}, extensions=WRITE)
+    assert len(host.requests) == 1
+
+
+async def test_each_route_of_a_host_keeps_its_own_quota() -> None:
+    host = Host(*repeat(OK, 40), patience=Patience(routes={"writes": 60, "users": 30}))
+    for _ in range(10):
+        await host.get()
+    assert sum(host.clock.slept) == 0, "requests that name no route are not paced"
+    for _ in range(10):
+        await host.client.put(URL, extensions={"routes": ("writes",)})
+    assert 8 < sum(host.clock.slept) < 11, "one in a second"
+    for _ in range(10):
+        await host.client.put(URL, extensions={"routes": ("writes", "users")})
+    assert 25 < sum(host.clock.slept) < 32, "one in two seconds"
+
+
 async def test_the_final_error_names_the_host_the_cause_and_the_remedy() -> None:
     refused = throttled(retry_after="3600", request_id="abc-1")
     host = Host(refused)

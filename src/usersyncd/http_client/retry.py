@@ -38,11 +38,22 @@ UNTRUSTED = "set ca_file (or $SSL_CERT_FILE) to the PEM file of the CA that sign
 
 
 class PassingError(Exception):
-    """One attempt failed; a retry may succeed. ``asked``: the seconds to wait that the provider requests."""
+    """One attempt failed; a retry may succeed. ``asked``: the seconds to wait that the provider requests.
+    ``unprocessed``: the host did not process the request, or never received it. ``response``: the one that failed."""
 
-    def __init__(self, what: str, remedy: str, *, asked: float | None = None, throttled: bool = False) -> None:
+    def __init__(
+        self,
+        what: str,
+        remedy: str,
+        *,
+        asked: float | None = None,
+        throttled: bool = False,
+        unprocessed: bool = False,
+        response: httpx.Response | None = None,
+    ) -> None:
         super().__init__(what)
         self.what, self.remedy, self.asked, self.throttled = what, remedy, asked, throttled
+        self.unprocessed, self.response = unprocessed, response
 
 
 class LastingError(Exception):
@@ -63,7 +74,14 @@ def trouble_of(response: httpx.Response, patience: Patience) -> PassingError | N
         throttled = status == 429 or asked is not None or (declared and status < 500)
         said = error_message(response)
         what = f"answered {phrase(status)}" + (f": {said}" if said else "")
-        return PassingError(what, THROTTLED if throttled else OWN_FAULT, asked=asked, throttled=throttled)
+        return PassingError(
+            what,
+            THROTTLED if throttled else OWN_FAULT,
+            asked=asked,
+            throttled=throttled,
+            unprocessed=status == 429,
+            response=response,
+        )
     try:
         whole = response.request.method == "HEAD" or is_json(response.content)
     except RecursionError:
@@ -82,7 +100,7 @@ def trouble_with(error: httpx.TransportError) -> PassingError | LastingError:
             return LastingError(f"has a certificate that is not trusted: {cause.verify_message}", UNTRUSTED)
     match error:
         case httpx.ConnectError() | httpx.ConnectTimeout():
-            return PassingError(f"cannot be reached: {_error_text(error)}", UNREACHABLE)
+            return PassingError(f"cannot be reached: {_error_text(error)}", UNREACHABLE, unprocessed=True)
         case httpx.ProxyError():
             return PassingError(f"cannot be reached through the proxy: {_error_text(error)}", UNREACHABLE)
         case httpx.TimeoutException():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -38,6 +39,8 @@ FULLEST = 2.0
 """The highest plausible load; a higher value is ignored."""
 NOTICED = 0.05
 """Minimum seconds of a wait that is logged."""
+UNLIMITED = 1_000_000
+"""Concurrent requests of a route: more than there ever are."""
 
 
 class PatientTransport(httpx.AsyncBaseTransport):
@@ -62,13 +65,15 @@ class PatientTransport(httpx.AsyncBaseTransport):
         self._log = log
         self._waiting = waiting
         self._failure = failure
+        self._routes: dict[tuple[str, str], Budget] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        repeatable = request.method in SAFE or request.extensions.get("repeatable") is True
+        declared = request.extensions.get("repeatable")
+        repeatable = declared is True or (declared is None and request.method in SAFE)
         call = _Call(self._budget(request.url.host), self._clock, self._patience.seconds)
         retrying = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception_type(PassingError),
-            stop=stop_when(call.is_over) if repeatable else tenacity.stop_after_attempt(1),
+            retry=tenacity.retry_if_exception(lambda error: _is_retried(error, declared, repeatable)),
+            stop=stop_when(call.is_over),
             wait=wait,
             before_sleep=lambda state: self._report_retry(request, state, call),
             sleep=self._clock.sleep,
@@ -77,6 +82,8 @@ class PatientTransport(httpx.AsyncBaseTransport):
         try:
             return await retrying(self._attempt, request, call)
         except (PassingError, LastingError) as error:
+            if declared is False and isinstance(error, PassingError) and error.response and not error.unprocessed:
+                return error.response
             tried = f", in {call.attempts} attempts" if call.attempts > 1 else ""
             place = f"{request.method} {request.url.host}{request.url.path}"
             raise self._failure(f"{request.url.host} {error.what}{tried} ({place})", error.remedy) from error
@@ -85,7 +92,11 @@ class PatientTransport(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
     async def _attempt(self, request: httpx.Request, call: _Call) -> httpx.Response:
-        async with call.budget:
+        async with AsyncExitStack() as budgets:
+            for name in request.extensions.get("routes", ()):
+                if name in self._patience.routes:
+                    await budgets.enter_async_context(self._route(request.url.host, name))
+            await budgets.enter_async_context(call.budget)
             call.begin()
             try:
                 async with asyncio.timeout(call.left):
@@ -120,6 +131,13 @@ class PatientTransport(httpx.AsyncBaseTransport):
             response.status_code, headers=headers, content=body, extensions=extensions, request=request
         )
 
+    def _route(self, host: str, name: str) -> Budget:
+        """The budget of a part of a host: a rate alone, since the host's own budget limits concurrent requests."""
+        if (host, name) not in self._routes:
+            rate = Patience(concurrency=UNLIMITED, per_minute=self._patience.routes[name])
+            self._routes[host, name] = Budget(rate, self._clock)
+        return self._routes[host, name]
+
     def _spare(self, response: httpx.Response, budget: Budget) -> None:
         """Delay the next requests when the provider reports that its quota is nearly used up."""
         load = self._patience.load(response) if self._patience.load else None
@@ -143,6 +161,13 @@ class PatientTransport(httpx.AsyncBaseTransport):
             self._log.info(text, event_name="http.waiting", host=host, seconds=round(seconds, 1), **more)
             if self._waiting:
                 self._waiting(Wait(host, why, datetime.now(UTC) + timedelta(seconds=seconds)))
+
+
+def _is_retried(error: BaseException, declared: object, repeatable: bool) -> bool:
+    """Whether another attempt may follow. ``declared``: what the request says of itself."""
+    if not isinstance(error, PassingError):
+        return False
+    return repeatable or (declared is False and error.unprocessed)
 
 
 _FRAMING = frozenset({"content-encoding", "content-length", "transfer-encoding"})

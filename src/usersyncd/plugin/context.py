@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -28,8 +28,11 @@ class Patience(Struct, frozen=True):
     """Retry a 200 whose body is not JSON, or is cut off: it comes from a proxy or another device on the way."""
     concurrency: int = 8
     """Maximum number of concurrent requests to one host."""
-    per_minute: int | None = None
+    per_minute: float | None = None
     """A known quota of one host, in requests; None: the rate adapts to the provider's throttling alone."""
+    routes: Mapping[str, float] = {}
+    """Known quotas of parts of one host, in requests per minute, each under a name. A request that counts against some
+    of them names them: ``extensions={"routes": ("writes", "users")}``."""
     silence: float = 60.0
     """Seconds without data from the host after which the request fails."""
     seconds: float = 600.0
@@ -70,6 +73,9 @@ class Context(Protocol):
         """A client that waits when the provider requests it, and retries temporary failures (of GET and HEAD; of other
         methods if the request has ``extensions={"repeatable": True}``). When the limits of ``patience`` are reached, it
         raises SourceError or TargetError with host and remedy. Every other response is returned.
+
+        A request with ``extensions={"repeatable": False}`` may have taken effect unless the host refused to process it:
+        only a 429 and a failed attempt to connect are retried, and a response of 500, 502, 503 or 504 is returned.
 
         Use it with ``async with``. A client that is left open is closed when the run ends. It does not follow
         redirects. ``ca_file``: PEM file of the CAs to trust, relative to the configuration file (default: the system's,
