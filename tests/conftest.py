@@ -11,9 +11,20 @@ import pytest
 import structlog
 from hypothesis import settings
 
-from tests.servers.shared import ds389_tree, mariadb, migrated, postgres, postgres_server, samba_tree
+from tests.servers.shared import (
+    ds389_tree,
+    mariadb,
+    migrated,
+    postgres,
+    postgres_server,
+    samba_tree,
+    scim,
+    scim_server,
+)
 
-__all__ = ["ds389_tree", "mariadb", "migrated", "postgres", "postgres_server", "samba_tree"]
+__all__ = [
+    "ds389_tree", "mariadb", "migrated", "postgres", "postgres_server", "samba_tree", "scim", "scim_server",
+]  # fmt: skip
 
 # A change is judged by the same examples each time; new ones are tried everywhere else, and by `make test-slow`.
 settings.register_profile("ci", derandomize=True)

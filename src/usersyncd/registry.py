@@ -27,6 +27,7 @@ _EXTRAS = {
     "msal": "entra",
     "psycopg": "postgresql",
     "pymysql": "mysql",
+    "scim2_models": "scim",
 }
 """Module of an optional library -> the extra of usersyncd that installs it."""
 

@@ -16,6 +16,7 @@ import pytest
 
 from tests.servers.mariadb import Mariadb
 from tests.servers.postgres import Postgres
+from tests.servers.scim_server import ScimServer, ScimTenant
 
 MEMORY = Path("/dev/shm")
 """Where tests keep databases: thousands of runs would wait for a disk several times each."""
@@ -63,6 +64,22 @@ def mariadb() -> Iterator[Mariadb]:
         server = Mariadb.start(Path(folder))
         yield server
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def scim_server() -> Iterator[ScimServer]:
+    """For the fixture ``scim``."""
+    pytest.importorskip("scim2_server")
+    with TemporaryDirectory(prefix="scim-") as folder:
+        server = ScimServer.start(Path(folder))
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def scim(scim_server: ScimServer) -> ScimTenant:
+    """A SCIM service provider without users and groups."""
+    return scim_server.tenant()
 
 
 @pytest.fixture(scope="session")

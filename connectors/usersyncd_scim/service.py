@@ -1,0 +1,210 @@
+"""The requests to a SCIM service provider (RFC 7644), paced and retried by the patient client."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from usersyncd.errors import TargetError
+from usersyncd.plugin import Kind, Patience, TargetContext
+from usersyncd_scim.faults import LASTS, refuses_all, said
+from usersyncd_scim.options_target import ScimTargetOptions
+from usersyncd_scim.paths import Resource
+from usersyncd_scim.profile import Profile
+from usersyncd_scim.resources import ROUTES
+
+SECONDS = 180.0
+"""Seconds that one request may take, with its retries: long enough for a quota of one minute to be free again twice."""
+SILENCE = 60.0
+"""Seconds without an answer: Okta and Entra allow their providers as much."""
+PAGES = 100_000
+"""Pages after which a listing counts as endless."""
+KIND_ROUTES = {Kind.USER: "users", Kind.GROUP: "groups"}
+CONTENT = {"2.0": "application/scim+json", "1.1": "application/json"}
+
+
+class ServiceProvider:
+    """Sends requests to one service provider. Every method raises TargetError if the provider as a whole cannot be
+    used."""
+
+    def __init__(self, options: ScimTargetOptions, profile: Profile, context: TargetContext) -> None:
+        self.url = options.url
+        self._profile = profile
+        content = CONTENT[profile.version]
+        self._headers = {
+            **profile.headers,
+            "Authorization": f"Bearer {context.secret(options.token)}",
+            "Accept": f"{content}, application/json",
+            "User-Agent": profile.user_agent,
+        }
+        self._content = {"Content-Type": content}
+        rates = dict(profile.rates.per_minute())
+        self._client = context.http(
+            Patience(
+                concurrency=profile.concurrency,
+                per_minute=rates.pop("requests", None),
+                routes=rates,
+                seconds=SECONDS,
+                silence=SILENCE,
+            ),
+            ca_file=options.ca_file,
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def get(self, kind: Kind, target_id: str, *, members: bool = False) -> Resource | None:
+        """A resource by its id; None if there is none."""
+        response = await self._ask("GET", self._address(kind, target_id, _without_members(kind, members)))
+        if response.status_code == 404:
+            return None
+        return _resource(self._good(response))
+
+    async def search(self, kind: Kind, filter_: str) -> list[Resource]:
+        """The resources that the provider returns for a filter. One that ignores filters returns everybody: compare the
+        values. A filter that it cannot answer, because nothing has the attribute, finds nothing."""
+        query = f"?filter={quote(filter_)}&count={self._profile.page_size}" + _without_members(kind, False, "&")
+        response = await self._ask("GET", self._address(kind, "", query))
+        if response.status_code == 404:
+            return []  # Some providers answer so when nothing matches (developer.okta.com/docs/concepts/scim/faqs).
+        return _page(self._good(response))[0]
+
+    async def pages(self, kind: Kind) -> AsyncIterator[tuple[list[Resource], int | None]]:
+        """All pages of a listing, each with the total that the provider states. Totals may be wrong: a listing ends
+        with a page that has nothing new."""
+        known: set[str] = set()
+        cursors: set[str] = set()
+        cursor: str | None = "" if self._profile.paging == "cursor" else None
+        for _ in range(PAGES):
+            position = f"startIndex={len(known) + 1}" if cursor is None else f"cursor={quote(cursor, safe='')}"
+            query = f"?{position}&count={self._profile.page_size}"
+            if self._profile.paging == "none":
+                query = ""
+            response = await self._ask(
+                "GET", self._address(kind, "", query + _without_members(kind, False, "&" if query else "?"))
+            )
+            found, total, following = _page(self._good(response))
+            new = [one for one in found if one["id"] not in known]
+            known.update(one["id"] for one in new)
+            if new:
+                yield new, total
+            if following is not None:
+                if following in cursors:
+                    break
+                cursors.add(following)
+                cursor = following
+            elif cursor is not None or self._profile.paging == "none" or not new:
+                return
+        raise TargetError(f"the listing of {ROUTES[kind]} of {self.url} has no end", LASTS)
+
+    async def probe(self) -> None:
+        """Ask for one user, to test address and token. Raises TargetError."""
+        self._good(await self._ask("GET", self._address(Kind.USER, "", "?count=1")))
+
+    async def described(self) -> Mapping[str, Any]:
+        """The provider's ServiceProviderConfig (RFC 7643, section 5); empty if it has none."""
+        if self._profile.discovery == "none":
+            return {}
+        response = await self._ask("GET", f"{self.url}/{self._profile.discovery}")
+        try:
+            found = msgspec.json.decode(response.content) if response.is_success else {}
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            found = {}
+        return found if isinstance(found, dict) else {}
+
+    async def create(self, kind: Kind, resource: Resource) -> httpx.Response:
+        """POST a resource, once: whatever went wrong after it was sent is returned or raised."""
+        routes = ("writes", KIND_ROUTES[kind], *(("creates",) if kind is Kind.USER else ()))
+        return await self._ask("POST", self._address(kind), resource, {"repeatable": False, "routes": routes})
+
+    async def replace(self, kind: Kind, target_id: str, resource: Resource) -> httpx.Response:
+        """PUT a whole resource."""
+        return await self._write("PUT", kind, target_id, {**resource, "id": target_id})
+
+    async def patch(self, kind: Kind, target_id: str, operations: list[dict[str, Any]]) -> httpx.Response:
+        """PATCH a resource."""
+        body = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations}
+        return await self._write("PATCH", kind, target_id, body)
+
+    async def delete(self, kind: Kind, target_id: str) -> httpx.Response:
+        """DELETE a resource."""
+        return await self._write("DELETE", kind, target_id, None)
+
+    async def _write(self, method: str, kind: Kind, target_id: str, body: Resource | None) -> httpx.Response:
+        # Each of these may be sent twice: the second one writes what is there already.
+        extensions = {"repeatable": True, "routes": ("writes", KIND_ROUTES[kind])}
+        return await self._ask(method, self._address(kind, target_id), body, extensions)
+
+    async def _ask(
+        self, method: str, url: str, body: Resource | None = None, extensions: dict[str, Any] | None = None
+    ) -> httpx.Response:
+        response = await self._client.request(
+            method,
+            url,
+            content=None if body is None else msgspec.json.encode(body),
+            headers=self._headers if body is None else self._headers | self._content,
+            extensions=extensions or {"routes": ("reads",)},
+        )
+        if (error := refuses_all(response, self.url)) is not None:
+            raise error
+        return response
+
+    def _address(self, kind: Kind, target_id: str = "", query: str = "") -> str:
+        path = f"{self.url}/{ROUTES[kind]}"
+        return (f"{path}/{quote(target_id, safe='')}" if target_id else path) + query
+
+    def _good(self, response: httpx.Response) -> Any:
+        """The body of a successful answer. Raises TargetError for any other."""
+        place = f"{response.request.method} {response.request.url.host}{response.request.url.path}"
+        if not response.is_success:
+            remedy = {
+                403: "give the token the right to read users and groups",
+                404: "correct `url`: below it there must be /Users and /Groups",
+            }.get(response.status_code, "check the profile of the target, and what the provider's documentation says")
+            raise TargetError(f"{place} was answered with {said(response)}", remedy)
+        try:
+            return msgspec.json.decode(response.content)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            pass
+        try:
+            return json.loads(response.content)  # It takes lone surrogates, which msgspec refuses.
+        except ValueError:
+            raise TargetError(f"{place} was answered with something that is not JSON", "correct `url`") from None
+
+
+def equals(path: str, value: str) -> str:
+    """The filter for one value (RFC 7644, section 3.4.2.2)."""
+    return f"{path} eq {json.dumps(value, ensure_ascii=False)}"
+
+
+def _without_members(kind: Kind, members: bool, first: str = "?") -> str:
+    """A group with 50,000 members is not read to find its name."""
+    return "" if kind is Kind.USER or members else f"{first}excludedAttributes=members"
+
+
+def _page(body: Any) -> tuple[list[Resource], int | None, str | None]:
+    """Resources, stated total and next cursor of a ListResponse. Raises TargetError for another body."""
+    if not isinstance(body, dict):
+        raise TargetError("the provider answered a search with something that is not a ListResponse", "correct `url`")
+    fields = {name.lower(): value for name, value in body.items()}
+    found = fields.get("resources") or []
+    if not isinstance(found, list):
+        raise TargetError("the provider answered a search with something that is not a ListResponse", "correct `url`")
+    total, following = fields.get("totalresults"), fields.get("nextcursor")
+    return (
+        [_resource(one) for one in found],
+        total if isinstance(total, int) else None,
+        following if isinstance(following, str) and following else None,
+    )
+
+
+def _resource(body: Any) -> Resource:
+    if not isinstance(body, dict) or not isinstance(body.get("id"), str | int) or body["id"] == "":
+        raise TargetError("the provider returned a resource without an id", LASTS)
+    return {**body, "id": str(body["id"])}
