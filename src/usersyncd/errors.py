@@ -108,6 +108,24 @@ class SourceError(ConnectorError):
     code = "source"
 
 
+class WholePullError(SourceError):
+    """One person cannot be read alone: only a pull of the whole directory can."""
+
+    code = "whole_pull"
+
+
+class UnknownPersonError(SourceError):
+    """Neither the directory nor the snapshot has this person."""
+
+    code = "unknown_person"
+
+
+class AmbiguousPersonError(SourceError):
+    """Several people have the name by which one person was requested."""
+
+    code = "ambiguous_person"
+
+
 class TargetError(ConnectorError):
     """A target as a whole cannot be written. The next run plans changes again that were not acknowledged."""
 

@@ -40,7 +40,8 @@ def now() -> datetime:
 async def recorded(
     database: Database, report: Run, options: RunOptions, log: FilteringBoundLogger
 ) -> AsyncIterator[None]:
-    """Record the run within this context: an error is stored in ``report``. The history gets a row, except for a plan.
+    """Record the run within this context: an error is stored in ``report``. The history gets a row, except for a plan,
+    and for a pull of one person that changed nothing.
 
     Raises LockedError if another process has the lock that the run needs, StateError if the report cannot be stored.
     """
@@ -74,7 +75,13 @@ async def recorded(
             if options.log:
                 log_line(report)
             if options.deliver:
-                await to_its_end(lambda: journal.finish(database, report))
+                write = journal.finish if _is_remembered(report) else journal.discard
+                await to_its_end(lambda: write(database, report))
+
+
+def _is_remembered(report: Run) -> bool:
+    """Whether the history has this run: people are read one by one whenever somebody signs in."""
+    return not isinstance(report, PullRun) or report.person is None or report.changed or report.error is not None
 
 
 def _complete(report: Run, seconds: float, *, delivered: bool) -> None:

@@ -20,13 +20,14 @@ from usersyncd.core.approvals import Decision
 from usersyncd.core.listed_changes import ListedChanges
 from usersyncd.core.model import Constant, DriftPolicy, Guard, Leavers, Limit, MembershipMode, Rule, Ruleset
 from usersyncd.core.protection import UNPROTECTED, Protection
-from usersyncd.core.report import Cause, DeliveryRun, RunReport, TargetReport
+from usersyncd.core.report import Cause, DeliveryRun, PullRun, RunReport, TargetReport
 from usersyncd.deliver.run import deliver
 from usersyncd.errors import Place
 from usersyncd.job import DeliveryJob, PullJob, delivery_job, job
 from usersyncd.options import RunOptions
 from usersyncd.plugin import API, Done, Kind, Options, Page, SourceContext
 from usersyncd.progress import Progress
+from usersyncd.pull.request import pull_person
 from usersyncd.state.approvals import decide, held_shares
 from usersyncd.state.database import Database, open_database
 from usersyncd.sync import sync
@@ -216,6 +217,10 @@ class World:
         deliveries = self.deliveries(self.job)
         options = RunOptions(**asked)
         return asyncio.run(sync(self.database, self.folder, pulls, deliveries, list(pulls), options))
+
+    def ask(self, person: str, *, job: PullJob | None = None, by: str = "sign-in") -> PullRun:
+        """Pull one person, without a delivery."""
+        return asyncio.run(pull_person(self.database, self.folder, job or self.job, person, by, RunOptions(log=False)))
 
     def deliver(self, name: str = "app", cause: Cause = "manual", **asked: Any) -> DeliveryRun:
         """Deliver to one target without a pull."""

@@ -80,11 +80,14 @@ def _show(runs: list[tuple[str, Report]], nothing: str) -> None:
 
 
 def _subject(report: Report) -> str:
-    """``pull acme``, ``deliver app``; the directory alone for a run of an earlier release."""
+    """``pull acme``, ``pull acme (ada)`` for one person, ``deliver app``; the directory alone for a run of an earlier
+    release."""
     from usersyncd.core.report import DeliveryRun, PullRun
 
     if isinstance(report, DeliveryRun):
         return f"deliver {report.target}"
+    if isinstance(report, PullRun) and report.person is not None:
+        return f"pull {report.directory} ({report.person})"
     return f"pull {report.directory}" if isinstance(report, PullRun) else report.directory
 
 

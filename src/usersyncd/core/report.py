@@ -15,7 +15,7 @@ from usersyncd.plugin import Kind
 
 Status = Literal["planned", "succeeded", "partial", "held", "failed"]
 Cause = Literal["interval", "manual", "pull", "date", "approval", "retry", "reload", "request", "push"]
-"""Why a run began."""
+"""Why a run began. ``request``: somebody asked for it through the API; ``push``: the directory sent changes."""
 
 MAX_FAILURES = 1_000
 """The largest number of failed records that a report names. The others are only counted."""
@@ -176,9 +176,13 @@ class TargetReport(Struct):
 
 
 class PullRun(Struct):
-    """One pull of one directory. ``skipped`` names members of groups that the directory does not list. ``failed`` names
-    the first of the ``failures``: records whose attributes the directory hides although the rules need them.
-    ``seconds``: wall time. ``changed``: the snapshot has a new revision."""
+    """One pull of one directory, or of one person.
+
+    ``skipped`` names members of groups that the directory does not list. ``failed`` names the first of the
+    ``failures``: records whose attributes the directory hides although the rules need them. ``seconds``: wall time.
+    ``changed``: the snapshot has a new revision. ``by``: who asked for the run. ``person``: the id or key of the person
+    who was requested; None: the directory was read. ``people``: the ids that were read for it.
+    """
 
     directory: str
     connector: str
@@ -195,6 +199,9 @@ class PullRun(Struct):
     seconds: float = 0
     changed: bool = False
     code: str | None = None
+    by: str | None = None
+    person: str | None = None
+    people: list[str] = []
 
 
 class DeliveryRun(Struct):

@@ -129,7 +129,10 @@ def _failed(prefix: str, report: PullRun | RunReport | TargetReport, most: int) 
 
 def _parts(report: Report) -> Iterator[str]:
     if not isinstance(report, DeliveryRun):
-        if (pull := report.pull) is not None:
+        if isinstance(report, PullRun) and report.person is not None:
+            if report.error is None:
+                yield f"read {report.person}{'' if report.changed else ': nothing changed'}"
+        elif (pull := report.pull) is not None:
             yield read(pull)
         if report.failures:
             yield f"{many(report.failures, 'record')} could not be read"

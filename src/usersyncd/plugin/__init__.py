@@ -21,9 +21,12 @@ from usersyncd.plugin.source import (
     ClientCredentials,
     Done,
     Gone,
+    Listed,
     Members,
     Page,
     Patch,
+    Person,
+    PersonSource,
     Present,
     Quota,
     Receiving,
@@ -59,10 +62,9 @@ loaded."""
 
 __all__ = [
     "API", "CANONICAL", "DELIVERED", "PATIENT", "PROTECTED", "AccessToken", "Capabilities", "Change",
-    "ClientCredentials", "Context", "Done", "Edge",
-    "Gone", "Held", "Inspectable", "Kind", "Layout", "Lookup", "Member", "Members", "Op", "Options", "Outcome", "Page",
-    "Patch", "Patience",
-    "Present", "Quota", "Receiving", "ReceivingSource", "Record", "RenamingTarget",
-    "Secret", "Source", "SourceContext", "Target", "TargetContext", "Unread",
-    "Value", "holds_protected", "http_date", "quoted", "scheme_lowered",
+    "ClientCredentials", "Context", "Done", "Edge", "Gone", "Held", "Inspectable", "Kind", "Layout", "Listed",
+    "Lookup", "Member", "Members", "Op", "Options", "Outcome", "Page", "Patch", "Patience", "Person",
+    "PersonSource", "Present", "Quota", "Receiving", "ReceivingSource", "Record", "RenamingTarget", "Secret",
+    "Source", "SourceContext", "Target", "TargetContext", "Unread", "Value", "holds_protected", "http_date",
+    "quoted", "scheme_lowered",
 ]  # fmt: skip

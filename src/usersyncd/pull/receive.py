@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import aclosing
 from functools import partial
 from typing import Any, cast
@@ -11,7 +11,7 @@ from usersyncd.blocking import to_its_end
 from usersyncd.core.items import Item
 from usersyncd.core.storable_text import escaped, is_storable
 from usersyncd.errors import SourceError
-from usersyncd.plugin import Done, Gone, Kind, Members, Page, Patch, Present, Record, Source, Unread
+from usersyncd.plugin import Done, Gone, Kind, Members, Page, Patch, Present, Record, Unread
 from usersyncd.state.spool import ILLEGIBLE, Spool
 
 LONGEST = 600
@@ -21,16 +21,16 @@ BATCH = 2_000
 """How many items and members are written to the spool together."""
 
 
-async def receive(source: Source, cursor: str | None, spool: Spool, tick: Callable[[int], None]) -> Done:
-    """Spool the pages of a source and return its ``Done``. ``tick`` receives the number of items of each page.
+async def receive(pages: AsyncIterator[Page | Done], spool: Spool, tick: Callable[[int], None]) -> Done:
+    """Spool the pages of a pull and return its ``Done``. ``tick`` receives the number of items of each page.
 
     Raises SourceError if the source stops before ``Done`` or breaks the contract: the pull is discarded then.
     """
     done: Done | None = None
     unidentified = False
     batch = _Batch(spool)
-    async with aclosing(cast("Any", source.pull(cursor))) as pages:
-        async for page in pages:
+    async with aclosing(cast("Any", pages)) as received:
+        async for page in received:
             if done is not None:
                 raise _broken("sent a page after `Done`")
             if isinstance(page, Done):

@@ -5,8 +5,7 @@ A pull may be cancelled or killed anywhere: the snapshot and its cursor change i
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -17,18 +16,20 @@ from ulid import ULID
 
 from usersyncd import recording
 from usersyncd.blocking import result_of, to_its_end
-from usersyncd.context import SourceRunContext
 from usersyncd.core.report import Cause, PullReport, PullRun
 from usersyncd.errors import UsersyncError
 from usersyncd.job import PullJob
 from usersyncd.options import RunOptions
+from usersyncd.plugin import PersonSource
 from usersyncd.progress import Progress
+from usersyncd.pull.beginning import locked_directory, source_context
+from usersyncd.pull.person import changed_on_request, read_people
 from usersyncd.pull.receive import receive
 from usersyncd.pull.save import open_spool, snapshot
 from usersyncd.state import renaming
 from usersyncd.state.database import Database
 from usersyncd.state.directories import DirectoryState, open_directory
-from usersyncd.state.lock import DIRECTORY, Lock, locked
+from usersyncd.state.lock import Lock
 from usersyncd.state.spool import Spool
 
 REPAIRED_SHOWN = 20
@@ -53,26 +54,12 @@ async def pull(
     report cannot be stored.
     """
     directory = job.directory
-    async with _locked(database, job) as lock:
+    async with locked_directory(database, job) as lock:
         report = PullRun(directory.name, directory.connector, str(ULID()), "failed", recording.now().isoformat(), cause)
         log = structlog.get_logger().bind(directory=directory.name, run=report.run)
         async with recording.recorded(database, report, options, log):
             await _Pull(database, lock, folder, job, options, progress or Progress(), log, report).steps()
     return report
-
-
-@asynccontextmanager
-async def _locked(database: Database, job: PullJob) -> AsyncIterator[Lock]:
-    """Lock the directory, and also its old name as long as the state has a directory with that name."""
-    stack, name, was = ExitStack(), job.directory.name, job.directory.was
-    try:
-        lock = await to_its_end(lambda: stack.enter_context(locked(database, DIRECTORY, name)))
-        if was is not None and await to_its_end(lambda: renaming.is_known(database, was)):
-            await to_its_end(lambda: stack.enter_context(locked(database, DIRECTORY, was)))
-        await to_its_end(lambda: stack.enter_context(database.kept_open()))
-        yield lock
-    finally:
-        await to_its_end(stack.close)
 
 
 class _Pull(Struct, frozen=True):
@@ -88,14 +75,15 @@ class _Pull(Struct, frozen=True):
     async def steps(self) -> None:
         began, database, job, report = recording.now(), self.database, self.job, self.report
         before = await to_its_end(self._open)
+        requested = await to_its_end(lambda: changed_on_request(database, job.directory.name))
         spool = await to_its_end(lambda: open_spool(database, before, job))
         try:
-            async with self._context(before) as context:
+            async with source_context(self.folder, job, before, self.progress, self.log) as context:
                 assert job.connector is not None  # noqa: S101 - a directory of the file has one
                 source = job.connector(job.directory.options, context)
                 cursor = None if self._complete(before, began) else before.cursor
                 self.progress.begin("reading")
-                done = await receive(source, cursor, spool, self.progress.advance)
+                done = await receive(source.pull(cursor), spool, self.progress.advance)
             await to_its_end(self.lock.verify)
             self.progress.begin("saving")
             saved = await result_of(
@@ -113,6 +101,20 @@ class _Pull(Struct, frozen=True):
             round((recording.now() - began).total_seconds(), 3), saved.unclear.missing, saved.changed,
             saved.unclear.ambiguous, saved.accepted,
         )  # fmt: skip
+        if not done.complete or spool.named:
+            await self._read_again(requested, after)
+
+    async def _read_again(self, requested: Sequence[str], state: DirectoryState) -> None:
+        """Read the people again whose reading on request changed the snapshot since the last pull. A feed of changes
+        need not report what came and left again between two pulls."""
+        assert self.job.connector is not None  # noqa: S101 - a directory of the file has one
+        if not requested:
+            return
+        async with source_context(self.folder, self.job, state, self.progress, self.log) as context:
+            source = self.job.connector(self.job.directory.options, context)
+            if isinstance(source, PersonSource):
+                people = await read_people(self.database, self.job, state, source, requested, self.lock, self.log)
+                self.report.changed = self.report.changed or people.changed
 
     def _open(self) -> DirectoryState:
         """The state of the directory, which is renamed first if that is due. A plan reads it under its old name."""
@@ -127,12 +129,6 @@ class _Pull(Struct, frozen=True):
             with self.lock.at_all_links():
                 renaming.rename(self.database, was, name)
         return open_directory(self.database, name)
-
-    def _context(self, before: DirectoryState) -> SourceRunContext:
-        return SourceRunContext(
-            name=self.job.directory.name, folder=self.folder, log=self.log, waiting=self.progress.wait,
-            reads=self.job.reads, mapped=self.job.directory.attributes, last_cursor=before.cursor,
-        )  # fmt: skip
 
     def _complete(self, before: DirectoryState, now: datetime) -> bool:
         """Whether to read everything: because it is requested or due, or the directory is read differently now."""

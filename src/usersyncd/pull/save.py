@@ -39,12 +39,8 @@ def snapshot(
     Raises LostError if all records lost attributes and nobody approved that; the loss waits for approval from then on.
     Raises StateError.
     """
-    at_least = min((one.target.guard.at_least for one in job.targets), default=Guard().at_least)
-    with database.read() as connection:
-        accepted = losses.approved(connection, reading.id, now)
-    watched = Watched(job.reads, at_least, accepted, [one.target.name for one in job.targets])
     try:
-        saved = yield from save(database, reading, spool, done, job.basis, _dependencies(job), watched, now)
+        saved = yield from snapshot_of_people(database, reading, job, spool, done, now)
     except LostError as error:
         losses.hold(database, reading.id, error.losses, now)
         raise
@@ -66,6 +62,24 @@ def save_push(
             next(steps)
         except StopIteration as end:
             return cast("SavedPull", end.value)
+
+
+def snapshot_of_people(
+    database: Database,
+    reading: DirectoryState,
+    job: PullJob,
+    spool: Spool,
+    done: Done,
+    now: datetime,
+) -> Steps[SavedPull]:
+    """Save people who were pulled alone. Losses neither begin to wait for approval nor cease to: that is for pulls of
+    the whole directory. Raises LostError, StateError.
+    """
+    at_least = min((one.target.guard.at_least for one in job.targets), default=Guard().at_least)
+    with database.read() as connection:
+        accepted = losses.approved(connection, reading.id, now)
+    watched = Watched(job.reads, at_least, accepted, [one.target.name for one in job.targets])
+    return (yield from save(database, reading, spool, done, job.basis, _dependencies(job), watched, now))
 
 
 def _dependencies(job: PullJob) -> ShapeDependencies:

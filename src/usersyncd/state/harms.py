@@ -73,7 +73,7 @@ def read_window(
 
 def _starts(connection: Connection) -> Iterable[tuple[int, datetime]]:
     """The number and the start of each delivery, the last one first."""
-    deliveries = runs.c.kind != int(journal.RunKind.PULL)
+    deliveries = runs.c.kind.in_((journal.RunKind.WHOLE, journal.RunKind.DELIVERY))
     query = select(runs.c.number, runs.c.started).where(deliveries).order_by(runs.c.number.desc())
     for number, started in connection.execute(query):
         yield number, datetime.fromisoformat(started)

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct, structs
-from sqlalchemy import Connection, delete, exists, insert, or_, select, update
+from sqlalchemy import Connection, delete, exists, func, insert, or_, select, update
 
 from usersyncd.core.clock import gap
 from usersyncd.core.digest import encode
@@ -36,11 +36,17 @@ _written = msgspec.json.Encoder(enc_hook=lambda _listing: None).encode
 
 
 class RunKind(IntEnum):
-    """The kind of a run. WHOLE: a pull and its deliveries in one run, as before release 0.2."""
+    """The kind of a run. WHOLE: a pull and its deliveries in one run, as before release 0.2. PERSON: a pull of one
+    person."""
 
     WHOLE = 0
     PULL = 1
     DELIVERY = 2
+    PERSON = 3
+
+
+PULLS = (RunKind.WHOLE, RunKind.PULL)
+"""The runs that read a directory."""
 
 
 Report = PullRun | DeliveryRun | RunReport
@@ -48,6 +54,7 @@ _DECODERS: Mapping[RunKind, Callable[[str], Report]] = {
     RunKind.WHOLE: msgspec.json.Decoder(RunReport).decode,
     RunKind.PULL: msgspec.json.Decoder(PullRun).decode,
     RunKind.DELIVERY: msgspec.json.Decoder(DeliveryRun).decode,
+    RunKind.PERSON: msgspec.json.Decoder(PullRun).decode,
 }
 
 
@@ -69,7 +76,7 @@ class Entry(Struct, frozen=True):
 
 def _kind(report: Report) -> RunKind:
     if isinstance(report, PullRun):
-        return RunKind.PULL
+        return RunKind.PULL if report.person is None else RunKind.PERSON
     return RunKind.DELIVERY if isinstance(report, DeliveryRun) else RunKind.WHOLE
 
 
@@ -113,6 +120,12 @@ def _elapsed(connection: Connection, report: Report) -> int:
         return 0
     passed = gap(datetime.fromisoformat(before.started), datetime.fromisoformat(report.started), LONGEST)
     return int(before.elapsed) + passed // timedelta(milliseconds=1)
+
+
+def note(database: Database, report: Report) -> None:
+    """Record what a run knows before its end, in case it is interrupted."""
+    with database.write() as connection:
+        connection.execute(update(runs).where(runs.c.id == report.run).values(report=_written(report).decode()))
 
 
 def finish(database: Database, report: Report) -> None:
@@ -213,11 +226,32 @@ def last(connection: Connection, directory: str, latest: datetime, *statuses: St
     no pull succeeds any more.
     """
     query = select(runs.c.started).where(
-        runs.c.kind != int(RunKind.DELIVERY), runs.c.subject == directory, runs.c.status.in_(statuses)
+        runs.c.kind.in_(PULLS), runs.c.subject == directory, runs.c.status.in_(statuses)
     )
     query = query.where(runs.c.started <= latest.isoformat())
     started: str | None = connection.scalar(query.order_by(runs.c.number.desc()).limit(1))
     return started
+
+
+def people_read(connection: Connection, directory: str) -> list[str]:
+    """The ids of the people whose reading on request changed the snapshot, or was interrupted, since the last pull of
+    the directory that succeeded."""
+    pull = select(func.max(runs.c.number)).where(
+        runs.c.kind.in_(PULLS), runs.c.subject == directory, runs.c.status.in_(("succeeded", "partial"))
+    )
+    query = select(runs.c.finished, runs.c.report).where(
+        runs.c.kind == int(RunKind.PERSON),
+        runs.c.subject == directory,
+        runs.c.number > func.coalesce(pull.scalar_subquery(), 0),
+    )
+    rows = connection.execute(query.order_by(runs.c.number)).all()
+    reports = [(finished, _DECODERS[RunKind.PERSON](text)) for finished, text in rows]
+    people = (
+        report.people
+        for finished, report in reports
+        if isinstance(report, PullRun) and (report.changed or report.error is not None or finished is None)
+    )
+    return list(dict.fromkeys(one for some in people for one in some))
 
 
 def last_connector(connection: Connection, directory: str) -> str:

@@ -56,10 +56,9 @@ def find_people(connection: Connection, text: str, directory: str | None, limit:
     If the text is the id of users, only these match; if not, and it is a key or target id in a target, only the users
     with it. Otherwise every word of the text has to occur in the user's id, keys, handles or attributes, in any case.
     """
+    if exact := find_exactly(connection, text, directory, limit):
+        return exact
     everyone = _people(directory)
-    for exact in (records.c.id == text, _has_address(connection, text)):
-        if rows := connection.execute(everyone.where(exact).limit(limit)).all():
-            return [FoundPerson(*row) for row in rows]
     people: list[FoundPerson] = []
     words = _folded(text).split()
     candidates = everyone.add_columns(records.c.handles).where(*(_may_contain(word) for word in words))
@@ -74,6 +73,15 @@ def find_people(connection: Connection, text: str, directory: str | None, limit:
             if len(people) == limit:
                 return people
     return people
+
+
+def find_exactly(connection: Connection, text: str, directory: str | None, limit: int) -> list[FoundPerson]:
+    """The users whose id the text is; if there are none, those with this key or target id in a target."""
+    everyone = _people(directory)
+    for exact in (records.c.id == text, _has_address(connection, text)):
+        if rows := connection.execute(everyone.where(exact).limit(limit)).all():
+            return [FoundPerson(*row) for row in rows]
+    return []
 
 
 def find_former(connection: Connection, text: str, directory: str | None, limit: int) -> list[FormerPerson]:

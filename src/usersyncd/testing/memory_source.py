@@ -10,8 +10,21 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from usersyncd.errors import SourceError
-from usersyncd.plugin import API, Done, Gone, Kind, Members, Options, Page, Record, SourceContext, Value
+from usersyncd.errors import AmbiguousPersonError, SourceError
+from usersyncd.plugin import (
+    API,
+    Done,
+    Gone,
+    Kind,
+    Listed,
+    Members,
+    Options,
+    Page,
+    Person,
+    Record,
+    SourceContext,
+    Value,
+)
 
 Item = Record | Members | Gone
 
@@ -118,6 +131,27 @@ class MemorySource:
         if directory.incremental:
             directory.listings.append(listing)
         yield Done(str(len(directory.listings) - 1) if directory.incremental else None, complete=not incremental)
+
+    async def person(self, name: str, _listed: Listed) -> Person | None:
+        directory = self._directory
+        self._raise_if_down()
+        found = [name] if name in directory.users else list(self._named(name))
+        if len(found) > 1:
+            raise AmbiguousPersonError(f"several users are called {name}: {', '.join(found)}", "ask for one of the ids")
+        if not found:
+            return None
+        [id] = found
+        record = Record(Kind.USER, id, dict(directory.users[id]), directory.handles.get((Kind.USER, id), ()))
+        names = frozenset((id, *record.handles))
+        return Person(
+            record, {group: names & members for group, members in directory.members.items() if names & members}
+        )
+
+    def _named(self, name: str) -> Iterator[str]:
+        """The ids of the users with this user name or email."""
+        for id, attributes in self._directory.users.items():
+            if name in (attributes.get("userName"), attributes.get("email")):
+                yield id
 
     async def check(self) -> Sequence[str]:
         self._raise_if_down()
