@@ -27,6 +27,7 @@ _LEFT = text("gone_at IS NOT NULL")
 # No other query has this condition: with a plainer one, SQLite would prefer the index to `records_id`.
 LISTED = text("coalesce(gone_at, '') = ''")
 _LEAVER = text("left_at IS NOT NULL")
+_STREAMED = text("stream IS NOT NULL")
 _UNCLEAR = text("unresolved IS NOT NULL OR ambiguous IS NOT NULL")
 Ref = BigInteger().with_variant(Integer, "sqlite")
 
@@ -375,6 +376,65 @@ journal = Table(
     Column("before", Text, comment="JSON: what the change replaced"),
     Column("after", Text, comment="JSON: what it wrote"),
     Column("members", Text, comment="JSON: the members added or removed"),
+    Column(
+        "stream", Integer, comment="the target in whose stream the change is; none: in no stream, or pruned from it"
+    ),
+    Column("event", BigInteger, comment="the number of its first event; a membership has one event per member"),
+    Column("target_id", Text, comment="the id of the object in the stream"),
+    Column("at", Text, comment="when its events occurred (UTC); none: it never had any"),
+    Column("redacted", SmallInteger, comment="1: key, before and after were erased"),
     Index("journal_id", "id"),
+    Index("journal_stream", "stream", "event", unique=True, sqlite_where=_STREAMED, postgresql_where=_STREAMED),
+    sqlite_with_rowid=False,
+)
+
+streams = Table(
+    "streams",
+    metadata,
+    Column("target", Integer, ForeignKey("targets.id"), primary_key=True),
+    Column("epoch", Text, nullable=False, comment="the identity of the numbers' history: another one after a restore"),
+    Column("next", BigInteger, nullable=False, comment="the number of the next event"),
+    Column("pruned", BigInteger, nullable=False, comment="events up to this number are not served any more"),
+    Column("pruned_id", Text, nullable=False, comment="the id of that event; empty: there is none of this epoch"),
+    Column("key", LargeBinary, nullable=False, comment="authenticates the cursors that readers got"),
+    sqlite_with_rowid=False,
+)
+
+stream_objects = Table(
+    "stream_objects",
+    metadata,
+    Column("target", Integer, ForeignKey("targets.id"), primary_key=True),
+    Column("ref", Ref, primary_key=True, autoincrement=False),
+    Column("version", BigInteger, nullable=False, comment="the number of the last event about the object"),
+    sqlite_with_rowid=False,
+)
+
+endpoints = Table(
+    "endpoints",
+    metadata,
+    Column("target", Integer, ForeignKey("targets.id"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("cursor", BigInteger, nullable=False, comment="every event up to this one is acknowledged or parked"),
+    Column("acknowledged", Text, nullable=False, comment="JSON: the numbers above the cursor that are, too"),
+    Column("failures", Integer, nullable=False, comment="attempts that failed since the last success"),
+    Column("next_attempt", Text, comment="until when the endpoint is left alone (UTC)"),
+    Column("succeeded_at", Text),
+    Column("stopped", Text, comment="disabled or given_up: nothing is sent any more; none: it is in use"),
+    Column("stopped_at", Text),
+    Column("error", Text, comment="why it was stopped, or why the last attempt failed"),
+    sqlite_with_rowid=False,
+)
+
+parked = Table(
+    "parked",
+    metadata,
+    Column("target", Integer, ForeignKey("targets.id"), primary_key=True),
+    Column("endpoint", Text, primary_key=True),
+    Column("event", BigInteger, primary_key=True, autoincrement=False, comment="its number in the stream"),
+    Column("object", Text, nullable=False, comment="the object that it is about: later events of it wait"),
+    Column("attempts", Integer, nullable=False, comment="that failed; 0: it waits for an earlier event of the object"),
+    Column("next_attempt", Text, comment="none: at once"),
+    Column("dead", SmallInteger, nullable=False, comment="1: it is not sent any more"),
+    Column("error", Text),
     sqlite_with_rowid=False,
 )
