@@ -142,3 +142,15 @@ class LockedError(UsersyncError):
     """Another process is pulling this directory, or delivering to this target, now."""
 
     code = "locked"
+
+
+class FeedError(UsersyncError):
+    """A feed of events cannot be read like this: no such stream, or text that is not a cursor."""
+
+    code = "feed"
+
+
+class CursorError(FeedError):
+    """A cursor cannot be followed any more: its events are pruned, or the state was restored or replaced."""
+
+    code = "cursor"

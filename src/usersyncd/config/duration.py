@@ -9,14 +9,12 @@ from typing import Any
 from msgspec import Struct
 
 from usersyncd.core.model import Limit
+from usersyncd.plugin import duration
 
-DURATION = r"^([0-9]{1,6}w)?([0-9]{1,6}d)?([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$"
 DAILY = r"^daily at ([01]?[0-9]|2[0-3]):([0-5][0-9])$"
 UNLIMITED = "unlimited"
 PERCENT = r"^(100|[0-9]{1,2}(\.[0-9]+)?)%$"
 
-_UNITS = ("weeks", "days", "hours", "minutes", "seconds")
-_LONGEST = timedelta(days=36500)
 _LONGEST_WINDOW = timedelta(days=90)
 
 
@@ -39,18 +37,6 @@ class Complete(Struct, frozen=True):
         if latest > now:
             latest = datetime.combine(today - timedelta(days=1), self.at or time()).astimezone()
         return last < latest
-
-
-def duration(value: Any) -> timedelta:
-    """A duration of one second to a hundred years. Raises ValueError."""
-    match = re.fullmatch(DURATION, value) if isinstance(value, str) and value else None
-    if match is None:
-        raise ValueError("must be a duration such as 30s, 15m, 2h, 30d, 1w or 1h30m")
-    parts = {unit: int(part[:-1]) for unit, part in zip(_UNITS, match.groups(), strict=True) if part}
-    found = timedelta(**parts)
-    if not timedelta(seconds=1) <= found <= _LONGEST:
-        raise ValueError("must be a duration of at least 1s and at most 100 years")
-    return found
 
 
 def complete(value: Any) -> Complete:

@@ -22,13 +22,11 @@ from pydantic import (
 
 from usersyncd.config.duration import (
     DAILY,
-    DURATION,
     PERCENT,
     UNLIMITED,
     Complete,
     complete,
     delay,
-    duration,
     limit,
     window,
 )
@@ -37,7 +35,7 @@ from usersyncd.config.web import WebSection
 from usersyncd.config.zone import zone
 from usersyncd.core.model import Adopt, Guard, Limit
 from usersyncd.nearest import nearest
-from usersyncd.plugin import CANONICAL, Kind, Secret, scheme_lowered
+from usersyncd.plugin import CANONICAL, DURATION, Kind, Secret, duration, scheme_lowered
 
 NAME = r"^[a-z0-9][a-z0-9_-]*$"
 STATE_SCHEMES = ("sqlite", "postgresql")

@@ -19,7 +19,7 @@ from usersyncd.blocking import to_its_end
 from usersyncd.context import TargetRunContext
 from usersyncd.core.plan import Hash
 from usersyncd.core.report import Cause, DeliveryRun, TargetReport
-from usersyncd.deliver import ambiguous_groups
+from usersyncd.deliver import ambiguous_groups, stream
 from usersyncd.deliver.find_shares import find_shares, listed, open_drift
 from usersyncd.deliver.guarded_plan import plan_within_guard
 from usersyncd.deliver.prepare import prepare
@@ -93,6 +93,8 @@ async def _steps(work: Work, target: Target, context: TargetRunContext) -> None:
     async with AsyncExitStack() as stack:
         if work.options.deliver:
             await stack.enter_async_context(work.at_links(found.number))
+            if target.capabilities.journalled:
+                await stream.open_stream(work)
         shares = await find_shares(work, target, stack)
         if work.may_skip and await work.ask(lambda connection: is_up_to_date(connection, work, shares)):
             for report in work.reports.values():
@@ -102,6 +104,8 @@ async def _steps(work: Work, target: Target, context: TargetRunContext) -> None:
             shares = await prepare(work, target, shares, ledger, moved=found.moved)
             await _bring_up_to_date(work, target, context, shares, ledger)
         if work.options.deliver:
+            if target.capabilities.journalled:
+                await stream.prune(work)
             work.report.due = await _next_due(work)
 
 
@@ -123,7 +127,8 @@ async def _bring_up_to_date(
 async def _open_ledger(work: Work) -> Ledger:
     work.decisions = await work.ask(lambda connection: approvals.by_directory(connection, work.number, work.now))
     numbers = await work.ask(directories.numbers)
-    book = Book(work.number, work.name, numbers, work.report.run, work.job.target.guard)
+    published = await stream.publication(work)
+    book = Book(work.number, work.name, numbers, work.report.run, work.job.target.guard, published)
     return Ledger(work.database, work.lock, book, work.job.rules.rules.layouts, work.now, work.decisions)
 
 

@@ -97,9 +97,11 @@ async def send(
 ) -> None:
     """Send the whole plan, and note the result in ``outcomes``.
 
-    Each batch is stored before it is sent, in one transaction with the answers to the previous batch. Raises
-    TargetError if the target as a whole cannot be written, StateError if the state database cannot.
+    Each batch is stored before it is sent, in one transaction with the answers to the previous batch. A target that is
+    the journal itself has everything when the answers are stored: nothing is stored before. Raises TargetError if the
+    target as a whole cannot be written, StateError if the state database cannot.
     """
+    journalled = target.capabilities.journalled
     answers: list[Answer] = []
     for planned in plan.batches(CHANGES, EDGES):
         if addresses.are_needed(planned) and answers and not answers[0].step.members:
@@ -107,7 +109,7 @@ async def send(
             await _store(ledger, answers, [])
             answers = []
         steps = await asyncio.to_thread(addresses.addressed, planned, outcomes.again)
-        await _store(ledger, answers, steps)
+        await _store(ledger, answers, [] if journalled else steps)
         answers = []  # Frees their memory before the next batch is sent.
         answered: list[Outcome] = []
         try:
@@ -115,7 +117,7 @@ async def send(
         except BaseException:
             # The answers received so far are stored. The next run looks up the rest.
             received = list(_answers(steps, answered, outcomes))
-            await _store(ledger, received, steps[len(received) :])
+            await _store(ledger, received, [] if journalled else steps[len(received) :])
             raise
         answers = list(_answers(steps, answered, outcomes))
         addresses.learn(answers)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from usersyncd.plugin.answers import http_date
 from usersyncd.plugin.context import PATIENT, Context, Patience
+from usersyncd.plugin.duration import DURATION, Duration, duration
 from usersyncd.plugin.options import Options, Secret, scheme_lowered
 from usersyncd.plugin.records import CANONICAL, Kind, Value
 from usersyncd.plugin.source import (
@@ -36,6 +37,7 @@ from usersyncd.plugin.source import (
     SourceContext,
     Unread,
 )
+from usersyncd.plugin.stream import Reader, StreamOptions, Webhook
 from usersyncd.plugin.target import (
     DELIVERED,
     PROTECTED,
@@ -61,10 +63,10 @@ API = 2
 loaded."""
 
 __all__ = [
-    "API", "CANONICAL", "DELIVERED", "PATIENT", "PROTECTED", "AccessToken", "Capabilities", "Change",
-    "ClientCredentials", "Context", "Done", "Edge", "Gone", "Held", "Inspectable", "Kind", "Layout", "Listed",
-    "Lookup", "Member", "Members", "Op", "Options", "Outcome", "Page", "Patch", "Patience", "Person",
-    "PersonSource", "Present", "Quota", "Receiving", "ReceivingSource", "Record", "RenamingTarget", "Secret",
-    "Source", "SourceContext", "Target", "TargetContext", "Unread", "Value", "holds_protected", "http_date",
-    "quoted", "scheme_lowered",
+    "API", "CANONICAL", "DELIVERED", "DURATION", "PATIENT", "PROTECTED", "AccessToken", "Capabilities", "Change",
+    "ClientCredentials", "Context", "Done", "Duration", "Edge", "Gone", "Held", "Inspectable", "Kind", "Layout",
+    "Listed", "Lookup", "Member", "Members", "Op", "Options", "Outcome", "Page", "Patch", "Patience", "Person",
+    "PersonSource", "Present", "Quota", "Reader", "Receiving", "ReceivingSource", "Record", "RenamingTarget",
+    "Secret", "Source", "SourceContext", "StreamOptions", "Target", "TargetContext", "Unread", "Value", "Webhook",
+    "duration", "holds_protected", "http_date", "quoted", "scheme_lowered",
 ]  # fmt: skip

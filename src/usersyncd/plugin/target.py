@@ -126,12 +126,15 @@ class Capabilities(Struct, frozen=True):
 
     ``find``: ``bulk`` answers thousands of lookups with one query, ``each`` needs one query per lookup, ``list`` reads
     all objects for any lookup; None: it has no ``find``. ``read``: objects can be read by target id. ``rename``: it has
-    the method of :class:`RenamingTarget`. The others name the methods of :class:`Inspectable` that it has.
+    the method of :class:`RenamingTarget`. ``journalled``: the journal of usersyncd is the target. Its changes are
+    delivered by the commit that stores their links, none is ever unanswered, and each becomes an event of the target's
+    stream; its ``Options`` are :class:`StreamOptions`. The others name the methods of :class:`Inspectable` that it has.
     """
 
     find: Literal["bulk", "each", "list"] | None = "bulk"
     read: bool = True
     rename: bool = False
+    journalled: bool = False
     list: bool = False
     members: bool = False
     count: bool = False

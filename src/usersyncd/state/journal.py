@@ -17,6 +17,7 @@ from usersyncd.core.report import DeliveryRun, PullRun, RunReport, Status
 from usersyncd.plugin import Change, Member
 from usersyncd.state import bulk, counters, outcomes
 from usersyncd.state.database import Database
+from usersyncd.state.streams import Stamp
 from usersyncd.state.tables import journal, runs
 
 KEPT = timedelta(days=90)
@@ -30,6 +31,7 @@ INTERRUPTED = (
 )
 
 _COLUMNS = ("run", "seq", "target", "directory", "op", "kind", "id", "key", "before", "after", "members")
+_STAMPS = ("stream", "event", "target_id", "at")
 _members = msgspec.json.Decoder(list[Member]).decode
 _written = msgspec.json.Encoder(enc_hook=lambda _listing: None).encode
 """Encodes a report without its list of changes: the journal has them."""
@@ -138,7 +140,9 @@ def finish(database: Database, report: Report) -> None:
         ages = select(runs.c.id, now - runs.c.elapsed).where(
             runs.c.kind == _kind(report), runs.c.subject == subject(report)
         )
-        oldest = connection.execute(ages.order_by(runs.c.number).limit(PRUNED)).all()
+        # A stream keeps its events, with the runs that caused them, for a time of its own.
+        streamed = exists().where(journal.c.run == runs.c.id, journal.c.stream.is_not(None))
+        oldest = connection.execute(ages.where(~streamed).order_by(runs.c.number).limit(PRUNED)).all()
         if expired := [run for run, age in oldest if age > KEPT // timedelta(milliseconds=1)]:
             connection.execute(delete(journal).where(journal.c.run.in_(expired)))
             connection.execute(delete(runs).where(runs.c.id.in_(expired)))
@@ -159,11 +163,17 @@ def _write(connection: Connection, report: Report) -> None:
 
 
 def write(
-    connection: Connection, run: str, target: str, first: int, changes: Iterable[Change], texts: Iterable[str | None]
+    connection: Connection,
+    run: str,
+    target: str,
+    first: int,
+    changes: Iterable[Change],
+    texts: Iterable[str | None],
+    stamps: Iterable[Stamp] | None = None,
 ) -> None:
     """Add the changes that a target acknowledged, numbered from ``first``. ``texts``: the new shape of each object as
-    JSON."""
-    rows = (
+    JSON. ``stamps``: their places in a stream; None: they are in none."""
+    rows: Iterable[bulk.Row] = (
         (
             run, seq, target, change.directory, change.op.value, change.kind.value, change.id,
             encode(change.key).decode(),
@@ -172,7 +182,11 @@ def write(
         )
         for seq, (change, text) in enumerate(zip(changes, texts, strict=True), first)
     )  # fmt: skip
-    bulk.insert(connection, journal, _COLUMNS, rows)
+    if stamps is None:
+        bulk.insert(connection, journal, _COLUMNS, rows)
+    else:
+        stamped = (row + structs.astuple(stamp) for row, stamp in zip(rows, stamps, strict=True))
+        bulk.insert(connection, journal, (*_COLUMNS, *_STAMPS), stamped)
 
 
 # ---- reading

@@ -22,7 +22,7 @@ from usersyncd.core.plan import count
 from usersyncd.core.report import Counts
 from usersyncd.core.sorted_arrays import edited
 from usersyncd.plugin import Change, Held, Kind, Layout, Op, Outcome
-from usersyncd.state import journal, links, progress_store, sent
+from usersyncd.state import journal, links, progress_store, sent, streams
 from usersyncd.state.approvals import consume
 from usersyncd.state.database import Database
 from usersyncd.state.harms import AcknowledgedChange, Harms
@@ -30,6 +30,7 @@ from usersyncd.state.held_members import HeldMembers, held_members, replace_memb
 from usersyncd.state.lock import Lock
 from usersyncd.state.plan_store import PlannedChange
 from usersyncd.state.sent import Sent
+from usersyncd.state.streams import Publication, Stamp
 from usersyncd.state.tables import links as links_table
 
 
@@ -42,13 +43,14 @@ class Answer(Struct, frozen=True, gc=False):
 
 class Book(Struct, frozen=True):
     """The delivery that a ledger belongs to: number and name of the target, the numbers of all directories by name, the
-    id of the run, and the guard."""
+    id of the run, and the guard. ``publication``: where the changes become events; None: nowhere."""
 
     target: int
     name: str
     directories: Mapping[str, int]
     run: str
     guard: Guard
+    publication: Publication | None = None
 
 
 class Ledger:
@@ -81,17 +83,19 @@ class Ledger:
         """Refs of records whose objects are linked to other records now. The next plan compares them again."""
 
     def write(self, answers: Sequence[Answer], following: Sequence[PlannedChange]) -> None:
-        """Store the answers to one batch, and the ``following`` batch before it is sent. Raises StateError."""
+        """Store the answers to one batch, and the ``following`` batch before it is sent: none for a target that is the
+        journal itself. Raises StateError."""
         if not answers and not following:
             return
         self._lock.verify()
         book = self._book
-        with self._database.write(durable=bool(following)) as connection:
+        with self._database.write(durable=bool(following) or book.publication is not None) as connection:
             # Members come before records, because deleting the link of a group deletes its members.
             emptied = self._write_members(connection, answers)
             texts = self._write_links(connection, answers)
             done = [change for answer in answers if (change := self._acknowledged(answer, emptied)) is not None]
-            self._write_journal(connection, [(change.change, texts.get(change.ref)) for change in done])
+            stamps = self._publish(connection, done, answers)
+            self._write_journal(connection, [(change.change, texts.get(change.ref)) for change in done], stamps)
             self._write_harms(connection, done)
             if following:
                 sent.write(connection, book.target, book.directories, following)
@@ -131,13 +135,25 @@ class Ledger:
     def _approved(self, directory: str) -> Mapping[str, Decision]:
         return self._decisions.get(directory, UNDECIDED).approved
 
-    def _write_journal(self, connection: Connection, done: Sequence[tuple[Change, str | None]]) -> None:
+    def _publish(
+        self, connection: Connection, done: Sequence[AcknowledgedChange], answers: Sequence[Answer]
+    ) -> list[Stamp] | None:
+        """Number the events of changes in the target's stream; None if it has none."""
+        if self._book.publication is None:
+            return None
+        changes = [(change.ref, change.change) for change in done]
+        created = {step.ref: given for step, given in ((a.step, a.outcome.target_id) for a in answers) if given}
+        return streams.publish(connection, self._book.publication, changes, created)
+
+    def _write_journal(
+        self, connection: Connection, done: Sequence[tuple[Change, str | None]], stamps: Sequence[Stamp] | None = None
+    ) -> None:
         """Add changes to the journal, each with its new shape as JSON; None: the shape is encoded here."""
         texts = (
             text if text is not None or change.after is None else encode(change.after).decode() for change, text in done
         )
         changes = [change for change, _ in done]
-        journal.write(connection, self._book.run, self._book.name, self._next, changes, texts)
+        journal.write(connection, self._book.run, self._book.name, self._next, changes, texts, stamps)
 
     # ---- records
 

@@ -9,11 +9,24 @@ from sqlalchemy import Connection, delete, func, insert, literal, select, update
 from usersyncd.plugin import Kind
 from usersyncd.state import bulk
 from usersyncd.state.columns import NUMBER
-from usersyncd.state.tables import links, metadata, places, target_names, target_progress, targets, verifications
+from usersyncd.state.streams import close_stream
+from usersyncd.state.tables import (
+    endpoints,
+    links,
+    metadata,
+    parked,
+    places,
+    stream_objects,
+    streams,
+    target_names,
+    target_progress,
+    targets,
+    verifications,
+)
 
 _PARTS = [table for table in metadata.sorted_tables if "target" in table.primary_key.columns]
 """The tables whose rows belong to one set."""
-_COPIED = [table for table in _PARTS if table is not places]
+_COPIED = [table for table in _PARTS if table not in (places, streams, stream_objects, endpoints, parked)]
 
 
 class LinkSet(Struct, frozen=True):
@@ -108,6 +121,7 @@ def unused(connection: Connection, names: list[str]) -> list[LinkSet]:
 
 def drop(connection: Connection, number: int) -> None:
     """Delete a set with everything that belongs to it. The target itself is not changed."""
+    close_stream(connection, number)
     for table in (*_PARTS, target_names):
         connection.execute(delete(table).where(table.c.target == number))
     connection.execute(delete(targets).where(targets.c.id == number))

@@ -1,0 +1,322 @@
+"""Reads a stream: its events in order from a cursor, one event by its id, and the snapshot of what it delivered."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Connection, and_, func, select
+from sqlalchemy.sql import ColumnElement
+
+from usersyncd.core.cursors import ForgedError, Position, read_cursor, seal, unseal, write_cursor
+from usersyncd.core.digest import unpack
+from usersyncd.core.events import Event, StreamEntry, events_of
+from usersyncd.errors import CursorError, FeedError
+from usersyncd.plugin import Kind, Op
+from usersyncd.state import streams
+from usersyncd.state.columns import KIND, NUMBER
+from usersyncd.state.database import Database, among
+from usersyncd.state.streams import StreamState
+from usersyncd.state.tables import directories, journal, link_members, links, records, runs, stream_objects
+
+SCANNED = 5_000
+"""The most events that one page of a feed looks at."""
+
+_SNAPSHOT = "read the snapshot, and follow the feed from its cursor: GET /api/v1/snapshot"
+_PRUNED = "the events after this cursor are not kept any more"
+_RESTORED = "the state database was restored: the events that followed this cursor are lost"
+_OTHER = "the cursor is of another stream, or of a state database that was replaced"
+
+
+class FeedPage(Struct, frozen=True):
+    """Some events in order. ``cursor``: follows the last one that was looked at. ``more``: there are more now."""
+
+    epoch: str
+    events: list[Event]
+    cursor: str
+    more: bool
+
+
+class SnapshotPage(Struct, frozen=True):
+    """A part of what a stream has delivered, as JSON objects. ``cursor``: from where to follow the feed, the same on
+    every page. ``next``: the next page; None: this is the last."""
+
+    epoch: str
+    cursor: str
+    users: list[dict[str, Any]]
+    groups: list[dict[str, Any]]
+    memberships: list[dict[str, Any]]
+    next: str | None
+
+
+# ---- the feed
+
+
+def read_feed(
+    database: Database, name: str, cursor: str | None, limit: int, types: Collection[str] | None = None
+) -> FeedPage:
+    """The next events of the events target ``name`` after a cursor; None: from the first one that is kept.
+
+    Raises FeedError if there is no such stream, CursorError if the cursor cannot be followed. A cursor that shows that
+    the state was restored begins a new epoch. Raises StateError.
+    """
+    with _snapshot_of(database) as connection:
+        stream = _stream(connection, name)
+        position = streams.start(stream) if cursor is None else _followed(connection, stream, cursor)
+        if position is not None:
+            return _page(connection, stream, position, limit, types)
+    with database.write() as connection:
+        stream = _stream(connection, name)
+        found = read_cursor(cursor or "", stream.key)
+        if found.epoch == stream.epoch:  # Another reader may have been first.
+            streams.begin_epoch(connection, stream.target, found.number)
+    raise CursorError(_RESTORED, _SNAPSHOT)
+
+
+@contextmanager
+def _snapshot_of(database: Database) -> Iterator[Connection]:
+    """A connection for reading, whose queries all see the state at one moment: events that are pruned between two
+    queries must not be passed unseen."""
+    with database.read() as connection:
+        yield connection if database.sqlite else connection.execution_options(isolation_level="REPEATABLE READ")
+
+
+def _stream(connection: Connection, name: str) -> StreamState:
+    stream = streams.by_name(connection, name)
+    if stream is None:
+        raise FeedError(f"{name} has no stream yet", "it begins with the first delivery")
+    return stream
+
+
+def _followed(connection: Connection, stream: StreamState, cursor: str) -> Position | None:
+    """The position of a cursor; None if it shows that the state was restored. Raises CursorError."""
+    try:
+        position = read_cursor(cursor, stream.key)
+    except ForgedError:
+        raise CursorError(_OTHER, _SNAPSHOT) from None
+    except (ValueError, msgspec.MsgspecError):
+        raise FeedError("`after` is not a cursor", "send the cursor of the last page as it was") from None
+    if position.epoch != stream.epoch:
+        raise CursorError(_RESTORED, _SNAPSHOT)
+    if position.number < stream.pruned:
+        raise CursorError(_PRUNED, _SNAPSHOT)
+    if position.number > stream.last or streams.check_at(connection, stream, position.number) != position.check:
+        return None
+    return position
+
+
+def _page(
+    connection: Connection, stream: StreamState, position: Position, limit: int, types: Collection[str] | None
+) -> FeedPage:
+    events: list[Event] = []
+    last = position.number
+    for event in following(connection, stream, position.number, SCANNED):
+        if len(events) == limit:
+            break
+        last = event.number
+        if types is None or event.type in types:
+            events.append(event)
+    # The stream's row may have been read before the last events.
+    reached = (
+        position
+        if last == position.number
+        else Position(stream.epoch, last, streams.check_at(connection, stream, last))
+    )
+    return FeedPage(stream.epoch, events, write_cursor(reached, stream.key), more=last < stream.last)
+
+
+def following(connection: Connection, stream: StreamState, after: int, limit: int) -> Iterator[Event]:
+    """Up to ``limit`` events after a number, in order."""
+    begin = select(func.max(journal.c.event)).where(journal.c.stream == stream.target, journal.c.event <= after + 1)
+    first = connection.scalar(begin)
+    where = journal.c.event >= (after + 1 if first is None else first)
+    left = limit
+    for entry in entries(connection, stream, where, limit + 1):
+        for event in events_of(entry, stream.epoch, after):
+            if left == 0:
+                return
+            left -= 1
+            yield event
+
+
+def entries(
+    connection: Connection, stream: StreamState, where: ColumnElement[bool], limit: int
+) -> Iterator[StreamEntry]:
+    """Changes of a stream, in order."""
+    columns = (
+        "event", "run", "seq", "at", "directory", "op", "kind", "id", "target_id", "redacted", "key", "before", "after",
+        "members",
+    )  # fmt: skip
+    query = select(*(journal.c[name] for name in columns)).where(journal.c.stream == stream.target, where)
+    causes: dict[str, str] = {}
+    for row in connection.execute(query.order_by(journal.c.event).limit(limit)).all():
+        if row.run not in causes:
+            causes[row.run] = _cause(connection, row.run)
+        yield StreamEntry(
+            row.event, row.run, row.seq, row.at, causes[row.run], row.directory or "", Op(row.op), Kind(row.kind),
+            row.id, row.target_id or "", bool(row.redacted), row.key, row.before, row.after, row.members,
+        )  # fmt: skip
+
+
+class _Caused(Struct):
+    cause: str = "manual"
+
+
+_caused = msgspec.json.Decoder(_Caused).decode
+
+
+def _cause(connection: Connection, run: str) -> str:
+    report = connection.scalar(select(runs.c.report).where(runs.c.id == run))
+    return "manual" if report is None else _caused(report).cause
+
+
+def find_event(database: Database, name: str, id_: str) -> Event | None:
+    """One event by its id; None if the stream does not have it."""
+    run, _, rest = id_.partition("-")
+    seq, _, place = rest.partition("-")
+    if not seq.isdecimal() or len(seq) > 9 or (place and not place.isdecimal()):
+        return None
+    with _snapshot_of(database) as connection:
+        stream = _stream(connection, name)
+        where = and_(journal.c.run == run, journal.c.seq == int(seq), journal.c.event > stream.pruned)
+        for entry in entries(connection, stream, where, 1):
+            return next((event for event in events_of(entry, stream.epoch) if event.id == id_), None)
+    return None
+
+
+# ---- the snapshot
+
+
+class _Place(Struct, frozen=True, array_like=True):
+    """Where a page of a snapshot begins: after the record ``ref`` in the ``part`` (0 users, 1 groups, 2 members of
+    groups), and in a group after the member ``member``."""
+
+    position: Position
+    part: int = 0
+    ref: int = 0
+    member: int = 0
+
+
+MEMBERS = 2
+"""The part of a snapshot that has the memberships."""
+
+
+def read_snapshot(database: Database, name: str, page: str | None, limit: int) -> SnapshotPage:
+    """One page of what the events target ``name`` has delivered: users first, then groups, then memberships.
+
+    ``page``: ``next`` of the page before; None: the first one. What changes between two pages is in the events after
+    the cursor. Raises as :func:`read_feed` does.
+    """
+    with _snapshot_of(database) as connection:
+        stream = _stream(connection, name)
+        place = _Place(streams.end(connection, stream)) if page is None else _place(stream, page)
+        part = {0: [], 1: [], MEMBERS: []}  # type: dict[int, list[dict[str, Any]]]
+        following_: _Place | None = place
+        if place.part < MEMBERS:
+            found = _objects(connection, stream.target, KIND[place.part], place.ref, limit)
+            part[place.part] = [content for _, content in found]
+            whole = len(found) < limit
+            following_ = (
+                _Place(place.position, place.part + 1) if whole else _Place(place.position, place.part, found[-1][0])
+            )
+        else:
+            part[MEMBERS], following_ = _memberships(connection, stream.target, place, limit)
+        next_ = None if following_ is None else seal(msgspec.msgpack.encode(following_), stream.key)
+        return SnapshotPage(stream.epoch, write_cursor(place.position, stream.key), part[0], part[1], part[2], next_)
+
+
+def _place(stream: StreamState, page: str) -> _Place:
+    try:
+        place = msgspec.msgpack.decode(unseal(page, stream.key), type=_Place)
+    except ForgedError:
+        raise CursorError(_OTHER, _SNAPSHOT) from None
+    except (ValueError, msgspec.MsgspecError):
+        raise FeedError("`page` is not a page of a snapshot", "send `next` of the page before as it was") from None
+    if place.position.epoch != stream.epoch:
+        raise CursorError(_RESTORED, _SNAPSHOT)
+    return place
+
+
+def _objects(
+    connection: Connection, target: int, kind: Kind, after: int, limit: int
+) -> list[tuple[int, dict[str, Any]]]:
+    query = (
+        select(
+            links.c.ref, directories.c.name, records.c.id, links.c.target_id, links.c.key, links.c.shape,
+            func.coalesce(stream_objects.c.version, 0).label("version"),
+        )
+        .join(records, records.c.ref == links.c.ref)
+        .join(directories, directories.c.id == records.c.directory)
+        .join(
+            stream_objects,
+            and_(stream_objects.c.target == links.c.target, stream_objects.c.ref == links.c.ref),
+            isouter=True,
+        )
+        .where(links.c.target == target, links.c.kind == NUMBER[kind], links.c.ref > after)
+        .order_by(links.c.ref)
+        .limit(limit)
+    )  # fmt: skip
+    return [
+        (
+            row.ref,
+            {
+                "kind": kind,
+                "id": row.target_id,
+                "directory": row.name,
+                "record": row.id,
+                "key": msgspec.json.decode(row.key),
+                "version": row.version,
+                "attributes": msgspec.Raw(row.shape.encode()),
+            },
+        )
+        for row in connection.execute(query).all()
+    ]
+
+
+def _memberships(
+    connection: Connection, target: int, place: _Place, limit: int
+) -> tuple[list[dict[str, Any]], _Place | None]:
+    """Up to ``limit`` memberships, in parts of groups. ``place.ref``: the group that the page before ended in; it
+    ended after the member ``place.member``."""
+    query = (
+        select(
+            link_members.c.ref, links.c.target_id, link_members.c.members,
+            func.coalesce(stream_objects.c.version, 0).label("version"),
+        )
+        .join(links, and_(links.c.target == link_members.c.target, links.c.ref == link_members.c.ref))
+        .join(
+            stream_objects,
+            and_(stream_objects.c.target == link_members.c.target, stream_objects.c.ref == link_members.c.ref),
+            isouter=True,
+        )
+        .where(link_members.c.target == target, link_members.c.ref >= place.ref)
+        .order_by(link_members.c.ref)
+        .limit(limit)
+    )  # fmt: skip
+    found: list[dict[str, Any]] = []
+    left = limit
+    rows = connection.execute(query).all()
+    for row in rows:
+        members = unpack("I", row.members)
+        begin = bisect_right(members, place.member) if row.ref == place.ref else 0
+        part: array[int] = members[begin : begin + left]
+        if part:
+            found.append({"group": row.target_id, "version": row.version, "members": _ids(connection, target, part)})
+            left -= len(part)
+        if left == 0:
+            return found, _Place(place.position, MEMBERS, row.ref, part[-1])
+    return found, _Place(place.position, MEMBERS, rows[-1].ref + 1) if len(rows) == limit else None
+
+
+def _ids(connection: Connection, target: int, refs: Sequence[int]) -> list[dict[str, Any]]:
+    query = select(links.c.kind, links.c.target_id).where(
+        links.c.target == target, among(connection, links.c.ref, list(refs))
+    )
+    return [
+        {"kind": KIND[kind], "id": target_id} for kind, target_id in connection.execute(query.order_by(links.c.ref))
+    ]

@@ -1,0 +1,1 @@
+"""Events targets: their streams, the feed, and what receivers get."""
