@@ -73,7 +73,8 @@ class Applied:
     def said(self) -> list[int | str | None]:
         """The id, the status of an error, or None, for each request."""
         return [
-            outcome.status if isinstance(outcome, ScimError) else outcome and outcome.id for outcome in self.outcomes
+            outcome.status if isinstance(outcome, ScimError) else None if outcome is None else outcome.id
+            for outcome in self.outcomes
         ]
 
     def stored(self, number: int) -> StoredResource:

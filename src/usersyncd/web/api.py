@@ -13,10 +13,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from usersyncd.config.duration import duration
 from usersyncd.config.web import Role
 from usersyncd.core.digest import encode
 from usersyncd.core.report import DeliveryRun, PullRun
+from usersyncd.plugin import duration
 from usersyncd.web.answers import refusal
 from usersyncd.web.gates import ApiGate, ApiUser
 from usersyncd.web.openapi import document

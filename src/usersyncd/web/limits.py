@@ -42,7 +42,7 @@ class Limits:
         self._app = app
         self._why_busy = why_busy
         self._requests = 0
-        self._bodies = _Bodies()
+        self._bodies = _AllBodies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -65,7 +65,7 @@ class Limits:
         return None if scope["path"] == "/readyz" else self._why_busy()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer, body = _Answer(send), _Body(self._bodies, scope, receive)
+        answer, body = _Answer(send), _BoundedBody(self._bodies, scope, receive)
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await self._app(scope, body.receive, answer.send)
@@ -90,16 +90,16 @@ class Limits:
             body.forget()
 
 
-class _Bodies:
+class _AllBodies:
     """The size of all bodies that are in memory."""
 
     size = 0
 
 
-class _Body:
+class _BoundedBody:
     """The body of one request, within its limits."""
 
-    def __init__(self, all_bodies: _Bodies, scope: Scope, receive: Receive) -> None:
+    def __init__(self, all_bodies: _AllBodies, scope: Scope, receive: Receive) -> None:
         self._all = all_bodies
         self._scope = scope
         self._receive = receive
