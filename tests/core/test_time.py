@@ -129,9 +129,9 @@ def test_a_date_that_cannot_be_understood_fails_the_user_by_name(date: Any) -> N
         ("user.raw.end >= today()", {}, None),
         ("today()", {}, "2026-03-31T22:00Z"),
         ('today().endsWith("31") || user.raw.end >= today()', {"end": "2026-04-05"}, "2026-03-31T22:00Z"),
-        ("now()", {}, "2026-03-31T13:00Z"),
-        ('now().getHours("Europe/Berlin") >= 9', {}, "2026-03-31T13:00Z"),
-        ("user.raw.ends.exists(end, timestamp(end) > now())", {"ends": ["2026-04-05T10:00:00Z"]}, "2026-03-31T13:00Z"),
+        ("now()", {}, "2026-03-31T12:15Z"),
+        ('now().getHours("Europe/Berlin") >= 9', {}, "2026-03-31T12:15Z"),
+        ("user.raw.ends.exists(end, timestamp(end) > now())", {"ends": ["2026-04-05T10:00:00Z"]}, "2026-03-31T12:15Z"),
         ("user.title", {"title": "x"}, None),
     ],
 )  # fmt: skip
@@ -161,7 +161,7 @@ def test_the_shape_of_a_user_that_is_left_out_holds_as_long_as_where_does() -> N
     rules = compiled({"id": "user.id", "x": "now()"}, where="user.raw.begin <= today()", zone=BERLIN)
     raw = {"begin": "2026-04-05"}
     assert rules.shape_user("1", raw, now=at(NOON)) == TimedShape(None, at("2026-04-04T22:00Z"))
-    assert rules.shape_user("1", raw, now=at("2026-04-04T22:00Z")).until == at("2026-04-04T23:00Z")
+    assert rules.shape_user("1", raw, now=at("2026-04-04T22:00Z")).until == at("2026-04-04T22:15Z")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.core.compiling import compiled
@@ -61,6 +61,16 @@ conditions = st.recursive(
 )
 
 
+@example(  # a comparison beside another use
+    '!(now().getHours("Asia/Kolkata") > 8) && now() < timestamp(user.raw.t2)', "user.active",
+    dict.fromkeys(("validFrom", "validUntil", "t1", "d1", "d2")) | {"t2": "2026-03-20T00:01:00Z"},
+    ZoneInfo("UTC"), datetime(2026, 3, 20, tzinfo=UTC), [],
+)  # fmt: skip
+@example(  # an hour that begins at half past in UTC
+    'now().getHours("Asia/Kolkata") > 8', "user.active",
+    dict.fromkeys(("validFrom", "validUntil", "t1", "t2", "d1", "d2")), ZoneInfo("UTC"),
+    datetime(2026, 3, 20, 3, tzinfo=UTC), [0.9],
+)  # fmt: skip
 @settings(max_examples=50, deadline=None)
 @given(conditions, conditions, dates, zones, minutes, st.lists(st.floats(0, 1, exclude_max=True), max_size=4))
 def test_nothing_changes_before_until(

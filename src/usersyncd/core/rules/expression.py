@@ -78,7 +78,7 @@ def compile_expression(
     if faults:
         return faults.sorted()
     changes = {accessor.name: accessor.change for accessor in rewriter.reads.values() if accessor.change}
-    for use in _only_compared(tree, changes):
+    for use in _comparisons(tree, changes):
         border = Rewriter(scope, tables, faults)
         program = Program(evaluator, border.value_tree(use.border), border.reads)
         changes[str(use)] = _change(use, program, scope.zone)
@@ -98,15 +98,15 @@ def _faults_besides(rule: Rule, label: str, scope: RuleScope, tables: Tables, ev
     return found if isinstance(found, list) else []
 
 
-def _only_compared(tree: Node, changes: dict[str, Change]) -> Iterator[TimeComparison]:
-    """The comparisons with ``now()`` or ``today()``, if that function is used for nothing else. They say more exactly
-    when the value changes than the function itself, which is removed from ``changes``."""
+def _comparisons(tree: Node, changes: dict[str, Change]) -> Iterator[TimeComparison]:
+    """The comparisons with ``now()`` or ``today()``. They say exactly when their value changes; a function that is used
+    for nothing else is removed from ``changes``."""
     uses = list(time_uses(tree))
     for function in ("now", "today"):
         comparisons = [use for use in uses if isinstance(use, TimeComparison) and use.function == function]
         if comparisons and function not in uses:
             del changes[f"{function}()"]
-            yield from comparisons
+        yield from comparisons
 
 
 def _change(use: TimeComparison, program: Program, zone: tzinfo | None) -> Change:

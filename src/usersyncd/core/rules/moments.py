@@ -55,9 +55,9 @@ def day_of(moment: datetime, zone: tzinfo) -> date:
     return moment.astimezone(zone).date()
 
 
-def next_hour(moment: datetime) -> datetime:
-    """The next full hour."""
-    return moment.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+def next_quarter(moment: datetime) -> datetime:
+    """The next full quarter of an hour (UTC): a full hour begins then in every time zone."""
+    return moment.replace(minute=moment.minute // 15 * 15, second=0, microsecond=0) + timedelta(minutes=15)
 
 
 def after_comparison(operator: str, border: datetime, moment: datetime) -> datetime | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
 from difflib import get_close_matches
 
-from usersyncd.core.rules.moments import day_end, day_of, next_hour
+from usersyncd.core.rules.moments import day_end, day_of, next_quarter
 from usersyncd.core.rules.paths import (
     DERIVED,
     Accessor,
@@ -87,7 +87,7 @@ class RuleScope:
             return None
         self.needs.zone = True
         if function == "now":
-            return Accessor("now()", lambda s: s.now.isoformat(), nullable=False, change=lambda s: next_hour(s.now))
+            return Accessor("now()", lambda s: s.now.isoformat(), nullable=False, change=lambda s: next_quarter(s.now))
         return Accessor(
             "today()",
             lambda s: day_of(s.now, zone).isoformat(),
