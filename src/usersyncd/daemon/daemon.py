@@ -16,7 +16,7 @@ from msgspec import structs
 from usersyncd import notify
 from usersyncd.config import Config
 from usersyncd.core.report import Cause, DeliveryRun, PullRun
-from usersyncd.daemon import reload, signals, systemd
+from usersyncd.daemon import reload, signals, systemd, webhooks
 from usersyncd.daemon.activity import Activity
 from usersyncd.daemon.approvals import Approvals
 from usersyncd.daemon.dates import Dates
@@ -31,6 +31,7 @@ from usersyncd.daemon.schedule import Schedule
 from usersyncd.daemon.service import Service
 from usersyncd.daemon.waiters import Waiters
 from usersyncd.daemon.web_service import WebService
+from usersyncd.daemon.webhooks import Webhooks
 from usersyncd.deliver.next_due import next_due
 from usersyncd.deliver.run import deliver
 from usersyncd.pull.run import pull
@@ -70,6 +71,7 @@ class Daemon:
         self.receivers = Receivers(database, self._deliver_push)
         self._lookups = LookupFiles(loaded.config.lookup_files, self._reload.wake)
         self._web = self._web_service()
+        self._webhooks: Webhooks | None = None
         self._log = structlog.get_logger()
 
     async def run(self) -> None:
@@ -84,6 +86,7 @@ class Daemon:
             self._pull_at_intervals(self.loaded.pulls, "interval")
             for target in self.loaded.deliveries:
                 self._due.begin(target, _now())
+            self._follow_webhooks()
             self._status.ready()
             if self._web is not None:
                 self._web.ready()
@@ -118,6 +121,8 @@ class Daemon:
         self.waiters.close()
         if self._web is not None:
             await self._web.stop()
+        if self._webhooks is not None:
+            await self._webhooks.stop()
         self._log.info("ended", event_name="daemon.ended")
 
     def next_runs(self) -> list[tuple[datetime, str]]:
@@ -199,6 +204,8 @@ class Daemon:
             ),
         )
         del self._pulled.get(item.name, [])[: len(pulls)]
+        if self._webhooks is not None:
+            self._webhooks.wake(item.name)
         due = report.due if report else None
         self._due.delivered(
             item.name,
@@ -242,6 +249,7 @@ class Daemon:
             self._web.follow(loaded)
         elif config.web is not None:
             self._log.warning("`web` is new: restart usersyncd to use it", event_name="config.web_changed")
+        self._follow_webhooks()
         directories, targets = reload.compare_pulls(old, loaded), reload.compare_deliveries(old, loaded)
         for name in directories.removed:
             self.schedule.drop(pull_of(name))
@@ -255,6 +263,10 @@ class Daemon:
         self._log.info(
             "configuration reloaded", event_name="config.reloaded", **structs.asdict(directories), targets=targets.due
         )
+
+    def _follow_webhooks(self) -> None:
+        """Send to the webhooks of the configuration. Their libraries are imported only if there is one."""
+        self._webhooks = webhooks.follow(self._webhooks, self.loaded.config, self.database)
 
     def _hang_up(self) -> None:
         self._reload.wake()

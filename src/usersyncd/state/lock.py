@@ -40,6 +40,7 @@ class Lockable(Struct, frozen=True):
 
 DIRECTORY = Lockable(0x7573796E, "", "pull of this directory")
 TARGET = Lockable(0x75737970, "to.", "delivery to this target")
+ENDPOINT = Lockable(0x75737971, "events.", "sender to this endpoint")
 
 
 class Lock:

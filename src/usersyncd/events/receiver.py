@@ -1,0 +1,112 @@
+"""Posts messages to a webhook, and says what its answer means."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from pathlib import Path
+
+import httpcore
+from msgspec import Struct
+
+from usersyncd.errors import ConfigError
+from usersyncd.events.addresses import ForbiddenAddressError, PublicBackend
+from usersyncd.events.messages import Message
+from usersyncd.plugin import http_date, quoted
+
+TIMEOUT = 20.0
+"""Seconds that one request may take."""
+SHOWN = 300
+"""The most characters of an answer that an error quotes."""
+_BODY = 4096
+_THROTTLED = (429, 502, 503, 504)
+
+
+class Meaning(Enum):
+    """What an answer means. DELIVERED: 2xx. REFUSED: this event is refused. UNAVAILABLE: the receiver as a whole cannot
+    take events now. DISABLED: it wants no more events (410)."""
+
+    DELIVERED = 1
+    REFUSED = 2
+    UNAVAILABLE = 3
+    DISABLED = 4
+
+
+class Reply(Struct, frozen=True):
+    """The answer to a message. ``wait``: what Retry-After asks for. ``silent``: there was no HTTP answer."""
+
+    meaning: Meaning
+    error: str | None = None
+    wait: timedelta | None = None
+    silent: bool = False
+
+
+class Receiver:
+    """A webhook by its URL. Redirects are not followed, and proxies of the environment are not used."""
+
+    def __init__(self, url: str, *, private: bool, ca_file: Path | None = None, connections: int = 16) -> None:
+        """Raises ConfigError if the file with certificates cannot be used."""
+        self._url = url
+        try:
+            trusted = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
+        except (OSError, ssl.SSLError) as error:
+            reason = f"ca_file {ca_file} cannot be used: {error}"
+            raise ConfigError(reason, "name a file of certificates (PEM)") from None
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=trusted,
+            max_connections=connections,
+            keepalive_expiry=60,
+            network_backend=PublicBackend(private=private),
+        )
+
+    async def post(self, message: Message) -> Reply:
+        """Post a message. Never raises for what the receiver does."""
+        headers: dict[bytes | str, bytes | str] = {"user-agent": "usersyncd", "accept": "application/json"}
+        headers.update(message.headers)
+        try:
+            async with (
+                asyncio.timeout(TIMEOUT),
+                self._pool.stream("POST", self._url, headers=headers, content=message.body) as response,
+            ):
+                body = b""
+                async for part in response.aiter_stream():
+                    body += part[: _BODY - len(body)]
+                    if len(body) >= _BODY:
+                        break
+        except ForbiddenAddressError as error:
+            return Reply(Meaning.UNAVAILABLE, f"{error}: set allow_private_addresses if that is intended", silent=True)
+        except TimeoutError:
+            return Reply(Meaning.UNAVAILABLE, f"there was no answer within {TIMEOUT:.0f} seconds", silent=True)
+        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError) as error:
+            return Reply(Meaning.UNAVAILABLE, quoted(str(error) or type(error).__name__, SHOWN), silent=True)
+        return _reply(response, body)
+
+    async def close(self) -> None:
+        await self._pool.aclose()
+
+
+def _reply(response: httpcore.Response, body: bytes) -> Reply:
+    status = response.status
+    if 200 <= status < 300:
+        return Reply(Meaning.DELIVERED)
+    text = quoted(body.decode(errors="replace").strip(), SHOWN)
+    error = f"HTTP {status}{': ' if text else ''}{text}"
+    if status == 410:
+        return Reply(Meaning.DISABLED, error)
+    if status in _THROTTLED:
+        return Reply(Meaning.UNAVAILABLE, error, _wait(response))
+    return Reply(Meaning.REFUSED, error, _wait(response))
+
+
+def _wait(response: httpcore.Response) -> timedelta | None:
+    """What Retry-After asks for: seconds, or a date (RFC 9110, section 10.2.3)."""
+    for name, value in response.headers:
+        if name.lower() == b"retry-after":
+            text = value.decode("ascii", "replace").strip()
+            if text.isdecimal():
+                return timedelta(seconds=min(int(text[:9]), 10**6))
+            moment = http_date(text)
+            return None if moment is None else max(moment - datetime.now(UTC), timedelta(0))
+    return None
