@@ -71,10 +71,16 @@ class EndpointSender:
             await self._store(_Sending(found))
             return self._until(found.due, more=found.more)
         sending = _Sending(found)
-        await self._send(sending)
+        try:
+            await self._send(sending)
+        except asyncio.CancelledError:
+            await self._store(sending)
+            raise
         state = await self._store(sending)
-        unsent = any(sending.queues.values())
-        return self._until(state.next_attempt or found.due, more=(found.more or unsent) and state.next_attempt is None)
+        unsent = any(sending.queues.values()) or (sending.freed and found.followers)
+        more = bool(found.more or unsent) and state.next_attempt is None and state.stopped is None
+        dues = [found.due, *(one.next_attempt for one in sending.parked)]
+        return self._until(state.next_attempt or min((due for due in dues if due is not None), default=None), more=more)
 
     def _until(self, due: datetime | None, *, more: bool) -> timedelta | None:
         if more:
@@ -150,11 +156,11 @@ class EndpointSender:
             self._log.error(
                 "an event is not sent any more: the endpoint refused every attempt\n"
                 f"  → correct the receiver, then `usersyncd events replay {self._target} --dead`",
-                event_name="events.dead", event=event.id, error=reply.error,
+                event_name="events.dead", event_id=event.id, error=reply.error,
             )  # fmt: skip
         elif attempts == 1:
             self._log.warning(
-                "the endpoint refused an event: it is sent again", event_name="events.refused", event=event.id,
+                "the endpoint refused an event: it is sent again", event_name="events.refused", event_id=event.id,
                 error=reply.error,
             )  # fmt: skip
 

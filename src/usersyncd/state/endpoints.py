@@ -161,6 +161,7 @@ def _add_parked(
         due = queue[0].next_attempt
         if due is None or due <= now:
             sendable |= {one.number: one for one in queue[:WAITING]}
+            made.more = made.more or len(queue) > WAITING
         elif made.due is None or due < made.due:
             made.due = due
         if len(sendable) >= WINDOW:
