@@ -154,3 +154,9 @@ class CursorError(FeedError):
     """A cursor cannot be followed any more: its events are pruned, or the state was restored or replaced."""
 
     code = "cursor"
+
+
+class NoStreamError(FeedError):
+    """An events target has no stream yet."""
+
+    code = "no_stream"

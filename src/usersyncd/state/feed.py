@@ -16,7 +16,7 @@ from sqlalchemy.sql import ColumnElement
 from usersyncd.core.cursors import ForgedError, Position, read_cursor, seal, unseal, write_cursor
 from usersyncd.core.digest import unpack
 from usersyncd.core.events import Event, StreamEntry, events_of
-from usersyncd.errors import CursorError, FeedError
+from usersyncd.errors import CursorError, FeedError, NoStreamError
 from usersyncd.plugin import Kind, Op
 from usersyncd.state import streams
 from usersyncd.state.columns import KIND, NUMBER
@@ -89,7 +89,7 @@ def _snapshot_of(database: Database) -> Iterator[Connection]:
 def _stream(connection: Connection, name: str) -> StreamState:
     stream = streams.by_name(connection, name)
     if stream is None:
-        raise FeedError(f"{name} has no stream yet", "it begins with the first delivery")
+        raise NoStreamError(f"{name} has no stream yet", "it begins with the first delivery")
     return stream
 
 

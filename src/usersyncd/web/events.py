@@ -1,0 +1,175 @@
+"""The feed of events, the snapshot, and the keys that sign Security Event Tokens: what applications read."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Mapping
+from datetime import timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from usersyncd.core.events import TYPES
+from usersyncd.errors import CursorError, FeedError, NoStreamError, StateError
+from usersyncd.plugin import duration
+from usersyncd.state import feed
+from usersyncd.state.database import Database
+from usersyncd.state.feed import FeedPage
+from usersyncd.web.answers import busy, refusal
+
+T = TypeVar("T")
+
+MOST = 1_000
+"""The most events or objects of a page."""
+LONGEST_WAIT = timedelta(seconds=50)
+LOOK = 0.5
+"""Seconds between two looks for events while a reader waits."""
+
+Admission = Callable[[Request, str], Response | None]
+"""Whether a request may read the stream of the target with this name, which may not exist: the answer that refuses it;
+None: it may."""
+
+
+def routes(
+    database: Database,
+    streams: Callable[[], Collection[str]],
+    admit: Admission,
+    public_keys: Callable[[], Mapping[str, Any]],
+) -> list[Route]:
+    """The routes. ``streams``: the names of the events targets; ``public_keys``: the JSON Web Key Set."""
+    readers = _Readers(database, streams, admit)
+
+    async def keys(_request: Request) -> Response:
+        return _json(await asyncio.to_thread(public_keys), "application/jwk-set+json")
+
+    return [
+        Route("/api/v1/events", readers.events, methods=["GET"]),
+        Route("/api/v1/events/{event}", readers.event, methods=["GET"]),
+        Route("/api/v1/snapshot", readers.snapshot, methods=["GET"]),
+        Route("/.well-known/jwks.json", keys, methods=["GET"]),
+    ]
+
+
+class _Readers:
+    def __init__(self, database: Database, streams: Callable[[], Collection[str]], admit: Admission) -> None:
+        self._database = database
+        self._streams = streams
+        self._admit = admit
+
+    async def events(self, request: Request) -> Response:
+        """The events after a cursor. ``wait``: if there are none, how long to wait for the first."""
+        return await self._answer(request, self._events)
+
+    async def event(self, request: Request) -> Response:
+        """One whole event by its id."""
+        return await self._answer(request, self._event)
+
+    async def snapshot(self, request: Request) -> Response:
+        """A page of what is there, with the cursor from which to follow the events."""
+        return await self._answer(request, self._snapshot)
+
+    async def _answer(self, request: Request, read: Callable[[Request, str], Any]) -> Response:
+        target = self._target(request)
+        if (refused := self._admit(request, target)) is not None:
+            return refused
+        try:
+            found: Response = await read(request, target)
+        except CursorError as error:
+            return refusal(request.scope, 410, f"{error.message}: {error.remedy}")
+        except NoStreamError as error:
+            return refusal(request.scope, 404, f"{error.message}: {error.remedy}")
+        except (FeedError, ValueError) as error:
+            return refusal(request.scope, 400, " ".join(str(error).split()))
+        except StateError:
+            return busy(request.scope, "the state database does not answer", 5)
+        return found
+
+    def _target(self, request: Request) -> str:
+        """The target whose stream is read. It may be left out if there is only one."""
+        named = request.query_params.get("target")
+        names = self._streams()
+        return named if named is not None else next(iter(names)) if len(names) == 1 else ""
+
+    async def _events(self, request: Request, target: str) -> Response:
+        query = request.query_params
+        types, limit = _types(query), _limit(query)
+        wait = query.get("wait")
+        end = time.monotonic() + (0.0 if not wait else min(duration(wait), LONGEST_WAIT).total_seconds())
+        cursor = query.get("after")
+        while True:
+            page: FeedPage = await asyncio.to_thread(feed.read_feed, self._database, target, cursor, limit, types)
+            left = end - time.monotonic()
+            if page.events or page.more or left <= 0 or await request.is_disconnected():
+                break
+            cursor = page.cursor
+            await asyncio.sleep(min(LOOK, left))
+        events = [event.body for event in page.events]
+        return _json({"epoch": page.epoch, "events": events, "cursor": page.cursor, "more": page.more})
+
+    async def _event(self, request: Request, target: str) -> Response:
+        id_: str = request.path_params["event"]
+        found = await asyncio.to_thread(feed.find_event, self._database, target, id_)
+        if found is None:
+            return refusal(request.scope, 404, "there is no such event, or it is not kept any more")
+        return _json(found.body)
+
+    async def _snapshot(self, request: Request, target: str) -> Response:
+        query = request.query_params
+        page = partial(feed.read_snapshot, self._database, target, query.get("page"), _limit(query))
+        return _json(await asyncio.to_thread(page))
+
+
+def _limit(query: Mapping[str, str]) -> int:
+    given = query.get("limit", "100")
+    if not given.isdecimal() or not given.isascii() or not 1 <= int(given[:9]) <= MOST:
+        raise ValueError(f"limit must be a whole number from 1 to {MOST}")
+    return int(given)
+
+
+def _types(query: Mapping[str, str]) -> Collection[str] | None:
+    """The types that are asked for. Raises ValueError for an unknown one."""
+    given = query.get("types")
+    if given is None:
+        return None
+    chosen = set(given.split(","))
+    if unknown := sorted(chosen - set(TYPES)):
+        raise ValueError(f"types: {unknown[0][:50]!r} is not one of {', '.join(TYPES)}")
+    return chosen
+
+
+def _json(content: Any, media_type: str = "application/json") -> Response:
+    return Response(msgspec.json.encode(content), 200, {"cache-control": "no-store"}, media_type)
+
+
+def operations() -> dict[str, Any]:
+    """The paths for the OpenAPI document."""
+    target = _parameter("target", "The events target. May be left out if there is only one.")
+    limit = _parameter(
+        "limit", "The most events or objects of the page, up to 1000.", {"type": "integer", "default": 100}
+    )
+    after = _parameter("after", "The cursor of the page before. Left out: from the first event that is kept.")
+    types = _parameter("types", "Only these types, separated by commas.")
+    wait = _parameter("wait", "How long to wait for the first event, such as 20s; at most 50s.")
+    page = _parameter("page", "`next` of the page before.")
+    event = {"name": "event", "in": "path", "required": True, "schema": {"type": "string"}}
+    return {
+        "/api/v1/events": {"get": _operation("Read events in order", [target, after, types, limit, wait], 410)},
+        "/api/v1/events/{event}": {"get": _operation("Read one event by its id", [event, target], 404)},
+        "/api/v1/snapshot": {"get": _operation("Read what is there", [target, page, limit], 410)},
+    }
+
+
+def _parameter(name: str, description: str, schema: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    return {"name": name, "in": "query", "description": description, "schema": schema or {"type": "string"}}
+
+
+def _operation(summary: str, parameters: list[dict[str, Any]], refused: int) -> dict[str, Any]:
+    problem = {"content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+    answers = {str(code): {"description": "refused", **problem} for code in sorted({400, 401, 404, 429, 503, refused})}
+    ok = {"200": {"description": "done", "content": {"application/json": {"schema": {"type": "object"}}}}}
+    return {"summary": summary, "parameters": parameters, "responses": ok | answers}
