@@ -232,11 +232,13 @@ class _FilterCompiler(FilterVisitor[Test]):
 
 
 def _comparison(attribute: ComparedAttribute, op: CompareOperator, operand: Any) -> Test:
-    if operand is None:
+    if operand is None:  # Null means "not assigned" (RFC 7643, section 2.5): it is not before or after anything.
         if op not in (CompareOperator.eq, CompareOperator.ne):
-            raise invalid_filter(f"{attribute.name} {op} null compares nothing", "use eq null or ne null")
+            return _never
         wanted = op == CompareOperator.eq
         return lambda holder: (not attribute.values(holder)) is wanted
+    if op in STRING_OPERATORS and attribute.definition and attribute.definition.type == "dateTime":
+        return _never  # They compare texts.
     comparable = _comparable(attribute, op)
     try:
         expected = comparable(operand)
@@ -253,6 +255,10 @@ def _comparison(attribute: ComparedAttribute, op: CompareOperator, operand: Any)
     if op == CompareOperator.ne:  # No value equals the operand; so it holds for what is not assigned.
         return lambda holder: not any(_equal(comparable, value, expected) for value in attribute.values(holder))
     return lambda holder: any(holds(value) for value in attribute.values(holder))
+
+
+def _never(_holder: Any) -> bool:
+    return False
 
 
 def _equal(comparable: Callable[[Any], Any], value: Any, expected: Any) -> bool:
