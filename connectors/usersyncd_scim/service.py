@@ -90,10 +90,10 @@ class ServiceProvider:
                 "GET", self._address(kind, "", query + _without_members(kind, False, "&" if query else "?"))
             )
             found, total, following = _page(self._good(response))
-            new = [one for one in found if one["id"] not in known]
-            known.update(one["id"] for one in new)
+            new = {one["id"]: one for one in found if one["id"] not in known}
+            known.update(new)
             if new:
-                yield new, total
+                yield list(new.values()), total
             if following is not None:
                 if following in cursors:
                     break

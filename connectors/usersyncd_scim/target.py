@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -150,7 +150,7 @@ class ScimTarget:
         if change.op in MEMBERSHIPS:
             # Many providers refuse two writes to one group at the same time.
             async with delivery.groups[change.target_id], self._slots:
-                return await self._memberships.write(change)
+                return await delivery.unless_over(self._memberships.write, change)
         outcome = await self._record(delivery, change, turn, number)
         delivery.note(number, outcome)
         return outcome
@@ -158,7 +158,7 @@ class ScimTarget:
     async def _record(self, delivery: _Delivery, change: Change, turn: Turn, number: int) -> Outcome:
         if turn.steps_aside:
             async with self._slots:
-                stepped = await self._records.step_aside(change)
+                stepped = await delivery.unless_over(self._records.step_aside, change)
             if stepped.error is not None or stepped.absent:
                 return stepped
             delivery.note(number, stepped)
@@ -167,7 +167,7 @@ class ScimTarget:
             value = (change.after or {}).get(name)
             return Outcome(error=f"the change that would free its {name} {value!r} was refused")
         async with self._slots:
-            return await self._records.write(change)
+            return await delivery.unless_over(self._records.write, change)
 
 
 class _Delivery:
@@ -179,6 +179,17 @@ class _Delivery:
         self.turns = order
         self.freed: list[asyncio.Future[bool]] = [loop.create_future() for _ in changes]
         self.groups: defaultdict[str | None, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._over: TargetError | None = None
+
+    async def unless_over(self, write: Callable[[Change], Awaitable[Outcome]], change: Change) -> Outcome:
+        """Write a change, unless another one showed that the provider as a whole cannot be written."""
+        if self._over is not None:
+            raise self._over
+        try:
+            return await write(change)
+        except TargetError as error:
+            self._over = error
+            raise
 
     def note(self, number: int, outcome: Outcome) -> None:
         """Note what the change did to its old value."""

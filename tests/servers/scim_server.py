@@ -81,7 +81,7 @@ class ScimTenant:
 
 class Faults:
     """A WSGI layer that does what was ordered: ``status``, ``headers`` and ``body`` instead of an answer, ``after`` the
-    request was carried out; ``cut``: half of the answer; ``drop_filter``; ``invents``: resources added to listings;
+    request was carried out; ``cut``: half of the answer; ``lost``: no answer, and nothing carried out; ``drop_filter``; ``invents``: resources added to listings;
     ``total``: stated by listings; ``doubles``: each resource of a listing comes twice; ``seconds`` of waiting."""
 
     def __init__(self, inner: Callable[..., Iterable[bytes]]) -> None:
@@ -115,6 +115,9 @@ class Faults:
             environ["QUERY_STRING"] = re.sub(r"filter=[^&]*&?", "", query)
         if "status" in rule and not rule.get("after"):
             return _answer(start, rule["status"], rule.get("body", {}), rule.get("headers", {}))
+        if rule.get("lost"):
+            start("200 OK", [("Content-Length", "1000")])
+            return [b""]
         answered = _Recorded(self._inner, environ)
         if "status" in rule:
             return _answer(start, rule["status"], rule.get("body", {}), rule.get("headers", {}))

@@ -1,0 +1,16 @@
+"""Fixtures of the tests of the target scim."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.connectors.scim.provisioning import Provisioning
+from tests.servers.scim_server import ScimTenant
+
+
+@pytest.fixture
+def app(scim: ScimTenant, tmp_path: Path) -> Provisioning:
+    """The profile strict, and the canonical attributes."""
+    return Provisioning(scim, tmp_path)

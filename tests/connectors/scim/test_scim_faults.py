@@ -1,0 +1,175 @@
+"""A service provider that fails: nobody is created twice, taken over or left out without a reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.connectors.scim.provisioning import Provisioning, create, members, person, update
+from tests.servers.scim_server import TOKEN, ScimTenant
+from usersyncd.errors import TargetError
+from usersyncd.plugin import Held, Kind, Op
+
+ADA, BOB, EVE = person("ada"), person("bob"), person("eve")
+
+
+@pytest.mark.parametrize("headers", [{"Retry-After": "7"}, {}], ids=["with Retry-After", "without"])
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+def test_a_throttled_write_is_sent_again_after_the_wait(
+    app: Provisioning, method: str, headers: dict[str, str]
+) -> None:
+    [made] = app.deliver(create(BOB))
+    app.tenant.fault(method=method, status=429, headers=headers, times=2)
+    outcomes = app.deliver(create(ADA), update(made.target_id or "", BOB, BOB | {"title": "Porter"}))
+    assert [outcome.error for outcome in outcomes] == [None, None]
+    assert app.users()["bob"]["title"] == "Porter"
+    assert app.logins() == ["ada", "bob"]
+    assert max(app.clock.slept) >= (7 if headers else 1)
+
+
+@pytest.mark.parametrize("fault", [{"status": 500, "after": True}, {"cut": True}], ids=["500", "connection cut"])
+def test_a_create_that_took_place_although_the_answer_failed_is_delivered_once(
+    app: Provisioning, fault: dict[str, object]
+) -> None:
+    app.tenant.fault(method="POST", sent="ada", **fault)
+    outcomes = app.deliver(create(ADA), create(BOB))
+    users = app.users()
+    assert [outcome.target_id for outcome in outcomes] == [users["ada"]["id"], users["bob"]["id"]]
+    assert len([one for one in app.tenant.requests() if one[0] == "POST"]) == 2, "no create is sent twice"
+
+
+def test_a_create_that_got_lost_is_not_sent_again_in_this_run(app: Provisioning) -> None:
+    """It may still arrive: the next run looks it up."""
+    app.tenant.fault(method="POST", lost=True)
+    with pytest.raises(TargetError, match="broke the connection"):
+        app.deliver(create(ADA))
+    assert len([one for one in app.tenant.requests() if one[0] == "POST"]) == 1
+    assert app.logins() == []
+
+
+def test_a_lost_create_does_not_become_somebody_elses_account(app: Provisioning) -> None:
+    """Somebody created another account with this name meanwhile: it is not what was sent."""
+    other = {"userName": "ada", "displayName": "Another Ada", "emails": [{"value": "other@x.example", "type": "work"}]}
+    app.tenant.fault(method="POST", lost=True)
+    app.tenant.request("POST", "Users", other)
+    with pytest.raises(TargetError):
+        app.deliver(create(ADA))
+
+
+def test_a_person_at_whom_the_server_fails_stops_nobody(app: Provisioning) -> None:
+    app.tenant.fault(method="POST", sent="ada", status=500, body={"detail": "null pointer"}, times=99)
+    outcomes = app.deliver(create(ADA), create(BOB), create(EVE))
+    assert [outcome.error for outcome in outcomes] == ["500: null pointer", None, None]
+    assert app.logins() == ["bob", "eve"]
+
+
+def test_a_change_at_which_the_server_always_fails_stops_nobody(app: Provisioning) -> None:
+    made = app.deliver(create(ADA), create(BOB))
+    ids = [outcome.target_id or "" for outcome in made]
+    app.tenant.fault(method="PATCH", path=ids[0], status=503, times=999)
+    outcomes = app.deliver(*(update(id_, one, one | {"title": "x"}) for id_, one in zip(ids, (ADA, BOB), strict=True)))
+    assert "503" in str(outcomes[0].error)
+    assert outcomes[1].error is None
+
+
+@pytest.mark.parametrize(("status", "remedy"), [(500, "the next run tries again"), (403, "give the token the right")])
+def test_a_server_that_fails_at_everybody_ends_the_delivery(app: Provisioning, status: int, remedy: str) -> None:
+    app.tenant.fault(method="POST", status=status, body={"detail": "no"}, times=999)
+    with pytest.raises(TargetError, match=rf"\d changes in a row.*{status}") as raised:
+        app.deliver(*(create(person(f"p{number}")) for number in range(30)))
+    assert remedy in str(raised.value)
+    assert len([one for one in app.tenant.requests() if one[0] == "POST"]) < 20
+
+
+def test_a_token_that_is_refused_is_said_and_not_shown(app: Provisioning) -> None:
+    app.tenant.fault(status=401, body={"detail": f"unknown {TOKEN}", "scimType": "x"}, times=9)
+    with pytest.raises(TargetError, match="does not accept the token") as raised:
+        app.deliver(create(ADA))
+    assert TOKEN not in f"{raised.value} {raised.value!r}"
+
+
+def test_a_redirect_is_not_followed_with_the_token(app: Provisioning) -> None:
+    app.tenant.fault(status=307, headers={"Location": "https://evil.example/scim"}, times=9)
+    with pytest.raises(TargetError, match=r"redirects to https://evil\.example"):
+        app.run(lambda target: target.identity())
+
+
+def test_a_server_that_ignores_filters_finds_nobody_else(app: Provisioning) -> None:
+    app.tenant.request("POST", "Users", {"userName": "zoe", "externalId": "zoe"})
+    app.tenant.fault(method="GET", drop_filter=True, times=99)
+    assert app.find("ada") == []
+    assert [held.key for held in app.find("zoe")] == ["zoe"]
+    assert [outcome.error for outcome in app.deliver(create(ADA))] == [None]
+
+
+def test_an_invented_resource_of_a_listing_is_not_an_account(scim: ScimTenant, tmp_path: Path) -> None:
+    app = Provisioning(scim, tmp_path, find="list")
+    app.tenant.fault(method="GET", path="startIndex", invents=[{"id": "ghost", "externalId": "ada"}], times=99)
+    assert app.find("ada", "bob") == []
+    assert [outcome.error for outcome in app.deliver(create(ADA))] == [None]
+
+
+def test_two_accounts_of_one_person_are_both_found(app: Provisioning) -> None:
+    """So that a person decides between them."""
+    for login in ("ada", "ada.l"):
+        app.tenant.request("POST", "Users", {"userName": login, "externalId": "ada"})
+    assert len({held.target_id for held in app.find("ada")}) == 2
+    [outcome] = app.deliver(create(ADA | {"userName": "ada3"}))
+    assert "has the key 'ada' already" in str(outcome.error)
+    assert app.logins() == ["ada", "ada.l"]
+
+
+@pytest.mark.parametrize("total", [0, 1, 3, 100, None])
+@pytest.mark.parametrize("doubles", [False, True])
+def test_totals_of_listings_may_be_wrong(scim: ScimTenant, tmp_path: Path, total: int | None, doubles: bool) -> None:
+    app = Provisioning(scim, tmp_path, page_size=2)
+    for number in range(7):
+        app.tenant.request("POST", "Users", {"userName": f"p{number}", "externalId": f"p{number}"})
+    app.tenant.fault(method="GET", path="startIndex", total=total, doubles=doubles, times=99)
+
+    async def listed(target: object) -> list[Held]:
+        return [held async for held in target.list(Kind.USER)]  # type: ignore[attr-defined]
+
+    found = app.run(listed)
+    assert sorted(str(held.key) for held in found) == [f"p{number}" for number in range(7)]
+
+
+def test_an_existing_account_is_named_and_left_as_it_is(app: Provisioning) -> None:
+    app.tenant.request("POST", "Users", {"userName": "ada", "displayName": "The first Ada"})
+    [outcome, other] = app.deliver(create(ADA), create(BOB))
+    account = app.users()["ada"]
+    assert account["id"] in str(outcome.error)
+    assert "uniqueness" in str(outcome.error)
+    assert (account["displayName"], account.get("externalId")) == ("The first Ada", None)
+    assert other.error is None
+
+
+def test_a_conflict_that_is_none_is_said_with_the_servers_words(app: Provisioning) -> None:
+    """Salesforce answers 409 for a missing profile."""
+    app.tenant.fault(method="POST", status=409, body={"detail": "REQUIRED_FIELD_MISSING: ProfileId", "status": 409})
+    [outcome] = app.deliver(create(ADA))
+    assert outcome.error == "409: REQUIRED_FIELD_MISSING: ProfileId"
+
+
+def test_a_member_that_does_not_exist_stops_no_other(app: Provisioning) -> None:
+    made = app.deliver(*(create(person(f"p{number}")) for number in range(9)))
+    ids = [outcome.target_id or "" for outcome in made]
+    [group] = app.deliver(create({"id": "g1", "displayName": "All"}, Kind.GROUP))
+    [outcome] = app.deliver(members(Op.ADD, group.target_id or "", [*ids[:5], "nobody", *ids[5:]]))
+    assert outcome.gone == {"record nobody"}
+    assert outcome.refused.keys() == {"record nobody"}
+    [held] = app.tenant.resources("Groups")
+    assert {member["value"] for member in held["members"]} == set(ids)
+
+
+def test_one_request_has_as_many_members_as_the_profile_allows(scim: ScimTenant, tmp_path: Path) -> None:
+    app = Provisioning(scim, tmp_path, members_per_request=4)
+    ids = [one.target_id or "" for one in app.deliver(*(create(person(f"p{number}")) for number in range(10)))]
+    [group] = app.deliver(create({"id": "g1", "displayName": "All"}, Kind.GROUP))
+    app.deliver(members(Op.ADD, group.target_id or "", ids), members(Op.REMOVE, group.target_id or "", ids[:6]))
+    patches = [body["Operations"] for method, _, body in app.tenant.requests() if method == "PATCH"]
+    assert [len(one[0]["value"]) for one in patches[:3]] == [4, 4, 2]
+    assert [len(one) for one in patches[3:]] == [4, 2]
+    [held] = app.tenant.resources("Groups")
+    assert {member["value"] for member in held["members"]} == set(ids[6:])
