@@ -13,6 +13,7 @@ from tests.servers.scim_server import TOKEN, ScimTenant
 from usersyncd.plugin import Change, Held, Kind, Layout, Lookup, Member, Op, Outcome, Value
 from usersyncd.testing import OWN_LAYOUTS, HurriedClock, target_context
 from usersyncd_scim import ScimTarget
+from usersyncd_scim.options_target import ScimTargetOptions
 
 T = TypeVar("T")
 Shape = dict[str, Value]
@@ -42,7 +43,7 @@ class Provisioning:
             context = target_context(
                 self._folder, layouts=self._layouts, directories=("acme",), clock=self.clock, name="app"
             )
-            target = ScimTarget(ScimTarget.Options.model_validate(self._options), context)
+            target = ScimTarget(ScimTargetOptions.model_validate(self._options), context)
             try:
                 return await act(target)
             finally:

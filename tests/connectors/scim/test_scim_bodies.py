@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.connectors.scim.provisioning import EMAIL, Provisioning, create, members, person, update
+from tests.connectors.scim.provisioning import EMAIL, Provisioning, Shape, create, members, person, update
 from tests.servers.scim_server import ScimTenant
 from usersyncd.errors import TargetError
 from usersyncd.plugin import Kind, Op, Value
@@ -68,7 +68,7 @@ def test_addresses_that_the_rules_do_not_have_stay(scim: ScimTenant, tmp_path: P
 def test_names_under_set_are_scim_paths(scim: ScimTenant, tmp_path: Path) -> None:
     app = Provisioning(scim, tmp_path, ruled=True)
     roles: Value = [{"value": "admin", "primary": True}]
-    shape = {"userName": "ada", EMAIL: "ada@acme.example", "active": True, "roles": roles}
+    shape: Shape = {"userName": "ada", EMAIL: "ada@acme.example", "active": True, "roles": roles}
     [made] = app.deliver(create(shape))
     held = app.users()["ada"]
     assert (held["emails"][0]["value"], held["roles"]) == ("ada@acme.example", roles)
