@@ -61,7 +61,7 @@ class ServiceProvider:
 
     async def get(self, kind: Kind, target_id: str, *, members: bool = False) -> Resource | None:
         """A resource by its id; None if there is none."""
-        response = await self._ask("GET", self._address(kind, target_id, _without_members(kind, members)))
+        response = await self._ask("GET", self._address(kind, target_id, self._without_members(kind, members=members)))
         if response.status_code == 404:
             return None
         return _resource(self._good(response))
@@ -69,7 +69,7 @@ class ServiceProvider:
     async def search(self, kind: Kind, filter_: str) -> list[Resource]:
         """The resources that the provider returns for a filter. One that ignores filters returns everybody: compare the
         values. A filter that it cannot answer, because nothing has the attribute, finds nothing."""
-        query = f"?filter={quote(filter_)}&count={self._profile.page_size}" + _without_members(kind, False, "&")
+        query = f"?filter={quote(filter_)}&count={self._profile.page_size}" + self._without_members(kind, "&")
         response = await self._ask("GET", self._address(kind, "", query))
         if response.status_code == 404:
             return []  # Some providers answer so when nothing matches (developer.okta.com/docs/concepts/scim/faqs).
@@ -83,12 +83,10 @@ class ServiceProvider:
         cursor: str | None = "" if self._profile.paging == "cursor" else None
         for _ in range(PAGES):
             position = f"startIndex={len(known) + 1}" if cursor is None else f"cursor={quote(cursor, safe='')}"
-            query = f"?{position}&count={self._profile.page_size}"
+            query = f"?{position}&count={self._profile.page_size}{self._without_members(kind, '&')}"
             if self._profile.paging == "none":
-                query = ""
-            response = await self._ask(
-                "GET", self._address(kind, "", query + _without_members(kind, False, "&" if query else "?"))
-            )
+                query = self._without_members(kind)
+            response = await self._ask("GET", self._address(kind, "", query))
             found, total, following = _page(self._good(response))
             new = {one["id"]: one for one in found if one["id"] not in known}
             known.update(new)
@@ -159,6 +157,11 @@ class ServiceProvider:
         path = f"{self.url}/{ROUTES[kind]}"
         return (f"{path}/{quote(target_id, safe='')}" if target_id else path) + query
 
+    def _without_members(self, kind: Kind, first: str = "?", *, members: bool = False) -> str:
+        """A group with 50,000 members is not read to find its name."""
+        readable = kind is Kind.GROUP and self._profile.members_readable
+        return f"{first}excludedAttributes=members" if readable and not members else ""
+
     def _good(self, response: httpx.Response) -> Any:
         """The body of a successful answer. Raises TargetError for any other."""
         place = f"{response.request.method} {response.request.url.host}{response.request.url.path}"
@@ -181,11 +184,6 @@ class ServiceProvider:
 def equals(path: str, value: str) -> str:
     """The filter for one value (RFC 7644, section 3.4.2.2)."""
     return f"{path} eq {json.dumps(value, ensure_ascii=False)}"
-
-
-def _without_members(kind: Kind, members: bool, first: str = "?") -> str:
-    """A group with 50,000 members is not read to find its name."""
-    return "" if kind is Kind.USER or members else f"{first}excludedAttributes=members"
 
 
 def _page(body: Any) -> tuple[list[Resource], int | None, str | None]:

@@ -76,7 +76,7 @@ def test_names_under_set_are_scim_paths(scim: ScimTenant, tmp_path: Path) -> Non
     assert (found.target_id, found.key, found.attributes) == (made.target_id, "ada", shape)
 
 
-def test_a_name_that_is_no_path_is_said_before_anything_is_sent(scim: ScimTenant, tmp_path: Path) -> None:
+def test_a_name_that_cannot_be_a_path_is_said_before_anything_is_sent(scim: ScimTenant, tmp_path: Path) -> None:
     app = Provisioning(scim, tmp_path, paths={"users": {"title": "job title"}})
     with pytest.raises(TargetError, match="app: job title is not a SCIM path"):
         app.run(lambda target: target.identity())

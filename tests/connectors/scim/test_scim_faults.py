@@ -57,7 +57,7 @@ def test_a_lost_create_does_not_become_somebody_elses_account(app: Provisioning)
         app.deliver(create(ADA))
 
 
-def test_a_person_at_whom_the_server_fails_stops_nobody(app: Provisioning) -> None:
+def test_a_server_error_for_one_person_stops_nobody(app: Provisioning) -> None:
     app.tenant.fault(method="POST", sent="ada", status=500, body={"detail": "null pointer"}, times=99)
     outcomes = app.deliver(create(ADA), create(BOB), create(EVE))
     assert [outcome.error for outcome in outcomes] == ["500: null pointer", None, None]
