@@ -135,6 +135,17 @@ class Graph:
             )
         self._must_be_ours(last)
 
+    async def object(self, link: str) -> Object:
+        """One object. Raises NotFound."""
+        response = await self.get(link)
+        try:
+            found = json.loads(response.content)
+        except (ValueError, RecursionError) as error:
+            raise self._nonsense(response, str(error)) from None
+        if not isinstance(found, dict) or not isinstance(found.get("id"), str):
+            raise self._nonsense(response, "it has no id")
+        return found
+
     async def count(self, path: str) -> int:
         """The number of objects. Not by ``/$count``: a truncated number is still a number."""
         page, _ = await self._page(self.address(path, select="id", count="true", top=1), Object, ADVANCED, False)
@@ -205,7 +216,7 @@ class Graph:
 
     def _nonsense(self, response: httpx.Response, why: str) -> SourceError:
         return SourceError(
-            f"{place(str(response.request.url))} answered with something that is not a page of objects: {why}",
+            f"{place(str(response.request.url))} answered with something that is not what was requested: {why}",
             "Microsoft Graph does not document such a response: the next run tries again",
         )
 

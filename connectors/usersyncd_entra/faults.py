@@ -19,6 +19,9 @@ EXPIRED_WORDS = "sync state generation is not found"
 """How Graph reports an expired or unknown delta token: by code, or only by message (learn.microsoft.com/graph/
 delta-query-overview; devblogs.microsoft.com/microsoft365dev on the duration of change tracking tokens)."""
 
+NOT_FOUND = "Request_ResourceNotFound"
+"""The code of an object that does not exist (learn.microsoft.com/graph/resolve-auth-errors)."""
+
 _GRANT = (
     "grant the application permission {permissions} of Microsoft Graph to the application {client} (Entra admin "
     "centre, App registrations, API permissions), and consent as an administrator"
@@ -52,7 +55,11 @@ class CursorExpired(Exception):  # noqa: N818 - it does not end a pull
 
 
 class NotFound(SourceError):  # noqa: N818 - it does not always end a pull
-    """The requested object does not exist."""
+    """The requested object does not exist. ``is_stated``: Graph itself says so, not something in between."""
+
+    def __init__(self, message: str, remedy: str | None = None, *, is_stated: bool = False) -> None:
+        super().__init__(message, remedy)
+        self.is_stated = is_stated
 
 
 class Forbidden(SourceError):  # noqa: N818 - check collects all missing permissions
@@ -103,7 +110,8 @@ def request_error(response: httpx.Response, client: str | None) -> SourceError:
         case 400:
             return SourceError(what, "correct the filter, or the rule that reads a property that Graph does not have")
         case 404:
-            return NotFound(what, "check that the objects in the options exist, and the option cloud")
+            stated = code == NOT_FOUND
+            return NotFound(what, "check that the objects in the options exist, and the option cloud", is_stated=stated)
         case _:
             return SourceError(
                 what, "check what responds at this address: Microsoft Graph does not document such a response"

@@ -57,7 +57,7 @@ class Pull:
         which then requests the user's groups. In the other order, a group would be read without the user, and no later
         round would correct it.
         """
-        await self._may_read_hidden()
+        await may_read_hidden(self._graph, self._options)
         scope: set[str] | None = None
         if self._options.users.narrowed:
             listing = UserListing(self._graph, self._fields[Kind.USER], self._options.users)
@@ -78,7 +78,7 @@ class Pull:
 
     async def changes(self, since: Cursor) -> AsyncGenerator[Page, None]:
         """Rounds of changes. Raises CursorExpired before the first page."""
-        await self._may_read_hidden()
+        await may_read_hidden(self._graph, self._options)
         users = UserRound(self._fields[Kind.USER], complete=False)
         groups = GroupRound(self._fields[Kind.GROUP], complete=False)
         # Groups first, so that an expired link is detected before the first page: groups are kept until the end anyway.
@@ -185,16 +185,6 @@ class Pull:
         )
         return [Members(group, frozenset(members)) for group, members in groups.items()]
 
-    async def _may_read_hidden(self) -> None:
-        """Raises SourceError when the permission is missing, because groups with hidden membership would look empty."""
-        if self._options.groups.hidden:
-            await self._graph.signin.token()
-            permissions = self._graph.signin.permissions
-            if permissions is not None and HIDDEN not in permissions:
-                raise missing_permission(
-                    HIDDEN, self._options.client_id, "the hidden members of groups may not be read"
-                )
-
     def _log_left_out(self, groups: GroupRound) -> None:
         if total := sum(groups.others.values()):
             self._log.info(
@@ -216,6 +206,15 @@ class Pull:
                 event_name="entra.members_outside",
                 count=groups.outside,
             )
+
+
+async def may_read_hidden(graph: Graph, options: EntraOptions) -> None:
+    """Raises SourceError when the permission is missing, because groups with hidden membership would look empty."""
+    if options.groups.hidden:
+        await graph.signin.token()
+        permissions = graph.signin.permissions
+        if permissions is not None and HIDDEN not in permissions:
+            raise missing_permission(HIDDEN, options.client_id, "the hidden members of groups may not be read")
 
 
 def _created_at(item: Object) -> str:

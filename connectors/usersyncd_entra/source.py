@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel
 
-from usersyncd.plugin import API, Done, Kind, Page, SourceContext
+from usersyncd.plugin import API, Done, Kind, Listed, Page, Person, SourceContext
 from usersyncd_entra.client import Graph, patience
 from usersyncd_entra.cursor import read_cursor
 from usersyncd_entra.describe import describe
@@ -16,6 +16,7 @@ from usersyncd_entra.faults import CursorExpired, reporting_unknown_forms
 from usersyncd_entra.fields import Fields
 from usersyncd_entra.mapping import MAPPING
 from usersyncd_entra.options import EntraOptions
+from usersyncd_entra.person import PersonReader
 from usersyncd_entra.pull import Pull
 from usersyncd_entra.signin import SignIn
 
@@ -60,6 +61,12 @@ class EntraSource:
                 async for page in pages:
                     yield page
             yield Done(None if narrowed else pull.cursor, complete=True)
+
+    async def person(self, name: str, _listed: Listed) -> Person | None:
+        """Read one user by object id, user principal name or mail address. Raises AmbiguousPersonError, SourceError."""
+        async with self._graph() as graph:
+            fields = Fields(Kind.USER, self._context.reads[Kind.USER])
+            return await PersonReader(graph, self._options, fields).person(name)
 
     async def check(self) -> Sequence[str]:
         """Sign in, and describe the tenant and the permissions. Raises SourceError that names each missing

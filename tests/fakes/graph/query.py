@@ -13,6 +13,9 @@ DEFAULT_USER = frozenset({
 """The properties of users in a list without $select (learn.microsoft.com/graph/api/user-list)."""
 
 _COMPARISON = re.compile(r"(\w+(?:/\w+)?) (eq|ne) (true|false|null|'(?:[^']|'')*')")
+_NARROWED = re.compile(r"(id eq '[^']*') and \((.*)\)")
+"""A condition of a client on one object, and the one that its admin wrote."""
+_OR = re.compile(r" or (?=(?:[^']*'[^']*')*[^']*$)")
 _CALL = re.compile(r"(startswith|endswith)\((\w+),\s*'((?:[^']|'')*)'\)", re.IGNORECASE)
 
 
@@ -26,7 +29,15 @@ class BadRequest(Exception):
 
 def where(text: str | None, *, advanced: bool) -> Callable[[Mapping[str, Any]], bool]:
     """A $filter. ``ne`` and ``endswith`` need the advanced query capabilities."""
-    tests = [_test(part.strip(), advanced) for part in re.split(r"\s+and\s+", text)] if text else []
+    if text is None:
+        return lambda props: True
+    if narrowed := _NARROWED.fullmatch(text):
+        first, second = (where(part, advanced=advanced) for part in narrowed.groups())
+        return lambda props: first(props) and second(props)
+    if len(parts := _OR.split(text)) > 1:
+        either = [where(part, advanced=advanced) for part in parts]
+        return lambda props: any(test(props) for test in either)
+    tests = [_test(part.strip(), advanced) for part in re.split(r"\s+and\s+", text)]
     return lambda props: all(test(props) for test in tests)
 
 

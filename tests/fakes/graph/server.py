@@ -106,7 +106,7 @@ class Graph:
                 api("organization", self._organization),
                 api("{kind}/delta", self._delta),
                 api("{kind}/delta()", self._delta),  # as Microsoft's own client writes it
-                api("{kind}/{id}/memberOf/microsoft.graph.group", self._member_of),
+                api("{kind}/{id}/{which}/microsoft.graph.group", self._member_of),
                 api("groups/{id}/{which}", self._members),
                 api("{kind}", self._list),
                 api("{kind}/{id}", self._one),
@@ -241,26 +241,30 @@ class Graph:
         found = [{"id": key, **props} for key, props in self.tenant.of(kind).items() if matches({"id": key, **props})]
         select = _names(query.get("$select")) or (DEFAULT_USER if kind == "user" else None)
         expands = query.get("$expand") == "manager($select=id)"
-        items = []
-        for props in found:
-            item = {
-                "id": props["id"],
-                **{k: v for k, v in props.items() if select is None or k in select or k[0] == "@"},
-            }
-            for name in (select or frozenset()) - {"id", "manager"}:
-                item.setdefault(name, None)
-            manager = self.tenant.managers.get(props["id"])
-            if expands and manager:
-                item["manager"] = {"@odata.type": "#microsoft.graph.user", "id": manager}
-            items.append(item)
+        items = [self._item(props["id"], props, select, query) for props in found]
         return self._paged(request, items, most=100 if expands else 999, count=advanced)
+
+    def _item(
+        self, identifier: str, props: Mapping[str, Any], select: frozenset[str] | None, query: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """One object with the selected properties. A property without a value is null."""
+        item = {"id": identifier, **{k: v for k, v in props.items() if select is None or k in select or k[0] == "@"}}
+        for name in (select or frozenset()) - {"id", "manager"}:
+            item.setdefault(name, None)
+        manager = self.tenant.managers.get(identifier)
+        if query.get("$expand") == "manager($select=id)" and manager:
+            item["manager"] = {"@odata.type": "#microsoft.graph.user", "id": manager}
+        return item
 
     def _one(self, request: Request) -> dict[str, Any] | Response:
         kind = self._kind(request)
         identifier = request.path_params["id"]
         if kind is None or identifier not in self.tenant.of(kind):
             return _failure(404, "Request_ResourceNotFound", f"Resource '{identifier}' does not exist.")
-        return {"id": identifier, **self.tenant.of(kind)[identifier]} if self._may(kind) else _denied()
+        if not self._may(kind):
+            return _denied()
+        query = request.query_params
+        return self._item(identifier, self.tenant.of(kind)[identifier], _names(query.get("$select")), query)
 
     def _members(self, request: Request) -> dict[str, Any] | Response:
         group, which = request.path_params["id"], request.path_params["which"]
@@ -269,17 +273,17 @@ class Graph:
         if group not in self.tenant.groups or which not in ("members", "transitiveMembers"):
             return _failure(404, "Request_ResourceNotFound", f"Resource '{group}' does not exist.")
         members = self.tenant.direct(group) if which == "members" else self.tenant.transitive(group)
-        hidden = self.tenant.groups[group].get("visibility") == "HiddenMembership"
-        if hidden and "Member.Read.Hidden" not in self.signin.app.roles:
+        if self._is_hidden(group):
             members = []
         items = [{"@odata.type": f"#microsoft.graph.{self.tenant.type_of(member)}", "id": member} for member in members]
         return self._paged(request, items, most=999, count=False)
 
     def _member_of(self, request: Request) -> dict[str, Any] | Response:
-        member = request.path_params["id"]
-        if self.tenant.type_of(member) is None:
+        member, which = request.path_params["id"], request.path_params["which"]
+        if self.tenant.type_of(member) is None or which not in ("memberOf", "transitiveMemberOf"):
             return _failure(404, "Request_ResourceNotFound", f"Resource '{member}' does not exist.")
-        items = [{"id": group} for group in self.tenant.groups_of(member)]
+        found = self.tenant.groups_of(member) if which == "memberOf" else self.tenant.groups_above(member)
+        items = [{"id": group} for group in found if not self._is_hidden(group)]
         return self._paged(request, items, most=999, count=False)
 
     def _paged(self, request: Request, items: Sequence[Any], *, most: int, count: bool) -> dict[str, Any]:
@@ -296,6 +300,10 @@ class Graph:
             following = urlencode({**query, "$skiptoken": _sealed(start=end)}, quote_via=quote, safe="$(),'=")
             answer["@odata.nextLink"] = f"{self._base(request)}{request.url.path}?{following}"
         return {**answer, "value": items[start:end]}
+
+    def _is_hidden(self, group: str) -> bool:
+        hidden = self.tenant.groups[group].get("visibility") == "HiddenMembership"
+        return hidden and "Member.Read.Hidden" not in self.signin.app.roles
 
     # ---- refusals
 

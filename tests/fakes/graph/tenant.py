@@ -157,6 +157,10 @@ class Tenant:
     def groups_of(self, member: str) -> list[str]:
         return [group for group in self.groups if member in self.members[group]]
 
+    def groups_above(self, member: str) -> list[str]:
+        """The groups that have a member, directly or through nested groups."""
+        return [group for group in self.groups if member in self.transitive(group)]
+
     def edges(self) -> Iterator[tuple[str, str]]:
         """The memberships of users and groups, as a pull should yield them."""
         for group in self.groups:
