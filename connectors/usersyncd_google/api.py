@@ -60,6 +60,12 @@ class Api:
         found, _ = await self._execute(self._groups.get(groupKey=key, fields=fields), f"group {key}")
         return found
 
+    async def member(self, group: str, key: str, fields: str | None) -> Json:
+        """One direct member of a group, both by id. Raises MissingError."""
+        request = self._members.get(groupKey=group, memberKey=key, fields=fields)
+        found, _ = await self._execute(request, f"member {key} of group {group}")
+        return found
+
     async def unit(self, path: str) -> Json:
         """One org unit. Raises MissingError."""
         # The parameter is expanded with its slashes (RFC 6570, section 3.2.3), and with ? and # too.
@@ -75,7 +81,7 @@ class Api:
             yield page
 
     async def groups(self, extent: Json, fields: str) -> AsyncIterator[list[Json]]:
-        """Groups, page by page. ``extent``: ``customer`` or ``domain``."""
+        """Groups, page by page. ``extent``: ``customer``, ``domain`` or ``userKey``."""
         request = self._groups.list(maxResults=GROUPS, fields=fields, **extent)
         async for page in self._pages(request, self._groups.list_next, "groups", _label("groups", extent)):
             yield page

@@ -56,14 +56,20 @@ def extent(options: GoogleOptions, reads: Mapping[Kind, frozenset[str] | None]) 
     return short_digest(msgspec.json.encode(parts).decode())
 
 
-def usable_cursor(text: str | None, following: Cursor) -> Cursor | None:
-    """The last pull's cursor, if the pull with the cursor ``following`` may continue from it; None: read everything."""
+def last_cursor(text: str | None, extent: str) -> Cursor | None:
+    """The last pull's cursor, if it had the same format and ``extent``; None: there is none."""
     if text is None:
         return None
     try:
         cursor = msgspec.json.decode(text, type=Cursor)
     except msgspec.MsgspecError:
         return None
-    same = (cursor.format, cursor.extent, cursor.customer) == (following.format, following.extent, following.customer)
-    same = same and len(cursor.users) == BUCKETS
-    return cursor if same and timedelta(0) <= following.at - cursor.at <= TRUSTED else None
+    return cursor if (cursor.format, cursor.extent) == (FORMAT, extent) else None
+
+
+def usable_cursor(text: str | None, following: Cursor) -> Cursor | None:
+    """The last pull's cursor, if the pull with the cursor ``following`` may continue from it; None: read everything."""
+    cursor = last_cursor(text, following.extent)
+    if cursor is None or cursor.customer != following.customer or len(cursor.users) != BUCKETS:
+        return None
+    return cursor if timedelta(0) <= following.at - cursor.at <= TRUSTED else None

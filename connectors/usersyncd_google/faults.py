@@ -54,7 +54,11 @@ def retryable(response: httpx.Response) -> bool:
 
 
 class MissingError(SourceError):
-    """404: the requested object does not exist."""
+    """404: the requested object does not exist. ``is_stated``: Google itself says so, not something in between."""
+
+    def __init__(self, message: str, remedy: str | None = None, *, is_stated: bool = False) -> None:
+        super().__init__(message, remedy)
+        self.is_stated = is_stated
 
 
 class ForbiddenError(SourceError):
@@ -73,7 +77,7 @@ def request_error(response: httpx.Response, doing: str, options: GoogleOptions, 
         reasons.add("pageToken")
     said = f"{doing}: Google refused with {response.status_code}: {quoted(error.message) or 'no reason given'}"
     if response.status_code == 404:
-        return MissingError(said, _missing(reasons))
+        return MissingError(said, _missing(reasons), is_stated="notFound" in reasons)
     kind = ForbiddenError if response.status_code == 403 and not reasons & _WHOLE else SourceError
     return kind(said, _remedy(response.status_code, reasons, options, scopes))
 

@@ -10,17 +10,18 @@ from typing import ClassVar
 from pydantic import BaseModel
 
 from usersyncd.errors import SourceError
-from usersyncd.plugin import API, CANONICAL, Done, Kind, Page, Patience, SourceContext
+from usersyncd.plugin import API, CANONICAL, Done, Kind, Listed, Page, Patience, Person, SourceContext
 from usersyncd_google.api import Api, properties
-from usersyncd_google.cursor import FORMAT, Cursor, extent, usable_cursor
+from usersyncd_google.cursor import FORMAT, Cursor, extent, last_cursor, usable_cursor
 from usersyncd_google.describe import describe
 from usersyncd_google.faults import MissingError, reporting_unknown_forms, retryable
 from usersyncd_google.keyless import KeylessSigner
 from usersyncd_google.mapping import DERIVED, GROUPS, MAPPING, REPORTS, UNITS, USERS
 from usersyncd_google.options import GoogleOptions
+from usersyncd_google.person import PersonReader
 from usersyncd_google.pull import AT_ONCE, GooglePull
 from usersyncd_google.tokens import DelegatedAuth, KeySigner, Signer
-from usersyncd_google.users import Json
+from usersyncd_google.users import Json, UserReader
 
 
 class GoogleSource:
@@ -51,6 +52,15 @@ class GoogleSource:
             async with aclosing(reading.pages()) as pages:
                 async for page in pages:
                     yield page
+
+    async def person(self, name: str, listed: Listed) -> Person | None:
+        """Read one user by id, address or alias. Raises SourceError."""
+        async with self._connected() as api:
+            await self._identified(api)
+            reads = self._reads()
+            reader = UserReader(reads[Kind.USER], self._options.org_units)
+            last = last_cursor(self._context.last_cursor, extent(self._options, reads))
+            return await PersonReader(api, self._options, reader, last).person(name, listed)
 
     async def check(self) -> Sequence[str]:
         """Sign in, and describe the customer. Raises SourceError as ``pull`` does."""

@@ -223,7 +223,7 @@ class SourceContract(ConnectorContract):
     def test_a_person_is_read_as_a_pull_reads_it(self, start: Callable[..., Source]) -> None:
         pulled, pull = _person_source(start), asyncio.run(read(start()))
         for user in [record for record in _records(pull) if record.kind is Kind.USER][:PEOPLE]:
-            person = asyncio.run(pulled.person(user.id, {}))
+            person = asyncio.run(pulled.person(user.id, _groups(pull, user)))
             assert person is not None
             assert person.record == user
             assert person.groups == _groups(pull, user), f"the groups of {user.id}: read alone, and in a pull"

@@ -35,6 +35,9 @@ def listing(tenant: Tenant, method: str, path: Mapping[str, str], query: Mapping
         keys = tenant.remembered(("users", *scope), lambda: sorted(_users(tenant, held, query)))
         return Listing("admin#directory#users", "users", 100, 500, keys, lambda key: _user(held[key], query))
     if method == "groups.list":
+        if "userKey" in query:
+            keys = sorted(_groups_of(tenant, query))
+            return Listing("admin#directory#groups", "groups", 200, 200, keys, tenant.groups.__getitem__)
         domain = _domain(tenant, query)
         keys = sorted(key for key, group in tenant.groups.items() if _of(group["email"], domain))
         return Listing("admin#directory#groups", "groups", 200, 200, keys, tenant.groups.__getitem__)
@@ -106,6 +109,30 @@ def _members(tenant: Tenant, group: str) -> dict[str, Json]:
         key: {"kind": "admin#directory#member", "etag": f'"acme/{_digest(key)}"', **member}
         for key, member in named.items()
     }
+
+
+def member(tenant: Tenant, group: str, key: str) -> Json:
+    """One direct member. A member by way of another group, or as one of all users, has no entry. Raises Refused."""
+    found = _members(tenant, group)
+    address = key.lower()
+    entry = found.get(key) or next((each for each in found.values() if each.get("email", "").lower() == address), None)
+    if entry is None or entry.get("type") == "CUSTOMER":
+        raise errors.missing("memberKey")
+    return entry
+
+
+def _groups_of(tenant: Tenant, query: Mapping[str, str]) -> Iterator[str]:
+    """The groups of a user, with those that contain one of them: the worse of what users report."""
+    if "customer" in query:
+        raise errors.invalid("Invalid Input: customer", "invalidParameter")
+    user = tenant.users.get(query["userKey"])
+    if user is None:
+        raise errors.missing("userKey")
+    found, inner = set[str](), {user["id"]}
+    while inner:
+        inner = {group for group, members in tenant.members.items() if inner & members.keys()} - found
+        found |= inner
+    yield from found
 
 
 def _activities(tenant: Tenant, path: Mapping[str, str], query: Mapping[str, str], now: datetime) -> list[Activity]:

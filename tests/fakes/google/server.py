@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.fakes.google import errors, judge
+from tests.fakes.google import errors, judge, listings
 from tests.fakes.google.fields import FieldError, parse, pick
 from tests.fakes.google.http import HttpServer, Reply, Request
 from tests.fakes.google.knobs import Knobs
@@ -36,6 +36,7 @@ ROUTES: list[tuple[str, str, str, str]] = [
     ("groups.list", "/admin/directory/v1/groups", "Groups", "directory.group"),
     ("groups.get", "/admin/directory/v1/groups/{group}", "Group", "directory.group"),
     ("members.list", "/admin/directory/v1/groups/{group}/members", "Members", "directory.group"),
+    ("members.get", "/admin/directory/v1/groups/{group}/members/{member}", "Member", "directory.group"),
     ("orgunits.get", "/admin/directory/v1/customer/{customer}/orgunits/{unit*}", "OrgUnit", "directory.orgunit"),
     (
         "activities.list",
@@ -187,8 +188,10 @@ class Google:
             return _with_etag("user", _one(tenant.users, path["user"], "primaryEmail", "userKey"))
         if method == "groups.get":
             return self._group(_one(tenant.groups, path["group"], "email", "groupKey"))
-        if method == "members.list" and path["group"] in self.forbidden:
+        if method.startswith("members.") and path["group"] in self.forbidden:
             raise errors.forbidden()
+        if method == "members.get":
+            return listings.member(tenant, path["group"], path["member"])
         if method == "orgunits.get":
             return self._unit(path["unit"])
         found = listing(tenant, method, path, query, self.now())
@@ -252,11 +255,16 @@ class Google:
 
 
 def _one(held: dict[str, Json], key: str, address: str, what: str) -> Json:
-    """By id or address."""
-    found = held.get(key) or next((each for each in held.values() if each[address] == key), None)
+    """By id, address or alias."""
+    found = held.get(key) or next((each for each in held.values() if _has_address(each, address, key)), None)
     if found is None:
         raise errors.missing(what)
     return found
+
+
+def _has_address(held: Json, address: str, key: str) -> bool:
+    addresses = [held[address], *held.get("aliases", ()), *held.get("nonEditableAliases", ())]
+    return key.lower() in map(str.lower, addresses)
 
 
 def _with_etag(kind: str, resource: Json) -> Json:
