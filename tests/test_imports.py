@@ -48,7 +48,8 @@ MAY_IMPORT = {
     "testing": {"context", "http_client", "progress", "registry", *CORE},
     "progress": set[str](),
     "web": {"scim", *PARTS},
-    "daemon": {"interval", "logs", "notify", "opening", "push", "scim", "web", *RUN},
+    "events": PARTS,
+    "daemon": {"events", "interval", "logs", "notify", "opening", "push", "scim", "web", *RUN},
     "cli": {"cleaning", "files", "garbage_collection", "daemon", "logs", "nearest", "opening", "sync", *RUN},
     "__main__": {"cli"},
 }

@@ -136,7 +136,7 @@ class Daemon:
         requests = Requests(
             self.database, lambda: self.loaded, lambda item, _by: self.engine.request(item, "request"), self.waiters
         )
-        return WebService(self.loaded, config, requests, self.receivers.of)
+        return WebService(self.loaded, config, self.database, requests, self.receivers.of)
 
     def _receive(self) -> None:
         """Receive the directories that push. They reach the daemon by its web service only."""

@@ -10,6 +10,7 @@ from starlette.routing import Route
 from usersyncd.config import Config
 from usersyncd.config.web import WebConfig
 from usersyncd.daemon.reload import Loaded
+from usersyncd.daemon.token_use import TokenUse
 from usersyncd.errors import ConfigError
 from usersyncd.plugin import ClientCredentials, Receiving, Secret
 from usersyncd.secrets import open_secret
@@ -20,10 +21,12 @@ from usersyncd.web.gates import DirectoryGate, Entrance
 from usersyncd.web.oauth import OAuthClient, TokenEndpoint
 
 
-def push_routes(loaded: Loaded, config: WebConfig, store_of: scim.StoreOf) -> Callable[[Doorkeeper], list[Route]]:
+def push_routes(
+    loaded: Loaded, config: WebConfig, store_of: scim.StoreOf, use: TokenUse
+) -> Callable[[Doorkeeper], list[Route]]:
     """Makes the routes of the directories that push. ``store_of``: the store of each."""
     entrances = {
-        name: _entrance(loaded.config, name, receiving)
+        name: _entrance(loaded.config, name, receiving, use)
         for name, job in loaded.pulls.items()
         if (receiving := job.receiving) is not None
     }
@@ -54,7 +57,7 @@ def _token(config: Config, owner: str, name: str, secret: Secret) -> str:
     return text
 
 
-def _entrance(config: Config, directory: str, receiving: Receiving) -> Entrance | None:
+def _entrance(config: Config, directory: str, receiving: Receiving, use: TokenUse) -> Entrance | None:
     """What opens a directory that pushes; None, with an error in the log, if a token cannot be used: the other
     directories go on."""
     try:
@@ -63,7 +66,7 @@ def _entrance(config: Config, directory: str, receiving: Receiving) -> Entrance 
             None if receiving.client is None else _client(config, directory, receiving.client),
             RequestBucket(receiving.quota.requests_per_minute),
             receiving.quota.body,
-            lambda _name: None,
+            lambda name: use.note(directory, name),
         )
     except ConfigError as error:
         structlog.get_logger().error(

@@ -9,7 +9,9 @@ import structlog
 
 from usersyncd.config.web import WebConfig
 from usersyncd.daemon.reload import Loaded
+from usersyncd.daemon.token_use import TokenUse
 from usersyncd.errors import ConfigError
+from usersyncd.state.database import Database
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -22,12 +24,16 @@ class WebService:
     """Serves the section ``web`` of a configuration. Raises ConfigError if a token cannot be used, or if the address is
     not free."""
 
-    def __init__(self, loaded: Loaded, config: WebConfig, backend: Backend, store_of: StoreOf) -> None:
+    def __init__(
+        self, loaded: Loaded, config: WebConfig, database: Database, backend: Backend, store_of: StoreOf
+    ) -> None:
         """``store_of``: the store of a directory that pushes."""
         from usersyncd.web.server import WebServer
 
         self._backend = backend
         self._store_of = store_of
+        self._database = database
+        self._use = TokenUse(database)
         self._why_busy: str | None = "the service starts"
         self._config = config
         self._server = WebServer(config, self._application(loaded, config))
@@ -83,6 +89,7 @@ class WebService:
 
     def _application(self, loaded: Loaded, config: WebConfig) -> ASGIApp:
         from usersyncd.daemon.entrances import opened, push_routes
+        from usersyncd.daemon.feeds import feed_routes
         from usersyncd.web.app import application
 
         tokens = [(token.name, token.secret) for token in config.tokens]
@@ -91,5 +98,8 @@ class WebService:
             self._backend,
             opened(loaded.config, "web", tokens),
             lambda: self._why_busy,
-            [push_routes(loaded, config, self._store_of)],
+            [
+                push_routes(loaded, config, self._store_of, self._use),
+                feed_routes(loaded.config, config, self._database),
+            ],
         )
