@@ -156,13 +156,14 @@ class Session:
         asked = ["1.1"] if self.is_ad else [self.schema.key]
 
         def take(dn: str, entry: Entry) -> bool:
-            note(self._name(dn, entry))
+            note(self.name_of(dn, entry))
             return False
 
         for base in bases:
             yield from self.server.search(base, self._filter(kind, narrower), asked, self.controls).run(take)
 
-    def _name(self, dn: str, entry: Entry) -> Name:
+    def name_of(self, dn: str, entry: Entry) -> Name:
+        """An entry's id and, if members refer to it, its DN as a handle."""
         if self.is_ad:
             return (ad.guid_and_sid(dn)[0],)
         for name, values in entry.items():

@@ -9,13 +9,14 @@ from typing import ClassVar
 from pydantic import BaseModel
 
 from usersyncd.errors import SourceError
-from usersyncd.plugin import API, Done, Kind, Page, SourceContext
+from usersyncd.plugin import API, Done, Kind, Listed, Page, Person, SourceContext
 from usersyncd_ldap.choice import COMPLETE, choose, strategy_of_cursor
 from usersyncd_ldap.client import Server, connect
 from usersyncd_ldap.cursor import FORMAT, Cursor, StaleError, decoded, last_position
 from usersyncd_ldap.describe import describe
 from usersyncd_ldap.mapping import MAPPING
 from usersyncd_ldap.options import LdapOptions
+from usersyncd_ldap.person import PersonReader
 from usersyncd_ldap.position import Position
 from usersyncd_ldap.replicas import is_behind, no_current_server, position
 from usersyncd_ldap.session import KINDS, Session
@@ -42,20 +43,23 @@ class LdapSource:
         server and operation, when the directory cannot be read to its end."""
         return self._context.blocking(lambda: self._pull(cursor))
 
+    async def person(self, name: str, listed: Listed) -> Person | None:
+        """Read one user by id, user name or email. Raises AmbiguousPersonError, SourceError."""
+        [found] = [found async for found in self._context.blocking(lambda: self._person(name, listed))]
+        return found
+
     async def check(self) -> Sequence[str]:
         """Connect, sign in, and describe the server. Raises SourceError as ``pull`` does."""
         return [line async for line in self._context.blocking(self._describe)]
 
+    def _person(self, name: str, listed: Listed) -> Iterator[Person | None]:
+        with self._session(self._reached(None)) as session, _decoding(session):
+            yield PersonReader(session, self._options, self._context.last_cursor).person(name, listed)
+
     def _pull(self, cursor: str | None) -> Iterator[Page | Done]:
         reached = self._reached(cursor)
-        with self._session(reached) as session:
-            try:
-                yield from self._read(session, cursor, reached)
-            except ValueError as error:  # of BER or text: a control or a DN that violates the protocol
-                raise SourceError(
-                    f"{session.server.url}: the server's response cannot be decoded: {error}",
-                    "check whether a proxy changes it; if this persists, set strategy to complete",
-                ) from error
+        with self._session(reached) as session, _decoding(session):
+            yield from self._read(session, cursor, reached)
 
     def _read(self, session: Session, cursor: str | None, reached: Position | None) -> Iterator[Page | Done]:
         if cursor is not None:
@@ -131,3 +135,15 @@ class LdapSource:
         options, context = self._options, self._context
         password = None if options.password is None else context.secret(options.password)
         return connect(urls, options, context.folder, password, context.log)
+
+
+@contextmanager
+def _decoding(session: Session) -> Iterator[None]:
+    """Turns errors of BER or text, of a control or a DN that violates the protocol, into SourceError."""
+    try:
+        yield
+    except ValueError as error:
+        raise SourceError(
+            f"{session.server.url}: the server's response cannot be decoded: {error}",
+            "check whether a proxy changes it; if this persists, set strategy to complete",
+        ) from error

@@ -11,11 +11,13 @@ import pytest
 from starlette.responses import Response
 
 from tests.connectors.entra.following import something_happens
-from tests.connectors.entra.tenants import source_of
+from tests.connectors.entra.tenants import options_of, source_of
+from tests.connectors.pulling import follow_people
 from tests.fakes.graph import ALL_ROLES, Graph
 from usersyncd.errors import AmbiguousPersonError, SourceError
 from usersyncd.plugin import Kind, Members, Person, Record, Unread
 from usersyncd.testing import read
+from usersyncd_entra import EntraSource
 
 ALL: Mapping[Kind, frozenset[str] | None] = {Kind.USER: None, Kind.GROUP: None}
 NARROW: list[dict[str, Any]] = [
@@ -150,3 +152,18 @@ async def test_groups_with_hidden_members_are_as_in_a_pull(graph: Graph, tmp_pat
     graph.signin.app.roles |= {"Member.Read.Hidden"}
     graph.signin.revoke()
     await agrees(graph, tmp_path, groups={"hidden": True})
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("narrow", NARROW[:2], ids=str)
+def test_people_and_incremental_pulls_end_where_a_first_pull_does(
+    graph: Graph, tmp_path: Path, narrow: dict[str, Any], seed: int
+) -> None:
+    (tmp_path / "state").mkdir()
+    options = {**options_of(graph, tmp_path), **narrow}
+    options["client_secret"] = {"file": str(tmp_path / "secret")}
+    random, tenant = Random(seed), graph.tenant
+    follow_people(
+        tmp_path, EntraSource, options, lambda: something_happens(tenant, random),
+        lambda: [*tenant.users, *tenant.bin], seed,
+    )  # fmt: skip

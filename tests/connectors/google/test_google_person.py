@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 
 from tests.connectors.google.directory import Directory, Reads
+from tests.connectors.pulling import ConnectorWorld, follow_people
 from tests.fakes.google import Tenant, company
 from tests.fakes.google.http import Reply
 from usersyncd.errors import SourceError
@@ -159,3 +161,33 @@ async def test_a_user_of_an_unknown_form_is_named(directory: Directory) -> None:
     assert found is not None
     assert isinstance(found.record, Unread)
     assert "suspended" in found.record.why
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_people_and_incremental_pulls_end_where_a_first_pull_does(
+    directory: Directory, tmp_path: Path, seed: int
+) -> None:
+    tenant, random = directory.tenant, Random(seed)
+    tenant.join(next(iter(tenant.groups)), tenant.customer)
+    follow_people(
+        tmp_path, GoogleSource, directory.options, lambda: something_happens(tenant, random),
+        lambda: [*tenant.users, *tenant.deleted], seed,
+    )  # fmt: skip
+
+
+def test_who_joined_and_left_between_two_pulls_is_no_member_although_the_log_missed_it(
+    directory: Directory, tmp_path: Path
+) -> None:
+    """The group looks as it did at the last pull, so the next one does not read its members."""
+    tenant, world = directory.tenant, ConnectorWorld(tmp_path / "state", GoogleSource, directory.options)
+    user, group = tenant.hire("Ada Lovelace"), tenant.found("Engines")
+    assert world.run().status == "succeeded"
+    tenant.reports_miss = True
+    tenant.join(group, user)
+    assert world.ask(user).changed
+    assert world.deliver().status == "succeeded"
+    assert user in world.members()[group]
+    tenant.part(group, user)
+    assert world.run().status == "succeeded"
+    assert group not in world.members()
+    world.database.close()
