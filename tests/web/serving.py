@@ -71,6 +71,10 @@ class FakeBackend:
         self.requested.append((directory, by))
         return self._end
 
+    def request_person(self, directory: str, person: str, by: str) -> Callable[[], Awaitable[RequestedPull]] | None:
+        self.requested.append((f"{directory} {person}", by))
+        return self._end
+
     async def _end(self) -> RequestedPull:
         await self.ended.wait()
         return self.result

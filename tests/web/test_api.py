@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from urllib.parse import unquote
 
 import pytest
 
@@ -92,6 +93,13 @@ async def test_a_wait_that_is_too_short_leaves_the_pull_running(site: Site, clie
     answer = await client.http.post(f"{PULL}?wait=1s", headers=bearer(OPERATOR))
     assert answer.status_code == 202
     assert site.backend.requested == [("hr", "sign-in")]
+
+
+@pytest.mark.parametrize("name", ["ada@acme.example", "uid=ada,ou=people", "a/b", "%C3%A5sa"])
+async def test_one_person_is_pulled(site: Site, client: Client, name: str) -> None:
+    answer = await client.http.post(f"/api/v1/directories/hr/people/{name}", headers=bearer(OPERATOR))
+    assert answer.status_code == 202
+    assert site.backend.requested == [(f"hr {unquote(name)}", "sign-in")]
 
 
 @pytest.mark.parametrize("wait", ["soon", "-1s", "20", "%00"])

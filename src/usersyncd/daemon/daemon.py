@@ -7,7 +7,7 @@ SIGHUP and a change of a lookup file reload the configuration. If the new one ha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Awaitable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -34,6 +34,9 @@ from usersyncd.daemon.web_service import WebService
 from usersyncd.daemon.webhooks import Webhooks
 from usersyncd.deliver.next_due import next_due
 from usersyncd.deliver.run import deliver
+from usersyncd.options import RunOptions
+from usersyncd.progress import Progress
+from usersyncd.pull.request import pull_person
 from usersyncd.pull.run import pull
 from usersyncd.state.approvals import decided_after
 from usersyncd.state.database import Database
@@ -61,6 +64,8 @@ class Daemon:
         """The ids of the pulls that the next delivery to each target follows, by the target's name."""
         self._runs = Runs(self.activity, on_run)
         self.waiters = Waiters[Ended]()
+        self._by: dict[WorkItem, str] = {}
+        """Who requested an item last."""
         self._end = asyncio.Event()
         self._status = systemd.StatusLine(lambda: self.activity.line(self.schedule.upcoming()))
         self._reload = Service(self._load_configuration)
@@ -133,14 +138,16 @@ class Daemon:
         config = self.loaded.config.web
         if config is None:
             return None
-        requests = Requests(
-            self.database, lambda: self.loaded, lambda item, _by: self.engine.request(item, "request"), self.waiters
-        )
+        requests = Requests(self.database, lambda: self.loaded, self._requested, self.waiters)
         return WebService(self.loaded, config, self.database, requests, self.receivers.of)
 
     def _receive(self) -> None:
         """Receive the directories that push. They reach the daemon by its web service only."""
         self.receivers.follow(self.loaded.pulls if self.loaded.config.web is not None else {})
+
+    def _requested(self, item: WorkItem, by: str) -> None:
+        self._by[item] = by
+        self.engine.request(item, "request")
 
     # ---- work
 
@@ -161,19 +168,23 @@ class Daemon:
     async def _perform(self, item: WorkItem, cause: Cause) -> None:
         try:
             with self.waiters.run(item) as ending:
-                ending.result = await (self._pull if item.kind == "pull" else self._deliver)(item, cause)
+                ending.result = await (self._deliver if item.kind == "deliver" else self._pull)(item, cause)
         finally:
             self._status.service.wake()
 
     async def _pull(self, item: WorkItem, cause: Cause) -> EndedPull | None:
-        """Pull a directory, if it is still in the file, and request the deliveries that follow."""
+        """Pull a directory, or one person of it, if it is still in the file, and request the deliveries that follow."""
         if (job := self.loaded.pulls.get(item.name)) is None:
             return None
-        report = await self._runs.follow(
-            item,
-            job.directory.every,
-            lambda options, progress: pull(self.database, self.loaded.config.folder, job, options, cause, progress),
-        )
+        folder, by = self.loaded.config.folder, self._by.get(item, "")
+
+        def run(options: RunOptions, progress: Progress) -> Awaitable[PullRun]:
+            if item.kind == "person":
+                return pull_person(self.database, folder, job, item.person, by, options, progress)
+            return pull(self.database, folder, job, options, cause, progress, by if cause == "request" else None)
+
+        report = await self._runs.follow(item, job.directory.every, run)
+        self._by.pop(item, None)
         following = []
         for target in _targets(self.loaded.config, item.name):
             delivery = deliver_to(target)

@@ -19,17 +19,22 @@ FIRST_PAUSE = 0.1
 
 
 class WorkItem(Struct, frozen=True):
-    """``pull`` a directory, or ``deliver`` to a target."""
+    """``pull`` a directory, or one ``person`` of it, or ``deliver`` to a target."""
 
-    kind: Literal["pull", "deliver"]
+    kind: Literal["pull", "person", "deliver"]
     name: str
+    person: str = ""
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.name}"
+        return f"{self.kind} {self.name} {self.person}".rstrip()
 
 
 def pull_of(directory: str) -> WorkItem:
     return WorkItem("pull", directory)
+
+
+def person_of(directory: str, person: str) -> WorkItem:
+    return WorkItem("person", directory, person)
 
 
 def deliver_to(target: str) -> WorkItem:

@@ -40,7 +40,9 @@ def feed_routes(config: Config, web: WebConfig, database: Database) -> Callable[
     options = {
         name: target.options for name, target in config.targets.items() if isinstance(target.options, StreamOptions)
     }
-    streams = {name: ReadableStream(_readers(config, name, each), RequestBucket(PER_MINUTE)) for name, each in options.items()}
+    streams = {
+        name: ReadableStream(_readers(config, name, each), RequestBucket(PER_MINUTE)) for name, each in options.items()
+    }
 
     def routes(doorkeeper: Doorkeeper) -> list[Route]:
         def admit(request: Request, target: str) -> Response | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from usersyncd.core.report import DeliveryRun, PullRun
-from usersyncd.daemon.engine import WorkItem, pull_of
+from usersyncd.daemon.engine import WorkItem, person_of, pull_of
 from usersyncd.daemon.reload import Loaded
 from usersyncd.daemon.waiters import Waiters
 from usersyncd.state import journal
@@ -54,9 +54,16 @@ class Requests:
 
     def request_pull(self, directory: str, by: str) -> Callable[[], Awaitable[RequestedPull]] | None:
         """Request a pull and its deliveries. Returns what awaits their end; None: there is no such directory."""
-        if directory not in self._loaded().pulls:
+        return self._request_run(pull_of(directory), by)
+
+    def request_person(self, directory: str, person: str, by: str) -> Callable[[], Awaitable[RequestedPull]] | None:
+        """Request a pull of one person and the deliveries that follow. Returns what awaits their end; None: there is no
+        such directory."""
+        return self._request_run(person_of(directory, person), by)
+
+    def _request_run(self, item: WorkItem, by: str) -> Callable[[], Awaitable[RequestedPull]] | None:
+        if item.name not in self._loaded().pulls:
             return None
-        item = pull_of(directory)
         waiting = self._waiters.next_run(item)
         self._request(item, by)
         return lambda: _requested(waiting)

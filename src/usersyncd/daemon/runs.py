@@ -23,9 +23,10 @@ R = TypeVar("R", PullRun, DeliveryRun)
 
 OnRun = Callable[[PullRun | DeliveryRun], None]
 
-_SUBJECT = {"pull": "directory", "deliver": "target"}
+_SUBJECT = {"pull": "directory", "person": "directory", "deliver": "target"}
 _LOCKED = {
     "pull": "another process is pulling this directory",
+    "person": "this directory is being pulled",
     "deliver": "another process is delivering to this target",
 }
 
@@ -60,7 +61,8 @@ class Runs:
             self._waits.pop(item, None)
             if self._on_run is not None:
                 self._on_run(report)
-            self._activity.note(item, report.status)
+            if item.kind != "person":  # A name that nobody has is not a failure of the directory.
+                self._activity.note(item, report.status)
         except LockedError:
             self._activity.waiting[item] = Wait("another process", _LOCKED[item.kind])
             self._log_wait(item, interval)

@@ -47,8 +47,9 @@ async def pull(
     options: RunOptions,
     cause: Cause = "manual",
     progress: Progress | None = None,
+    by: str | None = None,
 ) -> PullRun:
-    """Pull a directory once. ``folder``: that of the configuration file.
+    """Pull a directory once. ``folder``: that of the configuration file. ``by``: who asked for it.
 
     An error of the run is in its report. Raises LockedError if another process pulls this directory, StateError if the
     report cannot be stored.
@@ -56,6 +57,7 @@ async def pull(
     directory = job.directory
     async with locked_directory(database, job) as lock:
         report = PullRun(directory.name, directory.connector, str(ULID()), "failed", recording.now().isoformat(), cause)
+        report.by = by
         log = structlog.get_logger().bind(directory=directory.name, run=report.run)
         async with recording.recorded(database, report, options, log):
             await _Pull(database, lock, folder, job, options, progress or Progress(), log, report).steps()

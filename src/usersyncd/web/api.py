@@ -21,6 +21,8 @@ from usersyncd.web.answers import refusal
 from usersyncd.web.gates import ApiGate, ApiUser
 from usersyncd.web.openapi import document
 
+LONGEST_NAME = 600
+"""The longest name of a person, in characters."""
 LONGEST_WAIT = timedelta(seconds=50)
 """The longest wait for a result: an answer may take a minute."""
 
@@ -56,6 +58,9 @@ class Backend(Protocol):
         """Start a pull that begins now or later, never one that began before, and its deliveries. Returns what awaits
         their end; None: there is no such directory."""
 
+    def request_person(self, directory: str, person: str, by: str) -> Callable[[], Awaitable[RequestedPull]] | None:
+        """The same for one person only, by id, user name, email or key."""
+
 
 def routes(backend: Backend, gate: ApiGate) -> list[Route]:
     """The routes below ``/api/v1``."""
@@ -64,6 +69,7 @@ def routes(backend: Backend, gate: ApiGate) -> list[Route]:
         Route("/api/v1/openapi.json", api.openapi, methods=["GET"]),
         Route("/api/v1/directories", api.directories, methods=["GET"]),
         Route("/api/v1/directories/{directory}/pull", api.pull, methods=["POST"]),
+        Route("/api/v1/directories/{directory}/people/{person:path}", api.pull_person, methods=["POST"]),
     ]
 
 
@@ -84,6 +90,17 @@ class _Api:
         return _json({"directories": await self._backend.directories()})
 
     async def pull(self, request: Request) -> Response:
+        return await self._run(request, self._backend.request_pull)
+
+    async def pull_person(self, request: Request) -> Response:
+        person = request.path_params["person"]
+        if not 0 < len(person) <= LONGEST_NAME:
+            return refusal(request.scope, 404, "name a person by id, user name, email or key")
+        return await self._run(request, lambda directory, by: self._backend.request_person(directory, person, by))
+
+    async def _run(
+        self, request: Request, start: Callable[[str, str], Callable[[], Awaitable[RequestedPull]] | None]
+    ) -> Response:
         user = self._enter(request, "operator")
         if isinstance(user, Response):
             return user
@@ -92,7 +109,7 @@ class _Api:
         except ValueError as error:
             return refusal(request.scope, 400, f"wait {error}")
         name = request.path_params["directory"]
-        ended = self._backend.request_pull(name, user.name)
+        ended = start(name, user.name)
         if ended is None:
             return refusal(request.scope, 404, f"there is no directory {name}")
         return await self._result(ended, wait)

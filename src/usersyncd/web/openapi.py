@@ -22,6 +22,13 @@ _WAIT = {
     "description": "How long to wait for the result, such as 20s; at most 50s. Left out: not at all.",
     "schema": {"type": "string", "pattern": "^[0-9]{1,6}[smh]$"},
 }
+_PERSON = {
+    "name": "person",
+    "in": "path",
+    "required": True,
+    "description": "The id, user name, email or key of a person.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 600},
+}
 _DIRECTORY = {
     "name": "directory",
     "in": "path",
@@ -58,6 +65,15 @@ def document(more: Mapping[str, Operation] = {}) -> dict[str, Any]:
                     _ok(result) | _accepted(),
                     role="operator",
                     parameters=[_DIRECTORY, _WAIT],
+                    refusals=(400, 404),
+                ),
+            },
+            "/api/v1/directories/{directory}/people/{person}": {
+                "post": _operation(
+                    "Pull one person now, and deliver what changed",
+                    _ok(result) | _accepted(),
+                    role="operator",
+                    parameters=[_DIRECTORY, _PERSON, _WAIT],
                     refusals=(400, 404),
                 ),
             },
