@@ -19,7 +19,7 @@ from usersyncd.core.report import DeliveryRun, PullRun
 from usersyncd.plugin import duration
 from usersyncd.web.answers import refusal
 from usersyncd.web.gates import ApiGate, ApiUser
-from usersyncd.web.openapi import document
+from usersyncd.web.openapi import Operation, document
 
 LONGEST_NAME = 600
 """The longest name of a person, in characters."""
@@ -62,9 +62,9 @@ class Backend(Protocol):
         """The same for one person only, by id, user name, email or key."""
 
 
-def routes(backend: Backend, gate: ApiGate) -> list[Route]:
-    """The routes below ``/api/v1``."""
-    api = _Api(backend, gate)
+def routes(backend: Backend, gate: ApiGate, more: Mapping[str, Operation]) -> list[Route]:
+    """The routes below ``/api/v1``. ``more``: the paths of other parts, for the OpenAPI document."""
+    api = _Api(backend, gate, document(more))
     return [
         Route("/api/v1/openapi.json", api.openapi, methods=["GET"]),
         Route("/api/v1/directories", api.directories, methods=["GET"]),
@@ -74,14 +74,15 @@ def routes(backend: Backend, gate: ApiGate) -> list[Route]:
 
 
 class _Api:
-    def __init__(self, backend: Backend, gate: ApiGate) -> None:
+    def __init__(self, backend: Backend, gate: ApiGate, described: Mapping[str, object]) -> None:
         self._backend = backend
         self._gate = gate
+        self._described = described
         self._waits = set[asyncio.Future[Any]]()
 
     async def openapi(self, request: Request) -> Response:
         user = self._enter(request, "viewer")
-        return user if isinstance(user, Response) else _json(document())
+        return user if isinstance(user, Response) else _json(self._described)
 
     async def directories(self, request: Request) -> Response:
         user = self._enter(request, "viewer")

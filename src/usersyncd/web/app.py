@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from usersyncd.config.web import WebConfig
-from usersyncd.web import api
+from usersyncd.web import api, events
 from usersyncd.web.answers import refusal
 from usersyncd.web.auth import Credentials, Doorkeeper
 from usersyncd.web.gates import ApiGate
@@ -37,7 +37,7 @@ def application(
         [
             Route("/livez", _alive),
             Route("/readyz", _Readiness(why_busy).answer),
-            *api.routes(backend, gate),
+            *api.routes(backend, gate, events.operations()),
             *(route for routes in more for route in routes(doorkeeper)),
         ],
         redirect_slashes=False,
