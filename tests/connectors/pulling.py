@@ -37,7 +37,7 @@ def follow_people(
 ) -> None:
     """Change the directory at random, pull some people, pull the changes, and compare with a first pull.
 
-    ``people``: the ids of users, of whom some may be deleted, or unknown to the snapshot."""
+    ``people``: the ids of users; some may be deleted, or unknown to the snapshot."""
     random = Random(seed)
     world = ConnectorWorld(folder / "state", connector, options)
     assert world.run().status == "succeeded"

@@ -18,7 +18,7 @@ from usersyncd_passwd.source import PasswdSource
 
 from tests.contract.test_memory import TestIncrementalMemorySource as Incremental
 from usersyncd.errors import SourceError
-from usersyncd.plugin import Change, Done, Gone, Members, Op, Outcome, Page
+from usersyncd.plugin import Change, Done, Gone, Listed, Members, Op, Outcome, Page, Person
 from usersyncd.testing import MemoryDirectory, MemorySource
 
 # ---- sources
@@ -122,6 +122,34 @@ class TestQuiet(Incremental):
 
 class TestQuietAndDone(TestQuiet):
     source = QuietAndDone
+
+
+class StaysInGroups(MemorySource):
+    """Leaves a person, read alone, in all groups that listed the person."""
+
+    async def person(self, name: str, listed: Listed) -> Person | None:
+        found = await super().person(name, listed)
+        return found and replace(found, groups={**listed, **found.groups})
+
+
+class TestStaysInGroups(Incremental):
+    fails = "test_a_person_after_a_change_is_read_as_a_pull_reads_it"
+    source = StaysInGroups
+
+
+class DownIsDeleted(MemorySource):
+    """Takes an outage for the answer that the directory has nobody."""
+
+    async def person(self, name: str, listed: Listed) -> Person | None:
+        try:
+            return await super().person(name, listed)
+        except SourceError:
+            return None
+
+
+class TestDownIsDeleted(Incremental):
+    fails = "test_a_person_of_an_unreadable_directory_is_not_taken_for_deleted"
+    source = DownIsDeleted
 
 
 # ---- targets

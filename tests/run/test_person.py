@@ -322,7 +322,7 @@ def test_a_pull_that_is_interrupted_after_its_commit_is_read_again_by_the_next(
 
 
 class Answers(MemorySource):
-    """Answers with ``answer`` to every name."""
+    """Answers with ``answer`` for every name."""
 
     answer: ClassVar[Person | None] = None
 

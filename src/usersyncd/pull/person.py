@@ -33,8 +33,8 @@ WAITS = "the snapshot does not have this group: the next pull reads it, if the d
 
 
 class PeopleRead(Struct):
-    """What was saved of some people. ``skipped``: groups that the snapshot does not have; ``failed``: people with
-    attributes that the directory hides."""
+    """What was saved of some people. ``skipped``: groups that the snapshot does not have; ``failed``: people whose
+    attributes the directory hides."""
 
     saved: SavedPull
     changed: bool

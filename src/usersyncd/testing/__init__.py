@@ -31,6 +31,8 @@ _SUITES = {
 }
 _COMMON = "usersyncd.testing.connector_contract"
 """The base class of both suites."""
+_PERSON = "usersyncd.testing.person_contract"
+"""The base class of the suite for sources."""
 
 
 def __getattr__(name: str) -> Any:
@@ -39,7 +41,7 @@ def __getattr__(name: str) -> Any:
     import pytest
 
     # pytest explains failed asserts only in modules that are registered before their import.
-    pytest.register_assert_rewrite(_COMMON, _SUITES[name])
+    pytest.register_assert_rewrite(_COMMON, _PERSON, _SUITES[name])
     return getattr(import_module(_SUITES[name]), name)
 
 

@@ -23,6 +23,10 @@ class Pull(Struct):
         for page in self.pages:
             yield from page
 
+    @property
+    def records(self) -> Iterator[Record]:
+        return (item for item in self.items if isinstance(item, Record))
+
 
 async def read(source: Source, cursor: str | None = None) -> Pull:
     """Run a pull to its end. Raises the source's errors."""

@@ -26,7 +26,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -34,19 +34,17 @@ from typing import Any, ClassVar, cast
 import pytest
 
 from usersyncd.errors import SourceError
-from usersyncd.plugin import API, CANONICAL, Done, Kind, Members, Patch, PersonSource, Record, Source, Value
-from usersyncd.testing.connector_contract import ConnectorContract
+from usersyncd.plugin import API, CANONICAL, Done, Kind, Members, Patch, Record, Source, Value
 from usersyncd.testing.contexts import Log, source_context
 from usersyncd.testing.inspection import threads_and_files
+from usersyncd.testing.person_contract import PersonContract
 from usersyncd.testing.pulls import DirectoryContent, Pull, fold, read
 
-PEOPLE = 5
-"""How many people a test reads one by one."""
 Counts = tuple[int, int, int]
 """Users, groups, memberships."""
 
 
-class SourceContract(ConnectorContract):
+class SourceContract(PersonContract):
     """One test for each rule of the contract. Override ``source``, ``options`` and ``break_directory``."""
 
     source: ClassVar[type[Source]]
@@ -126,7 +124,7 @@ class SourceContract(ConnectorContract):
 
     def test_ids_are_text_and_unique(self, start: Callable[..., Source]) -> None:
         seen = set()
-        for record in _records(asyncio.run(read(start()))):
+        for record in asyncio.run(read(start())).records:
             assert isinstance(record.kind, Kind)
             assert isinstance(record.id, str)
             assert record.id.strip()
@@ -134,7 +132,7 @@ class SourceContract(ConnectorContract):
             seen.add((record.kind, record.id))
 
     def test_attributes_are_json_values(self, start: Callable[..., Source]) -> None:
-        for record in _records(asyncio.run(read(start()))):
+        for record in asyncio.run(read(start())).records:
             for name, value in record.attributes.items():
                 assert value is not None, (
                     f"{name} of {record.id}: leave out attributes that the directory does not hold"
@@ -143,7 +141,7 @@ class SourceContract(ConnectorContract):
 
     def test_handles_are_text_and_name_one_record(self, start: Callable[..., Source]) -> None:
         named: dict[str, Record] = {}
-        for record in _records(asyncio.run(read(start()))):
+        for record in asyncio.run(read(start())).records:
             for handle in record.handles:
                 assert isinstance(handle, str)
                 assert handle
@@ -152,7 +150,7 @@ class SourceContract(ConnectorContract):
 
     def test_members_are_of_groups_that_were_listed(self, start: Callable[..., Source]) -> None:
         pull = asyncio.run(read(start()))
-        groups = {record.id for record in _records(pull) if record.kind is Kind.GROUP}
+        groups = {record.id for record in pull.records if record.kind is Kind.GROUP}
         for item in pull.items:
             assert not isinstance(item, Patch), "a complete pull yields Record, not Patch"
             if isinstance(item, Members):
@@ -217,53 +215,6 @@ class SourceContract(ConnectorContract):
             time.sleep(0.02)
         assert left <= before, "threads and open files: after the abandoned pulls, and before"
         assert fold(asyncio.run(read(start())).items) == whole
-
-    # ------------------------------------------------------------------------------------- one person, if it can
-
-    def test_a_person_is_read_as_a_pull_reads_it(self, start: Callable[..., Source]) -> None:
-        pulled, pull = _person_source(start), asyncio.run(read(start()))
-        for user in [record for record in _records(pull) if record.kind is Kind.USER][:PEOPLE]:
-            person = asyncio.run(pulled.person(user.id, _groups(pull, user)))
-            assert person is not None
-            assert person.record == user
-            assert person.groups == _groups(pull, user), f"the groups of {user.id}: read alone, and in a pull"
-
-    def test_a_person_after_a_change_is_read_as_a_pull_reads_it(
-        self, start: Callable[..., Source], change_directory: Callable[[], object] | None
-    ) -> None:
-        _person_source(start)
-        if change_directory is None:
-            pytest.skip("override the fixture `change_directory`: return a function that changes the directory")
-        before = asyncio.run(read(start()))
-        change_directory()
-        pull = asyncio.run(read(start()))
-        now = {record.id: record for record in _records(pull) if record.kind is Kind.USER}
-        users = [record for record in _records(before) if record.kind is Kind.USER]
-        deleted = [user for user in users if user.id not in now]
-        left = [user for user in users if user.id in now and _groups(before, user) != _groups(pull, now[user.id])]
-        assert deleted, "`change_directory` must delete a user"
-        assert left, "`change_directory` must remove a remaining user from a group"
-        for user in [*deleted[:PEOPLE], *left[:PEOPLE]]:
-            person = asyncio.run(_person_source(start).person(user.id, _groups(before, user)))
-            if user.id not in now:
-                assert person is None, "the directory does not have this user any more"
-                continue
-            assert person is not None
-            assert person.record == now[user.id]
-            assert person.groups == _groups(pull, now[user.id])
-
-    def test_an_unknown_person_is_nobody(self, start: Callable[..., Source]) -> None:
-        for name in ("nobody@nowhere.example", "no'body*()\\", "00000000-0000-0000-0000-000000000000", "../x?y=z#"):
-            assert asyncio.run(_person_source(start).person(name, {})) is None
-
-    def test_a_person_of_an_unreadable_directory_is_not_taken_for_deleted(
-        self, start: Callable[..., Source], break_directory: Callable[[], object]
-    ) -> None:
-        _person_source(start)
-        user = next(record for record in _records(asyncio.run(read(start()))) if record.kind is Kind.USER)
-        break_directory()
-        with pytest.raises(SourceError):
-            asyncio.run(_person_source(start).person(user.id, {}))
 
     # --------------------------------------------------------------------------------------------------- failing
 
@@ -330,26 +281,6 @@ class SourceContract(ConnectorContract):
                 "cursor": f"{pull.ends}",
             }.items():
                 assert secret not in text, f"the secret appears in: {where}"
-
-
-def _person_source(start: Callable[..., Source]) -> PersonSource:
-    source = start()
-    if not isinstance(source, PersonSource):
-        pytest.skip("this source reads no single person: it has no method `person`")
-    return source
-
-
-def _groups(pull: Pull, user: Record) -> dict[str, frozenset[str]]:
-    """The groups that list a user, each with the names by which it does, by a complete pull."""
-    names, found = frozenset((user.id, *user.handles)), dict[str, frozenset[str]]()
-    for item in pull.items:
-        if isinstance(item, Members) and names & item.added:
-            found[item.group] = found.get(item.group, frozenset()) | (names & item.added)
-    return found
-
-
-def _records(pull: Pull) -> Iterator[Record]:
-    return (item for item in pull.items if isinstance(item, Record))
 
 
 def _some_attribute(listing: DirectoryContent, kind: Kind) -> list[str]:

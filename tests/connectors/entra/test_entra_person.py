@@ -89,7 +89,7 @@ async def test_a_user_is_found_by_user_name_and_mail(graph: Graph, tmp_path: Pat
         assert found.record.id == guest
 
 
-async def test_a_name_is_no_part_of_an_address(graph: Graph, tmp_path: Path) -> None:
+async def test_a_name_cannot_change_the_address(graph: Graph, tmp_path: Path) -> None:
     for name in ("../organization", "x/memberOf", "x?$select=id", "' or id ne '", "", "#"):
         assert await person(graph, tmp_path, name) is None
     assert not [path for path in graph.requests if "organization" in path]

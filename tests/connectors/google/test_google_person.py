@@ -101,7 +101,7 @@ async def test_a_group_of_all_users_has_every_user(start: Callable[..., Director
     await agrees(directory)
 
 
-async def test_nested_groups_are_no_direct_ones(directory: Directory) -> None:
+async def test_nested_groups_are_left_out(directory: Directory) -> None:
     """Whatever groups.list says of them."""
     tenant = directory.tenant
     outer, inner = tenant.found("Outer"), tenant.found("Inner")
@@ -121,7 +121,7 @@ async def test_a_user_is_found_by_address_and_alias(directory: Directory) -> Non
         assert found.record.id == user
 
 
-async def test_a_name_is_no_part_of_an_address(directory: Directory) -> None:
+async def test_a_name_cannot_change_the_address(directory: Directory) -> None:
     for name in ("../groups", "x?fields=id", "a/b", "#"):
         assert await person(directory, name) is None
     assert directory.google.calls["groups.list"] == 0
@@ -175,7 +175,7 @@ def test_people_and_incremental_pulls_end_where_a_first_pull_does(
     )  # fmt: skip
 
 
-def test_who_joined_and_left_between_two_pulls_is_no_member_although_the_log_missed_it(
+def test_who_joined_and_left_between_two_pulls_leaves_although_the_log_missed_it(
     directory: Directory, tmp_path: Path
 ) -> None:
     """The group looks as it did at the last pull, so the next one does not read its members."""
