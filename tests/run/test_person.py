@@ -13,7 +13,7 @@ from tests.run.snapshots import snapshot
 from tests.run.world import World, rules
 from usersyncd.core.model import Guard, Limit
 from usersyncd.core.report import PullRun
-from usersyncd.errors import LockedError, StateError
+from usersyncd.errors import LockedError, StateError, UnknownPersonError
 from usersyncd.plugin import Kind, Listed, Person, Record, Unread
 from usersyncd.state import journal
 from usersyncd.state.directories import DirectoryState, known
@@ -220,6 +220,17 @@ def refused(report: PullRun, code: str) -> str:
 
 def test_an_unknown_person_is_refused(acme: World) -> None:
     assert "“nobody”" in refused(acme.ask("nobody"), "unknown_person")
+
+
+@pytest.mark.parametrize("name", ["", "\0", "\ud800", "x" * 601], ids=["empty", "nul", "surrogate", "long"])
+def test_a_name_that_nobody_can_have_is_refused(acme: World, name: str) -> None:
+    with pytest.raises(UnknownPersonError):
+        acme.ask(name)
+
+
+@pytest.mark.parametrize("name", ["x" * 600, "' OR 1=1 --", "%", "ä\n\u202e"])
+def test_an_odd_name_is_nobody(acme: World, name: str) -> None:
+    refused(acme.ask(name), "unknown_person")
 
 
 def test_several_people_with_the_name_are_refused_by_id(acme: World) -> None:

@@ -15,10 +15,11 @@ from structlog.typing import FilteringBoundLogger
 from usersyncd import recording
 from usersyncd.blocking import result_of, to_its_end
 from usersyncd.core.report import Failed, Skipped
+from usersyncd.core.storable_text import is_storable
 from usersyncd.errors import AmbiguousPersonError, SourceError, UnknownPersonError, WholePullError
 from usersyncd.job import PullJob
 from usersyncd.plugin import Done, Gone, Kind, Listed, Members, Page, Person, PersonSource, Record, Unread
-from usersyncd.pull.receive import receive
+from usersyncd.pull.receive import LONGEST, receive
 from usersyncd.pull.save import open_spool, snapshot_of_people
 from usersyncd.state import journal, losses, renaming
 from usersyncd.state.database import Database
@@ -40,6 +41,15 @@ class PeopleRead(Struct):
     changed: bool
     skipped: list[Skipped] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
+
+
+def verify_name(directory: str, name: str) -> None:
+    """Raises UnknownPersonError if nobody can have this name: databases do not store it."""
+    if not 0 < len(name) <= LONGEST or "\0" in name or not is_storable(name):
+        raise UnknownPersonError(
+            f"{directory} has no person {name!r:.{LONGEST}}: an id or key has 1 to {LONGEST} valid characters",
+            "check the id, user name or email",
+        )
 
 
 def readable_state(database: Database, job: PullJob) -> DirectoryState:
@@ -185,7 +195,7 @@ class _Reading:
 
     def _known(self, name: str) -> list[KnownPerson]:
         with self.database.read() as connection:
-            return known_people(connection, self.state.name, name)
+            return known_people(connection, self.state, name)
 
     def _gone(self, known: KnownPerson) -> list[Item]:
         self.ids.append(known.id)

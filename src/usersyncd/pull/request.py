@@ -17,7 +17,7 @@ from usersyncd.job import PullJob
 from usersyncd.options import RunOptions
 from usersyncd.progress import Progress
 from usersyncd.pull.beginning import locked_directory, source_context
-from usersyncd.pull.person import read_person, readable_state
+from usersyncd.pull.person import read_person, readable_state, verify_name
 from usersyncd.state import journal
 from usersyncd.state.database import Database
 
@@ -36,9 +36,10 @@ async def pull_person(
     An error of the run is in its report: its ``code`` says whether the person is unknown (``unknown_person``),
     ambiguous (``ambiguous_person``), or can only be read by a pull of the whole directory (``whole_pull``). A run that
     changed nothing is not in the history. Raises LockedError if another process pulls this directory, StateError if
-    the report cannot be stored.
+    the report cannot be stored, UnknownPersonError if the name is empty, too long or not valid text.
     """
     directory, progress = job.directory, progress or Progress()
+    verify_name(directory.name, person)
     async with locked_directory(database, job) as lock:
         report = PullRun(
             directory.name, directory.connector, str(ULID()), "failed", recording.now().isoformat(), "request",

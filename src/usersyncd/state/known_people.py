@@ -12,10 +12,14 @@ from usersyncd.core.digest import name
 from usersyncd.plugin import Kind, Listed
 from usersyncd.state.columns import NUMBER
 from usersyncd.state.database import among
+from usersyncd.state.directories import DirectoryState
 from usersyncd.state.groups_by_name import groups_naming
 from usersyncd.state.names import tokens
 from usersyncd.state.search import find_exactly
-from usersyncd.state.tables import directories, names, records
+from usersyncd.state.tables import names, records
+
+MOST = 20
+"""How many people with the same key are named at most."""
 
 
 class KnownPerson(Struct, frozen=True):
@@ -26,20 +30,18 @@ class KnownPerson(Struct, frozen=True):
     gone: bool
 
 
-def known_people(connection: Connection, directory: str, text: str) -> list[KnownPerson]:
+def known_people(connection: Connection, directory: DirectoryState, text: str) -> list[KnownPerson]:
     """The users of a directory whose id the text is; if there are none, those with this handle; if there are none,
     those with this key or target id in a target."""
-    people = select(records.c.id, records.c.handles, records.c.gone_at).join(
-        directories, directories.c.id == records.c.directory
-    )
-    people = people.where(directories.c.name == directory, records.c.kind == NUMBER[Kind.USER]).order_by(records.c.id)
-    of_name = select(names.c.ref).where(names.c.directory == directories.c.id, names.c.name == name(text))
-    for condition in (records.c.id == text, records.c.ref.in_(of_name)):
-        if rows := connection.execute(people.where(condition)).all():
-            break
-    else:
-        refs = [person.ref for person in find_exactly(connection, text, directory, 100)]
-        rows = connection.execute(people.where(among(connection, records.c.ref, refs))).all() if refs else []
+    users = select(records.c.id, records.c.handles, records.c.gone_at).order_by(records.c.id)
+    users = users.where(records.c.directory == directory.id, records.c.kind == NUMBER[Kind.USER])
+    rows = connection.execute(users.where(records.c.id == text)).all()
+    if not rows:
+        named = select(names.c.ref).where(names.c.directory == directory.id, names.c.name == name(text))
+        rows = connection.execute(users.where(among(connection, records.c.ref, list(connection.scalars(named))))).all()
+    if not rows:
+        refs = [person.ref for person in find_exactly(connection, text, directory.name, MOST)]
+        rows = connection.execute(users.where(among(connection, records.c.ref, refs))).all()
     return [KnownPerson(id_, frozenset(tokens(id_, handles)), gone_at is not None) for id_, handles, gone_at in rows]
 
 
