@@ -183,11 +183,12 @@ def test_a_full_disk_at_any_moment_fails_the_run_and_loses_nothing(tmp_path: Pat
         pages = int(connection.exec_driver_sql("PRAGMA page_count").scalar_one())
     limit = {"pages": 0}  # 0: no limit
 
-    @event.listens_for(world.database.engine, "connect")
     def connected(connection: object, _record: object) -> None:
         if limit["pages"]:
             connection.execute(f"PRAGMA max_page_count = {limit['pages']}")  # type: ignore[attr-defined]
 
+    for engine in (world.database.engine, world.database.pooled):
+        event.listen(engine, "connect", connected)
     moments = set[str]()
     for limit["pages"] in range(pages, pages + 400, 8):
         try:

@@ -13,7 +13,7 @@ from alembic.config import Config
 
 from tests.servers.postgres import Postgres
 from usersyncd.core.digest import name, names_digest, pack, unpack
-from usersyncd.state.database import Database, _engine, open_database
+from usersyncd.state.database import Database, _engines, open_database
 from usersyncd.state.tables import groups_by_name, memberships, names, target_progress
 
 BEFORE = "0007"
@@ -29,7 +29,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
     else:
         server: Postgres = request.getfixturevalue("postgres")
         url = server.database()
-    old = Database(_engine(url, None))
+    old = Database(*_engines(url, None))
     with old.write() as connection:
         config = Config()
         config.set_main_option("script_location", "usersyncd.state:migrations")

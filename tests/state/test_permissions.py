@@ -29,7 +29,7 @@ def test_files_are_created_for_their_owner_only(tmp_path: Path) -> None:
     world = World(tmp_path, state=f"sqlite:///{tmp_path}/var/state.db")
     world.user("u1")
     assert world.run().status == "succeeded"
-    with world.database.kept_open():
+    with world.database.read():
         assert modes(tmp_path / "var") == dict.fromkeys(
             (
                 "var",
@@ -49,7 +49,7 @@ def test_files_that_everyone_could_read_are_closed_to_them(tmp_path: Path) -> No
     url = f"sqlite:///{tmp_path}/state.db"
     database = open_database(url)
     tmp_path.chmod(0o755)
-    with database.kept_open(), locked(database, DIRECTORY, "hr"):
+    with database.read(), locked(database, DIRECTORY, "hr"):
         for file in tmp_path.iterdir():
             file.chmod(0o644)
         open_database(url).close()
@@ -64,7 +64,7 @@ def test_the_target_of_a_symbolic_link_is_closed_too(tmp_path: Path) -> None:
     (tmp_path / "var").mkdir()
     (tmp_path / "state.db").symlink_to("var/state.db")
     database = open_database(f"sqlite:///{tmp_path}/state.db")
-    with database.kept_open():
+    with database.read():
         (tmp_path / "var" / "state.db-wal").chmod(0o644)
         open_database(f"sqlite:///{tmp_path}/state.db").close()
         assert set(modes(tmp_path / "var").values()) == {"600", "777"}

@@ -8,13 +8,14 @@ import stat
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import BindParameter, Column, Engine, bindparam, create_engine, event, func, inspect, select, text
 from sqlalchemy import Connection as Connection
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, QueuePool
 from sqlalchemy.sql import ColumnElement
 
 from usersyncd.errors import ConfigError, PluginError, StateError
@@ -37,6 +38,8 @@ NEWEST = "0013"
 MIGRATING = 0x7573796D
 """The number of the advisory lock under which a PostgreSQL database is migrated."""
 
+_POOL: dict[str, Any] = {"pool_size": 5, "max_overflow": -1}
+"""Connections that stay open between transactions; more are opened when they are needed, and closed afterwards."""
 _AGAIN = "nothing was lost: once it can be read and written again, the next run goes on from the last saved state"
 _REMEDIES = (
     (("disk is full", "no space left"), "free some space"),
@@ -50,11 +53,16 @@ _REMEDIES = (
 
 
 class Database:
-    """An open state database. Connections are short-lived and belong to the thread that opened them."""
+    """An open state database. Each transaction has a connection of its own."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, pooled: Engine) -> None:
+        """``pooled``: reuses its connections, and is used within :meth:`kept_open`; ``engine`` opens a new one each
+        time."""
         self.engine = engine
         self.sqlite = engine.dialect.name == "sqlite"
+        self.pooled = pooled
+        self._keepers = 0
+        self._counting = Lock()
 
     @property
     def file(self) -> Path:
@@ -68,7 +76,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection for reading. It fetches results in pieces."""
-        with self.reported(), self.engine.connect() as connection:
+        with self.reported(), self._connect() as connection:
             yield connection.execution_options(stream_results=True)
 
     @contextmanager
@@ -77,21 +85,28 @@ class Database:
         survives a power loss (PostgreSQL always waits)."""
         with (
             self.reported(),
-            self.engine.connect() as connection,
+            self._connect() as connection,
             connection.execution_options(usersyncd_write=True, usersyncd_durable=durable).begin(),
         ):
             yield connection
 
     @contextmanager
     def kept_open(self) -> Iterator[None]:
-        """Hold one connection to an SQLite database, so that short-lived ones cost less: whenever the last connection
-        closes, SQLite copies its whole log into the file, and waits for the disk twice."""
-        if not self.sqlite:
+        """Keep connections open between transactions, for work that has many of them. A new connection to PostgreSQL
+        costs milliseconds. Whenever the last connection to an SQLite database closes, SQLite copies its whole log into
+        the file, and waits for the disk twice."""
+        with self._counting:
+            self._keepers += 1
+        try:
             yield
-            return
-        with self.reported(), self.engine.connect() as connection:
-            connection.rollback()
-            yield
+        finally:
+            with self._counting:
+                self._keepers -= 1
+                if not self._keepers:
+                    self.pooled.dispose()
+
+    def _connect(self) -> Connection:
+        return (self.pooled if self._keepers else self.engine).connect()
 
     @contextmanager
     def reported(self) -> Iterator[None]:
@@ -104,6 +119,7 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+        self.pooled.dispose()
 
 
 def _cause(error: Exception) -> str:
@@ -126,7 +142,7 @@ def open_database(url: str, password: str | None = None) -> Database:
     ``url`` is ``sqlite:///FILE`` or ``postgresql://USER@HOST/NAME``. Raises ConfigError for any other URL, StateError
     if the database cannot be opened or was written by a newer usersyncd.
     """
-    database = Database(_engine(url, password))
+    database = Database(*_engines(url, password))
     try:
         _connect_once(database)
         with database.reported():
@@ -139,17 +155,19 @@ def open_database(url: str, password: str | None = None) -> Database:
     return database
 
 
-def _engine(url: str, password: str | None) -> Engine:
+def _engines(url: str, password: str | None) -> tuple[Engine, Engine]:
+    """An engine that opens a connection for each transaction, and one that keeps them in a pool."""
     try:
         parsed = make_url(url)
         name = parsed.get_backend_name()
         if name == "sqlite":
             return _sqlite(parsed)
         if name == "postgresql":
-            return create_engine(
-                parsed.set(drivername="postgresql+psycopg", password=password or parsed.password),
-                poolclass=NullPool,
-                connect_args={name: value for name, value in PATIENCE.items() if name not in parsed.query},
+            own = parsed.set(drivername="postgresql+psycopg", password=password or parsed.password)
+            patience = {name: value for name, value in PATIENCE.items() if name not in parsed.query}
+            return (
+                create_engine(own, poolclass=NullPool, connect_args=patience),
+                create_engine(own, pool_pre_ping=True, connect_args=patience, **_POOL),
             )
     except (ArgumentError, NoSuchModuleError):
         name = url.partition(":")[0]
@@ -162,7 +180,7 @@ def _engine(url: str, password: str | None) -> Engine:
     )
 
 
-def _sqlite(url: URL) -> Engine:
+def _sqlite(url: URL) -> tuple[Engine, Engine]:
     if not url.database or url.database == ":memory:":
         raise ConfigError("state: a state database in memory ends with the process", "write sqlite:///FILE")
     file = _real_path(url)
@@ -176,8 +194,15 @@ def _sqlite(url: URL) -> Engine:
         ) from error
     _keep_private(file)
     _refuse_second_name(file)
-    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+    arguments = {"timeout": BUSY_SECONDS, "check_same_thread": False}
+    engine = create_engine(url, poolclass=NullPool, connect_args=arguments)
+    pooled = create_engine(url, poolclass=QueuePool, connect_args=arguments, **_POOL)
+    for each in (engine, pooled):
+        _configure_sqlite(each)
+    return engine, pooled
 
+
+def _configure_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def connected(connection: Any, _record: Any) -> None:
         # Python's sqlite3 would begin transactions itself, too late to take the write lock: `begun` begins them.
@@ -198,11 +223,11 @@ def _sqlite(url: URL) -> Engine:
         # A transaction that reads first and writes later would fail if another process wrote in between.
         options = connection.get_execution_options()
         write = options.get("usersyncd_write")
-        if options.get("usersyncd_durable"):
-            connection.exec_driver_sql("PRAGMA synchronous=FULL")
+        durable = bool(options.get("usersyncd_durable"))
+        if write and durable is not connection.info.get("durable", False):
+            connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            connection.info["durable"] = durable
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
-    return engine
 
 
 def _keep_private(file: Path) -> None:

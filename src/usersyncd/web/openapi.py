@@ -38,7 +38,7 @@ _DIRECTORY = {
 }
 
 
-def document(more: Mapping[str, Operation] ) -> dict[str, Any]:
+def document(more: Mapping[str, Operation]) -> dict[str, Any]:
     """The whole document. ``more``: the paths of other parts."""
     (run, delivery), runs = schema_components(
         [PullRun, DeliveryRun], schema_hook=_open, ref_template="#/components/schemas/{name}"
