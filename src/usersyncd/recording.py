@@ -15,7 +15,13 @@ from structlog.typing import FilteringBoundLogger
 from usersyncd.blocking import to_its_end
 from usersyncd.core import summary
 from usersyncd.core.report import DeliveryRun, PullRun, status
-from usersyncd.errors import ConnectorError, LockedError, UsersyncError
+from usersyncd.errors import (
+    AmbiguousPersonError,
+    ConnectorError,
+    LockedError,
+    UnknownPersonError,
+    UsersyncError,
+)
 from usersyncd.options import RunOptions
 from usersyncd.state import journal
 from usersyncd.state.database import Database
@@ -26,6 +32,8 @@ TOO_LONG = (
     f"the run was ended after {DEADLINE.total_seconds() / 3600:.0f} hours; the changes that it delivered stay\n"
     "  → see in the log what it waited for; the next run goes on from the last saved state"
 )
+NOBODY = (UnknownPersonError.code, AmbiguousPersonError.code)
+"""The codes of a run whose fault is the name that was requested: anybody may type one where people sign in."""
 STOPPED = "stopped before its end: the next run goes on from there"
 
 Run = PullRun | DeliveryRun
@@ -41,7 +49,7 @@ async def recorded(
     database: Database, report: Run, options: RunOptions, log: FilteringBoundLogger
 ) -> AsyncIterator[None]:
     """Record the run within this context: an error is stored in ``report``. The history gets a row, except for a plan,
-    and for a pull of one person that changed nothing.
+    and for a pull of one person that changed nothing or found nobody.
 
     Raises LockedError if another process has the lock that the run needs, StateError if the report cannot be stored.
     """
@@ -81,7 +89,9 @@ async def recorded(
 
 def _is_remembered(report: Run) -> bool:
     """Whether the history has this run: people are read one by one whenever somebody signs in."""
-    return not isinstance(report, PullRun) or report.person is None or report.changed or report.error is not None
+    if not isinstance(report, PullRun) or report.person is None or report.changed:
+        return True
+    return report.error is not None and report.code not in NOBODY
 
 
 def _complete(report: Run, seconds: float, *, delivered: bool) -> None:
@@ -121,5 +131,5 @@ def level_of(report: Run) -> Callable[..., object]:
     subject = {"directory": report.directory} if isinstance(report, PullRun) else {"target": report.target}
     log = structlog.get_logger().bind(**subject)
     methods = {"failed": log.error, "held": log.warning, "partial": log.warning}
-    method = log.info if report.error == STOPPED else methods.get(report.status, log.info)
+    method = log.info if report.error == STOPPED or report.code in NOBODY else methods.get(report.status, log.info)
     return cast("Callable[..., object]", method)

@@ -15,7 +15,7 @@ from structlog.typing import FilteringBoundLogger
 from usersyncd import recording
 from usersyncd.blocking import result_of, to_its_end
 from usersyncd.core.report import Failed, Skipped
-from usersyncd.core.storable_text import is_storable
+from usersyncd.core.storable_text import escaped, is_storable
 from usersyncd.errors import AmbiguousPersonError, SourceError, UnknownPersonError, WholePullError
 from usersyncd.job import PullJob
 from usersyncd.plugin import Done, Gone, Kind, Listed, Members, Page, Person, PersonSource, Record, Unread
@@ -47,7 +47,7 @@ def verify_name(directory: str, name: str) -> None:
     """Raises UnknownPersonError if nobody can have this name: databases do not store it."""
     if not 0 < len(name) <= LONGEST or "\0" in name or not is_storable(name):
         raise UnknownPersonError(
-            f"{directory} has no person {name!r:.{LONGEST}}: an id or key has 1 to {LONGEST} valid characters",
+            f"{directory} has no person “{escaped(name)[:LONGEST]}”: an id or key has 1 to {LONGEST} valid characters",
             "check the id, user name or email",
         )
 

@@ -13,11 +13,13 @@ from ulid import ULID
 from usersyncd import recording
 from usersyncd.blocking import to_its_end
 from usersyncd.core.report import PullReport, PullRun
+from usersyncd.core.storable_text import escaped
 from usersyncd.job import PullJob
 from usersyncd.options import RunOptions
 from usersyncd.progress import Progress
 from usersyncd.pull.beginning import locked_directory, source_context
 from usersyncd.pull.person import read_person, readable_state, verify_name
+from usersyncd.pull.receive import LONGEST
 from usersyncd.state import journal
 from usersyncd.state.database import Database
 
@@ -35,15 +37,14 @@ async def pull_person(
 
     An error of the run is in its report: its ``code`` says whether the person is unknown (``unknown_person``),
     ambiguous (``ambiguous_person``), or can only be read by a pull of the whole directory (``whole_pull``). A run that
-    changed nothing is not in the history. Raises LockedError if another process pulls this directory, StateError if
-    the report cannot be stored, UnknownPersonError if the name is empty, too long or not valid text.
+    changed nothing, or found nobody, is not in the history. Raises LockedError if another process pulls this
+    directory, StateError if the report cannot be stored.
     """
     directory, progress = job.directory, progress or Progress()
-    verify_name(directory.name, person)
     async with locked_directory(database, job) as lock:
         report = PullRun(
             directory.name, directory.connector, str(ULID()), "failed", recording.now().isoformat(), "request",
-            by=by, person=person,
+            by=by, person=escaped(person)[:LONGEST],
         )  # fmt: skip
         log = structlog.get_logger().bind(directory=directory.name, run=report.run)
 
@@ -54,6 +55,7 @@ async def pull_person(
 
         async with recording.recorded(database, report, options, log):
             began = recording.now()
+            verify_name(directory.name, person)
             state = await to_its_end(lambda: readable_state(database, job))
             assert job.connector is not None  # noqa: S101 - a directory of the file has one
             progress.begin("reading")
