@@ -73,7 +73,7 @@ class Applied:
     def said(self) -> list[int | str | None]:
         """The id, the status of an error, or None, for each request."""
         return [
-            outcome.status if isinstance(outcome, ScimError) else None if outcome is None else outcome.id
+            outcome.status if isinstance(outcome, ScimError) else outcome.id if outcome is not None else None
             for outcome in self.outcomes
         ]
 

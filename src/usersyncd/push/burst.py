@@ -35,6 +35,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 PAUSE = 1.0
 """Seconds without a new attempt after an error of the state database."""
 RENAMED = "the directory has another name now, and its records get it with its first pull"
+ENDED = "usersyncd has ended"
 UNUSABLE = "the state database cannot be used"
 CRASHED = "an unexpected error: this is a fault of usersyncd, and its log has the details"
 
@@ -128,6 +129,9 @@ class Burst:
             for request in batch:  # One of them has the fault, and it stops no other.
                 before = await self._save(lock, before, [request])
             return before
+        except BaseException:  # This task is cancelled.
+            self._settle(batch, self._queue.refusal(ENDED))
+            raise
         for request, outcome in zip(batch, committed.outcomes, strict=True):
             request.settle(outcome)
         self._requests += len(batch)

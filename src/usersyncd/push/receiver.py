@@ -14,7 +14,7 @@ from usersyncd.blocking import to_its_end
 from usersyncd.errors import StateError
 from usersyncd.job import PullJob
 from usersyncd.plugin import Kind
-from usersyncd.push.burst import Burst
+from usersyncd.push.burst import ENDED, Burst
 from usersyncd.push.handles import handle
 from usersyncd.push.overlay import version_of
 from usersyncd.push.queue import RequestQueue
@@ -29,7 +29,6 @@ T = TypeVar("T")
 
 SCANNED = 500
 """How many resources a scan reads at a time."""
-ENDED = "usersyncd has ended"
 
 
 class Receiver:
