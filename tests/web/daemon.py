@@ -37,11 +37,18 @@ class RunningDaemon(Struct):
         self.process.wait(20)
 
 
-@contextmanager
-def daemon(folder: Path, config: str, environment: Mapping[str, str]) -> Iterator[RunningDaemon]:
-    """A daemon that is ready. ``config`` listens at the address of the pages, which is replaced by a free port."""
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+        port: int = free.getsockname()[1]
+        return port
+
+
+@contextmanager
+def daemon(
+    folder: Path, config: str, environment: Mapping[str, str], port: int | None = None
+) -> Iterator[RunningDaemon]:
+    """A daemon that is ready. ``config`` listens at the address of the pages, which is replaced by a free port."""
+    port = port or free_port()
     (folder / "usersyncd.yaml").write_text(config.replace(LISTEN, f"127.0.0.1:{port}"), "utf-8")
     with (folder / "run.log").open("ab") as log:
         process = subprocess.Popen([COMMAND, "run"], cwd=folder, env={**os.environ, **environment}, stderr=log)
