@@ -9,10 +9,10 @@ from copy import deepcopy
 from pathlib import Path
 from random import Random
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.run.edits import GROUPS, USERS, Edit, edits, joins_or_changes, membership, populate
+from tests.run.edits import GROUPS, USERS, Edit, edits, joins_or_changes, leaves, membership, populate
 from tests.run.snapshots import snapshot
 from tests.run.world import World
 from tests.servers.shared import MEMORY
@@ -37,6 +37,7 @@ steps = st.lists(st.one_of(edits, requests, flickers, st.just(PULL)), min_size=1
 
 
 @given(steps=steps, seed=st.integers(0, 999))
+@example(steps=[(leaves, "u0"), (comes_and_goes, "u0", "g0")], seed=0)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_people_and_an_incremental_pull_end_where_a_first_pull_does(steps: list[Edit | str], seed: int) -> None:
     folder = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None))

@@ -181,7 +181,8 @@ class PullRun(Struct):
     ``skipped`` names members of groups that the directory does not list. ``failed`` names the first of the
     ``failures``: records whose attributes the directory hides although the rules need them. ``seconds``: wall time.
     ``changed``: the snapshot has a new revision. ``by``: who asked for the run. ``person``: the id or key of the person
-    who was requested; None: the directory was read. ``people``: the ids that were read for it.
+    who was requested; None: the directory was read. ``people``: the ids that were read for it. ``entered``,
+    ``left``: the groups that then listed a person by more or fewer names, each with these names.
     """
 
     directory: str
@@ -202,6 +203,8 @@ class PullRun(Struct):
     by: str | None = None
     person: str | None = None
     people: list[str] = []
+    entered: dict[str, list[str]] = {}
+    left: dict[str, list[str]] = {}
 
 
 class DeliveryRun(Struct):

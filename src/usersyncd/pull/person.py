@@ -7,6 +7,7 @@ directory's cursor stays, so the next pull reports the same changes again, which
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 
 from msgspec import Struct, field
@@ -14,7 +15,7 @@ from structlog.typing import FilteringBoundLogger
 
 from usersyncd import recording
 from usersyncd.blocking import result_of, to_its_end
-from usersyncd.core.report import Failed, Skipped
+from usersyncd.core.report import Failed, PullRun, Skipped
 from usersyncd.core.storable_text import escaped, is_storable
 from usersyncd.errors import AmbiguousPersonError, SourceError, UnknownPersonError, WholePullError
 from usersyncd.job import PullJob
@@ -27,6 +28,7 @@ from usersyncd.state.directories import DirectoryState, known
 from usersyncd.state.known_people import KnownPerson, existing_groups, groups_listing, known_people
 from usersyncd.state.lock import Lock
 from usersyncd.state.snapshot import SavedPull
+from usersyncd.state.spool import Spool
 
 TRIES = 3
 """How often a person is read whose names change while the person is read."""
@@ -76,10 +78,28 @@ def readable_state(database: Database, job: PullJob) -> DirectoryState:
     return state
 
 
-def changed_on_request(database: Database, directory: str) -> list[str]:
-    """The people whose reading on request changed the snapshot since the last pull of the directory."""
+def changed_on_request(database: Database, directory: str) -> list[PullRun]:
+    """The pulls of one person that changed the snapshot since the last pull of the directory."""
     with database.read() as connection:
         return journal.people_read(connection, directory)
+
+
+def memberships_before(requests: Sequence[PullRun], spool: Spool, *, complete: bool) -> list[Members]:
+    """What to add to groups and remove from them, so that names that requests added or removed are listed as they were
+    before, except where the pull in ``spool`` reports them. ``complete``: that pull was complete."""
+    was_listed: defaultdict[str, dict[str, bool]] = defaultdict(dict)
+    for request in requests:
+        for listed, edits in ((False, request.entered), (True, request.left)):
+            for group, names in edits.items():
+                for each in names:
+                    was_listed[group].setdefault(each, listed)
+    restored = []
+    for group, before in was_listed.items():
+        reported = spool.reported_members(group, complete=complete)
+        if reported is not None:
+            added = frozenset(each for each, listed in before.items() if listed)
+            restored.append(Members(group, added - reported, frozenset(before) - added - reported))
+    return restored
 
 
 async def read_people(
@@ -87,19 +107,27 @@ async def read_people(
     job: PullJob,
     state: DirectoryState,
     source: PersonSource,
-    names: Sequence[str],
+    requests: Sequence[PullRun],
+    restored: Sequence[Members],
     lock: Lock,
     log: FilteringBoundLogger,
 ) -> PeopleRead:
     """Read people again who were read on request. A name that nobody has any more, or that several people have, is
-    left to the pull. Raises SourceError, StateError."""
+    left to the pull. ``restored``: the memberships before the requests, for names that nobody of them has now. Raises
+    SourceError, StateError."""
     reading = _Reading(database, state, source)
     items: list[Item] = []
-    for each in names:
+    for each in dict.fromkeys(one for request in requests for one in request.people):
         try:
             items += await reading.person(each)
         except (UnknownPersonError, AmbiguousPersonError) as error:
             log.info("a person could not be read again", event_name="pull.person_left_out", why=error.message)
+    there = await to_its_end(lambda: reading.existing([item.group for item in restored]))
+    items += [
+        Members(item.group, item.added - reading.names, item.removed - reading.names)
+        for item in restored
+        if item.group in there
+    ]
     return await _save(reading, job, items, lock, log)
 
 
@@ -111,10 +139,10 @@ async def read_person(
     name: str,
     lock: Lock,
     log: FilteringBoundLogger,
-    note: Callable[[list[str]], object],
+    note: Callable[[list[str], Sequence[Members]], object],
 ) -> PeopleRead:
     """Read one person, and save what changed. ``state``: the directory, by :func:`readable_state`. ``note`` is called
-    in a thread with the ids that were read, before anything is saved.
+    in a thread with the ids that were read and the memberships that change, before anything is saved.
 
     Raises UnknownPersonError, AmbiguousPersonError, WholePullError, or another SourceError: then nothing changed.
     Raises StateError.
@@ -126,7 +154,7 @@ async def read_person(
         )
     reading = _Reading(database, state, source)
     items = await reading.person(name)
-    await to_its_end(lambda: note(reading.ids))
+    await to_its_end(lambda: note(reading.ids, [item for item in items if isinstance(item, Members)]))
     return await _save(reading, job, items, lock, log)
 
 
@@ -161,6 +189,8 @@ class _Reading:
     def __init__(self, database: Database, state: DirectoryState, source: PersonSource) -> None:
         self.database, self.state = database, state
         self.ids: list[str] = []
+        self.names = set[str]()
+        """The names that the people have now."""
         self.skipped: list[Skipped] = []
         self._source = source
 
@@ -227,11 +257,13 @@ class _Reading:
         if isinstance(answer.record, Unread):
             return [answer.record]
         groups = answer.groups.keys() | listed.keys()
-        there = await to_its_end(lambda: self._existing(groups))
+        self.names |= {answer.record.id, *answer.record.handles}
+        there = await to_its_end(lambda: self.existing(groups))
         self.skipped += [Skipped(Kind.GROUP, group, WAITS) for group in sorted(groups - there)]
         return [answer.record, *_memberships(answer, listed, there)]
 
-    def _existing(self, groups: Collection[str]) -> set[str]:
+    def existing(self, groups: Collection[str]) -> set[str]:
+        """Those of these groups that the snapshot has."""
         with self.database.read() as connection:
             return existing_groups(connection, self.state.id, groups)
 

@@ -5,6 +5,7 @@ What it changes is delivered afterwards as after any pull, under the same rules 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
@@ -16,6 +17,7 @@ from usersyncd.core.report import PullReport, PullRun
 from usersyncd.core.storable_text import escaped
 from usersyncd.job import PullJob
 from usersyncd.options import RunOptions
+from usersyncd.plugin import Members
 from usersyncd.progress import Progress
 from usersyncd.pull.beginning import locked_directory, source_context
 from usersyncd.pull.person import read_person, readable_state, verify_name
@@ -48,8 +50,10 @@ async def pull_person(
         )  # fmt: skip
         log = structlog.get_logger().bind(directory=directory.name, run=report.run)
 
-        def note(ids: list[str]) -> None:
+        def note(ids: list[str], changes: Sequence[Members]) -> None:
             report.people = ids
+            report.entered = {item.group: sorted(item.added) for item in changes if item.added}
+            report.left = {item.group: sorted(item.removed) for item in changes if item.removed}
             if options.deliver:
                 journal.note(database, report)
 

@@ -20,10 +20,10 @@ from usersyncd.core.report import Cause, PullReport, PullRun
 from usersyncd.errors import UsersyncError
 from usersyncd.job import PullJob
 from usersyncd.options import RunOptions
-from usersyncd.plugin import PersonSource
+from usersyncd.plugin import Members, PersonSource
 from usersyncd.progress import Progress
 from usersyncd.pull.beginning import locked_directory, source_context
-from usersyncd.pull.person import changed_on_request, read_people
+from usersyncd.pull.person import changed_on_request, memberships_before, read_people
 from usersyncd.pull.receive import receive
 from usersyncd.pull.save import open_spool, snapshot
 from usersyncd.state import renaming
@@ -77,7 +77,7 @@ class _Pull(Struct, frozen=True):
     async def steps(self) -> None:
         began, database, job, report = recording.now(), self.database, self.job, self.report
         before = await to_its_end(self._open)
-        requested = await to_its_end(lambda: changed_on_request(database, job.directory.name))
+        requests = await to_its_end(lambda: changed_on_request(database, job.directory.name))
         spool = await to_its_end(lambda: open_spool(database, before, job))
         try:
             async with source_context(self.folder, job, before, self.progress, self.log) as context:
@@ -92,6 +92,7 @@ class _Pull(Struct, frozen=True):
                 lambda: snapshot(database, before, job, spool, done, began),
                 name="saving", log=self.log, tick=self.progress.advance,
             )  # fmt: skip
+            restored = await to_its_end(lambda: memberships_before(requests, spool, complete=done.complete))
         finally:
             spool.close()
         self._warn(spool)
@@ -104,18 +105,22 @@ class _Pull(Struct, frozen=True):
             saved.unclear.ambiguous, saved.accepted,
         )  # fmt: skip
         if not done.complete or spool.named:
-            await self._read_again(requested, after)
+            await self._read_again(requests, restored, after)
 
-    async def _read_again(self, requested: Sequence[str], state: DirectoryState) -> None:
+    async def _read_again(
+        self, requests: Sequence[PullRun], restored: Sequence[Members], state: DirectoryState
+    ) -> None:
         """Read the people again whose reading on request changed the snapshot since the last pull. A feed of changes
         need not report what came and left again between two pulls."""
         assert self.job.connector is not None  # noqa: S101 - a directory of the file has one
-        if not requested:
+        if not requests:
             return
         async with source_context(self.folder, self.job, state, self.progress, self.log) as context:
             source = self.job.connector(self.job.directory.options, context)
             if isinstance(source, PersonSource):
-                people = await read_people(self.database, self.job, state, source, requested, self.lock, self.log)
+                people = await read_people(
+                    self.database, self.job, state, source, requests, restored, self.lock, self.log
+                )
                 self.report.changed = self.report.changed or people.changed
 
     def _open(self) -> DirectoryState:

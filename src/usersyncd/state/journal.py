@@ -247,9 +247,9 @@ def last(connection: Connection, directory: str, latest: datetime, *statuses: St
     return started
 
 
-def people_read(connection: Connection, directory: str) -> list[str]:
-    """The ids of the people whose reading on request changed the snapshot, or was interrupted, since the last pull of
-    the directory that succeeded."""
+def people_read(connection: Connection, directory: str) -> list[PullRun]:
+    """The pulls of one person that changed the snapshot, or were interrupted, since the last pull of the directory that
+    succeeded; the first one first."""
     pull = select(func.max(runs.c.number)).where(
         runs.c.kind.in_(PULLS), runs.c.subject == directory, runs.c.status.in_(("succeeded", "partial"))
     )
@@ -260,12 +260,11 @@ def people_read(connection: Connection, directory: str) -> list[str]:
     )
     rows = connection.execute(query.order_by(runs.c.number)).all()
     reports = [(finished, _DECODERS[RunKind.PERSON](text)) for finished, text in rows]
-    people = (
-        report.people
+    return [
+        report
         for finished, report in reports
         if isinstance(report, PullRun) and (report.changed or report.error is not None or finished is None)
-    )
-    return list(dict.fromkeys(one for some in people for one in some))
+    ]
 
 
 def last_connector(connection: Connection, directory: str) -> str:

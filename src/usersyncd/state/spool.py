@@ -162,6 +162,17 @@ class Spool:
             if row[0] not in self._unnamed:
                 yield SpooledMembers(*row)
 
+    def reported_members(self, group: str, *, complete: bool) -> set[str] | None:
+        """The names of members of a group that a pull adds or removes; None: it lists all members. ``complete``: the
+        pull is complete."""
+        query = 'SELECT whole, added, removed FROM edges WHERE "group" = ?'
+        names = set[str]()
+        for whole, added, removed in self._file.execute(query, (group,)):
+            if whole or complete:
+                return None
+            names.update(msgspec.json.decode(added), msgspec.json.decode(removed))
+        return names
+
     # ---- records
 
     def _add_records(self, kind: Kind, items: Mapping[str, Item]) -> None:
