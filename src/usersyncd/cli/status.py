@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from usersyncd.cli.standing import DirectoryStatus
+    from usersyncd.cli.stopped_endpoints import StoppedEndpoint
     from usersyncd.config import Config, DirectoryConfig
     from usersyncd.deliver.leaving_directories import Leaving
     from usersyncd.state.database import Database
@@ -27,8 +28,8 @@ def status(
         bool,
         typer.Option(
             "--exit-code",
-            help="For monitoring: exit with 1 if a run or a record failed, or if no run began for two intervals; with "
-            "3 if a plan is held.",
+            help="For monitoring: exit with 1 if a run or a record failed, if no run began for two intervals, or if an "
+            "endpoint is stopped; with 3 if a plan is held.",
         ),
     ] = False,
     json: JsonOption = False,
@@ -40,6 +41,7 @@ def status(
     from usersyncd.cli.guards import guard_document
     from usersyncd.cli.saved_state import saved_state
     from usersyncd.cli.standing import decisions
+    from usersyncd.cli.stopped_endpoints import show_stopped, stopped_endpoints
     from usersyncd.deliver.leaving_directories import all_leaving, removed_directories
     from usersyncd.deliver.next_due import next_due
 
@@ -48,10 +50,12 @@ def status(
     leaving: list[Leaving] = []
     decided: dict[str, list[dict[str, Any]]] = {}
     due: dict[str, datetime] = {}
+    stopped: list[StoppedEndpoint] = []
     with saved_state(loaded) as database:
         if database is not None:
             due = next_due(database, loaded)
             decided = decisions(database)
+            stopped = stopped_endpoints(database, loaded)
             with database.read() as connection:
                 leaving = [one for one in all_leaving(connection, loaded) if one.is_held]
                 directories += removed_directories(connection, loaded)
@@ -67,11 +71,13 @@ def status(
                 "format": 1,
                 "directories": found,
                 "targets": [guard_document(one, due.get(one.name)) for one in loaded.targets.values()],
+                "stopped_endpoints": stopped,
             }
         )
     else:
         _show(found, loaded, due)
-    if exit_code and (code := _code(found)):
+        show_stopped(stopped)
+    if exit_code and (code := 1 if stopped else _code(found)):
         raise typer.Exit(code)
 
 

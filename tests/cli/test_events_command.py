@@ -1,0 +1,137 @@
+"""``usersyncd events``: what people see of streams, and do about them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from tests.cli.company import DIRECTORY, Company
+from tests.cli.running import Usersyncd
+from usersyncd.core.events import to_json
+from usersyncd.state import endpoints, streams
+from usersyncd.state.database import Database, open_database
+from usersyncd.state.endpoints import Parked, RoundResult
+from usersyncd.state.feed import read_feed
+
+EVENTS = """\
+targets:
+  hooks:
+    connector: events
+    options:
+      webhooks:
+        crm: {url: "https://crm.example/hooks", secrets: [{env: HOOK}]}
+        billing: {url: "https://billing.example/hooks", secrets: [{env: HOOK}]}
+"""
+
+
+@pytest.fixture
+def company(tmp_path: Path, usersyncd: Usersyncd) -> Company:
+    made = Company(tmp_path)
+    made.keep("users.csv", 5)
+    (tmp_path / "acme" / "groups.csv").write_text("id,displayName\n")
+    (tmp_path / "acme" / "members.csv").write_text("group_id,member_id\n")
+    made.configure("state: sqlite:///state.db\n" + DIRECTORY + EVENTS)
+    return made
+
+
+@pytest.fixture
+def database(company: Company, usersyncd: Usersyncd) -> Database:
+    assert usersyncd("sync").code == 0
+    return open_database(f"sqlite:///{company.folder}/state.db")
+
+
+def stop(database: Database, *, dead: int = 0) -> None:
+    """End the endpoint ``crm`` as its sender does."""
+    with database.read() as connection:
+        stream = streams.by_name(connection, "hooks")
+        assert stream is not None
+        state = endpoints.load(connection, stream.target, "crm")
+        assert state is not None
+    parked = [Parked(dead, "x", 10, dead=True, error="HTTP 400")] if dead else []
+    stopped = state if dead else structs.replace(state, stopped="disabled", error="HTTP 410")
+    endpoints.store(database, RoundResult(stopped, set(), set(), parked))
+
+
+def test_the_streams_and_their_endpoints_are_shown(company: Company, usersyncd: Usersyncd, database: Database) -> None:
+    shown = json.loads(usersyncd("events", "--json").out)
+    assert shown["format"] == 1
+    [stream] = shown["streams"]
+    assert (stream["target"], stream["last"], stream["pruned"]) == ("hooks", 5, 0)
+    assert [(one["endpoint"], one["status"], one["waiting"]) for one in stream["endpoints"]] == [
+        ("billing", "ok", 5), ("crm", "ok", 5),
+    ]  # fmt: skip
+    text = usersyncd("events").out
+    assert text.startswith("hooks: 5 events, kept from 1\n")
+
+
+def test_nothing_is_shown_before_the_first_delivery(company: Company, usersyncd: Usersyncd) -> None:
+    [stream] = json.loads(usersyncd("events", "--json").out)["streams"]
+    assert (stream["epoch"], stream["last"], stream["endpoints"]) == (None, 0, [])
+    ran = usersyncd("events", "replay", "hooks", "--dead")
+    assert (ran.code, ran.err.splitlines()[0]) == (1, "hooks has no stream yet")
+
+
+def test_a_stopped_endpoint_is_in_the_status_until_it_is_enabled(
+    company: Company, usersyncd: Usersyncd, database: Database
+) -> None:
+    assert usersyncd("status", "--exit-code").code == 0
+    stop(database)
+    ran = usersyncd("status", "--exit-code")
+    assert ran.code == 1
+    assert "hooks: nothing is sent to the endpoint crm: it is disabled (HTTP 410)" in ran.out
+    assert "usersyncd events enable hooks crm" in ran.out
+    [stopped] = json.loads(usersyncd("status", "--json").out)["stopped_endpoints"]
+    assert (stopped["target"], stopped["endpoint"], stopped["status"]) == ("hooks", "crm", "disabled")
+    assert "usersyncd events enable hooks crm" in usersyncd("events").out
+    assert usersyncd("events", "enable", "hooks", "crm").out == "crm is enabled.\n"
+    assert usersyncd("events", "enable", "hooks", "crm").out == "crm is in use: nothing was to be done.\n"
+    assert usersyncd("status", "--exit-code").code == 0
+
+
+def test_dead_events_are_replayed(company: Company, usersyncd: Usersyncd, database: Database) -> None:
+    stop(database, dead=2)
+    assert "1" in usersyncd("events").out
+    ran = json.loads(usersyncd("events", "replay", "hooks", "--dead", "--json").out)
+    assert ran == {"format": 1, "target": "hooks", "replayed": {"billing": 0, "crm": 1}}
+    [stream] = json.loads(usersyncd("events", "--json").out)["streams"]
+    assert [(one["dead"], one["held"]) for one in stream["endpoints"]] == [(0, 0), (0, 1)]
+
+
+def test_one_event_is_replayed_to_one_endpoint(company: Company, usersyncd: Usersyncd, database: Database) -> None:
+    event = read_feed(database, "hooks", None, 10).events[2]
+    ran = usersyncd("events", "replay", "hooks", "--event", event.id, "--endpoint", "crm")
+    assert ran.out == "crm: 1 event will be sent again.\n"
+    [stream] = json.loads(usersyncd("events", "--json").out)["streams"]
+    assert [one["held"] for one in stream["endpoints"]] == [0, 1]
+
+
+def test_a_person_is_erased_from_the_events(company: Company, usersyncd: Usersyncd, database: Database) -> None:
+    event = read_feed(database, "hooks", None, 10).events[0]
+    id_ = event.body["object"]["record"]
+    assert usersyncd("events", "erase", "acme", id_).out == "Erased in 1 change.\n"
+    again = read_feed(database, "hooks", None, 10).events[0]
+    assert (again.id, again.body["redacted"]) == (event.id, True)
+    assert event.body["after"]["userName"].encode() not in to_json(again.body)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("replay", "hooks"), 2, "exactly one of --event and --dead"),
+        (("replay", "hooks", "--dead", "--event", "x"), 2, "exactly one of --event and --dead"),
+        (("replay", "other", "--dead"), 2, "other is not an events target"),
+        (("replay", "hooks", "--dead", "--endpoint", "x"), 2, "hooks has no endpoint x"),
+        (("replay", "hooks", "--event", "x-1"), 1, "hooks has no event x-1"),
+        (("enable", "hooks", "x"), 2, "hooks has no endpoint x"),
+        (("erase", "acme", "nobody"), 1, "no event is about a person nobody of acme"),
+    ],
+)
+def test_what_cannot_be_done_is_said(
+    company: Company, usersyncd: Usersyncd, database: Database, arguments: tuple[str, ...], code: int, says: str
+) -> None:
+    ran = usersyncd("events", *arguments)
+    assert (ran.code, says in ran.err) == (code, True), ran.err
+    assert "→" in ran.err
