@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-ALL = ("rules", "sync", "changes", "ldap_pull", "ldap_changes", "graph_pull", "graph_run", "google_pull")
+ALL = ("rules", "sync", "changes", "ldap_pull", "ldap_changes", "graph_pull", "graph_run", "google_pull", "scim_out")
 
 failed = []
 for name in ALL:
