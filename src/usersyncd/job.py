@@ -63,7 +63,7 @@ class PullJob(Struct, frozen=True):
     @property
     def receiving(self) -> Receiving | None:
         """How the directory pushes; None: it is pulled."""
-        return self.connector.receiving(self.directory.options) if _may_receive(self.connector) else None
+        return receiving(self.directory, self.connector)
 
 
 class DeliveryJob(Struct, frozen=True):
@@ -169,6 +169,11 @@ def job(
         manager=any(rules.reads.manager for rules in everything),
         basis=_basis(directory, reads),
     )
+
+
+def receiving(directory: DirectoryConfig, connector: type[Source]) -> Receiving | None:
+    """How a directory pushes; None: it is pulled."""
+    return connector.receiving(directory.options) if _may_receive(connector) else None
 
 
 def _may_receive(connector: type[Source]) -> TypeGuard[type[ReceivingSource]]:

@@ -40,6 +40,7 @@ class DirectoryStatus(Struct):
     last_delivery: str | None = None
     next_run: str | None = None
     late: bool = False
+    tokens: dict[str, datetime] = {}
     status: str | None = None
     users: int = 0
     groups: int = 0

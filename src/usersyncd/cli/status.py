@@ -44,6 +44,7 @@ def status(
     from usersyncd.cli.stopped_endpoints import show_stopped, stopped_endpoints
     from usersyncd.deliver.leaving_directories import all_leaving, removed_directories
     from usersyncd.deliver.next_due import next_due
+    from usersyncd.state.token_uses import last_uses
 
     loaded = load_config(context, config)
     directories = list(loaded.directories.values())
@@ -58,11 +59,17 @@ def status(
             stopped = stopped_endpoints(database, loaded)
             with database.read() as connection:
                 leaving = [one for one in all_leaving(connection, loaded) if one.is_held]
+                used = {name: last_uses(connection, name) for name in loaded.directories}
                 directories += removed_directories(connection, loaded)
         found = [_directory_status(database, directory, loaded.targets) for directory in directories]
     now = datetime.now(UTC)
     for one in found:
-        one.late = _is_late(one, loaded.directories.get(one.directory), now)
+        configured = loaded.directories.get(one.directory)
+        if configured is not None and _pushes(configured):
+            one.next_run = None
+            one.tokens = used.get(one.directory, {})
+        else:
+            one.late = _is_late(one, configured, now)
         one.decisions = decided.get(one.directory, [])
         one.leaving = [each for each in leaving if each.directory == one.directory]
     if json:
@@ -86,6 +93,14 @@ def _code(found: list[DirectoryStatus]) -> int:
     if any(one.error or one.failures or one.late for one in found):
         return 1
     return 3 if any(one.held for one in found) else 0
+
+
+def _pushes(directory: DirectoryConfig) -> bool:
+    """Whether a directory sends its changes by itself: no run of it is due, and none is late."""
+    from usersyncd import registry
+    from usersyncd.job import receiving
+
+    return receiving(directory, registry.source(directory.connector)) is not None
 
 
 def _is_late(one: DirectoryStatus, directory: DirectoryConfig | None, now: datetime) -> bool:
@@ -146,6 +161,8 @@ def _show(directories: list[DirectoryStatus], config: Config, due: Mapping[str, 
     for one in directories:
         for each in one.leaving:
             text.show(text.BLANK, *describe_leaving(each, config.directories))
+        for token, at in one.tokens.items():
+            text.show(text.clean(f"{one.directory}: token {token} was last used {_ago(at.isoformat(), now)}"))
         if reasons := list(_reasons(one)):
             text.show(text.BLANK, Text(f"{one.directory}:", style="bold"))
             text.show(*reasons, indent=2)
