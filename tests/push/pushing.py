@@ -10,7 +10,7 @@ from typing import TypeVar
 from tests.run.world import World
 from usersyncd.job import PullJob
 from usersyncd.plugin import Kind, Secret
-from usersyncd.push.receiver import Receiver
+from usersyncd.push.receiver import DirectoryReceiver
 from usersyncd.scim.errors import ScimError
 from usersyncd.scim.store import Operation, StoredResource
 from usersyncd_scim import ScimSource
@@ -31,11 +31,11 @@ class PushingWorld(World):
     def job(self) -> PullJob:
         return self._job(ScimSource, OPTIONS)
 
-    def receive(self, work: Callable[[Receiver], Awaitable[T]]) -> T:
+    def receive(self, work: Callable[[DirectoryReceiver], Awaitable[T]]) -> T:
         """What ``work`` returns while the directory is received."""
 
         async def run() -> T:
-            receiver = Receiver(self.database, self.job, self.runs.append)
+            receiver = DirectoryReceiver(self.database, self.job, self.runs.append)
             task = asyncio.create_task(receiver.run())
             try:
                 return await work(receiver)
@@ -48,7 +48,7 @@ class PushingWorld(World):
     def push(self, *operations: Operation) -> list[StoredResource | int | None]:
         """Send these requests at once. Returns what each gets: the resource, None, or the status of the error."""
 
-        async def send(receiver: Receiver) -> list[StoredResource | int | None]:
+        async def send(receiver: DirectoryReceiver) -> list[StoredResource | int | None]:
             answers = await asyncio.gather(*map(receiver.change, operations), return_exceptions=True)
             return [_answer(answer) for answer in answers]
 
@@ -64,7 +64,7 @@ class PushingWorld(World):
         return self.receive(lambda receiver: receiver.get(kind, id_, members=True, groups=True))
 
     def found(self, attribute: str, value: str, kind: Kind = Kind.USER) -> list[str]:
-        async def look(receiver: Receiver) -> Sequence[StoredResource]:
+        async def look(receiver: DirectoryReceiver) -> Sequence[StoredResource]:
             return await receiver.lookup(kind, attribute, value, members=False)
 
         return [one.id for one in self.receive(look)]

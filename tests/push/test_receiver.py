@@ -16,7 +16,7 @@ from usersyncd.core.report import PullRun
 from usersyncd.plugin import Kind
 from usersyncd.push import burst, queue
 from usersyncd.push.commit import commit as commit_all
-from usersyncd.push.receiver import Receiver
+from usersyncd.push.receiver import DirectoryReceiver
 from usersyncd.scim.errors import ScimError
 from usersyncd.scim.store import StoredMember, StoredResource
 from usersyncd.state import journal
@@ -69,7 +69,7 @@ def test_resources_are_listed_in_the_order_in_which_they_came(acme: PushingWorld
     acme.push(delete(ids[3]), put(ids[1], "renamed"))
     left = [*ids[:3], *ids[4:]]
 
-    async def look(receiver: Receiver) -> None:
+    async def look(receiver: DirectoryReceiver) -> None:
         pages = [await receiver.page(Kind.USER, offset=n, count=2, members=True) for n in range(0, 8, 2)]
         assert [one.id for page in pages for one in page] == left
         assert [one.id for one in await receiver.after(Kind.USER, ids[1], 2, members=False)] == [ids[2], ids[4]]
@@ -85,7 +85,7 @@ def test_resources_are_listed_in_the_order_in_which_they_came(acme: PushingWorld
 
 
 def test_a_directory_that_pushed_nothing_yet_is_empty(acme: PushingWorld) -> None:
-    async def look(receiver: Receiver) -> None:
+    async def look(receiver: DirectoryReceiver) -> None:
         assert await receiver.get(Kind.USER, "x", members=True, groups=True) is None
         assert await receiver.lookup(Kind.USER, "userName", "x", members=False) == []
         assert await receiver.count(Kind.USER) == 0
@@ -163,7 +163,7 @@ def test_all_users_may_lose_an_attribute_by_request(acme: PushingWorld) -> None:
 
 
 def test_a_burst_is_one_run_of_the_history(acme: PushingWorld) -> None:
-    async def send(receiver: Receiver) -> None:
+    async def send(receiver: DirectoryReceiver) -> None:
         ada = await receiver.change(post("ada"))
         assert ada is not None
         await asyncio.gather(*(receiver.change(post(f"user{number}")) for number in range(5)))
@@ -181,7 +181,7 @@ def test_a_burst_is_one_run_of_the_history(acme: PushingWorld) -> None:
 def test_a_burst_ends_when_no_request_comes(acme: PushingWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(burst, "QUIET", 0.05)
 
-    async def send(receiver: Receiver) -> None:
+    async def send(receiver: DirectoryReceiver) -> None:
         for name in ("ada", "boris"):
             await receiver.change(post(name))
             await asyncio.to_thread(wait_for_the_end, acme)
@@ -201,7 +201,7 @@ def test_requests_that_change_nothing_ask_for_no_delivery(acme: PushingWorld) ->
 
 
 def test_a_request_waits_while_another_run_has_the_directory(acme: PushingWorld) -> None:
-    async def send(receiver: Receiver) -> None:
+    async def send(receiver: DirectoryReceiver) -> None:
         with locked(acme.database, DIRECTORY, "acme"):
             waiting = asyncio.create_task(receiver.change(post("ada")))
             await asyncio.sleep(0.2)
@@ -216,7 +216,7 @@ def test_a_request_that_waits_too_long_is_refused_and_changes_nothing(
 ) -> None:
     monkeypatch.setattr(queue, "LONGEST", 0.1)
 
-    async def send(receiver: Receiver) -> None:
+    async def send(receiver: DirectoryReceiver) -> None:
         with locked(acme.database, DIRECTORY, "acme"), pytest.raises(ScimError) as raised:
             await receiver.change(post("ada"))
         assert (raised.value.status, raised.value.retry_after) == (503, 10)
@@ -232,7 +232,7 @@ def test_too_many_requests_are_refused(acme: PushingWorld, monkeypatch: pytest.M
 
 
 def test_a_provider_that_hangs_up_stops_no_other(acme: PushingWorld) -> None:
-    async def send(receiver: Receiver) -> None:
+    async def send(receiver: DirectoryReceiver) -> None:
         with locked(acme.database, DIRECTORY, "acme"):
             given_up, other = (asyncio.create_task(receiver.change(post(name))) for name in ("ada", "boris"))
             await asyncio.sleep(0.1)
@@ -255,7 +255,7 @@ def test_an_unexpected_error_costs_only_its_own_request(acme: PushingWorld, monk
 
 
 def test_after_the_end_requests_are_refused_and_those_before_are_saved(acme: PushingWorld) -> None:
-    async def send(receiver: Receiver) -> None:
+    async def send(receiver: DirectoryReceiver) -> None:
         accepted = [asyncio.create_task(receiver.change(post(f"user{number}"))) for number in range(30)]
         await asyncio.sleep(0)
         receiver.stop()
@@ -276,14 +276,14 @@ def test_a_state_database_that_fails_is_answered_by_503_and_recovers(
     connect = driver.connect
     monkeypatch.setattr(driver, "connect", lambda *given, **more: connect(*given, **{**more, "timeout": 0.05}))
 
-    async def status(receiver: Receiver) -> int:
+    async def status(receiver: DirectoryReceiver) -> int:
         try:
             await receiver.change(post("boris"))
         except ScimError as error:
             return error.status
         return 201
 
-    async def send(receiver: Receiver) -> None:
+    async def send(receiver: DirectoryReceiver) -> None:
         await receiver.change(post("ada"))
         with closing(sqlite3.connect(acme.database.file, isolation_level=None)) as blocker:
             blocker.execute("BEGIN IMMEDIATE")

@@ -11,7 +11,7 @@ from usersyncd.job import PullJob
 from usersyncd.state.database import Database
 
 if TYPE_CHECKING:
-    from usersyncd.push.receiver import Receiver
+    from usersyncd.push.receiver import DirectoryReceiver
     from usersyncd.scim.store import ResourceStore
 
 PATIENCE = 10.0
@@ -24,7 +24,7 @@ class Receivers:
     def __init__(self, database: Database, pushed: Callable[[str, str], None]) -> None:
         self._database = database
         self._pushed = pushed
-        self._receivers: dict[str, Receiver] = {}
+        self._receivers: dict[str, DirectoryReceiver] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def of(self, directory: str) -> ResourceStore | None:
@@ -58,12 +58,14 @@ class Receivers:
 
     def _start(self, name: str, job: PullJob) -> None:
         try:
-            from usersyncd.push.receiver import Receiver  # `run` without such a directory does not need its libraries.
+            from usersyncd.push.receiver import (
+                DirectoryReceiver,  # `run` without such a directory does not need its libraries.
+            )
         except ImportError as error:
             raise PluginError(
                 f"{name} pushes, which needs the library {error.name}", "pip install 'usersyncd[web]'"
             ) from error
-        receiver = self._receivers[name] = Receiver(self._database, job, lambda run: self._pushed(name, run))
+        receiver = self._receivers[name] = DirectoryReceiver(self._database, job, lambda run: self._pushed(name, run))
         task = asyncio.create_task(receiver.run(), name=f"receive {name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -31,7 +31,7 @@ SCANNED = 500
 """How many resources a scan reads at a time."""
 
 
-class Receiver:
+class DirectoryReceiver:
     """Implements ``ResourceStore`` for one directory.
 
     ``job``: the pull of the directory; a reload replaces it. ``pushed``: is called with the id of the push's run after
