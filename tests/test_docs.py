@@ -67,7 +67,9 @@ def unknown(document: Path) -> Iterator[str]:
         if name not in COMMANDS:
             yield name
             continue
-        known = {option for parameter in COMMANDS[name].params for option in parameter.opts}
+        inner = getattr(COMMANDS[name], "commands", {}).values()
+        parameters = [parameter for command in (COMMANDS[name], *inner) for parameter in command.params]
+        known = {option for parameter in parameters for option in parameter.opts}
         yield from (f"{name} {option}" for option in options if option not in known)
 
 

@@ -12,7 +12,7 @@ import structlog
 from tests.events.receiver import Hook
 from tests.events.world import StreamWorld
 from usersyncd.events.messages import Writer, standard_webhooks
-from usersyncd.events.receiver import Receiver
+from usersyncd.events.receiver import WebhookReceiver
 from usersyncd.events.sender import EndpointSender
 from usersyncd.state import endpoints, streams
 from usersyncd.state.endpoints import EndpointState, EndpointStatus
@@ -44,7 +44,7 @@ class Sending:
         self.sender = self._made()
 
     def _made(self) -> EndpointSender:
-        receiver = Receiver(self.hook.url, private=True)
+        receiver = WebhookReceiver(self.hook.url, private=True)
         return EndpointSender(
             self.stream.database, "app", "crm", receiver, self._write, self._types, structlog.get_logger(),
             lambda: self.now,

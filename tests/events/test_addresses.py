@@ -11,10 +11,10 @@ import pytest
 
 from tests.events.receiver import receiving
 from usersyncd.events.addresses import is_public
-from usersyncd.events.messages import Message
-from usersyncd.events.receiver import Meaning, Receiver
+from usersyncd.events.messages import EventMessage
+from usersyncd.events.receiver import ReplyMeaning, WebhookReceiver
 
-MESSAGE = Message({"content-type": "application/secevent+jwt"}, b"{}")
+MESSAGE = EventMessage({"content-type": "application/secevent+jwt"}, b"{}")
 
 
 @pytest.mark.parametrize(
@@ -50,20 +50,20 @@ def resolving(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> list[str]
 
 async def test_a_private_receiver_is_refused_unless_it_is_allowed() -> None:
     async with receiving() as hook:
-        refused = Receiver(hook.url, private=False)
+        refused = WebhookReceiver(hook.url, private=False)
         reply = await refused.post(MESSAGE)
-        assert reply.meaning is Meaning.UNAVAILABLE
+        assert reply.meaning is ReplyMeaning.UNAVAILABLE
         assert "not public" in (reply.error or "")
         assert hook.connections == 0
-        allowed = Receiver(hook.url, private=True)
-        assert (await allowed.post(MESSAGE)).meaning is Meaning.DELIVERED
+        allowed = WebhookReceiver(hook.url, private=True)
+        assert (await allowed.post(MESSAGE)).meaning is ReplyMeaning.DELIVERED
         await refused.close()
         await allowed.close()
 
 
 async def test_one_private_address_among_public_ones_is_enough_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
     resolving(monkeypatch, ["8.8.8.8", "127.0.0.1"])
-    receiver = Receiver("http://rebind.example/hook", private=False)
+    receiver = WebhookReceiver("http://rebind.example/hook", private=False)
     assert "127.0.0.1" in ((await receiver.post(MESSAGE)).error or "")
     await receiver.close()
 
@@ -73,9 +73,9 @@ async def test_a_name_is_resolved_once_and_its_checked_address_used(monkeypatch:
     async with receiving() as hook:
         port = int(hook.url.rpartition(":")[2].partition("/")[0])
         asked = resolving(monkeypatch, ["127.0.0.1"], ["10.0.0.1"])
-        receiver = Receiver(f"http://app.example:{port}/hook", private=True)
-        assert (await receiver.post(MESSAGE)).meaning is Meaning.DELIVERED
-        assert (await receiver.post(MESSAGE)).meaning is Meaning.DELIVERED
+        receiver = WebhookReceiver(f"http://app.example:{port}/hook", private=True)
+        assert (await receiver.post(MESSAGE)).meaning is ReplyMeaning.DELIVERED
+        assert (await receiver.post(MESSAGE)).meaning is ReplyMeaning.DELIVERED
         await receiver.close()
     assert asked == ["app.example"]
     assert [request.headers["host"] for request in hook.received] == [f"app.example:{port}"] * 2
@@ -85,8 +85,8 @@ async def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.Monkey
     async with receiving() as proxy, receiving() as hook:
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy.url)
-        receiver = Receiver(hook.url, private=True)
-        assert (await receiver.post(MESSAGE)).meaning is Meaning.DELIVERED
+        receiver = WebhookReceiver(hook.url, private=True)
+        assert (await receiver.post(MESSAGE)).meaning is ReplyMeaning.DELIVERED
         await receiver.close()
     assert (len(hook.received), len(proxy.received)) == (1, 0)
 
@@ -96,8 +96,8 @@ async def test_a_receiver_that_answers_without_end_is_cut_off(monkeypatch: pytes
         return 200, {}, b"x" * 1_000_000
 
     async with receiving(endless) as hook:
-        receiver = Receiver(hook.url, private=True)
-        assert (await receiver.post(MESSAGE)).meaning is Meaning.DELIVERED
+        receiver = WebhookReceiver(hook.url, private=True)
+        assert (await receiver.post(MESSAGE)).meaning is ReplyMeaning.DELIVERED
         await receiver.close()
 
 
@@ -108,7 +108,7 @@ async def test_a_slow_receiver_is_not_waited_for_longer_than_the_limit(monkeypat
 
     monkeypatch.setattr("usersyncd.events.receiver.TIMEOUT", 0.2)
     async with receiving(slow) as hook:
-        receiver = Receiver(hook.url, private=True)
+        receiver = WebhookReceiver(hook.url, private=True)
         reply = await receiver.post(MESSAGE)
         await receiver.close()
-    assert (reply.meaning, reply.silent) == (Meaning.UNAVAILABLE, True)
+    assert (reply.meaning, reply.silent) == (ReplyMeaning.UNAVAILABLE, True)

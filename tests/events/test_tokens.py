@@ -119,8 +119,8 @@ async def test_an_error_of_the_receiver_holds_the_event_and_is_kept(stream: Stre
     "key", [ECKey.generate_key("P-256"), OKPKey.generate_key("Ed25519"), RSAKey.generate_key(2048)]
 )
 def test_keys_of_several_kinds_sign_and_are_published_without_their_secrets(key: Any, state: str) -> None:
-    body: dict[str, Any] = {"id": "R-0", "occurred_at": "2026-11-28T08:00:00Z", "before": None, "after": None, "changed": [],
-            "object": {"kind": "user", "id": "x", "record": "u1"}}  # fmt: skip
+    body: dict[str, Any] = {"id": "R-0", "occurred_at": "2026-11-28T08:00:00Z", "before": None, "after": None,
+            "changed": [], "object": {"kind": "user", "id": "x", "record": "u1"}}  # fmt: skip
     text = key.as_pem(private=True).decode()
     write = security_event_tokens(text, "https://a.example", "https://b.example", revoke=False)
     [message] = write(Event(1, "R-0", "user.deleted", "x", body), datetime.now(UTC))

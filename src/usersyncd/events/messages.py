@@ -13,7 +13,7 @@ from usersyncd.core.events import Event, to_json
 from usersyncd.errors import ConfigError
 
 
-class Message(Struct, frozen=True):
+class EventMessage(Struct, frozen=True):
     """One request: its headers and its body."""
 
     headers: dict[str, str]
@@ -23,7 +23,7 @@ class Message(Struct, frozen=True):
 class Writer(Protocol):
     """Writes the messages of an event, in the order in which they are sent."""
 
-    def __call__(self, event: Event, now: datetime) -> Sequence[Message]: ...
+    def __call__(self, event: Event, now: datetime) -> Sequence[EventMessage]: ...
 
 
 def standard_webhooks(secrets: Sequence[str], endpoint: str) -> Writer:
@@ -31,7 +31,7 @@ def standard_webhooks(secrets: Sequence[str], endpoint: str) -> Writer:
     text that is not such a secret; the message does not contain it."""
     signatures = [_signature(secret, endpoint) for secret in secrets]
 
-    def write(event: Event, now: datetime) -> Sequence[Message]:
+    def write(event: Event, now: datetime) -> Sequence[EventMessage]:
         body = to_json(event.body)
         signed = " ".join(one.sign(event.id, now, body.decode()) for one in signatures)
         headers = {
@@ -40,7 +40,7 @@ def standard_webhooks(secrets: Sequence[str], endpoint: str) -> Writer:
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": signed,
         }
-        return [Message(headers, body)]
+        return [EventMessage(headers, body)]
 
     return write
 
@@ -64,9 +64,9 @@ def _signature(secret: str, endpoint: str) -> Signature:
 def authorized(write: Writer, token: Callable[[], str]) -> Writer:
     """Messages with a bearer token."""
 
-    def written(event: Event, now: datetime) -> Sequence[Message]:
+    def written(event: Event, now: datetime) -> Sequence[EventMessage]:
         return [
-            Message({**message.headers, "authorization": f"Bearer {token()}"}, message.body)
+            EventMessage({**message.headers, "authorization": f"Bearer {token()}"}, message.body)
             for message in write(event, now)
         ]
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from usersyncd.errors import ConfigError
 from usersyncd.events.addresses import ForbiddenAddressError, PublicBackend
-from usersyncd.events.messages import Message
+from usersyncd.events.messages import EventMessage
 from usersyncd.plugin import http_date, quoted
 
 TIMEOUT = 20.0
@@ -24,7 +24,7 @@ _BODY = 4096
 _THROTTLED = (429, 502, 503, 504)
 
 
-class Meaning(Enum):
+class ReplyMeaning(Enum):
     """What an answer means. DELIVERED: 2xx. REFUSED: this event is refused. UNAVAILABLE: the receiver as a whole cannot
     take events now. DISABLED: it wants no more events (410)."""
 
@@ -37,13 +37,13 @@ class Meaning(Enum):
 class Reply(Struct, frozen=True):
     """The answer to a message. ``wait``: what Retry-After asks for. ``silent``: there was no HTTP answer."""
 
-    meaning: Meaning
+    meaning: ReplyMeaning
     error: str | None = None
     wait: timedelta | None = None
     silent: bool = False
 
 
-class Receiver:
+class WebhookReceiver:
     """A webhook by its URL. Redirects are not followed, and proxies of the environment are not used."""
 
     def __init__(self, url: str, *, private: bool, ca_file: Path | None = None, connections: int = 16) -> None:
@@ -61,7 +61,7 @@ class Receiver:
             network_backend=PublicBackend(private=private),
         )
 
-    async def post(self, message: Message) -> Reply:
+    async def post(self, message: EventMessage) -> Reply:
         """Post a message. Never raises for what the receiver does."""
         headers: dict[bytes | str, bytes | str] = {"user-agent": "usersyncd", "accept": "application/json"}
         headers.update(message.headers)
@@ -76,11 +76,13 @@ class Receiver:
                     if len(body) >= _BODY:
                         break
         except ForbiddenAddressError as error:
-            return Reply(Meaning.UNAVAILABLE, f"{error}: set allow_private_addresses if that is intended", silent=True)
+            return Reply(
+                ReplyMeaning.UNAVAILABLE, f"{error}: set allow_private_addresses if that is intended", silent=True
+            )
         except TimeoutError:
-            return Reply(Meaning.UNAVAILABLE, f"there was no answer within {TIMEOUT:.0f} seconds", silent=True)
+            return Reply(ReplyMeaning.UNAVAILABLE, f"there was no answer within {TIMEOUT:.0f} seconds", silent=True)
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError) as error:
-            return Reply(Meaning.UNAVAILABLE, quoted(str(error) or type(error).__name__, SHOWN), silent=True)
+            return Reply(ReplyMeaning.UNAVAILABLE, quoted(str(error) or type(error).__name__, SHOWN), silent=True)
         return _reply(response, body)
 
     async def close(self) -> None:
@@ -90,14 +92,14 @@ class Receiver:
 def _reply(response: httpcore.Response, body: bytes) -> Reply:
     status = response.status
     if 200 <= status < 300:
-        return Reply(Meaning.DELIVERED)
+        return Reply(ReplyMeaning.DELIVERED)
     text = quoted(body.decode(errors="replace").strip(), SHOWN)
     error = f"HTTP {status}{': ' if text else ''}{text}"
     if status == 410:
-        return Reply(Meaning.DISABLED, error)
+        return Reply(ReplyMeaning.DISABLED, error)
     if status in _THROTTLED:
-        return Reply(Meaning.UNAVAILABLE, error, _wait(response))
-    return Reply(Meaning.REFUSED, error, _wait(response))
+        return Reply(ReplyMeaning.UNAVAILABLE, error, _wait(response))
+    return Reply(ReplyMeaning.REFUSED, error, _wait(response))
 
 
 def _wait(response: httpcore.Response) -> timedelta | None:

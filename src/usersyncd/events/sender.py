@@ -18,7 +18,7 @@ from msgspec import structs
 
 from usersyncd.core.retry_schedule import pause_after
 from usersyncd.events.messages import Writer
-from usersyncd.events.receiver import Meaning, Receiver, Reply
+from usersyncd.events.receiver import Reply, ReplyMeaning, WebhookReceiver
 from usersyncd.state import endpoints
 from usersyncd.state.database import Database
 from usersyncd.state.endpoints import EndpointState, Parked, Pending, Round, RoundResult
@@ -41,7 +41,7 @@ class EndpointSender:
         database: Database,
         target: str,
         name: str,
-        receiver: Receiver,
+        receiver: WebhookReceiver,
         write: Writer,
         types: frozenset[str] | None,
         log: Any,
@@ -114,19 +114,19 @@ class EndpointSender:
     async def _send_one(self, sending: _Sending, pending: Pending) -> None:
         """Send the first event of an object, and take it from the queue unless it has to be sent again."""
         event = pending.event
-        reply = Reply(Meaning.DELIVERED)
+        reply = Reply(ReplyMeaning.DELIVERED)
         for message in self._write(event, self._now()):
             reply = await self._receiver.post(message)
-            if reply.meaning is not Meaning.DELIVERED:
+            if reply.meaning is not ReplyMeaning.DELIVERED:
                 break
-        if reply.meaning is Meaning.DELIVERED:
+        if reply.meaning is ReplyMeaning.DELIVERED:
             self._successes += 1
             self._refusals = 0
             self._unanswered.pop(event.number, None)
             sending.deliver(pending)
-        elif reply.meaning is Meaning.DISABLED:
+        elif reply.meaning is ReplyMeaning.DISABLED:
             sending.stop(reply)
-        elif reply.meaning is Meaning.UNAVAILABLE and not self._is_event_at_fault(pending, reply):
+        elif reply.meaning is ReplyMeaning.UNAVAILABLE and not self._is_event_at_fault(pending, reply):
             sending.pause(reply)
         else:
             self._unanswered.pop(event.number, None)
@@ -168,10 +168,10 @@ class EndpointSender:
         """Store what a round changed. Returns the new state."""
         old, now = sending.state, self._now()
         state = structs.replace(old, cursor=sending.cursor(), acknowledged=sending.acknowledged())
-        if sending.counts[Meaning.DELIVERED]:
+        if sending.counts[ReplyMeaning.DELIVERED]:
             state = structs.replace(state, failures=0, next_attempt=None, succeeded_at=now, error=None)
         failure = sending.failure
-        if failure is not None and failure.meaning is Meaning.DISABLED:
+        if failure is not None and failure.meaning is ReplyMeaning.DISABLED:
             state = structs.replace(state, stopped=DISABLED, stopped_at=now, error=failure.error)
         elif failure is not None:
             failures = state.failures + 1
@@ -181,7 +181,7 @@ class EndpointSender:
                 state, failures=failures, next_attempt=None if pause is None else now + pause, error=failure.error,
                 stopped=stopped, stopped_at=None if stopped is None else now,
             )  # fmt: skip
-        elif old.failures and not sending.counts[Meaning.DELIVERED] and sending.counts[Meaning.REFUSED]:
+        elif old.failures and not sending.counts[ReplyMeaning.DELIVERED] and sending.counts[ReplyMeaning.REFUSED]:
             state = structs.replace(state, failures=0, next_attempt=None)  # It answers: only the event is refused.
         if state != old or sending.freed or sending.parked:
             result = RoundResult(state, sending.done, sending.freed, sending.parked)
@@ -216,7 +216,7 @@ class _Sending:
         self.freed = set[int]()
         self.parked = list(found.followers)
         self.failure: Reply | None = None
-        self.counts = Counter[Meaning]()
+        self.counts = Counter[ReplyMeaning]()
         self._read_to = found.read_to
 
     @property
@@ -225,13 +225,13 @@ class _Sending:
         return self.failure is not None
 
     def deliver(self, pending: Pending) -> None:
-        self.counts[Meaning.DELIVERED] += 1
+        self.counts[ReplyMeaning.DELIVERED] += 1
         self.queues[pending.event.object].pop(0)
         (self.done if pending.parked is None else self.freed).add(pending.event.number)
 
     def park(self, pending: Pending, parked: Parked) -> None:
         """Let an event wait. Unless it is dead, the later events of its object wait, too."""
-        self.counts[Meaning.REFUSED] += 1
+        self.counts[ReplyMeaning.REFUSED] += 1
         queue = self.queues[pending.event.object]
         queue.pop(0)
         self.parked.append(parked)

@@ -15,7 +15,7 @@ from usersyncd.blocking import to_its_end
 from usersyncd.config import Config
 from usersyncd.errors import ConfigError, LockedError, StateError
 from usersyncd.events.messages import Writer, authorized, standard_webhooks
-from usersyncd.events.receiver import Receiver
+from usersyncd.events.receiver import WebhookReceiver
 from usersyncd.events.sender import EndpointSender
 from usersyncd.plugin import Secret, StreamOptions, Webhook
 from usersyncd.secrets import open_secret
@@ -99,7 +99,7 @@ class Senders:
         """Send rounds until this is cancelled. Raises ConfigError, StateError, and LockedError if another process sends
         to this endpoint."""
         write = await asyncio.to_thread(writer, key, options, webhook, folder, log)
-        receiver = Receiver(
+        receiver = WebhookReceiver(
             webhook.url,
             private=webhook.allow_private_addresses,
             ca_file=None if webhook.ca_file is None else folder / webhook.ca_file,

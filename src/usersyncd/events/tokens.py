@@ -14,7 +14,7 @@ from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey, import_key
 from usersyncd.core.events import Event
 from usersyncd.core.security_events import claims_of
 from usersyncd.errors import ConfigError
-from usersyncd.events.messages import Message, Writer
+from usersyncd.events.messages import EventMessage, Writer
 
 SigningKey = ECKey | OKPKey | RSAKey
 _CURVES = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "Ed25519": "Ed25519"}
@@ -27,10 +27,11 @@ def security_event_tokens(key_text: str, issuer: str, audience: str, *, revoke: 
     header: dict[str, Any] = {"alg": algorithm(key), "kid": key.kid, "typ": "secevent+jwt"}
     headers = {"content-type": "application/secevent+jwt"}
 
-    def write(event: Event, now: datetime) -> Sequence[Message]:  # noqa: ARG001 - all attempts are alike
+    def write(event: Event, now: datetime) -> Sequence[EventMessage]:  # noqa: ARG001 - all attempts are alike
         tokens = claims_of(event, issuer, audience, revoke=revoke)
         return [
-            Message(headers, jwt.encode(header, claims, key, algorithms=[header["alg"]]).encode()) for claims in tokens
+            EventMessage(headers, jwt.encode(header, claims, key, algorithms=[header["alg"]]).encode())
+            for claims in tokens
         ]
 
     return write

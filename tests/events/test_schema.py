@@ -1,0 +1,76 @@
+"""docs/events.schema.json describes real events, and docs/events.md describes the same fields and types."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]
+import msgspec
+import pytest
+
+from tests.events.world import StreamWorld
+from usersyncd.core.events import LONGEST, TYPES, to_json
+from usersyncd.plugin import Kind
+from usersyncd.state import streams
+
+DOCS = Path(__file__).parents[2] / "docs"
+SCHEMA: dict[str, Any] = json.loads((DOCS / "events.schema.json").read_text("utf-8"))
+CHECK = jsonschema.Draft202012Validator(SCHEMA, format_checker=jsonschema.FormatChecker())
+
+
+@pytest.mark.parametrize("state", ["sqlite"], indirect=True)
+def test_real_events_of_all_types_are_valid(stream: StreamWorld) -> None:
+    stream.user("u1", userName="anna")
+    stream.people("u2")
+    stream.group("g1", "u1", "u2")
+    stream.run()
+    stream.user("u1", userName="anne")
+    stream.group("g1", "u2", displayName="Team")
+    stream.run()
+    stream.leave("u1")
+    stream.run()
+    stream.user("u1", userName="anne")
+    stream.run()
+    stream.leave("g1", kind=Kind.GROUP)
+    stream.target(delete_after=timedelta(0))
+    stream.leave("u2")
+    stream.run()
+    with stream.database.write() as connection:
+        streams.erase(connection, "acme", "u1")
+    events = stream.events()
+    assert {event["type"] for event in events} == set(TYPES)
+    assert any("redacted" in event for event in events)
+    for event in events:
+        CHECK.validate(event)
+        assert set(event) <= set(SCHEMA["properties"])
+
+
+def test_the_schema_refuses_what_is_not_an_event() -> None:
+    example = json.loads(re.findall(r"```json\n(.*?)```", (DOCS / "events.md").read_text("utf-8"), re.DOTALL)[0])
+    CHECK.validate(example)
+    for name in ("id", "sequence", "object", "after"):
+        assert not CHECK.is_valid({key: value for key, value in example.items() if key != name})
+    assert not CHECK.is_valid({**example, "type": "user.exploded"})
+    assert not CHECK.is_valid({**example, "type": "group.member_added"})
+
+
+def test_the_page_names_every_type_and_field() -> None:
+    page = (DOCS / "events.md").read_text("utf-8")
+    assert SCHEMA["properties"]["type"]["enum"] == [*TYPES]
+    for name in (*TYPES, *SCHEMA["properties"]):
+        assert f"`{name}`" in page or f"`{name}." in page, name
+
+
+def test_a_webhook_gets_no_more_bytes_than_the_limit() -> None:
+    big = {"about": "x" * 15_000}
+    body = {"id": "R-0", "before": big, "after": big, "changed": ["about"]}
+    text = to_json(body)
+    assert len(text) <= LONGEST
+    assert msgspec.json.decode(text) == {**body, "before": None, "omitted": ["before"]}
+    huge = {"about": "x" * 50_000}
+    assert msgspec.json.decode(to_json({**body, "after": huge}))["omitted"] == ["before", "after"]
+    assert msgspec.json.decode(to_json({**body, "after": huge}, None))["after"] == huge
