@@ -5,7 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 
-ALL = ("rules", "sync", "changes", "ldap_pull", "ldap_changes", "graph_pull", "graph_run", "google_pull", "scim_out")
+ALL = (
+    "rules",
+    "sync",
+    "changes",
+    "ldap_pull",
+    "ldap_changes",
+    "graph_pull",
+    "graph_run",
+    "google_pull",
+    "scim_out",
+    "events",
+)
 
 failed = []
 for name in ALL:
