@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from usersyncd.config import Config, DirectoryConfig
     from usersyncd.deliver.leaving_directories import Leaving
     from usersyncd.state.database import Database
+    from usersyncd.state.quarantine import Quarantine
 
 
 def status(
@@ -44,6 +45,7 @@ def status(
     from usersyncd.cli.stopped_endpoints import show_stopped, stopped_endpoints
     from usersyncd.deliver.leaving_directories import all_leaving, removed_directories
     from usersyncd.deliver.next_due import next_due
+    from usersyncd.state import quarantine
     from usersyncd.state.token_uses import last_uses
 
     loaded = load_config(context, config)
@@ -52,12 +54,14 @@ def status(
     decided: dict[str, list[dict[str, Any]]] = {}
     due: dict[str, datetime] = {}
     stopped: list[StoppedEndpoint] = []
+    quarantined: dict[str, Quarantine] = {}
     with saved_state(loaded) as database:
         if database is not None:
             due = next_due(database, loaded)
             decided = decisions(database)
             stopped = stopped_endpoints(database, loaded)
             with database.read() as connection:
+                quarantined = quarantine.by_name(connection)
                 leaving = [one for one in all_leaving(connection, loaded) if one.is_held]
                 used = {name: last_uses(connection, name) for name in loaded.directories}
                 directories += removed_directories(connection, loaded)
@@ -77,12 +81,14 @@ def status(
             {
                 "format": 1,
                 "directories": found,
-                "targets": [guard_document(one, due.get(one.name)) for one in loaded.targets.values()],
+                "targets": [
+                    guard_document(one, due.get(one.name), quarantined.get(one.name)) for one in loaded.targets.values()
+                ],
                 "stopped_endpoints": stopped,
             }
         )
     else:
-        _show(found, loaded, due)
+        _show(found, loaded, due, quarantined)
         show_stopped(stopped)
     if exit_code and (code := 1 if stopped else _code(found)):
         raise typer.Exit(code)
@@ -129,12 +135,17 @@ def _directory_status(
 # ---- for a person
 
 
-def _show(directories: list[DirectoryStatus], config: Config, due: Mapping[str, datetime]) -> None:
+def _show(
+    directories: list[DirectoryStatus],
+    config: Config,
+    due: Mapping[str, datetime],
+    quarantined: Mapping[str, Quarantine],
+) -> None:
     from rich.table import Table
     from rich.text import Text
 
     from usersyncd.cli import text
-    from usersyncd.cli.guards import guard_line
+    from usersyncd.cli.guards import guard_line, quarantine_line
     from usersyncd.cli.leaving import describe_leaving
     from usersyncd.cli.next_due import next_due_line
     from usersyncd.cli.report import STYLES
@@ -166,6 +177,8 @@ def _show(directories: list[DirectoryStatus], config: Config, due: Mapping[str, 
         if reasons := list(_reasons(one)):
             text.show(text.BLANK, Text(f"{one.directory}:", style="bold"))
             text.show(*reasons, indent=2)
+    if quarantined:
+        text.show(text.BLANK, *(quarantine_line(name, one) for name, one in quarantined.items()))
     text.show(text.BLANK, *(guard_line(target) for target in config.targets.values()))
     text.show(*(next_due_line(target, when) for target, when in due.items()))
 

@@ -34,7 +34,7 @@ async def plan_within_guard(
     while shares:
         planning = Planning(
             shares, aside, work.number, work.now, is_readable(target), work.options.deliver, work.options.adopt,
-            work.decisions,
+            work.decisions, patient=work.may_skip,
         )  # fmt: skip
         plan = await _make_plan(work, target, context, planning)
         try:

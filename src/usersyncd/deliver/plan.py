@@ -83,6 +83,7 @@ def _selection(planning: Planning, part: SharePlan) -> Selection:
         drift=part.share.drift,
         leaving=rules.leaving,
         now=planning.now,
+        patient=planning.patient,
     )
 
 

@@ -12,15 +12,17 @@ from msgspec import Struct, field
 
 from usersyncd.blocking import to_its_end
 from usersyncd.core.plan import count
+from usersyncd.core.quarantine import PROBE, refuses_most
 from usersyncd.core.report import MAX_FAILURES, Counts, Failed
 from usersyncd.deliver.share import SharePlan, TargetPlan
 from usersyncd.deliver.work import Work
 from usersyncd.errors import TargetError, in_short
 from usersyncd.plugin import DELIVERED, Change, Kind, Outcome, Target
-from usersyncd.state import moments, progress_store
+from usersyncd.state import moments, progress_store, quarantine
 from usersyncd.state.addresses import Addresses
 from usersyncd.state.ledger import Answer, Ledger, found_missing, is_absent
 from usersyncd.state.plan_store import PlannedChange, PlanStore
+from usersyncd.state.quarantine import Quarantine
 
 CHANGES = 2_000
 """The largest number of changes in a batch."""
@@ -29,19 +31,36 @@ EDGES = 20_000
 MISSING = "its object is no longer in the target: the next run creates it"
 
 
+class QuarantineError(TargetError):
+    """A quarantined target refused everything that it was tried with."""
+
+    code = "quarantine"
+
+
 class Outcomes(Struct):
     """The results of sending a plan so far: counts and failures by directory, and the refs to try ``again``.
-    ``missing``: the target lacked objects of links; the next plan creates them."""
+    ``refused``: the refs that the target refused, which wait before they are tried again. ``missing``: the target
+    lacked objects of links; the next plan creates them."""
 
     counts: defaultdict[str, Counts] = field(default_factory=lambda: defaultdict(Counts))
     failed: defaultdict[str, list[Failed]] = field(default_factory=lambda: defaultdict(list))
     again: set[int] = field(default_factory=set)
+    refused: set[int] = field(default_factory=set)
+    sent: int = 0
+    """Changes that the target answered, and how many of them it refused."""
+    rejected: int = 0
     missing: bool = False
 
     def fail(self, directory: str, ref: int, kind: Kind, id_: str, error: str) -> None:
         """Note a failure. The next plan tries the record ``ref`` again."""
         self.failed[directory].append(Failed(kind, id_, in_short(error)))
         self.again.add(ref)
+
+    def refuse(self, directory: str, ref: int, kind: Kind, id_: str, error: str) -> None:
+        """Note a refusal by the target. The record ``ref`` waits before it is tried again."""
+        self.failed[directory].append(Failed(kind, id_, in_short(error)))
+        self.refused.add(ref)
+        self.rejected += 1
 
 
 async def send_plan(work: Work, target: Target, plan: TargetPlan, ledger: Ledger) -> bool:
@@ -52,29 +71,57 @@ async def send_plan(work: Work, target: Target, plan: TargetPlan, ledger: Ledger
     parts = {name: part for name, part in plan.shares.items() if part.is_delivered}
     outcomes = Outcomes(defaultdict(Counts, {name: work.reports[name].counts for name in parts}))
     addresses = Addresses(work.database, work.number)
+    quarantined = await work.ask(lambda connection: quarantine.load(connection, work.number))
     await to_its_end(lambda: _begin(work, plan, parts.values()))
     work.progress.begin("delivering", len(plan.store))
     try:
-        await send(target, plan.store, ledger, addresses, outcomes, work.progress.advance)
+        await send(
+            target, plan.store, ledger, addresses, outcomes, work.progress.advance, probe=quarantined is not None
+        )
+    except QuarantineError:
+        await to_its_end(lambda: _postpone(work))
+        raise
     finally:
         for name, part in parts.items():
             report, failed = work.reports[name], part.failed + outcomes.failed[name]
             report.counts, report.entries = outcomes.counts[name], ledger.entries[name]
             report.failed, report.failures = failed[:MAX_FAILURES], len(failed)
     again = plan.again | outcomes.again | ledger.displaced
-    await to_its_end(lambda: _finish(work, plan.store, parts, again))
+    await to_its_end(lambda: _finish(work, plan.store, parts, again, outcomes.refused - again))
+    await to_its_end(lambda: _judge(work, outcomes, quarantined))
     return outcomes.missing
 
 
-def _finish(work: Work, plan: PlanStore, parts: Mapping[str, SharePlan], again: Iterable[int]) -> None:
+def _finish(
+    work: Work, plan: PlanStore, parts: Mapping[str, SharePlan], again: Iterable[int], refused: Iterable[int]
+) -> None:
     """Store the target's progress, and until when the delivered shapes hold."""
     reached = {part.share.directory.id: part.reached for part in parts.values()}
     with work.database.write() as connection:
-        progress_store.finish(connection, work.number, reached, again)
+        waiting = progress_store.waiting(connection, work.number, work.now)
+        progress_store.retry(connection, work.number, (ref for ref, _ in plan.changes_of(waiting)))
+        progress_store.finish(connection, work.number, reached, again, refused, work.now)
         for name, part in parts.items():
             everything = part.is_whole or not part.share.rules.rules.reads.time
             since = None if everything or part.done is None else part.done.revision
             moments.replace(connection, work.number, part.share.directory.id, plan.shaped(name), since)
+
+
+def _judge(work: Work, outcomes: Outcomes, quarantined: Quarantine | None) -> None:
+    """Quarantine a target that refused most of a delivery, and end the quarantine of one that took something."""
+    if refuses_most(outcomes.sent, outcomes.rejected):
+        reason = f"it refused {outcomes.rejected} of {outcomes.sent} changes"
+        with work.database.write() as connection:
+            quarantine.begin(connection, work.number, reason, work.now)
+        work.warn(f"{work.name} is quarantined: {reason}; the next deliveries send {PROBE} changes first")
+    elif quarantined is not None and outcomes.sent > outcomes.rejected:
+        with work.database.write() as connection:
+            quarantine.end(connection, work.number)
+
+
+def _postpone(work: Work) -> None:
+    with work.database.write() as connection:
+        progress_store.postpone(connection, work.number, work.now)
 
 
 def _begin(work: Work, plan: TargetPlan, parts: Iterable[SharePlan]) -> None:
@@ -94,8 +141,11 @@ async def send(
     addresses: Addresses,
     outcomes: Outcomes,
     tick: Callable[[int], None],
+    *,
+    probe: bool = False,
 ) -> None:
-    """Send the whole plan, and note the result in ``outcomes``.
+    """Send the whole plan, and note the result in ``outcomes``. ``probe``: a few changes first; if the target refuses
+    all of them, this raises QuarantineError.
 
     Each batch is stored before it is sent, in one transaction with the answers to the previous batch. A target that is
     the journal itself has everything when the answers are stored: nothing is stored before. Raises TargetError if the
@@ -103,7 +153,7 @@ async def send(
     """
     journalled = target.capabilities.journalled
     answers: list[Answer] = []
-    for planned in plan.batches(CHANGES, EDGES):
+    for planned in plan.batches(CHANGES, EDGES, PROBE if probe else None):
         if addresses.are_needed(planned) and answers and not answers[0].step.members:
             # The last answers may contain target ids that this batch needs.
             await _store(ledger, answers, [])
@@ -122,6 +172,14 @@ async def send(
         answers = list(_answers(steps, answered, outcomes))
         addresses.learn(answers)
         tick(len(planned))
+        if probe and 0 < outcomes.sent == outcomes.rejected:
+            await _store(ledger, answers, [])
+            raise QuarantineError(
+                f"the target is quarantined, because it refused most changes of a delivery: it was tried with "
+                f"{outcomes.sent}, and refused all of them",
+                "correct what the target refuses (`usersyncd status` has the reasons); the next delivery tries again",
+            )
+        probe = probe and not outcomes.sent
     await _store(ledger, answers, [])
 
 
@@ -152,10 +210,11 @@ def _answers(steps: Sequence[PlannedChange], answered: Sequence[Outcome], outcom
         outcome = DELIVERED if change is None else next(left, None)
         if outcome is None:
             return
+        outcomes.sent += change is not None
         if change is None:
             yield Answer(step, outcome)
         elif outcome.error is not None:
-            outcomes.fail(change.directory, step.ref, change.kind, change.id, outcome.error)
+            outcomes.refuse(change.directory, step.ref, change.kind, change.id, outcome.error)
             yield Answer(step, outcome)
         elif is_absent(change, outcome):
             outcomes.fail(change.directory, step.ref, change.kind, change.id, MISSING)

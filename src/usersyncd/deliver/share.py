@@ -44,7 +44,7 @@ class Planning(Struct, frozen=True):
 
     ``is_readable``: objects of the target can be found and read. ``linked``: links without target ids were looked up.
     ``adopt``: ids of the records that a person allows to adopt objects. ``decisions``: those in force about harmful
-    changes, by directory.
+    changes, by directory. ``patient``: records that the target refused wait; False if a person asked for the delivery.
     """
 
     shares: Sequence[Share]
@@ -55,6 +55,7 @@ class Planning(Struct, frozen=True):
     linked: bool
     adopt: frozenset[str]
     decisions: Mapping[str, Decisions]
+    patient: bool = False
 
     def consents(self, id_: str) -> bool:
         """Whether a person agreed that this record adopts an object."""

@@ -14,7 +14,7 @@ from usersyncd.state.progress_store import TargetProgress
 def is_up_to_date(connection: Connection, work: Work, shares: Iterable[Share]) -> bool:
     """Whether the last revision of every share was delivered by these rules and not later than now, no record failed,
     no approval is open, and neither a date nor a verification is due."""
-    if pending.has_pending(connection, work.number) or moments.is_any_due(connection, work.number, work.now):
+    if pending.has_pending(connection, work.number, work.now) or moments.is_any_due(connection, work.number, work.now):
         return False
     if any(made.approved for made in approvals.by_directory(connection, work.number, work.now).values()):
         return False

@@ -48,6 +48,7 @@ class Selection(Struct, frozen=True):
     ``since`` None: all records. Otherwise those that a pull after ``since`` changed, those that failed before, the
     leavers that left until ``due``, those whose shapes held until ``now``, and those that differ in the target
     (``drift``). ``leaving``: every record counts as deleted. ``only``: these refs, whatever ``since`` says.
+    ``patient``: without the records that the target refused and that still wait.
     """
 
     directory: int
@@ -58,6 +59,7 @@ class Selection(Struct, frozen=True):
     leaving: bool = False
     now: datetime | None = None
     only: Collection[int] | None = None
+    patient: bool = False
 
 
 def pages(connection: Connection, selection: Selection, kind: Kind) -> Iterator[list[Candidate]]:
@@ -122,6 +124,8 @@ def _touched(connection: Connection, selection: Selection) -> Any:
     """The refs of the records of the directory that may have to be shaped again."""
     here = select(records.c.ref).where(records.c.directory == selection.directory)
     failed = here.join(retries, retries.c.ref == records.c.ref).where(retries.c.target == selection.target)
+    if selection.patient and selection.now is not None:
+        failed = failed.where(or_(retries.c.due.is_(None), retries.c.due <= as_text(selection.now)))
     parts = [here.where(records.c.revision > selection.since), failed]
     if selection.due is not None:
         due = links.c.target == selection.target, links.c.left_at <= selection.due.isoformat()

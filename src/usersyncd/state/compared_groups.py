@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 
 from usersyncd.state.candidates import Selection
+from usersyncd.state.moments import as_text
 from usersyncd.state.tables import link_members, memberships, records, retries
 
 
@@ -20,7 +21,9 @@ def all_groups(connection: Connection, selection: Selection) -> set[int]:
 
 
 def retried_groups(connection: Connection, selection: Selection) -> set[int]:
-    """The groups that failed in the last delivery."""
+    """The groups that failed in the last delivery, without those that wait."""
     query = select(memberships.c.ref).join(retries, retries.c.ref == memberships.c.ref)
     of_share = memberships.c.directory == selection.directory, retries.c.target == selection.target
+    if selection.patient and selection.now is not None:
+        query = query.where(or_(retries.c.due.is_(None), retries.c.due <= as_text(selection.now)))
     return set(connection.scalars(query.where(*of_share)))

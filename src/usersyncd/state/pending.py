@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, func, or_, select
 
 from usersyncd.state import moments
 from usersyncd.state.tables import links, records, renames, retries, sent
 
 
-def has_pending(connection: Connection, target: int) -> bool:
-    """Whether a record failed, a change was not answered, or the target may still have an old name of a directory."""
-    return any(
-        _exists(connection, select(table.c.target).where(table.c.target == target))
-        for table in (retries, sent, renames)
+def has_pending(connection: Connection, target: int, now: datetime) -> bool:
+    """Whether a record failed and does not wait any longer, a change was not answered, or the target may still have an
+    old name of a directory."""
+    is_due = or_(retries.c.due.is_(None), retries.c.due <= moments.as_text(now))
+    return _exists(connection, select(retries.c.target).where(retries.c.target == target, is_due)) or any(
+        _exists(connection, select(table.c.target).where(table.c.target == target)) for table in (sent, renames)
     )
 
 

@@ -331,20 +331,22 @@ class PlanStore:
         """The changes of a directory, in the order of their delivery."""
         return (step.change for step in self.steps(directory) if step.change is not None)
 
-    def batches(self, changes: int, edges: int) -> Iterator[list[PlannedChange]]:
+    def batches(self, changes: int, edges: int, first: int | None = None) -> Iterator[list[PlannedChange]]:
         """All steps in the order of their delivery, with at most ``changes`` changes or ``edges`` members in a batch.
+        ``first``: at most so many of either in the first one.
 
         A batch has either records or memberships, because a record that is refused cannot become a member. A chain of
         keys is never split. Fallbacks come last.
         """
         batch: list[PlannedChange] = []
         weight = 0
+        most = (changes, edges) if first is None else (first, first)
         for step in self._steps():
-            full = len(batch) >= changes or weight + len(step.members) > edges
+            full = len(batch) >= most[0] or weight + len(step.members) > most[1]
             chained = bool(batch) and step.chain != 0 and step.chain == batch[-1].chain
             if batch and not chained and (full or bool(step.members) is not bool(batch[-1].members)):
                 yield batch
-                batch, weight = [], 0
+                batch, weight, most = [], 0, (changes, edges)
             batch.append(step)
             weight += len(step.members)
         if batch:

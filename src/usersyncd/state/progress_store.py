@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, and_, delete, not_, or_, select, update
 
 from usersyncd.core.links import LEAVING
+from usersyncd.core.pauses import PAUSES, pause
 from usersyncd.state import bulk
+from usersyncd.state.moments import as_text
 from usersyncd.state.tables import directories, records, retries, target_names, target_progress
 
 NOTHING = -1
@@ -80,7 +83,13 @@ def distrust(connection: Connection, directory: int, rules: Mapping[str, str]) -
 
 def retry(connection: Connection, target: int, refs: Iterable[int]) -> None:
     """Mark records, so that the next plan looks at them again."""
-    bulk.upsert(connection, retries, ("target", "ref"), ((target, ref) for ref in refs))
+    bulk.upsert(connection, retries, ("target", "ref", "due"), ((target, ref, None) for ref in refs))
+
+
+def waiting(connection: Connection, target: int, now: datetime) -> list[int]:
+    """The refs of the records that the target refused, and that are not due yet."""
+    query = select(retries.c.ref).where(retries.c.target == target, retries.c.due > as_text(now))
+    return list(connection.scalars(query))
 
 
 def retried(connection: Connection, directory: int, target: int) -> set[int]:
@@ -89,11 +98,37 @@ def retried(connection: Connection, directory: int, target: int) -> set[int]:
     return set(connection.scalars(select(retries.c.ref).join(records, records.c.ref == retries.c.ref).where(*of_share)))
 
 
-def finish(connection: Connection, target: int, reached: Mapping[int, TargetProgress], again: Iterable[int]) -> None:
+def postpone(connection: Connection, target: int, now: datetime) -> None:
+    """Let all records wait that the target refused, so that the next delivery tries others first."""
+    refused = retries.c.target == target, retries.c.refusals > 0
+    connection.execute(update(retries).where(*refused).values(due=as_text(now + PAUSES[-2])))
+
+
+def finish(
+    connection: Connection,
+    target: int,
+    reached: Mapping[int, TargetProgress],
+    again: Iterable[int],
+    refused: Iterable[int],
+    now: datetime,
+) -> None:
     """Store the progress of a target after a delivery, by directory. ``again``: the refs of records that failed, and
-    are marked for the next plan."""
+    are marked for the next plan; ``refused``: those that the target refused, and that wait before they are tried again.
+    A record that still waits stays marked."""
+    query = select(retries.c.ref, retries.c.refusals).where(retries.c.target == target, retries.c.refusals > 0)
+    before = {ref: refusals for ref, refusals in connection.execute(query)}  # noqa: C416 - rows, not pairs
     here = select(records.c.ref).where(records.c.ref == retries.c.ref, records.c.directory.in_(list(reached)))
     rows = [(directory, target, now.revision, now.fingerprint) for directory, now in reached.items()]
-    connection.execute(delete(retries).where(retries.c.target == target, here.exists()))
+    is_due = or_(retries.c.due.is_(None), retries.c.due <= as_text(now))
+    connection.execute(delete(retries).where(retries.c.target == target, is_due, here.exists()))
     retry(connection, target, again)
+    counts = ((ref, before.get(ref, 0) + 1) for ref in refused)
+    waits = ((target, ref, count, _due(count, now)) for ref, count in counts)
+    bulk.upsert(connection, retries, ("target", "ref", "refusals", "due"), waits)
     bulk.upsert(connection, target_progress, ("directory", "target", "revision", "fingerprint"), rows)
+
+
+def _due(refusals: int, now: datetime) -> str | None:
+    """When a record is sent again that was refused so often in a row; None: in the next delivery."""
+    wait = pause(refusals)
+    return as_text(now + wait) if wait else None

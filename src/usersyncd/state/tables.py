@@ -131,6 +131,8 @@ targets = Table(
     Column("id", Integer, primary_key=True),
     Column("identity", Text, unique=True, comment="the target's own; none until it was asked for the first time"),
     Column("name", Text, nullable=False, comment="what the configuration called it last"),
+    Column("quarantined_at", Text, comment="since when (UTC) it refuses most changes; null: it does not"),
+    Column("quarantine", Text, comment="what it refused then"),
 )
 
 target_names = Table(
@@ -203,6 +205,8 @@ retries = Table(
     metadata,
     Column("target", Integer, ForeignKey("targets.id"), primary_key=True),
     Column("ref", Ref, primary_key=True, autoincrement=False, comment="what failed and is to be tried again"),
+    Column("refusals", Integer, nullable=False, server_default=text("0"), comment="by the target, in a row"),
+    Column("due", Text, comment="when (UTC); null: in the next delivery"),
     sqlite_with_rowid=False,
 )
 

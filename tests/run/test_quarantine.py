@@ -1,0 +1,81 @@
+"""A target that refuses most changes is tried with a few of them, until it takes one."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.run.world import ON_SQLITE, World
+from usersyncd.core.report import DeliveryRun
+from usersyncd.options import RunOptions
+from usersyncd.pull.run import pull
+from usersyncd.state import quarantine
+from usersyncd.state.quarantine import Quarantine
+
+pytestmark = ON_SQLITE
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+PEOPLE = [f"p{number:02}" for number in range(60)]
+
+
+def follow(world: World, minutes: int = 15) -> DeliveryRun:
+    """Pull and deliver as the daemon does, some minutes later."""
+    world.now = (world.now or NOON) + timedelta(minutes=minutes)
+    asyncio.run(pull(world.database, world.folder, world.job, RunOptions(log=False), "interval"))
+    return world.deliver(cause="interval")
+
+
+def quarantined(world: World) -> Quarantine | None:
+    with world.database.read() as connection:
+        return quarantine.by_name(connection).get("app")
+
+
+@pytest.fixture
+def refusing(world: World) -> World:
+    """A target that refused 30 of 60 people."""
+    world.people(*PEOPLE)
+    world.store.faults.refuse = set(PEOPLE[:30])
+    report = follow(world)
+    assert any("quarantined: it refused 30 of 60 changes" in note for note in report.notes)
+    return world
+
+
+@pytest.mark.parametrize(("people", "refused"), [(60, 23), (49, 49)], ids=["a third", "few"])
+def test_a_target_that_refuses_some_is_not_quarantined(world: World, people: int, refused: int) -> None:
+    world.people(*PEOPLE[:people])
+    world.store.faults.refuse = set(PEOPLE[:refused])
+    follow(world)
+    assert quarantined(world) is None
+    assert len(world.held()) == people - refused
+
+
+def test_other_people_are_delivered(refusing: World) -> None:
+    assert len(refusing.held()) == 30
+    found = quarantined(refusing)
+    assert found is not None
+    assert found.reason == "it refused 30 of 60 changes"
+
+
+def test_a_quarantined_target_gets_a_few_changes(refusing: World) -> None:
+    report = follow(refusing)
+    assert "quarantined" in str(report.error)
+    assert "it was tried with 5, and refused all of them" in str(report.error)
+    assert quarantined(refusing) is not None
+
+
+def test_new_people_are_not_held_up_by_those_that_are_refused(refusing: World) -> None:
+    follow(refusing)
+    refusing.people("new")
+    report = follow(refusing)
+    assert report.error is None
+    assert "new" in refusing.held()
+    assert quarantined(refusing) is None, "it took a change"
+
+
+def test_the_quarantine_ends_when_the_target_takes_a_change(refusing: World) -> None:
+    refusing.store.faults.refuse = set()
+    report = follow(refusing)
+    assert report.error is None
+    assert len(refusing.held()) == 60, "after the probe, all others are sent in the same delivery"
+    assert quarantined(refusing) is None
