@@ -14,7 +14,7 @@ from msgspec import structs
 from tests.cli.company import DIRECTORY, TARGET, Company
 from tests.cli.running import Usersyncd
 from usersyncd.core.report import PullRun, RunReport
-from usersyncd.state import journal, lock
+from usersyncd.state import journal, lock, quarantine
 from usersyncd.state.database import open_database
 
 
@@ -42,7 +42,7 @@ def test_before_the_first_run_the_commands_say_so_and_create_no_file(usersyncd: 
                     "reactivations": "10%", "updates": None, "blanked": "30%", "emptied": "10%", "at_least": 10,
                     "window": 86400,
                 },
-                "next_due": None,
+                "next_due": None, "quarantine": None,
             }
         ],
     }  # fmt: skip
@@ -104,6 +104,19 @@ def test_status_says_which_records_failed_and_that_the_rest_was_delivered(
     out = usersyncd("status").out
     assert "  2 records failed, and will be tried again, the first:\n    app: user u-0041: its email 'same@" in out
     assert f"\n    → see all of them with `usersyncd show {last['run']}`\n" in out
+
+
+def test_status_says_that_a_target_is_quarantined(usersyncd: Usersyncd, company: Company) -> None:
+    company.configure(DIRECTORY + TARGET)
+    usersyncd("sync")
+    with closing(open_database("sqlite:///usersyncd.db")) as database, database.write() as connection:
+        [(number,)] = connection.exec_driver_sql("SELECT target FROM target_names WHERE name = 'app'")
+        quarantine.begin(connection, number, "it refused 45 of 60 changes", datetime(2026, 3, 2, 12, tzinfo=UTC))
+    out = usersyncd("status").out
+    assert "app is quarantined since 2026-03-02" in out
+    assert "it refused 45 of 60 changes; the next deliveries send 5 changes first" in out
+    [target] = json.loads(usersyncd("status", "--json").out)["targets"]
+    assert target["quarantine"]["reason"] == "it refused 45 of 60 changes"
 
 
 def test_status_shows_the_guard_that_is_in_force(usersyncd: Usersyncd, company: Company) -> None:

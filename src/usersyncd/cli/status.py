@@ -61,7 +61,8 @@ def status(
             decided = decisions(database)
             stopped = stopped_endpoints(database, loaded)
             with database.read() as connection:
-                quarantined = quarantine.by_name(connection)
+                known = quarantine.by_name(connection)
+                quarantined = {name: known[name] for name in loaded.targets if name in known}
                 leaving = [one for one in all_leaving(connection, loaded) if one.is_held]
                 used = {name: last_uses(connection, name) for name in loaded.directories}
                 directories += removed_directories(connection, loaded)
