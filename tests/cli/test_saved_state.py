@@ -45,6 +45,7 @@ def test_before_the_first_run_the_commands_say_so_and_create_no_file(usersyncd: 
                 "next_due": None, "quarantine": None,
             }
         ],
+        "stopped_endpoints": [],
     }  # fmt: skip
     assert usersyncd("history").out == "There was no run yet.\n"
     assert usersyncd("history", "--json").out == "[]\n"
