@@ -81,8 +81,9 @@ class ScimTenant:
 
 class Faults:
     """A WSGI layer that does what was ordered: ``status``, ``headers`` and ``body`` instead of an answer, ``after`` the
-    request was carried out; ``cut``: half of the answer; ``lost``: no answer, and nothing carried out; ``drop_filter``; ``invents``: resources added to listings;
-    ``total``: stated by listings; ``doubles``: each resource of a listing comes twice; ``seconds`` of waiting."""
+    request was carried out; ``cut``: half of the answer; ``lost``: no answer, and nothing carried out; ``drop_filter``;
+    ``invents``: resources added to listings; ``total``: stated by listings;
+    ``doubles``: each resource of a listing comes twice; ``seconds`` of waiting."""
 
     def __init__(self, inner: Callable[..., Iterable[bytes]]) -> None:
         self._inner = inner
