@@ -1,6 +1,6 @@
 """The SCIM service of the directories that push, below ``/scim/v2/<directory>/`` (RFC 7644).
 
-Of scim2-server only the cursors are used: docs/decisions/0013-scim-in.md says why.
+Of scim2-server only the cursors are used: docs/decisions/0014-scim-in.md says why.
 """
 
 from __future__ import annotations
