@@ -1,4 +1,4 @@
-"""docs/scim-entra.md and docs/scim-okta.md are correct: they are followed from top to bottom, with what is sent there."""
+"""docs/scim-entra.md and docs/scim-okta.md are correct: they are followed here from top to bottom."""
 
 from __future__ import annotations
 
