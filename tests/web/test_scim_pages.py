@@ -22,4 +22,4 @@ def test_the_page_is_correct_and_its_changes_arrive(page: str, token: str, least
     subprocess.run([COMMAND, "sync", "--quiet"], cwd=tmp_path, env={**os.environ, **secrets}, check=True, timeout=60)
     with sqlite3.connect(tmp_path / "app.db") as target:
         assert target.execute("SELECT active FROM users").fetchall() == [(0,)]
-        assert target.execute("SELECT count(*) FROM memberships").fetchall() == [(1,)]
+        assert target.execute("SELECT count(*) FROM group_members").fetchall() == [(1,)]
