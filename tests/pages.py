@@ -21,9 +21,10 @@ PUBLIC = "https://sync.acme.example"
 """The address of the web service in the pages."""
 LISTEN = "127.0.0.1:8470"
 _MARK = "== end of a command"
-_WAIT = """
+WAIT_FOR_WEB = """
 wait_for_web() { for _ in $(seq 300); do curl -fsS -o /dev/null "$1/readyz" 2>/dev/null && return; sleep 0.1; done; }
 """
+END_JOBS = "for job in $(jobs -p); do kill $job; done; wait\n"
 _VARYING = (
     (r"\b[0-9A-HJKMNP-TV-Z]{26}\b", "01J00000000000000000000000"),
     (r"\b[0-9a-f]{32}\b", "0" * 32),
@@ -83,10 +84,12 @@ def followed(page: str, folder: Path, environment: Mapping[str, str], *, seconds
         (folder / name).write_text(text.replace(LISTEN, f"127.0.0.1:{port}").replace(PUBLIC, own), "utf-8")
     listed = commands(page)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    script = _WAIT + "".join(_run(command.replace(PUBLIC, own).replace(LISTEN, own[7:]), own) for command, _ in listed)
+    script = WAIT_FOR_WEB + "".join(
+        _run(command.replace(PUBLIC, own).replace(LISTEN, own[7:]), own) for command, _ in listed
+    )
     done = subprocess.run(
         ["bash"],
-        input=f"{script}\nfor job in $(jobs -p); do kill $job; done; wait\n",
+        input=f"{script}\n{END_JOBS}",
         cwd=folder,
         env={**os.environ, "COLUMNS": "120", "PATH": path, **environment},
         capture_output=True, text=True, check=False, timeout=seconds,

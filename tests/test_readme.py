@@ -7,7 +7,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -15,23 +16,19 @@ import pytest
 pytest.importorskip("msal", reason="the extra entra is not installed")
 
 from tests.fakes.graph import SECRET, Graph, company
+from tests.pages import END_JOBS, LISTEN, WAIT_FOR_WEB, commands
+from tests.web.daemon import free_port
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
+LOCAL = (LISTEN, "127.0.0.1:8480")
+"""The addresses of the example of a directory that pushes."""
 SHOWN = "/srv/usersyncd"
 """The folder of the example in README."""
 
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
-
-
-def commands() -> Iterator[tuple[str, str]]:
-    """Each command and the output that README shows for it."""
-    for block in blocks("console"):
-        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, _, output = part.partition("\n")
-            yield command, output
 
 
 def without_durations(text: str) -> str:
@@ -42,19 +39,40 @@ def without_durations(text: str) -> str:
 def actual(folder: Path, graph: Graph) -> list[tuple[str, str, str]]:
     """Run the commands in one shell, with a fake Graph: (command, what README shows, what it prints)."""
     marker = "== end of a command"
-    script = "".join(f"{command}\nprevious=$?; echo '{marker}'; (exit $previous)\n" for command, _ in commands())
+    ports = {shown: f"127.0.0.1:{free_port()}" for shown in LOCAL}
+    (folder / "push.yaml").write_text(replaced((folder / "push.yaml").read_text("utf-8"), ports), "utf-8")
+    script = "".join(
+        f"{replaced(command, ports)}\nprevious=$?; {waiting(command, ports)} echo '{marker}'; (exit $previous)\n"
+        for command, _ in commands(README)
+    )
     environment = {
         **os.environ,
         "ENTRA_SECRET": SECRET,
+        "OKTA_TOKEN": "t" * 32,
+        "CRM_SECRET": "whsec_" + b64encode(b"s" * 32).decode(),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "COLUMNS": "100",
     }
     done = subprocess.run(
-        ["bash"], input=script, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=600
-    )
+        ["bash"], input=f"{WAIT_FOR_WEB}{script}\n{END_JOBS}", cwd=folder, env=environment,
+        capture_output=True, text=True, check=False, timeout=600,
+    )  # fmt: skip
     shown = done.stdout.replace(str(folder), SHOWN).replace(graph.url, "https://graph.microsoft.com")
     printed = shown.split(f"{marker}\n")
-    return [(*pair, output) for pair, output in zip(commands(), printed, strict=False)]
+    return [(*pair, output) for pair, output in zip(commands(README), printed, strict=False)]
+
+
+def replaced(text: str, ports: Mapping[str, str]) -> str:
+    for shown, own in ports.items():
+        text = text.replace(shown, own)
+    return text
+
+
+def waiting(command: str, ports: Mapping[str, str]) -> str:
+    """Wait until what a command starts in the background listens."""
+    if not command.endswith("&"):
+        return ""
+    return f"wait_for_web http://{ports[LISTEN]};" if "run" in command.split() else "sleep 1;"
 
 
 @pytest.fixture
@@ -64,8 +82,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 def configure(folder: Path, graph: Graph) -> None:
-    """Write README's two configurations; the second one reads the fake Graph."""
-    files, cloud = blocks("yaml")
+    """Write README's configurations; the second one reads the fake Graph."""
+    files, cloud, push = blocks("yaml")
+    (folder / "push.yaml").write_text(push, "utf-8")
     (folder / "usersyncd.yaml").write_text(files, "utf-8")
     endpoints = f"      endpoints: {{login: '{graph.url}', graph: '{graph.url}'}}\n"
     (folder / "entra.yaml").write_text(cloud.replace("    options:\n", f"    options:\n{endpoints}", 1), "utf-8")
