@@ -114,4 +114,4 @@ def assert_followed(steps: list[Step], least: int) -> None:
     """Every command, at least so many, printed what the page shows."""
     assert len(steps) >= least
     for step in steps:
-        assert plain(step.printed) == plain(step.shown), step.command
+        assert plain(step.printed) == plain(step.shown), f"{step.command}\n{step.printed}"
