@@ -20,6 +20,8 @@ ROOT = Path(__file__).parents[1]
 PUBLIC = "https://sync.acme.example"
 """The address of the web service in the pages."""
 LISTEN = "127.0.0.1:8470"
+RECEIVER = "127.0.0.1:8480"
+"""The address of an application in the pages."""
 _MARK = "== end of a command"
 WAIT_FOR_WEB = """
 wait_for_web() { for _ in $(seq 300); do curl -fsS -o /dev/null "$1/readyz" 2>/dev/null && return; sleep 0.1; done; }
@@ -76,17 +78,14 @@ def commands(page: str) -> list[tuple[str, str]]:
 
 def followed(page: str, folder: Path, environment: Mapping[str, str], *, seconds: float = 120) -> list[Step]:
     """Follow a page in an empty folder. ``environment``: the variables that its reader has set, such as secrets."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    own = f"http://127.0.0.1:{port}"
+    web, receiver = (f"127.0.0.1:{free_port()}" for _ in range(2))
+    own = {PUBLIC: f"http://{web}", LISTEN: web, RECEIVER: receiver}
     for name, text in files(page).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text.replace(LISTEN, f"127.0.0.1:{port}").replace(PUBLIC, own), "utf-8")
+        (folder / name).write_text(replaced(text, own), "utf-8")
     listed = commands(page)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    script = WAIT_FOR_WEB + "".join(
-        _run(command.replace(PUBLIC, own).replace(LISTEN, own[7:]), own) for command, _ in listed
-    )
+    script = WAIT_FOR_WEB + "".join(_run(replaced(command, own), own[PUBLIC]) for command, _ in listed)
     done = subprocess.run(
         ["bash"],
         input=f"{script}\n{END_JOBS}",
@@ -94,13 +93,33 @@ def followed(page: str, folder: Path, environment: Mapping[str, str], *, seconds
         env={**os.environ, "COLUMNS": "120", "PATH": path, **environment},
         capture_output=True, text=True, check=False, timeout=seconds,
     )  # fmt: skip
-    printed = done.stdout.replace(own, PUBLIC).replace(own[7:], LISTEN).split(f"{_MARK}\n")
+    printed = replaced(done.stdout, {mine: shown for shown, mine in own.items()}).split(f"{_MARK}\n")
     return [Step(command, shown, output) for (command, shown), output in zip(listed, printed, strict=False)]
 
 
+def free_port() -> int:
+    """A port of loopback where nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
+
+
+def replaced(text: str, addresses: Mapping[str, str]) -> str:
+    """The text with other addresses."""
+    for shown, own in addresses.items():
+        text = text.replace(shown, own)
+    return text
+
+
+def waiting(command: str, web: str) -> str:
+    """The command that waits until what another one starts in the background listens."""
+    if not command.rstrip().endswith("&"):
+        return ""
+    return f"wait_for_web {web}" if "run" in command.split() else "sleep 1"
+
+
 def _run(command: str, own: str) -> str:
-    wait = f"wait_for_web {own}\n" if command.rstrip().endswith("&") else ""
-    return f"{command}\n{wait}echo; echo '{_MARK}'\n"
+    return f"{command}\n{waiting(command, own)}\necho; echo '{_MARK}'\n"
 
 
 def plain(text: str) -> str:

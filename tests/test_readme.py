@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from base64 import b64encode
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -16,12 +15,11 @@ import pytest
 pytest.importorskip("msal", reason="the extra entra is not installed")
 
 from tests.fakes.graph import SECRET, Graph, company
-from tests.pages import END_JOBS, LISTEN, WAIT_FOR_WEB, commands
-from tests.web.daemon import free_port
+from tests.pages import END_JOBS, LISTEN, RECEIVER, WAIT_FOR_WEB, commands, free_port, replaced, waiting
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
-LOCAL = (LISTEN, "127.0.0.1:8480")
+LOCAL = (LISTEN, RECEIVER)
 """The addresses of the example of a directory that pushes."""
 SHOWN = "/srv/usersyncd"
 """The folder of the example in README."""
@@ -41,8 +39,9 @@ def actual(folder: Path, graph: Graph) -> list[tuple[str, str, str]]:
     marker = "== end of a command"
     ports = {shown: f"127.0.0.1:{free_port()}" for shown in LOCAL}
     (folder / "push.yaml").write_text(replaced((folder / "push.yaml").read_text("utf-8"), ports), "utf-8")
+    web = f"http://{ports[LISTEN]}"
     script = "".join(
-        f"{replaced(command, ports)}\nprevious=$?; {waiting(command, ports)} echo '{marker}'; (exit $previous)\n"
+        f"{replaced(command, ports)}\nprevious=$?; {waiting(command, web) or ':'}; echo '{marker}'; (exit $previous)\n"
         for command, _ in commands(README)
     )
     environment = {
@@ -60,19 +59,6 @@ def actual(folder: Path, graph: Graph) -> list[tuple[str, str, str]]:
     shown = done.stdout.replace(str(folder), SHOWN).replace(graph.url, "https://graph.microsoft.com")
     printed = shown.split(f"{marker}\n")
     return [(*pair, output) for pair, output in zip(commands(README), printed, strict=False)]
-
-
-def replaced(text: str, ports: Mapping[str, str]) -> str:
-    for shown, own in ports.items():
-        text = text.replace(shown, own)
-    return text
-
-
-def waiting(command: str, ports: Mapping[str, str]) -> str:
-    """Wait until what a command starts in the background listens."""
-    if not command.endswith("&"):
-        return ""
-    return f"wait_for_web http://{ports[LISTEN]};" if "run" in command.split() else "sleep 1;"
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ import httpx
 import pytest
 from msgspec import Struct, field, structs
 
-from tests.web.daemon import RunningDaemon, daemon, free_port
+from tests.pages import free_port
+from tests.web.daemon import RunningDaemon, daemon
 
 CONFIG = """
 directories:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ from pathlib import Path
 import httpx
 from msgspec import Struct
 
-from tests.pages import LISTEN
+from tests.pages import LISTEN, free_port
 
 COMMAND = Path(sys.executable).parent / "usersyncd"
 
@@ -35,12 +34,6 @@ class RunningDaemon(Struct):
         """End it as a power loss would end the process."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(20)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
 
 
 @contextmanager
