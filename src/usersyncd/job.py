@@ -23,13 +23,15 @@ from usersyncd.plugin import Kind, Receiving, ReceivingSource, Source, Target
 
 class TargetRules(Struct, frozen=True):
     """One target, with its rules for one directory. ``leaving``: the target does not list the directory, so everything
-    that it holds of it leaves. ``after_approval``: the first delivery is held until a person approves it."""
+    that it holds of it leaves. ``after_approval``: the first delivery is held until a person approves it. ``pushed``:
+    the directory pushes."""
 
     target: TargetConfig
     connector: type[Target]
     rules: Rules
     leaving: bool = False
     after_approval: bool = False
+    pushed: bool = False
 
     @property
     def fingerprint(self) -> str:
@@ -153,7 +155,8 @@ def job(
             faults += placed(error.faults, directory.name, target.name)
         else:
             after_approval = directory.after_approval or target.after_approval
-            found.append(TargetRules(target, target_connector, rules, after_approval=after_approval))
+            pushed = receiving(directory, connector) is not None
+            found.append(TargetRules(target, target_connector, rules, after_approval=after_approval, pushed=pushed))
     if faults:
         raise RuleErrors("the rules cannot be used", faults=faults)
     own = _rules(directory, connector, None, lookups)

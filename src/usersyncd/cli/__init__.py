@@ -22,6 +22,7 @@ from usersyncd.cli.check import check
 from usersyncd.cli.common import ConfigOption, print_error, say
 from usersyncd.cli.connectors import connectors
 from usersyncd.cli.events import events
+from usersyncd.cli.expect import expect
 from usersyncd.cli.flags import Command, Group
 from usersyncd.cli.forget import forget
 from usersyncd.cli.history import history
@@ -57,6 +58,7 @@ app.command(cls=Command)(show)
 app.command(cls=Command)(who)
 app.command(cls=Command)(forget)
 app.command(cls=Command)(accounts)
+app.command(cls=Command)(expect)
 app.add_typer(events)
 app.command(cls=Command)(schema)
 app.command(cls=Command)(connectors)

@@ -91,7 +91,8 @@ class Claimant(Struct, frozen=True):
 class Policy(Struct, frozen=True):
     """What is adopted without a person's consent.
 
-    ``opening``: no delivery of this directory to this target was completed yet; ``adopt: first`` applies only then.
+    ``opening``: no delivery of this directory to this target was completed yet, or the directory is expected to push
+    everything; ``adopt: first`` applies only then. ``pushes``: the directory pushes.
     ``attribute`` is the name of the key. ``ruled``: all directories share the keys. ``off``, ``on``: see
     :func:`is_active`.
     """
@@ -102,6 +103,7 @@ class Policy(Struct, frozen=True):
     ruled: bool
     off: Mapping[str, Value] = field(default_factory=lambda: DEACTIVATED)
     on: Mapping[str, Value] = {}
+    pushes: bool = False
 
 
 class Verdict(Struct, frozen=True):
@@ -203,7 +205,20 @@ def _held_unlinked(claimant: Claimant, found: Found, named: str, policy: Policy)
     if active and policy.adopt == "first" and policy.opening:
         return Verdict(adopts=found.held)
     state = "" if active else "inactive "
-    return Verdict(f"{named} is that of an {state}object in the target that has no link\n  → {_consent(claimant)}")
+    window = _window(claimant, policy) if active else ""
+    return Verdict(
+        f"{named} is that of an {state}object in the target that has no link\n  → {_consent(claimant)}{window}"
+    )
+
+
+def _window(claimant: Claimant, policy: Policy) -> str:
+    """How a directory that pushes adopts all accounts that the target had before it."""
+    if policy.adopt != "first" or not policy.pushes:
+        return ""
+    return (
+        f"; while a directory that pushes is set up, `usersyncd expect {claimant.directory} --full-push` lets "
+        "`adopt: first` apply to what it sends"
+    )
 
 
 def _equal_keys(claimant: Claimant, found: Sequence[Found], named: str, policy: Policy) -> Verdict:

@@ -20,7 +20,7 @@ from usersyncd.deliver.replacements import decide_replacements
 from usersyncd.deliver.shape import Shaped, shape_groups, shape_users
 from usersyncd.deliver.share import Planning, Share, SharePlan, TargetPlan
 from usersyncd.plugin import Change, Kind
-from usersyncd.state import links, moments, progress_store
+from usersyncd.state import full_pushes, links, moments, progress_store
 from usersyncd.state.candidates import Candidate, Selection
 from usersyncd.state.claimed_keys import KeyClaim
 from usersyncd.state.database import Connection, Database, Steps
@@ -94,7 +94,13 @@ def _claims_of_keys(connection: Connection, planning: Planning, plan: TargetPlan
     alone = len(rules.target.directories) == 1
     policies = {
         share.name: Policy(
-            rules.target.adopt, alone and plan.shares[share.name].done is None, layout.key, layout.ruled, off, on
+            rules.target.adopt,
+            alone and _is_opening(connection, plan.shares[share.name]),
+            layout.key,
+            layout.ruled,
+            off,
+            on,
+            share.rules.pushed and alone,
         )
         for share in planning.shares
     }
@@ -103,6 +109,12 @@ def _claims_of_keys(connection: Connection, planning: Planning, plan: TargetPlan
         connection, planning.target, plan.store, kind, layout, policies, directories, planning.consents, plan.again,
         plan.missing, is_readable=planning.is_readable,
     )  # fmt: skip
+
+
+def _is_opening(connection: Connection, part: SharePlan) -> bool:
+    """Whether the directory is only now set up in front of what the target holds. The first delivery of a directory
+    that pushes is empty, or has one user."""
+    return part.done is None or full_pushes.expected(connection, part.share.directory.id) is not None
 
 
 class _Comparison:

@@ -3,19 +3,21 @@ survives a power loss."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import uuid4
 
 from msgspec import Struct
 from sqlalchemy import Connection
 
+from usersyncd.core.items import Item
 from usersyncd.job import PullJob
-from usersyncd.plugin import Done, Kind
+from usersyncd.plugin import Done, Kind, Members
 from usersyncd.pull.save import open_spool, save_push
 from usersyncd.push.overlay import Outcome, Overlay
-from usersyncd.scim.store import Operation
-from usersyncd.state import pushed
+from usersyncd.push.queue import SeenResources
+from usersyncd.scim.store import Operation, StoredResource
+from usersyncd.state import full_pushes, pushed
 from usersyncd.state.database import Database
 from usersyncd.state.directories import DirectoryState
 from usersyncd.state.pushed import ListedNames, PushedRecord
@@ -54,21 +56,53 @@ class _Snapshot(Struct, frozen=True):
 
 
 def commit(
-    database: Database, before: DirectoryState, job: PullJob, operations: Sequence[Operation], now: datetime
+    database: Database,
+    before: DirectoryState,
+    job: PullJob,
+    operations: Sequence[Operation | SeenResources],
+    now: datetime,
 ) -> Committed:
     """Apply a batch of requests and save what they change. The caller holds the directory's lock, and ``before`` is the
-    directory's last state. Raises StateError: then nothing was changed."""
+    directory's last state. Raises StateError: then nothing was changed, or all of it and the requests may be repeated.
+    """
+    changes = [operation for operation in operations if not isinstance(operation, SeenResources)]
     with database.read() as connection:
+        expected = full_pushes.expected(connection, before.id) is not None
         overlay = Overlay(_Snapshot(connection, before.id), timestamp(now), lambda: uuid4().hex)
-        outcomes = overlay.apply_all(operations)
-    if not (items := overlay.items()):
-        return Committed(outcomes, None)
+        results = iter(overlay.apply_all(changes))
+    outcomes = [None if isinstance(operation, SeenResources) else next(results) for operation in operations]
+    saved = _save(database, before, job, items, now) if (items := overlay.items()) else None
+    if expected:
+        _note_seen(database, before.id, operations, outcomes)
+    return Committed(outcomes, saved)
+
+
+def _save(
+    database: Database, before: DirectoryState, job: PullJob, items: Sequence[Item | Members], now: datetime
+) -> SavedPull:
     spool = open_spool(database, before, job)
     try:
         spool.add(items)
-        return Committed(outcomes, save_push(database, before, job, spool, Done(CURSOR, complete=False), now))
+        return save_push(database, before, job, spool, Done(CURSOR, complete=False), now)
     finally:
         spool.close()
+
+
+def _note_seen(
+    database: Database,
+    directory: int,
+    operations: Iterable[Operation | SeenResources],
+    outcomes: Iterable[Outcome],
+) -> None:
+    """Note what the requests wrote or found. They are answered only after that."""
+    found = [ref for operation in operations if isinstance(operation, SeenResources) for ref in operation.refs]
+    written = [(outcome.kind, outcome.id) for outcome in outcomes if isinstance(outcome, StoredResource)]
+    with database.read() as connection:
+        refs = full_pushes.to_note(
+            connection, directory, [*found, *full_pushes.refs_of(connection, directory, written)]
+        )
+    if refs:
+        full_pushes.note(database, directory, refs)
 
 
 def timestamp(now: datetime) -> str:

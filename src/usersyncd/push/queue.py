@@ -6,6 +6,8 @@ import asyncio
 from collections import deque
 from contextlib import suppress
 
+from msgspec import Struct
+
 from usersyncd.push.overlay import Outcome
 from usersyncd.scim.errors import ScimError
 from usersyncd.scim.store import Operation, StoredResource
@@ -18,10 +20,16 @@ RETRY_AFTER = 10
 """Seconds after which a provider may repeat a request that was refused."""
 
 
+class SeenResources(Struct, frozen=True):
+    """A request that found resources while a full push is expected: they are noted as seen. ``refs``: of them."""
+
+    refs: tuple[int, ...]
+
+
 class Request:
     """One request. ``answer`` completes with its outcome."""
 
-    def __init__(self, operation: Operation) -> None:
+    def __init__(self, operation: Operation | SeenResources) -> None:
         self.operation = operation
         self.answer: asyncio.Future[StoredResource | None] = asyncio.get_running_loop().create_future()
 
@@ -44,7 +52,7 @@ class RequestQueue:
         self._woken = asyncio.Event()
         self._closed = False
 
-    async def ask(self, operation: Operation) -> StoredResource | None:
+    async def ask(self, operation: Operation | SeenResources) -> StoredResource | None:
         """The outcome of a request. Raises ScimError: its own, or 503 if it was refused before it changed anything."""
         if self._closed:
             raise self.refusal("usersyncd is ending or loads another configuration")

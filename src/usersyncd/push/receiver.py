@@ -17,10 +17,10 @@ from usersyncd.plugin import Kind
 from usersyncd.push.burst import ENDED, Burst
 from usersyncd.push.handles import handle
 from usersyncd.push.overlay import version_of
-from usersyncd.push.queue import RequestQueue
+from usersyncd.push.queue import RequestQueue, SeenResources
 from usersyncd.scim.errors import ScimError
 from usersyncd.scim.store import Operation, StoredMember, StoredResource
-from usersyncd.state import directories, pushed
+from usersyncd.state import directories, full_pushes, pushed
 from usersyncd.state.columns import decode
 from usersyncd.state.database import Database
 from usersyncd.state.pushed import PushedMember, PushedRecord
@@ -75,22 +75,20 @@ class DirectoryReceiver:
     async def get(self, kind: Kind, resource_id: str, /, *, members: bool, groups: bool) -> StoredResource | None:
         """See ``ResourceStore``."""
 
-        def read(connection: Connection, directory: int) -> list[StoredResource]:
-            records = list(pushed.by_id(connection, directory, kind, [resource_id]).values())
-            return _resources(connection, directory, kind, records, members=members, groups=groups)
+        def find(connection: Connection, directory: int) -> Sequence[PushedRecord]:
+            return list(pushed.by_id(connection, directory, kind, [resource_id]).values())
 
-        found: list[StoredResource] = await self._read(read, [])
+        found = await self._find(kind, find, members=members, groups=groups)
         return found[0] if found else None
 
     async def lookup(self, kind: Kind, attribute: str, value: str, /, *, members: bool) -> Sequence[StoredResource]:
         """See ``ResourceStore``."""
         wanted = handle(attribute, value)
 
-        def read(connection: Connection, directory: int) -> list[StoredResource]:
-            records = pushed.by_handle(connection, directory, kind, [wanted]).get(wanted, [])
-            return _resources(connection, directory, kind, records, members=members)
+        def find(connection: Connection, directory: int) -> Sequence[PushedRecord]:
+            return pushed.by_handle(connection, directory, kind, [wanted]).get(wanted, [])
 
-        return await self._read(read, [])
+        return await self._find(kind, find, members=members, groups=False)
 
     async def scan(self, kind: Kind, /, *, members: bool) -> AsyncIterator[Sequence[StoredResource]]:
         """See ``ResourceStore``."""
@@ -132,6 +130,28 @@ class DirectoryReceiver:
             return {id_: _stored_members(groups) for id_, groups in found.items()}
 
         return await self._read(read, {})
+
+    async def _find(
+        self,
+        kind: Kind,
+        find: Callable[[Connection, int], Sequence[PushedRecord]],
+        *,
+        members: bool,
+        groups: bool,
+    ) -> list[StoredResource]:
+        """The resources that ``find`` returns. While a full push is expected, they are noted as seen: a provider that
+        finds a resource as it should be does not send it again."""
+
+        def read(connection: Connection, directory: int) -> tuple[list[StoredResource], list[int]]:
+            records = find(connection, directory)
+            resources = _resources(connection, directory, kind, records, members=members, groups=groups)
+            return resources, full_pushes.to_note(connection, directory, [record.ref for record in records])
+
+        nothing: tuple[list[StoredResource], list[int]] = [], []
+        resources, unseen = await self._read(read, nothing)
+        if unseen:
+            await self._queue.ask(SeenResources(tuple(unseen)))
+        return resources
 
     async def _read(self, read: Callable[[Connection, int], T], nothing: T) -> T:
         """What ``read`` returns for a connection and the directory's number; ``nothing`` if it was never saved."""
