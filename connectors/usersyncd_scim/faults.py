@@ -15,6 +15,10 @@ STREAK = 5
 LASTS = "the next run tries again; if it stays so, ask the operator of the service provider, and see its status page"
 
 
+class RefusesAllError(TargetError):
+    """An answer that holds for every request of this kind: the token, or the address, is wrong."""
+
+
 def said(response: httpx.Response) -> str:
     """The status, scimType and detail of an error in one line (RFC 7644, section 3.12; SCIM 1.1, section 3.9)."""
     kind, detail = error_of(response)
@@ -39,17 +43,17 @@ def error_of(response: httpx.Response) -> tuple[str, str]:
             return "", quoted(response.content[:2000].decode(errors="replace"))
 
 
-def refuses_all(response: httpx.Response, url: str) -> TargetError | None:
+def refuses_all(response: httpx.Response, url: str) -> RefusesAllError | None:
     """The error of an answer that holds for every request; None if it may concern this resource alone."""
     status = response.status_code
     if status == 401:
-        return TargetError(
+        return RefusesAllError(
             f"{url} does not accept the token ({said(response)})",
             "put a valid token where the option `token` points: it may have expired or been revoked, or its owner may "
             "have lost their role",
         )
     if 300 <= status < 400:
-        return TargetError(
+        return RefusesAllError(
             f"{url} redirects to {quoted(response.headers.get('location', 'nowhere'), 200)}",
             "write the final address under `url`: the token is not sent to another one",
         )
@@ -63,10 +67,13 @@ class FailureStreak:
     def __init__(self, url: str) -> None:
         self._url = url
         self._count = 0
+        self.successes = 0
+        """Changes so far whose answer shows that the provider works."""
 
     def success(self) -> None:
         """Note an answer that shows that the provider works."""
         self._count = 0
+        self.successes += 1
 
     def failure(self, response: httpx.Response) -> None:
         """Note a failure. Raises TargetError if it is one too many."""
@@ -79,9 +86,12 @@ class FailureStreak:
                 f"{self._url} refused {self._count} changes in a row, the last one with {said(response)}", remedy
             )
 
-    def lost(self, error: TargetError) -> None:
-        """Note a change that was never answered although the provider works. Raises TargetError if it is one too
-        many."""
+    def lost(self, error: TargetError, since: int) -> None:
+        """Note a change that was never answered although the provider answers other requests. It counts unless another
+        change succeeded while it was under way: ``since`` is the number of successes at its start. Raises TargetError
+        if it is one too many."""
+        if self.successes > since:
+            return
         self._count += 1
         if self._count >= STREAK:
             raise TargetError(f"{self._count} changes in a row failed, the last one so: {error.message}", LASTS)

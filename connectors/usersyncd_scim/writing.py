@@ -22,7 +22,7 @@ from usersyncd.plugin import (
     Value,
     holds_protected,
 )
-from usersyncd_scim.faults import FailureStreak, said
+from usersyncd_scim.faults import FailureStreak, RefusesAllError, said
 from usersyncd_scim.finder import Finder
 from usersyncd_scim.paths import Resource
 from usersyncd_scim.profile import Profile
@@ -89,11 +89,14 @@ class RecordWriter:
     async def answer(self, request: Awaitable[httpx.Response]) -> httpx.Response | str:
         """The answer to a write that may be repeated, or the reason why there is none although the provider answers
         other requests."""
+        since = self._streak.successes
         try:
             response = await request
+        except RefusesAllError:
+            raise
         except TargetError as error:
             await self._service.probe()
-            self._streak.lost(error)
+            self._streak.lost(error, since)
             return error.message
         if response.is_success or response.status_code == 404:
             self._streak.success()
@@ -109,13 +112,17 @@ class RecordWriter:
             return Outcome(
                 error=f"{change.kind.value} {taken[0]['id']} has the key {change.key!r} already\n  → {ADOPTION}"
             )
+        since = self._streak.successes
         try:
             response = await self._service.create(change.kind, resource)
-        except TargetError:
+        except RefusesAllError:
+            raise
+        except TargetError as error:
             # The request may have arrived. What this run did not find before, and is now as requested, is its result.
             if (found := await self._created(change, resource)) is not None:
                 return self._made(change, found)
-            raise
+            self._streak.lost(error, since)
+            return Outcome(error=error.message)
         if response.is_success:
             self._streak.success()
             identifier = _identifier(response) or await self._created(change, resource)

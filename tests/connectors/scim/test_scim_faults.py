@@ -42,10 +42,36 @@ def test_a_create_that_took_place_although_the_answer_failed_is_delivered_once(
 def test_a_create_that_got_lost_is_not_sent_again_in_this_run(app: Provisioning) -> None:
     """It may still arrive: the next run looks it up."""
     app.tenant.fault(method="POST", lost=True)
-    with pytest.raises(TargetError, match="broke the connection"):
-        app.deliver(create(ADA))
+    [outcome] = app.deliver(create(ADA))
+    assert "broke the connection" in str(outcome.error)
     assert len([one for one in app.tenant.requests() if one[0] == "POST"]) == 1
     assert app.logins() == []
+
+
+def test_creates_that_are_never_answered_stop_nobody_else(app: Provisioning) -> None:
+    """Their answers fail late, one after the other: it counts that others were answered meanwhile."""
+    app.tenant.fault(method="POST", sent='"slow', lost=True, seconds=1, times=99)
+    slow = [create(person(f"slow{number}")) for number in range(7)]
+    outcomes = app.deliver(*slow[:5], create(BOB), create(EVE), *slow[5:], create(ADA))
+    failed = [outcome for outcome in outcomes if outcome.error is not None]
+    assert len(failed) == 7
+    assert all("broke the connection" in str(outcome.error) for outcome in failed)
+    assert app.logins() == ["ada", "bob", "eve"]
+
+
+def test_a_server_that_answers_no_create_ends_the_delivery(app: Provisioning) -> None:
+    app.tenant.fault(method="POST", lost=True, times=999)
+    with pytest.raises(TargetError, match=r"\d changes in a row failed, the last one so: .*broke the connection"):
+        app.deliver(*(create(person(f"p{number}")) for number in range(30)))
+    assert len([one for one in app.tenant.requests() if one[0] == "POST"]) < 20
+
+
+def test_a_server_that_stops_answering_during_a_create_ends_the_delivery(app: Provisioning) -> None:
+    """The look-up after the lost answer is not answered either: nothing is known of the create."""
+    app.tenant.fault(method="POST", lost=True, times=999)
+    app.tenant.fault(method="GET", path="userName", lost=True, times=999)
+    with pytest.raises(TargetError, match="broke the connection"):
+        app.deliver(create(ADA))
 
 
 def test_a_lost_create_does_not_become_somebody_elses_account(app: Provisioning) -> None:
@@ -53,8 +79,8 @@ def test_a_lost_create_does_not_become_somebody_elses_account(app: Provisioning)
     other = {"userName": "ada", "displayName": "Another Ada", "emails": [{"value": "other@x.example", "type": "work"}]}
     app.tenant.fault(method="POST", lost=True)
     app.tenant.request("POST", "Users", other)
-    with pytest.raises(TargetError):
-        app.deliver(create(ADA))
+    [outcome] = app.deliver(create(ADA))
+    assert (outcome.target_id, bool(outcome.error)) == (None, True)
 
 
 def test_a_server_error_for_one_person_stops_nobody(app: Provisioning) -> None:
@@ -87,6 +113,14 @@ def test_a_token_that_is_refused_is_said_and_not_shown(app: Provisioning) -> Non
     with pytest.raises(TargetError, match="does not accept the token") as raised:
         app.deliver(create(ADA))
     assert TOKEN not in f"{raised.value} {raised.value!r}"
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+def test_a_token_that_may_only_read_ends_the_delivery_at_once(app: Provisioning, method: str) -> None:
+    [made] = app.deliver(create(BOB))
+    app.tenant.fault(method=method, status=401, times=99)
+    with pytest.raises(TargetError, match="does not accept the token"):
+        app.deliver(create(ADA), update(made.target_id or "", BOB, BOB | {"title": "Porter"}))
 
 
 def test_a_redirect_is_not_followed_with_the_token(app: Provisioning) -> None:
