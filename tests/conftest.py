@@ -20,10 +20,12 @@ from tests.servers.shared import (
     samba_tree,
     scim,
     scim_server,
+    scimmy_server,
 )
 
 __all__ = [
     "ds389_tree", "mariadb", "migrated", "postgres", "postgres_server", "samba_tree", "scim", "scim_server",
+    "scimmy_server",
 ]  # fmt: skip
 
 # A change is judged by the same examples each time; new ones are tried everywhere else, and by `make test-slow`.

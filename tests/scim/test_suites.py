@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -21,6 +20,7 @@ from scim2_tester import Status, check_server
 
 from tests.scim.memory import MemoryStore
 from tests.scim.serving import Forwarder, served
+from tests.servers.npm import installed
 
 NEWMAN = "newman@6.2.2"
 COLLECTION = "https://raw.githubusercontent.com/AzureAD/SCIMReferenceCode/master/PostmanCollection.json"
@@ -84,15 +84,7 @@ def test_scim2_client_finds_its_way(url: str) -> None:
 @pytest.fixture(scope="session")
 def newman(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program, installed by npm into a folder of its own."""
-    if npm := shutil.which("npm"):
-        folder = tmp_path_factory.mktemp("newman")
-        command = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(folder), NEWMAN]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
-        program = folder / "node_modules/.bin/newman"
-        if program.exists():
-            return program
-        pytest.skip(f"npm cannot install {NEWMAN}: {done.stderr[-300:]}")
-    pytest.skip("npm is not installed")
+    return installed(tmp_path_factory.mktemp("newman"), NEWMAN) / ".bin/newman"
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """scim2-server with what a service provider has and the server alone has not, as a process of its own.
 
 A tenant for each test (``/TENANT/v2``); memberships that end with their member; unknown members that are refused; and
-faults, which ``POST /_faults`` orders. The protocol is scim2-server's.
+faults, which ``POST /_faults`` orders. The protocol is scim2-server's, or that of another server behind the faults.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from tests.servers.process import Process, free_port, listens
 
 TOKEN = "t0ken-of-the-service-provider"
 Environ = dict[str, Any]
+HEADERS = {"Authorization": "HTTP_AUTHORIZATION", "Content-Type": "CONTENT_TYPE", "Accept": "HTTP_ACCEPT"}
+"""The headers that a server behind the faults gets, and their names in the environment."""
 
 
 class ScimServer:
@@ -34,11 +36,12 @@ class ScimServer:
         self.address = f"http://127.0.0.1:{port}"
 
     @classmethod
-    def start(cls, folder: Path) -> ScimServer:
+    def start(cls, folder: Path, behind: int | None = None) -> ScimServer:
+        """``behind``: the port of a server of loopback that answers instead of scim2-server."""
         import sys
 
         port = free_port()
-        command = [sys.executable, "-m", "tests.servers.scim_server", str(port)]
+        command = [sys.executable, "-m", "tests.servers.scim_server", str(port), *([str(behind)] if behind else [])]
         return cls(Process(command, folder / "scim.log", lambda: listens(port), cwd=Path(__file__).parents[2]), port)
 
     def tenant(self) -> ScimTenant:
@@ -222,13 +225,32 @@ def application(*, token: str = TOKEN) -> Callable[..., Iterable[bytes]]:
     )
 
 
+def forwarding(port: int) -> Callable[..., Iterable[bytes]]:
+    """Another server of loopback, as an application."""
+    client = httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60)
+
+    def forward(environ: Environ, start: Callable[..., Any]) -> Iterable[bytes]:
+        query = environ.get("QUERY_STRING", "")
+        sent = {name: environ[key] for name, key in HEADERS.items() if environ.get(key)}
+        path = environ["PATH_INFO"] + (f"?{query}" if query else "")
+        content = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        answer = client.request(environ["REQUEST_METHOD"], path, headers=sent, content=content)
+        kind = [("Content-Type", answer.headers["Content-Type"])] if answer.content else []
+        start(f"{answer.status_code} {answer.reason_phrase}", kind)
+        return [answer.content]
+
+    return forward
+
+
 def main() -> None:
     from scim2_server.testserver.cli import ThreadingWSGIServer
 
     parser = argparse.ArgumentParser()
     parser.add_argument("port", type=int)
-    port = parser.parse_args().port
-    with make_server("127.0.0.1", port, Faults(application()), server_class=ThreadingWSGIServer) as server:
+    parser.add_argument("behind", type=int, nargs="?")
+    asked = parser.parse_args()
+    inner = application() if asked.behind is None else forwarding(asked.behind)
+    with make_server("127.0.0.1", asked.port, Faults(inner), server_class=ThreadingWSGIServer) as server:
         server.serve_forever()
 
 

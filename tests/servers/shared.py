@@ -76,6 +76,22 @@ def scim_server() -> Iterator[ScimServer]:
         server.stop()
 
 
+@pytest.fixture(scope="session")
+def scimmy_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScimServer]:
+    """A server of another family, on Express, behind the same faults."""
+    from tests.servers.scimmy import install, start
+
+    pytest.importorskip("scim2_server")
+    base = tmp_path_factory.getbasetemp()
+    program = once(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base, "scimmy", install)
+    with TemporaryDirectory(prefix="scimmy-") as folder:
+        process, port = start(program, Path(folder))
+        server = ScimServer.start(Path(folder), port)
+        yield server
+        server.stop()
+        process.stop()
+
+
 @pytest.fixture
 def scim(scim_server: ScimServer) -> ScimTenant:
     """A SCIM service provider without users and groups."""

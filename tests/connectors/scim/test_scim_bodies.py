@@ -72,8 +72,17 @@ def test_names_under_set_are_scim_paths(scim: ScimTenant, tmp_path: Path) -> Non
     [made] = app.deliver(create(shape))
     held = app.users()["ada"]
     assert (held["emails"][0]["value"], held["roles"]) == ("ada@acme.example", roles)
-    [found] = app.find("ADA")
+    [found] = app.find("ada")
     assert (found.target_id, found.key, found.attributes) == (made.target_id, "ada", shape)
+
+
+@pytest.mark.parametrize("scim", ["scim_server"], indirect=True)
+def test_a_user_name_is_found_in_any_case(scim: ScimTenant, tmp_path: Path) -> None:
+    """RFC 7643, section 4.1.1. Filters of SCIMMY compare it with case."""
+    app = Provisioning(scim, tmp_path, ruled=True)
+    [made] = app.deliver(create({"userName": "ada"}))
+    [found] = app.find("ADA")
+    assert (found.target_id, found.key) == (made.target_id, "ada")
 
 
 def test_a_name_that_cannot_be_a_path_is_said_before_anything_is_sent(scim: ScimTenant, tmp_path: Path) -> None:

@@ -1,0 +1,22 @@
+"""Programs and libraries of npm, which tests install into a folder of their own."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+
+def installed(folder: Path, *packages: str) -> Path:
+    """The folder node_modules with these packages (``name@version``). Without npm or its registry the test is
+    skipped."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("npm is not installed")
+    command = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(folder), *packages]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    if done.returncode:
+        pytest.skip(f"npm cannot install {', '.join(packages)}: {done.stderr[-300:]}")
+    return folder / "node_modules"
