@@ -78,9 +78,9 @@ async def test_a_lone_surrogate_does_not_fail_the_page(replies: respx.Router, tm
     ("answer", "words"),
     [
         ({"value": [ADA]}, "ended without the link to the next round"),
-        ({"items": [ADA], **DELTA_LINK}, "not a page of objects"),
-        ({"value": {"id": "ada"}, **DELTA_LINK}, "not a page of objects"),
-        ([], "not a page of objects"),
+        ({"items": [ADA], **DELTA_LINK}, "not what was requested"),
+        ({"value": {"id": "ada"}, **DELTA_LINK}, "not what was requested"),
+        ([], "not what was requested"),
         (
             {"value": [], "@odata.nextLink": "https://evil.example/v1.0/users/delta?$skiptoken=x"},
             "sent a link to another host",
@@ -114,9 +114,9 @@ async def test_an_impossible_reply(replies: respx.Router, tmp_path: Path, answer
     [
         ("users", {"displayName": "Nobody"}, "unknown form: KeyError 'id'"),
         ("users", {"id": 7}, "unknown form: TypeError id 7"),
-        ("groups", {"displayName": "Nothing"}, "not a page of objects: Object missing required field"),
-        ("groups", {"id": 7}, "not a page of objects"),
-        ("groups", "x", "not a page of objects"),
+        ("groups", {"displayName": "Nothing"}, "not what was requested: Object missing required field"),
+        ("groups", {"id": 7}, "not what was requested"),
+        ("groups", "x", "not what was requested"),
     ],
 )
 async def test_an_object_of_an_unknown_form(

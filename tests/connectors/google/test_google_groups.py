@@ -93,7 +93,6 @@ def test_the_next_pull_with_the_same_options_uses_the_cursor() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"format": FORMAT + 1},
         {"extent": "another"},
         {"customer": "C2"},
         {"at": NOW + TRUSTED + timedelta(seconds=1)},
@@ -102,6 +101,10 @@ def test_the_next_pull_with_the_same_options_uses_the_cursor() -> None:
 )
 def test_a_cursor_of_another_pull_is_not_used(changes: dict[str, Any]) -> None:
     assert usable_cursor(cursor().text(), cursor(**changes)) is None
+
+
+def test_a_cursor_of_another_format_is_not_used() -> None:
+    assert usable_cursor(cursor(format=FORMAT + 1).text(), cursor()) is None
 
 
 @pytest.mark.parametrize("text", ["", "null", "{}", "[1]", '{"format":1}', "not json", cursor().text()[:-5]])
