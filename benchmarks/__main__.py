@@ -14,6 +14,7 @@ ALL = (
     "graph_pull",
     "graph_run",
     "google_pull",
+    "scim_in",
     "scim_out",
     "events",
 )
