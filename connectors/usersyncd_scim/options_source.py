@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from typing import Self
+
+from pydantic import Field, field_validator, model_validator
 
 from usersyncd.plugin import Options, Secret
+from usersyncd_scim.options_service import Address, ProfileName
 
 
 class TokenOptions(Options):
@@ -29,15 +32,33 @@ class QuotaOptions(Options):
 
 
 class ScimSourceOptions(Options):
-    """A directory that pushes by SCIM 2.0: the provider is configured with the address of usersyncd and a token."""
+    """A directory that pushes by SCIM 2.0 (`tokens`), or a service provider that is pulled (`url` and `token`)."""
 
     tokens: list[TokenOptions] = Field(
-        min_length=1,
+        default=[],
         max_length=2,
-        description="The bearer tokens that open the directory: one, and a second one while the provider changes over.",
+        description="Of a directory that pushes: the bearer tokens that open it: one, and a second one while the "
+        "provider changes over.",
     )
-    oauth: OAuthOptions | None = Field(None, description="Client credentials, for a provider that asks for them.")
-    quota: QuotaOptions = Field(QuotaOptions(), description="How much the provider may send.")
+    oauth: OAuthOptions | None = Field(
+        None, description="Of a directory that pushes: client credentials, for a provider that asks for them."
+    )
+    quota: QuotaOptions = Field(
+        QuotaOptions(), description="Of a directory that pushes: how much the provider may send."
+    )
+    url: Address | None = Field(
+        None,
+        description="Of a service provider that is pulled: the base address, below which /Users and /Groups are.",
+    )
+    token: Secret | None = Field(None, description="Of a service provider that is pulled: the bearer token.")
+    profile: ProfileName = Field(
+        "strict",
+        description="Of a service provider that is pulled: its profile, a built-in one or a YAML file (relative to the "
+        "configuration).",
+    )
+    ca_file: str | None = Field(
+        None, description="Of a service provider that is pulled: the PEM file of the CAs to trust."
+    )
 
     @field_validator("tokens")
     @classmethod
@@ -45,3 +66,22 @@ class ScimSourceOptions(Options):
         if len({token.name for token in tokens}) < len(tokens):
             raise ValueError("two tokens have the same name")
         return tokens
+
+    @model_validator(mode="after")
+    def _has_one_form(self) -> Self:
+        forms = (PUSHED & self.model_fields_set, PULLED & self.model_fields_set)
+        if all(forms):
+            pushed, pulled = (", ".join(sorted(form)) for form in forms)
+            raise ValueError(
+                f"either the directory pushes ({pushed}) or it is pulled ({pulled}): write `tokens` for the one, `url` "
+                "and `token` for the other"
+            )
+        if not self.tokens and (self.url is None or self.token is None):
+            raise ValueError(
+                "write `tokens` for a directory that pushes, or `url` and `token` for a service provider that is pulled"
+            )
+        return self
+
+
+PUSHED = {"tokens", "oauth", "quota"}
+PULLED = {"url", "token", "profile", "ca_file"}

@@ -11,9 +11,8 @@ import httpx
 import msgspec
 
 from usersyncd.errors import TargetError
-from usersyncd.plugin import Kind, Patience, TargetContext
+from usersyncd.plugin import Context, Kind, Patience, Secret
 from usersyncd_scim.faults import LASTS, refuses_all, said
-from usersyncd_scim.options_target import ScimTargetOptions
 from usersyncd_scim.paths import Resource
 from usersyncd_scim.profile import Profile
 from usersyncd_scim.resources import ROUTES
@@ -28,17 +27,27 @@ KIND_ROUTES = {Kind.USER: "users", Kind.GROUP: "groups"}
 CONTENT = {"2.0": "application/scim+json", "1.1": "application/json"}
 
 
+class ListPage(msgspec.Struct):
+    """A page of a listing. ``total``, ``start`` (counts from 1) and ``following``, the next cursor: as the provider
+    states them, or None."""
+
+    resources: list[Resource]
+    total: int | None
+    start: int | None
+    following: str | None
+
+
 class ServiceProvider:
     """Sends requests to one service provider. Every method raises TargetError if the provider as a whole cannot be
     used."""
 
-    def __init__(self, options: ScimTargetOptions, profile: Profile, context: TargetContext) -> None:
-        self.url = options.url
+    def __init__(self, url: str, token: Secret, ca_file: str | None, profile: Profile, context: Context) -> None:
+        self.url = url
         self._profile = profile
         content = CONTENT[profile.version]
         self._headers = {
             **profile.headers,
-            "Authorization": f"Bearer {context.secret(options.token)}",
+            "Authorization": f"Bearer {context.secret(token)}",
             "Accept": f"{content}, application/json",
             "User-Agent": profile.user_agent,
         }
@@ -52,7 +61,7 @@ class ServiceProvider:
                 seconds=SECONDS,
                 silence=SILENCE,
             ),
-            ca_file=options.ca_file,
+            ca_file=ca_file,
         )
 
     async def close(self) -> None:
@@ -73,7 +82,13 @@ class ServiceProvider:
         response = await self._ask("GET", self._address(kind, "", query))
         if response.status_code == 404:
             return []  # Some providers answer so when nothing matches (developer.okta.com/docs/concepts/scim/faqs).
-        return _page(self._good(response))[0]
+        return _page(self._good(response)).resources
+
+    async def page(self, kind: Kind, query: str, cursor: str | None = None) -> ListPage:
+        """One page of a listing, groups with their members. ``cursor``: the empty one asks for the first page."""
+        asked = [text for text in (query, None if cursor is None else f"cursor={quote(cursor, safe='')}") if text]
+        response = await self._ask("GET", self._address(kind, "", f"?{'&'.join(asked)}" if asked else ""))
+        return _page(self._good(response))
 
     async def pages(self, kind: Kind) -> AsyncIterator[tuple[list[Resource], int | None]]:
         """All pages of a listing, each with the total that the provider states. Totals may be wrong: a listing ends
@@ -87,16 +102,16 @@ class ServiceProvider:
             if self._profile.paging == "none":
                 query = self._without_members(kind)
             response = await self._ask("GET", self._address(kind, "", query))
-            found, total, following = _page(self._good(response))
-            new = {one["id"]: one for one in found if one["id"] not in known}
+            page = _page(self._good(response))
+            new = {one["id"]: one for one in page.resources if one["id"] not in known}
             known.update(new)
             if new:
-                yield list(new.values()), total
-            if following is not None:
-                if following in cursors:
+                yield list(new.values()), page.total
+            if page.following is not None:
+                if page.following in cursors:
                     break
-                cursors.add(following)
-                cursor = following
+                cursors.add(page.following)
+                cursor = page.following
             elif cursor is not None or self._profile.paging == "none" or not new:
                 return
         raise TargetError(f"the listing of {ROUTES[kind]} of {self.url} has no end", LASTS)
@@ -186,20 +201,25 @@ def equals(path: str, value: str) -> str:
     return f"{path} eq {json.dumps(value, ensure_ascii=False)}"
 
 
-def _page(body: Any) -> tuple[list[Resource], int | None, str | None]:
-    """Resources, stated total and next cursor of a ListResponse. Raises TargetError for another body."""
+def _page(body: Any) -> ListPage:
+    """Raises TargetError for anything but a ListResponse (RFC 7644, section 3.4.2)."""
     if not isinstance(body, dict):
         raise TargetError("the provider answered a search with something that is not a ListResponse", "correct `url`")
     fields = {name.lower(): value for name, value in body.items()}
     found = fields.get("resources") or []
     if not isinstance(found, list):
         raise TargetError("the provider answered a search with something that is not a ListResponse", "correct `url`")
-    total, following = fields.get("totalresults"), fields.get("nextcursor")
-    return (
+    following = fields.get("nextcursor")
+    return ListPage(
         [_resource(one) for one in found],
-        total if isinstance(total, int) else None,
+        _number(fields.get("totalresults")),
+        _number(fields.get("startindex")),
         following if isinstance(following, str) and following else None,
     )
+
+
+def _number(found: Any) -> int | None:
+    return found if isinstance(found, int) and not isinstance(found, bool) else None
 
 
 def _resource(body: Any) -> Resource:

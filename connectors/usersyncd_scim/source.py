@@ -1,21 +1,38 @@
-"""The source ``scim``: a directory that pushes. There is nothing to read."""
+"""The source ``scim``: a directory that pushes, of which there is nothing to read, or a service provider that is
+pulled."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from typing import ClassVar
 
 from pydantic import BaseModel
 
-from usersyncd.plugin import API, AccessToken, ClientCredentials, Done, Kind, Page, Quota, Receiving, SourceContext
+from usersyncd.plugin import (
+    API,
+    AccessToken,
+    ClientCredentials,
+    Done,
+    Kind,
+    Page,
+    Quota,
+    Receiving,
+    Secret,
+    SourceContext,
+)
+from usersyncd_scim import profile as profiles
 from usersyncd_scim.mapping import MAPPING
 from usersyncd_scim.options_source import ScimSourceOptions
+from usersyncd_scim.pull import ServicePull, as_source_errors
+from usersyncd_scim.service import ServiceProvider
 
 CURSOR = "pushed"
 
 
 class ScimSource:
-    """A directory that pushes its changes. The snapshot has what it pushed; a pull adds nothing."""
+    """A directory that pushes its changes: the snapshot has what it pushed, and a pull adds nothing. With ``url``, a
+    service provider: every pull reads all its users, groups and memberships."""
 
     api: ClassVar[int] = API
     Options: ClassVar[type[BaseModel]] = ScimSourceOptions
@@ -26,8 +43,10 @@ class ScimSource:
         self._context = context
 
     @classmethod
-    def receiving(cls, options: ScimSourceOptions) -> Receiving:
-        """How the provider pushes to this directory."""
+    def receiving(cls, options: ScimSourceOptions) -> Receiving | None:
+        """How the provider pushes to this directory; None: it is pulled."""
+        if not options.tokens:
+            return None
         oauth = options.oauth
         return Receiving(
             tokens=tuple(AccessToken(token.name, token.secret) for token in options.tokens),
@@ -35,15 +54,41 @@ class ScimSource:
             quota=Quota(options.quota.requests_per_minute, options.quota.body),
         )
 
-    async def pull(self, cursor: str | None) -> AsyncIterator[Page | Done]:  # noqa: ARG002 - there is nothing to read
-        """Nothing: what was not pushed again did not change."""
-        yield Done(CURSOR, complete=False)
+    async def pull(self, cursor: str | None) -> AsyncIterator[Page | Done]:  # noqa: ARG002 - every pull reads all
+        """Everything that the service provider holds; nothing of a directory that pushes, since what was not pushed
+        again did not change. Raises SourceError."""
+        options = self._options
+        if options.url is None or options.token is None:
+            yield Done(CURSOR, complete=False)
+            return
+        async with self._connected(options.url, options.token) as (pull, _), aclosing(pull.pages()) as pages:
+            async for page in pages:
+                yield page
+        yield Done(None, complete=True)
 
     async def check(self) -> Sequence[str]:
-        """Open every secret. Raises ConfigError."""
-        for token in self._options.tokens:
-            self._context.secret(token.secret)
-        if self._options.oauth is not None:
-            self._context.secret(self._options.oauth.client_secret)
-        names = " and ".join(token.name for token in self._options.tokens)
-        return [f"receives pushes by SCIM 2.0, opened by {names}"]
+        """Open every secret, and ask a service provider for its totals. Raises ConfigError and SourceError."""
+        options = self._options
+        if options.url is None or options.token is None:
+            for token in options.tokens:
+                self._context.secret(token.secret)
+            if options.oauth is not None:
+                self._context.secret(options.oauth.client_secret)
+            names = " and ".join(token.name for token in options.tokens)
+            return [f"receives pushes by SCIM 2.0, opened by {names}"]
+        async with self._connected(options.url, options.token) as (pull, service):
+            pull.require_listings()
+            with as_source_errors():
+                totals = [(await service.page(kind, "count=1")).total for kind in Kind]
+        users, groups = ("an unknown number of" if total is None else total for total in totals)
+        return [f"{options.url}, profile {options.profile}", f"{users} users and {groups} groups"]
+
+    @asynccontextmanager
+    async def _connected(self, url: str, token: Secret) -> AsyncIterator[tuple[ServicePull, ServiceProvider]]:
+        options, context = self._options, self._context
+        profile = profiles.load(options.profile, context.folder, {})
+        service = ServiceProvider(url, token, options.ca_file, profile, context)
+        try:
+            yield ServicePull(service, profile, options.profile, context.reads), service
+        finally:
+            await service.close()

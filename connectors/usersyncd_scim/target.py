@@ -40,7 +40,7 @@ class ScimTarget:
         self._options = options
         self._context = context
         self._profile = profiles.load(options.profile, context.folder, options.overrides())
-        self._service = ServiceProvider(options, self._profile, context)
+        self._service = ServiceProvider(options.url, options.token, options.ca_file, self._profile, context)
         self._slots = asyncio.Semaphore(self._profile.concurrency)
         if not self._profile.members_readable:
             # Without it, a verification compares no memberships.

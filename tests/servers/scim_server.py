@@ -73,6 +73,10 @@ class ScimTenant:
         response.raise_for_status()
         return response.json() if response.content else None
 
+    def has_cursors(self) -> bool:
+        """Whether it pages by cursor too (RFC 9865, section 4)."""
+        return bool(self.request("GET", "ServiceProviderConfig").get("pagination", {}).get("cursor"))
+
     def fault(self, **rule: Any) -> None:
         """Order a fault: ``method``, ``path`` (an expression), ``times``, and what happens: see :class:`Faults`."""
         self._client.post(f"{self._address}/_faults", json={"tenant": self._name, **rule}).raise_for_status()
@@ -85,8 +89,8 @@ class ScimTenant:
 class Faults:
     """A WSGI layer that does what was ordered: ``status``, ``headers`` and ``body`` instead of an answer, ``after`` the
     request was carried out; ``cut``: half of the answer; ``lost``: no answer, and nothing carried out; ``drop_filter``;
-    ``invents``: resources added to listings; ``total``: stated by listings;
-    ``doubles``: each resource of a listing comes twice; ``seconds`` of waiting."""
+    ``invents``: resources added to listings; ``total``: stated by listings; ``doubles``: each resource of a listing
+    comes twice; ``each``: keys of every resource of a listing, None: left out; ``seconds`` of waiting."""
 
     def __init__(self, inner: Callable[..., Iterable[bytes]]) -> None:
         self._inner = inner
@@ -159,7 +163,11 @@ class _Recorded:
         except ValueError:
             return self.body
         if "Resources" in body or "totalResults" in body:
-            found = body.get("Resources", [])
+            each = rule.get("each", {})
+            found = [
+                {name: value for name, value in (one | each).items() if value is not None}
+                for one in body.get("Resources", [])
+            ]
             body["Resources"] = [*found, *found, *rule.get("invents", [])] if rule.get("doubles") else [
                 *found, *rule.get("invents", [])
             ]  # fmt: skip
@@ -174,7 +182,7 @@ def _answer(start: Callable[..., Any], status: int, body: Any, headers: dict[str
 
 def application(*, token: str = TOKEN) -> Callable[..., Iterable[bytes]]:
     """The server: RFC 7643's schemas, with a description and an address for groups."""
-    from scim2_models import InvalidValueException, ScimProvider
+    from scim2_models import InvalidValueException, Pagination, ScimProvider
     from scim2_server.applications.wsgi import TenantDispatcher
     from scim2_server.memory import InMemoryStorage
     from scim2_server.service import ScimService
@@ -216,9 +224,9 @@ def application(*, token: str = TOKEN) -> Callable[..., Iterable[bytes]]:
         *(group.attributes or ()),
         *(title.model_copy(update={"name": name}) for name in ("description", "email")),
     ]
-    provider = ScimProvider.from_discovery(
-        schemas.values(), load_default_resource_types().values(), config=load_default_service_provider_config()
-    )
+    config = load_default_service_provider_config()
+    config.pagination = Pagination(cursor=True, index=True)
+    provider = ScimProvider.from_discovery(schemas.values(), load_default_resource_types().values(), config=config)
     service = ScimService(provider, secret="s" * 40)
     return TenantDispatcher(
         lambda _: BearerTokenApplication(IntegralStorage(), provider, service=service, bearer_tokens=[token])

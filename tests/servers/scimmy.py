@@ -9,7 +9,7 @@ from tests.servers.npm import installed
 from tests.servers.process import Process, free_port, listens, program
 from tests.servers.scim_server import TOKEN
 
-PACKAGES = ("scimmy-routers@1.3.2", "express@5")
+PACKAGES = ("scimmy-routers@1.3.2", "express@4")
 
 
 def install(folder: Path) -> Path:
