@@ -22,7 +22,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tests.web.daemon import COMMAND, daemon, free_port
+from tests.pages import free_port
+from tests.web.daemon import COMMAND, daemon
 
 from usersyncd.config import load
 from usersyncd.job import jobs
