@@ -8,6 +8,8 @@ expanded.
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from functools import cache
 from typing import Any
@@ -146,3 +148,34 @@ class CelEnvironment:
             return self._env.deserialize(encode(tree))
         except RuntimeError:
             raise ExpressionError([(0, "it is nested too deeply: split it, or use lookup(table, key)")]) from None
+
+
+# ------------------------------------------------------------------------------------------------------------- results
+
+
+_keep_none = ctypes.pythonapi.Py_IncRef
+_keep_none.argtypes, _keep_none.restype = [ctypes.py_object], None
+_NONE_ENDS = sys.version_info < (3, 12)
+"""Whether None can run out of references: from Python 3.12 on it cannot (PEP 683)."""
+
+
+def plain(result: Any) -> Any:
+    """The Python value of a result.
+
+    For each null in it, cel-expr-python 0.1.3 releases a reference to None that it does not own. After some ten
+    thousand nulls, Python 3.11 ends with "deallocating None". So this adds the references again; one too many does no
+    harm.
+    """
+    value = result.plain_value()
+    if _NONE_ENDS:
+        for _ in range(_nulls(value)):
+            _keep_none(None)
+    return value
+
+
+def _nulls(value: Any) -> int:
+    if value is None:
+        return 1
+    if value.__class__ is list:
+        return sum(map(_nulls, value))
+    return sum(map(_nulls, value.values())) if value.__class__ is dict else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from usersyncd.core.rules.cel import CelEnvironment
+from usersyncd.core.rules.cel import CelEnvironment, plain
 from usersyncd.core.rules.paths import Accessor, RuleInput, UnfitError, as_text
 from usersyncd.core.rules.results import in_words
 from usersyncd.core.rules.tree import Node
@@ -47,7 +47,7 @@ class Program:
         """The value. Raises UnfitError when there is none."""
         try:
             result = self._evaluate(data=self._reader.fill({}, subject))
-            value = result.plain_value()
+            value = plain(result)
         except RuntimeError as error:
             raise UnfitError(in_words(str(error))) from None
         # The library may return the text of an error instead of raising it.
@@ -58,7 +58,7 @@ class Program:
     def list(self, subject: RuleInput) -> Sequence[Any] | None:
         """The values of a list expression; None when something in it failed."""
         try:
-            values = self._evaluate(data=self._reader.fill({}, subject)).plain_value()
+            values = plain(self._evaluate(data=self._reader.fill({}, subject)))
         except (RuntimeError, UnfitError):
             return None
         return values if values.__class__ is list else None
