@@ -101,3 +101,10 @@ def test_a_wrong_use_says_what_to_do(usersyncd: Usersyncd, arguments: list[str],
     ran = usersyncd("expect", *arguments)
     assert ran.code == 2
     assert error in ran.err
+
+
+def test_check_says_how_much_was_pushed(usersyncd: Usersyncd) -> None:
+    assert "pushed nothing yet" in usersyncd("check", "--online").out
+    push(post("ada"), post_group("club"))
+    [acme, _] = json.loads(usersyncd("check", "--online", "--json").out)["directories"]
+    assert (acme["users"], acme["groups"]) == (1, 1)

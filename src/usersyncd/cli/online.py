@@ -17,9 +17,11 @@ from rich.text import Text
 
 from usersyncd.cli import text
 from usersyncd.cli.protect import protected_by_key
+from usersyncd.cli.saved_state import saved_state
 from usersyncd.config import Config
 from usersyncd.context import SourceRunContext
 from usersyncd.core.digest import encode
+from usersyncd.core.report import PullRun
 from usersyncd.core.rules import RuleError, Rules
 from usersyncd.core.storable_text import escaped, with_replacements
 from usersyncd.core.summary import many
@@ -29,7 +31,10 @@ from usersyncd.errors import ConnectorError, SourceError, UsersyncError, in_shor
 from usersyncd.job import PullJob, TargetRules
 from usersyncd.plugin import CANONICAL, Done, Kind, Members, Page, Record, Source
 from usersyncd.pull.save import group_name_of
+from usersyncd.state import directories, journal
 
+RUNS = 100
+"""How many runs of a directory are searched for its last push."""
 PEOPLE = 3
 """How many people are shown."""
 BROKEN_SHOWN = 20
@@ -114,7 +119,25 @@ async def _check_directory(config: Config, job: PullJob, result: DirectoryCheckR
     async with context:
         source = job.connector(directory.options, context)
         result.found = [in_short(line) for line in await source.check()]
-        await _count(source, job, result)
+        if job.receiving is None:
+            await _count(source, job, result)
+        else:
+            _add_received(config, directory.name, result)
+
+
+def _add_received(config: Config, directory: str, result: DirectoryCheckResult) -> None:
+    """Add what a directory has pushed so far. Raises StateError."""
+    with saved_state(config) as database:
+        if database is None:
+            result.found.append("pushed nothing yet")
+            return
+        with database.read() as connection:
+            state = directories.known(connection, directory)
+            runs = journal.history(connection, RUNS, directory, kinds=[journal.RunKind.PULL])
+    if state is not None:
+        result.users, result.groups, result.memberships = state.users, state.groups, state.memberships
+    last = next((run.started for run in runs if isinstance(run, PullRun) and run.cause == "push"), None)
+    result.found.append("pushed nothing yet" if last is None else f"pushed last at {text.local(last)}")
 
 
 async def _count(source: Source, job: PullJob, result: DirectoryCheckResult) -> None:
