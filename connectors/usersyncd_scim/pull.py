@@ -28,7 +28,25 @@ class ServicePull:
         self._name = name
         self._reads = reads
 
-    def require_listings(self) -> None:
+    async def check(self) -> Sequence[str]:
+        """Ask for one resource of each kind, and say how listings are read."""
+        self._require_listings()
+        with as_source_errors():
+            for kind in Kind:
+                await self._service.page(kind, "count=1")
+        by = {"index": "by startIndex", "cursor": "by cursor", "none": "in one answer"}[self._profile.paging]
+        return [f"users and groups are listed {by}"]
+
+    async def pages(self) -> AsyncGenerator[Page]:
+        """Users, then groups with their members."""
+        self._require_listings()
+        for kind in Kind:
+            listing = CompleteListing(self._service, self._profile, kind)
+            with as_source_errors():
+                async for resources in listing.pages():
+                    yield [item for resource in resources for item in await self._items(kind, resource)]
+
+    def _require_listings(self) -> None:
         """Raise SourceError if the provider, by its profile, cannot be listed completely."""
         remedy = "use another connector, or let the directory push (docs/scim-entra.md)"
         if not self._profile.lists_all:
@@ -43,15 +61,6 @@ class ServicePull:
                 "(members_readable: false): every group would lose its members",
                 remedy,
             )
-
-    async def pages(self) -> AsyncGenerator[Page]:
-        """Users, then groups with their members."""
-        self.require_listings()
-        for kind in Kind:
-            listing = CompleteListing(self._service, self._profile, kind)
-            with as_source_errors():
-                async for resources in listing.pages():
-                    yield [item for resource in resources for item in await self._items(kind, resource)]
 
     async def _items(self, kind: Kind, resource: Resource) -> list[Record | Members]:
         reads = self._reads.get(kind)

@@ -24,7 +24,7 @@ from usersyncd.plugin import (
 from usersyncd_scim import profile as profiles
 from usersyncd_scim.mapping import MAPPING
 from usersyncd_scim.options_source import ScimSourceOptions
-from usersyncd_scim.pull import ServicePull, as_source_errors
+from usersyncd_scim.pull import ServicePull
 from usersyncd_scim.service import ServiceProvider
 
 CURSOR = "pushed"
@@ -61,13 +61,13 @@ class ScimSource:
         if options.url is None or options.token is None:
             yield Done(CURSOR, complete=False)
             return
-        async with self._connected(options.url, options.token) as (pull, _), aclosing(pull.pages()) as pages:
+        async with self._connected(options.url, options.token) as pull, aclosing(pull.pages()) as pages:
             async for page in pages:
                 yield page
         yield Done(None, complete=True)
 
     async def check(self) -> Sequence[str]:
-        """Open every secret, and ask a service provider for its totals. Raises ConfigError and SourceError."""
+        """Open every secret, and ask a service provider for a user and a group. Raises ConfigError and SourceError."""
         options = self._options
         if options.url is None or options.token is None:
             for token in options.tokens:
@@ -76,19 +76,15 @@ class ScimSource:
                 self._context.secret(options.oauth.client_secret)
             names = " and ".join(token.name for token in options.tokens)
             return [f"receives pushes by SCIM 2.0, opened by {names}"]
-        async with self._connected(options.url, options.token) as (pull, service):
-            pull.require_listings()
-            with as_source_errors():
-                totals = [(await service.page(kind, "count=1")).total for kind in Kind]
-        users, groups = ("an unknown number of" if total is None else total for total in totals)
-        return [f"{options.url}, profile {options.profile}", f"{users} users and {groups} groups"]
+        async with self._connected(options.url, options.token) as pull:
+            return [f"{options.url}, profile {options.profile}", *await pull.check()]
 
     @asynccontextmanager
-    async def _connected(self, url: str, token: Secret) -> AsyncIterator[tuple[ServicePull, ServiceProvider]]:
+    async def _connected(self, url: str, token: Secret) -> AsyncIterator[ServicePull]:
         options, context = self._options, self._context
         profile = profiles.load(options.profile, context.folder, {})
         service = ServiceProvider(url, token, options.ca_file, profile, context)
         try:
-            yield ServicePull(service, profile, options.profile, context.reads), service
+            yield ServicePull(service, profile, options.profile, context.reads)
         finally:
             await service.close()
