@@ -26,6 +26,9 @@ from usersyncd.state.lock import DIRECTORY, Lock, locked
 
 BATCH = 200
 """How many requests are saved together at most."""
+GATHERING = 0.003
+"""Seconds that a batch waits for more requests, if the last one had several: the answers to these bring the next ones,
+and a batch of 25 costs little more than one of 12."""
 QUIET = 3.0
 """Seconds without a request after which a burst ends."""
 LONGEST = 60.0
@@ -100,8 +103,13 @@ class Burst:
     async def _save_all(self, lock: Lock) -> None:
         began = time.monotonic()
         before = await to_its_end(lambda: open_directory(self._database, self._job.directory.name))
+        several = False
         while True:
-            before = await self._save(lock, before, self._queue.take(BATCH))
+            if several:
+                await asyncio.sleep(GATHERING)
+            batch = self._queue.take(BATCH)
+            several = len(batch) > 1
+            before = await self._save(lock, before, batch)
             left = began + LONGEST - time.monotonic()
             if left <= 0 or not await self._queue.wait(min(QUIET, left)):
                 return
