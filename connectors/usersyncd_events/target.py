@@ -8,9 +8,11 @@ from typing import ClassVar
 
 from pydantic import BaseModel
 
+from usersyncd.errors import TargetError
 from usersyncd.plugin import (
     API,
     DELIVERED,
+    SHORTEST_TOKEN,
     Capabilities,
     Change,
     Held,
@@ -58,6 +60,22 @@ class EventsTarget:
             yield Outcome(target_id=uuid.uuid4().hex) if change.op is Op.CREATE else DELIVERED
 
     async def check(self) -> Sequence[str]:
+        """Open every secret. Raises ConfigError and TargetError."""
+        for reader in self._options.tokens:
+            if len(self._context.secret(reader.secret)) < SHORTEST_TOKEN:
+                raise TargetError(
+                    f"the token {reader.name} has fewer than {SHORTEST_TOKEN} characters, so that it can be guessed",
+                    "make a new one: openssl rand -hex 32",
+                )
+        for name, webhook in self._options.webhooks.items():
+            for secret in webhook.secrets:
+                if not self._context.secret(secret).startswith("whsec_"):
+                    raise TargetError(
+                        f"the secret of the webhook {name} does not begin with whsec_",
+                        "make a new one: echo whsec_$(openssl rand -base64 32)",
+                    )
+        if self._options.signing_key is not None:
+            self._context.secret(self._options.signing_key)
         names = ", ".join(self._options.webhooks) or "none"
         return [f"a stream of events; webhooks: {names}; readers of the feed: {len(self._options.tokens)}"]
 

@@ -9,8 +9,10 @@ from typing import ClassVar
 
 from pydantic import BaseModel
 
+from usersyncd.errors import SourceError
 from usersyncd.plugin import (
     API,
+    SHORTEST_TOKEN,
     AccessToken,
     ClientCredentials,
     Done,
@@ -71,7 +73,11 @@ class ScimSource:
         options = self._options
         if options.url is None or options.token is None:
             for token in options.tokens:
-                self._context.secret(token.secret)
+                if len(self._context.secret(token.secret)) < SHORTEST_TOKEN:
+                    raise SourceError(
+                        f"the token {token.name} has fewer than {SHORTEST_TOKEN} characters, so that it can be guessed",
+                        "make a new one: openssl rand -hex 32",
+                    )
             if options.oauth is not None:
                 self._context.secret(options.oauth.client_secret)
             names = " and ".join(token.name for token in options.tokens)

@@ -223,3 +223,14 @@ def test_a_batch_of_new_users_asks_the_snapshot_once() -> None:
 def test_values_that_are_not_text_have_no_handle() -> None:
     resource = {"userName": 7, "externalId": None, "emails": ["x", {"value": 3}, {"value": "A@x"}, {}]}
     assert handles(Kind.USER, resource) == ("emails.value:a@x",)
+
+
+@pytest.mark.parametrize(
+    "change", [put("ada", "ada"), put("ada", "ada", active=None), patch("ada", active=None), put("ada", "eve")]
+)
+def test_only_an_explicit_true_gives_access_back(change: Operation) -> None:
+    assert Applied(Held(["ada"], active=False), change).stored(0).resource["active"] is False
+
+
+def test_an_explicit_true_gives_access_back() -> None:
+    assert Applied(Held(["ada"], active=False), put("ada", "ada", active=True)).stored(0).resource["active"] is True

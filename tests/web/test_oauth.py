@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+from base64 import b64encode
 from collections.abc import AsyncIterator
 
 import pytest
@@ -92,6 +95,36 @@ async def test_other_requests_get_the_error_of_the_standard(
 ) -> None:
     answer = await client.http.post("/oauth/hr/token", data=form)
     assert (answer.status_code, answer.json()) == (status, {"error": error})
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("multipart/form-data", b"x"),
+        ("multipart/form-data; boundary=a", b"--a\r\n\r\nx\r\n--a--"),
+        ("application/x-www-form-urlencoded", b"a=1&" * 30),
+        ("application/x-www-form-urlencoded", b"\xff\xfe"),
+        ("application/json", b"{"),
+    ],
+)
+async def test_a_body_that_is_not_a_form_gets_an_error(client: Client, kind: str, body: bytes) -> None:
+    answer = await client.http.post("/oauth/hr/token", content=body, headers={"content-type": kind})
+    assert answer.status_code in (400, 401)
+
+
+async def test_nothing_is_read_for_a_directory_without_a_client(client: Client) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+    writer.write(b"POST /oauth/none/token HTTP/1.1\r\nhost: x\r\ncontent-length: 500\r\n\r\ngrant_type=")
+    async with asyncio.timeout(5):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 401 ")
+    writer.close()
+
+
+@pytest.mark.parametrize("header", [{"crit": 5}, {"crit": [[]]}, {"alg": 5}, {"typ": []}, {"zip": "DEF"}])
+async def test_odd_headers_of_a_forged_access_token_open_nothing(client: Client, header: dict[str, object]) -> None:
+    token = CLIENTS["hr"].issue(0.0).split(".")
+    token[0] = b64encode(json.dumps({"alg": "HS256"} | header).encode()).decode().rstrip("=")
+    assert (await client.http.get("/scim/v2/hr/name", headers=bearer(".".join(token)))).status_code == 401
 
 
 def test_an_access_token_ends() -> None:

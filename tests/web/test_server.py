@@ -158,6 +158,26 @@ async def test_headers_without_an_end_are_refused(client: Client) -> None:
     assert (await exchange(client.port, sent)).startswith(b"HTTP/1.1 431 ")
 
 
+async def test_headers_that_come_at_once_have_the_same_limit(client: Client) -> None:
+    sent = b"GET /fail HTTP/1.1\r\nhost: x\r\na: " + b"x" * (connection.HEADER_BYTES + 1) + b"\r\n\r\n"
+    assert (await exchange(client.port, sent)).startswith(b"HTTP/1.1 431 ")
+
+
+async def test_requests_that_do_not_wait_for_answers_are_not_kept(client: Client) -> None:
+    first = b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\nabc"
+    answer = await exchange(client.port, first + b"GET /hang HTTP/1.1\r\nhost: x\r\n\r\n" * 1_000)
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert answer.endswith(b"3")
+
+
+async def test_connections_that_send_nothing_keep_nobody_out(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "CONNECTIONS", 5)
+    silent = [await asyncio.open_connection("127.0.0.1", client.port) for _ in range(20)]
+    assert (await client.http.post("/echo", content=b"abc")).text == "3"
+    for _, writer in silent:
+        writer.close()
+
+
 async def test_a_reader_that_does_not_read_is_cut_off(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "ANSWER_SECONDS", 0.5)
     with socket.create_connection(("127.0.0.1", client.port)) as one:

@@ -18,6 +18,7 @@ from usersyncd.core.rules import RuleError, Rules, ShapeTrace
 from usersyncd.errors import split_remedy
 from usersyncd.job import PullJob
 from usersyncd.plugin import Kind
+from usersyncd.push.commit import CURSOR
 from usersyncd.state import directories, journal, links, losses, search, targets
 from usersyncd.state.candidates import Candidate
 from usersyncd.state.columns import decode
@@ -114,7 +115,7 @@ def pull_notes(connection: Connection, directory: str) -> list[Reason]:
 
 def _notes(connection: Connection, directory: str, id_: str | None) -> Iterator[Reason]:
     state = directories.known(connection, directory)
-    if state is None or state.completed_at is None:
+    if state is None or (state.completed_at is None and state.cursor != CURSOR):
         yield Reason(
             "not_pulled", f"{directory} was never read completely", command=f"usersyncd sync {directory}"
         )  # fmt: skip

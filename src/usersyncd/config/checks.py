@@ -14,7 +14,7 @@ from usersyncd.config.excerpt import url_password
 from usersyncd.config.sections import sections
 from usersyncd.errors import PluginError
 from usersyncd.nearest import nearest
-from usersyncd.plugin import CANONICAL, Kind, Options
+from usersyncd.plugin import CANONICAL, Kind, Options, StreamOptions
 
 Connectors = dict[tuple[str, str], BaseModel]
 """(``directories`` or ``targets``, name) → the connector's options."""
@@ -180,3 +180,7 @@ def check_web(document: Document, options: Connectors) -> None:
         receiving = getattr(registry.source(section["connector"]), "receiving", None)
         if receiving is not None and receiving(found) is not None:
             document.fault((part, name), "pushes: add a section `web`, where the daemon receives it", on_key=True)
+    for (part, name), found in options.items():
+        if part == "targets" and isinstance(found, StreamOptions) and found.tokens:
+            message = "nobody can read the feed without a section `web`: add it, or remove the tokens"
+            document.fault((part, name, "options", "tokens"), message, on_key=True)

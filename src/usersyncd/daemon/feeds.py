@@ -52,7 +52,8 @@ def feed_routes(config: Config, web: WebConfig, database: Database) -> Callable[
                 return busy(scope, "the tokens of this target cannot be read: see the log of usersyncd", 60)
             if stream is None or stream.credentials is None or stream.credentials.name_of(token) is None:
                 address = client_address(scope, web.trusted_proxies)
-                return doorkeeper.refuse(scope, address, has_token=token is not None)
+                absent = "there is no such stream" if stream is None else None
+                return doorkeeper.refuse(scope, address, has_token=token is not None, absent=absent)
             if seconds := stream.bucket.take():
                 too_many = f"more than {PER_MINUTE:,} requests in a minute"
                 return refusal(scope, 429, too_many, {"retry-after": str(seconds)})

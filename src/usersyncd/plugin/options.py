@@ -21,6 +21,10 @@ class Options(BaseModel):
         return {"objects": self}
 
 
+SHORTEST_TOKEN = 24
+"""The fewest characters of a token that opens something: a shorter one can be guessed."""
+
+
 def scheme_lowered(url: str) -> str:
     """The URL with its scheme in lower case. Schemes are case-insensitive (RFC 3986, section 3.1): this way validators
     and connectors compare lower case only. Text without a scheme is returned unchanged."""

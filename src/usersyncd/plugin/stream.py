@@ -48,7 +48,13 @@ class Webhook(Options):
     @classmethod
     def _complete(cls, url: str) -> str:
         url = scheme_lowered(url)
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+            parts.port, (parts.hostname or "").encode("ascii")
+        except ValueError:
+            raise ValueError("must be a URL with a host name in ASCII and a port up to 65535") from None
+        if any(letter.isspace() for letter in url):
+            raise ValueError("must not contain a space")
         if parts.scheme not in ("https", "http") or not parts.hostname:
             raise ValueError("must be a URL such as https://app.example/hooks")
         if parts.username or parts.password:

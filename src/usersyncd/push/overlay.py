@@ -169,6 +169,8 @@ class Overlay:
         """Give a draft another content and other members. ``lastModified`` changes only with one of them."""
         if edits is not None:
             _check_members((*(edits.whole or ()), *edits.added))
+        if draft.kind is Kind.USER and draft.resource.get("active") is False and resource.get("active") is None:
+            resource = {**resource, "active": False}  # Only an explicit true gives access back.
         before = draft.resource.get("meta")
         same = encoded({**resource, "meta": before}) == draft.body
         if not same:

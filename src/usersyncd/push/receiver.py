@@ -27,6 +27,8 @@ from usersyncd.state.pushed import PushedMember, PushedRecord
 
 T = TypeVar("T")
 
+FAULT_PAUSE = 5.0
+"""Seconds without a new attempt after an unexpected error, which may last."""
 SCANNED = 500
 """How many resources a scan reads at a time."""
 
@@ -61,6 +63,7 @@ class DirectoryReceiver:
                     await Burst(self._database, self.job, self._queue, self._pushed, self._log).run()
                 except Exception:
                     self._log.exception("unexpected error", event_name="run.crashed")
+                    await asyncio.sleep(FAULT_PAUSE)
         finally:
             self._queue.close()
             self._queue.refuse_all(ENDED)

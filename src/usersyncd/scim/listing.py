@@ -6,6 +6,7 @@ members ends early once it has many of them; the provider asks for the next one 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
 
@@ -78,7 +79,7 @@ class Listing:
         index = indexed(kind, node)
         if index is None:
             async for batch in self._store.scan(kind, members=members):
-                yield self._tested(test, batch)
+                yield await asyncio.to_thread(self._tested, test, batch)
         elif index[0] == "id":
             found = await self._store.get(kind, index[1], members=members, groups=False)
             yield self._tested(test, [found] if found else [])

@@ -11,7 +11,7 @@ from scim2_models.exceptions import SCIMException
 from scim2_models.path import FilterNode
 
 from usersyncd.plugin import Kind
-from usersyncd.scim.errors import ScimError, invalid_path, invalid_value
+from usersyncd.scim.errors import ScimError, invalid_filter, invalid_path, invalid_value
 from usersyncd.scim.filter import parsed
 from usersyncd.scim.projection import Projection, projection
 from usersyncd.scim.reading import member
@@ -22,6 +22,9 @@ PAGE = 100
 """The number of resources on a page, if ``count`` does not say."""
 LONGEST_PAGE = 1_000
 """The largest number of resources on a page."""
+
+LONGEST_FILTER = 4_000
+"""The most characters of a filter."""
 
 SortKey = Callable[[Mapping[str, Any]], tuple[bool, int, Any]]
 """Orders resources; one without a value comes last (RFC 7644, section 3.4.2.3)."""
@@ -53,7 +56,7 @@ def read_query(kind: Kind, sent: Mapping[str, Any]) -> ListQuery:
     cursor = member(sent, "cursor")
     return ListQuery(
         projection=read_projection(kind, sent),
-        filter=parsed(_text("filter", text)) if text else None,
+        filter=parsed(_filter(text)) if text else None,
         sort=sort_key(kind, _text("sortBy", sort_by)) if sort_by else None,
         descending=descending,
         start=max(1, _number(sent, "startIndex", 1)),
@@ -72,6 +75,14 @@ def _names(sent: Any) -> list[str]:
     if isinstance(sent, str):
         return [name for name in sent.split(",") if name.strip()]
     return [name for name in sent if isinstance(name, str)] if isinstance(sent, list) else []
+
+
+def _filter(value: Any) -> str:
+    """The text of a filter. Providers send some words; thousands of terms would occupy the service."""
+    text = _text("filter", value)
+    if len(text) > LONGEST_FILTER:
+        raise invalid_filter(f"the filter has more than {LONGEST_FILTER:,} characters", "ask for less at a time")
+    return text
 
 
 def _text(name: str, sent: Any) -> str:

@@ -143,7 +143,7 @@ def finish(database: Database, report: Report) -> None:
         # A stream keeps its events, with the runs that caused them, for a time of its own.
         streamed = exists().where(journal.c.run == runs.c.id, journal.c.stream.is_not(None))
         oldest = connection.execute(ages.where(~streamed).order_by(runs.c.number).limit(PRUNED)).all()
-        if expired := [run for run, age in oldest if age > KEPT // timedelta(milliseconds=1)]:
+        if expired := [run for run, age in oldest if age is not None and age > KEPT // timedelta(milliseconds=1)]:
             connection.execute(delete(journal).where(journal.c.run.in_(expired)))
             connection.execute(delete(runs).where(runs.c.id.in_(expired)))
 

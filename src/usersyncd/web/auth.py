@@ -19,8 +19,6 @@ from starlette.types import Scope
 
 from usersyncd.web.answers import refusal
 
-SHORTEST = 24
-"""The fewest characters of a token: a shorter one can be guessed."""
 FAILURES = 20
 """How many requests of one address may fail in a minute. Then wrong tokens are refused with 429 and not logged. Right
 tokens are accepted nevertheless: a provider shares its addresses with others, who must not be able to lock it out."""
@@ -70,8 +68,9 @@ class Doorkeeper:
         self._clock = clock
         self._failures: OrderedDict[str, _Failures] = OrderedDict()
 
-    def refuse(self, scope: Scope, address: str, *, has_token: bool) -> Response:
-        """The answer to a request without the right token."""
+    def refuse(self, scope: Scope, address: str, *, has_token: bool, absent: str | None = None) -> Response:
+        """The answer to a request without the right token. ``absent``: what the request is for does not exist; the log
+        says so, the answer does not."""
         failures = self._count(address)
         log = structlog.get_logger().bind(address=address, path=scope["path"])
         if failures > FAILURES:
@@ -81,7 +80,7 @@ class Doorkeeper:
                     event_name="web.refusing",
                 )
             return refusal(scope, 429, "too many requests without the right token", {"retry-after": str(int(WINDOW))})
-        why = "its token is wrong" if has_token else "it has no bearer token"
+        why = absent or ("its token is wrong" if has_token else "it has no bearer token")
         log.warning(f"a request was refused: {why}", event_name="web.refused", method=scope["method"])
         error = ', error="invalid_token"' if has_token else ""
         return refusal(

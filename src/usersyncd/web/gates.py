@@ -69,7 +69,8 @@ class DirectoryGate:
         name = NOBODY.name_of(token) if entrance is None else entrance.name_of(token)
         if entrance is None or name is None:
             address = client_address(scope, self._proxies)
-            return self._doorkeeper.refuse(scope, address, has_token=token is not None)
+            absent = "there is no such directory" if entrance is None else None
+            return self._doorkeeper.refuse(scope, address, has_token=token is not None, absent=absent)
         entrance.used(name)
         if seconds := entrance.bucket.take():
             return refusal(

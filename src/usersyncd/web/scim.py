@@ -5,6 +5,7 @@ Of scim2-server only the cursors are used: docs/decisions/0014-scim-in.md says w
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
@@ -22,6 +23,7 @@ from usersyncd.scim.answers import ENDPOINTS, entity_tag, error_of, list_of, loc
 from usersyncd.scim.discovery import COLLECTIONS, document, documents, service_provider_config
 from usersyncd.scim.errors import ScimError, not_found, version_differs
 from usersyncd.scim.listing import Listing
+from usersyncd.scim.patch import ResourcePatch
 from usersyncd.scim.patch_reading import read_patch
 from usersyncd.scim.projection import EVERYTHING, Projection
 from usersyncd.scim.query import read_projection, read_query
@@ -35,6 +37,8 @@ from usersyncd.scim.store import (
     StoredResource,
 )
 
+LARGE = 16_000
+"""Bytes of a body that is read in a thread of its own, so that other requests do not wait for it."""
 MEDIA_TYPE = "application/scim+json"
 KINDS = {endpoint.lower(): kind for kind, endpoint in ENDPOINTS.items()}
 NOT_IMPLEMENTED = {"me", "bulk", ".search", ""}
@@ -181,7 +185,9 @@ class _Exchange:
 
     async def _patch(self, kind: Kind, resource_id: str) -> Response:
         """204, unless the request names attributes to answer with (RFC 7644, section 3.5.2)."""
-        patch = read_patch(kind, decoded(await self._request.body()))
+        body = await self._request.body()
+        read = partial(_read_patch, kind, body)
+        patch = read() if len(body) < LARGE else await asyncio.to_thread(read)
         projection = self._projection(kind)
         stored = await self._changed(PatchResource(kind, resource_id, patch, await self._if_match(kind, resource_id)))
         if projection == EVERYTHING:
@@ -230,6 +236,10 @@ class _Exchange:
         accept = self._request.headers.get("accept", "").lower()
         plain = accept.startswith("application/json") and MEDIA_TYPE not in accept
         return Response(_encode(content), status, headers, "application/json" if plain else MEDIA_TYPE)
+
+
+def _read_patch(kind: Kind, body: bytes) -> ResourcePatch:
+    return read_patch(kind, decoded(body))
 
 
 def _versions(header: str | None) -> list[str]:

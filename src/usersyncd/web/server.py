@@ -13,10 +13,8 @@ from uvicorn import Config, Server
 
 from usersyncd.config.web import TlsFiles, WebConfig
 from usersyncd.errors import ConfigError
-from usersyncd.web.connection import BoundedConnection
+from usersyncd.web.connection import CONNECTIONS, BoundedConnection
 
-CONNECTIONS = 1_000
-"""The largest number of connections. Further ones get the answer 503."""
 IDLE_SECONDS = 75
 """Seconds that a connection stays open between two requests: longer than the clients' own pools keep them."""
 DRAIN_SECONDS = 10
@@ -71,7 +69,7 @@ class WebServer:
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            limit_concurrency=CONNECTIONS,
+            limit_concurrency=CONNECTIONS + 100,
             timeout_keep_alive=IDLE_SECONDS,
             timeout_graceful_shutdown=DRAIN_SECONDS,
         )
