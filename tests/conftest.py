@@ -15,6 +15,7 @@ from tests.servers.shared import (
     ds389_tree,
     mariadb,
     migrated,
+    polis_server,
     postgres,
     postgres_server,
     samba_tree,
@@ -24,8 +25,8 @@ from tests.servers.shared import (
 )
 
 __all__ = [
-    "ds389_tree", "mariadb", "migrated", "postgres", "postgres_server", "samba_tree", "scim", "scim_server",
-    "scimmy_server",
+    "ds389_tree", "mariadb", "migrated", "polis_server", "postgres", "postgres_server", "samba_tree",
+    "scim", "scim_server", "scimmy_server",
 ]  # fmt: skip
 
 # A change is judged by the same examples each time; new ones are tried everywhere else, and by `make test-slow`.

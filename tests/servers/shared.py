@@ -79,13 +79,27 @@ def scim_server() -> Iterator[ScimServer]:
 @pytest.fixture(scope="session")
 def scimmy_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScimServer]:
     """A server of another family, on Express, behind the same faults."""
-    from tests.servers.scimmy import install, start
+    from tests.servers.node_scim import scimmy
+
+    yield from _behind_faults(tmp_path_factory.getbasetemp(), "scimmy", scimmy)
+
+
+@pytest.fixture(scope="session")
+def polis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScimServer]:
+    """The library of Polis, behind the same faults. It takes minutes to install."""
+    from tests.servers.node_scim import polis
+
+    yield from _behind_faults(tmp_path_factory.getbasetemp(), "polis", polis)
+
+
+def _behind_faults(base: Path, name: str, install: Callable[..., Path]) -> Iterator[ScimServer]:
+    from tests.servers.node_scim import start
 
     pytest.importorskip("scim2_server")
-    base = tmp_path_factory.getbasetemp()
-    program = once(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base, "scimmy", install)
-    with TemporaryDirectory(prefix="scimmy-") as folder:
-        process, port = start(program, Path(folder))
+    place = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    script = once(place, name, lambda folder: install(folder=folder))
+    with TemporaryDirectory(prefix=f"{name}-") as folder:
+        process, port = start(script, Path(folder))
         server = ScimServer.start(Path(folder), port)
         yield server
         server.stop()
