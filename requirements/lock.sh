@@ -11,7 +11,7 @@ trap 'rm -rf "$venv"' EXIT
 
 compile() {
     "$venv/bin/uv" pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
-        --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' "$@"
+        --no-emit-index-url --no-emit-find-links --no-strip-extras --custom-compile-command 'make lock' "$@"
 }
 
 # The widest set first; the others are parts of it, so that all of them fit into one environment.
