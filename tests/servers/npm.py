@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+SECONDS = 180
+"""How long an installation may take: Polis takes a minute and a half."""
+
 
 def installed(folder: Path, *packages: str) -> Path:
     """The folder node_modules with these packages (``name@version``). Without npm or its registry the test is
@@ -15,8 +18,11 @@ def installed(folder: Path, *packages: str) -> Path:
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("npm is not installed")
-    command = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(folder), *packages]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    command = [npm, "install", "--no-audit", "--no-fund", "--fetch-retries=1", "--prefix", str(folder), *packages]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        pytest.skip(f"npm does not answer for {SECONDS} seconds")
     if done.returncode:
         pytest.skip(f"npm cannot install {', '.join(packages)}: {done.stderr[-300:]}")
     return folder / "node_modules"
