@@ -101,7 +101,7 @@ def collection() -> dict[str, Any]:
 
 
 def test_microsofts_collection_fails_only_where_it_contradicts_the_rfc(
-    url: str, newman: Path, collection: dict[str, Any], tmp_path: Path
+    url: str, collection: dict[str, Any], newman: Path, tmp_path: Path
 ) -> None:
     """Its first request, for a token of Microsoft's own server, is left out; ``{{Api}}`` is our path."""
     address = urlsplit(url)
