@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import subprocess
+import time
 from collections.abc import AsyncIterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -77,6 +78,14 @@ async def exchange(port: int, sent: bytes, seconds: float = 5) -> bytes:
 
 async def test_a_body_arrives_whole(client: Client) -> None:
     assert (await client.http.post("/echo", content=b"x" * 60_000)).text == "60000"
+
+
+async def test_an_answer_does_not_wait_for_the_acknowledgement_of_its_headers(client: Client) -> None:
+    answers = [client.http.post("/echo", content=b"abc") for _ in range(20)]
+    began = time.monotonic()
+    for answer in answers:
+        assert (await answer).text == "3"
+    assert time.monotonic() - began < 0.6  # 40 ms each otherwise
 
 
 async def test_a_route_may_take_larger_bodies(client: Client) -> None:
