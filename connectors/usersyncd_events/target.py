@@ -12,7 +12,6 @@ from usersyncd.errors import TargetError
 from usersyncd.plugin import (
     API,
     DELIVERED,
-    SHORTEST_TOKEN,
     Capabilities,
     Change,
     Held,
@@ -22,6 +21,7 @@ from usersyncd.plugin import (
     Outcome,
     StreamOptions,
     TargetContext,
+    refuse_short_token,
 )
 
 
@@ -62,11 +62,7 @@ class EventsTarget:
     async def check(self) -> Sequence[str]:
         """Open every secret. Raises ConfigError and TargetError."""
         for reader in self._options.tokens:
-            if len(self._context.secret(reader.secret)) < SHORTEST_TOKEN:
-                raise TargetError(
-                    f"the token {reader.name} has fewer than {SHORTEST_TOKEN} characters, so that it can be guessed",
-                    "make a new one: openssl rand -hex 32",
-                )
+            refuse_short_token(self._context.secret(reader.secret), f"the token {reader.name}", TargetError)
         for name, webhook in self._options.webhooks.items():
             for secret in webhook.secrets:
                 if not self._context.secret(secret).startswith("whsec_"):

@@ -12,7 +12,6 @@ from pydantic import BaseModel
 from usersyncd.errors import SourceError
 from usersyncd.plugin import (
     API,
-    SHORTEST_TOKEN,
     AccessToken,
     ClientCredentials,
     Done,
@@ -22,6 +21,7 @@ from usersyncd.plugin import (
     Receiving,
     Secret,
     SourceContext,
+    refuse_short_token,
 )
 from usersyncd_scim import profile as profiles
 from usersyncd_scim.mapping import MAPPING
@@ -73,11 +73,7 @@ class ScimSource:
         options = self._options
         if options.url is None or options.token is None:
             for token in options.tokens:
-                if len(self._context.secret(token.secret)) < SHORTEST_TOKEN:
-                    raise SourceError(
-                        f"the token {token.name} has fewer than {SHORTEST_TOKEN} characters, so that it can be guessed",
-                        "make a new one: openssl rand -hex 32",
-                    )
+                refuse_short_token(self._context.secret(token.secret), f"the token {token.name}", SourceError)
             if options.oauth is not None:
                 self._context.secret(options.oauth.client_secret)
             names = " and ".join(token.name for token in options.tokens)

@@ -12,7 +12,7 @@ from usersyncd.config.web import WebConfig
 from usersyncd.daemon.reload import Loaded
 from usersyncd.daemon.token_use import TokenUse
 from usersyncd.errors import ConfigError
-from usersyncd.plugin import SHORTEST_TOKEN, ClientCredentials, Receiving, Secret
+from usersyncd.plugin import ClientCredentials, Receiving, Secret, refuse_short_token
 from usersyncd.secrets import open_secret
 from usersyncd.web import scim
 from usersyncd.web.auth import Credentials, Doorkeeper
@@ -49,11 +49,7 @@ def opened(config: Config, owner: str, tokens: Sequence[tuple[str, Secret]]) -> 
 
 def _token(config: Config, owner: str, name: str, secret: Secret) -> str:
     text = open_secret(secret, folder=config.folder, owner=owner, log=structlog.get_logger())
-    if len(text) < SHORTEST_TOKEN:
-        raise ConfigError(
-            f"{owner}: the token {name} has fewer than {SHORTEST_TOKEN} characters, so that it can be guessed",
-            "make a new one: openssl rand -hex 32",
-        )
+    refuse_short_token(text, f"{owner}: the token {name}", ConfigError)
     return text
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from usersyncd.plugin.answers import http_date
 from usersyncd.plugin.context import PATIENT, Context, Patience
 from usersyncd.plugin.duration import DURATION, Duration, duration
-from usersyncd.plugin.options import SHORTEST_TOKEN, Options, Secret, scheme_lowered
+from usersyncd.plugin.options import Options, Secret, refuse_short_token, scheme_lowered
 from usersyncd.plugin.records import CANONICAL, Kind, Value
 from usersyncd.plugin.source import (
     AccessToken,
@@ -63,10 +63,11 @@ API = 2
 loaded."""
 
 __all__ = [
-    "API", "CANONICAL", "DELIVERED", "DURATION", "PATIENT", "PROTECTED", "SHORTEST_TOKEN", "AccessToken",
+    "API", "CANONICAL", "DELIVERED", "DURATION", "PATIENT", "PROTECTED", "AccessToken",
     "Capabilities", "Change", "ClientCredentials", "Context", "Done", "Duration", "Edge", "Gone", "Held",
     "Inspectable", "Kind", "Layout", "Listed", "Lookup", "Member", "Members", "Op", "Options", "Outcome", "Page",
     "Patch", "Patience", "Person", "PersonSource", "Present", "Quota", "Reader", "Receiving", "ReceivingSource",
     "Record", "RenamingTarget", "Secret", "Source", "SourceContext", "StreamOptions", "Target", "TargetContext",
-    "Unread", "Value", "Webhook", "duration", "holds_protected", "http_date", "quoted", "scheme_lowered",
+    "Unread", "Value", "Webhook", "duration", "holds_protected", "http_date", "quoted", "refuse_short_token",
+    "scheme_lowered",
 ]  # fmt: skip

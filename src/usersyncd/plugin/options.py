@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from usersyncd.errors import UsersyncError
+
 
 class Options(BaseModel):
     """Base of a connector's ``Options``: frozen, and an unknown key is an error. Docstrings and
@@ -22,7 +24,16 @@ class Options(BaseModel):
 
 
 SHORTEST_TOKEN = 24
-"""The fewest characters of a token that opens something: a shorter one can be guessed."""
+"""The fewest characters of a token that opens something."""
+
+
+def refuse_short_token(text: str, what: str, failure: type[UsersyncError]) -> None:
+    """Raise ``failure`` if a token is so short that it can be guessed. ``what`` names it: ``the token first``."""
+    if len(text) < SHORTEST_TOKEN:
+        raise failure(
+            f"{what} has fewer than {SHORTEST_TOKEN} characters, so that it can be guessed",
+            "make a new one: openssl rand -hex 32",
+        )
 
 
 def scheme_lowered(url: str) -> str:

@@ -9,15 +9,14 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from usersyncd.core.digest import encode
-
-SCIM_ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
+from usersyncd.scim.answers import error_of
+from usersyncd.scim.errors import ScimError
 
 
 def refusal(scope: Scope, status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
     """The answer to a refused request. ``detail``: a sentence for the person who reads the client's log."""
     if is_scim(scope):
-        body: dict[str, object] = {"schemas": [SCIM_ERROR], "status": str(status), "detail": detail}
-        return Response(encode(body), status, headers, "application/scim+json")
+        return Response(encode(error_of(ScimError(status, detail))), status, headers, "application/scim+json")
     body = {"status": status, "title": HTTPStatus(status).phrase, "detail": detail}
     return Response(encode(body), status, headers, "application/problem+json")
 
