@@ -13,7 +13,7 @@ from usersyncd_scim.profile import Profile
 
 
 class ScimTargetOptions(Profile):
-    """A SCIM service provider. Every key of a profile may stand here too: it overrides the profile's."""
+    """A SCIM service provider. Any key of a profile may be written here, too: it replaces that of the profile."""
 
     url: Address = Field(
         description="the base address, below which /Users and /Groups are: https://api.example/scim/v2"

@@ -105,7 +105,7 @@ class WebSection(FileSection):
     url: Annotated[
         str, AfterValidator(_url), WithJsonSchema({"type": "string", "pattern": "^[hH][tT][tT][pP][sS]?://"})
     ]
-    """The address at which clients reach it, such as https://sync.acme.example: it stands in answers."""
+    """The address at which clients reach it, such as https://sync.acme.example: answers contain it."""
     tls: TlsSection | None = None
     """Certificate and key, if the service itself speaks TLS."""
     trusted_proxies: list[
