@@ -12,12 +12,9 @@ from pydantic import BaseModel
 from usersyncd.errors import SourceError
 from usersyncd.plugin import (
     API,
-    AccessToken,
-    ClientCredentials,
     Done,
     Kind,
     Page,
-    Quota,
     Receiving,
     Secret,
     SourceContext,
@@ -49,12 +46,7 @@ class ScimSource:
         """How the provider pushes to this directory; None: it is pulled."""
         if not options.tokens:
             return None
-        oauth = options.oauth
-        return Receiving(
-            tokens=tuple(AccessToken(token.name, token.secret) for token in options.tokens),
-            client=ClientCredentials(oauth.client_id, oauth.client_secret) if oauth is not None else None,
-            quota=Quota(options.quota.requests_per_minute, options.quota.body),
-        )
+        return Receiving(tuple(options.tokens), options.oauth, options.quota)
 
     async def pull(self, cursor: str | None) -> AsyncIterator[Page | Done]:  # noqa: ARG002 - every pull reads all
         """Everything that the service provider holds; nothing of a directory that pushes, since what was not pushed

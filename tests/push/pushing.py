@@ -9,15 +9,15 @@ from typing import TypeVar
 
 from tests.run.world import World
 from usersyncd.job import PullJob
-from usersyncd.plugin import Kind, Secret
+from usersyncd.plugin import AccessToken, Kind, Secret
 from usersyncd.push.receiver import DirectoryReceiver
 from usersyncd.scim.errors import ScimError
 from usersyncd.scim.store import Operation, StoredResource
 from usersyncd_scim import ScimSource
-from usersyncd_scim.options_source import ScimSourceOptions, TokenOptions
+from usersyncd_scim.options_source import ScimSourceOptions
 
 T = TypeVar("T")
-OPTIONS = ScimSourceOptions.model_validate({"tokens": [TokenOptions(name="first", secret=Secret(env="TOKEN"))]})
+OPTIONS = ScimSourceOptions.model_validate({"tokens": [AccessToken(name="first", secret=Secret(env="TOKEN"))]})
 
 
 class PushingWorld(World):

@@ -24,7 +24,7 @@ TOKENS = {"dashboard": VIEWER, "sign-in": OPERATOR}
 
 def configuration(tls: TlsFiles | None = None) -> WebConfig:
     roles: dict[str, Role] = {"dashboard": "viewer", "sign-in": "operator"}
-    tokens = tuple(ApiToken(name, role, Secret(env=name)) for name, role in roles.items())
+    tokens = tuple(ApiToken(name=name, role=role, secret=Secret(env=name)) for name, role in roles.items())
     return WebConfig("127.0.0.1", 0, "https://sync.acme.example", tls, (), tokens)
 
 

@@ -20,14 +20,6 @@ Role = Literal["viewer", "operator"]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-class ApiToken(Struct, frozen=True):
-    """A token of the API. A ``viewer`` reads, an ``operator`` also requests pulls."""
-
-    name: str
-    role: Role
-    secret: Secret
-
-
 class TlsFiles(Struct, frozen=True):
     """Absolute paths of the certificate chain and of its private key, both PEM."""
 
@@ -84,7 +76,7 @@ class TlsSection(FileSection):
     `${CREDENTIALS_DIRECTORY}` has the files of `LoadCredential=`."""
 
 
-class TokenSection(FileSection):
+class ApiToken(FileSection):
     """A token that opens the API."""
 
     name: Annotated[str, AfterValidator(_token_name), WithJsonSchema({"type": "string", "pattern": TOKEN_NAME})]
@@ -112,7 +104,7 @@ class WebSection(FileSection):
         Annotated[str, AfterValidator(_network), WithJsonSchema({"type": "string", "minLength": 2})]
     ] = Field(default_factory=lambda: ["127.0.0.1", "::1"])
     """Addresses or networks of the proxies in front of it: their `X-Forwarded-For` says who the client is."""
-    tokens: list[TokenSection] = Field(default=[])
+    tokens: list[ApiToken] = Field(default=[])
     """The tokens that open the API."""
 
     @model_validator(mode="after")
@@ -160,5 +152,5 @@ def web(section: WebSection | None, folder: Path, environment: Mapping[str, str]
         section.url,
         None if section.tls is None else TlsFiles(path(section.tls.cert), path(section.tls.key)),
         tuple(ipaddress.ip_network(each) for each in section.trusted_proxies),
-        tuple(ApiToken(each.name, each.role, each.secret) for each in section.tokens),
+        tuple(section.tokens),
     )

@@ -15,29 +15,13 @@ from __future__ import annotations
 from usersyncd.plugin.answers import http_date
 from usersyncd.plugin.context import PATIENT, Context, Patience
 from usersyncd.plugin.duration import DURATION, Duration, duration
+from usersyncd.plugin.items import Done, Gone, Members, Page, Patch, Present, Record, Unread
 from usersyncd.plugin.options import Options, Secret, refuse_short_token, scheme_lowered
+from usersyncd.plugin.person import Listed, Person, PersonSource
+from usersyncd.plugin.receiving import AccessToken, ClientCredentials, Quota, Receiving, ReceivingSource
 from usersyncd.plugin.records import CANONICAL, Kind, Value
-from usersyncd.plugin.source import (
-    AccessToken,
-    ClientCredentials,
-    Done,
-    Gone,
-    Listed,
-    Members,
-    Page,
-    Patch,
-    Person,
-    PersonSource,
-    Present,
-    Quota,
-    Receiving,
-    ReceivingSource,
-    Record,
-    Source,
-    SourceContext,
-    Unread,
-)
-from usersyncd.plugin.stream import Reader, StreamOptions, Webhook
+from usersyncd.plugin.source import Source, SourceContext
+from usersyncd.plugin.stream import StreamOptions, Webhook
 from usersyncd.plugin.target import (
     DELIVERED,
     PROTECTED,
@@ -66,7 +50,7 @@ __all__ = [
     "API", "CANONICAL", "DELIVERED", "DURATION", "PATIENT", "PROTECTED", "AccessToken",
     "Capabilities", "Change", "ClientCredentials", "Context", "Done", "Duration", "Edge", "Gone", "Held",
     "Inspectable", "Kind", "Layout", "Listed", "Lookup", "Member", "Members", "Op", "Options", "Outcome", "Page",
-    "Patch", "Patience", "Person", "PersonSource", "Present", "Quota", "Reader", "Receiving", "ReceivingSource",
+    "Patch", "Patience", "Person", "PersonSource", "Present", "Quota", "Receiving", "ReceivingSource",
     "Record", "RenamingTarget", "Secret", "Source", "SourceContext", "StreamOptions", "Target", "TargetContext",
     "Unread", "Value", "Webhook", "duration", "holds_protected", "http_date", "quoted", "refuse_short_token",
     "scheme_lowered",

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from usersyncd.plugin.duration import Duration
 from usersyncd.plugin.options import Options, Secret, scheme_lowered
+from usersyncd.plugin.receiving import AccessToken
 
 EventType = Literal[
     "user.created", "user.updated", "user.deactivated", "user.reactivated", "user.deleted",
@@ -69,13 +70,6 @@ class Webhook(Options):
         return self
 
 
-class Reader(Options):
-    """An application that reads the feed and the snapshot."""
-
-    name: str = Field(min_length=1, description="who it is, for logs")
-    secret: Secret = Field(description="its bearer token")
-
-
 class StreamOptions(Options):
     """A stream of events."""
 
@@ -91,7 +85,9 @@ class StreamOptions(Options):
         default="json", description="json: Standard Webhooks; set: Security Event Tokens (RFC 9967)"
     )
     webhooks: dict[str, Webhook] = Field(default={}, description="the receivers, by name")
-    tokens: tuple[Reader, ...] = Field(default=(), strict=False, description="who may read the feed and the snapshot")
+    tokens: tuple[AccessToken, ...] = Field(
+        default=(), strict=False, description="who may read the feed and the snapshot"
+    )
     signing_key: Secret | None = Field(
         default=None, description="format set: the private key, as JWK or PEM (EC P-256, Ed25519 or RSA)"
     )
