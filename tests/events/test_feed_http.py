@@ -8,14 +8,13 @@ from typing import Any
 
 import httpx
 import pytest
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Router
 
 from tests.events.test_cursors import age
 from tests.events.world import Follower, StreamWorld
-from usersyncd.web.answers import refusal
+from usersyncd.web.auth import Credentials, Doorkeeper
 from usersyncd.web.events import routes
+from usersyncd.web.gates import Entrance, Gate
 
 TOKENS = {"app": "right", "other": "another"}
 
@@ -28,12 +27,9 @@ def stream(state: str, tmp_path: Any) -> Iterator[StreamWorld]:
 
 
 def client(stream: StreamWorld, token: str = "right") -> httpx.AsyncClient:
-    def admit(request: Request, target: str) -> Response | None:
-        given = request.headers.get("authorization", "")
-        known = TOKENS.get(target)
-        return None if known and given == f"Bearer {known}" else refusal(request.scope, 401, "wrong token")
-
-    app = Router(routes(stream.database, lambda: ["app", "other"], admit, lambda: {"keys": []}))
+    entrances = {name: Entrance(Credentials([("reader", text)]), lambda _token: 0) for name, text in TOKENS.items()}
+    gate = Gate("target", entrances, Doorkeeper(), ())
+    app = Router(routes(stream.database, lambda: ["app", "other"], gate.enter, lambda: {"keys": []}))
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(app=app),
         base_url="http://usersyncd",

@@ -14,8 +14,7 @@ from starlette.routing import Mount, Route, Router
 
 from tests.web.serving import Client, bearer, served
 from usersyncd.web.auth import Credentials, Doorkeeper
-from usersyncd.web.bucket import RequestBucket
-from usersyncd.web.gates import TOKEN, DirectoryGate, Entrance
+from usersyncd.web.gates import TOKEN, DirectoryGate, Entrance, Gate
 from usersyncd.web.limits import Limits
 from usersyncd.web.oauth import SECONDS, OAuthClient, TokenEndpoint
 
@@ -32,12 +31,13 @@ async def name(request: Request) -> Response:
 async def client() -> AsyncIterator[Client]:
     doorkeeper = Doorkeeper()
     entrances = {
-        each: Entrance(Credentials([("static", STATIC + each)]), CLIENTS[each], RequestBucket(6_000), 1_000, print)
-        for each in CLIENTS
+        each: Entrance(Credentials([("static", STATIC + each)]), lambda _token: 0, CLIENTS[each]) for each in CLIENTS
     }
+    gate = Gate("directory", entrances, doorkeeper, ())
+    app = DirectoryGate(Router([Route("/name", name)]), gate, dict.fromkeys(CLIENTS, 1_000))
     routes = [
         TokenEndpoint(CLIENTS, doorkeeper, ()).route(),
-        Mount("/scim/v2/{directory}", DirectoryGate(Router([Route("/name", name)]), entrances, doorkeeper, ())),
+        Mount("/scim/v2/{directory}", app),
     ]
     async with served(Limits(Router(routes), lambda: None)) as client:
         yield client

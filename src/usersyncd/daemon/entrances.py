@@ -8,16 +8,16 @@ import structlog
 from starlette.routing import Route
 
 from usersyncd.config import Config
-from usersyncd.config.web import WebConfig
+from usersyncd.config.web import ApiToken, WebConfig
 from usersyncd.daemon.reload import Loaded
 from usersyncd.daemon.token_use import TokenUse
 from usersyncd.errors import ConfigError
-from usersyncd.plugin import ClientCredentials, Receiving, Secret, refuse_short_token
+from usersyncd.plugin import AccessToken, ClientCredentials, Receiving, Secret, refuse_short_token
 from usersyncd.secrets import open_secret
 from usersyncd.web import scim
 from usersyncd.web.auth import Credentials, Doorkeeper
 from usersyncd.web.bucket import RequestBucket
-from usersyncd.web.gates import DirectoryGate, Entrance
+from usersyncd.web.gates import DirectoryGate, Entrance, Gate
 from usersyncd.web.oauth import OAuthClient, TokenEndpoint
 
 
@@ -25,26 +25,25 @@ def push_routes(
     loaded: Loaded, config: WebConfig, store_of: scim.StoreOf, use: TokenUse
 ) -> Callable[[Doorkeeper], list[Route]]:
     """Makes the routes of the directories that push. ``store_of``: the store of each."""
-    entrances = {
-        name: _entrance(loaded.config, name, receiving, use)
-        for name, job in loaded.pulls.items()
-        if (receiving := job.receiving) is not None
-    }
+    pushing = {name: job.receiving for name, job in loaded.pulls.items() if job.receiving is not None}
+    entrances = {name: _entrance(loaded.config, name, receiving) for name, receiving in pushing.items()}
     clients = {name: one.client for name, one in entrances.items() if one is not None and one.client is not None}
+    bodies = {name: receiving.quota.body for name, receiving in pushing.items()}
     proxies = config.trusted_proxies
 
     def routes(doorkeeper: Doorkeeper) -> list[Route]:
+        gate = Gate("directory", entrances, doorkeeper, proxies, use.note)
         return [
             TokenEndpoint(clients, doorkeeper, proxies).route(),
-            *scim.routes(store_of, config.url, lambda app: DirectoryGate(app, entrances, doorkeeper, proxies)),
+            *scim.routes(store_of, config.url, lambda app: DirectoryGate(app, gate, bodies)),
         ]
 
     return routes
 
 
-def opened(config: Config, owner: str, tokens: Sequence[tuple[str, Secret]]) -> Credentials:
+def opened(config: Config, owner: str, tokens: Sequence[AccessToken | ApiToken]) -> Credentials:
     """The credentials with these tokens. ``owner``: whose tokens they are, for errors. Raises ConfigError."""
-    return Credentials([(name, _token(config, owner, name, secret)) for name, secret in tokens])
+    return Credentials([(token.name, _token(config, owner, token.name, token.secret)) for token in tokens])
 
 
 def _token(config: Config, owner: str, name: str, secret: Secret) -> str:
@@ -53,23 +52,30 @@ def _token(config: Config, owner: str, name: str, secret: Secret) -> str:
     return text
 
 
-def _entrance(config: Config, directory: str, receiving: Receiving, use: TokenUse) -> Entrance | None:
-    """What opens a directory that pushes; None, with an error in the log, if a token cannot be used: the other
-    directories go on."""
+def unless_unreadable(what: str, owner: str, make: Callable[[], Entrance]) -> Entrance | None:
+    """The entrance that ``make`` makes; None, with an error in the log, if a token cannot be used: the others go on.
+    ``what``: directory or target; ``owner``: its name."""
     try:
-        return Entrance(
-            opened(config, directory, [(token.name, token.secret) for token in receiving.tokens]),
-            None if receiving.client is None else _client(config, directory, receiving.client),
-            RequestBucket(receiving.quota.requests_per_minute),
-            receiving.quota.body,
-            lambda name: use.note(directory, name),
-        )
+        return make()
     except ConfigError as error:
         structlog.get_logger().error(
-            f"the directory answers every push with 503: {error}",
-            event_name="web.token_unreadable", directory=directory, code=error.code,
+            f"the {what} answers every request with 503: {error}",
+            event_name="web.token_unreadable", code=error.code, **{what: owner},
         )  # fmt: skip
         return None
+
+
+def _entrance(config: Config, directory: str, receiving: Receiving) -> Entrance | None:
+    bucket = RequestBucket(receiving.quota.requests_per_minute)
+
+    def make() -> Entrance:
+        return Entrance(
+            opened(config, directory, receiving.tokens),
+            lambda _token: bucket.take(),
+            None if receiving.client is None else _client(config, directory, receiving.client),
+        )
+
+    return unless_unreadable("directory", directory, make)
 
 
 def _client(config: Config, directory: str, client: ClientCredentials) -> OAuthClient:

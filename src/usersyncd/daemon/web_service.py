@@ -92,11 +92,10 @@ class WebService:
         from usersyncd.daemon.feeds import feed_routes
         from usersyncd.web.app import application
 
-        tokens = [(token.name, token.secret) for token in config.tokens]
         return application(
             config,
             self._backend,
-            opened(loaded.config, "web", tokens),
+            opened(loaded.config, "web", config.tokens),
             lambda: self._why_busy,
             [
                 push_routes(loaded, config, self._store_of, self._use),

@@ -13,6 +13,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Scope
 
 from usersyncd.core.events import TYPES
 from usersyncd.errors import CursorError, FeedError, NoStreamError, StateError
@@ -30,9 +31,9 @@ LONGEST_WAIT = timedelta(seconds=50)
 LOOK = 0.5
 """Seconds between two looks for events while a reader waits."""
 
-Admission = Callable[[Request, str], Response | None]
-"""Whether a request may read the stream of the target with this name, which may not exist: the answer that refuses it;
-None: it may."""
+Admission = Callable[[Scope, str], str | Response]
+"""Whether a request may read the stream of the target with this name, which may not exist: the name of the token that
+opens it, or the answer that refuses it."""
 
 
 def routes(
@@ -75,8 +76,9 @@ class _Readers:
 
     async def _answer(self, request: Request, read: Callable[[Request, str], Any]) -> Response:
         target = self._target(request)
-        if (refused := self._admit(request, target)) is not None:
-            return refused
+        reader = self._admit(request.scope, target)
+        if isinstance(reader, Response):
+            return reader
         try:
             found: Response = await read(request, target)
         except CursorError as error:

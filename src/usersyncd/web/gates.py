@@ -27,14 +27,12 @@ API_PER_MINUTE = 600
 
 
 class Entrance(Struct, frozen=True):
-    """What opens one directory that pushes: its tokens, or access tokens of its client; and how much it may send.
-    ``body``: the bytes of the largest body. ``used``: is called with the name of each token that opened it."""
+    """What opens one thing: its tokens, or the access tokens of its client. ``wait``: counts a request with the token
+    of this name, and returns the seconds for which its quota is used up, or 0."""
 
     credentials: Credentials
-    client: OAuthClient | None
-    bucket: RequestBucket
-    body: int
-    used: Callable[[str], None]
+    wait: Callable[[str], int]
+    client: OAuthClient | None = None
 
     def name_of(self, token: str | None) -> str | None:
         """The name of a token that opens it; None: it does not."""
@@ -44,40 +42,59 @@ class Entrance(Struct, frozen=True):
         return name
 
 
-class DirectoryGate:
-    """In front of the routes of directories that push, ``/scim/v2/<directory>/``. ``entrances``: by directory; None:
-    its tokens cannot be read."""
+class Gate:
+    """Lets requests through to the things of one kind. ``what`` names the kind; ``entrances``: each thing by its name;
+    None: its tokens cannot be read."""
 
     def __init__(
-        self, app: ASGIApp, entrances: Mapping[str, Entrance | None], doorkeeper: Doorkeeper, proxies: Sequence[Network]
+        self,
+        what: str,
+        entrances: Mapping[str, Entrance | None],
+        doorkeeper: Doorkeeper,
+        proxies: Sequence[Network],
+        used: Callable[[str, str], None] = lambda _thing, _token: None,
     ) -> None:
-        self._app = app
+        """``used`` is called with the name of the thing and of the token that opened it."""
+        self._what = what
         self._entrances = entrances
         self._doorkeeper = doorkeeper
         self._proxies = proxies
+        self._used = used
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = self._stop(scope)
-        await (self._app if answer is None else answer)(scope, receive, send)
-
-    def _stop(self, scope: Scope) -> Response | None:
-        """The answer to a request that must not pass."""
-        directory, token = scope["path_params"]["directory"], bearer(scope)
-        entrance = self._entrances.get(directory)
-        if entrance is None and directory in self._entrances:
-            return busy(scope, "the tokens of this directory cannot be read: see the log of usersyncd", 60)
+    def enter(self, scope: Scope, thing: str) -> str | Response:
+        """The name of the token that opens ``thing``; or the answer to a request that must not pass."""
+        token, entrance = bearer(scope), self._entrances.get(thing)
+        if entrance is None and thing in self._entrances:
+            return busy(scope, f"the tokens of this {self._what} cannot be read: see the log of usersyncd", 60)
         name = NOBODY.name_of(token) if entrance is None else entrance.name_of(token)
         if entrance is None or name is None:
             address = client_address(scope, self._proxies)
-            absent = "there is no such directory" if entrance is None else None
+            absent = f"there is no such {self._what}" if entrance is None else None
             return self._doorkeeper.refuse(scope, address, has_token=token is not None, absent=absent)
-        entrance.used(name)
-        if seconds := entrance.bucket.take():
-            return refusal(
-                scope, 429, "the directory sends more requests than its quota", {"retry-after": str(seconds)}
-            )
-        scope[TOKEN], scope[BODY_LIMIT] = name, entrance.body
-        return None
+        self._used(thing, name)
+        if seconds := entrance.wait(name):
+            detail = f"more requests than the quota of this {self._what}"
+            return refusal(scope, 429, detail, {"retry-after": str(seconds)})
+        return name
+
+
+class DirectoryGate:
+    """In front of the routes of directories that push, ``/scim/v2/<directory>/``. ``bodies``: the bytes of the largest
+    body that each takes."""
+
+    def __init__(self, app: ASGIApp, gate: Gate, bodies: Mapping[str, int]) -> None:
+        self._app = app
+        self._gate = gate
+        self._bodies = bodies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        directory = scope["path_params"]["directory"]
+        token = self._gate.enter(scope, directory)
+        if isinstance(token, Response):
+            await token(scope, receive, send)
+            return
+        scope[TOKEN], scope[BODY_LIMIT] = token, self._bodies[directory]
+        await self._app(scope, receive, send)
 
 
 class ApiUser(Struct, frozen=True):
@@ -97,22 +114,16 @@ class ApiGate:
         doorkeeper: Doorkeeper,
         proxies: Sequence[Network],
     ) -> None:
-        self._credentials = credentials
+        buckets = {name: RequestBucket(API_PER_MINUTE) for name in roles}
+        entrance = Entrance(credentials, lambda name: buckets[name].take())
+        self._gate = Gate("API", {"API": entrance}, doorkeeper, proxies)
         self._roles = roles
-        self._doorkeeper = doorkeeper
-        self._proxies = proxies
-        self._buckets = {name: RequestBucket(API_PER_MINUTE) for name in roles}
 
     def enter(self, request: Request, role: Role) -> ApiUser | Response:
         """Who asks; or the answer, if they may not do what requires ``role``."""
-        scope, token = request.scope, bearer(request.scope)
-        name = self._credentials.name_of(token)
-        if name is None:
-            return self._doorkeeper.refuse(scope, client_address(scope, self._proxies), has_token=token is not None)
-        if seconds := self._buckets[name].take():
-            return refusal(
-                scope, 429, f"more than {API_PER_MINUTE} requests in a minute", {"retry-after": str(seconds)}
-            )
+        name = self._gate.enter(request.scope, "API")
+        if isinstance(name, Response):
+            return name
         if role == "operator" and self._roles[name] != "operator":
-            return refusal(scope, 403, f"the token {name} only reads: this needs the role operator")
+            return refusal(request.scope, 403, f"the token {name} only reads: this needs the role operator")
         return ApiUser(name, self._roles[name])
