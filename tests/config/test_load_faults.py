@@ -221,6 +221,12 @@ def test_the_caret_stands_below_wide_characters(tmp_path: Path) -> None:
     assert caret.index("^") == line.index("evry") + 2, "each of the two characters is two cells wide"
 
 
+def test_the_line_after_a_hidden_block_keeps_its_indentation(tmp_path: Path) -> None:
+    secrets = "    options:\n      passwords:\n        - one\n"
+    found = faults(tmp_path, f"directories:\n  desk:\n    connector: acme-paper\n{secrets}    evry: 5m\n")
+    assert next(one.excerpt for one in found if one.path.endswith("evry")) == "        evry: …\n        ^"
+
+
 def test_a_missing_file_says_how_to_write_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no such file") as caught:
         load(tmp_path / "none.yaml")

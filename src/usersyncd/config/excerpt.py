@@ -47,7 +47,8 @@ class Excerpts:
         for line in range(start.line, min(end.line, len(self._lines) - 1) + 1):
             first = start.column if line == start.line else 0
             last = end.column if line == end.line else len(self._lines[line])
-            if first < last:
+            # A block ends behind the indentation of the line that follows it.
+            if self._lines[line][first:last].strip():
                 self._hidden[line].append((first, last))
 
     def only_key(self, line: int) -> None:
