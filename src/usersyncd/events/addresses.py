@@ -14,8 +14,12 @@ from typing import Any
 
 import httpcore
 
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 """The addresses behind which a translator reaches IPv4 (RFC 6052)."""
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+"""The only block of which IANA allocates addresses of the public internet (RFC 4291, section 2.4). Outside of it are,
+among others, a network's own translators (64:ff9b:1::/48, RFC 8215), and other forms of IPv4 addresses (``::a.b.c.d``,
+``::ffff:0:a.b.c.d``), which a machine may translate to any address."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -77,6 +81,6 @@ def is_public(address: Address) -> bool:
         embedded = address.ipv4_mapped or address.sixtofour
         if embedded is not None:
             return is_public(embedded)
-        if address.teredo is not None or address.is_site_local:
+        if address not in _UNICAST or address.teredo is not None:
             return False
     return address.is_global and not address.is_multicast
