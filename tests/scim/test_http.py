@@ -123,6 +123,9 @@ async def test_versions_prevent_lost_updates(scim: httpx.AsyncClient) -> None:
     several = {"if-match": 'W/"1", W/"2"'}
     assert (await scim.put(f"/Users/{user}", json={"userName": "anna"}, headers=several)).status_code == 200
     assert (await scim.put(f"/Users/{user}", json={"userName": "a"}, headers=several)).status_code == 412
+    for nothing in ("", ",", " , ,"):
+        answer = await scim.delete(f"/Users/{user}", headers={"if-match": nothing})
+        assert (answer.status_code, "If-Match" in answer.json()["detail"]) == (400, True)
     assert (await scim.delete(f"/Users/{user}", headers={"if-match": "*"})).status_code == 204
 
 

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from usersyncd.plugin import Kind
 from usersyncd.scim.answers import ENDPOINTS, entity_tag, error_of, list_of, location, rendered
 from usersyncd.scim.discovery import COLLECTIONS, document, documents, service_provider_config
-from usersyncd.scim.errors import ScimError, not_found, version_differs
+from usersyncd.scim.errors import ScimError, invalid_syntax, not_found, version_differs
 from usersyncd.scim.listing import Listing
 from usersyncd.scim.patch import ResourcePatch
 from usersyncd.scim.patch_reading import read_patch
@@ -217,8 +217,11 @@ class _Exchange:
         return stored
 
     async def _if_match(self, kind: Kind, resource_id: str) -> str | None:
-        """The version that the resource must have; None: any. Raises ScimError 412."""
-        versions = _versions(self._request.headers.get("if-match"))
+        """The version that the resource must have; None: any. Raises ScimError 412, or 400 if the header names none."""
+        header = self._request.headers.get("if-match")
+        versions = _versions(header)
+        if header is not None and not versions:
+            raise invalid_syntax("If-Match names no version", "send the ETag of the resource, or leave the header out")
         if len(versions) <= 1:
             return next((version for version in versions if version != "*"), None)
         stored = await self._stored(kind, resource_id, Projection(wanted={}))
