@@ -179,7 +179,7 @@ class ServiceProvider:
 
     def _good(self, response: httpx.Response) -> Any:
         """The body of a successful answer. Raises TargetError for any other."""
-        place = f"{response.request.method} {response.request.url.host}{response.request.url.path}"
+        place = f"{response.request.method} {response.request.url.netloc.decode()}{response.request.url.path}"
         if not response.is_success:
             remedy = {
                 403: "give the token the right to read users and groups",

@@ -155,6 +155,18 @@ async def test_the_environment_names_a_proxy_and_its_exceptions(monkeypatch: pyt
                 await client.get("http://inside.example/")
 
 
+async def test_a_server_that_is_stopped_is_named_with_its_port() -> None:
+    async with listening(Scripted()) as host:
+        pass  # Nothing listens there any more.
+    async with source_context(Path()).http(Patience(seconds=1)) as client:
+        with pytest.raises(SourceError) as raised:
+            await client.get(f"http://{host}/scim/v2/Users")
+    said = str(raised.value)
+    assert f"{host} cannot be reached: Connection refused" in said
+    assert f"(GET {host}/scim/v2/Users)" in said
+    assert "is it running" in said
+
+
 async def test_certificates_are_verified(tmp_path: Path) -> None:
     files = certificates(tmp_path)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

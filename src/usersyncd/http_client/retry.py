@@ -29,6 +29,7 @@ OWN_FAULT = "the provider has a problem: see its status page; the next run tries
 THROTTLED = "the provider limits the requests: the next run tries again; if this persists, pull less often (`every`)"
 IN_BETWEEN = "another system, perhaps a proxy, responds in place of the host: ask the network's admin"
 UNREACHABLE = "check the host's name, and that this machine can reach the host: DNS, firewall, $HTTPS_PROXY"
+NOT_RUNNING = "nothing listens at this address and port: is it running, and is the port right?"
 ENDED = ("peer closed connection", "Server disconnected")
 """How the errors of h11 and httpcore begin when a response ends too early, an everyday network failure."""
 
@@ -98,6 +99,8 @@ def trouble_with(error: httpx.TransportError) -> PassingError | LastingError:
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return LastingError(f"has a certificate that is not trusted: {cause.verify_message}", UNTRUSTED)
+        if isinstance(cause, ConnectionRefusedError) and isinstance(error, httpx.ConnectError):
+            return PassingError("cannot be reached: Connection refused", NOT_RUNNING, unprocessed=True)
     match error:
         case httpx.ConnectError() | httpx.ConnectTimeout():
             return PassingError(f"cannot be reached: {_error_text(error)}", UNREACHABLE, unprocessed=True)
@@ -124,9 +127,12 @@ def _error_text(error: httpx.TransportError) -> str:
 
 
 def _causes(error: BaseException | None) -> list[BaseException]:
+    """The causes of an error. A host with several addresses has one for each of them."""
     found: list[BaseException] = []
     while error is not None and error not in found:
         found.append(error)
+        if isinstance(error, BaseExceptionGroup):
+            found += error.exceptions
         error = error.__cause__ or error.__context__
     return found
 

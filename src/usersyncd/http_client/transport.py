@@ -85,8 +85,9 @@ class PatientTransport(httpx.AsyncBaseTransport):
             if declared is False and isinstance(error, PassingError) and error.response and not error.unprocessed:
                 return error.response
             tried = f", in {call.attempts} attempts" if call.attempts > 1 else ""
-            place = f"{request.method} {request.url.host}{request.url.path}"
-            raise self._failure(f"{request.url.host} {error.what}{tried} ({place})", error.remedy) from error
+            host = _named(request.url)
+            place = f"{request.method} {host}{request.url.path}"
+            raise self._failure(f"{host} {error.what}{tried} ({place})", error.remedy) from error
 
     async def aclose(self) -> None:
         await self._inner.aclose()
@@ -144,12 +145,12 @@ class PatientTransport(httpx.AsyncBaseTransport):
         if load is not None and CROWDED < load <= FULLEST:
             seconds = SPARED * (load - CROWDED)
             if budget.put_off(seconds):
-                host = response.request.url.host
+                host = _named(response.request.url)
                 why = f"{host} reports that {load:.0%} of its quota is used"
                 self._report_wait(why, host, seconds)
 
     def _report_retry(self, request: httpx.Request, state: tenacity.RetryCallState, call: _Call) -> None:
-        found, seconds, host = trouble(state), state.upcoming_sleep, request.url.host
+        found, seconds, host = trouble(state), state.upcoming_sleep, _named(request.url)
         if found.throttled and not call.budget.throttled(call.began, seconds):
             return  # This wait is not longer than the one already reported.
         why = f"{host} requested it" if found.asked is not None else f"{host} {found.what}"
@@ -161,6 +162,11 @@ class PatientTransport(httpx.AsyncBaseTransport):
             self._log.info(text, event_name="http.waiting", host=host, seconds=round(seconds, 1), **more)
             if self._waiting:
                 self._waiting(Wait(host, why, datetime.now(UTC) + timedelta(seconds=seconds)))
+
+
+def _named(url: httpx.URL) -> str:
+    """The host, with its port unless that is the usual one."""
+    return url.netloc.decode()
 
 
 def _is_retried(error: BaseException, declared: object, repeatable: bool) -> bool:
