@@ -212,6 +212,6 @@ def _ended(directory: str, removed: int | None) -> str:
         return f"The full push of {directory} has ended. There was nothing to delete."
     return (
         f"The full push of {directory} has ended. {_many(removed)} deleted from the snapshot.\n"
-        f"  → `usersyncd plan {directory}` shows what leaves the targets, `usersyncd sync {directory}` delivers it "
-        "under the guard"
+        f"  → `usersyncd plan {directory}` shows what leaves the targets; a daemon delivers it within seconds, under "
+        f"the guard; without one, `usersyncd sync {directory}` does"
     )

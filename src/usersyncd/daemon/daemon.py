@@ -7,7 +7,7 @@ SIGHUP and a change of a lookup file reload the configuration. If the new one ha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Collection, Iterable
+from collections.abc import Awaitable, Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -23,6 +23,7 @@ from usersyncd.daemon.dates import Dates
 from usersyncd.daemon.due import Due
 from usersyncd.daemon.engine import Engine, LocalEngine, WorkItem, deliver_to, pull_of
 from usersyncd.daemon.lookups import LookupFiles
+from usersyncd.daemon.pushed_revisions import PushedRevisions
 from usersyncd.daemon.receivers import Receivers
 from usersyncd.daemon.reload import Loaded
 from usersyncd.daemon.requests import Ended, EndedPull, Requests
@@ -40,6 +41,7 @@ from usersyncd.pull.request import pull_person
 from usersyncd.pull.run import pull
 from usersyncd.state.approvals import decided_after
 from usersyncd.state.database import Database
+from usersyncd.state.directories import revisions
 
 CLOCK_PAUSE = 1.0
 """Seconds between two looks at the wall clock."""
@@ -74,6 +76,7 @@ class Daemon:
         )
         self._dates = Dates(lambda: next_due(self.database, self.loaded.config), self._due.found)
         self.receivers = Receivers(database, self._deliver_push)
+        self._pushed_revisions = PushedRevisions(self._revisions, self._deliver_from)
         self._lookups = LookupFiles(loaded.config.lookup_files, self._reload.wake)
         self._web = self._web_service()
         self._webhooks: Webhooks | None = None
@@ -109,7 +112,9 @@ class Daemon:
         lookups = Service(self._lookups.look, LOOKUPS_PAUSE)
         watchdog = systemd.watchdog()
         decisions, dates = self._approvals.service, self._dates.service
-        services = [clock, lookups, self._reload, decisions, dates, self._status.service]
+        services = [
+            clock, lookups, self._reload, decisions, dates, self._pushed_revisions.service, self._status.service,
+        ]  # fmt: skip
         return [*services, *([watchdog] if watchdog else [])]
 
     async def _finish(self) -> None:
@@ -286,6 +291,18 @@ class Daemon:
     def _decisions_after(self, number: int) -> tuple[int, Collection[str]]:
         with self.database.read() as connection:
             return decided_after(connection, number)
+
+    def _revisions(self) -> Mapping[str, int]:
+        pushing = [name for name, job in self.loaded.pulls.items() if job.receiving is not None]
+        if not pushing:
+            return {}
+        with self.database.read() as connection:
+            return revisions(connection, pushing)
+
+    def _deliver_from(self, directory: str) -> None:
+        """Request the deliveries that follow a change of a snapshot."""
+        for target in _targets(self.loaded.config, directory):
+            self.engine.request(deliver_to(target), "pull")
 
     async def _follow_clock(self) -> None:
         self.schedule.follow_clock()

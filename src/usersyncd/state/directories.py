@@ -7,7 +7,7 @@ from datetime import datetime
 from msgspec import Struct
 from sqlalchemy import Connection, insert, select, update
 
-from usersyncd.state.database import Database
+from usersyncd.state.database import Database, among
 from usersyncd.state.tables import directories
 
 _COLUMNS = (
@@ -52,6 +52,12 @@ def known(connection: Connection, name: str) -> DirectoryState | None:
 def numbers(connection: Connection) -> dict[str, int]:
     """The number of each directory, by name."""
     return {name: number for number, name in connection.execute(select(directories.c.id, directories.c.name))}
+
+
+def revisions(connection: Connection, names: list[str]) -> dict[str, int]:
+    """The revisions of these directories, by name, unless one was never read."""
+    query = select(directories.c.name, directories.c.revision).where(among(connection, directories.c.name, names))
+    return dict(connection.execute(query).tuples())
 
 
 def open_directory(database: Database, name: str) -> DirectoryState:
