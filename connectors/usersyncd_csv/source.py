@@ -11,7 +11,7 @@ from typing import ClassVar, NamedTuple
 
 from pydantic import BaseModel
 
-from usersyncd.plugin import API, CANONICAL, Done, Kind, Members, Page, Record, SourceContext, Value
+from usersyncd.plugin import API, CANONICAL, Done, Kind, Members, Page, Record, SourceContext, Value, many
 from usersyncd_csv.cells import GROUP_RULES, CellRule, check_cells, membership_rules, user_rules
 from usersyncd_csv.client import Table, copy_files, shortened
 from usersyncd_csv.duplicates import Duplicates
@@ -78,11 +78,11 @@ class CsvSource:
                     elif isinstance(item, Record):
                         users += item.kind is Kind.USER
                         groups += item.kind is Kind.GROUP
-            yield _summary(tables.users, f"{users:,} users", CANONICAL[Kind.USER])
+            yield _summary(tables.users, many(users, "user"), CANONICAL[Kind.USER])
             if tables.groups:
-                yield _summary(tables.groups, f"{groups:,} groups", CANONICAL[Kind.GROUP])
+                yield _summary(tables.groups, many(groups, "group"), CANONICAL[Kind.GROUP])
             if tables.members:
-                yield _summary(tables.members, f"{edges:,} memberships", (GROUP_ID, MEMBER_ID, MEMBER_KIND))
+                yield _summary(tables.members, many(edges, "membership"), (GROUP_ID, MEMBER_ID, MEMBER_KIND))
             for line in self._missing_columns(tables):
                 yield f"warning: {line}"
 
@@ -205,4 +205,5 @@ def _memberships(table: Table, groups: set[str]) -> Iterator[Page]:
 
 def _summary(table: Table, count: str, known: Sequence[str]) -> str:
     own = [name for name in table.columns if name not in known]
-    return f"{table.path}: {count}, {len(table.columns)} columns" + (f", of your own: {', '.join(own)}" if own else "")
+    columns = many(len(table.columns), "column")
+    return f"{table.path}: {count}, {columns}" + (f", of your own: {', '.join(own)}" if own else "")

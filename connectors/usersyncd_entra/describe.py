@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from usersyncd.errors import SourceError
-from usersyncd.plugin import Kind, quoted
+from usersyncd.plugin import Kind, many, quoted
 from usersyncd_entra.client import Graph
 from usersyncd_entra.faults import Forbidden, missing_permission
 from usersyncd_entra.mapping import HIDDEN, PERMISSIONS
@@ -42,7 +42,7 @@ async def describe(graph: Graph, options: EntraOptions) -> Sequence[str]:
         lacks[HIDDEN] = "the hidden members of groups may not be read"
     if lacks:
         raise missing_permission(", ".join(lacks), options.client_id, "; ".join(lacks.values()))
-    lines.append(f"the tenant has {counts['users']:,} users and {counts['groups']:,} groups")
+    lines.append(f"the tenant has {many(counts['users'], 'user')} and {many(counts['groups'], 'group')}")
     lines += _reads(options)
     return lines
 

@@ -1,5 +1,5 @@
-"""Quotes text from outside, such as a server's error message: shortened for display, log and storage, and without
-secrets."""
+"""Words of messages. Text from outside, such as a server's error message, is quoted: shortened for display, log and
+storage, and without secrets."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ _SECRETS = (
     (re.compile(rf'({_NAMES}"\s*:\s*")[^"]*', re.IGNORECASE), rf"\1{MASK}"),  # a member of a JSON object
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+(\.[\w-]*)*"), MASK),  # a JSON Web Token (RFC 7519)
 )
+
+
+def many(number: int, word: str) -> str:
+    """``1 user``, ``2,000 users``."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def names_secret(key: str) -> bool:

@@ -181,7 +181,7 @@ def test_check_describes_the_files(folder: Folder) -> None:
     assert lines == [
         f"{folder.path}/users.csv: 2 users, 3 columns, of your own: shoeSize",
         f"{folder.path}/groups.csv: 2 groups, 2 columns",
-        f"{folder.path}/members.csv: 1 memberships, 2 columns",
+        f"{folder.path}/members.csv: 1 membership, 2 columns",
     ]
 
 

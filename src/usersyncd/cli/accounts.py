@@ -120,7 +120,7 @@ def _show(target: str, some: Collection[Account]) -> None:
     from rich.text import Text
 
     from usersyncd.cli import text
-    from usersyncd.core.summary import many
+    from usersyncd.words import many
 
     what = f"{many(len(some), 'object') if some else 'no objects'} without a link"
     text.show(Text.assemble(("target " + target, "bold"), f": {what}"))

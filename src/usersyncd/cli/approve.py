@@ -85,7 +85,7 @@ def _undo(config: Config, what: str | None) -> None:
     """End the rejections of a directory or target. Raises UsersyncError."""
     from usersyncd.cli import held
     from usersyncd.cli.saved_state import saved_state
-    from usersyncd.core.summary import many
+    from usersyncd.words import many
 
     if what is None:
         raise ConfigError("`usersyncd reject --undo` needs the name of a directory or target", LISTS)

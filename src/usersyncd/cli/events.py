@@ -246,6 +246,6 @@ def _show(streams: Sequence[dict[str, Any]]) -> None:
 
 
 def _many(count: int) -> str:
-    from usersyncd.core.summary import many
+    from usersyncd.words import many
 
     return many(count, "event")

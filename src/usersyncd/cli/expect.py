@@ -179,9 +179,9 @@ def _print(database: Database, expected: Expected, removed: int | None) -> None:
 
 def _show(database: Database, expected: Expected, *, everything: bool) -> None:
     from usersyncd.cli.text import local
-    from usersyncd.core.summary import many
     from usersyncd.plugin import Kind
     from usersyncd.state import full_pushes
+    from usersyncd.words import many
 
     name, push = expected.directory, expected.push
     if push is None:

@@ -71,7 +71,7 @@ def _chosen(sets: Sequence[LinkSet], word: str) -> LinkSet:
 
 
 def _described(one: LinkSet) -> str:
-    from usersyncd.core.summary import many
+    from usersyncd.words import many
 
     return f"the links of {many(one.users, 'user')} and {many(one.groups, 'group')} of {one.target}: {one.identity}"
 

@@ -12,8 +12,8 @@ from usersyncd.cli import text
 from usersyncd.config import TargetConfig
 from usersyncd.core.guard import Sort, limit_of
 from usersyncd.core.quarantine import PROBE
-from usersyncd.core.summary import many
 from usersyncd.state.quarantine import Quarantine
+from usersyncd.words import many
 
 
 def guard_document(target: TargetConfig, due: datetime | None, quarantine: Quarantine | None) -> dict[str, Any]:

@@ -20,13 +20,13 @@ from usersyncd.core.listed_changes import ListedChanges, listed
 from usersyncd.core.packed_changes import PackedChanges
 from usersyncd.core.plan import count
 from usersyncd.core.report import Counts
-from usersyncd.core.summary import many
 from usersyncd.errors import UsersyncError
 from usersyncd.plugin import Change
 from usersyncd.state import approvals, losses
 from usersyncd.state.approvals import HeldShare
 from usersyncd.state.database import Connection, Database
 from usersyncd.state.losses import HeldLosses
+from usersyncd.words import many
 
 _change = msgspec.json.Decoder(Change).decode
 

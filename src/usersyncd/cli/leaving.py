@@ -6,8 +6,8 @@ from collections.abc import Container, Iterator
 
 from rich.text import Text
 
-from usersyncd.core.summary import many
 from usersyncd.deliver.leaving_directories import Leaving
+from usersyncd.words import many
 
 
 def describe_leaving(one: Leaving, configured: Container[str]) -> Iterator[Text]:

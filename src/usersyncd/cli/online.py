@@ -24,7 +24,6 @@ from usersyncd.core.digest import encode
 from usersyncd.core.report import PullRun
 from usersyncd.core.rules import RuleError, Rules
 from usersyncd.core.storable_text import escaped, with_replacements
-from usersyncd.core.summary import many
 from usersyncd.deliver import ambiguous_groups
 from usersyncd.deliver.work import connected
 from usersyncd.errors import ConnectorError, SourceError, UsersyncError, in_short
@@ -32,6 +31,7 @@ from usersyncd.job import PullJob, TargetRules
 from usersyncd.plugin import CANONICAL, Done, Kind, Members, Page, Record, Source
 from usersyncd.pull.save import group_name_of
 from usersyncd.state import directories, journal
+from usersyncd.words import many
 
 RUNS = 100
 """How many runs of a directory are searched for its last push."""

@@ -7,10 +7,10 @@ from contextlib import suppress
 
 from usersyncd.context import TargetRunContext
 from usersyncd.core.protection import UNPROTECTED
-from usersyncd.core.summary import many
 from usersyncd.deliver.objects import is_readable
 from usersyncd.errors import TargetError
 from usersyncd.plugin import Kind, Lookup, Target
+from usersyncd.words import many
 
 Key = str | int
 

@@ -18,8 +18,9 @@ from usersyncd.cli.text import BLANK, clean, error, hanging, show
 from usersyncd.cli.upcoming import describe_upcoming
 from usersyncd.core.approvals import command
 from usersyncd.core.report import Counts, DeliveryRun, Failed, RunReport, Skipped, TargetReport
-from usersyncd.core.summary import many, verified
+from usersyncd.core.summary import verified
 from usersyncd.plugin import Kind
+from usersyncd.words import many
 
 RECORDS_SHOWN = 10
 """How many records that failed or were left out are named without ``--all``."""

@@ -24,6 +24,7 @@ from usersyncd.daemon.engine import WorkItem, deliver_to, pull_of
 from usersyncd.errors import StateError
 from usersyncd.recording import level_of
 from usersyncd.state.database import Database
+from usersyncd.words import many
 
 FEW = 8
 """A run with at most this many changes shows each of them."""
@@ -127,12 +128,12 @@ class Screen:
         """Since when each failing item fails; if none fails, since when nothing has changed."""
         wrong = [(item.name, one) for item, one in self._last.items() if one.status != "succeeded"]
         if wrong:
-            return [f"{name} {one.status} since {one.since} ({summary.many(one.runs, 'run')})" for name, one in wrong]
+            return [f"{name} {one.status} since {one.since} ({many(one.runs, 'run')})" for name, one in wrong]
         if not self._last or any(one.text != NOTHING for one in self._last.values()):
             return []
         pulls = sum(one.runs for item, one in self._last.items() if item.kind == "pull")
         since = max(one.since for one in self._last.values())
-        return [f"{NOTHING} since {since} ({summary.many(pulls, 'pull')})"]
+        return [f"{NOTHING} since {since} ({many(pulls, 'pull')})"]
 
     def _current(self, daemon: Daemon, spinner: Spinner) -> RenderableType:
         """What happens now. Rich asks for it in a separate thread."""

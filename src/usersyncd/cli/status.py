@@ -189,7 +189,7 @@ def _reasons(one: DirectoryStatus) -> Iterator[RenderableType]:
     from rich.text import Text
 
     from usersyncd.cli import text
-    from usersyncd.core.summary import many
+    from usersyncd.words import many
 
     if one.late and one.last_run is not None:
         yield Text("no run began for two intervals")
@@ -223,7 +223,7 @@ def _decided(made: dict[str, Any]) -> Iterator[RenderableType]:
     from rich.text import Text
 
     from usersyncd.cli import text
-    from usersyncd.core.summary import many
+    from usersyncd.words import many
 
     why = f" ({made['reason']})" if made["reason"] else ""
     begins = f"{made['target']}: {many(made['count'], 'change')} {made['decision']} by {made['by']}"

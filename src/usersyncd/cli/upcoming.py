@@ -10,7 +10,7 @@ from rich.text import Text
 
 from usersyncd.cli import text
 from usersyncd.core.report import Upcoming
-from usersyncd.core.summary import many
+from usersyncd.words import many
 
 _WORDS = {
     "create": "creation", "update": "update", "deactivate": "deactivation", "reactivate": "reactivation",

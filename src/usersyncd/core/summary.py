@@ -17,6 +17,7 @@ from usersyncd.core.report import (
     Verified,
     targets_of,
 )
+from usersyncd.words import many
 
 _DONE = {
     "create": "created", "adopt": "adopted", "update": "updated", "deactivate": "deactivated",
@@ -41,11 +42,6 @@ def read(pull: PullReport) -> str:
     for number, what in ((pull.unresolved, "not found"), (pull.ambiguous, "ambiguous")):
         text += f"; {many(number, 'member')} of groups {what}" if number else ""
     return text
-
-
-def many(number: int, word: str) -> str:
-    """``1 user``, ``2,000 users``."""
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def changed(counts: Counts, *, would: bool = False) -> str:

@@ -22,7 +22,6 @@ from usersyncd.core.drift import missing
 from usersyncd.core.guard import EMPTIED, Sort, Tally, Window, limited, violations
 from usersyncd.core.plan import Section
 from usersyncd.core.report import Approval, Verified, Violation
-from usersyncd.core.summary import many
 from usersyncd.deliver.harmful import Harmful
 from usersyncd.deliver.rejected import Withdrawal
 from usersyncd.deliver.share import Planning, Share, TargetPlan
@@ -33,6 +32,7 @@ from usersyncd.state.database import Connection, Database
 from usersyncd.state.harms import read_window
 from usersyncd.state.holdings import holdings, sizes
 from usersyncd.state.plan_store import PlanStore
+from usersyncd.words import many
 
 
 class Judgement(Struct, frozen=True):

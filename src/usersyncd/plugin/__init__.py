@@ -40,7 +40,7 @@ from usersyncd.plugin.target import (
     TargetContext,
     holds_protected,
 )
-from usersyncd.words import quoted
+from usersyncd.words import many, quoted
 
 API = 2
 """The version of this contract. A connector states it in ``api``; a connector with another number is refused when it is
@@ -52,6 +52,6 @@ __all__ = [
     "Inspectable", "Kind", "Layout", "Listed", "Lookup", "Member", "Members", "Op", "Options", "Outcome", "Page",
     "Patch", "Patience", "Person", "PersonSource", "Present", "Quota", "Receiving", "ReceivingSource",
     "Record", "RenamingTarget", "Secret", "Source", "SourceContext", "StreamOptions", "Target", "TargetContext",
-    "Unread", "Value", "Webhook", "duration", "holds_protected", "http_date", "quoted", "refuse_short_token",
+    "Unread", "Value", "Webhook", "duration", "holds_protected", "http_date", "many", "quoted", "refuse_short_token",
     "scheme_lowered",
 ]  # fmt: skip
