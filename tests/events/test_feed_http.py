@@ -95,7 +95,17 @@ async def test_a_token_opens_its_own_stream_only(stream: StreamWorld) -> None:
 @pytest.mark.parametrize("state", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     "query",
-    ["limit=0", "limit=1001", "limit=x", "limit=²", "types=user.exploded", "after=nonsense", "wait=soon", "limit=-1"],
+    [
+        "limit=0",
+        "limit=1001",
+        "limit=x",
+        "limit=²",
+        "types=user.exploded",
+        "after=nonsense",
+        "wait=soon",
+        "wait=51s",
+        "limit=-1",
+    ],
 )
 async def test_a_query_that_cannot_be_answered_says_why(stream: StreamWorld, query: str) -> None:
     stream.people("u1")

@@ -16,6 +16,8 @@ from tests.events.world import StreamWorld
 from usersyncd.core.events import LONGEST, TYPES, to_json
 from usersyncd.plugin import Kind
 from usersyncd.state import streams
+from usersyncd.web.events import operations
+from usersyncd.web.openapi import document
 
 DOCS = Path(__file__).parents[2] / "docs"
 SCHEMA: dict[str, Any] = json.loads((DOCS / "events.schema.json").read_text("utf-8"))
@@ -56,6 +58,11 @@ def test_the_schema_refuses_what_is_not_an_event() -> None:
         assert not CHECK.is_valid({key: value for key, value in example.items() if key != name})
     assert not CHECK.is_valid({**example, "type": "user.exploded"})
     assert not CHECK.is_valid({**example, "type": "group.member_added"})
+
+
+def test_the_openapi_document_has_the_same_schema() -> None:
+    described = document(operations())["components"]["schemas"]["Event"]
+    assert described == {name: value for name, value in SCHEMA.items() if name != "$schema"}
 
 
 def test_the_page_names_every_type_and_field() -> None:

@@ -13,8 +13,9 @@ from starlette.types import ASGIApp
 
 from usersyncd.config.web import ApiToken, Role, TlsFiles, WebConfig
 from usersyncd.plugin import Secret
-from usersyncd.web.api import DirectorySummary, RequestedPull
+from usersyncd.web.api import RequestedPull
 from usersyncd.web.auth import Credentials
+from usersyncd.web.bodies import DirectorySummary
 from usersyncd.web.server import WebServer
 
 VIEWER = "viewer-" + "v" * 32

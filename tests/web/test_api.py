@@ -110,6 +110,28 @@ async def test_a_wait_without_a_duration_requests_nothing(site: Site, client: Cl
     assert not site.backend.requested
 
 
+@pytest.mark.parametrize("wait", ["51s", "99s", "1h"])
+async def test_a_wait_that_is_too_long_requests_nothing(site: Site, client: Client, wait: str) -> None:
+    answer = await client.http.post(f"{PULL}?wait={wait}", headers=bearer(OPERATOR))
+    assert (answer.status_code, answer.json()["detail"]) == (400, "wait must be at most 50s")
+    assert not site.backend.requested
+
+
+@pytest.mark.parametrize(("code", "status"), [("unknown_person", 404), ("ambiguous_person", 409), ("whole_pull", 200)])
+async def test_a_name_that_is_nobody_s_or_several_people_s_is_refused(
+    site: Site, client: Client, code: str, status: int
+) -> None:
+    error = "hr has no person “zoe”\n  → check the id, user name or email"
+    pull = PullRun("hr", "ldap", "01P", "failed", "now", error=error, code=code, person="zoe")
+    site.backend.result = RequestedPull(pull)
+    site.backend.ended.set()
+    answer = await client.http.post("/api/v1/directories/hr/people/zoe?wait=20s", headers=bearer(OPERATOR))
+    assert answer.status_code == status
+    if status != 200:
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["detail"] == "hr has no person “zoe” → check the id, user name or email"
+
+
 async def test_a_directory_that_does_not_exist_is_not_pulled(client: Client) -> None:
     answer = await client.http.post("/api/v1/directories/it/pull", headers=bearer(OPERATOR))
     assert (answer.status_code, answer.json()["detail"]) == (404, "there is no directory it")

@@ -18,7 +18,8 @@ from usersyncd.state.database import Database
 from usersyncd.state.directories import known
 
 if TYPE_CHECKING:
-    from usersyncd.web.api import DirectorySummary, RequestedPull
+    from usersyncd.web.api import RequestedPull
+    from usersyncd.web.bodies import DirectorySummary
 
 
 class EndedPull(Struct, frozen=True):
@@ -69,7 +70,7 @@ class Requests:
         return lambda: _requested(waiting)
 
     def _summaries(self) -> Sequence[DirectorySummary]:
-        from usersyncd.web.api import DirectorySummary
+        from usersyncd.web.bodies import DirectorySummary
 
         now = datetime.now(UTC)
         found = []

@@ -6,7 +6,6 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -42,15 +41,44 @@ class FeedPage(Struct, frozen=True):
     more: bool
 
 
+class SnapshotObject(Struct, frozen=True, gc=False):
+    """A user or a group. ``id``: its id in events; ``directory``, ``record``: where it is from; ``version``: the number
+    of its last event."""
+
+    kind: Kind
+    id: str
+    directory: str
+    record: str
+    key: str | int | None
+    version: int
+    attributes: msgspec.Raw
+
+
+class SnapshotMember(Struct, frozen=True, gc=False):
+    """A member of a group, by its id in events."""
+
+    kind: Kind
+    id: str
+
+
+class SnapshotMembers(Struct, frozen=True, gc=False):
+    """Members of a group, by its id in events. A large group stands on several pages. ``version``: the number of the
+    group's last event."""
+
+    group: str
+    version: int
+    members: list[SnapshotMember]
+
+
 class SnapshotPage(Struct, frozen=True):
-    """A part of what a stream has delivered, as JSON objects. ``cursor``: from where to follow the feed, the same on
+    """A part of what a stream has delivered. ``cursor``: from where to follow the feed, the same on
     every page. ``next``: the next page; None: this is the last."""
 
     epoch: str
     cursor: str
-    users: list[dict[str, Any]]
-    groups: list[dict[str, Any]]
-    memberships: list[dict[str, Any]]
+    users: list[SnapshotObject]
+    groups: list[SnapshotObject]
+    memberships: list[SnapshotMembers]
     next: str | None
 
 
@@ -215,19 +243,22 @@ def read_snapshot(database: Database, name: str, page: str | None, limit: int) -
     with _snapshot_of(database) as connection:
         stream = _stream(connection, name)
         place = _Place(streams.end(connection, stream)) if page is None else _place(stream, page)
-        part = {0: [], 1: [], MEMBERS: []}  # type: dict[int, list[dict[str, Any]]]
+        objects: dict[int, list[SnapshotObject]] = {0: [], 1: []}
+        memberships: list[SnapshotMembers] = []
         following_: _Place | None = place
         if place.part < MEMBERS:
             found = _objects(connection, stream.target, KIND[place.part], place.ref, limit)
-            part[place.part] = [content for _, content in found]
+            objects[place.part] = [content for _, content in found]
             whole = len(found) < limit
             following_ = (
                 _Place(place.position, place.part + 1) if whole else _Place(place.position, place.part, found[-1][0])
             )
         else:
-            part[MEMBERS], following_ = _memberships(connection, stream.target, place, limit)
+            memberships, following_ = _memberships(connection, stream.target, place, limit)
         next_ = None if following_ is None else seal(msgspec.msgpack.encode(following_), stream.key)
-        return SnapshotPage(stream.epoch, write_cursor(place.position, stream.key), part[0], part[1], part[2], next_)
+        return SnapshotPage(
+            stream.epoch, write_cursor(place.position, stream.key), objects[0], objects[1], memberships, next_
+        )
 
 
 def _place(stream: StreamState, page: str) -> _Place:
@@ -244,7 +275,7 @@ def _place(stream: StreamState, page: str) -> _Place:
 
 def _objects(
     connection: Connection, target: int, kind: Kind, after: int, limit: int
-) -> list[tuple[int, dict[str, Any]]]:
+) -> list[tuple[int, SnapshotObject]]:
     query = (
         select(
             links.c.ref, directories.c.name, records.c.id, links.c.target_id, links.c.key, links.c.shape,
@@ -264,23 +295,18 @@ def _objects(
     return [
         (
             row.ref,
-            {
-                "kind": kind,
-                "id": row.target_id,
-                "directory": row.name,
-                "record": row.id,
-                "key": msgspec.json.decode(row.key),
-                "version": row.version,
-                "attributes": msgspec.Raw(row.shape.encode()),
-            },
+            SnapshotObject(
+                kind, row.target_id, row.name, row.id, msgspec.json.decode(row.key), row.version,
+                msgspec.Raw(row.shape.encode()),
+            ),
         )
         for row in connection.execute(query).all()
-    ]
+    ]  # fmt: skip
 
 
 def _memberships(
     connection: Connection, target: int, place: _Place, limit: int
-) -> tuple[list[dict[str, Any]], _Place | None]:
+) -> tuple[list[SnapshotMembers], _Place | None]:
     """Up to ``limit`` memberships, in parts of groups. ``place.ref``: the group that the page before ended in; it
     ended after the member ``place.member``."""
     query = (
@@ -298,7 +324,7 @@ def _memberships(
         .order_by(link_members.c.ref)
         .limit(limit)
     )  # fmt: skip
-    found: list[dict[str, Any]] = []
+    found: list[SnapshotMembers] = []
     left = limit
     rows = connection.execute(query).all()
     for row in rows:
@@ -306,17 +332,17 @@ def _memberships(
         begin = bisect_right(members, place.member) if row.ref == place.ref else 0
         part: array[int] = members[begin : begin + left]
         if part:
-            found.append({"group": row.target_id, "version": row.version, "members": _ids(connection, target, part)})
+            found.append(SnapshotMembers(row.target_id, row.version, _members(connection, target, part)))
             left -= len(part)
         if left == 0:
             return found, _Place(place.position, MEMBERS, row.ref, part[-1])
     return found, _Place(place.position, MEMBERS, rows[-1].ref + 1) if len(rows) == limit else None
 
 
-def _ids(connection: Connection, target: int, refs: Sequence[int]) -> list[dict[str, Any]]:
+def _members(connection: Connection, target: int, refs: Sequence[int]) -> list[SnapshotMember]:
     query = select(links.c.kind, links.c.target_id).where(
         links.c.target == target, among(connection, links.c.ref, list(refs))
     )
     return [
-        {"kind": KIND[kind], "id": target_id} for kind, target_id in connection.execute(query.order_by(links.c.ref))
+        SnapshotMember(KIND[kind], target_id) for kind, target_id in connection.execute(query.order_by(links.c.ref))
     ]

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from http import HTTPStatus
 
+import msgspec
 from starlette.responses import Response
 from starlette.types import Scope
 
 from usersyncd.core.digest import encode
 from usersyncd.scim.answers import error_of
 from usersyncd.scim.errors import ScimError
+from usersyncd.web.bodies import Problem
 
 
 def refusal(scope: Scope, status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
     """The answer to a refused request. ``detail``: a sentence for the person who reads the client's log."""
     if is_scim(scope):
         return Response(encode(error_of(ScimError(status, detail))), status, headers, "application/scim+json")
-    body = {"status": status, "title": HTTPStatus(status).phrase, "detail": detail}
-    return Response(encode(body), status, headers, "application/problem+json")
+    problem = Problem(status, HTTPStatus(status).phrase, detail)
+    return Response(encode(msgspec.to_builtins(problem)), status, headers, "application/problem+json")
 
 
 def is_scim(scope: Scope) -> bool:

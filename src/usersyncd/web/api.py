@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import timedelta
 from typing import Any, Protocol
 
 import msgspec
@@ -16,29 +15,17 @@ from starlette.routing import Route
 from usersyncd.config.web import Role
 from usersyncd.core.digest import encode
 from usersyncd.core.report import DeliveryRun, PullRun
-from usersyncd.plugin import duration
 from usersyncd.web.answers import refusal
+from usersyncd.web.bodies import DirectoryList, DirectorySummary, EndedRequest, RunningRequest
 from usersyncd.web.gates import ApiGate, ApiUser
 from usersyncd.web.openapi import Operation, document
+from usersyncd.web.waiting import wait_of
 
 LONGEST_NAME = 600
 """The longest name of a person, in characters."""
-LONGEST_WAIT = timedelta(seconds=50)
-"""The longest wait for a result: an answer may take a minute."""
-
-
-class DirectorySummary(Struct, frozen=True):
-    """A directory, as the API shows it. ``last_run`` and ``last_success``: when the last pull, and the last one that
-    succeeded, began."""
-
-    directory: str
-    connector: str
-    users: int
-    groups: int
-    memberships: int
-    last_run: str | None
-    last_success: str | None
-    status: str | None
+_WRONG_NAME = {"unknown_person": 404, "ambiguous_person": 409}
+"""The status of the answer by the code of a pull that failed because of the name of the person. Any other failure is
+one of the run: it is the result."""
 
 
 class RequestedPull(Struct):
@@ -88,7 +75,7 @@ class _Api:
         user = self._enter(request, "viewer")
         if isinstance(user, Response):
             return user
-        return _json({"directories": await self._backend.directories()})
+        return _json(DirectoryList(await self._backend.directories()))
 
     async def pull(self, request: Request) -> Response:
         return await self._run(request, self._backend.request_pull)
@@ -106,34 +93,31 @@ class _Api:
         if isinstance(user, Response):
             return user
         try:
-            wait = _wait(request.query_params)
+            wait = wait_of(request.query_params)
         except ValueError as error:
-            return refusal(request.scope, 400, f"wait {error}")
+            return refusal(request.scope, 400, str(error))
         name = request.path_params["directory"]
         ended = start(name, user.name)
         if ended is None:
             return refusal(request.scope, 404, f"there is no directory {name}")
-        return await self._result(ended, wait)
+        return await self._result(request, ended, wait)
 
-    async def _result(self, ended: Callable[[], Awaitable[RequestedPull]], wait: float) -> Response:
+    async def _result(self, request: Request, ended: Callable[[], Awaitable[RequestedPull]], wait: float) -> Response:
         """The result, if it is there in time; otherwise the answer 202. The work goes on in either case."""
         waiting = asyncio.ensure_future(ended())
         self._waits.add(waiting)
         waiting.add_done_callback(self._waits.discard)
         done, _ = await asyncio.wait([waiting], timeout=wait)
         if not done:
-            return _json({"status": "running"}, 202)
+            return _json(RunningRequest(), 202)
         result = waiting.result()
-        return _json({"status": "ended", "pull": result.pull, "deliveries": list(result.deliveries)})
+        pull = result.pull
+        if pull is not None and pull.code in _WRONG_NAME:
+            return refusal(request.scope, _WRONG_NAME[pull.code], " ".join((pull.error or "").split()))
+        return _json(EndedRequest(pull, result.deliveries))
 
     def _enter(self, request: Request, role: Role) -> ApiUser | Response:
         return self._gate.enter(request, role)
-
-
-def _wait(query: Mapping[str, str]) -> float:
-    """Seconds to wait for the result. Raises ValueError."""
-    given = query.get("wait", "")
-    return min(duration(given), LONGEST_WAIT).total_seconds() if given else 0.0
 
 
 def _json(content: Any, status: int = 200) -> Response:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping
-from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 
@@ -17,17 +16,18 @@ from starlette.types import Scope
 
 from usersyncd.core.events import TYPES
 from usersyncd.errors import CursorError, FeedError, NoStreamError, StateError
-from usersyncd.plugin import duration
 from usersyncd.state import feed
 from usersyncd.state.database import Database
-from usersyncd.state.feed import FeedPage
+from usersyncd.state.feed import FeedPage, SnapshotPage
 from usersyncd.web.answers import busy, refusal
+from usersyncd.web.bodies import EventPage, KeySet
+from usersyncd.web.openapi import operation, public, reference
+from usersyncd.web.waiting import WAIT, wait_of
 
 T = TypeVar("T")
 
 MOST = 1_000
 """The most events or objects of a page."""
-LONGEST_WAIT = timedelta(seconds=50)
 LOOK = 0.5
 """Seconds between two looks for events while a reader waits."""
 
@@ -100,8 +100,7 @@ class _Readers:
     async def _events(self, request: Request, target: str) -> Response:
         query = request.query_params
         types, limit = _types(query), _limit(query)
-        wait = query.get("wait")
-        end = time.monotonic() + (0.0 if not wait else min(duration(wait), LONGEST_WAIT).total_seconds())
+        end = time.monotonic() + wait_of(query)
         cursor = query.get("after")
         while True:
             page: FeedPage = await asyncio.to_thread(feed.read_feed, self._database, target, cursor, limit, types)
@@ -111,7 +110,7 @@ class _Readers:
             cursor = page.cursor
             await asyncio.sleep(min(LOOK, left))
         events = [event.body for event in page.events]
-        return _json({"epoch": page.epoch, "events": events, "cursor": page.cursor, "more": page.more})
+        return _json(EventPage(page.epoch, events, page.cursor, page.more))
 
     async def _event(self, request: Request, target: str) -> Response:
         id_: str = request.path_params["event"]
@@ -151,27 +150,39 @@ def _json(content: Any, media_type: str = "application/json") -> Response:
 def operations() -> dict[str, Any]:
     """The paths for the OpenAPI document."""
     target = _parameter("target", "The events target. May be left out if there is only one.")
-    limit = _parameter(
-        "limit", "The most events or objects of the page, up to 1000.", {"type": "integer", "default": 100}
-    )
-    after = _parameter("after", "The cursor of the page before. Left out: from the first event that is kept.")
-    types = _parameter("types", "Only these types, separated by commas.")
-    wait = _parameter("wait", "How long to wait for the first event, such as 20s; at most 50s.")
+    size = {"type": "integer", "minimum": 1, "maximum": MOST, "default": 100}
+    limit = _parameter("limit", "The most events or objects of the page.", size)
+    after = _parameter("after", "`cursor` of the page before. Left out: from the first event that is kept.")
+    types = _parameter("types", f"Only these types, separated by commas: {', '.join(TYPES)}.")
+    wait = _parameter("wait", "How long to wait for the first event, such as 20s; at most 50s.", WAIT)
     page = _parameter("page", "`next` of the page before.")
     event = {"name": "event", "in": "path", "required": True, "schema": {"type": "string"}}
     return {
-        "/api/v1/events": {"get": _operation("Read events in order", [target, after, types, limit, wait], 410)},
-        "/api/v1/events/{event}": {"get": _operation("Read one event by its id", [event, target], 404)},
-        "/api/v1/snapshot": {"get": _operation("Read what is there", [target, page, limit], 410)},
-    }
+        "/api/v1/events": {
+            "get": operation(
+                "readEvents", "Read events in order", EventPage, parameters=[target, after, types, limit, wait],
+                refusals=(400, 404, 410),
+            )
+        },
+        "/api/v1/events/{event}": {
+            "get": operation(
+                "readEvent", "Read one event by its id", reference("Event"), parameters=[event, target],
+                refusals=(400, 404),
+            )
+        },
+        "/api/v1/snapshot": {
+            "get": operation(
+                "readSnapshot", "Read what is there", SnapshotPage, parameters=[target, page, limit],
+                refusals=(400, 404, 410),
+            )
+        },
+        "/.well-known/jwks.json": {
+            "get": public(
+                "readKeys", "Read the keys that verify Security Event Tokens", "application/jwk-set+json", KeySet
+            )
+        },
+    }  # fmt: skip
 
 
 def _parameter(name: str, description: str, schema: Mapping[str, Any] | None = None) -> dict[str, Any]:
     return {"name": name, "in": "query", "description": description, "schema": schema or {"type": "string"}}
-
-
-def _operation(summary: str, parameters: list[dict[str, Any]], refused: int) -> dict[str, Any]:
-    problem = {"content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
-    answers = {str(code): {"description": "refused", **problem} for code in sorted({400, 401, 404, 429, 503, refused})}
-    ok = {"200": {"description": "done", "content": {"application/json": {"schema": {"type": "object"}}}}}
-    return {"summary": summary, "parameters": parameters, "responses": ok | answers}
