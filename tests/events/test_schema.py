@@ -14,6 +14,8 @@ import pytest
 
 from tests.events.world import StreamWorld
 from usersyncd.core.events import LONGEST, TYPES, to_json
+from usersyncd.core.model import Guard
+from usersyncd.deliver import run
 from usersyncd.plugin import Kind
 from usersyncd.state import streams
 from usersyncd.web.events import operations
@@ -49,6 +51,55 @@ def test_real_events_of_all_types_are_valid(stream: StreamWorld) -> None:
     for event in events:
         CHECK.validate(event)
         assert set(event) <= set(SCHEMA["properties"])
+
+
+@pytest.mark.parametrize("state", ["sqlite"], indirect=True)
+def test_an_event_of_an_approved_delivery_names_who_approved(stream: StreamWorld) -> None:
+    stream.target(guard=Guard(member_removals=None))
+    everybody = [f"u{number}" for number in range(20)]
+    stream.people(*everybody)
+    assert stream.run().status == "succeeded"
+    after = stream.cursor()
+    stream.leave(*everybody[:10])
+    assert stream.run().status == "held"
+    assert not stream.events(after)
+    stream.decide(by="ann", reason="the club closed")
+    stream.deliver(cause="approval")
+    events = stream.events(after)
+    assert [event["type"] for event in events] == ["user.deactivated"] * 10
+    for event in events:
+        CHECK.validate(event)
+        assert (event["cause"]["why"], event["cause"]["approved_by"]) == ("approval", ["ann"])
+    after = stream.cursor()
+    stream.people("new")
+    stream.run()
+    [event] = stream.events(after)
+    assert "approved_by" not in event["cause"]
+
+
+@pytest.mark.parametrize("state", ["sqlite"], indirect=True)
+def test_a_delivery_that_is_interrupted_has_noted_who_approved(
+    stream: StreamWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream.target(guard=Guard(member_removals=None))
+    everybody = [f"u{number}" for number in range(20)]
+    stream.people(*everybody)
+    stream.run()
+    after = stream.cursor()
+    stream.leave(*everybody[:10])
+    stream.run()
+    stream.decide(by="ann")
+    seen: list[dict[str, Any]] = []
+    sent = run.send_plan
+
+    async def look(*arguments: Any) -> bool:
+        found = await sent(*arguments)
+        seen.extend(stream.events(after))  # A sender may be as fast.
+        return found
+
+    monkeypatch.setattr(run, "send_plan", look)
+    stream.deliver(cause="approval")
+    assert [event["cause"]["approved_by"] for event in seen] == [["ann"]] * 10
 
 
 def test_the_schema_refuses_what_is_not_an_event() -> None:

@@ -35,13 +35,15 @@ _members = msgspec.json.Decoder(list[Member]).decode
 
 class StreamEntry(Struct, frozen=True, gc=False):
     """A change in a stream, as the journal has it. ``number``: that of its first event. ``object``: the id of the
-    object in the stream. ``why``: the cause of the run. The last four are JSON."""
+    object in the stream. ``why``: the cause of the run; ``approved_by``: who approved changes of it. The last four are
+    JSON."""
 
     number: int
     run: str
     seq: int
     at: str
     why: str
+    approved_by: tuple[str, ...]
     directory: str
     op: Op
     kind: Kind
@@ -95,7 +97,7 @@ def type_of(entry: StreamEntry) -> str:
 
 def _event(entry: StreamEntry, epoch: str, number: int, id_: str, content: Mapping[str, Any]) -> Event:
     type_ = type_of(entry)
-    body = {
+    body: dict[str, Any] = {
         "id": id_,
         "type": type_,
         "occurred_at": entry.at,
@@ -112,6 +114,8 @@ def _event(entry: StreamEntry, epoch: str, number: int, id_: str, content: Mappi
         **content,
         "cause": {"why": entry.why, "run": entry.run},
     }
+    if entry.approved_by:
+        body["cause"]["approved_by"] = entry.approved_by
     if entry.redacted:
         body["redacted"] = True
     return Event(number, id_, type_, entry.object, body)

@@ -33,7 +33,7 @@ from usersyncd.job import DeliveryJob
 from usersyncd.options import RunOptions
 from usersyncd.plugin import Target
 from usersyncd.progress import Progress
-from usersyncd.state import approvals, directories, moments, pending, progress_store, verifications
+from usersyncd.state import approvals, directories, journal, moments, pending, progress_store, verifications
 from usersyncd.state.database import Database
 from usersyncd.state.ledger import Book, Ledger
 from usersyncd.state.lock import TARGET, Lock, locked
@@ -156,7 +156,12 @@ async def _deliver(
     if plan is None:
         return False
     try:
-        return work.options.deliver and await send_plan(work, target, plan, ledger)
+        if not work.options.deliver:
+            return False
+        if any(report.approved for report in work.reports.values()):
+            # Events name who approved, and may be sent before this run ends.
+            await to_its_end(lambda: journal.note(work.database, work.report))
+        return await send_plan(work, target, plan, ledger)
     finally:
         plan.store.close()
 

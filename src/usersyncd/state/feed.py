@@ -181,26 +181,44 @@ def entries(
         "members",
     )  # fmt: skip
     query = select(*(journal.c[name] for name in columns)).where(journal.c.stream == stream.target, where)
-    causes: dict[str, str] = {}
+    causes: dict[str, _RunCause] = {}
     for row in connection.execute(query.order_by(journal.c.event).limit(limit)).all():
         if row.run not in causes:
             causes[row.run] = _cause(connection, row.run)
         yield StreamEntry(
-            row.event, row.run, row.seq, row.at, causes[row.run], row.directory or "", Op(row.op), Kind(row.kind),
+            row.event, row.run, row.seq, row.at, causes[row.run].cause,
+            causes[row.run].approved_by(row.directory or ""), row.directory or "", Op(row.op), Kind(row.kind),
             row.id, row.target_id or "", bool(row.redacted), row.key, row.before, row.after, row.members,
         )  # fmt: skip
 
 
-class _Caused(Struct):
+class _Approver(Struct, frozen=True):
+    by: str
+
+
+class _ApprovedShare(Struct, frozen=True):
+    directory: str = ""
+    approved: list[_Approver] = []
+
+
+class _RunCause(Struct, frozen=True):
+    """What the report of a run says of its cause."""
+
     cause: str = "manual"
+    targets: list[_ApprovedShare] = []
+
+    def approved_by(self, directory: str) -> tuple[str, ...]:
+        """Who approved changes of the share of a directory."""
+        shares = (share for share in self.targets if share.directory == directory)
+        return tuple(dict.fromkeys(approval.by for share in shares for approval in share.approved))
 
 
-_caused = msgspec.json.Decoder(_Caused).decode
+_run_cause = msgspec.json.Decoder(_RunCause).decode
 
 
-def _cause(connection: Connection, run: str) -> str:
+def _cause(connection: Connection, run: str) -> _RunCause:
     report = connection.scalar(select(runs.c.report).where(runs.c.id == run))
-    return "manual" if report is None else _caused(report).cause
+    return _RunCause() if report is None else _run_cause(report)
 
 
 def find_event(database: Database, name: str, id_: str) -> Event | None:
