@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
-from usersyncd.plugin import AccessToken, ClientCredentials, Options, Quota, Secret
+from usersyncd.plugin import AccessToken, ClientCredentials, OptionFile, Options, Quota, Secret
 from usersyncd_scim.options_service import Address, ProfileName
+from usersyncd_scim.profile import own_files
 
 
 class ScimSourceOptions(Options):
@@ -58,6 +61,10 @@ class ScimSourceOptions(Options):
                 "write `tokens` for a directory that pushes, or `url` and `token` for a service provider that is pulled"
             )
         return self
+
+    def yaml_files(self, folder: Path) -> Sequence[OptionFile]:
+        """The profile, unless it is built in."""
+        return own_files(self.profile, folder)
 
 
 PUSHED = {"tokens", "oauth", "quota"}

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
-from usersyncd.plugin import Secret
+from usersyncd.plugin import OptionFile, Secret
 from usersyncd_scim.options_service import Address, ProfileName
-from usersyncd_scim.profile import Profile
+from usersyncd_scim.profile import Profile, own_files
 
 
 class ScimTargetOptions(Profile):
@@ -33,6 +34,10 @@ class ScimTargetOptions(Profile):
     def places(self) -> Mapping[str, object]:
         """The service provider: users and groups of one address and account."""
         return {"resources": (self.url, self.account)}
+
+    def yaml_files(self, folder: Path) -> Sequence[OptionFile]:
+        """The profile, unless it is built in."""
+        return own_files(self.profile, folder)
 
     def overrides(self) -> Mapping[str, Any]:
         """The keys of the profile that the admin wrote here."""

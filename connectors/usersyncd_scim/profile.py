@@ -12,7 +12,7 @@ import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from usersyncd.errors import ConfigError
-from usersyncd.plugin import Options, Value
+from usersyncd.plugin import OptionFile, Options, Value
 
 BUILT_IN = tuple(sorted(file.name.removesuffix(".yaml") for file in files("usersyncd_scim.profiles").iterdir()
                         if file.name.endswith(".yaml")))  # fmt: skip
@@ -182,6 +182,11 @@ def load(name: str, folder: Path, overrides: Mapping[str, Any]) -> Profile:
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"the profile {path} cannot be read: {error}", "correct `profile`") from error
     return _validated(_merged(_parsed(text, shown), overrides), shown)
+
+
+def own_files(name: str, folder: Path) -> list[OptionFile]:
+    """The file of a profile that is not built in."""
+    return [] if name in BUILT_IN else [OptionFile("profile", folder / name, Profile)]
 
 
 def is_built_in_or_path(name: str) -> bool:

@@ -15,6 +15,7 @@ from usersyncd.config.document import Document
 from usersyncd.config.freeze import directory, state, target
 from usersyncd.config.lookups import read_table, stamp
 from usersyncd.config.models import Config
+from usersyncd.config.option_files import check_option_files
 from usersyncd.config.rules import conditions, rule_faults
 from usersyncd.config.sections import sections
 from usersyncd.config.validation import validate
@@ -40,8 +41,9 @@ def load(path: str | Path) -> Config:
     check_former_names(document)
     check_shared(document, options)
     check_web(document, options)
-    protected = dict(conditions(document))
     folder = file.absolute().parent
+    check_option_files(document, options, folder)
+    protected = dict(conditions(document))
     stamps = {file: stamp(file) for file in _lookup_files(document, folder)}
     tables = _lookups(document, folder)
     if document.faults():

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -21,6 +22,19 @@ class Options(BaseModel):
         targets of a configuration with an equal place write to the same objects. By default all options together are
         one place."""
         return {"objects": self}
+
+    def yaml_files(self, folder: Path) -> Sequence[OptionFile]:  # noqa: ARG002 - by default there are none
+        """The YAML files that the options name, each with the model of its content: they are checked with the
+        configuration. ``folder``: that of the configuration file."""
+        return ()
+
+
+class OptionFile(NamedTuple):
+    """A YAML file that an option names."""
+
+    option: str
+    path: Path
+    model: type[BaseModel]
 
 
 SHORTEST_TOKEN = 24
