@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -35,15 +36,21 @@ class PushingWorld(World):
         """What ``work`` returns while the directory is received."""
 
         async def run() -> T:
-            receiver = DirectoryReceiver(self.database, self.job, self.runs.append)
-            task = asyncio.create_task(receiver.run())
-            try:
+            async with self.receiving() as receiver:
                 return await work(receiver)
-            finally:
-                receiver.stop()
-                await task
 
         return asyncio.run(run())
+
+    @asynccontextmanager
+    async def receiving(self) -> AsyncIterator[DirectoryReceiver]:
+        """Receive the directory."""
+        receiver = DirectoryReceiver(self.database, self.job, self.runs.append)
+        task = asyncio.create_task(receiver.run())
+        try:
+            yield receiver
+        finally:
+            receiver.stop()
+            await task
 
     def push(self, *operations: Operation) -> list[StoredResource | int | None]:
         """Send these requests at once. Returns what each gets: the resource, None, or the status of the error."""
