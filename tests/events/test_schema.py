@@ -15,7 +15,7 @@ import pytest
 from tests.events.world import StreamWorld
 from usersyncd.core.events import LONGEST, TYPES, to_json
 from usersyncd.core.model import Guard
-from usersyncd.deliver import run
+from usersyncd.deliver.send import send_plan
 from usersyncd.plugin import Kind
 from usersyncd.state import streams
 from usersyncd.web.events import operations
@@ -90,14 +90,14 @@ def test_a_delivery_that_is_interrupted_has_noted_who_approved(
     stream.run()
     stream.decide(by="ann")
     seen: list[dict[str, Any]] = []
-    sent = run.send_plan
+    sent = send_plan
 
     async def look(*arguments: Any) -> bool:
         found = await sent(*arguments)
         seen.extend(stream.events(after))  # A sender may be as fast.
         return found
 
-    monkeypatch.setattr(run, "send_plan", look)
+    monkeypatch.setattr("usersyncd.deliver.run.send_plan", look)
     stream.deliver(cause="approval")
     assert [event["cause"]["approved_by"] for event in seen] == [["ann"]] * 10
 

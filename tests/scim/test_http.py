@@ -151,6 +151,8 @@ async def test_versions_prevent_lost_updates(scim: httpx.AsyncClient) -> None:
         ("DELETE", "/Users", 405),
         ("POST", "/ServiceProviderConfig", 405),
         ("GET", "/Users/.search", 405),
+        ("GET", "/.search", 405),
+        ("GET", "", 501),
         ("PUT", "/Schemas", 405),
     ],
 )
@@ -257,6 +259,44 @@ async def test_a_search_by_post_is_a_listing(scim: httpx.AsyncClient) -> None:
     body = {"schemas": [], "filter": 'userName sw "a"', "attributes": ["userName"], "count": 5}
     answer = await scim.post("/Users/.search", json=body)
     assert [set(each) for each in answer.json()["Resources"]] == [{"schemas", "id", "userName"}]
+
+
+async def test_a_search_at_the_root_finds_users_and_groups(scim: httpx.AsyncClient) -> None:
+    anna, ben = await create(scim, "anna", displayName="Sales lead"), await create(scim, "ben")
+    sales, audit = await group(scim, "Sales", anna), await group(scim, "Audit")
+
+    async def found(**body: Any) -> tuple[list[str], int]:
+        answer = await scim.post("/.search", json=body)
+        assert answer.status_code == 200, answer.text
+        return [each["id"] for each in answer.json()["Resources"]], answer.json()["totalResults"]
+
+    assert await found() == ([anna, ben, sales, audit], 4)
+    assert await found(startIndex=2, count=2) == ([ben, sales], 4)
+    assert await found(startIndex=4) == ([audit], 4)
+    assert await found(count=0) == ([], 4)
+    assert await found(filter='displayName sw "sales"') == ([anna, sales], 2)
+    assert await found(filter='displayName eq "Sales"') == ([sales], 1)
+    assert await found(filter="userName pr", startIndex=2) == ([ben], 2)
+    assert await found(sortBy="displayName", count=3) == ([audit, sales, anna], 4)
+    assert await found(sortBy="displayName", sortOrder="descending", startIndex=3) == ([sales, audit], 4)
+    body = (await scim.post("/.search", json={"attributes": ["members", "groups"]})).json()
+    shown = [set(each) - {"schemas", "id"} for each in body["Resources"]]
+    assert shown == [{"groups"}, set(), {"members"}, set()]
+
+
+async def test_a_search_at_the_root_by_cursor_shows_everything_once(scim: httpx.AsyncClient) -> None:
+    await create_numbered(scim, 4)
+    await group(scim, "Sales")
+    await group(scim, "Audit")
+    everything = [each["id"] for each in (await scim.post("/.search", json={})).json()["Resources"]]
+    found: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = (await scim.post("/.search", json={"cursor": cursor, "count": 4})).json()
+        assert page["totalResults"] == 6
+        found += [each["id"] for each in page["Resources"]]
+        cursor = page.get("nextCursor")
+    assert found == everything
 
 
 async def test_an_indexed_filter_reads_no_other_resource(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from usersyncd.config import Config
 from usersyncd.config.web import ApiToken, WebConfig
@@ -33,10 +34,12 @@ def push_routes(
 
     def routes(doorkeeper: Doorkeeper) -> list[Route]:
         gate = Gate("directory", entrances, doorkeeper, proxies, use.note)
-        return [
-            TokenEndpoint(clients, doorkeeper, proxies).route(),
-            *scim.routes(store_of, config.url, lambda app: DirectoryGate(app, gate, bodies)),
-        ]
+        endpoint = TokenEndpoint(clients, doorkeeper, proxies)
+
+        def gated(app: ASGIApp) -> ASGIApp:
+            return DirectoryGate(app, gate, bodies)
+
+        return [endpoint.route(), *scim.routes(store_of, config.url, gated, endpoint.addresses(config.url))]
 
     return routes
 

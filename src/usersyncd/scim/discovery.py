@@ -32,8 +32,24 @@ from usersyncd.scim.schema import SCHEMAS
 
 
 @cache
-def _config() -> dict[str, Any]:
-    bearer = AuthenticationScheme.Type.oauthbearertoken
+def _config(token_endpoint: str | None) -> dict[str, Any]:
+    schemes = [
+        AuthenticationScheme(
+            type=AuthenticationScheme.Type.oauthbearertoken,
+            name="Bearer token",
+            description="Authorization: Bearer, with a token of this directory (RFC 6750)",
+            primary=True,
+        )
+    ]
+    if token_endpoint is not None:
+        schemes.append(
+            AuthenticationScheme(
+                type=AuthenticationScheme.Type.oauth2,
+                name="OAuth 2.0 client credentials",
+                description=f"Authorization: Bearer, with an access token that POST {token_endpoint} gives to this"
+                " directory's client (RFC 6749, section 4.4)",
+            )
+        )
     return _dumped(
         ServiceProviderConfig(
             patch=Patch(supported=True),
@@ -42,14 +58,7 @@ def _config() -> dict[str, Any]:
             change_password=ChangePassword(supported=False),
             sort=Sort(supported=True),
             etag=ETag(supported=True),
-            authentication_schemes=[
-                AuthenticationScheme(
-                    type=bearer,
-                    name="Bearer token",
-                    description="Authorization: Bearer, with a token of this directory (RFC 6750)",
-                    primary=True,
-                )
-            ],
+            authentication_schemes=schemes,
             pagination=Pagination(
                 cursor=True,
                 index=True,
@@ -85,8 +94,9 @@ _DOCUMENTS: Mapping[str, Callable[[], Mapping[str, dict[str, Any]]]] = {
 COLLECTIONS = tuple(_DOCUMENTS)
 
 
-def service_provider_config(base: str) -> dict[str, Any]:
-    return _located(_config(), "ServiceProviderConfig", f"{base}/ServiceProviderConfig")
+def service_provider_config(base: str, token_endpoint: str | None = None) -> dict[str, Any]:
+    """``token_endpoint``: where the directory's OAuth client gets access tokens; None: it has no client."""
+    return _located(_config(token_endpoint), "ServiceProviderConfig", f"{base}/ServiceProviderConfig")
 
 
 def documents(base: str, collection: str) -> list[dict[str, Any]]:

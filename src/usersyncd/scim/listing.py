@@ -19,7 +19,7 @@ from usersyncd.plugin import Kind
 from usersyncd.scim.answers import list_of, rendered
 from usersyncd.scim.errors import ScimError, invalid_filter
 from usersyncd.scim.filter import Test, indexed, names_in, resource_test
-from usersyncd.scim.query import ListQuery, SortKey
+from usersyncd.scim.query import ListQuery
 from usersyncd.scim.store import ResourceStore, StoredResource
 
 MEMBERS_ON_A_PAGE = 20_000
@@ -49,27 +49,36 @@ class Listing:
         self._base = base
         self._cursors = cursors
 
-    async def answer(self, kind: Kind, query: ListQuery) -> dict[str, Any]:
-        """A ListResponse. Raises ScimError."""
-        if query.cursor is not None:
-            return await self._after_cursor(kind, query)
-        found = await self._find(kind, query)
-        resources = await self._complete(kind, query, found.page)
-        return list_of(resources, total=found.total, start=query.start)
+    async def answer(self, *queries: ListQuery) -> dict[str, Any]:
+        """A ListResponse. Several queries, one for each kind of resource, differ in nothing else, and what they find is
+        one list (RFC 7644, section 3.4.2.1). Raises ScimError."""
+        if queries[0].cursor is not None:
+            return await self._after_cursor(queries)
+        found = await self._find(queries, queries[0].start - 1)
+        resources = await self._complete(queries, found.page)
+        return list_of(resources, total=found.total, start=queries[0].start)
 
-    async def _find(self, kind: Kind, query: ListQuery) -> _Found:
-        offset = query.start - 1
-        if query.sort is not None:
-            return await self._sorted(kind, query, query.sort, offset)
+    async def _find(self, queries: Sequence[ListQuery], offset: int) -> _Found:
+        """The page after the first ``offset`` matches."""
+        if queries[0].sort is not None:
+            return await self._sorted(queries, offset)
+        total, page = 0, list[StoredResource]()
+        for query in queries:
+            found = await self._of_kind(query, max(0, offset - total), query.count - len(page))
+            total += found.total
+            page += found.page
+        return _Found(total, page)
+
+    async def _of_kind(self, query: ListQuery, offset: int, count: int) -> _Found:
         if query.filter is None:
-            total = await self._store.count(kind)
-            wanted = query.count and offset < total
-            page = await self._store.page(kind, offset=offset, count=query.count, members=False) if wanted else ()
+            total = await self._store.count(query.kind)
+            wanted = count and offset < total
+            page = await self._store.page(query.kind, offset=offset, count=count, members=False) if wanted else ()
             return _Found(total, page)
         total, page = 0, []
-        async for batch in self._matches(kind, query.filter):
+        async for batch in self._matches(query.kind, query.filter):
             first = max(0, offset - total)
-            page += batch[first : first + query.count - len(page)]
+            page += batch[first : first + count - len(page)]
             total += len(batch)
         return _Found(total, page)
 
@@ -96,35 +105,38 @@ class Listing:
     def _tested(self, test: Test, batch: Sequence[StoredResource]) -> list[StoredResource]:
         return [msgspec.structs.replace(each, members=None) for each in batch if test(rendered(each, self._base))]
 
-    async def _sorted(self, kind: Kind, query: ListQuery, key: SortKey, offset: int) -> _Found:
+    async def _sorted(self, queries: Sequence[ListQuery], offset: int) -> _Found:
         keys = []
-        async for batch in self._all(kind, query.filter):
-            keys += [(key(rendered(each, self._base)), each.id) for each in batch]
-        keys.sort(key=lambda pair: pair[0], reverse=query.descending)
-        page = keys[offset : offset + query.count]
-        found = [await self._store.get(kind, resource_id, members=False, groups=False) for _, resource_id in page]
+        for query in queries:
+            assert query.sort is not None  # noqa: S101 - one is sorted if the others are
+            async for batch in self._all(query.kind, query.filter):
+                keys += [(query.sort(rendered(each, self._base)), query.kind, each.id) for each in batch]
+        keys.sort(key=lambda found: found[0], reverse=queries[0].descending)
+        page = keys[offset : offset + queries[0].count]
+        found = [await self._store.get(kind, resource_id, members=False, groups=False) for _, kind, resource_id in page]
         return _Found(len(keys), [each for each in found if each is not None])
 
     def _all(self, kind: Kind, node: FilterNode | None) -> AsyncIterator[Sequence[StoredResource]]:
         return self._store.scan(kind, members=False) if node is None else self._matches(kind, node)
 
-    async def _after_cursor(self, kind: Kind, query: ListQuery) -> dict[str, Any]:
-        """RFC 9865. The position is the id of the last resource; of a listing that is sorted, or answered from an
-        index, it is the number of resources before."""
-        meaning = f"{self._name}\n{query.meaning}"
+    async def _after_cursor(self, queries: Sequence[ListQuery]) -> dict[str, Any]:
+        """RFC 9865. The position is the id of the last resource; of a listing that is sorted, answered from an index,
+        or of several kinds, it is the number of resources before."""
+        query = queries[0]
+        meaning = "\n".join((self._name, *(each.meaning for each in queries)))
         position = self._position(query, meaning)
-        if query.sort is not None or (query.filter is not None and indexed(kind, query.filter) is not None):
+        if len(queries) > 1 or query.sort or (query.filter and indexed(query.kind, query.filter)):
             offset = position or 0
-            found = await self._find(kind, msgspec.structs.replace(query, start=offset + 1))
-            resources = await self._complete(kind, query, found.page)
+            found = await self._find(queries, offset)
+            resources = await self._complete(queries, found.page)
             end = offset + len(resources)
             following = end if resources and end < found.total else None
         else:
-            page, more = await self._following(kind, query, position)
-            resources = await self._complete(kind, query, page)
+            page, more = await self._following(query, position)
+            resources = await self._complete(queries, page)
             following = resources[-1]["id"] if resources and (more or len(resources) < len(page)) else None
         cursor = None if following is None else self._cursors.seal(meaning, query.count, following)
-        total = await self._store.count(kind) if query.filter is None else None
+        total = None if query.filter else sum([await self._store.count(each.kind) for each in queries])
         return list_of(resources, total=total, next_cursor=cursor)
 
     def _position(self, query: ListQuery, meaning: str) -> Any:
@@ -143,48 +155,42 @@ class Listing:
                 400, "the cursor is not one of this listing", "begin the listing again", scim_type="invalidCursor"
             ) from None
 
-    async def _following(
-        self, kind: Kind, query: ListQuery, after: str | None
-    ) -> tuple[Sequence[StoredResource], bool]:
+    async def _following(self, query: ListQuery, after: str | None) -> tuple[Sequence[StoredResource], bool]:
         """At most ``count`` matches after a position, and whether there may be more."""
         if not query.count:
             return (), False
         if query.filter is None:
-            found = await self._store.after(kind, after, query.count + 1, members=False)
+            found = await self._store.after(query.kind, after, query.count + 1, members=False)
             return found[: query.count], len(found) > query.count
-        test, members = self._test(kind, query.filter)
+        test, members = self._test(query.kind, query.filter)
         page: list[StoredResource] = []
-        while batch := await self._store.after(kind, after, BATCH, members=members):
+        while batch := await self._store.after(query.kind, after, BATCH, members=members):
             page += self._tested(test, batch)
             if len(page) > query.count:
                 return page[: query.count], True
             after = batch[-1].id
         return page, False
 
-    async def _complete(self, kind: Kind, query: ListQuery, page: Sequence[StoredResource]) -> list[dict[str, Any]]:
+    async def _complete(self, queries: Sequence[ListQuery], page: Sequence[StoredResource]) -> list[dict[str, Any]]:
         """The resources with their members or groups, if the answer shows them."""
+        projections = {query.kind: query.projection for query in queries}
+        users = [each.id for each in page if each.kind is Kind.USER and projections[Kind.USER].shows("groups")]
+        groups = await self._store.groups_of(users) if users else {}
         answer: list[dict[str, Any]] = []
-        if kind == Kind.GROUP and query.projection.shows("members"):
-            members = 0
-            for each in page:
-                found = await self._store.get(kind, each.id, members=True, groups=False)
-                if found is None:
-                    continue  # It was deleted meanwhile.
-                answer.append(query.projection.of(rendered(found, self._base)))
-                members += len(found.members or ())
-                if members >= MEMBERS_ON_A_PAGE:
-                    break
-            return answer
-        groups = (
-            await self._store.groups_of([each.id for each in page]) if self._shows_groups(kind, query, page) else {}
-        )
+        members = 0
         for each in page:
-            whole = msgspec.structs.replace(each, groups=groups.get(each.id)) if groups else each
-            answer.append(query.projection.of(rendered(whole, self._base)))
+            whole: StoredResource | None = each
+            if each.kind is Kind.USER:
+                whole = msgspec.structs.replace(each, groups=groups.get(each.id))
+            elif projections[each.kind].shows("members"):
+                whole = await self._store.get(each.kind, each.id, members=True, groups=False)
+            if whole is None:
+                continue  # It was deleted meanwhile.
+            answer.append(projections[each.kind].of(rendered(whole, self._base)))
+            members += len(whole.members or ())
+            if members >= MEMBERS_ON_A_PAGE:
+                break
         return answer
-
-    def _shows_groups(self, kind: Kind, query: ListQuery, page: Sequence[StoredResource]) -> bool:
-        return kind == Kind.USER and bool(page) and query.projection.shows("groups")
 
 
 class _Found(Struct):

@@ -31,11 +31,14 @@ SortKey = Callable[[Mapping[str, Any]], tuple[bool, int, Any]]
 
 
 class ListQuery(Struct, frozen=True):
-    """``start`` counts from 1. ``cursor`` is not None if pages follow each other by cursor; it is empty for the first.
+    """What is asked for of one kind of resource.
+
+    ``start`` counts from 1. ``cursor`` is not None if pages follow each other by cursor; it is empty for the first.
 
     ``meaning`` is the text of what a cursor continues.
     """
 
+    kind: Kind
     projection: Projection
     filter: FilterNode | None
     sort: SortKey | None
@@ -55,6 +58,7 @@ def read_query(kind: Kind, sent: Mapping[str, Any]) -> ListQuery:
     descending = str(member(sent, "sortOrder") or "").lower() == "descending"
     cursor = member(sent, "cursor")
     return ListQuery(
+        kind=kind,
         projection=read_projection(kind, sent),
         filter=parsed(_filter(text)) if text else None,
         sort=sort_key(kind, _text("sortBy", sort_by)) if sort_by else None,

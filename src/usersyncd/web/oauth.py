@@ -82,6 +82,10 @@ class TokenEndpoint:
         self._proxies = proxies
         self._clock = clock
 
+    def addresses(self, url: str) -> dict[str, str]:
+        """The endpoint of each directory with a client, at the public address of the web service."""
+        return {directory: f"{url.rstrip('/')}/oauth/{directory}/token" for directory in self._clients}
+
     def route(self) -> Route:
         return Route("/oauth/{directory}/token", self.answer, methods=["POST"])
 

@@ -41,8 +41,8 @@ LARGE = 16_000
 """Bytes of a body that is read in a thread of its own, so that other requests do not wait for it."""
 MEDIA_TYPE = "application/scim+json"
 KINDS = {endpoint.lower(): kind for kind, endpoint in ENDPOINTS.items()}
-NOT_IMPLEMENTED = {"me", "bulk", ".search", ""}
-"""RFC 7644 lets a service leave these out: sections 3.11, 3.7, and 3.4.3 for all resource types together."""
+NOT_IMPLEMENTED = {"me", "bulk", ""}
+"""RFC 7644 lets a service leave these out: sections 3.11, 3.7, and 3.4.2.1 for a query at the root."""
 _EDGES = (("members", Kind.GROUP), ("groups", Kind.USER))
 _CURSORS = Cursors(secrets.token_bytes(32))
 """Cursors end with the process: a provider then begins its listing again."""
@@ -53,19 +53,26 @@ StoreOf = Callable[[str], ResourceStore | None]
 Handler = Callable[[], Awaitable[Response]]
 
 
-def routes(store_of: StoreOf, url: str, gate: Callable[[ASGIApp], ASGIApp] = lambda app: app) -> list[Route]:
+def routes(
+    store_of: StoreOf,
+    url: str,
+    gate: Callable[[ASGIApp], ASGIApp] = lambda app: app,
+    token_endpoints: Mapping[str, str] | None = None,
+) -> list[Route]:
     """The routes of all directories. ``url`` is the public address of the web service; ``gate`` lets through the
-    requests that may pass, and finds the directory in ``scope["path_params"]``."""
-    app = gate(ScimService(store_of, url.rstrip("/")))
+    requests that may pass, and finds the directory in ``scope["path_params"]``. ``token_endpoints``: where the
+    directories with an OAuth client give access tokens."""
+    app = gate(ScimService(store_of, url.rstrip("/"), token_endpoints or {}))
     return [Route("/scim/v2/{directory}", app), Route("/scim/v2/{directory}/{rest:path}", app)]
 
 
 class ScimService:
     """The ASGI application behind the gate."""
 
-    def __init__(self, store_of: StoreOf, url: str) -> None:
+    def __init__(self, store_of: StoreOf, url: str, token_endpoints: Mapping[str, str]) -> None:
         self._store_of = store_of
         self._url = url
+        self._token_endpoints = token_endpoints
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -82,7 +89,7 @@ class ScimService:
             raise not_found("directory", directory)
         base = f"{self._url}/scim/v2/{directory}"
         names = [name for name in request.path_params.get("rest", "").split("/") if name]
-        return await _Exchange(request, store, directory, base).answer(names)
+        return await _Exchange(request, store, directory, base, self._token_endpoints.get(directory)).answer(names)
 
 
 def error_response(error: ScimError, headers: Mapping[str, str] | None = None) -> Response:
@@ -94,11 +101,14 @@ def error_response(error: ScimError, headers: Mapping[str, str] | None = None) -
 class _Exchange:
     """One request and its answer."""
 
-    def __init__(self, request: Request, store: ResourceStore, directory: str, base: str) -> None:
+    def __init__(
+        self, request: Request, store: ResourceStore, directory: str, base: str, token_endpoint: str | None
+    ) -> None:
         self._request = request
         self._store = store
         self._directory = directory
         self._base = base
+        self._token_endpoint = token_endpoint
 
     async def answer(self, names: Sequence[str]) -> Response:
         """``names``: the parts of the path after the directory. Their case does not count: some clients write lower."""
@@ -106,6 +116,8 @@ class _Exchange:
         if first in KINDS:
             return await self._resources(KINDS[first], names[1:])
         methods: Mapping[str, Handler] = {}
+        if first == ".search" and len(names) == 1:
+            methods = {"POST": partial(self._search, *Kind)}
         if first == "serviceproviderconfig" and len(names) == 1:
             methods = {"GET": self._config}
         for collection in COLLECTIONS:
@@ -137,7 +149,7 @@ class _Exchange:
     # ---- discovery
 
     async def _config(self) -> Response:
-        return self._json(service_provider_config(self._base))
+        return self._json(service_provider_config(self._base, self._token_endpoint))
 
     async def _documents(self, collection: str, name: str | None = None) -> Response:
         if name is not None:
@@ -150,14 +162,14 @@ class _Exchange:
     # ---- listings
 
     async def _list(self, kind: Kind) -> Response:
-        return await self._listed(kind, self._request.query_params)
+        return await self._listed([kind], self._request.query_params)
 
-    async def _search(self, kind: Kind) -> Response:
-        return await self._listed(kind, decoded(await self._request.body()))
+    async def _search(self, *kinds: Kind) -> Response:
+        return await self._listed(kinds, decoded(await self._request.body()))
 
-    async def _listed(self, kind: Kind, sent: Mapping[str, Any]) -> Response:
+    async def _listed(self, kinds: Sequence[Kind], sent: Mapping[str, Any]) -> Response:
         listing = Listing(self._store, self._directory, self._base, _CURSORS)
-        return self._json(await listing.answer(kind, read_query(kind, sent)))
+        return self._json(await listing.answer(*(read_query(kind, sent) for kind in kinds)))
 
     # ---- one resource
 
