@@ -68,7 +68,7 @@ def test_each_fault_of_a_profile_is_shown_with_its_line(usersyncd: Usersyncd) ->
         ("update: [\n", "shop.yaml:2:1:"),
     ],
 )
-def test_a_file_that_is_no_profile_is_refused(usersyncd: Usersyncd, text: str, said: str) -> None:
+def test_a_file_that_is_not_a_profile_is_refused(usersyncd: Usersyncd, text: str, said: str) -> None:
     Path("shop.yaml").write_text(text)
     ran = usersyncd("check")
     assert ran.code == 2
