@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from msgspec import Struct
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from usersyncd.state.database import Database, among
 from usersyncd.state.tables import directories
@@ -15,6 +15,8 @@ _COLUMNS = (
     directories.c.revision, directories.c.users, directories.c.groups, directories.c.memberships,
     directories.c.complete,
 )  # fmt: skip
+_KNOWN = select(*_COLUMNS).where(directories.c.name == bindparam("directory"))
+_SAVE = update(directories).where(directories.c.id == bindparam("which"))
 
 
 class DirectoryState(Struct, frozen=True):
@@ -40,7 +42,7 @@ class DirectoryState(Struct, frozen=True):
 
 def known(connection: Connection, name: str) -> DirectoryState | None:
     """The state of a directory; None if it was never read."""
-    row = connection.execute(select(*_COLUMNS).where(directories.c.name == name)).one_or_none()
+    row = connection.execute(_KNOWN, {"directory": name}).one_or_none()
     if row is None:
         return None
     identifier, name, cursor, basis, completed_at, *numbers = row
@@ -75,16 +77,16 @@ def open_directory(database: Database, name: str) -> DirectoryState:
 def save(connection: Connection, state: DirectoryState) -> None:
     """Store the state of a directory."""
     connection.execute(
-        update(directories)
-        .where(directories.c.id == state.id)
-        .values(
-            cursor=state.cursor,
-            basis=state.basis,
-            completed_at=state.completed_at and state.completed_at.isoformat(),
-            revision=state.revision,
-            users=state.users,
-            groups=state.groups,
-            memberships=state.memberships,
-            complete=state.complete,
-        )
+        _SAVE,
+        {
+            "which": state.id,
+            "cursor": state.cursor,
+            "basis": state.basis,
+            "completed_at": state.completed_at and state.completed_at.isoformat(),
+            "revision": state.revision,
+            "users": state.users,
+            "groups": state.groups,
+            "memberships": state.memberships,
+            "complete": state.complete,
+        },
     )

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, Select, delete, func, select
+from sqlalchemy import Connection, Select, bindparam, delete, func, select
 
 from usersyncd.plugin import Kind, Value
 from usersyncd.state import bulk
@@ -17,6 +17,7 @@ from usersyncd.state.tables import full_pushes, records, seen_resources
 
 PAGE = 1_000
 """How many resources are read at a time."""
+_EXPECTED = select(full_pushes.c.since, full_pushes.c.by).where(full_pushes.c.directory == bindparam("directory"))
 
 
 class FullPush(Struct, frozen=True):
@@ -44,8 +45,7 @@ _names = msgspec.json.Decoder(_Names).decode
 
 def expected(connection: Connection, directory: int) -> FullPush | None:
     """The full push that a directory is expected to send."""
-    query = select(full_pushes.c.since, full_pushes.c.by).where(full_pushes.c.directory == directory)
-    row = connection.execute(query).one_or_none()
+    row = connection.execute(_EXPECTED, {"directory": directory}).one_or_none()
     return None if row is None else FullPush(datetime.fromisoformat(row.since), row.by)
 
 

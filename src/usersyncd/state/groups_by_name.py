@@ -11,12 +11,13 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator
 from itertools import pairwise
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, bindparam, delete, func, select
 
 from usersyncd.core.digest import pack, unpack
 from usersyncd.core.sorted_arrays import edited
 from usersyncd.state import bulk
 from usersyncd.state.bulk import batched
+from usersyncd.state.conditions import one_of
 from usersyncd.state.database import among
 from usersyncd.state.tables import groups_by_name, memberships
 
@@ -27,15 +28,17 @@ MANY = 200_000
 PART = 500_000
 """About how many edges are in memory at a time during a rebuild."""
 _COLUMNS = ("directory", "name", "groups")
+_NAMING = select(groups_by_name.c.name, groups_by_name.c.groups).where(
+    groups_by_name.c.directory == bindparam("directory"), one_of(groups_by_name.c.name, "names")
+)
 
 
 def groups_naming(connection: Connection, directory: int, names: Collection[int]) -> dict[int, array[int]]:
     """The refs of the groups that use each of these names for a member. Names without a group are left out."""
-    query = select(groups_by_name.c.name, groups_by_name.c.groups)
     naming: dict[int, array[int]] = {}
     for batch in batched(names, BATCH):
-        matches = groups_by_name.c.directory == directory, among(connection, groups_by_name.c.name, batch)
-        naming.update((name, unpack("I", groups)) for name, groups in connection.execute(query.where(*matches)).all())
+        rows = connection.execute(_NAMING, {"directory": directory, "names": batch}).all()
+        naming.update((name, unpack("I", groups)) for name, groups in rows)
     return naming
 
 

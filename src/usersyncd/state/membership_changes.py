@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Mapping
 
 from msgspec import Struct
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, bindparam, delete, func, select
 
 from usersyncd.core.digest import pack, unpack
 from usersyncd.state import bulk
@@ -14,6 +14,12 @@ from usersyncd.state.tables import membership_changes, target_progress
 
 _COLUMNS = ("directory", "revision", "ref", "users", "groups")
 _NONE: array[int] = array("I")
+_BEHIND = select(func.min(target_progress.c.revision)).where(
+    target_progress.c.directory == bindparam("directory"), target_progress.c.fingerprint != ""
+)
+_DELETE = delete(membership_changes).where(
+    membership_changes.c.directory == bindparam("directory"), membership_changes.c.revision <= bindparam("revision")
+)
 
 
 class MembershipChange(Struct, frozen=True):
@@ -28,16 +34,11 @@ class MembershipChange(Struct, frozen=True):
 
 def save(connection: Connection, directory: int, revision: int, changes: Mapping[int, MembershipChange]) -> None:
     """Store the changes of a pull, by the group's ref, and delete older changes that every target has received."""
-    here = membership_changes.c.directory == directory
-    behind = connection.scalar(
-        select(func.min(target_progress.c.revision)).where(
-            target_progress.c.directory == directory, target_progress.c.fingerprint != ""
-        )
-    )
+    behind = connection.scalar(_BEHIND, {"directory": directory})
     if behind is None:  # The next delivery to each target looks at all groups.
-        connection.execute(delete(membership_changes).where(here))
+        connection.execute(_DELETE, {"directory": directory, "revision": revision})
         return
-    connection.execute(delete(membership_changes).where(here, membership_changes.c.revision <= behind))
+    connection.execute(_DELETE, {"directory": directory, "revision": behind})
     rows = (
         (directory, revision, ref, pack(change.users), pack(change.groups)) for ref, change in changes.items() if change
     )

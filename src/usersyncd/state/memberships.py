@@ -12,7 +12,7 @@ from itertools import groupby
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from usersyncd.core.digest import names, wrapped
 from usersyncd.core.sorted_arrays import those_in
@@ -20,7 +20,7 @@ from usersyncd.plugin import Kind
 from usersyncd.state import stored_groups
 from usersyncd.state.bulk import batched
 from usersyncd.state.columns import NUMBER
-from usersyncd.state.database import among
+from usersyncd.state.conditions import one_of
 from usersyncd.state.group_edits import GroupEdit, GroupEditor
 from usersyncd.state.groups_by_name import GroupsByName
 from usersyncd.state.membership_changes import MembershipChange
@@ -32,6 +32,17 @@ from usersyncd.state.tables import memberships, records
 
 CHUNK = 500
 """How many groups are read and written at a time."""
+
+_KNOWN_GROUPS = (
+    select(records.c.id, records.c.ref, memberships.c.digest, memberships.c.count)
+    .outerjoin(memberships, memberships.c.ref == records.c.ref)
+    .where(
+        records.c.directory == bindparam("directory"),
+        records.c.kind == NUMBER[Kind.GROUP],
+        records.c.gone_at.is_(None),
+        one_of(records.c.id, "ids"),
+    )
+)
 
 _strings = msgspec.json.Decoder(list[str]).decode
 _SpooledGroup = tuple[str, list[SpooledMembers]]
@@ -115,19 +126,8 @@ class Memberships:
         return changed
 
     def _known_groups(self, ids: list[str]) -> dict[str, _KnownGroup]:
-        query = (
-            select(records.c.id, records.c.ref, memberships.c.digest, memberships.c.count)
-            .outerjoin(memberships, memberships.c.ref == records.c.ref)
-            .where(
-                records.c.directory == self._directory,
-                records.c.kind == NUMBER[Kind.GROUP],
-                records.c.gone_at.is_(None),
-                among(self._connection, records.c.id, ids),
-            )
-        )
-        return {
-            id_: _KnownGroup(ref, digest, count or 0) for id_, ref, digest, count in self._connection.execute(query)
-        }
+        rows = self._connection.execute(_KNOWN_GROUPS, {"directory": self._directory, "ids": ids})
+        return {id_: _KnownGroup(ref, digest, count or 0) for id_, ref, digest, count in rows}
 
     def _is_same(self, pieces: Sequence[SpooledMembers], known: _KnownGroup) -> bool:
         """Whether the pieces list exactly the stored members, according to count and digest."""

@@ -12,13 +12,14 @@ from itertools import groupby
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from usersyncd.core.digest import name
 from usersyncd.core.digest import names as numbers
 from usersyncd.plugin import Kind
 from usersyncd.state.bulk import batched
 from usersyncd.state.columns import KIND
+from usersyncd.state.conditions import one_of
 from usersyncd.state.database import among
 from usersyncd.state.tables import names, records
 
@@ -26,6 +27,13 @@ MANY = 20_000
 """From this number of names on, loading all names costs less than looking each up."""
 BATCH = 5_000
 """How many names or records are looked up at a time."""
+
+_BY_NAME = select(names.c.name, names.c.ref, names.c.kind).where(
+    names.c.directory == bindparam("directory"), one_of(names.c.name, "names")
+)
+_BY_REF = select(records.c.ref, records.c.id, records.c.handles).where(
+    records.c.gone_at.is_(None), one_of(records.c.ref, "refs")
+)
 
 
 class ResolvedNames(Struct, frozen=True):
@@ -62,10 +70,8 @@ class NameResolver:
         return self._choose((number, ref, kind) for rows in parts for number, ref, kind in rows)
 
     def _load(self, wanted: list[int]) -> Iterable[tuple[int, int, int]]:
-        query = select(names.c.name, names.c.ref, names.c.kind).where(
-            names.c.directory == self._directory, among(self._connection, names.c.name, wanted)
-        )
-        return [(number, ref, kind) for number, ref, kind in self._connection.execute(query).all()]
+        rows = self._connection.execute(_BY_NAME, {"directory": self._directory, "names": wanted}).all()
+        return [(number, ref, kind) for number, ref, kind in rows]
 
     def _choose(self, rows: Iterable[tuple[int, int, int]]) -> ResolvedNames:
         """Choose one record for each name, from rows of name, ref and number of the kind."""
@@ -145,11 +151,10 @@ def _first(holders: Sequence[NameHolder]) -> NameHolder | None:
 
 def names_of(connection: Connection, refs: Collection[int]) -> dict[int, array[int]]:
     """The names of these records. Records that were deleted in their directory are left out."""
-    query = select(records.c.ref, records.c.id, records.c.handles).where(records.c.gone_at.is_(None))
     return {
         ref: numbers(tokens(id_, handles)) if handles else array("q", [name(id_)])
         for batch in batched(refs, BATCH)
-        for ref, id_, handles in connection.execute(query.where(among(connection, records.c.ref, batch))).all()
+        for ref, id_, handles in connection.execute(_BY_REF, {"refs": batch}).all()
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, and_, delete, not_, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, or_, select, update
 
 from usersyncd.core.links import LEAVING
 from usersyncd.core.pauses import PAUSES, pause
@@ -16,6 +16,17 @@ from usersyncd.state.tables import directories, records, retries, target_names, 
 
 NOTHING = -1
 """The revision of a target that has no complete delivery yet."""
+
+_FINGERPRINTS = (
+    select(target_progress.c.target, target_progress.c.fingerprint, target_names.c.name)
+    .outerjoin(target_names, target_names.c.target == target_progress.c.target)
+    .where(target_progress.c.directory == bindparam("directory"), target_progress.c.fingerprint != "")
+)
+_DISTRUST = (
+    update(target_progress)
+    .where(target_progress.c.directory == bindparam("which"), target_progress.c.target == bindparam("whose"))
+    .values(fingerprint="")
+)
 
 
 class TargetProgress(Struct, frozen=True):
@@ -67,18 +78,13 @@ def distrust(connection: Connection, directory: int, rules: Mapping[str, str]) -
 
     The pull did not track what these rules depend on. If they are configured again, every record is shaped again.
     """
-    tracked: list[ColumnElement[bool]] = [target_progress.c.fingerprint == LEAVING]
-    tracked += [
-        and_(
-            target_progress.c.target.in_(select(target_names.c.target).where(target_names.c.name == name)),
-            target_progress.c.fingerprint == text,
-        )
-        for name, text in rules.items()
-    ]
-    others = not_(or_(*tracked))
-    connection.execute(
-        update(target_progress).where(target_progress.c.directory == directory, others).values(fingerprint="")
-    )
+    targets: dict[int, bool] = {}
+    for target, fingerprint, name in connection.execute(_FINGERPRINTS, {"directory": directory}):
+        is_tracked = fingerprint == LEAVING or (name is not None and rules.get(name) == fingerprint)
+        targets[target] = targets.get(target, False) or is_tracked
+    distrusted = [{"which": directory, "whose": target} for target, is_tracked in targets.items() if not is_tracked]
+    if distrusted:
+        connection.execute(_DISTRUST, distrusted)
 
 
 def retry(connection: Connection, target: int, refs: Iterable[int]) -> None:

@@ -4,17 +4,17 @@ members and groups."""
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Iterable
-from typing import Any
+from collections.abc import Collection
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, Select, select
+from sqlalchemy import Connection, bindparam, select
 
 from usersyncd.core.digest import name, unpack
 from usersyncd.plugin import Kind, Value
 from usersyncd.state.bulk import batched
 from usersyncd.state.columns import KIND, NUMBER
+from usersyncd.state.conditions import one_of
 from usersyncd.state.database import among
 from usersyncd.state.groups_by_name import groups_naming
 from usersyncd.state.names import tokens
@@ -23,6 +23,24 @@ from usersyncd.state.tables import LISTED, directories, memberships, names, reco
 BATCH = 5_000
 """How many members are read at a time."""
 NO_NAMES: array[int] = array("q")
+
+_KIND = records.c.directory == bindparam("directory"), records.c.kind == bindparam("kind")
+_RECORDS = (
+    select(records.c.ref, records.c.id, records.c.attributes, memberships.c.digest)
+    .outerjoin_from(records, memberships, memberships.c.ref == records.c.ref)
+    .where(*_KIND, records.c.gone_at.is_(None))
+)
+_BY_ID = _RECORDS.where(one_of(records.c.id, "ids"))
+_BY_REF = _RECORDS.where(one_of(records.c.ref, "refs")).order_by(records.c.ref)
+_BY_NAME = (
+    _RECORDS.add_columns(names.c.name, records.c.handles)
+    .join(names, names.c.ref == records.c.ref)
+    .where(names.c.directory == bindparam("directory"), one_of(names.c.name, "names"))
+    .order_by(records.c.ref)
+)
+_LISTED_NAMES = select(memberships.c.ref, memberships.c.names, memberships.c.digest).where(
+    one_of(memberships.c.ref, "refs")
+)
 
 _strings = msgspec.json.Decoder(list[str]).decode
 
@@ -60,8 +78,8 @@ _named = msgspec.json.Decoder(_Named).decode
 
 def by_id(connection: Connection, directory: int, kind: Kind, ids: Collection[str]) -> dict[str, PushedRecord]:
     """The resources with these ids. Unknown and deleted ones are left out."""
-    query = _query(directory, kind).where(among(connection, records.c.id, list(ids)))
-    return {record.id: record for record in _read(connection, query)}
+    rows = connection.execute(_BY_ID, {**_of_kind(directory, kind), "ids": ids})
+    return {id_: PushedRecord(ref, id_, attributes, digest or 0) for ref, id_, attributes, digest in rows}
 
 
 def by_handle(
@@ -70,14 +88,8 @@ def by_handle(
     """The resources that have each of these handles, oldest first. Handles that no resource has are left out."""
     found: dict[str, list[PushedRecord]] = {}
     wanted = {name(handle): handle for handle in handles}
-    query = (
-        _query(directory, kind)
-        .add_columns(names.c.name, records.c.handles)
-        .join(names, names.c.ref == records.c.ref)
-        .where(names.c.directory == directory, among(connection, names.c.name, list(wanted)))
-        .order_by(records.c.ref)
-    )
-    for ref, id_, attributes, digest, number, texts in connection.execute(query):
+    rows = connection.execute(_BY_NAME, {**_of_kind(directory, kind), "names": wanted.keys()})
+    for ref, id_, attributes, digest, number, texts in rows:
         handle = wanted[number]
         if handle in tokens(id_, texts):  # Two texts may have the same hash.
             found.setdefault(handle, []).append(PushedRecord(ref, id_, attributes, digest or 0))
@@ -88,11 +100,12 @@ def page(
     connection: Connection, directory: int, kind: Kind, count: int, *, after: int = 0, offset: int = 0
 ) -> list[PushedRecord]:
     """At most ``count`` resources that follow the ref ``after``, less the first ``offset``, ordered by ref."""
-    following = select(records.c.ref).where(*_of_kind(directory, kind), LISTED, records.c.ref > after)
+    following = select(records.c.ref).where(*_KIND, LISTED, records.c.ref > after)
     # Their refs first, from an index: to skip rows, a database reads them.
-    refs = connection.scalars(following.order_by(records.c.ref).limit(count).offset(offset))
-    query = _query(directory, kind).where(among(connection, records.c.ref, list(refs)))
-    return list(_read(connection, query.order_by(records.c.ref)))
+    of_kind = _of_kind(directory, kind)
+    refs = connection.scalars(following.order_by(records.c.ref).limit(count).offset(offset), of_kind).all()
+    rows = connection.execute(_BY_REF, {**of_kind, "refs": refs})
+    return [PushedRecord(ref, id_, attributes, digest or 0) for ref, id_, attributes, digest in rows]
 
 
 def count(connection: Connection, directory: int, kind: Kind) -> int:
@@ -103,7 +116,8 @@ def count(connection: Connection, directory: int, kind: Kind) -> int:
 
 def ref_of(connection: Connection, directory: int, kind: Kind, id_: str) -> int | None:
     """The ref of a resource, also of a deleted one as long as its row is kept."""
-    return connection.scalar(select(records.c.ref).where(*_of_kind(directory, kind), records.c.id == id_))
+    query = select(records.c.ref).where(*_KIND, records.c.id == id_)
+    return connection.scalar(query, _of_kind(directory, kind))
 
 
 def members(connection: Connection, refs: Collection[int]) -> dict[int, list[PushedMember]]:
@@ -135,8 +149,7 @@ def groups(connection: Connection, directory: int, ids: Collection[str]) -> dict
 
 def listed_names(connection: Connection, refs: Collection[int]) -> dict[int, ListedNames]:
     """The names by which these groups list their members, by ref. Groups without members may be left out."""
-    query = select(memberships.c.ref, memberships.c.names, memberships.c.digest)
-    rows = connection.execute(query.where(among(connection, memberships.c.ref, list(refs)))).all()
+    rows = connection.execute(_LISTED_NAMES, {"refs": refs}).all()
     return {ref: ListedNames(unpack("q", blob), digest) for ref, blob, digest in rows}
 
 
@@ -154,15 +167,5 @@ def _display(attributes: str) -> str | None:
     return display if isinstance(display, str) else None
 
 
-def _query(directory: int, kind: Kind) -> Select[Any]:
-    query = select(records.c.ref, records.c.id, records.c.attributes, memberships.c.digest)
-    joined = query.outerjoin_from(records, memberships, memberships.c.ref == records.c.ref)
-    return joined.where(*_of_kind(directory, kind), records.c.gone_at.is_(None))
-
-
-def _of_kind(directory: int, kind: Kind) -> tuple[ColumnElement[bool], ...]:
-    return records.c.directory == directory, records.c.kind == NUMBER[kind]
-
-
-def _read(connection: Connection, query: Select[Any]) -> Iterable[PushedRecord]:
-    return [PushedRecord(ref, id_, text, digest or 0) for ref, id_, text, digest in connection.execute(query)]
+def _of_kind(directory: int, kind: Kind) -> dict[str, int]:
+    return {"directory": directory, "kind": NUMBER[kind]}

@@ -13,6 +13,7 @@ from usersyncd.plugin import Kind
 from usersyncd.state import bulk, counters
 from usersyncd.state.bulk import batched
 from usersyncd.state.columns import KIND, NUMBER, decode
+from usersyncd.state.conditions import one_of
 from usersyncd.state.database import Database, among
 from usersyncd.state.moved_names import MovedNames
 from usersyncd.state.names import tokens
@@ -25,6 +26,9 @@ CHUNK = 5_000
 """How many records are read and written at a time."""
 
 _COLUMNS = ("ref", "directory", "kind", "id", "digest", "attributes", "handles", "manager", "revision")
+_STORED = select(records.c.ref, records.c.attributes, records.c.handles, records.c.gone_at).where(
+    one_of(records.c.ref, "refs")
+)
 
 
 def reserve(database: Database, many: int) -> int:
@@ -167,10 +171,9 @@ class Records:
         self._remove_names(lost)
         self._add_names(gained)
 
-    def _stored(self, refs: Iterable[int]) -> Mapping[int, tuple[str, str | None, bool]]:
+    def _stored(self, refs: Collection[int]) -> Mapping[int, tuple[str, str | None, bool]]:
         """Attributes and handles of records as JSON, and whether the record was deleted, by ref."""
-        query = select(records.c.ref, records.c.attributes, records.c.handles, records.c.gone_at)
-        rows = self._connection.execute(query.where(among(self._connection, records.c.ref, list(refs))))
+        rows = self._connection.execute(_STORED, {"refs": refs})
         return {ref: (attributes, handles, gone_at is not None) for ref, attributes, handles, gone_at in rows}
 
     # ---- deleted

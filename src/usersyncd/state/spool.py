@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from usersyncd.core.digest import digest, encode, name, names, names_digest
 from usersyncd.core.items import Item, combined, merged
@@ -35,6 +35,7 @@ CREATE TABLE edges (
   seq INTEGER PRIMARY KEY, "group" TEXT, whole INTEGER, added TEXT, removed TEXT, digest INTEGER, count INTEGER
 );
 """
+_ANY = select(records.c.ref).where(records.c.directory == bindparam("directory")).limit(1)
 _NEW = "ref IS NULL AND attributes IS NOT NULL"
 
 
@@ -103,9 +104,7 @@ class Spool:
         self.repaired_count = 0
         """How many records these are."""
         with database.read() as connection:
-            self.first = (
-                connection.scalar(select(records.c.ref).where(records.c.directory == directory).limit(1)) is None
-            )
+            self.first = connection.scalar(_ANY, {"directory": directory}) is None
         """Whether the snapshot is empty."""
 
     def close(self) -> None:

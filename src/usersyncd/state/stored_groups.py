@@ -11,12 +11,16 @@ from sqlalchemy import Connection, delete, select
 from usersyncd.core.digest import pack, unpack
 from usersyncd.core.graph import NOBODY
 from usersyncd.state import bulk
+from usersyncd.state.conditions import one_of
 from usersyncd.state.database import among
 from usersyncd.state.tables import memberships
 
 NOTHING: array[int] = array("q")
 
 _COLUMNS = ("ref", "directory", "digest", "count", "unresolved", "ambiguous", "names", "users", "groups")
+_LOAD = select(*(memberships.c[name] for name in _COLUMNS if name != "directory")).where(
+    one_of(memberships.c.ref, "refs")
+)
 
 
 class StoredGroup(Struct, frozen=True):
@@ -36,8 +40,7 @@ class StoredGroup(Struct, frozen=True):
 
 def load(connection: Connection, refs: Collection[int]) -> dict[int, StoredGroup]:
     """The groups with these refs. Groups whose members were never stored are left out."""
-    columns = (memberships.c[name] for name in _COLUMNS if name != "directory")
-    rows = connection.execute(select(*columns).where(among(connection, memberships.c.ref, list(refs)))).all()
+    rows = connection.execute(_LOAD, {"refs": refs}).all()
     return {
         ref: StoredGroup(
             ref, digest, count, unresolved, unpack("q", ambiguous), unpack("q", names), unpack("I", users),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, bindparam, or_, select
 
 from usersyncd.core.digest import unpack
 from usersyncd.core.report import Skipped
@@ -15,6 +15,15 @@ from usersyncd.state.tables import memberships, records
 MISSING = "this directory does not list its member {0}"
 AMBIGUOUS = "its member {0} is ambiguous: {1} have this name; {2}"
 
+_UNCLEAR = (
+    select(records.c.id, memberships.c.unresolved, memberships.c.ambiguous)
+    .join(records, records.c.ref == memberships.c.ref)
+    .where(
+        memberships.c.directory == bindparam("directory"),
+        or_(memberships.c.unresolved.is_not(None), memberships.c.ambiguous.is_not(None)),
+    )
+    .order_by(memberships.c.ref)
+)
 _strings = msgspec.json.Decoder(list[str]).decode
 
 
@@ -30,15 +39,7 @@ class UnclearMembers(Struct):
 def unclear_members(connection: Connection, directory: int, limit: int) -> UnclearMembers:
     """Count the unclear members of all groups, with up to ``limit`` of them by name."""
     unclear = UnclearMembers()
-    query = (
-        select(records.c.id, memberships.c.unresolved, memberships.c.ambiguous)
-        .join(records, records.c.ref == memberships.c.ref)
-        .where(
-            memberships.c.directory == directory,
-            or_(memberships.c.unresolved.is_not(None), memberships.c.ambiguous.is_not(None)),
-        )
-    )
-    rows = connection.execute(query.order_by(memberships.c.ref)).all()
+    rows = connection.execute(_UNCLEAR, {"directory": directory}).all()
     by_number = sharing(connection, directory, {number for *_, numbers in rows for number in unpack("q", numbers)})
     for id_, unresolved, ambiguous in rows:
         tokens, shared = _strings(unresolved or "[]"), [by_number[number] for number in unpack("q", ambiguous)]
