@@ -50,7 +50,10 @@ MAY_IMPORT = {
     "web": {"scim", *PARTS},
     "events": PARTS,
     "daemon": {"events", "interval", "logs", "notify", "opening", "push", "scim", "web", *RUN},
-    "cli": {"cleaning", "files", "garbage_collection", "daemon", "logs", "nearest", "opening", "push", "sync", *RUN},
+    "cli": {
+        *{"cleaning", "files", "garbage_collection", "daemon", "logs", "nearest", "opening", "push", "sync", "web"},
+        *RUN,
+    },
     "__main__": {"cli"},
 }
 """What each part of usersyncd may import of the others."""

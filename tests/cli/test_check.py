@@ -28,7 +28,12 @@ def test_check_says_that_a_valid_file_is_valid(usersyncd: Usersyncd) -> None:
     write(GOOD)
     ran = usersyncd("check")
     assert ran == (0, "usersyncd.yaml is valid. Directories: desk. Targets: shelf.\n", "")
-    assert json.loads(usersyncd("check", "--json").out) == {"ok": True, "errors": [], "leaving": []}
+    assert json.loads(usersyncd("check", "--json").out) == {
+        "ok": True,
+        "errors": [],
+        "leaving": [],
+        "unopened_secrets": [],
+    }
 
 
 def test_each_fault_is_shown_with_its_line_and_a_caret(usersyncd: Usersyncd) -> None:

@@ -82,6 +82,20 @@ def test_a_full_push_can_be_cancelled(usersyncd: Usersyncd) -> None:
     assert usersyncd("expect", "acme").out == "No full push of acme is expected.\n"
 
 
+def test_status_says_that_a_full_push_is_expected(usersyncd: Usersyncd) -> None:
+    ids = push(post("ada"), post("eve"))
+    assert "full push" not in usersyncd("status").out
+    usersyncd("expect", "acme", "--full-push")
+    push(put(ids[0], "ada"))
+    shown = usersyncd("status").out
+    assert "acme: a full push is expected since " in shown
+    assert ": 1 resource not sent yet\n  → `usersyncd expect acme` shows what was not sent" in shown
+    found = {one["directory"]: one for one in json.loads(usersyncd("status", "--json").out)["directories"]}
+    assert (found["acme"]["full_push"]["unseen"], found["hr"]["full_push"]) == (1, None)
+    push(put(ids[1], "eve"))
+    assert ": everything was sent\n" in usersyncd("status").out
+
+
 def test_json_says_what_was_deleted(usersyncd: Usersyncd) -> None:
     push(post("ada"))
     started = json.loads(usersyncd("expect", "acme", "--full-push", "--json").out)

@@ -12,7 +12,7 @@ from usersyncd.state.tables import records
 
 FORMS = [
     (sqlite.dialect(), "records.ref IN (SELECT value FROM json_each(?))"),
-    (psycopg.dialect(), "records.ref = ANY (%(refs)s::BIGINT[])"),
+    (psycopg.dialect(), "records.ref = ANY (%(refs)s::BIGINT[])"),  # type: ignore[no-untyped-call]
 ]
 
 

@@ -293,5 +293,5 @@ async def test_it_speaks_tls(certificate: TlsFiles) -> None:
 async def test_a_key_that_does_not_fit_is_said(tmp_path: Path) -> None:
     (tmp_path / "cert.pem").write_text("no certificate")
     files = TlsFiles(tmp_path / "cert.pem", tmp_path / "key.pem")
-    with pytest.raises(ConfigError, match=r"web\.tls: .*cannot be used"):
+    with pytest.raises(ConfigError, match=r"web\.tls\.key: .*key\.pem cannot be read: No such file"):
         WebServer(configuration(files), Router([]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +13,7 @@ from usersyncd.errors import ConfigError, UsersyncError
 
 if TYPE_CHECKING:
     from usersyncd.cli.online import CheckResults
+    from usersyncd.cli.unopened import UnopenedSecret
     from usersyncd.config import Config
     from usersyncd.deliver.leaving_directories import Leaving
     from usersyncd.job import PullJob
@@ -28,6 +29,8 @@ def check(
     json: JsonOption = False,
 ) -> None:
     """Check the configuration file, and show which directories leave a target. Changes nothing."""
+    from usersyncd.cli.unopened import unopened_secrets
+    from usersyncd.cli.web_faults import verify_web_files
     from usersyncd.config import load
     from usersyncd.job import jobs
 
@@ -36,6 +39,8 @@ def check(
         file = config_file(context, config)
         loaded = load(file)
         found = jobs(loaded)
+        unopened = unopened_secrets(loaded)
+        verify_web_files(loaded, unopened)
     except ConfigError as error:
         if not json:
             raise
@@ -43,11 +48,12 @@ def check(
         raise typer.Exit(error.exit_code) from None
     leaving, unknown = _leaving(loaded)
     if not json:
-        _show(loaded, leaving, unknown)
+        _show(loaded, leaving, unknown, unopened)
     trials = _try(loaded, found, json=json) if online else None
     if json:
         more = trials.as_json() if trials else {}
-        print_json({"ok": trials is None or trials.ok, "errors": [], "leaving": None if unknown else leaving, **more})
+        shown = {"errors": [], "leaving": None if unknown else leaving, "unopened_secrets": unopened}
+        print_json({"ok": trials is None or trials.ok, **shown, **more})
     if trials and not trials.ok:
         raise typer.Exit(1)
 
@@ -80,9 +86,13 @@ def _leaving(config: Config) -> tuple[list[Leaving], UsersyncError | None]:
         return [], error
 
 
-def _show(config: Config, leaving: list[Leaving], unknown: UsersyncError | None) -> None:
+def _show(
+    config: Config, leaving: list[Leaving], unknown: UsersyncError | None, unopened: Sequence[UnopenedSecret]
+) -> None:
     from usersyncd.cli import text
     from usersyncd.cli.leaving import describe_leaving
+    from usersyncd.cli.unopened import show_unopened
+    from usersyncd.cli.web_faults import is_of_service
 
     directories, targets = ", ".join(config.directories), ", ".join(config.targets) or "none yet"
     say(f"{config.file} is valid. Directories: {directories}. Targets: {targets}.")
@@ -90,6 +100,9 @@ def _show(config: Config, leaving: list[Leaving], unknown: UsersyncError | None)
         text.show(*describe_leaving(one, config.directories))
     if unknown is not None:
         say(f"It is unknown whether a directory leaves a target: {unknown}")
+    show_unopened(unopened)
+    if is_of_service(config):
+        say("web.tls was not tried: $CREDENTIALS_DIRECTORY is not set, which systemd sets for the service.")
 
 
 def _faults(error: ConfigError, file: Path | None) -> list[dict[str, Any]]:

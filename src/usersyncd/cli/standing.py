@@ -16,7 +16,7 @@ from usersyncd.core.approvals import command, named
 from usersyncd.core.composing import plan_hash
 from usersyncd.core.report import DeliveryRun, PullRun, RunReport, TargetReport, worst
 from usersyncd.deliver.leaving_directories import Leaving
-from usersyncd.state import approvals, journal, outcomes
+from usersyncd.state import approvals, full_pushes, journal, outcomes
 from usersyncd.state.database import Database
 from usersyncd.state.directories import known
 from usersyncd.state.journal import Report, RunKind
@@ -24,6 +24,14 @@ from usersyncd.state.outcomes import ShareOutcome
 
 FEW = 10
 """How many of the records that failed are named."""
+
+
+class ExpectedPush(Struct, frozen=True):
+    """A full push that is expected, since when and by which person, and how many resources were not sent yet."""
+
+    since: datetime
+    by: str
+    unseen: int
 
 
 class DirectoryStatus(Struct):
@@ -41,6 +49,7 @@ class DirectoryStatus(Struct):
     next_run: str | None = None
     late: bool = False
     tokens: dict[str, datetime] = {}
+    full_push: ExpectedPush | None = None
     status: str | None = None
     users: int = 0
     groups: int = 0
@@ -68,6 +77,9 @@ def fill_in(found: DirectoryStatus, database: Database, directory: DirectoryConf
         pulls = journal.history(connection, 2, directory.name, kinds=(RunKind.WHOLE, RunKind.PULL))
         ended = [one for one in outcomes.of_directory(connection, directory.name) if one.target in set(targets)]
         deliveries = [run for one in ended for run in journal.find(connection, one.run)]
+        push = None if state is None else full_pushes.expected(connection, state.id)
+        if state is not None and push is not None:
+            found.full_push = ExpectedPush(push.since, push.by, full_pushes.unseen_count(connection, state.id))
         read = [journal.last(connection, directory.name, now + directory.every, *which) for which in _READ]
     if state is not None:
         found.users, found.groups, found.memberships = state.users, state.groups, state.memberships

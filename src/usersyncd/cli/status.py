@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
-    from usersyncd.cli.standing import DirectoryStatus
+    from usersyncd.cli.standing import DirectoryStatus, ExpectedPush
     from usersyncd.cli.stopped_endpoints import StoppedEndpoint
     from usersyncd.config import Config, DirectoryConfig
     from usersyncd.deliver.leaving_directories import Leaving
@@ -29,8 +29,8 @@ def status(
         bool,
         typer.Option(
             "--exit-code",
-            help="For monitoring: exit with 1 if a run or a record failed, if no run began for two intervals, or if an "
-            "endpoint is stopped; with 3 if a plan is held.",
+            help="For monitoring: exit with 1 if a run or a record failed, if no run began for two intervals, if an "
+            "endpoint is stopped, or if a secret of the web service cannot be opened; with 3 if a plan is held.",
         ),
     ] = False,
     json: JsonOption = False,
@@ -43,6 +43,7 @@ def status(
     from usersyncd.cli.saved_state import saved_state
     from usersyncd.cli.standing import decisions
     from usersyncd.cli.stopped_endpoints import show_stopped, stopped_endpoints
+    from usersyncd.cli.unopened import show_unopened, unopened_secrets
     from usersyncd.deliver.leaving_directories import all_leaving, removed_directories
     from usersyncd.deliver.next_due import next_due
     from usersyncd.state import quarantine
@@ -55,6 +56,7 @@ def status(
     due: dict[str, datetime] = {}
     stopped: list[StoppedEndpoint] = []
     quarantined: dict[str, Quarantine] = {}
+    used: dict[str, dict[str, datetime]] = {}
     with saved_state(loaded) as database:
         if database is not None:
             due = next_due(database, loaded)
@@ -68,6 +70,13 @@ def status(
                 directories += removed_directories(connection, loaded)
         found = [_directory_status(database, directory, loaded.targets) for directory in directories]
     now = datetime.now(UTC)
+    # Whether the daemon could open the tokens of a directory is in its last run.
+    said = [one.message for one in found]
+    unopened = [
+        one
+        for one in unopened_secrets(loaded)
+        if one.message not in said and (one.certain or not one.path.startswith("directories."))
+    ]
     for one in found:
         configured = loaded.directories.get(one.directory)
         if configured is not None and _pushes(configured):
@@ -86,12 +95,15 @@ def status(
                     guard_document(one, due.get(one.name), quarantined.get(one.name)) for one in loaded.targets.values()
                 ],
                 "stopped_endpoints": stopped,
+                "unopened_secrets": unopened,
             }
         )
     else:
         _show(found, loaded, due, quarantined)
         show_stopped(stopped)
-    if exit_code and (code := 1 if stopped else _code(found)):
+        show_unopened(unopened)
+    urgent = bool(stopped) or any(one.certain for one in unopened)
+    if exit_code and (code := 1 if urgent else _code(found)):
         raise typer.Exit(code)
 
 
@@ -175,6 +187,8 @@ def _show(
             text.show(text.BLANK, *describe_leaving(each, config.directories))
         for token, at in one.tokens.items():
             text.show(text.clean(f"{one.directory}: token {token} was last used {_ago(at.isoformat(), now)}"))
+        if one.full_push is not None:
+            text.show(*_full_push(one.directory, one.full_push))
         if reasons := list(_reasons(one)):
             text.show(text.BLANK, Text(f"{one.directory}:", style="bold"))
             text.show(*reasons, indent=2)
@@ -216,6 +230,19 @@ def _reasons(one: DirectoryStatus) -> Iterator[RenderableType]:
             yield text.hanging("    → ", text.clean(first["remedy"]))
         if one.failures > 1:
             yield text.hanging("  → ", f"see all of them with `usersyncd show {one.run}`")
+
+
+def _full_push(directory: str, push: ExpectedPush) -> Iterator[RenderableType]:
+    """Since when a directory is expected to send everything again, and how much of it is missing."""
+    from rich.text import Text
+
+    from usersyncd.cli import text
+    from usersyncd.words import many
+
+    since = f"since {text.local(push.since.isoformat())}, by {push.by}"
+    missing = f"{many(push.unseen, 'resource')} not sent yet" if push.unseen else "everything was sent"
+    yield Text(text.clean(f"{directory}: a full push is expected {since}: {missing}"), style="yellow")
+    yield text.hanging("  → ", f"`usersyncd expect {directory}` shows what was not sent; --end deletes it")
 
 
 def _decided(made: dict[str, Any]) -> Iterator[RenderableType]:

@@ -20,6 +20,10 @@ Role = Literal["viewer", "operator"]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
+CREDENTIALS = "${CREDENTIALS_DIRECTORY}"
+"""The folder of a service's credentials: a path keeps this name of it outside of the service."""
+
+
 class TlsFiles(Struct, frozen=True):
     """Absolute paths of the certificate chain and of its private key, both PEM."""
 
@@ -143,7 +147,7 @@ def web(section: WebSection | None, folder: Path, environment: Mapping[str, str]
         return None
 
     def path(given: str) -> Path:
-        return folder / given.replace("${CREDENTIALS_DIRECTORY}", environment.get("CREDENTIALS_DIRECTORY", ""))
+        return folder / given.replace(CREDENTIALS, environment.get("CREDENTIALS_DIRECTORY", CREDENTIALS))
 
     host, port = _split(section.listen)
     return WebConfig(

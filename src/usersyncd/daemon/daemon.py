@@ -37,6 +37,7 @@ from usersyncd.deliver.next_due import next_due
 from usersyncd.deliver.run import deliver
 from usersyncd.options import RunOptions
 from usersyncd.progress import Progress
+from usersyncd.pull.failed import not_pulled
 from usersyncd.pull.request import pull_person
 from usersyncd.pull.run import pull
 from usersyncd.state.approvals import decided_after
@@ -184,6 +185,8 @@ class Daemon:
         folder, by = self.loaded.config.folder, self._by.get(item, "")
 
         def run(options: RunOptions, progress: Progress) -> Awaitable[PullRun]:
+            if self._web is not None and (error := self._web.closed(item.name)) is not None:
+                return not_pulled(self.database, job, error, cause, options)
             if item.kind == "person":
                 return pull_person(self.database, folder, job, item.person, by, options, progress)
             return pull(self.database, folder, job, options, cause, progress, by if cause == "request" else None)
@@ -273,7 +276,8 @@ class Daemon:
         for name in targets.removed:
             self._due.removed(name)
             self.activity.forget(deliver_to(name))
-        self._pull_at_intervals(directories.due, "reload")
+        pushing = [name for name, job in loaded.pulls.items() if job.receiving and name not in directories.due]
+        self._pull_at_intervals([*directories.due, *pushing], "reload")  # A token may be readable now, or no longer.
         for name in targets.due:
             self.engine.request(deliver_to(name), "reload")
         self._log.info(

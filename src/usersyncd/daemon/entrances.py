@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import structlog
 from starlette.routing import Route
@@ -23,11 +24,14 @@ from usersyncd.web.oauth import OAuthClient, TokenEndpoint
 
 
 def push_routes(
-    loaded: Loaded, config: WebConfig, store_of: scim.StoreOf, use: TokenUse
+    loaded: Loaded, config: WebConfig, store_of: scim.StoreOf, use: TokenUse, closed: dict[str, ConfigError]
 ) -> Callable[[Doorkeeper], list[Route]]:
-    """Makes the routes of the directories that push. ``store_of``: the store of each."""
+    """Makes the routes of the directories that push. ``store_of``: the store of each. ``closed`` gets those whose
+    tokens cannot be used."""
     pushing = {name: job.receiving for name, job in loaded.pulls.items() if job.receiving is not None}
-    entrances = {name: _entrance(loaded.config, name, receiving) for name, receiving in pushing.items()}
+    makers = {name: partial(_entrance, loaded.config, name, receiving) for name, receiving in pushing.items()}
+    entrances, unusable = entrances_of("directory", makers)
+    closed.update(unusable)
     clients = {name: one.client for name, one in entrances.items() if one is not None and one.client is not None}
     bodies = {name: receiving.quota.body for name, receiving in pushing.items()}
     proxies = config.trusted_proxies
@@ -55,30 +59,29 @@ def _token(config: Config, owner: str, name: str, secret: Secret) -> str:
     return text
 
 
-def unless_unreadable(what: str, owner: str, make: Callable[[], Entrance]) -> Entrance | None:
-    """The entrance that ``make`` makes; None, with an error in the log, if a token cannot be used: the others go on.
-    ``what``: directory or target; ``owner``: its name."""
-    try:
-        return make()
-    except ConfigError as error:
-        structlog.get_logger().error(
-            f"the {what} answers every request with 503: {error}",
-            event_name="web.token_unreadable", code=error.code, **{what: owner},
-        )  # fmt: skip
-        return None
+def entrances_of(
+    what: str, makers: Mapping[str, Callable[[], Entrance]]
+) -> tuple[dict[str, Entrance | None], dict[str, ConfigError]]:
+    """The entrances of the things of a kind, by name; and why the tokens of some cannot be used: these are None and
+    answer every request with 503, and the others go on. ``what``: directory or target."""
+    entrances: dict[str, Entrance | None] = {}
+    closed: dict[str, ConfigError] = {}
+    for name, make in makers.items():
+        try:
+            entrances[name] = make()
+        except ConfigError as error:
+            entrances[name], closed[name] = None, error
+            structlog.get_logger().error(
+                f"the {what} answers every request with 503: {error}",
+                event_name="web.token_unreadable", code=error.code, **{what: name},
+            )  # fmt: skip
+    return entrances, closed
 
 
-def _entrance(config: Config, directory: str, receiving: Receiving) -> Entrance | None:
+def _entrance(config: Config, directory: str, receiving: Receiving) -> Entrance:
     bucket = RequestBucket(receiving.quota.requests_per_minute)
-
-    def make() -> Entrance:
-        return Entrance(
-            opened(config, directory, receiving.tokens),
-            lambda _token: bucket.take(),
-            None if receiving.client is None else _client(config, directory, receiving.client),
-        )
-
-    return unless_unreadable("directory", directory, make)
+    client = None if receiving.client is None else _client(config, directory, receiving.client)
+    return Entrance(opened(config, directory, receiving.tokens), lambda _token: bucket.take(), client)
 
 
 def _client(config: Config, directory: str, client: ClientCredentials) -> OAuthClient:

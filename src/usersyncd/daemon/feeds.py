@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import structlog
@@ -10,7 +11,7 @@ from starlette.routing import Route
 
 from usersyncd.config import Config
 from usersyncd.config.web import WebConfig
-from usersyncd.daemon.entrances import opened, unless_unreadable
+from usersyncd.daemon.entrances import entrances_of, opened
 from usersyncd.errors import ConfigError
 from usersyncd.plugin import StreamOptions
 from usersyncd.secrets import open_secret
@@ -29,7 +30,9 @@ def feed_routes(config: Config, web: WebConfig, database: Database) -> Callable[
     options = {
         name: target.options for name, target in config.targets.items() if isinstance(target.options, StreamOptions)
     }
-    entrances = {name: _entrance(config, name, each) for name, each in options.items()}
+    entrances, _ = entrances_of(
+        "target", {name: partial(_entrance, config, name, each) for name, each in options.items()}
+    )
 
     def routes(doorkeeper: Doorkeeper) -> list[Route]:
         gate = Gate("target", entrances, doorkeeper, web.trusted_proxies)
@@ -38,11 +41,9 @@ def feed_routes(config: Config, web: WebConfig, database: Database) -> Callable[
     return routes
 
 
-def _entrance(config: Config, target: str, options: StreamOptions) -> Entrance | None:
+def _entrance(config: Config, target: str, options: StreamOptions) -> Entrance:
     bucket = RequestBucket(PER_MINUTE)
-    return unless_unreadable(
-        "target", target, lambda: Entrance(opened(config, target, options.tokens), lambda _token: bucket.take())
-    )
+    return Entrance(opened(config, target, options.tokens), lambda _token: bucket.take())
 
 
 def _public_keys(config: Config, options: Mapping[str, StreamOptions]) -> Mapping[str, Any]:

@@ -36,6 +36,7 @@ class WebService:
         self._use = TokenUse(database)
         self._why_busy: str | None = "the service starts"
         self._config = config
+        self._closed: dict[str, ConfigError] = {}
         self._server = WebServer(config, self._application(loaded, config))
         self._task: asyncio.Task[None] | None = None
 
@@ -43,6 +44,10 @@ class WebService:
     def port(self) -> int:
         """The port at which it listens."""
         return self._server.port
+
+    def closed(self, directory: str) -> ConfigError | None:
+        """Why a directory answers every push with 503; None: it takes them."""
+        return self._closed.get(directory)
 
     def start(self) -> None:
         """Listen, and answer every request with 503 until :meth:`ready` is called."""
@@ -92,13 +97,14 @@ class WebService:
         from usersyncd.daemon.feeds import feed_routes
         from usersyncd.web.app import application
 
+        self._closed = {}
         return application(
             config,
             self._backend,
             opened(loaded.config, "web", config.tokens),
             lambda: self._why_busy,
             [
-                push_routes(loaded, config, self._store_of, self._use),
+                push_routes(loaded, config, self._store_of, self._use, self._closed),
                 feed_routes(loaded.config, config, self._database),
             ],
         )

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
-import ssl
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn import Config, Server
 
-from usersyncd.config.web import TlsFiles, WebConfig
+from usersyncd.config.web import WebConfig
 from usersyncd.errors import ConfigError
 from usersyncd.web.connection import CONNECTIONS, BoundedConnection
+from usersyncd.web.tls import server_context
 
 IDLE_SECONDS = 75
 """Seconds that a connection stays open between two requests: longer than the clients' own pools keep them."""
@@ -32,7 +32,7 @@ class WebServer:
             self._server = _OwnServer(self._settings())
             self._server.config.load()
             if config.tls is not None:
-                self._server.config.ssl = _tls(config.tls)
+                self._server.config.ssl = server_context(config.tls)
         except BaseException:
             self._close()
             raise
@@ -114,19 +114,3 @@ def _listen(config: WebConfig) -> list[socket.socket]:
             "end the program that listens there, or write another address under web.listen",
         ) from error
     return listening
-
-
-def _tls(files: TlsFiles) -> ssl.SSLContext:
-    """TLS 1.2 and newer, with the ciphers that Python considers secure. Raises ConfigError."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        # A key with a passphrase would ask at the terminal.
-        context.load_cert_chain(files.cert, files.key, password=lambda: "")
-    except (OSError, ssl.SSLError, ValueError) as error:
-        why = getattr(error, "strerror", None) or getattr(error, "reason", None) or str(error)
-        raise ConfigError(
-            f"web.tls: {files.cert} and {files.key} cannot be used: {why}",
-            "name a PEM file with the certificate chain, and one with its private key without a passphrase",
-        ) from error
-    return context
