@@ -79,6 +79,15 @@ def test_a_variable_that_only_the_service_may_have_is_not_a_fault(
     assert "every request for the feed of news is answered with 503" in status.out
 
 
+def test_an_interval_of_a_directory_that_pushes_is_a_fault(usersyncd: Usersyncd) -> None:
+    pushes = "{connector: scim, every: 5m, complete: daily at 02:00, "
+    Path("usersyncd.yaml").write_text(CONFIG.replace("{connector: scim, ", pushes))
+    ran = usersyncd("check")
+    assert ran.code == 2
+    for place in ("7:27: directories.acme.every", "7:38: directories.acme.complete"):
+        assert f"usersyncd.yaml:{place}: has no effect: this directory pushes" in ran.err
+
+
 # ---- TLS
 
 

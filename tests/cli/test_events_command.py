@@ -67,9 +67,19 @@ def test_the_streams_and_their_endpoints_are_shown(company: Company, usersyncd: 
     assert text.startswith("hooks: 5 events, kept from 1\n")
 
 
+def test_a_stream_whose_state_was_restored_is_empty(company: Company, usersyncd: Usersyncd, database: Database) -> None:
+    with database.write() as connection:
+        stream = streams.by_name(connection, "hooks")
+        assert stream is not None
+        streams.begin_epoch(connection, stream.target, 89)
+    shown = usersyncd("events").out
+    assert shown.startswith("hooks: the stream is empty, its next event has the number 90\n")
+
+
 def test_nothing_is_shown_before_the_first_delivery(company: Company, usersyncd: Usersyncd) -> None:
     [stream] = json.loads(usersyncd("events", "--json").out)["streams"]
     assert (stream["epoch"], stream["last"], stream["endpoints"]) == (None, 0, [])
+    assert usersyncd("events").out == "hooks: no events yet: the stream begins with the first delivery\n"
     ran = usersyncd("events", "replay", "hooks", "--dead")
     assert (ran.code, ran.err.splitlines()[0]) == (1, "hooks has no stream yet")
 
@@ -93,7 +103,14 @@ def test_a_stopped_endpoint_is_in_the_status_until_it_is_enabled(
 
 def test_dead_events_are_replayed(company: Company, usersyncd: Usersyncd, database: Database) -> None:
     stop(database, dead=2)
-    assert "1" in usersyncd("events").out
+    event = read_feed(database, "hooks", None, 10).events[1]
+    shown = " ".join(usersyncd("events").out.split())
+    assert f"crm: event 2 ({event.id}) was refused, 10 attempts, it is not sent any more: HTTP 400" in shown
+    assert "→ correct the receiver, then `usersyncd events replay hooks --endpoint crm --dead`" in shown
+    _, crm = json.loads(usersyncd("events", "--json").out)["streams"][0]["endpoints"]
+    assert crm["refused"] == [
+        {"event": event.id, "sequence": 2, "attempts": 10, "next_attempt": None, "dead": True, "error": "HTTP 400"}
+    ]
     ran = json.loads(usersyncd("events", "replay", "hooks", "--dead", "--json").out)
     assert ran == {"format": 1, "target": "hooks", "replayed": {"billing": 0, "crm": 1}}
     [stream] = json.loads(usersyncd("events", "--json").out)["streams"]

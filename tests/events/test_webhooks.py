@@ -16,7 +16,7 @@ from usersyncd.core.events import Event
 from usersyncd.core.retry_schedule import DELAYS
 from usersyncd.errors import ConfigError
 from usersyncd.events.messages import standard_webhooks
-from usersyncd.state import streams
+from usersyncd.state import endpoints, streams
 
 ON_SQLITE = pytest.mark.parametrize("state", ["sqlite"], indirect=True)
 
@@ -149,6 +149,36 @@ async def test_retry_after_is_honoured(stream: StreamWorld) -> None:
     assert len(hook.accepted) == len(stream.events())
 
 
+@ON_SQLITE
+async def test_each_event_has_the_reason_of_its_last_refusal(stream: StreamWorld) -> None:
+    stream.options = webhook()
+    stream.people("u1")
+    answers: list[Any] = [503, (422, {}, b"no such plan"), (409, {}, b"try later"), 200]
+
+    async def changing(_: Received) -> Any:
+        return answers.pop(0)
+
+    async with receiving(changing) as hook:
+        sending = Sending(stream, hook)
+        await sending.run()
+        shown: list[tuple[str | None, list[str]]] = []
+        while answers:
+            due = await sending.sender.round()
+            sending.now += due or timedelta(0)
+            with stream.database.read() as connection:
+                found = streams.by_name(connection, "app")
+                assert found is not None
+                reasons = [one.error for one in endpoints.refused(connection, found, "crm", 5)]
+            shown.append((sending.state.error, reasons))
+        await sending.sender.close()
+    assert "503" in (shown[0][0] or "")
+    assert [error for error, _ in shown[1:]] == [None] * 3, "the endpoint answers again"
+    assert [len(reasons) for _, reasons in shown] == [0, 1, 1, 0]
+    assert "no such plan" in shown[1][1][0]
+    assert "try later" in shown[2][1][0]
+
+
+@ON_SQLITE
 async def test_an_event_that_is_refused_holds_its_object_and_no_other(stream: StreamWorld) -> None:
     stream.options = webhook()
     stream.people(*(f"u{number}" for number in range(12)))

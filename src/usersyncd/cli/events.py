@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 
     from usersyncd.config import Config
     from usersyncd.state.database import Database
-    from usersyncd.state.endpoints import EndpointStatus
+    from usersyncd.state.endpoints import EndpointStatus, RefusedEvent
     from usersyncd.state.streams import StreamState
+
+FEW = 3
+"""How many of the events that an endpoint refused are named."""
 
 events = typer.Typer(cls=Group, name="events", invoke_without_command=True)
 
@@ -185,17 +188,18 @@ def _stream(database: Database | None, name: str) -> dict[str, Any]:
         if stream is None:
             return nothing
         found = endpoints.statuses(connection, stream)
+        refused = {one.state.name: endpoints.refused(connection, stream, one.state.name, FEW) for one in found}
     return {
         "target": name,
         "epoch": stream.epoch,
         "last": stream.last,
         "pruned": stream.pruned,
-        "endpoints": [endpoint_document(one) for one in found],
+        "endpoints": [_endpoint(one, refused[one.state.name]) for one in found],
     }
 
 
-def endpoint_document(one: EndpointStatus) -> dict[str, Any]:
-    """An endpoint in JSON documents."""
+def _endpoint(one: EndpointStatus, refused: Sequence[RefusedEvent]) -> dict[str, Any]:
+    """An endpoint in the JSON document. ``refused``: the first events that it refused."""
     state = one.state
     times = {
         name: None if moment is None else moment.isoformat()
@@ -204,7 +208,7 @@ def endpoint_document(one: EndpointStatus) -> dict[str, Any]:
         )
     }  # fmt: skip
     counts = {"waiting": one.waiting, "held": one.held, "dead": one.dead, "failures": state.failures}
-    return {"endpoint": state.name, "status": _status(one), **counts, **times, "error": state.error}
+    return {"endpoint": state.name, "status": _status(one), **counts, **times, "error": state.error, "refused": refused}
 
 
 def _status(one: EndpointStatus) -> str:
@@ -221,7 +225,7 @@ def _show(streams: Sequence[dict[str, Any]]) -> None:
         say("No target of the configuration is an events target.")
         return
     for one in streams:
-        text.show(Text(f"{one['target']}: {_many(one['last'])}, kept from {one['pruned'] + 1:,}", style="bold"))
+        text.show(Text(f"{one['target']}: {_extent(one)}", style="bold"))
         if not one["endpoints"]:
             continue
         table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
@@ -238,11 +242,37 @@ def _show(streams: Sequence[dict[str, Any]]) -> None:
             table.add_row(each["endpoint"], Text(each["status"].replace("_", " "), style=style), *numbers, ago)
         text.show(table)
         for each in one["endpoints"]:
-            if each["error"]:
+            if each["error"] and each["status"] != "ok":
                 text.show(text.hanging(f"{each['endpoint']}: ", text.clean(each["error"])))
+            for event in each["refused"]:
+                text.show(text.hanging(f"{each['endpoint']}: ", text.clean(_refusal(event))))
+            if each["dead"]:
+                command = f"usersyncd events replay {one['target']} --endpoint {each['endpoint']} --dead"
+                text.show(text.hanging("  → ", f"correct the receiver, then `{command}`"))
             if each["status"] in ("disabled", "given_up"):
                 command = f"usersyncd events enable {one['target']} {each['endpoint']}"
                 text.show(text.hanging("  → ", f"correct the receiver, then `{command}`"))
+
+
+def _extent(stream: Mapping[str, Any]) -> str:
+    """How many events a stream has had, and from which on they are kept."""
+    last, pruned = stream["last"], stream["pruned"]
+    if stream["epoch"] is None:
+        return "no events yet: the stream begins with the first delivery"
+    if last == pruned:
+        return f"the stream is empty, its next event has the number {last + 1:,}"
+    return f"{_many(last)}, kept from {pruned + 1:,}"
+
+
+def _refusal(event: RefusedEvent) -> str:
+    """Why an event was refused, and whether it is sent again."""
+    from usersyncd.cli.text import local
+    from usersyncd.words import many
+
+    when = "at once" if event.next_attempt is None else f"at {local(event.next_attempt.isoformat())}"
+    after = "it is not sent any more" if event.dead else f"it is sent again {when}"
+    tried = f"event {event.sequence:,} ({event.event}) was refused, {many(event.attempts, 'attempt')}"
+    return f"{tried}, {after}: {event.error}"
 
 
 def _many(count: int) -> str:

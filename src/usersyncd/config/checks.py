@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from typing import Any
 
@@ -173,14 +173,28 @@ def check_web(document: Document, options: Connectors) -> None:
                 ("web",), "needs libraries that are not installed: pip install 'usersyncd[web]'", on_key=True
             )
         return
-    for part, name, section in sections(document):
-        found = options.get((part, name))
-        if part != "directories" or found is None:
-            continue
-        receiving = getattr(registry.source(section["connector"]), "receiving", None)
-        if receiving is not None and receiving(found) is not None:
-            document.fault((part, name), "pushes: add a section `web`, where the daemon receives it", on_key=True)
+    for name in _pushing(document, options):
+        document.fault(("directories", name), "pushes: add a section `web`, where the daemon receives it", on_key=True)
     for (part, name), found in options.items():
         if part == "targets" and isinstance(found, StreamOptions) and found.tokens:
             message = "nobody can read the feed without a section `web`: add it, or remove the tokens"
             document.fault((part, name, "options", "tokens"), message, on_key=True)
+
+
+def check_intervals(document: Document, options: Connectors) -> None:
+    """Note what says when a directory is pulled that pushes."""
+    for name in _pushing(document, options):
+        for key in ("every", "complete"):
+            if document.value(("directories", name, key)) is not None:
+                message = "has no effect: this directory pushes, and is not pulled at an interval: remove it"
+                document.fault(("directories", name, key), message, on_key=True)
+
+
+def _pushing(document: Document, options: Connectors) -> Iterator[str]:
+    """The directories that push."""
+    for part, name, section in sections(document):
+        found = options.get((part, name))
+        if part == "directories" and found is not None:
+            receiving = getattr(registry.source(section["connector"]), "receiving", None)
+            if receiving is not None and receiving(found) is not None:
+                yield name

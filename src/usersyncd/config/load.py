@@ -10,7 +10,14 @@ from pydantic import BaseModel
 
 from usersyncd import registry
 from usersyncd.config import written
-from usersyncd.config.checks import check_former_names, check_references, check_shared, check_web, refuse_url_passwords
+from usersyncd.config.checks import (
+    check_former_names,
+    check_intervals,
+    check_references,
+    check_shared,
+    check_web,
+    refuse_url_passwords,
+)
 from usersyncd.config.document import Document
 from usersyncd.config.freeze import directory, state, target
 from usersyncd.config.lookups import read_table, stamp
@@ -41,6 +48,7 @@ def load(path: str | Path) -> Config:
     check_former_names(document)
     check_shared(document, options)
     check_web(document, options)
+    check_intervals(document, options)
     folder = file.absolute().parent
     check_option_files(document, options, folder)
     protected = dict(conditions(document))

@@ -182,7 +182,8 @@ class EndpointSender:
                 stopped=stopped, stopped_at=None if stopped is None else now,
             )  # fmt: skip
         elif old.failures and not sending.counts[ReplyMeaning.DELIVERED] and sending.counts[ReplyMeaning.REFUSED]:
-            state = structs.replace(state, failures=0, next_attempt=None)  # It answers: only the event is refused.
+            # It answers: only the event is refused, which has a reason of its own.
+            state = structs.replace(state, failures=0, next_attempt=None, error=None)
         if state != old or sending.freed or sending.parked:
             result = RoundResult(state, sending.done, sending.freed, sending.parked)
             await asyncio.shield(asyncio.to_thread(endpoints.store, self._database, result))

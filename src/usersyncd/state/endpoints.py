@@ -97,6 +97,18 @@ class EndpointStatus(Struct, frozen=True):
     dead: int
 
 
+class RefusedEvent(Struct, frozen=True):
+    """An event that an endpoint refused, by its id and its number: why at the last attempt, and when it is sent again.
+    ``dead``: it is not."""
+
+    event: str
+    sequence: int
+    attempts: int
+    next_attempt: datetime | None
+    dead: bool
+    error: str
+
+
 def load(connection: Connection, target: int, name: str) -> EndpointState | None:
     """The state of an endpoint; None if it is new."""
     row = connection.execute(
@@ -263,6 +275,19 @@ def statuses(connection: Connection, stream: StreamState) -> list[EndpointStatus
         )
         for state in (_state(row._asdict()) for row in rows)
     ]
+
+
+def refused(connection: Connection, stream: StreamState, name: str, limit: int) -> list[RefusedEvent]:
+    """The first events that an endpoint refused at their last attempt."""
+    of_endpoint = parked.c.target == stream.target, parked.c.endpoint == name, parked.c.error.is_not(None)
+    rows = connection.execute(select(parked).where(*of_endpoint).order_by(parked.c.event).limit(limit)).all()
+    return [
+        RefusedEvent(
+            streams.id_at(connection, stream, row.event), row.event, row.attempts, _moment(row.next_attempt),
+            bool(row.dead), row.error,
+        )
+        for row in rows
+    ]  # fmt: skip
 
 
 def stopped(connection: Connection) -> list[tuple[str, EndpointState]]:
