@@ -10,6 +10,9 @@ from usersyncd.core.links import Link, Shape, State
 from usersyncd.core.model import Leavers
 from usersyncd.plugin import Change, Kind, Op
 
+UPDATED_AT = "updatedAt"
+"""The canonical attribute that changes with any other attribute of a record, also with those that no target holds."""
+
 
 class RecordIdentity(Struct, frozen=True):
     """The record that a change is about. ``key``: the name of the attribute that identifies a record in the target."""
@@ -37,15 +40,16 @@ def compare(
     now: datetime,
     *,
     again: bool = False,
+    without: str | None = None,
 ) -> Step | None:
     """The step for one record; None: there is nothing to do.
 
     ``shape`` None: the record left its directory or the scope. Then a user that is kept gets the attributes
     ``leaving``; of any other user, these show whether an object is without access. ``again``: the target no longer
-    holds what was delivered.
+    holds what was delivered. ``without``: the attribute whose change alone is not delivered.
     """
     if shape is not None:
-        return _wanted(identity, shape, link, leaving, again)
+        return _wanted(identity, shape, link, leaving, again, without)
     if link is None:
         return None
     if identity.kind is Kind.GROUP:
@@ -60,10 +64,12 @@ def look_again(identity: RecordIdentity, shape: Shape | None, link: Link) -> Ste
     return Step(_change(identity, op, link, link.shape), left)
 
 
-def _wanted(identity: RecordIdentity, shape: Shape, link: Link | None, off: Shape, again: bool) -> Step | None:
+def _wanted(
+    identity: RecordIdentity, shape: Shape, link: Link | None, off: Shape, again: bool, without: str | None
+) -> Step | None:
     if link is None or (link.state is State.PENDING and link.key == shape[identity.key]):
         return Step(_change(identity, Op.CREATE, link, shape), left=False)
-    if again or shape != link.shape or link.state is State.PENDING:
+    if again or _differs(shape, link.shape, without) or link.state is State.PENDING:
         op = Op.UPDATE
         if "active" in shape and bool(shape["active"]) is not bool(link.shape.get("active", True)):
             op = Op.REACTIVATE if shape["active"] else Op.DEACTIVATE
@@ -71,6 +77,12 @@ def _wanted(identity: RecordIdentity, shape: Shape, link: Link | None, off: Shap
             op = Op.REACTIVATE
         return Step(_change(identity, op, link, shape), left=False)
     return Step(None, left=False) if link.left_at else None
+
+
+def _differs(shape: Shape, held: Shape, without: str | None) -> bool:
+    if shape == held:
+        return False
+    return without not in shape or {**shape, without: held.get(without)} != held
 
 
 def _returns(link: Link, shape: Shape, off: Shape) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from usersyncd.core.claims import Policy
-from usersyncd.core.diff import RecordIdentity, Step, compare, look_again
+from usersyncd.core.diff import UPDATED_AT, RecordIdentity, Step, compare, look_again
 from usersyncd.core.digest import digest, encode
 from usersyncd.core.links import Link, State
 from usersyncd.core.report import MAX_SKIPPED, Skipped
@@ -148,7 +148,8 @@ class _Comparison:
     def _compare(self, kind: Kind, page: list[Shaped]) -> None:
         steps: list[tuple[int, str, bool, Change | None]] = []
         claims: list[KeyClaim] = []
-        key = self._rules.layouts[kind].key
+        layout = self._rules.layouts[kind]
+        key, without = layout.key, None if layout.ruled else UPDATED_AT
         if self._rules.reads.time:
             until = ((one.candidate.ref, moments.as_text(one.until) if one.until else None) for one in page)
             self._plan.store.note_shaped(self._directory.name, until)
@@ -171,8 +172,9 @@ class _Comparison:
                 continue
             identity = RecordIdentity(kind, self._directory.name, candidate.id, key)
             step = compare(
-                identity, shaped.shape, link, self._target.leavers, shaped.leaving, self._planning.now, again=again
-            )
+                identity, shaped.shape, link, self._target.leavers, shaped.leaving, self._planning.now, again=again,
+                without=without,
+            )  # fmt: skip
             if again:
                 self._part.found[kind, candidate.id] = self._drift.held(candidate.ref)
             if step is None and retried and link is not None:
