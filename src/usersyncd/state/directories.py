@@ -59,7 +59,7 @@ def numbers(connection: Connection) -> dict[str, int]:
 def revisions(connection: Connection, names: list[str]) -> dict[str, int]:
     """The revisions of these directories, by name, unless one was never read."""
     query = select(directories.c.name, directories.c.revision).where(among(connection, directories.c.name, names))
-    return dict(connection.execute(query).tuples())
+    return {row.name: row.revision for row in connection.execute(query)}
 
 
 def open_directory(database: Database, name: str) -> DirectoryState:
