@@ -11,7 +11,7 @@ from tests.scim.replay import recordings, replay
 
 SCENES = [
     pytest.param(scene["sends"], id=f"{provider}: {scene['name']}")
-    for provider in ("entra", "okta", "others")
+    for provider in ("entra", "okta", "canaille", "others")
     for scene in recordings(provider)
 ]
 

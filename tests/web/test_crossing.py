@@ -40,6 +40,7 @@ web:
 NAMES = ("EAST", "EAST_NEW", "WEST", "WEST_CLIENT", "NEWS", "LOGS", "VIEWER", "OPERATOR")
 TOKENS = {name: f"{name.lower()}-" + "x" * 30 for name in NAMES}
 USER = {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "ada@acme.example"}
+PASSWORD = "1mz050nq-password"
 CLIENT = httpx.Client(trust_env=False)
 SCIM = [
     *(("GET", rest) for rest in ("Users", "Groups", f"Users/{'0' * 32}", "Groups/none", "Schemas", "Me")),
@@ -171,7 +172,7 @@ def test_no_path_leads_from_one_directory_to_another(running: RunningDaemon, pat
 
 def test_what_one_directory_pushes_is_not_in_another(running: RunningDaemon) -> None:
     headers = {"authorization": f"Bearer {TOKENS['EAST']}"}
-    user = USER | {"userName": "grace@acme.example"}
+    user = USER | {"userName": "grace@acme.example", "password": PASSWORD}
     created = CLIENT.post(f"{running.url}/scim/v2/east/Users", headers=headers, json=user).json()
     others = {"authorization": f"Bearer {TOKENS['WEST']}"}
     for path in (f"Users/{created['id']}", 'Users?filter=userName eq "grace@acme.example"'):
@@ -191,6 +192,20 @@ def test_a_reload_ends_a_token_that_was_removed(running: RunningDaemon) -> None:
         assert time.monotonic() < end
         time.sleep(0.05)
     assert ask(running, "GET", "/scim/v2/east/Users", TOKENS["EAST_NEW"]) == 200
+
+
+def test_passwords_are_neither_kept_nor_logged(running: RunningDaemon) -> None:
+    """Okta sends them even if nobody uses them."""
+    url, headers = f"{running.url}/scim/v2/east/Users", {"authorization": f"Bearer {TOKENS['EAST_NEW']}"}
+    sent = USER | {"userName": "hedy@acme.example", "password": PASSWORD}
+    created = CLIENT.post(url, headers=headers, json=sent)
+    assert (created.status_code, CLIENT.post(url, headers=headers, json=sent).status_code) == (201, 409)
+    patch = {"Operations": [{"op": "replace", "value": {"password": PASSWORD}}]}
+    assert CLIENT.patch(f"{url}/{created.json()['id']}", headers=headers, json=patch).status_code == 204
+    assert CLIENT.post(url, headers=headers, content=f'{{"password": "{PASSWORD}"').status_code == 400
+    files = {file.name: file.read_bytes() for file in running.folder.rglob("*") if file.is_file()}
+    assert [name for name, content in files.items() if b"hedy@acme.example" in content]
+    assert not [name for name, content in files.items() if PASSWORD.encode() in content]
 
 
 def test_the_log_names_addresses_and_never_tokens(running: RunningDaemon) -> None:
