@@ -17,9 +17,11 @@ from usersyncd_jsonfile.target import JsonFileTarget
 from usersyncd_passwd.source import PasswdSource
 
 from tests.contract.test_memory import TestIncrementalMemorySource as Incremental
+from tests.contract.test_scim_source import TestReceiving as Receiving
 from usersyncd.errors import SourceError
 from usersyncd.plugin import Change, Done, Gone, Listed, Members, Op, Outcome, Page, Person
 from usersyncd.testing import MemoryDirectory, MemorySource
+from usersyncd_scim import ScimSource
 
 # ---- sources
 
@@ -150,6 +152,30 @@ class DownIsDeleted(MemorySource):
 class TestDownIsDeleted(Incremental):
     fails = "test_a_person_of_an_unreadable_directory_is_not_taken_for_deleted"
     source = DownIsDeleted
+
+
+class PushedAndComplete(ScimSource):
+    """Ends the pull of a directory that pushes as a complete one: everything that was pushed would be deleted."""
+
+    async def pull(self, cursor: str | None) -> AsyncIterator[Page | Done]:
+        yield Done("pushed", complete=True)
+
+
+class TestPushedAndComplete(Receiving):
+    fails = "test_a_pull_adds_nothing"
+    source = PushedAndComplete
+
+
+class ShortToken(ScimSource):
+    """Takes any token."""
+
+    async def check(self) -> Sequence[str]:
+        return ["receives pushes"]
+
+
+class TestShortToken(Receiving):
+    fails = "test_check_refuses_a_token_that_can_be_guessed"
+    source = ShortToken
 
 
 # ---- targets

@@ -1,4 +1,5 @@
-"""The scim source that pulls fulfils the contract of a source, on two families of servers and by cursor."""
+"""The scim source that pulls fulfils the contract of a source, on two families of servers and by cursor; the one that
+receives fulfils that of a directory that pushes."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from typing import Any, ClassVar
 import pytest
 
 from tests.servers.scim_server import TOKEN, ScimServer, ScimTenant
-from usersyncd.testing import SourceContract
+from usersyncd.testing import ReceivingContract, SourceContract
 from usersyncd_scim import ScimSource
 
 USERS, GROUPS = 7, 4
@@ -68,3 +69,21 @@ class TestScimmy(ScimSourceContract):
     @pytest.fixture
     def scim_server(self, scimmy_server: ScimServer) -> ScimServer:
         return scimmy_server
+
+
+class TestReceiving(ReceivingContract):
+    """A directory that pushes."""
+
+    source = ScimSource
+    secrets: ClassVar[tuple[str, ...]] = ("a-token-" * 4, "another-" * 4, "a-client-secret-" * 2)
+
+    @pytest.fixture
+    def options(self, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, Any]:
+        for name, secret in zip(("FIRST", "SECOND", "CLIENT"), self.secrets, strict=True):
+            monkeypatch.setenv(name, secret)
+        tokens = [{"name": name.lower(), "secret": {"env": name}} for name in ("FIRST", "SECOND")]
+        return {"tokens": tokens, "oauth": {"client_id": "ping", "client_secret": {"env": "CLIENT"}}}
+
+    @pytest.fixture
+    def spoil_token(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[], object]:
+        return lambda: monkeypatch.setenv("SECOND", "short")

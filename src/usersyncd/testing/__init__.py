@@ -1,7 +1,7 @@
 """Tools with which authors test their connectors.
 
-- :class:`SourceContract` and :class:`TargetContract`: test suites that your test class inherits. They need pytest, and
-  are imported on first use.
+- :class:`SourceContract`, :class:`ReceivingContract` and :class:`TargetContract`: test suites that your test class
+  inherits. They need pytest, and are imported on first use.
 - :func:`source_context`, :func:`target_context`: contexts like those of a run, with a log that tests can read and a
   clock that does not wait.
 - :class:`MemoryDirectory` with :class:`MemorySource`, :class:`MemoryStore` with :class:`MemoryTarget`: a directory and
@@ -21,18 +21,18 @@ from usersyncd.testing.memory_target import MemoryTarget, MemoryTargetBlind, Mem
 from usersyncd.testing.pulls import DirectoryContent, Pull, fold, read
 
 if TYPE_CHECKING:
+    from usersyncd.testing.receiving_contract import ReceivingContract
     from usersyncd.testing.source_contract import SourceContract
     from usersyncd.testing.target_contract import Contents, TargetContract
 
 _SUITES = {
+    "ReceivingContract": "usersyncd.testing.receiving_contract",
     "SourceContract": "usersyncd.testing.source_contract",
     "TargetContract": "usersyncd.testing.target_contract",
     "Contents": "usersyncd.testing.target_contract",
 }
-_COMMON = "usersyncd.testing.connector_contract"
-"""The base class of both suites."""
-_PERSON = "usersyncd.testing.person_contract"
-"""The base class of the suite for sources."""
+_BASES = tuple(f"usersyncd.testing.{name}" for name in ("connector_contract", "source_basics", "person_contract"))
+"""The base classes of the suites."""
 
 
 def __getattr__(name: str) -> Any:
@@ -41,7 +41,7 @@ def __getattr__(name: str) -> Any:
     import pytest
 
     # pytest explains failed asserts only in modules that are registered before their import.
-    pytest.register_assert_rewrite(_COMMON, _PERSON, _SUITES[name])
+    pytest.register_assert_rewrite(*_BASES, _SUITES[name])
     return getattr(import_module(_SUITES[name]), name)
 
 
@@ -60,6 +60,7 @@ __all__ = [
     "MemoryTargetBlind",
     "MemoryTargetOptions",
     "Pull",
+    "ReceivingContract",
     "SourceContract",
     "SourceFaults",
     "TargetContract",

@@ -13,14 +13,14 @@ import pytest
 
 from usersyncd.errors import SourceError
 from usersyncd.plugin import Kind, Members, PersonSource, Record, Source
-from usersyncd.testing.connector_contract import ConnectorContract
 from usersyncd.testing.pulls import Pull, read
+from usersyncd.testing.source_basics import SourceBasics
 
 PEOPLE = 5
 """How many people a test reads one by one."""
 
 
-class PersonContract(ConnectorContract):
+class PersonContract(SourceBasics):
     """One test for each rule about :class:`usersyncd.plugin.PersonSource`, with the fixtures of SourceContract."""
 
     def test_a_person_is_read_as_a_pull_reads_it(self, start: Callable[..., Source]) -> None:

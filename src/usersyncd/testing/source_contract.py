@@ -28,14 +28,13 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
-from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import pytest
 
 from usersyncd.errors import SourceError
-from usersyncd.plugin import API, CANONICAL, Done, Kind, Members, Patch, Record, Source, Value
-from usersyncd.testing.contexts import Log, source_context
+from usersyncd.plugin import Done, Kind, Members, Patch, Record, Source, Value
+from usersyncd.testing.contexts import Log
 from usersyncd.testing.inspection import threads_and_files
 from usersyncd.testing.person_contract import PersonContract
 from usersyncd.testing.pulls import DirectoryContent, Pull, fold, read
@@ -45,21 +44,8 @@ Counts = tuple[int, int, int]
 
 
 class SourceContract(PersonContract):
-    """One test for each rule of the contract. Override ``source``, ``options`` and ``break_directory``."""
-
-    source: ClassVar[type[Source]]
-    """The class under test."""
-
-    secrets: ClassVar[tuple[str, ...]] = ()
-    """Secrets to which the directory's options refer. They must not appear anywhere."""
-
-    def _connector(self) -> type[Source]:
-        return self.source
-
-    @pytest.fixture
-    def options(self) -> Mapping[str, Any]:
-        """The options of a small directory that does not change by itself: some users, groups and memberships."""
-        raise NotImplementedError("override the fixture `options`: return options as the admin writes them")
+    """One test for each rule of the contract. Override ``source``, ``break_directory`` and ``options``: of a small
+    directory that does not change by itself, with some users, groups and memberships."""
 
     @pytest.fixture
     def break_directory(self) -> Callable[[], object]:
@@ -82,29 +68,6 @@ class SourceContract(PersonContract):
         """A function that revokes access, for signed-in sessions too, for example revokes the token or changes the
         password."""
         return None
-
-    @pytest.fixture
-    def start(self, options: Mapping[str, Any], folder: Path, log: Log) -> Callable[..., Source]:
-        """A function that constructs a new source, as every run does; ``reads`` as in the context."""
-
-        def construct(reads: Mapping[Kind, frozenset[str] | None] | None = None) -> Source:
-            return self.source(
-                self.source.Options.model_validate(options), source_context(folder, reads=reads, log=log)
-            )
-
-        return construct
-
-    # ------------------------------------------------------------------------------------------------- the class
-
-    def test_states_the_version_of_the_contract(self, start: Callable[..., Source]) -> None:
-        assert self.source.api == API
-        assert isinstance(start(), Source)
-
-    def test_mapping_names_canonical_attributes(self) -> None:
-        assert set(self.source.mapping) <= set(Kind)
-        for kind, mapping in self.source.mapping.items():
-            assert set(mapping) <= set(CANONICAL[kind])
-            assert all(isinstance(native, str) and native for native in mapping.values())
 
     # -------------------------------------------------------------------------------------------------- the pull
 
@@ -241,11 +204,6 @@ class SourceContract(PersonContract):
         if lock_out is None:
             pytest.skip("override the fixture `lock_out`: return a function that revokes access")
         _assert_whole_or_void(start, lock_out)
-
-    def test_check_describes_the_directory(self, start: Callable[..., Source]) -> None:
-        lines = asyncio.run(start().check())
-        assert lines
-        assert all(isinstance(line, str) and line.strip() and "\n" not in line for line in lines)
 
     def test_check_fails_when_the_pull_would(
         self, start: Callable[..., Source], break_directory: Callable[[], object]
