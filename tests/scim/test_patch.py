@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -102,6 +103,25 @@ def apply(resource: dict[str, Any], *operations: dict[str, Any], kind: Kind = Ki
 )  # fmt: skip
 def test_an_operation_changes_a_user(before: dict[str, Any], operation: dict[str, Any], after: dict[str, Any]) -> None:
     assert apply(before, operation) == after
+
+
+@pytest.mark.parametrize("op", ["add", "remove"])
+def test_the_time_grows_with_the_values_and_not_with_their_square(op: str) -> None:
+    many = 8_000
+    held = [{"value": f"a{number}@acme.example", "type": "other"} for number in range(many)]
+    named = [{"type": "other", "value": f"A{number}@acme.example".lower()} for number in range(1, many + 1)]
+    began = time.process_time()
+    left = apply({"userName": "ada", "emails": held}, {"op": op, "path": "emails", "value": named})
+    assert len(left["emails"]) == (many + 1 if op == "add" else 1)
+    assert time.process_time() - began < 2  # The square takes ten times as long.
+
+
+def test_members_are_unlimited_and_other_changes_are_not() -> None:
+    members = [{"op": "add", "path": "members", "value": [{"value": f"u{number}"}]} for number in range(2_000)]
+    assert read_patch(Kind.GROUP, {"Operations": members}).member_edits is not None
+    emails = [{"op": "add", "path": "emails", "value": [{"value": f"u{number}"}]} for number in range(2_000)]
+    with pytest.raises(ScimError, match="more than 250 changes"):
+        read_patch(Kind.USER, {"Operations": emails})
 
 
 def test_operations_run_in_their_order() -> None:

@@ -9,7 +9,7 @@ none of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -19,7 +19,10 @@ from usersyncd.plugin import Kind, Value
 from usersyncd.scim.errors import no_target, not_mutable
 from usersyncd.scim.filter import described, entry_test
 from usersyncd.scim.schema import ATTRIBUTES, CORE, Definition
-from usersyncd.scim.values import check_texts, spelled, with_one_primary
+from usersyncd.scim.values import check_texts, hashable, spelled, with_one_primary
+
+FEW = 40
+"""Up to so many values, comparing each with all that are held takes less time than hashing these."""
 
 
 class MemberEdits(Struct, frozen=True):
@@ -142,9 +145,17 @@ def _combined(held: Value, step: PatchStep) -> Value:
         return value
     entries = _entries(held)
     known = len(entries)
-    entries += [entry for entry in _entries(value) if entry not in entries]
+    entries += _new(_entries(value), entries)
     marked = (number for number, entry in enumerate(entries) if number >= known and _is_primary(entry))
     return with_one_primary(entries, next(marked, None))
+
+
+def _new(values: list[Value], held: list[Value]) -> list[Value]:
+    """Those of the values that are not held."""
+    if len(values) < FEW:
+        return [value for value in values if value not in held]
+    known = set(map(hashable, held))
+    return [value for value in values if hashable(value) not in known]
 
 
 def _merged(held: Mapping[str, Value], value: Mapping[str, Value]) -> dict[str, Value]:
@@ -157,15 +168,19 @@ def _without(held: Value, value: Value) -> Value:
     """What a remove leaves. Entra names the entries to remove in ``value``, which RFC 7644 does not know."""
     if value is None or not isinstance(held, list):
         return None
-    unwanted = _entries(value)
-    return [entry for entry in held if not any(_names(wanted, entry) for wanted in unwanted)]
+    # The parts that an unwanted entry names, by their names: there are few sets of names, and may be many entries.
+    unwanted: dict[tuple[str, ...], set[Hashable]] = {}
+    for wanted in (one for one in _entries(value) if one != {}):
+        names = tuple(sorted(wanted)) if isinstance(wanted, dict) else ()
+        unwanted.setdefault(names, set()).add(_parts(wanted, names))
+    return [entry for entry in held if not any(_parts(entry, names) in parts for names, parts in unwanted.items())]
 
 
-def _names(wanted: Value, entry: Value) -> bool:
-    """Whether the entry has everything that ``wanted`` says."""
-    if isinstance(wanted, dict) and isinstance(entry, dict):
-        return bool(wanted) and all(entry.get(spelled(entry, name)) == part for name, part in wanted.items())
-    return wanted == entry
+def _parts(entry: Value, names: Sequence[str]) -> Hashable:
+    """What an entry has under these names; the entry itself if it has no parts."""
+    if isinstance(entry, dict) and names:
+        return tuple(hashable(entry.get(spelled(entry, name))) for name in names)
+    return hashable(entry)
 
 
 def _change_sub(held: Value, step: PatchStep, sub: str) -> Value:

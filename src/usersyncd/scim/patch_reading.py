@@ -30,6 +30,8 @@ from usersyncd.scim.reading import DROPPED, member, member_ids
 from usersyncd.scim.schema import CORE, EXTENSIONS, canonical_urn
 from usersyncd.scim.values import cleaned, definitions
 
+MOST_STEPS = 250
+"""The most changes of attributes in one request: each may look at all values of an attribute. Members do not count."""
 _Op = Literal["add", "remove", "replace"]
 _OPS = ("add", "remove", "replace")
 _SELECTING = {"value", "type"}
@@ -47,6 +49,10 @@ def read_patch(kind: Kind, body: Mapping[str, Any]) -> ResourcePatch:
     reader = _Reader(kind)
     for operation in operations:
         reader.read(operation)
+        if len(reader.steps) > MOST_STEPS:
+            raise invalid_value(
+                f"the request makes more than {MOST_STEPS} changes of attributes", "send several requests"
+            )
     return ResourcePatch(kind, tuple(reader.steps), reader.members.edits())
 
 

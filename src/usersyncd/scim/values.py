@@ -7,7 +7,7 @@ stays as it was sent.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 from unicodedata import normalize
 
@@ -75,16 +75,25 @@ def cleaned_object(known: Definitions, value: Mapping[str, Any]) -> dict[str, Va
 def with_one_primary(entries: list[Value], marked: int | None = None) -> list[Value]:
     """At most one entry of a multi-valued attribute is primary (RFC 7643, section 2.4): the entry with the number
     ``marked``, or the first that says so."""
-    primary = [
+    primary = {
         number for number, entry in enumerate(entries) if isinstance(entry, dict) and entry.get("primary") is True
-    ]
+    }
     if len(primary) < 2:
         return entries
-    kept = primary[0] if marked is None else marked
+    kept = min(primary) if marked is None else marked
     return [
         {**entry, "primary": False} if number in primary and number != kept and isinstance(entry, dict) else entry
         for number, entry in enumerate(entries)
     ]
+
+
+def hashable(value: Value) -> Hashable:
+    """A value that can be in a set: equal values give equal ones."""
+    if isinstance(value, dict):
+        return frozenset((name, hashable(part)) for name, part in value.items())
+    if isinstance(value, list):
+        return tuple(map(hashable, value))
+    return value
 
 
 def check_texts(kind: Kind, resource: Mapping[str, Value]) -> None:
