@@ -54,9 +54,9 @@ async def recorded(
     Raises LockedError if another process has the lock that the run needs, StateError if the report cannot be stored.
     """
     began, locked = time.monotonic(), False
+    if options.deliver:
+        await _begin(database, report)
     try:
-        if options.deliver:
-            await to_its_end(lambda: journal.begin(database, report))
         async with asyncio.timeout(DEADLINE.total_seconds()) as deadline:
             yield
     except LockedError:
@@ -85,6 +85,15 @@ async def recorded(
             if options.deliver:
                 write = journal.finish if _is_remembered(report) else journal.discard
                 await to_its_end(lambda: write(database, report))
+
+
+async def _begin(database: Database, report: Run) -> None:
+    """Add the run to the history. If it is cancelled meanwhile, nothing has happened yet."""
+    try:
+        await to_its_end(lambda: journal.begin(database, report))
+    except asyncio.CancelledError:
+        await to_its_end(lambda: journal.discard(database, report))
+        raise
 
 
 def _is_remembered(report: Run) -> bool:

@@ -9,10 +9,12 @@ from contextlib import closing
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.push.operations import delete, edit, patch, post, post_group, put, put_group
 from tests.push.pushing import PushingWorld, member_ids
 from usersyncd.core.report import PullRun
+from usersyncd.errors import StateError
 from usersyncd.plugin import Kind
 from usersyncd.push import burst, queue
 from usersyncd.push.commit import commit as commit_all
@@ -295,3 +297,19 @@ def test_a_state_database_that_fails_is_answered_by_503_and_recovers(
 
     acme.receive(send)
     assert len(acme.found("userName", "boris")) == 1
+
+
+def test_a_burst_that_cannot_be_noted_is_answered_by_503_at_once(
+    acme: PushingWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise StateError("the disk is full")
+
+    monkeypatch.setattr(burst, "PAUSE", 0.01)
+    began = time.monotonic()
+    with monkeypatch.context() as patched, capture_logs() as logs:
+        patched.setattr(journal, "begin", full)
+        assert acme.push(post("ada")) == [503]
+    assert time.monotonic() - began < queue.LONGEST / 2
+    assert {line["event_name"] for line in logs} == {"state.failed"}
+    assert len(acme.created(post("ada"))) == 1
