@@ -46,7 +46,7 @@ class Reply(Struct, frozen=True):
 class WebhookReceiver:
     """A webhook by its URL. Redirects are not followed, and proxies of the environment are not used."""
 
-    def __init__(self, url: str, *, private: bool, ca_file: Path | None = None, connections: int = 16) -> None:
+    def __init__(self, url: str, *, private: bool, ca_file: Path | None = None) -> None:
         """Raises ConfigError if the file with certificates cannot be used."""
         self._url = url
         try:
@@ -54,21 +54,35 @@ class WebhookReceiver:
         except (OSError, ssl.SSLError) as error:
             reason = f"ca_file {ca_file} cannot be used: {error}"
             raise ConfigError(reason, "name a file of certificates (PEM)") from None
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=trusted,
-            max_connections=connections,
-            keepalive_expiry=60,
-            network_backend=PublicBackend(private=private),
-        )
+        self._trusted = trusted
+        self._backend = PublicBackend(private=private)
+        self._connections: list[httpcore.AsyncConnectionPool] = []
+        self._free: list[httpcore.AsyncConnectionPool] = []
 
     async def post(self, message: EventMessage) -> Reply:
         """Post a message. Never raises for what the receiver does."""
+        connection = self._free.pop() if self._free else self._new()
+        try:
+            return await self._post(connection, message)
+        finally:
+            self._free.append(connection)
+
+    def _new(self) -> httpcore.AsyncConnectionPool:
+        """A pool of one connection, which connects again when it has to. A pool of many looks at all of its connections
+        twice in each request, which takes more time than the request."""
+        pool = httpcore.AsyncConnectionPool(
+            ssl_context=self._trusted, max_connections=1, keepalive_expiry=60, network_backend=self._backend
+        )
+        self._connections.append(pool)
+        return pool
+
+    async def _post(self, connection: httpcore.AsyncConnectionPool, message: EventMessage) -> Reply:
         headers: dict[bytes | str, bytes | str] = {"user-agent": "usersyncd", "accept": "application/json"}
         headers.update(message.headers)
         try:
             async with (
                 asyncio.timeout(TIMEOUT),
-                self._pool.stream("POST", self._url, headers=headers, content=message.body) as response,
+                connection.stream("POST", self._url, headers=headers, content=message.body) as response,
             ):
                 body = b""
                 async for part in response.aiter_stream():
@@ -86,7 +100,8 @@ class WebhookReceiver:
         return _reply(response, body)
 
     async def close(self) -> None:
-        await self._pool.aclose()
+        for connection in self._connections:
+            await connection.aclose()
 
 
 def _reply(response: httpcore.Response, body: bytes) -> Reply:
