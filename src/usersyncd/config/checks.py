@@ -116,7 +116,7 @@ def _shared(other: str, parts: Mapping[str, object], theirs: Mapping[str, object
             f"has the same {' and '.join(same)} as {other}, but not the same {' and '.join(rest)}: both would link the "
             "same accounts; name the same tables in both targets, or different tables in each"
         )
-    if not rest and both:
+    if same and not rest and both:
         return (
             f"is the same target as {other} (connector and options), and both list {', '.join(both)}: give each "
             "directory to one of them, under `directories`"
