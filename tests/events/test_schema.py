@@ -51,6 +51,9 @@ def test_real_events_of_all_types_are_valid(stream: StreamWorld) -> None:
     for event in events:
         CHECK.validate(event)
         assert set(event) <= set(SCHEMA["properties"])
+        assert {"before", "after", "changed"} <= set(event), "the same fields in every event"
+        if "member" in event:
+            assert (event["before"], event["after"], event["changed"]) == (None, None, [])
 
 
 @pytest.mark.parametrize("state", ["sqlite"], indirect=True)
@@ -132,3 +135,5 @@ def test_a_webhook_gets_no_more_bytes_than_the_limit() -> None:
     huge = {"about": "x" * 50_000}
     assert msgspec.json.decode(to_json({**body, "after": huge}))["omitted"] == ["before", "after"]
     assert msgspec.json.decode(to_json({**body, "after": huge}, None))["after"] == huge
+    created = to_json({**body, "before": None, "after": huge})
+    assert msgspec.json.decode(created)["omitted"] == ["after"], "what was null anyway is not left out"

@@ -75,7 +75,7 @@ def events_of(entry: StreamEntry, epoch: str, after: int = 0) -> Iterator[Event]
     for place, member in enumerate(_members(entry.members)):
         if entry.number + place > after:
             id_ = event_id(entry.run, entry.seq, place)
-            yield _event(entry, epoch, entry.number + place, id_, {"member": _member(member)})
+            yield _event(entry, epoch, entry.number + place, id_, {**_content(entry), "member": _member(member)})
 
 
 def event_id(run: str, seq: int, place: int | None = None) -> str:
@@ -122,6 +122,7 @@ def _event(entry: StreamEntry, epoch: str, number: int, id_: str, content: Mappi
 
 
 def _content(entry: StreamEntry) -> dict[str, Any]:
+    """The attributes before and after a change. A change of memberships has none."""
     before, after = (None if text is None else _decode(text) for text in (entry.before, entry.after))
     return {"before": before, "after": after, "changed": changed(before, after)}
 
@@ -146,8 +147,10 @@ def to_json(body: Mapping[str, Any], longest: int | None = LONGEST) -> bytes:
     text = msgspec.json.encode(body)
     omitted: list[str] = []
     for name, empty in (("before", None), ("after", None), ("changed", [])):
-        if longest is None or len(text) <= longest or name not in body:
+        if longest is None or len(text) <= longest:
             break
+        if not body.get(name):
+            continue
         omitted.append(name)
         body = {**body, name: empty, "omitted": omitted}
         text = msgspec.json.encode(body)
