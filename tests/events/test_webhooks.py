@@ -12,10 +12,12 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from tests.events.receiver import CUT, Received, receiving
 from tests.events.sending import OTHER_SECRET, SECRET, Sending, in_order, webhook
 from tests.events.world import Follower, StreamWorld
+from tests.servers.process import free_port
 from usersyncd.core.events import Event
 from usersyncd.core.retry_schedule import DELAYS
 from usersyncd.errors import ConfigError
 from usersyncd.events.messages import standard_webhooks
+from usersyncd.events.sender import REFUSALS
 from usersyncd.state import endpoints, streams
 
 ON_SQLITE = pytest.mark.parametrize("state", ["sqlite"], indirect=True)
@@ -322,21 +324,70 @@ async def test_a_connection_that_is_cut_is_tried_again_with_the_same_id(stream: 
 
 
 @ON_SQLITE
-async def test_an_event_that_never_gets_an_answer_holds_only_its_object(stream: StreamWorld) -> None:
+@pytest.mark.parametrize("poisoned", [{"u2"}, {"u2", "u5", "g1"}])
+async def test_events_that_never_get_an_answer_hold_their_objects_and_pause_nothing(
+    stream: StreamWorld, poisoned: set[str]
+) -> None:
     crowd(stream)
 
     async def cutting(request: Received) -> Any:
-        return CUT if request.event["object"]["record"] == "u2" else 200
+        return CUT if request.event["object"]["record"] in poisoned else 200
 
     async with receiving(cutting) as hook:
         sending = Sending(stream, hook)
         await sending.run()
-        for _ in range(12):
-            due = await sending.sender.round()
-            sending.now += min(due or timedelta(0), timedelta(seconds=10))
-        assert len(hook.accepted) == len(stream.events()) - 1
-        assert sending.status.held == 1
+        for _ in range(3):
+            await sending.sender.round()
+        good = [event for event in stream.events() if event["object"]["record"] not in poisoned]
+        assert len(hook.accepted) == len(good), "the clock stands still: nothing waited"
+        for _ in range(6):
+            sending.now += await sending.sender.round() or timedelta(0)
+        assert (sending.state.failures, sending.state.error) == (0, None)
+        held = sending.status.held
+        stream.user("u9", displayName="New")
+        await sending.run()
+        await sending.sender.round()
+        assert hook.accepted[-1]["after"]["displayName"] == "New"
+        assert sending.status.held == held == len(stream.events()) - 1 - len(good)
         await sending.sender.close()
+
+
+@ON_SQLITE
+async def test_an_endpoint_that_answers_nothing_is_paused_and_given_up_and_no_event_is_dead(
+    stream: StreamWorld,
+) -> None:
+    crowd(stream)
+    works = False
+
+    async def hanging_up(_: Received) -> Any:
+        return 200 if works else CUT
+
+    async with receiving(hanging_up) as hook:
+        sending = Sending(stream, hook)
+        await sending.run()
+        await sending.until_idle()
+        assert len(hook.received) < 16 + REFUSALS + len(DELAYS)
+        assert sending.state.stopped == "given_up"
+        assert sending.status.dead == 0
+        works = True
+        assert sending.enable()
+        await sending.until_idle()
+        await sending.sender.close()
+    assert len(hook.accepted) == len(stream.events())
+    assert in_order(hook.accepted)
+
+
+@ON_SQLITE
+async def test_an_endpoint_that_cannot_be_connected_to_is_paused_at_once(stream: StreamWorld) -> None:
+    crowd(stream)
+    async with receiving() as hook:
+        sending = Sending(stream, hook)
+        await sending.run()
+    sending.hook.url = f"http://127.0.0.1:{free_port()}/hook"
+    await sending.restart()
+    await sending.sender.round()
+    assert (sending.state.failures, sending.status.held) == (1, 0)
+    await sending.sender.close()
 
 
 async def test_a_killed_sender_sends_nothing_twice_under_another_id(stream: StreamWorld) -> None:

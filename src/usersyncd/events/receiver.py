@@ -18,29 +18,33 @@ from usersyncd.plugin import http_date, quoted
 
 TIMEOUT = 20.0
 """Seconds that one request may take."""
+CONNECT_TIMEOUT = 10.0
+"""Seconds within which a connection is made."""
 SHOWN = 300
 """The most characters of an answer that an error quotes."""
 _BODY = 4096
+_CONNECTING = {"timeout": {"connect": CONNECT_TIMEOUT}}
 _THROTTLED = (429, 502, 503, 504)
 
 
 class ReplyMeaning(Enum):
-    """What an answer means. DELIVERED: 2xx. REFUSED: this event is refused. UNAVAILABLE: the receiver as a whole cannot
-    take events now. DISABLED: it wants no more events (410)."""
+    """What an answer means. DELIVERED: 2xx. REFUSED: this event is refused. UNANSWERED: this event was sent, and there
+    was no answer. UNAVAILABLE: the receiver as a whole cannot take events now. DISABLED: it wants no more events
+    (410)."""
 
     DELIVERED = 1
     REFUSED = 2
-    UNAVAILABLE = 3
-    DISABLED = 4
+    UNANSWERED = 3
+    UNAVAILABLE = 4
+    DISABLED = 5
 
 
 class Reply(Struct, frozen=True):
-    """The answer to a message. ``wait``: what Retry-After asks for. ``silent``: there was no HTTP answer."""
+    """The answer to a message. ``wait``: what Retry-After asks for."""
 
     meaning: ReplyMeaning
     error: str | None = None
     wait: timedelta | None = None
-    silent: bool = False
 
 
 class WebhookReceiver:
@@ -82,7 +86,9 @@ class WebhookReceiver:
         try:
             async with (
                 asyncio.timeout(TIMEOUT),
-                connection.stream("POST", self._url, headers=headers, content=message.body) as response,
+                connection.stream(
+                    "POST", self._url, headers=headers, content=message.body, extensions=_CONNECTING
+                ) as response,
             ):
                 body = b""
                 async for part in response.aiter_stream():
@@ -90,13 +96,13 @@ class WebhookReceiver:
                     if len(body) >= _BODY:
                         break
         except ForbiddenAddressError as error:
-            return Reply(
-                ReplyMeaning.UNAVAILABLE, f"{error}: set allow_private_addresses if that is intended", silent=True
-            )
+            return Reply(ReplyMeaning.UNAVAILABLE, f"{error}: set allow_private_addresses if that is intended")
+        except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+            return Reply(ReplyMeaning.UNAVAILABLE, quoted(str(error) or "it cannot be connected to", SHOWN))
         except TimeoutError:
-            return Reply(ReplyMeaning.UNAVAILABLE, f"there was no answer within {TIMEOUT:.0f} seconds", silent=True)
+            return Reply(ReplyMeaning.UNANSWERED, f"there was no answer within {TIMEOUT:.0f} seconds")
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError) as error:
-            return Reply(ReplyMeaning.UNAVAILABLE, quoted(str(error) or type(error).__name__, SHOWN), silent=True)
+            return Reply(ReplyMeaning.UNANSWERED, quoted(str(error) or type(error).__name__, SHOWN))
         return _reply(response, body)
 
     async def close(self) -> None:

@@ -28,7 +28,7 @@ AT_ONCE = 16
 SECONDS = 2.0
 """After this time a round begins no more requests: what was acknowledged is stored."""
 REFUSALS = 10
-"""So many events refused in a row mean that the receiver as a whole does not work."""
+"""So many events refused or not answered in a row mean that the receiver as a whole does not work."""
 DISABLED = "disabled"
 GIVEN_UP = "given_up"
 
@@ -55,10 +55,10 @@ class EndpointSender:
         self._types = types
         self._log = log
         self._now = now
-        self._successes = 0
         self._refusals = 0
-        self._unanswered: dict[int, int] = {}
-        """The number of each event that got no answer, and how many were acknowledged until then."""
+        """How many events were refused or not answered since the last one was acknowledged."""
+        self._unanswered = set[int]()
+        """The numbers of the events that got no answer: an endpoint that is tried again gets other events first."""
 
     async def round(self) -> timedelta | None:
         """Send what is due. Returns when the next round is due; None: when there are new events. Raises StateError."""
@@ -120,28 +120,21 @@ class EndpointSender:
             if reply.meaning is not ReplyMeaning.DELIVERED:
                 break
         if reply.meaning is ReplyMeaning.DELIVERED:
-            self._successes += 1
             self._refusals = 0
-            self._unanswered.pop(event.number, None)
+            self._unanswered.discard(event.number)
             sending.deliver(pending)
-        elif reply.meaning is ReplyMeaning.DISABLED:
-            sending.stop(reply)
-        elif reply.meaning is ReplyMeaning.UNAVAILABLE and not self._is_event_at_fault(pending, reply):
-            sending.pause(reply)
-        else:
-            self._unanswered.pop(event.number, None)
-            self._refusals += 1
-            self._refuse(sending, pending, reply)
-            if self._refusals >= REFUSALS:
-                sending.pause(reply)
-
-    def _is_event_at_fault(self, pending: Pending, reply: Reply) -> bool:
-        """Whether an event gets no answer although others do: it was sent before, and another one was acknowledged
-        since then."""
-        if not reply.silent:
-            return False
-        number = pending.event.number
-        return self._unanswered.setdefault(number, self._successes) < self._successes
+            return
+        if reply.meaning is ReplyMeaning.UNANSWERED:
+            self._unanswered.add(event.number)
+        if reply.meaning in (ReplyMeaning.UNAVAILABLE, ReplyMeaning.DISABLED) or (
+            reply.meaning is ReplyMeaning.UNANSWERED and (sending.state.failures or sending.is_over)
+        ):
+            sending.end(reply)
+            return
+        self._refusals += 1
+        self._refuse(sending, pending, reply)
+        if self._refusals >= REFUSALS:
+            sending.end(reply)
 
     def _refuse(self, sending: _Sending, pending: Pending, reply: Reply) -> None:
         attempts = 1 + (pending.parked.attempts if pending.parked else 0)
@@ -240,14 +233,10 @@ class _Sending:
             self.parked += [Parked(one.event.number, one.event.object) for one in queue if one.parked is None]
             queue.clear()
 
-    def pause(self, reply: Reply) -> None:
-        """End the round: the endpoint as a whole takes no events."""
-        if self.failure is None:
+    def end(self, reply: Reply) -> None:
+        """End the round: the endpoint as a whole takes no events now, or none any more."""
+        if self.failure is None or reply.meaning is ReplyMeaning.DISABLED:
             self.failure = reply
-
-    def stop(self, reply: Reply) -> None:
-        """End the round: the endpoint wants no events any more."""
-        self.failure = reply
 
     def cursor(self) -> int:
         """The number up to which every event is acknowledged or parked."""
