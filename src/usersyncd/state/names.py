@@ -21,10 +21,12 @@ from usersyncd.state.bulk import batched
 from usersyncd.state.columns import KIND
 from usersyncd.state.conditions import one_of
 from usersyncd.state.database import among
-from usersyncd.state.tables import names, records
+from usersyncd.state.tables import directories, names, records
 
 MANY = 20_000
-"""From this number of names on, loading all names costs less than looking each up."""
+"""From this number of names on, loading all names may cost less than looking each up."""
+SHARE = 0.5
+"""It does from this share of the directory's records on."""
 BATCH = 5_000
 """How many names or records are looked up at a time."""
 
@@ -46,7 +48,8 @@ class ResolvedNames(Struct, frozen=True):
 
 
 class NameResolver:
-    """Resolves the names of one directory. ``expected``: about how many names will be looked up."""
+    """Resolves the names of one directory. ``expected``: about how many names will be looked up at least: if they turn
+    out to be many, all are loaded as well."""
 
     def __init__(self, connection: Connection, directory: int, expected: int = 0) -> None:
         self._connection = connection
@@ -58,11 +61,18 @@ class NameResolver:
         """The records that these names mean; the answer may contain more names. If a user and a group have the same
         name, it means the user. If two users have it, it means the one that had it first, or none if both got it in the
         same pull."""
-        if self._all is None and self._expected >= MANY:
+        if self._all is None and self._expected >= MANY and self._expected >= SHARE * self._size():
             self._all = self._load_all()
         if self._all is not None:
             return self._all
-        return self._choose(row for batch in batched(wanted, BATCH) for row in self._load(batch))
+        missing = list(wanted)
+        self._expected += len(missing)
+        return self._choose(row for batch in batched(missing, BATCH) for row in self._load(batch))
+
+    def _size(self) -> int:
+        """How many records the directory had before the pull."""
+        size = select(directories.c.users + directories.c.groups).where(directories.c.id == self._directory)
+        return int(self._connection.scalar(size) or 0)
 
     def _load_all(self) -> ResolvedNames:
         query = select(names.c.name, names.c.ref, names.c.kind).where(names.c.directory == self._directory)
