@@ -37,7 +37,7 @@ async def receive(pages: AsyncIterator[Page | Done], spool: Spool, tick: Callabl
                 done = page
             else:
                 _check(page)
-                if not all(map(_has_storable_id, page)):
+                if not _is_text("".join(_ids(page))):
                     page, unidentified = list(_with_storable_ids(page)), True
                 await batch.add(page)
                 tick(len(page))
@@ -83,20 +83,47 @@ def _check(page: Page) -> None:
     """Raise SourceError if a page breaks the contract."""
     if not isinstance(page, list | tuple):
         raise _broken(f"gave something that is not a page: {type(page).__name__}")
-    for item in page:
-        if isinstance(item, Members):
-            if not _is_id(item.group) or not _all_text(item.added) or not _all_text(item.removed):
-                raise _broken(f"gave members that are not text, or a group without an id: {item.group!r:.{LONGEST}}")
-        elif not isinstance(item, _ITEMS):
-            raise _broken(f"gave something that is neither a record nor a membership: {type(item).__name__}")
-        elif not isinstance(item.kind, Kind) or not _is_id(item.id):
-            raise _broken(f"gave a record without a kind or a usable id: {item.kind!r} {item.id!r:.{LONGEST}}")
-        elif isinstance(item, _ATTRIBUTED) and not (
-            isinstance(item.attributes, dict)
-            and _all_text(item.attributes)
-            and (not item.handles or _all_text(item.handles))
-        ):
-            raise _broken(f"gave {item.kind} {item.id} attributes without names, or handles that are not text")
+    # The items of a page are checked together, and one by one only to find the item that breaks the contract.
+    if not _is_sound(page):
+        for item in page:
+            _check_item(item)
+
+
+def _is_sound(page: Page) -> bool:
+    """Whether a page follows the contract. False for some pages that do, such as one with subclasses of the items."""
+    groups = [item for item in page if item.__class__ is Members]
+    records = [item for item in page if item.__class__ in _ITEMS]
+    if len(groups) + len(records) < len(page):
+        return False
+    ids = _ids(page)
+    bodies = [item for item in records if item.__class__ in _ATTRIBUTED]
+    return (
+        _all_text(ids)
+        and all(ids)
+        and max(map(len, ids), default=0) <= LONGEST
+        and _types([item.kind for item in records]) <= {Kind}
+        and _types([item.attributes for item in bodies]) <= {dict}
+        # Records have the same few names, so a set of them is built faster than the type of each is found.
+        and _all_text(set[object]().union(*[item.attributes for item in bodies]))
+        and all(_all_text(item.handles) for item in bodies if item.handles)
+        and all(_all_text(item.added) and _all_text(item.removed) for item in groups)
+    )
+
+
+def _check_item(item: object) -> None:
+    if isinstance(item, Members):
+        if not _is_id(item.group) or not _all_text(item.added) or not _all_text(item.removed):
+            raise _broken(f"gave members that are not text, or a group without an id: {item.group!r:.{LONGEST}}")
+    elif not isinstance(item, _ITEMS):
+        raise _broken(f"gave something that is neither a record nor a membership: {type(item).__name__}")
+    elif not isinstance(item.kind, Kind) or not _is_id(item.id):
+        raise _broken(f"gave a record without a kind or a usable id: {item.kind!r} {item.id!r:.{LONGEST}}")
+    elif isinstance(item, _ATTRIBUTED) and not (
+        isinstance(item.attributes, dict)
+        and _all_text(item.attributes)
+        and (not item.handles or _all_text(item.handles))
+    ):
+        raise _broken(f"gave {item.kind} {item.id} attributes without names, or handles that are not text")
 
 
 _ITEMS, _ATTRIBUTED = (Record, Patch, Present, Unread, Gone), (Record, Patch)
@@ -106,14 +133,14 @@ def _is_id(text: object) -> bool:
     return isinstance(text, str) and 0 < len(text) <= LONGEST
 
 
-def _has_storable_id(item: Item | Members) -> bool:
-    return _is_text(item.group if isinstance(item, Members) else item.id)
+def _ids(items: Iterable[Item | Members]) -> list[str]:
+    return [item.group if isinstance(item, Members) else item.id for item in items]
 
 
 def _with_storable_ids(page: Page) -> Iterator[Item | Members]:
     """The page without members of groups whose id cannot be stored. A record with such an id becomes ``Unread``."""
     for item in page:
-        if _has_storable_id(item):
+        if _is_text(*_ids([item])):
             yield item
         elif not isinstance(item, Members):
             yield Unread(item.kind, escaped(item.id)[:LONGEST], ILLEGIBLE.format("id"))
@@ -127,7 +154,11 @@ def _is_text(text: object) -> bool:
 
 
 def _all_text(items: Iterable[object]) -> bool:
-    return set(map(type, items)) <= {str}
+    return _types(items) <= {str}
+
+
+def _types(items: Iterable[object]) -> set[type]:
+    return set(map(type, items))
 
 
 def _broken(what: str) -> SourceError:
