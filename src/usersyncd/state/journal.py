@@ -136,14 +136,17 @@ def finish(database: Database, report: Report) -> None:
         _write(connection, report)
         if isinstance(report, DeliveryRun):
             outcomes.store(connection, report)
-        now = select(runs.c.elapsed).where(runs.c.id == report.run).scalar_subquery()
-        ages = select(runs.c.id, now - runs.c.elapsed).where(
-            runs.c.kind == _kind(report), runs.c.subject == subject(report)
-        )
+        latest = runs.alias()
+        now = select(latest.c.elapsed).where(latest.c.id == report.run).scalar_subquery()
         # A stream keeps its events, with the runs that caused them, for a time of its own.
         streamed = exists().where(journal.c.run == runs.c.id, journal.c.stream.is_not(None))
-        oldest = connection.execute(ages.where(~streamed).order_by(runs.c.number).limit(PRUNED)).all()
-        if expired := [run for run, age in oldest if age is not None and age > KEPT // timedelta(milliseconds=1)]:
+        oldest = select(runs.c.id).where(
+            runs.c.kind == _kind(report),
+            runs.c.subject == subject(report),
+            runs.c.elapsed < now - KEPT // timedelta(milliseconds=1),
+            ~streamed,
+        )
+        if expired := connection.scalars(oldest.order_by(runs.c.number).limit(PRUNED)).all():
             connection.execute(delete(journal).where(journal.c.run.in_(expired)))
             connection.execute(delete(runs).where(runs.c.id.in_(expired)))
 
