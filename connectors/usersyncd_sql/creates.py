@@ -26,8 +26,7 @@ def create(batch: Batch, table: RecordTable, changes: Sequence[Numbered]) -> Non
     if not changes:
         return
     sent: list[New] = []
-    if table.expect_new and table.keys_are_unique and not table.cannot_insert:
-        # The unique constraint refuses a row that exists, so no query is needed first.
+    if table.expects_new_rows:
         refused: dict[int, str] = {}
         if batch.all_at_once(lambda: _insert(batch, table, _made(batch, table, changes, sent, refused), sent)):
             for number, why in refused.items():

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import repeat
 from operator import itemgetter
 from typing import Any
 
@@ -19,6 +20,24 @@ from usersyncd_sql.to_json import NotJson, json_converter
 from usersyncd_sql.values import Adapter, adapter, text
 
 PLAIN = frozenset({str, type(None)})
+
+
+def _getter(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    """A function that returns the values of these names."""
+    if len(names) > 1:
+        return itemgetter(*names)  # returns a tuple only for two or more
+    return lambda shape: (shape[names[0]],)
+
+
+def _adapted(values: Iterable[Any], column: str, adapt: Adapter, *, nullable: bool) -> list[Any]:
+    """The values of a column, converted to its type. Raises Refused."""
+    try:
+        adapted = [None if value is None else adapt(value) for value in values]
+    except ValueError as error:
+        raise Refused(f"column `{column}` {error}") from None
+    if not nullable and None in adapted:
+        raise Refused(f"column `{column}` accepts no NULL, and the rules give no value")
+    return adapted
 
 
 class RecordTable(Reflected):
@@ -53,7 +72,7 @@ class RecordTable(Reflected):
         }  # fmt: skip
         plain = [attribute for attribute in self.names if attribute not in special]
         self._attributes = (*plain, *special)
-        self._get = itemgetter(*self._attributes) if len(self._attributes) > 1 else None
+        self._get = _getter(self._attributes)
         self._plain = len(plain)
         self._special = [
             (len(plain) + n, c, self._adapter(c) or text, self.columns[c].nullable and a != layout.key)
@@ -76,6 +95,11 @@ class RecordTable(Reflected):
             for name, column in self.columns.items()
             if (convert := json_converter(column.type)) is not None
         ]
+
+    @property
+    def expects_new_rows(self) -> bool:
+        """Whether new rows are inserted without a query first: a unique constraint refuses a row that exists."""
+        return self.expect_new and self.keys_are_unique and not self.cannot_insert
 
     @property
     def identity(self) -> Columns:
@@ -127,28 +151,43 @@ class RecordTable(Reflected):
         key: Any = attributes.get(self.key_attribute)
         return Held(self.target_id(row), "" if key is None else key, attributes, known, lasting)
 
-    def row(self, change: Change, now: dict[str, Any]) -> Row:
-        """The row for a change, in the order of ``written``. Raises Refused with the name of the column."""
-        after = change.after or {}
-        try:
-            values = list(self._get(after)) if self._get else [after[self._attributes[0]]]
-        except KeyError:
-            values = [after.get(attribute) for attribute in self._attributes]
+    def row(self, change: Change, now: Mapping[str, Any]) -> Row:
+        """The row for a change. Raises Refused with the name of the column."""
+        left = change.op is Op.DEACTIVATE
+        return next(self.rows([change.after or {}], change.directory, [change.id], now, left=left))
+
+    def rows(
+        self,
+        shapes: Sequence[Mapping[str, Value]],
+        directory: str,
+        ids: Sequence[str],
+        now: Mapping[str, Any],
+        *,
+        left: bool = False,
+    ) -> Iterator[Row]:
+        """The rows for these shapes, in the order of ``written``. ``now``: see :meth:`now`; ``left``: they are
+        leavers. Raises Refused with the name of the column for the first value that does not fit."""
+        columns: list[Iterable[Any]] = list(self._columns(shapes))
         for place, column, adapt, nullable in self._special:
-            if values[place] is not None:
-                try:
-                    values[place] = adapt(values[place])
-                except ValueError as error:
-                    raise Refused(f"column `{column}` {error}") from None
-            elif not nullable:
-                raise Refused(f"column `{column}` accepts no NULL, and the rules give no value")
-        if not PLAIN.issuperset(map(type, values[: self._plain])):
-            values[: self._plain] = [v if v is None else text(v) for v in values[: self._plain]]
-        values += [change.directory if column == own.DIRECTORY else change.id for column in self._added]
+            columns[place] = _adapted(columns[place], column, adapt, nullable=nullable)
+        for place in range(self._plain):
+            if not PLAIN.issuperset(map(type, columns[place])):
+                columns[place] = [value if value is None else text(value) for value in columns[place]]
+        columns += [repeat(directory) if column == own.DIRECTORY else ids for column in self._added]
         for stamp in self.stamps:
-            left = change.op is Op.DEACTIVATE or after.get(own.ACTIVE) is False
-            values.append(now[stamp] if stamp == own.UPDATED_AT or left else None)
-        return tuple(values)
+            if stamp == own.UPDATED_AT or left:
+                columns.append(repeat(now[stamp]))
+            else:
+                columns.append([now[stamp] if shape.get(own.ACTIVE) is False else None for shape in shapes])
+        return zip(*columns, strict=False)  # some repeat one value
+
+    def _columns(self, shapes: Sequence[Mapping[str, Value]]) -> Iterable[Sequence[Any]]:
+        """The values of each attribute. An attribute that a shape does not have is None."""
+        try:
+            picked = list(map(self._get, shapes))
+        except KeyError:
+            picked = [tuple(map(shape.get, self._attributes)) for shape in shapes]
+        return zip(*picked, strict=True)
 
     def now(self, moment: datetime) -> dict[str, Any]:
         """The timestamp columns -> the moment, converted to their types."""

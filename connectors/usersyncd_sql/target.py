@@ -13,7 +13,20 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from usersyncd.errors import TargetError
-from usersyncd.plugin import API, Capabilities, Change, Edge, Held, Kind, Lookup, Op, Outcome, TargetContext, Value
+from usersyncd.plugin import (
+    API,
+    Capabilities,
+    Change,
+    Creates,
+    Edge,
+    Held,
+    Kind,
+    Lookup,
+    Op,
+    Outcome,
+    TargetContext,
+    Value,
+)
 from usersyncd_sql import equivalence, listing, memberships, own, reading, server, upgrade
 from usersyncd_sql.batch import Batch, Numbered
 from usersyncd_sql.catalog import Catalog
@@ -22,6 +35,7 @@ from usersyncd_sql.deletes import delete
 from usersyncd_sql.engine import build, driver_url, sqlite_file
 from usersyncd_sql.faults import busy, driver_error, is_busy, target_error
 from usersyncd_sql.mysql import MysqlWriter
+from usersyncd_sql.new_rows import insert_together
 from usersyncd_sql.options import SqlOptions
 from usersyncd_sql.protected import protected_member
 from usersyncd_sql.rename import Renamed, rename
@@ -236,6 +250,9 @@ class SqlTarget:
             with self._writing() as connection:
                 batch = Batch(writer(connection), self._catalog, self._context)
                 batch.writer.begin()
+                if isinstance(changes, Creates) and (given := insert_together(batch, changes)) is not None:
+                    outcomes[:] = [Outcome(target_id=target_id) for target_id in given]
+                    return
                 for (op, kind), phase in groupby(enumerate(changes), key=lambda numbered: _phase(numbered[1])):
                     _carry_out(batch, op, kind, list(phase))
             outcomes[:] = [batch.outcome(number) for number in range(len(changes))]

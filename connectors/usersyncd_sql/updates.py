@@ -187,7 +187,7 @@ def _row(table: RecordTable, change: Change, held: Mapping[str, Any], now: Mappi
     """The row after a change. A leaver's shape comes from earlier rules: if it lacks attributes of the current rules,
     only the access changes. Raises Refused."""
     if table.names.keys() <= (change.after or {}).keys():
-        return table.row(change, dict(now))
+        return table.row(change, now)
     row = {**held, **now, table.names[own.ACTIVE]: table.adapted(own.ACTIVE, False)}
     return tuple(row[column] for column in table.written)
 

@@ -44,7 +44,7 @@ def deliver_one(connection: Connection, stream: StreamWorld, id_: str, seq: int)
         assert found is not None
         [run] = journal.history(other, 1, "app")
     stamps = streams.publish(connection, Publication(found.target), [(10_000 + seq, change)], {10_000 + seq: id_})
-    journal.write(connection, run.run, "app", 10_000 + seq, [change], [None], stamps)
+    journal.write(connection, run.run, "app", 10_000 + seq, [journal.entry_of(change, None)], stamps)
     assert stamps[0].event is not None
     return stamps[0].event
 

@@ -21,6 +21,15 @@ def digest(data: bytes) -> int:
     return int.from_bytes(xxh3_64_digest(data), "little", signed=True)
 
 
+def digests(texts: Iterable[str]) -> array[int]:
+    """The digests of many texts, in their order."""
+    numbers = array("q")
+    numbers.frombytes(b"".join([xxh3_64_digest(text.encode()) for text in texts]))
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers
+
+
 def name(token: str) -> int:
     """The digest of an id or handle, which stands for it as a number."""
     return digest(token.encode())
@@ -28,11 +37,7 @@ def name(token: str) -> int:
 
 def names(tokens: Iterable[str]) -> array[int]:
     """The numbers of many ids or handles, in their order."""
-    numbers = array("q")
-    numbers.frombytes(b"".join([xxh3_64_digest(token.encode()) for token in tokens]))
-    if sys.byteorder == "big":
-        numbers.byteswap()
-    return numbers
+    return digests(tokens)
 
 
 def names_digest(numbers: Iterable[int]) -> int:

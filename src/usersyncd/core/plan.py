@@ -29,6 +29,7 @@ class Section(IntEnum):
     USERS_GONE = 10
 
 
+_USERS = frozenset({Section.USERS_FREED, Section.USERS, Section.USERS_NEW, Section.USERS_LEAVING, Section.USERS_GONE})
 _OF_GROUPS = {Op.CREATE: Section.GROUPS_NEW, Op.DELETE: Section.GROUPS_GONE}
 _OF_USERS = {Op.CREATE: Section.USERS_NEW, Op.DELETE: Section.USERS_GONE}
 _OF_MEMBERS = {Op.ADD: Section.ADDITIONS, Op.REMOVE: Section.REMOVALS}
@@ -45,16 +46,24 @@ def section(change: Change, *, left: bool = False) -> Section:
     return _OF_USERS.get(change.op, Section.USERS)
 
 
+def kind_of(section: Section) -> Kind:
+    """The kind of the objects that the changes of a section are about."""
+    return Kind.USER if section in _USERS else Kind.GROUP
+
+
 def count(counts: Counts, change: Change, times: int | None = None) -> None:
     """Add a change to the counts: once for a record, once for each membership, or as many ``times`` as given."""
     number = (len(change.members) or 1) if times is None else times
-    if change.op is Op.CREATE and change.kind is Kind.USER:
-        counts.users.create += number  # A shortcut: nearly all changes of a first sync are these.
-        return
     part: Struct = counts.memberships
     if not change.members:
         part = counts.users if change.kind is Kind.USER else counts.groups
     setattr(part, change.op, getattr(part, change.op) + number)
+
+
+def count_creates(counts: Counts, kind: Kind, number: int) -> None:
+    """Add many creates to the counts."""
+    part = counts.users if kind is Kind.USER else counts.groups
+    part.create += number
 
 
 def differences(op: str, before: Mapping[str, Value], after: Mapping[str, Value]) -> Iterator[tuple[str, Value, Value]]:

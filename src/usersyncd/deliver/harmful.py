@@ -17,7 +17,8 @@ from usersyncd.core.approvals import (
 )
 from usersyncd.core.guard import Sort
 from usersyncd.plugin import Change
-from usersyncd.state.plan_store import PlannedChange, PlanStore
+from usersyncd.state.plan_store import PlanStore
+from usersyncd.state.planned import PlannedChange
 
 
 class Harmful:

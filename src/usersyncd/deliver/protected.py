@@ -10,7 +10,8 @@ from collections.abc import Collection, Iterable
 from usersyncd.context import TargetRunContext
 from usersyncd.deliver.objects import LOOKUPS, Refusal, is_readable, read_objects
 from usersyncd.plugin import PROTECTED, Kind, Op, Target, holds_protected
-from usersyncd.state.plan_store import PlannedChange, PlanStore
+from usersyncd.state.plan_store import PlanStore
+from usersyncd.state.planned import PlannedChange
 
 STEPS = 200
 """How many membership changes are checked together."""

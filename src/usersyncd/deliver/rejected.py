@@ -7,7 +7,8 @@ from collections.abc import Mapping, Set
 from usersyncd.core.approvals import Decision, harmful, identity, member_identity
 from usersyncd.core.report import MAX_SKIPPED, Skipped
 from usersyncd.plugin import Change, Kind, Op
-from usersyncd.state.plan_store import PlannedChange, PlanStore
+from usersyncd.state.plan_store import PlanStore
+from usersyncd.state.planned import PlannedChange
 
 _LEAVING = (Op.DEACTIVATE, Op.DELETE)
 

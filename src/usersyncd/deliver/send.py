@@ -11,7 +11,7 @@ from typing import Any, cast
 from msgspec import Struct, field
 
 from usersyncd.blocking import to_its_end
-from usersyncd.core.plan import count
+from usersyncd.core.plan import count, count_creates
 from usersyncd.core.quarantine import PROBE, refuses_most
 from usersyncd.core.report import MAX_FAILURES, Counts, Failed
 from usersyncd.deliver.share import SharePlan, TargetPlan
@@ -20,8 +20,10 @@ from usersyncd.errors import TargetError, in_short
 from usersyncd.plugin import DELIVERED, Change, Kind, Outcome, Target
 from usersyncd.state import moments, progress_store, quarantine
 from usersyncd.state.addresses import Addresses
-from usersyncd.state.ledger import Answer, Ledger, found_missing, is_absent
-from usersyncd.state.plan_store import PlannedChange, PlanStore
+from usersyncd.state.answers import Answer, Answers, CreatedObjects, created, found_missing, is_absent
+from usersyncd.state.ledger import Ledger
+from usersyncd.state.plan_store import PlanStore
+from usersyncd.state.planned import Batch, PlannedChange, PlannedCreates
 from usersyncd.state.quarantine import Quarantine
 
 CHANGES = 2_000
@@ -152,9 +154,9 @@ async def send(
     target as a whole cannot be written, StateError if the state database cannot.
     """
     journalled = target.capabilities.journalled
-    answers: list[Answer] = []
+    answers: Answers = []
     for planned in plan.batches(CHANGES, EDGES, PROBE if probe else None):
-        if addresses.are_needed(planned) and answers and not answers[0].step.members:
+        if addresses.are_needed(planned) and answers and _may_create(answers):
             # The last answers may contain target ids that this batch needs.
             await _store(ledger, answers, [])
             answers = []
@@ -163,13 +165,14 @@ async def send(
         answers = []  # Frees their memory before the next batch is sent.
         answered: list[Outcome] = []
         try:
-            await _deliver(target, [step.change for step in steps if step.change is not None], answered)
+            await _deliver(target, _changes(steps), answered)
         except BaseException:
             # The answers received so far are stored. The next run looks up the rest.
-            received = list(_answers(steps, answered, outcomes))
-            await _store(ledger, received, [] if journalled else steps[len(received) :])
+            each = _one_by_one(steps)
+            received = list(_answers(each, answered, outcomes))
+            await _store(ledger, received, [] if journalled else each[len(received) :])
             raise
-        answers = list(_answers(steps, answered, outcomes))
+        answers = _answers_to(steps, answered, outcomes)
         addresses.learn(answers)
         tick(len(planned))
         if probe and 0 < outcomes.sent == outcomes.rejected:
@@ -183,7 +186,22 @@ async def send(
     await _store(ledger, answers, [])
 
 
-async def _store(ledger: Ledger, answers: Sequence[Answer], following: Sequence[PlannedChange]) -> None:
+def _changes(steps: Batch) -> Sequence[Change]:
+    if isinstance(steps, PlannedCreates):
+        return steps.creates
+    return [step.change for step in steps if step.change is not None]
+
+
+def _one_by_one(steps: Batch) -> list[PlannedChange]:
+    return steps.steps() if isinstance(steps, PlannedCreates) else steps
+
+
+def _may_create(answers: Answers) -> bool:
+    """Whether these are answers to changes of records, which may have created objects."""
+    return isinstance(answers, CreatedObjects) or not answers[0].step.members
+
+
+async def _store(ledger: Ledger, answers: Answers, following: Batch) -> None:
     """Store answers and the batch that is sent next, in a separate thread that ends even if this task is cancelled."""
     await asyncio.shield(asyncio.to_thread(ledger.write, answers, following))
 
@@ -200,6 +218,16 @@ async def _deliver(target: Target, changes: Sequence[Change], answered: list[Out
             f"the connector answered {len(answered)} of {len(changes)} changes",
             "this is a fault of the connector: report it to its author",
         )
+
+
+def _answers_to(steps: Batch, answered: Sequence[Outcome], outcomes: Outcomes) -> Answers:
+    """The target's answers to a batch: as columns if all its creates were delivered."""
+    if isinstance(steps, PlannedCreates) and (objects := created(steps, answered)) is not None:
+        creates = steps.creates
+        outcomes.sent += len(steps)
+        count_creates(outcomes.counts[creates.directory], creates.kind, len(steps))
+        return objects
+    return list(_answers(_one_by_one(steps), answered, outcomes))
 
 
 def _answers(steps: Sequence[PlannedChange], answered: Sequence[Outcome], outcomes: Outcomes) -> Iterator[Answer]:

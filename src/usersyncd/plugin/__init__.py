@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from usersyncd.plugin.answers import http_date
 from usersyncd.plugin.context import PATIENT, Context, Patience
+from usersyncd.plugin.creates import Creates
 from usersyncd.plugin.duration import DURATION, Duration, duration
 from usersyncd.plugin.items import Done, Gone, Members, Page, Patch, Present, Record, Unread
 from usersyncd.plugin.options import OptionFile, Options, Secret, refuse_short_token, scheme_lowered
@@ -48,9 +49,9 @@ loaded."""
 
 __all__ = [
     "API", "CANONICAL", "DELIVERED", "DURATION", "PATIENT", "PROTECTED", "AccessToken", "Capabilities", "Change",
-    "ClientCredentials", "Context", "Done", "Duration", "Edge", "Gone", "Held", "Inspectable", "Kind", "Layout",
-    "Listed", "Lookup", "Member", "Members", "Op", "OptionFile", "Options", "Outcome", "Page", "Patch", "Patience",
-    "Person", "PersonSource", "Present", "Quota", "Receiving", "ReceivingSource", "Record",
+    "ClientCredentials", "Context", "Creates", "Done", "Duration", "Edge", "Gone", "Held", "Inspectable", "Kind",
+    "Layout", "Listed", "Lookup", "Member", "Members", "Op", "OptionFile", "Options", "Outcome", "Page", "Patch",
+    "Patience", "Person", "PersonSource", "Present", "Quota", "Receiving", "ReceivingSource", "Record",
     "RenamingTarget", "Secret", "Source", "SourceContext", "StreamOptions", "Target", "TargetContext", "Unread",
     "Value", "Webhook", "duration", "holds_protected", "http_date", "many", "quoted", "refuse_short_token",
     "scheme_lowered",

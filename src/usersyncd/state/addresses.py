@@ -4,16 +4,16 @@ have created the objects."""
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 
 from msgspec import structs
 
 from usersyncd.plugin import Change, Member
 from usersyncd.state import links
+from usersyncd.state.answers import Answers, CreatedObjects
 from usersyncd.state.database import Database
 from usersyncd.state.held_members import groups_with
-from usersyncd.state.ledger import Answer
-from usersyncd.state.plan_store import PlannedChange
+from usersyncd.state.planned import Batch, PlannedChange, PlannedCreates
 
 REMEMBERED = 150_000
 """The largest number of addresses in the cache, so that memory stays flat."""
@@ -32,27 +32,32 @@ class Addresses:
         self._keys: dict[int, str | int] = {}
 
     @staticmethod
-    def are_needed(steps: Sequence[PlannedChange]) -> bool:
+    def are_needed(steps: Batch) -> bool:
         """Whether these steps refer to objects that earlier batches may have created."""
+        if isinstance(steps, PlannedCreates):
+            return False
         return bool(steps) and (bool(steps[0].members) or steps[0].fallback)
 
-    def learn(self, answers: Iterable[Answer]) -> None:
+    def learn(self, answers: Answers) -> None:
         """Cache the target ids of the objects that a batch created."""
         if len(self._target_ids) > REMEMBERED:
+            return
+        if isinstance(answers, CreatedObjects):
+            self._target_ids.update(zip(answers.planned.refs, answers.target_ids, strict=True))
             return
         for step, outcome in ((answer.step, answer.outcome) for answer in answers):
             if outcome.target_id is not None and step.change is not None and step.change.after is not None:
                 self._target_ids[step.ref] = outcome.target_id
 
-    def addressed(self, steps: Sequence[PlannedChange], again: set[int]) -> list[PlannedChange]:
+    def addressed(self, steps: Batch, again: set[int]) -> Batch:
         """The steps that can be delivered, with the addresses of both ends of each membership.
 
         Memberships whose group or member has no object are left out, and their groups are added to ``again``. A
         fallback step is left out if the object was adopted after all. If a leaver's object was not adopted, the
         leaver's groups are added to ``again``: the plan had passed them to the record that adopts the object.
         """
-        if not self.are_needed(steps):
-            return list(steps)
+        if isinstance(steps, PlannedCreates) or not self.are_needed(steps):
+            return steps
         if len(self._target_ids) > REMEMBERED:
             self._target_ids.clear()
             self._keys.clear()

@@ -4,7 +4,8 @@ temporary database."""
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import Any
 
 import msgspec
@@ -76,6 +77,15 @@ class ClaimedKeys:
     def add(self, claims: Iterable[KeyClaim]) -> None:
         """Add claims. A claim replaces an earlier one of the same record."""
         self._file.executemany(_INSERT, map(self._row, claims))
+
+    def add_new(self, kind: Kind, directory: str, refs: Sequence[int], ids: Sequence[str], keys: Sequence[str]) -> None:
+        """Add the claims of records that come and have no object yet. ``keys`` are JSON."""
+        space = self.space(directory)
+        rows = zip(
+            refs, repeat(NUMBER[kind]), repeat(directory), ids, keys, repeat(True), repeat(True), repeat(True),
+            repeat(space),
+        )  # fmt: skip
+        self._file.executemany(_INSERT, rows)
 
     def drop(self, ref: int) -> None:
         """Remove the claim of a record."""

@@ -92,11 +92,17 @@ class Harms:
         self._stored: bool | None = None
         """Whether any harm is stored; None: not known yet."""
 
-    def write(self, connection: Connection, done: Sequence[AcknowledgedChange]) -> None:
-        """Store the harm that these changes do, and delete the harm that they undo."""
+    def are_stored(self, connection: Connection) -> bool:
+        """Whether any harm of an earlier change is stored."""
         if self._stored is None:
             self._stored = connection.scalar(select(harms.c.ref).where(*self._of_share).limit(1)) is not None
-        if not self._stored and not any(change.counted and change.change.op in HARMFUL for change in done):
+        return self._stored
+
+    def write(self, connection: Connection, done: Sequence[AcknowledgedChange]) -> None:
+        """Store the harm that these changes do, and delete the harm that they undo."""
+        if not self.are_stored(connection) and not any(
+            change.counted and change.change.op in HARMFUL for change in done
+        ):
             return
         run = journal.number(connection, self._run)
         for changes in batched(done, PAGE):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import IntEnum
+from itertools import repeat
 from typing import Any
 
 import msgspec
@@ -14,7 +15,7 @@ from sqlalchemy import Connection, delete, exists, func, insert, or_, select, up
 from usersyncd.core.clock import gap
 from usersyncd.core.digest import encode
 from usersyncd.core.report import DeliveryRun, PullRun, RunReport, Status
-from usersyncd.plugin import Change, Member
+from usersyncd.plugin import Change, Creates, Member, Op
 from usersyncd.state import bulk, counters, outcomes
 from usersyncd.state.database import Database
 from usersyncd.state.streams import Stamp
@@ -170,26 +171,34 @@ def write(
     run: str,
     target: str,
     first: int,
-    changes: Iterable[Change],
-    texts: Iterable[str | None],
+    changes: Iterable[bulk.Row],
     stamps: Iterable[Stamp] | None = None,
 ) -> None:
-    """Add the changes that a target acknowledged, numbered from ``first``. ``texts``: the new shape of each object as
-    JSON. ``stamps``: their places in a stream; None: they are in none."""
-    rows: Iterable[bulk.Row] = (
-        (
-            run, seq, target, change.directory, change.op.value, change.kind.value, change.id,
-            encode(change.key).decode(),
-            None if change.before is None else encode(change.before).decode(), text,
-            encode(change.members).decode() if change.members else None,
-        )
-        for seq, (change, text) in enumerate(zip(changes, texts, strict=True), first)
-    )  # fmt: skip
+    """Add the changes that a target acknowledged, numbered from ``first``, as rows of :func:`entry_of` or
+    :func:`entries_of`. ``stamps``: their places in a stream; None: they are in none."""
+    rows: Iterable[bulk.Row] = ((run, seq, target, *row) for seq, row in enumerate(changes, first))
     if stamps is None:
         bulk.insert(connection, journal, _COLUMNS, rows)
     else:
         stamped = (row + structs.astuple(stamp) for row, stamp in zip(rows, stamps, strict=True))
         bulk.insert(connection, journal, (*_COLUMNS, *_STAMPS), stamped)
+
+
+def entry_of(change: Change, text: str | None) -> bulk.Row:
+    """The row of a change. ``text``: the new shape of the object as JSON."""
+    return (
+        change.directory, change.op.value, change.kind.value, change.id, encode(change.key).decode(),
+        None if change.before is None else encode(change.before).decode(), text,
+        encode(change.members).decode() if change.members else None,
+    )  # fmt: skip
+
+
+def entries_of(creates: Creates) -> Iterator[bulk.Row]:
+    """The rows of creates."""
+    return zip(
+        repeat(creates.directory), repeat(Op.CREATE.value), repeat(creates.kind.value), creates.ids, creates.keys,
+        repeat(None), creates.shapes, repeat(None),
+    )  # fmt: skip
 
 
 # ---- reading

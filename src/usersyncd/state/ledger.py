@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import datetime
+from itertools import repeat
 
 from msgspec import Struct, field, structs
 from sqlalchemy import Connection, bindparam, update
@@ -23,22 +24,23 @@ from usersyncd.core.report import Counts
 from usersyncd.core.sorted_arrays import edited
 from usersyncd.plugin import Change, Held, Kind, Layout, Op, Outcome
 from usersyncd.state import journal, links, progress_store, sent, streams
+from usersyncd.state.answers import (
+    Answer,
+    Answers,
+    CreatedObjects,
+    accepted_members,
+    accepted_part,
+    found_missing,
+)
 from usersyncd.state.approvals import consume
 from usersyncd.state.database import Database
 from usersyncd.state.harms import AcknowledgedChange, Harms
 from usersyncd.state.held_members import HeldMembers, held_members, replace_members, write_members
 from usersyncd.state.lock import Lock
-from usersyncd.state.plan_store import PlannedChange
+from usersyncd.state.planned import Batch, PlannedChange, is_active
 from usersyncd.state.sent import Sent
 from usersyncd.state.streams import Publication, Stamp
 from usersyncd.state.tables import links as links_table
-
-
-class Answer(Struct, frozen=True, gc=False):
-    """A step and the target's answer to it. A step without a change is not sent, and counts as delivered."""
-
-    step: PlannedChange
-    outcome: Outcome
 
 
 class Book(Struct, frozen=True):
@@ -82,7 +84,7 @@ class Ledger:
         self.displaced: set[int] = set()
         """Refs of records whose objects are linked to other records now. The next plan compares them again."""
 
-    def write(self, answers: Sequence[Answer], following: Sequence[PlannedChange]) -> None:
+    def write(self, answers: Answers, following: Batch) -> None:
         """Store the answers to one batch, and the ``following`` batch before it is sent: none for a target that is the
         journal itself. Raises StateError."""
         if not answers and not following:
@@ -90,23 +92,51 @@ class Ledger:
         self._lock.verify()
         book = self._book
         with self._database.write(durable=bool(following) or book.publication is not None) as connection:
-            # Members come before records, because deleting the link of a group deletes its members.
-            emptied = self._write_members(connection, answers)
-            texts = self._write_links(connection, answers)
-            done = [change for answer in answers if (change := self._acknowledged(answer, emptied)) is not None]
-            stamps = self._publish(connection, done, answers)
-            self._write_journal(connection, [(change.change, texts.get(change.ref)) for change in done], stamps)
-            self._write_harms(connection, done)
+            if isinstance(answers, CreatedObjects) and self._are_plain(connection, answers):
+                self._write_created(connection, answers)
+                directories = [answers.planned.creates.directory] * len(answers)
+            else:
+                each = answers.answers() if isinstance(answers, CreatedObjects) else answers
+                directories = [change.directory for change in self._write_each(connection, each)]
             if following:
                 sent.write(connection, book.target, book.directories, following)
             else:
                 sent.clear(connection, book.target)
-        self._count(change.directory for change in done)
+        self._count(directories)
 
-    def _count(self, directories: Iterable[str]) -> None:
-        names = list(directories)
-        self._next += len(names)
-        self.entries.update(names)
+    def _write_each(self, connection: Connection, answers: Sequence[Answer]) -> list[AcknowledgedChange]:
+        """Store the answers one by one. Returns the changes that were made."""
+        # Members come before records, because deleting the link of a group deletes its members.
+        emptied = self._write_members(connection, answers)
+        texts = self._write_links(connection, answers)
+        done = [change for answer in answers if (change := self._acknowledged(answer, emptied)) is not None]
+        stamps = self._publish(connection, done, answers)
+        self._write_journal(connection, [(change.change, texts.get(change.ref)) for change in done], stamps)
+        self._write_harms(connection, done)
+        return done
+
+    def _are_plain(self, connection: Connection, created: CreatedObjects) -> bool:
+        """Whether nothing but links and the journal tells of these creates: no event, no approval, no harm that a
+        create may undo."""
+        directory = created.planned.creates.directory
+        return (
+            self._book.publication is None
+            and not self._approved(directory)
+            and not self._harms_of(directory).are_stored(connection)
+        )
+
+    def _write_created(self, connection: Connection, created: CreatedObjects) -> None:
+        book, planned, creates = self._book, created.planned, created.planned.creates
+        self._displace(connection, zip(repeat(creates.kind), planned.refs, created.target_ids))
+        links.add(
+            connection, book.target, repeat(creates.kind), planned.refs, creates.keys, creates.shapes, planned.active,
+            created.target_ids,
+        )  # fmt: skip
+        journal.write(connection, book.run, book.name, self._next, journal.entries_of(creates))
+
+    def _count(self, directories: Sequence[str]) -> None:
+        self._next += len(directories)
+        self.entries.update(directories)
 
     def _write_harms(self, connection: Connection, done: Sequence[AcknowledgedChange]) -> None:
         by_directory: dict[str, list[AcknowledgedChange]] = {}
@@ -114,18 +144,22 @@ class Ledger:
             by_directory.setdefault(change.directory, []).append(change)
         book = self._book
         for name, changes in by_directory.items():
-            if name not in self._harms:
-                self._harms[name] = Harms(book.target, book.directories[name], book.run, limited(book.guard))
-            self._harms[name].write(connection, changes)
+            self._harms_of(name).write(connection, changes)
             if approved := self._approved(name):
                 pairs = ((change.change, change.emptied) for change in changes)
                 consume(connection, book.target, book.directories[name], pairs, approved)
 
+    def _harms_of(self, directory: str) -> Harms:
+        book = self._book
+        if directory not in self._harms:
+            self._harms[directory] = Harms(book.target, book.directories[directory], book.run, limited(book.guard))
+        return self._harms[directory]
+
     def _acknowledged(self, answer: Answer, emptied: Set[int]) -> AcknowledgedChange | None:
-        change, step = _accepted_part(answer), answer.step
+        change, step = accepted_part(answer), answer.step
         if change is None:
             return None
-        members = _accepted_members(answer) if change.members else ()
+        members = accepted_members(answer) if change.members else ()
         whole, is_empty = step.change or change, step.ref in emptied
         approved = approved_part(whole, step.members, self._approved(change.directory), emptied=is_empty)
         return AcknowledgedChange(
@@ -149,17 +183,19 @@ class Ledger:
         self, connection: Connection, done: Sequence[tuple[Change, str | None]], stamps: Sequence[Stamp] | None = None
     ) -> None:
         """Add changes to the journal, each with its new shape as JSON; None: the shape is encoded here."""
-        texts = (
-            text if text is not None or change.after is None else encode(change.after).decode() for change, text in done
+        rows = (
+            journal.entry_of(
+                change, text if text is not None or change.after is None else encode(change.after).decode()
+            )
+            for change, text in done
         )
-        changes = [change for change, _ in done]
-        journal.write(connection, self._book.run, self._book.name, self._next, changes, texts, stamps)
+        journal.write(connection, self._book.run, self._book.name, self._next, rows, stamps)
 
     # ---- records
 
     def _write_links(self, connection: Connection, answers: Iterable[Answer]) -> dict[int, str]:
         """Store the links. Returns the stored shapes as JSON, by ref."""
-        created: list[links.Row] = []
+        created: list[tuple[Kind, int, str, str, int, str | None]] = []
         changed: list[links.Row] = []
         with_new_id: list[links.Row] = []
         ended: list[int] = []
@@ -175,11 +211,13 @@ class Ledger:
                 ended += found_missing(step, outcome)
             elif change.after is None or outcome.absent:
                 ended.append(step.ref)
+            elif change.op is Op.CREATE and change.before is None:
+                key, shape = encode(change.key).decode(), encode(change.after).decode()
+                created.append((change.kind, step.ref, key, shape, int(is_active(change.after)), outcome.target_id))
             else:
-                new = change.op is Op.CREATE and change.before is None
                 row = self._row(step, change, outcome)
-                (created if new else changed).append(row)
-                if outcome.target_id is not None and not new:
+                changed.append(row)
+                if outcome.target_id is not None:
                     with_new_id.append(row)
                 if step.takes is not None:
                     adopters[step.takes] = step.ref
@@ -188,14 +226,21 @@ class Ledger:
         target = self._book.target
         self._hand_over(connection, adopters)
         links.end(connection, target, ended)
-        self._displace(connection, [*created, *with_new_id])
+        new = [(kind, ref, target_id) for kind, ref, *_, target_id in created]
+        self._displace(connection, [*new, *_objects(with_new_id)])
         links.write(connection, target, changed)
-        links.add(connection, target, created)
-        return {row.ref: row.shape for row in (*created, *changed)}
+        texts = {row.ref: row.shape for row in changed}
+        if created:
+            kinds, refs, keys, shapes, active, target_ids = zip(*created, strict=True)
+            links.add(connection, target, kinds, refs, keys, shapes, active, target_ids)
+            texts.update(zip(refs, shapes, strict=True))
+        return texts
 
-    def _displace(self, connection: Connection, rows: Sequence[links.Row], batch: Set[int] = frozenset()) -> None:
-        """End the links of other records to these objects, because a target may give the id of a deleted object to a
-        new one. Records of the ``batch`` keep their links."""
+    def _displace(
+        self, connection: Connection, rows: Iterable[tuple[Kind, int, str | None]], batch: Set[int] = frozenset()
+    ) -> None:
+        """End the links of other records to these objects (kind, ref, target id), because a target may give the id of a
+        deleted object to a new one. Records of the ``batch`` keep their links."""
         target, refs = self._book.target, links.sharing(connection, self._book.target, rows) - batch
         links.end(connection, target, refs)
         progress_store.retry(connection, target, refs)
@@ -253,7 +298,7 @@ class Ledger:
         with self._database.write() as connection:
             rows = {step.ref: self._held_row(step, found.held) for step, found in resolved if found.held is not None}
             batch = {ref for step, _ in resolved for ref in (step.ref, step.takes) if ref is not None}
-            self._displace(connection, list(rows.values()), batch)
+            self._displace(connection, _objects(rows.values()), batch)
             for step, found in resolved:
                 self._resolve(connection, step, found.outcome, rows.get(step.ref))
             held = held_members(connection, book.target, {step.ref for step in members})
@@ -267,7 +312,7 @@ class Ledger:
                 connection, [self._resolved_change(step, found) for step, found in resolved if _is_seen(step, found)]
             )
             sent.clear(connection, book.target)
-        self._count(step.directory for step in done)
+        self._count([step.directory for step in done])
         for step in done:
             count(self.resolved[step.directory], step.change)
 
@@ -324,7 +369,7 @@ class MemberEdit(Struct):
 
     def note(self, answer: Answer) -> None:
         """Add an answer. The last answer about a member counts."""
-        change, accepted = answer.step.change, _accepted_members(answer)
+        change, accepted = answer.step.change, accepted_members(answer)
         done, undone = self.added, self.removed
         if change is None or change.op is not Op.ADD:
             done, undone = undone, done
@@ -340,6 +385,11 @@ class MemberEdit(Struct):
         )
 
 
+def _objects(rows: Iterable[links.Row]) -> Iterator[tuple[Kind, int, str | None]]:
+    """The objects of these links: kind, ref and target id."""
+    return ((row.kind, row.ref, row.target_id) for row in rows)
+
+
 def _is_done(step: Sent, found: ResolvedChange) -> bool:
     return found.outcome is PendingOutcome.DONE or (
         found.outcome is PendingOutcome.ENDED and step.change.op is Op.DELETE
@@ -348,38 +398,3 @@ def _is_done(step: Sent, found: ResolvedChange) -> bool:
 
 def _is_seen(step: Sent, found: ResolvedChange) -> bool:
     return found.outcome is PendingOutcome.SEEN or _is_done(step, found)
-
-
-def _accepted_members(answer: Answer) -> set[int]:
-    """The refs of the members that the target added or removed."""
-    change, outcome = answer.step.change, answer.outcome
-    if change is None or outcome.error is not None or is_absent(change, outcome):
-        return set()
-    if not outcome.refused:
-        return set(answer.step.members)
-    pairs = zip(answer.step.members, change.members, strict=True)
-    return {ref for ref, member in pairs if member.id not in outcome.refused}
-
-
-def is_absent(change: Change, outcome: Outcome) -> bool:
-    """Whether a change failed because its object does not exist."""
-    return outcome.absent and change.op not in (Op.DELETE, Op.DEACTIVATE, Op.REMOVE)
-
-
-def found_missing(step: PlannedChange, outcome: Outcome) -> Iterator[int]:
-    """The refs of the records in a membership change that have no object in the target: its group or its members."""
-    if outcome.absent and step.members:
-        yield step.ref
-    members = step.change.members if step.change is not None and outcome.gone else ()
-    yield from (ref for ref, member in zip(step.members, members, strict=False) if member.id in outcome.gone)
-
-
-def _accepted_part(answer: Answer) -> Change | None:
-    """The part of a change that the target did not refuse; None if there is none."""
-    change, outcome = answer.step.change, answer.outcome
-    if change is None or outcome.error is not None or is_absent(change, outcome):
-        return None
-    if not outcome.refused:
-        return change
-    members = tuple(member for member in change.members if member.id not in outcome.refused)
-    return structs.replace(change, members=members) if members else None

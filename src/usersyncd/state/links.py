@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import repeat
 
 import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, and_, delete, func, or_, select
 
-from usersyncd.core.digest import digest, encode
+from usersyncd.core.digest import digest, digests, encode
 from usersyncd.core.links import Link, Shape, State
 from usersyncd.plugin import Kind, Lookup
 from usersyncd.state import bulk
@@ -17,6 +18,7 @@ from usersyncd.state.bulk import batched
 from usersyncd.state.columns import NUMBER, decode
 from usersyncd.state.database import among
 from usersyncd.state.held_members import replace_members
+from usersyncd.state.planned import is_active
 from usersyncd.state.tables import directories, link_members, links, records, retries, target_progress
 
 PAGE = 5_000
@@ -59,14 +61,28 @@ class Owner(Struct, frozen=True, gc=False):
 def row(ref: int, kind: Kind, link: Link) -> Row:
     """The row of the table for a link."""
     text = encode(link.shape)
-    active = link.shape.get("active") is not False
+    active = is_active(link.shape)
     key = encode(link.key).decode()
     return Row(ref, kind, key, digest(text), active, link.state, link.left_at, link.target_id, text.decode())
 
 
-def add(connection: Connection, target: int, rows: Iterable[Row]) -> None:
-    """Insert links of records that have no link."""
-    bulk.insert(connection, links, _COLUMNS, (_values(target, row) for row in rows))
+def add(
+    connection: Connection,
+    target: int,
+    kinds: Iterable[Kind],
+    refs: Iterable[int],
+    keys: Iterable[str],
+    shapes: Sequence[str],
+    active: Iterable[int],
+    target_ids: Iterable[str | None],
+) -> None:
+    """Insert confirmed links of records that have no link. ``keys`` and ``shapes`` are JSON; ``active``: whether each
+    object has access."""
+    rows = zip(
+        repeat(target), refs, map(NUMBER.__getitem__, kinds), keys, digests(shapes), active,
+        repeat(int(State.CONFIRMED)), repeat(None), target_ids, shapes,
+    )  # fmt: skip
+    bulk.insert(connection, links, _COLUMNS, rows)
 
 
 def write(connection: Connection, target: int, rows: Iterable[Row]) -> None:
@@ -142,14 +158,16 @@ def linked(connection: Connection, target: int, kind: Kind, target_ids: Collecti
     return dict(_linked(connection, target, kind, target_ids))
 
 
-def sharing(connection: Connection, target: int, rows: Sequence[Row]) -> set[int]:
-    """The refs of other records that are linked to the objects of these links."""
-    refs = {row.ref for row in rows}
-    others: set[int] = set()
-    for kind in Kind:
-        target_ids = [row.target_id for row in rows if row.kind is kind and row.target_id is not None]
-        others.update(ref for _, ref in _linked(connection, target, kind, target_ids) if ref not in refs)
-    return others
+def sharing(connection: Connection, target: int, rows: Iterable[tuple[Kind, int, str | None]]) -> set[int]:
+    """The refs of other records that are linked to these objects: kind, ref and target id of each."""
+    refs: set[int] = set()
+    objects: dict[Kind, list[str]] = {kind: [] for kind in Kind}
+    for kind, ref, target_id in rows:
+        refs.add(ref)
+        if target_id is not None:
+            objects[kind].append(target_id)
+    found = (_linked(connection, target, kind, target_ids) for kind, target_ids in objects.items())
+    return {ref for some in found for _, ref in some} - refs
 
 
 def _linked(connection: Connection, target: int, kind: Kind, target_ids: Collection[str]) -> Iterator[tuple[str, int]]:

@@ -7,64 +7,56 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
-from msgspec import Struct, structs
+from msgspec import structs
 
 from usersyncd.core.digest import encode, pack, unpack
-from usersyncd.core.graph import NOBODY
 from usersyncd.core.links import shape_of
-from usersyncd.core.plan import Hash, Section, count, section
+from usersyncd.core.plan import Hash, Section, count, count_creates, section
 from usersyncd.core.report import Counts
 from usersyncd.plugin import Change, Held, Kind, Op
-from usersyncd.state import claimed_keys
+from usersyncd.state import claimed_keys, plan_batches
 from usersyncd.state.bulk import batched
 from usersyncd.state.claimed_keys import ClaimedKeys, Key, KeyClaim
+from usersyncd.state.plan_batches import ALL, steps
+from usersyncd.state.planned import (
+    COLUMNS,
+    ORDER,
+    QUIET,
+    Batch,
+    PlannedChange,
+    PlannedCreates,
+    Row,
+    create_rows,
+    quiet_row,
+    row,
+    step_of,
+)
 from usersyncd.state.scratch import scratch
 
-SCHEMA = """
-CREATE TABLE changes (
+_COLUMNS = f"""
   section INTEGER, chain INTEGER, directory TEXT, id TEXT, part INTEGER, ref INTEGER, left INTEGER, takes INTEGER,
-  change BLOB, members BLOB, counted INTEGER, PRIMARY KEY (section, chain, directory, id, part)
-) WITHOUT ROWID;
+  op TEXT, key TEXT, before TEXT, after TEXT, target_id TEXT, active INTEGER, people TEXT, members BLOB,
+  counted INTEGER, PRIMARY KEY ({ORDER})
+"""
+SCHEMA = f"""
+CREATE TABLE changes ({_COLUMNS}) WITHOUT ROWID;
 CREATE INDEX changes_ref ON changes (ref);
-CREATE TABLE fallbacks (ref INTEGER PRIMARY KEY, id TEXT, change BLOB);
+CREATE TABLE fallbacks ({_COLUMNS}) WITHOUT ROWID;
 CREATE TABLE shaped (directory TEXT, ref INTEGER, until TEXT);
 """
 CACHE = 2_000
 """Kilobytes. A plan is written and read in order: four times as many did not make it faster."""
-QUIET = -1
-"""The section of the steps that change a link only, and send nothing to the target."""
+PAGE = 1_000
+"""Changes that are hashed together."""
 _HARMFUL = (
     Section.USERS_FREED, Section.GROUPS_FREED, Section.USERS, Section.GROUPS, Section.GROUPS_GONE,
     Section.USERS_LEAVING, Section.USERS_GONE,
 )  # fmt: skip
 """The sections whose changes of records may be harmful."""
-_INSERT = "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, TRUE)"
-_ORDER = "section, chain, directory, id, part"
+_INSERT = f"INSERT INTO changes ({ALL}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
+_SENT = f"section > {QUIET}"
 
-_encode = msgspec.msgpack.Encoder(order="deterministic").encode
-_decode = msgspec.msgpack.Decoder(Change).decode
-
-
-class PlannedChange(Struct, frozen=True, gc=False):
-    """One step of a plan.
-
-    ``ref``: the record; ``left``: it is a leaver after this step; ``takes``: the leaver whose object it adopts.
-    ``change`` None: nothing is sent to the target. ``members``: the refs of a membership change's members, in order.
-    ``chain``: the number of the chain of keys that the step belongs to; 0 for none.
-    """
-
-    ref: int
-    left: bool
-    takes: int | None
-    change: Change | None
-    members: array[int]
-    chain: int = 0
-    fallback: bool = False
-    """Delivered only if the adoption of the object was refused."""
-    encoded: bytes = b""
-    """The change as the database holds it."""
-    counted: bool = True
-    """The guard counts it. False for an adoption that a person allowed, and in a first delivery."""
+_packed = msgspec.msgpack.Encoder().encode
 
 
 class PlanStore:
@@ -94,16 +86,23 @@ class PlanStore:
         self, directory: str, steps: Iterable[tuple[int, str, bool, Change | None]], claims: Iterable[KeyClaim]
     ) -> None:
         """Add the steps of a directory's records, as (ref, id, left, change), and their claims."""
-        rows: list[tuple[object, ...]] = []
+        rows: list[Row] = []
         counts = self.counts[directory]
         for ref, id_, left, change in steps:
             if change is None:
-                rows.append((QUIET, 0, directory, id_, ref, ref, left, None, None))
+                rows.append(quiet_row(ref, directory, id_, left=left))
             else:
                 count(counts, change)
-                rows.append((int(section(change, left=left)), 0, directory, id_, 0, ref, left, _encode(change), None))
+                rows.append(row(ref, change, left=left))
         self._file.executemany(_INSERT, rows)
         self.claims.add(claims)
+
+    def add_creates(self, planned: PlannedCreates) -> None:
+        """Add creates, and the claims of their keys."""
+        creates = planned.creates
+        count_creates(self.counts[creates.directory], creates.kind, len(planned))
+        self._file.executemany(_INSERT, create_rows(planned))
+        self.claims.add_new(creates.kind, creates.directory, planned.refs, creates.ids, creates.keys)
 
     def note_shaped(self, directory: str, until: Iterable[tuple[int, str | None]]) -> None:
         """Store records that were shaped by rules which read the time, and the moment until which each shape holds."""
@@ -122,8 +121,7 @@ class PlanStore:
     def add_members(self, ref: int, change: Change, members: array[int], part: int) -> None:
         """Add a membership change, or a part of one; ``members`` are the refs of its members, in their order."""
         self._count(change)
-        row = (int(section(change)), 0, change.directory, change.id, part, ref, False, _encode(change), pack(members))
-        self._file.execute(_INSERT, row)
+        self._file.execute(_INSERT, row(ref, change, part=part, members=members))
 
     def drop(self, ref: int) -> None:
         """Remove a record's step and its claim."""
@@ -141,14 +139,10 @@ class PlanStore:
         self._uncount(ref)
         (takes,) = self._file.execute("SELECT takes FROM changes WHERE ref = ? AND members IS NULL", (ref,)).fetchone()
         self._file.execute("DELETE FROM changes WHERE ref = ? AND members IS NULL", (ref,))
-        row = self._file.execute("SELECT change FROM fallbacks WHERE ref = ?", (takes,)).fetchone()
-        if row is None:
-            return
-        change = _decode(row[0])
+        self._file.execute("INSERT INTO changes SELECT * FROM fallbacks WHERE ref = ?", (takes,))
         self._file.execute("DELETE FROM fallbacks WHERE ref = ?", (takes,))
-        place = int(section(change, left=True)), 0, change.directory, change.id, 0
-        self._file.execute(_INSERT, (*place, takes, True, row[0], None))
-        self._count(change)
+        if (change := self._change(takes)) is not None:
+            self._count(change)
 
     def adopt(self, ref: int, held: Held, names: Sequence[str], takes: int | None, *, counted: bool) -> None:
         """Adopt an object instead of creating one. ``takes``: the leaver that is linked to the object. The leaver's
@@ -158,14 +152,12 @@ class PlanStore:
         self._uncount(ref)
         before = shape_of(held, names)
         change = structs.replace(create, op=Op.ADOPT, key=held.key, before=before, target_id=held.target_id)
-        self._file.execute(
-            "UPDATE changes SET section = ?, takes = ?, change = ?, counted = ? WHERE ref = ?",
-            (int(section(change)), takes, _encode(change), counted, ref),
-        )
+        self._replace(ref, change, section(change))
+        self._file.execute("UPDATE changes SET takes = ?, counted = ? WHERE ref = ?", (takes, counted, ref))
         self._count(change)
-        if takes is not None and (step := self._change(takes)) is not None:
+        if takes is not None and self._change(takes) is not None:
             self._uncount(takes)
-            self._file.execute("INSERT INTO fallbacks VALUES (?, ?, ?)", (takes, step.id, _encode(step)))
+            self._file.execute("INSERT INTO fallbacks SELECT * FROM changes WHERE ref = ?", (takes,))
             self._file.execute("DELETE FROM changes WHERE ref = ?", (takes,))
 
     def renew(self, claim: KeyClaim) -> None:
@@ -175,10 +167,7 @@ class PlanStore:
         assert claim.key is not None  # noqa: S101
         self._uncount(claim.ref)
         create = structs.replace(change, op=Op.CREATE, key=claim.key, before=None, target_id=None)
-        self._file.execute(
-            "UPDATE changes SET section = ?, change = ? WHERE ref = ?",
-            (int(section(create)), _encode(create), claim.ref),
-        )
+        self._replace(claim.ref, create, section(create))
         self.claims.renew(claim.ref)
         self._count(create)
 
@@ -197,7 +186,7 @@ class PlanStore:
     def restate(self, ref: int, change: Change) -> None:
         """Replace a record's change. Its place in the plan stays the same."""
         self._uncount(ref)
-        self._file.execute("UPDATE changes SET change = ? WHERE ref = ?", (_encode(change), ref))
+        self._replace(ref, change)
         self._count(change)
 
     def free(self, ref: int) -> None:
@@ -212,16 +201,25 @@ class PlanStore:
         self._file.executemany("UPDATE changes SET chain = ? WHERE ref = ?", [(number, ref) for ref in refs])
 
     def _change(self, ref: int) -> Change | None:
-        row = self._file.execute("SELECT change FROM changes WHERE ref = ?", (ref,)).fetchone()
-        return _decode(row[0]) if row and row[0] else None
+        found = self._file.execute(f"SELECT {ALL} FROM changes WHERE ref = ?", (ref,)).fetchone()  # noqa: S608
+        return step_of(found).change if found else None
+
+    def _replace(self, ref: int, change: Change, place: Section | None = None) -> None:
+        """Replace the change of a record. ``place``: its section; None: it stays where it is."""
+        written = dict(zip(COLUMNS, row(ref, change), strict=True))
+        values = {name: written[name] for name in ("op", "key", "before", "after", "target_id", "active")}
+        if place is not None:
+            values["section"] = int(place)
+        names = ", ".join(f"{name} = ?" for name in values)
+        self._file.execute(f"UPDATE changes SET {names} WHERE ref = ?", (*values.values(), ref))  # noqa: S608
 
     def _count(self, change: Change, times: int | None = None) -> None:
         count(self.counts[change.directory], change, times)
 
     def _uncount(self, ref: int) -> None:
-        query = "SELECT change FROM changes WHERE ref = ? AND change IS NOT NULL AND members IS NULL"
-        for (blob,) in self._file.execute(query, (ref,)).fetchall():
-            self._count(_decode(blob), times=-1)
+        for change in (step.change for step in self._steps(f"ref = ? AND {_SENT} AND members IS NULL", ref)):
+            assert change is not None  # noqa: S101 - it is sent
+            self._count(change, times=-1)
 
     def keep_members(self, step: PlannedChange, places: Sequence[int]) -> None:
         """Keep only the members at these places of a membership change."""
@@ -229,14 +227,14 @@ class PlanStore:
         assert change is not None  # noqa: S101 - a membership change has one
         self._count(change, times=-len(change.members))
         kept = structs.replace(change, members=tuple(change.members[place] for place in places))
-        where = "WHERE section = ? AND ref = ? AND change = ?"
-        row = int(section(change)), step.ref, step.encoded
+        where = "WHERE section = ? AND ref = ? AND part = ?"
+        key = int(section(change)), step.ref, step.part
         if not places:
-            self._file.execute(f"DELETE FROM changes {where}", row)  # noqa: S608 - written above
+            self._file.execute(f"DELETE FROM changes {where}", key)  # noqa: S608 - written above
             return
         self._count(kept)
-        members = pack(array("I", [step.members[place] for place in places]))
-        self._file.execute(f"UPDATE changes SET change = ?, members = ? {where}", (_encode(kept), members, *row))  # noqa: S608
+        refs, people = pack(array("I", [step.members[place] for place in places])), encode(kept.members).decode()
+        self._file.execute(f"UPDATE changes SET people = ?, members = ? {where}", (people, refs, *key))  # noqa: S608
 
     # ---- reading parts of it
 
@@ -277,8 +275,9 @@ class PlanStore:
         yield from batched(found, size)
 
     def _where(self, condition: str, *values: str) -> Iterator[tuple[int, Change]]:
-        query = f"SELECT ref, change FROM changes WHERE members IS NULL AND change IS NOT NULL AND {condition}"  # noqa: S608
-        return ((ref, _decode(blob)) for ref, blob in self._file.execute(query, values).fetchall())
+        """The changes of records for which a condition holds, read before the first one is returned."""
+        found = list(self._steps(f"{_SENT} AND members IS NULL AND {condition}", *values))
+        return ((step.ref, step.change) for step in found if step.change is not None)
 
     def member_steps(self, size: int) -> Iterator[list[PlannedChange]]:
         """The membership changes, ``size`` at a time."""
@@ -313,11 +312,10 @@ class PlanStore:
     def hash(self, directory: str) -> str:
         """The hash of the changes of a directory: equal for equal plans."""
         made = Hash()
-        for (blob,) in self._file.execute(
-            f"SELECT change FROM changes WHERE change IS NOT NULL AND directory = ? ORDER BY {_ORDER}",  # noqa: S608
-            (directory,),
-        ):
-            made.add(blob)
+        columns = "section, directory, id, op, key, before, after, target_id, people"
+        query = f"SELECT {columns} FROM changes WHERE {_SENT} AND directory = ? ORDER BY {ORDER}"  # noqa: S608
+        for some in batched(self._file.execute(query, (directory,)), PAGE):
+            made.add(b"".join(map(_packed, some)))
         return str(made)
 
     def __len__(self) -> int:
@@ -331,47 +329,12 @@ class PlanStore:
         """The changes of a directory, in the order of their delivery."""
         return (step.change for step in self.steps(directory) if step.change is not None)
 
-    def batches(self, changes: int, edges: int, first: int | None = None) -> Iterator[list[PlannedChange]]:
-        """All steps in the order of their delivery, with at most ``changes`` changes or ``edges`` members in a batch.
-        ``first``: at most so many of either in the first one.
+    def batches(self, changes: int, edges: int, first: int | None = None) -> Iterator[Batch]:
+        """All steps in the order of their delivery (see :func:`plan_batches.batches`)."""
+        return plan_batches.batches(self._file, changes, edges, first)
 
-        A batch has either records or memberships, because a record that is refused cannot become a member. A chain of
-        keys is never split. Fallbacks come last.
-        """
-        batch: list[PlannedChange] = []
-        weight = 0
-        most = (changes, edges) if first is None else (first, first)
-        for step in self._steps():
-            full = len(batch) >= most[0] or weight + len(step.members) > most[1]
-            chained = bool(batch) and step.chain != 0 and step.chain == batch[-1].chain
-            if batch and not chained and (full or bool(step.members) is not bool(batch[-1].members)):
-                yield batch
-                batch, weight, most = [], 0, (changes, edges)
-            batch.append(step)
-            weight += len(step.members)
-        if batch:
-            yield batch
-        if fallbacks := list(self._fallbacks()):
-            yield from batched(fallbacks, changes)
-
-    def _steps(self, where: str = "TRUE", *values: str, order: str = _ORDER) -> Iterator[PlannedChange]:
-        query = f"SELECT ref, left, takes, change, members, chain, counted FROM changes WHERE {where} ORDER BY {order}"  # noqa: S608
-        for ref, left, takes, change, members, chain, counted in self._file.execute(query, values):
-            yield PlannedChange(
-                ref,
-                bool(left),
-                takes,
-                change and _decode(change),
-                unpack("I", members) if members else NOBODY,
-                chain,
-                encoded=change or b"",
-                counted=bool(counted),
-            )
-
-    def _fallbacks(self) -> Iterator[PlannedChange]:
-        """The steps of leavers whose objects are adopted, for the case that the adoption is refused."""
-        for ref, blob in self._file.execute("SELECT ref, change FROM fallbacks ORDER BY id"):
-            yield PlannedChange(ref, True, None, _decode(blob), NOBODY, fallback=True, encoded=blob)
+    def _steps(self, where: str = "TRUE", *values: object, order: str = ORDER) -> Iterator[PlannedChange]:
+        return steps(self._file, where, *values, order=order)
 
 
 def _numbers(*sections: int) -> str:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 from msgspec import Struct, structs
 from sqlalchemy import Connection, delete, select
 
-from usersyncd.plugin import Change
+from usersyncd.plugin import Change, Creates, Kind
 from usersyncd.state import bulk
-from usersyncd.state.plan_store import PlannedChange
+from usersyncd.state.planned import Batch, PlannedChange, PlannedCreates
 from usersyncd.state.tables import directories, sent
 
 
@@ -33,36 +33,53 @@ class Sent(Struct, frozen=True, array_like=True):
     """The current name of the directory. The change has the name under which it was sent."""
 
 
+class SentCreates(Struct, frozen=True):
+    """The creates of an unanswered batch, as the columns of a plan."""
+
+    kind: Kind
+    directory: str
+    refs: Sequence[int]
+    ids: Sequence[str]
+    keys: Sequence[str]
+    shapes: Sequence[str]
+
+
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[Sent]).decode
+_decode = msgspec.msgpack.Decoder(list[Sent] | SentCreates).decode
 
 
 def write(
     connection: Connection,
     target: int,
     directories: Mapping[str, int],
-    steps: Iterable[PlannedChange],
+    batch: Batch,
 ) -> None:
     """Store a batch that is about to be sent. It replaces the previous batch. ``directories``: their numbers, by
     name."""
+    clear(connection, target)
+    if isinstance(batch, PlannedCreates):
+        contents = {batch.creates.directory: _encode(_columns(batch))}
+    else:
+        contents = {name: _encode(changes) for name, changes in _by_directory(batch).items()}
+    # Most of a batch is names of attributes: compressed, a tenth of the bytes has to reach the disk in the commit.
+    rows = ((target, directories[name], zlib.compress(content, level=1)) for name, content in contents.items())
+    bulk.upsert(connection, sent, ("target", "directory", "content"), rows)
+
+
+def _by_directory(steps: Iterable[PlannedChange]) -> dict[str, list[tuple[object, ...]]]:
     by_directory: dict[str, list[tuple[object, ...]]] = {}
     for step in steps:
         if step.change is not None:
             name = step.change.directory
-            row = (step.ref, step.left, step.takes, _change(step), step.members.tolist(), step.counted)
+            change = structs.replace(step.change, members=()) if step.members else step.change
+            row = (step.ref, step.left, step.takes, change, step.members.tolist(), step.counted)
             by_directory.setdefault(name, []).append(row)
-    clear(connection, target)
-    # Most of a batch is names of attributes: compressed, a tenth of the bytes has to reach the disk in the commit.
-    rows = (
-        (target, directories[name], zlib.compress(_encode(changes), level=1)) for name, changes in by_directory.items()
-    )
-    bulk.upsert(connection, sent, ("target", "directory", "content"), rows)
+    return by_directory
 
 
-def _change(step: PlannedChange) -> Change | msgspec.Raw:
-    if step.change is not None and step.members:
-        return structs.replace(step.change, members=())
-    return msgspec.Raw(step.encoded)
+def _columns(planned: PlannedCreates) -> SentCreates:
+    creates = planned.creates
+    return SentCreates(creates.kind, creates.directory, planned.refs, creates.ids, creates.keys, creates.shapes)
 
 
 def clear(connection: Connection, target: int) -> None:
@@ -76,5 +93,12 @@ def unanswered(connection: Connection, target: int) -> list[Sent]:
     return [
         structs.replace(step, directory=name)
         for name, content in connection.execute(query.where(sent.c.target == target).order_by(sent.c.directory))
-        for step in _decode(zlib.decompress(content))
+        for step in _steps(_decode(zlib.decompress(content)))
     ]
+
+
+def _steps(content: list[Sent] | SentCreates) -> Iterable[Sent]:
+    if not isinstance(content, SentCreates):
+        return content
+    creates = Creates(content.kind, content.directory, content.ids, content.keys, content.shapes)
+    return (Sent(ref, False, None, change, []) for ref, change in zip(content.refs, creates, strict=True))

@@ -1,0 +1,94 @@
+"""Reads the steps of a plan in the order of their delivery, in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from sqlite3 import Connection
+
+from msgspec import structs
+
+from usersyncd.core.plan import Section, kind_of
+from usersyncd.plugin import Kind
+from usersyncd.state.bulk import batched
+from usersyncd.state.planned import COLUMNS, ORDER, QUIET, Batch, PlannedChange, PlannedCreates, creates, step_of
+
+MANY = 1_000
+"""From this number of creates on, they are read as columns."""
+ALL = ", ".join(COLUMNS)
+_CREATES = (
+    f"section IN ({int(Section.USERS_NEW)}, {int(Section.GROUPS_NEW)}) AND chain = 0 AND op = 'create' "
+    "AND before IS NULL AND counted"
+)
+"""The creates that are nothing else: they wait for no key, and replace no object."""
+
+
+def batches(file: Connection, changes: int, edges: int, first: int | None = None) -> Iterator[Batch]:
+    """All steps in the order of their delivery, with at most ``changes`` changes or ``edges`` members in a batch.
+    ``first``: at most so many of either in the first one.
+
+    A batch has either records or memberships, because a record that is refused cannot become a member. A chain of
+    keys is never split. Many creates of one kind and directory are batches of columns, unless the first batch is to
+    be small. Fallbacks come last.
+    """
+    batch: list[PlannedChange] = []
+    weight = 0
+    most = (changes, edges) if first is None else (first, first)
+    for step in _pieces(file, changes, columns=first is None):
+        if isinstance(step, PlannedCreates):
+            if batch:
+                yield batch
+                batch, weight = [], 0
+            yield step
+            continue
+        full = len(batch) >= most[0] or weight + len(step.members) > most[1]
+        chained = bool(batch) and step.chain != 0 and step.chain == batch[-1].chain
+        if batch and not chained and (full or bool(step.members) is not bool(batch[-1].members)):
+            yield batch
+            batch, weight, most = [], 0, (changes, edges)
+        batch.append(step)
+        weight += len(step.members)
+    if batch:
+        yield batch
+    if fallbacks := list(_fallbacks(file)):
+        yield from batched(fallbacks, changes)
+
+
+def _pieces(file: Connection, size: int, *, columns: bool) -> Iterator[PlannedChange | PlannedCreates]:
+    """All steps in the order of their delivery, those in long rows of creates as ``columns`` of up to ``size``."""
+    query = (
+        f"SELECT section, directory FROM changes WHERE {_CREATES} GROUP BY section, directory "  # noqa: S608
+        f"HAVING count(*) >= {MANY} ORDER BY section, directory"
+    )
+    after, place = f"section >= {QUIET}", "(section, chain, directory)"
+    values: tuple[object, ...] = ()
+    for section_, directory in file.execute(query).fetchall() if columns else ():
+        here = section_, 0, directory
+        yield from steps(file, f"{after} AND {place} < (?, ?, ?)", *values, *here)
+        yield from _creates(file, kind_of(Section(section_)), *here, size)
+        yield from steps(file, f"{place} = (?, ?, ?) AND NOT ({_CREATES})", *here)
+        after, values = f"{place} > (?, ?, ?)", here
+    yield from steps(file, after, *values)
+
+
+def _creates(
+    file: Connection, kind: Kind, place: int, chain: int, directory: str, size: int
+) -> Iterator[PlannedCreates]:
+    query = (
+        "SELECT ref, id, key, after, active FROM changes "  # noqa: S608
+        f"WHERE section = ? AND chain = ? AND directory = ? AND {_CREATES} ORDER BY {ORDER}"
+    )
+    cursor = file.execute(query, (place, chain, directory))
+    while rows := cursor.fetchmany(size):
+        yield creates(kind, directory, rows)
+
+
+def steps(file: Connection, where: str = "TRUE", *values: object, order: str = ORDER) -> Iterator[PlannedChange]:
+    """The steps for which a condition holds."""
+    query = f"SELECT {ALL} FROM changes WHERE {where} ORDER BY {order}"  # noqa: S608
+    return map(step_of, file.execute(query, values))
+
+
+def _fallbacks(file: Connection) -> Iterator[PlannedChange]:
+    """The steps of leavers whose objects are adopted, for the case that the adoption is refused."""
+    for found in file.execute(f"SELECT {ALL} FROM fallbacks ORDER BY id"):  # noqa: S608
+        yield structs.replace(step_of(found), left=True, chain=0, takes=None, counted=True, fallback=True)
