@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from tests.run.world import ON_SQLITE, World, rules
 from usersyncd.core.model import Guard
-from usersyncd.deliver.shape import shape_users
+from usersyncd.deliver.shape import shape_each
 from usersyncd.state.candidates import Selection
 from usersyncd.state.drift import Drift
 from usersyncd.state.tables import moments
@@ -46,7 +46,7 @@ def test_the_state_stores_until_when_a_shape_holds(world: World) -> None:
     [target] = world.job.targets
     with world.database.read() as connection, closing(Drift()) as drift:
         selection = Selection(1, 1, None, None, drift)
-        [page] = shape_users(connection, target.rules, selection, LAST_DAY)
+        [(_, page)] = shape_each(connection, target.rules, selection, LAST_DAY)
     assert {shaped.candidate.id: shaped.until for shaped in page} == {"contractor": NEXT_DAY, "other": None}
 
 

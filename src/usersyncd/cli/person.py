@@ -136,7 +136,7 @@ def _notes(connection: Connection, directory: str, id_: str | None) -> Iterator[
 
 
 def _groups(connection: Connection, found: FoundPerson, rules: Rules) -> Any:
-    return GroupsOfPeople(connection, found.directory, rules.display_name).of([_subject(found)]).get(found.ref, NONE)
+    return GroupsOfPeople(connection, found.directory, rules.display_name).of([found.ref]).get(found.ref, NONE)
 
 
 def _subject(found: FoundPerson) -> Candidate:
@@ -206,7 +206,7 @@ def _trace(connection: Connection, found: FoundPerson, rules: Rules, now: dateti
     groups = _groups(connection, found, rules) if rules.reads.groups else NONE
     manager = None
     if rules.reads.manager and found.manager is not None:
-        manager = Managers(connection, found.directory).of([_subject(found)]).get(found.manager)
+        manager = Managers(connection, found.directory, attributes=True).of([found.manager]).get(found.manager)
     return rules.trace_user(found.id, decode(found.attributes), groups.names, manager, groups.ids, now=now)
 
 

@@ -14,7 +14,7 @@ from usersyncd.cli.names import RecordNames
 from usersyncd.config import Config
 from usersyncd.context import TargetRunContext
 from usersyncd.core.rules import RuleError
-from usersyncd.deliver.shape import Shaped, shape_groups, shape_users
+from usersyncd.deliver.shape import Shaped, shape_each
 from usersyncd.deliver.work import connected
 from usersyncd.errors import ConfigError
 from usersyncd.job import PullJob, TargetRules
@@ -22,7 +22,7 @@ from usersyncd.plugin import Held, Inspectable, Kind
 from usersyncd.state import links, targets
 from usersyncd.state.candidates import Selection
 from usersyncd.state.columns import decode
-from usersyncd.state.database import Connection, Database
+from usersyncd.state.database import Database
 from usersyncd.state.directories import known
 from usersyncd.state.drift import Drift
 
@@ -147,15 +147,11 @@ class _Search:
             drift = Drift()
             try:
                 selection = Selection(reading.id, self._number, since=None, due=None, drift=drift)
-                for kind, page in self._shaped(connection, selection):
+                for kind, page in shape_each(connection, self._rules, selection, datetime.now(UTC)):
                     for shaped in page:
                         self._add_candidates(kind, shaped)
             finally:
                 drift.close()
-
-    def _shaped(self, connection: Connection, selection: Selection) -> Iterator[tuple[Kind, list[Shaped]]]:
-        yield from ((Kind.USER, page) for page in shape_users(connection, self._rules, selection, datetime.now(UTC)))
-        yield from ((Kind.GROUP, page) for page in shape_groups(connection, self._rules, selection))
 
     def _add_candidates(self, kind: Kind, shaped: Shaped) -> None:
         record, layout = shaped.candidate, self._rules.layouts[kind]

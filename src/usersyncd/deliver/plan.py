@@ -6,7 +6,8 @@ is decided (``claims.py``), and the memberships are compared.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 from usersyncd.core.claims import Policy
 from usersyncd.core.diff import UPDATED_AT, RecordIdentity, Step, compare, look_again
@@ -17,14 +18,15 @@ from usersyncd.deliver.claims import KeyClaims
 from usersyncd.deliver.memberships import plan_memberships
 from usersyncd.deliver.objects import Refusal
 from usersyncd.deliver.replacements import decide_replacements
-from usersyncd.deliver.shape import Shaped, shape_groups, shape_users
+from usersyncd.deliver.shape import NewShapes, Page, Shaped, shape_groups, shape_users
 from usersyncd.deliver.share import Planning, Share, SharePlan, TargetPlan
-from usersyncd.plugin import Change, Kind
+from usersyncd.plugin import Change, Creates, Kind
 from usersyncd.state import full_pushes, links, moments, progress_store
 from usersyncd.state.candidates import Candidate, Selection
 from usersyncd.state.claimed_keys import KeyClaim
 from usersyncd.state.database import Connection, Database, Steps
 from usersyncd.state.plan_store import PlanStore
+from usersyncd.state.planned import PlannedCreates, is_active
 from usersyncd.state.progress_store import TargetProgress
 
 UNCLEAR = (
@@ -139,11 +141,31 @@ class _Comparison:
         """Add the changes of records to the plan. Yields between pages."""
         selection = _selection(self._planning, self._part)
         for page in shape_users(self._connection, self._rules, selection, self._planning.now):
-            self._compare(Kind.USER, page)
+            self._add(Kind.USER, page)
             yield
         for page in shape_groups(self._connection, self._rules, selection):
-            self._compare(Kind.GROUP, page)
+            self._add(Kind.GROUP, page)
             yield
+
+    def _add(self, kind: Kind, page: Page) -> None:
+        if isinstance(page, NewShapes):
+            self._create(kind, page)
+        else:
+            self._compare(kind, page)
+
+    def _create(self, kind: Kind, page: NewShapes) -> None:
+        """Add the creates of records that the target does not hold."""
+        if self._rules.reads.time:
+            self._note_shaped(zip(page.refs, page.until, strict=True))
+        key = self._rules.layouts[kind].key
+        keys = [encode(shape[key]).decode() for shape in page.shapes]
+        texts = [encode(shape).decode() for shape in page.shapes]
+        creates = Creates(kind, self._directory.name, page.ids, keys, texts)
+        self._plan.store.add_creates(PlannedCreates(page.refs, creates, list(map(is_active, page.shapes))))
+
+    def _note_shaped(self, until: Iterable[tuple[int, datetime | None]]) -> None:
+        texts = ((ref, moments.as_text(moment) if moment else None) for ref, moment in until)
+        self._plan.store.note_shaped(self._directory.name, texts)
 
     def _compare(self, kind: Kind, page: list[Shaped]) -> None:
         steps: list[tuple[int, str, bool, Change | None]] = []
@@ -151,8 +173,7 @@ class _Comparison:
         layout = self._rules.layouts[kind]
         key, without = layout.key, None if layout.ruled else UPDATED_AT
         if self._rules.reads.time:
-            until = ((one.candidate.ref, moments.as_text(one.until) if one.until else None) for one in page)
-            self._plan.store.note_shaped(self._directory.name, until)
+            self._note_shaped((one.candidate.ref, one.until) for one in page)
         for shaped in page:
             candidate = shaped.candidate
             if (stranger := self._drift.strangers.get(candidate.ref)) is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache, partial
 from typing import Any
@@ -10,12 +10,14 @@ from typing import Any
 from msgspec import Struct
 
 from usersyncd.core.links import Shape
-from usersyncd.core.rules import RuleError, Rules
+from usersyncd.core.rules import RuleError, Rules, TimedShape
 from usersyncd.plugin import Kind
-from usersyncd.state.candidates import Candidate, Selection, pages
+from usersyncd.state.candidates import Candidate, NewCandidates, Selection, one_by_one, pages
 from usersyncd.state.columns import decode
 from usersyncd.state.database import Connection
 from usersyncd.state.related_records import NONE, GroupsOfPeople, Managers, PersonGroups
+
+Manager = tuple[str, dict[str, Any]]
 
 
 class Shaped(Struct, frozen=True, gc=False):
@@ -34,36 +36,131 @@ class Shaped(Struct, frozen=True, gc=False):
     until: datetime | None = None
 
 
-def shape_users(connection: Connection, rules: Rules, selection: Selection, now: datetime) -> Iterator[list[Shaped]]:
+class NewShapes(Struct, frozen=True):
+    """Records without a link and their shapes, as columns. ``until``: see :class:`Shaped`."""
+
+    refs: Sequence[int]
+    ids: Sequence[str]
+    shapes: Sequence[dict[str, Any]]
+    until: Sequence[datetime | None]
+
+
+Page = NewShapes | list[Shaped]
+
+
+def shape_users(connection: Connection, rules: Rules, selection: Selection, now: datetime) -> Iterator[Page]:
     """The users to shape, ordered by id, in pages. A user whose departure is new left at the moment ``now``."""
-    for page in shape_at_any_time(connection, rules, selection):
-        yield [shape_at(now) for shape_at in page]
+    related = _Related(connection, rules, selection.directory)
+    for page in pages(connection, selection, Kind.USER):
+        if isinstance(page, NewCandidates):
+            groups, managers = related.groups(page.refs), related.managers(page.managers)
+            shape = partial(_shape_new_user, rules, groups, managers, now)
+            yield from _shape_new(page, map(shape, page.refs, page.ids, page.attributes, page.managers))
+        else:
+            yield [shape_at(now) for shape_at in related.shaping(page)]
 
 
 def shape_at_any_time(
     connection: Connection, rules: Rules, selection: Selection
 ) -> Iterator[list[Callable[[datetime], Shaped]]]:
     """The users to shape, ordered by id, in pages: for each a function that shapes the user as of a moment."""
-    managers = cache(lambda: Managers(connection, selection.directory))
-    groups = cache(lambda: GroupsOfPeople(connection, selection.directory, rules.display_name))
+    related = _Related(connection, rules, selection.directory)
     for page in pages(connection, selection, Kind.USER):
-        manager_of = managers().of(page) if rules.reads.manager else {}
-        groups_of = groups().of(page) if rules.reads.groups else {}
-        yield [
-            partial(_user, rules, user, groups_of.get(user.ref, NONE), manager_of.get(user.manager or 0))
+        yield related.shaping(one_by_one(page))
+
+
+def shape_groups(connection: Connection, rules: Rules, selection: Selection) -> Iterator[Page]:
+    """The groups to shape, ordered by id, in pages."""
+    for page in pages(connection, selection, Kind.GROUP):
+        if isinstance(page, NewCandidates):
+            yield from _shape_new(page, map(partial(_shape_new_group, rules), page.ids, page.attributes))
+        else:
+            yield [_group(rules, candidate) for candidate in page]
+
+
+def shape_each(
+    connection: Connection, rules: Rules, selection: Selection, now: datetime
+) -> Iterator[tuple[Kind, list[Shaped]]]:
+    """The records to shape, users before groups, ordered by id, in pages without columns."""
+    for users in shape_at_any_time(connection, rules, selection):
+        yield Kind.USER, [shape_at(now) for shape_at in users]
+    for groups in pages(connection, selection, Kind.GROUP):
+        yield Kind.GROUP, [_group(rules, candidate) for candidate in one_by_one(groups)]
+
+
+class _Related:
+    """What the shapes of users depend on besides the users: their groups and managers."""
+
+    def __init__(self, connection: Connection, rules: Rules, directory: int) -> None:
+        self._rules = rules
+        reads = rules.reads
+        self._managers = cache(lambda: Managers(connection, directory, attributes=reads.manager_attributes))
+        self._groups = cache(lambda: GroupsOfPeople(connection, directory, rules.display_name))
+
+    def groups(self, refs: Collection[int]) -> Mapping[int, PersonGroups]:
+        return self._groups().of(refs) if self._rules.reads.groups else {}
+
+    def managers(self, names: Iterable[int | None]) -> Mapping[int, Manager]:
+        return self._managers().of(names) if self._rules.reads.manager else {}
+
+    def shaping(self, page: list[Candidate]) -> list[Callable[[datetime], Shaped]]:
+        """For each of these users a function that shapes the user as of a moment."""
+        groups = self.groups([user.ref for user in page])
+        managers = self.managers(user.manager for user in page)
+        return [
+            partial(_user, self._rules, user, groups.get(user.ref, NONE), managers.get(user.manager or 0))
             for user in page
         ]
 
 
-def shape_groups(connection: Connection, rules: Rules, selection: Selection) -> Iterator[list[Shaped]]:
-    """The groups to shape, ordered by id, in pages."""
-    for page in pages(connection, selection, Kind.GROUP):
-        yield [_group(rules, candidate) for candidate in page]
+def _shape_new(page: NewCandidates, shaped: Iterable[TimedShape | RuleError]) -> Iterator[Page]:
+    """The shapes of new records: as columns those that the target is to hold, the others one by one."""
+    refs, ids, shapes, until, others = [], [], [], [], []
+    for place, one in enumerate(shaped):
+        if isinstance(one, RuleError) or one.shape is None:
+            others.append((place, one))
+        else:
+            refs.append(page.refs[place])
+            ids.append(page.ids[place])
+            shapes.append(one.shape)
+            until.append(one.until)
+    if refs:
+        yield NewShapes(refs, ids, shapes, until)
+    if others:
+        candidates = one_by_one(page)
+        yield [
+            Shaped(candidates[place], None, one)
+            if isinstance(one, RuleError)
+            else Shaped(candidates[place], None, until=one.until)
+            for place, one in others
+        ]
 
 
-def _user(
-    rules: Rules, candidate: Candidate, groups: PersonGroups, manager: tuple[str, dict[str, Any]] | None, now: datetime
-) -> Shaped:
+def _shape_new_user(
+    rules: Rules,
+    groups_of: Mapping[int, PersonGroups],
+    managers: Mapping[int, Manager],
+    now: datetime,
+    ref: int,
+    id_: str,
+    attributes: str,
+    manager: int | None,
+) -> TimedShape | RuleError:
+    groups = groups_of.get(ref, NONE)
+    try:
+        return rules.shape_user(id_, decode(attributes), groups.names, managers.get(manager or 0), groups.ids, now=now)
+    except RuleError as error:
+        return error
+
+
+def _shape_new_group(rules: Rules, id_: str, attributes: str) -> TimedShape | RuleError:
+    try:
+        return TimedShape(rules.shape_group(id_, decode(attributes)), None)
+    except RuleError as error:
+        return error
+
+
+def _user(rules: Rules, candidate: Candidate, groups: PersonGroups, manager: Manager | None, now: datetime) -> Shaped:
     try:
         if candidate.attributes is not None:
             raw = decode(candidate.attributes)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
+from itertools import repeat
 from typing import Any
 
 from msgspec import Struct, structs
@@ -42,6 +43,15 @@ class Candidate(Struct, frozen=True, gc=False):
     target_id: str | None
 
 
+class NewCandidates(Struct, frozen=True):
+    """Records that have no link, as columns (see :class:`Candidate`)."""
+
+    refs: Sequence[int]
+    ids: Sequence[str]
+    attributes: Sequence[str]
+    managers: Sequence[int | None]
+
+
 class Selection(Struct, frozen=True):
     """Selects the records of a directory that a delivery looks at.
 
@@ -62,8 +72,8 @@ class Selection(Struct, frozen=True):
     patient: bool = False
 
 
-def pages(connection: Connection, selection: Selection, kind: Kind) -> Iterator[list[Candidate]]:
-    """The selected records of one kind, ordered by id."""
+def pages(connection: Connection, selection: Selection, kind: Kind) -> Iterator[NewCandidates | list[Candidate]]:
+    """The selected records of one kind, ordered by id: as columns if none of a page has a link."""
     columns = (
         records.c.ref, records.c.id, records.c.attributes, records.c.gone_at, records.c.manager,
         links.c.digest, links.c.key, links.c.shape, links.c.left_at, links.c.state, links.c.target_id,
@@ -84,11 +94,23 @@ def pages(connection: Connection, selection: Selection, kind: Kind) -> Iterator[
     else:
         query = query.where(records.c.ref.in_(_touched(connection, selection)))
     for rows in connection.execute(query).partitions(PAGE):
+        refs, ids, texts, _, managers, _, _, _, _, states, _ = zip(*rows, strict=True)
+        if not selection.drift and not any(state is not None for state in states):
+            yield NewCandidates(refs, ids, texts, managers)
+            continue
         page = [
             Candidate(ref, id_, None if gone_at or selection.leaving else attributes, attributes, manager, *link)
             for ref, id_, attributes, gone_at, manager, *link in rows
         ]
         yield _with_drift(page, selection.drift) if selection.drift else page
+
+
+def one_by_one(page: NewCandidates | list[Candidate]) -> list[Candidate]:
+    """The records of a page without columns."""
+    if not isinstance(page, NewCandidates):
+        return page
+    columns = zip(page.refs, page.ids, page.attributes, page.managers, strict=True)
+    return [Candidate(ref, id_, text, text, manager, *repeat(None, 6)) for ref, id_, text, manager in columns]
 
 
 def _with_drift(page: list[Candidate], drift: Drift) -> list[Candidate]:

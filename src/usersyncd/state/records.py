@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, exists, func, select, update
@@ -17,7 +18,7 @@ from usersyncd.state.conditions import one_of
 from usersyncd.state.database import Database, among
 from usersyncd.state.moved_names import MovedNames
 from usersyncd.state.names import tokens
-from usersyncd.state.spool import Spool, Spooled
+from usersyncd.state.spool import NewRecords, Spool, Spooled
 from usersyncd.state.tables import directories, harms, link_members, links, records, sent, target_progress, targets
 from usersyncd.state.tables import names as names_table
 from usersyncd.state.vanished import Vanished
@@ -83,8 +84,7 @@ class Records:
 
     def save(self, *, complete: bool, now: str) -> Iterator[None]:
         """Write everything. Yields between batches. ``complete``: records that the pull does not list are deleted."""
-        self._insert()
-        yield
+        yield from self._insert()
         for items in batched(self._spool.changed(), CHUNK):
             self._update(items)
             yield
@@ -94,57 +94,70 @@ class Records:
 
     # ---- new
 
-    def _insert(self) -> None:
-        first = ref = self._first
-        remember = not self._spool.first
-        numbers, refs, kinds = array("q"), array("I"), array("b")
+    def _insert(self) -> Iterator[None]:
+        """Insert the new records. Yields between batches."""
+        ref = self._first
+        owners = array("q"), array("I"), array("b")
+        for new in self._spool.new(CHUNK):
+            refs = range(ref, ref := ref + len(new.ids))
+            rows = zip(
+                refs, repeat(self._directory), repeat(NUMBER[new.kind]), new.ids, new.digests, new.attributes,
+                new.handles, new.managers, repeat(self._revision),
+            )  # fmt: skip
+            bulk.insert(self._connection, records, _COLUMNS, rows)
+            self._note_new(new, refs, *owners)
+            yield
+        self._add_names(*owners)
+        yield
 
-        def rows() -> Iterator[bulk.Row]:
-            nonlocal ref
-            for item in self._spool.new():
-                self.count[item.kind] += 1
-                own_names = _names(item.id, item.handles)
+    def _note_new(
+        self, new: NewRecords, refs: Sequence[int], numbers: array[int], owners: array[int], kinds: array[int]
+    ) -> None:
+        """Count new records, and add their names: for each a number, the ref of its owner and the owner's kind."""
+        before = len(numbers)
+        if any(new.handles):
+            for ref, id_, handles in zip(refs, new.ids, new.handles, strict=True):
+                own_names = _names(id_, handles)
                 numbers.extend(own_names)
-                refs.extend([ref] * len(own_names))
-                kinds.extend([NUMBER[item.kind]] * len(own_names))
-                if item.kind is Kind.GROUP:
-                    self.renamed.add(ref)
-                elif remember:
-                    self.managers.extend(own_names)
-                yield self._row(ref, item)
-                ref += 1
+                owners.extend(repeat(ref, len(own_names)))
+        else:
+            numbers.extend(names(new.ids))
+            owners.extend(refs)
+        kinds.extend(repeat(NUMBER[new.kind], len(numbers) - before))
+        self.changed += len(refs)
+        self.count[new.kind] += len(refs)
+        if new.kind is Kind.GROUP:
+            self.renamed.update(refs)
+        elif not self._spool.first:
+            self.managers.extend(numbers[before:])
 
-        bulk.insert(self._connection, records, _COLUMNS, rows())
-        self.changed += ref - first
-        self._add_names(zip(numbers, refs, kinds, strict=True))
-
-    def _row(self, ref: int, item: Spooled) -> bulk.Row:
+    def _row(self, item: Spooled) -> bulk.Row:
         return (
-            ref, self._directory, NUMBER[item.kind], item.id, item.digest, item.attributes, item.handles, item.manager,
-            self._revision,
+            item.ref, self._directory, NUMBER[item.kind], item.id, item.digest, item.attributes, item.handles,
+            item.manager, self._revision,
         )  # fmt: skip
 
-    def _add_names(self, names: Iterable[tuple[int, int, int]]) -> None:
-        """Give names to records: name, the record's ref, and the number of its kind."""
-        rows = ((self._directory, number, ref, self._revision, kind) for number, ref, kind in names)
-        columns = ("directory", "name", "ref", "since", "kind")
-        if self._spool.first:
+    def _add_names(self, numbers: Sequence[int], refs: Sequence[int], kinds: Sequence[int]) -> None:
+        """Give names to records: names, the refs of the records, and the numbers of their kinds. They are written in
+        the order of the table's key: in another order, each may change another page."""
+        order = sorted(range(len(numbers)), key=numbers.__getitem__)
+        columns = "directory", "name", "ref", "since", "kind"
+        for places in batched(order, CHUNK):
+            rows = [(self._directory, numbers[n], refs[n], self._revision, kinds[n]) for n in places]
+            if not self._spool.first:
+                self.moved.note([row[1] for row in rows])
             bulk.insert(self._connection, names_table, columns, rows)
-            return
-        for batch in batched(rows, CHUNK):
-            self.moved.note([row[1] for row in batch])
-            bulk.insert(self._connection, names_table, columns, batch)
 
     # ---- changed
 
     def _update(self, items: Iterable[Spooled]) -> None:
-        changed = {item.ref: item for item in items if item.ref is not None}
+        changed = {item.ref: item for item in items}
         before = self._stored(changed)
         bulk.upsert(
             self._connection,
             records,
             (*_COLUMNS, "gone_at"),
-            ((*self._row(ref, item), None) for ref, item in changed.items()),
+            ((*self._row(item), None) for item in changed.values()),
         )
         self.changed += len(changed)
         never_left = self._vanished.held([ref for ref, (_, _, was_deleted) in before.items() if was_deleted])
@@ -153,7 +166,7 @@ class Records:
         for ref, item in changed.items():
             attributes, handles, was_deleted = before[ref]
             if not was_deleted or ref in never_left:
-                self._vanished.note(item.kind, attributes, item.attributes or "{}")
+                self._vanished.note(item.kind, attributes, item.attributes)
             if was_deleted:
                 self.count[item.kind] += 1
                 self.returned += 1
@@ -164,12 +177,11 @@ class Records:
                 gained.extend((number, ref, NUMBER[item.kind]) for number in names(new - old))
             if item.kind is Kind.USER:
                 self.managers.extend({*_names(item.id, item.handles), *_names(item.id, handles)})
-            elif was_deleted or (
-                self._display_name(decode(attributes)) != self._display_name(decode(item.attributes or "{}"))
-            ):
+            elif was_deleted or (self._display_name(decode(attributes)) != self._display_name(decode(item.attributes))):
                 self.renamed.add(ref)
         self._remove_names(lost)
-        self._add_names(gained)
+        if gained:
+            self._add_names(*zip(*gained, strict=True))
 
     def _stored(self, refs: Collection[int]) -> Mapping[int, tuple[str, str | None, bool]]:
         """Attributes and handles of records as JSON, and whether the record was deleted, by ref."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, literal, select
 
 from usersyncd.state.bulk import batched
-from usersyncd.state.candidates import PAGE, Candidate
+from usersyncd.state.candidates import PAGE
 from usersyncd.state.columns import decode
 from usersyncd.state.database import among
 from usersyncd.state.membership_graph import MembershipGraph
@@ -20,20 +20,21 @@ from usersyncd.state.tables import records
 class Managers:
     """Reads the managers of users."""
 
-    def __init__(self, connection: Connection, directory: int) -> None:
+    def __init__(self, connection: Connection, directory: int, *, attributes: bool) -> None:
+        """``attributes``: more than the managers' ids is needed."""
         self._connection = connection
+        self._attributes = attributes
         self._resolver = NameResolver(connection, directory)
 
-    def of(self, candidates: list[Candidate]) -> dict[int, tuple[str, dict[str, Any]]]:
-        """The managers of these candidates: the name in ``manager`` → id and native attributes. Names that no user has
-        are left out."""
-        names = {candidate.manager for candidate in candidates if candidate.manager is not None}
+    def of(self, managers: Iterable[int | None]) -> dict[int, tuple[str, dict[str, Any]]]:
+        """The managers with these names: name → id and native attributes. Names that no user has are left out."""
+        names = {manager for manager in managers if manager is not None}
         meant = self._resolver.resolve(names)
         refs = {name: ref for name in names if (ref := meant.refs.get(name)) is not None and ref not in meant.groups}
-        query = select(records.c.ref, records.c.id, records.c.attributes)
+        query = select(records.c.ref, records.c.id, records.c.attributes if self._attributes else literal("{}"))
         rows = self._connection.execute(query.where(among(self._connection, records.c.ref, list(set(refs.values())))))
-        managers = {ref: (id_, decode(attributes)) for ref, id_, attributes in rows}
-        return {name: managers[ref] for name, ref in refs.items() if ref in managers}
+        found = {ref: (id_, decode(attributes)) for ref, id_, attributes in rows}
+        return {name: found[ref] for name, ref in refs.items() if ref in found}
 
 
 class PersonGroups(Struct, frozen=True, gc=False):
@@ -57,9 +58,9 @@ class GroupsOfPeople:
         self._groups: dict[int, tuple[str, str | None]] = {}
         """The id and the display name of each group."""
 
-    def of(self, candidates: list[Candidate]) -> dict[int, PersonGroups]:
-        """The groups of each candidate that is in a group, by the candidate's ref."""
-        direct = self._graph.containing([candidate.ref for candidate in candidates])
+    def of(self, refs: Collection[int]) -> dict[int, PersonGroups]:
+        """The groups of each person who is in a group, by ref."""
+        direct = self._graph.containing(refs)
         above = self._graph.above_each(set[int]().union(*direct.values()))
         everywhere = {ref: set[int]().union(*(above[group] for group in groups)) for ref, groups in direct.items()}
         self._load(set[int]().union(*everywhere.values()))

@@ -7,7 +7,7 @@ from typing import Any
 
 from usersyncd.errors import StateError
 
-SETUP = "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;"
+SETUP = "PRAGMA page_size=16384; PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;"
 
 
 class Scratch(sqlite3.Connection):

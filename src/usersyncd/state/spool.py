@@ -7,7 +7,7 @@ known record.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -28,13 +28,13 @@ from usersyncd.state.tables import records
 
 SCHEMA = """
 CREATE TABLE records (
-  kind INTEGER, id TEXT, ref INTEGER, digest INTEGER, attributes TEXT, handles TEXT, manager INTEGER, PRIMARY KEY (kind,
-  id)
-) WITHOUT ROWID;
+  kind INTEGER, id TEXT, ref INTEGER, digest INTEGER, attributes TEXT, handles TEXT, manager INTEGER
+);
 CREATE TABLE edges (
   seq INTEGER PRIMARY KEY, "group" TEXT, whole INTEGER, added TEXT, removed TEXT, digest INTEGER, count INTEGER
 );
 """
+INDEX = "CREATE INDEX IF NOT EXISTS records_id ON records (kind, id)"
 _ANY = select(records.c.ref).where(records.c.directory == bindparam("directory")).limit(1)
 _NEW = "ref IS NULL AND attributes IS NOT NULL"
 
@@ -45,16 +45,26 @@ ILLEGIBLE = (
 
 
 class Spooled(Struct, frozen=True, gc=False):
-    """A record that differs from the snapshot. ``attributes`` None: the directory deleted it. ``ref`` None: it is
-    new."""
+    """A record that differs in the snapshot."""
 
     kind: Kind
     id: str
-    ref: int | None
+    ref: int
     digest: int
-    attributes: str | None
+    attributes: str
     handles: str | None
     manager: int | None
+
+
+class NewRecords(Struct, frozen=True):
+    """Records of one kind that the snapshot does not have, as columns (see :class:`Spooled`)."""
+
+    kind: Kind
+    ids: Sequence[str]
+    digests: Sequence[int]
+    attributes: Sequence[str]
+    handles: Sequence[str | None]
+    managers: Sequence[int | None]
 
 
 class SpooledMembers(Struct, frozen=True, gc=False):
@@ -83,6 +93,9 @@ class Spool:
         self._manager_of = manager_of
         self._file = scratch(SCHEMA)
         self._empty = True
+        self._indexed = False
+        """Whether the records are indexed, and each is kept once. Until then they are only appended: a first pull lists
+        them in any order, and writing them in another one costs several times as much."""
         self.seen = BitSet()
         """The refs of the known records that the pull lists or names as present."""
         self.kept = BitSet()
@@ -132,27 +145,33 @@ class Spool:
         if edges:
             self._add_edges(edges)
 
-    def new(self) -> Iterator[Spooled]:
-        """The records that the snapshot does not have, users before groups, ordered by id."""
-        return self._select(_NEW)
+    def new(self, size: int) -> Iterator[NewRecords]:
+        """The records that the snapshot does not have, users before groups, ordered by id: up to ``size`` of one kind
+        at a time."""
+        self._index()
+        columns = "id, digest, attributes, handles, manager"
+        for kind, number in NUMBER.items():
+            query = f"SELECT {columns} FROM records WHERE kind = ? AND {_NEW} ORDER BY +id"  # noqa: S608
+            cursor = self._file.execute(query, (number,))
+            while rows := cursor.fetchmany(size):
+                yield NewRecords(kind, *zip(*rows, strict=True))
 
     def count_new(self) -> int:
         """How many records the snapshot does not have."""
+        self._index()
         return int(self._file.execute(f"SELECT count(*) FROM records WHERE {_NEW}").fetchone()[0])  # noqa: S608
 
     def changed(self) -> Iterator[Spooled]:
         """The records that differ in the snapshot, or are marked as deleted there."""
-        return self._select("ref IS NOT NULL AND attributes IS NOT NULL")
+        self._index()
+        query = "SELECT * FROM records WHERE ref IS NOT NULL AND attributes IS NOT NULL ORDER BY kind, id"
+        return (Spooled(KIND[kind], *rest) for kind, *rest in self._file.execute(query))
 
     def gone(self) -> list[int]:
         """The refs of the records that the directory reported as deleted."""
+        self._index()
         query = "SELECT ref FROM records WHERE ref IS NOT NULL AND attributes IS NULL ORDER BY ref"
         return [ref for (ref,) in self._file.execute(query)]
-
-    def _select(self, condition: str) -> Iterator[Spooled]:
-        query = f"SELECT * FROM records WHERE {condition} ORDER BY kind, id"  # noqa: S608 - only constants
-        for kind, *rest in self._file.execute(query):
-            yield Spooled(KIND[kind], *rest)
 
     def edges(self) -> Iterator[SpooledMembers]:
         """The items about members, group by group, in the order in which they came."""
@@ -213,13 +232,23 @@ class Spool:
             manager = self._manager_of(attributes) if kind is Kind.USER else None
             row = (number, id_, ref, fingerprint, body.decode(), handles, name(manager) if manager else None)
             changed.append(row)
-        if unchanged and not self._empty:
-            self._file.executemany(
-                "DELETE FROM records WHERE kind = ? AND id = ?", [(number, id_) for id_ in unchanged]
-            )
+        if not self._empty and (unchanged or not self.first or self._indexed):
+            self._index()
+            again = [(number, id_) for id_ in (*unchanged, *(row[1] for row in changed))]
+            self._file.executemany("DELETE FROM records WHERE kind = ? AND id = ?", again)
         if changed:
-            self._file.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?)", changed)
+            self._file.executemany("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?)", changed)
             self._empty = False
+
+    def _index(self) -> None:
+        """Index the records by id, and keep of each what came last."""
+        if self._indexed:
+            return
+        self._file.execute(INDEX)
+        query = "SELECT kind, id, max(rowid) FROM records GROUP BY kind, id HAVING count(*) > 1"
+        for last in self._file.execute(query).fetchall():
+            self._file.execute("DELETE FROM records WHERE kind = ? AND id = ? AND rowid < ?", last)
+        self._indexed = True
 
     def _resolved(self, item: Item, known: KnownRecord | None, stored: Mapping[int, Body]) -> Record | Gone | None:
         """The whole record that an item gives, or its deletion. None if the item gives neither: that is counted."""
@@ -273,6 +302,7 @@ class Spool:
 
     def _spooled(self, item: Patch | Present) -> Body | None:
         """The attributes and handles that this pull gave the record before."""
+        self._index()
         query = "SELECT attributes, handles FROM records WHERE kind = ? AND id = ?"
         row: Body | None = self._file.execute(query, (NUMBER[item.kind], item.id)).fetchone()
         return row

@@ -104,7 +104,12 @@ class _Compiler:
         return Rules(
             self._fingerprint(rulesets, leaving, deactivates=deactivates),
             RuleDependencies(
-                native, needs.groups, needs.manager, bool(drafts[Kind.USER].changes), frozenset(needs.group_names)
+                native,
+                needs.groups,
+                needs.manager,
+                needs.manager_attributes,
+                bool(drafts[Kind.USER].changes),
+                frozenset(needs.group_names),
             ),
             {kind: draft.layout for kind, draft in drafts.items()},
             self._canonical,

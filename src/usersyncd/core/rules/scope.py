@@ -35,6 +35,7 @@ class RequiredReads:
         self.group_names: set[str] = set()
         self.directory = False
         self.manager = False
+        self.manager_attributes = False
         self.zone = False
 
     def add(self, kind: Kind, natives: frozenset[str] | None) -> None:
@@ -147,6 +148,7 @@ class RuleScope:
         if not steps:
             return Accessor("user.manager", lambda s: s.manager, text=True)
         first, rest = steps[0], steps[1:]
+        self.needs.manager_attributes |= first != "id"
         if first == "raw":
             return self._raw(rest, "user.manager.raw", _manager_raw)
         if first == "manager" or first in GROUPS:

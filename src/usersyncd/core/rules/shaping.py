@@ -24,13 +24,15 @@ LONGEST_KEY = 600
 class RuleDependencies(Struct, frozen=True):
     """What the rules read: ``native``, the attributes of each kind to request from the directory (None: all).
 
-    ``groups`` and ``manager``: shapes depend on those of a user; ``time``: they depend on the moment. ``group_names``:
-    the texts with which rules may compare the names of groups.
+    ``groups`` and ``manager``: shapes depend on those of a user, and with ``manager_attributes`` on more of a manager
+    than the id; ``time``: they depend on the moment. ``group_names``: the texts with which rules may compare the names
+    of groups.
     """
 
     native: Mapping[Kind, frozenset[str] | None]
     groups: bool
     manager: bool
+    manager_attributes: bool
     time: bool
     group_names: frozenset[str] = frozenset()
 
