@@ -7,6 +7,7 @@ transaction.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ import sqlalchemy as sa
 from psycopg import sql
 
 from usersyncd_sql.comparison import TABLE
+from usersyncd_sql.copy_text import copy_text
 from usersyncd_sql.reflected import Key, Reflected, Row
 from usersyncd_sql.write import Writer
 
@@ -22,6 +24,10 @@ AS_TEXT: dict[str, Callable[[Any], str]] = {
     "real": str, "double precision": str, "bytea": lambda value: f"\\x{bytes(value).hex()}"
 }  # fmt: skip
 """Types whose values JSON cannot represent: NaN, infinity, bytes."""
+
+
+TOGETHER = 1_000
+"""Rows that are sent to COPY as one text."""
 
 
 class PostgresqlWriter(Writer):
@@ -96,13 +102,22 @@ class PostgresqlWriter(Writer):
         cursor = self._cursor()
         # Without parameters, psycopg does not halve the percent signs.
         with cursor.copy(statement.as_string(cursor).replace("%%", "%").encode()) as copy:
-            write = copy.write_row
-            for row in rows:
-                write(row)
+            for some in batched(rows, TOGETHER):
+                if (text := copy_text(some)) is not None:
+                    copy.write(text)
+                else:
+                    for row in some:
+                        copy.write_row(row)
         return int(cursor.rowcount)
 
     def _cursor(self) -> Any:
         return self.connection.connection.cursor()
+
+
+def batched(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
+    iterator = iter(rows)
+    while some := list(islice(iterator, size)):
+        yield some
 
 
 def _any(values: Sequence[Key]) -> Any:

@@ -28,6 +28,8 @@ from usersyncd.state.quarantine import Quarantine
 
 CHANGES = 2_000
 """The largest number of changes in a batch."""
+CREATES = 10_000
+"""The largest number of creates in a batch of columns."""
 EDGES = 20_000
 """The largest number of memberships in a batch."""
 MISSING = "its object is no longer in the target: the next run creates it"
@@ -155,7 +157,7 @@ async def send(
     """
     journalled = target.capabilities.journalled
     answers: Answers = []
-    for planned in plan.batches(CHANGES, EDGES, PROBE if probe else None):
+    for planned in plan.batches(CHANGES, CREATES, EDGES, PROBE if probe else None):
         if addresses.are_needed(planned) and answers and _may_create(answers):
             # The last answers may contain target ids that this batch needs.
             await _store(ledger, answers, [])

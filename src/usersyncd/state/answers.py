@@ -38,10 +38,9 @@ Answers = CreatedObjects | list[Answer]
 
 def created(planned: PlannedCreates, outcomes: Sequence[Outcome]) -> CreatedObjects | None:
     """The objects that were created; None if the target refused one of them, or reported anything else of it."""
-    target_ids = [outcome.target_id for outcome in outcomes]
-    if outcomes != [Outcome(target_id=target_id) for target_id in target_ids]:
+    if any(one.error is not None or one.absent or one.refused or one.gone for one in outcomes):
         return None
-    return CreatedObjects(planned, target_ids)
+    return CreatedObjects(planned, [one.target_id for one in outcomes])
 
 
 def is_absent(change: Change, outcome: Outcome) -> bool:

@@ -12,10 +12,10 @@ from sqlalchemy import Connection, and_, delete, func, or_, select
 
 from usersyncd.core.digest import digest, digests, encode
 from usersyncd.core.links import Link, Shape, State
-from usersyncd.plugin import Kind, Lookup
+from usersyncd.plugin import Kind, Lookup, Member
 from usersyncd.state import bulk
 from usersyncd.state.bulk import batched
-from usersyncd.state.columns import NUMBER, decode
+from usersyncd.state.columns import KIND, NUMBER, decode
 from usersyncd.state.database import among
 from usersyncd.state.held_members import replace_members
 from usersyncd.state.planned import is_active
@@ -142,15 +142,20 @@ def _shape(text: str) -> Shape:
     return decode(text)
 
 
-def addresses(
-    connection: Connection, target: int, refs: Collection[int]
-) -> Iterator[tuple[int, str | int, str | None]]:
-    """The addresses of the objects of these records: ref, key and target id."""
-    query = select(links.c.ref, links.c.key, links.c.target_id)
+def members(connection: Connection, target: int, refs: Collection[int]) -> Iterator[tuple[int, Member]]:
+    """The objects of these records as members, each with its ref."""
+    query = select(links.c.ref, links.c.kind, records.c.id, links.c.key, links.c.target_id).join(
+        records, records.c.ref == links.c.ref
+    )
     for batch in batched(refs, PAGE):
         matches = links.c.target == target, among(connection, links.c.ref, batch)
-        for ref, key, target_id in connection.execute(query.where(*matches)):
-            yield ref, msgspec.json.decode(key), target_id
+        for ref, kind, id_, key, target_id in connection.execute(query.where(*matches)):
+            yield ref, member(KIND[kind], id_, msgspec.json.decode(key), target_id)
+
+
+def member(kind: Kind, id_: str, key: str | int, target_id: str | None) -> Member:
+    """An object as a member."""
+    return Member(kind, id_, id_ if key == id_ else key, target_id)  # Shares one text if id and key are equal.
 
 
 def linked(connection: Connection, target: int, kind: Kind, target_ids: Collection[str]) -> dict[str, int]:

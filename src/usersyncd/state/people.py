@@ -7,10 +7,11 @@ from collections.abc import Set
 import msgspec
 from sqlalchemy import Connection, select
 
-from usersyncd.plugin import Kind, Member
+from usersyncd.plugin import Member
 from usersyncd.state.bulk import batched
 from usersyncd.state.columns import KIND
 from usersyncd.state.database import among
+from usersyncd.state.links import member
 from usersyncd.state.plan_store import PlanStore
 from usersyncd.state.tables import links, records
 
@@ -54,7 +55,7 @@ class People:
         for ref, kind, id_, key, left_at, target_id in self._connection.execute(query):
             if ref in self._missing:
                 continue
-            self.members[ref] = _member(KIND[kind], id_, msgspec.json.decode(key), target_id)
+            self.members[ref] = member(KIND[kind], id_, msgspec.json.decode(key), target_id)
             if left_at is None:
                 self.here.add(ref)
             if ref in self._plan.strangers:
@@ -62,13 +63,9 @@ class People:
                 self.here.discard(ref)
         for claim in self._plan.claims.of_records(refs):
             if claim.key is not None:
-                self.members[claim.ref] = _member(claim.kind, claim.id, claim.key, self._target_id(claim.ref))
+                self.members[claim.ref] = member(claim.kind, claim.id, claim.key, self._target_id(claim.ref))
             (self.here.add if claim.here else self.here.discard)(claim.ref)
 
     def _target_id(self, ref: int) -> str | None:
         known = self.members.get(ref)
         return None if known is None else known.target_id
-
-
-def _member(kind: Kind, id_: str, key: str | int, target_id: str | None) -> Member:
-    return Member(kind, id_, id_ if key == id_ else key, target_id)  # Shares one text if id and key are equal.

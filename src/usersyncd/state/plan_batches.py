@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from sqlite3 import Connection
 
 from msgspec import structs
 
 from usersyncd.core.plan import Section, kind_of
 from usersyncd.plugin import Kind
+from usersyncd.state import planned
 from usersyncd.state.bulk import batched
-from usersyncd.state.planned import COLUMNS, ORDER, QUIET, Batch, PlannedChange, PlannedCreates, creates, step_of
+from usersyncd.state.planned import COLUMNS, ORDER, QUIET, Batch, PlannedChange, PlannedCreates, step_of
 
 MANY = 1_000
 """From this number of creates on, they are read as columns."""
@@ -22,8 +23,9 @@ _CREATES = (
 """The creates that are nothing else: they wait for no key, and replace no object."""
 
 
-def batches(file: Connection, changes: int, edges: int, first: int | None = None) -> Iterator[Batch]:
-    """All steps in the order of their delivery, with at most ``changes`` changes or ``edges`` members in a batch.
+def batches(file: Connection, changes: int, creates: int, edges: int, first: int | None = None) -> Iterator[Batch]:
+    """All steps in the order of their delivery, with at most ``changes`` changes, ``creates`` creates as columns, or
+    ``edges`` members in a batch.
     ``first``: at most so many of either in the first one.
 
     A batch has either records or memberships, because a record that is refused cannot become a member. A chain of
@@ -33,7 +35,7 @@ def batches(file: Connection, changes: int, edges: int, first: int | None = None
     batch: list[PlannedChange] = []
     weight = 0
     most = (changes, edges) if first is None else (first, first)
-    for step in _pieces(file, changes, columns=first is None):
+    for step in _pieces(file, creates, columns=first is None):
         if isinstance(step, PlannedCreates):
             if batch:
                 yield batch
@@ -63,11 +65,11 @@ def _pieces(file: Connection, size: int, *, columns: bool) -> Iterator[PlannedCh
     values: tuple[object, ...] = ()
     for section_, directory in file.execute(query).fetchall() if columns else ():
         here = section_, 0, directory
-        yield from steps(file, f"{after} AND {place} < (?, ?, ?)", *values, *here)
+        yield from _to_deliver(file, f"{after} AND {place} < (?, ?, ?)", *values, *here)
         yield from _creates(file, kind_of(Section(section_)), *here, size)
-        yield from steps(file, f"{place} = (?, ?, ?) AND NOT ({_CREATES})", *here)
+        yield from _to_deliver(file, f"{place} = (?, ?, ?) AND NOT ({_CREATES})", *here)
         after, values = f"{place} > (?, ?, ?)", here
-    yield from steps(file, after, *values)
+    yield from _to_deliver(file, after, *values)
 
 
 def _creates(
@@ -79,13 +81,23 @@ def _creates(
     )
     cursor = file.execute(query, (place, chain, directory))
     while rows := cursor.fetchmany(size):
-        yield creates(kind, directory, rows)
+        yield planned.creates(kind, directory, rows)
 
 
 def steps(file: Connection, where: str = "TRUE", *values: object, order: str = ORDER) -> Iterator[PlannedChange]:
     """The steps for which a condition holds."""
-    query = f"SELECT {ALL} FROM changes WHERE {where} ORDER BY {order}"  # noqa: S608
-    return map(step_of, file.execute(query, values))
+    return _read(file, ALL, where, values, order)
+
+
+def _to_deliver(file: Connection, where: str, *values: object) -> Iterator[PlannedChange]:
+    """The steps for which a condition holds, with the refs of the members alone: just before the delivery, the members
+    are read as they are then."""
+    return _read(file, ALL.replace("people", "NULL"), where, values, ORDER)
+
+
+def _read(file: Connection, columns: str, where: str, values: Iterable[object], order: str) -> Iterator[PlannedChange]:
+    query = f"SELECT {columns} FROM changes WHERE {where} ORDER BY {order}"  # noqa: S608
+    return map(step_of, file.execute(query, tuple(values)))
 
 
 def _fallbacks(file: Connection) -> Iterator[PlannedChange]:
