@@ -44,7 +44,7 @@ class Receiver(BaseHTTPRequestHandler):
 
 
 def line(event: dict[str, Any]) -> str:
-    """What an event says: its number, its type, and the object that it is about. An erased person has no name."""
+    """What an event says: its number, its type, and the name of what it is about. An erased person has no name."""
     attributes = event["after"] or event["before"] or {}
     name = attributes.get("userName") or attributes.get("displayName") or event["object"]["key"]
     member = f" {event['member']['key']}" if "member" in event else ""

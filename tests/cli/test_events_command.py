@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from msgspec import structs
 
 from tests.cli.company import DIRECTORY, Company
 from tests.cli.running import Usersyncd
+from usersyncd.cli.text import local
 from usersyncd.core.events import to_json
 from usersyncd.state import endpoints, streams
 from usersyncd.state.database import Database, open_database
@@ -99,6 +101,64 @@ def test_a_stopped_endpoint_is_in_the_status_until_it_is_enabled(
     assert usersyncd("events", "enable", "hooks", "crm").out == "crm is enabled.\n"
     assert usersyncd("events", "enable", "hooks", "crm").out == "crm is in use: nothing was to be done.\n"
     assert usersyncd("status", "--exit-code").code == 0
+
+
+def fail(database: Database) -> datetime:
+    """Let the endpoint ``crm`` fail as its sender does. Returns when it is tried again."""
+    later = datetime.now(UTC) + timedelta(hours=10)
+    with database.read() as connection:
+        stream = streams.by_name(connection, "hooks")
+        assert stream is not None
+        state = endpoints.load(connection, stream.target, "crm")
+        assert state is not None
+    failing = structs.replace(state, failures=6, next_attempt=later, error="HTTP 503")
+    refused = Parked(2, "x", 3, later, error="HTTP 422")
+    endpoints.store(database, RoundResult(failing, set(), set(), [refused]))
+    return later
+
+
+def next_attempts(usersyncd: Usersyncd) -> list[str | None]:
+    """When ``crm`` is tried again, and when the event that it refused is."""
+    crm = json.loads(usersyncd("events", "--json").out)["streams"][0]["endpoints"][1]
+    return [crm["next_attempt"], *(one["next_attempt"] for one in crm["refused"])]
+
+
+def test_a_failing_endpoint_is_shown_with_its_next_attempt_and_can_be_tried_at_once(
+    company: Company, usersyncd: Usersyncd, database: Database
+) -> None:
+    later = fail(database)
+    at = local(later.isoformat())
+    shown = " ".join(usersyncd("events").out.split())
+    assert f"crm: HTTP 503; it is tried again at {at}" in shown
+    assert "→ correct the receiver, then `usersyncd events enable hooks crm`" in shown
+    ran = usersyncd("status", "--exit-code")
+    assert ran.code == 0, "it is tried again: nobody has to come"
+    assert f"hooks: the endpoint crm takes no events (HTTP 503): it is tried again at {at}" in " ".join(ran.out.split())
+    [failing] = json.loads(usersyncd("status", "--json").out)["failing_endpoints"]
+    assert failing == {
+        "target": "hooks", "endpoint": "crm", "failures": 6, "last_success": None, "next_attempt": later.isoformat(),
+        "error": "HTTP 503",
+    }  # fmt: skip
+    assert usersyncd("events", "enable", "hooks", "crm").out == "crm is tried at once.\n"
+    assert next_attempts(usersyncd) == [None, None]
+    assert usersyncd("events", "enable", "hooks", "crm").out == "crm is in use: nothing was to be done.\n"
+    assert json.loads(usersyncd("status", "--json").out)["failing_endpoints"] == []
+
+
+def test_a_replay_ends_the_pause_of_its_endpoint(company: Company, usersyncd: Usersyncd, database: Database) -> None:
+    fail(database)
+    event = read_feed(database, "hooks", None, 10).events[3]
+    usersyncd("events", "replay", "hooks", "--event", event.id)
+    assert next_attempts(usersyncd) == [None, None]
+
+
+def test_an_endpoint_out_of_the_configuration_is_not_in_the_status(
+    company: Company, usersyncd: Usersyncd, database: Database
+) -> None:
+    stop(database)
+    company.configure("state: sqlite:///state.db\n" + DIRECTORY + EVENTS.replace("        crm: ", "        new: "))
+    shown = json.loads(usersyncd("status", "--json").out)
+    assert (shown["stopped_endpoints"], shown["failing_endpoints"]) == ([], [])
 
 
 def test_dead_events_are_replayed(company: Company, usersyncd: Usersyncd, database: Database) -> None:

@@ -31,7 +31,7 @@ def test_before_the_first_run_the_commands_say_so_and_create_no_file(usersyncd: 
                 "status": None, "users": 0, "groups": 0, "memberships": 0, "held": None, "guard": [],
                 "harms": [],
                 "failures": 0, "failed": [], "error": None, "message": None, "remedy": None, "code": None, "run": None,
-                "decisions": [], "leaving": [], "tokens": {},
+                "decisions": [], "leaving": [], "tokens": {}, "full_push": None,
             }
         ],
         "targets": [
@@ -46,6 +46,8 @@ def test_before_the_first_run_the_commands_say_so_and_create_no_file(usersyncd: 
             }
         ],
         "stopped_endpoints": [],
+        "failing_endpoints": [],
+        "unopened_secrets": [],
     }  # fmt: skip
     assert usersyncd("history").out == "There was no run yet.\n"
     assert usersyncd("history", "--json").out == "[]\n"

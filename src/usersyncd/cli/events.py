@@ -98,19 +98,27 @@ def enable(
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Use an endpoint again that is disabled or given up. It continues where it stopped."""
+    """Use an endpoint again that is disabled or given up, or try one at once that takes no events at present.
+
+    It continues where it stopped. Events that it refused are sent again at once.
+    """
     from usersyncd.state import endpoints
 
     database, stream, _ = _opened(context, config, target, endpoint)
     try:
         with database.write() as connection:
-            done = endpoints.enable(connection, stream, endpoint)
+            enabled = endpoints.enable(connection, stream, endpoint)
+            retried = endpoints.retry(connection, stream, endpoint)
     finally:
         database.close()
     if json:
-        print_json({"format": 1, "target": target, "endpoint": endpoint, "enabled": done})
+        print_json(
+            {"format": 1, "target": target, "endpoint": endpoint, "enabled": enabled, "retried": enabled or retried}
+        )
+    elif enabled:
+        say(f"{endpoint} is enabled.")
     else:
-        say(f"{endpoint} is enabled." if done else f"{endpoint} is in use: nothing was to be done.")
+        say(f"{endpoint} is tried at once." if retried else f"{endpoint} is in use: nothing was to be done.")
 
 
 @events.command(cls=Command)
@@ -243,13 +251,13 @@ def _show(streams: Sequence[dict[str, Any]]) -> None:
         text.show(table)
         for each in one["endpoints"]:
             if each["error"] and each["status"] != "ok":
-                text.show(text.hanging(f"{each['endpoint']}: ", text.clean(each["error"])))
+                text.show(text.hanging(f"{each['endpoint']}: ", text.clean(_why(each))))
             for event in each["refused"]:
                 text.show(text.hanging(f"{each['endpoint']}: ", text.clean(_refusal(event))))
             if each["dead"]:
                 command = f"usersyncd events replay {one['target']} --endpoint {each['endpoint']} --dead"
                 text.show(text.hanging("  → ", f"correct the receiver, then `{command}`"))
-            if each["status"] in ("disabled", "given_up"):
+            if each["status"] != "ok":
                 command = f"usersyncd events enable {one['target']} {each['endpoint']}"
                 text.show(text.hanging("  → ", f"correct the receiver, then `{command}`"))
 
@@ -262,6 +270,14 @@ def _extent(stream: Mapping[str, Any]) -> str:
     if last == pruned:
         return f"the stream is empty, its next event has the number {last + 1:,}"
     return f"{_many(last)}, kept from {pruned + 1:,}"
+
+
+def _why(endpoint: Mapping[str, Any]) -> str:
+    """Why an endpoint takes no events, and when it is tried again."""
+    from usersyncd.cli.text import local
+
+    next_ = endpoint["next_attempt"]
+    return str(endpoint["error"]) if next_ is None else f"{endpoint['error']}; it is tried again at {local(next_)}"
 
 
 def _refusal(event: RefusedEvent) -> str:

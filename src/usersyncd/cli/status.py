@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from usersyncd.cli.standing import DirectoryStatus, ExpectedPush
-    from usersyncd.cli.stopped_endpoints import StoppedEndpoint
     from usersyncd.config import Config, DirectoryConfig
     from usersyncd.deliver.leaving_directories import Leaving
     from usersyncd.state.database import Database
@@ -42,7 +41,7 @@ def status(
     from usersyncd.cli.guards import guard_document
     from usersyncd.cli.saved_state import saved_state
     from usersyncd.cli.standing import decisions
-    from usersyncd.cli.stopped_endpoints import show_stopped, stopped_endpoints
+    from usersyncd.cli.troubled_endpoints import FailingEndpoint, StoppedEndpoint, show_troubled, troubled_endpoints
     from usersyncd.cli.unopened import show_unopened, unopened_secrets
     from usersyncd.deliver.leaving_directories import all_leaving, removed_directories
     from usersyncd.deliver.next_due import next_due
@@ -54,14 +53,14 @@ def status(
     leaving: list[Leaving] = []
     decided: dict[str, list[dict[str, Any]]] = {}
     due: dict[str, datetime] = {}
-    stopped: list[StoppedEndpoint] = []
+    troubled: list[StoppedEndpoint | FailingEndpoint] = []
     quarantined: dict[str, Quarantine] = {}
     used: dict[str, dict[str, datetime]] = {}
     with saved_state(loaded) as database:
         if database is not None:
             due = next_due(database, loaded)
             decided = decisions(database)
-            stopped = stopped_endpoints(database, loaded)
+            troubled = list(troubled_endpoints(database, loaded))
             with database.read() as connection:
                 known = quarantine.by_name(connection)
                 quarantined = {name: known[name] for name in loaded.targets if name in known}
@@ -69,6 +68,7 @@ def status(
                 used = {name: last_uses(connection, name) for name in loaded.directories}
                 directories += removed_directories(connection, loaded)
         found = [_directory_status(database, directory, loaded.targets) for directory in directories]
+    stopped = [one for one in troubled if isinstance(one, StoppedEndpoint)]
     now = datetime.now(UTC)
     # Whether the daemon could open the tokens of a directory is in its last run.
     said = [one.message for one in found]
@@ -95,12 +95,13 @@ def status(
                     guard_document(one, due.get(one.name), quarantined.get(one.name)) for one in loaded.targets.values()
                 ],
                 "stopped_endpoints": stopped,
+                "failing_endpoints": [one for one in troubled if isinstance(one, FailingEndpoint)],
                 "unopened_secrets": unopened,
             }
         )
     else:
         _show(found, loaded, due, quarantined)
-        show_stopped(stopped)
+        show_troubled(troubled)
         show_unopened(unopened)
     urgent = bool(stopped) or any(one.certain for one in unopened)
     if exit_code and (code := 1 if urgent else _code(found)):

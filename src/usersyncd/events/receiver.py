@@ -28,9 +28,8 @@ _THROTTLED = (429, 502, 503, 504)
 
 
 class ReplyMeaning(Enum):
-    """What an answer means. DELIVERED: 2xx. REFUSED: this event is refused. UNANSWERED: this event was sent, and there
-    was no answer. UNAVAILABLE: the receiver as a whole cannot take events now. DISABLED: it wants no more events
-    (410)."""
+    """What an answer means. DELIVERED: 2xx. REFUSED: this event is refused. UNANSWERED: this event was sent and got
+    no answer. UNAVAILABLE: the receiver as a whole cannot take events now. DISABLED: it wants no more events (410)."""
 
     DELIVERED = 1
     REFUSED = 2

@@ -19,6 +19,7 @@ from usersyncd.events.receiver import WebhookReceiver
 from usersyncd.events.sender import EndpointSender
 from usersyncd.plugin import Secret, StreamOptions, Webhook
 from usersyncd.secrets import open_secret
+from usersyncd.state import endpoints, streams
 from usersyncd.state.database import Database
 from usersyncd.state.lock import ENDPOINT, locked
 
@@ -45,14 +46,17 @@ class Senders:
         self._database = database
         self._tasks: dict[EndpointKey, tuple[object, asyncio.Task[None]]] = {}
         self._wakers: dict[EndpointKey, asyncio.Event] = {}
+        self._changed = set[EndpointKey]()
+        """The endpoints whose configuration changed, and that were not tried since."""
 
     def follow(self, config: Config) -> None:
-        """Run the senders of this configuration. What did not change goes on."""
+        """Run the senders of this configuration. What did not change goes on; what changed is tried at once."""
         wanted = dict(configured(config))
         for key, (meaning, task) in list(self._tasks.items()):
             if key not in wanted or (config.folder, wanted[key]) != meaning:
                 task.cancel()
                 del self._tasks[key]
+                self._changed.add(key)
         for key, (options, webhook) in wanted.items():
             if key not in self._tasks:
                 task = asyncio.create_task(self._run(key, options, webhook, config.folder), name=f"events {key}")
@@ -109,6 +113,9 @@ class Senders:
         stack = ExitStack()
         try:
             await to_its_end(lambda: stack.enter_context(locked(self._database, ENDPOINT, str(key))))
+            if key in self._changed:
+                await to_its_end(lambda: _retry(self._database, key))
+                self._changed.discard(key)
             while True:
                 waker.clear()
                 due = await sender.round()
@@ -118,6 +125,13 @@ class Senders:
         finally:
             await to_its_end(stack.close)
             await sender.close()
+
+
+def _retry(database: Database, key: EndpointKey) -> None:
+    with database.write() as connection:
+        stream = streams.by_name(connection, key.target)
+        if stream is not None:
+            endpoints.retry(connection, stream, key.name)
 
 
 def configured(config: Config) -> Iterable[tuple[EndpointKey, tuple[StreamOptions, Webhook]]]:

@@ -290,12 +290,12 @@ def refused(connection: Connection, stream: StreamState, name: str, limit: int) 
     ]  # fmt: skip
 
 
-def stopped(connection: Connection) -> list[tuple[str, EndpointState]]:
-    """All endpoints that are disabled or given up, each with the name of its target."""
+def troubled(connection: Connection) -> list[tuple[str, EndpointState]]:
+    """All endpoints that are stopped, or left alone until later, each with the name of its target."""
     query = select(targets.c.name.label("target_name"), *endpoints.c).join(targets, targets.c.id == endpoints.c.target)
     found: list[tuple[str, EndpointState]] = []
-    query = query.where(endpoints.c.stopped.is_not(None)).order_by(targets.c.name, endpoints.c.name)
-    for row in connection.execute(query):
+    is_troubled = endpoints.c.stopped.is_not(None) | (endpoints.c.failures > 0)
+    for row in connection.execute(query.where(is_troubled).order_by(targets.c.name, endpoints.c.name)):
         content = row._asdict()
         found.append((content.pop("target_name"), _state(content)))
     return found
@@ -318,14 +318,30 @@ def enable(connection: Connection, stream: StreamState, name: str) -> bool:
     return True
 
 
+def retry(connection: Connection, stream: StreamState, name: str) -> bool:
+    """Send to an endpoint at once what waits for another attempt, because a person says that its cause is corrected.
+    Returns whether anything waited."""
+    failing = endpoints.c.target == stream.target, endpoints.c.name == name, endpoints.c.failures > 0
+    waiting = parked.c.target == stream.target, parked.c.endpoint == name, parked.c.next_attempt.is_not(None)
+    found = (
+        connection.execute(update(endpoints).where(*failing).values(failures=0, next_attempt=None, error=None)),
+        connection.execute(update(parked).where(*waiting, parked.c.dead == 0).values(next_attempt=None)),
+    )
+    return any(one.rowcount for one in found)
+
+
 def replay(connection: Connection, stream: StreamState, name: str, events: Iterable[Event]) -> int:
-    """Send events to an endpoint once more. Returns their number."""
+    """Send events to an endpoint once more, at once. Returns their number."""
     rows = [Parked(event.number, event.object) for event in events]
     _park(connection, stream.target, name, rows)
+    retry(connection, stream, name)
     return len(rows)
 
 
 def replay_dead(connection: Connection, stream: StreamState, name: str) -> int:
-    """Send the events to an endpoint once more that were given up. Returns their number."""
-    revived = update(parked).where(parked.c.target == stream.target, parked.c.endpoint == name, parked.c.dead == 1)
-    return connection.execute(revived.values(dead=0, attempts=0, next_attempt=None, error=None)).rowcount
+    """Send the events to an endpoint once more, at once, that were given up. Returns their number."""
+    given_up = update(parked).where(parked.c.target == stream.target, parked.c.endpoint == name, parked.c.dead == 1)
+    revived = connection.execute(given_up.values(dead=0, attempts=0, next_attempt=None, error=None)).rowcount
+    if revived:
+        retry(connection, stream, name)
+    return revived
