@@ -266,7 +266,8 @@ def test_who_names_a_held_plan_and_a_rejection(house: House) -> None:
     approve = held["command"].split()
     new = only(house.app("1")["reasons"])
     assert (new["message"], new["command"]) == (
-        "the guard holds the plan of hr in app, which includes the changes of this user", held["command"],
+        "the guard holds the plan of hr in app because of others: the changes of this user wait with it",
+        held["command"],
     )  # fmt: skip
     assert house.app("29")["reasons"] == []
     assert house.usersyncd("reject", *approve[2:], "--yes", "--reason", "still here").code == 0
@@ -275,6 +276,25 @@ def test_who_names_a_held_plan_and_a_rejection(house: House) -> None:
     assert [one["reason"] for one in house.app("10")["reasons"]] == ["left", "rejected"]
     assert rejected["command"] == "usersyncd reject hr --undo"
     assert re.fullmatch(r"deactivate user 10 was rejected by .+ on .+ \(still here\)", rejected["message"])
+
+
+def test_who_blames_no_held_plan_without_the_person(house: House) -> None:
+    house.configure(CONFIGURATION + "    guard: {at_least: 1}\n")
+    everyone = [f"{number},u{number}@x.example,User {number},true,Employee,," for number in range(10, 30)]
+    house.people(*everyone)
+    house.sync()
+    house.people(*everyone[4:])
+    house.sync(3)
+    assert house.usersyncd("reject", "hr", "--yes").code == 0
+    house.people(*everyone[8:])
+    house.sync(3)
+    assert [one["reason"] for one in house.app("10")["reasons"]] == ["left", "rejected"]
+    assert [one["reason"] for one in house.app("14")["reasons"]] == ["left", "held"]
+    (house.folder / "app.db").write_bytes(b"no database")
+    house.people(*everyone[9:])
+    house.sync(1)
+    assert [one["reason"] for one in house.app("18")["reasons"]] == ["left", "delivery_failed"]
+    assert [one["reason"] for one in house.app("14")["reasons"]] == ["left", "held", "delivery_failed"]
 
 
 def test_who_names_a_waiting_change_and_a_failed_delivery(house: House) -> None:

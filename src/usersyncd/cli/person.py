@@ -12,6 +12,7 @@ from usersyncd.cli.names import RecordNames, rules_of
 from usersyncd.cli.reasons import Reason, from_link, from_rules, from_share, load_share
 from usersyncd.config import Config, TargetConfig
 from usersyncd.core.approvals import command
+from usersyncd.core.guard import Sort, limited
 from usersyncd.core.links import Link
 from usersyncd.core.report import PullRun
 from usersyncd.core.rules import RuleError, Rules, ShapeTrace
@@ -232,7 +233,8 @@ def _reasons(
     differs = _differs(link, found, rules, trace)
     share = load_share(connection, target.name, number, directory, now)
     retried = number is not None and search.is_retried(connection, number, found.ref)
-    blocking = list(from_share(share, found.id, retried=retried, differs=differs))
+    is_harm = differs and _is_limited_harm(target, link, found, trace)
+    blocking = list(from_share(share, found.id, retried=retried, differs=differs, is_harm=is_harm))
     yield from blocking
     if link is not None:
         yield from from_link(link)
@@ -255,3 +257,17 @@ def _differs(link: Link | None, found: FoundPerson, rules: Rules | None, trace: 
     if shape is None or link is None or link.left_at is not None:
         return (shape is not None) != (link is not None and link.left_at is None)
     return (shape.get("active") is False) != (link.shape.get("active") is False)
+
+
+def _is_limited_harm(target: TargetConfig, link: Link | None, found: FoundPerson, trace: ShapeTrace | None) -> bool:
+    """Whether the change that a person waits for does harm, of a sort that has a limit."""
+    if link is None:
+        return False
+    shape = trace.shape if trace is not None and found.gone_at is None else None
+    if shape is not None and shape.get("active") is not False:
+        sort = Sort.REACTIVATIONS
+    elif shape is not None or target.leavers.deactivates:
+        sort = Sort.DEACTIVATIONS
+    else:
+        sort = Sort.DELETES
+    return sort in limited(target.guard)

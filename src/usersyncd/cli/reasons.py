@@ -21,6 +21,7 @@ from usersyncd.state.approvals import HeldShare
 from usersyncd.state.database import Connection
 
 _change = msgspec.json.Decoder(Change).decode
+_WITH_OTHERS = " because of others: the changes of this user wait with it"
 
 
 class Reason(Struct, frozen=True):
@@ -120,10 +121,17 @@ def _why_inactive(rule: RuleTrace, canonical: dict[str, Any], zone: tzinfo, now:
 # ---- what was delivered
 
 
-def from_share(share: SavedShare, id_: str, *, retried: bool, differs: bool) -> Iterator[Reason]:
-    """Why changes of a user have not reached the target. ``differs``: the target is not what the rules say."""
-    if share.held is not None:
-        yield from _held(share, share.held, id_, differs=differs)
+def from_share(share: SavedShare, id_: str, *, retried: bool, differs: bool, is_harm: bool) -> Iterator[Reason]:
+    """Why changes of a user have not reached the target. ``differs``: the target is not what the rules say;
+    ``is_harm``: what differs is a harm that has a limit, so that a plan with it lists it when it is held."""
+    held = [] if share.held is None else list(_changes_of(share.held, id_))
+    others = list(_not_held(share, id_, retried=retried))
+    if share.held is not None and (held or (differs and not is_harm and not share.held.first and not others)):
+        yield _held(share, share.held, held)
+    yield from others
+
+
+def _not_held(share: SavedShare, id_: str, *, retried: bool) -> Iterator[Reason]:
     for identity, decision in share.rejected.items():
         if _is_about(identity, id_):
             why = f" ({decision.reason})" if decision.reason else ""
@@ -137,19 +145,17 @@ def from_share(share: SavedShare, id_: str, *, retried: bool, differs: bool) -> 
         )  # fmt: skip
 
 
-def _held(share: SavedShare, held: HeldShare, id_: str, *, differs: bool) -> Iterator[Reason]:
-    changes = list(_changes_of(held, id_))
+def _held(share: SavedShare, held: HeldShare, changes: list[str]) -> Reason:
+    """``changes``: the held changes of the user. Empty: the user's changes are harmless and not listed, but a held share
+    is not delivered at all."""
     whose = f"{share.directory} in {share.target}"
-    if not changes and not differs:
-        return
     if all(one in share.approved for one in held.identities):
-        yield Reason(
+        return Reason(
             "held", f"the held changes of {whose} are approved", command=f"usersyncd sync {share.directory}"
         )  # fmt: skip
-        return
     what = "the first delivery" if held.first else "the plan"
-    its = f": it would {', '.join(dict.fromkeys(changes))}" if changes else ", which includes the changes of this user"
-    yield Reason("held", f"the guard holds {what} of {whose}{its}", command=command(held.hash))
+    its = f": it would {', '.join(dict.fromkeys(changes))}" if changes else _WITH_OTHERS
+    return Reason("held", f"the guard holds {what} of {whose}{its}", command=command(held.hash))
 
 
 def _changes_of(held: HeldShare, id_: str) -> Iterator[str]:
