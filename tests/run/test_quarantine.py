@@ -79,3 +79,56 @@ def test_the_quarantine_ends_when_the_target_takes_a_change(refusing: World) -> 
     assert report.error is None
     assert len(refusing.held()) == 60, "after the probe, all others are sent in the same delivery"
     assert quarantined(refusing) is None
+
+
+@pytest.fixture
+def full(world: World) -> World:
+    """A target that has no seat left: it took ten people, and refuses every new one."""
+    world.people(*(f"old{number}" for number in range(10)), email="staff")
+    world.group("staff", "old1", "old2")
+    follow(world)
+    world.store.faults.refuse = {"newcomer"}
+    world.people(*PEOPLE, email="newcomer")
+    assert any("quarantined" in note for note in follow(world).notes)
+    return world
+
+
+def test_a_leaver_loses_access_to_a_quarantined_target(full: World) -> None:
+    full.leave("old0")
+    full.people("more", email="newcomer")
+    report = follow(full)
+    assert full.held()["old0"]["active"] is False
+    assert "it was tried with 5, and refused all of them" in str(report.error)
+    assert quarantined(full) is not None, "the new people are still refused"
+    assert report.targets[0].counts.users.deactivate == 1
+
+
+def test_a_suspended_person_loses_access_to_a_quarantined_target(full: World) -> None:
+    full.user("old3", email="staff", active=False)
+    full.people("more", email="newcomer")
+    follow(full)
+    assert full.held()["old3"]["active"] is False
+
+
+def test_a_member_is_removed_in_a_quarantined_target(full: World) -> None:
+    full.group("staff", "old1")
+    follow(full)
+    assert full.members() == {"staff": {"old1"}}
+
+
+def test_a_leaver_ends_the_quarantine_if_nothing_else_is_to_be_sent(full: World) -> None:
+    follow(full)
+    full.leave("old0")
+    report = follow(full, minutes=1)
+    assert report.error is None
+    assert quarantined(full) is None, "it took a change"
+
+
+def test_a_target_that_refuses_even_leavers_gets_few_other_changes(full: World) -> None:
+    full.leave("old0")
+    full.store.faults.refuse = {"newcomer", "old0"}
+    report = follow(full)
+    assert "it was tried with 5, and refused all of them" in str(report.error)
+    full.store.faults.refuse = {"newcomer"}
+    follow(full)
+    assert full.held()["old0"]["active"] is False, "the next delivery sends it again"

@@ -17,7 +17,7 @@ from usersyncd.core.report import MAX_FAILURES, Counts, Failed
 from usersyncd.deliver.share import SharePlan, TargetPlan
 from usersyncd.deliver.work import Work
 from usersyncd.errors import TargetError, in_short
-from usersyncd.plugin import DELIVERED, Change, Kind, Outcome, Target
+from usersyncd.plugin import DELIVERED, Change, Kind, Op, Outcome, Target
 from usersyncd.state import moments, progress_store, quarantine
 from usersyncd.state.addresses import Addresses
 from usersyncd.state.answers import Answer, Answers, CreatedObjects, created, found_missing, is_absent
@@ -33,10 +33,12 @@ CREATES = 10_000
 EDGES = 20_000
 """The largest number of memberships in a batch."""
 MISSING = "its object is no longer in the target: the next run creates it"
+TAKING = (Op.DEACTIVATE, Op.DELETE, Op.REMOVE)
+"""Changes that take access away."""
 
 
 class QuarantineError(TargetError):
-    """A quarantined target refused everything that it was tried with."""
+    """A quarantined target refused the changes that it was tried with."""
 
     code = "quarantine"
 
@@ -53,6 +55,8 @@ class Outcomes(Struct):
     sent: int = 0
     """Changes that the target answered, and how many of them it refused."""
     rejected: int = 0
+    tried: int = 0
+    """Changes that a quarantined target was tried with, if it refused all of them."""
     missing: bool = False
 
     def fail(self, directory: str, ref: int, kind: Kind, id_: str, error: str) -> None:
@@ -148,8 +152,9 @@ async def send(
     *,
     probe: bool = False,
 ) -> None:
-    """Send the whole plan, and note the result in ``outcomes``. ``probe``: a few changes first; if the target refuses
-    all of them, this raises QuarantineError.
+    """Send the whole plan, and note the result in ``outcomes``. ``probe``: the target is quarantined. It gets
+    everything that takes access away, and of the rest a few changes first; if it refuses all of these, this raises
+    QuarantineError.
 
     Each batch is stored before it is sent, in one transaction with the answers to the previous batch. A target that is
     the journal itself has everything when the answers are stored: nothing is stored before. Raises TargetError if the
@@ -157,7 +162,7 @@ async def send(
     """
     journalled = target.capabilities.journalled
     answers: Answers = []
-    for planned in plan.batches(CHANGES, CREATES, EDGES, PROBE if probe else None):
+    for planned in _probing(plan, outcomes) if probe else plan.batches(CHANGES, CREATES, EDGES):
         if addresses.are_needed(planned) and answers and _may_create(answers):
             # The last answers may contain target ids that this batch needs.
             await _store(ledger, answers, [])
@@ -177,15 +182,50 @@ async def send(
         answers = _answers_to(steps, answered, outcomes)
         addresses.learn(answers)
         tick(len(planned))
-        if probe and 0 < outcomes.sent == outcomes.rejected:
-            await _store(ledger, answers, [])
-            raise QuarantineError(
-                f"the target is quarantined, because it refused most changes of a delivery: it was tried with "
-                f"{outcomes.sent}, and refused all of them",
-                "correct what the target refuses (`usersyncd status` has the reasons); the next delivery tries again",
-            )
-        probe = probe and not outcomes.sent
     await _store(ledger, answers, [])
+    if outcomes.tried:
+        raise QuarantineError(
+            f"the target is quarantined, because it refused most changes of a delivery: it was tried with "
+            f"{outcomes.tried}, and refused all of them",
+            "correct what the target refuses (`usersyncd status` has the reasons); the next delivery tries again",
+        )
+
+
+def _probing(plan: PlanStore, outcomes: Outcomes) -> Iterator[Batch]:
+    """The batches for a quarantined target: first what takes access away, so that no leaver waits for others; of the
+    rest, a few changes until the target answers some. If it refuses all of them, the rest is left out."""
+    for batch in plan.batches(CHANGES, CREATES, EDGES, PROBE):
+        if urgent := _urgent(_one_by_one(batch)):
+            yield urgent
+    sent, rejected = outcomes.sent, outcomes.rejected
+    for batch in plan.batches(CHANGES, CREATES, EDGES, PROBE):
+        rest = _urgent(_one_by_one(batch), but=True)
+        while rest and outcomes.sent == sent:
+            size = _end_of_chain(rest, PROBE)
+            yield rest[:size]
+            rest = rest[size:]
+            if 0 < outcomes.sent - sent == outcomes.rejected - rejected:
+                outcomes.tried = outcomes.sent - sent
+                return
+        if rest:
+            yield rest
+    if outcomes.sent == outcomes.rejected:
+        outcomes.tried = outcomes.sent
+
+
+def _urgent(batch: Sequence[PlannedChange], *, but: bool = False) -> list[PlannedChange]:
+    """The steps that take access away or send nothing, with the chains that they belong to; ``but``: all others."""
+    chosen = [step.change is None or (not step.fallback and (step.left or step.change.op in TAKING)) for step in batch]
+    chains = {step.chain for step, is_chosen in zip(batch, chosen, strict=True) if is_chosen} - {0}
+    pairs = zip(batch, chosen, strict=True)
+    return [step for step, is_chosen in pairs if (is_chosen or step.chain in chains) is not but]
+
+
+def _end_of_chain(steps: Sequence[PlannedChange], size: int) -> int:
+    """The number of steps, at least ``size`` if there are as many, that splits no chain of keys."""
+    while size < len(steps) and steps[size].chain and steps[size].chain == steps[size - 1].chain:
+        size += 1
+    return size
 
 
 def _changes(steps: Batch) -> Sequence[Change]:
