@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from tests.events.receiver import receiving
-from usersyncd.events.addresses import is_public
 from usersyncd.events.messages import EventMessage
 from usersyncd.events.receiver import ReplyMeaning, WebhookReceiver
+from usersyncd.plugin import Webhook
+from usersyncd.plugin.public_addresses import is_public
 
 MESSAGE = EventMessage({"content-type": "application/secevent+jwt"}, b"{}")
 
@@ -34,6 +35,16 @@ def test_an_address_that_is_not_public_is_recognized(address: str) -> None:
 @pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"])
 def test_a_public_address_is_recognized(address: str) -> None:
     assert is_public(ipaddress.ip_address(address))
+
+
+@pytest.mark.parametrize("host", ["10.1.2.3", "[fd00::1]", "169.254.169.254", "[::ffff:127.0.0.1]", "localhost"])
+def test_an_address_that_is_not_public_is_refused_with_the_configuration(host: str) -> None:
+    url = f"https://{host}:8443/hook"
+    with pytest.raises(ValueError, match="set allow_private_addresses: true if"):
+        Webhook(url=url)
+    assert Webhook(url=url, allow_private_addresses=True).url == url
+    assert Webhook(url="https://8.8.8.8/hook").url
+    assert Webhook(url="https://app.example/hook").url
 
 
 def resolving(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Literal
@@ -11,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from usersyncd.plugin.duration import Duration
 from usersyncd.plugin.options import Options, Secret, scheme_lowered
+from usersyncd.plugin.public_addresses import is_public
 from usersyncd.plugin.receiving import AccessToken
 
 EventType = Literal[
@@ -67,7 +69,20 @@ class Webhook(Options):
     def _protected(self) -> Webhook:
         if self.url.startswith("http://") and not self.allow_private_addresses:
             raise ValueError("url must begin with https://; http:// is allowed with allow_private_addresses: true only")
+        if not self.allow_private_addresses and not _may_be_public(urlsplit(self.url).hostname or ""):
+            raise ValueError(
+                "url does not name a public address: set allow_private_addresses: true if the receiver is in your own "
+                "network"
+            )
         return self
+
+
+def _may_be_public(host: str) -> bool:
+    """Whether a host may have a public address. A name is looked up when events are sent."""
+    try:
+        return is_public(ipaddress.ip_address(host))
+    except ValueError:
+        return host.rstrip(".") != "localhost"
 
 
 class StreamOptions(Options):
