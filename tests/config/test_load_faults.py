@@ -41,6 +41,16 @@ WRONG = [
         (4, 33, "directories.desk.options.inks.a.blots"),
         "must be at least 0",
     ),
+    (
+        DESK + "    options: {blots: 1}\n",
+        (4, 15, "directories.desk.options.blots"),
+        "unknown key: it belongs under inks.NAME",
+    ),
+    (
+        DESK + "    options: {inks: {a: {torn: true}}}\n",
+        (4, 26, "directories.desk.options.inks.a.torn"),
+        "unknown key: it belongs under options",
+    ),
     (DESK + "    options: {torn: 1}\n", (4, 21, "directories.desk.options.torn"), "must be true or false"),
     (DESK + "    options: {pages: [1, x]}\n", (4, 26, "directories.desk.options.pages.1"), "must be a whole number"),
     (DESK + "    options: {pages: 1}\n", (4, 22, "directories.desk.options.pages"), "must be a list"),
@@ -357,3 +367,10 @@ def test_targets_with_the_same_options_share_no_directory(tmp_path: Path) -> Non
         "is the same target as shelf (connector and options), and both list desk, gate: give each directory to one of "
         "them, under `directories`",
     )
+
+
+def test_an_option_of_a_webhook_beside_those_of_the_stream_has_a_hint(tmp_path: Path) -> None:
+    stream = "targets:\n  app:\n    connector: events\n    options: {session_revoked: true}\n"
+    assert fault(tmp_path, DESK + stream).message == "unknown key: it belongs under webhooks.NAME"
+    webhook = stream.replace("{session_revoked: true}", "{webhooks: {crm: {url: 'https://a.example', issuer: x}}}")
+    assert "unknown key: it belongs under options" in [one.message for one in faults(tmp_path, DESK + webhook)]

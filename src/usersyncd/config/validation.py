@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from usersyncd.config.document import Document, KeyPath
-from usersyncd.nearest import nearest
+from usersyncd.nearest import closest, nearest
 from usersyncd.plugin import Secret
 
 M = TypeVar("M", bound=BaseModel)
@@ -126,8 +126,26 @@ def _words(error: ErrorDetails) -> str:
 
 
 def _note_unknown_key(document: Document, model: type[BaseModel], path: KeyPath, where: KeyPath) -> None:
+    name = str(where[-1])
     known = {name for parent in _models_at(model, where[len(path) : -1]) for name in _keys(parent)}
-    document.fault(where, f"unknown key{nearest(str(where[-1]), known)}", on_key=True, hide=True)
+    hint = nearest(name, known)
+    if path and closest(name, known) is None and (right := _place_of(name, model, str(path[-1]))) is not None:
+        hint = f": it belongs under {right}"
+    document.fault(where, f"unknown key{hint}", on_key=True, hide=True)
+
+
+def _place_of(name: str, model: type[BaseModel], root: str) -> str | None:
+    """Where a model at ``root``, or a model below it, has the key ``name``; None: nowhere."""
+    if name in _keys(model):
+        return root
+    for key, field in model.model_fields.items():
+        for part in _alternatives(field.annotation):
+            step = field.alias or key
+            if _is_container(part):
+                step, part = f"{step}.NAME", get_args(part)[-1]
+            if isinstance(part, type) and issubclass(part, BaseModel) and part is not Secret and name in _keys(part):
+                return step
+    return None
 
 
 def _keys(model: type[BaseModel]) -> Iterator[str]:
