@@ -28,6 +28,8 @@ targets:
         billing: {url: "https://billing.example/hooks", secrets: [{env: HOOK}]}
 """
 
+ERASED = "Erased the keys and attributes of person {} of acme in 1 event.\n"
+
 
 @pytest.fixture
 def company(tmp_path: Path, usersyncd: Usersyncd) -> Company:
@@ -188,7 +190,7 @@ def test_one_event_is_replayed_to_one_endpoint(company: Company, usersyncd: User
 def test_a_person_is_erased_from_the_events(company: Company, usersyncd: Usersyncd, database: Database) -> None:
     event = read_feed(database, "hooks", None, 10).events[0]
     id_ = event.body["object"]["record"]
-    assert usersyncd("events", "erase", "acme", id_).out == "Erased in 1 change.\n"
+    assert usersyncd("events", "erase", "acme", id_).out == ERASED.format(id_)
     again = read_feed(database, "hooks", None, 10).events[0]
     assert (again.id, again.body["redacted"]) == (event.id, True)
     assert event.body["after"]["userName"].encode() not in to_json(again.body)
@@ -204,6 +206,8 @@ def test_a_person_is_erased_from_the_events(company: Company, usersyncd: Usersyn
         (("replay", "hooks", "--event", "x-1"), 1, "hooks has no event x-1"),
         (("enable", "hooks", "x"), 2, "hooks has no endpoint x"),
         (("erase", "acme", "nobody"), 1, "no event is about a person nobody of acme"),
+        (("erase", "nope", "1"), 2, "there is no directory “nope”"),
+        (("erase", "acma", "1"), 2, "did you mean acme?"),
     ],
 )
 def test_what_cannot_be_done_is_said(
@@ -212,3 +216,11 @@ def test_what_cannot_be_done_is_said(
     ran = usersyncd("events", *arguments)
     assert (ran.code, says in ran.err) == (code, True), ran.err
     assert "→" in ran.err
+
+
+def test_a_person_of_a_directory_that_was_removed_is_erased(
+    company: Company, usersyncd: Usersyncd, database: Database
+) -> None:
+    id_ = read_feed(database, "hooks", None, 10).events[0].body["object"]["record"]
+    company.configure("state: sqlite:///state.db\n" + DIRECTORY.replace("  acme:", "  other:") + EVENTS)
+    assert usersyncd("events", "erase", "acme", id_).code == 0

@@ -135,13 +135,20 @@ def erase(
     future events, is not changed.
     """
     from usersyncd.cli.saved_state import saved_state
+    from usersyncd.nearest import nearest
     from usersyncd.state import streams
 
-    with saved_state(load_config(context, config)) as database:
+    loaded = load_config(context, config)
+    with saved_state(loaded) as database:
         count = 0
         if database is not None:
             with database.write() as connection:
                 count = streams.erase(connection, directory, person)
+    if not count and directory not in loaded.directories:
+        raise ConfigError(
+            f"there is no directory “{directory}” in {loaded.file}{nearest(directory, loaded.directories)}",
+            "no event is about a person of it: give the directory's name and the person's id there",
+        )
     if not count:
         raise UsersyncError(
             f"no event is about a person {person} of {directory}", "give the directory and the id there"
@@ -149,7 +156,7 @@ def erase(
     if json:
         print_json({"format": 1, "directory": directory, "id": person, "redacted": count})
     else:
-        say(f"Erased in {count:,} change{'' if count == 1 else 's'}.")
+        say(f"Erased the keys and attributes of person {person} of {directory} in {_many(count)}.")
 
 
 # ---- shared
