@@ -144,6 +144,12 @@ class LockedError(UsersyncError):
     code = "locked"
 
 
+class ListenError(UsersyncError):
+    """The web service cannot listen at its address. The address may be free later, so starting again may help."""
+
+    code = "listen"
+
+
 class FeedError(UsersyncError):
     """A feed of events cannot be read like this: no such stream, or text that is not a cursor."""
 

@@ -17,7 +17,7 @@ from starlette.routing import Route, Router
 
 from tests.web.serving import Client, configuration, served
 from usersyncd.config.web import TlsFiles
-from usersyncd.errors import ConfigError
+from usersyncd.errors import ConfigError, ListenError
 from usersyncd.web import connection, limits
 from usersyncd.web.limits import Limits
 from usersyncd.web.server import WebServer
@@ -268,8 +268,15 @@ async def test_an_address_that_is_not_free_is_said() -> None:
     app = Router([])
     with socket.create_server(("127.0.0.1", 0)) as taken:
         config = configuration()
-        with pytest.raises(ConfigError, match=r"cannot listen at 127\.0\.0\.1:.*: Address already in use"):
+        with pytest.raises(ListenError, match=r"cannot listen at 127\.0\.0\.1:.*: Address already in use"):
             WebServer(type(config)("127.0.0.1", taken.getsockname()[1], config.url, None, (), ()), app)
+
+
+def test_an_address_that_is_taken_for_a_while_does_not_stop_the_service_for_good() -> None:
+    """The unit starts it again after every exit code except that of a wrong configuration."""
+    unit = (Path(__file__).parents[2] / "systemd/usersyncd.service").read_text("utf-8")
+    assert f"RestartPreventExitStatus={ConfigError.exit_code}\n" in unit
+    assert ListenError.exit_code == 1
 
 
 @pytest.fixture

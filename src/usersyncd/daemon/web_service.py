@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 class WebService:
-    """Serves the section ``web`` of a configuration. Raises ConfigError if a token cannot be used, or if the address is
-    not free."""
+    """Serves the section ``web`` of a configuration. Raises ConfigError if a token cannot be used, and ListenError if
+    the address is not free."""
 
     def __init__(
         self, loaded: Loaded, config: WebConfig, database: Database, backend: Backend, store_of: StoreOf

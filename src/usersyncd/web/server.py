@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn import Config, Server
 
 from usersyncd.config.web import WebConfig
-from usersyncd.errors import ConfigError
+from usersyncd.errors import ListenError
 from usersyncd.web.connection import CONNECTIONS, BoundedConnection
 from usersyncd.web.tls import server_context
 
@@ -89,7 +89,7 @@ class _OwnServer(Server):
 
 
 def _listen(config: WebConfig) -> list[socket.socket]:
-    """The listening sockets: a name such as localhost may have several addresses. Raises ConfigError."""
+    """The listening sockets: a name such as localhost may have several addresses. Raises ListenError."""
     where = f"{config.host}:{config.port}"
     listening: list[socket.socket] = []
     try:
@@ -109,7 +109,7 @@ def _listen(config: WebConfig) -> list[socket.socket]:
         for one in listening:
             one.close()
         why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
-        raise ConfigError(
+        raise ListenError(
             f"web: the daemon cannot listen at {where}: {why}",
             "end the program that listens there, or write another address under web.listen",
         ) from error
