@@ -1,8 +1,9 @@
 """Follows a page of the documentation from top to bottom: writes its files, runs its commands, compares the output.
 
 In a page, a block of a file begins with a comment that names it (``# usersyncd.yaml``). The commands of its ``console``
-blocks run in one shell, in their order. ``usersyncd run 2>run.log &`` starts the daemon, which ends with the page. The
-address of the web service in the page is replaced by a free port of loopback.
+blocks run in one shell, in their order. ``usersyncd run 2>run.log &`` starts the daemon, which ends with the page. A
+page that asks for ``/readyz`` waits by itself. The address of the web service in the page is replaced by a free port of
+loopback.
 """
 
 from __future__ import annotations
@@ -85,7 +86,8 @@ def followed(page: str, folder: Path, environment: Mapping[str, str], *, seconds
         (folder / name).write_text(replaced(text, own), "utf-8")
     listed = commands(page)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    script = WAIT_FOR_WEB + "".join(_run(replaced(command, own), own[PUBLIC]) for command, _ in listed)
+    web_url = None if "/readyz" in page else own[PUBLIC]
+    script = WAIT_FOR_WEB + "".join(_run(replaced(command, own), web_url) for command, _ in listed)
     done = subprocess.run(
         ["bash"],
         input=f"{script}\n{END_JOBS}",
@@ -111,15 +113,18 @@ def replaced(text: str, addresses: Mapping[str, str]) -> str:
     return text
 
 
-def waiting(command: str, web: str) -> str:
-    """The command that waits until what another one starts in the background listens."""
+def waiting(command: str, web: str | None) -> str:
+    """The command that waits until what another one starts in the background listens. ``web``: where the daemon does;
+    None: the page waits for it."""
     if not command.rstrip().endswith("&"):
         return ""
-    return f"wait_for_web {web}" if "run" in command.split() else "sleep 1"
+    if "run" in command.split():
+        return f"wait_for_web {web}" if web else ""
+    return "sleep 1"
 
 
-def _run(command: str, own: str) -> str:
-    return f"{command}\n{waiting(command, own)}\necho; echo '{_MARK}'\n"
+def _run(command: str, web: str | None) -> str:
+    return f"{command}\n{waiting(command, web)}\necho; echo '{_MARK}'\n"
 
 
 def plain(text: str) -> str:
