@@ -170,6 +170,20 @@ class ResourceForm:
         return path
 
 
+def same_value(form: ResourceForm, name: str, written: Value, held: Value) -> bool:
+    """Whether a value that was read is only another form of the one that was written."""
+    if written == held:
+        return True
+    if isinstance(written, bool) or isinstance(held, bool):
+        return str(written).lower() == str(held).lower()
+    if isinstance(written, str | int | float) and isinstance(held, str | int | float):
+        path = form.paths.get(name)
+        if path is not None and form.is_folded(path) and form.kind is Kind.USER:
+            return str(written).casefold() == str(held).casefold()
+        return str(written) == str(held)
+    return False
+
+
 def _record(external_id: str, directories: Sequence[str]) -> tuple[str, str] | None:
     """The directory and the id in an externalId `directory/id`; None for any other text."""
     for directory in directories:

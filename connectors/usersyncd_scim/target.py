@@ -19,9 +19,9 @@ from usersyncd_scim.finder import Finder, all_of
 from usersyncd_scim.memberships import MembershipWriter
 from usersyncd_scim.options_target import ScimTargetOptions
 from usersyncd_scim.order import Turn, turns
-from usersyncd_scim.resources import ResourceForm
+from usersyncd_scim.resources import ResourceForm, same_value
 from usersyncd_scim.service import ServiceProvider
-from usersyncd_scim.writing import RecordWriter, same_value
+from usersyncd_scim.writing import RecordWriter
 
 READS = 50
 """Resources that are requested at once; the client limits how many requests are under way."""

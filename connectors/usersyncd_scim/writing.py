@@ -22,6 +22,7 @@ from usersyncd.plugin import (
     Value,
     holds_protected,
 )
+from usersyncd_scim.evidence import foreign_id, made_unseen, was_there_before
 from usersyncd_scim.faults import FailureStreak, RefusesAllError, said
 from usersyncd_scim.finder import Finder
 from usersyncd_scim.paths import Resource
@@ -118,37 +119,55 @@ class RecordWriter:
         except RefusesAllError:
             raise
         except TargetError as error:
-            # The request may have arrived. What this run did not find before, and is now as requested, is its result.
-            if (found := await self._created(change, resource)) is not None:
-                return self._made(change, found)
-            self._streak.lost(error, since)
-            return Outcome(error=error.message)
+            # The request may have arrived.
+            outcome = await self._unseen(change, resource, error.message)
+            if outcome.error == error.message:
+                self._streak.lost(error, since)
+            return outcome
         if response.is_success:
             self._streak.success()
-            identifier = _identifier(response) or await self._created(change, resource)
-            if identifier is None:
-                return Outcome(error=f"the provider answered {response.status_code} without the id of the new resource")
-            return self._made(change, identifier)
-        if response.status_code >= 500 and (found := await self._created(change, resource)) is not None:
-            return self._made(change, found)
-        if response.status_code == 409:
-            others = await self._finder.matching(change.kind, resource)
-            if others:
-                ids = ", ".join(one["id"] for one in others[:3])
-                return Outcome(error=f"{said(response)}; it has {change.kind.value} {ids} already\n  → {ADOPTION}")
+            return await self._answered(change, resource, response)
+        if response.status_code == 409 or response.status_code >= 500:
+            outcome = await self._unseen(change, resource, said(response))
+            if outcome.error != said(response):
+                return outcome
         self._streak.failure(response)
         return Outcome(error=said(response))
+
+    async def _answered(self, change: Change, resource: Resource, response: httpx.Response) -> Outcome:
+        """The outcome of a create that was answered with a resource, which may be another one than was sent."""
+        answer = _answer(response)
+        if answer is None:
+            return await self._unseen(
+                change, resource, f"the provider answered {response.status_code} without the id of the new resource"
+            )
+        target_id, why = answer["id"], None
+        if response.status_code != 201:
+            current = await self._service.get(change.kind, target_id)
+            if current is None or was_there_before(self._forms[change.kind], current, resource, response):
+                why = "was there before"
+            answer = current or answer
+        if (theirs := foreign_id(answer, resource)) is not None:
+            why = f"has the externalId {theirs!r}"
+        if why is None:
+            return self._made(change, target_id)
+        answered = f"the provider answered {response.status_code} with {change.kind.value} {target_id}"
+        return Outcome(error=f"{answered}, which {why}\n  → {ADOPTION}")
+
+    async def _unseen(self, change: Change, resource: Resource, failure: str) -> Outcome:
+        """The outcome of a create without an answer that says it: the resource that it made after all, or why it
+        failed, with the resources that stand in its way."""
+        others = await self._finder.matching(change.kind, resource)
+        if (target_id := made_unseen(self._forms[change.kind], others, resource)) is not None:
+            return self._made(change, target_id)
+        if not others:
+            return Outcome(error=failure)
+        ids = ", ".join(one["id"] for one in others[:3])
+        return Outcome(error=f"{failure}; it has {change.kind.value} {ids} already\n  → {ADOPTION}")
 
     def _made(self, change: Change, target_id: str) -> Outcome:
         self._finder.made(change.kind, change.directory, change.key)
         return Outcome(target_id=target_id)
-
-    async def _created(self, change: Change, resource: Resource) -> str | None:
-        """The id of the one resource that is as a create without an answer required it."""
-        form = self._forms[change.kind]
-        found = await self._finder.matching(change.kind, resource)
-        same = [one for one in found if _is_as_sent(form, one, resource)]
-        return same[0]["id"] if len(found) == len(same) == 1 else None
 
     async def _change(self, change: Change, names: Iterable[str], shape: Mapping[str, Value]) -> Outcome:
         form, target_id = self._forms[change.kind], change.target_id or ""
@@ -259,33 +278,14 @@ def members_of(group: Resource) -> list[str]:
     return [str(one["value"]) for one in found or () if isinstance(one, dict) and one.get("value")]
 
 
-def _is_as_sent(form: ResourceForm, found: Resource, sent: Resource) -> bool:
-    """Whether a resource has all values that were sent; a provider may add others, and may leave some out."""
-    held, wanted = form.held(found).attributes, form.held({**sent, "id": ""}).attributes
-    return all(held[name] is None or same_value(form, name, value, held[name]) for name, value in wanted.items())
-
-
-def same_value(form: ResourceForm, name: str, written: Value, held: Value) -> bool:
-    """Whether a value that was read is only another form of the one that was written."""
-    if written == held:
-        return True
-    if isinstance(written, bool) or isinstance(held, bool):
-        return str(written).lower() == str(held).lower()
-    if isinstance(written, str | int | float) and isinstance(held, str | int | float):
-        path = form.paths.get(name)
-        if path is not None and form.is_folded(path) and form.kind is Kind.USER:
-            return str(written).casefold() == str(held).casefold()
-        return str(written) == str(held)
-    return False
-
-
-def _identifier(response: httpx.Response) -> str | None:
+def _answer(response: httpx.Response) -> Resource | None:
+    """The resource in the answer to a create; None if it has no id."""
     try:
         body = msgspec.json.decode(response.content)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     found = body.get("id") if isinstance(body, dict) else None
-    return str(found) if isinstance(found, str | int) and found != "" else None
+    return {**body, "id": str(found)} if isinstance(found, str | int) and found != "" else None
 
 
-__all__ = ["RecordWriter", "changed_names", "members_of", "operations", "same_value"]
+__all__ = ["RecordWriter", "changed_names", "members_of", "operations"]

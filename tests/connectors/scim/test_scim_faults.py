@@ -207,3 +207,89 @@ def test_one_request_has_as_many_members_as_the_profile_allows(scim: ScimTenant,
     assert [len(one) for one in patches[3:]] == [4, 2]
     [held] = app.tenant.resources("Groups")
     assert {member["value"] for member in held["members"]} == set(ids[6:])
+
+
+CONFLICT = "to link a record to an account that exists"
+
+
+def somebody(app: Provisioning, **more: object) -> str:
+    """An account that a person made by hand."""
+    return str(app.tenant.request("POST", "Users", {"userName": "ada", **more})["id"])
+
+
+@pytest.mark.parametrize("fault", [{"status": 500, "body": {"detail": "unique violation"}}, {"lost": True}])
+def test_an_account_made_by_hand_is_not_the_result_of_an_unanswered_create(
+    app: Provisioning, fault: dict[str, object]
+) -> None:
+    """It has all values that were sent, and no externalId."""
+    account = somebody(app)
+    app.tenant.fault(method="POST", **fault)
+    [outcome] = app.deliver(create({"id": "1", "userName": "ada"}))
+    assert outcome.target_id is None
+    assert f"it has user {account} already" in str(outcome.error)
+    assert CONFLICT in str(outcome.error)
+
+
+@pytest.mark.parametrize("fault", [{"status": 500, "body": {"detail": "unique violation"}}, {"lost": True}])
+def test_a_group_made_by_hand_is_not_the_result_of_an_unanswered_create(
+    app: Provisioning, fault: dict[str, object]
+) -> None:
+    group = app.tenant.request("POST", "Groups", {"displayName": "Administrators"})["id"]
+    app.tenant.fault(method="POST", **fault)
+    [outcome] = app.deliver(create({"id": "g7", "displayName": "Administrators"}, Kind.GROUP))
+    assert outcome.target_id is None
+    assert f"it has group {group} already" in str(outcome.error)
+
+
+def test_duplicates_that_are_answered_with_500_stop_nobody(app: Provisioning) -> None:
+    names = [f"p{number}" for number in range(7)]
+    for name in names:
+        app.tenant.request("POST", "Users", {"userName": name})
+    app.tenant.fault(method="POST", sent=r'"p\d', status=500, body={"detail": "unique violation"}, times=99)
+    outcomes = app.deliver(*(create(person(name)) for name in names), create(ADA))
+    assert all("already" in str(outcome.error) for outcome in outcomes[:7])
+    assert outcomes[7].error is None
+
+
+def test_the_key_that_nobody_had_before_shows_what_an_unanswered_create_made(scim: ScimTenant, tmp_path: Path) -> None:
+    """Also if the rules send no externalId."""
+    app = Provisioning(scim, tmp_path, ruled=True)
+    app.tenant.fault(method="POST", status=500, after=True)
+    [outcome] = app.deliver(create({"userName": "ada", "active": True}))
+    assert outcome.target_id == app.users()["ada"]["id"]
+
+
+@pytest.mark.parametrize("status", [200, 201])
+def test_a_create_is_not_answered_with_the_account_of_another_record(app: Provisioning, status: int) -> None:
+    """Some providers update the account that has the same login or address, instead of a conflict."""
+    account = somebody(app, externalId="7")
+    app.tenant.fault(method="POST", status=status, body=app.users()["ada"])
+    [outcome] = app.deliver(create({"id": "1", "userName": "ada"}))
+    assert outcome.target_id is None
+    assert f"{status} with user {account}, which has the externalId '7'" in str(outcome.error)
+    assert CONFLICT in str(outcome.error)
+
+
+def test_a_create_is_not_answered_with_an_account_made_by_hand(app: Provisioning) -> None:
+    account = somebody(app)
+    app.tenant.fault(method="POST", status=200, body=app.users()["ada"])
+    [outcome] = app.deliver(create({"id": "1", "userName": "ada"}))
+    assert outcome.target_id is None
+    assert f"200 with user {account}, which was there before" in str(outcome.error)
+
+
+def test_an_old_account_that_got_our_external_id_was_there_before(app: Provisioning) -> None:
+    body = {"id": "old", "userName": "ada", "externalId": "1", "meta": {"created": "2020-01-01T00:00:00Z"}}
+    app.tenant.fault(method="POST", status=200, body=body, headers={"Date": "Mon, 02 Mar 2026 12:00:00 GMT"})
+    app.tenant.fault(method="GET", path="/Users/old", status=200, body=body)
+    [outcome] = app.deliver(create({"id": "1", "userName": "ada"}))
+    assert "200 with user old, which was there before" in str(outcome.error)
+
+
+def test_a_provider_may_answer_a_create_with_200(app: Provisioning) -> None:
+    app.tenant.request("POST", "Users", {"userName": "made", "externalId": "made"})
+    made = app.users()["made"]
+    app.tenant.fault(method="GET", path="externalId", status=404)  # Not yet there when usersyncd looks.
+    app.tenant.fault(method="POST", status=200, body=made)
+    [outcome] = app.deliver(create({"id": "made", "userName": "made"}))
+    assert (outcome.error, outcome.target_id) == (None, made["id"])
