@@ -75,13 +75,15 @@ class DirectoryReceiver:
 
     # ---- reading
 
-    async def get(self, kind: Kind, resource_id: str, /, *, members: bool, groups: bool) -> StoredResource | None:
+    async def get(
+        self, kind: Kind, resource_id: str, /, *, members: bool, groups: bool, listed: bool = False
+    ) -> StoredResource | None:
         """See ``ResourceStore``."""
 
         def find(connection: Connection, directory: int) -> Sequence[PushedRecord]:
             return list(pushed.by_id(connection, directory, kind, [resource_id]).values())
 
-        found = await self._find(kind, find, members=members, groups=groups)
+        found = await self._find(kind, find, members=members, groups=groups, noted=not listed)
         return found[0] if found else None
 
     async def lookup(self, kind: Kind, attribute: str, value: str, /, *, members: bool) -> Sequence[StoredResource]:
@@ -134,6 +136,18 @@ class DirectoryReceiver:
 
         return await self._read(read, {})
 
+    async def found(self, kind: Kind, ids: Sequence[str], /) -> None:
+        """See ``ResourceStore``."""
+
+        def read(connection: Connection, directory: int) -> list[int]:
+            if full_pushes.expected(connection, directory) is None:
+                return []
+            refs = full_pushes.refs_of(connection, directory, ((kind, id_) for id_ in ids))
+            return full_pushes.to_note(connection, directory, refs)
+
+        if ids:
+            await self._note(await self._read(read, []))
+
     async def _find(
         self,
         kind: Kind,
@@ -141,6 +155,7 @@ class DirectoryReceiver:
         *,
         members: bool,
         groups: bool,
+        noted: bool = True,
     ) -> list[StoredResource]:
         """The resources that ``find`` returns. While a full push is expected, they are noted as seen: a provider that
         finds a resource as it should be does not send it again."""
@@ -148,13 +163,18 @@ class DirectoryReceiver:
         def read(connection: Connection, directory: int) -> tuple[list[StoredResource], list[int]]:
             records = find(connection, directory)
             resources = _resources(connection, directory, kind, records, members=members, groups=groups)
-            return resources, full_pushes.to_note(connection, directory, [record.ref for record in records])
+            refs = [record.ref for record in records] if noted else []
+            return resources, full_pushes.to_note(connection, directory, refs)
 
         nothing: tuple[list[StoredResource], list[int]] = [], []
         resources, unseen = await self._read(read, nothing)
-        if unseen:
-            await self._queue.ask(SeenResources(tuple(unseen)))
+        await self._note(unseen)
         return resources
+
+    async def _note(self, refs: Sequence[int]) -> None:
+        """Save that these resources were seen."""
+        if refs:
+            await self._queue.ask(SeenResources(tuple(refs)))
 
     async def _read(self, read: Callable[[Connection, int], T], nothing: T) -> T:
         """What ``read`` returns for a connection and the directory's number; ``nothing`` if it was never saved."""

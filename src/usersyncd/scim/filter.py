@@ -108,6 +108,24 @@ def indexed(kind: Kind, node: FilterNode) -> tuple[str, str] | None:
     return next(((name, found[name]) for name in _INDEXED[kind].values() if name in found), None)
 
 
+def seeks(node: FilterNode) -> bool:
+    """Whether a filter looks for particular resources: every match has a text or number that the filter names.
+
+    ``pr``, ``ne``, ``not``, booleans, and what is before or after, choose among all resources, as a listing does.
+    """
+    if isinstance(node, LogicalExpr):
+        return (any if node.op == LogicalOperator.and_ else all)(map(seeks, node.terms))
+    if isinstance(node, ValuePath):
+        return seeks(node.val_filter)
+    return (
+        isinstance(node, Comparison)
+        and node.op in _SEEKING
+        and not isinstance(node.value, bool)
+        and node.value not in (None, "")
+    )
+
+
+_SEEKING = {CompareOperator.eq, CompareOperator.co, CompareOperator.sw, CompareOperator.ew}
 _INDEXED: Mapping[Kind, Mapping[str, str]] = {
     Kind.USER: {
         "id": "id",

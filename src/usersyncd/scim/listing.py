@@ -18,7 +18,7 @@ from scim2_models.path import FilterNode
 from usersyncd.plugin import Kind
 from usersyncd.scim.answers import list_of, rendered
 from usersyncd.scim.errors import ScimError, invalid_filter
-from usersyncd.scim.filter import Test, indexed, names_in, resource_test
+from usersyncd.scim.filter import Test, indexed, names_in, resource_test, seeks
 from usersyncd.scim.query import ListQuery
 from usersyncd.scim.store import ResourceStore, StoredResource
 
@@ -113,7 +113,10 @@ class Listing:
                 keys += [(query.sort(rendered(each, self._base)), query.kind, each.id) for each in batch]
         keys.sort(key=lambda found: found[0], reverse=queries[0].descending)
         page = keys[offset : offset + queries[0].count]
-        found = [await self._store.get(kind, resource_id, members=False, groups=False) for _, kind, resource_id in page]
+        found = [
+            await self._store.get(kind, resource_id, members=False, groups=False, listed=True)
+            for _, kind, resource_id in page
+        ]
         return _Found(len(keys), [each for each in found if each is not None])
 
     def _all(self, kind: Kind, node: FilterNode | None) -> AsyncIterator[Sequence[StoredResource]]:
@@ -173,6 +176,7 @@ class Listing:
 
     async def _complete(self, queries: Sequence[ListQuery], page: Sequence[StoredResource]) -> list[dict[str, Any]]:
         """The resources with their members or groups, if the answer shows them."""
+        await self._note(queries, page)
         projections = {query.kind: query.projection for query in queries}
         users = [each.id for each in page if each.kind is Kind.USER and projections[Kind.USER].shows("groups")]
         groups = await self._store.groups_of(users) if users else {}
@@ -183,7 +187,7 @@ class Listing:
             if each.kind is Kind.USER:
                 whole = msgspec.structs.replace(each, groups=groups.get(each.id))
             elif projections[each.kind].shows("members"):
-                whole = await self._store.get(each.kind, each.id, members=True, groups=False)
+                whole = await self._store.get(each.kind, each.id, members=True, groups=False, listed=True)
             if whole is None:
                 continue  # It was deleted meanwhile.
             answer.append(projections[each.kind].of(rendered(whole, self._base)))
@@ -191,6 +195,12 @@ class Listing:
             if members >= MEMBERS_ON_A_PAGE:
                 break
         return answer
+
+    async def _note(self, queries: Sequence[ListQuery], page: Sequence[StoredResource]) -> None:
+        """Tell the store what the provider looked for and found. It knows what an index found."""
+        for query in queries:
+            if query.filter is not None and indexed(query.kind, query.filter) is None and seeks(query.filter):
+                await self._store.found(query.kind, [each.id for each in page if each.kind is query.kind])
 
 
 class _Found(Struct):

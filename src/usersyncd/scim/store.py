@@ -91,10 +91,14 @@ Operation = CreateResource | ReplaceResource | PatchResource | DeleteResource
 class ResourceStore(Protocol):
     """The resources of one directory. All methods raise ScimError 503 when the store cannot answer now."""
 
-    async def get(self, kind: Kind, resource_id: str, /, *, members: bool, groups: bool) -> StoredResource | None: ...
+    async def get(
+        self, kind: Kind, resource_id: str, /, *, members: bool, groups: bool, listed: bool = False
+    ) -> StoredResource | None:
+        """The resource with this id. It counts as found, unless it is read for a page of a listing (``listed``)."""
+        ...
 
     async def lookup(self, kind: Kind, attribute: str, value: str, /, *, members: bool) -> Sequence[StoredResource]:
-        """The resources whose attribute has this value, from an index.
+        """The resources whose attribute has this value, from an index. They count as found.
 
         ``attribute`` is ``userName``, ``externalId``, ``displayName`` or ``emails.value``. ``externalId`` is compared
         exactly, the others by :func:`usersyncd.scim.values.folded`. ``groups`` of the answers are None.
@@ -119,6 +123,11 @@ class ResourceStore(Protocol):
         ...
 
     async def count(self, kind: Kind, /) -> int: ...
+
+    async def found(self, kind: Kind, ids: Sequence[str], /) -> None:
+        """The provider looked for these resources and found them in a scan: while a full push is expected, that counts
+        as sent."""
+        ...
 
     async def groups_of(self, user_ids: Sequence[str], /) -> Mapping[str, tuple[StoredMember, ...]]:
         """The direct groups of at most a page of users, by user id: a listing shows them. A user without groups may be
