@@ -199,6 +199,10 @@ def edits(*operations: dict[str, Any]) -> MemberEdits | None:
         ([{"op": "remove", "path": "members", "value": []}], None),
         ([{"op": "replace", "path": "members", "value": [{"value": "a"}]}], MemberEdits(whole=("a",))),
         ([{"op": "replace", "path": "members", "value": []}], MemberEdits(whole=())),
+        ([{"op": "replace", "path": "members", "value": None}], MemberEdits(whole=())),
+        ([{"op": "replace", "value": {"members": None}}], None),
+        ([{"op": "replace", "value": {GROUP: {"members": None}}}], None),
+        ([{"op": "replace", "value": {f"{GROUP}:members": None}}], None),
         ([{"op": "replace", "value": {"id": "g", "displayName": "New"}}], None),
         (
             [{"op": "add", "path": "members", "value": ["a"]}, {"op": "remove", "path": 'members[value eq "a"]'}],
@@ -229,6 +233,12 @@ def test_the_edits_of_members_need_no_members(operations: list[dict[str, Any]], 
         ({"op": "remove", "path": 'members[value eq "a"].type'}, "mutability"),
         ({"op": "add", "path": "members", "value": [{"display": "Anna"}]}, "invalidValue"),
         ({"op": "remove", "path": "displayName"}, "mutability"),
+        *(
+            ({"op": op, "path": "members", "value": value}, "invalidValue")
+            for op in ("replace", "add", "remove")
+            for value in ("", {}, False, 0, [None], [""])
+        ),
+        *(({"op": "replace", "value": {"members": value}}, "invalidValue") for value in ("", {}, False, 0)),
     ],
 )
 def test_wrong_edits_of_members_remove_nobody(operation: dict[str, Any], scim_type: str) -> None:

@@ -135,12 +135,20 @@ class _Reader:
         """Each member of the value is an attribute, or a path."""
         if not isinstance(value, dict):
             raise invalid_value(f"the value of a {op} without path is not an object")
-        for key, part in value.items():
-            if key.lower() in DROPPED[self.kind] - {"members"}:
+        self._change_each(op, "", value)
+
+    def _change_each(self, op: _Op, prefix: str, values: Mapping[str, Any]) -> None:
+        """Change the attributes of an object. What only the server says is ignored, and so is ``"members": null``: as
+        in a PUT, it says nothing of the members."""
+        core = f"{CORE[self.kind]}:".lower()
+        for key, part in values.items():
+            path = f"{prefix}{key}"
+            name = path.lower().removeprefix(core)
+            if name in DROPPED[self.kind] - {"members"}:
                 continue
-            if part is None and op == "add":
+            if part is None and (op == "add" or name == "members"):
                 continue
-            self._with_path(op, key, part)
+            self._with_path(op, path, part)
 
     def _whole_extension(self, path: str, value: Any) -> str | None:
         """The URN, if the path names a schema and not an attribute: the grammar cannot tell one from the other."""
@@ -162,8 +170,7 @@ class _Reader:
             return
         if not isinstance(value, dict):
             raise invalid_value(f"{urn} is an object of attributes")
-        for key, part in value.items():
-            self._with_path(op, f"{urn}:{key}", part)
+        self._change_each(op, f"{urn}:", value)
 
     def _change_members(self, op: _Op, target: PatchTarget, value: Any) -> None:
         if target.sub is not None:
@@ -175,7 +182,7 @@ class _Reader:
         elif op == "add":
             self.members.add(member_ids(value))
         elif op == "replace":
-            self.members.replace(member_ids(value or []))
+            self.members.replace(member_ids([] if value is None else value))
         elif value is None:
             self.members.replace(iter(()))
         else:
