@@ -11,7 +11,7 @@ import pytest
 from tests.scim.conftest import SERVICE
 from usersyncd.push.receiver import DirectoryReceiver
 from usersyncd.scim import listing
-from usersyncd.scim.schema import ENTERPRISE
+from usersyncd.scim.schema import ENTERPRISE, USER
 from usersyncd.state import pushed
 
 ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
@@ -397,3 +397,22 @@ async def test_ids_are_quoted_in_addresses(scim: httpx.AsyncClient) -> None:
     sales = await group(scim, "Sales", "a b/ü")
     shown = (await scim.get(f"/Groups/{sales}")).json()["members"]
     assert [each["$ref"] for each in shown] == [f"{SERVICE}/Users/a%20b%2F%C3%BC"]
+
+
+async def test_nothing_under_the_urn_of_the_core_schema_makes_a_resource_another_one(scim: httpx.AsyncClient) -> None:
+    victim = await create(scim, "victim")
+    forged = {"id": victim, "password": "hunter2", "meta": {"version": "v"}, "groups": [{"value": "g"}]}
+    answer = await scim.post("/Users", json={"userName": "anna", USER: forged})
+    anna = answer.json()["id"]
+    assert (answer.status_code, anna != victim) == (201, True)
+    assert answer.headers["location"].endswith(anna)
+    for pathless in ({USER: forged}, {f"{USER}:{name}": value for name, value in forged.items()}, forged):
+        answer = await scim.patch(f"/Users/{anna}", json=patch({"op": "replace", "value": pathless}))
+        assert answer.status_code == 204, answer.text
+    for name in ("id", "groups", "meta"):
+        operation = {"op": "replace", "path": f"{USER}:{name}", "value": forged[name]}
+        answer = await scim.patch(f"/Users/{anna}", json=patch(operation))
+        assert (answer.status_code, answer.json()["scimType"]) == (400, "mutability")
+    body = (await scim.get(f"/Users/{anna}")).text
+    assert f'"id":"{anna}"' in body
+    assert not any(text in body for text in (victim, "hunter2", "groups", '"v"'))

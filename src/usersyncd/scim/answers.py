@@ -28,7 +28,8 @@ def entity_tag(version: str) -> str:
 
 def rendered(stored: StoredResource, base: str) -> dict[str, Any]:
     """The whole resource, as RFC 7643 writes it."""
-    resource: dict[str, Any] = {"schemas": stored.resource["schemas"], "id": stored.id, **stored.resource}
+    resource: dict[str, Any] = {**dict.fromkeys(("schemas", "id")), **stored.resource}
+    resource["id"] = stored.id
     sent = stored.resource.get("meta")
     resource["meta"] = {
         "resourceType": TYPES[stored.kind],

@@ -55,6 +55,7 @@ def read_resource(kind: Kind, body: Mapping[str, Any]) -> tuple[dict[str, Value]
 
     Raises ScimError ``invalidValue``.
     """
+    body = _flat(kind, body)
     dropped = DROPPED[kind]
     resource = cleaned_object(ATTRIBUTES[kind], {name: body[name] for name in body if name.lower() not in dropped})
     for key in [key for key in resource if key.lower().startswith("urn:")]:
@@ -65,6 +66,19 @@ def read_resource(kind: Kind, body: Mapping[str, Any]) -> tuple[dict[str, Value]
     check_texts(kind, resource)
     sent = member(body, "members") if kind == Kind.GROUP else None
     return {"schemas": schemas_of(kind, resource), **resource}, None if sent is None else tuple(member_ids(sent))
+
+
+def _flat(kind: Kind, body: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes of a body. Some clients write those of the core schema into an object under its URN."""
+    flat: dict[str, Any] = {}
+    for name, value in body.items():
+        if canonical_urn(name) != CORE[kind] or value is None:
+            flat[name] = value
+        elif isinstance(value, dict):
+            flat.update(_flat(kind, value))
+        else:
+            raise invalid_value(f"{CORE[kind]} is an object of attributes")
+    return flat
 
 
 def _read_extension(kind: Kind, resource: dict[str, Value], key: str) -> None:
@@ -78,9 +92,7 @@ def _read_extension(kind: Kind, resource: dict[str, Value], key: str) -> None:
         resource[key] = value
         return
     found = cleaned_object(known, value)
-    if urn == CORE[kind]:
-        resource.update(found)
-    elif found:
+    if found:
         resource[urn] = found
 
 
