@@ -50,6 +50,23 @@ def test_a_record_whose_active_is_neither_true_nor_false_fails_by_name(value: An
         rules.shape_user("2", {"enabled": value}, now=NOW)
 
 
+@pytest.mark.parametrize("rule", [
+    "user.raw.badge", "default(user.raw.badge, 0)", "[user.raw.badge]", "user.raw", "user.manager.raw.badge",
+    "string(user.raw.badge)", "uint(9223372036854775807) + uint(user.raw.one)",
+])  # fmt: skip
+@pytest.mark.parametrize("badge", [2**63, -(2**63) - 1, 2**64, 10**30])
+def test_a_record_with_a_number_that_no_database_holds_fails_by_name(rule: str, badge: int) -> None:
+    rules = compiled({"id": "user.id", "badge": rule})
+    raw = {"badge": badge, "one": 1}
+    with pytest.raises(RuleError, match="badge: a number is larger than 64 bits can hold"):
+        rules.shape_user("1", raw, manager=("2", raw), now=NOW)
+
+
+@pytest.mark.parametrize("badge", [2**63 - 1, -(2**63), [[-(2**63)]], {"a": 2**63 - 1}])
+def test_numbers_of_64_bits_are_kept(badge: Any) -> None:
+    assert result("user.raw.badge", {"badge": badge}) == badge
+
+
 def test_active_of_a_group_is_an_attribute_like_any_other() -> None:
     rules = compiled(groups=ruleset({"id": "group.id", "active": '"yes"'}))
     assert rules.shape_group("1", {}) == {"id": "1", "active": "yes"}

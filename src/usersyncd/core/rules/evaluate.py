@@ -13,7 +13,7 @@ from usersyncd.core.rules.results import presentable
 from usersyncd.core.rules.rewrite import MAX_SIZE
 from usersyncd.core.rules.tree import EMPTY_LIST, ListOf, Node, call
 
-_READY = frozenset([bool, int, type(None)])
+_READY = frozenset([bool, type(None)])
 
 
 class CombinedRules:

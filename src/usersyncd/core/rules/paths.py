@@ -172,6 +172,30 @@ def dig(value: Any, steps: Sequence[str | int]) -> Any:
     return None if value == "" else value
 
 
+TOO_LARGE = "a number is larger than 64 bits can hold"
+
+
+def fits(number: int) -> bool:
+    """Whether a whole number has at most 64 bits with its sign: no database and no evaluator holds a larger one."""
+    return -(2**63) <= number < 2**63
+
+
+def bounded(value: Any) -> Any:
+    """The value itself. Raises UnfitError if a whole number in it is too large."""
+    if value.__class__ is str:
+        return value
+    pending = [value]
+    while pending:  # A directory may nest values deeper than functions can call themselves.
+        each = pending.pop()
+        if each.__class__ is int and not fits(each):
+            raise UnfitError(TOO_LARGE)
+        if each.__class__ is list:
+            pending += each
+        elif each.__class__ is dict:
+            pending += each.values()
+    return value
+
+
 def look_up(rows: Mapping[str, str], key: Any) -> str | None:
     """The row for a key, which is text or a number. Raises UnfitError for any other."""
     match key:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from usersyncd.core.rules.paths import UnfitError, named
+from usersyncd.core.rules.paths import TOO_LARGE, UnfitError, fits, named
 from usersyncd.core.rules.rewrite import MAX_SIZE
 
 
@@ -23,7 +23,11 @@ def _presentable(value: Any, budget: list[int]) -> Any:
     if budget[0] < 0:
         raise UnfitError(f"the result has more than {MAX_SIZE} characters or items")
     match value:
-        case None | str() | bool() | int():
+        case None | str() | bool():
+            return value
+        case int():
+            if not fits(value):
+                raise UnfitError(TOO_LARGE)
             return value
         case float():
             if not math.isfinite(value):
@@ -67,7 +71,7 @@ _REASONS: Sequence[tuple[str, str]] = (
     (r"Iteration budget", "it goes through too many items"),
     (r"duplicate key", "a key stands twice in a map"),
     (r"map key type", "the key of a map is neither text, a number nor true or false"),
-    (r"Integer value .* out of range", "a number is larger than 64 bits can hold"),
+    (r"Integer value .* out of range", TOO_LARGE),
     (r"construction from null", "a text is not valid Unicode"),
 )
 

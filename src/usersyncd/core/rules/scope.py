@@ -15,6 +15,7 @@ from usersyncd.core.rules.paths import (
     Raw,
     RuleInput,
     as_text,
+    bounded,
     dig,
     own,
     path,
@@ -212,7 +213,7 @@ class RuleScope:
         self.needs.add(self.kind, frozenset([str(steps[0])]) if known else None)
         name, steps = path(prefix, steps), tuple(steps)
         if known:
-            return Accessor(name, lambda s: dig(raw_of(s), steps))
+            return Accessor(name, lambda s: bounded(dig(raw_of(s), steps)))
         return Accessor(
-            name, lambda s: dig({key: value for key, value in raw_of(s).items() if key[:1] != DERIVED}, steps)
+            name, lambda s: bounded(dig({key: value for key, value in raw_of(s).items() if key[:1] != DERIVED}, steps))
         )
