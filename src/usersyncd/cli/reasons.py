@@ -146,7 +146,7 @@ def _not_held(share: SavedShare, id_: str, *, retried: bool) -> Iterator[Reason]
 
 
 def _held(share: SavedShare, held: HeldShare, changes: list[str]) -> Reason:
-    """``changes``: the held changes of the user. Empty: the user's changes are harmless and not listed, but a held
+    """``changes``: the held changes of the user. Empty: the changes of the user are harmless and not listed, but a held
     share is not delivered at all."""
     whose = f"{share.directory} in {share.target}"
     if all(one in share.approved for one in held.identities):
