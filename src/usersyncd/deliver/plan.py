@@ -164,6 +164,8 @@ class _Comparison:
         self._plan.store.add_creates(PlannedCreates(page.refs, creates, list(map(is_active, page.shapes))))
 
     def _note_shaped(self, until: Iterable[tuple[int, datetime | None]]) -> None:
+        if self._part.is_whole:  # Then all stored moments of the directory are replaced.
+            until = ((ref, moment) for ref, moment in until if moment is not None)
         texts = ((ref, moments.as_text(moment) if moment else None) for ref, moment in until)
         self._plan.store.note_shaped(self._directory.name, texts)
 
