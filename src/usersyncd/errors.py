@@ -162,6 +162,13 @@ class CursorError(FeedError):
     code = "cursor"
 
 
+class RestoredError(CursorError):
+    """A cursor shows that the state was restored: its stream has begun a new epoch because of it. Every later cursor of
+    the lost history is a CursorError."""
+
+    code = "restored"
+
+
 class NoStreamError(FeedError):
     """An events target has no stream yet."""
 

@@ -68,7 +68,7 @@ def test_the_streams_and_their_endpoints_are_shown(company: Company, usersyncd: 
         ("billing", "ok", 5), ("crm", "ok", 5),
     ]  # fmt: skip
     text = usersyncd("events").out
-    assert text.startswith("hooks: 5 events, kept from 1\n")
+    assert text.startswith("hooks: 5 events, number 1 to 5\n")
 
 
 def test_a_stream_whose_state_was_restored_is_empty(company: Company, usersyncd: Usersyncd, database: Database) -> None:
@@ -78,6 +78,11 @@ def test_a_stream_whose_state_was_restored_is_empty(company: Company, usersyncd:
         streams.begin_epoch(connection, stream.target, 89)
     shown = usersyncd("events").out
     assert shown.startswith("hooks: the stream is empty, its next event has the number 90\n")
+    company.edit_row("u-0001", lambda row: "")  # The manager of all others.
+    usersyncd("sync")
+    assert usersyncd("events").out.startswith("hooks: 5 events, number 90 to 94\n")
+    [stream] = json.loads(usersyncd("events", "--json").out)["streams"]
+    assert [one["waiting"] for one in stream["endpoints"]] == [5 + 5, 5 + 5], "no number between the epochs waits"
 
 
 def test_nothing_is_shown_before_the_first_delivery(company: Company, usersyncd: Usersyncd) -> None:

@@ -9,9 +9,12 @@ from typing import Any
 import httpx
 import pytest
 from starlette.routing import Router
+from structlog.testing import capture_logs
 
 from tests.events.test_cursors import age
 from tests.events.world import Follower, StreamWorld
+from usersyncd.core.cursors import Position, write_cursor
+from usersyncd.state import streams
 from usersyncd.web.auth import Credentials, Doorkeeper
 from usersyncd.web.events import routes
 from usersyncd.web.gates import Entrance, Gate
@@ -127,6 +130,23 @@ async def test_a_pruned_cursor_gets_410_with_the_remedy(stream: StreamWorld) -> 
         answer = await http.get("/api/v1/events", params={"target": "app", "after": old})
     assert answer.status_code == 410
     assert "GET /api/v1/snapshot" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("state", ["sqlite"], indirect=True)
+async def test_a_restored_state_is_logged_once(stream: StreamWorld) -> None:
+    stream.people("u1")
+    await asyncio.to_thread(stream.run)
+    with stream.database.read() as connection:
+        found = streams.by_name(connection, "app")
+    assert found is not None
+    lost = write_cursor(Position(found.epoch, 500, b"12345678"), found.key)
+    async with client(stream) as http:
+        with capture_logs() as logs:
+            for _ in range(2):
+                answer = await http.get("/api/v1/events", params={"target": "app", "after": lost})
+                assert answer.status_code == 410
+    [line] = [one for one in logs if one["event_name"] == "events.restored"]
+    assert (line["log_level"], line["target"], line["reader"]) == ("warning", "app", "reader")
 
 
 async def test_a_reader_that_waits_gets_the_event_when_it_comes(stream: StreamWorld) -> None:

@@ -270,13 +270,13 @@ def _show(streams: Sequence[dict[str, Any]]) -> None:
 
 
 def _extent(stream: Mapping[str, Any]) -> str:
-    """How many events a stream has had, and from which on they are kept."""
+    """How many events of a stream are kept, and which."""
     last, pruned = stream["last"], stream["pruned"]
     if stream["epoch"] is None:
         return "no events yet: the stream begins with the first delivery"
     if last == pruned:
         return f"the stream is empty, its next event has the number {last + 1:,}"
-    return f"{_many(last)}, kept from {pruned + 1:,}"
+    return f"{_many(last - pruned)}, number {pruned + 1:,} to {last:,}"
 
 
 def _why(endpoint: Mapping[str, Any]) -> str:

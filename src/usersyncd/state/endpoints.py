@@ -269,12 +269,19 @@ def statuses(connection: Connection, stream: StreamState) -> list[EndpointStatus
     return [
         EndpointStatus(
             state,
-            max(stream.last - state.cursor - len(state.acknowledged), 0),
+            max(_after(connection, stream, state.cursor) - len(state.acknowledged), 0),
             counts.get((state.name, 0), 0),
             counts.get((state.name, 1), 0),
         )
         for state in (_state(row._asdict()) for row in rows)
     ]
+
+
+def _after(connection: Connection, stream: StreamState, number: int) -> int:
+    """How many events there are after a number. Between two epochs are numbers without events."""
+    if number >= stream.pruned:
+        return stream.last - number
+    return stream.last - stream.pruned + max(streams.last_before_epoch(connection, stream) - number, 0)
 
 
 def refused(connection: Connection, stream: StreamState, name: str, limit: int) -> list[RefusedEvent]:
@@ -311,11 +318,17 @@ def enable(connection: Connection, stream: StreamState, name: str) -> bool:
         update(endpoints)
         .where(endpoints.c.target == stream.target, endpoints.c.name == name)
         .values(
-            cursor=max(state.cursor, stream.pruned), failures=0, next_attempt=None, stopped=None, stopped_at=None,
-            error=None,
+            cursor=max(state.cursor, _first_kept(connection, stream) - 1), failures=0, next_attempt=None, stopped=None,
+            stopped_at=None, error=None,
         )
     )  # fmt: skip
     return True
+
+
+def _first_kept(connection: Connection, stream: StreamState) -> int:
+    """The number of the first event that is kept, also of an epoch before; that of the next one if there is none."""
+    first = connection.scalar(select(func.min(journal.c.event)).where(journal.c.stream == stream.target))
+    return stream.last + 1 if first is None else int(first)
 
 
 def retry(connection: Connection, stream: StreamState, name: str) -> bool:

@@ -15,7 +15,7 @@ from sqlalchemy.sql import ColumnElement
 from usersyncd.core.cursors import ForgedError, Position, read_cursor, seal, unseal, write_cursor
 from usersyncd.core.digest import unpack
 from usersyncd.core.events import Event, StreamEntry, events_of
-from usersyncd.errors import CursorError, FeedError, NoStreamError
+from usersyncd.errors import CursorError, FeedError, NoStreamError, RestoredError
 from usersyncd.plugin import Kind, Op
 from usersyncd.state import streams
 from usersyncd.state.columns import KIND, NUMBER
@@ -90,8 +90,8 @@ def read_feed(
 ) -> FeedPage:
     """The next events of the events target ``name`` after a cursor; None: from the first one that is kept.
 
-    Raises FeedError if there is no such stream, CursorError if the cursor cannot be followed. A cursor that shows that
-    the state was restored begins a new epoch. Raises StateError.
+    Raises FeedError if there is no such stream, CursorError if the cursor cannot be followed. The first cursor that
+    shows that the state was restored begins a new epoch, and is a RestoredError. Raises StateError.
     """
     with _snapshot_of(database) as connection:
         stream = _stream(connection, name)
@@ -101,9 +101,10 @@ def read_feed(
     with database.write() as connection:
         stream = _stream(connection, name)
         found = read_cursor(cursor or "", stream.key)
-        if found.epoch == stream.epoch:  # Another reader may have been first.
+        is_first = found.epoch == stream.epoch
+        if is_first:
             streams.begin_epoch(connection, stream.target, found.number)
-    raise CursorError(_RESTORED, _SNAPSHOT)
+    raise (RestoredError if is_first else CursorError)(_RESTORED, _SNAPSHOT)
 
 
 @contextmanager
@@ -222,14 +223,15 @@ def _cause(connection: Connection, run: str) -> _RunCause:
 
 
 def find_event(database: Database, name: str, id_: str) -> Event | None:
-    """One event by its id; None if the stream does not have it."""
+    """One event by its id; None if the stream does not have it. An event of an epoch before is found as long as it is
+    kept: it may still wait for a webhook."""
     run, _, rest = id_.partition("-")
     seq, _, place = rest.partition("-")
     if not seq.isdecimal() or len(seq) > 9 or (place and not place.isdecimal()):
         return None
     with _snapshot_of(database) as connection:
         stream = _stream(connection, name)
-        where = and_(journal.c.run == run, journal.c.seq == int(seq), journal.c.event > stream.pruned)
+        where = and_(journal.c.run == run, journal.c.seq == int(seq))
         for entry in entries(connection, stream, where, 1):
             return next((event for event in events_of(entry, stream.epoch) if event.id == id_), None)
     return None

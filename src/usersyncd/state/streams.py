@@ -10,6 +10,7 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, delete, func, insert, select, update
 from ulid import ULID
@@ -124,19 +125,19 @@ def publish(
 
 
 def begin_epoch(connection: Connection, target: int, above: int) -> None:
-    """Begin another history of the numbers, because the state was restored: the events before it are not served any
-    more, and its numbers are higher than ``above``, the highest one that a reader of the lost history is known to
-    have."""
-    first = (
-        func.max(streams.c.next, above + 1)
-        if connection.dialect.name == "sqlite"
-        else func.greatest(streams.c.next, above + 1)
-    )
+    """Begin another history of the numbers, because the state was restored: the feed does not serve the events before
+    it any more, and its numbers are higher than ``above``, the highest one that a reader of the lost history is known
+    to have. What waits for an endpoint is still sent: its receiver may have no other way to learn of it."""
+    of_target = endpoints.c.target == target
+    last = select(streams.c.next - 1).where(streams.c.target == target).with_for_update()
+    before = int(connection.scalars(last).one())
+    first = max(before, above) + 1
     connection.execute(
         update(streams)
         .where(streams.c.target == target)
         .values(epoch=str(ULID()), next=first, pruned=first - 1, pruned_id="")
     )
+    connection.execute(update(endpoints).where(of_target, endpoints.c.cursor == before).values(cursor=first - 1))
 
 
 # ---- positions
@@ -168,6 +169,17 @@ def id_at(connection: Connection, stream: StreamState, number: int) -> str:
     if row is None:
         return ""
     return event_id(row.run, row.seq, None if row.members is None else number - row.event)
+
+
+def last_before_epoch(connection: Connection, stream: StreamState) -> int:
+    """The number of the last event that is kept but not served, because it is of an epoch before; 0: there is none."""
+    query = select(journal.c.event, journal.c.members).where(
+        journal.c.stream == stream.target, journal.c.event <= stream.pruned
+    )
+    row = connection.execute(query.order_by(journal.c.event.desc()).limit(1)).one_or_none()
+    if row is None:
+        return 0
+    return int(row.event) + (1 if row.members is None else len(msgspec.json.decode(row.members))) - 1
 
 
 # ---- keeping

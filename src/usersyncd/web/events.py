@@ -9,13 +9,14 @@ from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Scope
 
 from usersyncd.core.events import TYPES
-from usersyncd.errors import CursorError, FeedError, NoStreamError, StateError
+from usersyncd.errors import CursorError, FeedError, NoStreamError, RestoredError, StateError
 from usersyncd.state import feed
 from usersyncd.state.database import Database
 from usersyncd.state.feed import FeedPage, SnapshotPage
@@ -82,6 +83,13 @@ class _Readers:
         try:
             found: Response = await read(request, target)
         except CursorError as error:
+            if isinstance(error, RestoredError):
+                structlog.get_logger().warning(
+                    "the state database was restored: a reader of the feed knows events that are lost; the stream "
+                    "begins a new epoch, and its readers are sent to the snapshot\n"
+                    "  → let the applications that only receive webhooks read the snapshot once, too",
+                    event_name="events.restored", target=target, reader=reader,
+                )  # fmt: skip
             return refusal(request.scope, 410, f"{error.message}: {error.remedy}")
         except NoStreamError as error:
             return refusal(request.scope, 404, f"{error.message}: {error.remedy}")
