@@ -15,7 +15,7 @@ from tests.events.receiver import receiving
 from tests.events.sending import Sending, webhook
 from tests.events.world import StreamWorld
 from usersyncd.core.events import Event
-from usersyncd.core.security_events import SESSION_REVOKED
+from usersyncd.core.security_events import SESSION_REVOKED, claims_of
 from usersyncd.errors import ConfigError
 from usersyncd.events.tokens import jwks, security_event_tokens
 from usersyncd.plugin import Kind
@@ -141,3 +141,16 @@ def test_a_key_that_cannot_sign_is_refused_without_showing_it(text: str, state: 
     with pytest.raises(ConfigError) as caught:
         security_event_tokens(text, "a", "b", revoke=False)
     assert not text or text not in str(caught.value)
+
+
+def test_a_group_in_a_group_is_referred_to_as_a_group(state: str) -> None:
+    event = Event(
+        7, "RUN-0-0", "group.member_added", "g", {
+            "id": "RUN-0-0", "occurred_at": "2026-11-28T07:48:09.123Z", "before": None, "after": None, "changed": [],
+            "object": {"kind": "group", "id": "g", "record": "g1"},
+            "member": {"kind": "group", "id": "h", "record": "g2", "key": "g2"},
+        },
+    )  # fmt: skip
+    [claims] = claims_of(event, "https://sync.example", "https://crm.example", revoke=False)
+    [operation] = claims["events"][f"{PROV}patch:full"]["data"]["Operations"]
+    assert operation["value"] == [{"value": "h", "$ref": "/Groups/h"}]

@@ -61,7 +61,7 @@ def _provisioning(event: Event) -> dict[str, Any]:
     if what == "deleted":
         return {f"{PROVISIONING}delete": {}}
     if what in ("member_added", "member_removed"):
-        return {f"{PROVISIONING}patch:full": {"version": version, "data": _member(event.body["member"]["id"], what)}}
+        return {f"{PROVISIONING}patch:full": {"version": version, "data": _member(event.body["member"], what)}}
     after, changed = event.body["after"], event.body["changed"]
     if after is None or len(to_json(event.body, None)) > LONGEST:
         name = "create" if what == "created" else "patch"
@@ -78,8 +78,9 @@ def _provisioning(event: Event) -> dict[str, Any]:
     return found
 
 
-def _member(id_: str, what: str) -> dict[str, Any]:
-    add = {"op": "add", "path": "members", "value": [{"value": id_, "$ref": f"/Users/{id_}"}]}
+def _member(member: Mapping[str, Any], what: str) -> dict[str, Any]:
+    id_ = member["id"]
+    add = {"op": "add", "path": "members", "value": [{"value": id_, "$ref": f"/{_PLACES[member['kind']]}/{id_}"}]}
     remove = {"op": "remove", "path": f'members[value eq "{id_}"]'}
     return {"schemas": [_PATCH], "Operations": [add if what == "member_added" else remove]}
 
