@@ -30,6 +30,7 @@ def config(usersyncd: Usersyncd, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in TOKENS:
         Path(name).write_text("x" * 40 + "\n")
     monkeypatch.setenv("CRM_TOKEN", "y" * 40)
+    monkeypatch.setattr("usersyncd.cli.web_answers.silent_web_service", lambda _config: None)
 
 
 def test_nothing_is_said_if_every_secret_can_be_opened(usersyncd: Usersyncd) -> None:

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from usersyncd.cli import app
@@ -23,12 +24,18 @@ targets:
 """
 
 
+@pytest.fixture(autouse=True)
+def daemon_that_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("usersyncd.cli.web_answers.silent_web_service", lambda _config: None)
+
+
 def test_a_directory_that_pushes_is_never_late_and_shows_when_its_tokens_were_used(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text(CONFIG)
     database = open_database(f"sqlite:///{tmp_path}/state.db")
     open_directory(database, "acme")
     token_uses.note(database, "acme", "entra", datetime(2026, 3, 1, tzinfo=UTC))
+    token_uses.note(database, "acme", "removed from the configuration", datetime(2026, 3, 1, tzinfo=UTC))
     database.close()
     answer = CliRunner().invoke(app, ["status", "--exit-code", "--json", "--config", str(config)])
     assert answer.exit_code == 0, answer.output

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from usersyncd.cli.standing import DirectoryStatus, ExpectedPush
     from usersyncd.config import Config, DirectoryConfig
     from usersyncd.deliver.leaving_directories import Leaving
+    from usersyncd.plugin import Receiving
     from usersyncd.state.database import Database
     from usersyncd.state.quarantine import Quarantine
 
@@ -28,8 +29,9 @@ def status(
         bool,
         typer.Option(
             "--exit-code",
-            help="For monitoring: exit with 1 if a run or a record failed, if no run began for two intervals, if an "
-            "endpoint is stopped, or if a secret of the web service cannot be opened; with 3 if a plan is held.",
+            help="For monitoring: exit with 1 if a run or a record failed, if no run began for two intervals, if the "
+            "web service does not answer, if an endpoint is stopped, or if a secret of the web service cannot be "
+            "opened; with 3 if a plan is held.",
         ),
     ] = False,
     json: JsonOption = False,
@@ -43,6 +45,7 @@ def status(
     from usersyncd.cli.standing import decisions
     from usersyncd.cli.troubled_endpoints import FailingEndpoint, StoppedEndpoint, show_troubled, troubled_endpoints
     from usersyncd.cli.unopened import show_unopened, unopened_secrets
+    from usersyncd.cli.web_answers import show_silent, silent_web_service
     from usersyncd.deliver.leaving_directories import all_leaving, removed_directories
     from usersyncd.deliver.next_due import next_due
     from usersyncd.state import quarantine
@@ -70,6 +73,7 @@ def status(
         found = [_directory_status(database, directory, loaded.targets) for directory in directories]
     stopped = [one for one in troubled if isinstance(one, StoppedEndpoint)]
     now = datetime.now(UTC)
+    silent = silent_web_service(loaded)
     # Whether the daemon could open the tokens of a directory is in its last run.
     said = [one.message for one in found]
     unopened = [
@@ -79,9 +83,9 @@ def status(
     ]
     for one in found:
         configured = loaded.directories.get(one.directory)
-        if configured is not None and _pushes(configured):
+        if configured is not None and (pushes := _receiving(configured)) is not None:
             one.next_run = None
-            one.tokens = used.get(one.directory, {})
+            one.tokens = {name: at for name, at in used.get(one.directory, {}).items() if name in _names(pushes)}
         else:
             one.late = _is_late(one, configured, now)
         one.decisions = decided.get(one.directory, [])
@@ -97,13 +101,16 @@ def status(
                 "stopped_endpoints": stopped,
                 "failing_endpoints": [one for one in troubled if isinstance(one, FailingEndpoint)],
                 "unopened_secrets": unopened,
+                "silent_web_service": silent,
             }
         )
     else:
         _show(found, loaded, due, quarantined)
         show_troubled(troubled)
         show_unopened(unopened)
-    urgent = bool(stopped) or any(one.certain for one in unopened)
+        if silent is not None:
+            show_silent(silent)
+    urgent = silent is not None or bool(stopped) or any(one.certain for one in unopened)
     if exit_code and (code := 1 if urgent else _code(found)):
         raise typer.Exit(code)
 
@@ -115,12 +122,17 @@ def _code(found: list[DirectoryStatus]) -> int:
     return 3 if any(one.held for one in found) else 0
 
 
-def _pushes(directory: DirectoryConfig) -> bool:
-    """Whether a directory sends its changes by itself: no run of it is due, and none is late."""
+def _receiving(directory: DirectoryConfig) -> Receiving | None:
+    """How a directory sends its changes by itself: no run of it is due, and none is late. None: it is pulled."""
     from usersyncd import registry
     from usersyncd.job import receiving
 
-    return receiving(directory, registry.source(directory.connector)) is not None
+    return receiving(directory, registry.source(directory.connector))
+
+
+def _names(pushes: Receiving) -> set[str]:
+    """The names of the tokens that open a directory. Others were removed from the configuration, and open nothing."""
+    return {token.name for token in pushes.tokens} | ({pushes.client.client_id} if pushes.client else set())
 
 
 def _is_late(one: DirectoryStatus, directory: DirectoryConfig | None, now: datetime) -> bool:
