@@ -60,7 +60,7 @@ class SqlTarget:
     api: ClassVar[int] = API
     Options: ClassVar[type[BaseModel]] = SqlOptions
     capabilities: ClassVar[Capabilities] = Capabilities(
-        rename=True, list=True, members=True, count=True, forms=True, places=True, ids=True
+        rename=True, reuses_ids=True, list=True, members=True, count=True, forms=True, places=True, ids=True
     )
 
     def __init__(self, options: SqlOptions, context: TargetContext) -> None:

@@ -14,6 +14,7 @@ from usersyncd.blocking import to_its_end
 from usersyncd.core.plan import count, count_creates
 from usersyncd.core.quarantine import PROBE, refuses_most
 from usersyncd.core.report import MAX_FAILURES, Counts, Failed
+from usersyncd.deliver.ownership import Ownership
 from usersyncd.deliver.share import SharePlan, TargetPlan
 from usersyncd.deliver.work import Work
 from usersyncd.errors import TargetError, in_short
@@ -84,8 +85,9 @@ async def send_plan(work: Work, target: Target, plan: TargetPlan, ledger: Ledger
     work.progress.begin("delivering", len(plan.store))
     try:
         await send(
-            target, plan.store, ledger, addresses, outcomes, work.progress.advance, probe=quarantined is not None
-        )
+            target, plan.store, ledger, addresses, Ownership(work.database, work.number), outcomes,
+            work.progress.advance, probe=quarantined is not None,
+        )  # fmt: skip
     except QuarantineError:
         await to_its_end(lambda: _postpone(work))
         raise
@@ -147,6 +149,7 @@ async def send(
     plan: PlanStore,
     ledger: Ledger,
     addresses: Addresses,
+    ownership: Ownership,
     outcomes: Outcomes,
     tick: Callable[[int], None],
     *,
@@ -175,10 +178,12 @@ async def send(
             await _deliver(target, _changes(steps), answered)
         except BaseException:
             # The answers received so far are stored. The next run looks up the rest.
+            await _check(target, ownership, steps, answered, outcomes)
             each = _one_by_one(steps)
             received = list(_answers(each, answered, outcomes))
             await _store(ledger, received, [] if journalled else each[len(received) :])
             raise
+        await _check(target, ownership, steps, answered, outcomes)
         answers = _answers_to(steps, answered, outcomes)
         addresses.learn(answers)
         tick(len(planned))
@@ -241,6 +246,15 @@ def _one_by_one(steps: Batch) -> list[PlannedChange]:
 def _may_create(answers: Answers) -> bool:
     """Whether these are answers to changes of records, which may have created objects."""
     return isinstance(answers, CreatedObjects) or not answers[0].step.members
+
+
+async def _check(
+    target: Target, ownership: Ownership, steps: Batch, answered: list[Outcome], outcomes: Outcomes
+) -> None:
+    """Refuse the answers that name objects of other records. The next plan compares these records again."""
+    if target.capabilities.journalled or target.capabilities.reuses_ids:
+        return
+    outcomes.again |= await asyncio.shield(asyncio.to_thread(ownership.check, steps, answered))
 
 
 async def _store(ledger: Ledger, answers: Answers, following: Batch) -> None:

@@ -128,13 +128,16 @@ class Capabilities(Struct, frozen=True):
     all objects for any lookup; None: it has no ``find``. ``read``: objects can be read by target id. ``rename``: it has
     the method of :class:`RenamingTarget`. ``journalled``: the journal of usersyncd is the target. Its changes are
     delivered by the commit that stores their links, none is ever unanswered, and each becomes an event of the target's
-    stream; its ``Options`` are :class:`StreamOptions`. The others name the methods of :class:`Inspectable` that it has.
+    stream; its ``Options`` are :class:`StreamOptions`. ``reuses_ids``: a new object may get the target id of a deleted
+    one; without it, a create that is answered with the object of another record is refused. The others name the methods
+    of :class:`Inspectable` that it has.
     """
 
     find: Literal["bulk", "each", "list"] | None = "bulk"
     read: bool = True
     rename: bool = False
     journalled: bool = False
+    reuses_ids: bool = False
     list: bool = False
     members: bool = False
     count: bool = False
