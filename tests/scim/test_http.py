@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import httpx
@@ -11,8 +12,10 @@ import pytest
 from tests.scim.conftest import SERVICE
 from usersyncd.push.receiver import DirectoryReceiver
 from usersyncd.scim import listing
+from usersyncd.scim.reading import decoded
 from usersyncd.scim.schema import ENTERPRISE, USER
 from usersyncd.state import pushed
+from usersyncd.web import scim as routes
 
 ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 
@@ -416,3 +419,22 @@ async def test_nothing_under_the_urn_of_the_core_schema_makes_a_resource_another
     body = (await scim.get(f"/Users/{anna}")).text
     assert f'"id":"{anna}"' in body
     assert not any(text in body for text in (victim, "hunter2", "groups", '"v"'))
+
+
+@pytest.mark.parametrize(("method", "path"), [
+    ("POST", "/Users"), ("PUT", "/Users/x"), ("PATCH", "/Users/x"), ("POST", "/Users/.search"), ("POST", "/.search"),
+])  # fmt: skip
+async def test_a_large_body_is_read_beside_other_requests(
+    scim: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, method: str, path: str
+) -> None:
+    threads: list[int] = []
+
+    def reading(body: bytes) -> dict[str, Any]:
+        threads.append(threading.get_ident())
+        return decoded(body)
+
+    monkeypatch.setattr(routes, "decoded", reading)
+    for size in (10, routes.LARGE):
+        await scim.request(method, path, json={"userName": "anna", "title": "x" * size})
+    small, large = threads
+    assert small == threading.get_ident() != large

@@ -13,6 +13,7 @@ from usersyncd.scim.patch import MemberEdits, patched
 from usersyncd.scim.patch_reading import read_patch
 from usersyncd.scim.schema import ENTERPRISE, GROUP, USER
 
+NO_MEMBERS: list[Any] = ["", {}, False, 0]
 WORK = {"type": "work", "value": "w@acme.example", "primary": True}
 HOME = {"type": "home", "value": "h@acme.example"}
 
@@ -114,6 +115,28 @@ def test_the_time_grows_with_the_values_and_not_with_their_square(op: str) -> No
     left = apply({"userName": "ada", "emails": held}, {"op": op, "path": "emails", "value": named})
     assert len(left["emails"]) == (many + 1 if op == "add" else 1)
     assert time.process_time() - began < 2  # The square takes ten times as long.
+
+
+MANY_PARTS: dict[str, Any] = {"op": "replace", "path": "name", "value": {f"b{number}": "x" for number in range(12_000)}}
+
+
+@pytest.mark.parametrize(
+    "operation", [{"op": "remove", "path": 'emails[type eq "other"]'}, MANY_PARTS]
+)  # fmt: skip
+def test_the_time_of_one_operation_grows_with_the_size_of_the_resource(operation: dict[str, Any]) -> None:
+    held: dict[str, Any] = {
+        "emails": [{"value": f"a{number}", "type": "other"} for number in range(30_000)],
+        "name": {f"a{number}": "x" for number in range(12_000)},
+    }
+    began = time.process_time()
+    patched({"userName": "ada", **held}, read_patch(Kind.USER, {"Operations": [operation]}))
+    assert time.process_time() - began < 1.5  # The square takes three times as long.
+
+
+@pytest.mark.parametrize("forms", [[{f"b{each}": 1} for each in range(60)], [{f"b{each}": 1 for each in range(60)}]])
+def test_a_remove_in_too_many_forms_is_refused(forms: list[Any]) -> None:
+    with pytest.raises(ScimError, match="50 different sub-attributes"):
+        apply({"emails": [HOME]}, {"op": "remove", "path": "emails", "value": forms})
 
 
 def test_members_are_unlimited_and_other_changes_are_not() -> None:
@@ -236,9 +259,9 @@ def test_the_edits_of_members_need_no_members(operations: list[dict[str, Any]], 
         *(
             ({"op": op, "path": "members", "value": value}, "invalidValue")
             for op in ("replace", "add", "remove")
-            for value in ("", {}, False, 0, [None], [""])
+            for value in (*NO_MEMBERS, [None], [""])
         ),
-        *(({"op": "replace", "value": {"members": value}}, "invalidValue") for value in ("", {}, False, 0)),
+        *(({"op": "replace", "value": {"members": value}}, "invalidValue") for value in NO_MEMBERS),
     ],
 )
 def test_wrong_edits_of_members_remove_nobody(operation: dict[str, Any], scim_type: str) -> None:

@@ -16,11 +16,13 @@ from msgspec import Struct
 from scim2_models.path import FilterNode
 
 from usersyncd.plugin import Kind, Value
-from usersyncd.scim.errors import no_target, not_mutable
+from usersyncd.scim.errors import invalid_value, no_target, not_mutable
 from usersyncd.scim.filter import described, entry_test
 from usersyncd.scim.schema import ATTRIBUTES, CORE, Definition
 from usersyncd.scim.values import check_texts, hashable, spelled, with_one_primary
 
+MOST_FORMS = 50
+"""In how many forms a remove may name entries: each is looked for in all entries."""
 FEW = 40
 """Up to so many values, comparing each with all that are held takes less time than hashing these."""
 
@@ -160,8 +162,9 @@ def _new(values: list[Value], held: list[Value]) -> list[Value]:
 
 def _merged(held: Mapping[str, Value], value: Mapping[str, Value]) -> dict[str, Value]:
     """Null values remove."""
-    merged = {**held, **{spelled(held, name): part for name, part in value.items()}}
-    return {name: part for name, part in merged.items() if part is not None}
+    known = {key.lower(): key for key in reversed(list(held))}
+    named = {name if name in held else known.get(name.lower(), name): part for name, part in value.items()}
+    return {name: part for name, part in {**held, **named}.items() if part is not None}
 
 
 def _without(held: Value, value: Value) -> Value:
@@ -173,6 +176,10 @@ def _without(held: Value, value: Value) -> Value:
     for wanted in (one for one in _entries(value) if one != {}):
         names = tuple(sorted(wanted)) if isinstance(wanted, dict) else ()
         unwanted.setdefault(names, set()).add(_parts(wanted, names))
+        if len(unwanted) > MOST_FORMS or len(names) > MOST_FORMS:
+            raise invalid_value(
+                f"a remove names entries by more than {MOST_FORMS} different sub-attributes", "name their values"
+            )
     return [entry for entry in held if not any(_parts(entry, names) in parts for names, parts in unwanted.items())]
 
 
@@ -209,9 +216,9 @@ def _change_entries(entries: list[Value], step: PatchStep, where: FilterNode) ->
     """
     sub = step.target.sub
     matches = entry_test(where, step.target.definition)
-    found = [number for number, entry in enumerate(entries) if matches(entry)]
     if step.op == "remove" and sub is None:
-        return [entry for number, entry in enumerate(entries) if number not in found]
+        return [entry for entry in entries if not matches(entry)]
+    found = [number for number, entry in enumerate(entries) if matches(entry)]
     if not found:
         if step.op == "remove":
             return entries

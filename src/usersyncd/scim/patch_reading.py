@@ -49,10 +49,6 @@ def read_patch(kind: Kind, body: Mapping[str, Any]) -> ResourcePatch:
     reader = _Reader(kind)
     for operation in operations:
         reader.read(operation)
-        if len(reader.steps) > MOST_STEPS:
-            raise invalid_value(
-                f"the request makes more than {MOST_STEPS} changes of attributes", "send several requests"
-            )
     return ResourcePatch(kind, tuple(reader.steps), reader.members.edits())
 
 
@@ -129,7 +125,7 @@ class _Reader:
             if name not in {"password", "schemas"}:
                 raise not_mutable(f"{target.name} is set by the server")
         else:
-            self.steps.append(_step(op, target, value))
+            self._add(_step(op, target, value))
 
     def _without_path(self, op: _Op, value: Any) -> None:
         """Each member of the value is an attribute, or a path."""
@@ -166,11 +162,18 @@ class _Reader:
         if op == "remove" or value is None:
             if urn == CORE[self.kind]:
                 raise no_target("a remove of the core schema does not say what to remove")
-            self.steps.append(PatchStep("remove", PatchTarget("", urn)))
+            self._add(PatchStep("remove", PatchTarget("", urn)))
             return
         if not isinstance(value, dict):
             raise invalid_value(f"{urn} is an object of attributes")
         self._change_each(op, f"{urn}:", value)
+
+    def _add(self, step: PatchStep) -> None:
+        if len(self.steps) == MOST_STEPS:
+            raise invalid_value(
+                f"the request makes more than {MOST_STEPS} changes of attributes", "send several requests"
+            )
+        self.steps.append(step)
 
     def _change_members(self, op: _Op, target: PatchTarget, value: Any) -> None:
         if target.sub is not None:

@@ -9,7 +9,7 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from scim2_server.cursor import Cursors
@@ -23,10 +23,9 @@ from usersyncd.scim.answers import ENDPOINTS, entity_tag, error_of, list_of, loc
 from usersyncd.scim.discovery import COLLECTIONS, document, documents, service_provider_config
 from usersyncd.scim.errors import ScimError, invalid_syntax, not_found, version_differs
 from usersyncd.scim.listing import Listing
-from usersyncd.scim.patch import ResourcePatch
 from usersyncd.scim.patch_reading import read_patch
 from usersyncd.scim.projection import EVERYTHING, Projection
-from usersyncd.scim.query import read_projection, read_query
+from usersyncd.scim.query import ListQuery, read_projection, read_query
 from usersyncd.scim.reading import decoded, read_resource
 from usersyncd.scim.store import (
     CreateResource,
@@ -36,6 +35,8 @@ from usersyncd.scim.store import (
     ResourceStore,
     StoredResource,
 )
+
+T = TypeVar("T")
 
 LARGE = 16_000
 """Bytes of a body that is read in a thread of its own, so that other requests do not wait for it."""
@@ -162,14 +163,18 @@ class _Exchange:
     # ---- listings
 
     async def _list(self, kind: Kind) -> Response:
-        return await self._listed([kind], self._request.query_params)
+        return await self._listed([read_query(kind, self._request.query_params)])
 
     async def _search(self, *kinds: Kind) -> Response:
-        return await self._listed(kinds, decoded(await self._request.body()))
+        def read(body: bytes) -> list[ListQuery]:
+            sent = decoded(body)
+            return [read_query(kind, sent) for kind in kinds]
 
-    async def _listed(self, kinds: Sequence[Kind], sent: Mapping[str, Any]) -> Response:
+        return await self._listed(await self._read(read))
+
+    async def _listed(self, queries: Sequence[ListQuery]) -> Response:
         listing = Listing(self._store, self._directory, self._base, _CURSORS)
-        return self._json(await listing.answer(*(read_query(kind, sent) for kind in kinds)))
+        return self._json(await listing.answer(*queries))
 
     # ---- one resource
 
@@ -181,7 +186,7 @@ class _Exchange:
         return self._resource(stored, projection)
 
     async def _create(self, kind: Kind) -> Response:
-        resource, members = read_resource(kind, decoded(await self._request.body()))
+        resource, members = await self._read(lambda body: read_resource(kind, decoded(body)))
         projection = self._projection(kind)
         stored = await self._changed(CreateResource(kind, resource, members or ()))
         if members and projection.shows("members"):
@@ -189,7 +194,7 @@ class _Exchange:
         return self._resource(stored, projection, 201)
 
     async def _replace(self, kind: Kind, resource_id: str) -> Response:
-        resource, members = read_resource(kind, decoded(await self._request.body()))
+        resource, members = await self._read(lambda body: read_resource(kind, decoded(body)))
         projection = self._projection(kind)
         if_match = await self._if_match(kind, resource_id)
         await self._changed(ReplaceResource(kind, resource_id, resource, members, if_match))
@@ -197,9 +202,7 @@ class _Exchange:
 
     async def _patch(self, kind: Kind, resource_id: str) -> Response:
         """204, unless the request names attributes to answer with (RFC 7644, section 3.5.2)."""
-        body = await self._request.body()
-        read = partial(_read_patch, kind, body)
-        patch = read() if len(body) < LARGE else await asyncio.to_thread(read)
+        patch = await self._read(lambda body: read_patch(kind, decoded(body)))
         projection = self._projection(kind)
         stored = await self._changed(PatchResource(kind, resource_id, patch, await self._if_match(kind, resource_id)))
         if projection == EVERYTHING:
@@ -211,6 +214,11 @@ class _Exchange:
         return Response(status_code=204)
 
     # ---- parts
+
+    async def _read(self, read: Callable[[bytes], T]) -> T:
+        """What ``read`` makes of the body."""
+        body = await self._request.body()
+        return read(body) if len(body) < LARGE else await asyncio.to_thread(read, body)
 
     def _projection(self, kind: Kind) -> Projection:
         return read_projection(kind, self._request.query_params)
@@ -251,10 +259,6 @@ class _Exchange:
         accept = self._request.headers.get("accept", "").lower()
         plain = accept.startswith("application/json") and MEDIA_TYPE not in accept
         return Response(_encode(content), status, headers, "application/json" if plain else MEDIA_TYPE)
-
-
-def _read_patch(kind: Kind, body: bytes) -> ResourcePatch:
-    return read_patch(kind, decoded(body))
 
 
 def _versions(header: str | None) -> list[str]:
