@@ -202,6 +202,19 @@ def test_requests_that_change_nothing_ask_for_no_delivery(acme: PushingWorld) ->
 # ---- what can go wrong
 
 
+@pytest.mark.parametrize("odd", ["\0", "a\0b", "\ud83d"])
+def test_an_id_that_no_database_holds_names_nothing_and_stops_no_other_request(acme: PushingWorld, odd: str) -> None:
+    [ada] = acme.created(post("ada"))
+    [club] = acme.created(post_group("club", ada))
+    answers = acme.push(post("boris"), delete(odd), put(odd, "x"), edit(odd), edit(club, remove=(odd,)), delete(ada))
+    assert [answer if isinstance(answer, int) else None for answer in answers] == [None, 404, 404, 404, 400, None]
+    assert isinstance(answers[0], StoredResource)
+    for kind in Kind:
+        assert acme.get(odd, kind) is None
+    for attribute in ("userName", "externalId", "emails.value"):
+        assert acme.found(attribute, odd) == []
+
+
 def test_a_request_waits_while_another_run_has_the_directory(acme: PushingWorld) -> None:
     async def send(receiver: DirectoryReceiver) -> None:
         with locked(acme.database, DIRECTORY, "acme"):

@@ -21,6 +21,11 @@ def is_storable(text: str) -> bool:
     return text.isascii() or _SURROGATE.search(text) is None
 
 
+def is_keepable(text: str) -> bool:
+    """Whether every state database can hold a text as an id: PostgreSQL does not store NUL characters."""
+    return "\0" not in text and is_storable(text)
+
+
 def escaped(text: str) -> str:
     """A text for a message, with escapes for what cannot be stored."""
     return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")

@@ -16,7 +16,7 @@ from structlog.typing import FilteringBoundLogger
 from usersyncd import recording
 from usersyncd.blocking import result_of, to_its_end
 from usersyncd.core.report import Failed, PullRun, Skipped
-from usersyncd.core.storable_text import escaped, is_storable
+from usersyncd.core.storable_text import escaped, is_keepable
 from usersyncd.errors import AmbiguousPersonError, SourceError, UnknownPersonError, WholePullError
 from usersyncd.job import PullJob
 from usersyncd.plugin import Done, Gone, Kind, Listed, Members, Page, Person, PersonSource, Record, Unread
@@ -47,7 +47,7 @@ class PeopleRead(Struct):
 
 def verify_name(directory: str, name: str) -> None:
     """Raises UnknownPersonError if nobody can have this name: databases do not store it."""
-    if not 0 < len(name) <= LONGEST or "\0" in name or not is_storable(name):
+    if not 0 < len(name) <= LONGEST or not is_keepable(name):
         raise UnknownPersonError(
             f"{directory} has no person “{escaped(name)[:LONGEST]}”: an id or key has 1 to {LONGEST} valid characters",
             "check the id, user name or email",

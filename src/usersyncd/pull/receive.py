@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from usersyncd.blocking import to_its_end
 from usersyncd.core.items import Item
-from usersyncd.core.storable_text import escaped, is_storable
+from usersyncd.core.storable_text import escaped, is_keepable
 from usersyncd.errors import SourceError
 from usersyncd.plugin import Done, Gone, Kind, Members, Page, Patch, Present, Record, Unread
 from usersyncd.state.spool import ILLEGIBLE, Spool
@@ -147,10 +147,7 @@ def _with_storable_ids(page: Page) -> Iterator[Item | Members]:
 
 
 def _is_text(text: object) -> bool:
-    """Whether this is text that every state database can store: PostgreSQL does not store NUL characters."""
-    if not isinstance(text, str) or "\0" in text:
-        return False
-    return is_storable(text)
+    return isinstance(text, str) and is_keepable(text)
 
 
 def _all_text(items: Iterable[object]) -> bool:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from usersyncd.core.digest import digest, encode
 from usersyncd.core.items import Item
-from usersyncd.core.storable_text import is_storable
+from usersyncd.core.storable_text import is_keepable
 from usersyncd.plugin import Gone, Kind, Members, Record, Value
 from usersyncd.push.handles import UNIQUE, handles, unique_handle
 from usersyncd.push.listed_members import ListedMembers
@@ -168,7 +168,7 @@ class Overlay:
     def _change(self, draft: Draft, resource: Mapping[str, Value], edits: MemberEdits | None) -> None:
         """Give a draft another content and other members. ``lastModified`` changes only with one of them."""
         if edits is not None:
-            _check_members((*(edits.whole or ()), *edits.added))
+            _check_members((*(edits.whole or ()), *edits.added, *edits.removed))
         if draft.kind is Kind.USER and draft.resource.get("active") is False and resource.get("active") is None:
             resource = {**resource, "active": False}  # Only an explicit true gives access back.
         before = draft.resource.get("meta")
@@ -212,7 +212,7 @@ class Overlay:
         """Make drafts of these resources; None stands for one that does not exist."""
         if not ids:
             return
-        records = self._stored.records(kind, ids)
+        records = self._stored.records(kind, set(filter(is_keepable, ids)))
         listed: Mapping[int, ListedNames] = {}
         if kind is Kind.GROUP:
             listed = self._stored.listed([record.ref for record in records.values()])
@@ -265,5 +265,5 @@ def _edit(members: ListedMembers, edits: MemberEdits) -> bool:
 
 def _check_members(ids: Iterable[str]) -> None:
     for id_ in ids:
-        if not 0 < len(id_) <= LONGEST_MEMBER or "\0" in id_ or not is_storable(id_):
+        if not 0 < len(id_) <= LONGEST_MEMBER or not is_keepable(id_):
             raise invalid_value(f"a member's value has 1 to {LONGEST_MEMBER} characters, and no NUL character")

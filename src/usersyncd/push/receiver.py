@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import Connection
 
 from usersyncd.blocking import to_its_end
+from usersyncd.core.storable_text import is_keepable
 from usersyncd.errors import StateError
 from usersyncd.job import PullJob
 from usersyncd.plugin import Kind
@@ -81,13 +82,16 @@ class DirectoryReceiver:
         """See ``ResourceStore``."""
 
         def find(connection: Connection, directory: int) -> Sequence[PushedRecord]:
-            return list(pushed.by_id(connection, directory, kind, [resource_id]).values())
+            ids = [resource_id] if is_keepable(resource_id) else []
+            return list(pushed.by_id(connection, directory, kind, ids).values())
 
         found = await self._find(kind, find, members=members, groups=groups, noted=not listed)
         return found[0] if found else None
 
     async def lookup(self, kind: Kind, attribute: str, value: str, /, *, members: bool) -> Sequence[StoredResource]:
         """See ``ResourceStore``."""
+        if not is_keepable(value):
+            return []
         wanted = handle(attribute, value)
 
         def find(connection: Connection, directory: int) -> Sequence[PushedRecord]:

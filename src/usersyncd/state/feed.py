@@ -15,6 +15,7 @@ from sqlalchemy.sql import ColumnElement
 from usersyncd.core.cursors import ForgedError, Position, read_cursor, seal, unseal, write_cursor
 from usersyncd.core.digest import unpack
 from usersyncd.core.events import Event, StreamEntry, events_of
+from usersyncd.core.storable_text import is_keepable
 from usersyncd.errors import CursorError, FeedError, NoStreamError, RestoredError
 from usersyncd.plugin import Kind, Op
 from usersyncd.state import streams
@@ -227,7 +228,7 @@ def find_event(database: Database, name: str, id_: str) -> Event | None:
     kept: it may still wait for a webhook."""
     run, _, rest = id_.partition("-")
     seq, _, place = rest.partition("-")
-    if not seq.isdecimal() or len(seq) > 9 or (place and not place.isdecimal()):
+    if not is_keepable(run) or not seq.isdecimal() or len(seq) > 9 or (place and not place.isdecimal()):
         return None
     with _snapshot_of(database) as connection:
         stream = _stream(connection, name)
