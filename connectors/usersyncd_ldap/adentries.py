@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from usersyncd.plugin import Kind, Members, Page, Unread, Value
+from usersyncd.plugin import Kind, Members, Page, Value
 from usersyncd_ldap import ad
-from usersyncd_ldap.entries import Entry, EntryReader
-from usersyncd_ldap.fields import LEFT_OUT
+from usersyncd_ldap.attributes import Entry
+from usersyncd_ldap.entries import EntryReader, GroupParts
+from usersyncd_ldap.forms import EntryForm
 from usersyncd_ldap.mapping import Schema
 
 RANGE = re.compile(r"member;range=(\d+)-(\d+|\*)", re.IGNORECASE)
@@ -50,65 +51,59 @@ class AdEntryReader(EntryReader):
         self.sids: dict[str, str] = {}
         self._group_of = group_of
         self._whole = whole
-        self._bytes = schema.bytes
         self._rid = self._fields.spelled("primaryGroupID")
         self._primary: dict[str, set[str]] = {}
-        self._id, self._next = "", 0
 
     def page(self) -> Page:
+        self._convert()
         self._items += [Members(group, frozenset(users)) for group, users in self._primary.items()]
         self._primary = {}
         return super().page()
-
-    def take(self, dn: str, entry: Entry) -> bool:
-        self._next = 0
-        full = super().take(dn, entry)
-        if self._next and self._asks_members and not isinstance(self._items[-1], Unread):
-            self.rests.append(MissingMembers(self._id, self._next))
-        return full
 
     def _needed(self) -> tuple[str, ...]:
         if self.kind is Kind.USER:
             return ("primaryGroupID",)
         return self._schema.members if self._asks_members else ("objectClass",)
 
-    def _identity(self, dn: str, attributes: dict[str, Value]) -> tuple[str, tuple[str, ...]]:
-        self._id, sid = ad.guid_and_sid(dn)
+    def _plain_dns(self, dns_: list[str]) -> list[str]:
+        return [*map(ad.plain, dns_)]
+
+    def _handles(self, dns_: list[str], _found: list[dict[str, Value]]) -> Sequence[tuple[str, ...]]:
+        return [()] * len(dns_)
+
+    def _id(self, dn: str, attributes: dict[str, Value]) -> str:
+        key, sid = ad.guid_and_sid(dn)
         rid = attributes.get(self._rid) if self.kind is Kind.USER else None
         if self.kind is Kind.GROUP:
-            self.sids[sid] = self._id
+            self.sids[sid] = key
         elif sid:
             # A user that does not show it gets the default, which is nearly always correct.
             shown = rid if isinstance(rid, str) else ad.DOMAIN_USERS
             group = self._group_of(ad.sid_of_primary_group(sid, shown))
             if group is not None:
-                self._primary.setdefault(group, set()).add(self._id)
-        return self._id, ()
+                self._primary.setdefault(group, set()).add(key)
+        return key
 
-    def _attributes(self, dn: str, entry: Entry) -> dict[str, Value]:
-        special = {
-            self._fields[name]: self._bytes[name.lower()](entry.pop(name)[0])
-            for name in [*entry]
-            if name.lower() in self._bytes
-        }
-        attributes = super()._attributes(dn, entry)
-        for name, value in attributes.items():
-            first = value[0] if isinstance(value, list) else value
-            if isinstance(first, str) and first.startswith("<GUID="):
-                attributes[name] = (
-                    [ad.plain(str(each)) for each in value] if isinstance(value, list) else ad.plain(first)
-                )
-        special.pop(LEFT_OUT, None)
-        return {**attributes, **special} if special else attributes
+    def _decoded(self, dns_: list[str], entries: list[Entry], forms: list[EntryForm]) -> list[dict[str, Value]]:
+        return [*map(_with_plain_dns, super()._decoded(dns_, entries, forms))]
 
-    def _members(self, entry: Entry) -> frozenset[str] | None:
-        """The members that were sent with the group, which are removed from ``entry``."""
-        found: frozenset[str] = frozenset()
-        for name in [name for name in entry if name.lower().startswith("member")]:
-            match = RANGE.fullmatch(name)
-            if match is None and name.lower() != "member":
-                continue
-            found |= ad.references(entry.pop(name))
-            if match is not None and match[2] != "*":
-                self._next = int(match[2]) + 1
-        return found if self._asks_members else None
+    def _is_member(self, name: str) -> bool:
+        return self.kind is Kind.GROUP and (name.lower() == "member" or RANGE.fullmatch(name) is not None)
+
+    def _add_members(self, key: str, _dn: str, group: GroupParts) -> None:
+        if not self._asks_members:
+            return
+        members = frozenset[str]().union(*map(ad.references, group.members.values()))
+        self._items.append(Members(key, members, whole=self._whole))
+        self._edges += len(members)
+        for match in filter(None, map(RANGE.fullmatch, group.members)):
+            if match[2] != "*":
+                self.rests.append(MissingMembers(key, int(match[2]) + 1))
+
+
+def _with_plain_dns(attributes: dict[str, Value]) -> dict[str, Value]:
+    for name, value in attributes.items():
+        first = value[0] if isinstance(value, list) and value else value
+        if isinstance(first, str) and first.startswith("<GUID="):
+            attributes[name] = [ad.plain(str(each)) for each in value] if isinstance(value, list) else ad.plain(first)
+    return attributes

@@ -15,7 +15,7 @@ from ldap.controls.ppolicy import PasswordPolicyControl
 
 from usersyncd.errors import SourceError
 from usersyncd_ldap import sockets
-from usersyncd_ldap.entries import Entry
+from usersyncd_ldap.attributes import Lot
 from usersyncd_ldap.faults import NOT_HERE, TLS_FAILED, Failure, error_message, fault, unreachable
 from usersyncd_ldap.handshake import Peer, Reason, tls_expected, why
 from usersyncd_ldap.operation import Answer, answers
@@ -52,12 +52,13 @@ class Server:
         attributes: Sequence[str],
         controls: Sequence[RequestControl] = (),
         scope: int = ldap.SCOPE_SUBTREE,
+        lot: int = 1,
     ) -> Search:
-        """A search of everything below ``base``, not yet started."""
+        """A search of everything below ``base``, not yet started. Its entries are processed ``lot`` at a time."""
         options = self._options
         return Search(
             self._connection, base, filterstr, attributes, page_size=options.page_size, timeout=options.timeout,
-            server=self.url, account=options.bind_dn, controls=controls, scope=scope,
+            server=self.url, account=options.bind_dn, controls=controls, scope=scope, lot=lot,
         )  # fmt: skip
 
     def find(
@@ -67,12 +68,12 @@ class Server:
         attributes: Sequence[str],
         controls: Sequence[RequestControl] = (),
         scope: int = ldap.SCOPE_SUBTREE,
-    ) -> list[tuple[str, Entry]]:
+    ) -> Lot:
         """All results of a search with few results. Raises SourceError as a search does."""
-        found: list[tuple[str, Entry]] = []
+        found: Lot = []
 
-        def take(dn: str, entry: Entry) -> bool:
-            found.append((dn, entry))
+        def take(lot: Lot) -> bool:
+            found.extend(lot)
             return False
 
         for _ in self.search(base, filterstr, attributes, controls, scope).run(take):

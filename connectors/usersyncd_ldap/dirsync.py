@@ -16,9 +16,9 @@ from ldap.controls import RequestControl
 
 from usersyncd.plugin import Kind, Page
 from usersyncd_ldap import ad, ber
+from usersyncd_ldap.attributes import Entry
 from usersyncd_ldap.current import ChangeHint, current_pages
 from usersyncd_ldap.cursor import StaleError, State
-from usersyncd_ldap.entries import Entry
 from usersyncd_ldap.faults import error_message
 from usersyncd_ldap.scope import within
 from usersyncd_ldap.session import EXTENDED_DN, KINDS, Session

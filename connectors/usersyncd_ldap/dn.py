@@ -30,7 +30,7 @@ _TYPE, _WORD = r"[A-Za-z][A-Za-z0-9-]*+", r"[!$%&'()*./0-9:=?@A-Z\[\]^_`a-z{|}~-
 _PART = rf"{_TYPE}={_WORD}(?: {_WORD})*+"
 _is_plain = re.compile(rf"{_PART}(?:,{_PART})*+").fullmatch
 
-_ODD_SPACES = (b"  ", b" ,", b", ", b" =", b"= ", b" \n", b"\n ")
+_ODD_SPACES = (b"  ", b" ,", b", ", b" =", b"= ", b" \n", b"\ndn: ")
 
 _ESCAPED = re.compile(r'[,+"\\<>;]|^#')
 _BINARY = 2
@@ -66,16 +66,26 @@ def own_attributes(dn: str) -> Sequence[str]:
 
 def handles(dns: Sequence[bytes]) -> frozenset[str]:
     """The handles ``dn:<normal form>`` of many DNs, such as a group's ``member``. Empty DNs are ignored."""
-    lines = b"\n".join(dns)
-    if lines.count(b"\n") == len(dns) - 1 and _are_plain(lines):
-        found = frozenset(("dn:" + lines.decode().lower().replace("\n", "\ndn:")).split("\n"))
+    lines = b"dn:" + b"\ndn:".join(dns)
+    if _are_plain(lines, len(dns)):
+        found = frozenset(lines.lower().decode().split("\n"))
     else:
         found = frozenset("dn:" + normal(dn.decode(errors="backslashreplace")) for dn in dns)
     return found - {"dn:"} if "dn:" in found else found
 
 
-def _are_plain(lines: bytes) -> bool:
-    """Whether all these DNs, one per line, differ from their normal forms in case only."""
+def handles_in_order(dns: Sequence[str]) -> list[str]:
+    """The handles of many entries, by their DNs."""
+    lines = "dn:" + "\ndn:".join(dns)
+    if lines.isascii() and _are_plain(lines.encode(), len(dns)):
+        return lines.lower().split("\n")
+    return ["dn:" + normal(dn) for dn in dns]
+
+
+def _are_plain(lines: bytes, count: int) -> bool:
+    """Whether these are ``count`` lines, and all of them differ from handles in case only."""
+    if lines.count(b"\n") != count - 1:
+        return False
     rest = lines.translate(None, _PLAIN)
     if rest and (rest.strip(b" ") or _has_any(b"\n" + lines + b"\n", _ODD_SPACES)):
         return False

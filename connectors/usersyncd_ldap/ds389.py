@@ -20,9 +20,9 @@ import ldap
 from usersyncd.errors import SourceError
 from usersyncd.plugin import Page, Value
 from usersyncd_ldap import sync, virtual
+from usersyncd_ldap.attributes import Entry
 from usersyncd_ldap.current import ChangeHint, current_pages
 from usersyncd_ldap.cursor import StaleError, State
-from usersyncd_ldap.entries import Entry
 from usersyncd_ldap.faults import error_message
 from usersyncd_ldap.operation import result_code
 from usersyncd_ldap.session import CHUNK, Session

@@ -11,8 +11,9 @@ from ldapurl import LDAPUrl
 from usersyncd.errors import SourceError
 from usersyncd.plugin import Kind, Members, Page, Unread
 from usersyncd_ldap import dn as dns
+from usersyncd_ldap.attributes import Lot
 from usersyncd_ldap.client import Server
-from usersyncd_ldap.entries import Dynamic, Entry
+from usersyncd_ldap.entries import Dynamic
 from usersyncd_ldap.faults import error_message
 from usersyncd_ldap.search import Search
 
@@ -25,8 +26,8 @@ def members(server: Server, group: Dynamic) -> Iterator[Page]:
     reported."""
     found: list[bytes] = []
 
-    def take(dn: str, _entry: Entry) -> bool:
-        found.append(dn.encode())
+    def take(lot: Lot) -> bool:
+        found.extend(dn.encode() for dn, _ in lot)
         return False
 
     for number, url in enumerate(group.urls, 1):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Callable, Sequence
 
@@ -12,19 +11,20 @@ from usersyncd.errors import SourceError
 from usersyncd.plugin import Kind, Members, Page, Record, Unread, Value
 from usersyncd_ldap import ad
 from usersyncd_ldap import dn as dns
+from usersyncd_ldap.attributes import AttributeDecoder, Entry, Lot
 from usersyncd_ldap.fields import LEFT_OUT, Fields
+from usersyncd_ldap.forms import EntryForm, EntryForms
 from usersyncd_ldap.hidden import NOTHING, HiddenAttributes, RequiredAttributes
-from usersyncd_ldap.mapping import TEXT, Schema
-
-Entry = dict[str, list[bytes]]
-"""Attribute name, in the server's spelling -> values."""
-
+from usersyncd_ldap.mapping import Schema
 
 ITEMS = 1000
 """Records and sets of members per page."""
 
 EDGES = 50_000
-"""Memberships per page, not counting its last group."""
+"""Memberships per page, not counting its last lot."""
+
+LOT = 100
+"""Entries that are converted together: what depends on few of their attributes is then found once for all of them."""
 
 FEW = 0.1
 """The share of the entries from which on a hidden attribute that all entries have discards the pull."""
@@ -37,6 +37,13 @@ class Dynamic(Struct, frozen=True):
     dn: str
     members: frozenset[str]
     urls: Sequence[bytes]
+
+
+class GroupParts(Struct):
+    """What a group's entry has besides attributes: its members, by attribute, and the URLs of a dynamic group."""
+
+    members: Entry
+    urls: list[bytes]
 
 
 class EntryReader:
@@ -64,12 +71,12 @@ class EntryReader:
         asked = {*self._fields.names, *needed}
         self.asks = sorted({"*", *schema.operational, *asked} if reads is None else asked)
         named = {name.lower() for name in self._fields.names}
-        self._only_asked = [] if reads is None else [name for name in needed if name.lower() not in named]
-        self._only_asked = [self._fields.spelled(name) for name in self._only_asked]
+        only_asked = [] if reads is None else [name for name in needed if name.lower() not in named]
+        only_asked = [self._fields.spelled(name) for name in only_asked if self._fields[name] != LEFT_OUT]
         if reads is not None:
-            self._only_asked += [source for _, source, _ in self._fields.derived if source not in reads]
+            only_asked += [source for _, source, _ in self._fields.derived if source not in reads]
+        self._only_asked = only_asked
         self._key, self._uid = self._fields.spelled(schema.key), self._fields.spelled("uid")
-        self._naming = [(name, self._fields.spelled(name)) for name in ("cn", "uid")]
         known = {name.lower() for name in asked}
         always = [
             name for name in schema.always_present if kind is Kind.USER and (reads is None or name.lower() in known)
@@ -78,42 +85,72 @@ class EntryReader:
         named = asked if reads is not None else {*asked, "cn", "sn", "uid"}
         demanded = schema.members if kind is Kind.GROUP else sorted({*self._fields.names, *named} - {"objectClass"})
         self._hidden = HiddenAttributes(always, named, demanded, required_attributes, is_shown)
+        self._forms = EntryForms(self._fields, schema, self._is_member, self._url_names)
+        self._decoder = AttributeDecoder(self._fields)
         self.dynamic: list[Dynamic] = []
         """Dynamic groups, which are not in any page: their members must still be searched."""
+        self._lot: Lot = []
+        self._values = 0
         self._items: list[Record | Unread | Members] = []
         self._edges = 0
         self._whole = True
         self._taken = 0
         self._hiding: dict[str, list[str]] = {}
 
+    @property
+    def lot(self) -> int:
+        """How many entries to take at once."""
+        return LOT if self.kind is Kind.USER else 1
+
+    def take(self, lot: Lot) -> bool:
+        """Take entries, which become records, and for groups also their members. True: the page is full.
+
+        Raises SourceError when an entry has no immutable id.
+        """
+        self._lot += lot
+        if self.kind is Kind.GROUP:
+            self._values += sum(len(values) for _, entry in lot for values in entry.values())
+        if len(self._lot) >= LOT or self._values >= EDGES:
+            self._convert()
+        return len(self._items) >= ITEMS or self._edges >= EDGES
+
     def page(self) -> Page:
-        """The items since the last page."""
+        """The items since the last page. Raises SourceError as :meth:`take` does."""
+        self._convert()
         page, self._items, self._edges = self._items, [], 0
         return page
 
-    def take(self, dn: str, entry: Entry) -> bool:
-        """Read an entry: a record, and for a group its members, which are removed from ``entry``.
-
-        True: the page is full. Raises SourceError when the entry has no immutable id.
-        """
-        self._taken += 1
-        hidden = self._hidden.hidden(ad.plain(dn), entry)
-        members = None if self.kind is Kind.USER else self._members(entry)
-        urls = self._urls(entry)
-        attributes = self._attributes(dn, entry)
-        key, handles = self._identity(dn, attributes)
-        if hidden is not None:
-            self._items.append(self._unread(key, ad.plain(dn), hidden))
-            return len(self._items) >= ITEMS
+    def _convert(self) -> None:
+        """Convert the entries that were taken since the last call."""
+        if not self._lot:
+            return
+        dns_, entries = [dn for dn, _ in self._lot], [entry for _, entry in self._lot]
+        self._lot, self._values = [], 0
+        self._taken += len(entries)
+        forms = [self._forms[names] for names in map("\n".join, entries)]
+        hidden = self._hidden.of_all(self._plain_dns(dns_), entries, forms)
+        groups = [_group_parts(*each) for each in zip(entries, forms, strict=True)] if self.kind is Kind.GROUP else []
+        found = self._decoded(dns_, entries, forms)
+        ids = [self._id(*each) for each in zip(dns_, found, strict=True)]
+        handles = self._handles(dns_, found)
         for name in self._only_asked:
-            attributes.pop(name, None)
-        self._items.append(Record(self.kind, key, attributes, handles))
-        if members is not None and urls:
-            self.dynamic.append(Dynamic(key, dn, members, urls))
-        elif members is not None:
+            for attributes in found:
+                attributes.pop(name, None)
+        self._items += [
+            Record(self.kind, *record) if hides is None else self._unread(record[0], ad.plain(dn), hides)
+            for dn, hides, record in zip(dns_, hidden, zip(ids, found, handles, strict=True), strict=True)
+        ]
+        for id_, dn, hides, group in zip(ids, dns_, hidden, groups, strict=False):
+            if hides is None:
+                self._add_members(id_, dn, group)
+
+    def _add_members(self, key: str, dn: str, group: GroupParts) -> None:
+        members = _handles_of_members(group.members)
+        if group.urls:
+            self.dynamic.append(Dynamic(key, dn, members, group.urls))
+        else:
             self._items.append(Members(key, members, whole=self._whole))
             self._edges += len(members)
-        return len(self._items) >= ITEMS or self._edges >= EDGES
 
     def _unread(self, key: str, dn: str, hidden: str) -> Unread:
         if hidden in self._always:
@@ -143,69 +180,35 @@ class EntryReader:
             return (schema.key, "uid", "objectClass")
         return (schema.key, "objectClass", *schema.members, *schema.urls)
 
-    def _identity(self, dn: str, attributes: dict[str, Value]) -> tuple[str, tuple[str, ...]]:
-        """An entry's id and handles."""
+    def _is_member(self, name: str) -> bool:
+        """Whether an attribute has a group's members."""
+        return self.kind is Kind.GROUP and name.lower() in self._member_names
+
+    def _plain_dns(self, dns_: list[str]) -> list[str]:
+        return dns_
+
+    def _decoded(self, dns_: list[str], entries: list[Entry], forms: list[EntryForm]) -> list[dict[str, Value]]:
+        return self._decoder.decoded(dns_, entries, forms)
+
+    def _id(self, dn: str, attributes: dict[str, Value]) -> str:
         key = attributes.get(self._key)
         if not isinstance(key, str) or not key:
             raise missing_id(dn, self._schema.key)
-        handle = "dn:" + dns.normal(dn)
-        uid = attributes.get(self._uid) if self.kind is Kind.USER else None
-        if isinstance(uid, str):
-            return key, (handle, "uid:" + uid.lower())
-        return key, (handle, *("uid:" + one.lower() for one in uid or ())) if isinstance(uid, list) else (handle,)
+        return key
 
-    def _members(self, entry: Entry) -> frozenset[str] | None:
-        return _take_members(entry, self._member_names)
+    def _handles(self, dns_: list[str], found: list[dict[str, Value]]) -> Sequence[tuple[str, ...]]:
+        handles = dns.handles_in_order(dns_)
+        if self.kind is Kind.GROUP:
+            return [(handle,) for handle in handles]
+        uids = [attributes.get(self._uid) for attributes in found]
+        return [
+            (handle, f"uid:{uid.lower()}") if isinstance(uid, str) else (handle, *_uid_handles(uid))
+            for handle, uid in zip(handles, uids, strict=True)
+        ]
 
-    def _urls(self, entry: Entry) -> list[bytes]:
-        if not self._url_names:
-            return []
-        return [url for name, values in entry.items() if name.lower() in self._url_names for url in values]
 
-    def _attributes(self, dn: str, entry: Entry) -> dict[str, Value]:
-        fields = self._fields
-        try:
-            # A pull of 100,000 users spends its time here: nearly every attribute has a single text value.
-            found: dict[str, Value] = {
-                fields[name]: values[0].decode() if len(values) == 1 else [value.decode() for value in values]
-                for name, values in entry.items()
-            }
-        except UnicodeDecodeError:
-            found = self._with_binary(entry)
-        found.pop(LEFT_OUT, None)
-        for name, spelled in self._naming:
-            if isinstance(values := found.get(spelled), list):
-                # Servers send values in any order (RFC 4511, section 4.1.7), and one of them may be an old name.
-                found[spelled] = sorted(values, key=lambda one: not dns.is_named(dn, name, one))
-        for name, convert in fields.converts:
-            if name in found:
-                found[name] = convert(found[name])
-        for name, source, derive in fields.derived:
-            value = derive(found.get(source))
-            if value is not None:
-                found[name] = value
-        for name, other in fields.twice:
-            if name in found:
-                found[other] = found[name]
-        return found
-
-    def _with_binary(self, entry: Entry) -> dict[str, Value]:
-        """Attributes with values that are not UTF-8. Binary values are base64 when a rule names the attribute,
-        otherwise left out. Invalid text keeps its bytes (PEP 383); the run replaces or refuses them."""
-        found: dict[str, Value] = {}
-        for name, values in entry.items():
-            key = self._fields[name]
-            try:
-                texts = [value.decode() for value in values]
-            except UnicodeDecodeError:
-                if name.lower().partition(";")[0] in TEXT:
-                    texts = [value.decode(errors="surrogateescape") for value in values]
-                elif not self._fields.named(key):
-                    continue
-                else:
-                    texts = [base64.b64encode(value).decode() for value in values]
-            found[key] = texts[0] if len(texts) == 1 else texts
-        return found
+def _uid_handles(uid: Value) -> Sequence[str]:
+    return [f"uid:{one.lower()}" for one in uid] if isinstance(uid, list) else ()
 
 
 GRANT = "grant usersyncd's account the right to read {} of this entry"
@@ -224,11 +227,15 @@ def missing_id(dn: str, key: str) -> SourceError:
 _UNIQUE_ID = re.compile(rb"#'[01]*'B$")
 
 
-def _take_members(entry: Entry, names: frozenset[str]) -> frozenset[str]:
-    """The members of an entry, as handles; they are removed from it."""
+def _group_parts(entry: Entry, form: EntryForm) -> GroupParts:
+    """The parts of a group's entry; the members are removed from it."""
+    urls = [url for name in form.urls for url in entry[name]]
+    return GroupParts({name: entry.pop(name) for name in form.members}, urls)
+
+
+def _handles_of_members(attributes: Entry) -> frozenset[str]:
     found: frozenset[str] = frozenset()
-    for name in [name for name in entry if name.lower() in names]:
-        values = entry.pop(name)
+    for name, values in attributes.items():
         if name.lower() == "memberuid":
             found |= {"uid:" + uid.decode(errors="backslashreplace").lower() for uid in values if uid}
         else:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from ldap.schema.models import ObjectClass
 
 from usersyncd_ldap import dn as dns
+from usersyncd_ldap.forms import EntryForm
 
 RequiredAttributes = Mapping[str, frozenset[str]]
 """Object class -> the required attributes of its entries. All names are in lower case."""
@@ -53,6 +54,27 @@ class HiddenAttributes:
         self._required = required_attributes
         self._is_shown = is_shown
         self._by_classes: dict[tuple[bytes, ...], list[str]] = {}
+
+    def of_all(
+        self, dns_: Sequence[str], entries: Sequence[Mapping[str, Sequence[bytes]]], forms: Sequence[EntryForm]
+    ) -> list[str | None]:
+        """A hidden attribute of each entry. It depends on the form, on the attributes in the DN and on the object
+        classes, so few entries have to be examined."""
+        several = "+" in "".join(dns_)  # attributes in the first part of a DN
+        cases = [
+            (
+                tuple(dns.own_attributes(dn)) if several else dn.partition("=")[0],
+                *(entry[form.classes] if form.classes else ()),
+            )
+            for dn, entry, form in zip(dns_, entries, forms, strict=True)
+        ]
+        try:
+            return [form.hidden[case] for form, case in zip(forms, cases, strict=True)]
+        except KeyError:
+            for dn, entry, form, case in zip(dns_, entries, forms, cases, strict=True):
+                if case not in form.hidden:
+                    form.hidden[case] = self.hidden(dn, entry)
+        return [form.hidden[case] for form, case in zip(forms, cases, strict=True)]
 
     def hidden(self, dn: str, entry: Mapping[str, Sequence[bytes]]) -> str | None:
         """A hidden attribute of the entry; None: no attribute is hidden."""

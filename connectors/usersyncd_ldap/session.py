@@ -15,10 +15,11 @@ from usersyncd.plugin import Kind, Page
 from usersyncd_ldap import ad, adschema, dynamic, ranges
 from usersyncd_ldap import dn as dns
 from usersyncd_ldap.adentries import AdEntryReader
+from usersyncd_ldap.attributes import Entry, Lot
 from usersyncd_ldap.ber import SEQUENCE, integer, tlv
 from usersyncd_ldap.client import Server
 from usersyncd_ldap.cursor import fingerprint
-from usersyncd_ldap.entries import Entry, EntryReader, missing_id
+from usersyncd_ldap.entries import EntryReader, missing_id
 from usersyncd_ldap.hidden import RequiredAttributes, required_attributes
 from usersyncd_ldap.mapping import SCHEMAS
 from usersyncd_ldap.options import LdapOptions
@@ -101,9 +102,10 @@ class Session:
 
         Raises SourceError when the entries cannot be read to their end.
         """
-        noted = SeenEntries()
+        one_look = self.root.product in STEADY and len(self.scopes[reader.kind].bases) == 1
+        noted = None if one_look else SeenEntries()
         looks = yield from self._entries(reader, narrower, noted)
-        if looks > 1:
+        if noted is not None and looks > 1:
             missed = yield from self._missed(reader.kind, narrower, noted)
             for at in range(0, len(missed), CHUNK):
                 yield from self._entries(reader, self.by_id(missed[at : at + CHUNK]), noted)
@@ -113,14 +115,17 @@ class Session:
         for group in reader.dynamic:
             yield from dynamic.members(self.server, group)
 
-    def _entries(self, reader: EntryReader, narrower: str, noted: SeenEntries) -> Generator[Page, None, int]:
+    def _entries(self, reader: EntryReader, narrower: str, noted: SeenEntries | None) -> Generator[Page, None, int]:
         """The entries of the searches below all bases; returns the number of searches."""
         looks = 0
         for base in self.scopes[reader.kind].bases:
-            search = self.server.search(base, self._filter(reader.kind, narrower), reader.asks, self.controls)
+            search = self.server.search(
+                base, self._filter(reader.kind, narrower), reader.asks, self.controls, lot=reader.lot
+            )
             for _ in search.run(reader.take):
                 page = reader.page()
-                noted.add(page)
+                if noted is not None:
+                    noted.add(page)
                 yield page
             looks += 1 if self.root.product in STEADY else search.pages
             if search.referrals:
@@ -155,8 +160,9 @@ class Session:
         """
         asked = ["1.1"] if self.is_ad else [self.schema.key]
 
-        def take(dn: str, entry: Entry) -> bool:
-            note(self.name_of(dn, entry))
+        def take(lot: Lot) -> bool:
+            for each in lot:
+                note(self.name_of(*each))
             return False
 
         for base in bases:
@@ -179,7 +185,7 @@ class Session:
         one = ad.guid_filter if self.is_ad else f"({self.schema.key}={{}})".format
         return f"(|{''.join(map(one, ids))})"
 
-    def find(self, kind: Kind, narrower: str, attributes: Sequence[str]) -> list[tuple[str, Entry]]:
+    def find(self, kind: Kind, narrower: str, attributes: Sequence[str]) -> Lot:
         """The entries of a kind that match an additional filter; for few results."""
         scope = self.scopes[kind]
         return [

@@ -9,8 +9,8 @@ from ldap.controls import RequestControl
 from msgspec import Struct, field
 
 from usersyncd_ldap import ber
+from usersyncd_ldap.attributes import Entry
 from usersyncd_ldap.client import Server
-from usersyncd_ldap.entries import Entry
 
 Take = Callable[[str, Entry, bytes], bool]
 """Processes an entry and its UUID, and returns whether the search pauses."""

@@ -20,8 +20,9 @@ import msgspec
 
 from usersyncd.plugin import Kind, Page, Present, Record, Unread
 from usersyncd_ldap import sync
+from usersyncd_ldap.attributes import Entry
 from usersyncd_ldap.cursor import StaleError, State
-from usersyncd_ldap.entries import ITEMS, Entry
+from usersyncd_ldap.entries import ITEMS
 from usersyncd_ldap.faults import error_message
 from usersyncd_ldap.operation import result_code
 from usersyncd_ldap.replicas import csns
@@ -145,7 +146,7 @@ class Syncrepl:
         filterstr = self._session.scopes[kind].filter
 
         def take(dn: str, entry: Entry, _identifier: bytes) -> bool:
-            return reader.take(dn, entry)
+            return reader.take([(dn, entry)])
 
         steps = self._refresh(base, ldap.SCOPE_SUBTREE, filterstr, reader.asks, cookie.encode(), take)
         while True:

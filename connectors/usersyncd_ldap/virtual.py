@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from usersyncd_ldap.attributes import Entry
 from usersyncd_ldap.cursor import fingerprint
-from usersyncd_ldap.entries import Entry
 from usersyncd_ldap.session import KINDS, Session
 
 SHOWN = "(|(objectClass=ldapsubentry)(objectClass=*))"

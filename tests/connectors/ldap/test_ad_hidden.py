@@ -30,7 +30,7 @@ def take(reading: AdEntryReader, count: int, *, hidden: int, name: str = "userAc
         if number < hidden:
             del shown[name]
         dn = f"<GUID={uuid.UUID(int=number)}>;<SID=S-1-5-21-1-{number}>;CN=u{number},DC=acme"
-        reading.take(dn, shown)
+        reading.take([(dn, shown)])
     return list(reading.page())
 
 

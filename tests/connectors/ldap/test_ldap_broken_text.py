@@ -45,13 +45,13 @@ async def test_broken_bytes_of_text_are_marked(directory: Directory389) -> None:
 
 def test_a_login_keeps_its_bytes() -> None:
     reader = EntryReader(Kind.USER, READS[Kind.USER], SCHEMAS[Product.DS389])
-    reader.take(f"cn=ada,{PEOPLE}", {"uid": [LATIN], "nsUniqueId": [b"1-2"]})
+    reader.take([(f"cn=ada,{PEOPLE}", {"uid": [LATIN], "nsUniqueId": [b"1-2"]})])
     assert reader.page() == [Record(Kind.USER, "1-2", {"uid": "J\udcf6rg"}, (f"dn:cn=ada,{PEOPLE}", "uid:j\udcf6rg"))]
 
 
 def test_bytes_of_an_attribute_that_nobody_knows_are_given_in_base64() -> None:
     reader = EntryReader(Kind.USER, frozenset({"badge"}), SCHEMAS[Product.DS389])
-    reader.take(f"cn=ada,{PEOPLE}", {"badge": [b"\xff"], "cn": [b"\xff"], "nsUniqueId": [b"1-2"]})
+    reader.take([(f"cn=ada,{PEOPLE}", {"badge": [b"\xff"], "cn": [b"\xff"], "nsUniqueId": [b"1-2"]})])
     (record,) = reader.page()
     assert isinstance(record, Record)
     assert record.attributes == {"badge": "/w=="}
