@@ -28,3 +28,5 @@ part run.txt pyproject.toml
 part extras.txt pyproject.toml --extra entra --extra google --extra keyring --extra mysql --extra postgresql \
     --extra scim --extra web
 part ldap.txt pyproject.toml --extra ldap "$@"
+# What benchmarks compare with is never in the same environment.
+compile --group peers --output-file requirements/peers.txt "$@"
