@@ -1,13 +1,14 @@
-# make run · make test · make test-slow · make check · make bench · make lock
+# make run · make test · make test-slow · make check · make bench · make bench-peers · make lock
 # With another Python: make run PYTHON=python3.13 VENV=.venv-3.13
 
 PYTHON ?= python3
 VENV ?= .venv
+PEERS = .venv-peers
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 LOCKED = $(PIP) --require-hashes --only-binary :all:
 SELF = $(PIP) --no-deps --no-build-isolation --editable .
 
-.PHONY: run test test-slow check bench lock servers
+.PHONY: run test test-slow check bench bench-peers lock servers
 .NOTPARALLEL:
 
 run: $(VENV)/run.done
@@ -27,8 +28,15 @@ check: $(VENV)/test.done
 	$(VENV)/bin/mypy
 	$(VENV)/bin/python -m pytest -q tests/test_imports.py
 
+# Some of them: make bench ONLY="first_sync ldap_pull"
 bench: servers $(VENV)/ldap.done
-	$(VENV)/bin/python -m benchmarks
+	$(VENV)/bin/python -m benchmarks $(ONLY)
+
+# Installs what benchmarks compare with into an environment of its own. What cannot be had is skipped.
+bench-peers:
+	@$(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+	  -r requirements/peers.txt || { rm -rf $(PEERS); echo "dlt cannot be installed here: make bench skips it"; }
 
 # Brings requirements/ up to date with pyproject.toml; UPGRADE=--upgrade takes the newest versions too.
 lock:

@@ -26,6 +26,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
+from benchmarks import table
 from pydantic import BaseModel, Field
 
 from usersyncd import logs
@@ -184,6 +185,18 @@ class Company:
             Members("g-5", frozenset({f"g-{groups[2]}"}), frozenset({f"g-{groups[3]}"}), whole=False),
         ]  # fmt: skip
 
+    def one_percent(self, number: int) -> list[Any]:
+        """Return another title of 1% of the people, and a member more and one less of 1% of the groups."""
+        some = self._random.sample(range(self._people), self._people // 100)
+        groups = self._random.sample(range(self._groups), self._groups // 100)
+        return [
+            *(self._user(n, title=f"Title {number}") for n in some),
+            *(
+                Members(f"g-{n}", frozenset({f"u-{some[k]}"}), frozenset({f"u-{some[-1 - k]}"}), whole=False)
+                for k, n in enumerate(groups)
+            ),
+        ]
+
     def _user(self, n: int, **other: str) -> Record:
         attributes: dict[str, Any] = {
             "displayName": f"Given{n % 997} Family{n % 9973}", "email": f"user{n}@company.example",
@@ -269,8 +282,11 @@ def _measure(folder: Path, sizes: Sequence[int], *, groups: bool) -> None:
         print(f"{people:,} people; rules that {'' if groups else 'do not '}read user.groups")
         for step, seconds in {**medians, "together": totals[people], "floor": floor}.items():
             print(f"  {step:10}{seconds * 1000:10.1f} ms{seconds / floor:10.1f} × floor")
+        rules = "rules that read user.groups" if groups else "rules without groups"
+        table.add_measure(f"delta with 100 changes, {people:,} people, {rules}", totals[people] * 1000, "ms CPU", 150)
     for few, many in pairwise(totals):
-        print(f"{many:,} people need {totals[many] / totals[few]:.2f} of the time of {few:,}")
+        ratio = totals[many] / totals[few]
+        table.add_measure(f"the same, {many:,} people in times of {few:,}", ratio, "×", 1.2)
     for measured in companies.values():
         measured.file.unlink()
 

@@ -22,6 +22,8 @@ from typing import Any
 
 import httpx
 import msgspec
+from benchmarks import table
+from benchmarks.measure import Cost, medians
 
 from usersyncd.http_client import Clock
 from usersyncd.plugin import Done, Kind, Members
@@ -47,6 +49,8 @@ def main(people: int = 100_000) -> None:
             floors.append(_measured("floor", url))
             pulls.append(_measured("pull", url))
         _show(f"complete, {people:,} people", pulls, floors)
+        costs = [medians([Cost(one["wall"], one["cpu"], one["megabytes"]) for one in runs]) for runs in (pulls, floors)]
+        table.add(f"complete Graph pull, {people:,} people", costs[0], floor=costs[1], limit=1.5)
         changes, nothing = [], []
         for _ in range(ROUNDS):
             nothing.append(_measured("changes", url, cursor))

@@ -22,7 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from benchmarks import table
 from benchmarks.graph_pull import CHANGED, ROUNDS, fetched, floor, timed
+from benchmarks.measure import Cost, medians
 
 from usersyncd import garbage_collection
 
@@ -80,6 +82,11 @@ def main(people: int = 100_000) -> None:
     _show("nothing changed, incremental", quiet, quiet_floor)
     _show("  against the complete floor", quiet, floor)
     _show(f"{CHANGED} changed, incremental", busy, busy_floor)
+    complete, bare = (
+        medians([Cost(run["wall"], run["cpu"], run["megabytes"]) for run in found[what]])
+        for what in ("complete 0", "floor 0")
+    )
+    table.add(f"complete Graph run, {people:,} people, unchanged", complete, floor=bare, limit=2)
     own = [1000 * (_median(busy, what) - _median(busy_floor, what)) for what in ("wall", "cpu")]
     print(f"  of these, our own time: {own[0]:.0f} ms wall, {own[1]:.0f} ms CPU")
 

@@ -1,27 +1,32 @@
-"""What a complete LDAP pull costs, in CPU seconds of the client, against ``ldapsearch`` for the same attributes.
+"""What a complete LDAP pull costs, in CPU seconds of the client, against python-ldap alone, and against ``ldapsearch``.
 
-Run: ``python -m benchmarks.ldap_pull [people]``. A private slapd holds 100,000 people, 5,000 groups and 500,000
-memberships. Pull and floor run in processes of their own, interleaved; the median of five is taken. The pull is counted
-from its start to its end, without Python's own start. The floor writes its LDIF to a file.
+Run: ``python -m benchmarks.ldap_pull [people]``. A private slapd holds 20,000 people, 1,000 groups and 100,000
+memberships. Pull and floors run in processes of their own, interleaved; the median of five is taken, from their start
+to their end, without Python's own start and imports.
 
-``drained`` is the same pull whose entries are dropped as they come: the part of python-ldap. It looks every attribute
-up by its name, from the entry's beginning (ldap_get_values_len), so that part grows with the square of the attributes.
+``drained`` is python-ldap as its documentation reads in pages: ``search_ext`` and ``result3`` for the same bases,
+filters, attributes and pages, and the entries are dropped. It looks every attribute up by its name, from the entry's
+beginning (ldap_get_values_len), so its cost grows with the square of the attributes. ``ldapsearch`` writes its LDIF to
+a file.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import resource
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import IO
 
+import ldap
+from benchmarks import table
+from benchmarks.measure import Cost, process, report, rounds, spent_by
+from ldap.controls.libldap import SimplePagedResultsControl
+
+from usersyncd import garbage_collection
 from usersyncd.plugin import Done, Kind
 from usersyncd.testing import source_context
 from usersyncd_ldap import LdapSource
@@ -29,8 +34,8 @@ from usersyncd_ldap.entries import EntryReader
 from usersyncd_ldap.mapping import MAPPING, RFC_4511
 from usersyncd_ldap.options import LdapOptions
 
-ROUNDS = 5
-KEY = RFC_4511.key
+MODULE = "benchmarks.ldap_pull"
+PAGE = 1000
 FEW = frozenset({"uid", "mail", "givenName", "sn", "displayName", "employeeType", "manager"})
 """The attributes that the rules of a small application read."""
 MAPPED = frozenset(MAPPING[Kind.USER].values()) | frozenset(RFC_4511.names.values()) | {
@@ -42,88 +47,92 @@ ALL = MAPPED | {"cn", "l", "roomNumber"}
 GROUP = frozenset({"cn", "description"})
 
 
-def main(people: int = 100_000) -> None:
+def main(people: int = 20_000) -> None:
     from tests.servers.slapd import Slapd, company
 
     with tempfile.TemporaryDirectory() as folder:
         ldif = company(people, people // 20, people * 5)
         server = Slapd.start(Path(folder) / "slapd", ldif, megabytes=4096)
         try:
-            title = f"{people:,} people: CPU seconds of the client"
-            print(f"{title:44}{'pull':>12}{'drained':>12}{'ldapsearch':>12}{'ratio':>8}")
             for name, reads in (("7 attributes", FEW), ("16, as mapped", MAPPED), ("19", ALL)):
-                pulls, drains, floors = [], [], []
-                for _ in range(ROUNDS):
-                    floors.append(_ldapsearch(server, reads, Path(folder) / "out.ldif"))
-                    drains.append(_pulled("drain", server.url, reads))
-                    pulls.append(_pulled("pull", server.url, reads))
-                pull, drain, floor = map(statistics.median, (pulls, drains, floors))
-                print(f"{name + ' and ' + KEY:44}{pull:12.2f}{drain:12.2f}{floor:12.2f}{pull / floor:8.2f}")
+                found = rounds(
+                    {
+                        "ldapsearch": partial(_ldapsearch, server, reads, Path(folder)),
+                        "drained": partial(process, MODULE, "drain", server.url, *sorted(reads)),
+                        "pull": partial(process, MODULE, "pull", server.url, *sorted(reads)),
+                    }
+                )
+                pull, drained, bare = (found[case].cpu for case in ("pull", "drained", "ldapsearch"))
+                print(f"{name}: CPU {pull:.2f} s, ldapsearch {bare:.2f} s, ratio {pull / bare:.2f}", flush=True)
+                table.add_cpu(f"LDAP pull, {people:,} people, {name}, against python-ldap", pull, drained, limit=1.3)
         finally:
             server.stop()
 
 
-def _pulled(how: str, url: str, reads: frozenset[str]) -> float:
-    command = [sys.executable, "-m", __spec__.name, how, url, *sorted(reads)]
-    return float(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+def attributes(reads: frozenset[str]) -> Mapping[str, list[str]]:
+    """The searches of a pull: filter -> the attributes that it requests."""
+    readers = {kind: EntryReader(kind, names, RFC_4511) for kind, names in _reads(reads).items()}
+    return {RFC_4511.users: readers[Kind.USER].asks, RFC_4511.groups: readers[Kind.GROUP].asks}
 
 
-def _ldapsearch(server: object, reads: frozenset[str], out: Path) -> float:
+def _reads(reads: frozenset[str]) -> Mapping[Kind, frozenset[str]]:
+    return {Kind.USER: reads, Kind.GROUP: GROUP}
+
+
+def _ldapsearch(server: object, reads: frozenset[str], folder: Path) -> Cost:
     from tests.servers.slapd import Slapd
 
     assert isinstance(server, Slapd)
-    common = [
-        "ldapsearch",
-        "-x",
-        "-H",
-        server.url,
-        "-D",
-        server.reader_dn,
-        "-w",
-        server.reader_password,
-        "-b",
-        server.base,
-    ]
-    common += ["-LLL", "-o", "ldif-wrap=no", "-E", "pr=1000/noprompt"]
-    with out.open("wb") as ldif:
-        users = _cpu([*common, RFC_4511.users, KEY, *sorted(reads)], ldif)
-        return users + _cpu([*common, RFC_4511.groups, KEY, "member", "uniqueMember", "memberUid", *GROUP], ldif)
+    account = ["-x", "-H", server.url, "-D", server.reader_dn, "-w", server.reader_password, "-b", server.base]
+    shown = ["-LLL", "-o", "ldif-wrap=no", "-E", f"pr={PAGE}/noprompt"]
+
+    def search() -> None:
+        with (folder / "out.ldif").open("wb") as ldif:
+            for filterstr, asked in attributes(reads).items():
+                subprocess.run(["ldapsearch", *account, *shown, filterstr, *asked], stdout=ldif, check=True)
+
+    return spent_by(search)
 
 
-def _cpu(command: Sequence[str], out: IO[bytes] | None = None) -> float:
-    """Return the CPU seconds of a process from its start to its end, in user and kernel mode."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, stdout=out, check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+def drain(url: str, reads: frozenset[str]) -> None:
+    """Receive the entries of a pull with python-ldap, and drop them."""
+    from tests.servers.slapd import Slapd
+
+    connection = ldap.initialize(url)
+    connection.simple_bind_s(Slapd.reader_dn, Slapd.reader_password)
+    for filterstr, asked in attributes(reads).items():
+        page = SimplePagedResultsControl(True, size=PAGE, cookie="")
+        while True:
+            message = connection.search_ext(Slapd.base, ldap.SCOPE_SUBTREE, filterstr, asked, serverctrls=[page])
+            _, _, _, controls = connection.result3(message)
+            page.cookie = next(each.cookie for each in controls if each.controlType == page.controlType)
+            if not page.cookie:
+                break
+    connection.unbind_s()
 
 
-async def pull(url: str, reads: frozenset[str], *, drain: bool = False) -> None:
-    """One pull as a run does it, in this process; prints its CPU seconds in user and kernel mode.
-
-    ``drain``: the entries are received, and not looked at.
-    """
+def pull(url: str, reads: frozenset[str]) -> None:
+    """One pull as a run does it."""
     from tests.servers.slapd import Slapd
 
     os.environ["LDAP_PASSWORD"] = Slapd.reader_password
     options = {"url": url, "bind_dn": Slapd.reader_dn, "password": {"env": "LDAP_PASSWORD"}, "base": Slapd.base}
-    context = source_context(Path(), reads={Kind.USER: reads, Kind.GROUP: GROUP})
-    source = LdapSource(LdapOptions.model_validate(options), context)
-    if drain:
-        EntryReader.take = lambda *_: False  # type: ignore[method-assign]
-    before = time.process_time()
-    whole = False
-    async for page in source.pull(None):
-        whole = isinstance(page, Done)
-    spent = time.process_time() - before
-    assert whole
-    print(spent)
+    source = LdapSource(LdapOptions.model_validate(options), source_context(Path(), reads=_reads(reads)))
+
+    async def pages() -> bool:
+        ended = False
+        async for page in source.pull(None):
+            ended = isinstance(page, Done)
+        return ended
+
+    assert asyncio.run(pages())
 
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["pull" | "drain" as how, url, *reads]:
-            asyncio.run(pull(url, frozenset(reads), drain=how == "drain"))
+        case ["pull" | "drain" as case, url, *reads]:
+            garbage_collection.tune()  # as the command line does, and here for the floor, too
+            report(lambda: (pull if case == "pull" else drain)(url, frozenset(reads)))
         case [people]:
             main(int(people))
         case _:

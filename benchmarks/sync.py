@@ -95,29 +95,31 @@ def _measure(server: object, folder: Path, people: int) -> None:
 
 
 def write_company(folder: Path, people: int) -> None:
-    """Write the CSV files of a company, the same in every run."""
+    """Write the CSV files of a company, the same in every run. Ids are random, as directories have them: rows in the
+    order of their ids would hide what it costs to find each in an index."""
     made = random.Random(7)
+    ids, groups = ([f"{made.getrandbits(128):032x}" for _ in range(many)] for many in (people, people // 20))
     with (folder / "users.csv").open("w", newline="") as file:
         out = csv.writer(file)
         out.writerow(COLUMNS)
         for n in range(people):
             out.writerow(
                 (
-                    f"u-{n:07}", f"user{n}", f"user{n}@company.example", f"Given{n % 997}", f"Family{n % 9973}",
+                    ids[n], f"user{n}", f"user{n}@company.example", f"Given{n % 997}", f"Family{n % 9973}",
                     f"Given{n % 997} Family{n % 9973}", "true", "Employee", f"Engineer {n % 31}", f"Dept. {n % 211}",
-                    f"Division {n % 13}", f"CC-{n % 499:04}", "Company", f"{n:08}", f"u-{n // 10:07}" if n else "",
+                    f"Division {n % 13}", f"CC-{n % 499:04}", "Company", f"{n:08}", ids[n // 10] if n else "",
                     "en-GB", "en-GB", "Europe/London", f"+44 20 7946 {n % 10000:04}", f"+44 7700 {n % 1000000:06}",
                 )
             )  # fmt: skip
     with (folder / "groups.csv").open("w", newline="") as file:
         out = csv.writer(file)
         out.writerow(("id", "displayName", "description"))
-        out.writerows((f"g-{n:06}", f"group {n}", f"What group {n} is for") for n in range(people // 20))
+        out.writerows((group, f"group {n}", f"What group {n} is for") for n, group in enumerate(groups))
     with (folder / "members.csv").open("w", newline="") as file:
         out = csv.writer(file)
         out.writerow(("group_id", "member_id"))
-        for n in range(people // 20):
-            out.writerows((f"g-{n:06}", f"u-{u:07}") for u in made.sample(range(people), 100))
+        for group in groups:
+            out.writerows((group, user) for user in made.sample(ids, 100))
 
 
 def change(folder: Path, people: int) -> None:
