@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import repeat
 
 from usersyncd.plugin import Change, Kind, Member
 from usersyncd_sql.batch import Batch, Numbered
@@ -35,16 +36,7 @@ class MembershipRows:
     def edges(self, *, removing: bool = False) -> Iterator[tuple[int, list[tuple[Member, Row]]]]:
         """For each change its index, and a row for each member. ``removing``: an absent group or member is not an
         error."""
-        for number, change in self._changes:
-            try:
-                group = self._groups.value(change.directory, group_of(change))
-            except Absent:
-                self._batch.absent(number)
-                continue
-            except Refused as error:
-                self._batch.refuse(number, str(error))
-                continue
-            start = (change.directory, group) if self._table.scoped else (group,)
+        for number, change, start in self._groups_of_changes():
             if self._by_id:
                 yield number, [(member, (*start, member.id)) for member in change.members]
                 continue
@@ -62,6 +54,28 @@ class MembershipRows:
                 except Refused as error:
                     self._batch.refuse_member(number, member.id, str(error))
             yield number, rows
+
+    def rows(self) -> Iterator[list[Row]]:
+        """The rows of each change that can be written."""
+        if not self._by_id:
+            yield from ([row for _, row in edges] for _, edges in self.edges())
+            return
+        for _, change, start in self._groups_of_changes():
+            ids = [member.id for member in change.members]
+            yield list(zip(*map(repeat, start), ids, strict=False))
+
+    def _groups_of_changes(self) -> Iterator[tuple[int, Change, Row]]:
+        """For each change its index, and the beginning of its rows. A change whose group has no usable row is
+        refused."""
+        for number, change in self._changes:
+            try:
+                group = self._groups.value(change.directory, group_of(change))
+            except Absent:
+                self._batch.absent(number)
+            except Refused as error:
+                self._batch.refuse(number, str(error))
+            else:
+                yield number, change, (change.directory, group) if self._table.scoped else (group,)
 
     def _refuse_group(self, number: int, member: Member, removing: bool) -> None:
         if not removing:
@@ -124,9 +138,9 @@ def _refuse_unseen(
 
 def _stream(batch: Batch, table: MembershipTable, requested: MembershipRows, sent: list[int]) -> None:
     def rows() -> Iterator[Row]:
-        for _, some in requested.edges():
+        for some in requested.rows():
             sent.append(len(some))
-            yield from (row for _, row in some)
+            yield from some
 
     if batch.writer.insert(table, table.written, rows()) != sum(sent):
         raise Refused(DROPPED)

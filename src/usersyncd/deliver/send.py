@@ -29,8 +29,9 @@ from usersyncd.state.quarantine import Quarantine
 
 CHANGES = 2_000
 """The largest number of changes in a batch."""
-CREATES = 10_000
-"""The largest number of creates in a batch of columns."""
+CREATES = 5_000
+"""The largest number of creates in a batch of columns, for a target that looks thousands up with one query: if they are
+not answered, all are looked up."""
 EDGES = 20_000
 """The largest number of memberships in a batch."""
 MISSING = "its object is no longer in the target: the next run creates it"
@@ -165,7 +166,8 @@ async def send(
     """
     journalled = target.capabilities.journalled
     answers: Answers = []
-    for planned in _probing(plan, outcomes) if probe else plan.batches(CHANGES, CREATES, EDGES):
+    creates = CREATES if target.capabilities.find == "bulk" else CHANGES
+    for planned in _probing(plan, outcomes) if probe else plan.batches(CHANGES, creates, EDGES):
         if addresses.are_needed(planned) and answers and _may_create(answers):
             # The last answers may contain target ids that this batch needs.
             await _store(ledger, answers, [])
