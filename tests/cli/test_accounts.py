@@ -129,6 +129,7 @@ def test_without_json_a_table_is_printed(usersyncd: Usersyncd, site: Path) -> No
     assert "Bob (hr 2), the same login" in out
     assert "→ usersyncd sync hr --adopt 2" in out
     assert "Cyd (hr 3), the same email: has another account" in out
+    assert "→ if this one is a duplicate, deactivate it in the application" in out
     assert "root" in out
     assert "active true, protected" in out
 

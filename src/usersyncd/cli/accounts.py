@@ -163,7 +163,7 @@ def _shown(account: Account) -> str:
 def _whose(one: AdoptionCandidate) -> str:
     whose = clean(f"{one.name} ({one.directory} {one.id}), {one.why}")
     if one.linked:
-        return f"{whose}: has another account"
+        return f"{whose}: has another account\n  → if this one is a duplicate, deactivate it in the application"
     if one.adopt is None:
         return whose
     return f"{whose}\n  → {f'{clean(one.first)}, then ' if one.first else ''}{one.adopt}"
