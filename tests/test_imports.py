@@ -47,7 +47,7 @@ MAY_IMPORT = {
     "sync": RUN,
     "testing": {"context", "http_client", "progress", "registry", *CORE},
     "progress": set[str](),
-    "web": {"scim", *PARTS},
+    "web": {"nearest", "scim", *PARTS},
     "events": PARTS,
     "daemon": {"events", "interval", "logs", "notify", "opening", "push", "scim", "web", *RUN},
     "cli": {

@@ -60,6 +60,29 @@ async def test_a_refusal_is_a_problem_document(client: Client) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("path", ["/api/v1/directories", "/readyz"])
+async def test_a_method_that_is_not_there_is_refused_in_the_form_of_all_refusals(client: Client, path: str) -> None:
+    answer = await client.http.delete(path, headers=bearer(OPERATOR))
+    assert answer.status_code == 405
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "GET" in answer.headers["allow"]
+    assert answer.json()["detail"] == "DELETE is not possible here"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "detail"),
+    [
+        ("POST", "{}?wiat=2s", "there is no parameter “wiat” here: did you mean wait?"),
+        ("GET", "/api/v1/directories?wait=2s", "there is no parameter “wait” here: leave it out"),
+        ("GET", "/api/v1/openapi.json?x", "there is no parameter “x” here: leave it out"),
+    ],
+)
+async def test_an_unknown_parameter_is_refused(site: Site, client: Client, method: str, path: str, detail: str) -> None:
+    answer = await client.http.request(method, path.format(PULL), headers=bearer(OPERATOR))
+    assert (answer.status_code, answer.json()["detail"]) == (400, detail)
+    assert not site.backend.requested
+
+
 async def test_a_viewer_sees_the_directories(client: Client) -> None:
     answer = await client.http.get("/api/v1/directories", headers=bearer(VIEWER))
     assert answer.json() == {

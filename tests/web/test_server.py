@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import AsyncIterator
@@ -281,14 +282,39 @@ def test_an_address_that_is_taken_for_a_while_does_not_stop_the_service_for_good
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> TlsFiles:
-    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    return make_certificate(TlsFiles(tmp_path / "cert.pem", tmp_path / "key.pem"))
+
+
+def make_certificate(files: TlsFiles) -> TlsFiles:
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-         "-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=127.0.0.1", "-addext",
+         "-keyout", files.key, "-out", files.cert, "-days", "2", "-subj", "/CN=127.0.0.1", "-addext",
          "subjectAltName=IP:127.0.0.1"],
         check=True, capture_output=True,
     )  # fmt: skip
-    return TlsFiles(cert, key)
+    return files
+
+
+async def test_a_renewed_certificate_is_taken_without_a_restart(certificate: TlsFiles) -> None:
+    config = configuration()
+    server = WebServer(type(config)("127.0.0.1", 0, config.url, certificate, (), ()), Router([]))
+    running = asyncio.create_task(server.run())
+    try:
+        before = await asyncio.to_thread(served_certificate, server.port)
+        make_certificate(certificate)
+        server.renew(certificate)
+        assert await asyncio.to_thread(served_certificate, server.port) != before
+        certificate.key.write_text("no key")
+        with pytest.raises(ConfigError, match=r"web\.tls\.key"):
+            server.renew(certificate)
+        assert await asyncio.to_thread(served_certificate, server.port) != before
+    finally:
+        server.stop()
+        await running
+
+
+def served_certificate(port: int) -> str:
+    return ssl.get_server_certificate(("127.0.0.1", port), timeout=10)
 
 
 async def test_it_speaks_tls(certificate: TlsFiles) -> None:

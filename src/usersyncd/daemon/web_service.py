@@ -61,7 +61,7 @@ class WebService:
         self._why_busy = None
 
     def follow(self, loaded: Loaded) -> None:
-        """Continue with another configuration. Another address needs a restart."""
+        """Continue with another configuration and with renewed TLS files. Another address needs a restart."""
         config = loaded.config.web
         if config is None or (config.host, config.port, config.tls) != (
             self._config.host,
@@ -75,10 +75,14 @@ class WebService:
         if config is None:
             return
         try:
+            if self._config.tls is not None:
+                self._server.renew(self._config.tls)
             self._server.app = self._application(loaded, config)
         except ConfigError as error:
             structlog.get_logger().error(
-                f"the web service keeps its old tokens: {error}", event_name="web.not_reloaded", code=error.code
+                f"the web service keeps its old tokens and certificate: {error}",
+                event_name="web.not_reloaded",
+                code=error.code,
             )
 
     def drain(self) -> None:

@@ -19,6 +19,7 @@ from usersyncd.web.answers import refusal
 from usersyncd.web.bodies import DirectoryList, DirectorySummary, EndedRequest, RunningRequest
 from usersyncd.web.gates import ApiGate, ApiUser
 from usersyncd.web.openapi import Operation, document
+from usersyncd.web.parameters import refuse_unknown
 from usersyncd.web.waiting import wait_of
 
 LONGEST_NAME = 600
@@ -68,13 +69,11 @@ class _Api:
         self._waits = set[asyncio.Future[Any]]()
 
     async def openapi(self, request: Request) -> Response:
-        user = self._enter(request, "viewer")
-        return user if isinstance(user, Response) else _json(self._described)
+        return self._refused(request) or _json(self._described)
 
     async def directories(self, request: Request) -> Response:
-        user = self._enter(request, "viewer")
-        if isinstance(user, Response):
-            return user
+        if refused := self._refused(request):
+            return refused
         return _json(DirectoryList(await self._backend.directories()))
 
     async def pull(self, request: Request) -> Response:
@@ -93,6 +92,7 @@ class _Api:
         if isinstance(user, Response):
             return user
         try:
+            refuse_unknown(request.query_params, ["wait"])
             wait = wait_of(request.query_params)
         except ValueError as error:
             return refusal(request.scope, 400, str(error))
@@ -115,6 +115,17 @@ class _Api:
         if pull is not None and pull.code in _WRONG_NAME:
             return refusal(request.scope, _WRONG_NAME[pull.code], " ".join((pull.error or "").split()))
         return _json(EndedRequest(pull, result.deliveries))
+
+    def _refused(self, request: Request) -> Response | None:
+        """The answer to a request that must not be read, or that has a parameter; None: it goes on."""
+        user = self._enter(request, "viewer")
+        if isinstance(user, Response):
+            return user
+        try:
+            refuse_unknown(request.query_params, ())
+        except ValueError as error:
+            return refusal(request.scope, 400, str(error))
+        return None
 
     def _enter(self, request: Request, role: Role) -> ApiUser | Response:
         return self._gate.enter(request, role)

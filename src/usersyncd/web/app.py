@@ -43,8 +43,18 @@ def application(
         redirect_slashes=False,
         default=_nothing,
     )
-    app = ExceptionMiddleware(router, handlers={HTTPException: _refused})
+    app = ExceptionMiddleware(_raising(router), handlers={HTTPException: _refused})
     return Limits(app, why_busy)
+
+
+def _raising(router: Router) -> ASGIApp:
+    """The router, which raises for a method that a route does not have instead of an answer of its own."""
+
+    async def route(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = router
+        await router(scope, receive, send)
+
+    return route
 
 
 async def _alive(_request: Request) -> Response:

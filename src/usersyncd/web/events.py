@@ -23,6 +23,7 @@ from usersyncd.state.feed import FeedPage, SnapshotPage
 from usersyncd.web.answers import busy, refusal
 from usersyncd.web.bodies import EventPage, KeySet
 from usersyncd.web.openapi import operation, public, reference
+from usersyncd.web.parameters import refuse_unknown
 from usersyncd.web.waiting import WAIT, wait_of
 
 T = TypeVar("T")
@@ -107,6 +108,7 @@ class _Readers:
 
     async def _events(self, request: Request, target: str) -> Response:
         query = request.query_params
+        refuse_unknown(query, ("target", "after", "types", "limit", "wait"))
         types, limit = _types(query), _limit(query)
         end = time.monotonic() + wait_of(query)
         cursor = query.get("after")
@@ -121,6 +123,7 @@ class _Readers:
         return _json(EventPage(page.epoch, events, page.cursor, page.more))
 
     async def _event(self, request: Request, target: str) -> Response:
+        refuse_unknown(request.query_params, ("target",))
         id_: str = request.path_params["event"]
         found = await asyncio.to_thread(feed.find_event, self._database, target, id_)
         if found is None:
@@ -129,6 +132,7 @@ class _Readers:
 
     async def _snapshot(self, request: Request, target: str) -> Response:
         query = request.query_params
+        refuse_unknown(query, ("target", "page", "limit"))
         page = partial(feed.read_snapshot, self._database, target, query.get("page"), _limit(query))
         return _json(await asyncio.to_thread(page))
 

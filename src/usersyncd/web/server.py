@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn import Config, Server
 
-from usersyncd.config.web import WebConfig
+from usersyncd.config.web import TlsFiles, WebConfig
 from usersyncd.errors import ListenError
 from usersyncd.web.connection import CONNECTIONS, BoundedConnection
 from usersyncd.web.tls import server_context
@@ -41,6 +41,13 @@ class WebServer:
     def port(self) -> int:
         """The port at which it listens."""
         return int(self._sockets[0].getsockname()[1])
+
+    def renew(self, files: TlsFiles) -> None:
+        """Read the files of TLS again: certificates are renewed under the same names. Raises ConfigError."""
+        server_context(files)
+        context = self._server.config.ssl
+        if context is not None:
+            context.load_cert_chain(files.cert, files.key)
 
     async def run(self) -> None:
         """Answer requests until :meth:`stop` is called."""
