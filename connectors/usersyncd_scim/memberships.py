@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,6 +32,12 @@ class MembershipWriter:
         self._profile = profile
         self._records = records
         self._context = context
+        self._written: dict[str, list[dict[str, Any]]] = {}
+        """The members of groups that the provider does not return, as this batch wrote them, by target id."""
+
+    def forget(self) -> None:
+        """Forget what was written: its answers are stored before the next batch."""
+        self._written.clear()
 
     async def write(self, change: Change) -> Outcome:
         """Carry out one ADD or REMOVE."""
@@ -99,7 +106,9 @@ class MembershipWriter:
 
     def _operations(self, op: Op, members: Sequence[Member]) -> list[dict[str, Any]]:
         if op is Op.ADD:
-            return [{"op": "add", "path": "members", "value": [_entry(member) for member in members]}]
+            return [
+                {"op": "add", "path": "members", "value": [_entry(member.kind, member.target_id) for member in members]}
+            ]
         if self._profile.member_removal == "value":
             values = [{"value": member.target_id} for member in members]
             return [{"op": "remove", "path": "members", "value": values}]
@@ -115,9 +124,10 @@ class MembershipWriter:
         if change.op is Op.ADD:
             members = await self._existing(members, result)
         ids = {member.target_id for member in members}
-        known = [one for one in group.get("members") or () if str(one.get("value")) not in ids]
-        wanted = [*known, *(_entry(member) for member in members if change.op is Op.ADD)]
-        if {str(one["value"]) for one in wanted} == set(members_of(group)):
+        held = await self._held(target_id, group)
+        known = [one for one in held if str(one.get("value")) not in ids]
+        wanted = [*known, *(_entry(member.kind, member.target_id) for member in members if change.op is Op.ADD)]
+        if {str(one["value"]) for one in wanted} == set(members_of({"members": held})):
             return Outcome(refused=result.refused, gone=frozenset(result.gone))
         if self._profile.group_update == "put":
             body = {name: value for name, value in group.items() if name not in ("id", "meta")} | {"members": wanted}
@@ -128,7 +138,21 @@ class MembershipWriter:
         response = await self._records.answer(request)
         if isinstance(response, str) or not (response.is_success or response.status_code == 404):
             return Outcome(error=response if isinstance(response, str) else said(response))
+        if target_id in self._written:
+            self._written[target_id] = wanted
         return Outcome(absent=response.status_code == 404, refused=result.refused, gone=frozenset(result.gone))
+
+    async def _held(self, target_id: str, group: Resource) -> list[dict[str, Any]]:
+        """The members of a group. An empty group looks like one whose members the provider does not return: then those
+        count that this batch wrote, or that usersyncd has put into it."""
+        if isinstance(found := group.get("members"), list) and found:
+            return found
+        if found := await self._service.members(target_id):
+            return found
+        if target_id not in self._written:
+            linked = await asyncio.to_thread(self._context.linked_members, target_id)
+            self._written[target_id] = [_entry(kind, member) for kind, member in linked]
+        return self._written[target_id]
 
     async def _existing(self, members: Sequence[Member], result: _Result) -> list[Member]:
         """The members that exist: in one request for the whole group, one that does not would stop the others."""
@@ -150,7 +174,7 @@ class _Result(Struct):
     absent: bool = False
 
 
-def _entry(member: Member) -> dict[str, Any]:
+def _entry(kind: Kind, target_id: str | None) -> dict[str, Any]:
     """A member as it is added. Only a group's type is stated: some providers refuse the type of a user."""
-    entry: dict[str, Any] = {"value": member.target_id}
-    return entry | {"type": "Group"} if member.kind is Kind.GROUP else entry
+    entry: dict[str, Any] = {"value": target_id}
+    return entry | {"type": "Group"} if kind is Kind.GROUP else entry

@@ -75,6 +75,13 @@ class ServiceProvider:
             return None
         return _resource(self._good(response))
 
+    async def members(self, group: str) -> list[dict[str, Any]] | None:
+        """The members of a group, asked for by name (RFC 7644, section 3.9): some providers return them only so. None
+        if they are not returned."""
+        response = await self._ask("GET", self._address(Kind.GROUP, group, "?attributes=members"))
+        found = _resource(self._good(response)).get("members") if response.is_success else None
+        return found if isinstance(found, list) else None
+
     async def search(self, kind: Kind, filter_: str) -> list[Resource]:
         """The resources that the provider returns for a filter. One that ignores filters returns everybody: compare the
         values. A filter that it cannot answer, because nothing has the attribute, finds nothing."""

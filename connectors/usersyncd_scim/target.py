@@ -100,6 +100,7 @@ class ScimTarget:
         """One outcome for each change, in their order; changes that do not depend on each other run at the same time.
         Raises TargetError."""
         self._finder.forget()
+        self._memberships.forget()
         delivery = _Delivery(changes, turns(changes, self._unique, deletes=self._profile.deprovision == "delete"))
         tasks = [asyncio.create_task(self._carry_out(delivery, number)) for number in range(len(changes))]
         try:

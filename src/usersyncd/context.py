@@ -91,13 +91,15 @@ class SourceRunContext(RunContext):
 @dataclass(frozen=True, kw_only=True)
 class TargetRunContext(RunContext):
     """The context of a target: the layout of each kind, the directories that it receives, and the protected objects.
-    ``earlier``: returns the records that were delivered before targets returned target ids."""
+    ``earlier``: returns the records that were delivered before targets returned target ids. ``members_by_link``:
+    returns the members of a group, by its target id, as kinds and target ids."""
 
     failure = TargetError
     layouts: Mapping[Kind, Layout]
     directories: Sequence[str]
     protection: Mapping[Kind, Protection] = field(default_factory=dict)
     earlier: Callable[[Kind], Iterator[Lookup]] = lambda _kind: iter(())
+    members_by_link: Callable[[str], Sequence[tuple[Kind, str]]] = lambda _group: ()
 
     def protected(self, kind: Kind, key: str | int, attributes: Mapping[str, Value]) -> bool:
         """Whether the configuration protects this object."""
@@ -114,3 +116,7 @@ class TargetRunContext(RunContext):
     def unlinked(self, kind: Kind) -> Iterator[Lookup]:
         """The records that were delivered before targets returned target ids."""
         return self.earlier(kind)
+
+    def linked_members(self, group: str) -> Sequence[tuple[Kind, str]]:
+        """The objects that usersyncd has put into the group with this target id."""
+        return self.members_by_link(group)

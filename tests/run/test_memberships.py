@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from sqlalchemy import select
+
 from tests.run.world import World, rules
 from usersyncd.core.model import MembershipMode
 from usersyncd.plugin import Kind
+from usersyncd.state.held_members import members_of_object
+from usersyncd.state.tables import links
 
 
 def nested(world: World, mode: MembershipMode) -> None:
@@ -81,3 +85,21 @@ def test_a_member_who_is_refused_is_tried_again_and_the_others_are_in(world: Wor
     world.store.faults.refuse = set()
     assert world.synced().counts.memberships.add == 1
     assert world.members() == {"g1": {"u1", "u2"}}
+
+
+def test_a_target_is_shown_the_members_that_it_was_sent(world: World) -> None:
+    world.target(memberships="direct")
+    world.people("ann", "ben")
+    world.group("team")
+    world.group("staff", "ann", "ben", "team")
+    world.group("empty")
+    world.synced()
+    targets = {held.key: target_id for kind in Kind for target_id, held in world.store.objects(kind).items()}
+    with world.database.read() as connection:
+        number = connection.scalar(select(links.c.target).limit(1)) or 0
+        found = members_of_object(connection, number, targets["staff"])
+        assert members_of_object(connection, number, targets["empty"]) == []
+    assert sorted(found) == [
+        (Kind.GROUP, targets["team"]),
+        *sorted((Kind.USER, targets[one]) for one in ("ann", "ben")),
+    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,6 +21,7 @@ from usersyncd.plugin import Kind, Lookup, Target
 from usersyncd.progress import Progress, Step
 from usersyncd.state import links
 from usersyncd.state.database import Connection, Database, Steps
+from usersyncd.state.held_members import members_of_object
 from usersyncd.state.lock import Lock
 
 T = TypeVar("T")
@@ -99,14 +100,19 @@ class Work:
     async def connected(self) -> AsyncIterator[tuple[Target, TargetRunContext]]:
         """The target's connector and its context."""
         async with connected(
-            self.job.rules, self.folder, self.log, waiting=self.progress.wait, earlier=self._earlier
-        ) as pair:
+            self.job.rules, self.folder, self.log, waiting=self.progress.wait, earlier=self._earlier,
+            members_by_link=self._members_of,
+        ) as pair:  # fmt: skip
             yield pair
 
     def _earlier(self, kind: Kind) -> Iterator[Lookup]:
         key = self.job.rules.rules.layouts[kind].key
         with self.database.read() as connection:
             yield from links.earlier(connection, self.number, kind, key)
+
+    def _members_of(self, group: str) -> Sequence[tuple[Kind, str]]:
+        with self.database.read() as connection:
+            return members_of_object(connection, self.number, group)
 
 
 @asynccontextmanager

@@ -190,6 +190,11 @@ class TargetContext(Context, Protocol):
         """Records that were delivered to this target before it returned target ids, with their keys in the target. Only
         for targets that were in use under contract 1."""
 
+    def linked_members(self, group: str) -> Sequence[tuple[Kind, str]]:
+        """The objects that usersyncd has put into the group with this target id, each as kind and target id, up to the
+        last batch. It reads the state database. For targets that write a group with all its members, and do not show
+        them."""
+
 
 @runtime_checkable
 class Target(Protocol):

@@ -10,9 +10,11 @@ from sqlalchemy import Connection, delete, select, update
 
 from usersyncd.core.digest import pack, unpack
 from usersyncd.core.graph import NOBODY
+from usersyncd.plugin import Kind
 from usersyncd.state import bulk
+from usersyncd.state.columns import KIND, NUMBER
 from usersyncd.state.database import among
-from usersyncd.state.tables import link_members
+from usersyncd.state.tables import link_members, links
 
 
 class HeldMembers(Struct, frozen=True):
@@ -51,6 +53,16 @@ def held_members(connection: Connection, target: int, groups: Collection[int]) -
         ref: HeldMembers(unpack("I", members), unpack("I", unanswered))
         for ref, members, unanswered in connection.execute(query)
     }
+
+
+def members_of_object(connection: Connection, target: int, target_id: str) -> list[tuple[Kind, str]]:
+    """The objects that are in the group with this target id by the links, each as kind and target id."""
+    of_target = links.c.target == target, links.c.target_id.is_not(None)
+    group = links.c.kind == NUMBER[Kind.GROUP], links.c.target_id == target_id
+    held = held_members(connection, target, list(connection.scalars(select(links.c.ref).where(*of_target, *group))))
+    refs = [ref for members in held.values() for ref in members.members]
+    query = select(links.c.kind, links.c.target_id).where(*of_target, among(connection, links.c.ref, refs))
+    return [(KIND[number], found) for number, found in connection.execute(query)]
 
 
 def write_members(connection: Connection, target: int, groups: Mapping[int, HeldMembers]) -> None:

@@ -89,12 +89,13 @@ def target_context(
     directories: Sequence[str] = ("directory",),
     protection: Mapping[Kind, Protection] | None = None,
     earlier: Mapping[Kind, Sequence[Lookup]] | None = None,
+    linked: Mapping[str, Sequence[tuple[Kind, str]]] | None = None,
     log: Log | None = None,
     clock: Clock | None = None,
 ) -> TargetRunContext:
     """The context of a target, which receives ``directories`` in shapes of ``layouts``. ``protection``: the objects
-    that it must not write; ``earlier``: the records that were delivered under contract 1. ``clock``: the clock for
-    waits of HTTP requests; None: one that does not wait."""
+    that it must not write; ``earlier``: the records that were delivered under contract 1; ``linked``: the members by
+    the target id of their group. ``clock``: the clock for waits of HTTP requests; None: one that does not wait."""
     return TargetRunContext(
         name=name,
         folder=folder,
@@ -103,5 +104,6 @@ def target_context(
         directories=tuple(directories),
         protection=protection or {},
         earlier=lambda kind: iter((earlier or {}).get(kind, ())),
+        members_by_link=lambda group: (linked or {}).get(group, ()),
         clock=clock or HurriedClock(),
     )

@@ -34,6 +34,8 @@ class Provisioning:
         self._folder = folder
         self._layouts = RULED if ruled else OWN_LAYOUTS
         (folder / "token").write_text(TOKEN)
+        self.linked: dict[str, list[tuple[Kind, str]]] = {}
+        """The members that usersyncd has put into groups, by the group's id."""
         self._options = {"url": tenant.url, "token": {"file": "token"}, **options}
 
     def run(self, act: Callable[[ScimTarget], Awaitable[T]]) -> T:
@@ -41,8 +43,9 @@ class Provisioning:
 
         async def in_a_run() -> T:
             context = target_context(
-                self._folder, layouts=self._layouts, directories=("acme",), clock=self.clock, name="app"
-            )
+                self._folder, layouts=self._layouts, directories=("acme",), clock=self.clock, name="app",
+                linked=self.linked,
+            )  # fmt: skip
             target = ScimTarget(ScimTargetOptions.model_validate(self._options), context)
             try:
                 return await act(target)

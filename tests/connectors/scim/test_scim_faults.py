@@ -293,3 +293,51 @@ def test_a_provider_may_answer_a_create_with_200(app: Provisioning) -> None:
     app.tenant.fault(method="POST", status=200, body=made)
     [outcome] = app.deliver(create({"id": "made", "userName": "made"}))
     assert (outcome.error, outcome.target_id) == (None, made["id"])
+
+
+@pytest.fixture(params=["replace", "put"])
+def hiding(request: pytest.FixtureRequest, scim: ScimTenant, tmp_path: Path) -> Provisioning:
+    """A provider that takes a group with all its members only; its group g1 has p0 to p3."""
+    app = Provisioning(scim, tmp_path, group_update=request.param)
+    ids = [one.target_id or "" for one in app.deliver(*(create(person(f"p{number}")) for number in range(5)))]
+    [group] = app.deliver(create({"id": "g1", "displayName": "All"}, Kind.GROUP))
+    app.deliver(members(Op.ADD, group.target_id or "", ids[:4]))
+    app.linked = {group.target_id or "": [(Kind.USER, id_) for id_ in ids[:4]]}
+    return app
+
+
+def hide(app: Provisioning, path: str = "/Groups/") -> None:
+    """From now on, the provider returns the group without its members."""
+    [group] = app.tenant.resources("Groups")
+    shown = {name: value for name, value in group.items() if name != "members"}
+    app.tenant.fault(method="GET", path=path, status=200, body=shown, times=99)
+
+
+def users_of(app: Provisioning) -> list[str]:
+    [group] = app.tenant.resources("Groups")
+    logins = {user["id"]: user["userName"] for user in app.tenant.resources("Users")}
+    return sorted(logins[member["value"]] for member in group.get("members", ()))
+
+
+def test_a_group_whose_members_are_not_returned_keeps_them(hiding: Provisioning) -> None:
+    [group] = hiding.tenant.resources("Groups")
+    hide(hiding)
+    hiding.deliver(members(Op.ADD, group["id"], [hiding.users()["p4"]["id"]]))
+    assert users_of(hiding) == ["p0", "p1", "p2", "p3", "p4"]
+
+
+def test_a_member_leaves_a_group_whose_members_are_not_returned(hiding: Provisioning) -> None:
+    [group] = hiding.tenant.resources("Groups")
+    hide(hiding)
+    ids = {name: user["id"] for name, user in hiding.users().items()}
+    hiding.deliver(members(Op.ADD, group["id"], [ids["p4"]]), members(Op.REMOVE, group["id"], [ids["p0"]]))
+    assert users_of(hiding) == ["p1", "p2", "p3", "p4"]
+
+
+def test_members_that_are_returned_only_when_they_are_asked_for_are_asked_for(hiding: Provisioning) -> None:
+    """Also those that somebody else put into the group."""
+    [group] = hiding.tenant.resources("Groups")
+    hiding.linked = {}
+    hide(hiding, r"/Groups/[^?]*$")
+    hiding.deliver(members(Op.ADD, group["id"], [hiding.users()["p4"]["id"]]))
+    assert users_of(hiding) == ["p0", "p1", "p2", "p3", "p4"]
