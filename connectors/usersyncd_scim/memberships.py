@@ -20,6 +20,7 @@ ONE_BY_ONE = 20
 """Members of a change that are refused one by one, before the rest is refused with the same reason."""
 WHOLE = (403, 501)
 """Statuses that concern the group, not a member."""
+OTHER_FORM = "if the provider removes members in another form, set `member_removal` (docs/scim-target.md)"
 
 
 class MembershipWriter:
@@ -100,7 +101,7 @@ class MembershipWriter:
         missing = await self._service.get(member.kind, member.target_id or "") is None
         if change.op is Op.REMOVE and (missing or "noTarget" in reason):
             return
-        result.refused[member.id] = reason
+        result.refused[member.id] = f"{reason}\n  → {OTHER_FORM}" if change.op is Op.REMOVE else reason
         if missing:
             result.gone.add(member.id)
 

@@ -341,3 +341,14 @@ def test_members_that_are_returned_only_when_they_are_asked_for_are_asked_for(hi
     hide(hiding, r"/Groups/[^?]*$")
     hiding.deliver(members(Op.ADD, group["id"], [hiding.users()["p4"]["id"]]))
     assert users_of(hiding) == ["p0", "p1", "p2", "p3", "p4"]
+
+
+@pytest.mark.parametrize("op", [Op.REMOVE, Op.ADD])
+def test_a_refused_removal_names_the_key_of_its_form(app: Provisioning, op: Op) -> None:
+    [ada, group] = app.deliver(create(ADA), create({"id": "g1", "displayName": "All"}, Kind.GROUP))
+    said = {"detail": "a remove operation carries no value", "scimType": "invalidValue"}
+    app.tenant.fault(method="PATCH", status=400, body=said, times=9)
+    [outcome] = app.deliver(members(op, group.target_id or "", [ada.target_id or ""]))
+    [reason] = outcome.refused.values()
+    assert reason.startswith("400 invalidValue: a remove operation carries no value")
+    assert ("set `member_removal`" in reason) is (op is Op.REMOVE)
