@@ -438,3 +438,32 @@ async def test_a_large_body_is_read_beside_other_requests(
         await scim.request(method, path, json={"userName": "anna", "title": "x" * size})
     small, large = threads
     assert small == threading.get_ident() != large
+
+
+HALF, NUL = "\\ud83d", "a\\u0000b"
+"""Escapes inside a filter: of half a character, and of U+0000."""
+
+
+@pytest.mark.parametrize("text", [HALF, NUL])
+async def test_a_filter_with_text_that_nobody_has_finds_nobody(scim: httpx.AsyncClient, text: str) -> None:
+    user = await create(scim, "anna", emails=[{"type": "work", "value": "a@b"}])
+    for name in ("userName", "externalId", "id", "emails.value", "title", "displayName"):
+        assert await names(scim, f'filter={name} eq "{text}"') == []
+        answer = await scim.post("/Users/.search", json={"filter": f'{name} eq "{text}"'})
+        assert (answer.status_code, answer.json()["totalResults"]) == (200, 0)
+    sales = await group(scim, "Sales", user)
+    operation = {"op": "remove", "path": f'members[value eq "{text}"]'}
+    assert (await scim.patch(f"/Groups/{sales}", json=patch(operation))).json()["scimType"] == "invalidValue"
+    for operation in (
+        {"op": "replace", "path": f'emails[type eq "{text}"].value', "value": "x"},
+        {"op": "replace", "path": f'emails[type ne "{text}" and type eq "x"].value', "value": "x"},
+    ):
+        assert (await scim.patch(f"/Users/{user}", json=patch(operation))).status_code == 400
+
+
+async def test_a_resource_that_is_nested_too_deeply_is_refused(scim: httpx.AsyncClient) -> None:
+    """Answers with a part of it would need as many calls inside each other."""
+    for depth, status in ((25, 201), (900, 400)):
+        body = f'{{"userName": "u{depth}", "x": {"[" * depth}{"]" * depth}}}'
+        assert (await scim.post("/Users", content=body)).status_code == status
+    assert await names(scim, "excludedAttributes=x.y") == ["u25"]

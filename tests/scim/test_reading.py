@@ -130,7 +130,11 @@ def test_what_cannot_be_kept_is_named(kind: Kind, body: dict[str, Any], named: s
         (b'{"a":' * 3000, "invalidSyntax"),
         (b'{"userName": "\xff"}', "invalidSyntax"),
         (b'{"userName": "a\\u0000b"}', "invalidValue"),
+        (b'{"userName": "a\\\\\\u0000b"}', "invalidValue"),
+        (b'{"\\u0000": 1}', "invalidValue"),
         (b'{"userName": "\\ud800"}', "invalidSyntax"),
+        (b'{"a":' + b"[" * 30 + b"]" * 30 + b"}", "invalidValue"),
+        (b'{"a":' * 31 + b"1" + b"}" * 31, "invalidValue"),
         (b'{"userName": NaN}', "invalidSyntax"),
     ],
 )
@@ -139,3 +143,11 @@ def test_a_body_that_is_not_json_is_refused_without_quoting_it(body: bytes, scim
         decoded(body)
     assert error.value.scim_type == scim_type
     assert "secret1" not in str(error.value)
+
+
+def test_a_backslash_before_zeros_is_no_nul() -> None:
+    assert decoded(b'{"title": "a\\\\u0000b"}') == {"title": "a\\u0000b"}
+
+
+def test_thirty_levels_are_kept() -> None:
+    assert decoded(b'{"a":' + b"[" * 29 + b"]" * 29 + b"}")

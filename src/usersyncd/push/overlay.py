@@ -16,6 +16,7 @@ from usersyncd.push.handles import UNIQUE, handles, unique_handle
 from usersyncd.push.listed_members import ListedMembers
 from usersyncd.scim.errors import ScimError, invalid_value, not_found, not_unique, version_differs
 from usersyncd.scim.patch import MemberEdits, patched
+from usersyncd.scim.reading import refuse_nul
 from usersyncd.scim.store import (
     CreateResource,
     DeleteResource,
@@ -250,11 +251,13 @@ class Overlay:
 def encoded(resource: Mapping[str, Value]) -> bytes:
     """A resource as JSON. Raises ScimError for text that cannot be stored."""
     try:
-        return encode(resource)
+        body = encode(resource)
     except UnicodeEncodeError:
         raise invalid_value("the resource has text that is not valid Unicode", "send whole characters") from None
     except (TypeError, ValueError, OverflowError) as error:
         raise invalid_value(f"the resource cannot be stored: {error}") from None
+    refuse_nul(body)  # The filter in the path of a PATCH may describe it.
+    return body
 
 
 def _edit(members: ListedMembers, edits: MemberEdits) -> bool:

@@ -72,5 +72,6 @@ def list_of(
 def error_of(error: ScimError) -> dict[str, Any]:
     """An Error (RFC 7644, section 3.12): ``status`` is text."""
     detail = f"{error.message}: {error.remedy}" if error.remedy else error.message
+    detail = detail.encode(errors="backslashreplace").decode()  # It may quote half a character of a filter.
     answer = {"schemas": [ERROR], "status": str(error.status), "detail": detail}
     return {**answer, "scimType": error.scim_type} if error.scim_type else answer

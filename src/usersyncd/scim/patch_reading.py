@@ -201,6 +201,8 @@ def parsed_target(kind: Kind, text: str) -> PatchTarget:
         if "[" in text:
             raise invalid_filter(f"the filter in the path {text!r} cannot be read") from None
         raise invalid_path(f"the path {text!r} cannot be read") from None
+    if not parts:
+        raise invalid_path(f"the path {text!r} names no attribute")
     urn = canonical_urn(path.schema) if path.schema else None
     if urn == CORE[kind]:
         urn = None

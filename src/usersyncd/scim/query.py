@@ -124,8 +124,8 @@ def sort_key(kind: Kind, text: str) -> SortKey:
         parts, where, schema = path.parts, path.value_filter, path.schema
     except (SCIMException, ValueError):
         raise invalid_path(f"sortBy {text!r} cannot be read") from None
-    if where is not None:
-        raise invalid_path(f"sortBy {text!r} selects values", "name an attribute")
+    if where is not None or not parts:
+        raise invalid_path(f"sortBy {text!r} names no attribute", "name one")
     urn = None if schema is None or canonical_urn(schema) == CORE[kind] else canonical_urn(schema)
     definition = definitions(kind, urn).get(parts[0].lower())
     name = definition.name if definition else parts[0]

@@ -6,6 +6,7 @@ directories have, and drops attributes that it does not declare.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -23,6 +24,10 @@ DROPPED: Mapping[Kind, frozenset[str]] = {
 }
 """What a resource does not keep of a body: what the server says itself, a group's members, which are kept apart, and
 the password (Okta sends one even if it is not used)."""
+DEEPEST = 30
+"""How many objects and lists of a body may stand inside each other. SCIM needs eight in a PATCH."""
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""The escape of U+0000: an odd number of backslashes begins it."""
 _ENTRY_PARTS = ("value", "$ref")
 
 
@@ -37,9 +42,26 @@ def decoded(body: bytes) -> dict[str, Any]:
         raise invalid_syntax(f"the body is not JSON in UTF-8{where}") from None
     if not isinstance(found, dict):
         raise invalid_syntax("the body is not a JSON object")
-    if b"\\u0000" in body:
-        raise invalid_value("the body contains the character U+0000, which a database cannot keep")
+    refuse_nul(body)
+    if _depth(found) > DEEPEST:
+        raise invalid_value(f"the body nests more than {DEEPEST} objects and lists", "send attributes that are flatter")
     return found
+
+
+def refuse_nul(body: bytes) -> None:
+    """Raises ScimError ``invalidValue`` if a text in this JSON has the character U+0000."""
+    if b"\\u0000" in body and _NUL.search(body):
+        raise invalid_value("the body contains the character U+0000, which a database cannot keep")
+
+
+def _depth(value: Any) -> int:
+    """How many objects and lists stand inside each other. Counts no further than is refused."""
+    depth, level = 0, [value]
+    while level and depth <= DEEPEST:
+        depth += 1
+        inside = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [part for parts in inside for part in parts if isinstance(part, (dict, list))]
+    return depth
 
 
 def member(body: Mapping[str, Any], name: str) -> Any:
