@@ -15,6 +15,7 @@ from tests.events.test_cursors import age
 from tests.events.world import Follower, StreamWorld
 from usersyncd.core.cursors import Position, write_cursor
 from usersyncd.state import streams
+from usersyncd.web import waiting
 from usersyncd.web.auth import Credentials, Doorkeeper
 from usersyncd.web.events import routes
 from usersyncd.web.gates import Entrance, Gate
@@ -172,3 +173,21 @@ async def test_a_reader_that_waits_gets_the_event_when_it_comes(stream: StreamWo
         assert [event["sequence"] for event in answer.json()["events"]] == [2]
         query = {"target": "app", "after": answer.json()["cursor"], "wait": "1s"}
         assert (await http.get("/api/v1/events", params=query)).json()["events"] == []
+
+
+async def test_many_waiting_readers_of_one_stream_leave_places_for_others(
+    stream: StreamWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "WAITING", 2)
+    stream.people("u1")
+    await asyncio.to_thread(stream.run)
+    async with client(stream) as http:
+        cursor = (await http.get("/api/v1/events", params={"target": "app"})).json()["cursor"]
+        follow = {"target": "app", "after": cursor, "wait": "2s"}
+        polls = [asyncio.create_task(http.get("/api/v1/events", params=follow)) for _ in range(2)]
+        await asyncio.sleep(0.3)
+        answer = await http.get("/api/v1/events", params=follow)
+        assert (answer.status_code, answer.headers["retry-after"]) == (429, "5")
+        assert (await http.get("/api/v1/events", params={"target": "app"})).status_code == 200
+        assert [(await poll).status_code for poll in polls] == [200, 200]
+        assert (await http.get("/api/v1/events", params={**follow, "wait": "1s"})).status_code == 200

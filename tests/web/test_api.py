@@ -10,6 +10,7 @@ import pytest
 
 from tests.web.serving import OPERATOR, VIEWER, Client, FakeBackend, bearer, configuration, credentials, served
 from usersyncd.core.report import DeliveryRun, PullRun
+from usersyncd.web import waiting
 from usersyncd.web.api import RequestedPull
 from usersyncd.web.app import application
 from usersyncd.web.auth import FAILURES
@@ -116,6 +117,25 @@ async def test_a_wait_that_is_too_short_leaves_the_pull_running(site: Site, clie
     answer = await client.http.post(f"{PULL}?wait=1s", headers=bearer(OPERATOR))
     assert answer.status_code == 202
     assert site.backend.requested == [("hr", "sign-in")]
+
+
+async def test_too_many_waits_of_one_token_request_nothing(
+    site: Site, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "WAITING", 1)
+    first = asyncio.create_task(client.http.post(f"{PULL}?wait=20s", headers=bearer(OPERATOR)))
+    for _ in range(1_000):
+        if site.backend.requested:
+            break
+        await asyncio.sleep(0.01)
+    answer = await client.http.post(f"{PULL}?wait=20s", headers=bearer(OPERATOR))
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "5")
+    assert len(site.backend.requested) == 1
+    assert (await client.http.post(PULL, headers=bearer(OPERATOR))).status_code == 202
+    site.backend.result = RequestedPull(PullRun("hr", "csv", "01P", "succeeded", "now"))
+    site.backend.ended.set()
+    assert (await first).status_code == 200
+    assert (await client.http.post(f"{PULL}?wait=20s", headers=bearer(OPERATOR))).status_code == 200
 
 
 @pytest.mark.parametrize("name", ["ada@acme.example", "uid=ada,ou=people", "a/b", "%C3%A5sa"])

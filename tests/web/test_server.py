@@ -62,6 +62,8 @@ async def client() -> AsyncIterator[Client]:
         Route("/unread", unread, methods=["POST"]),
         Route("/fail", fail),
         Route("/hang", hang),
+        Route("/livez", unread, methods=["GET"]),
+        Route("/readyz", unread, methods=["GET"]),
         Route("/endless", endless),
     ]
     async with served(Limits(Router(routes), lambda: None)) as client:
@@ -219,6 +221,8 @@ async def test_too_many_requests_at_once_are_refused(client: Client, monkeypatch
     await asyncio.sleep(0.3)
     answer = await client.http.post("/echo")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    for health in ("/livez", "/readyz"):
+        assert (await client.http.get(health)).status_code == 200, health
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)

@@ -29,6 +29,11 @@ def is_scim(scope: Scope) -> bool:
     return path.startswith("/scim/")
 
 
+def too_many(scope: Scope, detail: str, seconds: int) -> Response:
+    """The answer to a client that asks for more than its share."""
+    return refusal(scope, 429, detail, {"retry-after": str(seconds)})
+
+
 def busy(scope: Scope, detail: str, seconds: int = 1) -> Response:
     """The answer to a request that the client should repeat after some ``seconds``."""
     return refusal(scope, 503, detail, {"retry-after": str(seconds)})

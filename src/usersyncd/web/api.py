@@ -15,12 +15,12 @@ from starlette.routing import Route
 from usersyncd.config.web import Role
 from usersyncd.core.digest import encode
 from usersyncd.core.report import DeliveryRun, PullRun
-from usersyncd.web.answers import refusal
+from usersyncd.web.answers import refusal, too_many
 from usersyncd.web.bodies import DirectoryList, DirectorySummary, EndedRequest, RunningRequest
 from usersyncd.web.gates import ApiGate, ApiUser
 from usersyncd.web.openapi import Operation, document
 from usersyncd.web.parameters import refuse_unknown
-from usersyncd.web.waiting import wait_of
+from usersyncd.web.waiting import RETRY_AFTER, FullError, WaitingRequests, wait_of
 
 LONGEST_NAME = 600
 """The longest name of a person, in characters."""
@@ -66,6 +66,7 @@ class _Api:
         self._backend = backend
         self._gate = gate
         self._described = described
+        self._waiting = WaitingRequests()
         self._waits = set[asyncio.Future[Any]]()
 
     async def openapi(self, request: Request) -> Response:
@@ -97,10 +98,14 @@ class _Api:
         except ValueError as error:
             return refusal(request.scope, 400, str(error))
         name = request.path_params["directory"]
-        ended = start(name, user.name)
-        if ended is None:
-            return refusal(request.scope, 404, f"there is no directory {name}")
-        return await self._result(request, ended, wait)
+        try:
+            with self._waiting.place(user.name, wait):
+                ended = start(name, user.name)
+                if ended is None:
+                    return refusal(request.scope, 404, f"there is no directory {name}")
+                return await self._result(request, ended, wait)
+        except FullError as error:
+            return too_many(request.scope, str(error), RETRY_AFTER)
 
     async def _result(self, request: Request, ended: Callable[[], Awaitable[RequestedPull]], wait: float) -> Response:
         """The result, if it is there in time; otherwise the answer 202. The work goes on in either case."""

@@ -17,7 +17,7 @@ from msgspec import Struct
 from starlette.responses import Response
 from starlette.types import Scope
 
-from usersyncd.web.answers import refusal
+from usersyncd.web.answers import refusal, too_many
 
 FAILURES = 20
 """How many requests of one address may fail in a minute. Then wrong tokens are refused with 429 and not logged. Right
@@ -79,7 +79,7 @@ class Doorkeeper:
                     f"{failures} requests without the right token within a minute: further ones are not logged",
                     event_name="web.refusing",
                 )
-            return refusal(scope, 429, "too many requests without the right token", {"retry-after": str(int(WINDOW))})
+            return too_many(scope, "too many requests without the right token", int(WINDOW))
         why = absent or ("its token is wrong" if has_token else "it has no bearer token")
         log.warning(f"a request was refused: {why}", event_name="web.refused", method=scope["method"])
         error = ', error="invalid_token"' if has_token else ""

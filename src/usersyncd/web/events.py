@@ -20,11 +20,11 @@ from usersyncd.errors import CursorError, FeedError, NoStreamError, RestoredErro
 from usersyncd.state import feed
 from usersyncd.state.database import Database
 from usersyncd.state.feed import FeedPage, SnapshotPage
-from usersyncd.web.answers import busy, refusal
+from usersyncd.web.answers import busy, refusal, too_many
 from usersyncd.web.bodies import EventPage, KeySet
 from usersyncd.web.openapi import operation, public, reference
 from usersyncd.web.parameters import refuse_unknown
-from usersyncd.web.waiting import WAIT, wait_of
+from usersyncd.web.waiting import RETRY_AFTER, WAIT, FullError, WaitingRequests, wait_of
 
 T = TypeVar("T")
 
@@ -63,6 +63,7 @@ class _Readers:
         self._database = database
         self._streams = streams
         self._admit = admit
+        self._waiting = WaitingRequests()
 
     async def events(self, request: Request) -> Response:
         """The events after a cursor. ``wait``: if there are none, how long to wait for the first."""
@@ -94,6 +95,8 @@ class _Readers:
             return refusal(request.scope, 410, f"{error.message}: {error.remedy}")
         except NoStreamError as error:
             return refusal(request.scope, 404, f"{error.message}: {error.remedy}")
+        except FullError as error:
+            return too_many(request.scope, str(error), RETRY_AFTER)
         except (FeedError, ValueError) as error:
             return refusal(request.scope, 400, " ".join(str(error).split()))
         except StateError:
@@ -109,16 +112,17 @@ class _Readers:
     async def _events(self, request: Request, target: str) -> Response:
         query = request.query_params
         refuse_unknown(query, ("target", "after", "types", "limit", "wait"))
-        types, limit = _types(query), _limit(query)
-        end = time.monotonic() + wait_of(query)
+        types, limit, wait = _types(query), _limit(query), wait_of(query)
+        end = time.monotonic() + wait
         cursor = query.get("after")
-        while True:
-            page: FeedPage = await asyncio.to_thread(feed.read_feed, self._database, target, cursor, limit, types)
-            left = end - time.monotonic()
-            if page.events or page.more or left <= 0 or await request.is_disconnected():
-                break
-            cursor = page.cursor
-            await asyncio.sleep(min(LOOK, left))
+        with self._waiting.place(target, wait):
+            while True:
+                page: FeedPage = await asyncio.to_thread(feed.read_feed, self._database, target, cursor, limit, types)
+                left = end - time.monotonic()
+                if page.events or page.more or left <= 0 or await request.is_disconnected():
+                    break
+                cursor = page.cursor
+                await asyncio.sleep(min(LOOK, left))
         events = [event.body for event in page.events]
         return _json(EventPage(page.epoch, events, page.cursor, page.more))
 

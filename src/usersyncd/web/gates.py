@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from usersyncd.config.web import Network, Role
-from usersyncd.web.answers import busy, refusal
+from usersyncd.web.answers import busy, refusal, too_many
 from usersyncd.web.auth import Credentials, Doorkeeper, bearer
 from usersyncd.web.bucket import RequestBucket
 from usersyncd.web.clients import client_address
@@ -73,8 +73,7 @@ class Gate:
             return self._doorkeeper.refuse(scope, address, has_token=token is not None, absent=absent)
         self._used(thing, name)
         if seconds := entrance.wait(name):
-            detail = f"more requests than the quota of this {self._what}"
-            return refusal(scope, 429, detail, {"retry-after": str(seconds)})
+            return too_many(scope, f"more requests than the quota of this {self._what}", seconds)
         return name
 
 

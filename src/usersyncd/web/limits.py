@@ -25,6 +25,8 @@ DISCARD_SECONDS = 2.0
 """Seconds for which the rest of a refused body is read."""
 ANSWER_SECONDS = 60.0
 """Seconds that an answer may take, including the time that the client needs to receive it."""
+HEALTH = ("/livez", "/readyz")
+"""What is answered at any time, however many requests there are."""
 
 
 class _RefusedError(Exception):
@@ -48,7 +50,10 @@ class Limits:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if (why := self._why_not(scope)) is not None:
+        if scope["path"] in HEALTH:
+            await self._answer(scope, receive, send)
+            return
+        if (why := self._why_not()) is not None:
             await busy(scope, why)(scope, receive, send)
             return
         self._requests += 1
@@ -57,12 +62,8 @@ class Limits:
         finally:
             self._requests -= 1
 
-    def _why_not(self, scope: Scope) -> str | None:
-        if scope["path"] == "/livez":
-            return None
-        if self._requests >= REQUESTS:
-            return "too many requests are being answered"
-        return None if scope["path"] == "/readyz" else self._why_busy()
+    def _why_not(self) -> str | None:
+        return "too many requests are being answered" if self._requests >= REQUESTS else self._why_busy()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer, body = _Answer(send), _BoundedBody(self._bodies, scope, receive)
