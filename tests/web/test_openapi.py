@@ -63,6 +63,8 @@ async def test_real_answers_are_as_described(http: httpx.AsyncClient) -> None:
     assert (ended["pull"]["pull"]["users"], len(ended["deliveries"])) == (2, 2)
     failed = described(person, "post", await http.post("/api/v1/directories/hr/people/ada", params={"wait": "50s"}))
     assert failed["pull"]["code"] == "whole_pull"
+    whole = failed["pull"]
+    assert whole["error"] == f"{whole['message']}\n  → {whole['remedy']}"
     described(person, "post", await http.post("/api/v1/directories/it/people/ada"))
     described(pull, "post", await http.post("/api/v1/directories/hr/pull", params={"wait": "99s"}))
     [found] = described("/api/v1/directories", "get", await http.get("/api/v1/directories"))["directories"]

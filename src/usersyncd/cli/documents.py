@@ -8,11 +8,11 @@ from typing import Any
 from msgspec import structs
 
 from usersyncd.cli.common import StreamedList
+from usersyncd.core.error_documents import error_document, failed_document, parts
 from usersyncd.core.listed_changes import ListedChanges, listed
 from usersyncd.core.packed_changes import PackedChanges
 from usersyncd.core.plan import Hash
-from usersyncd.core.report import DeliveryRun, Failed, PullRun, RunReport, TargetReport, targets_of
-from usersyncd.errors import split_remedy
+from usersyncd.core.report import DeliveryRun, PullRun, RunReport, TargetReport, targets_of
 from usersyncd.plugin import Change, Kind, Op
 from usersyncd.state import journal
 from usersyncd.state.database import Database
@@ -38,37 +38,10 @@ _KINDS = {PullRun: "pull", DeliveryRun: "delivery", RunReport: "run"}
 
 
 def _target_document(target: TargetReport) -> dict[str, Any]:
-    document = structs.asdict(target) | _parts(target.error)
+    document = structs.asdict(target) | parts(target.error)
     document["failed"] = [failed_document(failed) for failed in target.failed]
     changes = document.pop("changes")
     return document if changes is None else document | {"changes": StreamedList(changes)}
-
-
-def failed_document(failed: Failed) -> dict[str, Any]:
-    """A record that failed."""
-    return structs.asdict(failed) | _parts(failed.error)
-
-
-def error_document(report: Report) -> dict[str, str | None]:
-    """Why a run failed. ``error`` has all errors; ``message``, ``remedy`` and ``code`` describe the first one.
-
-    The errors are those of the run and its shares, or else of the first record that could not be read.
-    """
-    errors = [report.error] if report.error else []
-    for target in targets_of(report):
-        if target.error is not None and target.error != report.error:
-            whose = f"target {target.target}: "
-            errors.append(whose + target.error.removeprefix(whose))
-    if not errors and not isinstance(report, DeliveryRun) and report.failed:
-        first_failed = report.failed[0]
-        errors.append(f"{first_failed.kind} {first_failed.id}: {first_failed.error}")
-    code = report.code or next((target.code for target in targets_of(report) if target.code is not None), None)
-    return {"error": "\n".join(errors) or None, "code": code} | _parts(errors[0] if errors else None)
-
-
-def _parts(error: str | None) -> dict[str, str | None]:
-    message, remedy = split_remedy(error) if error else (None, None)
-    return {"message": message, "remedy": remedy}
 
 
 def list_changes(database: Database, report: DeliveryRun | RunReport, which: ListedChanges) -> None:

@@ -8,12 +8,12 @@ from typing import Any
 
 from msgspec import Struct, field, structs
 
-from usersyncd.cli.documents import error_document, failed_document
 from usersyncd.cli.held import decision_document
 from usersyncd.cli.saved_state import RUNNING, current_status
 from usersyncd.config import DirectoryConfig
 from usersyncd.core.approvals import command, named
 from usersyncd.core.composing import plan_hash
+from usersyncd.core.error_documents import error_document, failed_document
 from usersyncd.core.report import DeliveryRun, PullRun, RunReport, TargetReport, worst
 from usersyncd.deliver.leaving_directories import Leaving
 from usersyncd.state import approvals, full_pushes, journal, outcomes

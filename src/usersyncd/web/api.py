@@ -20,6 +20,7 @@ from usersyncd.web.bodies import DirectoryList, DirectorySummary, EndedRequest, 
 from usersyncd.web.gates import ApiGate, ApiUser
 from usersyncd.web.openapi import Operation, document
 from usersyncd.web.parameters import refuse_unknown
+from usersyncd.web.results import delivery_result, pull_result
 from usersyncd.web.waiting import RETRY_AFTER, FullError, WaitingRequests, wait_of
 
 LONGEST_NAME = 600
@@ -119,7 +120,8 @@ class _Api:
         pull = result.pull
         if pull is not None and pull.code in _WRONG_NAME:
             return refusal(request.scope, _WRONG_NAME[pull.code], " ".join((pull.error or "").split()))
-        return _json(EndedRequest(pull, result.deliveries))
+        deliveries = [delivery_result(one) for one in result.deliveries]
+        return _json(EndedRequest(None if pull is None else pull_result(pull), deliveries))
 
     def _refused(self, request: Request) -> Response | None:
         """The answer to a request that must not be read, or that has a parameter; None: it goes on."""

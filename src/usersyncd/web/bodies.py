@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from usersyncd.core.report import DeliveryRun, PullRun
+from usersyncd.web.results import DeliveryResult, PullResult
 
 
 class Problem(Struct, frozen=True):
@@ -41,8 +41,8 @@ class EndedRequest(Struct, frozen=True):
     """A pull that was requested and has ended, and the deliveries that followed it. ``pull`` is null if the daemon
     ends before it."""
 
-    pull: PullRun | None
-    deliveries: Sequence[DeliveryRun]
+    pull: PullResult | None
+    deliveries: Sequence[DeliveryResult]
     status: Literal["ended"] = "ended"
 
 
