@@ -23,6 +23,8 @@ SILENCE = 60.0
 """Seconds without an answer: Okta and Entra allow their providers as much."""
 PAGES = 100_000
 """Pages after which a listing counts as endless."""
+STALE = 10
+"""Pages in a row without anything new, each with another cursor, after which a listing counts as endless."""
 KIND_ROUTES = {Kind.USER: "users", Kind.GROUP: "groups"}
 CONTENT = {"2.0": "application/scim+json", "1.1": "application/json"}
 
@@ -103,6 +105,7 @@ class ServiceProvider:
         known: set[str] = set()
         cursors: set[str] = set()
         cursor: str | None = "" if self._profile.paging == "cursor" else None
+        stale = 0
         for _ in range(PAGES):
             position = f"startIndex={len(known) + 1}" if cursor is None else f"cursor={quote(cursor, safe='')}"
             query = f"?{position}&count={self._profile.page_size}{self._without_members(kind, '&')}"
@@ -112,10 +115,11 @@ class ServiceProvider:
             page = _page(self._good(response))
             new = {one["id"]: one for one in page.resources if one["id"] not in known}
             known.update(new)
+            stale = 0 if new else stale + 1
             if new:
                 yield list(new.values()), page.total
             if page.following is not None:
-                if page.following in cursors:
+                if page.following in cursors or stale >= STALE:
                     break
                 cursors.add(page.following)
                 cursor = page.following

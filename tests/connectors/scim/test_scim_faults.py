@@ -352,3 +352,20 @@ def test_a_refused_removal_names_the_key_of_its_form(app: Provisioning, op: Op) 
     [reason] = outcome.refused.values()
     assert reason.startswith("400 invalidValue: a remove operation carries no value")
     assert ("set `member_removal`" in reason) is (op is Op.REMOVE)
+
+
+@pytest.mark.parametrize("page", [[{"id": "a", "userName": "a"}], []], ids=["the same page", "empty pages"])
+def test_a_listing_whose_cursors_never_end_is_given_up(
+    scim: ScimTenant, tmp_path: Path, page: list[dict[str, str]]
+) -> None:
+    app = Provisioning(scim, tmp_path, paging="cursor")
+    for number in range(15):
+        body = {"schemas": [], "Resources": page, "nextCursor": f"c{number}"}
+        app.tenant.fault(method="GET", path="cursor", status=200, body=body)
+
+    async def listed(target: object) -> list[Held]:
+        return [held async for held in target.list(Kind.USER)]  # type: ignore[attr-defined]
+
+    with pytest.raises(TargetError, match="has no end"):
+        app.run(listed)
+    assert len(app.tenant.requests()) <= 12
