@@ -28,7 +28,7 @@ check: $(VENV)/test.done
 	$(VENV)/bin/mypy
 	$(VENV)/bin/python -m pytest -q tests/test_imports.py
 
-# Some of them: make bench ONLY="first_sync ldap_pull"
+# Some of them, the second with 5,000 people: make bench ONLY="first_sync ldap_pull=5000"
 bench: servers $(VENV)/ldap.done
 	$(VENV)/bin/python -m benchmarks $(ONLY)
 
