@@ -47,8 +47,9 @@ def test_a_password_that_cannot_be_opened_is_named(tmp_path: Path, monkeypatch: 
 
 def test_a_file_that_is_not_a_database_is_named(tmp_path: Path) -> None:
     (tmp_path / "state.db").write_text("precious\n" * 100)
-    with pytest.raises(StateError, match=r"state\.db cannot be opened: file is not a database"):
+    with pytest.raises(StateError, match=r"state\.db cannot be opened: file is not a database") as raised:
         open_database(f"sqlite:///{tmp_path}/state.db")
+    assert raised.value.remedy == "restore it from a backup"
     assert (tmp_path / "state.db").read_text() == "precious\n" * 100
 
 

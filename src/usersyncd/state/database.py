@@ -45,13 +45,14 @@ MIGRATING = 0x7573796D
 _POOL: dict[str, Any] = {"pool_size": 5, "max_overflow": -1}
 """Connections that stay open between transactions; more are opened when they are needed, and closed afterwards."""
 _AGAIN = "nothing was lost: once it can be read and written again, the next run goes on from the last saved state"
+_BROKEN, _RESTORE = ("malformed", "not a database"), "restore it from a backup"
 _REMEDIES = (
     (("disk is full", "no space left"), "free some space"),
     (
         ("readonly", "read-only", "permission", "unable to open"),
         "make it writable, with its folder, for the user who runs usersyncd",
     ),
-    (("malformed", "not a database"), "restore it from a backup"),
+    (_BROKEN, _RESTORE),
     (("no such table", 'relation "', 'database "'), "it was removed or replaced: restore it, and start again"),
 )  # fmt: skip
 
@@ -272,9 +273,13 @@ def _connect_once(database: Database) -> None:
         with database.engine.connect():
             pass
     except SQLAlchemyError as error:
+        cause = _cause(error)
+        broken = any(word in cause for word in _BROKEN)
         raise StateError(
-            f"the state database {database} cannot be opened: {_cause(error)}",
-            "check that it exists, is reachable, and is writable for the user who runs usersyncd",
+            f"the state database {database} cannot be opened: {cause}",
+            _RESTORE
+            if broken
+            else "check that it exists, is reachable, and is writable for the user who runs usersyncd",
         ) from error
 
 
