@@ -147,3 +147,11 @@ def test_credentials_of_the_service_are_not_tried(usersyncd: Usersyncd, monkeypa
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(Path.cwd()))
     ran = usersyncd("check")
     assert (ran.code, "not tried" in ran.out) == (0, False)
+
+
+def test_two_tokens_of_one_name_are_a_fault_at_the_tokens(usersyncd: Usersyncd) -> None:
+    token = "{name: dashboard, secret: {file: dashboard.token}}"
+    Path("usersyncd.yaml").write_text(CONFIG.replace(f"[{token}]", f"[{token}, {token}]"))
+    ran = usersyncd("check")
+    assert ran.code == 2
+    assert "usersyncd.yaml:5:11: web.tokens: two tokens have the name “dashboard”" in ran.err

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from msgspec import Struct
-from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from usersyncd.config.section import FileSection
 from usersyncd.plugin import Secret, scheme_lowered
@@ -120,12 +120,13 @@ class WebSection(FileSection):
             )
         return self
 
-    @model_validator(mode="after")
-    def _distinct_tokens(self) -> WebSection:
-        names = [token.name for token in self.tokens]
+    @field_validator("tokens")
+    @classmethod
+    def _distinct_tokens(cls, tokens: list[ApiToken]) -> list[ApiToken]:
+        names = [token.name for token in tokens]
         if double := next((name for name in names if names.count(name) > 1), None):
             raise ValueError(f"two tokens have the name “{double}”: give each a name of its own")
-        return self
+        return tokens
 
 
 def _is_loopback(listen: str) -> bool:
