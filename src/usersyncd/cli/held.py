@@ -306,7 +306,7 @@ def show_decisions(held: Sequence[Held], decided: Mapping[str, Decision], *, app
 
 
 def _following(one: Held, made: Decision) -> str:
-    now = f"`usersyncd sync {one.directory}` does it now."
+    now = f"`usersyncd sync {one.directory}` does it now; a running daemon does it within seconds."
     if not made.approved:
         return f"The next run leaves these changes out and delivers the rest of the plan; {now}"
     until = text.local((made.at + LASTS).isoformat())

@@ -188,7 +188,7 @@ def _record(report: PersonReport) -> Iterator[str]:
     from usersyncd.cli import text
 
     if report.left_at is not None:
-        yield f"left the directory: the pull of {text.local(report.left_at)} no longer contained the user"
+        yield f"left the directory on {text.local(report.left_at)}"
     elif not report.known:
         yield "the snapshot no longer contains the user"
     elif report.read_at is not None:
