@@ -201,12 +201,12 @@ async def send(
 def _probing(plan: PlanStore, outcomes: Outcomes) -> Iterator[Batch]:
     """The batches for a quarantined target: first what takes access away, so that no leaver waits for others; of the
     rest, a few changes until the target answers some. If it refuses all of them, the rest is left out."""
-    for batch in plan.batches(CHANGES, CREATES, EDGES, PROBE):
-        if urgent := _urgent(_one_by_one(batch)):
+    for batch in map(_one_by_one, plan.batches(CHANGES, CHANGES, EDGES)):
+        if urgent := _urgent(batch):
             yield urgent
     sent, rejected = outcomes.sent, outcomes.rejected
-    for batch in plan.batches(CHANGES, CREATES, EDGES, PROBE):
-        rest = _urgent(_one_by_one(batch), but=True)
+    for batch in map(_one_by_one, plan.batches(CHANGES, CHANGES, EDGES)):
+        rest = _urgent(batch, but=True)
         while rest and outcomes.sent == sent:
             size = _end_of_chain(rest, PROBE)
             yield rest[:size]

@@ -23,30 +23,27 @@ _CREATES = (
 """The creates that are nothing else: they wait for no key, and replace no object."""
 
 
-def batches(file: Connection, changes: int, creates: int, edges: int, first: int | None = None) -> Iterator[Batch]:
+def batches(file: Connection, changes: int, creates: int, edges: int) -> Iterator[Batch]:
     """All steps in the order of their delivery, with at most ``changes`` changes, ``creates`` creates as columns, or
     ``edges`` members in a batch.
-    ``first``: at most so many of either in the first one.
 
     A batch has either records or memberships, because a record that is refused cannot become a member. A chain of
-    keys is never split. Many creates of one kind and directory are batches of columns, unless the first batch is to
-    be small. Fallbacks come last.
+    keys is never split. Many creates of one kind and directory are batches of columns. Fallbacks come last.
     """
     batch: list[PlannedChange] = []
     weight = 0
-    most = (changes, edges) if first is None else (first, first)
-    for step in _pieces(file, creates, columns=first is None):
+    for step in _pieces(file, creates):
         if isinstance(step, PlannedCreates):
             if batch:
                 yield batch
                 batch, weight = [], 0
             yield step
             continue
-        full = len(batch) >= most[0] or weight + len(step.members) > most[1]
+        full = len(batch) >= changes or weight + len(step.members) > edges
         chained = bool(batch) and step.chain != 0 and step.chain == batch[-1].chain
         if batch and not chained and (full or bool(step.members) is not bool(batch[-1].members)):
             yield batch
-            batch, weight, most = [], 0, (changes, edges)
+            batch, weight = [], 0
         batch.append(step)
         weight += len(step.members)
     if batch:
@@ -55,15 +52,15 @@ def batches(file: Connection, changes: int, creates: int, edges: int, first: int
         yield from batched(fallbacks, changes)
 
 
-def _pieces(file: Connection, size: int, *, columns: bool) -> Iterator[PlannedChange | PlannedCreates]:
-    """All steps in the order of their delivery, those in long rows of creates as ``columns`` of up to ``size``."""
+def _pieces(file: Connection, size: int) -> Iterator[PlannedChange | PlannedCreates]:
+    """All steps in the order of their delivery, long rows of creates as columns of up to ``size``."""
     query = (
         f"SELECT section, directory FROM changes WHERE {_CREATES} GROUP BY section, directory "  # noqa: S608
         f"HAVING count(*) >= {MANY} ORDER BY section, directory"
     )
     after, place = f"section >= {QUIET}", "(section, chain, directory)"
     values: tuple[object, ...] = ()
-    for section_, directory in file.execute(query).fetchall() if columns else ():
+    for section_, directory in file.execute(query).fetchall():
         here = section_, 0, directory
         yield from _to_deliver(file, f"{after} AND {place} < (?, ?, ?)", *values, *here)
         yield from _creates(file, kind_of(Section(section_)), *here, size)

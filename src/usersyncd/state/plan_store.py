@@ -329,9 +329,9 @@ class PlanStore:
         """The changes of a directory, in the order of their delivery."""
         return (step.change for step in self.steps(directory) if step.change is not None)
 
-    def batches(self, changes: int, creates: int, edges: int, first: int | None = None) -> Iterator[Batch]:
+    def batches(self, changes: int, creates: int, edges: int) -> Iterator[Batch]:
         """All steps in the order of their delivery (see :func:`plan_batches.batches`)."""
-        return plan_batches.batches(self._file, changes, creates, edges, first)
+        return plan_batches.batches(self._file, changes, creates, edges)
 
     def _steps(self, where: str = "TRUE", *values: object, order: str = ORDER) -> Iterator[PlannedChange]:
         return steps(self._file, where, *values, order=order)
