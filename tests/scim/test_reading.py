@@ -145,7 +145,7 @@ def test_a_body_that_is_not_json_is_refused_without_quoting_it(body: bytes, scim
     assert "secret1" not in str(error.value)
 
 
-def test_a_backslash_before_zeros_is_not_a_nul() -> None:
+def test_a_backslash_before_zeros_is_kept() -> None:
     assert decoded(b'{"title": "a\\\\u0000b"}') == {"title": "a\\u0000b"}
 
 
