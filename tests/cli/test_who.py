@@ -308,6 +308,10 @@ def test_who_names_a_waiting_change_and_a_failed_delivery(house: House) -> None:
     house.sync(1)
     reason = only(house.app("2")["reasons"])
     assert (reason["reason"], reason["run"]) == ("delivery_failed", house.last_run())
+    assert "delivery failed" in house.usersyncd("status").out
+    (house.folder / "hr.csv").unlink()
+    house.sync(1)
+    assert "pull failed" in house.usersyncd("status").out
 
 
 def test_who_names_a_target_that_does_not_list_the_directory_any_more(house: House) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct, field, structs
 
@@ -51,6 +51,7 @@ class DirectoryStatus(Struct):
     tokens: dict[str, datetime] = {}
     full_push: ExpectedPush | None = None
     status: str | None = None
+    failed_part: Literal["pull", "delivery"] | None = None
     users: int = 0
     groups: int = 0
     memberships: int = 0
@@ -128,6 +129,8 @@ def _fill_in_result(
     error = error_document(pull)
     found.error, found.code = error["error"], error["code"]
     found.message, found.remedy = error["message"], error["remedy"]
+    if found.status == "failed":
+        found.failed_part = "pull" if last.status == "failed" and last.error else "delivery"
     for share in shares:
         name = {"target": share.target}
         found.failures += share.failures

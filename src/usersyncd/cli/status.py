@@ -186,7 +186,7 @@ def _show(
     for one in directories:
         table.add_row(
             one.directory,
-            Text(one.status or "never run", style=STYLES.get(one.status or "", "yellow")),
+            Text(_status(one), style=STYLES.get(one.status or "", "yellow")),
             _ago(one.last_run, now),
             _ago(one.last_success, now),
             _due(one, now),
@@ -273,6 +273,13 @@ def _decided(made: dict[str, Any]) -> Iterator[RenderableType]:
         yield text.hanging("  ", text.clean(str(change)))
     if (more := made["count"] - len(made["changes"])) > 0:
         yield Text(f"  … and {more:,} more", style="dim")
+
+
+def _status(one: DirectoryStatus) -> str:
+    """The status in words: the times beside it are those of the pull, also if a delivery failed."""
+    if one.status is None:
+        return "never run"
+    return f"{one.failed_part} failed" if one.failed_part else one.status
 
 
 def _ago(time: str | None, now: datetime) -> str:
