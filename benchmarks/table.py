@@ -1,4 +1,4 @@
-"""The table of all benchmarks: what each piece of work costs, its floor, a peer, and the limit of issue 14's targets.
+"""The table of all benchmarks: what each piece of work costs, its floor, a peer, the limit, and whether it holds.
 
 A benchmark adds lines with :func:`add`. ``python -m benchmarks`` collects the lines of all of them through a file, and
 prints them at the end as one table; a benchmark that runs alone prints its own when it ends.
