@@ -23,8 +23,13 @@ def digest(data: bytes) -> int:
 
 def digests(texts: Iterable[str]) -> array[int]:
     """The digests of many texts, in their order."""
+    return digests_of_bytes([text.encode() for text in texts])
+
+
+def digests_of_bytes(data: Iterable[bytes]) -> array[int]:
+    """The digests of many byte strings, in their order."""
     numbers = array("q")
-    numbers.frombytes(b"".join([xxh3_64_digest(text.encode()) for text in texts]))
+    numbers.frombytes(b"".join(map(xxh3_64_digest, data)))
     if sys.byteorder == "big":
         numbers.byteswap()
     return numbers

@@ -78,12 +78,12 @@ class _Pull(Struct, frozen=True):
         began, database, job, report = recording.now(), self.database, self.job, self.report
         before = await to_its_end(self._open)
         requests = await to_its_end(lambda: changed_on_request(database, job.directory.name))
-        spool = await to_its_end(lambda: open_spool(database, before, job))
+        cursor = None if self._complete(before, began) else before.cursor
+        spool = await to_its_end(lambda: open_spool(database, before, job, complete=cursor is None))
         try:
             async with source_context(self.folder, job, before, self.progress, self.log) as context:
                 assert job.connector is not None  # noqa: S101 - a directory of the file has one
                 source = job.connector(job.directory.options, context)
-                cursor = None if self._complete(before, began) else before.cursor
                 self.progress.begin("reading")
                 done = await receive(source.pull(cursor), spool, self.progress.advance)
             await to_its_end(self.lock.verify)

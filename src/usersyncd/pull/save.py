@@ -21,9 +21,9 @@ UNWATCHED = Watched(dict.fromkeys(Kind, ()), 0, (), ())
 """No attribute is watched for its loss."""
 
 
-def open_spool(database: Database, reading: DirectoryState, job: PullJob) -> Spool:
-    """The spool for the pages of a pull."""
-    return Spool(database, reading.id, manager_of(job.rules))
+def open_spool(database: Database, reading: DirectoryState, job: PullJob, *, complete: bool = False) -> Spool:
+    """The spool for the pages of a pull. ``complete``: the source is asked for everything."""
+    return Spool(database, reading.id, manager_of(job.rules), complete=complete)
 
 
 def snapshot(

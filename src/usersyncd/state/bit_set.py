@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class BitSet:
     """A set of refs. Refs are dense, so one bit for each number up to the largest ref needs less memory than a set."""
@@ -10,13 +12,17 @@ class BitSet:
         self._bits = bytearray()
         self.count = 0
 
-    def add(self, number: int) -> None:
-        byte, mask = number >> 3, 1 << (number & 7)
-        if byte >= len(self._bits):
-            self._bits.extend(bytes(byte - len(self._bits) + 4096))
-        if not self._bits[byte] & mask:
-            self._bits[byte] |= mask
-            self.count += 1
+    def update(self, numbers: Sequence[int]) -> None:
+        """Add these numbers."""
+        bits, added = self._bits, 0
+        if numbers and (missing := (max(numbers) >> 3) - len(bits)) >= 0:
+            bits.extend(bytes(missing + 4096))
+        for number in numbers:
+            byte, mask = number >> 3, 1 << (number & 7)
+            if not bits[byte] & mask:
+                bits[byte] |= mask
+                added += 1
+        self.count += added
 
     def discard(self, number: int) -> None:
         if number in self:

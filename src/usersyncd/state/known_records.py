@@ -9,13 +9,24 @@ from usersyncd.plugin import Kind
 from usersyncd.state.columns import NUMBER
 from usersyncd.state.conditions import one_of
 from usersyncd.state.database import among
-from usersyncd.state.tables import records
+from usersyncd.state.tables import memberships, records
 
 Body = tuple[str | None, str | None]
 """Attributes and handles in JSON. Attributes None: the directory deleted the record."""
 
 _KNOWN = select(records.c.id, records.c.ref, records.c.digest, records.c.gone_at).where(
     records.c.directory == bindparam("directory"), records.c.kind == bindparam("kind"), one_of(records.c.id, "ids")
+)
+
+_KNOWN_GROUPS = (
+    select(records.c.id, records.c.ref, memberships.c.digest, memberships.c.count)
+    .outerjoin(memberships, memberships.c.ref == records.c.ref)
+    .where(
+        records.c.directory == bindparam("directory"),
+        records.c.kind == NUMBER[Kind.GROUP],
+        records.c.gone_at.is_(None),
+        one_of(records.c.id, "ids"),
+    )
 )
 
 
@@ -27,10 +38,25 @@ class KnownRecord(Struct, frozen=True, gc=False):
     gone: bool
 
 
+class KnownGroup(Struct, frozen=True, gc=False):
+    """A group of the snapshot that its directory has. ``digest``: that of its members' names; None if no members are
+    stored."""
+
+    ref: int
+    digest: int | None
+    count: int
+
+
 def known_records(connection: Connection, directory: int, kind: Kind, ids: list[str]) -> dict[str, KnownRecord]:
     """The records with these ids that the snapshot has, by id."""
     rows = connection.execute(_KNOWN, {"directory": directory, "kind": NUMBER[kind], "ids": ids}).all()
     return {id_: KnownRecord(ref, fingerprint, gone_at is not None) for id_, ref, fingerprint, gone_at in rows}
+
+
+def known_groups(connection: Connection, directory: int, ids: list[str]) -> dict[str, KnownGroup]:
+    """The groups with these ids that the snapshot has and the directory did not delete, by id."""
+    rows = connection.execute(_KNOWN_GROUPS, {"directory": directory, "ids": ids})
+    return {id_: KnownGroup(ref, digest, count or 0) for id_, ref, digest, count in rows}
 
 
 def bodies(connection: Connection, refs: list[int]) -> dict[int, Body]:

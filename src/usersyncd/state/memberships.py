@@ -11,18 +11,15 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 import msgspec
-from msgspec import Struct
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, select
 
 from usersyncd.core.digest import names, wrapped
 from usersyncd.core.sorted_arrays import those_in
-from usersyncd.plugin import Kind
 from usersyncd.state import stored_groups
 from usersyncd.state.bulk import batched
-from usersyncd.state.columns import NUMBER
-from usersyncd.state.conditions import one_of
 from usersyncd.state.group_edits import GroupEdit, GroupEditor
 from usersyncd.state.groups_by_name import GroupsByName
+from usersyncd.state.known_records import KnownGroup, known_groups
 from usersyncd.state.membership_changes import MembershipChange
 from usersyncd.state.names import NameResolver
 from usersyncd.state.records import Records
@@ -33,28 +30,9 @@ from usersyncd.state.tables import memberships, records
 CHUNK = 500
 """How many groups are read and written at a time."""
 
-_KNOWN_GROUPS = (
-    select(records.c.id, records.c.ref, memberships.c.digest, memberships.c.count)
-    .outerjoin(memberships, memberships.c.ref == records.c.ref)
-    .where(
-        records.c.directory == bindparam("directory"),
-        records.c.kind == NUMBER[Kind.GROUP],
-        records.c.gone_at.is_(None),
-        one_of(records.c.id, "ids"),
-    )
-)
-
 _strings = msgspec.json.Decoder(list[str]).decode
 _SpooledGroup = tuple[str, list[SpooledMembers]]
 """The id of a group, and the pieces that the pull has of its members."""
-
-
-class _KnownGroup(Struct, frozen=True, gc=False):
-    """A group of the snapshot. ``digest``: that of its members; None if no members are stored."""
-
-    ref: int
-    digest: int | None
-    count: int
 
 
 class Memberships:
@@ -113,7 +91,7 @@ class Memberships:
 
     def _edits(self, groups: Sequence[_SpooledGroup], listed: set[int]) -> list[GroupEdit]:
         """The edits of those groups that list other members than before. Adds the refs of all groups to ``listed``."""
-        known = self._known_groups([id_ for id_, _ in groups])
+        known = known_groups(self._connection, self._directory, [id_ for id_, _ in groups])
         self.strangers += [id_ for id_, _ in groups if id_ not in known]
         listed.update(group.ref for group in known.values())
         differing = {
@@ -125,11 +103,7 @@ class Memberships:
         self.rewritten += len(changed)
         return changed
 
-    def _known_groups(self, ids: list[str]) -> dict[str, _KnownGroup]:
-        rows = self._connection.execute(_KNOWN_GROUPS, {"directory": self._directory, "ids": ids})
-        return {id_: _KnownGroup(ref, digest, count or 0) for id_, ref, digest, count in rows}
-
-    def _is_same(self, pieces: Sequence[SpooledMembers], known: _KnownGroup) -> bool:
+    def _is_same(self, pieces: Sequence[SpooledMembers], known: KnownGroup) -> bool:
         """Whether the pieces list exactly the stored members, according to count and digest."""
         if not self._complete and not (len(pieces) == 1 and pieces[0].whole):
             return False
@@ -142,9 +116,11 @@ class Memberships:
         removed: set[int] = set()
         tokens: dict[int, str] = {}
         for piece in pieces:
-            added_tokens = _strings(piece.added)
-            added_names = names(added_tokens)
-            tokens.update(zip(added_names, added_tokens, strict=True))
+            added_names = group.names
+            if piece.added is not None:
+                added_tokens = _strings(piece.added)
+                added_names = names(added_tokens)
+                tokens.update(zip(added_names, added_tokens, strict=True))
             if piece.whole and not self._complete:
                 whole = True
                 added.clear()

@@ -8,12 +8,13 @@ known record.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from operator import add
 
 import msgspec
 from msgspec import Struct
 from sqlalchemy import bindparam, select
 
-from usersyncd.core.digest import digest, encode, name, names, names_digest
+from usersyncd.core.digest import digests_of_bytes, encode, name, names, names_digest
 from usersyncd.core.items import Item, combined, merged
 from usersyncd.core.report import MAX_FAILURES, Failed
 from usersyncd.core.storable_text import is_storable, with_replacements
@@ -22,7 +23,7 @@ from usersyncd.plugin import Gone, Kind, Members, Page, Patch, Present, Record, 
 from usersyncd.state.bit_set import BitSet
 from usersyncd.state.columns import KIND, NUMBER, decode
 from usersyncd.state.database import Database
-from usersyncd.state.known_records import Body, KnownRecord, bodies, known_records
+from usersyncd.state.known_records import Body, KnownGroup, KnownRecord, bodies, known_groups, known_records
 from usersyncd.state.scratch import scratch
 from usersyncd.state.tables import records
 
@@ -69,11 +70,11 @@ class NewRecords(Struct, frozen=True):
 
 class SpooledMembers(Struct, frozen=True, gc=False):
     """One item about the members of a group. ``added`` and ``removed``: JSON lists of names; ``digest`` and ``count``:
-    those of ``added``. ``whole``: the item lists all members."""
+    those of ``added``. ``added`` None: the names that the snapshot has. ``whole``: the item lists all members."""
 
     group: str
     whole: bool
-    added: str
+    added: str | None
     removed: str
     digest: int
     count: int
@@ -82,20 +83,28 @@ class SpooledMembers(Struct, frozen=True, gc=False):
 class Spool:
     """The items of one pull of one directory.
 
-    ``manager_of``: takes a user's native attributes and returns the id or handle of the manager, or None.
+    ``manager_of``: takes a user's native attributes and returns the id or handle of the manager, or None. ``complete``:
+    the source was asked for everything.
     """
 
     def __init__(
-        self, database: Database, directory: int, manager_of: Callable[[dict[str, Value]], str | None]
+        self,
+        database: Database,
+        directory: int,
+        manager_of: Callable[[dict[str, Value]], str | None],
+        *,
+        complete: bool = False,
     ) -> None:
         self._database = database
         self._directory = directory
         self._manager_of = manager_of
+        self._complete = complete
         self._file = scratch(SCHEMA)
-        self._empty = True
         self._indexed = False
         """Whether the records are indexed, and each is kept once. Until then they are only appended: a first pull lists
         them in any order, and writing them in another one costs several times as much."""
+        self._differing = BitSet()
+        """The refs of the known records that are in the file."""
         self.seen = BitSet()
         """The refs of the known records that the pull lists or names as present."""
         self.kept = BitSet()
@@ -125,23 +134,10 @@ class Spool:
 
     def add(self, page: Page) -> None:
         """Add the items of a page. Raises SourceError if an item breaks the contract."""
-        by_kind: dict[Kind, dict[str, Item]] = {kind: {} for kind in Kind}
-        edges: list[Members] = []
-        for item in page:
-            if isinstance(item, Members):
-                edges.append(item)
-                continue
-            items = by_kind[item.kind]
-            if (before := items.get(item.id)) is None:
-                items[item.id] = item
-            elif (both := combined(before, item)) is not None:
-                items[item.id] = both
-            else:
-                self._add_records(item.kind, items)
-                by_kind[item.kind] = {item.id: item}
-        for kind, items in by_kind.items():
-            if items:
-                self._add_records(kind, items)
+        edges = [item for item in page if isinstance(item, Members)]
+        items = [item for item in page if not isinstance(item, Members)]
+        for kind in Kind:
+            self._add_kind(kind, [item for item in items if item.kind is kind])
         if edges:
             self._add_edges(edges)
 
@@ -186,12 +182,26 @@ class Spool:
         query = 'SELECT whole, added, removed FROM edges WHERE "group" = ?'
         names = set[str]()
         for whole, added, removed in self._file.execute(query, (group,)):
-            if whole or complete:
+            if whole or complete or added is None:
                 return None
             names.update(msgspec.json.decode(added), msgspec.json.decode(removed))
         return names
 
     # ---- records
+
+    def _add_kind(self, kind: Kind, items: Sequence[Item]) -> None:
+        """Add the items about users, or those about groups. Several items about one record are combined."""
+        latest = {item.id: item for item in items}
+        if len(latest) < len(items):
+            latest = {}
+            for item in items:
+                both = combined(latest[item.id], item) if item.id in latest else item
+                if both is None:
+                    self._add_records(kind, latest)
+                    latest = {}
+                latest[item.id] = both or item
+        if latest:
+            self._add_records(kind, latest)
 
     def _add_records(self, kind: Kind, items: Mapping[str, Item]) -> None:
         if self.first:
@@ -208,37 +218,47 @@ class Spool:
     ) -> None:
         """Keep the records that differ from the ``known`` ones. ``stored``: the bodies of patched records, by ref."""
         number = NUMBER[kind]
-        unchanged: list[str] = []
+        listed: list[Record] = []
         changed: list[tuple[int, str, int | None, int, str | None, str | None, int | None]] = []
         for id_, item in items.items():
+            if isinstance(item, Record) and not item.handles:
+                listed.append(item)
+                continue
             before = known.get(id_)
             record = self._resolved(item, before, stored)
-            if record is None:
+            if isinstance(record, Record):
+                listed.append(record)
+            elif record is not None:
+                changed.append((number, id_, before.ref if before else None, 0, None, None, None))
+                if before:
+                    self.seen.discard(before.ref)
+        attributes, encoded = self._encoded_attributes(listed)
+        handles = [encode(sorted(set(record.handles))) if record.handles else b"" for record in listed]
+        fingerprints = digests_of_bytes(map(add, encoded, handles))
+        self.seen.update([known[record.id].ref for record in listed if record.id in known])
+        differing = self._differing.count
+        again: list[str] = []  # Ids of records that may be in the file.
+        for place, (record, fingerprint) in enumerate(zip(listed, fingerprints, strict=True)):
+            before = known.get(record.id)
+            if before is not None and before.digest == fingerprint and not before.gone:
+                if differing and before.ref in self._differing:
+                    self._differing.discard(before.ref)
+                    again.append(record.id)
                 continue
-            ref = before.ref if before else None
-            if isinstance(record, Gone):
-                changed.append((number, id_, ref, 0, None, None, None))
-                if ref is not None:
-                    self.seen.discard(ref)
-                continue
-            attributes, body = self._encoded_attributes(record)
-            handles = encode(sorted(set(record.handles))).decode() if record.handles else None
-            fingerprint = digest(body + handles.encode()) if handles else digest(body)
-            if before:
-                self.seen.add(before.ref)
-                if before.digest == fingerprint and not before.gone:
-                    unchanged.append(id_)
-                    continue
-            manager = self._manager_of(attributes) if kind is Kind.USER else None
-            row = (number, id_, ref, fingerprint, body.decode(), handles, name(manager) if manager else None)
-            changed.append(row)
-        if not self._empty and (unchanged or not self.first or self._indexed):
+            manager = self._manager_of(attributes[place]) if kind is Kind.USER else None
+            changed.append(
+                (
+                    number, record.id, before.ref if before else None, fingerprint, encoded[place].decode(),
+                    handles[place].decode() or None, name(manager) if manager else None,
+                )
+            )  # fmt: skip
+        if self._indexed or not self.first:
+            again += [row[1] for row in changed if row[2] is None or row[2] in self._differing]
+        if again:
             self._index()
-            again = [(number, id_) for id_ in (*unchanged, *(row[1] for row in changed))]
-            self._file.executemany("DELETE FROM records WHERE kind = ? AND id = ?", again)
-        if changed:
-            self._file.executemany("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?)", changed)
-            self._empty = False
+            self._file.executemany("DELETE FROM records WHERE kind = ? AND id = ?", [(number, id_) for id_ in again])
+        self._file.executemany("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?)", changed)
+        self._differing.update([row[2] for row in changed if row[2] is not None])
 
     def _index(self) -> None:
         """Index the records by id, and keep of each what came last."""
@@ -261,19 +281,28 @@ class Spool:
         record = self._patched(item, known, stored) if isinstance(item, Patch) else item
         if record is None:
             self.doubtful += 1
-        elif isinstance(record, Record) and not all(map(is_storable, record.handles)):
+        elif isinstance(record, Record) and not is_storable("".join(record.handles)):
             self._note_unread(Unread(record.kind, record.id, ILLEGIBLE.format("name")), known)
             return None
         return record
 
-    def _encoded_attributes(self, record: Record) -> tuple[dict[str, Value], bytes]:
-        """A record's attributes, also as JSON. Text that cannot be stored is replaced, and the record is noted."""
+    def _encoded_attributes(self, listed: Sequence[Record]) -> tuple[list[dict[str, Value]], list[bytes]]:
+        """The attributes of records, also as JSON. Text that cannot be stored is replaced, and the record is noted."""
+        attributes = [record.attributes for record in listed]
         try:
-            return record.attributes, _encoded(record, record.attributes)
+            return attributes, list(map(encode, attributes))
+        except (TypeError, ValueError, OverflowError, msgspec.MsgspecError):
+            attributes = [self._repaired(record) for record in listed]
+            return attributes, list(map(_encoded, listed, attributes))
+
+    def _repaired(self, record: Record) -> dict[str, Value]:
+        try:
+            _encoded(record, record.attributes)
         except UnicodeEncodeError:
             attributes, names = with_replacements(record.attributes)
             self._note_repaired(f"{record.kind} {record.id}: {', '.join(names)}")
-            return attributes, _encoded(record, attributes)
+            return attributes
+        return record.attributes
 
     def _note_repaired(self, record: str) -> None:
         self.repaired_count += 1
@@ -295,9 +324,9 @@ class Spool:
         """Let the snapshot keep this record as it is. False if the snapshot does not have it."""
         if known is None or known.gone:
             return False
-        self.seen.add(known.ref)
+        self.seen.update([known.ref])
         if kind is Kind.GROUP:
-            self.kept.add(known.ref)
+            self.kept.update([known.ref])
         return True
 
     def _spooled(self, item: Patch | Present) -> Body | None:
@@ -322,25 +351,25 @@ class Spool:
     # ---- memberships
 
     def _add_edges(self, edges: list[Members]) -> None:
-        unnamed = {item.group for item in edges if not is_storable("".join((*item.added, *item.removed)))}
-        if unnamed:
+        if unnamed := {item.group for item in edges if not _is_named(item)}:
             self._keep_unnamed(unnamed)
             edges = [_storable_part(item) for item in edges]
-        rows = [
-            (
-                item.group,
-                item.whole,
-                encode(list(item.added)).decode(),
-                encode(list(item.removed)).decode(),
-                names_digest(names(item.added)),
-                len(item.added),
-            )
-            for item in edges
-        ]
+        known: Mapping[str, KnownGroup] = {}
+        if not self.first:
+            with self._database.read() as connection:
+                known = known_groups(connection, self._directory, [item.group for item in edges])
+        rows = [self._edges_row(item, known.get(item.group)) for item in edges]
         self.edge_count += sum(row[-1] for row in rows)
         self._file.executemany(
             'INSERT INTO edges ("group", whole, added, removed, digest, count) VALUES (?, ?, ?, ?, ?, ?)', rows
         )
+
+    def _edges_row(self, item: Members, known: KnownGroup | None) -> tuple[str, bool, str | None, str, int, int]:
+        fingerprint, count = names_digest(names(item.added)), len(item.added)
+        is_same = known is not None and fingerprint == known.digest and count == known.count and not item.removed
+        # What an item adds has to be known by name if it is one of a pull that lists only changes.
+        added = None if is_same and (self._complete or item.whole) else encode(list(item.added)).decode()
+        return item.group, item.whole, added, encode(list(item.removed)).decode(), fingerprint, count
 
     def _keep_unnamed(self, groups: Collection[str]) -> None:
         """Report groups with a member whose name cannot be stored. Known groups keep their stored members."""
@@ -350,6 +379,11 @@ class Spool:
             self._note_unread(Unread(Kind.GROUP, group, ILLEGIBLE.format("member's name")), known.get(group))
             if group in known and not known[group].gone:
                 self._unnamed.add(group)
+
+
+def _is_named(item: Members) -> bool:
+    """Whether the names of all members can be stored."""
+    return is_storable("".join(item.added)) and is_storable("".join(item.removed))
 
 
 def _storable_part(item: Members) -> Members:
