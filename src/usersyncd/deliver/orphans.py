@@ -36,22 +36,19 @@ async def link_orphans(
         count = await inspectable.count(kind, directory.name)
         if count is None:
             continue
-        known = await to_its_end(lambda: unknown.count_links(database, number, directory.id, kind))  # noqa: B023
-        if count > known or (
-            capabilities.ids and count and await _differ(database, inspectable, number, directory, kind)
-        ):
+        known, linked = await to_its_end(lambda: unknown.linked_ids(database, number, directory.id, kind))  # noqa: B023
+        if count > known or (capabilities.ids and count and await _digest(inspectable, directory.name, kind) != linked):
             await _link(database, inspectable, context, number, directory, kind)
         fewer = fewer or count < known
     return fewer
 
 
-async def _differ(database: Database, target: Inspectable, number: int, directory: DirectoryState, kind: Kind) -> bool:
-    """Whether the target holds objects of records that are not linked."""
+async def _digest(target: Inspectable, directory: str, kind: Kind) -> int:
+    """The digest of the ids of the records whose objects the target holds."""
     held = 0
-    async for page in target.ids(kind, directory.name):
+    async for page in target.ids(kind, directory):
         held += names_digest(names(page))
-    linked = await to_its_end(lambda: unknown.digest_links(database, number, directory.id, kind))
-    return wrapped(held) != linked
+    return wrapped(held)
 
 
 async def _link(

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 from msgspec import structs
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from usersyncd.core.digest import names, names_digest, wrapped
 from usersyncd.plugin import Kind
@@ -22,26 +22,19 @@ from usersyncd.state.tables import records
 _COLUMNS = ("ref", "directory", "kind", "id", "digest", "attributes", "revision", "gone_at")
 
 
-def count_links(database: Database, target: int, directory: int, kind: Kind) -> int:
-    """How many records of a directory are linked."""
-    refs = select(records.c.ref).where(records.c.directory == directory, records.c.kind == NUMBER[kind])
-    query = select(func.count()).where(
-        links_table.c.target == target, links_table.c.kind == NUMBER[kind], links_table.c.ref.in_(refs)
-    )
-    with database.read() as connection:
-        return int(connection.scalar(query) or 0)
-
-
-def digest_links(database: Database, target: int, directory: int, kind: Kind) -> int:
-    """The digest of the ids of the linked records of a directory."""
+def linked_ids(database: Database, target: int, directory: int, kind: Kind) -> tuple[int, int]:
+    """How many records of a directory are linked, and the digest of their ids."""
     # Not a join: indexes answer both queries, without a row of either table.
     linked = select(links_table.c.ref).where(links_table.c.target == target, links_table.c.kind == NUMBER[kind])
     query = select(records.c.id).where(
         records.c.directory == directory, records.c.kind == NUMBER[kind], records.c.ref.in_(linked)
     )
+    count = digest = 0
     with database.read() as connection:
-        pages = connection.execute(query, execution_options={"yield_per": links.PAGE}).scalars().partitions()
-        return wrapped(sum(names_digest(names(page)) for page in pages))
+        for page in connection.execute(query, execution_options={"yield_per": links.PAGE}).scalars().partitions():
+            count += len(page)
+            digest += names_digest(names(page))
+    return count, wrapped(digest)
 
 
 def link(
