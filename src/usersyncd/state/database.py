@@ -37,7 +37,7 @@ PATIENCE = {
 }  # fmt: skip
 """How long a PostgreSQL server may be silent, so that no run waits for ever: seconds, and milliseconds for
 ``tcp_user_timeout`` (postgresql.org/docs/current/libpq-connect.html). The URL of the database may set other values."""
-NEWEST = "0013"
+NEWEST = "0014"
 """The newest migration."""
 MIGRATING = 0x7573796D
 """The number of the advisory lock under which a PostgreSQL database is migrated."""

@@ -72,6 +72,8 @@ records = Table(
     Column("revision", BigInteger, nullable=False, comment="the pull that last changed how it may be shaped"),
     Column("gone_at", Text),
     Index("records_id", "directory", "kind", "id", unique=True),
+    # A pull of an unchanged directory reads this index alone: most rows lie in other pages than their neighbours by id.
+    Index("records_known", "directory", "kind", "id", "ref", "digest", "gone_at"),
     Index("records_revision", "directory", "revision"),
     Index("records_manager", "directory", "manager"),
     Index("records_gone", "directory", sqlite_where=_LEFT, postgresql_where=_LEFT),
