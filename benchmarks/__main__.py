@@ -16,7 +16,9 @@ from benchmarks import table
 
 ALL = (
     "rules",
+    "edited_rule",
     "first_sync",
+    "reread",
     "sync",
     "state",
     "year",
