@@ -86,12 +86,12 @@ def harms_of(change: Change, earlier: Set[Harm] = frozenset()) -> Iterator[Harm]
     sort = _OF_RECORDS.get(change.op)
     if sort is None:
         return
-    if not any(harm.sort is _OPPOSITE.get(sort) for harm in earlier):
+    if not earlier or not any(harm.sort is _OPPOSITE.get(sort) for harm in earlier):
         yield Harm(sort, None if sort is Sort.ADOPTIONS else change.kind)
     if change.op in _BLANKING:
         before = change.before or {}
         for name, value in (change.after or {}).items():
-            if is_blank(value) and not is_blank(before.get(name)):
+            if not value and is_blank(value) and not is_blank(before.get(name)):
                 yield Harm(Sort.BLANKED, change.kind, name)
 
 

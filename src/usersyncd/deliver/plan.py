@@ -205,7 +205,8 @@ class _Comparison:
                 self._plan.store.suspects.add(candidate.ref)
             if step is not None:
                 steps.append((candidate.ref, candidate.id, step.left, step.change))
-                claims += _claims(identity, candidate, link, step)
+                if (claim := _claim(identity, candidate, link, step)) is not None:
+                    claims.append(claim)
         self._plan.store.add(self._directory.name, steps, claims)
 
     def _fail(self, kind: Kind, candidate: Candidate, why: str, at: str | None = None) -> None:
@@ -250,15 +251,15 @@ def _is_same(shaped: Shaped) -> bool:
     )
 
 
-def _claims(identity: RecordIdentity, candidate: Candidate, link: Link | None, step: Step) -> Iterator[KeyClaim]:
-    """The claim of a record that comes, leaves, returns or changes its key."""
+def _claim(identity: RecordIdentity, candidate: Candidate, link: Link | None, step: Step) -> KeyClaim | None:
+    """The claim of a record that comes, leaves, returns or changes its key; None for any other."""
     was_here = link is not None and link.left_at is None
     here = not step.left
     change = step.change
     new_key = change.after[identity.key] if here and change is not None and change.after is not None else None
     if here == was_here and (change is None or new_key == change.key):
-        return
+        return None
     assert new_key is None or isinstance(new_key, str | int)  # noqa: S101 - the rules see to it
-    yield KeyClaim(
+    return KeyClaim(
         candidate.ref, identity.kind, identity.directory, candidate.id, new_key, here, here != was_here, link is None
     )

@@ -174,8 +174,14 @@ def plain(result: Any) -> Any:
 
 
 def _nulls(value: Any) -> int:
-    if value is None:
-        return 1
-    if value.__class__ is list:
-        return sum(map(_nulls, value))
-    return sum(map(_nulls, value.values())) if value.__class__ is dict else 0
+    if value.__class__ is dict:
+        value = list(value.values())
+    if value.__class__ is not list:
+        return int(value is None)
+    nulls = 0
+    for item in value:
+        if item is None:
+            nulls += 1
+        elif item.__class__ is list or item.__class__ is dict:
+            nulls += _nulls(item)
+    return nulls
