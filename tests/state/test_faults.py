@@ -211,7 +211,7 @@ def test_a_full_disk_at_any_moment_fails_the_run_and_loses_nothing(tmp_path: Pat
     world.database.close()
 
 
-@pytest.mark.parametrize(("pages", "step"), [(20, "reading"), (80, "planning")])
+@pytest.mark.parametrize(("pages", "step"), [(5, "reading"), (30, "planning")])
 def test_no_space_for_temporary_files_is_an_error_that_says_so(
     world: World, monkeypatch: pytest.MonkeyPatch, pages: int, step: str
 ) -> None:
