@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from tests.run.migrated import migrated_sqlite
 from tests.run.world import World
 from tests.servers.postgres import Postgres
+from usersyncd.testing import MemoryTarget
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -26,3 +28,9 @@ def world(state: str, tmp_path: Path) -> Iterator[World]:
     made = World(tmp_path, state=state)
     yield made
     made.database.close()
+
+
+@pytest.fixture
+def reused_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The target may give the id of a deleted object to a new one."""
+    monkeypatch.setattr(MemoryTarget, "capabilities", structs.replace(MemoryTarget.capabilities, reuses_ids=True))

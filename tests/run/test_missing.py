@@ -86,6 +86,7 @@ def test_a_deleted_user_who_joins_a_group_is_created_and_is_in_all_groups(world:
     assert world.synced().counts.total == 0
 
 
+@pytest.mark.usefixtures("reused_ids")
 @pytest.mark.parametrize("delete_after", [None, timedelta(0)], ids=["kept", "deleted"])
 def test_an_id_that_the_target_uses_again_belongs_to_the_new_user_only(
     world: World, delete_after: timedelta | None
@@ -109,6 +110,7 @@ def test_an_id_that_the_target_uses_again_belongs_to_the_new_user_only(
     assert world.synced().counts.total == 0
 
 
+@pytest.mark.usefixtures("reused_ids")
 def test_a_user_whose_id_the_target_gave_to_another_is_created_again(world: World) -> None:
     world.target(users=BY_ADDRESS)
     world.user("1", email="ada@x", displayName="Ada")

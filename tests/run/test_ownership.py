@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from msgspec import structs
 
 from tests.run.world import ON_SQLITE, World
 from usersyncd.plugin import Kind
 from usersyncd.state import plan_batches
-from usersyncd.testing import MemoryTarget
 
 pytestmark = ON_SQLITE
 
@@ -71,9 +69,9 @@ def test_groups_do_not_share_an_object(world: World) -> None:
     assert (failed.kind, failed.id) == (Kind.GROUP, "guests")
 
 
-def test_an_id_that_is_given_again_belongs_to_the_new_object(town: World, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("reused_ids")
+def test_an_id_that_is_given_again_belongs_to_the_new_object(town: World) -> None:
     """The row with this id was deleted by somebody else."""
-    monkeypatch.setattr(MemoryTarget, "capabilities", structs.replace(MemoryTarget.capabilities, reuses_ids=True))
     town.people("ann")
     town.synced()
     town.store.users.clear()

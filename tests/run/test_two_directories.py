@@ -93,6 +93,7 @@ def test_a_run_that_waits_for_a_target_ends_at_once_when_it_is_stopped(world: Wo
     assert set(world.held()) == {"bert"}
 
 
+@pytest.mark.usefixtures("reused_ids")
 def test_a_user_whose_target_id_the_other_directory_got_is_created_again(world: World, other: World) -> None:
     other.user("x9", userName="anna")
     other.synced()
