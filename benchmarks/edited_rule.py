@@ -53,7 +53,7 @@ def plan(folder: Path, url: str, edit: str) -> None:
     compiling the rules."""
     import psycopg  # noqa: F401 - the target imports it
 
-    from usersyncd import garbage_collection, logs
+    from usersyncd import logs, memory
     from usersyncd.config import load
     from usersyncd.deliver.run import deliver
     from usersyncd.job import delivery_jobs, jobs
@@ -65,7 +65,7 @@ def plan(folder: Path, url: str, edit: str) -> None:
     config = load(folder / "config.yaml")
     job = delivery_jobs(jobs(config).values())["app"]
     database = open_state(config)
-    garbage_collection.tune()
+    memory.tune()
 
     def work() -> None:
         run = asyncio.run(deliver(database, config.folder, job, RunOptions(deliver=False)))

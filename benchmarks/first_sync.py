@@ -113,7 +113,7 @@ def sync(folder: Path, url: str, rules: str = "", *, first: bool = True, state: 
     """Run one sync in this process, and print its cost: as in a daemon, without imports and compiling the rules."""
     import psycopg  # noqa: F401 - the target imports it
 
-    from usersyncd import garbage_collection, logs
+    from usersyncd import logs, memory
     from usersyncd.config import load
     from usersyncd.job import delivery_jobs, jobs
     from usersyncd.opening import open_state
@@ -128,7 +128,7 @@ def sync(folder: Path, url: str, rules: str = "", *, first: bool = True, state: 
     config = load(folder / "config.yaml")
     pulls = jobs(config)
     deliveries = delivery_jobs(pulls.values())
-    garbage_collection.tune()
+    memory.tune()
 
     def work() -> None:
         database = open_state(config)

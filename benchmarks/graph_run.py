@@ -26,7 +26,7 @@ from benchmarks import table
 from benchmarks.graph_pull import CHANGED, ROUNDS, fetched, floor, timed
 from benchmarks.measure import Cost, medians
 
-from usersyncd import garbage_collection
+from usersyncd import memory
 
 CONFIG = """
 state: sqlite:///state.db
@@ -130,7 +130,7 @@ def when_asked(work: Work, warm: Work | None = None) -> None:
     """Print that the process is ready, wait for a line, then do the work and print its cost."""
     if warm is not None:
         asyncio.run(warm())
-    garbage_collection.tune()  # as the command line does, and here for the floor, too
+    memory.tune()  # as the command line does, and here for the floor, too
     print("ready", flush=True)
     sys.stdin.readline()
     timed(work)

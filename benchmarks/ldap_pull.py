@@ -26,7 +26,7 @@ from benchmarks import table
 from benchmarks.measure import Cost, process, report, rounds, spent_by
 from ldap.controls.libldap import SimplePagedResultsControl
 
-from usersyncd import garbage_collection
+from usersyncd import memory
 from usersyncd.plugin import Done, Kind
 from usersyncd.testing import source_context
 from usersyncd_ldap import LdapSource
@@ -131,7 +131,7 @@ def pull(url: str, reads: frozenset[str]) -> None:
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["pull" | "drain" as case, url, *reads]:
-            garbage_collection.tune()  # as the command line does, and here for the floor, too
+            memory.tune()  # as the command line does, and here for the floor, too
             report(lambda: (pull if case == "pull" else drain)(url, frozenset(reads)))
         case [people]:
             main(int(people))

@@ -64,7 +64,7 @@ def drain(folder: Path) -> None:
     """Read all pages of the source as a pull does, drop them, and print the cost."""
     import structlog
 
-    from usersyncd import garbage_collection, logs
+    from usersyncd import logs, memory
     from usersyncd.config import load
     from usersyncd.job import jobs
     from usersyncd.progress import Progress
@@ -74,7 +74,7 @@ def drain(folder: Path) -> None:
     logs.configure("error")
     job = jobs(load(folder / "config.yaml"))["company"]
     never_read = DirectoryState(0, "company", None, None, None, 0, 0, 0, 0)
-    garbage_collection.tune()
+    memory.tune()
 
     async def pages() -> None:
         assert job.connector is not None

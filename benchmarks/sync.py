@@ -141,7 +141,7 @@ def _process(*arguments: str) -> str:
 
 def one_run(folder: Path, url: str, *, verify: bool = False) -> None:
     """One run, in this process; prints its wall and CPU time in seconds, and the peak of memory in megabytes."""
-    from usersyncd import garbage_collection, logs
+    from usersyncd import logs, memory
     from usersyncd.config import load
     from usersyncd.opening import open_state
     from usersyncd.options import RunOptions
@@ -152,7 +152,7 @@ def one_run(folder: Path, url: str, *, verify: bool = False) -> None:
     config = load(folder / "config.yaml")
     began, busy = time.perf_counter(), time.process_time()
     database = open_state(config)
-    garbage_collection.tune()  # as the command line does
+    memory.tune()  # as the command line does
     report = asyncio.run(sync_directory(database, config, "company", RunOptions(verify=verify)))
     took, spent = time.perf_counter() - began, time.process_time() - busy
     assert report.status == "succeeded", report

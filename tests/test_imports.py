@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "errors": {"words"},
     "nearest": set[str](),
     "blocking": set[str](),
-    "garbage_collection": set[str](),
+    "memory": set[str](),
     "interval": set[str](),
     "notify": {"cleaning"},
     "cleaning": set[str](),
@@ -51,7 +51,7 @@ MAY_IMPORT = {
     "events": PARTS,
     "daemon": {"events", "interval", "logs", "notify", "opening", "push", "scim", "web", *RUN},
     "cli": {
-        *{"cleaning", "files", "garbage_collection", "daemon", "logs", "nearest", "opening", "push", "sync", "web"},
+        *{"cleaning", "files", "memory", "daemon", "logs", "nearest", "opening", "push", "sync", "web"},
         *RUN,
     },
     "__main__": {"cli"},

@@ -21,7 +21,7 @@ def run(context: typer.Context, config: ConfigOption = None) -> None:
 
     import structlog
 
-    from usersyncd import garbage_collection, logs
+    from usersyncd import logs, memory
     from usersyncd.daemon import Daemon, load_jobs, log_error
     from usersyncd.opening import open_state
 
@@ -34,7 +34,7 @@ def run(context: typer.Context, config: ConfigOption = None) -> None:
             loaded = load_jobs(config_file(context, config))
             database = open_state(loaded.config)
             stack.callback(database.close)
-            garbage_collection.tune()
+            memory.tune()
             if terminal:
                 from usersyncd.cli.screen import Screen
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from usersyncd import garbage_collection, logs
+from usersyncd import logs, memory
 from usersyncd.cli.adopt import split_values
 from usersyncd.cli.common import config_file, say
 from usersyncd.cli.names import RecordNames, rules_of
@@ -120,7 +120,7 @@ def opened(
             f"name directories that {target} lists, or leave --target out",
         )
     database = open_state(config)
-    garbage_collection.tune()
+    memory.tune()
     try:
         yield DirectoryRuns(database, config.folder, pulls, deliveries, chosen, consents, quiet)
     finally:
