@@ -88,11 +88,13 @@ async def recorded(
 
 
 async def _begin(database: Database, report: Run) -> None:
-    """Add the run to the history. If it is cancelled meanwhile, nothing has happened yet."""
+    """Add the run to the history. A run that is cancelled meanwhile ends there."""
     try:
         await to_its_end(lambda: journal.begin(database, report))
     except asyncio.CancelledError:
-        await to_its_end(lambda: journal.discard(database, report))
+        report.error, report.code = STOPPED, "stopped"
+        _complete(report, 0.0, delivered=True)
+        await to_its_end(lambda: journal.finish(database, report))
         raise
 
 

@@ -104,7 +104,12 @@ def test_check_accepts_a_valid_file_beside_an_unreadable_state(usersyncd: Usersy
     assert ran.code == 0
     assert "usersyncd.yaml is valid." in ran.out
     assert "It is unknown whether a directory leaves a target: the state database" in ran.out
-    assert json.loads(usersyncd("check", "--json").out) == {"ok": True, "errors": [], "leaving": None}
+    assert json.loads(usersyncd("check", "--json").out) == {
+        "ok": True,
+        "errors": [],
+        "leaving": None,
+        "unopened_secrets": [],
+    }
 
 
 def test_links_of_a_target_that_was_replaced_are_kept_until_they_are_forgotten(

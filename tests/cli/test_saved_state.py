@@ -28,7 +28,8 @@ def test_before_the_first_run_the_commands_say_so_and_create_no_file(usersyncd: 
             {
                 "directory": "acme", "connector": "csv", "last_run": None, "last_success": None, "last_delivery": None,
                 "next_run": None, "late": True,
-                "status": None, "users": 0, "groups": 0, "memberships": 0, "held": None, "guard": [],
+                "status": None, "failed_part": None, "users": 0, "groups": 0, "memberships": 0, "held": None,
+                "guard": [],
                 "harms": [],
                 "failures": 0, "failed": [], "error": None, "message": None, "remedy": None, "code": None, "run": None,
                 "decisions": [], "leaving": [], "tokens": {}, "full_push": None,
@@ -48,6 +49,7 @@ def test_before_the_first_run_the_commands_say_so_and_create_no_file(usersyncd: 
         "stopped_endpoints": [],
         "failing_endpoints": [],
         "unopened_secrets": [],
+        "silent_web_service": None,
     }  # fmt: skip
     assert usersyncd("history").out == "There was no run yet.\n"
     assert usersyncd("history", "--json").out == "[]\n"

@@ -43,18 +43,19 @@ def application(
         redirect_slashes=False,
         default=_nothing,
     )
-    app = ExceptionMiddleware(_raising(router), handlers={HTTPException: _refused})
+    app = ExceptionMiddleware(_Raising(router), handlers={HTTPException: _refused})
     return Limits(app, why_busy)
 
 
-def _raising(router: Router) -> ASGIApp:
+class _Raising:
     """The router, which raises for a method that a route does not have instead of an answer of its own."""
 
-    async def route(scope: Scope, receive: Receive, send: Send) -> None:
-        scope["app"] = router
-        await router(scope, receive, send)
+    def __init__(self, router: Router) -> None:
+        self.app = router
 
-    return route
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = self.app
+        await self.app(scope, receive, send)
 
 
 async def _alive(_request: Request) -> Response:
