@@ -40,3 +40,13 @@ async def test_a_state_that_does_not_answer_is_read_again() -> None:
     snapshots.fails = False
     await looks.look()
     assert noticed == ["corp"]
+
+
+async def test_a_directory_that_appears_between_two_looks_is_noticed() -> None:
+    snapshots, noticed = Snapshots(), list[str]()
+    looks = PushedRevisions(snapshots.find, noticed.append)
+    del snapshots.revisions["corp"]
+    await looks.look()
+    snapshots.revisions["corp"] = 3
+    await looks.look()
+    assert noticed == ["corp"]

@@ -90,6 +90,7 @@ class Daemon:
                 self._web.start()
             await self._approvals.begin()
             await self._dates.begin()
+            await self._pushed_revisions.look()
             self.schedule.start()
             self._receive()
             self._pull_at_intervals(self.loaded.pulls, "interval")

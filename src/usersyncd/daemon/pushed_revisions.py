@@ -26,15 +26,16 @@ class PushedRevisions:
         self.service = Service(self.look, PAUSE)
         self._find = find
         self._changed = changed
-        self._known: dict[str, int] = {}
+        self._known: Mapping[str, int] | None = None
 
     async def look(self) -> None:
-        """Look once. A directory that is seen for the first time is delivered by its first pull."""
+        """Look once. The first look only remembers: what was there at the start is delivered by the first pulls."""
         try:
             found = await asyncio.to_thread(self._find)
         except StateError:
             return  # Every run logs it.
+        known = found if self._known is None else self._known
         for name, revision in found.items():
-            if self._known.get(name, revision) != revision:
+            if known.get(name) != revision:
                 self._changed(name)
-        self._known = dict(found)
+        self._known = found
