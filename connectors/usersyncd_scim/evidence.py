@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 
 import httpx
 import msgspec
 
+from usersyncd.plugin import http_date
 from usersyncd_scim.paths import Resource
 from usersyncd_scim.resources import ResourceForm, same_value
 
@@ -38,10 +38,7 @@ def was_there_before(form: ResourceForm, found: Resource, sent: Resource, respon
     it."""
     meta = found.get("meta")
     created = _moment(meta.get("created")) if isinstance(meta, dict) else None
-    try:
-        now = parsedate_to_datetime(response.headers.get("Date", ""))
-    except ValueError:
-        now = None
+    now = http_date(response.headers.get("Date", ""))
     is_old = created is not None and now is not None and created < now - OLDER
     return is_old or not _is_new(form, found, sent)
 
