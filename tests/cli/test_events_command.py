@@ -59,6 +59,16 @@ def stop(database: Database, *, dead: int = 0) -> None:
     endpoints.store(database, RoundResult(stopped, set(), set(), parked))
 
 
+def acknowledge(database: Database, number: int) -> None:
+    """The endpoint ``crm`` took the events up to this number."""
+    with database.read() as connection:
+        stream = streams.by_name(connection, "hooks")
+        assert stream is not None
+        state = endpoints.load(connection, stream.target, "crm")
+        assert state is not None
+    endpoints.store(database, RoundResult(structs.replace(state, cursor=number), set(), set(), []))
+
+
 def test_the_streams_and_their_endpoints_are_shown(company: Company, usersyncd: Usersyncd, database: Database) -> None:
     shown = json.loads(usersyncd("events", "--json").out)
     assert shown["format"] == 1
@@ -186,10 +196,23 @@ def test_dead_events_are_replayed(company: Company, usersyncd: Usersyncd, databa
 
 def test_one_event_is_replayed_to_one_endpoint(company: Company, usersyncd: Usersyncd, database: Database) -> None:
     event = read_feed(database, "hooks", None, 10).events[2]
+    acknowledge(database, event.number)
     ran = usersyncd("events", "replay", "hooks", "--event", event.id, "--endpoint", "crm")
     assert ran.out == "crm: 1 event will be sent again.\n"
     [stream] = json.loads(usersyncd("events", "--json").out)["streams"]
     assert [one["held"] for one in stream["endpoints"]] == [0, 1]
+
+
+def test_an_event_is_replayed_to_the_endpoints_that_get_its_type(
+    company: Company, usersyncd: Usersyncd, database: Database
+) -> None:
+    event = read_feed(database, "hooks", None, 10).events[2]
+    picky = EVENTS.replace('"https://billing.example/hooks"', '"https://billing.example/hooks", types: [user.deleted]')
+    company.configure("state: sqlite:///state.db\n" + DIRECTORY + picky)
+    assert usersyncd("events", "replay", "hooks", "--event", event.id).out == "crm: 1 event will be sent again.\n"
+    ran = usersyncd("events", "replay", "hooks", "--event", event.id, "--endpoint", "billing")
+    assert ran.code == 2
+    assert "no endpoint of hooks that was chosen gets events of the type user.created" in ran.err
 
 
 def test_a_person_is_erased_from_the_events(company: Company, usersyncd: Usersyncd, database: Database) -> None:

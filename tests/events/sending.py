@@ -16,6 +16,7 @@ from usersyncd.events.receiver import WebhookReceiver
 from usersyncd.events.sender import EndpointSender
 from usersyncd.state import endpoints, streams
 from usersyncd.state.endpoints import EndpointState, EndpointStatus
+from usersyncd.state.feed import find_event
 from usersyncd.state.streams import StreamState
 
 SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
@@ -89,6 +90,12 @@ class Sending:
     def replay_dead(self) -> int:
         with self.stream.database.write() as connection:
             return endpoints.replay_dead(connection, self._stream(), "crm")
+
+    def replay(self, event: dict[str, Any]) -> None:
+        found = find_event(self.stream.database, "app", event["id"])
+        assert found is not None
+        with self.stream.database.write() as connection:
+            endpoints.replay(connection, self._stream(), "crm", found)
 
     async def run(self) -> None:
         """Pull and deliver."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -13,9 +13,8 @@ from usersyncd.cli.flags import Command, Group
 from usersyncd.errors import ConfigError, UsersyncError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from usersyncd.config import Config
+    from usersyncd.plugin import StreamOptions
     from usersyncd.state.database import Database
     from usersyncd.state.endpoints import EndpointStatus, RefusedEvent
     from usersyncd.state.streams import StreamState
@@ -70,18 +69,19 @@ def replay(
 
     if (event is None) is not dead:
         raise ConfigError("say which events: exactly one of --event and --dead", "see `usersyncd events replay --help`")
-    database, stream, names = _opened(context, config, target, endpoint)
+    loaded = load_config(context, config)
+    database, stream, names = _opened(loaded, target, endpoint)
     try:
         found = None if event is None else feed.find_event(database, target, event)
         if event is not None and found is None:
             raise UsersyncError(f"{target} has no event {event}", "it may not be kept any more: see `usersyncd events`")
         with database.write() as connection:
-            counts = {
-                name: endpoints.replay_dead(connection, stream, name)
-                if found is None
-                else endpoints.replay(connection, stream, name, [found])
-                for name in names
-            }
+            if found is None:
+                counts = {name: endpoints.replay_dead(connection, stream, name) for name in names}
+            else:
+                counts = dict.fromkeys(_taking(loaded, target, names, found.type), 1)
+                for name in counts:
+                    endpoints.replay(connection, stream, name, found)
     finally:
         database.close()
     if json:
@@ -104,7 +104,7 @@ def enable(
     """
     from usersyncd.state import endpoints
 
-    database, stream, _ = _opened(context, config, target, endpoint)
+    database, stream, _ = _opened(load_config(context, config), target, endpoint)
     try:
         with database.write() as connection:
             enabled = endpoints.enable(connection, stream, endpoint)
@@ -168,14 +168,22 @@ def _names(config: Config) -> list[str]:
     return [name for name, target in config.targets.items() if isinstance(target.options, StreamOptions)]
 
 
-def _opened(
-    context: typer.Context, option: Path | None, target: str, endpoint: str | None
-) -> tuple[Database, StreamState, Sequence[str]]:
+def _taking(loaded: Config, target: str, names: Sequence[str], type_: str) -> list[str]:
+    """Those of the endpoints that get events of a type. Raises ConfigError if none does."""
+    webhooks = cast("StreamOptions", loaded.targets[target].options).webhooks
+    kept = [name for name in names if name in webhooks and type_ in (webhooks[name].types or (type_,))]
+    if not kept:
+        raise ConfigError(
+            f"no endpoint of {target} that was chosen gets events of the type {type_}", "see `types` of its webhooks"
+        )
+    return kept
+
+
+def _opened(loaded: Config, target: str, endpoint: str | None) -> tuple[Database, StreamState, Sequence[str]]:
     """The state database, which the caller closes, the stream of a target, and the chosen endpoints."""
     from usersyncd.opening import open_existing
     from usersyncd.state import endpoints, streams
 
-    loaded = load_config(context, option)
     if target not in (known := _names(loaded)):
         raise ConfigError(f"{target} is not an events target", f"the events targets are: {', '.join(known) or 'none'}")
     database = open_existing(loaded)

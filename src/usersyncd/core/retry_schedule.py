@@ -10,6 +10,7 @@ DELAYS = (0, 5, 300, 1800, 2 * _HOUR, 5 * _HOUR, 10 * _HOUR, 14 * _HOUR, 20 * _H
 JITTER = 0.1
 LONGEST_WAIT = timedelta(days=1)
 """The most that a receiver may ask for with Retry-After."""
+LONGEST_PAUSE = timedelta(seconds=DELAYS[-1] * (1 + JITTER))
 
 
 def pause_after(failures: int, chance: float, asked: timedelta | None = None) -> timedelta | None:

@@ -12,6 +12,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, delete, func, select, update
 
 from usersyncd.core.events import Event, events_of
+from usersyncd.core.retry_schedule import LONGEST_PAUSE
 from usersyncd.state import bulk, streams
 from usersyncd.state.database import Database, among
 from usersyncd.state.feed import entries, following
@@ -23,7 +24,7 @@ WINDOW = 1_000
 WAITING = 100
 """The most parked events of one object that one round sends."""
 MOST_PARKED = 10_000
-"""The number of parked events of an endpoint above which it gets no new ones."""
+"""The number of parked events that a round looks at, a few of each object, above which an endpoint gets no new ones."""
 
 _PARKED_COLUMNS = ("target", "endpoint", "event", "object", "attempts", "next_attempt", "dead", "error")
 _numbers = msgspec.json.Decoder(list[int]).decode
@@ -144,7 +145,7 @@ def next_round(
         if stream is None or state is None:
             return None
         made = Round(state, {}, [], state.cursor, state.next_attempt, more=False)
-        if state.stopped is not None or (state.next_attempt is not None and state.next_attempt > now):
+        if state.stopped is not None or _is_later(state.next_attempt, now):
             return made
         waiting = _waiting(connection, state)
         _add_parked(connection, stream, made, waiting, now)
@@ -153,11 +154,21 @@ def next_round(
         return made
 
 
+def _is_later(moment: datetime | None, now: datetime) -> bool:
+    """Whether an attempt is due later. A moment that is further away than the longest pause was set by a clock that was
+    ahead: the attempt is due now."""
+    return moment is not None and now < moment <= now + LONGEST_PAUSE
+
+
 def _waiting(connection: Connection, state: EndpointState) -> dict[str, list[Parked]]:
-    """The parked events of an endpoint that are to be sent, in order, by object."""
-    query = select(parked).where(parked.c.target == state.target, parked.c.endpoint == state.name, parked.c.dead == 0)
+    """The first parked events of each object that are to be sent to an endpoint, in order: one more than a round
+    sends."""
+    place = func.row_number().over(partition_by=parked.c.object, order_by=parked.c.event).label("place")
+    of_endpoint = parked.c.target == state.target, parked.c.endpoint == state.name, parked.c.dead == 0
+    numbered = select(parked, place).where(*of_endpoint).subquery()
+    query = select(numbered).where(numbered.c.place <= WAITING + 1).order_by(numbered.c.event)
     found: dict[str, list[Parked]] = {}
-    for row in connection.execute(query.order_by(parked.c.event)).all():
+    for row in connection.execute(query).all():
         one = Parked(row.event, row.object, row.attempts, _moment(row.next_attempt), error=row.error)
         found.setdefault(row.object, []).append(one)
     return found
@@ -171,7 +182,7 @@ def _add_parked(
     sendable: dict[int, Parked] = {}
     for queue in waiting.values():
         due = queue[0].next_attempt
-        if due is None or due <= now:
+        if due is None or not _is_later(due, now):
             sendable |= {one.number: one for one in queue[:WAITING]}
             made.more = made.more or len(queue) > WAITING
         elif made.due is None or due < made.due:
@@ -343,12 +354,12 @@ def retry(connection: Connection, stream: StreamState, name: str) -> bool:
     return any(one.rowcount for one in found)
 
 
-def replay(connection: Connection, stream: StreamState, name: str, events: Iterable[Event]) -> int:
-    """Send events to an endpoint once more, at once. Returns their number."""
-    rows = [Parked(event.number, event.object) for event in events]
-    _park(connection, stream.target, name, rows)
+def replay(connection: Connection, stream: StreamState, name: str, event: Event) -> None:
+    """Send an event to an endpoint once more, at once. One that was not sent yet keeps its place."""
+    state = load(connection, stream.target, name)
+    if state is not None and (event.number <= state.cursor or event.number in state.acknowledged):
+        _park(connection, stream.target, name, [Parked(event.number, event.object)])
     retry(connection, stream, name)
-    return len(rows)
 
 
 def replay_dead(connection: Connection, stream: StreamState, name: str) -> int:
