@@ -132,3 +132,30 @@ def test_a_target_that_refuses_even_leavers_gets_few_other_changes(full: World) 
     full.store.faults.refuse = {"newcomer"}
     follow(full)
     assert full.held()["old0"]["active"] is False, "the next delivery sends it again"
+
+
+def test_a_leaver_loses_access_although_refusals_end_each_delivery(world: World) -> None:
+    """Some targets end a delivery after a few refusals in a row. The next one begins with what takes access away."""
+    world.people("old0", "old1", email="staff")
+    follow(world)
+    world.people(*PEOPLE, email="newcomer")
+    world.store.faults.refuse = {"newcomer"}
+    world.store.faults.die_after = 3
+    assert follow(world).error is not None
+    found = quarantined(world)
+    assert found is not None
+    assert found.reason == "it refused all of 3 changes, and the delivery ended early"
+    world.leave("old0")
+    world.store.faults.die_after = 3
+    assert follow(world).error is not None
+    assert world.held()["old0"]["active"] is False
+    world.store.faults.refuse, world.store.faults.die_after = set(), None
+    assert follow(world).error is None
+    assert (len(world.held()), quarantined(world)) == (62, None)
+
+
+def test_an_outage_is_not_a_quarantine(world: World) -> None:
+    world.people(*PEOPLE)
+    world.store.faults.die_after = 0
+    assert follow(world).error is not None
+    assert quarantined(world) is None

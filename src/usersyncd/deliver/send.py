@@ -92,6 +92,11 @@ async def send_plan(work: Work, target: Target, plan: TargetPlan, ledger: Ledger
     except QuarantineError:
         await to_its_end(lambda: _postpone(work))
         raise
+    except TargetError:
+        if 0 < outcomes.sent == outcomes.rejected:
+            reason = f"it refused all of {outcomes.sent} changes, and the delivery ended early"
+            await to_its_end(lambda: _quarantine(work, reason))
+        raise
     finally:
         for name, part in parts.items():
             report, failed = work.reports[name], part.failed + outcomes.failed[name]
@@ -121,13 +126,16 @@ def _finish(
 def _judge(work: Work, outcomes: Outcomes, quarantined: Quarantine | None) -> None:
     """Quarantine a target that refused most of a delivery, and end the quarantine of one that took something."""
     if refuses_most(outcomes.sent, outcomes.rejected):
-        reason = f"it refused {outcomes.rejected} of {outcomes.sent} changes"
-        with work.database.write() as connection:
-            quarantine.begin(connection, work.number, reason, work.now)
-        work.warn(f"{work.name} is quarantined: {reason}; the next deliveries send {PROBE} changes first")
+        _quarantine(work, f"it refused {outcomes.rejected} of {outcomes.sent} changes")
     elif quarantined is not None and outcomes.sent > outcomes.rejected:
         with work.database.write() as connection:
             quarantine.end(connection, work.number)
+
+
+def _quarantine(work: Work, reason: str) -> None:
+    with work.database.write() as connection:
+        quarantine.begin(connection, work.number, reason, work.now)
+    work.warn(f"{work.name} is quarantined: {reason}; the next deliveries send {PROBE} changes first")
 
 
 def _postpone(work: Work) -> None:
