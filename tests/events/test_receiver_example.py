@@ -8,7 +8,7 @@ import io
 import json
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from http.server import HTTPServer
 from typing import Any
 
@@ -17,11 +17,9 @@ import pytest
 from standardwebhooks.webhooks import Webhook
 
 from tests.events.sending import OTHER_SECRET, SECRET
-from tests.events.world import StreamWorld
+from tests.events.world import StreamWorld, all_types
 from tests.pages import ROOT
 from usersyncd.core.events import TYPES
-from usersyncd.plugin import Kind
-from usersyncd.state import streams
 
 pytestmark = pytest.mark.parametrize("state", ["sqlite"], indirect=True)
 
@@ -53,28 +51,6 @@ def post(url: str, body: Any, secret: str = SECRET) -> int:
         "webhook-signature": Webhook(secret).sign("x", now, text),
     }
     return httpx.post(url, content=text, headers=headers, timeout=20).status_code
-
-
-def all_types(stream: StreamWorld) -> list[dict[str, Any]]:
-    """Events of all types, some of a person who was erased."""
-    stream.user("u1", userName="anna")
-    stream.people("u2")
-    stream.group("g1", "u1", "u2", displayName="Team")
-    stream.run()
-    stream.user("u1", userName="anne")
-    stream.group("g1", "u2", displayName="Crew")
-    stream.run()
-    stream.leave("u1")
-    stream.run()
-    stream.user("u1", userName="anne")
-    stream.run()
-    stream.leave("g1", kind=Kind.GROUP)
-    stream.target(delete_after=timedelta(0))
-    stream.leave("u2")
-    stream.run()
-    with stream.database.write() as connection:
-        streams.erase(connection, "acme", "u2")
-    return stream.events()
 
 
 def test_the_example_takes_every_type_of_event(stream: StreamWorld, url: str) -> None:

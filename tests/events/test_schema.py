@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,10 @@ import jsonschema  # type: ignore[import-untyped]
 import msgspec
 import pytest
 
-from tests.events.world import StreamWorld
+from tests.events.world import StreamWorld, all_types
 from usersyncd.core.events import LONGEST, TYPES, to_json
 from usersyncd.core.model import Guard
 from usersyncd.deliver.send import send_plan
-from usersyncd.plugin import Kind
-from usersyncd.state import streams
 from usersyncd.web.events import operations
 from usersyncd.web.openapi import document
 
@@ -28,24 +25,7 @@ CHECK = jsonschema.Draft202012Validator(SCHEMA, format_checker=jsonschema.Format
 
 @pytest.mark.parametrize("state", ["sqlite"], indirect=True)
 def test_real_events_of_all_types_are_valid(stream: StreamWorld) -> None:
-    stream.user("u1", userName="anna")
-    stream.people("u2")
-    stream.group("g1", "u1", "u2")
-    stream.run()
-    stream.user("u1", userName="anne")
-    stream.group("g1", "u2", displayName="Team")
-    stream.run()
-    stream.leave("u1")
-    stream.run()
-    stream.user("u1", userName="anne")
-    stream.run()
-    stream.leave("g1", kind=Kind.GROUP)
-    stream.target(delete_after=timedelta(0))
-    stream.leave("u2")
-    stream.run()
-    with stream.database.write() as connection:
-        streams.erase(connection, "acme", "u1")
-    events = stream.events()
+    events = all_types(stream)
     assert {event["type"] for event in events} == set(TYPES)
     assert any("redacted" in event for event in events)
     for event in events:

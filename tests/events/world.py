@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from pydantic import BaseModel
 from tests.run.world import World
 from usersyncd.core.events import to_json
 from usersyncd.job import PullJob
+from usersyncd.plugin import Kind
+from usersyncd.state import streams
 from usersyncd.state.feed import FeedPage, SnapshotPage, read_feed, read_snapshot
 from usersyncd_events.target import EventsOptions, EventsTarget
 
@@ -104,3 +107,25 @@ class Follower:
 
     def content(self) -> tuple[dict[str, Any], set[tuple[str, str]]]:
         return {id_: attributes for id_, (_, attributes) in self.objects.items()}, set(self.edges)
+
+
+def all_types(stream: StreamWorld) -> list[dict[str, Any]]:
+    """Events of all types, some of a person who was erased."""
+    stream.user("u1", userName="anna")
+    stream.people("u2")
+    stream.group("g1", "u1", "u2", displayName="Team")
+    stream.run()
+    stream.user("u1", userName="anne")
+    stream.group("g1", "u2", displayName="Crew")
+    stream.run()
+    stream.leave("u1")
+    stream.run()
+    stream.user("u1", userName="anne")
+    stream.run()
+    stream.leave("g1", kind=Kind.GROUP)
+    stream.target(delete_after=timedelta(0))
+    stream.leave("u2")
+    stream.run()
+    with stream.database.write() as connection:
+        streams.erase(connection, "acme", "u2")
+    return stream.events()
