@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import tempfile
 from functools import partial
 from pathlib import Path
 
 from benchmarks import table
 from benchmarks.first_sync import RULES
 from benchmarks.measure import process, report, rounds
-from benchmarks.sync import CONFIG, write_company
+from benchmarks.sync import CONFIG, company
 
 MODULE = "benchmarks.edited_rule"
 DELIVERED = 'user.givenName + " " + user.familyName'
@@ -30,18 +29,10 @@ LIMIT = 50
 
 
 def main(people: int = 100_000) -> None:
-    from tests.servers.postgres import Postgres
-
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_company(folder, people)
-        server = Postgres.start(folder / "postgres")
-        try:
-            url = server.database()
-            process("benchmarks.first_sync", "rules", folder, url)
-            found = rounds({edit: partial(process, MODULE, edit, folder, url) for edit in EDITS})
-        finally:
-            server.stop()
+    with company(people) as (folder, server):
+        url = server.database()
+        process("benchmarks.first_sync", "rules", folder, url)
+        found = rounds({edit: partial(process, MODULE, edit, folder, url) for edit in EDITS})
     print(f"{people:,} people")
     for edit, cost in found.items():
         work = f"planning after an edited rule that changes {edit}, CPU per person"

@@ -17,13 +17,12 @@ import re
 import shutil
 import sqlite3
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks import table
 from benchmarks.measure import ROOT, Cost, process, report, rounds
-from benchmarks.sync import COLUMNS, CONFIG, write_company
+from benchmarks.sync import COLUMNS, CONFIG, company
 
 MODULE = "benchmarks.first_sync"
 PEER = ROOT / ".venv-peers" / "bin" / "python"
@@ -48,16 +47,8 @@ FOUND = ("valid_from", "valid_until", "created_at", "deactivated_at")
 
 
 def main(people: int = 100_000) -> None:
-    from tests.servers.postgres import Postgres
-
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_company(folder, people)
-        server = Postgres.start(folder / "postgres")
-        try:
-            found = rounds(_cases(folder, server.database))
-        finally:
-            server.stop()
+    with company(people) as (folder, server):
+        found = rounds(_cases(folder, server.database))
     print(f"{people:,} people, {people // 20:,} groups, {people * 5:,} memberships")
     first, dlt = found["first"], found.get("dlt", "no dlt: make bench-peers")
     again = found.get("dlt again", dlt)

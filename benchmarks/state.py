@@ -8,33 +8,24 @@ process of its own; cases are interleaved, and the median of the rounds is taken
 from __future__ import annotations
 
 import sys
-import tempfile
 from pathlib import Path
 
 from benchmarks import table
 from benchmarks.first_sync import sync
 from benchmarks.measure import process, rounds
-from benchmarks.sync import write_company
+from benchmarks.sync import company
 
 MODULE = "benchmarks.state"
 
 
 def main(people: int = 100_000) -> None:
-    from tests.servers.postgres import Postgres
-
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_company(folder, people)
-        server = Postgres.start(folder / "postgres")
-        try:
-            found = rounds(
-                {
-                    "SQLite": lambda: process(MODULE, folder, server.database(), "sqlite:///state.db"),
-                    "PostgreSQL": lambda: process(MODULE, folder, server.database(), server.database()),
-                }
-            )
-        finally:
-            server.stop()
+    with company(people) as (folder, server):
+        found = rounds(
+            {
+                "SQLite": lambda: process(MODULE, folder, server.database(), "sqlite:///state.db"),
+                "PostgreSQL": lambda: process(MODULE, folder, server.database(), server.database()),
+            }
+        )
     ours, floor = found["PostgreSQL"], found["SQLite"]
     table.add(f"first sync of {people:,}, state on PostgreSQL, against SQLite", ours, floor=floor, limit=1.5)
 

@@ -19,8 +19,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.servers.postgres import Postgres
 
 ROUNDS = 5
 TABLES = ("users", "groups", "group_members")
@@ -92,6 +97,21 @@ def _measure(server: object, folder: Path, people: int) -> None:
             spent = statistics.median(cpu[name])
             ratios += f"{spent:10.2f}{spent / busy:10.2f}{peak[name]:10.0f}"
         print(f"{name:20}{median:10.2f}{ratios}")
+
+
+@contextmanager
+def company(people: int) -> Iterator[tuple[Path, Postgres]]:
+    """A folder with the CSV files of a company, and a PostgreSQL server."""
+    from tests.servers.postgres import Postgres
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_company(folder, people)
+        server = Postgres.start(folder / "postgres")
+        try:
+            yield folder, server
+        finally:
+            server.stop()
 
 
 def write_company(folder: Path, people: int) -> None:
